@@ -1,0 +1,157 @@
+"""`params.yaml`, read and checked as a whole: one frozen section per stage.
+
+A misspelt key in the last stage's section is found before the first stage does any work, which is
+why each stage checks the whole file and not just the sections it uses.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stages.shared.errors import InputError
+
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    """Strict: no unknown keys, no conversion from strings, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Fetch(Section):
+    source: Annotated[str, Field(min_length=1)]
+    sha256: Sha256 | None
+
+
+class Weights(Section):
+    source: Annotated[str, Field(min_length=1)]
+    sha256: Sha256 | None
+
+
+class Clean(Section):
+    labels: Annotated[
+        dict[str, Annotated[list[str], Field(min_length=1)]], Field(min_length=2, max_length=2)
+    ]
+
+
+class Split(Section):
+    seed: Seed
+    validation_fraction: Fraction
+    test_fraction: Fraction
+
+
+class Model(Section):
+    alpha: Literal[0.35, 0.5, 0.75, 1.0, 1.3, 1.4]
+    image_size: Annotated[int, Field(ge=32, le=1024)]
+    fine_tune_at: Annotated[int, Field(ge=0)]
+
+
+class Augment(Section):
+    views: Count
+    flip: Literal["horizontal", "vertical", "horizontal_and_vertical", "none"]
+    rotation: Annotated[float, Field(ge=0, le=0.5)]
+    seed: Seed
+
+
+class Preview(Section):
+    samples: Count
+
+
+class Features(Section):
+    batch_size: Count
+
+
+class Train(Section):
+    epochs: Annotated[int, Field(ge=0)]
+    optimizer: Literal["adam", "rmsprop", "sgd"]
+    learning_rate: Positive
+    batch_size: Count
+    views_per_epoch: Literal["one", "all"]
+    seed: Seed
+
+
+class TrainExtract(Train):
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainFinetune(Train):
+    pass
+
+
+class Evaluate(Section):
+    threshold: Fraction
+    batch_size: Count
+
+
+class Plot(Section):
+    predictions: Count
+
+
+class Params(Section):
+    """The whole file. Attributes bear the names of the sections."""
+
+    fetch: Fetch
+    weights: Weights
+    clean: Clean
+    split: Split
+    model: Model
+    augment: Augment
+    preview: Preview
+    features: Features
+    train_extract: TrainExtract
+    train_finetune: TrainFinetune
+    evaluate: Evaluate
+    plot: Plot
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check the file. Anything wrong raises InputError, a line for each wrong key.
+
+    YAML 1.2 is read, so that `1e-6`, as `dvc exp run -S` writes it, is a number.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = YAML(typ="safe", pure=True).load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a readable text file. Received: {error}") from None
+    except YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: expected YAML. Received: {reason}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{path}: {_explain(problem)}" for problem in error.errors()]
+        raise InputError("\n".join(lines)) from None
+
+
+def _explain(problem: dict) -> str:
+    """One pydantic problem as `section.key: expected …. Received: …`."""
+    names = [str(name) for name in problem["loc"]]
+    key, received = ".".join(names), problem["input"]
+    if problem["type"] == "missing":
+        return f"{key}: expected this key. Received: none"
+    if problem["type"] == "extra_forbidden":
+        known = _keys_of(names[:-1])
+        near = difflib.get_close_matches(names[-1], known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
+        return f"{key}: unknown key. {hint}"
+    expected = problem["msg"].replace("Input should be ", "").replace("greater than", ">")
+    expected = expected.replace("> or equal to", ">=").replace("less than or equal to", "<=")
+    expected = expected.replace("less than", "<")
+    return f"{key or 'whole file'}: expected {expected}. Received: {received!r}"
+
+
+def _keys_of(section: list[str]) -> list[str]:
+    model = Params
+    for name in section:
+        model = model.model_fields[name].annotation
+    return list(model.model_fields)

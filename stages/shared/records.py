@@ -1,0 +1,63 @@
+"""JSON and CSV in and out: whole or not at all, and the same bytes on every platform."""
+
+import contextlib
+import csv
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from stages.shared.errors import InputError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` for a file or folder, renamed to `path` at the end.
+
+    A failure inside leaves neither the temporary one nor a half-written `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    _remove(partial)
+    try:
+        yield partial
+        if partial.is_dir():
+            _remove(path)
+        partial.replace(path)
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, record: dict | list) -> None:
+    """Write dicts and lists of numbers and strings. NaN raises ValueError: DVC would drop it."""
+    text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
+    with replacing(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path) -> dict | list:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
+    """Write rows in the order given. A row with a key that is not a column raises ValueError."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, every value a string. A missing file raises InputError."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None

@@ -1,0 +1,96 @@
+import io
+import itertools
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stages.shared import images
+from stages.shared.images import REASONS, UnusableImageError, decode, map_batches, resize
+
+
+def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def gradient(width: int = 60, height: int = 40) -> Image.Image:
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[..., 0] = np.linspace(0, 255, width)
+    pixels[..., 2] = np.linspace(0, 255, height)[:, None]
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_of_any_mode_becomes_rgb(mode):
+    image = decode(encode(gradient().convert(mode)))
+    assert (image.mode, image.size) == ("RGB", (60, 40))
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "BMP", "WEBP", "TIFF"])
+def test_image_is_known_by_its_bytes_and_not_by_its_name(form):
+    assert decode(encode(gradient(), form)).mode == "RGB"
+
+
+def test_rotated_photo_is_turned_upright():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn
+    assert decode(encode(gradient(), exif=exif)).size == (40, 60)
+
+
+JPEG, PNG = encode(gradient()), encode(gradient(), "PNG")
+UNUSABLE = {
+    "no bytes": (b"", "empty"),
+    "text": (b"a dog was meant to sit here", "not_an_image"),
+    "JPEG without its end": (JPEG[:-200], "truncated"),
+    "PNG without its end": (PNG[:60], "truncated"),
+    "PNG with wrong bytes inside": (PNG[:45] + bytes(20) + PNG[65:], "damaged"),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), UNUSABLE.values(), ids=UNUSABLE)
+def test_unusable_bytes_are_rejected_with_their_reason(data, reason):
+    with pytest.raises(UnusableImageError) as error:
+        decode(data)
+    assert error.value.reason == reason
+    assert reason in REASONS
+    assert error.value.detail
+
+
+def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    with pytest.raises(UnusableImageError, match="too large: 60x40 pixels"):
+        decode(encode(gradient()))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (500, 3), (96, 96)])
+def test_image_of_any_shape_becomes_a_square(size):
+    pixels = resize(gradient(*size), 32)
+    assert (pixels.shape, pixels.dtype) == ((32, 32, 3), np.uint8)
+
+
+def test_batches_come_in_order_and_the_last_one_is_short():
+    batches = list(map_batches(lambda number: number * 2, range(7), batch_size=3))
+    assert batches == [[0, 2, 4], [6, 8, 10], [12]]
+
+
+def test_batches_are_computed_only_a_little_ahead():
+    taken = []
+    batches = map_batches(
+        lambda number: number, (taken.append(n) or n for n in itertools.count()), 2
+    )
+    assert next(batches) == [0, 1]
+    assert len(taken) <= 8
+
+
+def test_batches_are_computed_by_several_threads():
+    barrier = threading.Barrier(2, timeout=10)
+    batches = list(map_batches(lambda number: barrier.wait() >= 0, range(2), batch_size=2))
+    assert batches == [[True, True]]
+
+
+def test_error_in_a_batch_reaches_the_caller():
+    with pytest.raises(UnusableImageError):
+        list(map_batches(decode, [b""], batch_size=1))

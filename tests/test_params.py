@@ -1,0 +1,99 @@
+import pytest
+from conftest import PROJECT
+from ruamel.yaml import YAML
+
+from stages.shared.errors import InputError
+from stages.shared.params import load_params
+
+TEXT = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+
+
+def write(tmp_path, old: str, new: str):
+    assert old in TEXT
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "optimizer: adam",
+            "optimiser: adam",
+            "train_extract.optimiser: unknown key. Did you mean optimizer?",
+        ),
+        (
+            "learning_rate: 0.001",
+            "learning_rate: fast",
+            "train_extract.learning_rate: expected a valid number. Received: 'fast'",
+        ),
+        (
+            "learning_rate: 0.001",
+            "learning_rate: 0",
+            "train_extract.learning_rate: expected > 0. Received: 0",
+        ),
+        (
+            "learning_rate: 0.001",
+            "learning_rate: .nan",
+            "train_extract.learning_rate: expected a finite number. Received: nan",
+        ),
+        ("  seed: 1\n", "", "split.seed: expected this key. Received: none"),
+        ("alpha: 0.35", "alpha: 0.4", "model.alpha: expected 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4"),
+        ("epochs: 10", "epochs: 10.5", "train_extract.epochs: expected a valid integer"),
+        ("epochs: 10", 'epochs: "10"', "train_extract.epochs: expected a valid integer"),
+        ("fetch:", "fetsh:", "fetsh: unknown key. Did you mean fetch?"),
+        ("flip: horizontal", "flip: sideways", "augment.flip: expected 'horizontal'"),
+        ("dog: [dog, dogs]", "dog: []", "clean.labels.dog: "),
+        ("    dog: [dog, dogs]\n", "", "clean.labels: "),
+    ],
+)
+def test_wrong_line_is_named_with_what_was_expected(tmp_path, old, new, message):
+    with pytest.raises(InputError) as error:
+        load_params(write(tmp_path, old, new))
+    assert f"params.yaml: {message}" in str(error.value)
+
+
+def test_number_without_a_dot_is_a_number(tmp_path):
+    params = load_params(write(tmp_path, "learning_rate: 0.001", "learning_rate: 1e-6"))
+    assert params.train_extract.learning_rate == 1e-6
+
+
+def test_whole_number_stands_for_a_fraction(tmp_path):
+    assert load_params(write(tmp_path, "alpha: 0.35", "alpha: 1")).model.alpha == 1.0
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "fetch: [", "a: b: c", "\x00"])
+def test_file_that_is_no_mapping_is_one_clear_line_per_section(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"params\.yaml: .*[Ee]xpected"):
+        load_params(path)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"params\.yaml: expected a readable text file"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_every_line_of_params_says_what_it_is_for():
+    """A comment on the line, or above it; `seed` and `epochs` speak for themselves."""
+    known = {"seed", "epochs", "learning_rate", "batch_size", "optimizer", "views_per_epoch"}
+    previous = ""
+    for line in TEXT.splitlines():
+        if line.startswith("  ") and not line.strip().startswith("#"):
+            key = line.split(":")[0].strip()
+            in_comment = "#" in line or previous.strip().startswith("#")
+            assert in_comment or key in known or key in ("cat", "dog"), line
+        previous = line
+
+
+def test_params_cannot_be_changed(params):
+    with pytest.raises(ValueError, match="frozen"):
+        params.split.seed = 2
+
+
+def test_committed_params_are_the_designed_ones(params):
+    assert params.model.model_dump() == {"alpha": 0.35, "image_size": 224, "fine_tune_at": 100}
+    assert params.fetch.source.endswith("/cats_and_dogs_filtered.zip")
+    assert list(YAML(typ="safe").load(TEXT)) == list(type(params).model_fields)
