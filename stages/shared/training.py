@@ -1,0 +1,118 @@
+"""Training on stored features: batches from memory-mapped files, one fit, one history."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from stages.shared.backend import keras
+from stages.shared.params import Train
+from stages.shared.records import write_csv
+
+HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "validation_accuracy", "validation_loss"]
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of (float32 features, float32 labels), read from float16 `(views, images, …)`.
+
+    With `views_per_epoch` "one", epoch e takes view (e + i) of image i, counted around: each
+    image goes through all its views, and each epoch mixes them. With "all" an epoch takes every
+    view. With `seed` None the order is that of the files, for validation.
+    """
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        views_per_epoch: str = "all",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.features, self.labels = features, labels
+        self.batch_size, self.views_per_epoch, self.seed = batch_size, views_per_epoch, seed
+        self._start_epoch(0)
+
+    def _start_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        views, images = self.features.shape[:2]
+        if self.views_per_epoch == "all":
+            self.view = np.repeat(np.arange(views), images)
+            self.image = np.tile(np.arange(images), views)
+        else:
+            self.image = np.arange(images)
+            self.view = (epoch + self.image) % views
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.image))
+            self.view, self.image = self.view[order], self.image[order]
+
+    def __len__(self) -> int:
+        return -(-len(self.image) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        image = self.image[batch]
+        return self.features[self.view[batch], image].astype(np.float32), self.labels[image]
+
+    def on_epoch_end(self) -> None:
+        self._start_epoch(self.epoch + 1)
+
+
+def open_batches(folder: Path, kind: str, params: Train) -> tuple[Batches, Batches]:
+    """Training and validation batches of the features called `kind`: "cut" or "top"."""
+    opened = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r")
+        for name in (f"train_{kind}", "train_labels", f"validation_{kind}", "validation_labels")
+    }
+    return (
+        Batches(
+            opened[f"train_{kind}"],
+            opened["train_labels"],
+            params.batch_size,
+            params.views_per_epoch,
+            params.seed,
+        ),
+        Batches(opened[f"validation_{kind}"], opened["validation_labels"], params.batch_size),
+    )
+
+
+def compile_model(model: keras.Model, params: Train) -> None:
+    """Set optimizer, loss and metric. To be called after every change of `trainable`."""
+    optimizer = keras.optimizers.get(params.optimizer)
+    optimizer.learning_rate = params.learning_rate
+    model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+
+
+def fit(
+    model: keras.Model, train: Batches, validation: Batches, epochs: int, first_epoch: int
+) -> list[dict]:
+    """Train and return the history: a row of HISTORY_COLUMNS per epoch, counted from 1."""
+    history = model.fit(
+        train,
+        validation_data=validation,
+        initial_epoch=first_epoch,
+        epochs=first_epoch + epochs,
+        shuffle=False,  # Batches shuffles, by image and not only by batch
+        verbose=int(sys.stdout.isatty()),
+    )
+    names = {name: name.replace("validation_", "val_") for name in HISTORY_COLUMNS[1:]}
+    return [
+        {"epoch": epoch + 1} | {name: history.history[key][row] for name, key in names.items()}
+        for row, epoch in enumerate(history.epoch)
+    ]
+
+
+def measure(model: keras.Model, batches: Batches) -> dict:
+    """Loss, accuracy, and the counts behind it."""
+    measured = model.evaluate(batches, verbose=0, return_dict=True)
+    total = len(batches.image)
+    return {
+        "loss": measured["loss"],
+        "accuracy": measured["accuracy"],
+        "correct": round(measured["accuracy"] * total),
+        "total": total,
+    }
+
+
+def write_history(path: Path, rows: list[dict]) -> None:
+    write_csv(path, HISTORY_COLUMNS, rows)
