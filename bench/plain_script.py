@@ -1,0 +1,108 @@
+"""The tutorials' flow as one plain Keras script: what the pipeline is measured against.
+
+Same images, weights, width, image size and epochs as the committed `params.yaml`; everything
+else as in https://www.tensorflow.org/tutorials/images/transfer_learning: the archive unpacked to
+a folder, augmentation and the whole frozen base computed in every step of every epoch.
+Run after `dvc repro`: `python bench/plain_script.py`
+"""
+
+import argparse
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+ALPHA, IMAGE_SIZE, FINE_TUNE_AT, BATCH_SIZE, EPOCHS = 0.35, 224, 100, 32, 10
+
+
+def load(folder: Path) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
+    """Training, validation and test batches; a fifth of the validation batches is the test."""
+    train, validation = (
+        keras.utils.image_dataset_from_directory(
+            next(folder.rglob(name)),
+            image_size=(IMAGE_SIZE, IMAGE_SIZE),
+            batch_size=BATCH_SIZE,
+            shuffle=True,
+            seed=1,
+        )
+        for name in ("train", "validation")
+    )
+    held_out = list(validation)  # kept in memory: the split must not change between epochs
+    tests = len(held_out) // 5
+    test, validation = (
+        tf.data.Dataset.from_generator(
+            lambda part=part: iter(part), output_signature=validation.element_spec
+        ).apply(tf.data.experimental.assert_cardinality(len(part)))
+        for part in (held_out[:tests], held_out[tests:])
+    )
+    return tuple(part.prefetch(tf.data.AUTOTUNE) for part in (train, validation, test))
+
+
+def build(weights: Path) -> tuple[keras.Model, keras.Model]:
+    """The base, and the model with augmentation, rescaling and head around it."""
+    shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
+    base = keras.applications.MobileNetV2(
+        input_shape=shape, alpha=ALPHA, include_top=False, weights=weights
+    )
+    base.trainable = False
+    pixels = keras.Input(shape)
+    x = keras.layers.RandomFlip("horizontal")(pixels)
+    x = keras.layers.RandomRotation(0.2)(x)
+    x = keras.applications.mobilenet_v2.preprocess_input(x)
+    x = base(x, training=False)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(0.2)(x)
+    return base, keras.Model(pixels, keras.layers.Dense(1, activation="sigmoid")(x))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--archive", type=Path, default=Path("data/raw/images.zip"))
+    parser.add_argument("--weights", type=Path, default=Path("data/raw/weights.h5"))
+    arguments = parser.parse_args()
+    keras.utils.set_random_seed(1)
+    seconds = {}
+    start = time.perf_counter()
+
+    def lap(step: str) -> None:
+        seconds[step] = time.perf_counter() - start - sum(seconds.values())
+
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(arguments.archive) as archive:
+            archive.extractall(folder)
+        train, validation, test = load(Path(folder))
+        base, model = build(arguments.weights)
+        lap("load")
+        model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", ["accuracy"])
+        model.evaluate(validation, verbose=0)
+        model.fit(train, validation_data=validation, epochs=EPOCHS, verbose=2)
+        lap("feature extraction")
+        base.trainable = True
+        for layer in base.layers[:FINE_TUNE_AT]:
+            layer.trainable = False
+        model.compile(keras.optimizers.RMSprop(1e-5), "binary_crossentropy", ["accuracy"])
+        model.fit(
+            train,
+            validation_data=validation,
+            initial_epoch=EPOCHS,
+            epochs=2 * EPOCHS,
+            verbose=2,
+        )
+        lap("fine-tuning")
+        results = {
+            name: model.evaluate(data, verbose=0, return_dict=True)["accuracy"]
+            for name, data in (("validation", validation), ("test", test))
+        }
+        lap("evaluation")
+    for step, value in seconds.items():
+        print(f"{step:20s} {value:8.1f} s")
+    print(f"{'total':20s} {sum(seconds.values()):8.1f} s")
+    for name, value in results.items():
+        print(f"{name + ' accuracy':20s} {value:8.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Tell cats from dogs: `python predict.py photo.jpg folder/ [--format table|csv|json]`.
+
+Prints label and probability of each image, and the reason for each file that gives none. A
+folder stands for the image files below it. Exit status 1 if any file failed.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from stages.shared import paths
+from stages.shared.images import UnusableImageError, decode, map_batches, resize
+from stages.shared.network import keras, load_model
+
+COLUMNS = ["path", "label", "probability", "error"]
+BATCH_SIZE = 32
+
+
+def find_images(given: list[Path]) -> list[Path]:
+    """The files given, and for each folder the files below it with an image's suffix, sorted."""
+    suffixes = Image.registered_extensions()
+    found = []
+    for path in given:
+        if path.is_dir():
+            files = (file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+            found += sorted(files) or [path]
+        else:
+            found.append(path)
+    return found
+
+
+def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[dict]:
+    """A row of COLUMNS per image; `probability` is that of `label`, in [0.5, 1]."""
+    size = model.input_shape[1]
+    rows = []
+    with tqdm(total=len(images), desc="predict", unit="image", disable=None) as progress:
+        for batch in map_batches(lambda path: _read(path, size), images, BATCH_SIZE):
+            readable = [pixels for pixels, _ in batch if pixels is not None]
+            probabilities = iter(model.predict_on_batch(np.stack(readable)) if readable else ())
+            for pixels, error in batch:
+                row = {
+                    "path": str(images[len(rows)]),
+                    "label": "",
+                    "probability": "",
+                    "error": error,
+                }
+                if pixels is not None:
+                    second = float(next(probabilities)[0])
+                    row["label"] = labels[int(second >= 0.5)]
+                    row["probability"] = round(max(second, 1 - second), 4)
+                rows.append(row)
+            progress.update(len(batch))
+    return rows
+
+
+def _read(path: Path, size: int) -> tuple[np.ndarray | None, str]:
+    try:
+        return resize(decode(path.read_bytes()), size), ""
+    except UnusableImageError as unusable:
+        return None, str(unusable)
+    except OSError as error:
+        is_folder = isinstance(error, IsADirectoryError)
+        return None, "no image files in this folder" if is_folder else str(error.strerror).lower()
+
+
+def print_table(rows: list[dict]) -> None:
+    width = max(len(row["label"]) for row in rows)
+    for row in rows:
+        if row["error"]:
+            print(f"{'-':<{width}}  {'-':>6}  {row['path']}  ({row['error']})")
+        else:
+            print(f"{row['label']:<{width}}  {row['probability']:>6.1%}  {row['path']}")
+
+
+def print_csv(rows: list[dict]) -> None:
+    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def print_json(rows: list[dict]) -> None:
+    print(json.dumps([{key: row[key] or None for key in COLUMNS} for row in rows], indent=2))
+
+
+FORMATS = {"table": print_table, "csv": print_csv, "json": print_json}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument(
+        "--model", type=Path, default=paths.FINETUNE_MODEL, help="default: %(default)s"
+    )
+    arguments = parser.parse_args()
+    model, labels = load_model(arguments.model)
+    rows = predict(model, labels, find_images(arguments.paths))
+    FORMATS[arguments.format](rows)
+    return int(any(row["error"] for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

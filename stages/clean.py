@@ -1,0 +1,121 @@
+"""Decode every image once and write down which can be used, and why the others cannot.
+
+Reads data/raw/images.zip. Params: `clean`. Writes data/clean/images.csv,
+data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
+"""
+
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from stages.shared import paths
+from stages.shared.archive import members, open_archive
+from stages.shared.errors import InputError
+from stages.shared.images import REASONS, UnusableImageError, decode, map_batches
+from stages.shared.params import Clean, load_params
+from stages.shared.records import write_csv, write_json
+
+IMAGE_COLUMNS = ["path", "label", "archive_split", "width", "height"]
+REJECTED_COLUMNS = ["path", "reason", "detail"]
+ARCHIVE_SPLITS = ("train", "validation")
+
+
+def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
+    """Rows of the images that can be used, and of the files that cannot with reason and detail.
+
+    Every file of the archive stands in exactly one of the two, sorted by path. Raises InputError
+    if a class of `clean.labels` has no folder in the archive, or no image is left of it.
+    """
+    label_of_folder = {
+        folder.lower(): label for label, folders in params.labels.items() for folder in folders
+    }
+    kept, rejected = [], []
+    with open_archive(archive_path) as archive:
+        names = members(archive)
+        _require_folders(params, names, archive_path)
+
+        def examine(name: str) -> dict:
+            label = _label(name, label_of_folder)
+            if label is None:
+                raise UnusableImageError("no_class", "in no folder that clean.labels names")
+            image = decode(archive.read(name))
+            return {
+                "path": name,
+                "label": label,
+                "archive_split": _archive_split(name),
+                "width": image.width,
+                "height": image.height,
+            }
+
+        def examine_or_reject(name: str) -> dict:
+            try:
+                return examine(name)
+            except UnusableImageError as unusable:
+                return {"path": name, "reason": unusable.reason, "detail": unusable.detail}
+
+        with tqdm(total=len(names), desc="clean", unit="image", disable=None) as progress:
+            for rows in map_batches(examine_or_reject, names, batch_size=64):
+                for row in rows:
+                    (rejected if "reason" in row else kept).append(row)
+                progress.update(len(rows))
+    for label in params.labels:
+        if not any(row["label"] == label for row in kept):
+            raise InputError(f"{archive_path}: no usable image of class {label}. See clean.labels.")
+    return kept, rejected
+
+
+def count(kept: list[dict], rejected: list[dict], labels: list[str]) -> dict:
+    """`kept` per label and `rejected` per reason, with totals; zeros stand too."""
+    per_label = Counter(row["label"] for row in kept)
+    per_reason = Counter(row["reason"] for row in rejected)
+    return {
+        "kept": {"total": len(kept), **{label: per_label[label] for label in labels}},
+        "rejected": {"total": len(rejected), **{name: per_reason[name] for name in REASONS}},
+    }
+
+
+def _require_folders(params: Clean, names: list[str], archive_path: Path) -> None:
+    found = {part for name in names for part in PurePosixPath(name).parts[:-1]}
+    for label, folders in params.labels.items():
+        if not {folder.lower() for folder in folders} & {part.lower() for part in found}:
+            raise InputError(
+                f"{archive_path}: expected a folder named {' or '.join(folders)} "
+                f"(clean.labels.{label}). Received folders: {', '.join(sorted(found)) or 'none'}."
+            )
+
+
+def _label(name: str, label_of_folder: dict[str, str]) -> str | None:
+    for part in reversed(PurePosixPath(name).parts[:-1]):
+        if part.lower() in label_of_folder:
+            return label_of_folder[part.lower()]
+    return None
+
+
+def _archive_split(name: str) -> str:
+    for part in reversed(PurePosixPath(name).parts[:-1]):
+        if part.lower() in ARCHIVE_SPLITS:
+            return part.lower()
+    return ""
+
+
+def main() -> None:
+    params = load_params()
+    kept, rejected = clean(params.clean, paths.RAW_IMAGES)
+    counts = count(kept, rejected, list(params.clean.labels))
+    write_csv(paths.CLEAN_IMAGES, IMAGE_COLUMNS, kept)
+    write_csv(paths.CLEAN_REJECTED, REJECTED_COLUMNS, rejected)
+    write_json(paths.CLEAN_METRICS, counts)
+    reasons = [
+        f"{counts['rejected'][name]} {name.replace('_', ' ')}"
+        for name in REASONS
+        if counts["rejected"][name]
+    ]
+    print(
+        f"clean: kept {len(kept):,} of {len(kept) + len(rejected):,} files"
+        + (f" ({', '.join(reasons)})" if reasons else "")
+    )
+
+
+if __name__ == "__main__":
+    main()

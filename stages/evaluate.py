@@ -1,0 +1,131 @@
+"""Evaluate the saved model on decoded images: what is saved is what is evaluated.
+
+Reads data/raw/images.zip, data/split/images.csv and models/finetune.keras. Params: `evaluate`.
+Writes metrics/evaluate.json, plots/predictions.csv and plots/roc.csv.
+Run: `python -m stages.evaluate`
+"""
+
+import zipfile
+
+import numpy as np
+from sklearn.metrics import (
+    log_loss,
+    precision_recall_fscore_support,
+    roc_auc_score,
+    roc_curve,
+)
+from tqdm import tqdm
+
+from stages.shared import paths
+from stages.shared.archive import open_archive
+from stages.shared.backend import keras, make_deterministic
+from stages.shared.images import decode, map_batches, resize
+from stages.shared.network import load_model
+from stages.shared.params import load_params
+from stages.shared.records import read_csv, write_csv, write_json
+
+PREDICTION_COLUMNS = ["path", "actual", "predicted", "probability"]
+ROC_COLUMNS = ["false_positive_rate", "true_positive_rate", "threshold"]
+
+
+def predict(
+    model: keras.Model, archive: zipfile.ZipFile, rows: list[dict], batch_size: int, title: str
+) -> np.ndarray:
+    """float64 `(len(rows),)`: the probability of the second class for the image of each row."""
+    size = model.input_shape[1]
+    batches = map_batches(
+        lambda row: resize(decode(archive.read(row["path"])), size), rows, batch_size
+    )
+    probabilities = []
+    with tqdm(total=len(rows), desc=title, unit="image", disable=None) as progress:
+        for batch in batches:
+            probabilities.append(model.predict_on_batch(np.stack(batch))[:, 0])
+            progress.update(len(batch))
+    return np.concatenate(probabilities).astype(np.float64)
+
+
+def measure(
+    actual: np.ndarray, probability: np.ndarray, threshold: float, labels: list[str]
+) -> dict:
+    """Loss, accuracy with its counts, area under the ROC curve, and each class's scores.
+
+    `actual` holds 0 and 1, the positions in `labels`; `probability` is of label 1.
+    """
+    predicted = (probability >= threshold).astype(int)
+    correct = int((predicted == actual).sum())
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        actual, predicted, labels=[0, 1], zero_division=0
+    )
+    scores = {
+        label: {
+            "precision": float(precision[index]),
+            "recall": float(recall[index]),
+            "f1": float(f1[index]),
+        }
+        for index, label in enumerate(labels)
+    }
+    return {
+        "loss": float(log_loss(actual, probability, labels=[0, 1])),
+        "accuracy": correct / len(actual),
+        "correct": correct,
+        "total": len(actual),
+        "roc_auc": float(roc_auc_score(actual, probability)),
+        **scores,
+    }
+
+
+def tabulate(
+    rows: list[dict], probability: np.ndarray, threshold: float, labels: list[str]
+) -> list[dict]:
+    """A row per image: path, actual and predicted label, probability of the second class."""
+    return [
+        {
+            "path": row["path"],
+            "actual": row["label"],
+            "predicted": labels[int(value >= threshold)],
+            "probability": f"{value:.6f}",
+        }
+        for row, value in zip(rows, probability)
+    ]
+
+
+def tabulate_roc(actual: np.ndarray, probability: np.ndarray) -> list[dict]:
+    """The points of the ROC curve of the second class. The first has no finite threshold: 1."""
+    points = zip(*roc_curve(actual, probability))
+    return [
+        dict(zip(ROC_COLUMNS, (f"{rate:.6f}" for rate in (false, true, min(threshold, 1)))))
+        for false, true, threshold in points
+    ]
+
+
+def main() -> None:
+    params = load_params()
+    make_deterministic(seed=0)
+    model, labels = load_model(paths.FINETUNE_MODEL)
+    images = read_csv(paths.SPLIT_IMAGES)
+    threshold = params.evaluate.threshold
+    rows, actual, probability, metrics = {}, {}, {}, {}
+    with open_archive(paths.RAW_IMAGES) as archive:
+        for name in ("validation", "test"):
+            rows[name] = [row for row in images if row["split"] == name]
+            actual[name] = np.array([labels.index(row["label"]) for row in rows[name]])
+            probability[name] = predict(
+                model, archive, rows[name], params.evaluate.batch_size, name
+            )
+            metrics[name] = measure(actual[name], probability[name], threshold, labels)
+    write_json(paths.EVALUATE_METRICS, metrics)
+    predictions = tabulate(rows["test"], probability["test"], threshold, labels)
+    write_csv(paths.PREDICTIONS, PREDICTION_COLUMNS, predictions)
+    write_csv(paths.ROC, ROC_COLUMNS, tabulate_roc(actual["test"], probability["test"]))
+    print(
+        "evaluate: "
+        + ", ".join(
+            f"{name} accuracy {metrics[name]['accuracy']:.4f} "
+            f"({metrics[name]['correct']}/{metrics[name]['total']})"
+            for name in metrics
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+import zipfile
+
+import pytest
+
+from stages.fetch import fetch
+from stages.shared.archive import members, open_archive
+from stages.shared.errors import InputError
+from stages.shared.params import Fetch
+
+
+def source(path, sha256=None) -> Fetch:
+    return Fetch(source=str(path), sha256=sha256)
+
+
+def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
+    fetch(source(drawn_archive), tmp_path / "images.zip")
+    assert (tmp_path / "images.zip").read_bytes() == drawn_archive.read_bytes()
+
+
+def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
+    for name in ("first", "second"):
+        for label in ("cats", "dogs"):
+            (tmp_path / name / label).mkdir(parents=True)
+            (tmp_path / name / label / "1.jpg").write_text(label)
+        fetch(source(tmp_path / name), tmp_path / f"{name}.zip")
+    assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
+    with open_archive(tmp_path / "first.zip") as archive:
+        assert members(archive) == ["cats/1.jpg", "dogs/1.jpg"]
+        assert archive.read("dogs/1.jpg") == b"dogs"
+
+
+def test_drawn_images_are_the_same_every_time(monkeypatch, tmp_path, drawn_archive):
+    with zipfile.ZipFile(drawn_archive) as archive:
+        some = {name: archive.read(name) for name in archive.namelist()}
+    fetch(source("drawn"), tmp_path / "images.zip")
+    with zipfile.ZipFile(tmp_path / "images.zip") as archive:
+        assert len(archive.namelist()) > len(some)
+        assert {name: archive.read(name) for name in some} == some
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>not here</html>", "expected a zip archive or a folder"),
+        (None, "expected images in .* Received: an empty folder"),
+    ],
+)
+def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, message):
+    given = tmp_path / "given"
+    given.mkdir() if content is None else given.write_bytes(content)
+    with pytest.raises(InputError, match=rf"fetch\.source: {message}"):
+        fetch(source(given), tmp_path / "raw" / "images.zip")
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+def test_archive_with_another_hash_is_refused_and_leaves_nothing(drawn_archive, tmp_path):
+    with pytest.raises(InputError, match=r"fetch\.sha256: expected a file with sha256 0{64}"):
+        fetch(source(drawn_archive, "0" * 64), tmp_path / "raw" / "images.zip")
+    assert list((tmp_path / "raw").iterdir()) == []
