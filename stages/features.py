@@ -88,7 +88,9 @@ def main() -> None:
             )
             targets = np.array([labels.index(row["label"]) for row in of_split], np.float32)
             np.save(folder / f"{name}_labels.npy", targets)
-    print(f"features: cut at {base.layers[cut_index(base, params.model.fine_tune_at)].name}")
+    size = sum(file.stat().st_size for file in paths.FEATURES.iterdir())
+    cut = base.layers[cut_index(base, params.model.fine_tune_at)].name
+    print(f"features: {params.augment.views} views, cut at {cut}, {size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from stages.shared.archive import pack
 from stages.shared.drawings import drawn_dataset
@@ -12,6 +14,15 @@ from stages.shared.params import Params, load_params
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample_base.h5"
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
+
+
+def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+JPEG = encode(Image.linear_gradient("L").convert("RGB"))
 
 
 @pytest.fixture(scope="session")

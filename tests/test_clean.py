@@ -1,11 +1,11 @@
 import pytest
+from conftest import JPEG
 from PIL import Image
 
 from stages.clean import clean, count
 from stages.shared.archive import members, open_archive, pack
 from stages.shared.errors import InputError
 from stages.shared.params import Clean
-from tests.test_images import JPEG
 
 CATS_AND_DOGS = Clean(labels={"cat": ["cat", "cats"], "dog": ["dog", "dogs"]})
 
@@ -18,17 +18,18 @@ def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive):
         "cat.empty.jpg": "empty",
         "cat.cut.jpg": "truncated",
         "cat.page.jpg": "not_an_image",
+        "dog.cut.jpg": "truncated",
         "dog.header.jpg": "not_an_image",
         "dog.text.jpg": "not_an_image",
     }
     counts = count(kept, rejected, ["cat", "dog"])
     assert counts["kept"] == {"total": 30, "cat": 15, "dog": 15}
     assert counts["rejected"] == {
-        "total": 5,
+        "total": 6,
         "empty": 1,
         "not_an_image": 3,
         "too_large": 0,
-        "truncated": 1,
+        "truncated": 2,
         "damaged": 0,
         "no_class": 0,
     }

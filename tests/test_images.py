@@ -1,19 +1,13 @@
-import io
 import itertools
 import threading
 
 import numpy as np
 import pytest
+from conftest import JPEG, encode
 from PIL import Image
 
 from stages.shared import images
 from stages.shared.images import REASONS, UnusableImageError, decode, map_batches, resize
-
-
-def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
 
 
 def gradient(width: int = 60, height: int = 40) -> Image.Image:
@@ -40,7 +34,7 @@ def test_rotated_photo_is_turned_upright():
     assert decode(encode(gradient(), exif=exif)).size == (40, 60)
 
 
-JPEG, PNG = encode(gradient()), encode(gradient(), "PNG")
+PNG = encode(gradient(), "PNG")
 UNUSABLE = {
     "no bytes": (b"", "empty"),
     "text": (b"a dog was meant to sit here", "not_an_image"),

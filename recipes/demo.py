@@ -1,0 +1,76 @@
+"""`make demo`: run the sample recipe offline, in a scratch workspace beside the project.
+
+`demo/` becomes a DVC project of its own with a copy of the stages, so nothing of a real run is
+touched, and a second `make demo` reruns only what changed since the first.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from recipes.overlay import overlay
+from stages.shared.records import read_json
+
+PROJECT = Path(__file__).resolve().parent.parent
+WORKSPACE = PROJECT / "demo"
+
+
+def prepare(workspace: Path, params: str) -> None:
+    """Make `workspace` a DVC project with the stages of this one and these params."""
+    for folder in ("recipes", "stages"):
+        shutil.rmtree(workspace / folder, ignore_errors=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
+    for file in ("dvc.yaml", "predict.py"):
+        shutil.copy(PROJECT / file, workspace)
+    (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
+    if not (workspace / ".dvc").exists():
+        run_dvc(workspace, "init", "--no-scm", "--quiet")
+
+
+def run_dvc(workspace: Path, *arguments: str) -> None:
+    """Run DVC in `workspace`; ends the process with DVC's exit status if that is not 0."""
+    folder = Path(sys.executable).parent  # the stages' `python` must be this one
+    environment = os.environ | {
+        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+        "DVC_NO_ANALYTICS": "1",
+    }
+    command = [sys.executable, "-m", "dvc", *arguments]
+    status = subprocess.call(command, cwd=workspace, env=environment)
+    if status:
+        sys.exit(status)
+
+
+def print_metrics(folder: Path) -> None:
+    """The accuracy of each step of the run, and how many images stand behind it."""
+    extract = read_json(folder / "train_extract.json")
+    finetune = read_json(folder / "train_finetune.json")
+    evaluate = read_json(folder / "evaluate.json")
+    print("\nAccuracy:")
+    for step, measured in (
+        ("validation, head untrained", extract["initial"]),
+        ("validation, after feature extraction", extract["validation"]),
+        ("validation, after fine-tuning", finetune["validation"]),
+        ("test", evaluate["test"]),
+    ):
+        print(
+            f"  {step:<38}{measured['accuracy']:>6.1%}"
+            f"  ({measured['correct']} of {measured['total']} images)"
+        )
+
+
+def main() -> None:
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    recipe = (PROJECT / "recipes" / "sample.yaml").read_text(encoding="utf-8")
+    prepare(WORKSPACE, overlay(params, recipe))
+    run_dvc(WORKSPACE, "repro")
+    print_metrics(WORKSPACE / "metrics")
+    print("\nPictures:")
+    for picture in sorted((WORKSPACE / "plots").glob("*.png")):
+        print(f"  {os.path.relpath(picture)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from conftest import JPEG, PROJECT, SAMPLE_WEIGHTS, encode, run
+from PIL import Image
+
+from predict import find_images, predict
+from stages.shared.network import build_head, build_whole, load_base, save_model
+from stages.shared.params import Model
+
+
+@pytest.fixture(scope="module")
+def model():
+    base = load_base(Model(alpha=0.35, image_size=96, fine_tune_at=100), SAMPLE_WEIGHTS)
+    return build_whole(base, build_head(dropout=0.2))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    for name in ("b.jpg", "deep/a.JPEG", "deep/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(JPEG)
+    (tmp_path / "text.jpg").write_text("a dog was meant to sit here")
+    return tmp_path
+
+
+def test_folder_stands_for_the_image_files_below_it(photos):
+    names = [path.relative_to(photos).as_posix() for path in find_images([photos])]
+    assert names == ["b.jpg", "deep/a.JPEG", "text.jpg"]
+
+
+def test_file_that_is_named_is_taken_whatever_its_suffix(photos):
+    given = [photos / "deep" / "notes.txt", photos / "b.jpg"]
+    assert find_images(given) == given
+
+
+def test_each_image_gets_the_more_probable_label(model, photos):
+    second = float(model.predict(np.zeros((1, 96, 96, 3)), verbose=0)[0, 0])
+    (photos / "black.png").write_bytes(encode(Image.new("RGB", (10, 10)), "PNG"))
+    (row,) = predict(model, ["cat", "dog"], [photos / "black.png"])
+    assert row["label"] == ("dog" if second >= 0.5 else "cat")
+    assert row["probability"] == pytest.approx(max(second, 1 - second), abs=1e-4)
+
+
+def test_bad_file_is_named_with_its_reason_and_the_rest_go_on(model, photos):
+    given = [photos / "text.jpg", photos / "b.jpg", photos / "nothing.jpg", photos / "empty"]
+    (photos / "empty").mkdir()
+    rows = predict(model, ["cat", "dog"], given)
+    assert [row["error"] for row in rows] == [
+        "not an image: no image format recognised",
+        "",
+        "no such file or directory",
+        "no image files in this folder",
+    ]
+    assert [row["label"] != "" for row in rows] == [False, True, False, False]
+
+
+def test_every_image_of_many_batches_keeps_its_place(model, photos):
+    given = [photos / "b.jpg", photos / "text.jpg"] * 40
+    rows = predict(model, ["cat", "dog"], given)
+    assert [row["path"] for row in rows] == [str(path) for path in given]
+    assert [bool(row["error"]) for row in rows] == [False, True] * 40
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_command_prints_every_row_and_its_status_tells_of_failures(model, photos, form):
+    save_model(model, photos / "model.keras", ["cat", "dog"])
+    given = [str(photos / "b.jpg"), str(photos / "text.jpg")]
+    command = ("python", "predict.py", "--model", str(photos / "model.keras"), "--format", form)
+    result = run(*command, *given, cwd=PROJECT)
+    assert result.returncode == 1
+    assert result.stderr == ""
+    if form == "csv":
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    elif form == "json":
+        rows = json.loads(result.stdout)
+    else:
+        good, bad = result.stdout.splitlines()
+        assert good.endswith(given[0])
+        assert bad.endswith(f"{given[1]}  (not an image: no image format recognised)")
+        return
+    assert list(rows[0]) == ["path", "label", "probability", "error"]
+    assert [row["path"] for row in rows] == given
+    assert rows[0]["label"] in ("cat", "dog")
+    assert rows[1]["error"] == "not an image: no image format recognised"
+
+
+def test_missing_model_is_one_line(tmp_path):
+    result = run(
+        "python", str(PROJECT / "predict.py"), "a.jpg", cwd=tmp_path, PYTHONPATH=str(PROJECT)
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("models/finetune.keras: no such model. Run `dvc repro`")
+    assert result.stderr.count("\n") == 1
