@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from stages.shared import paths
 from stages.shared.images import UnusableImageError, decode, map_batches, resize
-from stages.shared.network import keras, load_model
+from stages.shared.network import freeze, keras, load_model
 
 COLUMNS = ["path", "label", "probability", "error"]
 BATCH_SIZE = 32
@@ -37,12 +37,12 @@ def find_images(given: list[Path]) -> list[Path]:
 
 def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[dict]:
     """A row of COLUMNS per image; `probability` is that of `label`, in [0.5, 1]."""
-    size = model.input_shape[1]
+    size, run = model.input_shape[1], freeze(model)
     rows = []
     with tqdm(total=len(images), desc="predict", unit="image", disable=None) as progress:
         for batch in map_batches(lambda path: _read(path, size), images, BATCH_SIZE):
             readable = [pixels for pixels, _ in batch if pixels is not None]
-            probabilities = iter(model.predict_on_batch(np.stack(readable)) if readable else ())
+            probabilities = iter(run(np.stack(readable))[0] if readable else ())
             for pixels, error in batch:
                 row = {
                     "path": str(images[len(rows)]),

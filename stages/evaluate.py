@@ -20,7 +20,7 @@ from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.images import decode, map_batches, resize
-from stages.shared.network import load_model
+from stages.shared.network import freeze, load_model
 from stages.shared.params import load_params
 from stages.shared.records import read_csv, write_csv, write_json
 
@@ -32,14 +32,14 @@ def predict(
     model: keras.Model, archive: zipfile.ZipFile, rows: list[dict], batch_size: int, title: str
 ) -> np.ndarray:
     """float64 `(len(rows),)`: the probability of the second class for the image of each row."""
-    size = model.input_shape[1]
+    size, run = model.input_shape[1], freeze(model)
     batches = map_batches(
         lambda row: resize(decode(archive.read(row["path"])), size), rows, batch_size
     )
     probabilities = []
     with tqdm(total=len(rows), desc=title, unit="image", disable=None) as progress:
         for batch in batches:
-            probabilities.append(model.predict_on_batch(np.stack(batch))[:, 0])
+            probabilities.append(run(np.stack(batch))[0][:, 0])
             progress.update(len(batch))
     return np.concatenate(probabilities).astype(np.float64)
 

@@ -15,7 +15,7 @@ from stages.shared.archive import open_archive
 from stages.shared.augment import draw_transformations, warp
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.images import decode, map_batches, resize
-from stages.shared.network import cut_index, load_base, pool, split_at
+from stages.shared.network import cut_index, freeze, load_base, pool, split_at
 from stages.shared.params import Augment, Features, load_params
 from stages.shared.records import read_csv, replacing, write_json
 
@@ -60,11 +60,12 @@ def extract(
         )
         for name, output in zip(("cut", "top"), extractor.outputs)
     ]
+    run = freeze(extractor)
     images_per_batch = max(1, params.batch_size // views)
     done = 0
     with tqdm(total=len(rows), desc=target.name, unit="image", disable=None) as progress:
         for batch in map_batches(draw_views, range(len(rows)), images_per_batch):
-            for output, values in zip(outputs, extractor.predict_on_batch(np.concatenate(batch))):
+            for output, values in zip(outputs, run(np.concatenate(batch))):
                 by_image = values.reshape(len(batch), views, *values.shape[1:])
                 output[:, done : done + len(batch)] = by_image.swapaxes(0, 1)
             done += len(batch)

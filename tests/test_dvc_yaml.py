@@ -1,6 +1,7 @@
 """`dvc.yaml` is kept by hand; this holds it against the code."""
 
 import ast
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def test_params_that_a_stage_reads_are_declared(name):
         assert param in declared or param.split(".")[0] in declared, param
     for param in declared:
         assert any(key == param or key.startswith(f"{param}.") for key in read), param
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_committed_results_are_those_of_this_code_and_these_params(name):
+    locked = YAML(typ="safe").load(PROJECT / "dvc.lock")["stages"][name]
+    assert {dep["path"] for dep in locked["deps"]} == set(STAGES[name]["deps"])
+    for dep in locked["deps"] + locked["outs"]:
+        file = PROJECT / dep["path"]
+        if file.parts[-2] in ("metrics", "plots", "shared", "stages") and file.is_file():
+            assert hashlib.md5(file.read_bytes()).hexdigest() == dep["md5"], dep["path"]
+    params = YAML(typ="safe").load(PROJECT / "params.yaml")
+    for key, value in locked.get("params", {}).get("params.yaml", {}).items():
+        expected = params
+        for part in key.split("."):
+            expected = expected[part]
+        assert value == expected, key
 
 
 def test_every_path_is_used():

@@ -13,6 +13,7 @@ from stages.shared.network import (
     build_head,
     build_whole,
     cut_index,
+    freeze,
     load_base,
     load_model,
     save_model,
@@ -59,6 +60,14 @@ def test_part_before_the_cut_then_part_after_it_is_the_base(base):
         before, after = split_at(base, cut)
         difference = after(before(scaled, training=False), training=False) - expected
         assert np.abs(difference).max() < 1e-4, base.layers[cut].name
+
+
+def test_frozen_model_gives_the_same_outputs_for_batches_of_any_size(base):
+    run = freeze(base)
+    scaled = PIXELS / 127.5 - 1
+    for batch in (scaled, scaled[:1]):
+        (output,) = run(batch)
+        assert np.abs(output - base(batch, training=False)).max() < 1e-4
 
 
 def test_whole_model_takes_pixels_and_gives_probabilities(whole):

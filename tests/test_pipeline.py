@@ -164,11 +164,11 @@ def test_prediction_of_a_drawn_cat(sample):
         ("alpha: 0.35", "alpha: 0.5", "data/raw/weights.h5: expected weights of MobileNetV2"),
         ("[dog, dogs]", "[wolf]", "data/raw/images.zip: expected a folder named wolf"),
         (
-            "test_fraction: 0.2",
+            "test_fraction: 0.5",
             "test_fraction: 0.0001",
             "expected at least one cat for the test split",
         ),
-        ("fine_tune_at: 100", "fine_tune_at: 200", "fine_tune_at: expected a layer from 0 to 154"),
+        ("fine_tune_at: 54", "fine_tune_at: 200", "fine_tune_at: expected a layer from 0 to 154"),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing_half_written(

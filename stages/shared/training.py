@@ -97,7 +97,8 @@ def fit(
     )
     names = {name: name.replace("validation_", "val_") for name in HISTORY_COLUMNS[1:]}
     return [
-        {"epoch": epoch + 1} | {name: history.history[key][row] for name, key in names.items()}
+        {"epoch": epoch + 1}
+        | {name: round(history.history[key][row], 6) for name, key in names.items()}
         for row, epoch in enumerate(history.epoch)
     ]
 
@@ -106,10 +107,11 @@ def measure(model: keras.Model, batches: Batches) -> dict:
     """Loss, accuracy, and the counts behind it."""
     measured = model.evaluate(batches, verbose=0, return_dict=True)
     total = len(batches.image)
+    correct = round(measured["accuracy"] * total)
     return {
         "loss": measured["loss"],
-        "accuracy": measured["accuracy"],
-        "correct": round(measured["accuracy"] * total),
+        "accuracy": correct / total,
+        "correct": correct,
         "total": total,
     }
 
