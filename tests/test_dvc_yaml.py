@@ -1,6 +1,11 @@
-"""`dvc.yaml` is kept by hand; this holds it against the code."""
+"""`dvc.yaml` is kept by hand; this holds each of its lines against the code.
+
+A module that a stage imports but does not list would leave stale results behind in silence, and
+one that it lists but does not import would rerun it for nothing.
+"""
 
 import ast
+import copy
 import hashlib
 from pathlib import Path
 
@@ -27,86 +32,104 @@ def imported(module: Path) -> set[Path]:
     return found
 
 
-def main_of(name: str) -> ast.FunctionDef:
-    tree = ast.parse((PROJECT / "stages" / f"{name}.py").read_text(encoding="utf-8"))
-    return next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main")
+def named_in_main(stage: str, variable: str) -> set[str]:
+    """What `main` of a stage takes from a variable: "model.alpha" for `params.model.alpha`."""
+    tree = ast.parse((PROJECT / "stages" / f"{stage}.py").read_text(encoding="utf-8"))
+    main = next(node for node in tree.body if getattr(node, "name", "") == "main")
+    attributes = [node for node in ast.walk(main) if isinstance(node, ast.Attribute)]
+    inner = {id(node.value) for node in attributes}  # `params.model` within `params.model.alpha`
+    chains = [ast.unparse(node).split(".") for node in attributes if id(node) not in inner]
+    return {".".join(chain[1:]) for chain in chains if chain[0] == variable}
 
 
-def params_read(name: str) -> set[str]:
-    """What `main` takes from params: `params.section` or `params.section.key`."""
-    chains = set()
-    for node in ast.walk(main_of(name)):
-        if isinstance(node, ast.Attribute):
-            chain = ast.unparse(node).split(".")
-            if chain[0] == "params":
-                chains.add(".".join(chain[1:]))
-    whole_sections = {
-        chain
-        for chain in chains
-        if "." not in chain and not any(other.startswith(f"{chain}.") for other in chains)
-    }
-    keys = {chain for chain in chains if "." in chain}
-    return whole_sections | keys
+def keys(params: set[str]) -> set[str]:
+    """Sections expanded to their keys: {"split"} to {"split.seed", …}."""
+    expanded = set()
+    for name in params:
+        section, _, key = name.partition(".")
+        model = Params.model_fields[section].annotation
+        expanded |= {name} if key else {f"{section}.{each}" for each in model.model_fields}
+    return expanded
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_modules_that_a_stage_imports_are_its_deps(name):
-    expected = {
+# What the code of each stage says: modules it imports, params and files that its `main` names.
+MODULES = {
+    name: {
         path.relative_to(PROJECT).as_posix() for path in imported(PROJECT / "stages" / f"{name}.py")
     }
-    listed = {dep for dep in STAGES[name]["deps"] if dep.endswith(".py")}
-    assert listed == expected
-    assert STAGES[name]["cmd"] == f"python -m stages.{name}"
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_files_that_a_stage_names_are_its_deps_and_outs(name):
-    named = {
-        getattr(paths, node.attr).as_posix()
-        for node in ast.walk(main_of(name))
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "paths"
+    for name in STAGES
+}
+PARAMS = {name: keys(named_in_main(name, "params")) for name in STAGES}
+FILES = {
+    name: {
+        getattr(paths, constant.split(".")[0]).as_posix()
+        for constant in named_in_main(name, "paths")
     }
-    stage = STAGES[name]
-    files = {dep for dep in stage["deps"] if not dep.endswith(".py")} | set(stage.get("outs", []))
-    files |= {next(iter(entry)) for kind in ("metrics", "plots") for entry in stage.get(kind, [])}
-    assert files == named
+    for name in STAGES
+}
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_params_that_a_stage_reads_are_declared(name):
-    declared = set(STAGES[name]["params"])
-    read = params_read(name)
-    assert {param.split(".")[0] for param in declared} <= set(Params.model_fields)
-    for param in read:
-        assert param in declared or param.split(".")[0] in declared, param
-    for param in declared:
-        assert any(key == param or key.startswith(f"{param}.") for key in read), param
+def files_of(stage: dict) -> list[str]:
+    """The data files of a stage in `dvc.yaml`: inputs, outputs, metrics and plots."""
+    inputs = [dep for dep in stage["deps"] if not dep.endswith(".py")]
+    recorded = [next(iter(entry)) for kind in ("metrics", "plots") for entry in stage.get(kind, [])]
+    return inputs + stage.get("outs", []) + recorded
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_committed_results_are_those_of_this_code_and_these_params(name):
-    locked = YAML(typ="safe").load(PROJECT / "dvc.lock")["stages"][name]
-    assert {dep["path"] for dep in locked["deps"]} == set(STAGES[name]["deps"])
-    for dep in locked["deps"] + locked["outs"]:
-        file = PROJECT / dep["path"]
-        if file.parts[-2] in ("metrics", "plots", "shared", "stages") and file.is_file():
-            assert hashlib.md5(file.read_bytes()).hexdigest() == dep["md5"], dep["path"]
-    params = YAML(typ="safe").load(PROJECT / "params.yaml")
-    for key, value in locked.get("params", {}).get("params.yaml", {}).items():
-        expected = params
-        for part in key.split("."):
-            expected = expected[part]
-        assert value == expected, key
+def problems(stages: dict) -> list[str]:
+    """Where `dvc.yaml` and the code disagree."""
+    found = []
+    for name, stage in stages.items():
+        modules = {dep for dep in stage["deps"] if dep.endswith(".py")}
+        for kind, listed, used in (
+            ("module", modules, MODULES[name]),
+            ("param", keys(set(stage["params"])), PARAMS[name]),
+            ("file", set(files_of(stage)), FILES[name]),
+        ):
+            found += [f"{name}: {kind} {each} is listed, not used" for each in listed - used]
+            found += [f"{name}: {kind} {each} is used, not listed" for each in used - listed]
+        if stage["cmd"] != f"python -m stages.{name}":
+            found.append(f"{name}: {stage['cmd']} runs another stage")
+    return found
+
+
+def mutations():
+    """`dvc.yaml` with one line taken away, or one idle line added, for every list in it."""
+    idle = {"deps": "LICENSE", "outs": "data/idle", "metrics": {"metrics/idle.json": {}}}
+    for name, stage in STAGES.items():
+        for kind in ("deps", "params", "outs", "metrics", "plots"):
+            for index, line in enumerate(stage.get(kind, [])):
+                mutated = copy.deepcopy(STAGES)
+                del mutated[name][kind][index]
+                yield f"{name}.{kind} without {line}", mutated
+        others = {f"stages/{other}.py" for other in STAGES} | set().union(*MODULES.values())
+        added = [("deps", module) for module in sorted(others - MODULES[name])]
+        added += [
+            ("params", section)
+            for section in Params.model_fields
+            if not keys({section}) <= PARAMS[name]
+        ]
+        for kind, line in [*added, *idle.items()]:
+            mutated = copy.deepcopy(STAGES)
+            mutated[name].setdefault(kind, []).append(line)
+            yield f"{name}.{kind} with {line}", mutated
+
+
+def test_lists_of_dvc_yaml_are_what_the_code_says():
+    assert problems(STAGES) == []
+
+
+def test_every_single_removal_and_idle_addition_is_caught():
+    tried = [description for description, mutated in mutations() if problems(mutated)]
+    missed = [description for description, mutated in mutations() if not problems(mutated)]
+    print(f"{len(tried)} mutations of dvc.yaml caught")
+    assert missed == []
+    assert len(tried) > 300
 
 
 def test_every_path_is_used():
-    named = {
-        node.attr
-        for name in STAGES
-        for node in ast.walk(main_of(name))
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "paths"
-    }
-    assert named == {name for name in vars(paths) if name.isupper()}
+    used = set().union(*FILES.values())
+    assert used == {path.as_posix() for name, path in vars(paths).items() if name.isupper()}
 
 
 def test_pictures_that_show_photos_are_kept_out_of_git():
@@ -114,3 +137,20 @@ def test_pictures_that_show_photos_are_kept_out_of_git():
     for name in STAGES:
         for out in STAGES[name].get("outs", []):
             assert f"/{out}" in ignored or f"/{out.split('/')[0]}/" in ignored, out
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_committed_results_are_those_of_this_code_and_these_params(name):
+    locked = YAML(typ="safe").load(PROJECT / "dvc.lock")["stages"][name]
+    assert {dep["path"] for dep in locked["deps"]} == set(STAGES[name]["deps"])
+    for entry in locked["deps"] + locked["outs"]:
+        file = PROJECT / entry["path"]
+        in_git = entry["path"] not in STAGES[name].get("outs", [])
+        if in_git and file.suffix in (".py", ".json", ".csv", ".png") and "data" not in file.parts:
+            assert hashlib.md5(file.read_bytes()).hexdigest() == entry["md5"], entry["path"]
+    params = YAML(typ="safe").load(PROJECT / "params.yaml")
+    for key, value in locked.get("params", {}).get("params.yaml", {}).items():
+        expected = params
+        for part in key.split("."):
+            expected = expected[part]
+        assert value == expected, key
