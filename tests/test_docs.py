@@ -1,0 +1,94 @@
+"""The README is held against the project: what it shows is what there is."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from conftest import PROJECT
+from ruamel.yaml import YAML
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+TRACKED = subprocess.run(
+    ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
+).stdout.splitlines()
+
+
+def metrics(name: str) -> dict:
+    return json.loads((PROJECT / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def percent(measured: dict) -> str:
+    return f"{measured['accuracy']:.2%} ({measured['correct']}/{measured['total']})"
+
+
+def test_result_table_shows_the_committed_metrics():
+    evaluated = metrics("evaluate")
+    rows = {
+        "untrained head": (metrics("train_extract")["initial"],),
+        "feature extraction": (metrics("train_extract")["validation"],),
+        "fine-tuning": (evaluated["validation"], evaluated["test"]),
+    }
+    for step, measured in rows.items():
+        row = next(line for line in README.splitlines() if line.startswith(f"| {step}"))
+        for each in measured:
+            assert percent(each) in row, row
+
+
+def test_every_param_is_explained():
+    params = YAML(typ="safe").load(PROJECT / "params.yaml")
+    for section, keys in params.items():
+        for key in keys:
+            assert f"`{section}.{key}`" in README, f"{section}.{key}"
+
+
+def test_every_param_explained_is_there():
+    params = YAML(typ="safe").load(PROJECT / "params.yaml")
+    table = README.split("## Params")[1].split("\n## ")[0]
+    for section, key in re.findall(r"^\| `(\w+)\.(\w+)`", table, re.MULTILINE):
+        assert key in params[section], f"{section}.{key}"
+
+
+@pytest.mark.parametrize("folder", ["stages", "stages/shared", "recipes", "bench"])
+def test_tree_names_every_module(folder):
+    tree = README.split("## The tree")[1]
+    for path in TRACKED:
+        name = path.removeprefix(f"{folder}/")
+        if path.startswith(f"{folder}/") and "/" not in name and name != "__init__.py":
+            assert name in tree, path
+
+
+def test_every_link_leads_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)", README):
+        assert (PROJECT / target).exists(), target
+
+
+def test_every_make_target_shown_is_there():
+    targets = set(re.findall(r"^(\w+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\$ make (\w+)", README)) <= targets
+
+
+def test_license_and_version_range_are_the_packages():
+    project = (PROJECT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "Apache License" in (PROJECT / "LICENSE").read_text(encoding="utf-8")
+    assert 'requires-python = ">=3.11,<3.14"' in project
+    assert "Python 3.11 to 3.13" in README
+
+
+def test_lock_holds_every_direct_dependency_and_no_index():
+    locked = (PROJECT / "requirements.txt").read_text(encoding="utf-8").lower()
+    for line in (PROJECT / "requirements.in").read_text(encoding="utf-8").splitlines():
+        name = line.split("#")[0].strip().lower().replace(".", "-")
+        assert not name or re.search(rf"^{re.escape(name)}==", locked, re.MULTILINE), name
+    assert "--index" not in locked
+    assert "--find-links" not in locked
+
+
+def test_pictures_in_git_are_only_those_without_photos():
+    pictures = {path for path in TRACKED if path.endswith((".png", ".jpg"))}
+    assert pictures <= {
+        "plots/class_counts.png",
+        "plots/confusion.png",
+        "plots/learning_curves.png",
+        "plots/roc.png",
+    }
