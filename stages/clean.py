@@ -5,6 +5,7 @@ data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
 """
 
 from collections import Counter
+from collections.abc import Container
 from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
@@ -36,14 +37,14 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
         _require_folders(params, names, archive_path)
 
         def examine(name: str) -> dict:
-            label = _label(name, label_of_folder)
-            if label is None:
+            folder = _innermost_folder(name, label_of_folder)
+            if not folder:
                 raise UnusableImageError("no_class", "in no folder that clean.labels names")
             image = decode(archive.read(name))
             return {
                 "path": name,
-                "label": label,
-                "archive_split": _archive_split(name),
+                "label": label_of_folder[folder],
+                "archive_split": _innermost_folder(name, ARCHIVE_SPLITS),
                 "width": image.width,
                 "height": image.height,
             }
@@ -85,18 +86,10 @@ def _require_folders(params: Clean, names: list[str], archive_path: Path) -> Non
             )
 
 
-def _label(name: str, label_of_folder: dict[str, str]) -> str | None:
-    for part in reversed(PurePosixPath(name).parts[:-1]):
-        if part.lower() in label_of_folder:
-            return label_of_folder[part.lower()]
-    return None
-
-
-def _archive_split(name: str) -> str:
-    for part in reversed(PurePosixPath(name).parts[:-1]):
-        if part.lower() in ARCHIVE_SPLITS:
-            return part.lower()
-    return ""
+def _innermost_folder(name: str, known: Container[str]) -> str:
+    """The deepest folder above a member that is one of the known, in lower case, or ""."""
+    folders = (part.lower() for part in reversed(PurePosixPath(name).parts[:-1]))
+    return next((folder for folder in folders if folder in known), "")
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from stages.shared.archive import open_archive
 from stages.shared.augment import draw_transformations, warp
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.images import decode, map_batches, resize
-from stages.shared.network import cut_index, freeze, load_base, pool, split_at
+from stages.shared.network import cut_index, freeze, load_base, pool, rescale, split_at
 from stages.shared.params import Augment, Features, load_params
 from stages.shared.records import read_csv, replacing, write_json
 
@@ -28,7 +28,7 @@ def build_extractor(base: keras.Model, fine_tune_at: int) -> keras.Model:
     """
     pixels = keras.Input(base.input_shape[1:])
     before, after = split_at(base, cut_index(base, fine_tune_at))
-    at_cut = before(keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels), training=False)
+    at_cut = before(rescale(pixels), training=False)
     return keras.Model(pixels, [at_cut, pool(after(at_cut, training=False))])
 
 

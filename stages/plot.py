@@ -126,12 +126,11 @@ def draw_predictions(archive: zipfile.ZipFile, predictions: list[dict], number: 
         verdict = row["actual"] if is_right else f"✗ {row['predicted']}, is {row['actual']}"
         titles.append(f"{verdict}  {0.5 + _certainty(row):.0%}")
         colours.append(BLUE if is_right else RED)
-    title = (
-        f"Test predictions: the {len(wrong)} mistakes"
-        if len(wrong) <= number // 2
-        else (f"Test predictions: the {number // 2} surest of {len(wrong)} mistakes")
-    )
-    return photo_grid(photos, titles, colours, f"{title}, then a sample of the rest", COLUMNS)
+    mistakes = f"the {len(wrong)} mistakes"
+    if len(wrong) > number // 2:
+        mistakes = f"the {number // 2} surest of {len(wrong)} mistakes"
+    title = f"Test predictions: {mistakes}, then a sample of the rest"
+    return photo_grid(photos, titles, colours, title, COLUMNS)
 
 
 def _certainty(row: dict) -> float:

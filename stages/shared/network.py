@@ -91,7 +91,7 @@ class InferenceMode(keras.layers.Layer):
 
 
 def freeze(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """The model as a function of a float32 or uint8 batch, with its weights made constants.
+    """The model as a function of a batch in float32 or uint8, its weights made constants.
 
     TensorFlow then folds batch normalization into the convolutions: the same outputs to 1e-4, in
     two thirds of the time.
