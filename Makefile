@@ -1,6 +1,9 @@
 # Needs Python 3.11 to 3.13: `make demo PYTHON=python3.12` names another than `python3`.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+  --no-annotate --custom-compile-command "make lock" --upgrade
 
 .PHONY: demo test lock
 
@@ -12,18 +15,19 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/python -m pytest
 
-# The complete lock for Python 3.11 to 3.13 on Linux, macOS and Windows.
+# The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
-	uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet --upgrade -o requirements.txt requirements.in
-	uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet --upgrade -o requirements-dev.txt requirements-dev.in
+	$(LOCK) -o requirements.txt requirements.in
+	$(LOCK) -o requirements-ssh.txt requirements-ssh.in
+	$(LOCK) -o requirements-dev.txt requirements-dev.in
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo 'Python 3.11 to 3.13 is needed: make PYTHON=python3.12'; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP) -r requirements.txt
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
 	@touch $@

@@ -9,11 +9,10 @@ noise with the drawn animals. `python -m recipes.pretrain` writes `recipes/sampl
 from pathlib import Path
 
 import h5py
-import keras
 import numpy as np
-import tensorflow as tf
 
 from recipes.things import PAINTERS, drawn_thing
+from stages.shared.backend import keras, make_deterministic
 
 SEED = 20
 SIZE = 96
@@ -53,8 +52,7 @@ def save_weights(base: keras.Model, path: Path) -> None:
 
 
 def main() -> None:
-    keras.utils.set_random_seed(SEED)
-    tf.config.experimental.enable_op_determinism()
+    make_deterministic(SEED)
     base = new_base()
     model = keras.Sequential(
         [

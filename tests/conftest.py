@@ -1,5 +1,6 @@
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from recipes.overlay import overlay
 from stages.shared.archive import pack
 from stages.shared.drawings import drawn_dataset
 from stages.shared.params import Params, load_params
@@ -57,3 +59,34 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
         text=True,
         encoding="utf-8",
     )
+
+
+def repro(workspace: Path, **environment: str) -> list[str]:
+    """Run `dvc repro` and return the stages that ran, in order."""
+    result = run("dvc", "repro", cwd=workspace, **environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+    lines = result.stdout.splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+
+def git_project(folder: Path, changes: str) -> Path:
+    """A repository of its own with this project's files, no results, and changed params."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in tracked:
+        if not name.startswith(("metrics/", "plots/", "tests/", "dvc.lock")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, folder / name)
+    params = (folder / "params.yaml").read_text(encoding="utf-8")
+    (folder / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
+    for command in (
+        ("init", "-q", "-b", "main"),
+        ("config", "user.name", "Tester"),
+        ("config", "user.email", "tester@example.org"),
+        ("add", "-A"),
+        ("commit", "-qm", "Code"),
+    ):
+        result = run("git", *command, cwd=folder)
+        assert result.returncode == 0, result.stderr
+    return folder

@@ -92,3 +92,13 @@ def test_pictures_in_git_are_only_those_without_photos():
         "plots/learning_curves.png",
         "plots/roc.png",
     }
+
+
+def test_table_of_what_runs_again_is_the_one_that_is_tested():
+    table = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
+    params_of: dict[str, list[str]] = {}
+    for param, stages in table.items():
+        params_of.setdefault(", ".join(stages), []).append(f"`{param}`")
+    rows = [f"| {', '.join(params)} | {stages} |" for stages, params in params_of.items()]
+    expected = "\n".join(["| change | runs again |", "|---|---|", *rows])
+    assert expected in README, f"README.md should hold:\n{expected}"

@@ -108,6 +108,18 @@ def test_model_saved_twice_is_the_same_bytes_and_comes_back_with_its_labels(whol
     assert np.array_equal(loaded.predict(PIXELS, verbose=0), whole.predict(PIXELS, verbose=0))
 
 
+def test_same_network_built_again_is_the_same_bytes(tmp_path):
+    """Keras names shared objects by their address in memory, which differs every time."""
+    for name in ("a.keras", "b.keras"):
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(1)
+        head = build_head(dropout=0.2)
+        save_model(
+            build_whole(load_base(SAMPLE, SAMPLE_WEIGHTS), head), tmp_path / name, ["a", "b"]
+        )
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
 def test_saved_model_is_loaded_by_plain_keras(whole, tmp_path):
     save_model(whole, tmp_path / "model.keras", ["cat", "dog"])
     loaded = keras.models.load_model(tmp_path / "model.keras")

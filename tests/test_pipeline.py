@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, run
+from conftest import PROJECT, repro, run
 
 from recipes.demo import prepare
 from recipes.overlay import overlay
@@ -23,14 +23,6 @@ STAGES = [
 ]
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 SAMPLE = overlay(PARAMS, (PROJECT / "recipes" / "sample.yaml").read_text(encoding="utf-8"))
-
-
-def repro(workspace: Path, **environment: str) -> list[str]:
-    """Run `dvc repro` and return the stages that ran, in order."""
-    result = run("dvc", "repro", cwd=workspace, **environment)
-    assert result.returncode == 0, result.stderr
-    lines = result.stdout.splitlines()
-    return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
 
 def metrics(workspace: Path, name: str) -> dict:

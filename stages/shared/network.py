@@ -138,8 +138,8 @@ def pool(features):
 def save_model(model: keras.Model, path: Path, labels: list[str]) -> None:
     """Write a `.keras` file with the same bytes for the same model.
 
-    Keras dates the file and its members; here both are fixed, and the file's metadata holds the
-    names of the two classes instead, so that the file alone is enough to predict.
+    Keras writes dates, and memory addresses as identifiers; here both are fixed. The file's
+    metadata holds the names of the two classes, so that the file alone is enough to predict.
     """
     with replacing(path) as partial:
         dated = partial.with_suffix(".dated.keras")
@@ -152,9 +152,24 @@ def save_model(model: keras.Model, path: Path, labels: list[str]) -> None:
                         metadata = json.loads(data)
                         del metadata["date_saved"]
                         data = json.dumps(metadata | {"labels": labels}).encode()
+                    elif info.filename == "config.json":
+                        data = _number_shared_objects(data)
                     target.writestr(zipfile.ZipInfo(info.filename, FIXED_DATE), data)
         finally:
             dated.unlink(missing_ok=True)
+
+
+def _number_shared_objects(config: bytes) -> bytes:
+    """Replace the addresses by which Keras tells shared objects apart by 0, 1, 2, …"""
+    numbers: dict[int, int] = {}
+
+    def number(record: dict) -> dict:
+        if "shared_object_id" in record:
+            address = record["shared_object_id"]
+            record["shared_object_id"] = numbers.setdefault(address, len(numbers))
+        return record
+
+    return json.dumps(json.loads(config, object_hook=number)).encode()
 
 
 def load_model(path: Path) -> tuple[keras.Model, list[str]]:

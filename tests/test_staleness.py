@@ -1,0 +1,125 @@
+"""Exactly the stages that a change touches run again: every param, with real `dvc repro`."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, SAMPLE_WEIGHTS, git_project, repro, run
+from ruamel.yaml import YAML
+
+from recipes.overlay import overlay
+from recipes.pretrain import save_weights
+from stages.shared.archive import pack
+from stages.shared.backend import keras
+from stages.shared.drawings import drawn_dataset
+from stages.shared.params import Params
+
+TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
+WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
+TINY = """
+fetch: {source: ../images.zip}
+split: {test_fraction: 0.5}
+model: {image_size: 96}
+augment: {views: 2}
+train_extract: {epochs: 1}
+train_finetune: {epochs: 1, learning_rate: 0.001}
+"""
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    """A project in which a tiny run is committed; beside it images and a mirror of weights."""
+    folder = tmp_path_factory.mktemp("staleness")
+    pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
+    pack(folder / "others.zip", drawn_dataset(train=12, validation=8, seed=8))
+    (folder / "mirror").mkdir()
+    for name in ("0.35_96", "0.35_128"):
+        shutil.copy(SAMPLE_WEIGHTS, folder / "mirror" / WEIGHTS.format(name))
+    wider = keras.applications.MobileNetV2((96, 96, 3), 0.5, include_top=False, weights=None)
+    save_weights(wider, folder / "mirror" / WEIGHTS.format("0.5_96"))
+    project = git_project(folder / "project", TINY)
+    assert repro(project, PAWPRINT_MIRROR="../mirror")
+    run("git", "add", "-A", cwd=project)
+    run("git", "commit", "-qm", "Tiny run", cwd=project)
+    return project
+
+
+def values(workspace: Path) -> dict:
+    """For each param a value other than the tiny run's."""
+    beside = workspace.parent
+    return {
+        "fetch.source": "../others.zip",
+        "fetch.sha256": sha256(beside / "images.zip"),
+        "weights.source": str(beside / "mirror" / WEIGHTS.format("0.35_96")),
+        "weights.sha256": sha256(beside / "mirror" / WEIGHTS.format("0.35_96")),
+        "clean.labels": {"cat": ["cat", "cats", "kittens"], "dog": ["dog", "dogs"]},
+        "split.seed": 2,
+        "split.validation_fraction": 0.3,
+        "split.test_fraction": 0.25,
+        "model.alpha": 0.5,
+        "model.image_size": 128,
+        "model.fine_tune_at": 120,
+        "augment.views": 3,
+        "augment.flip": "vertical",
+        "augment.rotation": 0.2,
+        "augment.seed": 2,
+        "preview.samples": 6,
+        "features.batch_size": 16,
+        "train_extract.epochs": 2,
+        "train_extract.optimizer": "sgd",
+        "train_extract.learning_rate": 0.01,
+        "train_extract.batch_size": 8,
+        "train_extract.views_per_epoch": "all",
+        "train_extract.seed": 2,
+        "train_extract.dropout": 0.5,
+        "train_finetune.epochs": 2,
+        "train_finetune.optimizer": "adam",
+        "train_finetune.learning_rate": 0.01,
+        "train_finetune.batch_size": 8,
+        "train_finetune.views_per_epoch": "all",
+        "train_finetune.seed": 2,
+        "evaluate.threshold": 0.01,
+        "evaluate.batch_size": 5,
+        "plot.predictions": 6,
+    }
+
+
+def test_every_param_has_its_row():
+    every = {
+        f"{section}.{key}"
+        for section, field in Params.model_fields.items()
+        for key in field.annotation.model_fields
+    }
+    assert set(TABLE) == every
+
+
+@pytest.mark.parametrize("param", TABLE)
+def test_change_reruns_exactly_the_stages_of_its_row(workspace, param):
+    section, key = param.split(".")
+    path = workspace / "params.yaml"
+    before = path.read_text(encoding="utf-8")
+    yaml = YAML(typ="safe")
+    with (workspace.parent / "change.yaml").open("w") as file:
+        yaml.dump({section: {key: values(workspace)[param]}}, file)
+    change = (workspace.parent / "change.yaml").read_text(encoding="utf-8")
+    try:
+        path.write_text(overlay(before, change), encoding="utf-8")
+        assert path.read_text(encoding="utf-8") != before
+        ran = repro(workspace, PAWPRINT_MIRROR="../mirror")
+    finally:
+        path.write_text(before, encoding="utf-8")
+        run("git", "reset", "-q", "--hard", cwd=workspace)
+        run("dvc", "checkout", "-q", cwd=workspace)
+    assert sorted(ran) == sorted(TABLE[param])
+
+
+def test_everything_made_again_is_the_same_bytes(workspace):
+    result = run("dvc", "repro", "--force", cwd=workspace, PAWPRINT_MIRROR="../mirror")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("Running stage") == 10
+    assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
