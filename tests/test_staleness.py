@@ -1,6 +1,7 @@
 """Exactly the stages that a change touches run again: every param, with real `dvc repro`."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -123,3 +124,26 @@ def test_everything_made_again_is_the_same_bytes(workspace):
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("Running stage") == 10
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
+
+
+def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
+    """Relative sources and mirror are found there too, and `1e-6` arrives as a number."""
+    mirror = {"PAWPRINT_MIRROR": "../mirror"}
+    changes = ("-S", "train_finetune.learning_rate=1e-6", "-S", "model.alpha=0.5")
+    single = run("dvc", "exp", "run", "-n", "wider", *changes, cwd=workspace, **mirror)
+    assert single.returncode == 0, single.stdout + single.stderr
+    for command in (("git", "reset", "-q", "--hard"), ("dvc", "checkout", "-q")):
+        run(*command, cwd=workspace)
+    sweep = ("-S", "train_finetune.learning_rate=0.002,0.003", "-S", "model.alpha=0.5")
+    queued = run("dvc", "exp", "run", "--queue", *sweep, cwd=workspace)
+    assert queued.stdout.count("Queued experiment") == 2, queued.stderr
+    everything = run("dvc", "exp", "run", "--run-all", cwd=workspace, **mirror)
+    assert everything.returncode == 0, everything.stdout + everything.stderr
+    shown = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
+    (commit,) = (each for each in shown if each["experiments"])
+    rates = set()
+    for experiment in commit["experiments"]:
+        data = experiment["revs"][0]["data"]
+        rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
+        assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["total"] == 8
+    assert rates == {1e-6, 0.002, 0.003}
