@@ -209,8 +209,15 @@ def test_flipped_byte_in_the_cache_is_found_and_mended(origin):
     assert succeed("git", "status", "--porcelain", cwd=second) == ""
 
 
-def test_missing_remote_is_told(finished, tmp_path):
+@pytest.mark.parametrize(
+    ("url", "message"), [(None, "no remote"), ("http://127.0.0.1:9/data", "Cannot connect")]
+)
+def test_remote_that_cannot_be_reached_is_told(finished, tmp_path, url, message):
     project = tmp_path / "project"
     shutil.copytree(finished, project)
+    if url:
+        succeed("dvc", "remote", "add", "--default", "storage", url, cwd=project)
     result = run("dvc", "push", cwd=project)
-    assert "no remote" in result.stderr
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert repro(project) == []
