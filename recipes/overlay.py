@@ -3,7 +3,6 @@
 import io
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
 
 from stages.shared.errors import InputError
 
@@ -17,17 +16,11 @@ def overlay(params: str, recipe: str) -> str:
     yaml.preserve_quotes = True
     yaml.width = 4096  # a long line stays one line
     content = yaml.load(params)
-    _merge(content, yaml.load(recipe), "")
+    for section, changes in yaml.load(recipe).items():
+        for key, value in changes.items():
+            if key not in content.get(section, {}):
+                raise InputError(f"{section}.{key}: the recipe names a key not in params.yaml.")
+            content[section][key] = value
     text = io.StringIO()
     yaml.dump(content, text)
     return text.getvalue()
-
-
-def _merge(content: CommentedMap, changes: CommentedMap, parents: str) -> None:
-    for key, value in changes.items():
-        if key not in content:
-            raise InputError(f"{parents}{key}: the recipe names a key that params.yaml lacks.")
-        if isinstance(value, CommentedMap) and isinstance(content[key], CommentedMap):
-            _merge(content[key], value, f"{parents}{key}.")
-        else:
-            content[key] = value
