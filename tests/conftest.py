@@ -17,6 +17,16 @@ PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample_base.h5"
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
 
+# Params of a run that takes seconds, for images.zip beside the project.
+TINY = """
+fetch: {source: ../images.zip}
+split: {test_fraction: 0.5}
+model: {image_size: 96}
+augment: {views: 2}
+train_extract: {epochs: 1}
+train_finetune: {epochs: 1, learning_rate: 0.001}
+"""
+
 
 def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
     buffer = io.BytesIO()
@@ -34,7 +44,7 @@ def params() -> Params:
 
 @pytest.fixture(scope="session")
 def drawn_archive(tmp_path_factory) -> Path:
-    """30 drawn cats and dogs and 5 damaged files, in the layout of the published archive."""
+    """30 drawn cats and dogs and 6 damaged files, in the layout of the published archive."""
     path = tmp_path_factory.mktemp("drawn") / "images.zip"
     pack(path, drawn_dataset(train=10, validation=5))
     return path
@@ -61,9 +71,9 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
     )
 
 
-def repro(workspace: Path, **environment: str) -> list[str]:
+def repro(workspace: Path, *options: str, **environment: str) -> list[str]:
     """Run `dvc repro` and return the stages that ran, in order."""
-    result = run("dvc", "repro", cwd=workspace, **environment)
+    result = run("dvc", "repro", *options, cwd=workspace, **environment)
     assert result.returncode == 0, result.stdout + result.stderr
     lines = result.stdout.splitlines()
     return [line.split("'")[1] for line in lines if line.startswith("Running stage")]

@@ -1,6 +1,7 @@
 """The pipeline as its users run it: real `dvc repro`, real stages, real processes."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -134,8 +135,6 @@ def test_dvc_shows_metrics_and_plots(sample):
 
 
 def test_prediction_of_a_drawn_cat(sample):
-    import zipfile
-
     name = "drawn/validation/cats/cat.0001.jpg"
     with zipfile.ZipFile(sample / "data/raw/images.zip") as archive:
         (sample / "cat.jpg").write_bytes(archive.read(name))

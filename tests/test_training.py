@@ -11,6 +11,11 @@ FEATURES = (100 * np.arange(VIEWS)[:, None, None] + np.arange(IMAGES)[:, None]).
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
 
 
+def train_params(**changes) -> Train:
+    values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4}
+    return Train(**values | {"views_per_epoch": "one", "seed": 1} | changes)
+
+
 def epoch(batches: Batches) -> np.ndarray:
     features = np.concatenate([batches[index][0] for index in range(len(batches))])[:, 0]
     batches.on_epoch_end()
@@ -57,10 +62,7 @@ def test_features_are_read_from_disk_and_not_loaded(tmp_path):
     for name in ("train", "validation"):
         np.save(tmp_path / f"{name}_top.npy", FEATURES)
         np.save(tmp_path / f"{name}_labels.npy", LABELS)
-    params = Train(
-        epochs=1, optimizer="adam", learning_rate=0.1, batch_size=4, views_per_epoch="one", seed=1
-    )
-    train, validation = open_batches(tmp_path, "top", params)
+    train, validation = open_batches(tmp_path, "top", train_params())
     assert isinstance(train.features, np.memmap)
     assert (len(train), len(validation)) == (3, 8)
 
@@ -70,17 +72,7 @@ def test_features_are_read_from_disk_and_not_loaded(tmp_path):
 )
 def test_optimizer_and_its_rate_are_those_of_the_params(optimizer, cls):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    compile_model(
-        model,
-        Train(
-            epochs=1,
-            optimizer=optimizer,
-            learning_rate=1e-6,
-            batch_size=4,
-            views_per_epoch="one",
-            seed=1,
-        ),
-    )
+    compile_model(model, train_params(epochs=1, optimizer=optimizer, learning_rate=1e-6))
     assert type(model.optimizer).__name__ == cls
     assert np.isclose(float(model.optimizer.learning_rate), 1e-6)
 
@@ -89,17 +81,7 @@ def test_history_counts_on_from_the_first_phase_and_training_learns():
     make_deterministic(1)
     features = np.stack([LABELS[None, :, None], 1 - LABELS[None, :, None]], axis=-1)[..., 0, :]
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid")])
-    compile_model(
-        model,
-        Train(
-            epochs=3,
-            optimizer="adam",
-            learning_rate=0.5,
-            batch_size=4,
-            views_per_epoch="one",
-            seed=1,
-        ),
-    )
+    compile_model(model, train_params(epochs=3, optimizer="adam", learning_rate=0.5))
     train, validation = Batches(features, LABELS, 4, "one", seed=1), Batches(features, LABELS, 4)
     rows = fit(model, train, validation, epochs=3, first_epoch=10)
     assert [row["epoch"] for row in rows] == [11, 12, 13]
@@ -111,17 +93,7 @@ def test_history_counts_on_from_the_first_phase_and_training_learns():
 
 def test_no_epochs_train_nothing():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
-    compile_model(
-        model,
-        Train(
-            epochs=0,
-            optimizer="adam",
-            learning_rate=0.5,
-            batch_size=4,
-            views_per_epoch="one",
-            seed=1,
-        ),
-    )
+    compile_model(model, train_params(epochs=0, optimizer="adam", learning_rate=0.5))
     before = model.get_weights()
     assert (
         fit(model, Batches(FEATURES, LABELS, 4, "one", 1), Batches(FEATURES, LABELS, 4), 0, 0) == []

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from stages.shared.records import replacing
 
 # Okabe and Ito's palette, https://jfly.uni-koeln.de/color/
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#666666"
 
 PHOTO_SIZE = (224, 224)  # pixels of a photo in a grid
 
