@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recipes.overlay import overlay
+from recipes.overlay import apply
 from stages.shared.records import read_json
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -63,8 +63,7 @@ def print_metrics(folder: Path) -> None:
 
 def main() -> None:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    recipe = (PROJECT / "recipes" / "sample.yaml").read_text(encoding="utf-8")
-    prepare(WORKSPACE, overlay(params, recipe))
+    prepare(WORKSPACE, apply(params, "sample"))
     run_dvc(WORKSPACE, "repro")
     print_metrics(WORKSPACE / "metrics")
     print("\nPictures:")

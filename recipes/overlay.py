@@ -1,26 +1,63 @@
 """A recipe is a short overlay: the lines of `params.yaml` that it changes, and no others."""
 
+import difflib
 import io
+from pathlib import Path
 
 from ruamel.yaml import YAML
 
 from stages.shared.errors import InputError
 
+RECIPES = Path(__file__).resolve().parent
+NULL = "tag:yaml.org,2002:null"
 
-def overlay(params: str, recipe: str) -> str:
-    """The text of `params.yaml` with the recipe's values; comments and order stay.
 
-    Raises InputError if the recipe names a key that `params.yaml` does not have.
+def names() -> list[str]:
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def read(name: str) -> str:
+    """The text of a recipe. Raises InputError that names the nearest if there is none."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
+        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names())}."
+        raise InputError(f"{name}: no such recipe. {hint}")
+    return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def apply(params: str, name: str) -> str:
+    """The text of `params.yaml` with a recipe, whichever recipe was there before.
+
+    Params that no recipe names, such as the classes, stay as they are.
+    """
+    return overlay(overlay(params, read("default")), read(name))
+
+
+def overlay(params: str, changes: str) -> str:
+    """The text of `params.yaml` with other values; comments and order stay.
+
+    Raises InputError if the changes name a key that `params.yaml` does not have.
     """
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096  # a long line stays one line
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
+    )
     content = yaml.load(params)
-    for section, changes in yaml.load(recipe).items():
-        for key, value in changes.items():
+    for section, values in yaml.load(changes).items():
+        for key, value in values.items():
             if key not in content.get(section, {}):
                 raise InputError(f"{section}.{key}: the recipe names a key not in params.yaml.")
             content[section][key] = value
+            _keep_near(content[section].ca.items.get(key))
     text = io.StringIO()
     yaml.dump(content, text)
     return text.getvalue()
+
+
+def _keep_near(comments: list | None) -> None:
+    """Put the comment at the end of a changed line two spaces behind the new value."""
+    if comments and comments[2]:
+        comments[2].column = 0
+        comments[2].value = f" {comments[2].value}"

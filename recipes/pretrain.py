@@ -9,11 +9,11 @@ committed file was made on one core; a run on two cores gave other weights, as g
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from recipes.things import PAINTERS, drawn_thing
 from stages.shared.backend import keras, make_deterministic
+from stages.shared.network import new_base, save_weights
 
 SEED = 20
 SIZE = 96
@@ -31,30 +31,18 @@ def drawn_things(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return pixels, np.array(kinds)
 
 
-def new_base() -> keras.Model:
-    """An untrained base whose moving statistics keep up with a short training."""
-    base = keras.applications.MobileNetV2((SIZE, SIZE, 3), 0.35, include_top=False, weights=None)
+def base_for_a_short_training() -> keras.Model:
+    """An untrained base whose moving statistics keep up with few steps."""
+    base = new_base(0.35, SIZE)
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORMALIZATION_MOMENTUM
     return base
 
 
-def save_weights(base: keras.Model, path: Path) -> None:
-    """Write the layout of Keras's own MobileNetV2 files, in half precision to keep it small."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name for layer in base.layers]
-        for layer in base.layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
-            group.attrs["weight_names"] = np.array(names, dtype="S")
-            for name, weight in zip(names, layer.weights):
-                group[name] = weight.numpy().astype("float16")
-
-
 def main() -> None:
     make_deterministic(SEED)
-    base = new_base()
+    base = base_for_a_short_training()
     model = keras.Sequential(
         [
             keras.layers.RandomFlip("horizontal"),
@@ -73,7 +61,7 @@ def main() -> None:
     )
     model.fit(*drawn_things(0, TRAIN), batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=2)
     held_out = drawn_things(TRAIN, HELD_OUT)
-    save_weights(base, TARGET)
+    save_weights(base, TARGET, "float16")  # half the size in Git
     base.load_weights(TARGET)
     print("held out:", model.evaluate(*held_out, verbose=0, return_dict=True))
 

@@ -20,6 +20,9 @@ from stages.shared.records import write_csv, write_json
 IMAGE_COLUMNS = ["path", "label", "archive_split", "width", "height"]
 REJECTED_COLUMNS = ["path", "reason", "detail"]
 ARCHIVE_SPLITS = ("train", "validation")
+# TensorFlow Datasets drops a file of PetImages without these letters in its first ten bytes:
+# https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
+JFIF, JFIF_WITHIN = b"JFIF", 10
 
 
 def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
@@ -40,7 +43,10 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
             folder = _innermost_folder(name, label_of_folder)
             if not folder:
                 raise UnusableImageError("no_class", "in no folder that clean.labels names")
-            image = decode(archive.read(name))
+            data = archive.read(name)
+            image = decode(data)
+            if params.rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
+                raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
             return {
                 "path": name,
                 "label": label_of_folder[folder],

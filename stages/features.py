@@ -12,47 +12,51 @@ from tqdm import tqdm
 
 from stages.shared import paths
 from stages.shared.archive import open_archive
-from stages.shared.augment import draw_transformations, warp
+from stages.shared.augment import IDENTITY, draw_transformations, warp
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.images import decode, map_batches, resize
-from stages.shared.network import cut_index, freeze, load_base, pool, rescale, split_at
-from stages.shared.params import Augment, Features, load_params
+from stages.shared.network import (
+    cut_index,
+    first_trained,
+    freeze,
+    load_base,
+    pool,
+    rescale,
+    split_at,
+)
+from stages.shared.params import Features, load_params
 from stages.shared.records import read_csv, replacing, write_json
 
 
-def build_extractor(base: keras.Model, fine_tune_at: int) -> keras.Model:
+def build_extractor(base: keras.Model, cut: int, pooling: str) -> keras.Model:
     """Pixels `(batch, size, size, 3)` in [0, 255] to what both phases of training start from.
 
     Two outputs: the feature maps at the cut, where fine-tuning starts, and the pooled features
-    at the end of the base, `(batch, channels)`, where the head starts.
+    at the end of the base, `(batch, features)`, where the head starts.
     """
     pixels = keras.Input(base.input_shape[1:])
-    before, after = split_at(base, cut_index(base, fine_tune_at))
+    before, after = split_at(base, cut)
     at_cut = before(rescale(pixels), training=False)
-    return keras.Model(pixels, [at_cut, pool(after(at_cut, training=False))])
+    return keras.Model(pixels, [at_cut, pool(after(at_cut, training=False), pooling)])
 
 
 def extract(
     extractor: keras.Model,
     archive: zipfile.ZipFile,
     rows: list[dict],
-    views: int,
+    transformations: np.ndarray,
     params: Features,
-    augment: Augment,
     target: Path,
 ) -> None:
     """Write `{target}_cut.npy` and `{target}_top.npy`, float16 `(views, images, …)`.
 
-    View 0 is the image as it is, the others are augmented.
+    `transformations` is float64 `(views, images, 2, 3)`, see augment.draw_transformations.
     """
-    size = extractor.input_shape[1]
-    transformations = np.stack(
-        [draw_transformations(augment, view, len(rows), size) for view in range(views)], axis=1
-    )
+    size, views = extractor.input_shape[1], len(transformations)
 
     def draw_views(index: int) -> np.ndarray:
         pixels = resize(decode(archive.read(rows[index]["path"])), size)
-        return np.stack([pixels] + [warp(pixels, each) for each in transformations[index, 1:]])
+        return np.stack([warp(pixels, each) for each in transformations[:, index]])
 
     outputs = [
         np.lib.format.open_memmap(
@@ -75,23 +79,29 @@ def extract(
 def main() -> None:
     params = load_params()
     make_deterministic(seed=0)
-    base = load_base(params.model, paths.RAW_WEIGHTS)
-    extractor = build_extractor(base, params.model.fine_tune_at)
+    base = load_base(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
+    cut = cut_index(
+        base, first_trained(base, params.model.fine_tune_at, params.model.fine_tune_last)
+    )
+    extractor = build_extractor(base, cut, params.model.pooling)
     rows = read_csv(paths.SPLIT_IMAGES)
     labels = sorted({row["label"] for row in rows})  # alphabetical, as Keras orders classes
     with open_archive(paths.RAW_IMAGES) as archive, replacing(paths.FEATURES) as folder:
         folder.mkdir()
         write_json(folder / "labels.json", labels)
-        for name, views in (("train", params.augment.views), ("validation", 1)):
+        for name in ("train", "validation"):
             of_split = [row for row in rows if row["split"] == name]
-            extract(
-                extractor, archive, of_split, views, params.features, params.augment, folder / name
-            )
+            as_it_is = np.tile(IDENTITY, (1, len(of_split), 1, 1))
+            views = [
+                draw_transformations(params.augment, view, len(of_split), params.model.image_size)
+                for view in range(params.augment.views)
+            ]
+            transformations = np.stack(views) if name == "train" else as_it_is
+            extract(extractor, archive, of_split, transformations, params.features, folder / name)
             targets = np.array([labels.index(row["label"]) for row in of_split], np.float32)
             np.save(folder / f"{name}_labels.npy", targets)
     size = sum(file.stat().st_size for file in paths.FEATURES.iterdir())
-    cut = base.layers[cut_index(base, params.model.fine_tune_at)].name
-    print(f"features: {params.augment.views} views, cut at {cut}, {size:,} bytes")
+    print(f"features: {params.augment.views} views, cut at {base.layers[cut].name}, {size:,} bytes")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Bring in the pre-trained weights of MobileNetV2 without its top.
 
-Reads `weights.source`: `imagenet` (Keras' published file for the network in `model`), a URL or
-a path. Params: `weights`, `model.alpha`, `model.image_size`. Writes data/raw/weights.h5.
-Run: `python -m stages.fetch_weights`
+Reads `weights.source`: `imagenet` (Keras' published file for the network in `model`), a URL, a
+path, or `none` for random weights. Params: `weights`, `model.alpha`, `model.image_size`.
+Writes data/raw/weights.h5. Run: `python -m stages.fetch_weights`
 """
 
 import shutil
@@ -29,7 +29,10 @@ def fetch_weights(params: Weights, alpha: float, image_size: int, target: Path) 
     if source == "imagenet":
         source = published_url(alpha, image_size)
     with replacing(target) as partial:
-        shutil.copyfile(locate(source, params.sha256, "weights.source"), partial)
+        if source == "none":
+            write_random_weights(alpha, image_size, partial)
+        else:
+            shutil.copyfile(locate(source, params.sha256, "weights.source"), partial)
         verify(partial, params.sha256, "weights.sha256")
 
 
@@ -37,6 +40,16 @@ def published_url(alpha: float, image_size: int) -> str:
     """The file for this width and image size; a size without one takes 224's, as Keras does."""
     sizes = SIZES if alpha <= 1 else SIZES_OF_WIDE_NETWORKS
     return PUBLISHED.format(alpha=float(alpha), size=image_size if image_size in sizes else 224)
+
+
+def write_random_weights(alpha: float, image_size: int, path: Path) -> None:
+    """The weights of an untrained network, always the same ones."""
+    # Only here is TensorFlow needed, which takes longer to start than this stage.
+    from stages.shared.backend import make_deterministic
+    from stages.shared.network import new_base, save_weights
+
+    make_deterministic(seed=0)
+    save_weights(new_base(alpha, image_size), path)
 
 
 def main() -> None:

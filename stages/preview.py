@@ -37,14 +37,16 @@ def draw_samples(params: Preview, archive: zipfile.ZipFile, train: list[dict]) -
 def draw_augmented(
     params: Augment, image_size: int, archive: zipfile.ZipFile, train: list[dict]
 ) -> Figure:
-    """The first training image as the network sees it: view 0, and the views drawn from it."""
+    """The first training image as training sees it: the views drawn from it."""
     pixels = resize(decode(archive.read(train[0]["path"])), image_size)
     views = range(min(params.views, VIEWS_SHOWN))
     photos = [
         warp(pixels, draw_transformations(params, view, len(train), image_size)[0])
         for view in views
     ]
-    titles = ["view 0: as it is"] + [f"view {view}" for view in views[1:]]
+    titles = [f"view {view}" for view in views]
+    if params.keep_original:
+        titles[0] += ": as it is"
     colours = [GREY] * len(photos)
     return photo_grid(photos, titles, colours, "One image and its augmented views", COLUMNS)
 

@@ -31,6 +31,11 @@ def split(images: list[dict], params: Split) -> list[dict]:
             f"{paths.CLEAN_IMAGES}: expected every image below a folder train or validation, or "
             f"none. Received: {path} among images that are."
         )
+    if in_archive == {"validation"}:
+        raise InputError(
+            f"{paths.CLEAN_IMAGES}: expected a folder train beside validation. Received: only "
+            "validation. Add it to the archive, or rename validation to let split divide it."
+        )
     keeps_archive_split = "validation" in in_archive
     rows = []
     for label in sorted({image["label"] for image in images}):

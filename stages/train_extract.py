@@ -1,7 +1,8 @@
 """Feature extraction: train a new head on the stored features of the frozen base.
 
-Reads data/features/ and data/raw/weights.h5. Params: `train_extract`, `model`.
-Writes models/extract.keras, metrics/train_extract.json and plots/history_extract.csv.
+Reads data/features/ and data/raw/weights.h5. Params: `train_extract`, `head`,
+`model.alpha`, `model.image_size`, `model.pooling`. Writes models/extract.keras,
+metrics/train_extract.json and plots/history_extract.csv.
 Run: `python -m stages.train_extract`
 """
 
@@ -9,40 +10,43 @@ from pathlib import Path
 
 from stages.shared import paths
 from stages.shared.backend import keras, make_deterministic
-from stages.shared.network import (
-    build_head,
-    build_whole,
-    load_base,
-    save_model,
-)
-from stages.shared.params import TrainExtract, load_params
+from stages.shared.network import build_head, build_whole, gives_logits, load_base, save_model
+from stages.shared.params import Head, Train, load_params
 from stages.shared.records import read_json, write_json
 from stages.shared.training import compile_model, fit, measure, open_batches, write_history
 
 
-def train_extract(params: TrainExtract, features: Path) -> tuple[keras.Model, dict, list[dict]]:
-    """The trained head, its metrics on validation before and after, and the history."""
-    train, validation = open_batches(features, "top", params)
-    head = build_head(params.dropout)
-    head.build((None, *train.features.shape[2:]))
-    compile_model(head, params)
-    initial = measure(head, validation)
-    history = fit(head, train, validation, params.epochs, first_epoch=0)
-    return head, {"initial": initial, "validation": measure(head, validation)}, history
+def train_extract(
+    params: Train, head_params: Head, features: Path
+) -> tuple[keras.Model, keras.Optimizer, dict, list[dict]]:
+    """The trained head, its optimizer, its metrics before and after, and the history."""
+    train, validation = open_batches(features, "top", params, first_epoch=0)
+    head = build_head(head_params)
+    inputs = keras.Input(train.features.shape[2:])
+    model = keras.Model(inputs, head(inputs))
+    compile_model(model, params, gives_logits(head))
+    initial = measure(model, validation)
+    history = fit(model, train, validation, params, first_epoch=0)
+    metrics = {"initial": initial, "validation": measure(model, validation)}
+    return head, model.optimizer, metrics, history
 
 
 def main() -> None:
     params = load_params()
     make_deterministic(params.train_extract.seed)
-    head, metrics, history = train_extract(params.train_extract, paths.FEATURES)
-    base = load_base(params.model, paths.RAW_WEIGHTS)
-    model = build_whole(base, head)
-    save_model(model, paths.EXTRACT_MODEL, read_json(paths.FEATURES / "labels.json"))
+    head, optimizer, metrics, history = train_extract(
+        params.train_extract, params.head, paths.FEATURES
+    )
+    base = load_base(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
+    base.trainable = False
+    model = build_whole(base, head, params.model.pooling)
+    labels = read_json(paths.FEATURES / "labels.json")
+    save_model(model, paths.EXTRACT_MODEL, labels, optimizer)
     write_json(paths.EXTRACT_METRICS, metrics)
     write_history(paths.EXTRACT_HISTORY, history)
     print(
         f"train_extract: validation accuracy {metrics['initial']['accuracy']:.4f} before, "
-        f"{metrics['validation']['accuracy']:.4f} after {params.train_extract.epochs} epochs"
+        f"{metrics['validation']['accuracy']:.4f} after {len(history)} epochs"
     )
 
 

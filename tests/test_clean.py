@@ -1,5 +1,5 @@
 import pytest
-from conftest import JPEG
+from conftest import JPEG, encode
 from PIL import Image
 
 from stages.clean import clean, count
@@ -7,7 +7,7 @@ from stages.shared.archive import members, open_archive, pack
 from stages.shared.errors import InputError
 from stages.shared.params import Clean
 
-CATS_AND_DOGS = Clean(labels={"cat": ["cat", "cats"], "dog": ["dog", "dogs"]})
+CATS_AND_DOGS = Clean(rule="decodes", labels={"cat": ["cat", "cats"], "dog": ["dog", "dogs"]})
 
 
 def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive):
@@ -31,6 +31,7 @@ def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive):
         "too_large": 0,
         "truncated": 2,
         "damaged": 0,
+        "no_jfif_header": 0,
         "no_class": 0,
     }
 
@@ -65,6 +66,47 @@ def test_archive_without_a_class_folder_names_what_was_expected_and_found(tmp_pa
     message = r"folder named dog or dogs \(clean\.labels\.dog\)\. Received folders: cats, pets\."
     with pytest.raises(InputError, match=message):
         clean(CATS_AND_DOGS, tmp_path / "images.zip")
+
+
+def petimages_like() -> dict[str, bytes]:
+    """The kinds of files that PetImages has."""
+    photo = Image.linear_gradient("L").convert("RGB")
+    jfif = encode(photo)
+    assert jfif[6:10] == b"JFIF"
+    without_jfif = jfif[:2] + jfif[20:]  # the APP0 segment of 18 bytes left out
+    # A byte too many before a marker: decoders warn, and go on.
+    extraneous = jfif[:-2] + b"\x00" + jfif[-2:]
+    return {
+        "Cat/good.jpg": jfif,
+        "Cat/no_jfif.jpg": without_jfif,
+        "Cat/empty.jpg": b"",
+        "Cat/Thumbs.db": b"\xd0\xcf\x11\xe0",
+        "Dog/extraneous.jpg": extraneous,
+        "Dog/cut.jpg": jfif[: len(jfif) // 2],
+        "Dog/page.jpg": b"<html>not an image</html>",
+        "Dog/png.jpg": encode(photo, "PNG"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "dropped_by_rule"), [("decodes", set()), ("jfif", {"Cat/no_jfif.jpg", "Dog/png.jpg"})]
+)
+def test_jfif_rule_drops_what_tensorflow_datasets_drops_and_what_cannot_be_decoded(
+    tmp_path, rule, dropped_by_rule
+):
+    files = petimages_like()
+    pack(tmp_path / "images.zip", sorted(files.items()))
+    params = CATS_AND_DOGS.model_copy(update={"rule": rule})
+    kept, rejected = clean(params, tmp_path / "images.zip")
+    usable = {"Cat/good.jpg", "Cat/no_jfif.jpg", "Dog/extraneous.jpg", "Dog/png.jpg"}
+    assert {row["path"] for row in kept} == usable - dropped_by_rule
+    assert {row["path"]: row["reason"] for row in rejected} == {
+        "Cat/empty.jpg": "empty",
+        "Cat/Thumbs.db": "not_an_image",
+        "Dog/cut.jpg": "truncated",
+        "Dog/page.jpg": "not_an_image",
+        **dict.fromkeys(dropped_by_rule, "no_jfif_header"),
+    }
 
 
 def test_class_without_a_usable_image_is_named(tmp_path):

@@ -2,6 +2,7 @@ import pytest
 
 from stages.fetch_weights import fetch_weights, published_url
 from stages.shared.errors import InputError
+from stages.shared.network import load_base
 from stages.shared.params import Weights
 
 
@@ -30,6 +31,15 @@ def test_weights_of_ones_own_are_taken_byte_for_byte(tmp_path):
     own = Weights(source=str(tmp_path / "own.h5"), sha256=None)
     fetch_weights(own, 1.0, 224, tmp_path / "weights.h5")
     assert (tmp_path / "weights.h5").read_bytes() == b"weights"
+
+
+def test_no_weights_are_random_ones_that_load_and_are_always_the_same(tmp_path):
+    none = Weights(source="none", sha256=None)
+    for name in ("a.h5", "b.h5"):
+        fetch_weights(none, 0.35, 96, tmp_path / name)
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    kernel = load_base(0.35, 96, tmp_path / "a.h5").get_layer("Conv1").kernel.numpy()
+    assert kernel.std() > 0
 
 
 def test_missing_weights_are_named_and_leave_nothing(tmp_path):

@@ -43,7 +43,48 @@ def write(tmp_path, old: str, new: str):
         ("epochs: 10", "epochs: 10.5", "train_extract.epochs: expected a valid integer"),
         ("epochs: 10", 'epochs: "10"', "train_extract.epochs: expected a valid integer"),
         ("fetch:", "fetsh:", "fetsh: unknown key. Did you mean fetch?"),
-        ("flip: horizontal", "flip: sideways", "augment.flip: expected 'horizontal'"),
+        (
+            "mode: horizontal",
+            "mode: sideways",
+            "augment.RandomFlip.mode: expected 'horizontal', 'vertical' or",
+        ),
+        (
+            "RandomZoom: null",
+            "RandomBrightness: {factor: 0.1}",
+            "augment.RandomBrightness: unknown key. Known here: views, keep_original, RandomFlip, "
+            "RandomRotation, RandomTranslation, RandomShear, RandomZoom, seed",
+        ),
+        (
+            "RandomZoom: null",
+            "RandomZoom: {hight_factor: 0.1}",
+            "augment.RandomZoom.hight_factor: unknown key. Did you mean height_factor?",
+        ),
+        (
+            "RandomZoom: null",
+            "RandomZoom: 0.1",
+            "augment.RandomZoom: expected a mapping with height_factor, width_factor. "
+            "Received: 0.1",
+        ),
+        (
+            "early_stopping: null",
+            "early_stopping: {monitor: validation_loss}",
+            "train_extract.early_stopping.monitor: expected 'val_loss', 'val_accuracy', 'loss' or",
+        ),
+        ("optimizer: adam", "optimizer: adm", "train_extract.optimizer: expected 'adadelta', "),
+        ("rule: decodes", "rule: jpeg", "clean.rule: expected 'decodes' or 'jfif'. Received: "),
+        (
+            "fine_tune_last: null",
+            "fine_tune_last: 54",
+            "model: expected one of fine_tune_at and fine_tune_last, and null for the other. "
+            "Received: 100 and 54",
+        ),
+        (
+            "fine_tune_at: 100",
+            "fine_tune_at: null",
+            "model: expected one of fine_tune_at and fine_tune_last, and null for the other. "
+            "Received: None and None",
+        ),
+        ("  dense: null", "  dense: 512", "head.dense: expected a mapping with units, l2, "),
         ("dog: [dog, dogs]", "dog: []", "clean.labels.dog: "),
         ("    dog: [dog, dogs]\n", "", "clean.labels: "),
     ],
@@ -91,6 +132,7 @@ def test_params_cannot_be_changed(params):
 
 
 def test_committed_params_are_the_designed_ones(params):
-    assert params.model.model_dump() == {"alpha": 0.35, "image_size": 224, "fine_tune_at": 100}
+    assert (params.model.alpha, params.model.image_size) == (0.35, 224)
+    assert (params.model.fine_tune_at, params.model.fine_tune_last) == (100, None)
     assert params.fetch.source.endswith("/cats_and_dogs_filtered.zip")
     assert list(YAML(typ="safe").load(TEXT)) == list(type(params).model_fields)

@@ -8,7 +8,7 @@ import pytest
 from conftest import PROJECT, repro, run
 
 from recipes.demo import prepare
-from recipes.overlay import overlay
+from recipes.overlay import apply
 
 STAGES = [
     "fetch",
@@ -20,10 +20,11 @@ STAGES = [
     "train_extract",
     "train_finetune",
     "evaluate",
+    "export",
     "plot",
 ]
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-SAMPLE = overlay(PARAMS, (PROJECT / "recipes" / "sample.yaml").read_text(encoding="utf-8"))
+SAMPLE = apply(PARAMS, "sample")
 
 
 def metrics(workspace: Path, name: str) -> dict:
@@ -159,7 +160,11 @@ def test_prediction_of_a_drawn_cat(sample):
             "test_fraction: 0.0001",
             "expected at least one cat for the test split",
         ),
-        ("fine_tune_at: 54", "fine_tune_at: 200", "fine_tune_at: expected a layer from 0 to 154"),
+        (
+            "fine_tune_at: 54",
+            "fine_tune_at: 200",
+            "model.fine_tune_at: expected a number from 0 to 154",
+        ),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing_half_written(

@@ -67,6 +67,11 @@ def test_too_few_images_name_the_class_and_the_split():
         )
 
 
+def test_archive_with_validation_and_no_train_says_so():
+    with pytest.raises(InputError, match="expected a folder train beside validation"):
+        split(images({"validation/cat": 3, "validation/dog": 3}), PARAMS)
+
+
 def test_archive_that_is_split_in_part_only_is_refused():
     with pytest.raises(InputError, match=r"Received: /cat/0\.jpg among images that are"):
         split(images({"train/cat": 3, "/cat": 3}), PARAMS)

@@ -1,8 +1,10 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from stages.shared.backend import keras, make_deterministic
-from stages.shared.params import Train
+from stages.shared.params import EarlyStopping, Optimizer, ReduceLROnPlateau, Train
 from stages.shared.training import Batches, compile_model, fit, measure, open_batches
 
 VIEWS, IMAGES = 3, 10
@@ -12,8 +14,9 @@ LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
 
 
 def train_params(**changes) -> Train:
-    values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4}
-    return Train(**values | {"views_per_epoch": "one", "seed": 1} | changes)
+    values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
+    others = {"views_per_epoch": "one", "early_stopping": None, "reduce_lr_on_plateau": None}
+    return Train(**values | others | changes)
 
 
 def epoch(batches: Batches) -> np.ndarray:
@@ -62,40 +65,88 @@ def test_features_are_read_from_disk_and_not_loaded(tmp_path):
     for name in ("train", "validation"):
         np.save(tmp_path / f"{name}_top.npy", FEATURES)
         np.save(tmp_path / f"{name}_labels.npy", LABELS)
-    train, validation = open_batches(tmp_path, "top", train_params())
+    train, validation = open_batches(tmp_path, "top", train_params(), first_epoch=0)
     assert isinstance(train.features, np.memmap)
     assert (len(train), len(validation)) == (3, 8)
 
 
-@pytest.mark.parametrize(
-    ("optimizer", "cls"), [("adam", "Adam"), ("rmsprop", "RMSprop"), ("sgd", "SGD")]
-)
-def test_optimizer_and_its_rate_are_those_of_the_params(optimizer, cls):
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-    compile_model(model, train_params(epochs=1, optimizer=optimizer, learning_rate=1e-6))
-    assert type(model.optimizer).__name__ == cls
+def test_second_phase_goes_on_with_the_views_that_the_first_did_not_take():
+    first, second = (
+        Batches(FEATURES, LABELS, 4, "one", seed=1, first_epoch=epoch) for epoch in (0, 2)
+    )
+    seen = [set(epoch(first)) for _ in range(2)]
+    assert not set(epoch(second)) & (seen[0] | seen[1])
+
+
+def new_model(activation: str = "sigmoid") -> keras.Model:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation=activation)])
+    return model
+
+
+# One of the two features is the label, so that a step or two learn it.
+LEARNABLE = np.stack([LABELS, 1 - LABELS], axis=-1)[None]
+
+
+def learnable(first_epoch: int = 0) -> tuple[Batches, Batches]:
+    train = Batches(LEARNABLE, LABELS, 4, "one", seed=1, first_epoch=first_epoch)
+    return train, Batches(LEARNABLE, LABELS, 4)
+
+
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+def test_optimizer_and_its_rate_are_those_of_the_params(optimizer):
+    model = new_model()
+    compile_model(model, train_params(optimizer=optimizer, learning_rate=1e-6), False)
+    assert type(model.optimizer).__name__.lower() == optimizer
     assert np.isclose(float(model.optimizer.learning_rate), 1e-6)
+    fit(model, *learnable(), train_params(optimizer=optimizer), 0)
 
 
-def test_history_counts_on_from_the_first_phase_and_training_learns():
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+def test_history_counts_on_from_the_first_phase_and_training_learns(output):
     make_deterministic(1)
-    features = np.stack([LABELS[None, :, None], 1 - LABELS[None, :, None]], axis=-1)[..., 0, :]
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid")])
-    compile_model(model, train_params(epochs=3, optimizer="adam", learning_rate=0.5))
-    train, validation = Batches(features, LABELS, 4, "one", seed=1), Batches(features, LABELS, 4)
-    rows = fit(model, train, validation, epochs=3, first_epoch=10)
+    model, params = new_model(output), train_params(epochs=3, learning_rate=0.5)
+    compile_model(model, params, from_logits=output == "linear")
+    train, validation = learnable(first_epoch=10)
+    rows = fit(model, train, validation, params, first_epoch=10)
     assert [row["epoch"] for row in rows] == [11, 12, 13]
+    assert {row["learning_rate"] for row in rows} == {"0.5"}
     assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
     measured = measure(model, validation)
     assert measured.pop("loss") == pytest.approx(rows[-1]["validation_loss"], abs=1e-6)
     assert measured == {"accuracy": 1.0, "correct": 10, "total": 10}
 
 
-def test_no_epochs_train_nothing():
-    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
-    compile_model(model, train_params(epochs=0, optimizer="adam", learning_rate=0.5))
-    before = model.get_weights()
-    assert (
-        fit(model, Batches(FEATURES, LABELS, 4, "one", 1), Batches(FEATURES, LABELS, 4), 0, 0) == []
+def test_early_stopping_ends_training_and_brings_the_best_weights_back():
+    make_deterministic(1)
+    stopping = EarlyStopping(patience=2, restore_best_weights=True)
+    # So large a rate that the loss rises after the first epochs.
+    params = train_params(epochs=20, optimizer="sgd", learning_rate=50.0, early_stopping=stopping)
+    model = new_model()
+    compile_model(model, params, False)
+    train, validation = learnable()
+    validation.labels = 1 - LABELS  # what training learns makes validation worse
+    rows = fit(model, train, validation, params, 0)
+    assert len(rows) == 3
+    losses = [row["validation_loss"] for row in rows]
+    assert measure(model, validation)["loss"] == pytest.approx(min(losses), rel=1e-5)
+    assert min(losses) < losses[-1]
+
+
+def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():
+    params = train_params(
+        epochs=4,
+        learning_rate=1e-9,
+        reduce_lr_on_plateau=ReduceLROnPlateau(factor=0.5, patience=1, min_delta=0.1),
     )
+    model = new_model()
+    compile_model(model, params, False)
+    rows = fit(model, *learnable(), params, 0)
+    assert [row["learning_rate"] for row in rows] == ["1e-09", "1e-09", "5e-10", "2.5e-10"]
+
+
+def test_no_epochs_train_nothing():
+    model, params = new_model(), train_params(epochs=0)
+    compile_model(model, params, False)
+    before = model.get_weights()
+    assert fit(model, *learnable(), params, 0) == []
     assert all((old == new).all() for old, new in zip(before, model.get_weights()))

@@ -11,7 +11,9 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-Reason = Literal["empty", "not_an_image", "too_large", "truncated", "damaged", "no_class"]
+Reason = Literal[
+    "empty", "not_an_image", "too_large", "truncated", "damaged", "no_jfif_header", "no_class"
+]
 REASONS: tuple[str, ...] = get_args(Reason)
 
 # Pillow's own threshold for a decompression bomb: a quarter of a gigabyte of RGB pixels.

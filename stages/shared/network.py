@@ -12,45 +12,66 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 
 from stages.shared.archive import FIXED_DATE
 from stages.shared.backend import convert_variables_to_constants_v2, keras, silent_stderr, tf
 from stages.shared.errors import InputError
-from stages.shared.params import Model
+from stages.shared.params import Head
 from stages.shared.records import replacing
 
 BASE = "base"
 HEAD = "head"
+POOLING = "pooling"
 
 
-def load_base(params: Model, weights: Path) -> keras.Model:
+def new_base(alpha: float, image_size: int) -> keras.Model:
     """MobileNetV2 without its top: float32 `(batch, size, size, 3)` in [-1, 1] to feature maps.
 
-    Raises InputError if the weights are of another network than `model` describes, or if
-    `model.fine_tune_at` is beyond its last layer.
+    Its weights are random.
     """
-    base = keras.applications.MobileNetV2(
-        input_shape=(params.image_size, params.image_size, 3),
-        alpha=params.alpha,
-        include_top=False,
-        weights=None,
-        name=BASE,
+    return keras.applications.MobileNetV2(
+        (image_size, image_size, 3), alpha, include_top=False, weights=None, name=BASE
     )
-    if params.fine_tune_at > len(base.layers):
-        raise InputError(
-            f"params.yaml: model.fine_tune_at: expected a layer from 0 to {len(base.layers)}. "
-            f"Received: {params.fine_tune_at}"
-        )
+
+
+def save_weights(base: keras.Model, path: Path, dtype: str = "float32") -> None:
+    """Write the layout of Keras' own published weights."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name for layer in base.layers]
+        for layer in base.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
+            group.attrs["weight_names"] = np.array(names, dtype="S")
+            for name, weight in zip(names, layer.weights):
+                group[name] = weight.numpy().astype(dtype)
+
+
+def load_base(alpha: float, image_size: int, weights: Path) -> keras.Model:
+    """The base with the weights in a file. Raises InputError if they are of another network."""
+    base = new_base(alpha, image_size)
     try:
         base.load_weights(weights)
     except (ValueError, OSError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{weights}: expected weights of MobileNetV2 without top, alpha {params.alpha} "
+            f"{weights}: expected weights of MobileNetV2 without top, alpha {alpha} "
             f"(model.alpha). Received: {reason} Check weights.source."
         ) from None
     return base
+
+
+def first_trained(base: keras.Model, fine_tune_at: int | None, fine_tune_last: int | None) -> int:
+    """The first layer that fine-tuning trains, in [0, layers]. Raises InputError if out of it."""
+    layers = len(base.layers)
+    for key, number in (("fine_tune_at", fine_tune_at), ("fine_tune_last", fine_tune_last)):
+        if number is not None and number > layers:
+            raise InputError(
+                f"params.yaml: model.{key}: expected a number from 0 to {layers}, the layers of "
+                f"the base. Received: {number}"
+            )
+    return fine_tune_at if fine_tune_last is None else layers - fine_tune_last
 
 
 def cut_index(base: keras.Model, fine_tune_at: int) -> int:
@@ -71,9 +92,15 @@ def cut_index(base: keras.Model, fine_tune_at: int) -> int:
 
 
 def split_at(base: keras.Model, cut: int) -> tuple[keras.Model, keras.Model]:
-    """The part of the base up to layer `cut`, and the part after it. They share its weights."""
+    """The part of the base up to layer `cut`, and the part after it. They share its weights.
+
+    One of them may hold no layer of the base: it then gives what it gets.
+    """
     tensor = base.layers[cut].output
-    return keras.Model(base.input, tensor), keras.Model(tensor, base.output, name="tail")
+    identity = keras.layers.Identity()
+    before = keras.Model(base.input, tensor if cut > 0 else identity(tensor))
+    after = base.output if cut < len(base.layers) - 1 else identity(tensor)
+    return before, keras.Model(tensor, after, name="tail")
 
 
 class InferenceMode(keras.layers.Layer):
@@ -107,22 +134,36 @@ def freeze(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
     return run
 
 
-def build_head(dropout: float) -> keras.Model:
-    """float32 `(batch, channels)` to the probability of the second class, `(batch, 1)`."""
-    return keras.Sequential(
-        [
-            keras.layers.Dropout(dropout, name="dropout"),
-            keras.layers.Dense(1, activation="sigmoid", name="probability"),
-        ],
-        name=HEAD,
-    )
+def build_head(params: Head) -> keras.Model:
+    """float32 `(batch, features)` to the second class, `(batch, 1)`: its probability or logit."""
+    layers = []
+    if params.dense:
+        penalty = keras.regularizers.L2(params.dense.l2) if params.dense.l2 else None
+        layers.append(
+            keras.layers.Dense(
+                params.dense.units, activation="relu", kernel_regularizer=penalty, name="dense"
+            )
+        )
+        if params.dense.batch_normalization:
+            layers.append(keras.layers.BatchNormalization(name="batch_normalization"))
+    if params.dropout:
+        layers.append(keras.layers.Dropout(params.dropout, name="dropout"))
+    activation = "sigmoid" if params.output == "sigmoid" else "linear"
+    layers.append(keras.layers.Dense(1, activation=activation, name=params.output))
+    return keras.Sequential(layers, name=HEAD)
 
 
-def build_whole(base: keras.Model, head: keras.Model) -> keras.Model:
-    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to `(batch, 1)` in [0, 1]."""
+def gives_logits(head: keras.Model) -> bool:
+    return head.layers[-1].activation is keras.activations.linear
+
+
+def build_whole(base: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
+    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, 1)`."""
     pixels = keras.Input(base.input_shape[1:], name="pixels")
-    features = base(rescale(pixels), training=False)
-    return keras.Model(pixels, head(pool(features)), name="pawprint")
+    output = head(pool(base(rescale(pixels), training=False), pooling))
+    if gives_logits(head):
+        output = keras.layers.Activation("sigmoid", name="probability")(output)
+    return keras.Model(pixels, output, name="pawprint")
 
 
 def rescale(pixels):
@@ -130,17 +171,25 @@ def rescale(pixels):
     return keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(pixels)
 
 
-def pool(features):
-    """`(batch, height, width, channels)` to `(batch, channels)`."""
-    return keras.layers.GlobalAveragePooling2D(name="pooling")(features)
+def pool(features, pooling: str):
+    """`(batch, height, width, channels)` to `(batch, channels)` or, flattened, all of them."""
+    layer = {
+        "average": keras.layers.GlobalAveragePooling2D,
+        "flatten": keras.layers.Flatten,
+    }[pooling]
+    return layer(name=POOLING)(features)
 
 
-def save_model(model: keras.Model, path: Path, labels: list[str]) -> None:
+def save_model(
+    model: keras.Model, path: Path, labels: list[str], optimizer: keras.Optimizer
+) -> None:
     """Write a `.keras` file with the same bytes for the same model.
 
     Keras writes dates, and memory addresses as identifiers; here both are fixed. The file's
-    metadata holds the names of the two classes, so that the file alone is enough to predict.
+    metadata holds the names of the two classes, so that the file alone is enough to predict. It
+    holds the optimizer with its state too: who loads it with Keras can go on training.
     """
+    model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
     with replacing(path) as partial:
         dated = partial.with_suffix(".dated.keras")
         try:
@@ -170,6 +219,12 @@ def _number_shared_objects(config: bytes) -> bytes:
         return record
 
     return json.dumps(json.loads(config, object_hook=number)).encode()
+
+
+def save_h5(model: keras.Model, path: Path) -> None:
+    """Write Keras' older format, HDF5, as `keras.models.load_model` reads it."""
+    with silent_stderr():  # Keras recommends its newer format
+        model.save(path)
 
 
 def load_model(path: Path) -> tuple[keras.Model, list[str]]:

@@ -6,9 +6,9 @@ why each stage checks the whole file and not just the sections it uses.
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -16,9 +16,18 @@ from stages.shared.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+UpToOne = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
+# Keras' identifiers: https://keras.io/api/optimizers/
+Optimizer = Literal[
+    "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "lion", "nadam",
+    "rmsprop", "sgd",
+]  # fmt: skip
 
 
 class Section(BaseModel):
@@ -38,6 +47,7 @@ class Weights(Section):
 
 
 class Clean(Section):
+    rule: Literal["decodes", "jfif"]
     labels: Annotated[
         dict[str, Annotated[list[str], Field(min_length=1)]], Field(min_length=2, max_length=2)
     ]
@@ -52,13 +62,53 @@ class Split(Section):
 class Model(Section):
     alpha: Literal[0.35, 0.5, 0.75, 1.0, 1.3, 1.4]
     image_size: Annotated[int, Field(ge=32, le=1024)]
-    fine_tune_at: Annotated[int, Field(ge=0)]
+    pooling: Literal["average", "flatten"]
+    fine_tune_at: Annotated[int, Field(ge=0)] | None
+    fine_tune_last: Annotated[int, Field(ge=0)] | None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.fine_tune_at is None) == (self.fine_tune_last is None):
+            raise ValueError(
+                "expected one of fine_tune_at and fine_tune_last, and null for the other. "
+                f"Received: {self.fine_tune_at} and {self.fine_tune_last}"
+            )
+        return self
+
+
+class RandomFlip(Section):
+    mode: Literal["horizontal", "vertical", "horizontal_and_vertical"]
+
+
+class RandomRotation(Section):
+    factor: UpToOne
+
+
+class RandomTranslation(Section):
+    height_factor: UpToOne
+    width_factor: UpToOne
+
+
+class RandomShear(Section):
+    x_factor: UpToOne = 0.0
+    y_factor: UpToOne = 0.0
+
+
+class RandomZoom(Section):
+    height_factor: BelowOne
+    width_factor: BelowOne | None = None
 
 
 class Augment(Section):
+    """Layers by the names that Keras gives them; their arguments, units and defaults are Keras'."""
+
     views: Count
-    flip: Literal["horizontal", "vertical", "horizontal_and_vertical", "none"]
-    rotation: Annotated[float, Field(ge=0, le=0.5)]
+    keep_original: bool
+    RandomFlip: RandomFlip | None
+    RandomRotation: RandomRotation | None
+    RandomTranslation: RandomTranslation | None
+    RandomShear: RandomShear | None
+    RandomZoom: RandomZoom | None
     seed: Seed
 
 
@@ -70,21 +120,55 @@ class Features(Section):
     batch_size: Count
 
 
+class Dense(Section):
+    units: Count
+    l2: NotNegative = 0.0
+    batch_normalization: bool = False
+
+
+class Head(Section):
+    dense: Dense | None
+    dropout: BelowOne
+    output: Literal["sigmoid", "logits"]
+
+
+class EarlyStopping(Section):
+    """Keras' callback: https://keras.io/api/callbacks/early_stopping/"""
+
+    monitor: Monitor = "val_loss"
+    min_delta: NotNegative = 0.0
+    patience: Annotated[int, Field(ge=0)] = 0
+    mode: Literal["auto", "min", "max"] = "auto"
+    baseline: float | None = None
+    restore_best_weights: bool = False
+    start_from_epoch: Annotated[int, Field(ge=0)] = 0
+
+
+class ReduceLROnPlateau(Section):
+    """Keras' callback: https://keras.io/api/callbacks/reduce_lr_on_plateau/"""
+
+    monitor: Monitor = "val_loss"
+    factor: Fraction = 0.1
+    patience: Annotated[int, Field(ge=0)] = 10
+    mode: Literal["auto", "min", "max"] = "auto"
+    min_delta: NotNegative = 0.0001
+    cooldown: Annotated[int, Field(ge=0)] = 0
+    min_lr: NotNegative = 0.0
+
+
 class Train(Section):
     epochs: Annotated[int, Field(ge=0)]
-    optimizer: Literal["adam", "rmsprop", "sgd"]
+    optimizer: Optimizer
     learning_rate: Positive
     batch_size: Count
     views_per_epoch: Literal["one", "all"]
+    early_stopping: EarlyStopping | None
+    reduce_lr_on_plateau: ReduceLROnPlateau | None
     seed: Seed
 
 
-class TrainExtract(Train):
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-
-
-class TrainFinetune(Train):
-    pass
+class Export(Section):
+    h5: bool
 
 
 class Evaluate(Section):
@@ -107,9 +191,11 @@ class Params(Section):
     augment: Augment
     preview: Preview
     features: Features
-    train_extract: TrainExtract
-    train_finetune: TrainFinetune
+    head: Head
+    train_extract: Train
+    train_finetune: Train
     evaluate: Evaluate
+    export: Export
     plot: Plot
 
 
@@ -144,14 +230,20 @@ def _explain(problem: dict) -> str:
         near = difflib.get_close_matches(names[-1], known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
         return f"{key}: unknown key. {hint}"
-    expected = problem["msg"].replace("Input should be ", "").replace("greater than", ">")
-    expected = expected.replace("> or equal to", ">=").replace("less than or equal to", "<=")
-    expected = expected.replace("less than", "<")
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
+    if problem["type"] == "model_type":
+        expected = f"a mapping with {', '.join(_keys_of(names))}"
+    else:
+        expected = problem["msg"].replace("Input should be ", "").replace("greater than", ">")
+        expected = expected.replace("> or equal to", ">=").replace("less than or equal to", "<=")
+        expected = expected.replace("less than", "<")
     return f"{key or 'whole file'}: expected {expected}. Received: {received!r}"
 
 
 def _keys_of(section: list[str]) -> list[str]:
     model = Params
     for name in section:
-        model = model.model_fields[name].annotation
+        annotation = model.model_fields[name].annotation
+        model = next(iter(get_args(annotation)), annotation)  # `Section | None` to Section
     return list(model.model_fields)

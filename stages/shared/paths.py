@@ -11,6 +11,7 @@ FEATURES = Path("data/features")
 
 EXTRACT_MODEL = Path("models/extract.keras")
 FINETUNE_MODEL = Path("models/finetune.keras")
+EXPORT = Path("models/export")
 
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")

@@ -9,7 +9,8 @@ from stages.shared.backend import keras
 from stages.shared.params import Train
 from stages.shared.records import write_csv
 
-HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "validation_accuracy", "validation_loss"]
+MEASURED = ["accuracy", "loss", "validation_accuracy", "validation_loss"]
+HISTORY_COLUMNS = ["epoch", "learning_rate", *MEASURED]
 
 
 class Batches(keras.utils.PyDataset):
@@ -27,11 +28,12 @@ class Batches(keras.utils.PyDataset):
         batch_size: int,
         views_per_epoch: str = "all",
         seed: int | None = None,
+        first_epoch: int = 0,
     ) -> None:
         super().__init__()
         self.features, self.labels = features, labels
         self.batch_size, self.views_per_epoch, self.seed = batch_size, views_per_epoch, seed
-        self._start_epoch(0)
+        self._start_epoch(first_epoch)
 
     def _start_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -58,7 +60,9 @@ class Batches(keras.utils.PyDataset):
         self._start_epoch(self.epoch + 1)
 
 
-def open_batches(folder: Path, kind: str, params: Train) -> tuple[Batches, Batches]:
+def open_batches(
+    folder: Path, kind: str, params: Train, first_epoch: int
+) -> tuple[Batches, Batches]:
     """Training and validation batches of the features called `kind`: "cut" or "top"."""
     opened = {
         name: np.load(folder / f"{name}.npy", mmap_mode="r")
@@ -71,34 +75,53 @@ def open_batches(folder: Path, kind: str, params: Train) -> tuple[Batches, Batch
             params.batch_size,
             params.views_per_epoch,
             params.seed,
+            first_epoch,
         ),
         Batches(opened[f"validation_{kind}"], opened["validation_labels"], params.batch_size),
     )
 
 
-def compile_model(model: keras.Model, params: Train) -> None:
+def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
     """Set optimizer, loss and metric. To be called after every change of `trainable`."""
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
-    model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+    optimizer.build(model.trainable_variables)  # also if no epoch follows: it is saved
+    model.compile(
+        optimizer,
+        loss=keras.losses.BinaryCrossentropy(from_logits),
+        metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold=0.0 if from_logits else 0.5)],
+    )
 
 
 def fit(
-    model: keras.Model, train: Batches, validation: Batches, epochs: int, first_epoch: int
+    model: keras.Model, train: Batches, validation: Batches, params: Train, first_epoch: int
 ) -> list[dict]:
     """Train and return the history: a row of HISTORY_COLUMNS per epoch, counted from 1."""
+    kinds = {
+        "early_stopping": keras.callbacks.EarlyStopping,
+        "reduce_lr_on_plateau": keras.callbacks.ReduceLROnPlateau,
+    }
+    callbacks = [
+        kind(**getattr(params, name).model_dump())
+        for name, kind in kinds.items()
+        if getattr(params, name)
+    ]
     history = model.fit(
         train,
         validation_data=validation,
         initial_epoch=first_epoch,
-        epochs=first_epoch + epochs,
+        epochs=first_epoch + params.epochs,
+        callbacks=callbacks,
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),
     )
-    names = {name: name.replace("validation_", "val_") for name in HISTORY_COLUMNS[1:]}
+    rates = history.history.get("learning_rate")  # recorded by Keras only if it may change
     return [
-        {"epoch": epoch + 1}
-        | {name: round(history.history[key][row], 6) for name, key in names.items()}
+        {"epoch": epoch + 1, "learning_rate": f"{rates[row] if rates else params.learning_rate:g}"}
+        | {
+            name: round(history.history[name.replace("validation_", "val_")][row], 6)
+            for name in MEASURED
+        }
         for row, epoch in enumerate(history.epoch)
     ]
 

@@ -1,0 +1,89 @@
+"""Recipes: `python -m recipes` lists them, `show NAME` and `use NAME` take one.
+
+`use` writes `params.yaml`: the values of `default`, then those of the recipe. Comments, order and
+params that no recipe names stay as they are.
+"""
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from recipes.overlay import apply, names, read
+from stages.shared.errors import InputError
+from stages.shared.records import replacing
+
+PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
+
+
+def list_recipes() -> None:
+    width = max(map(len, names()))
+    for name in names():
+        first_line = read(name).splitlines()[0]
+        print(f"{name:<{width}}  {first_line.removeprefix('# ')}")
+
+
+def show(name: str) -> None:
+    """Print the recipe's head comment, and what it changes in `params.yaml`."""
+    for line in read(name).splitlines():
+        if line.startswith("#"):
+            print(line)
+    yaml = YAML(typ="safe", pure=True)
+    text = PARAMS.read_text(encoding="utf-8")
+    before, after = yaml.load(text), yaml.load(apply(text, name))
+    print("\nIt changes in params.yaml:")
+    for section in after:
+        for key, value in after[section].items():
+            if value != before[section][key]:
+                print(f"  {section}.{key}: {_flow(before[section][key])} -> {_flow(value)}")
+    if after == before:
+        print("  nothing")
+
+
+def use(name: str, force: bool) -> None:
+    """Write `params.yaml`. Raises InputError if it has changes that Git does not have."""
+    before = PARAMS.read_text(encoding="utf-8")
+    after = apply(before, name)
+    if after != before and not force:
+        _require_committed()
+    with replacing(PARAMS) as partial:
+        partial.write_text(after, encoding="utf-8", newline="\n")
+    print(f"params.yaml: {name}. Now run `dvc repro`.")
+
+
+def _require_committed() -> None:
+    git = ["git", "status", "--porcelain", "--", PARAMS.name]
+    status = subprocess.run(git, cwd=PARAMS.parent, capture_output=True, text=True)
+    if status.returncode or status.stdout:
+        raise InputError(
+            "params.yaml: expected a file without changes since the last commit, so that none "
+            "are lost. Commit it, or say --force."
+        )
+
+
+def _flow(value: object) -> str:
+    """A value on one line; JSON is YAML."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m recipes", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", metavar="{list,show,use}")
+    commands.add_parser("list", help="every recipe with what it is; also without a command")
+    commands.add_parser("show", help="what a recipe changes").add_argument("name")
+    user = commands.add_parser("use", help="write a recipe into params.yaml")
+    user.add_argument("name")
+    user.add_argument("--force", action="store_true", help="also over uncommitted changes")
+    arguments = parser.parse_args()
+    if arguments.command == "show":
+        show(arguments.name)
+    elif arguments.command == "use":
+        use(arguments.name, arguments.force)
+    else:
+        list_recipes()
+
+
+if __name__ == "__main__":
+    main()
