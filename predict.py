@@ -10,16 +10,15 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from stages.shared import paths
-from stages.shared.images import UnusableImageError, decode, map_batches, resize
-from stages.shared.network import freeze, keras, load_model
+from stages.shared.images import UnusableImageError, decode, map_in_threads, resize
+from stages.shared.inference import compile_network
+from stages.shared.network import keras, load_model
 
 COLUMNS = ["path", "label", "probability", "error"]
-BATCH_SIZE = 32
 
 
 def find_images(given: list[Path]) -> list[Path]:
@@ -37,36 +36,25 @@ def find_images(given: list[Path]) -> list[Path]:
 
 def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[dict]:
     """A row of COLUMNS per image; `probability` is that of `label`, in [0.5, 1]."""
-    size, run = model.input_shape[1], freeze(model)
-    rows = []
-    with tqdm(total=len(images), desc="predict", unit="image", disable=None) as progress:
-        for batch in map_batches(lambda path: _read(path, size), images, BATCH_SIZE):
-            readable = [pixels for pixels, _ in batch if pixels is not None]
-            probabilities = iter(run(np.stack(readable))[0] if readable else ())
-            for pixels, error in batch:
-                row = {
-                    "path": str(images[len(rows)]),
-                    "label": "",
-                    "probability": "",
-                    "error": error,
-                }
-                if pixels is not None:
-                    second = float(next(probabilities)[0])
-                    row["label"] = labels[int(second >= 0.5)]
-                    row["probability"] = round(max(second, 1 - second), 4)
-                rows.append(row)
-            progress.update(len(batch))
-    return rows
+    size, run = model.input_shape[1], compile_network(model)
 
+    def predict_image(path: Path) -> dict:
+        row = {"path": str(path), "label": "", "probability": "", "error": ""}
+        try:
+            (output,) = run(resize(decode(path.read_bytes()), size))
+        except UnusableImageError as unusable:
+            return row | {"error": str(unusable)}
+        except IsADirectoryError:
+            return row | {"error": "no image files in this folder"}
+        except OSError as error:
+            return row | {"error": str(error.strerror).lower()}
+        second = float(output[0])
+        label = labels[int(second >= 0.5)]
+        return row | {"label": label, "probability": round(max(second, 1 - second), 4)}
 
-def _read(path: Path, size: int) -> tuple[np.ndarray | None, str]:
-    try:
-        return resize(decode(path.read_bytes()), size), ""
-    except UnusableImageError as unusable:
-        return None, str(unusable)
-    except OSError as error:
-        is_folder = isinstance(error, IsADirectoryError)
-        return None, "no image files in this folder" if is_folder else str(error.strerror).lower()
+    predicted = map_in_threads(predict_image, images)
+    progress = tqdm(predicted, total=len(images), desc="predict", unit="image", disable=None)
+    return list(progress)
 
 
 def print_table(rows: list[dict]) -> None:

@@ -5,10 +5,11 @@ else as in https://www.tensorflow.org/tutorials/images/transfer_learning: the ar
 a folder, augmentation and the whole frozen base computed in every step of every epoch. Its flaws
 stay too: validation is shuffled anew before each split, so test images were validation images,
 and batch normalization learns while fine-tuning (docs/decisions/01).
-Run after `dvc repro`: `python bench/plain_script.py`
+Run after `dvc repro`: `python bench/plain_script.py`; `python -m bench.compare` runs it too.
 """
 
 import argparse
+import json
 import tempfile
 import time
 import zipfile
@@ -17,7 +18,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-ALPHA, IMAGE_SIZE, FINE_TUNE_AT, BATCH_SIZE, EPOCHS = 0.35, 224, 100, 32, 10
+ALPHA, IMAGE_SIZE, FINE_TUNE_AT, BATCH_SIZE = 0.35, 224, 100, 32
 
 
 def load(folder: Path) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
@@ -60,8 +61,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archive", type=Path, default=Path("data/raw/images.zip"))
     parser.add_argument("--weights", type=Path, default=Path("data/raw/weights.h5"))
+    parser.add_argument("--epochs", type=int, default=10, help="of each phase")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="for programs")
     arguments = parser.parse_args()
-    keras.utils.set_random_seed(1)
+    epochs = arguments.epochs
+    keras.utils.set_random_seed(arguments.seed)
     seconds = {}
     start = time.perf_counter()
 
@@ -76,7 +81,7 @@ def main() -> None:
         lap("load")
         model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", metrics=["accuracy"])
         model.evaluate(validation, verbose=0)
-        model.fit(train, validation_data=validation, epochs=EPOCHS, verbose=2)
+        model.fit(train, validation_data=validation, epochs=epochs, verbose=0)
         lap("feature extraction")
         base.trainable = True
         for layer in base.layers[:FINE_TUNE_AT]:
@@ -85,9 +90,9 @@ def main() -> None:
         model.fit(
             train,
             validation_data=validation,
-            initial_epoch=EPOCHS,
-            epochs=2 * EPOCHS,
-            verbose=2,
+            initial_epoch=epochs,
+            epochs=2 * epochs,
+            verbose=0,
         )
         lap("fine-tuning")
         results = {
@@ -95,6 +100,9 @@ def main() -> None:
             for name, data in (("validation", validation), ("test", test))
         }
         lap("evaluation")
+    if arguments.json:
+        print(json.dumps({"seconds": seconds, "accuracy": results}))
+        return
     for step, value in seconds.items():
         print(f"{step:20s} {value:8.1f} s")
     print(f"{'total':20s} {sum(seconds.values()):8.1f} s")

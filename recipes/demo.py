@@ -32,15 +32,16 @@ def prepare(workspace: Path, params: str) -> None:
 
 def run_dvc(workspace: Path, *arguments: str) -> None:
     """Run DVC in `workspace`; ends the process with DVC's exit status if that is not 0."""
-    folder = Path(sys.executable).parent  # the stages' `python` must be this one
-    environment = os.environ | {
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "DVC_NO_ANALYTICS": "1",
-    }
     command = [sys.executable, "-m", "dvc", *arguments]
-    status = subprocess.call(command, cwd=workspace, env=environment)
+    status = subprocess.call(command, cwd=workspace, env=dvc_environment())
     if status:
         sys.exit(status)
+
+
+def dvc_environment() -> dict[str, str]:
+    """The environment in which the stages' `python` is this one."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
 def print_metrics(folder: Path) -> None:

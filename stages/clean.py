@@ -13,7 +13,7 @@ from tqdm import tqdm
 from stages.shared import paths
 from stages.shared.archive import members, open_archive
 from stages.shared.errors import InputError
-from stages.shared.images import REASONS, UnusableImageError, decode, map_batches
+from stages.shared.images import REASONS, UnusableImageError, decode, map_in_threads
 from stages.shared.params import Clean, load_params
 from stages.shared.records import write_csv, write_json
 
@@ -62,10 +62,9 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
                 return {"path": name, "reason": unusable.reason, "detail": unusable.detail}
 
         with tqdm(total=len(names), desc="clean", unit="image", disable=None) as progress:
-            for rows in map_batches(examine_or_reject, names, batch_size=64):
-                for row in rows:
-                    (rejected if "reason" in row else kept).append(row)
-                progress.update(len(rows))
+            for row in map_in_threads(examine_or_reject, names):
+                (rejected if "reason" in row else kept).append(row)
+                progress.update()
     for label in params.labels:
         if not any(row["label"] == label for row in kept):
             raise InputError(f"{archive_path}: no usable image of class {label}. See clean.labels.")

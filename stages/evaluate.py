@@ -19,8 +19,9 @@ from tqdm import tqdm
 from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.backend import keras, make_deterministic
-from stages.shared.images import decode, map_batches, resize
-from stages.shared.network import freeze, load_model
+from stages.shared.images import decode, map_in_threads, resize
+from stages.shared.inference import compile_network
+from stages.shared.network import load_model
 from stages.shared.params import load_params
 from stages.shared.records import read_csv, write_csv, write_json
 
@@ -28,20 +29,17 @@ PREDICTION_COLUMNS = ["path", "actual", "predicted", "probability"]
 ROC_COLUMNS = ["false_positive_rate", "true_positive_rate", "threshold"]
 
 
-def predict(
-    model: keras.Model, archive: zipfile.ZipFile, rows: list[dict], batch_size: int, title: str
-) -> np.ndarray:
+def predict(model: keras.Model, archive: zipfile.ZipFile, rows: list[dict]) -> np.ndarray:
     """float64 `(len(rows),)`: the probability of the second class for the image of each row."""
-    size, run = model.input_shape[1], freeze(model)
-    batches = map_batches(
-        lambda row: resize(decode(archive.read(row["path"])), size), rows, batch_size
-    )
-    probabilities = []
-    with tqdm(total=len(rows), desc=title, unit="image", disable=None) as progress:
-        for batch in batches:
-            probabilities.append(run(np.stack(batch))[0][:, 0])
-            progress.update(len(batch))
-    return np.concatenate(probabilities).astype(np.float64)
+    size, run = model.input_shape[1], compile_network(model)
+
+    def predict_row(row: dict) -> float:
+        (probability,) = run(resize(decode(archive.read(row["path"])), size))
+        return float(probability[0])
+
+    predicted = map_in_threads(predict_row, rows)
+    progress = tqdm(predicted, total=len(rows), desc="evaluate", unit="image", disable=None)
+    return np.array(list(progress))
 
 
 def measure(
@@ -102,21 +100,22 @@ def main() -> None:
     params = load_params()
     make_deterministic(seed=0)
     model, labels = load_model(paths.FINETUNE_MODEL)
-    images = read_csv(paths.SPLIT_IMAGES)
-    threshold = params.evaluate.threshold
-    rows, actual, probability, metrics = {}, {}, {}, {}
+    rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] != "train"]
     with open_archive(paths.RAW_IMAGES) as archive:
-        for name in ("validation", "test"):
-            rows[name] = [row for row in images if row["split"] == name]
-            actual[name] = np.array([labels.index(row["label"]) for row in rows[name]])
-            probability[name] = predict(
-                model, archive, rows[name], params.evaluate.batch_size, name
-            )
-            metrics[name] = measure(actual[name], probability[name], threshold, labels)
+        probability = predict(model, archive, rows)
+    actual = np.array([labels.index(row["label"]) for row in rows])
+    split = np.array([row["split"] for row in rows])
+    threshold = params.evaluate.threshold
+    metrics = {
+        name: measure(actual[split == name], probability[split == name], threshold, labels)
+        for name in ("validation", "test")
+    }
     write_json(paths.EVALUATE_METRICS, metrics)
-    predictions = tabulate(rows["test"], probability["test"], threshold, labels)
+    is_test = split == "test"
+    tests = [row for row in rows if row["split"] == "test"]
+    predictions = tabulate(tests, probability[is_test], threshold, labels)
     write_csv(paths.PREDICTIONS, PREDICTION_COLUMNS, predictions)
-    write_csv(paths.ROC, ROC_COLUMNS, tabulate_roc(actual["test"], probability["test"]))
+    write_csv(paths.ROC, ROC_COLUMNS, tabulate_roc(actual[is_test], probability[is_test]))
     print(
         "evaluate: "
         + ", ".join(

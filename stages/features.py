@@ -1,10 +1,14 @@
 """Run the frozen layers once over every training and validation image, and keep what they give.
 
-Reads data/raw/images.zip, data/split/images.csv and data/raw/weights.h5. Params: `features`,
-`model`, `augment`. Writes data/features/. Run: `python -m stages.features`
+Reads data/raw/images.zip, data/split/images.csv and data/raw/weights.h5. Params: `model`,
+`augment`. Writes data/features/. Run: `python -m stages.features`
 """
 
+import contextlib
+import math
+import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +18,18 @@ from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.augment import IDENTITY, draw_transformations, warp
 from stages.shared.backend import keras, make_deterministic
-from stages.shared.images import decode, map_batches, resize
+from stages.shared.errors import InputError
+from stages.shared.images import decode, map_in_threads, resize
+from stages.shared.inference import compile_network
 from stages.shared.network import (
     cut_index,
     first_trained,
-    freeze,
     load_base,
     pool,
     rescale,
     split_at,
 )
-from stages.shared.params import Features, load_params
+from stages.shared.params import load_params
 from stages.shared.records import read_csv, replacing, write_json
 
 
@@ -40,68 +45,96 @@ def build_extractor(base: keras.Model, cut: int, pooling: str) -> keras.Model:
     return keras.Model(pixels, [at_cut, pool(after(at_cut, training=False), pooling)])
 
 
+def require_space(folder: Path, shapes: list[tuple[int, ...]]) -> None:
+    """Print how much features of these shapes take. Raises InputError if the disk has not as much.
+
+    DVC may keep a second copy in its cache, hence twice.
+    """
+    needed = sum(2 * math.prod(shape) for shape in shapes) / 1e6
+    free = shutil.disk_usage(folder).free / 1e6
+    print(f"features: {needed:,.0f} MB to write, and as much in DVC's cache", flush=True)
+    if free < 2 * needed:
+        raise InputError(
+            f"{paths.FEATURES}: expected {2 * needed:,.0f} MB of free space, for the features and "
+            f"their copy in DVC's cache. Received: {free:,.0f} MB. Free some, or lower "
+            "augment.views."
+        )
+
+
 def extract(
-    extractor: keras.Model,
+    run: Callable[[np.ndarray], list[np.ndarray]],
     archive: zipfile.ZipFile,
     rows: list[dict],
     transformations: np.ndarray,
-    params: Features,
-    target: Path,
+    size: int,
+    shapes: dict[Path, tuple[int, ...]],
 ) -> None:
-    """Write `{target}_cut.npy` and `{target}_top.npy`, float16 `(views, images, …)`.
+    """Write what `run` gives for each view of each image, float16 `(images, views, …)`.
 
-    `transformations` is float64 `(views, images, 2, 3)`, see augment.draw_transformations.
+    `transformations` is float64 `(views, images, 2, 3)`, see augment.draw_transformations, and
+    `shapes` names a file for each output of `run`.
     """
-    size, views = extractor.input_shape[1], len(transformations)
 
-    def draw_views(index: int) -> np.ndarray:
+    def compute(index: int) -> list[np.ndarray]:
         pixels = resize(decode(archive.read(rows[index]["path"])), size)
-        return np.stack([warp(pixels, each) for each in transformations[:, index]])
+        views = [run(warp(pixels, each)) for each in transformations[:, index]]
+        return [np.stack(outputs).astype(np.float16) for outputs in zip(*views)]
 
-    outputs = [
-        np.lib.format.open_memmap(
-            f"{target}_{name}.npy", "w+", np.float16, (views, len(rows), *output.shape[1:])
-        )
-        for name, output in zip(("cut", "top"), extractor.outputs)
-    ]
-    run = freeze(extractor)
-    images_per_batch = max(1, params.batch_size // views)
-    done = 0
-    with tqdm(total=len(rows), desc=target.name, unit="image", disable=None) as progress:
-        for batch in map_batches(draw_views, range(len(rows)), images_per_batch):
-            for output, values in zip(outputs, run(np.concatenate(batch))):
-                by_image = values.reshape(len(batch), views, *values.shape[1:])
-                output[:, done : done + len(batch)] = by_image.swapaxes(0, 1)
-            done += len(batch)
-            progress.update(len(batch))
+    computed = map_in_threads(compute, range(len(rows)))
+    title = f"features, {len(transformations)} per image"
+    with contextlib.ExitStack() as stack:
+        files = []
+        for path, shape in shapes.items():
+            files.append(stack.enter_context(path.open("wb")))
+            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(files[-1], header)
+        # Written one after another: a memory map would end the process when the disk is full.
+        for outputs in tqdm(computed, total=len(rows), desc=title, unit="image", disable=None):
+            for file, output in zip(files, outputs):
+                file.write(output.tobytes())
 
 
 def main() -> None:
     params = load_params()
     make_deterministic(seed=0)
-    base = load_base(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
-    cut = cut_index(
-        base, first_trained(base, params.model.fine_tune_at, params.model.fine_tune_last)
-    )
+    size = params.model.image_size
+    base = load_base(params.model.alpha, size, paths.RAW_WEIGHTS)
+    first = first_trained(base, params.model.fine_tune_at, params.model.fine_tune_last)
+    cut = cut_index(base, first)
     extractor = build_extractor(base, cut, params.model.pooling)
     rows = read_csv(paths.SPLIT_IMAGES)
     labels = sorted({row["label"] for row in rows})  # alphabetical, as Keras orders classes
+    images = {
+        name: [row for row in rows if row["split"] == name] for name in ("train", "validation")
+    }
+    views = [
+        draw_transformations(params.augment, view, len(images["train"]), size)
+        for view in range(params.augment.views)
+    ]
+    transformations = {
+        "train": np.stack(views),
+        "validation": np.tile(IDENTITY, (1, len(images["validation"]), 1, 1)),
+    }
     with open_archive(paths.RAW_IMAGES) as archive, replacing(paths.FEATURES) as folder:
         folder.mkdir()
+        shapes = {
+            name: {
+                folder / f"{name}_{kind}.npy": (
+                    *transformations[name].shape[1::-1],
+                    *output.shape[1:],
+                )
+                for kind, output in zip(("cut", "top"), extractor.outputs)
+            }
+            for name in images
+        }
+        require_space(folder, [shape for files in shapes.values() for shape in files.values()])
         write_json(folder / "labels.json", labels)
-        for name in ("train", "validation"):
-            of_split = [row for row in rows if row["split"] == name]
-            as_it_is = np.tile(IDENTITY, (1, len(of_split), 1, 1))
-            views = [
-                draw_transformations(params.augment, view, len(of_split), params.model.image_size)
-                for view in range(params.augment.views)
-            ]
-            transformations = np.stack(views) if name == "train" else as_it_is
-            extract(extractor, archive, of_split, transformations, params.features, folder / name)
-            targets = np.array([labels.index(row["label"]) for row in of_split], np.float32)
+        run = compile_network(extractor)
+        for name in images:
+            extract(run, archive, images[name], transformations[name], size, shapes[name])
+            targets = np.array([labels.index(row["label"]) for row in images[name]], np.float32)
             np.save(folder / f"{name}_labels.npy", targets)
-    size = sum(file.stat().st_size for file in paths.FEATURES.iterdir())
-    print(f"features: {params.augment.views} views, cut at {base.layers[cut].name}, {size:,} bytes")
+    print(f"features: {params.augment.views} views, cut at {base.layers[cut].name}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from stages.shared.network import (
     BASE,
     HEAD,
     POOLING,
-    InferenceMode,
+    FoldedTail,
     cut_index,
     first_trained,
     gives_logits,
@@ -42,7 +42,7 @@ def train_finetune(
         layer.trainable = False
     _, tail = split_at(base, cut_index(base, first))
     at_cut = keras.Input(tail.input_shape[1:])
-    model = keras.Model(at_cut, head(pool(InferenceMode(tail)(at_cut))))
+    model = keras.Model(at_cut, head(pool(FoldedTail(tail)(at_cut))))
     compile_model(model, params, gives_logits(head))
     train, validation = open_batches(features, "cut", params, first_epoch)
     history = fit(model, train, validation, params, first_epoch)

@@ -7,7 +7,7 @@ from conftest import JPEG, encode
 from PIL import Image
 
 from stages.shared import images
-from stages.shared.images import REASONS, UnusableImageError, decode, map_batches, resize
+from stages.shared.images import AHEAD, REASONS, UnusableImageError, decode, map_in_threads, resize
 
 
 def gradient(width: int = 60, height: int = 40) -> Image.Image:
@@ -65,26 +65,20 @@ def test_image_of_any_shape_becomes_a_square(size):
     assert (pixels.shape, pixels.dtype) == ((32, 32, 3), np.uint8)
 
 
-def test_batches_come_in_order_and_the_last_one_is_short():
-    batches = list(map_batches(lambda number: number * 2, range(7), batch_size=3))
-    assert batches == [[0, 2, 4], [6, 8, 10], [12]]
-
-
-def test_batches_are_computed_only_a_little_ahead():
+def test_results_come_in_order_and_are_computed_only_a_little_ahead():
     taken = []
-    batches = map_batches(
-        lambda number: number, (taken.append(n) or n for n in itertools.count()), 2
+    results = map_in_threads(
+        lambda number: number * 2, (taken.append(n) or n for n in itertools.count())
     )
-    assert next(batches) == [0, 1]
-    assert len(taken) <= 8
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    assert len(taken) <= 3 + AHEAD
 
 
-def test_batches_are_computed_by_several_threads():
+def test_results_are_computed_by_several_threads():
     barrier = threading.Barrier(2, timeout=10)
-    batches = list(map_batches(lambda number: barrier.wait() >= 0, range(2), batch_size=2))
-    assert batches == [[True, True]]
+    assert list(map_in_threads(lambda _: barrier.wait() >= 0, range(2))) == [True, True]
 
 
-def test_error_in_a_batch_reaches_the_caller():
+def test_error_of_one_item_reaches_the_caller():
     with pytest.raises(UnusableImageError):
-        list(map_batches(decode, [b""], batch_size=1))
+        list(map_in_threads(decode, [JPEG, b""]))

@@ -7,15 +7,14 @@ import numpy as np
 import pytest
 from conftest import SAMPLE_WEIGHTS
 
-from stages.shared.backend import keras
+from stages.shared.backend import keras, tf
 from stages.shared.errors import InputError
 from stages.shared.network import (
-    InferenceMode,
+    FoldedTail,
     build_head,
     build_whole,
     cut_index,
     first_trained,
-    freeze,
     gives_logits,
     load_base,
     load_model,
@@ -81,14 +80,6 @@ def test_first_trained_layer_counts_from_the_front_or_from_the_end(base):
     assert first_trained(base, 154, None) == first_trained(base, None, 0) == 154
 
 
-def test_frozen_model_gives_the_same_outputs_for_batches_of_any_size(base):
-    run = freeze(base)
-    scaled = PIXELS / 127.5 - 1
-    for batch in (scaled, scaled[:1]):
-        (output,) = run(batch)
-        assert np.abs(output - base(batch, training=False)).max() < 1e-4
-
-
 def test_whole_model_takes_pixels_and_gives_probabilities(whole):
     assert whole.input_shape == (None, 96, 96, 3)
     probabilities = whole.predict(PIXELS, verbose=0)
@@ -96,12 +87,46 @@ def test_whole_model_takes_pixels_and_gives_probabilities(whole):
     assert ((probabilities > 0) & (probabilities < 1)).all()
 
 
-def test_batch_normalization_keeps_its_statistics_while_its_weights_are_trained(base):
-    """`base(x, training=False)` alone would not: `fit` overrides it inside functional models."""
-    _, tail = split_at(base, cut_index(base, 150))
+@pytest.fixture
+def folded(base):
+    """The tail of the base from layer 54 on as fine-tuning runs it, and that tail."""
+    _, tail = split_at(base, cut_index(base, 54))
     inputs = keras.Input(tail.input_shape[1:])
-    model = keras.Model(inputs, InferenceMode(tail)(inputs))
-    features = np.random.default_rng(0).normal(size=(8, *tail.input_shape[1:])).astype(np.float32)
+    return keras.Model(inputs, FoldedTail(tail)(inputs)), tail
+
+
+def features_for(tail: keras.Model, images: int) -> np.ndarray:
+    shape = (images, *tail.input_shape[1:])
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("images", [1, 2, 5])
+def test_folded_tail_gives_what_its_layers_give_one_by_one(folded, images):
+    model, tail = folded
+    features = features_for(tail, images)
+    assert np.abs(model(features) - tail(features, training=False)).max() < 1e-4
+
+
+def test_folded_tail_has_the_gradients_of_its_layers(folded):
+    model, tail = folded
+    features = features_for(tail, 4)
+    gradients = []
+    for network in (model, tail):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(network(features, training=False) ** 2)
+        gradients.append(tape.gradient(loss, [each.value for each in tail.trainable_variables]))
+    assert [each.path for each in model.trainable_variables] == [
+        each.path for each in tail.trainable_variables
+    ]
+    for folded_gradient, gradient in zip(*gradients):
+        size = np.abs(gradient).max()
+        assert np.abs(folded_gradient - gradient).max() <= 1e-3 * size + 1e-7
+
+
+def test_batch_normalization_keeps_its_statistics_while_its_weights_are_trained(folded):
+    """`base(x, training=False)` alone would not: `fit` overrides it inside functional models."""
+    model, tail = folded
+    features = features_for(tail, 8)
     layer = next(
         layer for layer in tail.layers if isinstance(layer, keras.layers.BatchNormalization)
     )

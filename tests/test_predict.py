@@ -8,14 +8,15 @@ from conftest import JPEG, PROJECT, SAMPLE_WEIGHTS, encode, run
 from PIL import Image
 
 from predict import find_images, predict
+from stages.shared.backend import keras
 from stages.shared.network import build_head, build_whole, load_base, save_model
-from stages.shared.params import Model
+from stages.shared.params import Head
 
 
 @pytest.fixture(scope="module")
 def model():
-    base = load_base(Model(alpha=0.35, image_size=96, fine_tune_at=100), SAMPLE_WEIGHTS)
-    return build_whole(base, build_head(dropout=0.2))
+    head = build_head(Head(dense=None, dropout=0.2, output="sigmoid"))
+    return build_whole(load_base(0.35, 96, SAMPLE_WEIGHTS), head, "average")
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_every_image_of_many_batches_keeps_its_place(model, photos):
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_command_prints_every_row_and_its_status_tells_of_failures(model, photos, form):
-    save_model(model, photos / "model.keras", ["cat", "dog"])
+    save_model(model, photos / "model.keras", ["cat", "dog"], keras.optimizers.SGD())
     given = [str(photos / "b.jpg"), str(photos / "text.jpg")]
     command = ("python", "predict.py", "--model", str(photos / "model.keras"), "--format", form)
     result = run(*command, *given, cwd=PROJECT)

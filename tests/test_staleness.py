@@ -69,7 +69,6 @@ def values(workspace: Path) -> dict:
         "augment.RandomZoom": {"height_factor": 0.1},
         "augment.seed": 2,
         "preview.samples": 6,
-        "features.batch_size": 16,
         "head.dense": {"units": 4},
         "head.dropout": 0.5,
         "head.output": "logits",
@@ -90,7 +89,6 @@ def values(workspace: Path) -> dict:
         "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_finetune.seed": 2,
         "evaluate.threshold": 0.01,
-        "evaluate.batch_size": 5,
         "export.h5": True,
         "plot.predictions": 6,
     }

@@ -9,7 +9,7 @@ from stages.shared.training import Batches, compile_model, fit, measure, open_ba
 
 VIEWS, IMAGES = 3, 10
 # The feature of an image's view tells which it is: 100 * view + image.
-FEATURES = (100 * np.arange(VIEWS)[:, None, None] + np.arange(IMAGES)[:, None]).astype(np.float16)
+FEATURES = (np.arange(IMAGES)[:, None, None] + 100 * np.arange(VIEWS)[:, None]).astype(np.float16)
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
 
 
@@ -84,7 +84,7 @@ def new_model(activation: str = "sigmoid") -> keras.Model:
 
 
 # One of the two features is the label, so that a step or two learn it.
-LEARNABLE = np.stack([LABELS, 1 - LABELS], axis=-1)[None]
+LEARNABLE = np.stack([LABELS, 1 - LABELS], axis=-1)[:, None]
 
 
 def learnable(first_epoch: int = 0) -> tuple[Batches, Batches]:

@@ -1,7 +1,6 @@
 """The one decoder: what `clean` keeps is decoded by the same function wherever pixels are read."""
 
 import io
-import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +17,8 @@ REASONS: tuple[str, ...] = get_args(Reason)
 
 # Pillow's own threshold for a decompression bomb: a quarter of a gigabyte of RGB pixels.
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS
+
+AHEAD = 64  # results that may wait for the caller of map_in_threads
 
 
 class UnusableImageError(Exception):
@@ -56,23 +57,17 @@ def resize(image: Image.Image, size: int) -> np.ndarray:
     return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def map_batches(
-    function: Callable, items: Iterable, batch_size: int, ahead: int = 2
-) -> Iterator[list]:
-    """Lists of `function(item)` in order, computed by one thread per core `ahead` batches early.
+def map_in_threads(function: Callable, items: Iterable) -> Iterator:
+    """`function(item)` of each item in order, computed ahead by one thread per core.
 
-    Decoding and warping release the interpreter's lock, so they run beside each other and beside
-    the network that uses the batches, and memory holds only the batches ahead.
+    Decoding, warping and running a network release the interpreter's lock. Memory holds only a
+    few results: the threads wait when the caller does not keep up.
     """
-    remaining = iter(items)
     pending: deque = deque()
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        while True:
-            while len(pending) <= ahead:
-                batch = list(itertools.islice(remaining, batch_size))
-                if not batch:
-                    break
-                pending.append([threads.submit(function, item) for item in batch])
-            if not pending:
-                return
-            yield [future.result() for future in pending.popleft()]
+        for item in items:
+            pending.append(threads.submit(function, item))
+            if len(pending) > AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -4,19 +4,18 @@ The base always runs in inference mode: its batch normalization keeps the statis
 also while its weights are fine-tuned. Statistics of small batches of new images would shift what
 the head was trained on, and did cost a percent of accuracy. `base(x, training=False)` alone does
 not ensure this: a functional model in `fit` overrides it for the layers inside
-(https://github.com/keras-team/keras/issues/20285), hence InferenceMode.
+(https://github.com/keras-team/keras/issues/20285), hence FoldedTail.
 """
 
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from stages.shared.archive import FIXED_DATE
-from stages.shared.backend import convert_variables_to_constants_v2, keras, silent_stderr, tf
+from stages.shared.backend import keras, silent_stderr, tf
 from stages.shared.errors import InputError
 from stages.shared.params import Head
 from stages.shared.records import replacing
@@ -84,9 +83,8 @@ def cut_index(base: keras.Model, fine_tune_at: int) -> int:
     position = {layer.name: index for index, layer in enumerate(base.layers)}
     last_use = list(range(len(base.layers)))
     for index, layer in enumerate(base.layers[1:], start=1):
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        for tensor in inputs:
-            last_use[position[tensor._keras_history.operation.name]] = index
+        for name in _inputs_of(layer):
+            last_use[position[name]] = index
     candidates = range(max(fine_tune_at - 1, 0), -1, -1)
     return next(cut for cut in candidates if max(last_use[:cut], default=0) <= cut)
 
@@ -103,35 +101,64 @@ def split_at(base: keras.Model, cut: int) -> tuple[keras.Model, keras.Model]:
     return before, keras.Model(tensor, after, name="tail")
 
 
-class InferenceMode(keras.layers.Layer):
-    """Runs a model as in inference, also inside `fit`. Its weights stay trainable."""
+class FoldedTail(keras.layers.Layer):
+    """Runs the tail of a base in inference mode, also inside `fit`; its weights stay trainable.
 
-    def __init__(self, model: keras.Model) -> None:
+    Batch normalization with fixed statistics is an affine map: here it is folded into the
+    convolution before it, from the same variables, so that gradients reach them. A step of
+    training takes four fifths of the time of the tail's own layers (docs/decisions/07).
+    """
+
+    def __init__(self, tail: keras.Model) -> None:
         super().__init__()
-        self.model = model
+        self.tail = tail
 
     def call(self, inputs):
-        return self.model(inputs, training=False)
+        values = {self.tail.layers[0].name: inputs}
+        for layer in self.tail.layers[1:]:
+            if layer.name not in values:
+                # A layer outside the tail is the one it was cut at, and gives its input.
+                arguments = [values.get(name, inputs) for name in _inputs_of(layer)]
+                following = [node.operation for node in layer._outbound_nodes]
+                if _can_fold(layer, following):
+                    values[following[0].name] = _folded(layer, following[0], *arguments)
+                else:
+                    argument = arguments[0] if len(arguments) == 1 else arguments
+                    values[layer.name] = layer(argument, training=False)
+        return values[self.tail.layers[-1].name]
 
     def compute_output_shape(self, input_shape):
-        return self.model.compute_output_shape(input_shape)
+        return self.tail.compute_output_shape(input_shape)
 
 
-def freeze(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """The model as a function of a batch in float32 or uint8, its weights made constants.
+def _can_fold(layer: keras.layers.Layer, following: list[keras.layers.Layer]) -> bool:
+    return (
+        isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
+        and isinstance(following[0], keras.layers.BatchNormalization)
+        and not layer.use_bias
+    )
 
-    TensorFlow then folds batch normalization into the convolutions: the same outputs to 1e-4, in
-    two thirds of the time.
-    """
-    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    function = tf.function(lambda batch: model(batch, training=False))
-    with silent_stderr():
-        constant = convert_variables_to_constants_v2(function.get_concrete_function(signature))
 
-    def run(batch: np.ndarray) -> list[np.ndarray]:
-        return [output.numpy() for output in constant(tf.constant(batch, tf.float32))]
+def _folded(convolution, normalization, inputs):
+    """A convolution and the batch normalization after it as one convolution with a bias."""
+    deviation = tf.sqrt(normalization.moving_variance + normalization.epsilon)
+    scale = normalization.gamma / deviation
+    shift = normalization.beta - normalization.moving_mean * scale
+    padding = convolution.padding.upper()
+    if isinstance(convolution, keras.layers.DepthwiseConv2D):
+        kernel = convolution.kernel * scale[:, None]
+        strides = (1, *convolution.strides, 1)
+        output = tf.nn.depthwise_conv2d(inputs, kernel, strides, padding)
+    else:
+        kernel = convolution.kernel * scale
+        output = tf.nn.conv2d(inputs, kernel, convolution.strides, padding)
+    return tf.nn.bias_add(output, shift)
 
-    return run
+
+def _inputs_of(layer: keras.layers.Layer) -> list[str]:
+    """The names of the layers whose outputs a layer takes."""
+    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+    return [tensor._keras_history.operation.name for tensor in inputs]
 
 
 def build_head(params: Head) -> keras.Model:

@@ -116,10 +116,6 @@ class Preview(Section):
     samples: Count
 
 
-class Features(Section):
-    batch_size: Count
-
-
 class Dense(Section):
     units: Count
     l2: NotNegative = 0.0
@@ -173,7 +169,6 @@ class Export(Section):
 
 class Evaluate(Section):
     threshold: Fraction
-    batch_size: Count
 
 
 class Plot(Section):
@@ -190,7 +185,6 @@ class Params(Section):
     model: Model
     augment: Augment
     preview: Preview
-    features: Features
     head: Head
     train_extract: Train
     train_finetune: Train

@@ -14,7 +14,7 @@ HISTORY_COLUMNS = ["epoch", "learning_rate", *MEASURED]
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of (float32 features, float32 labels), read from float16 `(views, images, …)`.
+    """Batches of (float32 features, float32 labels), read from float16 `(images, views, …)`.
 
     With `views_per_epoch` "one", epoch e takes view (e + i) of image i, counted around: each
     image goes through all its views, and each epoch mixes them. With "all" an epoch takes every
@@ -37,10 +37,10 @@ class Batches(keras.utils.PyDataset):
 
     def _start_epoch(self, epoch: int) -> None:
         self.epoch = epoch
-        views, images = self.features.shape[:2]
+        images, views = self.features.shape[:2]
         if self.views_per_epoch == "all":
-            self.view = np.repeat(np.arange(views), images)
-            self.image = np.tile(np.arange(images), views)
+            self.image = np.repeat(np.arange(images), views)
+            self.view = np.tile(np.arange(views), images)
         else:
             self.image = np.arange(images)
             self.view = (epoch + self.image) % views
@@ -54,7 +54,7 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
         image = self.image[batch]
-        return self.features[self.view[batch], image].astype(np.float32), self.labels[image]
+        return self.features[image, self.view[batch]].astype(np.float32), self.labels[image]
 
     def on_epoch_end(self) -> None:
         self._start_epoch(self.epoch + 1)

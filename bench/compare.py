@@ -1,0 +1,167 @@
+"""The pipeline against the tutorials' flow as one script: `python -m bench.compare`.
+
+Both train on the same images with the same weights, width, image size and epochs, in turn, three
+times, each time with another seed. The first table is of seconds, medians of the three; the
+second of what `dvc repro` takes after a change. `--short` has one epoch of each phase, not ten,
+and takes minutes; `--json` is for programs. Run after `dvc repro`, on a machine with nothing else
+to do.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from recipes.demo import PROJECT, dvc_environment, prepare
+from recipes.overlay import overlay
+from stages.shared import paths
+from stages.shared.records import read_json
+
+ROUNDS = 3
+# What the script does too; the rest prepares the data, and draws pictures.
+COMPARED = ("features", "train_extract", "train_finetune", "evaluate")
+CHANGES = {
+    "nothing": "{}",
+    "train_finetune.learning_rate": "train_finetune: {learning_rate: 0.00002}",
+    "train_extract.learning_rate": "train_extract: {learning_rate: 0.002}",
+    "head.dropout": "head: {dropout: 0.3}",
+    "augment.RandomRotation": "augment: {RandomRotation: {factor: 0.15}}",
+    "split.seed": "split: {seed: 99}",
+}
+
+
+def run_script(epochs: int, seed: int) -> dict:
+    """Seconds of each step and in total, and validation accuracy, of the plain script."""
+    command = [sys.executable, "bench/plain_script.py", "--json"]
+    start = time.perf_counter()
+    result = subprocess.run(
+        [*command, "--epochs", str(epochs), "--seed", str(seed)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    total = time.perf_counter() - start
+    measured = json.loads(result.stdout)
+    return {
+        "seconds": measured["seconds"] | {"total": total},
+        "accuracy": measured["accuracy"]["validation"],
+    }
+
+
+def run_pipeline(workspace: Path) -> dict:
+    """Seconds of each stage that `dvc repro` runs and in total, and validation accuracy."""
+    seconds, stage = {}, None
+    start = mark = time.perf_counter()
+    command = [sys.executable, "-m", "dvc", "repro"]
+    with subprocess.Popen(
+        command, cwd=workspace, env=dvc_environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout:
+            if line.startswith("Running stage"):
+                now = time.perf_counter()
+                if stage:
+                    seconds[stage] = now - mark
+                stage, mark = line.split("'")[1], now
+    end = time.perf_counter()
+    if process.returncode:
+        sys.exit(process.returncode)
+    if stage:
+        seconds[stage] = end - mark
+    accuracy = read_json(workspace / paths.EVALUATE_METRICS)["validation"]["accuracy"]
+    return {"seconds": seconds | {"total": end - start}, "accuracy": accuracy}
+
+
+def params_for(epochs: int, seed: int) -> str:
+    """The committed params with other epochs and seed, and the images and weights that are here."""
+    text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    return overlay(
+        text,
+        f"""
+fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}
+weights: {{source: "{PROJECT / paths.RAW_WEIGHTS}"}}
+train_extract: {{epochs: {epochs}, seed: {seed}}}
+train_finetune: {{epochs: {epochs}, seed: {seed}}}
+""",
+    )
+
+
+def compare(epochs: int, one_view: bool) -> dict:
+    script, pipeline = [], []
+    for seed in range(1, ROUNDS + 1):
+        script.append(run_script(epochs, seed))
+        with tempfile.TemporaryDirectory() as folder:
+            params = params_for(epochs, seed)
+            if one_view:
+                params = overlay(params, "augment: {views: 1}")
+            prepare(Path(folder), params)
+            pipeline.append(run_pipeline(Path(folder)))
+    return {"script": summarise(script), "pipeline": summarise(pipeline)}
+
+
+def summarise(runs: list[dict]) -> dict:
+    """The median of each step's seconds, and the mean accuracy."""
+    steps = runs[0]["seconds"]
+    return {
+        "seconds": {
+            step: statistics.median(run["seconds"][step] for run in runs) for step in steps
+        },
+        "accuracy": statistics.mean(run["accuracy"] for run in runs),
+    }
+
+
+def cost_of_changes(epochs: int) -> dict[str, float]:
+    """Seconds of `dvc repro` after each change, from one finished run."""
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(folder)
+        params = params_for(epochs, seed=1)
+        prepare(workspace, params)
+        run_pipeline(workspace)
+        seconds = {}
+        for name, change in CHANGES.items():
+            changed = overlay(params, change)
+            (workspace / "params.yaml").write_text(changed, encoding="utf-8")
+            seconds[name] = run_pipeline(workspace)["seconds"]["total"]
+        return seconds
+
+
+def print_tables(result: dict) -> None:
+    script, pipeline = result["script"]["seconds"], result["pipeline"]["seconds"]
+    compared = sum(pipeline[stage] for stage in COMPARED)
+    print("| | seconds | ratio | validation accuracy |")
+    print("|---|---|---|---|")
+    print(f"| script | {script['total']:.1f} | 1 | {result['script']['accuracy']:.2%} |")
+    accuracy = f"{result['pipeline']['accuracy']:.2%}"
+    ratio = script["total"] / compared
+    print(f"| {', '.join(COMPARED)} | {compared:.1f} | {ratio:.1f} | {accuracy} |")
+    total = pipeline["total"]
+    print(f"| `dvc repro` with everything | {total:.1f} | {script['total'] / total:.1f} | |")
+    print("\n| step | seconds |\n|---|---|")
+    for name, steps in (("script", script), ("pipeline", pipeline)):
+        for step, seconds in steps.items():
+            print(f"| {name}: {step} | {seconds:.1f} |")
+    print("\n| changed | `dvc repro`, seconds | script / `dvc repro` |\n|---|---|---|")
+    for change, seconds in result["changes"].items():
+        print(f"| {change} | {seconds:.1f} | {script['total'] / seconds:.1f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="one epoch of each phase")
+    parser.add_argument("--one-view", action="store_true", help="no augmented views")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    arguments = parser.parse_args()
+    epochs = 1 if arguments.short else 10
+    result = compare(epochs, arguments.one_view) | {"changes": cost_of_changes(epochs)}
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_tables(result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Images per second of each part of `features`, alone and together: `python -m bench.rates`.
+
+Each figure is the best of three, on the first 600 training images, all cores at work. Run after
+`dvc repro`.
+"""
+
+import contextlib
+import io
+import itertools
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from stages.features import build_extractor, extract
+from stages.shared import paths
+from stages.shared.archive import open_archive
+from stages.shared.augment import draw_transformations, warp
+from stages.shared.images import decode, map_in_threads, resize
+from stages.shared.inference import compile_network
+from stages.shared.network import cut_index, first_trained, load_base
+from stages.shared.params import load_params
+from stages.shared.records import read_csv
+
+IMAGES = 600
+
+
+def rate(work: Callable[[], object], pictures: int) -> float:
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        with contextlib.redirect_stderr(io.StringIO()):
+            work()
+        seconds.append(time.perf_counter() - start)
+    return pictures / min(seconds)
+
+
+def main() -> None:
+    params = load_params()
+    model, size = params.model, params.model.image_size
+    base = load_base(model.alpha, size, paths.RAW_WEIGHTS)
+    first = first_trained(base, model.fine_tune_at, model.fine_tune_last)
+    extractor = build_extractor(base, cut_index(base, first), model.pooling)
+    rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "train"][:IMAGES]
+    views = params.augment.views
+    transformations = np.stack(
+        [draw_transformations(params.augment, view, len(rows), size) for view in range(views)]
+    )
+    network = compile_network(extractor)
+    with open_archive(paths.RAW_IMAGES) as archive, tempfile.TemporaryDirectory() as folder:
+
+        def read(row: dict) -> np.ndarray:
+            return resize(decode(archive.read(row["path"])), size)
+
+        pixels = list(map_in_threads(read, rows))
+        pairs = list(itertools.product(range(1, views), range(len(rows))))
+
+        def warp_one(pair: tuple[int, int]) -> None:
+            view, index = pair
+            warp(pixels[index], transformations[view, index])
+
+        shapes = {
+            Path(folder, f"{index}.npy"): (len(rows), views, *output.shape[1:])
+            for index, output in enumerate(extractor.outputs)
+        }
+        rates = {
+            "decode and resize": rate(lambda: list(map_in_threads(read, rows)), len(rows)),
+            "augment": rate(lambda: list(map_in_threads(warp_one, pairs)), len(pairs)),
+            "frozen layers": rate(lambda: list(map_in_threads(network, pixels)), len(pixels)),
+            "all of them": rate(
+                lambda: extract(network, archive, rows, transformations, size, shapes),
+                len(rows) * views,
+            ),
+        }
+    # An image is decoded once, augmented views - 1 times, and computed views times.
+    needed = 1 / rates["decode and resize"] / views + 1 / rates["frozen layers"]
+    if views > 1:
+        needed += (views - 1) / views / rates["augment"]
+    for part, value in rates.items():
+        print(f"{part:<20}{value:8,.0f} pictures/s")
+    print(f"{'the parts in turn':<20}{1 / needed:8,.0f} pictures/s")
+
+
+if __name__ == "__main__":
+    main()
