@@ -19,7 +19,7 @@ from tqdm import tqdm
 from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.backend import keras, make_deterministic
-from stages.shared.images import decode, map_batches, resize
+from stages.shared.images import map_batches, open_image, resize
 from stages.shared.network import freeze, load_model
 from stages.shared.params import load_params
 from stages.shared.records import read_csv, write_csv, write_json
@@ -34,7 +34,7 @@ def predict(
     """float64 `(len(rows),)`: the probability of the second class for the image of each row."""
     size, run = model.input_shape[1], freeze(model)
     batches = map_batches(
-        lambda row: resize(decode(archive.read(row["path"])), size), rows, batch_size
+        lambda row: resize(open_image(archive, row["path"]), size), rows, batch_size
     )
     probabilities = []
     with tqdm(total=len(rows), desc=title, unit="image", disable=None) as progress:

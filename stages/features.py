@@ -14,7 +14,7 @@ from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.augment import IDENTITY, draw_transformations, warp
 from stages.shared.backend import keras, make_deterministic
-from stages.shared.images import decode, map_batches, resize
+from stages.shared.images import map_batches, open_image, resize
 from stages.shared.network import (
     cut_index,
     first_trained,
@@ -55,7 +55,7 @@ def extract(
     size, views = extractor.input_shape[1], len(transformations)
 
     def draw_views(index: int) -> np.ndarray:
-        pixels = resize(decode(archive.read(rows[index]["path"])), size)
+        pixels = resize(open_image(archive, rows[index]["path"]), size)
         return np.stack([warp(pixels, each) for each in transformations[:, index]])
 
     outputs = [

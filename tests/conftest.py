@@ -11,7 +11,7 @@ from PIL import Image
 from recipes.overlay import overlay
 from stages.shared.archive import pack
 from stages.shared.drawings import drawn_dataset
-from stages.shared.params import Params, load_params
+from stages.shared.params import Clean, Params, load_params
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample_base.h5"
@@ -34,6 +34,7 @@ def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
     return buffer.getvalue()
 
 
+CATS_AND_DOGS = Clean(rule="decodes", labels={"cat": ["cat", "cats"], "dog": ["dog", "dogs"]})
 JPEG = encode(Image.linear_gradient("L").convert("RGB"))
 
 
