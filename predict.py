@@ -11,11 +11,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from stages.shared import paths
-from stages.shared.images import UnusableImageError, decode, map_batches, resize
+from stages.shared.errors import printable
+from stages.shared.images import (
+    MAX_BYTES,
+    SUFFIXES,
+    UnusableImageError,
+    decode,
+    map_batches,
+    resize,
+)
 from stages.shared.network import freeze, keras, load_model
 
 COLUMNS = ["path", "label", "probability", "error"]
@@ -24,11 +31,10 @@ BATCH_SIZE = 32
 
 def find_images(given: list[Path]) -> list[Path]:
     """The files given, and for each folder the files below it with an image's suffix, sorted."""
-    suffixes = Image.registered_extensions()
     found = []
     for path in given:
-        if path.is_dir():
-            files = (file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+        if _is_folder(path):
+            files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             found += sorted(files) or [path]
         else:
             found.append(path)
@@ -45,7 +51,7 @@ def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[d
             probabilities = iter(run(np.stack(readable))[0] if readable else ())
             for pixels, error in batch:
                 row = {
-                    "path": str(images[len(rows)]),
+                    "path": printable(str(images[len(rows)])),
                     "label": "",
                     "probability": "",
                     "error": error,
@@ -59,14 +65,25 @@ def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[d
     return rows
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # as for a name that is too long; `_read` tells of it
+        return False
+
+
 def _read(path: Path, size: int) -> tuple[np.ndarray | None, str]:
     try:
-        return resize(decode(path.read_bytes()), size), ""
+        if path.is_dir():
+            return None, "no image files in this folder"
+        if path.exists() and not path.is_file():  # a device or a pipe, which may never end
+            return None, "not a file"
+        with path.open("rb") as file:
+            return resize(decode(file.read(MAX_BYTES + 1)), size), ""
     except UnusableImageError as unusable:
-        return None, str(unusable)
-    except OSError as error:
-        is_folder = isinstance(error, IsADirectoryError)
-        return None, "no image files in this folder" if is_folder else str(error.strerror).lower()
+        return None, printable(str(unusable))
+    except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
+        return None, str(getattr(error, "strerror", error)).lower()
 
 
 def print_table(rows: list[dict]) -> None:
