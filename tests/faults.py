@@ -237,24 +237,26 @@ MEMBERS = {
 }
 
 
-def write_archive(path: Path, folders: list[str], drawn: Iterable[tuple[str, bytes]]) -> dict:
-    """An archive of drawn images and, in each of the folders, every image and member of above.
+def write_archive(
+    path: Path, folders: list[str], drawn: Iterable[tuple[str, bytes]], faults: dict[str, Fault]
+) -> dict:
+    """An archive of drawn images and, in each of the folders, the faults given.
 
     Returns the name of the fault behind each of its members, by the path that a manifest shows.
     """
-    faults = {}
+    behind = {}
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
         warnings.simplefilter("ignore")  # zipfile warns of names that it writes twice
         for name, data in drawn:
             archive.writestr(name, data)
         for folder in folders:
-            for name, fault in IMAGES.items():
-                archive.writestr(f"{folder}/{name}", fault.made)
-                faults[f"{folder}/{name}"] = name
-            for name, fault in MEMBERS.items():
-                faults[printable(fault.made(archive, folder)).replace("@@", "ΘΦ")] = name
+            for name, fault in faults.items():
+                write = (
+                    fault.made if callable(fault.made) else member(f"{{folder}}/{name}", fault.made)
+                )
+                behind[printable(write(archive, folder)).replace("@@", "ΘΦ")] = name
     path.write_bytes(path.read_bytes().replace(b"caf@@", NOT_UTF8))
-    return faults
+    return behind
 
 
 def cut(data: bytes) -> bytes:

@@ -70,7 +70,7 @@ def dirty(tmp_path_factory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("dirty")
     drawn = drawn_dataset(train=10, validation=6)
     folders = ["drawn/train/cats", "drawn/validation/cats"]
-    faults = write_archive(folder / "images.zip", folders, drawn)
+    faults = write_archive(folder / "images.zip", folders, drawn, FAULTS)
     workspace = folder / "workspace"
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     prepare(workspace, overlay(overlay(apply(params, "sample"), TINY), ALL_SHOWN))

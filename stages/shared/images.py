@@ -126,10 +126,15 @@ def decode(data: bytes) -> Image.Image:
         raise UnusableImageError("not_an_image", "no image format recognised") from None
     except Image.DecompressionBombError as error:
         raise UnusableImageError("too_large", str(error)) from None
-    # Pillow's plugins report broken files through any of these.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError) as error:
+    except UnusableImageError:
+        raise
+    except MemoryError:  # says nothing about the image
+        raise InputError(
+            f"expected memory for pictures of up to {MAX_PIXELS:,} pixels. Received: none left."
+        ) from None
+    except Exception as error:  # Pillow's plugins report broken bytes through nearly any
         reason = "truncated" if "truncated" in str(error).lower() else "damaged"
-        raise UnusableImageError(reason, str(error)) from None
+        raise UnusableImageError(reason, str(error) or type(error).__name__) from None
 
 
 def open_image(archive: zipfile.ZipFile, name: str) -> Image.Image:
