@@ -30,7 +30,7 @@ def fetch(params: Fetch, target: Path) -> None:
         if params.source == "drawn":
             pack(partial, drawn_dataset())
         else:
-            source = locate(params.source, params.sha256, "fetch.source")
+            source = locate(params.source, params.sha256, "fetch.source", zipfile.is_zipfile)
             if source.is_dir():
                 pack(partial, _files(source))
             elif zipfile.is_zipfile(source):
