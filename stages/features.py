@@ -4,6 +4,7 @@ Reads data/raw/images.zip, data/split/images.csv and data/raw/weights.h5. Params
 `model`, `augment`. Writes data/features/. Run: `python -m stages.features`
 """
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -40,6 +41,18 @@ def build_extractor(base: keras.Model, cut: int, pooling: str) -> keras.Model:
     return keras.Model(pixels, [at_cut, pool(after(at_cut, training=False), pooling)])
 
 
+def create_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A new float16 array in a file, whose room on the disk is taken at once.
+
+    A mapped file that finds the disk full only when it is written to ends the process.
+    """
+    array = np.lib.format.open_memmap(path, "w+", np.float16, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
 def extract(
     extractor: keras.Model,
     archive: zipfile.ZipFile,
@@ -59,9 +72,7 @@ def extract(
         return np.stack([warp(pixels, each) for each in transformations[:, index]])
 
     outputs = [
-        np.lib.format.open_memmap(
-            f"{target}_{name}.npy", "w+", np.float16, (views, len(rows), *output.shape[1:])
-        )
+        create_array(Path(f"{target}_{name}.npy"), (views, len(rows), *output.shape[1:]))
         for name, output in zip(("cut", "top"), extractor.outputs)
     ]
     run = freeze(extractor)

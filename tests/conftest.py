@@ -58,14 +58,18 @@ def mirror() -> Path:
     return MIRROR.resolve()
 
 
+def environment_with(**changes: str) -> dict[str, str]:
+    """The environment of a user for whom `python` is this Python."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | changes
+
+
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command as a user would, with this Python as `python`; stdout and stderr as text."""
-    folder = Path(sys.executable).parent
-    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    """Run a command as a user would; stdout and stderr as text."""
     return subprocess.run(
         command,
         cwd=cwd,
-        env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | environment,
+        env=environment_with(**environment),
         capture_output=True,
         text=True,
         encoding="utf-8",
