@@ -137,6 +137,7 @@ IMAGES = {
     "png header flipped.png": Fault(flipped(PNG, 0, 4), "not_an_image"),
     "png size flipped.png": Fault(flipped(PNG, 18, 1), "not_an_image"),
     "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
+    "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
     "png as.jpg": Fault(PNG, KEPT),
     "gif as.jpg": Fault(encode(PHOTO, "GIF"), KEPT),
     "bmp as.jpg": Fault(encode(PHOTO, "BMP"), KEPT),

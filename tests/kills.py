@@ -14,15 +14,22 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from conftest import PROJECT, TINY, environment_with, repro
+from conftest import PROJECT, TINY, environment_with
 
 from recipes.demo import prepare
 from recipes.overlay import apply, overlay
 from stages.shared.archive import pack
 from stages.shared.drawings import drawn_dataset
 
+# What DVC says of a file of its own that it was killed in the middle of writing.
+HALF_WRITTEN_BY_DVC = {
+    "Unable to read RWLock-file": ".dvc/tmp/rwlock",
+    "dvc.lock' is invalid": "dvc.lock",
+    "dvc.lock' validation failed": "dvc.lock",
+}
 MADE = ("data", "metrics", "models", "plots", "dvc.lock")
 
 
@@ -84,32 +91,43 @@ class Undisturbed:
         return self.folder / name
 
 
-def kill(workspace: Path, draw: random.Random, seconds: dict[str, float]) -> str:
+def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
     """Start a run and kill it. Returns the stage it had started with, or "" if it got through.
 
-    Raises AssertionError if the run ended by itself with an error.
+    `moment` of that stage is how many seconds after its start, None for never. Raises
+    AssertionError if the run ended by itself with an error, unless the README tells which of DVC's
+    own files to remove then; the run starts again without it.
     """
     with start(workspace) as process:
         stage, output = first_stage(process)
         try:
-            process.wait(draw.uniform(0, 2 * seconds[stage]) if stage else None)
+            process.wait(moment(stage) if stage else None)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return stage
         output += process.stdout.read()
-    assert process.returncode == 0, output
-    return ""
+    if process.returncode == 0:
+        return ""
+    told = [file for message, file in HALF_WRITTEN_BY_DVC.items() if message in output]
+    assert told, output
+    print(f"removed {told[0]}, as the README tells to", flush=True)
+    (workspace / told[0]).unlink()
+    return kill(workspace, moment)
 
 
 def recover(undisturbed: Undisturbed, kills: int, seed: int) -> int:
     """How many of so many kills a workspace recovered from. Prints a line for each workspace."""
     draw, done, recovered = random.Random(seed), 0, 0
+
+    def any_moment(stage: str) -> float:
+        return draw.uniform(0, 2 * undisturbed.seconds[stage])
+
     while done < kills:
         workspace = undisturbed.prepare(f"after {done} kills")
         killed = []
-        while done + len(killed) < kills and (stage := kill(workspace, draw, undisturbed.seconds)):
+        while done + len(killed) < kills and (stage := kill(workspace, any_moment)):
             killed.append(stage)
-        repro(workspace)
+        kill(workspace, lambda stage: None)
         is_same = fingerprint(workspace) == undisturbed.fingerprint
         print(
             f"{'the same' if is_same else 'OTHER'} bytes, killed in {', '.join(killed)}", flush=True

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import run
-from kills import Undisturbed, recover
+from conftest import PROJECT, run
+from kills import HALF_WRITTEN_BY_DVC, Undisturbed, recover
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
 
@@ -29,13 +29,19 @@ def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbe
     assert recover(undisturbed, kills=5, seed=1) == 5
 
 
+@pytest.mark.parametrize(("message", "file"), HALF_WRITTEN_BY_DVC.items())
+def test_readme_tells_what_to_do_with_what_dvc_left_half_written(message, file):
+    rows = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert any(message in row and f"`{file}`" in row for row in rows)
+
+
 # One stage for each kind of file: zip, CSV, PNG, memory-mapped arrays, model.
 @posix
 @pytest.mark.parametrize("stage", ["fetch", "clean", "preview", "features", "train_extract"])
 def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(workspace, stage):
     before = contents(workspace)
     command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
-    command += f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
+    command += f"import PROJECT, runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
     check_refused(run("python", "-c", command, cwd=workspace), "File too large")
     assert contents(workspace) == before
 
