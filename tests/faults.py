@@ -23,7 +23,12 @@ from stages.shared.errors import printable
 from stages.shared.images import MAX_BYTES
 
 KEPT = "kept"
-NOT_UTF8 = b"caf\xe9\xe8"  # zipfile reads the last two, in code page 437, as ΘΦ
+# Names that zipfile does not write, by what stands for them until it has written the others, and
+# how it reads them: in code page 437, and up to a zero byte.
+RAW_NAMES = {
+    "caf@@.jpg": (b"caf\xe9\xe8.jpg", "cafΘΦ.jpg"),
+    "zero@.jpg": (b"zero\0.jpg", "zero"),
+}
 
 PHOTO = Image.merge(
     "RGB",
@@ -210,7 +215,7 @@ MEMBERS = {
     "newline in the name": Fault(member("{folder}/new\nline.jpg"), "unsafe_name"),
     "carriage return in the name": Fault(member("{folder}/carriage\rreturn.jpg"), "unsafe_name"),
     "escape in the name": Fault(member("{folder}/\x1b[31mred.jpg"), "unsafe_name"),
-    # Replaced by bytes that are not UTF-8 once the archive is written, see `archive_of`.
+    "zero byte in the name": Fault(member("{folder}/zero@.jpg"), "unsafe_name"),
     "name that is not UTF-8": Fault(member("{folder}/caf@@.jpg"), KEPT),
     "symbolic link": Fault(
         member("{folder}/link.jpg", b"/etc/passwd", mode=stat.S_IFLNK | 0o777),
@@ -255,8 +260,14 @@ def write_archive(
                 write = (
                     fault.made if callable(fault.made) else member(f"{{folder}}/{name}", fault.made)
                 )
-                behind[printable(write(archive, folder)).replace("@@", "ΘΦ")] = name
-    path.write_bytes(path.read_bytes().replace(b"caf@@", NOT_UTF8))
+                path_shown = printable(write(archive, folder))
+                for placeholder, (_, read) in RAW_NAMES.items():
+                    path_shown = path_shown.replace(placeholder, read)
+                behind[path_shown] = name
+    data = path.read_bytes()
+    for placeholder, (raw, _) in RAW_NAMES.items():
+        data = data.replace(placeholder.encode(), raw)
+    path.write_bytes(data)
     return behind
 
 

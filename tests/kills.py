@@ -108,10 +108,11 @@ def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
         output += process.stdout.read()
     if process.returncode == 0:
         return ""
-    told = [file for message, file in HALF_WRITTEN_BY_DVC.items() if message in output]
+    told = [each for each in HALF_WRITTEN_BY_DVC.items() if each[0] in output]
     assert told, output
-    print(f"removed {told[0]}, as the README tells to", flush=True)
-    (workspace / told[0]).unlink()
+    message, file = told[0]
+    print(f"DVC said {message!r}: removed {file}, as the README tells to", flush=True)
+    (workspace / file).unlink()
     return kill(workspace, moment)
 
 

@@ -74,7 +74,9 @@ def test_name_that_is_not_utf8_is_read_as_in_a_zip(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere")])
+@pytest.mark.parametrize(
+    "make", [lambda path: os.mkfifo(path), lambda path: path.symlink_to("nowhere")]
+)
 def test_what_is_no_file_is_named_and_not_left_out_in_silence(tmp_path, make):
     folder = tmp_path / "photos"
     folder.mkdir()

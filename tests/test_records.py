@@ -54,9 +54,7 @@ def test_missing_csv_says_how_to_make_it(tmp_path):
         read_csv(tmp_path / "rows.csv")
 
 
-@pytest.mark.parametrize(
-    "content", [b"a,b\n1\n", b"a,b\n1,2,3\n", b'a\n"1', b"a\n\xff\n"]
-)
+@pytest.mark.parametrize("content", [b"a,b\n1\n", b"a,b\n1,2,3\n", b'a\n"1', b"a\n\xff\n"])
 def test_csv_that_is_not_whole_is_named(tmp_path, content):
     (tmp_path / "rows.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"rows\.csv: expected the file that a stage wrote"):

@@ -71,12 +71,13 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     whole, and for names that are not the same file everywhere: absolute ones, with `..`, a
     backslash (Windows' separator), a colon after its drive, or control characters.
     """
-    parts = name.split("/")
-    if ".." in parts or "" in parts or "\\" in name or name[1:2] == ":":
-        raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
-    if CONTROL_CHARACTERS.search(name):
-        raise UnusableImageError("unsafe_name", "control characters in the name")
     info = archive.getinfo(name)
+    raw = info.orig_filename  # zipfile ends names at a zero byte, and on Windows turns backslashes
+    parts = raw.split("/")
+    if ".." in parts or "" in parts or "\\" in raw or raw[1:2] == ":":
+        raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
+    if CONTROL_CHARACTERS.search(raw):
+        raise UnusableImageError("unsafe_name", "control characters in the name")
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         raise UnusableImageError("not_a_file", f"{stat.filemode(kind)[0]} in its mode")
