@@ -7,6 +7,7 @@ decoded at a time by each thread. Of an animation only the first picture is deco
 
 import io
 import itertools
+import logging
 import os
 import stat
 import struct
@@ -51,8 +52,9 @@ MAX_BYTES = 3 * MAX_PIXELS  # what the largest picture takes uncompressed
 # scan these bytes cannot stand.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
 
-# Pillow warns of what it mends or leaves out; what makes an image unusable is an error.
+# Pillow warns and logs what it mends or leaves out; what makes an image unusable is an error.
 warnings.filterwarnings("ignore", module="PIL")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class UnusableImageError(Exception):
