@@ -64,6 +64,11 @@ def test_corpus_has_every_reason_that_does_not_depend_on_params():
     assert promised == set(REASONS) - {"no_jfif_header", "no_class"}
 
 
+def test_readme_explains_every_reason():
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in REASONS if f"`{name}`" not in readme] == []
+
+
 @pytest.fixture(scope="module")
 def dirty(tmp_path_factory) -> tuple[Path, dict]:
     """A workspace in which the pipeline ran on drawn images among all faults, and the faults."""
