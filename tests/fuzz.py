@@ -169,6 +169,8 @@ def main(seconds: float, number: int = 0) -> int:
                 inputs += 1
                 try:
                     check(make(target, number), Path(folder))
+                except KeyboardInterrupt:
+                    raise
                 except BaseException:
                     traceback.print_exc()
                     print(f"make({target!r}, {number})", flush=True)
