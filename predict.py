@@ -10,11 +10,18 @@ import json
 import sys
 from pathlib import Path
 
-from PIL import Image
 from tqdm import tqdm
 
 from stages.shared import paths
-from stages.shared.images import UnusableImageError, decode, map_in_threads, resize
+from stages.shared.errors import printable
+from stages.shared.images import (
+    MAX_BYTES,
+    SUFFIXES,
+    UnusableImageError,
+    decode,
+    map_in_threads,
+    resize,
+)
 from stages.shared.inference import compile_network
 from stages.shared.network import keras, load_model
 
@@ -23,11 +30,10 @@ COLUMNS = ["path", "label", "probability", "error"]
 
 def find_images(given: list[Path]) -> list[Path]:
     """The files given, and for each folder the files below it with an image's suffix, sorted."""
-    suffixes = Image.registered_extensions()
     found = []
     for path in given:
-        if path.is_dir():
-            files = (file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+        if _is_folder(path):
+            files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             found += sorted(files) or [path]
         else:
             found.append(path)
@@ -39,15 +45,13 @@ def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[d
     size, run = model.input_shape[1], compile_network(model)
 
     def predict_image(path: Path) -> dict:
-        row = {"path": str(path), "label": "", "probability": "", "error": ""}
+        row = {"path": printable(str(path)), "label": "", "probability": "", "error": ""}
         try:
-            (output,) = run(resize(decode(path.read_bytes()), size))
+            (output,) = run(resize(decode(_read(path)), size))
         except UnusableImageError as unusable:
-            return row | {"error": str(unusable)}
-        except IsADirectoryError:
-            return row | {"error": "no image files in this folder"}
-        except OSError as error:
-            return row | {"error": str(error.strerror).lower()}
+            return row | {"error": printable(str(unusable))}
+        except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
+            return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
         second = float(output[0])
         label = labels[int(second >= 0.5)]
         return row | {"label": label, "probability": round(max(second, 1 - second), 4)}
@@ -55,6 +59,22 @@ def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[d
     predicted = map_in_threads(predict_image, images)
     progress = tqdm(predicted, total=len(images), desc="predict", unit="image", disable=None)
     return list(progress)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # as for a name that is too long; `_read` tells of it
+        return False
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise OSError("no image files in this folder")
+    if path.exists() and not path.is_file():  # a device or a pipe, which may never end
+        raise OSError("not a file")
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 def print_table(rows: list[dict]) -> None:

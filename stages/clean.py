@@ -12,8 +12,14 @@ from tqdm import tqdm
 
 from stages.shared import paths
 from stages.shared.archive import members, open_archive
-from stages.shared.errors import InputError
-from stages.shared.images import REASONS, UnusableImageError, decode, map_in_threads
+from stages.shared.errors import InputError, printable
+from stages.shared.images import (
+    REASONS,
+    UnusableImageError,
+    decode,
+    map_in_threads,
+    read_member,
+)
 from stages.shared.params import Clean, load_params
 from stages.shared.records import write_csv, write_json
 
@@ -23,13 +29,16 @@ ARCHIVE_SPLITS = ("train", "validation")
 # TensorFlow Datasets drops a file of PetImages without these letters in its first ten bytes:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
 JFIF, JFIF_WITHIN = b"JFIF", 10
+FOLDERS_SHOWN = 20  # in an error's one line
 
 
 def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
     """Rows of the images that can be used, and of the files that cannot with reason and detail.
 
-    Every file of the archive stands in exactly one of the two, sorted by path. Raises InputError
-    if a class of `clean.labels` has no folder in the archive, or no image is left of it.
+    Every file of the archive stands in exactly one of the two, sorted by path; of files of one
+    name none is kept. A kept path is the member's name as it stands in the archive, a rejected one
+    is that name made printable. Raises InputError if a class of `clean.labels` has no folder in
+    the archive, or no image is left of it.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in params.labels.items() for folder in folders
@@ -37,13 +46,16 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
     kept, rejected = [], []
     with open_archive(archive_path) as archive:
         names = members(archive)
+        times = Counter(names)
         _require_folders(params, names, archive_path)
 
         def examine(name: str) -> dict:
+            if times[name] > 1:
+                raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
             folder = _innermost_folder(name, label_of_folder)
             if not folder:
                 raise UnusableImageError("no_class", "in no folder that clean.labels names")
-            data = archive.read(name)
+            data = read_member(archive, name)
             image = decode(data)
             if params.rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
                 raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
@@ -59,7 +71,11 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
             try:
                 return examine(name)
             except UnusableImageError as unusable:
-                return {"path": name, "reason": unusable.reason, "detail": unusable.detail}
+                return {
+                    "path": printable(name),
+                    "reason": unusable.reason,
+                    "detail": printable(unusable.detail),
+                }
 
         with tqdm(total=len(names), desc="clean", unit="image", disable=None) as progress:
             for row in map_in_threads(examine_or_reject, names):
@@ -67,7 +83,10 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
                 progress.update()
     for label in params.labels:
         if not any(row["label"] == label for row in kept):
-            raise InputError(f"{archive_path}: no usable image of class {label}. See clean.labels.")
+            raise InputError(
+                f"{archive_path}: expected a usable image of class {label}. Received: "
+                f"{describe(kept, rejected)}. See clean.labels."
+            )
     return kept, rejected
 
 
@@ -81,14 +100,30 @@ def count(kept: list[dict], rejected: list[dict], labels: list[str]) -> dict:
     }
 
 
+def describe(kept: list[dict], rejected: list[dict]) -> str:
+    """As in "kept 4 of 7 files (1 empty, 2 truncated)"."""
+    per_reason = Counter(row["reason"] for row in rejected)
+    reasons = [
+        f"{per_reason[name]} {name.replace('_', ' ')}" for name in REASONS if name in per_reason
+    ]
+    return f"kept {len(kept):,} of {len(kept) + len(rejected):,} files" + (
+        f" ({', '.join(reasons)})" if reasons else ""
+    )
+
+
 def _require_folders(params: Clean, names: list[str], archive_path: Path) -> None:
     found = {part for name in names for part in PurePosixPath(name).parts[:-1]}
     for label, folders in params.labels.items():
         if not {folder.lower() for folder in folders} & {part.lower() for part in found}:
             raise InputError(
                 f"{archive_path}: expected a folder named {' or '.join(folders)} "
-                f"(clean.labels.{label}). Received folders: {', '.join(sorted(found)) or 'none'}."
+                f"(clean.labels.{label}). Received folders: {_some(sorted(found)) or 'none'}."
             )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(printable(name) for name in names[:FOLDERS_SHOWN])
+    return shown + (f" and {len(names) - FOLDERS_SHOWN:,} more" if names[FOLDERS_SHOWN:] else "")
 
 
 def _innermost_folder(name: str, known: Container[str]) -> str:
@@ -104,15 +139,7 @@ def main() -> None:
     write_csv(paths.CLEAN_IMAGES, IMAGE_COLUMNS, kept)
     write_csv(paths.CLEAN_REJECTED, REJECTED_COLUMNS, rejected)
     write_json(paths.CLEAN_METRICS, counts)
-    reasons = [
-        f"{counts['rejected'][name]} {name.replace('_', ' ')}"
-        for name in REASONS
-        if counts["rejected"][name]
-    ]
-    print(
-        f"clean: kept {len(kept):,} of {len(kept) + len(rejected):,} files"
-        + (f" ({', '.join(reasons)})" if reasons else "")
-    )
+    print(f"clean: {describe(kept, rejected)}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.backend import keras, make_deterministic
-from stages.shared.images import decode, map_in_threads, resize
+from stages.shared.images import map_in_threads, open_image, resize
 from stages.shared.inference import compile_network
 from stages.shared.network import load_model
 from stages.shared.params import load_params
@@ -34,7 +34,7 @@ def predict(model: keras.Model, archive: zipfile.ZipFile, rows: list[dict]) -> n
     size, run = model.input_shape[1], compile_network(model)
 
     def predict_row(row: dict) -> float:
-        (probability,) = run(resize(decode(archive.read(row["path"])), size))
+        (probability,) = run(resize(open_image(archive, row["path"]), size))
         return float(probability[0])
 
     predicted = map_in_threads(predict_row, rows)

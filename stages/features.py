@@ -19,7 +19,7 @@ from stages.shared.archive import open_archive
 from stages.shared.augment import IDENTITY, draw_transformations, warp
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.errors import InputError
-from stages.shared.images import decode, map_in_threads, resize
+from stages.shared.images import map_in_threads, open_image, resize
 from stages.shared.inference import compile_network
 from stages.shared.network import (
     cut_index,
@@ -76,7 +76,7 @@ def extract(
     """
 
     def compute(index: int) -> list[np.ndarray]:
-        pixels = resize(decode(archive.read(rows[index]["path"])), size)
+        pixels = resize(open_image(archive, rows[index]["path"]), size)
         views = [run(warp(pixels, each)) for each in transformations[:, index]]
         return [np.stack(outputs).astype(np.float16) for outputs in zip(*views)]
 

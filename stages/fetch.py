@@ -4,6 +4,7 @@ Reads `fetch.source`: a URL, a zip, a folder with one subfolder per class, or `d
 Params: `fetch`. Writes data/raw/images.zip. Run: `python -m stages.fetch`
 """
 
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from stages.shared import paths
 from stages.shared.archive import pack
 from stages.shared.download import locate, verify
 from stages.shared.drawings import drawn_dataset
-from stages.shared.errors import InputError
+from stages.shared.errors import InputError, printable
 from stages.shared.params import Fetch, load_params
 from stages.shared.records import replacing
 
@@ -29,7 +30,7 @@ def fetch(params: Fetch, target: Path) -> None:
         if params.source == "drawn":
             pack(partial, drawn_dataset())
         else:
-            source = locate(params.source, params.sha256, "fetch.source")
+            source = locate(params.source, params.sha256, "fetch.source", zipfile.is_zipfile)
             if source.is_dir():
                 pack(partial, _files(source))
             elif zipfile.is_zipfile(source):
@@ -43,12 +44,31 @@ def fetch(params: Fetch, target: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """(path below the folder, bytes) of every file, sorted, so that packing is repeatable."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    """(path below the folder, bytes) of every file, sorted, so that packing is repeatable.
+
+    One file is in memory at a time. Raises InputError for what is neither file nor folder, such
+    as a link that leads nowhere.
+    """
+    found = sorted(path for path in folder.rglob("*") if not path.is_dir())
     if not found:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
     for path in found:
-        yield path.relative_to(folder).as_posix(), path.read_bytes()
+        if not path.is_file():
+            raise InputError(
+                f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
+                "which is neither, or a link that leads nowhere."
+            )
+        yield _member_name(path.relative_to(folder)), path.read_bytes()
+
+
+def _member_name(path: Path) -> str:
+    """The path with slashes; bytes that are no UTF-8 are read as in a zip that says no encoding."""
+    name = path.as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("cp437")
+    return name
 
 
 def main() -> None:

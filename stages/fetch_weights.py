@@ -8,6 +8,8 @@ Writes data/raw/weights.h5. Run: `python -m stages.fetch_weights`
 import shutil
 from pathlib import Path
 
+import h5py
+
 from stages.shared import paths
 from stages.shared.download import locate, verify
 from stages.shared.params import Weights, load_params
@@ -32,7 +34,8 @@ def fetch_weights(params: Weights, alpha: float, image_size: int, target: Path) 
         if source == "none":
             write_random_weights(alpha, image_size, partial)
         else:
-            shutil.copyfile(locate(source, params.sha256, "weights.source"), partial)
+            found = locate(source, params.sha256, "weights.source", h5py.is_hdf5)
+            shutil.copyfile(found, partial)
         verify(partial, params.sha256, "weights.sha256")
 
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.figures import BLUE, GREY, ORANGE, RED, new_figure, photo_grid, save
-from stages.shared.images import decode
+from stages.shared.images import open_image
 from stages.shared.params import load_params
 from stages.shared.records import read_csv
 
@@ -121,7 +121,7 @@ def draw_predictions(archive: zipfile.ZipFile, predictions: list[dict], number: 
     shown += [right[index] for index in spread]
     photos, titles, colours = [], [], []
     for row in shown:
-        photos.append(np.asarray(decode(archive.read(row["path"]))))
+        photos.append(np.asarray(open_image(archive, row["path"])))
         is_right = row["actual"] == row["predicted"]
         verdict = row["actual"] if is_right else f"✗ {row['predicted']}, is {row['actual']}"
         titles.append(f"{verdict}  {0.5 + _certainty(row):.0%}")

@@ -14,7 +14,7 @@ from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.augment import draw_transformations, warp
 from stages.shared.figures import GREY, photo_grid, save
-from stages.shared.images import decode, resize
+from stages.shared.images import open_image, resize
 from stages.shared.params import Augment, Preview, load_params
 from stages.shared.records import read_csv
 
@@ -28,7 +28,7 @@ def draw_samples(params: Preview, archive: zipfile.ZipFile, train: list[dict]) -
     chosen = np.linspace(0, len(train) - 1, min(params.samples, len(train))).astype(int)
     photos, titles = [], []
     for index in chosen:
-        image = decode(archive.read(train[index]["path"]))
+        image = open_image(archive, train[index]["path"])
         photos.append(np.asarray(image))
         titles.append(f"{train[index]['label']}  {image.width}×{image.height}")
     return photo_grid(photos, titles, [GREY] * len(photos), "Training images", COLUMNS)
@@ -38,7 +38,7 @@ def draw_augmented(
     params: Augment, image_size: int, archive: zipfile.ZipFile, train: list[dict]
 ) -> Figure:
     """The first training image as training sees it: the views drawn from it."""
-    pixels = resize(decode(archive.read(train[0]["path"])), image_size)
+    pixels = resize(open_image(archive, train[0]["path"]), image_size)
     views = range(min(params.views, VIEWS_SHOWN))
     photos = [
         warp(pixels, draw_transformations(params, view, len(train), image_size)[0])

@@ -11,7 +11,7 @@ from PIL import Image
 from recipes.overlay import overlay
 from stages.shared.archive import pack
 from stages.shared.drawings import drawn_dataset
-from stages.shared.params import Params, load_params
+from stages.shared.params import Clean, Params, load_params
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample_base.h5"
@@ -34,6 +34,7 @@ def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
     return buffer.getvalue()
 
 
+CATS_AND_DOGS = Clean(rule="decodes", labels={"cat": ["cat", "cats"], "dog": ["dog", "dogs"]})
 JPEG = encode(Image.linear_gradient("L").convert("RGB"))
 
 
@@ -57,14 +58,18 @@ def mirror() -> Path:
     return MIRROR.resolve()
 
 
+def environment_with(**changes: str) -> dict[str, str]:
+    """The environment of a user for whom `python` is this Python."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | changes
+
+
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command as a user would, with this Python as `python`; stdout and stderr as text."""
-    folder = Path(sys.executable).parent
-    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    """Run a command as a user would; stdout and stderr as text."""
     return subprocess.run(
         command,
         cwd=cwd,
-        env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | environment,
+        env=environment_with(**environment),
         capture_output=True,
         text=True,
         encoding="utf-8",

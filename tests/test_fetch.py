@@ -1,3 +1,4 @@
+import os
 import zipfile
 
 import pytest
@@ -57,3 +58,29 @@ def test_archive_with_another_hash_is_refused_and_leaves_nothing(drawn_archive, 
     with pytest.raises(InputError, match=r"fetch\.sha256: expected a file with sha256 0{64}"):
         fetch(source(drawn_archive, "0" * 64), tmp_path / "raw" / "images.zip")
     assert list((tmp_path / "raw").iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names that are not text, and pipes")
+def test_name_that_is_not_utf8_is_read_as_in_a_zip(tmp_path):
+    folder = tmp_path / "photos"
+    try:
+        (folder / "cats").mkdir(parents=True)
+        (folder / "cats" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"1")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    fetch(source(folder), tmp_path / "images.zip")
+    with open_archive(tmp_path / "images.zip") as archive:
+        assert members(archive) == ["cats/cafΘ.jpg"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes")
+@pytest.mark.parametrize(
+    "make", [lambda path: os.mkfifo(path), lambda path: path.symlink_to("nowhere")]
+)
+def test_what_is_no_file_is_named_and_not_left_out_in_silence(tmp_path, make):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    make(folder / "1.jpg")
+    with pytest.raises(InputError, match=r"Received: .*1\.jpg, which is neither"):
+        fetch(source(folder), tmp_path / "images.zip")
+    assert not (tmp_path / "images.zip").exists()

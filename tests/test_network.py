@@ -1,6 +1,8 @@
 import json
+import pickle
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -258,3 +260,97 @@ def test_model_of_another_project_is_refused(whole, tmp_path):
     for name in ("other.keras", "weights.keras"):
         with pytest.raises(InputError, match=rf"{name}: expected a model of this project"):
             load_model(tmp_path / name)
+
+
+def changed(source: Path, target: Path, member: str, change: Callable[[bytes], bytes]) -> Path:
+    """A copy of a `.keras` file with one member changed."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            new.writestr(name, change(data) if name == member else data)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"class_name": "Dropout"', '"class_name": "Lambda"', "a model with keras.Lambda"),
+        (
+            '"module": "keras.layers", "class_name": "Dropout"',
+            '"module": "subprocess", "class_name": "Popen"',
+            "a model with subprocess.Popen",
+        ),
+        (
+            '"class_name": "GlobalAveragePooling2D"',
+            '"class_name": "TorchModuleWrapper"',
+            "a model with keras.TorchModuleWrapper",
+        ),
+        ('"units": 1,', '"units": "x",', "Received: "),
+        ('{"module"', '{"module', "Received: "),
+    ],
+)
+def test_model_of_other_parts_is_refused_before_it_is_built(whole, tmp_path, old, new, message):
+    save_untrained(whole, tmp_path / "ours.keras")
+
+    def change(config: bytes) -> bytes:
+        assert old in config.decode()
+        return config.decode().replace(old, new, 1).encode()
+
+    path = changed(tmp_path / "ours.keras", tmp_path / "theirs.keras", "config.json", change)
+    with pytest.raises(InputError, match=f"expected a model of this project.*{message}") as error:
+        load_model(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "labels", [["cat"], ["cat", "dog", "cow"], "cd", None, ["cat", 1], ["cat", "\x1b[31m"]]
+)
+def test_model_without_names_of_two_classes_is_refused(whole, tmp_path, labels):
+    save_untrained(whole, tmp_path / "ours.keras")
+    path = changed(
+        tmp_path / "ours.keras",
+        tmp_path / "theirs.keras",
+        "metadata.json",
+        lambda data: json.dumps(json.loads(data) | {"labels": labels}).encode(),
+    )
+    with pytest.raises(InputError, match="not the names of two classes"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "units", "message"),
+    [
+        ((96, 64, 3), 1, r"input_shape=\(None, 96, 64, 3\)"),
+        ((96, 96, 1), 1, r"input_shape=\(None, 96, 96, 1\)"),
+        ((None, None, 3), 1, r"input_shape=\(None, None, None, 3\)"),
+        ((96, 96, 3), 2, r"output_shape=\(None, 2\)"),
+        ((96, 96, 3), 1, "without one of the layers base, pooling and head"),
+    ],
+)
+def test_model_of_another_form_is_refused(tmp_path, shape, units, message):
+    pixels = keras.Input(shape)
+    pooled = keras.layers.GlobalAveragePooling2D()(pixels)
+    model = keras.Model(pixels, keras.layers.Dense(units)(pooled))
+    save_untrained(model, tmp_path / "other.keras")
+    with pytest.raises(InputError, match=message):
+        load_model(tmp_path / "other.keras")
+
+
+def test_pickle_and_hdf5_are_not_opened_whatever_is_behind_them(whole, tmp_path):
+    """A zip may follow other bytes: one file can be ours for one reader, and HDF5 for another."""
+    save_untrained(whole, tmp_path / "ours.keras")
+    save_h5(whole, tmp_path / "model.h5")
+    with (tmp_path / "model.h5").open("ab") as file:
+        file.write((tmp_path / "ours.keras").read_bytes())
+    (tmp_path / "pickle.keras").write_bytes(pickle.dumps("anything"))
+    for name in ("model.h5", "pickle.keras"):
+        with pytest.raises(InputError, match=f"{name}: expected a model of this project"):
+            load_model(tmp_path / name)
+
+
+def test_compressed_model_is_refused_before_it_is_read(whole, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("metadata.json", '{"labels": ["cat", "dog"]}')
+        archive.writestr("config.json", bytes(10**6))
+    with pytest.raises(InputError, match="compressed members"):
+        load_model(tmp_path / "bomb.keras")

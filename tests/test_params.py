@@ -112,6 +112,21 @@ def test_file_that_is_no_mapping_is_one_clear_line_per_section(tmp_path, text):
         load_params(path)
 
 
+def test_key_that_no_terminal_should_see_is_shown_printable(tmp_path):
+    with pytest.raises(InputError) as error:
+        load_params(write(tmp_path, "rule: decodes", '"ru\\x1b[31m\\nle": decodes'))
+    assert r"clean.ru\x1b[31m\nle: unknown key." in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["a: 2001-99-99", "{[a]: b}", "[" * 5000, "a: !!float x", "? ? a"])
+def test_yaml_that_stops_its_own_reader_is_one_line(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"params\.yaml: .*expected") as error:
+        load_params(path)
+    assert "\n" not in str(error.value) or "expected this key" in str(error.value)
+
+
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"params\.yaml: expected a readable text file"):
         load_params(tmp_path / "params.yaml")

@@ -1,15 +1,16 @@
 import csv
 import io
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import JPEG, PROJECT, SAMPLE_WEIGHTS, encode, run
 from PIL import Image
 
-from predict import find_images, predict
-from stages.shared.backend import keras
-from stages.shared.network import build_head, build_whole, load_base, save_model
+from predict import FORMATS, find_images, predict
+from stages.shared.network import build_head, build_whole, keras, load_base, save_model
 from stages.shared.params import Head
 
 
@@ -17,6 +18,12 @@ from stages.shared.params import Head
 def model():
     head = build_head(Head(dense=None, dropout=0.2, output="sigmoid"))
     return build_whole(load_base(0.35, 96, SAMPLE_WEIGHTS), head, "average")
+
+
+def save(model: keras.Model, path: Path, labels: object = ("cat", "dog")) -> None:
+    optimizer = keras.optimizers.Adam()
+    optimizer.build(model.trainable_variables)
+    save_model(model, path, labels, optimizer)
 
 
 @pytest.fixture
@@ -68,7 +75,7 @@ def test_every_image_of_many_batches_keeps_its_place(model, photos):
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
 def test_command_prints_every_row_and_its_status_tells_of_failures(model, photos, form):
-    save_model(model, photos / "model.keras", ["cat", "dog"], keras.optimizers.SGD())
+    save(model, photos / "model.keras")
     given = [str(photos / "b.jpg"), str(photos / "text.jpg")]
     command = ("python", "predict.py", "--model", str(photos / "model.keras"), "--format", form)
     result = run(*command, *given, cwd=PROJECT)
@@ -96,3 +103,40 @@ def test_missing_model_is_one_line(tmp_path):
     assert result.returncode == 1
     assert result.stderr.startswith("models/finetune.keras: no such model. Run `dvc repro`")
     assert result.stderr.count("\n") == 1
+
+
+def test_folder_of_suffixes_that_are_no_photos_is_left_alone(tmp_path):
+    for name in ("a.pdf", "b.eps", "c.h5", "d.webp"):
+        (tmp_path / name).write_bytes(JPEG)
+    assert [path.name for path in find_images([tmp_path])] == ["d.webp"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
+def test_pipe_is_not_waited_for(model, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (row,) = predict(model, ["cat", "dog"], [tmp_path / "pipe.jpg"])
+    assert row["error"] == "not a file"
+
+
+@pytest.mark.parametrize(
+    "name", [b"caf\xe9.jpg", b"new\nline.jpg", b"\x1b[31mred.jpg"], ids=["latin", "line", "escape"]
+)
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_name_that_no_terminal_should_see_is_shown_printable(model, tmp_path, name, form, capsys):
+    try:
+        path = tmp_path / os.fsdecode(name)
+        path.write_bytes(JPEG)
+    except (OSError, UnicodeError):
+        pytest.skip("this system has no such names")
+    FORMATS[form](predict(model, ["cat", "dog"], [path]))
+    shown = capsys.readouterr().out
+    shown.encode()
+    assert "\x1b" not in shown
+    assert len(shown.splitlines()) == {"table": 1, "csv": 2, "json": 8}[form]
+
+
+def test_path_that_no_system_can_hold_has_its_reason(model):
+    given = [Path("a\0.jpg"), Path("x" * 5000)]
+    assert find_images(given) == given
+    rows = predict(model, ["cat", "dog"], given)
+    assert all(row["error"] for row in rows)

@@ -52,3 +52,30 @@ def test_folder_replaces_the_folder_before_it(tmp_path):
 def test_missing_csv_says_how_to_make_it(tmp_path):
     with pytest.raises(InputError, match=r"rows\.csv: no such file. Run `dvc repro`"):
         read_csv(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1\n", b"a,b\n1,2,3\n", b'a\n"1', b"a\n\xff\n"])
+def test_csv_that_is_not_whole_is_named(tmp_path, content):
+    (tmp_path / "rows.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"rows\.csv: expected the file that a stage wrote"):
+        read_csv(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff", b"[" * 100_000])
+def test_json_that_is_not_whole_is_named(tmp_path, content):
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"record\.json: expected the file that a stage wrote"):
+        read_json(tmp_path / "record.json")
+
+
+def test_missing_json_says_how_to_make_it(tmp_path):
+    with pytest.raises(InputError, match=r"record\.json: no such file. Run `dvc repro`"):
+        read_json(tmp_path / "record.json")
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / ".features.part").mkdir()
+    (tmp_path / ".features.part" / "half").touch()
+    with replacing(tmp_path / "features") as partial:
+        partial.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["features"]

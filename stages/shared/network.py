@@ -16,13 +16,22 @@ import numpy as np
 
 from stages.shared.archive import FIXED_DATE
 from stages.shared.backend import keras, silent_stderr, tf
-from stages.shared.errors import InputError
+from stages.shared.errors import InputError, printable
 from stages.shared.params import Head
 from stages.shared.records import replacing
 
 BASE = "base"
 HEAD = "head"
 POOLING = "pooling"
+# All that a saved model is made of, by Keras' names.
+PARTS = {
+    "Functional", "Sequential", "InputLayer", "__keras_tensor__", "DTypePolicy",
+    "Rescaling", "Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "BatchNormalization", "ReLU", "Add",
+    "GlobalAveragePooling2D", "Flatten", "Dense", "Dropout", "Activation",
+    "GlorotUniform", "Zeros", "Ones", "L2",
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW", "Lion", "Nadam", "RMSprop",
+    "SGD",
+}  # fmt: skip
 
 
 def new_base(alpha: float, image_size: int) -> keras.Model:
@@ -255,15 +264,61 @@ def save_h5(model: keras.Model, path: Path) -> None:
 
 
 def load_model(path: Path) -> tuple[keras.Model, list[str]]:
-    """A saved model and the names of its two classes. Raises InputError if it is none of ours."""
+    """A saved model and the names of its two classes. Raises InputError if it is none of ours.
+
+    It may come from anyone: only what a model of this project is made of is loaded, so no code
+    that came with the file runs.
+    """
     try:
+        if path.suffix != ".keras":  # which decides for Keras how to read the file
+            raise ValueError(f"a file whose name ends in {path.suffix or 'nothing'}, not .keras")
         with zipfile.ZipFile(path) as archive:
+            _require_own_parts(archive)
             labels = json.loads(archive.read("metadata.json"))["labels"]
-        return keras.models.load_model(path, compile=False), labels
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        _require_own_form(model, labels)
+        return model, labels
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such model. Run `dvc repro` to train it or `dvc pull {path}` to fetch it."
         ) from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path}: expected a model of this project. Received: {reason}") from None
+    except Exception as error:  # whatever Keras makes of a foreign file, the file is the cause
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path}: expected a model of this project. Received: {printable(reason)}"
+        ) from None
+
+
+def _require_own_parts(archive: zipfile.ZipFile) -> None:
+    """Raise ValueError for a class that none of our models has, and for what may be a zip bomb."""
+    if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+        raise ValueError("compressed members")
+    found = set()
+
+    def collect(record: dict) -> dict:
+        if "class_name" in record:
+            package = str(record.get("module") or "keras").split(".")[0]
+            found.add(f"{package}.{record['class_name']}")
+        return record
+
+    json.loads(archive.read("config.json"), object_hook=collect)
+    foreign = found - {f"keras.{name}" for name in PARTS}
+    if foreign:
+        raise ValueError(f"a model with {', '.join(sorted(foreign))}")
+
+
+def _require_own_form(model: keras.Model, labels: list[str]) -> None:
+    """Raise ValueError unless the model turns square RGB images into the second of two classes."""
+    if not (isinstance(labels, list) and len(labels) == 2 and all(map(_is_label, labels))):
+        raise ValueError(f"labels={labels!r}, not the names of two classes")
+    size = model.input_shape[1]
+    if not isinstance(size, int) or model.input_shape != (None, size, size, 3):
+        raise ValueError(f"input_shape={model.input_shape}, not (None, size, size, 3)")
+    if model.output_shape != (None, 1):
+        raise ValueError(f"output_shape={model.output_shape}, not (None, 1)")
+    if not {BASE, POOLING, HEAD} <= {layer.name for layer in model.layers}:
+        raise ValueError(f"a model without one of the layers {BASE}, {POOLING} and {HEAD}")
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value != ""

@@ -5,16 +5,19 @@ why each stage checks the whole file and not just the sections it uses.
 """
 
 import difflib
+import reprlib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from stages.shared.errors import InputError
+from stages.shared.errors import InputError, printable
 
-Count = Annotated[int, Field(ge=1)]
+# Counts end where 32 bits do: more is a slip, and would end in an overflow somewhere later.
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+WholeNumber = Annotated[int, Field(ge=0, lt=2**31)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 UpToOne = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -22,12 +25,18 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+METRICS = ("total", "correct", "accuracy", "loss", "roc_auc")
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 # Keras' identifiers: https://keras.io/api/optimizers/
 Optimizer = Literal[
     "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "lion", "nadam",
     "rmsprop", "sgd",
 ]  # fmt: skip
+
+
+# What came is shown in one line, not the whole of a file.
+REPR = reprlib.Repr()
+REPR.maxstring = REPR.maxother = 80
 
 
 class Section(BaseModel):
@@ -52,6 +61,22 @@ class Clean(Section):
         dict[str, Annotated[list[str], Field(min_length=1)]], Field(min_length=2, max_length=2)
     ]
 
+    @model_validator(mode="after")
+    def _tells_two_classes_apart(self) -> Self:
+        folders = [folder.lower() for names in self.labels.values() for folder in names]
+        for folder, times in Counter(folders).items():
+            if times > 1:
+                raise ValueError(
+                    f"expected each folder in labels once, in any case. Received: {folder!r} twice"
+                )
+        for label in self.labels:
+            if label in METRICS or not label.isprintable() or not label:
+                raise ValueError(
+                    f"expected labels that are words, other than {', '.join(METRICS)}, which "
+                    f"stand beside them in metrics. Received: {label!r}"
+                )
+        return self
+
 
 class Split(Section):
     seed: Seed
@@ -59,12 +84,18 @@ class Split(Section):
     test_fraction: Fraction
 
 
+def _not_boolean(value: object) -> object:
+    if isinstance(value, bool):  # which is equal to 0 or 1
+        raise ValueError(f"expected a number. Received: {value}")
+    return value
+
+
 class Model(Section):
-    alpha: Literal[0.35, 0.5, 0.75, 1.0, 1.3, 1.4]
+    alpha: Annotated[Literal[0.35, 0.5, 0.75, 1.0, 1.3, 1.4], BeforeValidator(_not_boolean)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
     pooling: Literal["average", "flatten"]
-    fine_tune_at: Annotated[int, Field(ge=0)] | None
-    fine_tune_last: Annotated[int, Field(ge=0)] | None
+    fine_tune_at: WholeNumber | None
+    fine_tune_last: WholeNumber | None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -133,11 +164,11 @@ class EarlyStopping(Section):
 
     monitor: Monitor = "val_loss"
     min_delta: NotNegative = 0.0
-    patience: Annotated[int, Field(ge=0)] = 0
+    patience: WholeNumber = 0
     mode: Literal["auto", "min", "max"] = "auto"
-    baseline: float | None = None
+    baseline: Annotated[float, Field(allow_inf_nan=False)] | None = None
     restore_best_weights: bool = False
-    start_from_epoch: Annotated[int, Field(ge=0)] = 0
+    start_from_epoch: WholeNumber = 0
 
 
 class ReduceLROnPlateau(Section):
@@ -145,15 +176,15 @@ class ReduceLROnPlateau(Section):
 
     monitor: Monitor = "val_loss"
     factor: Fraction = 0.1
-    patience: Annotated[int, Field(ge=0)] = 10
+    patience: WholeNumber = 10
     mode: Literal["auto", "min", "max"] = "auto"
     min_delta: NotNegative = 0.0001
-    cooldown: Annotated[int, Field(ge=0)] = 0
+    cooldown: WholeNumber = 0
     min_lr: NotNegative = 0.0
 
 
 class Train(Section):
-    epochs: Annotated[int, Field(ge=0)]
+    epochs: WholeNumber
     optimizer: Optimizer
     learning_rate: Positive
     batch_size: Count
@@ -203,13 +234,13 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         content = YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a readable text file. Received: {error}") from None
-    except YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: expected YAML. Received: {reason}") from None
+    except Exception as error:  # what is no YAML ends ruamel.yaml in more ways than YAMLError
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: expected YAML. Received: {printable(reason)}") from None
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        lines = [f"{path}: {_explain(problem)}" for problem in error.errors()]
+        lines = [f"{path}: {printable(_explain(problem))}" for problem in error.errors()]
         raise InputError("\n".join(lines)) from None
 
 
@@ -232,7 +263,7 @@ def _explain(problem: dict) -> str:
         expected = problem["msg"].replace("Input should be ", "").replace("greater than", ">")
         expected = expected.replace("> or equal to", ">=").replace("less than or equal to", "<=")
         expected = expected.replace("less than", "<")
-    return f"{key or 'whole file'}: expected {expected}. Received: {received!r}"
+    return f"{key or 'whole file'}: expected {expected}. Received: {REPR.repr(received)}"
 
 
 def _keys_of(section: list[str]) -> list[str]:

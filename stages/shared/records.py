@@ -14,18 +14,26 @@ from stages.shared.errors import InputError
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` for a file or folder, renamed to `path` at the end.
 
-    A failure inside leaves neither the temporary one nor a half-written `path`.
+    A failure inside leaves neither the temporary one nor a half-written `path`; what a killed
+    process left is removed by the next one. A full disk, a folder that cannot be written to and
+    the like raise InputError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
-    _remove(partial)
     try:
-        yield partial
-        if partial.is_dir():
-            _remove(path)
-        partial.replace(path)
-    finally:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _remove(partial)
+        try:
+            yield partial
+            if partial.is_dir():
+                _remove(path)
+            partial.replace(path)
+        finally:
+            _remove(partial)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: expected to write it, with all that it is made of. Received: {reason}"
+        ) from None
 
 
 def _remove(path: Path) -> None:
@@ -43,7 +51,9 @@ def write_json(path: Path, record: dict | list) -> None:
 
 
 def read_json(path: Path) -> dict | list:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """What a JSON file holds. Raises InputError if it is missing or not whole."""
+    with _reading(path):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
@@ -55,9 +65,25 @@ def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, every value a string. A missing file raises InputError."""
+    """The rows of a CSV file, every value a string. A missing or ragged file raises InputError."""
+    with _reading(path), path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        rows = []
+        for row in reader:
+            if None in row or None in row.values():
+                raise ValueError(f"line {reader.line_num} has another number of values")
+            rows.append(row)
+        return rows
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+        yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
+    except (OSError, ValueError, csv.Error, RecursionError) as error:
+        raise InputError(
+            f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro` to "
+            "make it again."
+        ) from None

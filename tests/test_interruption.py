@@ -1,0 +1,89 @@
+"""What the machine can do to a run: end it at any moment, have no more room, refuse to write."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, run
+from kills import HALF_WRITTEN_BY_DVC, Undisturbed, recover
+
+posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Undisturbed:
+    return Undisturbed(tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture
+def workspace(undisturbed, tmp_path) -> Path:
+    """A copy of what a whole run left."""
+    shutil.copy(undisturbed.folder / "images.zip", tmp_path)
+    return shutil.copytree(undisturbed.workspace, tmp_path / "workspace", symlinks=True)
+
+
+@posix
+def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbed):
+    assert recover(undisturbed, kills=5, seed=1) == 5
+
+
+@pytest.mark.parametrize(("message", "file"), HALF_WRITTEN_BY_DVC.items())
+def test_readme_tells_what_to_do_with_what_dvc_left_half_written(message, file):
+    rows = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert any(message in row and f"`{file}`" in row for row in rows)
+
+
+# One stage for each kind of file: zip, CSV, PNG, memory-mapped arrays, model.
+@posix
+@pytest.mark.parametrize("stage", ["fetch", "clean", "preview", "features", "train_extract"])
+def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(workspace, stage):
+    before = contents(workspace)
+    command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+    command += f"import PROJECT, runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
+    check_refused(run("python", "-c", command, cwd=workspace), "File too large")
+    assert contents(workspace) == before
+
+
+@pytest.mark.parametrize(
+    ("stage", "folder", "options", "reason"),
+    [
+        ("features", "data", "size={size}", "No space left on device"),
+        ("split", "metrics", "ro", "Read-only file system"),
+    ],
+)
+def test_full_disk_and_read_only_folder_are_named(workspace, stage, folder, options, reason):
+    here, saved = workspace / folder, workspace / "saved"
+    here.rename(saved)
+    here.mkdir()
+    needed = [path for name in ("raw", "split") for path in (saved / name).rglob("*")]
+    size = 100_000 + sum(path.stat().st_size for path in needed)
+    mount = ("mount", "-t", "tmpfs", "-o", options.format(size=size), "tmpfs", here)
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        for path in needed:
+            (here / path.relative_to(saved)).parent.mkdir(exist_ok=True)
+            shutil.copy(path, here / path.relative_to(saved))
+        before = contents(workspace)
+        check_refused(run("python", "-m", f"stages.{stage}", cwd=workspace), reason)
+        assert contents(workspace) == before
+    finally:
+        subprocess.run(("umount", here), check=True)
+
+
+def check_refused(result: subprocess.CompletedProcess, reason: str) -> None:
+    assert result.returncode == 1, result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert "expected to write it" in result.stderr
+    assert reason in result.stderr
+
+
+def contents(workspace: Path) -> dict[Path, bytes]:
+    made = (
+        path
+        for name in ("data", "metrics", "models", "plots")
+        for path in (workspace / name).rglob("*")
+    )
+    return {path: path.read_bytes() for path in made if path.is_file()}
