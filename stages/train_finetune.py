@@ -25,7 +25,7 @@ from stages.shared.network import (
     split_at,
 )
 from stages.shared.params import Train, load_params
-from stages.shared.records import read_csv, write_json
+from stages.shared.records import read_csv, replacing, write_json
 from stages.shared.training import compile_model, fit, measure, open_batches, write_history
 
 
@@ -63,7 +63,8 @@ def main() -> None:
     if history:
         save_model(model, paths.FINETUNE_MODEL, labels, optimizer)
     else:  # nothing was fine-tuned: frozen layers and optimizer are those of feature extraction
-        shutil.copyfile(paths.EXTRACT_MODEL, paths.FINETUNE_MODEL)
+        with replacing(paths.FINETUNE_MODEL) as partial:
+            shutil.copyfile(paths.EXTRACT_MODEL, partial)
     write_json(paths.FINETUNE_METRICS, metrics)
     write_history(paths.FINETUNE_HISTORY, history)
     print(

@@ -23,8 +23,8 @@ fetch: {source: ../images.zip}
 split: {test_fraction: 0.5}
 model: {image_size: 96}
 augment: {views: 2}
-train_extract: {epochs: 2}
-train_finetune: {epochs: 2, learning_rate: 0.001}
+train_extract: {epochs: 3}
+train_finetune: {epochs: 3, learning_rate: 0.001}
 """
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from stages.fetch_weights import fetch_weights, published_url
+from stages.shared.backend import keras
 from stages.shared.errors import InputError
 from stages.shared.network import load_base
 from stages.shared.params import Weights
@@ -36,6 +37,7 @@ def test_weights_of_ones_own_are_taken_byte_for_byte(tmp_path):
 def test_no_weights_are_random_ones_that_load_and_are_always_the_same(tmp_path):
     none = Weights(source="none", sha256=None)
     for name in ("a.h5", "b.h5"):
+        keras.utils.clear_session()  # as in a process of its own
         fetch_weights(none, 0.35, 96, tmp_path / name)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
     kernel = load_base(0.35, 96, tmp_path / "a.h5").get_layer("Conv1").kernel.numpy()

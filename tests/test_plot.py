@@ -14,7 +14,7 @@ from stages.plot import (
 from stages.preview import draw_augmented, draw_samples
 from stages.shared.archive import open_archive
 from stages.shared.figures import RED, new_figure, save
-from stages.shared.params import Augment, Preview
+from stages.shared.params import Preview
 from stages.shared.training import HISTORY_COLUMNS
 
 
@@ -96,8 +96,8 @@ def test_samples_come_from_the_whole_split(archive, names):
     assert {cell.get_title().split()[0] for cell in cells} == {"cats", "dogs"}
 
 
-def test_views_beside_the_image_are_those_that_training_uses(archive, names):
-    augment = Augment(views=3, flip="horizontal", rotation=0.1, seed=1)
+def test_views_beside_the_image_are_those_that_training_uses(params, archive, names):
+    augment = params.augment.model_copy(update={"views": 3})
     train = [{"path": name, "label": "cat"} for name in names]
     cells = [c for c in draw_augmented(augment, 64, archive, train).axes if c.images]
     photos = [np.asarray(cell.images[0].get_array()) for cell in cells]

@@ -94,7 +94,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(
         assert tuple(map(len, histories)) == epochs
     numbers = [int(row.split(",")[0]) for history in histories for row in history]
     assert numbers == list(range(1, len(numbers) + 1))
-    views = np.load(workspace / "data" / "features" / "train_top.npy", mmap_mode="r").shape[0]
+    views = np.load(workspace / "data" / "features" / "train_top.npy", mmap_mode="r").shape[1]
     assert views == load_params(workspace / "params.yaml").augment.views
     exported = workspace / "models" / "export" / "finetune.h5"
     assert exported.exists() == (name == "petimages-224")
