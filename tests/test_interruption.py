@@ -1,6 +1,7 @@
 """What the machine can do to a run: end it at any moment, have no more room, refuse to write."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,16 +42,17 @@ def test_readme_tells_what_to_do_with_what_dvc_left_half_written(message, file):
 def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(workspace, stage):
     before = contents(workspace)
     command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
-    command += f"import PROJECT, runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
-    check_refused(run("python", "-c", command, cwd=workspace), "File too large")
+    command += f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
+    result = run("python", "-c", command, cwd=workspace)
+    check_refused(result, "expected to write it.*File too large")
     assert contents(workspace) == before
 
 
 @pytest.mark.parametrize(
     ("stage", "folder", "options", "reason"),
     [
-        ("features", "data", "size={size}", "No space left on device"),
-        ("split", "metrics", "ro", "Read-only file system"),
+        ("features", "data", "size={size}", "expected 1 MB of free space"),
+        ("split", "metrics", "ro", "expected to write it.*Read-only file system"),
     ],
 )
 def test_full_disk_and_read_only_folder_are_named(workspace, stage, folder, options, reason):
@@ -76,8 +78,7 @@ def test_full_disk_and_read_only_folder_are_named(workspace, stage, folder, opti
 def check_refused(result: subprocess.CompletedProcess, reason: str) -> None:
     assert result.returncode == 1, result.stderr
     assert result.stderr.count("\n") == 1, result.stderr
-    assert "expected to write it" in result.stderr
-    assert reason in result.stderr
+    assert re.search(reason, result.stderr), result.stderr
 
 
 def contents(workspace: Path) -> dict[Path, bytes]:

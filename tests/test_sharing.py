@@ -73,11 +73,11 @@ def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("first")
     pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
     project = git_project(folder / "project", OFFLINE)
-    assert len(repro(project)) == 10
+    assert len(repro(project)) == 11
     succeed("git", "add", "-A", cwd=project)
     succeed("git", "commit", "-qm", "First run", cwd=project)
     change_rate(project, "0.01")
-    assert repro(project) == ["train_finetune", "evaluate", "plot"]
+    assert repro(project) == ["train_finetune", "evaluate", "export", "plot"]
     succeed("git", "add", "-A", cwd=project)
     succeed("git", "commit", "-qm", "Faster", cwd=project)
     return project
@@ -163,7 +163,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     second = clone(origin, "change")
     change_rate(second, "0.02")
     ran = repro(second, "--pull", "--allow-missing")
-    assert ran == ["train_finetune", "evaluate", "plot"]
+    assert ran == ["train_finetune", "evaluate", "export", "plot"]
     assert (second / "data" / "features" / "train_cut.npy").is_file()
     assert not (second / "data" / "raw" / "weights.h5").exists()
     assert not (second / "plots" / "samples.png").exists()

@@ -1,0 +1,27 @@
+"""What a stage does not need it does not import: TensorFlow takes longer than many stages."""
+
+import pytest
+from conftest import PROJECT, run
+
+SLOW = {"tensorflow", "keras", "openvino", "matplotlib", "sklearn", "scipy", "pandas"}
+NEEDED = {
+    "fetch": set(),
+    "fetch_weights": set(),
+    "clean": set(),
+    "split": set(),
+    "preview": {"matplotlib"},
+    "features": {"tensorflow", "keras", "openvino"},
+    "train_extract": {"tensorflow", "keras"},
+    "train_finetune": {"tensorflow", "keras"},
+    "evaluate": {"tensorflow", "keras", "openvino", "sklearn", "scipy"},
+    "export": set(),
+    "plot": {"matplotlib"},
+}
+
+
+@pytest.mark.parametrize("stage", NEEDED)
+def test_stage_imports_only_what_it_needs(stage):
+    code = f"import sys, stages.{stage}; print(*sys.modules)"
+    result = run("python", "-c", code, cwd=PROJECT)
+    assert result.returncode == 0, result.stderr
+    assert SLOW & set(result.stdout.split()) <= NEEDED[stage]
