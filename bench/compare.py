@@ -46,7 +46,7 @@ def run_script(epochs: int, seed: int) -> dict:
         check=True,
     )
     total = time.perf_counter() - start
-    measured = json.loads(result.stdout)
+    measured = json.loads(result.stdout.splitlines()[-1])  # Keras prints before it
     return {
         "seconds": measured["seconds"] | {"total": total},
         "accuracy": measured["accuracy"]["validation"],

@@ -7,6 +7,7 @@ largest resident memory of any process. Run after `dvc repro`.
 """
 
 import argparse
+import random
 import resource
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
     """The archive's images again and again, each time in folders of another name."""
     with open_archive(paths.RAW_IMAGES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
+        random.Random(1).shuffle(names)  # the first thousand are of all folders
         for index in range(number):
             turn, name = divmod(index, len(names))
             yield f"{turn}/{names[name]}", archive.read(names[name])
