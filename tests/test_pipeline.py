@@ -85,6 +85,7 @@ def test_every_output_is_there_and_nothing_else(sample):
         "metrics/train_extract.json",
         "metrics/train_finetune.json",
         "metrics/evaluate.json",
+        "models/export/labels.json",
         "models/extract.keras",
         "models/finetune.keras",
         "plots/augmented.png",
