@@ -17,8 +17,8 @@ import numpy as np
 from stages.features import build_extractor, extract
 from stages.shared import paths
 from stages.shared.archive import open_archive
-from stages.shared.augment import draw_transformations, warp
-from stages.shared.images import decode, map_in_threads, resize
+from stages.shared.augment import draw_views, warp
+from stages.shared.images import map_in_threads, open_image, resize
 from stages.shared.inference import compile_network
 from stages.shared.network import cut_index, first_trained, load_base
 from stages.shared.params import load_params
@@ -45,14 +45,12 @@ def main() -> None:
     extractor = build_extractor(base, cut_index(base, first), model.pooling)
     rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "train"][:IMAGES]
     views = params.augment.views
-    transformations = np.stack(
-        [draw_transformations(params.augment, view, len(rows), size) for view in range(views)]
-    )
+    transformations = draw_views(params.augment, len(rows), size)
     network = compile_network(extractor)
     with open_archive(paths.RAW_IMAGES) as archive, tempfile.TemporaryDirectory() as folder:
 
         def read(row: dict) -> np.ndarray:
-            return resize(decode(archive.read(row["path"])), size)
+            return resize(open_image(archive, row["path"]), size)
 
         pixels = list(map_in_threads(read, rows))
         pairs = list(itertools.product(range(1, views), range(len(rows))))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from recipes.demo import PROJECT, prepare, run_dvc
 from recipes.overlay import apply, names, overlay
+from stages.shared import paths
 from stages.shared.params import load_params
 from stages.shared.records import read_json
 
@@ -28,8 +29,8 @@ def run_recipe(name: str, workspace: Path) -> str:
     start = time.perf_counter()
     run_dvc(workspace, "repro", "--quiet")
     seconds = time.perf_counter() - start
-    extract = read_json(workspace / "metrics" / "train_extract.json")
-    evaluate = read_json(workspace / "metrics" / "evaluate.json")
+    extract = read_json(workspace / paths.EXTRACT_METRICS)
+    evaluate = read_json(workspace / paths.EVALUATE_METRICS)
     measured = extract["validation"], evaluate["validation"], evaluate["test"]
     cells = [f"{each['accuracy']:.2%} ({each['correct']}/{each['total']})" for each in measured]
     return f"| `{name}` | {' | '.join(cells)} | {seconds:.0f} |"

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from recipes.overlay import apply
+from stages.shared import paths
 from stages.shared.records import read_json
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -44,11 +45,11 @@ def dvc_environment() -> dict[str, str]:
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
-def print_metrics(folder: Path) -> None:
+def print_metrics(workspace: Path) -> None:
     """The accuracy of each step of the run, and how many images stand behind it."""
-    extract = read_json(folder / "train_extract.json")
-    finetune = read_json(folder / "train_finetune.json")
-    evaluate = read_json(folder / "evaluate.json")
+    extract = read_json(workspace / paths.EXTRACT_METRICS)
+    finetune = read_json(workspace / paths.FINETUNE_METRICS)
+    evaluate = read_json(workspace / paths.EVALUATE_METRICS)
     print("\nAccuracy:")
     for step, measured in (
         ("validation, head untrained", extract["initial"]),
@@ -66,7 +67,7 @@ def main() -> None:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     prepare(WORKSPACE, apply(params, "sample"))
     run_dvc(WORKSPACE, "repro")
-    print_metrics(WORKSPACE / "metrics")
+    print_metrics(WORKSPACE)
     print("\nPictures:")
     for picture in sorted((WORKSPACE / "plots").glob("*.png")):
         print(f"  {os.path.relpath(picture)}")

@@ -77,10 +77,9 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
                     "detail": printable(unusable.detail),
                 }
 
-        with tqdm(total=len(names), desc="clean", unit="image", disable=None) as progress:
-            for row in map_in_threads(examine_or_reject, names):
-                (rejected if "reason" in row else kept).append(row)
-                progress.update()
+        examined = map_in_threads(examine_or_reject, names)
+        for row in tqdm(examined, total=len(names), desc="clean", unit="image", disable=None):
+            (rejected if "reason" in row else kept).append(row)
     for label in params.labels:
         if not any(row["label"] == label for row in kept):
             raise InputError(

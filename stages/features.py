@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from stages.shared import paths
 from stages.shared.archive import open_archive
-from stages.shared.augment import IDENTITY, draw_transformations, warp
+from stages.shared.augment import IDENTITY, draw_views, warp
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.errors import InputError
 from stages.shared.images import map_in_threads, open_image, resize
@@ -71,7 +71,7 @@ def extract(
 ) -> None:
     """Write what `run` gives for each view of each image, float16 `(images, views, …)`.
 
-    `transformations` is float64 `(views, images, 2, 3)`, see augment.draw_transformations, and
+    `transformations` is float64 `(views, images, 2, 3)`, see augment.draw_views, and
     `shapes` names a file for each output of `run`.
     """
 
@@ -107,12 +107,8 @@ def main() -> None:
     images = {
         name: [row for row in rows if row["split"] == name] for name in ("train", "validation")
     }
-    views = [
-        draw_transformations(params.augment, view, len(images["train"]), size)
-        for view in range(params.augment.views)
-    ]
     transformations = {
-        "train": np.stack(views),
+        "train": draw_views(params.augment, len(images["train"]), size),
         "validation": np.tile(IDENTITY, (1, len(images["validation"]), 1, 1)),
     }
     with open_archive(paths.RAW_IMAGES) as archive, replacing(paths.FEATURES) as folder:
@@ -120,7 +116,8 @@ def main() -> None:
         shapes = {
             name: {
                 folder / f"{name}_{kind}.npy": (
-                    *transformations[name].shape[1::-1],
+                    len(images[name]),
+                    len(transformations[name]),
                     *output.shape[1:],
                 )
                 for kind, output in zip(("cut", "top"), extractor.outputs)

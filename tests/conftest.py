@@ -2,12 +2,12 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from recipes.demo import dvc_environment
 from recipes.overlay import overlay
 from stages.shared.archive import pack
 from stages.shared.drawings import drawn_dataset
@@ -60,8 +60,7 @@ def mirror() -> Path:
 
 def environment_with(**changes: str) -> dict[str, str]:
     """The environment of a user for whom `python` is this Python."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"} | changes
+    return dvc_environment() | changes
 
 
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:

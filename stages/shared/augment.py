@@ -16,10 +16,17 @@ from stages.shared.params import (
     RandomZoom,
 )
 
-# Threads are per image (see images.map_batches), not within one small image.
+# Threads are per image (see images.map_in_threads), not within one small image.
 cv2.setNumThreads(1)
 
 IDENTITY = np.eye(3)[:2]
+
+
+def draw_views(params: Augment, images: int, size: int) -> np.ndarray:
+    """float64 `(views, images, 2, 3)`: the transformations of every view."""
+    return np.stack(
+        [draw_transformations(params, view, images, size) for view in range(params.views)]
+    )
 
 
 def draw_transformations(params: Augment, view: int, images: int, size: int) -> np.ndarray:
