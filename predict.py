@@ -1,7 +1,8 @@
 """Tell cats from dogs: `python predict.py photo.jpg folder/ [--format table|csv|json]`.
 
 Prints label and probability of each image, and the reason for each file that gives none. A
-folder stands for the image files below it. Exit status 1 if any file failed.
+folder stands for the image files below it. `--saliency FOLDER` writes a picture of where the model
+looked for each. Exit status 1 if any file failed.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from stages.shared.images import (
     resize,
 )
 from stages.shared.inference import compile_network
-from stages.shared.network import keras, load_model
+from stages.shared.network import Classifier, load_model
 
 COLUMNS = ["path", "label", "probability", "error"]
 
@@ -40,21 +41,26 @@ def find_images(given: list[Path]) -> list[Path]:
     return found
 
 
-def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[dict]:
-    """A row of COLUMNS per image; `probability` is that of `label`, in [0.5, 1]."""
+def predict(classifier: Classifier, images: list[Path]) -> list[dict]:
+    """A row of COLUMNS per image; `probability` is that of `label`.
+
+    It is 0.5 or more unless the model has another threshold than 0.5.
+    """
+    model, labels, how, threshold = classifier
     size, run = model.input_shape[1], compile_network(model)
 
     def predict_image(path: Path) -> dict:
         row = {"path": printable(str(path)), "label": "", "probability": "", "error": ""}
         try:
-            (output,) = run(resize(decode(_read(path)), size))
+            (output,) = run(resize(decode(_read(path)), size, how))
         except UnusableImageError as unusable:
             return row | {"error": printable(str(unusable))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
         second = float(output[0])
-        label = labels[int(second >= 0.5)]
-        return row | {"label": label, "probability": round(max(second, 1 - second), 4)}
+        if second >= threshold:
+            return row | {"label": labels[1], "probability": round(second, 4)}
+        return row | {"label": labels[0], "probability": round(1 - second, 4)}
 
     predicted = map_in_threads(predict_image, images)
     progress = tqdm(predicted, total=len(images), desc="predict", unit="image", disable=None)
@@ -104,11 +110,10 @@ def main() -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument(
-        "--model", type=Path, default=paths.FINETUNE_MODEL, help="default: %(default)s"
+        "--model", type=Path, default=paths.CALIBRATED_MODEL, help="default: %(default)s"
     )
     arguments = parser.parse_args()
-    model, labels = load_model(arguments.model)
-    rows = predict(model, labels, find_images(arguments.paths))
+    rows = predict(load_model(arguments.model), find_images(arguments.paths))
     FORMATS[arguments.format](rows)
     return int(any(row["error"] for row in rows))
 

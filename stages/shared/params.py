@@ -82,6 +82,7 @@ class Split(Section):
     seed: Seed
     validation_fraction: Fraction
     test_fraction: Fraction
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)]
 
 
 def _not_boolean(value: object) -> object:
@@ -90,9 +91,13 @@ def _not_boolean(value: object) -> object:
     return value
 
 
+Resize = Literal["crop", "stretch"]
+
+
 class Model(Section):
     alpha: Annotated[Literal[0.35, 0.5, 0.75, 1.0, 1.3, 1.4], BeforeValidator(_not_boolean)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
+    resize: Resize
     pooling: Literal["average", "flatten"]
     fine_tune_at: WholeNumber | None
     fine_tune_last: WholeNumber | None
@@ -145,6 +150,7 @@ class Augment(Section):
 
 class Preview(Section):
     samples: Count
+    near_duplicates: Count
 
 
 class Dense(Section):
@@ -194,16 +200,29 @@ class Train(Section):
     seed: Seed
 
 
-class Export(Section):
-    h5: bool
+class BestPrecision(Section):
+    """The best precision of the second class among thresholds that find this share of it."""
+
+    recall: Annotated[float, Field(gt=0, le=1)]
+
+
+class Calibrate(Section):
+    temperature: bool
+    threshold: Fraction | Literal["accuracy"] | BestPrecision
 
 
 class Evaluate(Section):
-    threshold: Fraction
+    confidence: Fraction
+
+
+class Review(Section):
+    folds: Annotated[int, Field(ge=2, lt=2**31)]
 
 
 class Plot(Section):
     predictions: Count
+    mistakes: Count
+    likely_wrong_labels: Count
 
 
 class Params(Section):
@@ -219,8 +238,9 @@ class Params(Section):
     head: Head
     train_extract: Train
     train_finetune: Train
+    calibrate: Calibrate
     evaluate: Evaluate
-    export: Export
+    review: Review
     plot: Plot
 
 
