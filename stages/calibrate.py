@@ -8,6 +8,7 @@ metrics/calibrate.json. Run: `python -m stages.calibrate`
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
+from scipy.stats import binomtest
 from sklearn.metrics import log_loss
 
 from stages.shared import paths
@@ -23,6 +24,7 @@ from stages.shared.records import read_csv, write_json
 TEMPERATURES = (0.05, 20)
 SMALLEST = 1e-7  # probabilities nearer to 0 or 1 have no finite logit in float32
 FOLDS = 5
+SIGNIFICANT = 0.05
 
 
 def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
@@ -54,7 +56,8 @@ def choose_threshold(
     """The threshold in (0, 1) that serves `calibrate.threshold` best; of equals, that nearest 0.5.
 
     `actual` holds 0 and 1, `probability` is of 1. Candidates lie half-way between neighbouring
-    probabilities, and one of them is 0.5.
+    probabilities, and one of them is 0.5. For accuracy it is 0.5 unless another is better beyond
+    luck: the best of so many is the best for these very images (docs/decisions/12).
     """
     if isinstance(aim, float):
         return aim
@@ -68,7 +71,14 @@ def choose_threshold(
         precision = right / np.maximum(predicted.sum(axis=1), 1)
         score = np.where(right >= aim.recall * (actual == 1).sum(), precision, -1)
     best = candidates[score == score.max()]
-    return float(best[np.abs(best - 0.5).argmin()])
+    threshold = float(best[np.abs(best - 0.5).argmin()])
+    if aim == "accuracy":
+        at_half, at_best = ((probability >= each) == actual for each in (0.5, threshold))
+        won, lost = (at_best & ~at_half).sum(), (at_half & ~at_best).sum()
+        # McNemar's exact test, as in compare.py
+        if won + lost == 0 or binomtest(won, won + lost).pvalue >= SIGNIFICANT:
+            return 0.5
+    return threshold
 
 
 def main() -> None:

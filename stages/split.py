@@ -32,7 +32,7 @@ def split(images: list[dict], params: Split) -> tuple[list[dict], list[dict], in
     validation images become the test split. An archive without one gives `test_fraction` of all
     images to test and `validation_fraction` to validation. Each image is assigned by a hash of
     its content, so others can be added or removed and it stays where it is; a share of n images
-    is met within 3 * sqrt(fraction * (1 - fraction) / n), as for any random draw. A group of
+    is met within 4 * sqrt(fraction * (1 - fraction) / n), as of any random draw. A group of
     near-duplicates follows that of its hashes that is smallest, or, if an archive has it both in
     train and in validation, goes to training.
 

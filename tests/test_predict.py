@@ -101,7 +101,7 @@ def test_missing_model_is_one_line(tmp_path):
         "python", str(PROJECT / "predict.py"), "a.jpg", cwd=tmp_path, PYTHONPATH=str(PROJECT)
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("models/finetune.keras: no such model. Run `dvc repro`")
+    assert result.stderr.startswith("models/calibrated.keras: no such model. Run `dvc repro`")
     assert result.stderr.count("\n") == 1
 
 

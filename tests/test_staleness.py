@@ -70,8 +70,10 @@ def values(workspace: Path) -> dict:
         "split.seed": 2,
         "split.validation_fraction": 0.3,
         "split.test_fraction": 0.25,
+        "split.near_duplicate_distance": 0,
         "model.alpha": 0.5,
         "model.image_size": 128,
+        "model.resize": "stretch",
         "model.pooling": "flatten",
         "model.fine_tune_at": 120,
         "model.fine_tune_last": 24,
@@ -84,6 +86,7 @@ def values(workspace: Path) -> dict:
         "augment.RandomZoom": {"height_factor": 0.1},
         "augment.seed": 2,
         "preview.samples": 6,
+        "preview.near_duplicates": 6,
         "head.dense": {"units": 4},
         "head.dropout": 0.5,
         "head.output": "logits",
@@ -103,9 +106,13 @@ def values(workspace: Path) -> dict:
         "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
         "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_finetune.seed": 2,
-        "evaluate.threshold": median_probability(workspace),
-        "export.h5": True,
-        "plot.predictions": 6,
+        "calibrate.temperature": False,
+        "calibrate.threshold": median_probability(workspace),
+        "evaluate.confidence": 0.9,
+        "review.folds": 2,
+        "plot.predictions": 2,
+        "plot.mistakes": 1,
+        "plot.likely_wrong_labels": 1,
     }
 
 
@@ -140,7 +147,7 @@ def test_change_reruns_exactly_the_stages_of_its_row(workspace, param):
 
 
 def test_everything_made_again_is_the_same_bytes(workspace):
-    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 11
+    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 14
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 
