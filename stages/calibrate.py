@@ -84,19 +84,19 @@ def choose_threshold(
 def main() -> None:
     params = load_params()
     make_deterministic(seed=0)
-    classifier = load_model(paths.FINETUNE_MODEL)
-    labels = classifier.labels
+    trained = load_model(paths.FINETUNE_MODEL)
+    labels = trained.labels
     rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "validation"]
     with open_archive(paths.RAW_IMAGES) as archive:
-        probability = predict_rows(classifier, archive, rows, "calibrate")
+        probability = predict_rows(trained, archive, rows, "calibrate")
     actual = np.array([labels.index(row["label"]) for row in rows])
     logits = logit(np.clip(probability, SMALLEST, 1 - SMALLEST))
     temperature, honest = 1.0, expit(logits)
     if params.calibrate.temperature:
         temperature, honest = fit_temperature(actual, logits), cross_fit(actual, logits)
     threshold = choose_threshold(actual, expit(logits / temperature), params.calibrate.threshold)
-    scale_logits(classifier.model.get_layer(HEAD), 1 / temperature)
-    save_model(classifier._replace(threshold=threshold), paths.CALIBRATED_MODEL)
+    scale_logits(trained.model.get_layer(HEAD), 1 / temperature)
+    save_model(trained._replace(threshold=threshold), paths.CALIBRATED_MODEL)
     metrics = {
         "temperature": temperature,
         "threshold": threshold,

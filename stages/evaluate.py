@@ -139,13 +139,13 @@ def describe(name: str, measured: dict, confidence: float) -> str:
 def main() -> None:
     params = load_params()
     make_deterministic(seed=0)
-    classifier = load_model(paths.CALIBRATED_MODEL)
-    labels, threshold = classifier.labels, classifier.threshold
+    trained = load_model(paths.CALIBRATED_MODEL)
+    labels, threshold = trained.labels, trained.threshold
     temperature = read_json(paths.CALIBRATE_METRICS)["temperature"]
     confidence = params.evaluate.confidence
     rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] != "train"]
     with open_archive(paths.RAW_IMAGES) as archive:
-        probability = predict_rows(classifier, archive, rows, "evaluate")
+        probability = predict_rows(trained, archive, rows, "evaluate")
     actual = np.array([labels.index(row["label"]) for row in rows])
     split = np.array([row["split"] for row in rows])
     uncalibrated = expit(logit(probability) * temperature)

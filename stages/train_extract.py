@@ -11,7 +11,7 @@ from pathlib import Path
 from stages.shared import paths
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.network import (
-    Classifier,
+    Trained,
     build_head,
     build_whole,
     gives_logits,
@@ -48,8 +48,8 @@ def main() -> None:
     base.trainable = False
     model = build_whole(base, head, params.model.pooling)
     labels = read_json(paths.FEATURES / "labels.json")
-    classifier = Classifier(model, labels, params.model.resize)
-    save_model(classifier, paths.EXTRACT_MODEL, optimizer)
+    trained = Trained(model, labels, params.model.resize)
+    save_model(trained, paths.EXTRACT_MODEL, optimizer)
     write_json(paths.EXTRACT_METRICS, metrics)
     write_history(paths.EXTRACT_HISTORY, history)
     print(

@@ -36,7 +36,7 @@ PARTS = {
 }  # fmt: skip
 
 
-class Classifier(NamedTuple):
+class Trained(NamedTuple):
     """A model and what its file holds besides, so that the file alone is enough to predict.
 
     The model gives the probability of `labels[1]`, which is predicted from `threshold` on.
@@ -239,14 +239,14 @@ def scale_logits(head: keras.Model, factor: float) -> None:
 
 
 def save_model(
-    classifier: Classifier, path: Path, optimizer: keras.Optimizer | None = None
+    trained: Trained, path: Path, optimizer: keras.Optimizer | None = None
 ) -> None:
     """Write a `.keras` file with the same bytes for the same model.
 
     Keras writes dates, and memory addresses as identifiers; here both are fixed. With the optimizer
     and its state, who loads the file with Keras can go on training.
     """
-    model, *described = classifier
+    model, *described = trained
     if optimizer:
         model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
     with replacing(path) as partial:
@@ -259,7 +259,7 @@ def save_model(
                     if info.filename == "metadata.json":
                         metadata = json.loads(data)
                         del metadata["date_saved"]
-                        metadata |= dict(zip(Classifier._fields[1:], described))
+                        metadata |= dict(zip(Trained._fields[1:], described))
                         data = json.dumps(metadata).encode()
                     elif info.filename == "config.json":
                         data = _number_shared_objects(data)
@@ -287,7 +287,7 @@ def save_h5(model: keras.Model, path: Path) -> None:
         model.save(path)
 
 
-def load_model(path: Path) -> Classifier:
+def load_model(path: Path) -> Trained:
     """A model that save_model wrote. Raises InputError if it is none of ours.
 
     It may come from anyone: only what a model of this project is made of is loaded, so no code
@@ -299,14 +299,14 @@ def load_model(path: Path) -> Classifier:
         with zipfile.ZipFile(path) as archive:
             _require_own_parts(archive)
             metadata = json.loads(archive.read("metadata.json"))
-        missing = set(Classifier._fields[1:]) - metadata.keys()
+        missing = set(Trained._fields[1:]) - metadata.keys()
         if missing:
             raise ValueError(f"a model whose metadata lacks {', '.join(sorted(missing))}")
-        described = [metadata[field] for field in Classifier._fields[1:]]
+        described = [metadata[field] for field in Trained._fields[1:]]
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-        classifier = Classifier(model, *described)
-        _require_own_form(classifier)
-        return classifier
+        trained = Trained(model, *described)
+        _require_own_form(trained)
+        return trained
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such model. Run `dvc repro` to train it or `dvc pull {path}` to fetch it."
@@ -336,9 +336,9 @@ def _require_own_parts(archive: zipfile.ZipFile) -> None:
         raise ValueError(f"a model with {', '.join(sorted(foreign))}")
 
 
-def _require_own_form(classifier: Classifier) -> None:
+def _require_own_form(trained: Trained) -> None:
     """Raise ValueError unless the model turns square RGB images into the second of two classes."""
-    model, labels, how, threshold = classifier
+    model, labels, how, threshold = trained
     if how not in get_args(Resize):
         raise ValueError(f"resize={how!r}, not one of {', '.join(get_args(Resize))}")
     if not (isinstance(labels, list) and len(labels) == 2 and all(map(_is_label, labels))):

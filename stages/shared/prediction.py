@@ -7,20 +7,20 @@ from tqdm import tqdm
 
 from stages.shared.images import map_in_threads, open_image, resize
 from stages.shared.inference import compile_network
-from stages.shared.network import Classifier
+from stages.shared.network import Trained
 
 
 def predict_rows(
-    classifier: Classifier, archive: zipfile.ZipFile, rows: list[dict], name: str
+    trained: Trained, archive: zipfile.ZipFile, rows: list[dict], name: str
 ) -> np.ndarray:
     """float64 `(len(rows),)`: the probability of the second class for the image at each `path`.
 
     `name` is what the progress bar says.
     """
-    size, run = classifier.model.input_shape[1], compile_network(classifier.model)
+    size, run = trained.model.input_shape[1], compile_network(trained.model)
 
     def predict_row(row: dict) -> float:
-        (probability,) = run(resize(open_image(archive, row["path"]), size, classifier.resize))
+        (probability,) = run(resize(open_image(archive, row["path"]), size, trained.resize))
         return float(probability[0])
 
     predicted = map_in_threads(predict_row, rows)
