@@ -1,7 +1,8 @@
 """Tell cats from dogs: `python predict.py photo.jpg folder/ [--format table|csv|json]`.
 
 Prints label and probability of each image, and the reason for each file that gives none. A
-folder stands for the image files below it. Exit status 1 if any file failed.
+folder stands for the image files below it. Exit status 1 if any file failed. `--model` takes a
+`.keras` file, or what export.py makes of it: `.tflite`, `.onnx`, or the folder of a SavedModel.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from stages.shared import paths
+from stages.shared.classifier import Classifier, load_classifier
 from stages.shared.errors import printable
 from stages.shared.images import (
     MAX_BYTES,
@@ -22,8 +24,6 @@ from stages.shared.images import (
     map_in_threads,
     resize,
 )
-from stages.shared.inference import compile_network
-from stages.shared.network import keras, load_model
 
 COLUMNS = ["path", "label", "probability", "error"]
 
@@ -40,21 +40,20 @@ def find_images(given: list[Path]) -> list[Path]:
     return found
 
 
-def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[dict]:
-    """A row of COLUMNS per image; `probability` is that of `label`, in [0.5, 1]."""
-    size, run = model.input_shape[1], compile_network(model)
+def predict(classifier: Classifier, images: list[Path]) -> list[dict]:
+    """A row of COLUMNS per image; `probability` is that of `label`."""
 
     def predict_image(path: Path) -> dict:
         row = {"path": printable(str(path)), "label": "", "probability": "", "error": ""}
         try:
-            (output,) = run(resize(decode(_read(path)), size))
+            second = classifier.run(resize(decode(_read(path)), classifier.size))
         except UnusableImageError as unusable:
             return row | {"error": printable(str(unusable))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
-        second = float(output[0])
-        label = labels[int(second >= 0.5)]
-        return row | {"label": label, "probability": round(max(second, 1 - second), 4)}
+        position = int(second >= classifier.threshold)
+        probability = second if position else 1 - second
+        return row | {"label": classifier.labels[position], "probability": round(probability, 4)}
 
     predicted = map_in_threads(predict_image, images)
     progress = tqdm(predicted, total=len(images), desc="predict", unit="image", disable=None)
@@ -104,11 +103,13 @@ def main() -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument(
-        "--model", type=Path, default=paths.FINETUNE_MODEL, help="default: %(default)s"
+        "--model",
+        type=Path,
+        default=paths.FINETUNE_MODEL,
+        help="what the pipeline or export.py wrote; default: %(default)s",
     )
     arguments = parser.parse_args()
-    model, labels = load_model(arguments.model)
-    rows = predict(model, labels, find_images(arguments.paths))
+    rows = predict(load_classifier(arguments.model), find_images(arguments.paths))
     FORMATS[arguments.format](rows)
     return int(any(row["error"] for row in rows))
 
