@@ -257,6 +257,25 @@ def test_model_that_reads_files_is_refused(tmp_path):
     assert "ReadFile" in refusal(tmp_path / "reader.tflite")
 
 
+@pytest.mark.parametrize("outside", ["/weights.bin", "../weights.bin"])
+def test_onnx_with_weights_from_elsewhere_on_this_machine_is_refused(tmp_path, outside):
+    onnx = pytest.importorskip("onnx", reason="not installed: onnx")
+    (tmp_path / "weights.bin").write_bytes(bytes(12))
+    location = outside if outside.startswith("..") else str(tmp_path / "weights.bin")
+    weights = onnx.TensorProto(
+        name="weights", data_type=onnx.TensorProto.FLOAT, dims=[3],
+        data_location=onnx.TensorProto.EXTERNAL,
+    )  # fmt: skip
+    weights.external_data.add(key="location", value=location)
+    pixels = onnx.helper.make_tensor_value_info("pixels", 1, ["batch", 96, 96, 3])
+    output = onnx.helper.make_tensor_value_info("output", 1, ["batch", 96, 96, 3])
+    node = onnx.helper.make_node("Add", ["pixels", "weights"], ["output"])
+    graph = onnx.helper.make_graph([node], "graph", [pixels], [output], [weights])
+    write_labels(tmp_path / "model", ["cat", "dog"], 0.5)
+    (tmp_path / "model" / "a.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    assert "outside the base directory" in refusal(tmp_path / "model" / "a.onnx")
+
+
 def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if it were not installed
     with pytest.raises(InputError, match=r"^onnx: expected the package tf2onnx .* Run `pip ") as e:
