@@ -19,6 +19,7 @@ test: .venv/installed-dev
 lock:
 	$(LOCK) -o requirements.txt requirements.in
 	$(LOCK) -o requirements-ssh.txt requirements-ssh.in
+	$(LOCK) -o requirements-export.txt requirements-export.in
 	$(LOCK) -o requirements-dev.txt requirements-dev.in
 
 .venv/installed: requirements.txt

@@ -238,9 +238,7 @@ def scale_logits(head: keras.Model, factor: float) -> None:
     unit.bias.assign(unit.bias * factor)
 
 
-def save_model(
-    trained: Trained, path: Path, optimizer: keras.Optimizer | None = None
-) -> None:
+def save_model(trained: Trained, path: Path, optimizer: keras.Optimizer | None = None) -> None:
     """Write a `.keras` file with the same bytes for the same model.
 
     Keras writes dates, and memory addresses as identifiers; here both are fixed. With the optimizer

@@ -16,6 +16,7 @@ FEATURES = Path("data/features")
 
 EXTRACT_MODEL = Path("models/extract.keras")
 FINETUNE_MODEL = Path("models/finetune.keras")
+EXPORT = Path("models/export")  # of export.py
 CALIBRATED_MODEL = Path("models/calibrated.keras")
 
 CLEAN_METRICS = Path("metrics/clean.json")
