@@ -16,7 +16,7 @@ from stages.shared.archive import open_archive
 from stages.shared.backend import make_deterministic
 from stages.shared.calibration import expected_calibration_error
 from stages.shared.network import HEAD, load_model, save_model, scale_logits
-from stages.shared.params import BestPrecision, load_params
+from stages.shared.params import load_params
 from stages.shared.prediction import predict_rows
 from stages.shared.records import read_csv, write_json
 
@@ -50,29 +50,26 @@ def cross_fit(actual: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return expit(logits / np.array(temperature)[fold])
 
 
-def choose_threshold(
-    actual: np.ndarray, probability: np.ndarray, aim: float | str | BestPrecision
-) -> float:
-    """The threshold in (0, 1) that serves `calibrate.threshold` best; of equals, that nearest 0.5.
+def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float | None) -> float:
+    """The threshold in (0, 1) with the best accuracy; of equals, that nearest 0.5.
 
-    `actual` holds 0 and 1, `probability` is of 1. Candidates lie half-way between neighbouring
+    Or, given a recall of class 1, that with the best precision among those that have it. `actual`
+    holds 0 and 1, `probability` is of 1. Candidates lie half-way between neighbouring
     probabilities, and one of them is 0.5. For accuracy it is 0.5 unless another is better beyond
     luck: the best of so many is the best for these very images (docs/decisions/12).
     """
-    if isinstance(aim, float):
-        return aim
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
     predicted = probability >= candidates[:, None]
-    if aim == "accuracy":
+    if recall is None:
         score = (predicted == actual).mean(axis=1)
     else:
         right = (predicted & (actual == 1)).sum(axis=1)
         precision = right / np.maximum(predicted.sum(axis=1), 1)
-        score = np.where(right >= aim.recall * (actual == 1).sum(), precision, -1)
+        score = np.where(right >= recall * (actual == 1).sum(), precision, -1)
     best = candidates[score == score.max()]
     threshold = float(best[np.abs(best - 0.5).argmin()])
-    if aim == "accuracy":
+    if recall is None:
         at_half, at_best = ((probability >= each) == actual for each in (0.5, threshold))
         won, lost = (at_best & ~at_half).sum(), (at_half & ~at_best).sum()
         # McNemar's exact test, as in compare.py
@@ -94,7 +91,9 @@ def main() -> None:
     temperature, honest = 1.0, expit(logits)
     if params.calibrate.temperature:
         temperature, honest = fit_temperature(actual, logits), cross_fit(actual, logits)
-    threshold = choose_threshold(actual, expit(logits / temperature), params.calibrate.threshold)
+    threshold = params.calibrate.threshold
+    if threshold is None:
+        threshold = choose_threshold(actual, expit(logits / temperature), params.calibrate.recall)
     scale_logits(trained.model.get_layer(HEAD), 1 / temperature)
     save_model(trained._replace(threshold=threshold), paths.CALIBRATED_MODEL)
     metrics = {

@@ -6,7 +6,7 @@ from sklearn.metrics import log_loss
 from stages.calibrate import choose_threshold, cross_fit, fit_temperature
 from stages.shared.calibration import expected_calibration_error
 from stages.shared.network import build_head, gives_logits, keras, scale_logits
-from stages.shared.params import BestPrecision, Dense, Head
+from stages.shared.params import Dense, Head
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, 4000)
@@ -49,20 +49,16 @@ def test_scaled_head_gives_the_logit_divided_and_the_same_ranking(output, dense)
 def test_threshold_is_0_5_unless_another_is_better_beyond_luck():
     actual = np.repeat([0, 1], 100)
     skewed = np.concatenate([RNG.uniform(0.3, 0.7, 100), RNG.uniform(0.71, 1, 100)])
-    assert choose_threshold(actual, skewed, "accuracy") == pytest.approx(0.705, abs=0.01)
+    assert choose_threshold(actual, skewed, None) == pytest.approx(0.705, abs=0.01)
     lucky = np.where(actual, 0.9, 0.1)
     lucky[0] = 0.55  # one image more would be right from 0.6 on
-    assert choose_threshold(actual, lucky, "accuracy") == 0.5
+    assert choose_threshold(actual, lucky, None) == 0.5
 
 
 def test_threshold_for_a_recall_has_the_best_precision_that_keeps_it():
     actual = np.array([0, 0, 0, 1, 0, 1, 1, 1])
     probability = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     for recall, expected in ((1.0, 0.35), (0.75, 0.55), (0.25, 0.55)):
-        chosen = choose_threshold(actual, probability, BestPrecision(recall=recall))
+        chosen = choose_threshold(actual, probability, recall)
         assert chosen == pytest.approx(expected)
         assert ((probability >= chosen) & (actual == 1)).sum() >= recall * 4
-
-
-def test_number_is_taken_as_it_is():
-    assert choose_threshold(ACTUAL, expit(LOGITS), 0.3) == 0.3

@@ -26,6 +26,7 @@ WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 TOGETHER_WITH = {
     "model.fine_tune_last": {"fine_tune_at": None},
     "head.output": {"dropout": 0.4},
+    "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
 }
 
 
@@ -93,14 +94,16 @@ def values(workspace: Path) -> dict:
         "train_extract.epochs": 4,
         "train_extract.optimizer": "sgd",
         "train_extract.learning_rate": 0.01,
+        "train_extract.learning_rate_decay": "cosine",
         "train_extract.batch_size": 8,
         "train_extract.views_per_epoch": "all",
         "train_extract.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
         "train_extract.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_extract.seed": 2,
         "train_finetune.epochs": 4,
-        "train_finetune.optimizer": "adam",
+        "train_finetune.optimizer": "rmsprop",
         "train_finetune.learning_rate": 0.01,
+        "train_finetune.learning_rate_decay": None,
         "train_finetune.batch_size": 8,
         "train_finetune.views_per_epoch": "all",
         "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
@@ -108,6 +111,7 @@ def values(workspace: Path) -> dict:
         "train_finetune.seed": 2,
         "calibrate.temperature": False,
         "calibrate.threshold": median_probability(workspace),
+        "calibrate.recall": 0.1,
         "evaluate.confidence": 0.9,
         "review.folds": 2,
         "plot.predictions": 2,

@@ -193,22 +193,36 @@ class Train(Section):
     epochs: WholeNumber
     optimizer: Optimizer
     learning_rate: Positive
+    learning_rate_decay: Literal["cosine"] | None
     batch_size: Count
     views_per_epoch: Literal["one", "all"]
     early_stopping: EarlyStopping | None
     reduce_lr_on_plateau: ReduceLROnPlateau | None
     seed: Seed
 
-
-class BestPrecision(Section):
-    """The best precision of the second class among thresholds that find this share of it."""
-
-    recall: Annotated[float, Field(gt=0, le=1)]
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.learning_rate_decay and self.reduce_lr_on_plateau:
+            raise ValueError(
+                "expected learning_rate_decay or reduce_lr_on_plateau, and null for the other. "
+                "Received: both"
+            )
+        return self
 
 
 class Calibrate(Section):
     temperature: bool
-    threshold: Fraction | Literal["accuracy"] | BestPrecision
+    threshold: Fraction | None
+    recall: Annotated[float, Field(gt=0, le=1)] | None
+
+    @model_validator(mode="after")
+    def _recall_chooses_threshold(self) -> Self:
+        if self.threshold is not None and self.recall is not None:
+            raise ValueError(
+                "expected threshold or recall, by which it is chosen, and null for the other. "
+                f"Received: {self.threshold} and {self.recall}"
+            )
+        return self
 
 
 class Evaluate(Section):
