@@ -166,7 +166,7 @@ def main() -> None:
     print(
         "split: "
         + ", ".join(f"{counts[name]['total']:,} {name}" for name in SPLITS)
-        + f"; {len(listed):,} near-duplicates in {counts['near_duplicates']['groups']:,} groups"
+        + f"; {len(listed):,} near-duplicates"
     )
 
 
