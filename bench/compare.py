@@ -1,6 +1,6 @@
 """The pipeline against the tutorials' flow as one script: `python -m bench.compare`.
 
-Both train on the same images with the same weights, width, image size and epochs, in turn, three
+Both train on the same images, 224 px, with the same weights, width and epochs, in turn, three
 times, each time with another seed. The first table is of seconds, medians of the three; the
 second of what `dvc repro` takes after a change. `--short` has one epoch of each phase, not ten,
 and takes minutes; `--json` is for programs. Run after `dvc repro`, on a machine with nothing else
@@ -23,10 +23,10 @@ from stages.shared.records import read_json
 
 ROUNDS = 3
 # What the script does too; the rest prepares the data, and draws pictures.
-COMPARED = ("features", "train_extract", "train_finetune", "evaluate")
+COMPARED = ("features", "train_extract", "train_finetune", "calibrate", "evaluate")
 CHANGES = {
     "nothing": "{}",
-    "train_finetune.learning_rate": "train_finetune: {learning_rate: 0.00002}",
+    "train_finetune.learning_rate": "train_finetune: {learning_rate: 0.0001}",
     "train_extract.learning_rate": "train_extract: {learning_rate: 0.002}",
     "head.dropout": "head: {dropout: 0.3}",
     "augment.RandomRotation": "augment: {RandomRotation: {factor: 0.15}}",
@@ -77,13 +77,14 @@ def run_pipeline(workspace: Path) -> dict:
 
 
 def params_for(epochs: int, seed: int) -> str:
-    """The committed params with other epochs and seed, and the images and weights that are here."""
+    """The committed params with other epochs and seed; size, images and weights of the script."""
     text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     return overlay(
         text,
         f"""
 fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}
 weights: {{source: "{PROJECT / paths.RAW_WEIGHTS}"}}
+model: {{image_size: 224, resize: stretch}}
 train_extract: {{epochs: {epochs}, seed: {seed}}}
 train_finetune: {{epochs: {epochs}, seed: {seed}}}
 """,

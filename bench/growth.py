@@ -1,12 +1,13 @@
 """What the pipeline takes as the images grow: `python -m bench.growth [--images 1000 3000]`.
 
-Repeats the images of data/raw/images.zip under other names, with the committed network and views
-and one epoch of each phase. Prints, for each number of images, seconds of each stage, of a
-`dvc repro` that has nothing to do and of `dvc version`, the bytes of the stored features, and the
-largest resident memory of any process. Run after `dvc repro`.
+Repeats the images of data/raw/images.zip, turned, mirrored and inverted so that no two look alike,
+at 224 px with the committed network and views, and one epoch of each phase. Prints, for each number
+of images, seconds of each stage, of a `dvc repro` that has nothing to do and of `dvc version`, the
+bytes of the stored features, and the largest resident memory of any process. Run after `dvc repro`.
 """
 
 import argparse
+import io
 import random
 import resource
 import subprocess
@@ -16,21 +17,38 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import ImageOps
+
 from bench.compare import params_for, run_pipeline
 from recipes.demo import dvc_environment, prepare
 from recipes.overlay import overlay
 from stages.shared import paths
 from stages.shared.archive import members, open_archive, pack
+from stages.shared.images import decode
 
 
 def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
-    """The archive's images again and again, each time in folders of another name."""
+    """The archive's images again and again, each time altered in another way."""
     with open_archive(paths.RAW_IMAGES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
         random.Random(1).shuffle(names)  # the first thousand are of all folders
         for index in range(number):
             turn, name = divmod(index, len(names))
-            yield f"{turn}/{names[name]}", archive.read(names[name])
+            data = archive.read(names[name])
+            yield f"{turn}/{names[name]}", alter(data, turn) if turn else data
+
+
+def alter(data: bytes, turn: int) -> bytes:
+    """The JPEG in one of 15 other ways: turned by quarters, mirrored, its colours inverted."""
+    image = decode(data)
+    inverted, mirrored, quarters = turn // 8, turn // 4 % 2, turn % 4
+    if inverted:
+        image = ImageOps.invert(image)
+    if mirrored:
+        image = ImageOps.mirror(image)
+    buffer = io.BytesIO()
+    image.rotate(90 * quarters, expand=True).save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def seconds_of(workspace: Path, *arguments: str) -> float:

@@ -1,10 +1,10 @@
 """The tutorials' flow as one plain Keras script: what the pipeline is measured against.
 
-Same images, weights, width, image size and epochs as the committed `params.yaml`; everything
-else as in https://www.tensorflow.org/tutorials/images/transfer_learning: the archive unpacked to
-a folder, augmentation and the whole frozen base computed in every step of every epoch. Its flaws
-stay too: validation is shuffled anew before each split, so test images were validation images,
-and batch normalization learns while fine-tuning (docs/decisions/01).
+Same images, weights, width and epochs as the committed `params.yaml`; everything else as in
+https://www.tensorflow.org/tutorials/images/transfer_learning: the archive unpacked to a folder,
+images stretched to a square, augmentation and the whole frozen base computed in every step of every
+epoch. Its flaws stay too: validation is shuffled anew before each split, so test images were
+validation images, and batch normalization learns while fine-tuning (docs/decisions/01).
 Run after `dvc repro`: `python bench/plain_script.py`; `python -m bench.compare` runs it too.
 """
 
