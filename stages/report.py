@@ -19,11 +19,14 @@ from stages.shared.templates import RESULTS, fill
 REJECTED_SHOWN = 50
 WEBP_QUALITY = 85
 # Of the graph, in pixels.
-NODE_WIDTH, NODE_HEIGHT, COLUMN, ROW = 104, 30, 140, 52
+NODE_WIDTH, NODE_HEIGHT, COLUMN, ROW = 96, 34, 118, 60
 
 
 def draw_graph(stages: dict) -> dict:
-    """Boxes and curves for the stages of dvc.yaml, each in the column after all that it needs."""
+    """Boxes and curves for the stages of dvc.yaml, each in the column after all that it needs.
+
+    A curve that others already imply, from stage to stage, is left out.
+    """
     maker = {
         next(iter(out)) if isinstance(out, dict) else out: name
         for name, stage in stages.items()
@@ -38,6 +41,9 @@ def draw_graph(stages: dict) -> dict:
     def depth(name: str) -> int:
         return max((depth(needed) + 1 for needed in needs[name]), default=0)
 
+    def before(name: str) -> set[str]:
+        return set(needs[name]).union(*map(before, needs[name]))
+
     place: dict[str, tuple[int, int]] = {}
     rows: dict[int, int] = {}
     for name in stages:
@@ -47,7 +53,8 @@ def draw_graph(stages: dict) -> dict:
     edges = []
     for name, needed in needs.items():
         right, end = place[name][0], place[name][1] + NODE_HEIGHT / 2
-        for each in needed:
+        implied = set().union(*map(before, needed))
+        for each in (each for each in needed if each not in implied):
             left, start = place[each][0] + NODE_WIDTH, place[each][1] + NODE_HEIGHT / 2
             middle = (left + right) / 2
             edges.append(f"M{left} {start} C{middle} {start} {middle} {end} {right} {end}")

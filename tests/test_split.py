@@ -3,7 +3,9 @@ import math
 from collections import Counter
 
 import pytest
+from conftest import CATS_AND_DOGS
 
+from stages.clean import clean
 from stages.shared.errors import InputError
 from stages.shared.params import Split
 from stages.split import count, split
@@ -145,3 +147,11 @@ def test_archive_with_validation_and_no_train_says_so():
 def test_archive_that_is_split_in_part_only_is_refused():
     with pytest.raises(InputError, match=r"Received: /cat/0\.jpg among images that are"):
         split(images({"train/cat": 3, "/cat": 3}), PARAMS)
+
+
+def test_real_photos_hold_one_pair_that_looks_alike(mirror, no_corrections):
+    kept, _ = clean(CATS_AND_DOGS, mirror / "cats_and_dogs_filtered.zip", no_corrections)
+    rows, listed, moved = split(kept, PARAMS)
+    assert [row["path"].split("/")[-1] for row in listed] == ["dog.180.jpg", "dog.74.jpg"]
+    assert ({row["split"] for row in listed}, moved) == ({"train"}, 0)
+    assert len(rows) == 2999

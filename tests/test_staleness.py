@@ -176,3 +176,30 @@ def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
         rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
         assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["total"] == 8
     assert rates == {1e-6, 0.002, 0.003}
+
+
+def test_seeds_are_experiments_whose_spread_is_printed_and_written(workspace):
+    result = run("python", "-m", "stages.seeds", "2", cwd=workspace, PAWPRINT_MIRROR="../mirror")
+    assert (result.returncode, result.stderr) == (0, "")
+    values = []
+    for seed in ("seed-1", "seed-2"):
+        show = ("dvc", "metrics", "diff", "--json", "--all", seed, "--targets")
+        shown = run(*show, "metrics/evaluate.json", cwd=workspace).stdout
+        values.append(json.loads(shown)["metrics/evaluate.json"]["validation.loss"]["old"])
+    assert values[0] != values[1]
+    summary = json.loads((workspace / "metrics" / "seeds.json").read_text())
+    assert summary["seeds"] == 2
+    loss = summary["validation loss"]
+    assert loss["mean"] == pytest.approx(statistics.mean(values))
+    assert loss["standard_deviation"] == pytest.approx(statistics.stdev(values))
+    assert (loss["least"], loss["greatest"]) == (min(values), max(values))
+    line = next(line for line in result.stdout.splitlines() if line.startswith("validation loss"))
+    assert line.split()[2:] == [f"{value:.4f}" for value in loss.values()]
+    status = run("git", "status", "--porcelain", cwd=workspace).stdout.split()
+    assert status == ["??", "metrics/seeds.json"]
+
+
+def test_one_seed_has_no_spread(workspace):
+    result = run("python", "-m", "stages.seeds", "1", cwd=workspace)
+    assert result.returncode == 2
+    assert "expected 2 seeds or more, as one has no spread. Received: 1" in result.stderr
