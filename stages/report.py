@@ -46,18 +46,23 @@ def draw_graph(stages: dict) -> dict:
 
     place: dict[str, tuple[int, int]] = {}
     rows: dict[int, int] = {}
-    for name in stages:
+    # Within a column those first that most others wait for.
+    waiting = {name: sum(name in before(other) for other in stages) for name in stages}
+    for name in sorted(stages, key=waiting.get, reverse=True):
         column = depth(name)
         row = rows[column] = rows.get(column, -1) + 1
         place[name] = column * COLUMN + 2, row * ROW + 2
+    height = (max(rows.values()) + 1) * ROW
     edges = []
     for name, needed in needs.items():
         right, end = place[name][0], place[name][1] + NODE_HEIGHT / 2
         implied = set().union(*map(before, needed))
         for each in (each for each in needed if each not in implied):
             left, start = place[each][0] + NODE_WIDTH, place[each][1] + NODE_HEIGHT / 2
-            middle = (left + right) / 2
-            edges.append(f"M{left} {start} C{middle} {start} {middle} {end} {right} {end}")
+            middle, high, low = (left + right) / 2, start, end
+            if right - left > COLUMN:  # around what stands between
+                high = low = height
+            edges.append(f"M{left} {start} C{middle} {high} {middle} {low} {right} {end}")
     return {
         "nodes": [
             {"name": name, "description": stages[name]["desc"], "x": x, "y": y}
@@ -67,7 +72,7 @@ def draw_graph(stages: dict) -> dict:
         "node_width": NODE_WIDTH,
         "node_height": NODE_HEIGHT,
         "width": max(rows) * COLUMN + NODE_WIDTH + 4,
-        "height": max(rows.values()) * ROW + NODE_HEIGHT + 4,
+        "height": height,
     }
 
 
