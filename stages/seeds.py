@@ -82,6 +82,14 @@ def summarise(values: list[float]) -> dict[str, float]:
     }
 
 
+def table(number: int, summary: dict[str, dict[str, float]]) -> str:
+    lines = [f"{f'{number} seeds':<46}{'mean':>9}{'st. dev.':>10}{'least':>9}{'greatest':>10}"]
+    for title, row in summary.items():
+        mean, deviation, least, greatest = row.values()
+        lines.append(f"{title:<46}{mean:9.4f}{deviation:10.4f}{least:9.4f}{greatest:10.4f}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("seeds", type=int, nargs="?", default=5, help="how many, 2 or more")
@@ -92,10 +100,7 @@ def main() -> None:
     runs = [read_metrics(run_experiment(seed)) for seed in seeds]
     summary = {title: summarise([run[title] for run in runs]) for title in METRICS}
     write_json(paths.SEEDS_METRICS, {"seeds": number, **summary})
-    print(f"{f'{number} seeds':<46}{'mean':>9}{'st. dev.':>10}{'least':>9}{'greatest':>10}")
-    for title, row in summary.items():
-        mean, deviation, least, greatest = row.values()
-        print(f"{title:<46}{mean:9.4f}{deviation:10.4f}{least:9.4f}{greatest:10.4f}")
+    print(table(number, summary))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import pytest
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
+from stages.seeds import table
+
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 PARAMS_PAGE = (PROJECT / "docs" / "params.md").read_text(encoding="utf-8")
 TRACKED = subprocess.run(
@@ -34,6 +36,11 @@ def test_result_table_shows_the_committed_metrics():
         row = next(line for line in README.splitlines() if line.startswith(f"| {step}"))
         for each in measured:
             assert percent(each) in row, row
+
+
+def test_seeds_are_shown_as_the_command_prints_them():
+    summary = metrics("seeds")
+    assert table(summary.pop("seeds"), summary) in README
 
 
 def test_every_param_is_explained():
