@@ -10,6 +10,7 @@ STYLE = """<style>
 .stMainBlockContainer {max-width: 76rem; padding-top: 4.5rem}
 [class*="st-key-photo-"] {position: relative}
 [class*="st-key-photo-"] .stElementToolbar {display: none}
+[class*="st-key-photo-"] .stElementContainer:has(.stButton) {position: static}
 [class*="st-key-photo-"] button::after {content: ""; position: absolute; inset: 0; cursor: pointer}
 [class*="st-key-photo-"] img {border-radius: 0.4rem}
 .scores, .numbers {border-collapse: collapse; width: 100%}
@@ -29,7 +30,7 @@ def frame(page):
 
     def shown() -> None:
         st.html(STYLE)
-        st.title(page.TITLE)
+        st.title(page.TITLE, anchor=False)
         with explained():
             page.show()
 

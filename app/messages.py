@@ -40,5 +40,9 @@ def explained() -> Iterator[None]:
 
 
 def literal(text: str) -> str:
-    """The text such that Markdown shows it as it is: names of files come from strangers."""
-    return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", printable(text))
+    """The text such that Markdown shows it as it is: names of files come from strangers.
+
+    What is escaped would still become a link, so addresses get a character without width.
+    """
+    unlinked = re.sub(r"(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", "\u2060", printable(text))
+    return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", unlinked)

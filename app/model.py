@@ -24,14 +24,18 @@ class Network(NamedTuple):
     threshold: float
     run: Callable[[np.ndarray], list[np.ndarray]]
 
+    def pixels(self, image: Image.Image) -> np.ndarray:
+        """uint8 `(size, size, 3)`, as the model takes them."""
+        return resize(image, self.keras_model.input_shape[1])
+
     def probability(self, image: Image.Image) -> float:
         """Of the second class."""
-        (output,) = self.run(resize(image, self.keras_model.input_shape[1]))
+        (output,) = self.run(self.pixels(image))
         return float(output[0])
 
     def saliency(self, image: Image.Image) -> Image.Image:
         """The image, coloured from violet to yellow by how much the answer hangs on each place."""
-        heat = grad_cam(self.keras_model, resize(image, self.keras_model.input_shape[1]))
+        heat = grad_cam(self.keras_model, self.pixels(image))
         colours = cv2.applyColorMap(np.uint8(255 * heat), cv2.COLORMAP_INFERNO)[:, :, ::-1]
         return Image.blend(image, Image.fromarray(colours).resize(image.size), HEAT)
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from itertools import groupby
+from operator import itemgetter
 
 import streamlit as st
 
@@ -63,7 +64,7 @@ def show_rejected() -> None:
         + "."
     )
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
-    st.subheader("Those that can be shown")
+    st.subheader("Those that can be shown", anchor=False)
     pictures = [row for row in rows if photos.can_be_shown(row["path"])]
     if not pictures:
         st.markdown("None: what was left out are no whole pictures.")
@@ -75,30 +76,36 @@ def show_rejected() -> None:
 
 
 def show_near_duplicates() -> None:
-    rows = files.table(
-        files.NEAR_DUPLICATES, group=str, path=str, label=str, split=str, distance=float
-    )
+    rows = files.table(files.NEAR_DUPLICATES, group=str, path=str, label=str, split=str)
     if not rows:
         st.success("None: no two images are nearly the same.", icon=":material/check:")
         return
-    groups = [list(group) for _, group in groupby(rows, key=lambda row: row["group"])]
-    groups.sort(key=lambda group: len({row["split"] for row in group}) == 1)
-    across = sum(len({row["split"] for row in group}) > 1 for group in groups)
+    groups = [list(group) for _, group in groupby(rows, key=itemgetter("group"))]
+    groups.sort(key=lambda group: not lies_across(group))
+    across = sum(map(lies_across, groups))
     st.markdown(
-        f"{len(rows):,} images in {len(groups):,} groups that are nearly the same; "
-        f"**{across:,} groups lie across splits**, where a model is measured on what it has seen. "
-        "These come first."
+        f"{len(rows):,} images in {len(groups):,} groups that are nearly the same. "
+        + (
+            f"**{across:,} groups lie across splits**, where a model is measured on what it has "
+            "seen; they come first."
+            if across
+            else "No group lies across splits."
+        )
     )
     page = photos.pages(len(groups), PER_PAGE, "groups")
     for index, group in enumerate(groups[page]):
         with st.container(border=True):
-            row = photos.grid(
-                group,
-                f"group-{index}",
-                lambda row: (f"{literal(row['label'])}, {literal(row['split'])}", None),
-            )
+            row = photos.grid(group, f"group-{index}", label_and_split)
         if row:
-            open_large(row["path"], f"{literal(row['label'])}, in {literal(row['split'])}")
+            open_large(row["path"], label_and_split(row)[0])
+
+
+def lies_across(group: list[dict]) -> bool:
+    return len({row["split"] for row in group}) > 1
+
+
+def label_and_split(row: dict) -> tuple[str, None]:
+    return f"{literal(row['label'])}, {literal(row['split'])}", None
 
 
 def show_likely_wrong() -> None:

@@ -8,7 +8,7 @@ from app import charts, files, photos
 from app.large import open_large
 from app.messages import explained, literal
 from app.model import THRESHOLD
-from app.scores import Matrix, confusion, predicted, wilson
+from app.scores import Matrix, confusion, wilson
 from stages.shared import paths
 
 TITLE, ICON = "Test images", ":material/grid_view:"
@@ -27,7 +27,13 @@ def show() -> None:
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
     )
-    rows = [at_threshold(row, threshold, labels) for row in images]
+    # What was recorded holds for the model's own: probabilities are rounded in the file.
+    rows = [
+        judged(
+            row, row["predicted"] if threshold == own else label_at(row, threshold, labels), labels
+        )
+        for row in images
+    ]
     matrix, chart = st.columns([5, 6], gap="medium")
     with matrix:
         show_matrix(confusion(rows, labels))
@@ -42,9 +48,14 @@ def model_threshold() -> float:
     return float(metrics.get("threshold", THRESHOLD))
 
 
-def at_threshold(row: dict, threshold: float, labels: list[str]) -> dict:
-    """The row with the label that is predicted at a threshold, and how certain that is."""
-    label, certainty = predicted(row["probability"], threshold, labels)
+def label_at(row: dict, threshold: float, labels: list[str]) -> str:
+    return labels[int(row["probability"] >= threshold)]
+
+
+def judged(row: dict, label: str, labels: list[str]) -> dict:
+    """The row with a label as the predicted one, how certain that is, and whether it is wrong."""
+    second = row["probability"]
+    certainty = second if label == labels[1] else 1 - second
     return row | {"predicted": label, "certainty": certainty, "wrong": label != row["actual"]}
 
 
@@ -74,7 +85,7 @@ def show_matrix(matrix: Matrix) -> None:
 
 
 def show_photos(rows: list[dict], labels: list[str], split: str) -> None:
-    st.header("Photos")
+    st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         actual = st.segmented_control("True label", [ANY, *labels], default=ANY, required=True)
         guess = st.segmented_control("Predicted label", [ANY, *labels], default=ANY, required=True)

@@ -15,6 +15,7 @@ from stages.shared.errors import InputError
 
 TITLE, ICON = "Models", ":material/insights:"
 IN_CHART = 15  # the newest: more cannot be told apart
+NOT_COMPARED = ("correct", "total", "_low", "_high")  # what only says how sure others are
 
 
 def show() -> None:
@@ -67,7 +68,7 @@ def show() -> None:
 
 
 def compare(found: dict[Revision, Result]) -> None:
-    st.header("Compare two")
+    st.header("Compare two", anchor=False)
     if len(found) < 2:
         st.info("There is one revision with metrics; two can be compared.")
         return
@@ -91,14 +92,14 @@ def compare_metrics(found: dict[Revision, Result], *two: Revision) -> None:
         of_split = [flat(result.metrics.get(split) or {}) for result in results]
         rows = []
         for key in dict.fromkeys(key for each in of_split for key in each):
-            if key not in ("correct", "total") and not key.endswith(("_low", "_high")):
+            if not key.endswith(NOT_COMPARED):
                 values = [each.get(key) for each in of_split]
                 words = key.replace("_", " ").replace(".", " ")
                 rows.append([words, *map(decimal, values), difference(*values)])
         with column:
-            st.subheader(f"Metrics on {split} images")
+            st.subheader(f"Metrics on {split} images", anchor=False)
             show_table(["metric", *names, "change"], rows)
-    st.subheader("Params that differ")
+    st.subheader("Params that differ", anchor=False)
     keys = differing(results)
     if keys:
         rows = [[key, *(shown(result.params.get(key)) for result in results)] for key in keys]
@@ -108,7 +109,7 @@ def compare_metrics(found: dict[Revision, Result], *two: Revision) -> None:
 
 
 def compare_curves(*two: Revision) -> None:
-    st.subheader("Learning curves")
+    st.subheader("Learning curves", anchor=False)
     histories = {
         revision.name: [
             *rows_of(revision.commit, paths.EXTRACT_HISTORY),
@@ -122,7 +123,7 @@ def compare_curves(*two: Revision) -> None:
 
 
 def compare_images(first: Revision, second: Revision) -> None:
-    st.subheader("Test images on which they disagree")
+    st.subheader("Test images on which they disagree", anchor=False)
     predictions = [
         {row["path"]: row for row in rows_of(revision.commit, paths.PREDICTIONS)}
         for revision in (first, second)

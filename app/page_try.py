@@ -5,8 +5,7 @@ import streamlit as st
 from app import photos
 from app.large import show_saliency
 from app.messages import explained, literal
-from app.model import network
-from app.scores import predicted
+from app.model import Network, network
 from stages.shared.images import FORMATS, UnusableImageError, decode
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
@@ -26,7 +25,7 @@ def show() -> None:
             show_answer(file.name, file.getvalue(), model)
 
 
-def show_answer(name, data, model) -> None:
+def show_answer(name: str, data: bytes, model: Network) -> None:
     st.subheader(literal(name), anchor=False)
     try:
         image = decode(data)
@@ -38,7 +37,7 @@ def show_answer(name, data, model) -> None:
         )
         return
     probability = model.probability(image)
-    label, _ = predicted(probability, model.threshold, model.labels)
+    label = model.labels[int(probability >= model.threshold)]
     photo, saliency, answer = st.columns([3, 3, 2], gap="medium")
     image = photos.shrunk(image)
     photo.image(image, width="stretch", alt=name)

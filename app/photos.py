@@ -14,7 +14,7 @@ from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.images import UnusableImageError, decode, open_image, read_member
 
-CELL = 162  # pixels of a photo in a grid: two beside each other on a phone
+CELL = 154  # pixels of a photo in a grid: two beside each other on a phone
 PER_PAGE = 24
 LARGE = 900  # pixels of a photo alone, at most
 BACKGROUND = "#f3f5f7"
@@ -63,7 +63,7 @@ def cell(name: str, key: str, label: str, icon: str | None = None) -> bool:
 def pages(number: int, per_page: int, key: str) -> slice:
     """A control for the pages, if there are several, and what is on the page that it shows."""
     last = -(-number // per_page)
-    page = st.pagination(last, key=f"pages-{key}") if last > 1 else 1
+    page = st.pagination(last, key=f"pages-{key}-{last}") if last > 1 else 1
     return slice((page - 1) * per_page, page * per_page)
 
 

@@ -40,12 +40,6 @@ class Matrix(NamedTuple):
         return _share(self.counts[label, label], [self.counts[of, label] for of in self.labels])
 
 
-def predicted(probability: float, threshold: float, labels: list[str]) -> tuple[str, float]:
-    """The label at a threshold, and the probability of that label."""
-    second = probability >= threshold
-    return labels[int(second)], probability if second else 1 - probability
-
-
 def confusion(rows: list[dict], labels: list[str]) -> Matrix:
     return Matrix(labels, Counter((row["actual"], row["predicted"]) for row in rows))
 
