@@ -64,7 +64,7 @@ def show_rejected() -> None:
         + "."
     )
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
-    st.subheader("Those that can be shown", anchor=False)
+    st.header("Those that can be shown", anchor=False)
     pictures = [row for row in rows if photos.can_be_shown(row["path"])]
     if not pictures:
         st.markdown("None: what was left out are no whole pictures.")

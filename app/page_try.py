@@ -26,7 +26,7 @@ def show() -> None:
 
 
 def show_answer(name: str, data: bytes, model: Network) -> None:
-    st.subheader(literal(name), anchor=False)
+    st.header(literal(name), anchor=False)
     try:
         image = decode(data)
     except UnusableImageError as unusable:

@@ -329,7 +329,7 @@ def test_hostile_uploads_get_their_reason_and_the_rest_go_on(page, workspace, tm
     for _, reason in files.values():
         if reason:
             expect(page.get_by_text(f"No answer: this file is {reason}")).to_be_visible()
-    expect(page.get_by_role("heading", level=3)).to_have_count(len(files))
+    expect(page.get_by_role("heading", level=2)).to_have_count(len(files))
     expect(page.get_by_role("main").get_by_role("link")).to_have_count(0)
     expect(page.get_by_role("main").locator('img[alt="x"]')).to_have_count(0)
 
