@@ -23,6 +23,7 @@ lock:
 	$(LOCK) -o requirements.txt requirements.in
 	$(LOCK) -o requirements-app.txt requirements-app.in
 	$(LOCK) -o requirements-ssh.txt requirements-ssh.in
+	$(LOCK) -o requirements-export.txt requirements-export.in
 	$(LOCK) -o requirements-dev.txt requirements-dev.in
 
 .venv/installed: requirements.txt

@@ -1,7 +1,9 @@
 """Tell cats from dogs: `python predict.py photo.jpg folder/ [--format table|csv|json]`.
 
 Prints label and probability of each image, and the reason for each file that gives none. A
-folder stands for the image files below it. Exit status 1 if any file failed.
+folder stands for the image files below it. `--model` takes a `.keras` file, or what export.py makes
+of it: `.tflite`, `.onnx`, or the folder of a SavedModel. `--saliency FOLDER` also writes a picture
+of where the model looked in each. Exit status 1 if any file failed.
 """
 
 import argparse
@@ -10,9 +12,11 @@ import json
 import sys
 from pathlib import Path
 
+from PIL import Image
 from tqdm import tqdm
 
 from stages.shared import paths
+from stages.shared.classifier import Classifier, load_classifier
 from stages.shared.errors import printable
 from stages.shared.images import (
     MAX_BYTES,
@@ -22,8 +26,7 @@ from stages.shared.images import (
     map_in_threads,
     resize,
 )
-from stages.shared.inference import compile_network
-from stages.shared.network import keras, load_model
+from stages.shared.records import replacing
 
 COLUMNS = ["path", "label", "probability", "error"]
 
@@ -40,25 +43,45 @@ def find_images(given: list[Path]) -> list[Path]:
     return found
 
 
-def predict(model: keras.Model, labels: list[str], images: list[Path]) -> list[dict]:
-    """A row of COLUMNS per image; `probability` is that of `label`, in [0.5, 1]."""
-    size, run = model.input_shape[1], compile_network(model)
+def predict(classifier: Classifier, images: list[Path]) -> list[dict]:
+    """A row of COLUMNS per image; `probability` is that of `label`."""
 
     def predict_image(path: Path) -> dict:
         row = {"path": printable(str(path)), "label": "", "probability": "", "error": ""}
         try:
-            (output,) = run(resize(decode(_read(path)), size))
+            second = classifier.run(resize(decode(_read(path)), classifier.size, classifier.resize))
         except UnusableImageError as unusable:
             return row | {"error": printable(str(unusable))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
-        second = float(output[0])
-        label = labels[int(second >= 0.5)]
-        return row | {"label": label, "probability": round(max(second, 1 - second), 4)}
+        position = int(second >= classifier.threshold)
+        probability = second if position else 1 - second
+        return row | {"label": classifier.labels[position], "probability": round(probability, 4)}
 
     predicted = map_in_threads(predict_image, images)
     progress = tqdm(predicted, total=len(images), desc="predict", unit="image", disable=None)
     return list(progress)
+
+
+def write_saliency(model: Path, images: list[Path], rows: list[dict], folder: Path) -> None:
+    """Write a picture of where the model looked for each row without an error.
+
+    Its name begins with the row's number, counted from 1. Raises InputError for what is no
+    `.keras` file, and if the folder cannot be written to.
+    """
+    # Only here is TensorFlow needed for every image, which is slower than OpenVINO.
+    from stages.shared.network import load_model
+    from stages.shared.saliency import grad_cam, overlay
+
+    trained = load_model(model)
+    size = trained.model.input_shape[1]
+    seen = [
+        (number, path) for number, path in enumerate(images, 1) if not rows[number - 1]["error"]
+    ]
+    for number, path in tqdm(seen, desc="saliency", unit="image", disable=None):
+        pixels = resize(decode(_read(path)), size, trained.resize)
+        with replacing(folder / f"{number:0{len(str(len(images)))}}_{path.stem}.png") as partial:
+            Image.fromarray(overlay(pixels, grad_cam(trained.model, pixels))).save(partial)
 
 
 def _is_folder(path: Path) -> bool:
@@ -104,11 +127,17 @@ def main() -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument(
-        "--model", type=Path, default=paths.FINETUNE_MODEL, help="default: %(default)s"
+        "--model",
+        type=Path,
+        default=paths.CALIBRATED_MODEL,
+        help="what the pipeline or export.py wrote; default: %(default)s",
     )
+    parser.add_argument("--saliency", type=Path, metavar="FOLDER", help="needs a .keras file")
     arguments = parser.parse_args()
-    model, labels = load_model(arguments.model)
-    rows = predict(model, labels, find_images(arguments.paths))
+    images = find_images(arguments.paths)
+    rows = predict(load_classifier(arguments.model), images)
+    if arguments.saliency:
+        write_saliency(arguments.model, images, rows, arguments.saliency)
     FORMATS[arguments.format](rows)
     return int(any(row["error"] for row in rows))
 

@@ -50,7 +50,7 @@ def main() -> None:
     with open_archive(paths.RAW_IMAGES) as archive, tempfile.TemporaryDirectory() as folder:
 
         def read(row: dict) -> np.ndarray:
-            return resize(open_image(archive, row["path"]), size)
+            return resize(open_image(archive, row["path"]), size, model.resize)
 
         pixels = list(map_in_threads(read, rows))
         pairs = list(itertools.product(range(1, views), range(len(rows))))
@@ -68,7 +68,9 @@ def main() -> None:
             "augment": rate(lambda: list(map_in_threads(warp_one, pairs)), len(pairs)),
             "frozen layers": rate(lambda: list(map_in_threads(network, pixels)), len(pixels)),
             "all of them": rate(
-                lambda: extract(network, archive, rows, transformations, size, shapes),
+                lambda: extract(
+                    network, archive, rows, transformations, size, model.resize, shapes
+                ),
                 len(rows) * views,
             ),
         }

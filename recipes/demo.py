@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from recipes.overlay import apply
-from stages.shared import paths
-from stages.shared.records import read_json
+from stages.shared import corrections, paths
+from stages.shared.records import read_json, write_csv
 
 PROJECT = Path(__file__).resolve().parent.parent
 WORKSPACE = PROJECT / "demo"
@@ -27,6 +27,8 @@ def prepare(workspace: Path, params: str) -> None:
     for file in ("dvc.yaml", "predict.py"):
         shutil.copy(PROJECT / file, workspace)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
+    write_csv(workspace / paths.LABELS, corrections.COLUMNS, [])
+    (workspace / paths.MODEL_CARD.parent).mkdir(exist_ok=True)
     if not (workspace / ".dvc").exists():
         run_dvc(workspace, "init", "--no-scm", "--quiet")
 

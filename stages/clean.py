@@ -1,17 +1,22 @@
 """Decode every image once and write down which can be used, and why the others cannot.
 
-Reads data/raw/images.zip. Params: `clean`. Writes data/clean/images.csv,
+Applies the corrections of labels.csv, and keeps one of several images with the same pixels.
+Reads data/raw/images.zip and labels.csv. Params: `clean`. Writes data/clean/images.csv,
 data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
 """
 
-from collections import Counter
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Container
 from pathlib import Path, PurePosixPath
 
+import imagehash
+from PIL import Image
 from tqdm import tqdm
 
 from stages.shared import paths
 from stages.shared.archive import members, open_archive
+from stages.shared.corrections import NEITHER, read_corrections
 from stages.shared.errors import InputError, printable
 from stages.shared.images import (
     REASONS,
@@ -23,7 +28,9 @@ from stages.shared.images import (
 from stages.shared.params import Clean, load_params
 from stages.shared.records import write_csv, write_json
 
-IMAGE_COLUMNS = ["path", "label", "archive_split", "width", "height"]
+IMAGE_COLUMNS = [
+    "path", "label", "archive_split", "width", "height", "pixels_sha256", "perceptual_hash",
+]  # fmt: skip
 REJECTED_COLUMNS = ["path", "reason", "detail"]
 ARCHIVE_SPLITS = ("train", "validation")
 # TensorFlow Datasets drops a file of PetImages without these letters in its first ten bytes:
@@ -32,13 +39,16 @@ JFIF, JFIF_WITHIN = b"JFIF", 10
 FOLDERS_SHOWN = 20  # in an error's one line
 
 
-def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
+def clean(
+    params: Clean, archive_path: Path, corrections_path: Path
+) -> tuple[list[dict], list[dict]]:
     """Rows of the images that can be used, and of the files that cannot with reason and detail.
 
     Every file of the archive stands in exactly one of the two, sorted by path; of files of one
-    name none is kept. A kept path is the member's name as it stands in the archive, a rejected one
-    is that name made printable. Raises InputError if a class of `clean.labels` has no folder in
-    the archive, or no image is left of it.
+    name none is kept, and of images with the same pixels the first, unless they bear both labels.
+    A kept path is the member's name as it stands in the archive, a rejected one is that name made
+    printable. Raises InputError if a class of `clean.labels` has no folder in the archive, or no
+    image is left of it, or a correction is of another image or label.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in params.labels.items() for folder in folders
@@ -48,12 +58,16 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
         names = members(archive)
         times = Counter(names)
         _require_folders(params, names, archive_path)
+        corrections = read_corrections(corrections_path, times, params.labels)
 
         def examine(name: str) -> dict:
             if times[name] > 1:
                 raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
             folder = _innermost_folder(name, label_of_folder)
-            if not folder:
+            label = corrections.get(name) or label_of_folder.get(folder)
+            if label == NEITHER:
+                raise UnusableImageError("neither_class", f"{corrections_path} says {NEITHER}")
+            if not label:
                 raise UnusableImageError("no_class", "in no folder that clean.labels names")
             data = read_member(archive, name)
             image = decode(data)
@@ -61,10 +75,13 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
                 raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
             return {
                 "path": name,
-                "label": label_of_folder[folder],
+                "label": label,
                 "archive_split": _innermost_folder(name, ARCHIVE_SPLITS),
                 "width": image.width,
                 "height": image.height,
+                "pixels_sha256": pixels_sha256(image),
+                # 64 bits of the lowest frequencies: docs/decisions/10
+                "perceptual_hash": str(imagehash.phash(image)),
             }
 
         def examine_or_reject(name: str) -> dict:
@@ -80,6 +97,8 @@ def clean(params: Clean, archive_path: Path) -> tuple[list[dict], list[dict]]:
         examined = map_in_threads(examine_or_reject, names)
         for row in tqdm(examined, total=len(names), desc="clean", unit="image", disable=None):
             (rejected if "reason" in row else kept).append(row)
+    kept, duplicates = _without_duplicates(kept)
+    rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
     for label in params.labels:
         if not any(row["label"] == label for row in kept):
             raise InputError(
@@ -110,6 +129,33 @@ def describe(kept: list[dict], rejected: list[dict]) -> str:
     )
 
 
+def pixels_sha256(image: Image.Image) -> str:
+    """The same for images that decode to the same RGB pixels, whatever their files."""
+    return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
+
+
+def _without_duplicates(rows: list[dict]) -> tuple[list[dict], list[dict]]:
+    """The rows kept, and those rejected for pixels that another image has too."""
+    same = defaultdict(list)
+    for row in rows:
+        same[row["pixels_sha256"]].append(row)
+    kept, rejected = [], []
+    for first, *others in same.values():
+        labels = {row["label"] for row in (first, *others)}
+        if len(labels) == 1:
+            kept.append(first)
+            rejected += [_duplicate(row, "duplicate", first) for row in others]
+        else:
+            rejected.append(_duplicate(first, "contradictory", others[0]))
+            rejected += [_duplicate(row, "contradictory", first) for row in others]
+    return kept, rejected
+
+
+def _duplicate(row: dict, reason: str, other: dict) -> dict:
+    detail = f"{row['label']} with the pixels of {other['path']}, {other['label']}"
+    return {"path": printable(row["path"]), "reason": reason, "detail": printable(detail)}
+
+
 def _require_folders(params: Clean, names: list[str], archive_path: Path) -> None:
     found = {part for name in names for part in PurePosixPath(name).parts[:-1]}
     for label, folders in params.labels.items():
@@ -133,7 +179,7 @@ def _innermost_folder(name: str, known: Container[str]) -> str:
 
 def main() -> None:
     params = load_params()
-    kept, rejected = clean(params.clean, paths.RAW_IMAGES)
+    kept, rejected = clean(params.clean, paths.RAW_IMAGES, paths.LABELS)
     counts = count(kept, rejected, list(params.clean.labels))
     write_csv(paths.CLEAN_IMAGES, IMAGE_COLUMNS, kept)
     write_csv(paths.CLEAN_REJECTED, REJECTED_COLUMNS, rejected)

@@ -29,7 +29,7 @@ from stages.shared.network import (
     rescale,
     split_at,
 )
-from stages.shared.params import load_params
+from stages.shared.params import Resize, load_params
 from stages.shared.records import read_csv, replacing, write_json
 
 
@@ -67,6 +67,7 @@ def extract(
     rows: list[dict],
     transformations: np.ndarray,
     size: int,
+    how: Resize,
     shapes: dict[Path, tuple[int, ...]],
 ) -> None:
     """Write what `run` gives for each view of each image, float16 `(images, views, …)`.
@@ -76,7 +77,7 @@ def extract(
     """
 
     def compute(index: int) -> list[np.ndarray]:
-        pixels = resize(open_image(archive, rows[index]["path"]), size)
+        pixels = resize(open_image(archive, rows[index]["path"]), size, how)
         views = [run(warp(pixels, each)) for each in transformations[:, index]]
         return [np.stack(outputs).astype(np.float16) for outputs in zip(*views)]
 
@@ -97,7 +98,7 @@ def extract(
 def main() -> None:
     params = load_params()
     make_deterministic(seed=0)
-    size = params.model.image_size
+    size, how = params.model.image_size, params.model.resize
     base = load_base(params.model.alpha, size, paths.RAW_WEIGHTS)
     first = first_trained(base, params.model.fine_tune_at, params.model.fine_tune_last)
     cut = cut_index(base, first)
@@ -128,7 +129,7 @@ def main() -> None:
         write_json(folder / "labels.json", labels)
         run = compile_network(extractor)
         for name in images:
-            extract(run, archive, images[name], transformations[name], size, shapes[name])
+            extract(run, archive, images[name], transformations[name], size, how, shapes[name])
             targets = np.array([labels.index(row["label"]) for row in images[name]], np.float32)
             np.save(folder / f"{name}_labels.npy", targets)
     print(f"features: {params.augment.views} views, cut at {base.layers[cut].name}")

@@ -1,10 +1,10 @@
 """Draw the pictures of a run from what it recorded, never from a model.
 
-Reads the histories, plots/predictions.csv, plots/roc.csv, data/split/images.csv and
-data/raw/images.zip. Params: `plot`. Writes plots/learning_curves.png, plots/confusion.png,
-plots/roc.png, plots/class_counts.png and plots/predictions.png. Run: `python -m stages.plot`
+Reads the tables in plots/, data/split/images.csv and data/raw/images.zip. Params: `plot`. Writes
+plots/*.png, but for those of `preview`. Run: `python -m stages.plot`
 """
 
+import hashlib
 import zipfile
 from collections import Counter
 
@@ -111,26 +111,105 @@ def draw_class_counts(images: list[dict]) -> Figure:
     return figure
 
 
+def draw_reliability(rows: list[dict]) -> Figure:
+    """What share of the images is of the second class, where the model gave which probability.
+
+    The area of a point is that of its number of images.
+    """
+    splits = ("validation", "test")
+    figure, axes = new_figure(columns=len(splits), width=9, height=4.4)
+    for axis, split in zip(axes, splits):
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as it should be")
+        for calibrated, colour, label in (("no", ORANGE, "before"), ("yes", BLUE, "after")):
+            of_series = [
+                [float(row[key]) for key in ("probability", "share", "low", "high", "images")]
+                for row in rows
+                if (row["split"], row["calibrated"]) == (split, calibrated)
+            ]
+            probability, share, low, high, images = np.array(of_series).T
+            area = 20 + 400 * images / images.sum()
+            axis.scatter(probability, share, area, color=colour, label=f"{label} calibration")
+            if calibrated == "yes":
+                axis.vlines(probability, low, high, color=colour, linewidth=1)
+        axis.set_title(split.capitalize())
+        axis.set_xlabel("probability of the second class")
+        axis.set_ylabel("share of the second class")
+        axis.set_aspect("equal")
+    axes[1].legend(loc="lower right")
+    return figure
+
+
 def draw_predictions(archive: zipfile.ZipFile, predictions: list[dict], number: int) -> Figure:
-    """Test images with true and predicted label: the mistakes first, then a spread of the rest."""
+    """Test images spread evenly over the split, with their labels: the same for every model."""
+    spread = np.linspace(0, len(predictions) - 1, min(number, len(predictions))).astype(int)
+    shown = [predictions[index] for index in spread]
+    second = _second_class(predictions)
+    return _photos_with_verdicts(archive, shown, second, "A sample of test images")
+
+
+def draw_mistakes(archive: zipfile.ZipFile, predictions: list[dict], number: int) -> Figure:
+    """The surest mistakes, and below them the least certain of the other images, `number` each."""
     wrong = [row for row in predictions if row["actual"] != row["predicted"]]
-    right = [row for row in predictions if row["actual"] == row["predicted"]]
     wrong.sort(key=_certainty, reverse=True)
-    shown = wrong[: number // 2]
-    spread = np.linspace(0, len(right) - 1, min(number - len(shown), len(right))).astype(int)
-    shown += [right[index] for index in spread]
+    mistakes = wrong[:number]
+    others = [row for row in predictions if row not in mistakes]
+    others.sort(key=_certainty)
+    title = f"The {len(mistakes)} surest of {len(wrong)} mistakes"
+    if len(mistakes) == len(wrong):
+        title = f"All {len(wrong)} mistakes"
+    number = -(-number // COLUMNS) * COLUMNS  # whole rows
+    shown = _in_slots(mistakes, number) + _in_slots(others[:number], number)
+    title += ", then what the model is least sure of"
+    return _photos_with_verdicts(archive, shown, _second_class(predictions), title)
+
+
+def draw_likely_wrong_labels(archive: zipfile.ZipFile, listed: list[dict], number: int) -> Figure:
+    """The images whose labels are likeliest to be wrong, with the label that they bear."""
+    shown = listed[:number]
+    photos = [np.asarray(open_image(archive, row["path"])) for row in shown]
+    titles = [f"{row['split']}: {row['label']}  {float(row['probability']):.1%}" for row in shown]
+    title = f"{len(listed)} labels are likely wrong; a person has to look"
+    return photo_grid(photos, titles, [RED] * len(photos), title, COLUMNS)
+
+
+def _in_slots(rows: list[dict], number: int) -> list[dict | None]:
+    """Each row in a slot that its path decides, or else the next free one.
+
+    So an image that is shown for two models is, nearly always, in the same place.
+    """
+    slots: list[dict | None] = [None] * number
+    for row in rows:
+        slot = int.from_bytes(hashlib.sha256(row["path"].encode()).digest()[:8]) % number
+        while slots[slot]:
+            slot = (slot + 1) % number
+        slots[slot] = row
+    return slots
+
+
+def _photos_with_verdicts(
+    archive: zipfile.ZipFile, shown: list[dict | None], second: str, title: str
+) -> Figure:
+    """Each image under the label that was predicted, its probability, and the true one if other."""
     photos, titles, colours = [], [], []
     for row in shown:
+        if not row:
+            photos.append(None)
+            titles.append("")
+            colours.append(GREY)
+            continue
         photos.append(np.asarray(open_image(archive, row["path"])))
+        probability = float(row["probability"])
+        probability = probability if row["predicted"] == second else 1 - probability
         is_right = row["actual"] == row["predicted"]
         verdict = row["actual"] if is_right else f"✗ {row['predicted']}, is {row['actual']}"
-        titles.append(f"{verdict}  {0.5 + _certainty(row):.0%}")
+        titles.append(f"{verdict}  {probability:.0%}")
         colours.append(BLUE if is_right else RED)
-    mistakes = f"the {len(wrong)} mistakes"
-    if len(wrong) > number // 2:
-        mistakes = f"the {number // 2} surest of {len(wrong)} mistakes"
-    title = f"Test predictions: {mistakes}, then a sample of the rest"
     return photo_grid(photos, titles, colours, title, COLUMNS)
+
+
+def _second_class(predictions: list[dict]) -> str:
+    """The class whose probability the rows hold: the last in alphabetical order."""
+    return max(row["actual"] for row in predictions)
 
 
 def _certainty(row: dict) -> float:
@@ -143,14 +222,21 @@ def main() -> None:
     extract = read_csv(paths.EXTRACT_HISTORY)
     finetune = read_csv(paths.FINETUNE_HISTORY)
     predictions = read_csv(paths.PREDICTIONS)
+    held_out = read_csv(paths.VALIDATION_PREDICTIONS) + predictions
+    likely_wrong = read_csv(paths.LIKELY_WRONG_LABELS)
     save(draw_curves(extract, finetune), paths.CURVES_PLOT)
     save(draw_confusion(predictions), paths.CONFUSION_PLOT)
     save(draw_roc(read_csv(paths.ROC)), paths.ROC_PLOT)
+    save(draw_reliability(read_csv(paths.RELIABILITY)), paths.RELIABILITY_PLOT)
     save(draw_class_counts(read_csv(paths.SPLIT_IMAGES)), paths.CLASSES_PLOT)
     with open_archive(paths.RAW_IMAGES) as archive:
         figure = draw_predictions(archive, predictions, params.plot.predictions)
         save(figure, paths.PREDICTIONS_PLOT)
-    print(f"plot: 5 pictures in {paths.CURVES_PLOT.parent}")
+        figure = draw_mistakes(archive, held_out, params.plot.mistakes)
+        save(figure, paths.MISTAKES_PLOT)
+        figure = draw_likely_wrong_labels(archive, likely_wrong, params.plot.likely_wrong_labels)
+        save(figure, paths.LIKELY_WRONG_LABELS_PLOT)
+    print(f"plot: 8 pictures in {paths.CURVES_PLOT.parent}")
 
 
 if __name__ == "__main__":

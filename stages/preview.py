@@ -1,7 +1,8 @@
-"""Show the data before training on it: sample images, and one image beside its augmented views.
+"""Show the data before training on it: samples, an image and its augmented views, look-alikes.
 
-Reads data/raw/images.zip and data/split/images.csv. Params: `preview`, `augment`,
-`model.image_size`. Writes plots/samples.png and plots/augmented.png.
+Reads data/raw/images.zip, data/split/images.csv and data/split/near_duplicates.csv. Params:
+`preview`, `augment`, `model.image_size`, `model.resize`. Writes plots/samples.png,
+plots/augmented.png and plots/near_duplicates.png.
 Run: `python -m stages.preview`
 """
 
@@ -15,7 +16,7 @@ from stages.shared.archive import open_archive
 from stages.shared.augment import draw_transformations, warp
 from stages.shared.figures import GREY, photo_grid, save
 from stages.shared.images import open_image, resize
-from stages.shared.params import Augment, Preview, load_params
+from stages.shared.params import Augment, Preview, Resize, load_params
 from stages.shared.records import read_csv
 
 # More views than this do not fit on one page.
@@ -35,10 +36,10 @@ def draw_samples(params: Preview, archive: zipfile.ZipFile, train: list[dict]) -
 
 
 def draw_augmented(
-    params: Augment, image_size: int, archive: zipfile.ZipFile, train: list[dict]
+    params: Augment, image_size: int, how: Resize, archive: zipfile.ZipFile, train: list[dict]
 ) -> Figure:
     """The first training image as training sees it: the views drawn from it."""
-    pixels = resize(open_image(archive, train[0]["path"]), image_size)
+    pixels = resize(open_image(archive, train[0]["path"]), image_size, how)
     views = range(min(params.views, VIEWS_SHOWN))
     photos = [
         warp(pixels, draw_transformations(params, view, len(train), image_size)[0])
@@ -51,14 +52,29 @@ def draw_augmented(
     return photo_grid(photos, titles, colours, "One image and its augmented views", COLUMNS)
 
 
+def draw_near_duplicates(params: Preview, archive: zipfile.ZipFile, listed: list[dict]) -> Figure:
+    """Images that look like another of the same group, group by group, with label and split."""
+    shown = listed[: params.near_duplicates]
+    photos = [np.asarray(open_image(archive, row["path"])) for row in shown]
+    groups = list(dict.fromkeys(row["group"] for row in listed))
+    titles = [f"{groups.index(row['group']) + 1}: {row['label']}, {row['split']}" for row in shown]
+    title = f"{len(listed):,} images in {len(groups):,} groups look alike"
+    title += f"; the first {len(shown)}" if len(shown) < len(listed) else ""
+    return photo_grid(photos, titles, [GREY] * len(photos), title, COLUMNS)
+
+
 def main() -> None:
     params = load_params()
     train = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "train"]
     with open_archive(paths.RAW_IMAGES) as archive:
         save(draw_samples(params.preview, archive, train), paths.SAMPLES_PLOT)
-        augmented = draw_augmented(params.augment, params.model.image_size, archive, train)
+        size, how = params.model.image_size, params.model.resize
+        augmented = draw_augmented(params.augment, size, how, archive, train)
         save(augmented, paths.AUGMENTED_PLOT)
-    print(f"preview: {paths.SAMPLES_PLOT}, {paths.AUGMENTED_PLOT}")
+        listed = read_csv(paths.NEAR_DUPLICATES)
+        near_duplicates = draw_near_duplicates(params.preview, archive, listed)
+        save(near_duplicates, paths.NEAR_DUPLICATES_PLOT)
+    print(f"preview: 3 pictures in {paths.SAMPLES_PLOT.parent}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Feature extraction: train a new head on the stored features of the frozen base.
 
 Reads data/features/ and data/raw/weights.h5. Params: `train_extract`, `head`,
-`model.alpha`, `model.image_size`, `model.pooling`. Writes models/extract.keras,
+`model.alpha`, `model.image_size`, `model.pooling`, `model.resize`. Writes models/extract.keras,
 metrics/train_extract.json and plots/history_extract.csv.
 Run: `python -m stages.train_extract`
 """
@@ -10,7 +10,14 @@ from pathlib import Path
 
 from stages.shared import paths
 from stages.shared.backend import keras, make_deterministic
-from stages.shared.network import build_head, build_whole, gives_logits, load_base, save_model
+from stages.shared.network import (
+    Trained,
+    build_head,
+    build_whole,
+    gives_logits,
+    load_base,
+    save_model,
+)
 from stages.shared.params import Head, Train, load_params
 from stages.shared.records import read_json, write_json
 from stages.shared.training import compile_model, fit, measure, open_batches, write_history
@@ -41,7 +48,8 @@ def main() -> None:
     base.trainable = False
     model = build_whole(base, head, params.model.pooling)
     labels = read_json(paths.FEATURES / "labels.json")
-    save_model(model, paths.EXTRACT_MODEL, labels, optimizer)
+    trained = Trained(model, labels, params.model.resize)
+    save_model(trained, paths.EXTRACT_MODEL, optimizer)
     write_json(paths.EXTRACT_METRICS, metrics)
     write_history(paths.EXTRACT_HISTORY, history)
     print(

@@ -52,7 +52,8 @@ def train_finetune(
 def main() -> None:
     params = load_params()
     make_deterministic(params.train_finetune.seed)
-    model, labels = load_model(paths.EXTRACT_MODEL)
+    trained = load_model(paths.EXTRACT_MODEL)
+    model = trained.model
     first = first_trained(
         model.get_layer(BASE), params.model.fine_tune_at, params.model.fine_tune_last
     )
@@ -61,7 +62,7 @@ def main() -> None:
         model, params.train_finetune, first, epochs_before, paths.FEATURES
     )
     if history:
-        save_model(model, paths.FINETUNE_MODEL, labels, optimizer)
+        save_model(trained, paths.FINETUNE_MODEL, optimizer)
     else:  # nothing was fine-tuned: frozen layers and optimizer are those of feature extraction
         with replacing(paths.FINETUNE_MODEL) as partial:
             shutil.copyfile(paths.EXTRACT_MODEL, partial)

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -17,6 +18,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample_base.h5"
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
 
+# What runs after a change of fine-tuning.
+AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "card", "report"]
 # Params of a run that takes seconds, for images.zip beside the project.
 TINY = """
 fetch: {source: ../images.zip}
@@ -36,6 +39,20 @@ def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
 
 CATS_AND_DOGS = Clean(rule="decodes", labels={"cat": ["cat", "cats"], "dog": ["dog", "dogs"]})
 JPEG = encode(Image.linear_gradient("L").convert("RGB"))
+
+
+def photo(number: int) -> bytes:
+    """A JPEG unlike that of any other number: noise from which no two look alike."""
+    noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
+    return encode(Image.fromarray(noise).resize((64, 64), Image.Resampling.NEAREST))
+
+
+@pytest.fixture
+def no_corrections(tmp_path) -> Path:
+    """A labels.csv without a correction."""
+    path = tmp_path / "labels.csv"
+    path.write_text("path,label\n", encoding="utf-8")
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +106,7 @@ def git_project(folder: Path, changes: str) -> Path:
         ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     for name in tracked:
-        if not name.startswith(("metrics/", "plots/", "tests/", "dvc.lock")):
+        if not name.startswith(("metrics/", "plots/", "tests/", "dvc.lock", "docs/model_card")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)
     params = (folder / "params.yaml").read_text(encoding="utf-8")

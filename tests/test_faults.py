@@ -80,7 +80,7 @@ def dirty(tmp_path_factory) -> tuple[Path, dict]:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     prepare(workspace, overlay(overlay(apply(params, "sample"), TINY), ALL_SHOWN))
     before = {path for path in folder.rglob("*") if path.is_file()}
-    assert len(repro(workspace)) == 11
+    assert len(repro(workspace)) == 14
     made = {path for path in folder.rglob("*") if path.is_file()} - before
     outside = {path for path in made if not path.is_relative_to(workspace)}
     assert not outside
@@ -216,7 +216,7 @@ def test_orientation_is_honoured_wherever_pixels_are_read(tmp_path):
     with open_archive(tmp_path / "images.zip") as archive:
         image = open_image(archive, "cats/1.jpg")
     assert np.abs(np.asarray(image) - upright).mean() < 3
-    assert resize(image, 32).shape == (32, 32, 3)
+    assert resize(image, 32, "crop").shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize(

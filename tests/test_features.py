@@ -34,8 +34,8 @@ def test_features_are_what_the_base_gives_for_each_view_in_the_order_of_the_imag
     transformations = np.tile(np.stack([IDENTITY, MIRRORED])[:, None], (1, len(NAMES), 1, 1))
     rows = [{"path": name} for name in NAMES]
     with open_archive(drawn_archive) as archive:
-        extract(compile_network(extractor), archive, rows, transformations, 96, shapes)
-        pixels = np.stack([resize(decode(archive.read(name)), 96) for name in NAMES])
+        extract(compile_network(extractor), archive, rows, transformations, 96, "crop", shapes)
+        pixels = np.stack([resize(decode(archive.read(name)), 96, "crop") for name in NAMES])
     before, after = split_at(base, cut)
     for view, images in enumerate((pixels, pixels[:, :, ::-1])):
         maps = before(images / np.float32(127.5) - 1, training=False)

@@ -59,10 +59,20 @@ def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch):
         decode(encode(gradient()))
 
 
+@pytest.mark.parametrize("how", ["crop", "stretch"])
 @pytest.mark.parametrize("size", [(1, 1), (500, 3), (96, 96)])
-def test_image_of_any_shape_becomes_a_square(size):
-    pixels = resize(gradient(*size), 32)
+def test_image_of_any_shape_becomes_a_square(size, how):
+    pixels = resize(gradient(*size), 32, how)
     assert (pixels.shape, pixels.dtype) == ((32, 32, 3), np.uint8)
+
+
+def test_crop_keeps_the_middle_and_stretch_the_whole():
+    thirds = Image.new("RGB", (96, 32), "red")
+    thirds.paste("blue", (32, 0, 64, 32))
+    assert (resize(thirds, 32, "crop") == [0, 0, 255]).all()
+    stretched = resize(thirds, 32, "stretch")
+    assert (stretched[:, [0, -1]] == [255, 0, 0]).all()
+    assert (stretched[:, 16] == [0, 0, 255]).all()
 
 
 def test_results_come_in_order_and_are_computed_only_a_little_ahead():

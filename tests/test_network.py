@@ -13,6 +13,7 @@ from stages.shared.backend import keras, tf
 from stages.shared.errors import InputError
 from stages.shared.network import (
     FoldedTail,
+    Trained,
     build_head,
     build_whole,
     cut_index,
@@ -184,16 +185,16 @@ def test_model_on_logits_gives_the_probabilities_of_its_logits(base, pooling):
 def save_untrained(model: keras.Model, path: Path) -> None:
     optimizer = keras.optimizers.Adam(name="adam")
     optimizer.build(model.trainable_variables)
-    save_model(model, path, ["cat", "dog"], optimizer)
+    save_model(Trained(model, ["cat", "dog"], "stretch", 0.3), path, optimizer)
 
 
-def test_model_saved_twice_is_the_same_bytes_and_comes_back_with_its_labels(whole, tmp_path):
+def test_model_saved_twice_is_the_same_bytes_and_comes_back_with_its_description(whole, tmp_path):
     for name in ("a.keras", "b.keras"):
         save_untrained(whole, tmp_path / name)
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "b.keras"]
-    loaded, labels = load_model(tmp_path / "a.keras")
-    assert labels == ["cat", "dog"]
+    loaded, *described = load_model(tmp_path / "a.keras")
+    assert described == [["cat", "dog"], "stretch", 0.3]
     assert np.array_equal(loaded.predict(PIXELS, verbose=0), whole.predict(PIXELS, verbose=0))
 
 
@@ -303,17 +304,23 @@ def test_model_of_other_parts_is_refused_before_it_is_built(whole, tmp_path, old
 
 
 @pytest.mark.parametrize(
-    "labels", [["cat"], ["cat", "dog", "cow"], "cd", None, ["cat", 1], ["cat", "\x1b[31m"]]
+    ("key", "value", "message"),
+    [
+        ("labels", value, "not the names of two classes")
+        for value in (["cat"], ["cat", "dog", "cow"], "cd", None, ["cat", 1], ["cat", "\x1b[31m"])
+    ]
+    + [("threshold", value, "not between 0 and 1") for value in ("0.5", None, 0, 1.0, 2.0)]
+    + [("resize", value, "not one of crop, stretch") for value in ("bend", None, 1)],
 )
-def test_model_without_names_of_two_classes_is_refused(whole, tmp_path, labels):
+def test_model_that_describes_itself_wrongly_is_refused(whole, tmp_path, key, value, message):
     save_untrained(whole, tmp_path / "ours.keras")
     path = changed(
         tmp_path / "ours.keras",
         tmp_path / "theirs.keras",
         "metadata.json",
-        lambda data: json.dumps(json.loads(data) | {"labels": labels}).encode(),
+        lambda data: json.dumps(json.loads(data) | {key: value}).encode(),
     )
-    with pytest.raises(InputError, match="not the names of two classes"):
+    with pytest.raises(InputError, match=message):
         load_model(path)
 
 
@@ -324,7 +331,7 @@ def test_model_without_names_of_two_classes_is_refused(whole, tmp_path, labels):
         ((96, 96, 1), 1, r"input_shape=\(None, 96, 96, 1\)"),
         ((None, None, 3), 1, r"input_shape=\(None, None, None, 3\)"),
         ((96, 96, 3), 2, r"output_shape=\(None, 2\)"),
-        ((96, 96, 3), 1, "without one of the layers base, pooling and head"),
+        ((96, 96, 3), 1, "without one of the layers base, head, pooling, rescaling"),
     ],
 )
 def test_model_of_another_form_is_refused(tmp_path, shape, units, message):

@@ -84,6 +84,11 @@ def write(tmp_path, old: str, new: str):
             "model: expected one of fine_tune_at and fine_tune_last, and null for the other. "
             "Received: None and None",
         ),
+        (
+            "learning_rate_decay: null",
+            "learning_rate_decay: linear",
+            "train_extract.learning_rate_decay: expected 'cosine'. Received: 'linear'",
+        ),
         ("  dense: null", "  dense: 512", "head.dense: expected a mapping with units, l2, "),
         ("dog: [dog, dogs]", "dog: []", "clean.labels.dog: "),
         ("    dog: [dog, dogs]\n", "", "clean.labels: "),
@@ -92,6 +97,26 @@ def write(tmp_path, old: str, new: str):
 def test_wrong_line_is_named_with_what_was_expected(tmp_path, old, new, message):
     with pytest.raises(InputError) as error:
         load_params(write(tmp_path, old, new))
+    assert f"params.yaml: {message}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threshold": 0.3, "recall": 0.9}, "calibrate: expected threshold or recall, by which"),
+        (
+            {"learning_rate_decay": "cosine", "reduce_lr_on_plateau": "{}"},
+            "train_extract: expected learning_rate_decay or reduce_lr_on_plateau, and null",
+        ),
+    ],
+)
+def test_keys_that_exclude_each_other_are_named(tmp_path, changes, message):
+    text = TEXT
+    for key, value in changes.items():
+        text = text.replace(f"  {key}: null", f"  {key}: {value}", 1)
+    (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        load_params(tmp_path / "params.yaml")
     assert f"params.yaml: {message}" in str(error.value)
 
 
@@ -147,7 +172,7 @@ def test_params_cannot_be_changed(params):
 
 
 def test_committed_params_are_the_designed_ones(params):
-    assert (params.model.alpha, params.model.image_size) == (0.35, 224)
+    assert (params.model.alpha, params.model.image_size) == (0.35, 288)
     assert (params.model.fine_tune_at, params.model.fine_tune_last) == (100, None)
     assert params.fetch.source.endswith("/cats_and_dogs_filtered.zip")
     assert list(YAML(typ="safe").load(TEXT)) == list(type(params).model_fields)

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, repro, run
+from conftest import AFTER_FINETUNING, PROJECT, repro, run
 
 from recipes.demo import prepare
 from recipes.overlay import apply
@@ -19,9 +19,12 @@ STAGES = [
     "features",
     "train_extract",
     "train_finetune",
+    "calibrate",
     "evaluate",
-    "export",
+    "review",
     "plot",
+    "card",
+    "report",
 ]
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 SAMPLE = apply(PARAMS, "sample")
@@ -80,12 +83,14 @@ def test_every_output_is_there_and_nothing_else(sample):
         "data/clean/images.csv",
         "data/clean/rejected.csv",
         "data/split/images.csv",
+        "data/split/near_duplicates.csv",
         "metrics/clean.json",
         "metrics/split.json",
         "metrics/train_extract.json",
         "metrics/train_finetune.json",
+        "metrics/calibrate.json",
         "metrics/evaluate.json",
-        "models/export/labels.json",
+        "models/calibrated.keras",
         "models/extract.keras",
         "models/finetune.keras",
         "plots/augmented.png",
@@ -95,7 +100,15 @@ def test_every_output_is_there_and_nothing_else(sample):
         "plots/history_finetune.csv",
         "plots/learning_curves.png",
         "plots/predictions.csv",
+        "plots/likely_wrong_labels.csv",
+        "plots/likely_wrong_labels.png",
+        "plots/mistakes.png",
+        "plots/near_duplicates.png",
         "plots/predictions.png",
+        "plots/predictions_validation.csv",
+        "plots/reliability.csv",
+        "plots/reliability.png",
+        "plots/report.html",
         "plots/roc.csv",
         "plots/roc.png",
         "plots/samples.png",
@@ -118,7 +131,7 @@ def test_learning_rate_of_fine_tuning_reruns_only_what_follows_it(sample, params
         SAMPLE.split("train_finetune:")[1],
         SAMPLE.split("train_finetune:")[1].replace("epochs: ", "epochs: 1  # was "),
     )
-    assert repro(sample) == ["train_finetune", "evaluate", "export", "plot"]
+    assert repro(sample) == AFTER_FINETUNING
     assert metrics(sample, "train_finetune") != before
     (sample / "params.yaml").write_text(SAMPLE, encoding="utf-8")
     assert repro(sample) == []  # DVC has seen these inputs before

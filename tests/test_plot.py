@@ -1,5 +1,6 @@
 import zipfile
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,14 +9,23 @@ from stages.plot import (
     draw_class_counts,
     draw_confusion,
     draw_curves,
+    draw_likely_wrong_labels,
+    draw_mistakes,
     draw_predictions,
+    draw_reliability,
     draw_roc,
 )
-from stages.preview import draw_augmented, draw_samples
+from stages.preview import draw_augmented, draw_near_duplicates, draw_samples
 from stages.shared.archive import open_archive
 from stages.shared.figures import RED, new_figure, save
 from stages.shared.params import Preview
 from stages.shared.training import HISTORY_COLUMNS
+
+
+@pytest.fixture(autouse=True)
+def figures_closed():
+    yield
+    plt.close("all")
 
 
 def history(first: int, last: int) -> list[dict]:
@@ -80,18 +90,99 @@ def test_class_counts_are_written_on_their_bars():
     assert texts(axis) == ["2", "0", "0", "1", "0", "1"]
 
 
-def test_predictions_show_the_surest_mistakes_first_and_mark_them(archive, names):
+def shown(figure) -> list[str]:
+    """The titles of the cells that hold a photo."""
+    return [cell.get_title() for cell in figure.axes if cell.images]
+
+
+def test_predictions_are_spread_over_the_split_and_mark_mistakes(archive, names):
     rows = [prediction(name, "cat", "cat", 0.2) for name in names[:4]]
     rows += [prediction(names[4], "cat", "dog", 0.6), prediction(names[5], "dog", "cat", 0.02)]
-    cells = [cell for cell in draw_predictions(archive, rows, 6).axes if cell.images]
-    titles = [cell.get_title() for cell in cells]
-    assert titles == ["✗ cat, is dog  98%", "✗ dog, is cat  60%"] + ["cat  80%"] * 4
-    assert [cell.title.get_color() == RED for cell in cells] == [True] * 2 + [False] * 4
+    figure = draw_predictions(archive, rows, 6)
+    assert shown(figure) == ["cat  80%"] * 4 + ["✗ dog, is cat  60%", "✗ cat, is dog  98%"]
+    colours = [cell.title.get_color() == RED for cell in figure.axes if cell.images]
+    assert colours == [False] * 4 + [True] * 2
+    assert shown(draw_predictions(archive, rows, 2)) == ["cat  80%", "✗ cat, is dog  98%"]
+
+
+def test_probability_shown_is_that_of_the_label_predicted_whatever_the_threshold(archive, names):
+    rows = [prediction(names[0], "dog", "dog", 0.3), prediction(names[1], "cat", "cat", 0.6)]
+    assert shown(draw_predictions(archive, rows, 2)) == ["dog  30%", "cat  40%"]
+
+
+def test_mistakes_come_before_what_the_model_is_least_sure_of(archive, names):
+    wrong = [prediction(names[0], "cat", "dog", 0.99), prediction(names[1], "dog", "cat", 0.4)]
+    right = [prediction(names[2], "cat", "cat", 0.01), prediction(names[3], "dog", "dog", 0.51)]
+    figure = draw_mistakes(archive, right + wrong, 1)
+    # A whole row of slots each.
+    cells = [cell.get_title() for cell in figure.axes]
+    assert len(cells) == 12
+    assert [title for title in cells[:6] if title] == ["✗ dog, is cat  99%"]
+    assert sorted(title for title in cells[6:] if title) == [
+        "cat  99%",
+        "dog  51%",
+        "✗ cat, is dog  60%",
+    ]
+    assert figure.get_suptitle().startswith("The 1 surest of 2 mistakes")
+
+
+def test_image_keeps_its_slot_when_others_come_and_go(archive, names):
+    def slot(path: str, others: list[str]) -> int:
+        rows = [prediction(name, "cat", "dog", 0.9) for name in [path, *others]]
+        for row, certainty in zip(rows, (0.99, 0.9, 0.8)):
+            row["probability"] = str(certainty)
+        figure = draw_mistakes(archive, [*rows, prediction(names[9], "dog", "dog", 0.5)], 6)
+        titles = [cell.get_title() for cell in figure.axes[:6]]
+        return titles.index("✗ dog, is cat  99%")
+
+    assert slot(names[0], []) == slot(names[0], names[1:3]) == slot(names[0], names[3:5])
+
+
+def test_model_without_mistakes_and_no_doubtful_label_still_gives_pictures(archive, names):
+    rows = [prediction(names[0], "cat", "cat", 0.1), prediction(names[1], "dog", "dog", 0.9)]
+    assert draw_mistakes(archive, rows, 6).get_suptitle().startswith("All 0 mistakes")
+    figure = draw_likely_wrong_labels(archive, [], 6)
+    assert shown(figure) == []
+    assert figure.get_suptitle().startswith("0 labels are likely wrong")
+
+
+def test_likely_wrong_labels_show_split_label_and_its_probability(archive, names):
+    rows = [{"path": names[0], "label": "cat", "split": "train", "probability": "0.021"}]
+    assert shown(draw_likely_wrong_labels(archive, rows, 6)) == ["train: cat  2.1%"]
+
+
+def test_reliability_has_a_point_for_each_bin_before_and_after():
+    rows = [
+        {"split": split, "calibrated": calibrated, "probability": probability, "share": "0.5"}
+        | {"low": "0.1", "high": "0.9", "images": "7"}
+        for split in ("validation", "test")
+        for calibrated in ("no", "yes")
+        for probability in ("0.2", "0.6")
+    ]
+    for axis in draw_reliability(rows).axes:
+        points = [series.get_offsets()[:, 0].tolist() for series in axis.collections[:2]]
+        assert points == [[0.2, 0.6], [0.2, 0.6]]
+
+
+def test_images_that_look_alike_are_shown_by_group(archive, names):
+    rows = [
+        {"group": group, "path": path, "label": "cat", "split": "test"}
+        for group, path in (("a", names[0]), ("a", names[1]), ("b", names[2]), ("b", names[3]))
+    ]
+    figure = draw_near_duplicates(Preview(samples=1, near_duplicates=3), archive, rows)
+    assert shown(figure) == ["1: cat, test", "1: cat, test", "2: cat, test"]
+    assert figure.get_suptitle() == "4 images in 2 groups look alike; the first 3"
+    none = draw_near_duplicates(Preview(samples=1, near_duplicates=3), archive, [])
+    assert none.get_suptitle() == "0 images in 0 groups look alike"
 
 
 def test_samples_come_from_the_whole_split(archive, names):
     train = [{"path": name, "label": name.split("/")[2]} for name in names]
-    cells = [cell for cell in draw_samples(Preview(samples=4), archive, train).axes if cell.images]
+    cells = [
+        cell
+        for cell in draw_samples(Preview(samples=4, near_duplicates=6), archive, train).axes
+        if cell.images
+    ]
     assert len(cells) == 4
     assert {cell.get_title().split()[0] for cell in cells} == {"cats", "dogs"}
 
@@ -99,7 +190,7 @@ def test_samples_come_from_the_whole_split(archive, names):
 def test_views_beside_the_image_are_those_that_training_uses(params, archive, names):
     augment = params.augment.model_copy(update={"views": 3})
     train = [{"path": name, "label": "cat"} for name in names]
-    cells = [c for c in draw_augmented(augment, 64, archive, train).axes if c.images]
+    cells = [c for c in draw_augmented(augment, 64, "crop", archive, train).axes if c.images]
     photos = [np.asarray(cell.images[0].get_array()) for cell in cells]
     assert len(photos) == 3
     assert not np.array_equal(photos[0], photos[1])

@@ -9,8 +9,11 @@ import pytest
 from conftest import JPEG, PROJECT, SAMPLE_WEIGHTS, encode, run
 from PIL import Image
 
-from predict import FORMATS, find_images, predict
-from stages.shared.network import build_head, build_whole, keras, load_base, save_model
+from predict import FORMATS, find_images, predict, write_saliency
+from stages.shared.classifier import Classifier
+from stages.shared.errors import InputError
+from stages.shared.inference import compile_network
+from stages.shared.network import Trained, build_head, build_whole, keras, load_base, save_model
 from stages.shared.params import Head
 
 
@@ -20,10 +23,14 @@ def model():
     return build_whole(load_base(0.35, 96, SAMPLE_WEIGHTS), head, "average")
 
 
+@pytest.fixture(scope="module")
+def classifier(model):
+    run = compile_network(model)
+    return Classifier(96, ["cat", "dog"], "crop", 0.5, lambda pixels: run(pixels)[0].item())
+
+
 def save(model: keras.Model, path: Path, labels: object = ("cat", "dog")) -> None:
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(model.trainable_variables)
-    save_model(model, path, labels, optimizer)
+    save_model(Trained(model, labels, "crop"), path)
 
 
 @pytest.fixture
@@ -45,18 +52,25 @@ def test_file_that_is_named_is_taken_whatever_its_suffix(photos):
     assert find_images(given) == given
 
 
-def test_each_image_gets_the_more_probable_label(model, photos):
+def test_each_image_gets_the_more_probable_label(model, classifier, photos):
     second = float(model.predict(np.zeros((1, 96, 96, 3)), verbose=0)[0, 0])
     (photos / "black.png").write_bytes(encode(Image.new("RGB", (10, 10)), "PNG"))
-    (row,) = predict(model, ["cat", "dog"], [photos / "black.png"])
+    (row,) = predict(classifier, [photos / "black.png"])
     assert row["label"] == ("dog" if second >= 0.5 else "cat")
     assert row["probability"] == pytest.approx(max(second, 1 - second), abs=1e-4)
 
 
-def test_bad_file_is_named_with_its_reason_and_the_rest_go_on(model, photos):
+def test_second_label_is_predicted_from_the_threshold_on(photos):
+    for second, label, probability in ((0.29, "cat", 0.71), (0.3, "dog", 0.3)):
+        decided = Classifier(96, ["cat", "dog"], "crop", 0.3, lambda _, second=second: second)
+        (row,) = predict(decided, [photos / "b.jpg"])
+        assert (row["label"], row["probability"]) == (label, probability)
+
+
+def test_bad_file_is_named_with_its_reason_and_the_rest_go_on(classifier, photos):
     given = [photos / "text.jpg", photos / "b.jpg", photos / "nothing.jpg", photos / "empty"]
     (photos / "empty").mkdir()
-    rows = predict(model, ["cat", "dog"], given)
+    rows = predict(classifier, given)
     assert [row["error"] for row in rows] == [
         "not an image: no image format recognised",
         "",
@@ -66,9 +80,9 @@ def test_bad_file_is_named_with_its_reason_and_the_rest_go_on(model, photos):
     assert [row["label"] != "" for row in rows] == [False, True, False, False]
 
 
-def test_every_image_of_many_batches_keeps_its_place(model, photos):
+def test_every_image_of_many_batches_keeps_its_place(classifier, photos):
     given = [photos / "b.jpg", photos / "text.jpg"] * 40
-    rows = predict(model, ["cat", "dog"], given)
+    rows = predict(classifier, given)
     assert [row["path"] for row in rows] == [str(path) for path in given]
     assert [bool(row["error"]) for row in rows] == [False, True] * 40
 
@@ -101,7 +115,7 @@ def test_missing_model_is_one_line(tmp_path):
         "python", str(PROJECT / "predict.py"), "a.jpg", cwd=tmp_path, PYTHONPATH=str(PROJECT)
     )
     assert result.returncode == 1
-    assert result.stderr.startswith("models/finetune.keras: no such model. Run `dvc repro`")
+    assert result.stderr.startswith("models/calibrated.keras: no such model. Run `dvc repro`")
     assert result.stderr.count("\n") == 1
 
 
@@ -112,9 +126,9 @@ def test_folder_of_suffixes_that_are_no_photos_is_left_alone(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
-def test_pipe_is_not_waited_for(model, tmp_path):
+def test_pipe_is_not_waited_for(classifier, tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    (row,) = predict(model, ["cat", "dog"], [tmp_path / "pipe.jpg"])
+    (row,) = predict(classifier, [tmp_path / "pipe.jpg"])
     assert row["error"] == "not a file"
 
 
@@ -122,21 +136,40 @@ def test_pipe_is_not_waited_for(model, tmp_path):
     "name", [b"caf\xe9.jpg", b"new\nline.jpg", b"\x1b[31mred.jpg"], ids=["latin", "line", "escape"]
 )
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
-def test_name_that_no_terminal_should_see_is_shown_printable(model, tmp_path, name, form, capsys):
+def test_name_that_no_terminal_should_see_is_shown_printable(
+    classifier, tmp_path, name, form, capsys
+):
     try:
         path = tmp_path / os.fsdecode(name)
         path.write_bytes(JPEG)
     except (OSError, UnicodeError):
         pytest.skip("this system has no such names")
-    FORMATS[form](predict(model, ["cat", "dog"], [path]))
+    FORMATS[form](predict(classifier, [path]))
     shown = capsys.readouterr().out
     shown.encode()
     assert "\x1b" not in shown
     assert len(shown.splitlines()) == {"table": 1, "csv": 2, "json": 8}[form]
 
 
-def test_path_that_no_system_can_hold_has_its_reason(model):
+def test_path_that_no_system_can_hold_has_its_reason(classifier):
     given = [Path("a\0.jpg"), Path("x" * 5000)]
     assert find_images(given) == given
-    rows = predict(model, ["cat", "dog"], given)
+    rows = predict(classifier, given)
     assert all(row["error"] for row in rows)
+
+
+def test_saliency_is_a_picture_for_each_image_that_could_be_read(model, photos):
+    save(model, photos / "model.keras")
+    command = ("python", "predict.py", "--model", str(photos / "model.keras"))
+    given = [str(photos / name) for name in ("text.jpg", "b.jpg", "deep/a.JPEG")]
+    folder = photos / "looked"
+    result = run(*command, "--saliency", str(folder), *given, cwd=PROJECT)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert sorted(path.name for path in folder.iterdir()) == ["2_b.png", "3_a.png"]
+    assert Image.open(folder / "2_b.png").size == (96, 96)
+
+
+def test_saliency_of_an_exported_model_is_refused_in_one_line(photos):
+    (photos / "model.tflite").write_bytes(b"")
+    with pytest.raises(InputError, match=r"model\.tflite: .* ends in \.tflite, not \.keras"):
+        write_saliency(photos / "model.tflite", [], [], photos)

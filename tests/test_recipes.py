@@ -75,7 +75,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(
 ):
     workspace = images / name
     prepare(workspace, overlay(apply(PARAMS, name), SMALL))
-    assert len(repro(workspace)) == 11
+    assert len(repro(workspace)) == 14
     model = keras.models.load_model(workspace / "models" / "finetune.keras")
     after_base = model.layers[model.layers.index(model.get_layer("base")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
@@ -96,13 +96,6 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(
     assert numbers == list(range(1, len(numbers) + 1))
     views = np.load(workspace / "data" / "features" / "train_top.npy", mmap_mode="r").shape[1]
     assert views == load_params(workspace / "params.yaml").augment.views
-    exported = workspace / "models" / "export" / "finetune.h5"
-    assert exported.exists() == (name == "petimages-224")
-    if exported.exists():
-        pixels = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
-        expected = model.predict(pixels, verbose=0)
-        loaded = keras.models.load_model(exported, compile=False)
-        assert np.abs(loaded.predict(pixels, verbose=0) - expected).max() <= 1e-6
 
 
 def test_list_names_every_recipe_in_one_line():

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import TINY, git_project, repro, run
+from conftest import AFTER_FINETUNING, TINY, git_project, repro, run
 from ruamel.yaml import YAML
 
 from stages.shared.archive import pack
@@ -73,11 +73,11 @@ def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("first")
     pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
     project = git_project(folder / "project", OFFLINE)
-    assert len(repro(project)) == 11
+    assert len(repro(project)) == 14
     succeed("git", "add", "-A", cwd=project)
     succeed("git", "commit", "-qm", "First run", cwd=project)
     change_rate(project, "0.01")
-    assert repro(project) == ["train_finetune", "evaluate", "export", "plot"]
+    assert repro(project) == AFTER_FINETUNING
     succeed("git", "add", "-A", cwd=project)
     succeed("git", "commit", "-qm", "Faster", cwd=project)
     return project
@@ -115,7 +115,7 @@ def clone(origin: tuple[Path, tuple], name: str) -> Path:
 def md5_of_model(project: Path) -> str:
     lock = YAML(typ="safe").load(project / "dvc.lock")
     outs = lock["stages"]["train_finetune"]["outs"]
-    return next(out["md5"] for out in outs if out["path"] == "models/finetune.keras")
+    return next(out["md5"] for out in outs if out["path"] == "models/calibrated.keras")
 
 
 def predict(project: Path, images: Path) -> str:
@@ -152,9 +152,9 @@ def test_clone_without_any_data_shows_what_a_change_did(finished, tmp_path):
 
 def test_model_alone_is_enough_to_predict(origin, finished):
     second = clone(origin, "model")
-    succeed("dvc", "pull", "models/finetune.keras", cwd=second)
+    succeed("dvc", "pull", "models/calibrated.keras", cwd=second)
     files, size = travelled(second)
-    print(f"dvc pull models/finetune.keras: {files} file, {size:,} bytes")
+    print(f"dvc pull models/calibrated.keras: {files} file, {size:,} bytes")
     assert files == 1
     assert predict(second, finished.parent / "images.zip")
 
@@ -163,7 +163,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     second = clone(origin, "change")
     change_rate(second, "0.02")
     ran = repro(second, "--pull", "--allow-missing")
-    assert ran == ["train_finetune", "evaluate", "export", "plot"]
+    assert ran == AFTER_FINETUNING
     assert (second / "data" / "features" / "train_cut.npy").is_file()
     assert not (second / "data" / "raw" / "weights.h5").exists()
     assert not (second / "plots" / "samples.png").exists()
@@ -177,15 +177,15 @@ def test_file_that_the_remote_lacks_is_told_and_nothing_is_made_up(origin):
     (remote / "files" / "md5" / md5[:2] / md5[2:]).unlink()
     result = run("dvc", "pull", cwd=second)
     assert result.returncode != 0
-    assert "models/finetune.keras" in result.stdout + result.stderr
-    assert not (second / "models" / "finetune.keras").exists()
+    assert "models/calibrated.keras" in result.stdout + result.stderr
+    assert not (second / "models" / "calibrated.keras").exists()
 
 
 def test_flipped_byte_in_the_cache_is_found_and_mended(origin):
     """`dvc checkout` takes the file unseen; `dvc status` and `dvc repro` look at its hash."""
     second = clone(origin, "flipped")
     succeed("dvc", "pull", cwd=second)
-    model, md5 = second / "models" / "finetune.keras", md5_of_model(second)
+    model, md5 = second / "models" / "calibrated.keras", md5_of_model(second)
     cached = second / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
     content = bytearray(cached.read_bytes())
     content[len(content) // 2] ^= 1
@@ -193,7 +193,7 @@ def test_flipped_byte_in_the_cache_is_found_and_mended(origin):
     cached.write_bytes(content)
     model.unlink()
     run("dvc", "checkout", cwd=second)
-    assert "models/finetune.keras" in run("dvc", "status", cwd=second).stdout
+    assert "models/calibrated.keras" in run("dvc", "status", cwd=second).stdout
     assert repro(second) == ["train_finetune"]
     assert hashlib.md5(model.read_bytes()).hexdigest() == md5
     assert succeed("git", "status", "--porcelain", cwd=second) == ""

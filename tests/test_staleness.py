@@ -26,6 +26,7 @@ WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 TOGETHER_WITH = {
     "model.fine_tune_last": {"fine_tune_at": None},
     "head.output": {"dropout": 0.4},
+    "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
 }
 
 
@@ -70,8 +71,10 @@ def values(workspace: Path) -> dict:
         "split.seed": 2,
         "split.validation_fraction": 0.3,
         "split.test_fraction": 0.25,
+        "split.near_duplicate_distance": 0,
         "model.alpha": 0.5,
         "model.image_size": 128,
+        "model.resize": "stretch",
         "model.pooling": "flatten",
         "model.fine_tune_at": 120,
         "model.fine_tune_last": 24,
@@ -84,28 +87,36 @@ def values(workspace: Path) -> dict:
         "augment.RandomZoom": {"height_factor": 0.1},
         "augment.seed": 2,
         "preview.samples": 6,
+        "preview.near_duplicates": 6,
         "head.dense": {"units": 4},
         "head.dropout": 0.5,
         "head.output": "logits",
         "train_extract.epochs": 4,
         "train_extract.optimizer": "sgd",
         "train_extract.learning_rate": 0.01,
+        "train_extract.learning_rate_decay": "cosine",
         "train_extract.batch_size": 8,
         "train_extract.views_per_epoch": "all",
         "train_extract.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
         "train_extract.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_extract.seed": 2,
         "train_finetune.epochs": 4,
-        "train_finetune.optimizer": "adam",
+        "train_finetune.optimizer": "rmsprop",
         "train_finetune.learning_rate": 0.01,
+        "train_finetune.learning_rate_decay": None,
         "train_finetune.batch_size": 8,
         "train_finetune.views_per_epoch": "all",
         "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
         "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_finetune.seed": 2,
-        "evaluate.threshold": median_probability(workspace),
-        "export.h5": True,
-        "plot.predictions": 6,
+        "calibrate.temperature": False,
+        "calibrate.threshold": median_probability(workspace),
+        "calibrate.recall": 0.1,
+        "evaluate.confidence": 0.9,
+        "review.folds": 2,
+        "plot.predictions": 2,
+        "plot.mistakes": 1,
+        "plot.likely_wrong_labels": 1,
     }
 
 
@@ -140,7 +151,7 @@ def test_change_reruns_exactly_the_stages_of_its_row(workspace, param):
 
 
 def test_everything_made_again_is_the_same_bytes(workspace):
-    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 11
+    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 14
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 

@@ -3,19 +3,23 @@
 import pytest
 from conftest import PROJECT, run
 
+# scikit-learn imports pandas where it is installed.
 SLOW = {"tensorflow", "keras", "openvino", "matplotlib", "sklearn", "scipy", "pandas"}
 NEEDED = {
     "fetch": set(),
     "fetch_weights": set(),
-    "clean": set(),
-    "split": set(),
+    "clean": {"scipy"},
+    "split": {"scipy"},
     "preview": {"matplotlib"},
     "features": {"tensorflow", "keras", "openvino"},
     "train_extract": {"tensorflow", "keras"},
     "train_finetune": {"tensorflow", "keras"},
-    "evaluate": {"tensorflow", "keras", "openvino", "sklearn", "scipy"},
-    "export": set(),
+    "evaluate": {"tensorflow", "keras", "openvino", "sklearn", "scipy", "pandas"},
+    "calibrate": {"tensorflow", "keras", "openvino", "sklearn", "scipy", "pandas"},
+    "review": {"sklearn", "scipy", "pandas"},
     "plot": {"matplotlib"},
+    "card": set(),
+    "report": set(),
 }
 
 

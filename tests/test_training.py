@@ -15,8 +15,8 @@ LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
 
 def train_params(**changes) -> Train:
     values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
-    others = {"views_per_epoch": "one", "early_stopping": None, "reduce_lr_on_plateau": None}
-    return Train(**values | others | changes)
+    others = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
+    return Train(**values | dict.fromkeys(others) | {"views_per_epoch": "one"} | changes)
 
 
 def epoch(batches: Batches) -> np.ndarray:
@@ -150,3 +150,12 @@ def test_no_epochs_train_nothing():
     before = model.get_weights()
     assert fit(model, *learnable(), params, 0) == []
     assert all((old == new).all() for old, new in zip(before, model.get_weights()))
+
+
+def test_rate_decays_as_a_cosine_from_the_first_epoch_of_the_phase_to_almost_0():
+    params = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
+    model = new_model()
+    compile_model(model, params, False)
+    rates = [float(row["learning_rate"]) for row in fit(model, *learnable(), params, 7)]
+    expected = [0.1 * (1 + np.cos(np.pi * part)) / 2 for part in (0, 0.25, 0.5, 0.75)]
+    assert rates == pytest.approx(expected, rel=1e-5)

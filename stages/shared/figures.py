@@ -45,18 +45,26 @@ def new_figure(columns: int = 1, width: float = 6, height: float = 4) -> tuple[F
 
 
 def photo_grid(
-    photos: list[np.ndarray], titles: list[str], colours: list[str], title: str, columns: int
+    photos: list[np.ndarray | None],
+    titles: list[str],
+    colours: list[str],
+    title: str,
+    columns: int,
 ) -> Figure:
-    """Photos, each uint8 `(height, width, 3)`, whole in equal squares under coloured titles."""
+    """Photos, each uint8 `(height, width, 3)`, whole in equal squares under coloured titles.
+
+    None leaves a square empty.
+    """
     plt.rcParams.update(STYLE)
-    columns = min(columns, len(photos))
-    rows = -(-len(photos) // columns)
+    rows = max(-(-len(photos) // columns), 1)
     figure, axes = plt.subplots(
         rows, columns, figsize=(1.9 * columns, 2.15 * rows + 0.4), squeeze=False
     )
     for cell in axes.flat:
         cell.axis("off")
     for cell, photo, name, colour in zip(axes.flat, photos, titles, colours):
+        if photo is None:
+            continue
         cell.imshow(ImageOps.pad(Image.fromarray(photo), PHOTO_SIZE, color="#eeeeee"))
         cell.set_title(name, fontsize=9, color=colour, loc="center")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from stages.shared.errors import CONTROL_CHARACTERS, InputError
+from stages.shared.params import Resize
 
 Reason = Literal[
     "empty",
@@ -32,6 +33,9 @@ Reason = Literal[
     "unsupported",
     "no_jfif_header",
     "no_class",
+    "neither_class",
+    "duplicate",
+    "contradictory",
     "unsafe_name",
     "duplicate_name",
     "not_a_file",
@@ -164,9 +168,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def resize(image: Image.Image, size: int) -> np.ndarray:
-    """uint8 `(size, size, 3)`: antialiased bilinear, aspect ratio not kept, as in the tutorials."""
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+def resize(image: Image.Image, size: int, how: Resize) -> np.ndarray:
+    """uint8 `(size, size, 3)`, antialiased bilinear.
+
+    "crop" keeps the aspect ratio and the largest square in the middle; "stretch" keeps the whole
+    image and not its aspect ratio, as the tutorials do.
+    """
+    square = (size, size)
+    if how == "crop":
+        return np.asarray(ImageOps.fit(image, square, Image.Resampling.BILINEAR))
+    return np.asarray(image.resize(square, Image.Resampling.BILINEAR))
 
 
 def map_in_threads(function: Callable, items: Iterable) -> Iterator:

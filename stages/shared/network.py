@@ -10,6 +10,7 @@ not ensure this: a functional model in `fit` overrides it for the layers inside
 import json
 import zipfile
 from pathlib import Path
+from typing import NamedTuple, get_args
 
 import h5py
 import numpy as np
@@ -17,12 +18,13 @@ import numpy as np
 from stages.shared.archive import FIXED_DATE
 from stages.shared.backend import keras, silent_stderr, tf
 from stages.shared.errors import InputError, printable
-from stages.shared.params import Head
+from stages.shared.params import Head, Resize
 from stages.shared.records import replacing
 
 BASE = "base"
 HEAD = "head"
 POOLING = "pooling"
+RESCALING = "rescaling"
 # All that a saved model is made of, by Keras' names.
 PARTS = {
     "Functional", "Sequential", "InputLayer", "__keras_tensor__", "DTypePolicy",
@@ -32,6 +34,19 @@ PARTS = {
     "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW", "Lion", "Nadam", "RMSprop",
     "SGD",
 }  # fmt: skip
+
+
+class Trained(NamedTuple):
+    """A model and what its file holds besides, so that the file alone is enough to predict.
+
+    The model gives the probability of `labels[1]`, which is predicted from `threshold` on.
+    `resize` is how images were made square.
+    """
+
+    model: keras.Model
+    labels: list[str]
+    resize: Resize
+    threshold: float = 0.5
 
 
 def new_base(alpha: float, image_size: int) -> keras.Model:
@@ -204,7 +219,7 @@ def build_whole(base: keras.Model, head: keras.Model, pooling: str) -> keras.Mod
 
 def rescale(pixels):
     """[0, 255] to [-1, 1], what MobileNetV2 was trained on."""
-    return keras.layers.Rescaling(1 / 127.5, offset=-1, name="rescaling")(pixels)
+    return keras.layers.Rescaling(1 / 127.5, offset=-1, name=RESCALING)(pixels)
 
 
 def pool(features, pooling: str):
@@ -216,16 +231,22 @@ def pool(features, pooling: str):
     return layer(name=POOLING)(features)
 
 
-def save_model(
-    model: keras.Model, path: Path, labels: list[str], optimizer: keras.Optimizer
-) -> None:
+def scale_logits(head: keras.Model, factor: float) -> None:
+    """Multiply the logit that the head's last unit computes, in place."""
+    unit = head.layers[-1]
+    unit.kernel.assign(unit.kernel * factor)
+    unit.bias.assign(unit.bias * factor)
+
+
+def save_model(trained: Trained, path: Path, optimizer: keras.Optimizer | None = None) -> None:
     """Write a `.keras` file with the same bytes for the same model.
 
-    Keras writes dates, and memory addresses as identifiers; here both are fixed. The file's
-    metadata holds the names of the two classes, so that the file alone is enough to predict. It
-    holds the optimizer with its state too: who loads it with Keras can go on training.
+    Keras writes dates, and memory addresses as identifiers; here both are fixed. With the optimizer
+    and its state, who loads the file with Keras can go on training.
     """
-    model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+    model, *described = trained
+    if optimizer:
+        model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
     with replacing(path) as partial:
         dated = partial.with_suffix(".dated.keras")
         try:
@@ -236,7 +257,8 @@ def save_model(
                     if info.filename == "metadata.json":
                         metadata = json.loads(data)
                         del metadata["date_saved"]
-                        data = json.dumps(metadata | {"labels": labels}).encode()
+                        metadata |= dict(zip(Trained._fields[1:], described))
+                        data = json.dumps(metadata).encode()
                     elif info.filename == "config.json":
                         data = _number_shared_objects(data)
                     target.writestr(zipfile.ZipInfo(info.filename, FIXED_DATE), data)
@@ -263,8 +285,8 @@ def save_h5(model: keras.Model, path: Path) -> None:
         model.save(path)
 
 
-def load_model(path: Path) -> tuple[keras.Model, list[str]]:
-    """A saved model and the names of its two classes. Raises InputError if it is none of ours.
+def load_model(path: Path) -> Trained:
+    """A model that save_model wrote. Raises InputError if it is none of ours.
 
     It may come from anyone: only what a model of this project is made of is loaded, so no code
     that came with the file runs.
@@ -274,10 +296,15 @@ def load_model(path: Path) -> tuple[keras.Model, list[str]]:
             raise ValueError(f"a file whose name ends in {path.suffix or 'nothing'}, not .keras")
         with zipfile.ZipFile(path) as archive:
             _require_own_parts(archive)
-            labels = json.loads(archive.read("metadata.json"))["labels"]
+            metadata = json.loads(archive.read("metadata.json"))
+        missing = set(Trained._fields[1:]) - metadata.keys()
+        if missing:
+            raise ValueError(f"a model whose metadata lacks {', '.join(sorted(missing))}")
+        described = [metadata[field] for field in Trained._fields[1:]]
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-        _require_own_form(model, labels)
-        return model, labels
+        trained = Trained(model, *described)
+        _require_own_form(trained)
+        return trained
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such model. Run `dvc repro` to train it or `dvc pull {path}` to fetch it."
@@ -307,17 +334,23 @@ def _require_own_parts(archive: zipfile.ZipFile) -> None:
         raise ValueError(f"a model with {', '.join(sorted(foreign))}")
 
 
-def _require_own_form(model: keras.Model, labels: list[str]) -> None:
+def _require_own_form(trained: Trained) -> None:
     """Raise ValueError unless the model turns square RGB images into the second of two classes."""
+    model, labels, how, threshold = trained
+    if how not in get_args(Resize):
+        raise ValueError(f"resize={how!r}, not one of {', '.join(get_args(Resize))}")
     if not (isinstance(labels, list) and len(labels) == 2 and all(map(_is_label, labels))):
         raise ValueError(f"labels={labels!r}, not the names of two classes")
+    if not (isinstance(threshold, float) and 0 < threshold < 1):
+        raise ValueError(f"threshold={threshold!r}, not between 0 and 1")
     size = model.input_shape[1]
     if not isinstance(size, int) or model.input_shape != (None, size, size, 3):
         raise ValueError(f"input_shape={model.input_shape}, not (None, size, size, 3)")
     if model.output_shape != (None, 1):
         raise ValueError(f"output_shape={model.output_shape}, not (None, 1)")
-    if not {BASE, POOLING, HEAD} <= {layer.name for layer in model.layers}:
-        raise ValueError(f"a model without one of the layers {BASE}, {POOLING} and {HEAD}")
+    parts = {RESCALING, BASE, POOLING, HEAD}
+    if not parts <= {layer.name for layer in model.layers}:
+        raise ValueError(f"a model without one of the layers {', '.join(sorted(parts))}")
 
 
 def _is_label(value: object) -> bool:

@@ -82,6 +82,7 @@ class Split(Section):
     seed: Seed
     validation_fraction: Fraction
     test_fraction: Fraction
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)]
 
 
 def _not_boolean(value: object) -> object:
@@ -90,9 +91,13 @@ def _not_boolean(value: object) -> object:
     return value
 
 
+Resize = Literal["crop", "stretch"]
+
+
 class Model(Section):
     alpha: Annotated[Literal[0.35, 0.5, 0.75, 1.0, 1.3, 1.4], BeforeValidator(_not_boolean)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
+    resize: Resize
     pooling: Literal["average", "flatten"]
     fine_tune_at: WholeNumber | None
     fine_tune_last: WholeNumber | None
@@ -145,6 +150,7 @@ class Augment(Section):
 
 class Preview(Section):
     samples: Count
+    near_duplicates: Count
 
 
 class Dense(Section):
@@ -187,23 +193,50 @@ class Train(Section):
     epochs: WholeNumber
     optimizer: Optimizer
     learning_rate: Positive
+    learning_rate_decay: Literal["cosine"] | None
     batch_size: Count
     views_per_epoch: Literal["one", "all"]
     early_stopping: EarlyStopping | None
     reduce_lr_on_plateau: ReduceLROnPlateau | None
     seed: Seed
 
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.learning_rate_decay and self.reduce_lr_on_plateau:
+            raise ValueError(
+                "expected learning_rate_decay or reduce_lr_on_plateau, and null for the other. "
+                "Received: both"
+            )
+        return self
 
-class Export(Section):
-    h5: bool
+
+class Calibrate(Section):
+    temperature: bool
+    threshold: Fraction | None
+    recall: Annotated[float, Field(gt=0, le=1)] | None
+
+    @model_validator(mode="after")
+    def _recall_chooses_threshold(self) -> Self:
+        if self.threshold is not None and self.recall is not None:
+            raise ValueError(
+                "expected threshold or recall, by which it is chosen, and null for the other. "
+                f"Received: {self.threshold} and {self.recall}"
+            )
+        return self
 
 
 class Evaluate(Section):
-    threshold: Fraction
+    confidence: Fraction
+
+
+class Review(Section):
+    folds: Annotated[int, Field(ge=2, lt=2**31)]
 
 
 class Plot(Section):
     predictions: Count
+    mistakes: Count
+    likely_wrong_labels: Count
 
 
 class Params(Section):
@@ -219,8 +252,9 @@ class Params(Section):
     head: Head
     train_extract: Train
     train_finetune: Train
+    calibrate: Calibrate
     evaluate: Evaluate
-    export: Export
+    review: Review
     plot: Plot
 
 

@@ -1,6 +1,7 @@
 """Training on stored features: batches from memory-mapped files, one fit, one history."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,8 @@ def fit(
         for name, kind in kinds.items()
         if getattr(params, name)
     ]
+    if params.learning_rate_decay == "cosine":
+        callbacks.append(keras.callbacks.LearningRateScheduler(cosine_decay(params, first_epoch)))
     history = model.fit(
         train,
         validation_data=validation,
@@ -124,6 +127,19 @@ def fit(
         }
         for row, epoch in enumerate(history.epoch)
     ]
+
+
+def cosine_decay(params: Train, first_epoch: int) -> Callable[[int, float], float]:
+    """The rate of each epoch: from `learning_rate` down to almost 0, slowly at both ends.
+
+    Loshchilov and Hutter, SGDR, 2017 (https://arxiv.org/abs/1608.03983).
+    """
+
+    def rate(epoch: int, _: float) -> float:
+        turn = np.pi * (epoch - first_epoch) / params.epochs
+        return float(params.learning_rate * (1 + np.cos(turn)) / 2)
+
+    return rate
 
 
 def measure(model: keras.Model, batches: Batches) -> dict:

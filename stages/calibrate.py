@@ -1,0 +1,110 @@
+"""Make the model's probabilities mean what they say, and choose from which one to predict.
+
+Both are fitted on the validation split alone. Reads data/raw/images.zip, data/split/images.csv and
+models/finetune.keras. Params: `calibrate`. Writes models/calibrated.keras and
+metrics/calibrate.json. Run: `python -m stages.calibrate`
+"""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
+from scipy.stats import binomtest
+from sklearn.metrics import log_loss
+
+from stages.shared import paths
+from stages.shared.archive import open_archive
+from stages.shared.backend import make_deterministic
+from stages.shared.calibration import expected_calibration_error
+from stages.shared.network import HEAD, load_model, save_model, scale_logits
+from stages.shared.params import load_params
+from stages.shared.prediction import predict_rows
+from stages.shared.records import read_csv, write_json
+
+# Temperatures outside would make every answer an even chance, or a certainty.
+TEMPERATURES = (0.05, 20)
+SMALLEST = 1e-7  # probabilities nearer to 0 or 1 have no finite logit in float32
+FOLDS = 5
+SIGNIFICANT = 0.05
+
+
+def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
+    """The number that logits are divided by for the lowest loss, which changes no ranking.
+
+    `actual` holds 0 and 1. Guo et al., On Calibration of Modern Neural Networks, 2017
+    (https://arxiv.org/abs/1706.04599).
+    """
+    fitted = minimize_scalar(
+        lambda logarithm: log_loss(actual, expit(logits / np.exp(logarithm)), labels=[0, 1]),
+        bounds=np.log(TEMPERATURES),
+        method="bounded",
+    )
+    return float(np.exp(fitted.x))
+
+
+def cross_fit(actual: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """The probability of each image by the temperature that the other folds' images give."""
+    fold = np.arange(len(actual)) % FOLDS
+    temperature = [
+        fit_temperature(actual[fold != each], logits[fold != each]) for each in range(FOLDS)
+    ]
+    return expit(logits / np.array(temperature)[fold])
+
+
+def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float | None) -> float:
+    """The threshold in (0, 1) with the best accuracy; of equals, that nearest 0.5.
+
+    Or, given a recall of class 1, that with the best precision among those that have it. `actual`
+    holds 0 and 1, `probability` is of 1. Candidates lie half-way between neighbouring
+    probabilities, and one of them is 0.5. For accuracy it is 0.5 unless another is better beyond
+    luck: the best of so many is the best for these very images (docs/decisions/12).
+    """
+    values = np.unique(np.concatenate([[0, 1], probability]))
+    candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
+    predicted = probability >= candidates[:, None]
+    if recall is None:
+        score = (predicted == actual).mean(axis=1)
+    else:
+        right = (predicted & (actual == 1)).sum(axis=1)
+        precision = right / np.maximum(predicted.sum(axis=1), 1)
+        score = np.where(right >= recall * (actual == 1).sum(), precision, -1)
+    best = candidates[score == score.max()]
+    threshold = float(best[np.abs(best - 0.5).argmin()])
+    if recall is None:
+        at_half, at_best = ((probability >= each) == actual for each in (0.5, threshold))
+        won, lost = (at_best & ~at_half).sum(), (at_half & ~at_best).sum()
+        # McNemar's exact test, as in compare.py
+        if won + lost == 0 or binomtest(won, won + lost).pvalue >= SIGNIFICANT:
+            return 0.5
+    return threshold
+
+
+def main() -> None:
+    params = load_params()
+    make_deterministic(seed=0)
+    trained = load_model(paths.FINETUNE_MODEL)
+    labels = trained.labels
+    rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "validation"]
+    with open_archive(paths.RAW_IMAGES) as archive:
+        probability = predict_rows(trained, archive, rows, "calibrate")
+    actual = np.array([labels.index(row["label"]) for row in rows])
+    logits = logit(np.clip(probability, SMALLEST, 1 - SMALLEST))
+    temperature, honest = 1.0, expit(logits)
+    if params.calibrate.temperature:
+        temperature, honest = fit_temperature(actual, logits), cross_fit(actual, logits)
+    threshold = params.calibrate.threshold
+    if threshold is None:
+        threshold = choose_threshold(actual, expit(logits / temperature), params.calibrate.recall)
+    scale_logits(trained.model.get_layer(HEAD), 1 / temperature)
+    save_model(trained._replace(threshold=threshold), paths.CALIBRATED_MODEL)
+    metrics = {
+        "temperature": temperature,
+        "threshold": threshold,
+        # Of images that the temperature was not fitted on; evaluate's is of images that it was.
+        "cross_fitted_calibration_error": expected_calibration_error(actual, honest),
+    }
+    write_json(paths.CALIBRATE_METRICS, metrics)
+    print(f"calibrate: temperature {temperature:.3f}, {labels[1]} from {threshold:.3f}")
+
+
+if __name__ == "__main__":
+    main()
