@@ -1,19 +1,15 @@
-"""labels.csv: labels that people have put right, and images that they have taken out."""
+"""Writing labels.csv, which `clean` reads: labels that people have put right."""
 
-from pathlib import Path
-
+from stages.shared import paths
+from stages.shared.corrections import COLUMNS
 from stages.shared.records import read_csv, write_csv
-
-LABELS = Path("labels.csv")
-COLUMNS = ["path", "label"]
-NEITHER = "none"  # in place of a class: the image is dropped
 
 
 def corrections() -> dict[str, str]:
-    """The label of each path that has been corrected. Raises InputError."""
-    if not LABELS.exists():
+    """The label of each path that has been corrected, or NEITHER. Raises InputError."""
+    if not paths.LABELS.exists():
         return {}
-    return {row["path"]: row["label"] for row in read_csv(LABELS)}
+    return {row["path"]: row["label"] for row in read_csv(paths.LABELS)}
 
 
 def correct(path: str, label: str | None) -> None:
@@ -21,4 +17,4 @@ def correct(path: str, label: str | None) -> None:
     kept = {name: each for name, each in corrections().items() if name != path}
     if label is not None:
         kept[path] = label
-    write_csv(LABELS, COLUMNS, [{"path": name, "label": kept[name]} for name in kept])
+    write_csv(paths.LABELS, COLUMNS, [dict(zip(COLUMNS, row)) for row in kept.items()])

@@ -11,10 +11,6 @@ from stages.shared.records import read_csv, read_json
 
 Stamp = tuple[int, int]
 
-PREDICTIONS_VALIDATION = Path("plots/predictions_validation.csv")
-NEAR_DUPLICATES = Path("data/split/near_duplicates.csv")
-LIKELY_WRONG_LABELS = Path("plots/likely_wrong_labels.csv")
-
 
 def stamp(path: Path) -> Stamp:
     """What changes when the file does. Raises NotHereError if there is none."""
@@ -25,9 +21,12 @@ def stamp(path: Path) -> Stamp:
     return status.st_mtime_ns, status.st_size
 
 
-def record(path: Path) -> dict:
-    """What a JSON file holds. Raises InputError."""
-    return _record(path, stamp(path))
+def record(path: Path, key: str) -> Any:
+    """What a JSON file holds under a key. Raises InputError."""
+    found = _record(path, stamp(path))
+    if key not in found:
+        raise InputError(f"{path}: expected the key {key}, which is missing. Run `dvc repro`.")
+    return found[key]
 
 
 def table(path: Path, /, **columns: type) -> list[dict[str, Any]]:

@@ -142,7 +142,7 @@ def _log(*which: str) -> list[Revision]:
     lines = _git(
         "log",
         f"--max-count={SHOWN}",
-        "--format=%H%x00%h%x00%ct%x00%D%x00%s",
+        "--format=%H%x00%h%x00%p%x00%ct%x00%D%x00%s",
         "--decorate=full",
         "--decorate-refs=refs/tags",
         "--decorate-refs=refs/exps",
@@ -150,7 +150,9 @@ def _log(*which: str) -> list[Revision]:
     ).splitlines()
     found = []
     for line in lines:
-        commit, short, seconds, references, subject = line.split("\0")
+        commit, short, parent, seconds, references, subject = line.split("\0")
+        if "refs/exps/" in references:  # DVC's own subject says nothing
+            subject = f"experiment on {parent}"
         names = REFERENCE.findall(references)
         found.append(Revision(commit, ", ".join(names) or short, int(seconds), subject))
     return found

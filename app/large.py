@@ -7,7 +7,7 @@ from app import photos
 from app.messages import explained, literal
 from app.model import network
 
-SALIENCY = "Grad-CAM: the brighter, the more the answer hangs on that place."
+SALIENCY = "What the model sees; the brighter, the more its answer hangs on that place (Grad-CAM)."
 
 
 def open_large(name: str, says: str) -> None:

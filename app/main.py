@@ -15,7 +15,9 @@ STYLE = """<style>
 [class*="st-key-photo-"] img {border-radius: 0.4rem}
 .scores, .numbers {border-collapse: collapse; width: 100%}
 :is(.scores, .numbers) :is(th, td) {padding: 0.4rem 0.6rem; text-align: right; font-weight: 400}
-:is(.scores, .numbers) th {color: #57606a; overflow-wrap: anywhere}
+:is(.scores, .numbers) th {color: #57606a}
+.numbers th:first-child {overflow-wrap: anywhere}
+.scrolling {overflow-x: auto}
 :is(.scores, .numbers) tbody th, .scores tfoot th, .numbers th:first-child {text-align: left}
 .numbers {font-size: 0.92rem; font-variant-numeric: tabular-nums}
 .numbers :is(th, td) {border-bottom: 1px solid #e3e6e9; padding: 0.3rem 0.4rem}

@@ -7,10 +7,11 @@ from operator import itemgetter
 import streamlit as st
 
 from app import charts, files, photos
-from app.corrections import NEITHER, correct, corrections
+from app.corrections import correct, corrections
 from app.large import open_large
 from app.messages import explained, literal
 from stages.shared import paths
+from stages.shared.corrections import NEITHER
 
 TITLE, ICON = "Data", ":material/database:"
 SPLITS = ("train", "validation", "test")
@@ -48,14 +49,11 @@ def show_counts() -> None:
 
 
 def show_rejected() -> None:
-    metrics = files.record(paths.CLEAN_METRICS)
-    counts = metrics["rejected"]
+    counts = files.record(paths.CLEAN_METRICS, "rejected")
     rows = files.table(paths.CLEAN_REJECTED, path=str, reason=str, detail=str)
     if not rows:
-        st.success(
-            f"Nothing: all {metrics['kept']['total']:,} files are usable.",
-            icon=":material/check:",
-        )
+        kept = files.record(paths.CLEAN_METRICS, "kept")["total"]
+        st.success(f"Nothing: all {kept:,} files are usable.", icon=":material/check:")
         return
     reasons = {reason: counts[reason] for reason in counts if reason != "total" and counts[reason]}
     st.markdown(
@@ -76,7 +74,7 @@ def show_rejected() -> None:
 
 
 def show_near_duplicates() -> None:
-    rows = files.table(files.NEAR_DUPLICATES, group=str, path=str, label=str, split=str)
+    rows = files.table(paths.NEAR_DUPLICATES, group=str, path=str, label=str, split=str)
     if not rows:
         st.success("None: no two images are nearly the same.", icon=":material/check:")
         return
@@ -110,7 +108,7 @@ def label_and_split(row: dict) -> tuple[str, None]:
 
 def show_likely_wrong() -> None:
     rows = files.table(
-        files.LIKELY_WRONG_LABELS, path=str, label=str, likely=str, split=str, probability=float
+        paths.LIKELY_WRONG_LABELS, path=str, label=str, likely=str, split=str, probability=float
     )
     if not rows:
         st.success("None: every label is as expected.", icon=":material/check:")

@@ -7,12 +7,11 @@ import streamlit as st
 from app import charts, files, photos
 from app.large import open_large
 from app.messages import explained, literal
-from app.model import THRESHOLD
-from app.scores import Matrix, confusion, wilson
+from app.scores import Matrix, confusion, share_of
 from stages.shared import paths
 
 TITLE, ICON = "Test images", ":material/grid_view:"
-PREDICTIONS = {"test": paths.PREDICTIONS, "validation": files.PREDICTIONS_VALIDATION}
+PREDICTIONS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
 ANY = "any"
 
 
@@ -20,7 +19,7 @@ def show() -> None:
     split = st.segmented_control("Split", list(PREDICTIONS), default="test", required=True)
     images = files.table(PREDICTIONS[split], path=str, actual=str, predicted=str, probability=float)
     labels = sorted({row[key] for row in images for key in ("actual", "predicted")})
-    own = model_threshold()
+    own = files.record(paths.EVALUATE_METRICS, "threshold")
     threshold = st.select_slider(
         f"Threshold: the probability of {literal(labels[-1])} from which it is predicted",
         sorted({own, *(step / 100 for step in range(101))}),
@@ -43,11 +42,6 @@ def show() -> None:
         show_photos(rows, labels, split)
 
 
-def model_threshold() -> float:
-    metrics = files.record(paths.EVALUATE_METRICS)
-    return float(metrics.get("threshold", THRESHOLD))
-
-
 def label_at(row: dict, threshold: float, labels: list[str]) -> str:
     return labels[int(row["probability"] >= threshold)]
 
@@ -61,7 +55,7 @@ def judged(row: dict, label: str, labels: list[str]) -> dict:
 
 def show_matrix(matrix: Matrix) -> None:
     """The confusion matrix; recall at the end of its rows, precision under its columns."""
-    accuracy = wilson(matrix.right, matrix.total)
+    accuracy = share_of(matrix.right, matrix.total)
     st.metric("Accuracy", f"{accuracy.share:.2%}", help="With Wilson's 95 % interval.")
     st.caption(f"{matrix.right} of {matrix.total} right; 95 % interval {accuracy}")
 

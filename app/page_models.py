@@ -200,4 +200,7 @@ def show_table(header: list[str], rows: list[list[str]]) -> None:
         + "</tr>"
         for first, *rest in rows
     )
-    st.html(f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    st.html(
+        f'<div class="scrolling"><table class="numbers"><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )

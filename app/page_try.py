@@ -37,7 +37,8 @@ def show_answer(name: str, data: bytes, model: Network) -> None:
         )
         return
     probability = model.probability(image)
-    label = model.labels[int(probability >= model.threshold)]
+    _, labels, _, threshold = model.trained
+    label = labels[int(probability >= threshold)]
     photo, saliency, answer = st.columns([3, 3, 2], gap="medium")
     image = photos.shrunk(image)
     photo.image(image, width="stretch", alt=name)
@@ -45,7 +46,7 @@ def show_answer(name: str, data: bytes, model: Network) -> None:
         show_saliency(image, name)
     with answer:
         st.metric("Label", label)
-        for index, each in enumerate(model.labels):
+        for index, each in enumerate(labels):
             share = probability if index else 1 - probability
             st.progress(share, f"{literal(each)} {share:.1%}")
-        st.caption(f"From {model.threshold:.1%} on it is taken for {literal(model.labels[1])}.")
+        st.caption(f"From {threshold:.1%} on it is taken for {literal(labels[1])}.")

@@ -5,6 +5,10 @@ from typing import NamedTuple
 
 from scipy.stats import binomtest
 
+from stages.shared.intervals import wilson
+
+CONFIDENCE = 0.95
+
 
 class Interval(NamedTuple):
     """A share with its 95 % interval, all in [0, 1]."""
@@ -44,17 +48,15 @@ def confusion(rows: list[dict], labels: list[str]) -> Matrix:
     return Matrix(labels, Counter((row["actual"], row["predicted"]) for row in rows))
 
 
-def wilson(right: int, total: int) -> Interval:
-    """Wilson's interval, which holds for shares near 1 too."""
-    interval = binomtest(right, total).proportion_ci(method="wilson")
-    return Interval(right / total, interval.low, interval.high)
+def share_of(right: int, total: int) -> Interval:
+    return Interval(right / total, *wilson(right, total, CONFIDENCE))
 
 
 def accuracy(measured: dict) -> Interval:
     """The accuracy in a part of metrics/evaluate.json; early commits recorded no interval."""
     if "accuracy_low" in measured:
         return Interval(measured["accuracy"], measured["accuracy_low"], measured["accuracy_high"])
-    return wilson(measured["correct"], measured["total"])
+    return share_of(measured["correct"], measured["total"])
 
 
 def chance(only_first: int, only_second: int) -> float:

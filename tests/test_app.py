@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import os
 import re
@@ -16,8 +17,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, git_project, repro, run
+from conftest import (
+    PROJECT,
+    SAMPLE_WEIGHTS,
+    TINY,
+    encode,
+    environment_with,
+    git_project,
+    repro,
+    run,
+)
 from faults import black_png
+from PIL import Image
 
 from stages.shared.archive import pack
 from stages.shared.drawings import drawn_dataset
@@ -47,38 +58,13 @@ expect = playwright.expect
 expect.set_options(timeout=PATIENCE)
 
 
-def stand_ins(workspace: Path) -> None:
-    """What the stages do not write yet."""
-    images = read_csv(workspace / "data/split/images.csv")
-    of = {
-        split: [row for row in images if row["split"] == split] for split in ("train", "validation")
-    }
-    write_csv(
-        workspace / "plots/predictions_validation.csv",
-        ["path", "actual", "predicted", "probability"],
-        [
-            {"path": row["path"], "actual": row["label"], "predicted": "cat", "probability": "0.25"}
-            for row in of["validation"]
-        ],
-    )
-    write_csv(
-        workspace / "plots/likely_wrong_labels.csv",
-        ["path", "label", "likely", "split", "probability"],
-        [
-            {key: row[key] for key in ("path", "label", "split")}
-            | {"likely": "dog", "probability": "0.031"}
-            for row in of["train"][:3]
-        ],
-    )
-    pair = [of["train"][0], of["validation"][0]]
-    write_csv(
-        workspace / "data/split/near_duplicates.csv",
-        ["group", "path", "label", "split", "archive_split", "nearest", "distance"],
-        [
-            row | {"group": 1, "archive_split": row["split"], "nearest": "", "distance": 2}
-            for row in pair
-        ],
-    )
+def images() -> Iterator[tuple[str, bytes]]:
+    """Drawn cats and dogs, and one of them once more, compressed a little more."""
+    for name, data in drawn_dataset(train=20, validation=20):
+        yield name, data
+        if name == "drawn/train/cats/cat.0001.jpg":
+            again = Image.open(io.BytesIO(data)).convert("RGB")
+            yield "drawn/validation/cats/cat.again.jpg", encode(again, quality=60)
 
 
 def git(workspace: Path, *arguments: str) -> None:
@@ -90,7 +76,7 @@ def git(workspace: Path, *arguments: str) -> None:
 def workspace(tmp_path_factory) -> Path:
     """A project with a tagged model, a worse experiment on it, and the tagged one checked out."""
     folder = tmp_path_factory.mktemp("app")
-    pack(folder / "images.zip", drawn_dataset(train=20, validation=20))
+    pack(folder / "images.zip", images())
     weights = f"weights: {{source: {json.dumps(str(SAMPLE_WEIGHTS))}}}"
     project = git_project(folder / "project", TINY + weights)
     repro(project)
@@ -105,7 +91,6 @@ def workspace(tmp_path_factory) -> Path:
     ):
         result = run(*command, cwd=project)
         assert result.returncode == 0, result.stdout + result.stderr
-    stand_ins(project)
     return project
 
 
@@ -392,7 +377,8 @@ def test_counts_and_rejected_files_are_those_of_the_stages(page, workspace):
     rejected = rows_of(workspace, "data/clean/rejected.csv")
     expect(page.get_by_text(f"{len(rejected)} files were left out")).to_be_visible()
     open_part(page, "Near-duplicates")
-    expect(page.get_by_text("1 groups lie across splits")).to_be_visible()
+    groups = {row["group"] for row in rows_of(workspace, "data/split/near_duplicates.csv")}
+    expect(page.get_by_text(f"in {len(groups)} groups that are nearly the same")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -447,7 +433,7 @@ def test_clone_without_the_data_says_what_to_run(browser, workspace, tmp_path):
         expect(revisions).to_be_visible()  # metrics are in Git
         for name, missing in {
             "Test images": "data/raw/images.zip",
-            "Try it": "models/finetune.keras",
+            "Try it": "models/calibrated.keras",
             "Data": "data/split/images.csv",
         }.items():
             open_page(page, name)
