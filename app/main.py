@@ -17,6 +17,7 @@ STYLE = """<style>
 :is(.scores, .numbers) :is(th, td) {padding: 0.4rem 0.6rem; text-align: right; font-weight: 400}
 :is(.scores, .numbers) th {color: #57606a}
 .numbers th:first-child {overflow-wrap: anywhere}
+.numbers :not(:first-child):is(th, td) {white-space: nowrap}
 .scrolling {overflow-x: auto}
 :is(.scores, .numbers) tbody th, .scores tfoot th, .numbers th:first-child {text-align: left}
 .numbers {font-size: 0.92rem; font-variant-numeric: tabular-nums}

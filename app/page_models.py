@@ -6,7 +6,7 @@ from html import escape
 import streamlit as st
 
 from app import charts, photos
-from app.history import Result, Revision, differing, flat, results, rows_of
+from app.history import SHOWN, Result, Revision, differing, flat, results, rows_of
 from app.large import open_large
 from app.messages import explained, literal
 from app.scores import accuracy, chance
@@ -24,7 +24,10 @@ def show() -> None:
         "What DVC recorded in every commit that changed a result, every tag and every experiment. "
         "Where intervals overlap widely, the images cannot tell which model is better."
     )
-    every = toggle.toggle("Every commit", help="Also those that changed no metric and no param.")
+    every = toggle.toggle(
+        "Every commit",
+        help=f"Also those that changed no metric and no param; of all, the newest {SHOWN}.",
+    )
     with st.spinner("Reading the history …"):
         found = results(every)
     if not found:
@@ -36,7 +39,11 @@ def show() -> None:
         return
     tests = {revision: accuracy(result.metrics["test"]) for revision, result in found.items()}
     charts.intervals({revision.name: tests[revision] for revision in list(found)[:IN_CHART]})
-    varying = differing(list(found.values()))
+    recorded = list(found.values())
+    params = {
+        key: sortable([result.params.get(key) for result in recorded])
+        for key in differing(recorded)
+    }
     columns = {"test": "test", "validation": "validation", "loss": "test loss"}
     st.dataframe(
         [
@@ -48,9 +55,9 @@ def show() -> None:
                 "95 % interval": str(tests[revision]),
                 columns["validation"]: result.metrics.get("validation", {}).get("accuracy"),
                 columns["loss"]: result.metrics["test"].get("loss"),
-                **{key: shown(result.params.get(key)) for key in varying},
+                **{key: column[row] for key, column in params.items()},
             }
-            for revision, result in found.items()
+            for row, (revision, result) in enumerate(found.items())
         ],
         hide_index=True,
         column_config={
@@ -180,6 +187,12 @@ def when(revision: Revision) -> datetime | None:
 
 def shown(value: object) -> str:
     return "–" if value is None else str(value)
+
+
+def sortable(values: list) -> list:
+    """Numbers as they are if there is nothing else among them, or all as words."""
+    of_numbers = all(value is None or type(value) in (int, float) for value in values)
+    return values if of_numbers else [shown(value) for value in values]
 
 
 def decimal(value: object) -> str:
