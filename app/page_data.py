@@ -63,7 +63,8 @@ def show_rejected() -> None:
     )
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
     st.header("Those that can be shown", anchor=False)
-    pictures = [row for row in rows if photos.can_be_shown(row["path"])]
+    with st.spinner("Opening them …"):
+        pictures = [row for row in rows if photos.can_be_shown(row["path"])]
     if not pictures:
         st.markdown("None: what was left out are no whole pictures.")
     row = photos.grid(
@@ -145,7 +146,7 @@ def show_suspect(row: dict, key: str, classes: list[str], said: str | None) -> N
         with st.container(horizontal=True):
             for label in (*classes, NEITHER):
                 kind = "primary" if label == said else "secondary"
-                words = "Neither" if label == NEITHER else f"It is a {literal(label)}"
+                words = "Neither" if label == NEITHER else f"It is {literal(label)}"
                 if st.button(words, type=kind, key=f"{key}-{label}"):
                     correct(path, label)
                     st.rerun()

@@ -44,17 +44,16 @@ def show() -> None:
         key: sortable([result.params.get(key) for result in recorded])
         for key in differing(recorded)
     }
-    columns = {"test": "test", "validation": "validation", "loss": "test loss"}
     st.dataframe(
         [
             {
                 "revision": revision.name,
                 "what": revision.subject,
                 "when": when(revision),
-                columns["test"]: tests[revision].share,
+                "test accuracy": tests[revision].share,
                 "95 % interval": str(tests[revision]),
-                columns["validation"]: result.metrics.get("validation", {}).get("accuracy"),
-                columns["loss"]: result.metrics["test"].get("loss"),
+                "validation accuracy": result.metrics.get("validation", {}).get("accuracy"),
+                "test loss": result.metrics["test"].get("loss"),
                 **{key: column[row] for key, column in params.items()},
             }
             for row, (revision, result) in enumerate(found.items())
@@ -63,11 +62,9 @@ def show() -> None:
         column_config={
             "what": st.column_config.TextColumn(width="medium"),
             "when": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
-            columns["test"]: st.column_config.NumberColumn("test accuracy", format="percent"),
-            columns["validation"]: st.column_config.NumberColumn(
-                "validation accuracy", format="percent"
-            ),
-            columns["loss"]: st.column_config.NumberColumn(format="%.4f"),
+            "test accuracy": st.column_config.NumberColumn(format="percent"),
+            "validation accuracy": st.column_config.NumberColumn(format="percent"),
+            "test loss": st.column_config.NumberColumn(format="%.4f"),
         },
         alt="Revisions with their accuracy and the params that differ",
     )

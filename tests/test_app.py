@@ -356,7 +356,7 @@ def test_correction_is_written_to_labels_csv_and_can_be_withdrawn(page, workspac
     suspect = rows_of(workspace, "plots/likely_wrong_labels.csv")[0]
     open_page(page, "Data")
     open_part(page, "Likely wrong labels")
-    page.get_by_role("button", name="It is a dog").first.click()
+    page.get_by_role("button", name="It is dog").first.click()
     expect(page.get_by_text("labels.csv now says dog. dvc repro trains with it.")).to_be_visible()
     kept = {"path": "kept.jpg", "label": "cat"}
     assert read_csv(labels) == [kept, {"path": suspect["path"], "label": "dog"}]
