@@ -5,10 +5,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
   --no-annotate --custom-compile-command "make lock" --upgrade
 
-.PHONY: demo test lock
+.PHONY: demo app test lock
 
 demo: .venv/installed
 	$(BIN)/python -m recipes.demo
+
+app: .venv/installed-app
+	$(BIN)/python -m streamlit run app/main.py
 
 test: .venv/installed-dev
 	$(BIN)/ruff check
@@ -18,6 +21,7 @@ test: .venv/installed-dev
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
 	$(LOCK) -o requirements.txt requirements.in
+	$(LOCK) -o requirements-app.txt requirements-app.in
 	$(LOCK) -o requirements-ssh.txt requirements-ssh.in
 	$(LOCK) -o requirements-export.txt requirements-export.in
 	$(LOCK) -o requirements-dev.txt requirements-dev.in
@@ -27,6 +31,10 @@ lock:
 	  { echo 'Python 3.11 to 3.13 is needed: make PYTHON=python3.12'; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/installed-app: .venv/installed requirements-app.txt
+	$(PIP) -r requirements-app.txt
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt

@@ -1,0 +1,20 @@
+"""Writing labels.csv, which `clean` reads: labels that people have put right."""
+
+from stages.shared import paths
+from stages.shared.corrections import COLUMNS
+from stages.shared.records import read_csv, write_csv
+
+
+def corrections() -> dict[str, str]:
+    """The label of each path that has been corrected, or NEITHER. Raises InputError."""
+    if not paths.LABELS.exists():
+        return {}
+    return {row["path"]: row["label"] for row in read_csv(paths.LABELS)}
+
+
+def correct(path: str, label: str | None) -> None:
+    """Write down the label of a path, in place of an earlier one; None withdraws it."""
+    kept = {name: each for name, each in corrections().items() if name != path}
+    if label is not None:
+        kept[path] = label
+    write_csv(paths.LABELS, COLUMNS, [dict(zip(COLUMNS, row)) for row in kept.items()])
