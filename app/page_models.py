@@ -9,9 +9,10 @@ from app import charts, photos
 from app.history import SHOWN, Result, Revision, differing, flat, results, rows_of
 from app.large import open_large
 from app.messages import explained, literal
-from app.scores import accuracy, chance
+from app.scores import accuracy
 from stages.shared import paths
 from stages.shared.errors import InputError
+from stages.shared.intervals import mcnemar
 
 TITLE, ICON = "Models", ":material/insights:"
 IN_CHART = 15  # the newest: more cannot be told apart
@@ -150,8 +151,8 @@ def compare_images(first: Revision, second: Revision) -> None:
     st.markdown(
         f"{len(rows)} of the {len(shared)} images that both were tested with: **{names[0]}** is "
         f"right on {only_first} of them, **{names[1]}** on {only_second}. Two models of equal "
-        f"worth differ at least so unevenly with probability {chance(only_first, only_second):.2f} "
-        "(McNemar's exact test)."
+        f"worth differ at least so unevenly with probability "
+        f"{mcnemar(only_first, only_second):.2f} (McNemar's exact test)."
     )
 
     def says(row: dict) -> tuple[str, None]:

@@ -3,8 +3,6 @@
 from collections import Counter
 from typing import NamedTuple
 
-from scipy.stats import binomtest
-
 from stages.shared.intervals import wilson
 
 CONFIDENCE = 0.95
@@ -57,12 +55,6 @@ def accuracy(measured: dict) -> Interval:
     if "accuracy_low" in measured:
         return Interval(measured["accuracy"], measured["accuracy_low"], measured["accuracy_high"])
     return share_of(measured["correct"], measured["total"])
-
-
-def chance(only_first: int, only_second: int) -> float:
-    """McNemar's exact test: how often two models of equal worth would disagree as unevenly."""
-    disagreeing = only_first + only_second
-    return binomtest(only_first, disagreeing).pvalue if disagreeing else 1.0
 
 
 def _share(part: int, of: list[int]) -> float | None:

@@ -8,13 +8,13 @@ metrics/calibrate.json. Run: `python -m stages.calibrate`
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
-from scipy.stats import binomtest
 from sklearn.metrics import log_loss
 
 from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.backend import make_deterministic
 from stages.shared.calibration import expected_calibration_error
+from stages.shared.intervals import mcnemar
 from stages.shared.network import HEAD, load_model, save_model, scale_logits
 from stages.shared.params import load_params
 from stages.shared.prediction import predict_rows
@@ -72,8 +72,7 @@ def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float 
     if recall is None:
         at_half, at_best = ((probability >= each) == actual for each in (0.5, threshold))
         won, lost = (at_best & ~at_half).sum(), (at_half & ~at_best).sum()
-        # McNemar's exact test, as in compare.py
-        if won + lost == 0 or binomtest(won, won + lost).pvalue >= SIGNIFICANT:
+        if mcnemar(won, lost) >= SIGNIFICANT:
             return 0.5
     return threshold
 

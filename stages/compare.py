@@ -12,10 +12,11 @@ from typing import NamedTuple
 import dvc.api
 import numpy as np
 from dvc.exceptions import DvcException
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 from stages.shared import paths
 from stages.shared.errors import InputError
+from stages.shared.intervals import mcnemar
 from stages.shared.params import load_params
 
 WORKSPACE = "workspace"
@@ -49,9 +50,7 @@ class Comparison(NamedTuple):
 def compare(old: list[bool], new: list[bool], confidence: float) -> Comparison:
     """Compare two runs by which of the same images each got right.
 
-    The p-value is McNemar's exact one, 1947 (https://doi.org/10.1007/BF02295996): had both the
-    same accuracy, an image that one of them got right would be either's with even chance. The
-    interval is Agresti and Min's, which adds half an image to each of the four cells, 2005
+    The interval is Agresti and Min's, which adds half an image to each of the four cells, 2005
     (https://doi.org/10.1002/sim.1781).
     """
     pairs = list(zip(old, new))
@@ -70,7 +69,7 @@ def compare(old: list[bool], new: list[bool], confidence: float) -> Comparison:
         (only_new - only_old) / len(pairs),
         max(middle - reach, -1),
         min(middle + reach, 1),
-        binomtest(only_old, only_old + only_new).pvalue if only_old + only_new else 1.0,
+        mcnemar(only_old, only_new),
     )
 
 

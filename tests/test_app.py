@@ -1,4 +1,4 @@
-"""The app as its users see it: the real server on a real project, in a real Chromium."""
+"""App and report as their users see them: the real server and project, in a real Chromium."""
 
 import contextlib
 import csv
@@ -418,13 +418,34 @@ def test_nothing_of_ours_is_hard_to_read_or_without_a_name(page, name):
     open_page(page, name if name in PAGES else "Data")
     if name in PARTS:
         open_part(page, name)
+    assert serious(page) == {}
+
+
+def serious(page) -> dict[str, list[str]]:
+    """What axe finds serious or critical: the elements by rule."""
     found = axe.Axe().run(page).response["violations"]
-    serious = {
+    return {
         rule["id"]: [node["html"] for node in rule["nodes"]]
         for rule in found
         if rule["impact"] in ("serious", "critical")
     }
-    assert serious == {}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace, width):
+    with browser.new_context(viewport={"width": width, "height": 800}) as context:
+        page = context.new_page()
+        asked, errors = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda told: errors.append(told.text))
+        page.goto((workspace / "plots" / "report.html").as_uri())
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == errors == []
+        pictures = page.locator("img")
+        assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
+        assert page.locator("html").evaluate("page => page.scrollWidth") <= width
+        test = json.loads((workspace / "metrics" / "evaluate.json").read_text())["test"]
+        expect(page.get_by_text(f"{test['correct']} of {test['total']}").first).to_be_visible()
+        assert serious(page) == {}
 
 
 def test_clone_without_the_data_says_what_to_run(browser, workspace, tmp_path):

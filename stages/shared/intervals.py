@@ -1,4 +1,4 @@
-"""Between which values a score lies, as far as so few images can tell."""
+"""What so few images can tell: between which values a score lies, and which of two is better."""
 
 from collections.abc import Callable
 
@@ -18,6 +18,16 @@ def wilson(correct: int, total: int, confidence: float) -> tuple[float, float]:
     """
     interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """How often two models of equal worth would disagree at least so unevenly, in [0, 1].
+
+    `only_first` and `only_second` are the images that only one of them got right. McNemar's exact
+    test, 1947 (https://doi.org/10.1007/BF02295996).
+    """
+    disagreeing = only_first + only_second
+    return float(binomtest(only_first, disagreeing).pvalue) if disagreeing else 1.0
 
 
 def resampled(
