@@ -58,7 +58,7 @@ def draw_near_duplicates(params: Preview, archive: zipfile.ZipFile, listed: list
     photos = [np.asarray(open_image(archive, row["path"])) for row in shown]
     groups = list(dict.fromkeys(row["group"] for row in listed))
     titles = [f"{groups.index(row['group']) + 1}: {row['label']}, {row['split']}" for row in shown]
-    title = f"{len(listed):,} images in {len(groups):,} groups look alike"
+    title = f"{len(listed):,} images look like another one"
     title += f"; the first {len(shown)}" if len(shown) < len(listed) else ""
     return photo_grid(photos, titles, [GREY] * len(photos), title, COLUMNS)
 
