@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from conftest import MIRROR, PROJECT, environment_with, git_project
+from conftest import MIRROR, PROJECT, environment_with, git_project, run
 
 from recipes.overlay import overlay
 from stages.fetch_weights import published_url
@@ -77,6 +77,16 @@ def test_numbers_of_the_pictures_are_compared_and_those_of_training_are_not():
         ("other/042.jpg,hotdog", "other/043.jpg,hotdog"),
     ):
         assert comparable([one]) != comparable([other])
+
+
+def test_drawn_pictures_are_not_written_into_a_folder_that_is_there(tmp_path):
+    photo = tmp_path / "hotdog" / "mine.jpg"
+    photo.parent.mkdir()
+    photo.write_bytes(b"mine")
+    result = run("python", "-m", "recipes.things", str(tmp_path), cwd=PROJECT)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{tmp_path}: expected a folder that is not there yet.")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]
 
 
 def test_every_command_works_and_prints_what_the_page_shows(tmp_path, params: Params):
