@@ -1,7 +1,13 @@
-"""Drawn things to train the sample's base on: objects, plants and toys, no cats and no dogs."""
+"""Drawn things to train the sample's base on: objects, plants and toys, no cats and no dogs.
 
-from collections.abc import Callable
+`python -m recipes.things FOLDER` draws pictures to follow docs/tutorial.md with: hot dogs, which
+the base was not trained on, and the other things.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
 from itertools import product, starmap
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -14,9 +20,13 @@ from stages.shared.drawings import (
     Points,
     any_colour,
     ellipse,
+    encoded,
+    one_of,
     rounded,
     shade,
 )
+from stages.shared.errors import InputError
+from stages.shared.records import replacing
 
 Painter = Callable[[Canvas, Colour, Colour], None]
 
@@ -253,3 +263,71 @@ def drawn_thing(seed: int, index: int) -> tuple[Image.Image, int]:
     canvas = Canvas(random)
     PAINTERS[kind](canvas, any_colour(random), any_colour(random))
     return canvas.photograph(), kind
+
+
+HOTDOG, OTHER = "hotdog", "other"
+PICTURES = 150  # in each folder
+MISPLACED = (42, 77, 123)  # numbers of the pictures that lie in the other folder
+PICTURES_SEED = 5
+BUN = [(222, 170, 100), (200, 140, 74), (236, 200, 140)]
+SAUSAGE = [(176, 84, 48), (150, 58, 40), (204, 104, 70)]
+SAUCE = [(236, 196, 40), (190, 30, 30), (240, 228, 180)]
+
+
+def hotdog(canvas: Canvas, first: Colour, second: Colour) -> None:
+    """A sausage between the halves of a bun, often with mustard, ketchup or mayonnaise."""
+    random = canvas.random
+    bun, sausage = one_of(random, BUN), one_of(random, SAUSAGE)
+    long, thick = random.uniform((1.0, 0.2), (1.3, 0.32))
+    for half, light in ((-1, 1.0), (1, 0.9)):
+        canvas.shape(ellipse(0, half * thick, long, thick * 1.3), shade(bun, light))
+    corners = [(-long - 0.2, -thick), (long + 0.2, -thick), (long + 0.2, thick)]
+    canvas.shape(rounded([*corners, (-long - 0.2, thick)]), sausage)
+    if random.random() < 0.8:
+        x = np.linspace(-0.9 * long, 0.9 * long, 60)
+        wave = 0.6 * thick * np.sin(x * random.uniform(8, 14))
+        canvas.line(np.stack([x, wave], axis=1), one_of(random, SAUCE), 0.1)
+
+
+def drawn_hotdog(index: int) -> Image.Image:
+    random = np.random.default_rng([PICTURES_SEED + 1, index])
+    canvas = Canvas(random)
+    hotdog(canvas, any_colour(random), any_colour(random))
+    return canvas.photograph()
+
+
+def drawn_photos() -> Iterator[tuple[str, bytes]]:
+    """Yield (path, file contents) of pictures as people collect them.
+
+    A few hot dogs and a few others lie in each other's folder, a few files are damaged, and two
+    pictures are in neither folder.
+    """
+    for index in range(1, PICTURES + 1):
+        folders = (OTHER, HOTDOG) if index in MISPLACED else (HOTDOG, OTHER)
+        pictures = drawn_hotdog(index), drawn_thing(PICTURES_SEED, index)[0]
+        for folder, picture in zip(folders, pictures):
+            yield f"{folder}/{index:03}.jpg", encoded(picture)
+    whole = encoded(drawn_hotdog(0))
+    yield f"{HOTDOG}/cut.jpg", whole[: len(whole) // 2]
+    yield f"{HOTDOG}/empty.jpg", b""
+    yield f"{OTHER}/page.jpg", b"<!DOCTYPE html><title>404 Not Found</title>\n"
+    yield "new/lunch.jpg", encoded(drawn_hotdog(PICTURES + 1))
+    yield "new/street.jpg", encoded(drawn_thing(PICTURES_SEED, PICTURES + 1)[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m recipes.things", description="Draw pictures.")
+    parser.add_argument("folder", type=Path, help="that is not there yet")
+    folder = parser.parse_args().folder
+    if folder.exists():
+        raise InputError(f"{folder}: expected a folder that is not there yet. Choose another name.")
+    with replacing(folder) as partial:
+        for name, data in drawn_photos():
+            path = partial / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    print(f"things: {PICTURES} pictures each in {folder / HOTDOG} and {folder / OTHER}")
+
+
+if __name__ == "__main__":
+    main()

@@ -100,13 +100,19 @@ def repro(workspace: Path, *options: str, **environment: str) -> list[str]:
     return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
 
-def git_project(folder: Path, changes: str) -> Path:
-    """A repository of its own with this project's files, no results, and changed params."""
+RESULTS = ("metrics/", "plots/", "tests/", "dvc.lock", "docs/model_card")
+
+
+def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) -> Path:
+    """A repository of its own with this project's files and changed params.
+
+    Files whose paths begin like one of `without` are left out.
+    """
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
     for name in tracked:
-        if not name.startswith(("metrics/", "plots/", "tests/", "dvc.lock", "docs/model_card")):
+        if not name.startswith(without):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)
     params = (folder / "params.yaml").read_text(encoding="utf-8")
