@@ -8,7 +8,6 @@ metrics/calibrate.json. Run: `python -m stages.calibrate`
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
-from sklearn.metrics import log_loss
 
 from stages.shared import paths
 from stages.shared.archive import open_archive
@@ -20,8 +19,9 @@ from stages.shared.params import load_params
 from stages.shared.prediction import predict_rows
 from stages.shared.records import read_csv, write_json
 
-# Temperatures outside would make every answer an even chance, or a certainty.
-TEMPERATURES = (0.05, 20)
+# Of the logarithm of the temperature: two times out of three it is within a factor of 1.6.
+PRIOR = 0.5
+TEMPERATURES = (0.05, 20)  # between which it is searched for
 SMALLEST = 1e-7  # probabilities nearer to 0 or 1 have no finite logit in float32
 FOLDS = 5
 SIGNIFICANT = 0.05
@@ -31,13 +31,15 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     """The number that logits are divided by for the lowest loss, which changes no ranking.
 
     `actual` holds 0 and 1. Guo et al., On Calibration of Modern Neural Networks, 2017
-    (https://arxiv.org/abs/1706.04599).
+    (https://arxiv.org/abs/1706.04599). With a normal prior of its logarithm around 0: a few images
+    without a mistake would ask for a temperature of 0, and hundreds hardly notice it.
     """
-    fitted = minimize_scalar(
-        lambda logarithm: log_loss(actual, expit(logits / np.exp(logarithm)), labels=[0, 1]),
-        bounds=np.log(TEMPERATURES),
-        method="bounded",
-    )
+
+    def loss(logarithm: float) -> float:
+        scaled = logits / np.exp(logarithm)
+        return np.sum(np.logaddexp(0, scaled) - actual * scaled) + (logarithm / PRIOR) ** 2 / 2
+
+    fitted = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(fitted.x))
 
 
@@ -102,7 +104,10 @@ def main() -> None:
         "cross_fitted_calibration_error": expected_calibration_error(actual, honest),
     }
     write_json(paths.CALIBRATE_METRICS, metrics)
-    print(f"calibrate: temperature {temperature:.3f}, {labels[1]} from {threshold:.3f}")
+    print(
+        f"calibrate: temperature {temperature:.3f}; "
+        f"{labels[1]} from a probability of {threshold:.3f}"
+    )
 
 
 if __name__ == "__main__":

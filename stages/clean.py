@@ -184,7 +184,8 @@ def main() -> None:
     write_csv(paths.CLEAN_IMAGES, IMAGE_COLUMNS, kept)
     write_csv(paths.CLEAN_REJECTED, REJECTED_COLUMNS, rejected)
     write_json(paths.CLEAN_METRICS, counts)
-    print(f"clean: {describe(kept, rejected)}")
+    why = f"; {paths.CLEAN_REJECTED} says why" if rejected else ""
+    print(f"clean: {describe(kept, rejected)}{why}")
 
 
 if __name__ == "__main__":

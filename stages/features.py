@@ -132,7 +132,10 @@ def main() -> None:
             extract(run, archive, images[name], transformations[name], size, how, shapes[name])
             targets = np.array([labels.index(row["label"]) for row in images[name]], np.float32)
             np.save(folder / f"{name}_labels.npy", targets)
-    print(f"features: {params.augment.views} views, cut at {base.layers[cut].name}")
+    print(
+        f"features: {params.augment.views} views of {len(images['train']):,} training images, "
+        f"1 of {len(images['validation']):,} for validation"
+    )
 
 
 if __name__ == "__main__":

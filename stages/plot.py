@@ -7,6 +7,7 @@ plots/*.png, but for those of `preview`. Run: `python -m stages.plot`
 import hashlib
 import zipfile
 from collections import Counter
+from pathlib import PurePosixPath
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -167,8 +168,11 @@ def draw_likely_wrong_labels(archive: zipfile.ZipFile, listed: list[dict], numbe
     """The images whose labels are likeliest to be wrong, with the label that they bear."""
     shown = listed[:number]
     photos = [np.asarray(open_image(archive, row["path"])) for row in shown]
-    titles = [f"{row['split']}: {row['label']}  {float(row['probability']):.1%}" for row in shown]
-    title = f"{len(listed)} labels are likely wrong; a person has to look"
+    titles = [
+        f"{PurePosixPath(row['path']).name}\n{row['label']}  {float(row['probability']):.1%}"
+        for row in shown
+    ]
+    title = f"Likely wrong labels: {len(listed)}; a person has to look"
     return photo_grid(photos, titles, [RED] * len(photos), title, COLUMNS)
 
 

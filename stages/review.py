@@ -83,7 +83,7 @@ def main() -> None:
         likely = labels[1 - actual[index]]
         listed.append(row | {"likely": likely, "probability": f"{own:.6f}"})
     write_csv(paths.LIKELY_WRONG_LABELS, COLUMNS, listed)
-    print(f"review: {len(listed)} of {len(rows):,} labels are likely wrong")
+    print(f"review: likely wrong labels: {len(listed)} of {len(rows):,}; a person has to look")
 
 
 if __name__ == "__main__":

@@ -26,9 +26,11 @@ def test_calibration_lowers_error_and_loss_also_on_images_it_was_not_fitted_on()
     assert log_loss(ACTUAL, crossed) < log_loss(ACTUAL, expit(certain))
 
 
-def test_model_without_a_mistake_has_a_finite_temperature():
-    actual = np.arange(20) % 2
-    assert 0 < fit_temperature(actual, (actual - 0.5) * 10) < 1
+@pytest.mark.parametrize("images", [2, 20, 200])
+def test_model_without_a_mistake_does_not_become_certain(images):
+    actual = np.arange(images) % 2
+    temperature = fit_temperature(actual, (actual - 0.5) * 5)
+    assert 0.3 < temperature < 1
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "logits"])

@@ -153,7 +153,8 @@ def four(tmp_path) -> Path:
 
 def test_corrections_change_labels_and_drop_what_is_neither(four, tmp_path):
     labels = tmp_path / "labels.csv"
-    labels.write_text("path,label\ncats/1.jpg,dog\ndogs/4.jpg,none\n", encoding="utf-8")
+    # As spreadsheets write it: with a mark before the first line.
+    labels.write_text("path,label\ncats/1.jpg,dog\ndogs/4.jpg,none\n", encoding="utf-8-sig")
     kept, rejected = clean(CATS_AND_DOGS, four, labels)
     assert [(row["path"], row["label"]) for row in kept] == [
         ("cats/1.jpg", "dog"),
@@ -172,6 +173,7 @@ def test_corrections_change_labels_and_drop_what_is_neither(four, tmp_path):
         ("path,label\ncats/1.jpg\n", "line 2: expected path,label"),
         ("cats/1.jpg,dog\n", "line 1: expected path,label"),
         ("", "line 1: expected path,label"),
+        ("path;label\n", "line 1: expected path,label. Received: 'path;label'"),
         (None, "expected a table that begins with the line path,label"),
         ('path,label\n"cats', "expected a table that begins with the line path,label"),
     ],

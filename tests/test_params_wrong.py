@@ -142,15 +142,17 @@ def test_unknown_key_is_named(folder, key):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"cat": ["pets"], "dog": ["Pets"]}, "each folder in labels once, in any case"),
+        ({"cat": ["pets"], "dog": ["Pets"]}, "each folder once, in any case"),
         ({"loss": ["cats"], "dog": ["dogs"]}, "labels that are words, other than total, "),
+        ({"at_half": ["cats"], "dog": ["dogs"]}, "labels that are words, other than total, "),
+        ({"cat": ["cats"], "dog": ["dogs"], "cow": ["cows"]}, "two classes. Received: 3: cat, "),
         ({"": ["cats"], "dog": ["dogs"]}, "labels that are words"),
         ({"\x1b": ["cats"], "dog": ["dogs"]}, "labels that are words"),
     ],
 )
 def test_labels_that_would_be_taken_for_others_are_refused(folder, labels, message):
     (line,) = lines(folder, changed(("clean", "labels"), lambda m, name: m.update(labels=labels)))
-    assert line.startswith(f"clean: expected {message}")
+    assert line.startswith(f"clean.labels: expected {message}")
 
 
 @pytest.mark.parametrize(

@@ -143,12 +143,13 @@ def test_model_without_mistakes_and_no_doubtful_label_still_gives_pictures(archi
     assert draw_mistakes(archive, rows, 6).get_suptitle().startswith("All 0 mistakes")
     figure = draw_likely_wrong_labels(archive, [], 6)
     assert shown(figure) == []
-    assert figure.get_suptitle().startswith("0 labels are likely wrong")
+    assert figure.get_suptitle().startswith("Likely wrong labels: 0")
 
 
-def test_likely_wrong_labels_show_split_label_and_its_probability(archive, names):
+def test_likely_wrong_labels_show_file_label_and_its_probability(archive, names):
     rows = [{"path": names[0], "label": "cat", "split": "train", "probability": "0.021"}]
-    assert shown(draw_likely_wrong_labels(archive, rows, 6)) == ["train: cat  2.1%"]
+    name = names[0].split("/")[-1]
+    assert shown(draw_likely_wrong_labels(archive, rows, 6)) == [f"{name}\ncat  2.1%"]
 
 
 def test_reliability_has_a_point_for_each_bin_before_and_after():

@@ -19,10 +19,14 @@ def read_corrections(path: Path, members: Container[str], labels: Iterable[str])
     known = [*labels, NEITHER]
     corrections = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes its mark first
             lines = csv.reader(file, strict=True)
-            if next(lines, None) != COLUMNS:
-                raise InputError(f"{path}: line 1: expected {','.join(COLUMNS)}.")
+            first = next(lines, [])
+            if first != COLUMNS:
+                raise InputError(
+                    f"{path}: line 1: expected {','.join(COLUMNS)}. Received: "
+                    f"{printable(repr(','.join(first)))}."
+                )
             for values in lines:
                 problem = _problem(values, known, members, corrections)
                 if problem:

@@ -10,7 +10,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 
 from stages.shared.errors import InputError, printable
@@ -25,7 +33,12 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-METRICS = ("total", "correct", "accuracy", "loss", "roc_auc")
+# What stands beside the labels in metrics, and what labels.csv calls neither of them.
+METRICS = (
+    "total", "correct", "accuracy", "accuracy_low", "accuracy_high", "at_half", "loss", "roc_auc",
+    "roc_auc_low", "roc_auc_high", "brier_score", "expected_calibration_error", "uncalibrated",
+    "none",
+)  # fmt: skip
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 # Keras' identifiers: https://keras.io/api/optimizers/
 Optimizer = Literal[
@@ -57,25 +70,27 @@ class Weights(Section):
 
 class Clean(Section):
     rule: Literal["decodes", "jfif"]
-    labels: Annotated[
-        dict[str, Annotated[list[str], Field(min_length=1)]], Field(min_length=2, max_length=2)
-    ]
+    labels: dict[str, Annotated[list[str], Field(min_length=1)]]
 
-    @model_validator(mode="after")
-    def _tells_two_classes_apart(self) -> Self:
-        folders = [folder.lower() for names in self.labels.values() for folder in names]
+    @field_validator("labels")
+    @classmethod
+    def _tell_two_classes_apart(cls, labels: dict[str, list[str]]) -> dict[str, list[str]]:
+        if len(labels) != 2:
+            given = ", ".join(labels) or "none"
+            raise ValueError(f"expected two classes. Received: {len(labels)}: {given}")
+        folders = [folder.lower() for names in labels.values() for folder in names]
         for folder, times in Counter(folders).items():
             if times > 1:
                 raise ValueError(
-                    f"expected each folder in labels once, in any case. Received: {folder!r} twice"
+                    f"expected each folder once, in any case. Received: {folder!r} twice"
                 )
-        for label in self.labels:
+        for label in labels:
             if label in METRICS or not label.isprintable() or not label:
                 raise ValueError(
                     f"expected labels that are words, other than {', '.join(METRICS)}, which "
                     f"stand beside them in metrics. Received: {label!r}"
                 )
-        return self
+        return labels
 
 
 class Split(Section):
