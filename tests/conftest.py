@@ -127,3 +127,12 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
         result = run("git", *command, cwd=folder)
         assert result.returncode == 0, result.stderr
     return folder
+
+
+# Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
+LONGEST = ("test_staleness", "test_app", "test_faults", "test_recipes", "test_tutorial")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))

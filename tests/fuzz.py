@@ -42,8 +42,10 @@ def fuzz_archive(data: bytes, folder: Path) -> None:
     """What `clean` keeps goes through a manifest, and is found and decoded again."""
     path, manifest = folder / "images.zip", folder / "images.csv"
     path.write_bytes(data)
+    labels = folder / "labels.csv"
+    labels.write_text("path,label\n", encoding="utf-8")
     try:
-        kept, rejected = clean(CATS_AND_DOGS, path)
+        kept, rejected = clean(CATS_AND_DOGS, path, labels)
     except InputError as error:
         assert "\n" not in str(error)
         return

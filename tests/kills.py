@@ -95,7 +95,7 @@ def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
     """Start a run and kill it. Returns the stage it had started with, or "" if it got through.
 
     `moment` of that stage is how many seconds after its start, None for never. Raises
-    AssertionError if the run ended by itself with an error, unless the README tells which of DVC's
+    AssertionError if the run ended by itself with an error, unless docs/troubleshooting.md tells which of DVC's
     own files to remove then; the run starts again without it.
     """
     with start(workspace) as process:
@@ -111,7 +111,7 @@ def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
     told = [each for each in HALF_WRITTEN_BY_DVC.items() if each[0] in output]
     assert told, output
     message, file = told[0]
-    print(f"DVC said {message!r}: removed {file}, as the README tells to", flush=True)
+    print(f"DVC said {message!r}: removed {file}, as docs/troubleshooting.md tells to", flush=True)
     (workspace / file).unlink()
     return kill(workspace, moment)
 

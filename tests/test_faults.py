@@ -39,10 +39,10 @@ FAULTS = IMAGES | MEMBERS
 DEPEND_ON_OTHERS = {"no_jfif_header", "no_class", "neither_class", "duplicate", "contradictory"}
 # Every image is drawn, so that none is only read by the network.
 ALL_SHOWN = "preview: {samples: 1000}\nplot: {predictions: 1000}"
-TRAINING = {"preview", "features", "train_extract", "train_finetune", "calibrate", "evaluate"}
+TRAINING = {"preview", "features", "train_extract", "train_finetune", "evaluate"}
 READERS = {
-    "train": TRAINING - {"calibrate", "evaluate"},
-    "validation": TRAINING - {"preview"},
+    "train": TRAINING - {"evaluate"},
+    "validation": TRAINING - {"preview"} | {"calibrate"},
     "test": {"evaluate", "plot"},
 }
 STAGES = [

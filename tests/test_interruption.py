@@ -31,8 +31,8 @@ def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbe
 
 
 @pytest.mark.parametrize(("message", "file"), HALF_WRITTEN_BY_DVC.items())
-def test_readme_tells_what_to_do_with_what_dvc_left_half_written(message, file):
-    rows = (PROJECT / "README.md").read_text(encoding="utf-8").splitlines()
+def test_troubleshooting_tells_what_to_do_with_what_dvc_left_half_written(message, file):
+    rows = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").splitlines()
     assert any(message in row and f"`{file}`" in row for row in rows)
 
 

@@ -22,6 +22,7 @@ SMALL = """
 fetch: {source: ../images.zip, sha256: null}
 weights: {source: recipes/sample_base.h5}
 model: {alpha: 0.35, image_size: 96}
+split: {test_fraction: 0.5}
 """
 
 
@@ -49,7 +50,7 @@ def test_default_is_what_is_committed_and_names_what_any_recipe_names():
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("recipes")
-    pack(folder / "images.zip", drawn_dataset(train=10, validation=6))
+    pack(folder / "images.zip", drawn_dataset(train=10, validation=8))
     return folder
 
 
@@ -107,7 +108,7 @@ def test_list_names_every_recipe_in_one_line():
 def test_show_prints_what_changes_and_nothing_else():
     shown = run("python", "-m", "recipes", "show", "local-zip-dense", cwd=PROJECT).stdout
     assert "  head.dense: null -> {" in shown
-    assert "image_size" not in shown
+    assert "learning_rate_decay" not in shown
     assert "  nothing\n" in run("python", "-m", "recipes", "show", "default", cwd=PROJECT).stdout
 
 

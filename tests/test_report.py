@@ -102,5 +102,5 @@ def test_model_card_shows_the_recorded_numbers_and_the_hashes_of_the_lock():
         measured = EVALUATED[split]
         assert f"{measured['accuracy']:.2%} ({measured['correct']}/{measured['total']})" in card
     lock = YAML(typ="safe").load(PROJECT / "dvc.lock")["stages"]
-    for stage in ("fetch", "fetch_weights", "calibrate"):
+    for stage in ("fetch", "calibrate"):
         assert lock[stage]["outs"][-1]["md5"] in card, stage
