@@ -95,8 +95,8 @@ def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
     """Start a run and kill it. Returns the stage it had started with, or "" if it got through.
 
     `moment` of that stage is how many seconds after its start, None for never. Raises
-    AssertionError if the run ended by itself with an error, unless docs/troubleshooting.md tells which of DVC's
-    own files to remove then; the run starts again without it.
+    AssertionError if the run ended by itself with an error, unless docs/troubleshooting.md tells
+    which of DVC's own files to remove then; the run starts again without it.
     """
     with start(workspace) as process:
         stage, output = first_stage(process)
