@@ -141,7 +141,7 @@ def read_labels(path: Path) -> Meaning:
         ) from None
     except ValidationError as error:
         problem = error.errors()[0]
-        reason = ".".join(map(str, problem["loc"])) + f" ({problem['msg']})"
+        reason = " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
     except OSError as error:
         reason = str(error)
     raise InputError(
