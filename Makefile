@@ -16,7 +16,8 @@ app: .venv/installed-app
 test: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	  --no-loadscope-reorder
 
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
