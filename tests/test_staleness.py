@@ -173,10 +173,10 @@ def with_all_after(stages: list[str]) -> set[str]:
 
 OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
 # A row that has all stages after the readers follows from their outputs: DVC runs what depends on
-# an output that changed. The others, and two of those, are followed to the end.
-FOLLOWED = [param for param, row in TABLE.items() if with_all_after(readers(param)) != set(row)] + [
-    "augment.RandomZoom"
-]
+# an output that changed. Followed to the end are the others, one of those, and those that leave an
+# output as it was: no image looks like another, and both sizes have the same weights.
+FOLLOWED = [param for param, row in TABLE.items() if with_all_after(readers(param)) != set(row)]
+FOLLOWED += ["augment.RandomZoom", "preview.near_duplicates", "model.image_size"]
 
 
 @pytest.mark.parametrize("param", FOLLOWED)
