@@ -1,15 +1,15 @@
 """Writing labels.csv, which `clean` reads: labels that people have put right."""
 
 from stages.shared import paths
-from stages.shared.corrections import COLUMNS
-from stages.shared.records import read_csv, write_csv
+from stages.shared.corrections import COLUMNS, read_lines
+from stages.shared.records import write_csv
 
 
 def corrections() -> dict[str, str]:
     """The label of each path that has been corrected, or NEITHER. Raises InputError."""
     if not paths.LABELS.exists():
         return {}
-    return {row["path"]: row["label"] for row in read_csv(paths.LABELS)}
+    return {path: label for _, (path, label) in read_lines(paths.LABELS)}
 
 
 def correct(path: str, label: str | None) -> None:

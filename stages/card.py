@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 
 from stages.shared import paths
+from stages.shared.corrections import read_lines
 from stages.shared.params import load_params
 from stages.shared.records import read_csv, read_json, replacing
 from stages.shared.templates import RESULTS, fill
@@ -41,7 +42,7 @@ def main() -> None:
         split=split,
         calibrated=read_json(paths.CALIBRATE_METRICS),
         evaluated=read_json(paths.EVALUATE_METRICS),
-        corrections=len(read_csv(paths.LABELS)),
+        corrections=len(read_lines(paths.LABELS)),
         suspected=len(read_csv(paths.LIKELY_WRONG_LABELS)),
         rows=RESULTS,
         hashes={path.as_posix(): md5(path) for path in files},

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from stages.shared.backend import silent_stderr, tf
 from stages.shared.errors import InputError, printable
-from stages.shared.inference import compile_network
+from stages.shared.inference import compile_for_cpu, compile_network
 from stages.shared.network import load_model
 from stages.shared.params import Resize
 from stages.shared.records import write_json
@@ -87,15 +87,8 @@ def _compile(path: Path) -> tuple[int, Callable[[np.ndarray], float]]:
     network.reshape((1, size, size, 3))
     if network.output().partial_shape != openvino.PartialShape([1, 1]):
         raise ValueError(f"output {network.output().partial_shape} of one image, not (1, 1)")
-    # Where the processor can, OpenVINO would take bfloat16: faster, but other numbers.
-    options = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.compile_model(network, "CPU", options)
-
-    def run(pixels: np.ndarray) -> float:
-        return compiled.create_infer_request().infer([pixels[None]])[0].item()
-
-    run(np.zeros((size, size, 3), np.uint8))  # in one thread first, as compile_network does
-    return size, run
+    run = compile_for_cpu(network, (size, size, 3))
+    return size, lambda pixels: run(pixels)[0].item()
 
 
 def _require_whole_checkpoint(folder: Path) -> None:

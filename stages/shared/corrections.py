@@ -17,34 +17,48 @@ def read_corrections(path: Path, members: Container[str], labels: Iterable[str])
     path that stands twice, and a file that is no such table.
     """
     known = [*labels, NEITHER]
-    corrections = {}
+    corrections: dict[str, str] = {}
+    for number, values in read_lines(path):
+        problem = _problem(values, known, members, corrections)
+        if problem:
+            raise InputError(f"{path}: line {number}: {printable(problem)}.")
+        corrections[values[0]] = values[1]
+    return corrections
+
+
+def read_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """The number of each line after the first, and its path and label, unchecked.
+
+    Raises InputError for a file that does not begin with the names of the columns, and for a line
+    with another number of values.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes its mark first
             lines = csv.reader(file, strict=True)
             first = next(lines, [])
-            if first != COLUMNS:
-                raise InputError(
-                    f"{path}: line 1: expected {','.join(COLUMNS)}. Received: "
-                    f"{printable(repr(','.join(first)))}."
-                )
-            for values in lines:
-                problem = _problem(values, known, members, corrections)
-                if problem:
-                    raise InputError(f"{path}: line {lines.line_num}: {printable(problem)}.")
-                corrections[values[0]] = values[1]
+            found = [(lines.line_num, values) for values in lines] if first == COLUMNS else []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{path}: expected a table that begins with the line {','.join(COLUMNS)}. "
             f"Received: {error}"
         ) from None
-    return corrections
+    if first != COLUMNS:
+        raise InputError(
+            f"{path}: line 1: expected {','.join(COLUMNS)}. Received: "
+            f"{printable(repr(','.join(first)))}."
+        )
+    for number, values in found:
+        if len(values) != len(COLUMNS):
+            received = printable(repr(",".join(values)))
+            raise InputError(
+                f"{path}: line {number}: expected {','.join(COLUMNS)}. Received: {received}."
+            )
+    return found
 
 
 def _problem(
     values: list[str], known: list[str], members: Container[str], before: Container[str]
 ) -> str | None:
-    if len(values) != len(COLUMNS):
-        return f"expected {','.join(COLUMNS)}. Received: {','.join(values)!r}"
     name, label = values
     if name not in members:
         return f"expected the path of a file in the archive. Received: {name!r}"

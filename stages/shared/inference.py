@@ -32,6 +32,16 @@ def compile_network(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarra
         path = Path(folder, "network.pb")
         path.write_bytes(graph.graph.as_graph_def().SerializeToString())
         network = openvino.Core().read_model(path)
+    return compile_for_cpu(network, model.input_shape[1:], [each.name for each in graph.outputs])
+
+
+def compile_for_cpu(
+    network: openvino.Model, shape: tuple[int, ...], names: list[str] | None = None
+) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """A network for a batch of one image of this shape, as compile_network gives it.
+
+    `names` are those of its outputs, in the order wanted; without them they come in the network's.
+    """
     compiled = openvino.compile_model(
         network,
         "CPU",
@@ -42,7 +52,7 @@ def compile_network(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarra
             "INFERENCE_PRECISION_HINT": "f32",
         },
     )
-    outputs = [compiled.output(tensor.name) for tensor in graph.outputs]
+    outputs = [compiled.output(name) for name in names] if names else compiled.outputs
     local = threading.local()
 
     def run(pixels: np.ndarray) -> list[np.ndarray]:
@@ -53,5 +63,5 @@ def compile_network(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarra
 
     # OpenVINO's binding to NumPy starts on first use, and two threads that use it first at the
     # same moment wait for each other for ever. This thread is the first.
-    run(np.zeros(model.input_shape[1:], np.uint8))
+    run(np.zeros(shape, np.uint8))
     return run
