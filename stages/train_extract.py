@@ -1,6 +1,7 @@
 """Feature extraction: train a new head on the stored features of the frozen base.
 
 Reads data/features/ and data/raw/weights.h5. Params: `train_extract`, `head`,
+`hardware`,
 `model.alpha`, `model.image_size`, `model.pooling`, `model.resize`. Writes models/extract.keras,
 metrics/train_extract.json and plots/history_extract.csv.
 Run: `python -m stages.train_extract`
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from stages.shared import paths
 from stages.shared.backend import keras, make_deterministic
+from stages.shared.hardware import computing_in, training_on
 from stages.shared.network import (
     Trained,
     build_head,
@@ -20,30 +22,39 @@ from stages.shared.network import (
 )
 from stages.shared.params import Head, Train, load_params
 from stages.shared.records import read_json, write_json
-from stages.shared.training import compile_model, fit, measure, open_batches, write_history
+from stages.shared.training import (
+    compile_model,
+    fit,
+    measure,
+    open_batches,
+    optimizer_of,
+    write_history,
+)
 
 
 def train_extract(
-    params: Train, head_params: Head, features: Path
+    params: Train, head_params: Head, precision: str, features: Path
 ) -> tuple[keras.Model, keras.Optimizer, dict, list[dict]]:
     """The trained head, its optimizer, its metrics before and after, and the history."""
     train, validation = open_batches(features, "top", params, first_epoch=0)
     head = build_head(head_params)
     inputs = keras.Input(train.features.shape[2:])
     model = keras.Model(inputs, head(inputs))
-    compile_model(model, params, gives_logits(head))
-    initial = measure(model, validation)
-    history = fit(model, train, validation, params, first_epoch=0)
-    metrics = {"initial": initial, "validation": measure(model, validation)}
-    return head, model.optimizer, metrics, history
+    with computing_in(precision, [model, *head.layers[:-1]]):
+        compile_model(model, params, gives_logits(head))
+        initial = measure(model, validation)
+        history = fit(model, train, validation, params, first_epoch=0)
+        metrics = {"initial": initial, "validation": measure(model, validation)}
+    return head, optimizer_of(model), metrics, history
 
 
 def main() -> None:
     params = load_params()
     make_deterministic(params.train_extract.seed)
-    head, optimizer, metrics, history = train_extract(
-        params.train_extract, params.head, paths.FEATURES
-    )
+    with training_on(params.hardware) as precision:
+        head, optimizer, metrics, history = train_extract(
+            params.train_extract, params.head, precision, paths.FEATURES
+        )
     base = load_base(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
     base.trainable = False
     model = build_whole(base, head, params.model.pooling)

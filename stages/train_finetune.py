@@ -2,8 +2,8 @@
 
 Starts from the stored features at the cut, so that only the layers that learn, and the few
 frozen ones after the cut, are computed. Reads data/features/, models/extract.keras and, to count
-epochs on, plots/history_extract.csv. Params: `train_finetune`, `model.fine_tune_at`,
-`model.fine_tune_last`. Writes models/finetune.keras, metrics/train_finetune.json and
+epochs on, plots/history_extract.csv. Params: `train_finetune`, `hardware`,
+`model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, metrics/train_finetune.json and
 plots/history_finetune.csv. Run: `python -m stages.train_finetune`
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from stages.shared import paths
 from stages.shared.backend import keras, make_deterministic
+from stages.shared.hardware import computing_in, training_on
 from stages.shared.network import (
     BASE,
     HEAD,
@@ -26,11 +27,23 @@ from stages.shared.network import (
 )
 from stages.shared.params import Train, load_params
 from stages.shared.records import read_csv, replacing, write_json
-from stages.shared.training import compile_model, fit, measure, open_batches, write_history
+from stages.shared.training import (
+    compile_model,
+    fit,
+    measure,
+    open_batches,
+    optimizer_of,
+    write_history,
+)
 
 
 def train_finetune(
-    whole: keras.Model, params: Train, first: int, first_epoch: int, features: Path
+    whole: keras.Model,
+    params: Train,
+    precision: str,
+    first: int,
+    first_epoch: int,
+    features: Path,
 ) -> tuple[keras.Optimizer, dict, list[dict]]:
     """Train the base's layers from `first` on, and the head, in place.
 
@@ -42,25 +55,28 @@ def train_finetune(
         layer.trainable = False
     _, tail = split_at(base, cut_index(base, first))
     at_cut = keras.Input(tail.input_shape[1:])
-    model = keras.Model(at_cut, head(pool(FoldedTail(tail)(at_cut))))
-    compile_model(model, params, gives_logits(head))
+    folded = FoldedTail(tail)
+    model = keras.Model(at_cut, head(pool(folded(at_cut))))
     train, validation = open_batches(features, "cut", params, first_epoch)
-    history = fit(model, train, validation, params, first_epoch)
-    return model.optimizer, {"validation": measure(model, validation)}, history
+    with computing_in(precision, [model, folded, *tail.layers, pool, *head.layers[:-1]]):
+        compile_model(model, params, gives_logits(head))
+        history = fit(model, train, validation, params, first_epoch)
+        metrics = {"validation": measure(model, validation)}
+    return optimizer_of(model), metrics, history
 
 
 def main() -> None:
     params = load_params()
     make_deterministic(params.train_finetune.seed)
-    trained = load_model(paths.EXTRACT_MODEL)
-    model = trained.model
-    first = first_trained(
-        model.get_layer(BASE), params.model.fine_tune_at, params.model.fine_tune_last
-    )
     epochs_before = len(read_csv(paths.EXTRACT_HISTORY))
-    optimizer, metrics, history = train_finetune(
-        model, params.train_finetune, first, epochs_before, paths.FEATURES
-    )
+    with training_on(params.hardware) as precision:
+        trained = load_model(paths.EXTRACT_MODEL)
+        first = first_trained(
+            trained.model.get_layer(BASE), params.model.fine_tune_at, params.model.fine_tune_last
+        )
+        optimizer, metrics, history = train_finetune(
+            trained.model, params.train_finetune, precision, first, epochs_before, paths.FEATURES
+        )
     if history:
         save_model(trained, paths.FINETUNE_MODEL, optimizer)
     else:  # nothing was fine-tuned: frozen layers and optimizer are those of feature extraction

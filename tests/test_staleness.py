@@ -103,6 +103,8 @@ def values(workspace: Path) -> dict:
         "head.dense": {"units": 4},
         "head.dropout": 0.5,
         "head.output": "logits",
+        "hardware.devices": "cpu",
+        "hardware.precision": "mixed_bfloat16",
         "train_extract.epochs": 4,
         "train_extract.optimizer": "sgd",
         "train_extract.learning_rate": 0.01,

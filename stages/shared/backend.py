@@ -43,6 +43,8 @@ with silent_stderr(), _not_importable(UNUSED):
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+# Only training takes GPUs (hardware.py); other stages would allocate their memory for nothing.
+tf.config.set_visible_devices([], "GPU")
 # What is imported stays to the end; without this, leaving would look through it all once more.
 gc.freeze()
 

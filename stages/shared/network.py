@@ -170,13 +170,13 @@ def _folded(convolution, normalization, inputs):
     shift = normalization.beta - normalization.moving_mean * scale
     padding = convolution.padding.upper()
     if isinstance(convolution, keras.layers.DepthwiseConv2D):
-        kernel = convolution.kernel * scale[:, None]
+        kernel = tf.cast(convolution.kernel * scale[:, None], inputs.dtype)
         strides = (1, *convolution.strides, 1)
         output = tf.nn.depthwise_conv2d(inputs, kernel, strides, padding)
     else:
-        kernel = convolution.kernel * scale
+        kernel = tf.cast(convolution.kernel * scale, inputs.dtype)
         output = tf.nn.conv2d(inputs, kernel, convolution.strides, padding)
-    return tf.nn.bias_add(output, shift)
+    return tf.nn.bias_add(output, tf.cast(shift, output.dtype))
 
 
 def _inputs_of(layer: keras.layers.Layer) -> list[str]:

@@ -204,6 +204,13 @@ class ReduceLROnPlateau(Section):
     min_lr: NotNegative = 0.0
 
 
+class Hardware(Section):
+    """Precisions are Keras' dtype policies: https://keras.io/api/mixed_precision/policy/"""
+
+    devices: Literal["auto", "cpu"]
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
+
+
 class Train(Section):
     epochs: WholeNumber
     optimizer: Optimizer
@@ -265,6 +272,7 @@ class Params(Section):
     augment: Augment
     preview: Preview
     head: Head
+    hardware: Hardware
     train_extract: Train
     train_finetune: Train
     calibrate: Calibrate

@@ -94,6 +94,11 @@ def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
     )
 
 
+def optimizer_of(model: keras.Model) -> keras.Optimizer:
+    """The model's optimizer without what Keras wraps around it to scale losses in float16."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
 def fit(
     model: keras.Model, train: Batches, validation: Batches, params: Train, first_epoch: int
 ) -> list[dict]:
