@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from stages.shared import paths
 from stages.shared.archive import open_archive
-from stages.shared.backend import keras, silent_stderr
-from stages.shared.classifier import LABELS_FILE, Meaning, read_labels, write_labels
-from stages.shared.errors import InputError, printable
+from stages.shared.backend import keras
+from stages.shared.errors import InputError, printable, silent_stderr
 from stages.shared.formats import FORMATS, Run, require_modules
 from stages.shared.images import map_in_threads, open_image, resize
+from stages.shared.meaning import LABELS_FILE, Meaning, read_labels, write_labels
 from stages.shared.network import load_model
 from stages.shared.params import Resize
 from stages.shared.records import read_csv, replacing
@@ -132,11 +132,10 @@ def main() -> None:
     names = names_of(arguments.format, arguments.quantize)
     for name in names:
         require_modules(name)
-    model, labels, how, threshold = load_model(arguments.model)
-    meaning = Meaning(labels=labels, resize=how, threshold=threshold)
+    model, meaning = load_model(arguments.model)
     require_same_meaning(paths.EXPORT, meaning)
-    size = model.input_shape[1]
-    pixels, actual = read_images("test", size, how)
+    size, labels = model.input_shape[1], meaning.labels
+    pixels, actual = read_images("test", size, meaning.resize)
     if not set(actual) <= set(labels):
         raise InputError(
             f"{paths.SPLIT_IMAGES}: expected test images of {' and '.join(labels)}, the classes of "
@@ -144,11 +143,11 @@ def main() -> None:
         )
     calibration = pixels[:0]
     if "litert int8" in names:
-        calibration, _ = read_images("train", size, how, CALIBRATION)
+        calibration, _ = read_images("train", size, meaning.resize, CALIBRATION)
     is_second = np.array(actual) == labels[1]
 
     def row(name: str, path: Path, probability: np.ndarray, seconds: float) -> list[str]:
-        correct = int(((probability >= threshold) == is_second).sum())
+        correct = int(((probability >= meaning.threshold) == is_second).sum())
         return [
             name,
             f"{bytes_of(path) / 1e6:.2f}",

@@ -73,15 +73,15 @@ def write_saliency(model: Path, images: list[Path], rows: list[dict], folder: Pa
     from stages.shared.network import load_model
     from stages.shared.saliency import grad_cam, overlay
 
-    trained = load_model(model)
-    size = trained.model.input_shape[1]
+    network, meaning = load_model(model)
+    size = network.input_shape[1]
     seen = [
         (number, path) for number, path in enumerate(images, 1) if not rows[number - 1]["error"]
     ]
     for number, path in tqdm(seen, desc="saliency", unit="image", disable=None):
-        pixels = resize(decode(_read(path)), size, trained.resize)
+        pixels = resize(decode(_read(path)), size, meaning.resize)
         with replacing(folder / f"{number:0{len(str(len(images)))}}_{path.stem}.png") as partial:
-            Image.fromarray(overlay(pixels, grad_cam(trained.model, pixels))).save(partial)
+            Image.fromarray(overlay(pixels, grad_cam(network, pixels))).save(partial)
 
 
 def _is_folder(path: Path) -> bool:

@@ -5,7 +5,7 @@ from PIL import Image
 
 from app import photos
 from app.messages import explained, literal
-from app.model import network
+from app.model import saliency
 
 SALIENCY = "What the model sees; the brighter, the more its answer hangs on that place (Grad-CAM)."
 
@@ -18,9 +18,9 @@ def open_large(name: str, says: str) -> None:
         with explained():
             st.markdown(says)
             image = photos.large(name)
-            photo, saliency = st.columns(2)
-            photo.image(image, width="stretch", alt=photos.alt(name))
-            with saliency, explained():
+            left, right = st.columns(2)
+            left.image(image, width="stretch", alt=photos.alt(name))
+            with right, explained():
                 show_saliency(image, photos.alt(name))
             st.caption(literal(name))
 
@@ -28,5 +28,5 @@ def open_large(name: str, says: str) -> None:
 
 
 def show_saliency(image: Image.Image, alt: str) -> None:
-    """What `network` looked at in an image."""
-    st.image(network().saliency(image), width="stretch", alt=f"Grad-CAM of {alt}", caption=SALIENCY)
+    """What the model looked at in an image."""
+    st.image(saliency(image), width="stretch", alt=f"Grad-CAM of {alt}", caption=SALIENCY)

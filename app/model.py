@@ -2,8 +2,7 @@
 
 from __future__ import annotations  # for names of what is imported late
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,46 +12,40 @@ from PIL import Image
 
 from app import files
 from stages.shared import paths
+from stages.shared.classifier import Classifier, load_classifier
 from stages.shared.images import resize
 
-if TYPE_CHECKING:  # TensorFlow takes seconds to import, and most pages need no model
-    from stages.shared.network import Trained
+if TYPE_CHECKING:
+    from stages.shared.backend import keras
+    from stages.shared.meaning import Meaning
 
 SHOWN = 600  # pixels of the side of a picture of saliency
 
 
-class Network(NamedTuple):
-    """A model, and the fast way to run it on one image."""
-
-    trained: Trained
-    run: Callable[[np.ndarray], list[np.ndarray]]
-
-    def probability(self, image: Image.Image) -> float:
-        """Of the second class."""
-        (output,) = self.run(self._square(image, self.trained.model.input_shape[1]))
-        return float(output[0])
-
-    def saliency(self, image: Image.Image) -> np.ndarray:
-        """uint8 `(SHOWN, SHOWN, 3)`: what the model sees of the image, and where it looks."""
-        from stages.shared.saliency import grad_cam, overlay
-
-        model = self.trained.model
-        heat = grad_cam(model, self._square(image, model.input_shape[1]))
-        return overlay(self._square(image, SHOWN), cv2.resize(heat, (SHOWN, SHOWN)))
-
-    def _square(self, image: Image.Image, size: int) -> np.ndarray:
-        return resize(image, size, self.trained.resize)
-
-
-def network() -> Network:
+def classifier() -> Classifier:
     """Raises NotHereError if the model is not here, InputError if it is none of ours."""
-    return _network(files.stamp(paths.CALIBRATED_MODEL))
+    return _classifier(files.stamp(paths.CALIBRATED_MODEL))
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")
-def _network(stamp: files.Stamp) -> Network:
-    from stages.shared.inference import compile_network
+def _classifier(stamp: files.Stamp) -> Classifier:
+    return load_classifier(paths.CALIBRATED_MODEL)
+
+
+def saliency(image: Image.Image) -> np.ndarray:
+    """uint8 `(SHOWN, SHOWN, 3)`: what the model sees of the image, and where it looks.
+
+    Raises as classifier does.
+    """
+    from stages.shared.saliency import grad_cam, overlay  # TensorFlow takes seconds to import
+
+    model, meaning = _network(files.stamp(paths.CALIBRATED_MODEL))
+    heat = grad_cam(model, resize(image, model.input_shape[1], meaning.resize))
+    return overlay(resize(image, SHOWN, meaning.resize), cv2.resize(heat, (SHOWN, SHOWN)))
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the model …")
+def _network(stamp: files.Stamp) -> tuple[keras.Model, Meaning]:
     from stages.shared.network import load_model
 
-    trained = load_model(paths.CALIBRATED_MODEL)
-    return Network(trained, compile_network(trained.model))
+    return load_model(paths.CALIBRATED_MODEL)

@@ -5,15 +5,16 @@ import streamlit as st
 from app import photos
 from app.large import show_saliency
 from app.messages import explained, literal
-from app.model import Network, network
-from stages.shared.images import FORMATS, UnusableImageError, decode
+from app.model import classifier
+from stages.shared.classifier import Classifier
+from stages.shared.images import FORMATS, UnusableImageError, decode, resize
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
 
 
 def show() -> None:
     st.markdown("Drop in photos and see what the model says. They stay on this computer.")
-    model = network()
+    known = classifier()
     given = st.file_uploader(
         f"Photos ({', '.join(FORMATS)})", type="image", accept_multiple_files=True
     )
@@ -22,10 +23,10 @@ def show() -> None:
         given = [picture, *given] if picture else given
     for file in given:
         with st.container(border=True), explained():
-            show_answer(file.name, file.getvalue(), model)
+            show_answer(file.name, file.getvalue(), known)
 
 
-def show_answer(name: str, data: bytes, model: Network) -> None:
+def show_answer(name: str, data: bytes, known: Classifier) -> None:
     st.header(literal(name), anchor=False)
     try:
         image = decode(data)
@@ -36,9 +37,8 @@ def show_answer(name: str, data: bytes, model: Network) -> None:
             icon=":material/broken_image:",
         )
         return
-    probability = model.probability(image)
-    _, labels, _, threshold = model.trained
-    label = labels[int(probability >= threshold)]
+    probability = known.run(resize(image, known.size, known.resize))
+    label = known.labels[int(probability >= known.threshold)]
     photo, saliency, answer = st.columns([3, 3, 2], gap="medium")
     image = photos.shrunk(image)
     photo.image(image, width="stretch", alt=name)
@@ -46,7 +46,7 @@ def show_answer(name: str, data: bytes, model: Network) -> None:
         show_saliency(image, name)
     with answer:
         st.metric("Label", label)
-        for index, each in enumerate(labels):
+        for index, each in enumerate(known.labels):
             share = probability if index else 1 - probability
             st.progress(share, f"{literal(each)} {share:.1%}")
-        st.caption(f"From {threshold:.1%} on it is taken for {literal(labels[1])}.")
+        st.caption(f"From {known.threshold:.1%} on it is taken for {literal(known.labels[1])}.")

@@ -16,8 +16,8 @@ from stages.compare import compare
 from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.backend import keras
+from stages.shared.conversion import compile_network
 from stages.shared.images import map_in_threads, open_image, resize
-from stages.shared.inference import compile_network
 from stages.shared.network import load_base, pool, rescale
 from stages.shared.params import Resize, load_params
 from stages.shared.records import read_csv

@@ -18,8 +18,8 @@ from stages.features import build_extractor, extract
 from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.augment import draw_views, warp
+from stages.shared.conversion import compile_network
 from stages.shared.images import map_in_threads, open_image, resize
-from stages.shared.inference import compile_network
 from stages.shared.network import cut_index, first_trained, load_base
 from stages.shared.params import load_params
 from stages.shared.records import read_csv

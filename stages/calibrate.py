@@ -11,10 +11,10 @@ from scipy.special import expit, logit
 
 from stages.shared import paths
 from stages.shared.archive import open_archive
-from stages.shared.backend import make_deterministic
 from stages.shared.calibration import expected_calibration_error
+from stages.shared.classifier import load_classifier
 from stages.shared.intervals import mcnemar
-from stages.shared.network import HEAD, load_model, save_model, scale_logits
+from stages.shared.keras_file import write_calibrated
 from stages.shared.params import load_params
 from stages.shared.prediction import predict_rows
 from stages.shared.records import read_csv, write_json
@@ -81,12 +81,11 @@ def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float 
 
 def main() -> None:
     params = load_params()
-    make_deterministic(seed=0)
-    trained = load_model(paths.FINETUNE_MODEL)
-    labels = trained.labels
+    classifier = load_classifier(paths.FINETUNE_MODEL)
+    labels = classifier.labels
     rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "validation"]
     with open_archive(paths.RAW_IMAGES) as archive:
-        probability = predict_rows(trained, archive, rows, "calibrate")
+        probability = predict_rows(classifier, archive, rows, "calibrate")
     actual = np.array([labels.index(row["label"]) for row in rows])
     logits = logit(np.clip(probability, SMALLEST, 1 - SMALLEST))
     temperature, honest = 1.0, expit(logits)
@@ -95,8 +94,7 @@ def main() -> None:
     threshold = params.calibrate.threshold
     if threshold is None:
         threshold = choose_threshold(actual, expit(logits / temperature), params.calibrate.recall)
-    scale_logits(trained.model.get_layer(HEAD), 1 / temperature)
-    save_model(trained._replace(threshold=threshold), paths.CALIBRATED_MODEL)
+    write_calibrated(paths.FINETUNE_MODEL, paths.CALIBRATED_MODEL, temperature, threshold)
     metrics = {
         "temperature": temperature,
         "threshold": threshold,

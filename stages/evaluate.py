@@ -20,10 +20,9 @@ from sklearn.metrics import (
 
 from stages.shared import paths
 from stages.shared.archive import open_archive
-from stages.shared.backend import make_deterministic
 from stages.shared.calibration import expected_calibration_error, reliability
+from stages.shared.classifier import load_classifier
 from stages.shared.intervals import f1_score, resampled, roc_auc, wilson
-from stages.shared.network import load_model
 from stages.shared.params import load_params
 from stages.shared.prediction import predict_rows
 from stages.shared.records import read_csv, read_json, write_csv, write_json
@@ -138,14 +137,13 @@ def describe(name: str, measured: dict, confidence: float) -> str:
 
 def main() -> None:
     params = load_params()
-    make_deterministic(seed=0)
-    trained = load_model(paths.CALIBRATED_MODEL)
-    labels, threshold = trained.labels, trained.threshold
+    classifier = load_classifier(paths.CALIBRATED_MODEL)
+    labels, threshold = classifier.labels, classifier.threshold
     temperature = read_json(paths.CALIBRATE_METRICS)["temperature"]
     confidence = params.evaluate.confidence
     rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] != "train"]
     with open_archive(paths.RAW_IMAGES) as archive:
-        probability = predict_rows(trained, archive, rows, "evaluate")
+        probability = predict_rows(classifier, archive, rows, "evaluate")
     actual = np.array([labels.index(row["label"]) for row in rows])
     split = np.array([row["split"] for row in rows])
     uncalibrated = expit(logit(probability) * temperature)

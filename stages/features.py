@@ -18,9 +18,9 @@ from stages.shared import paths
 from stages.shared.archive import open_archive
 from stages.shared.augment import IDENTITY, draw_views, warp
 from stages.shared.backend import keras, make_deterministic
+from stages.shared.conversion import compile_network
 from stages.shared.errors import InputError
 from stages.shared.images import map_in_threads, open_image, resize
-from stages.shared.inference import compile_network
 from stages.shared.network import (
     cut_index,
     first_trained,

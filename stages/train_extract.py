@@ -12,8 +12,8 @@ from pathlib import Path
 from stages.shared import paths
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.hardware import computing_in, training_on
+from stages.shared.meaning import Meaning
 from stages.shared.network import (
-    Trained,
     build_head,
     build_whole,
     gives_logits,
@@ -59,8 +59,8 @@ def main() -> None:
     base.trainable = False
     model = build_whole(base, head, params.model.pooling)
     labels = read_json(paths.FEATURES / "labels.json")
-    trained = Trained(model, labels, params.model.resize)
-    save_model(trained, paths.EXTRACT_MODEL, optimizer)
+    meaning = Meaning(labels=labels, resize=params.model.resize, threshold=0.5)
+    save_model(model, meaning, paths.EXTRACT_MODEL, optimizer)
     write_json(paths.EXTRACT_METRICS, metrics)
     write_history(paths.EXTRACT_HISTORY, history)
     print(

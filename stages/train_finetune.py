@@ -3,8 +3,8 @@
 Starts from the stored features at the cut, so that only the layers that learn, and the few
 frozen ones after the cut, are computed. Reads data/features/, models/extract.keras and, to count
 epochs on, plots/history_extract.csv. Params: `train_finetune`, `hardware`,
-`model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, metrics/train_finetune.json and
-plots/history_finetune.csv. Run: `python -m stages.train_finetune`
+`model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras,
+metrics/train_finetune.json and plots/history_finetune.csv. Run: `python -m stages.train_finetune`
 """
 
 import shutil
@@ -13,10 +13,8 @@ from pathlib import Path
 from stages.shared import paths
 from stages.shared.backend import keras, make_deterministic
 from stages.shared.hardware import computing_in, training_on
+from stages.shared.keras_file import BASE, HEAD, POOLING
 from stages.shared.network import (
-    BASE,
-    HEAD,
-    POOLING,
     FoldedTail,
     cut_index,
     first_trained,
@@ -70,15 +68,15 @@ def main() -> None:
     make_deterministic(params.train_finetune.seed)
     epochs_before = len(read_csv(paths.EXTRACT_HISTORY))
     with training_on(params.hardware) as precision:
-        trained = load_model(paths.EXTRACT_MODEL)
+        model, meaning = load_model(paths.EXTRACT_MODEL)
         first = first_trained(
-            trained.model.get_layer(BASE), params.model.fine_tune_at, params.model.fine_tune_last
+            model.get_layer(BASE), params.model.fine_tune_at, params.model.fine_tune_last
         )
         optimizer, metrics, history = train_finetune(
-            trained.model, params.train_finetune, precision, first, epochs_before, paths.FEATURES
+            model, params.train_finetune, precision, first, epochs_before, paths.FEATURES
         )
     if history:
-        save_model(trained, paths.FINETUNE_MODEL, optimizer)
+        save_model(model, meaning, paths.FINETUNE_MODEL, optimizer)
     else:  # nothing was fine-tuned: frozen layers and optimizer are those of feature extraction
         with replacing(paths.FINETUNE_MODEL) as partial:
             shutil.copyfile(paths.EXTRACT_MODEL, partial)

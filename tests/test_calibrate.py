@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from stages.calibrate import choose_threshold, cross_fit, fit_temperature
 from stages.shared.calibration import expected_calibration_error
-from stages.shared.network import build_head, gives_logits, keras, scale_logits
-from stages.shared.params import Dense, Head
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, 4000)
@@ -31,21 +29,6 @@ def test_model_without_a_mistake_does_not_become_certain(images):
     actual = np.arange(images) % 2
     temperature = fit_temperature(actual, (actual - 0.5) * 5)
     assert 0.3 < temperature < 1
-
-
-@pytest.mark.parametrize("output", ["sigmoid", "logits"])
-@pytest.mark.parametrize("dense", [None, Dense(units=3)])
-def test_scaled_head_gives_the_logit_divided_and_the_same_ranking(output, dense):
-    head = build_head(Head(dense=dense, dropout=0.2, output=output))
-    features = RNG.normal(size=(50, 7)).astype(np.float32)
-    inputs = keras.Input((7,))
-    model = keras.Model(inputs, head(inputs))
-    before = model.predict(features, verbose=0)
-    scale_logits(head, 1 / 2.5)
-    after = model.predict(features, verbose=0)
-    if not gives_logits(head):
-        before, after = logit(before), logit(after)
-    np.testing.assert_allclose(after, before / 2.5, rtol=1e-3, atol=1e-4)
 
 
 def test_threshold_is_0_5_unless_another_is_better_beyond_luck():

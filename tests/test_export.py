@@ -14,11 +14,11 @@ from predict import predict
 from stages.shared import paths
 from stages.shared.archive import members, open_archive
 from stages.shared.backend import keras, tf
-from stages.shared.classifier import Meaning, load_classifier, write_labels
+from stages.shared.classifier import load_classifier
 from stages.shared.errors import InputError
 from stages.shared.formats import FORMATS, require_modules
+from stages.shared.meaning import Meaning, write_labels
 from stages.shared.network import (
-    Trained,
     build_head,
     build_whole,
     load_base,
@@ -70,7 +70,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
         patch.chdir(folder)
         pixels, labels = read_images("train", 96, "crop")
     model = whole_model(pixels, np.array(labels) == "dog")
-    save_model(Trained(model, ["cat", "dog"], "crop"), folder / paths.CALIBRATED_MODEL)
+    save_model(model, MEANING, folder / paths.CALIBRATED_MODEL)
     return folder
 
 
@@ -339,9 +339,9 @@ def test_models_of_other_classes_do_not_come_under_these_labels(tmp_path):
 )
 def test_mistake_of_the_user_is_told_in_one_line(workspace, tmp_path, arguments, line):
     shutil.copytree(workspace / "data", tmp_path / "data")
-    trained = load_model(workspace / paths.CALIBRATED_MODEL)
-    others = trained._replace(labels=["hotdog", "other"])
-    save_model(others, tmp_path / paths.CALIBRATED_MODEL)
+    model, meaning = load_model(workspace / paths.CALIBRATED_MODEL)
+    others = meaning.model_copy(update={"labels": ["hotdog", "other"]})
+    save_model(model, others, tmp_path / paths.CALIBRATED_MODEL)
     command = ("python", str(PROJECT / "export.py"), *arguments)
     result = run(*command, cwd=tmp_path, PYTHONPATH=str(PROJECT))
     assert result.returncode != 0

@@ -5,9 +5,9 @@ from conftest import SAMPLE_WEIGHTS
 from stages.features import build_extractor, extract, require_space
 from stages.shared.archive import open_archive
 from stages.shared.augment import IDENTITY
+from stages.shared.conversion import compile_network
 from stages.shared.errors import InputError
 from stages.shared.images import decode, resize
-from stages.shared.inference import compile_network
 from stages.shared.network import cut_index, load_base, split_at
 
 NAMES = [

@@ -10,8 +10,8 @@ from conftest import PROJECT, SAMPLE_WEIGHTS
 
 from stages.shared.backend import keras, make_deterministic, tf
 from stages.shared.hardware import computing_in, training_on
+from stages.shared.meaning import Meaning
 from stages.shared.network import (
-    Trained,
     build_head,
     build_whole,
     load_base,
@@ -34,6 +34,7 @@ TRAIN = Train(
 )
 # No dropout: each device would drop other units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="sigmoid")
+MEANING = Meaning(labels=["cat", "dog"], resize="crop", threshold=0.5)
 FIRST = 150  # of the layers trained: the last convolution and what follows it
 
 
@@ -65,13 +66,13 @@ from stages.shared.backend import tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from stages.shared.hardware import mirrored
-from stages.shared.network import Trained, save_model
-from test_hardware import fine_tuned
+from stages.shared.network import save_model
+from test_hardware import MEANING, fine_tuned
 strategy = mirrored(tf.config.list_logical_devices("CPU"))
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
     model, optimizer, _, history = fine_tuned(Path(sys.argv[1]))
-save_model(Trained(model, ["cat", "dog"], "crop"), Path(sys.argv[2]), optimizer)
+save_model(model, MEANING, Path(sys.argv[2]), optimizer)
 print(json.dumps([row["loss"] for row in history]))
 """
 
@@ -90,7 +91,7 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_pa
     losses = json.loads(result.stdout.splitlines()[-1])
     assert losses == pytest.approx([row["loss"] for row in history], rel=1e-2)
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
-    assert np.abs(load_model(path).model(pixels) - alone(pixels)).max() < 1e-2
+    assert np.abs(load_model(path)[0](pixels) - alone(pixels)).max() < 1e-2
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
@@ -103,8 +104,8 @@ def test_mixed_precision_learns_and_saves_a_model_in_float32(features, tmp_path,
     assert losses[0] != losses[1]
     assert isinstance(optimizer, keras.optimizers.Adam)
     path = tmp_path / "model.keras"
-    save_model(Trained(model, ["cat", "dog"], "crop"), path, optimizer)
-    assert {layer.compute_dtype for layer in load_model(path).model.layers} == {"float32"}
+    save_model(model, MEANING, path, optimizer)
+    assert {layer.compute_dtype for layer in load_model(path)[0].layers} == {"float32"}
 
 
 def test_layers_compute_in_the_precision_inside_and_in_float32_after():

@@ -5,7 +5,7 @@ import pytest
 from conftest import PROJECT, SAMPLE_WEIGHTS, run
 
 from stages.features import build_extractor
-from stages.shared.inference import compile_network
+from stages.shared.conversion import compile_network
 from stages.shared.network import cut_index, load_base
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 96, 96, 3), np.uint8)
@@ -42,7 +42,7 @@ def test_first_use_from_several_threads_does_not_wait_for_ever(tmp_path):
 import threading, numpy as np
 from concurrent.futures import ThreadPoolExecutor
 from stages.shared.backend import keras
-from stages.shared.inference import compile_network
+from stages.shared.conversion import compile_network
 inputs = keras.Input((8, 8, 3))
 compute = compile_network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs)))
 start = threading.Barrier(8)

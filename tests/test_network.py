@@ -1,8 +1,3 @@
-import json
-import pickle
-import shutil
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +6,9 @@ from conftest import SAMPLE_WEIGHTS
 
 from stages.shared.backend import keras, tf
 from stages.shared.errors import InputError
+from stages.shared.meaning import Meaning
 from stages.shared.network import (
     FoldedTail,
-    Trained,
     build_head,
     build_whole,
     cut_index,
@@ -28,6 +23,7 @@ from stages.shared.network import (
 )
 from stages.shared.params import Dense, Head
 
+MEANING = Meaning(labels=["cat", "dog"], resize="stretch", threshold=0.3)
 HEAD = Head(dense=None, dropout=0.2, output="sigmoid")
 PIXELS = np.random.default_rng(0).uniform(0, 255, (3, 96, 96, 3)).astype(np.float32)
 
@@ -185,7 +181,7 @@ def test_model_on_logits_gives_the_probabilities_of_its_logits(base, pooling):
 def save_untrained(model: keras.Model, path: Path) -> None:
     optimizer = keras.optimizers.Adam(name="adam")
     optimizer.build(model.trainable_variables)
-    save_model(Trained(model, ["cat", "dog"], "stretch", 0.3), path, optimizer)
+    save_model(model, MEANING, path, optimizer)
 
 
 def test_model_saved_twice_is_the_same_bytes_and_comes_back_with_its_description(whole, tmp_path):
@@ -193,8 +189,8 @@ def test_model_saved_twice_is_the_same_bytes_and_comes_back_with_its_description
         save_untrained(whole, tmp_path / name)
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "b.keras"]
-    loaded, *described = load_model(tmp_path / "a.keras")
-    assert described == [["cat", "dog"], "stretch", 0.3]
+    loaded, meaning = load_model(tmp_path / "a.keras")
+    assert meaning == MEANING
     assert np.array_equal(loaded.predict(PIXELS, verbose=0), whole.predict(PIXELS, verbose=0))
 
 
@@ -246,118 +242,3 @@ def test_file_that_holds_no_weights_is_refused(tmp_path):
 def test_layer_beyond_the_last_is_refused(base, at, last):
     with pytest.raises(InputError, match=r"fine_tune_.*: expected a number from 0 to 154.*155"):
         first_trained(base, at, last)
-
-
-def test_missing_model_says_how_to_get_it(tmp_path):
-    with pytest.raises(InputError, match=r"finetune\.keras: no such model\. Run `dvc repro`"):
-        load_model(tmp_path / "finetune.keras")
-
-
-def test_model_of_another_project_is_refused(whole, tmp_path):
-    whole.save(tmp_path / "other.keras")
-    with zipfile.ZipFile(tmp_path / "other.keras") as archive:
-        assert "labels" not in json.loads(archive.read("metadata.json"))
-    shutil.copy(SAMPLE_WEIGHTS, tmp_path / "weights.keras")
-    for name in ("other.keras", "weights.keras"):
-        with pytest.raises(InputError, match=rf"{name}: expected a model of this project"):
-            load_model(tmp_path / name)
-
-
-def changed(source: Path, target: Path, member: str, change: Callable[[bytes], bytes]) -> Path:
-    """A copy of a `.keras` file with one member changed."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            data = old.read(name)
-            new.writestr(name, change(data) if name == member else data)
-    return target
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ('"class_name": "Dropout"', '"class_name": "Lambda"', "a model with keras.Lambda"),
-        (
-            '"module": "keras.layers", "class_name": "Dropout"',
-            '"module": "subprocess", "class_name": "Popen"',
-            "a model with subprocess.Popen",
-        ),
-        (
-            '"class_name": "GlobalAveragePooling2D"',
-            '"class_name": "TorchModuleWrapper"',
-            "a model with keras.TorchModuleWrapper",
-        ),
-        ('"units": 1,', '"units": "x",', "Received: "),
-        ('{"module"', '{"module', "Received: "),
-    ],
-)
-def test_model_of_other_parts_is_refused_before_it_is_built(whole, tmp_path, old, new, message):
-    save_untrained(whole, tmp_path / "ours.keras")
-
-    def change(config: bytes) -> bytes:
-        assert old in config.decode()
-        return config.decode().replace(old, new, 1).encode()
-
-    path = changed(tmp_path / "ours.keras", tmp_path / "theirs.keras", "config.json", change)
-    with pytest.raises(InputError, match=f"expected a model of this project.*{message}") as error:
-        load_model(path)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("labels", value, "not the names of two classes")
-        for value in (["cat"], ["cat", "dog", "cow"], "cd", None, ["cat", 1], ["cat", "\x1b[31m"])
-    ]
-    + [("threshold", value, "not between 0 and 1") for value in ("0.5", None, 0, 1.0, 2.0)]
-    + [("resize", value, "not one of crop, stretch") for value in ("bend", None, 1)],
-)
-def test_model_that_describes_itself_wrongly_is_refused(whole, tmp_path, key, value, message):
-    save_untrained(whole, tmp_path / "ours.keras")
-    path = changed(
-        tmp_path / "ours.keras",
-        tmp_path / "theirs.keras",
-        "metadata.json",
-        lambda data: json.dumps(json.loads(data) | {key: value}).encode(),
-    )
-    with pytest.raises(InputError, match=message):
-        load_model(path)
-
-
-@pytest.mark.parametrize(
-    ("shape", "units", "message"),
-    [
-        ((96, 64, 3), 1, r"input_shape=\(None, 96, 64, 3\)"),
-        ((96, 96, 1), 1, r"input_shape=\(None, 96, 96, 1\)"),
-        ((None, None, 3), 1, r"input_shape=\(None, None, None, 3\)"),
-        ((96, 96, 3), 2, r"output_shape=\(None, 2\)"),
-        ((96, 96, 3), 1, "without one of the layers base, head, pooling, rescaling"),
-    ],
-)
-def test_model_of_another_form_is_refused(tmp_path, shape, units, message):
-    pixels = keras.Input(shape)
-    pooled = keras.layers.GlobalAveragePooling2D()(pixels)
-    model = keras.Model(pixels, keras.layers.Dense(units)(pooled))
-    save_untrained(model, tmp_path / "other.keras")
-    with pytest.raises(InputError, match=message):
-        load_model(tmp_path / "other.keras")
-
-
-def test_pickle_and_hdf5_are_not_opened_whatever_is_behind_them(whole, tmp_path):
-    """A zip may follow other bytes: one file can be ours for one reader, and HDF5 for another."""
-    save_untrained(whole, tmp_path / "ours.keras")
-    save_h5(whole, tmp_path / "model.h5")
-    with (tmp_path / "model.h5").open("ab") as file:
-        file.write((tmp_path / "ours.keras").read_bytes())
-    (tmp_path / "pickle.keras").write_bytes(pickle.dumps("anything"))
-    for name in ("model.h5", "pickle.keras"):
-        with pytest.raises(InputError, match=f"{name}: expected a model of this project"):
-            load_model(tmp_path / name)
-
-
-def test_compressed_model_is_refused_before_it_is_read(whole, tmp_path):
-    with zipfile.ZipFile(tmp_path / "bomb.keras", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("metadata.json", '{"labels": ["cat", "dog"]}')
-        archive.writestr("config.json", bytes(10**6))
-    with pytest.raises(InputError, match="compressed members"):
-        load_model(tmp_path / "bomb.keras")

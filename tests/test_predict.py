@@ -11,9 +11,16 @@ from PIL import Image
 
 from predict import FORMATS, find_images, predict, write_saliency
 from stages.shared.classifier import Classifier
+from stages.shared.conversion import compile_network
 from stages.shared.errors import InputError
-from stages.shared.inference import compile_network
-from stages.shared.network import Trained, build_head, build_whole, keras, load_base, save_model
+from stages.shared.meaning import Meaning
+from stages.shared.network import (
+    build_head,
+    build_whole,
+    keras,
+    load_base,
+    save_model,
+)
 from stages.shared.params import Head
 
 
@@ -29,8 +36,8 @@ def classifier(model):
     return Classifier(96, ["cat", "dog"], "crop", 0.5, lambda pixels: run(pixels)[0].item())
 
 
-def save(model: keras.Model, path: Path, labels: object = ("cat", "dog")) -> None:
-    save_model(Trained(model, labels, "crop"), path)
+def save(model: keras.Model, path: Path, labels: tuple[str, str] = ("cat", "dog")) -> None:
+    save_model(model, Meaning(labels=list(labels), resize="crop", threshold=0.5), path)
 
 
 @pytest.fixture

@@ -5,24 +5,12 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+
+from stages.shared.errors import silent_stderr
 
 # Keras imports these, where they are installed, for wrappers and galleries of its own. Without
 # them a stage starts in two thirds of the time.
 UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
-
-
-@contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Send file descriptor 2 nowhere: TensorFlow's native code writes past `sys.stderr`."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 @contextlib.contextmanager
@@ -52,7 +40,6 @@ __all__ = [
     "convert_variables_to_constants_v2",
     "keras",
     "make_deterministic",
-    "silent_stderr",
     "tf",
 ]
 

@@ -10,20 +10,16 @@ C++ read the bytes, and nobody can promise that none of them has a fault.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import openvino
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from stages.shared.backend import silent_stderr, tf
-from stages.shared.errors import InputError, printable
-from stages.shared.inference import compile_for_cpu, compile_network
-from stages.shared.network import load_model
+from stages.shared.errors import InputError, printable, silent_stderr
+from stages.shared.inference import compile_for_cpu
+from stages.shared.layers import read_network
+from stages.shared.meaning import LABELS_FILE, Meaning, read_labels
 from stages.shared.params import Resize
-from stages.shared.records import write_json
 
-LABELS_FILE = "labels.json"
 SUFFIXES = (".tflite", ".onnx")  # of exported models that are one file
 # How OpenVINO's messages begin and end: with places in its source.
 NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
@@ -52,9 +48,20 @@ def load_classifier(path: Path) -> Classifier:
     """
     if path.suffix in SUFFIXES or path.is_dir():
         return _load_exported(path)
-    model, *described = load_model(path)
-    run = compile_network(model)
-    return Classifier(model.input_shape[1], *described, lambda pixels: run(pixels)[0].item())
+    return _classifier(*read_network(path))
+
+
+def _classifier(network: openvino.Model, meaning: Meaning) -> Classifier:
+    """`network` takes one image, `(1, size, size, 3)`, and gives one number, `(1, 1)`."""
+    (_, *shape) = network.input().shape
+    run = compile_for_cpu(network, tuple(shape))
+    return Classifier(
+        shape[0],
+        meaning.labels,
+        meaning.resize,
+        meaning.threshold,
+        lambda pixels: run(pixels)[0].item(),
+    )
 
 
 def _load_exported(path: Path) -> Classifier:
@@ -65,18 +72,17 @@ def _load_exported(path: Path) -> Classifier:
         with silent_stderr():
             if path.is_dir():
                 _require_whole_checkpoint(path)
-            size, run = _compile(path)
+            return _classifier(_read_exported(path), meaning)
     except Exception as error:  # whatever a library makes of a foreign file, the file is the cause
         lines = (line.strip() for line in str(error).splitlines())
         reason = " ".join(line for line in lines if line and not line.startswith(NOISE))
         raise InputError(
             f"{path}: expected a model that export.py wrote. Received: {printable(reason)}"
         ) from None
-    return Classifier(size, meaning.labels, meaning.resize, meaning.threshold, run)
 
 
-def _compile(path: Path) -> tuple[int, Callable[[np.ndarray], float]]:
-    """Size and function of a Classifier. Raises ValueError or RuntimeError for another model."""
+def _read_exported(path: Path) -> openvino.Model:
+    """Raises ValueError or RuntimeError unless it is a network of one image and one number."""
     network = openvino.Core().read_model(path)
     if (len(network.inputs), len(network.outputs)) != (1, 1):
         raise ValueError(f"{len(network.inputs)} inputs and {len(network.outputs)} outputs, not 1")
@@ -87,8 +93,7 @@ def _compile(path: Path) -> tuple[int, Callable[[np.ndarray], float]]:
     network.reshape((1, size, size, 3))
     if network.output().partial_shape != openvino.PartialShape([1, 1]):
         raise ValueError(f"output {network.output().partial_shape} of one image, not (1, 1)")
-    run = compile_for_cpu(network, (size, size, 3))
-    return size, lambda pixels: run(pixels)[0].item()
+    return network
 
 
 def _require_whole_checkpoint(folder: Path) -> None:
@@ -96,48 +101,8 @@ def _require_whole_checkpoint(folder: Path) -> None:
 
     OpenVINO checks none, and an index with wrong offsets ends its process.
     """
+    from stages.shared.backend import tf  # takes seconds to start, and no other format needs it
+
     reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
     for name in reader.get_variable_to_shape_map():
         reader.get_tensor(name)
-
-
-def _shown(label: str) -> str:
-    if not label or not label.isprintable():
-        raise ValueError("expected a name that can be printed")
-    return label
-
-
-class Meaning(BaseModel):
-    """What the number of an exported model means: labels.json beside it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    labels: Annotated[
-        list[Annotated[str, AfterValidator(_shown)]], Field(min_length=2, max_length=2)
-    ]
-    resize: Resize
-    threshold: Annotated[float, Field(gt=0, lt=1)]
-
-
-def write_labels(folder: Path, meaning: Meaning) -> None:
-    write_json(folder / LABELS_FILE, meaning.model_dump())
-
-
-def read_labels(path: Path) -> Meaning:
-    """Raises InputError if the file is missing, or is not what write_labels writes."""
-    try:
-        return Meaning.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such file. It names the classes: keep it beside the exported model, or "
-            "run `python export.py` to make both."
-        ) from None
-    except ValidationError as error:
-        problem = error.errors()[0]
-        reason = " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
-    except OSError as error:
-        reason = str(error)
-    raise InputError(
-        f'{path}: expected {{"labels": [two names], "resize": "crop" or "stretch", "threshold": '
-        f"number between 0 and 1}}. Received: {printable(reason)}"
-    )

@@ -58,7 +58,11 @@ def photo_grid(
     plt.rcParams.update(STYLE)
     rows = max(-(-len(photos) // columns), 1)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(1.9 * columns, 2.15 * rows + 0.4), squeeze=False
+        rows,
+        columns,
+        figsize=(1.9 * columns, 2.15 * rows + 0.4),
+        squeeze=False,
+        subplot_kw={"xticks": [], "yticks": []},  # which would take as long as the photos
     )
     for cell in axes.flat:
         cell.axis("off")

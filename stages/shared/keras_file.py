@@ -1,11 +1,11 @@
-"""The `.keras` file of a finished model, read and run without TensorFlow, which takes seconds to start.
+"""The `.keras` file of a finished model: read, checked and calibrated without TensorFlow.
 
-The file may come from anyone. It is a zip of a description (config.json), weights (HDF5) and what
-the model's answer means (metadata.json). Only the layers below are known here, with the settings
-that MobileNetV2 and our heads have; for any other model there is an error and not another answer.
-No code comes with a model: this is why `.keras` files of strangers can be tried.
+TensorFlow takes seconds to start, and none of this needs it. The file is a zip: config.json
+describes the layers, model.weights.h5 holds their weights, metadata.json what the answer means.
+It may come from anyone, so nothing in it is believed; and it holds no code that could run.
 """
 
+import contextlib
 import io
 import json
 import zipfile
@@ -15,166 +15,158 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import openvino
-from openvino import opset15 as opset
+from pydantic import ValidationError
 
-WEIGHTS = "model.weights.h5"
-# Of a layer's settings, those that a model of ours never has otherwise.
-SETTINGS = {
-    "Conv2D": {"activation": "linear", "dilation_rate": [1, 1], "groups": 1, "use_bias": False},
-    "DepthwiseConv2D": {
-        "activation": "linear", "depth_multiplier": 1, "dilation_rate": [1, 1], "use_bias": False
-    },
-    "BatchNormalization": {"axis": -1, "center": True, "scale": True},
-    "ReLU": {"negative_slope": 0.0, "threshold": 0.0},
-    "Dense": {"use_bias": True},
+from stages.shared.archive import pack
+from stages.shared.errors import InputError, printable
+from stages.shared.meaning import Meaning, what_is_wrong
+from stages.shared.records import replacing
+
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+# The layers of a whole model, by name.
+RESCALING, BASE, POOLING, HEAD = "rescaling", "base", "pooling", "head"
+LARGEST = 1024  # pixels, as in params.yaml
+# All that a saved model is made of, by Keras' names.
+PARTS = {
+    "Functional", "Sequential", "InputLayer", "__keras_tensor__", "DTypePolicy",
+    "Rescaling", "Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "BatchNormalization", "ReLU", "Add",
+    "GlobalAveragePooling2D", "Flatten", "Dense", "Dropout", "Activation",
+    "GlorotUniform", "Zeros", "Ones", "L2",
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW", "Lion", "Nadam", "RMSprop",
+    "SGD",
 }  # fmt: skip
+# How Keras names the weights of the first layer of a class; the others have `_1`, `_2`, … after it.
+GROUPS = {
+    "BatchNormalization": "batch_normalization",
+    "Conv2D": "conv2d",
+    "Dense": "dense",
+    "DepthwiseConv2D": "depthwise_conv2d",
+    "Functional": "functional",
+    "Sequential": "sequential",
+}
 
 
-def read_network(path: Path) -> openvino.Model:
-    """Takes uint8 pixels `(1, size, size, 3)` and gives float32 `(1, 1)`.
+@contextlib.contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Turn whatever reading a model's file raises into an InputError of one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such model. Run `dvc repro` to train it or `dvc pull {path}` to fetch it."
+        ) from None
+    except Exception as error:  # whatever a library makes of a foreign file, the file is the cause
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path}: expected a model of this project. Received: {printable(reason)}"
+        ) from None
 
-    Raises ValueError, KeyError or an error of h5py's or OpenVINO's if the file is no such model.
+
+def read_description(path: Path) -> tuple[dict, Meaning]:
+    """What a file says of its layers, as Keras describes them, and of its answer.
+
+    Raises ValueError or another error unless both are those of a model of this project.
     """
+    if path.suffix != ".keras":  # which decides for Keras how to read the file
+        raise ValueError(f"a file whose name ends in {path.suffix or 'nothing'}, not .keras")
     with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))["config"]
-        weights = h5py.File(io.BytesIO(archive.read(WEIGHTS)))
-    (_, *shape) = config["layers"][0]["config"]["batch_shape"]
-    pixels = opset.parameter([1, *shape], np.uint8, "pixels")
-    # OpenVINO computes with the channels before height and width.
-    planes = opset.transpose(opset.convert(pixels, np.float32), [0, 3, 1, 2])
-    return openvino.Model(_functional(config, weights, planes), [pixels])
+        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
+            raise ValueError("compressed members")
+        model = json.loads(archive.read(CONFIG))
+        metadata = json.loads(archive.read(METADATA))
+    _require_own_parts(model)
+    _require_own_form(model["config"]["layers"])
+    try:
+        known = {key: metadata[key] for key in Meaning.model_fields if key in metadata}
+        return model, Meaning.model_validate(known)
+    except ValidationError as error:
+        raise ValueError(what_is_wrong(error)) from None
 
 
-def _functional(config: dict, weights: h5py.Group, value: openvino.Node) -> openvino.Node:
-    values = {}
-    for layer, group in _with_weights(config["layers"], weights):
-        sources = [values[name] for name in _sources(layer["inbound_nodes"])]
-        values[layer["config"]["name"]] = _apply(layer, group, sources or [value])
-    return values[config["output_layers"][0]]
-
-
-def _sequential(config: dict, weights: h5py.Group, value: openvino.Node) -> openvino.Node:
-    for layer, group in _with_weights(config["layers"], weights):
-        value = _apply(layer, group, [value])
-    return value
-
-
-def _with_weights(layers: list[dict], weights: h5py.Group) -> Iterator[tuple[dict, h5py.Group]]:
-    """Each layer with its group, which Keras names by class and place among those of its class."""
-    names = {
-        "BatchNormalization": "batch_normalization", "Conv2D": "conv2d", "Dense": "dense",
-        "DepthwiseConv2D": "depthwise_conv2d", "Functional": "functional",
-        "Sequential": "sequential",
-    }  # fmt: skip
-    seen = Counter()
-    for layer in layers:
-        kind = layer["class_name"]
-        group = None
-        if kind in names:
-            number = f"_{seen[kind]}" if seen[kind] else ""
-            group = weights["layers"][names[kind] + number]
-            seen[kind] += 1
-        yield layer, group
-
-
-def _sources(nodes: list) -> list[str]:
-    """The names of the layers whose outputs a layer takes."""
-    found = []
+def _require_own_parts(model: dict) -> None:
+    """Raise ValueError for a class that none of our models has."""
+    found = set()
 
     def collect(record: dict) -> dict:
-        if "keras_history" in record:
-            found.append(record["keras_history"][0])
+        if "class_name" in record:
+            package = str(record.get("module") or "keras").split(".")[0]
+            found.add(f"{package}.{record['class_name']}")
         return record
 
-    json.loads(json.dumps(nodes), object_hook=collect)
-    return found
+    json.loads(json.dumps(model), object_hook=collect)
+    foreign = found - {f"keras.{name}" for name in PARTS}
+    if foreign:
+        raise ValueError(f"a model with {', '.join(sorted(foreign))}")
 
 
-def _apply(layer: dict, group: h5py.Group, inputs: list[openvino.Node]) -> openvino.Node:
-    kind, config = layer["class_name"], layer["config"]
-    for key, expected in SETTINGS.get(kind, {}).items():
-        if config[key] != expected:
-            raise ValueError(f"{kind} with {key}={config[key]!r}, not {expected!r}")
-    if kind == "Functional":
-        return _functional(config, group, *inputs)
-    if kind == "Sequential":
-        return _sequential(config, group, *inputs)
-    weights = [group["vars"][str(i)][:] for i in range(len(group["vars"]))] if group else []
-    return LAYERS[kind](config, weights, *inputs)
+def _require_own_form(layers: list[dict]) -> None:
+    """Raise ValueError unless the layers turn square RGB images into features and an answer."""
+    shape = layers[0]["config"]["batch_shape"]
+    size = shape[1]
+    if shape != [None, size, size, 3] or not isinstance(size, int) or not 0 < size <= LARGEST:
+        raise ValueError(f"input {shape}, not [None, size, size, 3]")
+    missing = {RESCALING, BASE, POOLING, HEAD} - {layer["config"]["name"] for layer in layers}
+    if missing:
+        raise ValueError(f"a model without a layer named {', '.join(sorted(missing))}")
 
 
-def _same(config, weights, value):
-    return value
+@contextlib.contextmanager
+def weights_of(path: Path) -> Iterator[h5py.File]:
+    """The weights, all of them in this very file. Raises ValueError for what HDF5 can do besides.
+
+    It can name other files, and hold less than it says it does.
+    """
+    with zipfile.ZipFile(path) as archive:
+        data = archive.read(WEIGHTS)
+
+    def fault(name: str, link: object) -> str | None:
+        if not isinstance(link, h5py.HardLink):
+            return f"{name}: a link to somewhere else"
+        member = file[name]
+        if isinstance(member, h5py.Dataset) and (
+            member.is_virtual or member.external or member.id.get_storage_size() != member.nbytes
+        ):
+            return f"{name}: numbers that are not stored here, one by one"
+        return None
+
+    with h5py.File(io.BytesIO(data)) as file:
+        found = file.visititems_links(fault)  # which ends at the first
+        if found:
+            raise ValueError(f"{WEIGHTS}: {found}")
+        yield file
 
 
-def _rescaling(config, weights, value):
-    return opset.add(opset.multiply(value, np.float32(config["scale"])), np.float32(config["offset"]))
+def with_weights(config: dict, weights: h5py.Group) -> Iterator[tuple[dict, h5py.Group | None]]:
+    """Each layer of a model with the group of its weights, if layers of its class have any."""
+    seen = Counter()
+    for layer in config["layers"]:
+        name = GROUPS.get(layer["class_name"])
+        number = f"_{seen[name]}" if seen[name] else ""
+        seen[name] += 1
+        yield layer, weights["layers"][name + number] if name else None
 
 
-def _zero_padding(config, weights, value):
-    (top, bottom), (left, right) = config["padding"]
-    return opset.pad(value, [0, 0, top, left], [0, 0, bottom, right], "constant", np.float32(0))
+def write_calibrated(source: Path, target: Path, temperature: float, threshold: float) -> None:
+    """Copy a model of ours with its logits divided by the temperature, and with a threshold.
 
-
-def _convolution(config, weights, value):
-    kernel = weights[0].transpose(3, 2, 0, 1)
-    return opset.convolution(value, kernel, config["strides"], [0, 0], [0, 0], [1, 1], PADDING[config["padding"]])
-
-
-def _depthwise_convolution(config, weights, value):
-    kernel = weights[0].transpose(2, 3, 0, 1)[:, :, None]
-    return opset.group_convolution(value, kernel, config["strides"], [0, 0], [0, 0], [1, 1], PADDING[config["padding"]])
-
-
-PADDING = {"same": "same_upper", "valid": "valid"}
-
-
-def _batch_normalization(config, weights, value):
-    return opset.batch_norm_inference(value, *weights, config["epsilon"])
-
-
-def _relu(config, weights, value):
-    if config["max_value"] is None:
-        return opset.relu(value)
-    return opset.clamp(value, 0.0, config["max_value"])
-
-
-def _add(config, weights, *values):
-    first, second = values
-    return opset.add(first, second)
-
-
-def _average_pooling(config, weights, value):
-    return opset.reduce_mean(value, [2, 3])
-
-
-def _flatten(config, weights, value):
-    return opset.reshape(opset.transpose(value, [0, 2, 3, 1]), [1, -1], False)
-
-
-def _dense(config, weights, value):
-    kernel, bias = weights
-    value = opset.add(opset.matmul(value, kernel, False, False), bias)
-    return _activation(config, weights, value)
-
-
-def _activation(config, weights, value):
-    return {"linear": lambda v: v, "relu": opset.relu, "sigmoid": opset.sigmoid}[config["activation"]](value)
-
-
-LAYERS = {
-    "InputLayer": _same,
-    "Rescaling": _rescaling,
-    "ZeroPadding2D": _zero_padding,
-    "Conv2D": _convolution,
-    "DepthwiseConv2D": _depthwise_convolution,
-    "BatchNormalization": _batch_normalization,
-    "ReLU": _relu,
-    "Add": _add,
-    "GlobalAveragePooling2D": _average_pooling,
-    "Flatten": _flatten,
-    "Dropout": _same,
-    "Dense": _dense,
-    "Activation": _activation,
-}
+    The state that its optimizer was in fits no longer, and is left out.
+    """
+    with zipfile.ZipFile(source) as archive:
+        model, metadata = (json.loads(archive.read(name)) for name in (CONFIG, METADATA))
+    model["compile_config"] = None
+    metadata["threshold"] = threshold
+    data = io.BytesIO()
+    with weights_of(source) as old, h5py.File(data, "w") as weights:
+        for name in old.keys() - {"optimizer"}:
+            old.copy(name, weights)
+        (head,) = (
+            (layer["config"], group)
+            for layer, group in with_weights(model["config"], weights)
+            if layer["config"]["name"] == HEAD
+        )
+        *_, (_, unit) = with_weights(*head)
+        for weight in unit["vars"].values():
+            weight[...] = weight[...] / np.float32(temperature)
+    members = {METADATA: json.dumps(metadata).encode(), CONFIG: json.dumps(model).encode()}
+    with replacing(target) as partial:
+        pack(partial, (members | {WEIGHTS: data.getvalue()}).items())

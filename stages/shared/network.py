@@ -10,43 +10,26 @@ not ensure this: a functional model in `fit` overrides it for the layers inside
 import json
 import zipfile
 from pathlib import Path
-from typing import NamedTuple, get_args
 
 import h5py
 import numpy as np
 
-from stages.shared.archive import FIXED_DATE
-from stages.shared.backend import keras, silent_stderr, tf
-from stages.shared.errors import InputError, printable
-from stages.shared.params import Head, Resize
+from stages.shared.archive import pack
+from stages.shared.backend import keras, tf
+from stages.shared.errors import InputError, silent_stderr
+from stages.shared.keras_file import (
+    BASE,
+    CONFIG,
+    HEAD,
+    METADATA,
+    POOLING,
+    RESCALING,
+    read_description,
+    refusing,
+)
+from stages.shared.meaning import Meaning
+from stages.shared.params import Head
 from stages.shared.records import replacing
-
-BASE = "base"
-HEAD = "head"
-POOLING = "pooling"
-RESCALING = "rescaling"
-# All that a saved model is made of, by Keras' names.
-PARTS = {
-    "Functional", "Sequential", "InputLayer", "__keras_tensor__", "DTypePolicy",
-    "Rescaling", "Conv2D", "DepthwiseConv2D", "ZeroPadding2D", "BatchNormalization", "ReLU", "Add",
-    "GlobalAveragePooling2D", "Flatten", "Dense", "Dropout", "Activation",
-    "GlorotUniform", "Zeros", "Ones", "L2",
-    "Adadelta", "Adafactor", "Adagrad", "Adam", "Adamax", "AdamW", "Lion", "Nadam", "RMSprop",
-    "SGD",
-}  # fmt: skip
-
-
-class Trained(NamedTuple):
-    """A model and what its file holds besides, so that the file alone is enough to predict.
-
-    The model gives the probability of `labels[1]`, which is predicted from `threshold` on.
-    `resize` is how images were made square.
-    """
-
-    model: keras.Model
-    labels: list[str]
-    resize: Resize
-    threshold: float = 0.5
 
 
 def new_base(alpha: float, image_size: int) -> keras.Model:
@@ -231,39 +214,29 @@ def pool(features, pooling: str):
     return layer(name=POOLING)(features)
 
 
-def scale_logits(head: keras.Model, factor: float) -> None:
-    """Multiply the logit that the head's last unit computes, in place."""
-    unit = head.layers[-1]
-    unit.kernel.assign(unit.kernel * factor)
-    unit.bias.assign(unit.bias * factor)
-
-
-def save_model(trained: Trained, path: Path, optimizer: keras.Optimizer | None = None) -> None:
-    """Write a `.keras` file with the same bytes for the same model.
+def save_model(
+    model: keras.Model, meaning: Meaning, path: Path, optimizer: keras.Optimizer | None = None
+) -> None:
+    """Write a `.keras` file with the same bytes for the same model: enough to predict with.
 
     Keras writes dates, and memory addresses as identifiers; here both are fixed. With the optimizer
     and its state, who loads the file with Keras can go on training.
     """
-    model, *described = trained
     if optimizer:
         model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
     with replacing(path) as partial:
         dated = partial.with_suffix(".dated.keras")
         try:
             model.save(dated)
-            with zipfile.ZipFile(dated) as source, zipfile.ZipFile(partial, "w") as target:
-                for info in source.infolist():
-                    data = source.read(info)
-                    if info.filename == "metadata.json":
-                        metadata = json.loads(data)
-                        del metadata["date_saved"]
-                        metadata |= dict(zip(Trained._fields[1:], described))
-                        data = json.dumps(metadata).encode()
-                    elif info.filename == "config.json":
-                        data = _number_shared_objects(data)
-                    target.writestr(zipfile.ZipInfo(info.filename, FIXED_DATE), data)
+            with zipfile.ZipFile(dated) as source:
+                members = {name: source.read(name) for name in source.namelist()}
         finally:
             dated.unlink(missing_ok=True)
+        metadata = json.loads(members[METADATA])
+        del metadata["date_saved"]
+        members[METADATA] = json.dumps(metadata | meaning.model_dump()).encode()
+        members[CONFIG] = _number_shared_objects(members[CONFIG])
+        pack(partial, members.items())
 
 
 def _number_shared_objects(config: bytes) -> bytes:
@@ -285,73 +258,15 @@ def save_h5(model: keras.Model, path: Path) -> None:
         model.save(path)
 
 
-def load_model(path: Path) -> Trained:
-    """A model that save_model wrote. Raises InputError if it is none of ours.
+def load_model(path: Path) -> tuple[keras.Model, Meaning]:
+    """A model that save_model wrote, for Keras. Raises InputError if it is none of ours.
 
     It may come from anyone: only what a model of this project is made of is loaded, so no code
     that came with the file runs.
     """
-    try:
-        if path.suffix != ".keras":  # which decides for Keras how to read the file
-            raise ValueError(f"a file whose name ends in {path.suffix or 'nothing'}, not .keras")
-        with zipfile.ZipFile(path) as archive:
-            _require_own_parts(archive)
-            metadata = json.loads(archive.read("metadata.json"))
-        missing = set(Trained._fields[1:]) - metadata.keys()
-        if missing:
-            raise ValueError(f"a model whose metadata lacks {', '.join(sorted(missing))}")
-        described = [metadata[field] for field in Trained._fields[1:]]
+    with refusing(path):
+        _, meaning = read_description(path)
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-        trained = Trained(model, *described)
-        _require_own_form(trained)
-        return trained
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such model. Run `dvc repro` to train it or `dvc pull {path}` to fetch it."
-        ) from None
-    except Exception as error:  # whatever Keras makes of a foreign file, the file is the cause
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"{path}: expected a model of this project. Received: {printable(reason)}"
-        ) from None
-
-
-def _require_own_parts(archive: zipfile.ZipFile) -> None:
-    """Raise ValueError for a class that none of our models has, and for what may be a zip bomb."""
-    if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-        raise ValueError("compressed members")
-    found = set()
-
-    def collect(record: dict) -> dict:
-        if "class_name" in record:
-            package = str(record.get("module") or "keras").split(".")[0]
-            found.add(f"{package}.{record['class_name']}")
-        return record
-
-    json.loads(archive.read("config.json"), object_hook=collect)
-    foreign = found - {f"keras.{name}" for name in PARTS}
-    if foreign:
-        raise ValueError(f"a model with {', '.join(sorted(foreign))}")
-
-
-def _require_own_form(trained: Trained) -> None:
-    """Raise ValueError unless the model turns square RGB images into the second of two classes."""
-    model, labels, how, threshold = trained
-    if how not in get_args(Resize):
-        raise ValueError(f"resize={how!r}, not one of {', '.join(get_args(Resize))}")
-    if not (isinstance(labels, list) and len(labels) == 2 and all(map(_is_label, labels))):
-        raise ValueError(f"labels={labels!r}, not the names of two classes")
-    if not (isinstance(threshold, float) and 0 < threshold < 1):
-        raise ValueError(f"threshold={threshold!r}, not between 0 and 1")
-    size = model.input_shape[1]
-    if not isinstance(size, int) or model.input_shape != (None, size, size, 3):
-        raise ValueError(f"input_shape={model.input_shape}, not (None, size, size, 3)")
-    if model.output_shape != (None, 1):
-        raise ValueError(f"output_shape={model.output_shape}, not (None, 1)")
-    parts = {RESCALING, BASE, POOLING, HEAD}
-    if not parts <= {layer.name for layer in model.layers}:
-        raise ValueError(f"a model without one of the layers {', '.join(sorted(parts))}")
-
-
-def _is_label(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable() and value != ""
+        if model.output_shape != (None, 1):
+            raise ValueError(f"output {model.output_shape}, not (None, 1)")
+        return model, meaning

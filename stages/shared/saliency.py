@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from stages.shared.backend import keras, tf
-from stages.shared.network import BASE, HEAD, POOLING, RESCALING
+from stages.shared.keras_file import BASE, HEAD, POOLING, RESCALING
 
 OPACITY = 0.5  # of the heat over the image
 
