@@ -237,6 +237,19 @@ def test_setting_that_only_keras_knows_is_refused_and_not_left_out(ours, tmp_pat
         read_network(path)
 
 
+def test_layer_that_would_fill_the_memory_is_refused(ours, tmp_path):
+    def change(config: bytes) -> bytes:
+        wide = config.replace(
+            b'"padding": [[0, 1], [0, 1]]', b'"padding": [[0, 90000], [0, 90000]]'
+        )
+        assert wide != config
+        return wide
+
+    path = changed(ours, tmp_path / "theirs.keras", "config.json", change)
+    with pytest.raises(InputError, match=r"a layer with .* numbers for one image"):
+        read_network(path)
+
+
 def elsewhere(file: h5py.File, other: Path) -> None:
     """Names the bytes of another file as weights."""
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
@@ -261,8 +274,9 @@ def bomb(file: h5py.File, other: Path) -> None:
     file.create_dataset("weights", (2**38,), "f4")
 
 
+@READERS
 @pytest.mark.parametrize("change", [elsewhere, virtual, linked, bomb])
-def test_weights_that_are_not_in_the_file_are_refused(ours, tmp_path, change):
+def test_weights_that_are_not_in_the_file_are_refused(ours, tmp_path, read, change):
     def changed_weights(data: bytes) -> bytes:
         copy = io.BytesIO(data)
         with h5py.File(copy, "r+") as file:
@@ -271,7 +285,7 @@ def test_weights_that_are_not_in_the_file_are_refused(ours, tmp_path, change):
 
     path = changed(ours, tmp_path / "theirs.keras", WEIGHTS, changed_weights)
     with pytest.raises(InputError, match=r"weights: (a link|numbers that are not)"):
-        read_network(path)
+        read(path)
 
 
 @READERS

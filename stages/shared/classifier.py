@@ -1,10 +1,10 @@
 """A finished model with what its answer means, whichever format its file has.
 
-From a stranger's `.keras` file only what models of this project are made of is loaded. LiteRT,
-ONNX and SavedModel are lists of operations: OpenVINO runs those it knows, none of which opens a
-file, and refuses a model with others, as with TensorFlow's ReadFile. ONNX may keep weights in a
-second file, and only beside the first. So no code that came with a model runs; but libraries in
-C++ read the bytes, and nobody can promise that none of them has a fault.
+A `.keras` file is read layer by layer, and holds no layers but ours (layers.py). LiteRT, ONNX and
+SavedModel are lists of operations: OpenVINO runs those it knows, none of which opens a file, and
+refuses a model with others, as with TensorFlow's ReadFile. ONNX may keep weights in a second file,
+and only beside the first. So no code that came with a model runs, also if a stranger made it; but
+libraries in C++ read the bytes, and nobody can promise that none of them has a fault.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ import openvino
 
 from stages.shared.errors import InputError, printable, silent_stderr
 from stages.shared.inference import compile_for_cpu
+from stages.shared.keras_file import refusing
 from stages.shared.layers import read_network
 from stages.shared.meaning import LABELS_FILE, Meaning, read_labels
 from stages.shared.params import Resize
@@ -48,7 +49,8 @@ def load_classifier(path: Path) -> Classifier:
     """
     if path.suffix in SUFFIXES or path.is_dir():
         return _load_exported(path)
-    return _classifier(*read_network(path))
+    with refusing(path):
+        return _classifier(*read_network(path))
 
 
 def _classifier(network: openvino.Model, meaning: Meaning) -> Classifier:

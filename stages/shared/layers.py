@@ -5,6 +5,7 @@ layer or setting is an error, for another answer than that of Keras would be wor
 the channels come last, in OpenVINO's before height and width.
 """
 
+import math
 from pathlib import Path
 
 import h5py
@@ -26,6 +27,7 @@ SETTINGS = {
     "ReLU": {"negative_slope": 0.0, "threshold": 0.0},
     "Dense": {"use_bias": True},
 }  # fmt: skip
+LARGEST_OUTPUT = 10**8  # numbers; ours have up to half as many, at 1,024 px and width 1.4
 PADDING = {"same": "same_upper", "valid": "valid"}
 
 
@@ -38,9 +40,17 @@ def read_network(path: Path) -> tuple[openvino.Model, Meaning]:
         model, meaning = read_description(path)
         with weights_of(path) as weights:
             network = _build(model["config"], weights)
+        _require_memory(network)
         if network.output().partial_shape != openvino.PartialShape([1, 1]):
             raise ValueError(f"output {network.output().partial_shape} of one image, not (1, 1)")
         return network, meaning
+
+
+def _require_memory(network: openvino.Model) -> None:
+    outputs = [output for operation in network.get_ops() for output in operation.outputs()]
+    largest = max(math.prod(output.shape) for output in outputs)
+    if largest > LARGEST_OUTPUT:
+        raise ValueError(f"a layer with {largest:,} numbers for one image")
 
 
 def _build(config: dict, weights: h5py.Group) -> openvino.Model:

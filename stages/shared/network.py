@@ -26,6 +26,7 @@ from stages.shared.keras_file import (
     RESCALING,
     read_description,
     refusing,
+    weights_of,
 )
 from stages.shared.meaning import Meaning
 from stages.shared.params import Head
@@ -266,7 +267,8 @@ def load_model(path: Path) -> tuple[keras.Model, Meaning]:
     """
     with refusing(path):
         _, meaning = read_description(path)
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        with weights_of(path):
+            model = keras.models.load_model(path, compile=False, safe_mode=True)
         if model.output_shape != (None, 1):
             raise ValueError(f"output {model.output_shape}, not (None, 1)")
         return model, meaning
