@@ -1,10 +1,8 @@
 """Feature extraction: train a new head on the stored features of the frozen base.
 
-Reads data/features/ and data/raw/weights.h5. Params: `train_extract`, `head`,
-`hardware`,
+Reads data/features/ and data/raw/weights.h5. Params: `train_extract`, `head`, `hardware`,
 `model.alpha`, `model.image_size`, `model.pooling`, `model.resize`. Writes models/extract.keras,
-metrics/train_extract.json and plots/history_extract.csv.
-Run: `python -m stages.train_extract`
+metrics/train_extract.json and plots/history_extract.csv. Run: `python -m stages.train_extract`
 """
 
 from pathlib import Path
@@ -55,9 +53,9 @@ def main() -> None:
         head, optimizer, metrics, history = train_extract(
             params.train_extract, params.head, precision, paths.FEATURES
         )
-    base = load_base(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
-    base.trainable = False
-    model = build_whole(base, head, params.model.pooling)
+        base = load_base(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
+        base.trainable = False
+        model = build_whole(base, head, params.model.pooling)
     labels = read_json(paths.FEATURES / "labels.json")
     meaning = Meaning(labels=labels, resize=params.model.resize, threshold=0.5)
     save_model(model, meaning, paths.EXTRACT_MODEL, optimizer)

@@ -12,13 +12,13 @@ from stages.shared.backend import keras, make_deterministic, tf
 from stages.shared.hardware import computing_in, training_on
 from stages.shared.meaning import Meaning
 from stages.shared.network import (
-    build_head,
     build_whole,
     load_base,
     load_model,
     save_model,
 )
 from stages.shared.params import Dense, Hardware, Head, Train
+from stages.train_extract import train_extract
 from stages.train_finetune import train_finetune
 
 TRAIN = Train(
@@ -40,25 +40,27 @@ FIRST = 150  # of the layers trained: the last convolution and what follows it
 
 @pytest.fixture
 def features(tmp_path):
-    """Feature maps at the cut, of which one channel tells the label."""
+    """What training starts from, at the cut and at the top: one channel tells the label."""
     labels = np.arange(32) % 2
-    for name in ("train", "validation"):
-        maps = np.random.default_rng(0).uniform(0, 1, (32, 1, 3, 3, 112))
-        maps[..., 0] += 3 * labels[:, None, None, None]
-        np.save(tmp_path / f"{name}_cut.npy", maps.astype(np.float16))
-        np.save(tmp_path / f"{name}_labels.npy", labels.astype(np.float32))
+    for kind, shape in (("cut", (3, 3, 112)), ("top", (1280,))):
+        maps = np.random.default_rng(0).uniform(0, 1, (32, 1, *shape))
+        maps[..., 0] += 3 * labels.reshape(-1, *[1] * len(shape))
+        for name in ("train", "validation"):
+            np.save(tmp_path / f"{name}_{kind}.npy", maps.astype(np.float16))
+            np.save(tmp_path / f"{name}_labels.npy", labels.astype(np.float32))
     return tmp_path
 
 
-def fine_tuned(features, precision="float32"):
-    """A model after fine-tuning, with its optimizer and its history."""
+def trained(features, precision="float32"):
+    """A model after both phases, its optimizer, its metrics and the losses of all epochs."""
     make_deterministic(1)
-    model = build_whole(load_base(0.35, 96, SAMPLE_WEIGHTS), build_head(HEAD), "average")
-    optimizer, metrics, history = train_finetune(model, TRAIN, precision, FIRST, 0, features)
-    return model, optimizer, metrics, history
+    head, _, _, first = train_extract(TRAIN, HEAD, precision, features)
+    model = build_whole(load_base(0.35, 96, SAMPLE_WEIGHTS), head, "average")
+    optimizer, metrics, second = train_finetune(model, TRAIN, precision, FIRST, 4, features)
+    return model, optimizer, metrics, [row["loss"] for row in [*first, *second]]
 
 
-# What main of a stage does, on two devices in place of GPUs; prints the losses and saves the model.
+# On two devices in place of GPUs.
 ON_TWO_DEVICES = """
 import json, sys
 from pathlib import Path
@@ -67,13 +69,13 @@ from stages.shared.backend import tf
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from stages.shared.hardware import mirrored
 from stages.shared.network import save_model
-from test_hardware import MEANING, fine_tuned
+from test_hardware import MEANING, trained
 strategy = mirrored(tf.config.list_logical_devices("CPU"))
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
-    model, optimizer, _, history = fine_tuned(Path(sys.argv[1]))
+    model, optimizer, _, losses = trained(Path(sys.argv[1]))
 save_model(model, MEANING, Path(sys.argv[2]), optimizer)
-print(json.dumps([row["loss"] for row in history]))
+print(json.dumps(losses))
 """
 
 
@@ -87,21 +89,19 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_pa
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    alone, _, _, history = fine_tuned(features)
-    losses = json.loads(result.stdout.splitlines()[-1])
-    assert losses == pytest.approx([row["loss"] for row in history], rel=1e-2)
+    alone, _, _, losses = trained(features)
+    assert json.loads(result.stdout.splitlines()[-1]) == pytest.approx(losses, rel=1e-2)
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
     assert np.abs(load_model(path)[0](pixels) - alone(pixels)).max() < 1e-2
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_learns_and_saves_a_model_in_float32(features, tmp_path, precision):
-    model, optimizer, metrics, history = fine_tuned(features, precision)
+    model, optimizer, metrics, losses = trained(features, precision)
     assert metrics["validation"]["accuracy"] == 1.0
-    _, _, _, exact = fine_tuned(features)
-    losses = [[row["loss"] for row in each] for each in (history, exact)]
-    assert losses[0] == pytest.approx(losses[1], rel=0.05)
-    assert losses[0] != losses[1]
+    _, _, _, exact = trained(features)
+    assert losses == pytest.approx(exact, rel=0.05)
+    assert losses != exact
     assert isinstance(optimizer, keras.optimizers.Adam)
     path = tmp_path / "model.keras"
     save_model(model, MEANING, path, optimizer)

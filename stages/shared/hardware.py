@@ -23,7 +23,7 @@ def training_on(params: Hardware) -> Iterator[str]:
     if precision == "auto":
         precision = "mixed_float16" if gpus else "float32"
     if gpus:
-        print(f"training on {len(gpus)} GPU{'s'[: len(gpus) - 1]}, {precision}")
+        print(f"training on GPUs: {len(gpus)}, {precision}")
     with mirrored(tf.config.list_logical_devices("GPU")).scope():
         yield precision
 

@@ -80,7 +80,7 @@ def read_description(path: Path) -> tuple[dict, Meaning]:
         known = {key: metadata[key] for key in Meaning.model_fields if key in metadata}
         return model, Meaning.model_validate(known)
     except ValidationError as error:
-        raise ValueError(what_is_wrong(error)) from None
+        raise ValueError(f"{METADATA}: {what_is_wrong(error)}") from None
 
 
 def _require_own_parts(model: dict) -> None:
