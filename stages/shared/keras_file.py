@@ -157,8 +157,9 @@ def write_calibrated(source: Path, target: Path, temperature: float, threshold: 
     metadata["threshold"] = threshold
     data = io.BytesIO()
     with weights_of(source) as old, h5py.File(data, "w") as weights:
-        for name in old.keys() - {"optimizer"}:
-            old.copy(name, weights)
+        for name in old:
+            if name != "optimizer":
+                old.copy(name, weights)
         (head,) = (
             (layer["config"], group)
             for layer, group in with_weights(model["config"], weights)
