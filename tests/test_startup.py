@@ -23,6 +23,14 @@ NEEDED = {
 }
 
 
+@pytest.mark.parametrize("module", ["predict", "stages.features", "stages.evaluate"])
+def test_openvino_reports_no_import_to_its_makers(module):
+    code = f"import sys, {module}; print([n for n in sys.modules if n == 'openvino.tools.ovc'])"
+    code += "; print(sys.modules['openvino_telemetry'])"
+    result = run("python", "-c", code, cwd=PROJECT)
+    assert result.stdout == "['openvino.tools.ovc']\nNone\n", result.stderr
+
+
 @pytest.mark.parametrize("stage", NEEDED)
 def test_stage_imports_only_what_it_needs(stage):
     code = f"import sys, stages.{stage}; print(*sys.modules)"

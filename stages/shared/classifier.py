@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import openvino
 
 from stages.shared.errors import InputError, printable, silent_stderr
-from stages.shared.inference import compile_for_cpu
+from stages.shared.inference import compile_for_cpu, openvino
 from stages.shared.keras_file import refusing
 from stages.shared.layers import read_network
 from stages.shared.meaning import LABELS_FILE, Meaning, read_labels

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import openvino
 
 from stages.shared.backend import convert_variables_to_constants_v2, keras, tf
 from stages.shared.errors import silent_stderr
-from stages.shared.inference import compile_for_cpu
+from stages.shared.inference import compile_for_cpu, openvino
 
 
 def compile_network(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:

@@ -5,11 +5,15 @@ and one image per core. docs/decisions/07 has the measurements.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 
 import numpy as np
-import openvino
+
+# With this package OpenVINO tells its makers of every import, by network and from a forked process.
+sys.modules.setdefault("openvino_telemetry", None)
+import openvino  # noqa: E402
 
 CORES = os.cpu_count() or 1
 

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import openvino
-from openvino import Node
-from openvino import opset15 as operations
 
+from stages.shared.inference import openvino
 from stages.shared.keras_file import read_description, refusing, weights_of, with_weights
 from stages.shared.meaning import Meaning
 
+Node, operations = openvino.Node, openvino.opset15
 # Of a layer's settings, those that are the same in every model of ours.
 SETTINGS = {
     "Conv2D": {"activation": "linear", "dilation_rate": [1, 1], "groups": 1, "use_bias": False},
