@@ -18,7 +18,6 @@ from stages.shared.backend import keras
 from stages.shared.classifier import load_classifier
 from stages.shared.errors import InputError
 from stages.shared.keras_file import BASE, HEAD, POOLING, RESCALING, WEIGHTS, write_calibrated
-from stages.shared.layers import read_network
 from stages.shared.meaning import Meaning
 from stages.shared.network import (
     build_head,
@@ -124,7 +123,7 @@ write_calibrated(Path(sys.argv[1]), Path(sys.argv[2]), 2.0, 0.5)
     assert len(calibrated) < 0.6 * ours.stat().st_size
 
 
-READERS = pytest.mark.parametrize("read", [load_model, read_network])
+READERS = pytest.mark.parametrize("read", [load_model, load_classifier])
 
 
 @READERS
@@ -168,6 +167,7 @@ def changed(source: Path, target: Path, member: str, change: Callable[[bytes], b
             '"class_name": "TorchModuleWrapper"',
             "a model with keras.TorchModuleWrapper",
         ),
+        ('"units": 1,', '"units": "x",', "Received: "),
         ('"max_value": 6.0', '"max_value": "x"', "Received: "),
         ('"padding": "same"', '"padding": "x"', "Received: "),
         ('{"module"', '{"module', "Received: "),
@@ -245,7 +245,7 @@ def test_setting_that_only_keras_knows_is_refused_and_not_left_out(ours, tmp_pat
         lambda data: data.decode().replace(old, new, 1).encode(),
     )
     with pytest.raises(InputError, match=f"with {old.split(':')[0][1:-1]}=.*, not "):
-        read_network(path)
+        load_classifier(path)
 
 
 def test_layer_that_would_fill_the_memory_is_refused(ours, tmp_path):
@@ -258,7 +258,7 @@ def test_layer_that_would_fill_the_memory_is_refused(ours, tmp_path):
 
     path = changed(ours, tmp_path / "theirs.keras", "config.json", change)
     with pytest.raises(InputError, match=r"a layer with .* numbers for one image"):
-        read_network(path)
+        load_classifier(path)
 
 
 def elsewhere(file: h5py.File, other: Path) -> None:

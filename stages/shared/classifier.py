@@ -53,7 +53,12 @@ def load_classifier(path: Path) -> Classifier:
 
 
 def _classifier(network: openvino.Model, meaning: Meaning) -> Classifier:
-    """`network` takes one image, `(1, size, size, 3)`, and gives one number, `(1, 1)`."""
+    """`network` takes one image, `(1, size, size, 3)`.
+
+    Raises ValueError unless it gives one number, `(1, 1)`.
+    """
+    if network.output().partial_shape != openvino.PartialShape([1, 1]):
+        raise ValueError(f"output {network.output().partial_shape} of one image, not (1, 1)")
     (_, *shape) = network.input().shape
     run = compile_for_cpu(network, tuple(shape))
     return Classifier(
@@ -83,7 +88,7 @@ def _load_exported(path: Path) -> Classifier:
 
 
 def _read_exported(path: Path) -> openvino.Model:
-    """Raises ValueError or RuntimeError unless it is a network of one image and one number."""
+    """Raises ValueError or RuntimeError unless it is a network of images with one output."""
     network = openvino.Core().read_model(path)
     if (len(network.inputs), len(network.outputs)) != (1, 1):
         raise ValueError(f"{len(network.inputs)} inputs and {len(network.outputs)} outputs, not 1")
@@ -92,8 +97,6 @@ def _read_exported(path: Path) -> openvino.Model:
     if size == 0 or shape[2] != size or shape[3] != 3:
         raise ValueError(f"input {shape}, not (batch, size, size, 3)")
     network.reshape((1, size, size, 3))
-    if network.output().partial_shape != openvino.PartialShape([1, 1]):
-        raise ValueError(f"output {network.output().partial_shape} of one image, not (1, 1)")
     return network
 
 

@@ -72,9 +72,8 @@ def read_description(path: Path) -> tuple[dict, Meaning]:
     with zipfile.ZipFile(path) as archive:
         if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
             raise ValueError("compressed members")
-        model = json.loads(archive.read(CONFIG))
+        model = _parse_own_parts(archive.read(CONFIG))
         metadata = json.loads(archive.read(METADATA))
-    _require_own_parts(model)
     _require_own_form(model["config"]["layers"])
     try:
         known = {key: metadata[key] for key in Meaning.model_fields if key in metadata}
@@ -83,8 +82,8 @@ def read_description(path: Path) -> tuple[dict, Meaning]:
         raise ValueError(f"{METADATA}: {what_is_wrong(error)}") from None
 
 
-def _require_own_parts(model: dict) -> None:
-    """Raise ValueError for a class that none of our models has."""
+def _parse_own_parts(config: bytes) -> dict:
+    """Keras' description of a model. Raises ValueError for a class that none of our models has."""
     found = set()
 
     def collect(record: dict) -> dict:
@@ -93,10 +92,11 @@ def _require_own_parts(model: dict) -> None:
             found.add(f"{package}.{record['class_name']}")
         return record
 
-    json.loads(json.dumps(model), object_hook=collect)
+    model = json.loads(config, object_hook=collect)
     foreign = found - {f"keras.{name}" for name in PARTS}
     if foreign:
         raise ValueError(f"a model with {', '.join(sorted(foreign))}")
+    return model
 
 
 def _require_own_form(layers: list[dict]) -> None:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from stages.shared.inference import openvino
-from stages.shared.keras_file import read_description, refusing, weights_of, with_weights
+from stages.shared.keras_file import read_description, weights_of, with_weights
 from stages.shared.meaning import Meaning
 
 Node, operations = openvino.Node, openvino.opset15
@@ -31,18 +31,15 @@ PADDING = {"same": "same_upper", "valid": "valid"}
 
 
 def read_network(path: Path) -> tuple[openvino.Model, Meaning]:
-    """A model as OpenVINO runs it: uint8 `(1, size, size, 3)` to float32 `(1, 1)`.
+    """A model as OpenVINO runs it, on one image: uint8 `(1, size, size, 3)`.
 
-    Raises InputError if the file is missing, damaged, or no model of this project.
+    Raises ValueError or another error if the file is missing, damaged, or no model of this project.
     """
-    with refusing(path):
-        model, meaning = read_description(path)
-        with weights_of(path) as weights:
-            network = _build(model["config"], weights)
-        _require_memory(network)
-        if network.output().partial_shape != openvino.PartialShape([1, 1]):
-            raise ValueError(f"output {network.output().partial_shape} of one image, not (1, 1)")
-        return network, meaning
+    model, meaning = read_description(path)
+    with weights_of(path) as weights:
+        network = _build(model["config"], weights)
+    _require_memory(network)
+    return network, meaning
 
 
 def _require_memory(network: openvino.Model) -> None:
@@ -156,6 +153,8 @@ def _flatten(config: dict, weights: None, value: Node) -> Node:
 
 def _dense(config: dict, weights: h5py.Group, value: Node) -> Node:
     kernel, bias = _arrays(weights)
+    if kernel.shape[1] != config["units"]:
+        raise ValueError(f"Dense with units={config['units']!r} and weights of {kernel.shape[1]}")
     product = operations.matmul(value, kernel, False, False)
     return _activation(config, None, operations.add(product, bias))
 
