@@ -5,7 +5,7 @@ import streamlit as st
 
 from app.scores import Interval
 
-# As in stages/shared/figures.py, which is not imported: Matplotlib would double the time to start.
+# As in pawprint/reports/figures.py. Importing it would import Matplotlib and double the start time.
 BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#57606a"
 
 

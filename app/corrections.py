@@ -1,8 +1,8 @@
 """Writing labels.csv, which `clean` reads: labels that people have put right."""
 
-from stages.shared import paths
-from stages.shared.corrections import COLUMNS, read_lines
-from stages.shared.records import write_csv
+from pawprint.core import paths
+from pawprint.core.files import write_csv
+from pawprint.dataset.corrections import COLUMNS, read_lines
 
 
 def corrections() -> dict[str, str]:

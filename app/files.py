@@ -6,8 +6,8 @@ from typing import Any
 import streamlit as st
 
 from app.messages import NotHereError
-from stages.shared.errors import InputError
-from stages.shared.records import read_csv, read_json
+from pawprint.core.errors import InputError
+from pawprint.core.files import read_csv, read_json
 
 Stamp = tuple[int, int]
 

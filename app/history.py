@@ -19,7 +19,7 @@ import streamlit as st
 from dvc.exceptions import DvcException
 from ruamel.yaml import YAML, YAMLError
 
-from stages.shared import paths
+from pawprint.core import paths
 
 PARAMS = Path("params.yaml")
 WORKSPACE = "workspace"

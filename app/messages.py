@@ -8,7 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from stages.shared.errors import InputError, printable
+from pawprint.core.errors import InputError, printable
 
 
 class NotHereError(InputError):

@@ -11,13 +11,13 @@ import streamlit as st
 from PIL import Image
 
 from app import files
-from stages.shared import paths
-from stages.shared.classifier import Classifier, load_classifier
-from stages.shared.images import resize
+from pawprint.core import paths
+from pawprint.images.resizing import resize
+from pawprint.serving.classifier import Classifier, load_classifier
 
 if TYPE_CHECKING:
-    from stages.shared.backend import keras
-    from stages.shared.meaning import Meaning
+    from pawprint.network.backend import keras
+    from pawprint.serving.metadata import Meaning
 
 SHOWN = 600  # pixels of the side of a picture of saliency
 
@@ -37,7 +37,7 @@ def saliency(image: Image.Image) -> np.ndarray:
 
     Raises as classifier does.
     """
-    from stages.shared.saliency import grad_cam, overlay  # TensorFlow takes seconds to import
+    from pawprint.network.saliency import grad_cam, overlay  # TensorFlow takes seconds to import
 
     model, meaning = _network(files.stamp(paths.CALIBRATED_MODEL))
     heat = grad_cam(model, resize(image, model.input_shape[1], meaning.resize))
@@ -46,6 +46,6 @@ def saliency(image: Image.Image) -> np.ndarray:
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")
 def _network(stamp: files.Stamp) -> tuple[keras.Model, Meaning]:
-    from stages.shared.network import load_model
+    from pawprint.network.model import load_model
 
     return load_model(paths.CALIBRATED_MODEL)

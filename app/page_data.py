@@ -10,8 +10,8 @@ from app import charts, files, photos
 from app.corrections import correct, corrections
 from app.large import open_large
 from app.messages import explained, literal
-from stages.shared import paths
-from stages.shared.corrections import NEITHER
+from pawprint.core import paths
+from pawprint.dataset.corrections import NEITHER
 
 TITLE, ICON = "Data", ":material/database:"
 SPLITS = ("train", "validation", "test")

@@ -8,7 +8,7 @@ from app import charts, files, photos
 from app.large import open_large
 from app.messages import explained, literal
 from app.scores import Matrix, confusion, share_of
-from stages.shared import paths
+from pawprint.core import paths
 
 TITLE, ICON = "Test images", ":material/grid_view:"
 PREDICTIONS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}

@@ -10,9 +10,9 @@ from app.history import SHOWN, Result, Revision, differing, flat, results, rows_
 from app.large import open_large
 from app.messages import explained, literal
 from app.scores import accuracy
-from stages.shared import paths
-from stages.shared.errors import InputError
-from stages.shared.intervals import mcnemar
+from pawprint.core import paths
+from pawprint.core.errors import InputError
+from pawprint.evaluation.intervals import mcnemar
 
 TITLE, ICON = "Models", ":material/insights:"
 IN_CHART = 15  # the newest: more cannot be told apart

@@ -6,8 +6,10 @@ from app import photos
 from app.large import show_saliency
 from app.messages import explained, literal
 from app.model import classifier
-from stages.shared.classifier import Classifier
-from stages.shared.images import FORMATS, UnusableImageError, decode, resize
+from pawprint.images.decoder import FORMATS, decode
+from pawprint.images.resizing import resize
+from pawprint.images.unusable import UnusableImageError
+from pawprint.serving.classifier import Classifier
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
 

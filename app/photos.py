@@ -10,9 +10,10 @@ from PIL import Image, ImageOps
 
 from app import files
 from app.messages import literal
-from stages.shared import paths
-from stages.shared.archive import open_archive
-from stages.shared.images import UnusableImageError, decode, open_image, read_member
+from pawprint.core import paths
+from pawprint.images.archive import open_archive, read_member
+from pawprint.images.decoder import decode, open_image
+from pawprint.images.unusable import UnusableImageError
 
 CELL = 154  # pixels of a photo in a grid: two beside each other on a phone
 PER_PAGE = 24

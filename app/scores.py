@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
-from stages.shared.intervals import wilson
+from pawprint.evaluation.intervals import wilson
 
 CONFIDENCE = 0.95
 

@@ -12,15 +12,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from stages.compare import compare
-from stages.shared import paths
-from stages.shared.archive import open_archive
-from stages.shared.backend import keras
-from stages.shared.conversion import compile_network
-from stages.shared.images import map_in_threads, open_image, resize
-from stages.shared.network import load_base, pool, rescale
-from stages.shared.params import Resize, load_params
-from stages.shared.records import read_csv
+from pawprint.core import paths
+from pawprint.core.files import read_csv
+from pawprint.core.params import Resize, load_params
+from pawprint.evaluation.comparison import compare
+from pawprint.images.archive import open_archive
+from pawprint.images.decoder import open_image
+from pawprint.images.resizing import resize
+from pawprint.images.threads import map_in_threads
+from pawprint.network.backbone import load_base
+from pawprint.network.backend import keras
+from pawprint.network.model import pool, rescale
+from pawprint.runtime.conversion import compile_network
 
 FIRST = (224, "stretch")
 CHOICES = [*itertools.product((224, 256, 288, 320), ("stretch", "crop"))]

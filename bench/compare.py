@@ -16,10 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from recipes.demo import PROJECT, dvc_environment, prepare
+from pawprint.core import paths
+from pawprint.core.files import read_json
 from recipes.overlay import overlay
-from stages.shared import paths
-from stages.shared.records import read_json
+from recipes.sample.demo import PROJECT, dvc_environment, prepare
 
 ROUNDS = 3
 # What the script does too; the rest prepares the data, and draws pictures.

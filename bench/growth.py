@@ -1,6 +1,6 @@
 """What the pipeline takes as the images grow: `python -m bench.growth [--images 1000 3000]`.
 
-Repeats the images of data/raw/images.zip, turned, mirrored and inverted so that no two look alike,
+Repeats the images of the archive, turned, mirrored and inverted so that no two look alike,
 at 224 px with the committed network and views, and one epoch of each phase. Prints, for each number
 of images, seconds of each stage, of a `dvc repro` that has nothing to do and of `dvc version`, the
 bytes of the stored features, and the largest resident memory of any process. Run after `dvc repro`.
@@ -20,11 +20,12 @@ from pathlib import Path
 from PIL import ImageOps
 
 from bench.compare import params_for, run_pipeline
-from recipes.demo import dvc_environment, prepare
+from pawprint.core import paths
+from pawprint.core.files import pack
+from pawprint.images.archive import members, open_archive
+from pawprint.images.decoder import decode
 from recipes.overlay import overlay
-from stages.shared import paths
-from stages.shared.archive import members, open_archive, pack
-from stages.shared.images import decode
+from recipes.sample.demo import dvc_environment, prepare
 
 
 def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:

@@ -59,7 +59,7 @@ def build(weights: Path) -> tuple[keras.Model, keras.Model]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--archive", type=Path, default=Path("data/raw/images.zip"))
+    parser.add_argument("--archive", type=Path, default=Path("data/raw/archives/images.zip"))
     parser.add_argument("--weights", type=Path, default=Path("data/raw/weights.h5"))
     parser.add_argument("--epochs", type=int, default=10, help="of each phase")
     parser.add_argument("--seed", type=int, default=1)

@@ -14,15 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
+from pawprint.core import paths
+from pawprint.core.files import read_csv
+from pawprint.core.params import load_params
+from pawprint.images.archive import open_archive
+from pawprint.images.augmentation import draw_views, warp
+from pawprint.images.decoder import open_image
+from pawprint.images.resizing import resize
+from pawprint.images.threads import map_in_threads
+from pawprint.network.backbone import load_base
+from pawprint.network.cut import cut_index, first_trained
+from pawprint.runtime.conversion import compile_network
 from stages.features import build_extractor, extract
-from stages.shared import paths
-from stages.shared.archive import open_archive
-from stages.shared.augment import draw_views, warp
-from stages.shared.conversion import compile_network
-from stages.shared.images import map_in_threads, open_image, resize
-from stages.shared.network import cut_index, first_trained, load_base
-from stages.shared.params import load_params
-from stages.shared.records import read_csv
 
 IMAGES = 600
 

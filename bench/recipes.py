@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from recipes.demo import PROJECT, prepare, run_dvc
+from pawprint.core import paths
+from pawprint.core.files import read_json
+from pawprint.core.params import load_params
 from recipes.overlay import apply, names, overlay
-from stages.shared import paths
-from stages.shared.params import load_params
-from stages.shared.records import read_json
+from recipes.sample.demo import PROJECT, prepare, run_dvc
 
 SAME_FOR_ALL = """
 fetch: {{source: "{source}", sha256: null}}

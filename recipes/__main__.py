@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from pawprint.core.errors import InputError
+from pawprint.core.files import replacing
 from recipes.overlay import apply, names, read
-from stages.shared.errors import InputError
-from stages.shared.records import replacing
 
 PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
 

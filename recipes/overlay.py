@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.shared.errors import InputError
+from pawprint.core.errors import InputError
 
 RECIPES = Path(__file__).resolve().parent
 NULL = "tag:yaml.org,2002:null"

@@ -1,6 +1,6 @@
 """Write the model card: what the model is for, what it was made of, and how good it is.
 
-Reads labels.csv, metrics/, the histories, plots/likely_wrong_labels.csv, data/raw/images.zip
+Reads labels.csv, metrics/, the histories, plots/likely_wrong_labels.csv, data/raw/archives/
 and models/calibrated.keras. Params: `fetch.source`, `weights.source`, `model`, `evaluate`. Writes
 docs/model_card.md. Run: `python -m stages.card`
 """
@@ -8,11 +8,11 @@ docs/model_card.md. Run: `python -m stages.card`
 import hashlib
 from pathlib import Path
 
-from stages.shared import paths
-from stages.shared.corrections import read_lines
-from stages.shared.params import load_params
-from stages.shared.records import read_csv, read_json, replacing
-from stages.shared.templates import RESULTS, fill
+from pawprint.core import paths
+from pawprint.core.files import read_csv, read_json, replacing
+from pawprint.core.params import load_params
+from pawprint.dataset.corrections import read_lines
+from pawprint.reports.rendering import RESULTS, fill
 
 
 def md5(path: Path) -> str:

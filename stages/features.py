@@ -1,6 +1,6 @@
 """Run the frozen layers once over every training and validation image, and keep what they give.
 
-Reads data/raw/images.zip, data/split/images.csv and data/raw/weights.h5. Params: `model`,
+Reads data/raw/archives/, data/split/images.csv and data/raw/weights.h5. Params: `model`,
 `augment`. Writes data/features/. Run: `python -m stages.features`
 """
 
@@ -14,23 +14,20 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from stages.shared import paths
-from stages.shared.archive import open_archive
-from stages.shared.augment import IDENTITY, draw_views, warp
-from stages.shared.backend import keras, make_deterministic
-from stages.shared.conversion import compile_network
-from stages.shared.errors import InputError
-from stages.shared.images import map_in_threads, open_image, resize
-from stages.shared.network import (
-    cut_index,
-    first_trained,
-    load_base,
-    pool,
-    rescale,
-    split_at,
-)
-from stages.shared.params import Resize, load_params
-from stages.shared.records import read_csv, replacing, write_json
+from pawprint.core import paths
+from pawprint.core.errors import InputError
+from pawprint.core.files import read_csv, replacing, write_json
+from pawprint.core.params import Resize, load_params
+from pawprint.images.archive import open_archive
+from pawprint.images.augmentation import IDENTITY, draw_views, warp
+from pawprint.images.decoder import open_image
+from pawprint.images.resizing import resize
+from pawprint.images.threads import map_in_threads
+from pawprint.network.backbone import load_base
+from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.cut import cut_index, first_trained, split_at
+from pawprint.network.model import pool, rescale
+from pawprint.runtime.conversion import compile_network
 
 
 def build_extractor(base: keras.Model, cut: int, pooling: str) -> keras.Model:

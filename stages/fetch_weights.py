@@ -10,19 +10,11 @@ from pathlib import Path
 
 import h5py
 
-from stages.shared import paths
-from stages.shared.download import locate, verify
-from stages.shared.params import Weights, load_params
-from stages.shared.records import replacing
-
-# Where Keras publishes the weights, and the image sizes it trained each width for:
-# https://github.com/keras-team/keras/blob/master/keras/src/applications/mobilenet_v2.py
-PUBLISHED = (
-    "https://storage.googleapis.com/tensorflow/keras-applications/mobilenet_v2/"
-    "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{alpha}_{size}_no_top.h5"
-)
-SIZES = (96, 128, 160, 192, 224)
-SIZES_OF_WIDE_NETWORKS = (224,)
+from pawprint.core import paths
+from pawprint.core.files import replacing
+from pawprint.core.params import Weights, load_params
+from pawprint.dataset.download import locate, verify
+from pawprint.network.pretrained import published_url
 
 
 def fetch_weights(params: Weights, alpha: float, image_size: int, target: Path) -> None:
@@ -39,17 +31,11 @@ def fetch_weights(params: Weights, alpha: float, image_size: int, target: Path) 
         verify(partial, params.sha256, "weights.sha256")
 
 
-def published_url(alpha: float, image_size: int) -> str:
-    """The file for this width and image size; a size without one takes 224's, as Keras does."""
-    sizes = SIZES if alpha <= 1 else SIZES_OF_WIDE_NETWORKS
-    return PUBLISHED.format(alpha=float(alpha), size=image_size if image_size in sizes else 224)
-
-
 def write_random_weights(alpha: float, image_size: int, path: Path) -> None:
     """The weights of an untrained network, always the same ones."""
     # Only here is TensorFlow needed, which takes longer to start than this stage.
-    from stages.shared.backend import make_deterministic
-    from stages.shared.network import new_base, save_weights
+    from pawprint.network.backbone import new_base, save_weights
+    from pawprint.network.backend import make_deterministic
 
     make_deterministic(seed=0)
     save_weights(new_base(alpha, image_size), path)

@@ -11,10 +11,10 @@ from pathlib import Path
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages.shared import paths
-from stages.shared.params import Params, load_params
-from stages.shared.records import read_csv, read_json, replacing
-from stages.shared.templates import RESULTS, fill
+from pawprint.core import paths
+from pawprint.core.files import read_csv, read_json, replacing
+from pawprint.core.params import Params, load_params
+from pawprint.reports.rendering import RESULTS, fill
 
 REJECTED_SHOWN = 50
 WEBP_QUALITY = 85

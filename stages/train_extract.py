@@ -7,20 +7,15 @@ metrics/train_extract.json and plots/history_extract.csv. Run: `python -m stages
 
 from pathlib import Path
 
-from stages.shared import paths
-from stages.shared.backend import keras, make_deterministic
-from stages.shared.hardware import computing_in, training_on
-from stages.shared.meaning import Meaning
-from stages.shared.network import (
-    build_head,
-    build_whole,
-    gives_logits,
-    load_base,
-    save_model,
-)
-from stages.shared.params import Head, Train, load_params
-from stages.shared.records import read_json, write_json
-from stages.shared.training import (
+from pawprint.core import paths
+from pawprint.core.files import read_json, write_json
+from pawprint.core.params import Head, Train, load_params
+from pawprint.network.backbone import load_base
+from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.hardware import computing_in, training_on
+from pawprint.network.head import build_head, gives_logits
+from pawprint.network.model import build_whole, save_model
+from pawprint.network.training import (
     compile_model,
     fit,
     measure,
@@ -28,6 +23,7 @@ from stages.shared.training import (
     optimizer_of,
     write_history,
 )
+from pawprint.serving.metadata import Meaning
 
 
 def train_extract(

@@ -10,22 +10,15 @@ metrics/train_finetune.json and plots/history_finetune.csv. Run: `python -m stag
 import shutil
 from pathlib import Path
 
-from stages.shared import paths
-from stages.shared.backend import keras, make_deterministic
-from stages.shared.hardware import computing_in, training_on
-from stages.shared.keras_file import BASE, HEAD, POOLING
-from stages.shared.network import (
-    FoldedTail,
-    cut_index,
-    first_trained,
-    gives_logits,
-    load_model,
-    save_model,
-    split_at,
-)
-from stages.shared.params import Train, load_params
-from stages.shared.records import read_csv, replacing, write_json
-from stages.shared.training import (
+from pawprint.core import paths
+from pawprint.core.files import read_csv, replacing, write_json
+from pawprint.core.params import Train, load_params
+from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.cut import FoldedTail, cut_index, first_trained, split_at
+from pawprint.network.hardware import computing_in, training_on
+from pawprint.network.head import gives_logits
+from pawprint.network.model import load_model, save_model
+from pawprint.network.training import (
     compile_model,
     fit,
     measure,
@@ -33,6 +26,7 @@ from stages.shared.training import (
     optimizer_of,
     write_history,
 )
+from pawprint.serving.keras_file import BASE, HEAD, POOLING
 
 
 def train_finetune(

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recipes.demo import dvc_environment
+from pawprint.core.params import Clean, Params, load_params
 from recipes.overlay import overlay
-from stages.shared.archive import pack
-from stages.shared.drawings import drawn_dataset
-from stages.shared.params import Clean, Params, load_params
+from recipes.sample.demo import dvc_environment
+from recipes.sample.drawings import write_archive
 
 PROJECT = Path(__file__).resolve().parent.parent
-SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample_base.h5"
+SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample" / "base.h5"
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
 
+DRAWN = {"train": 10, "validation": 5}  # pictures of each animal
 # What runs after a change of fine-tuning.
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "card", "report"]
 # Params of a run that takes seconds, for images.zip beside the project.
@@ -64,7 +64,7 @@ def params() -> Params:
 def drawn_archive(tmp_path_factory) -> Path:
     """30 drawn cats and dogs and 6 damaged files, in the layout of the published archive."""
     path = tmp_path_factory.mktemp("drawn") / "images.zip"
-    pack(path, drawn_dataset(train=10, validation=5))
+    write_archive(path, **DRAWN)
     return path
 
 

@@ -19,8 +19,8 @@ import numpy as np
 from conftest import encode
 from PIL import Image
 
-from stages.shared.errors import printable
-from stages.shared.images import MAX_BYTES
+from pawprint.core.errors import printable
+from pawprint.images.decoder import MAX_BYTES
 
 KEPT = "kept"
 # Names that zipfile does not write, by what stands for them until it has written the others, and

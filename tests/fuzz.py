@@ -16,13 +16,15 @@ import numpy as np
 from conftest import CATS_AND_DOGS, PROJECT
 from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, write_archive, zipped
 
+from pawprint.core.errors import CONTROL_CHARACTERS, InputError
+from pawprint.core.files import read_csv, read_json, write_csv
+from pawprint.core.params import load_params
+from pawprint.dataset.cleaning import clean
+from pawprint.images.archive import open_archive
+from pawprint.images.decoder import decode, open_image
+from pawprint.images.resizing import resize
+from pawprint.images.unusable import REASONS, UnusableImageError
 from recipes.overlay import apply
-from stages.clean import clean
-from stages.shared.archive import open_archive
-from stages.shared.errors import CONTROL_CHARACTERS, InputError
-from stages.shared.images import REASONS, UnusableImageError, decode, open_image, resize
-from stages.shared.params import load_params
-from stages.shared.records import read_csv, read_json, write_csv
 
 SMALL = 20_000  # bytes; a larger seed is changed too seldom where it matters
 NUMBERS = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]

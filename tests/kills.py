@@ -19,10 +19,10 @@ from pathlib import Path
 
 from conftest import PROJECT, TINY, environment_with
 
-from recipes.demo import prepare
+from pawprint.core.files import pack
 from recipes.overlay import apply, overlay
-from stages.shared.archive import pack
-from stages.shared.drawings import drawn_dataset
+from recipes.sample.demo import prepare
+from recipes.sample.drawings import drawn_dataset
 
 # What DVC says of a file of its own that it was killed in the middle of writing.
 HALF_WRITTEN_BY_DVC = {

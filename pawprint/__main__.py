@@ -1,0 +1,35 @@
+"""The command line: `python -m pawprint COMMAND`."""
+
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "predict": "label photos with the served model",
+    "export": "write the model as LiteRT, ONNX, SavedModel or HDF5",
+    "compare": "test whether two runs differ, image by image",
+    "gate": "fail if the workspace is significantly worse than a commit",
+    "seeds": "repeat the training with several seeds",
+}
+
+
+def main() -> int | None:
+    parser = argparse.ArgumentParser(
+        prog="python -m pawprint", description="Tools beside the DVC pipeline."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
+            module = importlib.import_module(f"pawprint.cli.{name}")
+            command.description = module.__doc__
+            module.add_arguments(command)
+            command.set_defaults(run=module.run, error=command.error)
+    arguments = parser.parse_args()
+    return arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

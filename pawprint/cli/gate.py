@@ -1,0 +1,24 @@
+"""Fail if the results of the workspace are significantly worse than those of a commit.
+
+The test is the one of `compare`, on the test split and on the validation split. Results on
+different images cannot be compared, and fail too. The exit status is 1 if the gate fails.
+"""
+
+import argparse
+
+from pawprint.core.params import load_params
+from pawprint.evaluation.comparison import SPLITS, WORKSPACE, compare_revisions, describe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("against", metavar="REV", help="commit, branch or tag")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    confidence = load_params().evaluate.confidence
+    verdicts = []
+    for split in SPLITS:
+        compared = compare_revisions(arguments.against, WORKSPACE, split, confidence)
+        print(describe(arguments.against, WORKSPACE, split, compared, confidence))
+        verdicts.append(compared.verdict(confidence))
+    return int("worse" in verdicts)

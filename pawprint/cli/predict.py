@@ -1,0 +1,139 @@
+"""Tell cats from dogs: `python predict.py photo.jpg folder/ [--format table|csv|json]`.
+
+Prints label and probability of each image, and the reason for each file that gives none. A
+folder stands for the image files below it. `--model` takes a `.keras` file, or what export.py makes
+of it: `.tflite`, `.onnx`, or the folder of a SavedModel. `--saliency FOLDER` also writes a picture
+of where the model looked in each. Exit status 1 if any file failed.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+from PIL import Image
+from tqdm import tqdm
+
+from pawprint.core import paths
+from pawprint.core.errors import printable
+from pawprint.core.files import replacing
+from pawprint.images.decoder import MAX_BYTES, SUFFIXES, decode
+from pawprint.images.resizing import resize
+from pawprint.images.threads import map_in_threads
+from pawprint.images.unusable import UnusableImageError
+from pawprint.serving.classifier import Classifier, load_classifier
+
+COLUMNS = ["path", "label", "probability", "error"]
+
+
+def find_images(given: list[Path]) -> list[Path]:
+    """The files given, and for each folder the files below it with an image's suffix, sorted."""
+    found = []
+    for path in given:
+        if _is_folder(path):
+            files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            found += sorted(files) or [path]
+        else:
+            found.append(path)
+    return found
+
+
+def predict(classifier: Classifier, images: list[Path]) -> list[dict]:
+    """A row of COLUMNS per image; `probability` is that of `label`."""
+
+    def predict_image(path: Path) -> dict:
+        row = {"path": printable(str(path)), "label": "", "probability": "", "error": ""}
+        try:
+            second = classifier.run(resize(decode(_read(path)), classifier.size, classifier.resize))
+        except UnusableImageError as unusable:
+            return row | {"error": printable(str(unusable))}
+        except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
+            return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
+        position = int(second >= classifier.threshold)
+        probability = second if position else 1 - second
+        return row | {"label": classifier.labels[position], "probability": round(probability, 4)}
+
+    predicted = map_in_threads(predict_image, images)
+    progress = tqdm(predicted, total=len(images), desc="predict", unit="image", disable=None)
+    return list(progress)
+
+
+def write_saliency(model: Path, images: list[Path], rows: list[dict], folder: Path) -> None:
+    """Write a picture of where the model looked for each row without an error.
+
+    Its name begins with the row's number, counted from 1. Raises InputError for what is no
+    `.keras` file, and if the folder cannot be written to.
+    """
+    # Only here is TensorFlow needed for every image, which is slower than OpenVINO.
+    from pawprint.network.model import load_model
+    from pawprint.network.saliency import grad_cam, overlay
+
+    network, meaning = load_model(model)
+    size = network.input_shape[1]
+    seen = [
+        (number, path) for number, path in enumerate(images, 1) if not rows[number - 1]["error"]
+    ]
+    for number, path in tqdm(seen, desc="saliency", unit="image", disable=None):
+        pixels = resize(decode(_read(path)), size, meaning.resize)
+        with replacing(folder / f"{number:0{len(str(len(images)))}}_{path.stem}.png") as partial:
+            Image.fromarray(overlay(pixels, grad_cam(network, pixels))).save(partial)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # as for a name that is too long; `_read` tells of it
+        return False
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise OSError("no image files in this folder")
+    if path.exists() and not path.is_file():  # a device or a pipe, which may never end
+        raise OSError("not a file")
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def print_table(rows: list[dict]) -> None:
+    width = max(len(row["label"]) for row in rows)
+    for row in rows:
+        if row["error"]:
+            print(f"{'-':<{width}}  {'-':>6}  {row['path']}  ({row['error']})")
+        else:
+            print(f"{row['label']:<{width}}  {row['probability']:>6.1%}  {row['path']}")
+
+
+def print_csv(rows: list[dict]) -> None:
+    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def print_json(rows: list[dict]) -> None:
+    print(json.dumps([{key: row[key] or None for key in COLUMNS} for row in rows], indent=2))
+
+
+FORMATS = {"table": print_table, "csv": print_csv, "json": print_json}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=paths.CALIBRATED_MODEL,
+        help="what the pipeline or export.py wrote; default: %(default)s",
+    )
+    parser.add_argument("--saliency", type=Path, metavar="FOLDER", help="needs a .keras file")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    images = find_images(arguments.paths)
+    rows = predict(load_classifier(arguments.model), images)
+    if arguments.saliency:
+        write_saliency(arguments.model, images, rows, arguments.saliency)
+    FORMATS[arguments.format](rows)
+    return int(any(row["error"] for row in rows))

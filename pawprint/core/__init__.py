@@ -1,0 +1,1 @@
+"""Params, paths, files and errors."""

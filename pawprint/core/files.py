@@ -1,0 +1,104 @@
+"""JSON and CSV in and out: whole or not at all, and the same bytes on every platform."""
+
+import contextlib
+import csv
+import json
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pawprint.core.errors import InputError
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` for a file or folder, renamed to `path` at the end.
+
+    A failure inside leaves neither the temporary one nor a half-written `path`; what a killed
+    process left is removed by the next one. A full disk, a folder that cannot be written to and
+    the like raise InputError.
+    """
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(partial)
+        try:
+            yield partial
+            if partial.is_dir():
+                _remove(path)
+            partial.replace(path)
+        finally:
+            _remove(partial)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: expected to write it, with all that it is made of. Received: {reason}"
+        ) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, record: dict | list) -> None:
+    """Write dicts and lists of numbers and strings. NaN raises ValueError: DVC would drop it."""
+    text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
+    with replacing(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path) -> dict | list:
+    """What a JSON file holds. Raises InputError if it is missing or not whole."""
+    with _reading(path):
+        return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
+    """Write rows in the order given. A row with a key that is not a column raises ValueError."""
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, every value a string. A missing or ragged file raises InputError."""
+    with _reading(path), path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        rows = []
+        for row in reader:
+            if None in row or None in row.values():
+                raise ValueError(f"line {reader.line_num} has another number of values")
+            rows.append(row)
+        return rows
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
+    except (OSError, ValueError, csv.Error, RecursionError) as error:
+        raise InputError(
+            f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro` to "
+            "make it again."
+        ) from None
+
+
+# The earliest date a zip can hold: with a fixed date equal contents give equal bytes.
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write (member name, bytes) pairs to a zip in the order given, with a fixed date, stored.
+
+    Images are compressed already, so deflating them again would cost time and save nothing.
+    """
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in contents:
+            archive.writestr(zipfile.ZipInfo(name, FIXED_DATE), data)

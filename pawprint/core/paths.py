@@ -1,0 +1,50 @@
+"""Where every artifact lives, relative to the project root. `dvc.yaml` names the same paths."""
+
+from pathlib import Path
+
+PIPELINE = Path("dvc.yaml")
+LABELS = Path("labels.csv")
+CARD_TEMPLATE = Path("pawprint/reports/templates/model_card.md")
+REPORT_TEMPLATE = Path("pawprint/reports/templates/report.html")
+RAW_ARCHIVES = Path("data/raw/archives")
+RAW_IMAGES = RAW_ARCHIVES / "images.zip"
+RAW_WEIGHTS = Path("data/raw/weights.h5")
+CLEAN_IMAGES = Path("data/clean/images.csv")
+CLEAN_REJECTED = Path("data/clean/rejected.csv")
+SPLIT_IMAGES = Path("data/split/images.csv")
+NEAR_DUPLICATES = Path("data/split/near_duplicates.csv")
+FEATURES = Path("data/features")
+
+EXTRACT_MODEL = Path("models/extract.keras")
+FINETUNE_MODEL = Path("models/finetune.keras")
+EXPORT = Path("models/export")  # of export.py
+CALIBRATED_MODEL = Path("models/calibrated.keras")
+
+CLEAN_METRICS = Path("metrics/clean.json")
+SPLIT_METRICS = Path("metrics/split.json")
+EXTRACT_METRICS = Path("metrics/train_extract.json")
+FINETUNE_METRICS = Path("metrics/train_finetune.json")
+CALIBRATE_METRICS = Path("metrics/calibrate.json")
+SEEDS_METRICS = Path("metrics/seeds.json")  # of `python -m pawprint.cli.seeds`
+EVALUATE_METRICS = Path("metrics/evaluate.json")
+
+MODEL_CARD = Path("docs/model_card.md")
+REPORT = Path("plots/report.html")
+SAMPLES_PLOT = Path("plots/samples.png")
+AUGMENTED_PLOT = Path("plots/augmented.png")
+NEAR_DUPLICATES_PLOT = Path("plots/near_duplicates.png")
+EXTRACT_HISTORY = Path("plots/history_extract.csv")
+FINETUNE_HISTORY = Path("plots/history_finetune.csv")
+PREDICTIONS = Path("plots/predictions.csv")
+VALIDATION_PREDICTIONS = Path("plots/predictions_validation.csv")
+LIKELY_WRONG_LABELS = Path("plots/likely_wrong_labels.csv")
+RELIABILITY = Path("plots/reliability.csv")
+ROC = Path("plots/roc.csv")
+CURVES_PLOT = Path("plots/learning_curves.png")
+CONFUSION_PLOT = Path("plots/confusion.png")
+RELIABILITY_PLOT = Path("plots/reliability.png")
+ROC_PLOT = Path("plots/roc.png")
+CLASSES_PLOT = Path("plots/class_counts.png")
+LIKELY_WRONG_LABELS_PLOT = Path("plots/likely_wrong_labels.png")
+MISTAKES_PLOT = Path("plots/mistakes.png")
+PREDICTIONS_PLOT = Path("plots/predictions.png")

@@ -1,0 +1,1 @@
+"""Downloads, label corrections, near-duplicates and splits."""

@@ -1,0 +1,35 @@
+"""The files of a folder, in the order and under the names that they have in a zip."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pawprint.core.errors import InputError, printable
+
+
+def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """(path below the folder, bytes) of every file, sorted, so that packing is repeatable.
+
+    One file is in memory at a time. Raises InputError for what is neither file nor folder, such
+    as a link that leads nowhere.
+    """
+    found = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    if not found:
+        raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
+    for path in found:
+        if not path.is_file():
+            raise InputError(
+                f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
+                "which is neither, or a link that leads nowhere."
+            )
+        yield _member_name(path.relative_to(folder)), path.read_bytes()
+
+
+def _member_name(path: Path) -> str:
+    """The path with slashes; bytes that are no UTF-8 are read as in a zip that says no encoding."""
+    name = path.as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("cp437")
+    return name

@@ -1,0 +1,18 @@
+"""Make images square."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pawprint.core.params import Resize
+
+
+def resize(image: Image.Image, size: int, how: Resize) -> np.ndarray:
+    """uint8 `(size, size, 3)`, antialiased bilinear.
+
+    "crop" keeps the aspect ratio and the largest square in the middle; "stretch" keeps the whole
+    image and not its aspect ratio, as the tutorials do.
+    """
+    square = (size, size)
+    if how == "crop":
+        return np.asarray(ImageOps.fit(image, square, Image.Resampling.BILINEAR))
+    return np.asarray(image.resize(square, Image.Resampling.BILINEAR))

@@ -1,0 +1,1 @@
+"""Backbone, head, cut and training, in Keras."""

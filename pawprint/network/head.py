@@ -1,0 +1,28 @@
+"""The layers that are trained on the features of the backbone."""
+
+from pawprint.core.params import Head
+from pawprint.network.backend import keras
+from pawprint.serving.keras_file import HEAD
+
+
+def build_head(params: Head) -> keras.Model:
+    """float32 `(batch, features)` to the second class, `(batch, 1)`: its probability or logit."""
+    layers = []
+    if params.dense:
+        penalty = keras.regularizers.L2(params.dense.l2) if params.dense.l2 else None
+        layers.append(
+            keras.layers.Dense(
+                params.dense.units, activation="relu", kernel_regularizer=penalty, name="dense"
+            )
+        )
+        if params.dense.batch_normalization:
+            layers.append(keras.layers.BatchNormalization(name="batch_normalization"))
+    if params.dropout:
+        layers.append(keras.layers.Dropout(params.dropout, name="dropout"))
+    activation = "sigmoid" if params.output == "sigmoid" else "linear"
+    layers.append(keras.layers.Dense(1, activation=activation, name=params.output))
+    return keras.Sequential(layers, name=HEAD)
+
+
+def gives_logits(head: keras.Model) -> bool:
+    return head.layers[-1].activation is keras.activations.linear

@@ -1,0 +1,38 @@
+"""Where in an image the model looks: Grad-CAM."""
+
+import cv2
+import numpy as np
+
+from pawprint.network.backend import keras, tf
+from pawprint.serving.keras_file import BASE, HEAD, POOLING, RESCALING
+
+OPACITY = 0.5  # of the heat over the image
+
+
+def grad_cam(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
+    """float32 `(size, size)` in [0, 1]: how much each place spoke for the class that is likelier.
+
+    `pixels` is uint8 `(size, size, 3)`. The last feature maps of the base are weighted by the mean
+    gradient of the logit with respect to each: Selvaraju et al., Grad-CAM, 2017
+    (https://arxiv.org/abs/1610.02391). All zeros means that no place did.
+    """
+    rescaling, base, pooling = (model.get_layer(name) for name in (RESCALING, BASE, POOLING))
+    *hidden, unit = model.get_layer(HEAD).layers
+    maps = base(rescaling(tf.cast(pixels[None], tf.float32)), training=False)
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        features = pooling(maps)
+        for layer in hidden:
+            features = layer(features, training=False)
+        logit = tf.matmul(features, unit.kernel) + unit.bias
+    gradient = tape.gradient(logit, maps) * tf.sign(logit)  # below 0 the first class is likelier
+    weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1))[0].numpy()
+    heat = cv2.resize(heat, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    return heat / heat.max() if heat.any() else heat
+
+
+def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """uint8 `(size, size, 3)`: the image with the heat in colours over it, dark to bright."""
+    colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    return cv2.addWeighted(pixels, 1 - OPACITY, np.ascontiguousarray(colours), OPACITY, 0)

@@ -1,0 +1,164 @@
+"""Training on stored features: batches from memory-mapped files, one fit, one history."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pawprint.core.files import write_csv
+from pawprint.core.params import Train
+from pawprint.network.backend import keras
+
+MEASURED = ["accuracy", "loss", "validation_accuracy", "validation_loss"]
+HISTORY_COLUMNS = ["epoch", "learning_rate", *MEASURED]
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of (float32 features, float32 labels), read from float16 `(images, views, …)`.
+
+    With `views_per_epoch` "one", epoch e takes view (e + i) of image i, counted around: each
+    image goes through all its views, and each epoch mixes them. With "all" an epoch takes every
+    view. With `seed` None the order is that of the files, for validation.
+    """
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        views_per_epoch: str = "all",
+        seed: int | None = None,
+        first_epoch: int = 0,
+    ) -> None:
+        super().__init__()
+        self.features, self.labels = features, labels
+        self.batch_size, self.views_per_epoch, self.seed = batch_size, views_per_epoch, seed
+        self._start_epoch(first_epoch)
+
+    def _start_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        images, views = self.features.shape[:2]
+        if self.views_per_epoch == "all":
+            self.image = np.repeat(np.arange(images), views)
+            self.view = np.tile(np.arange(views), images)
+        else:
+            self.image = np.arange(images)
+            self.view = (epoch + self.image) % views
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(self.image))
+            self.view, self.image = self.view[order], self.image[order]
+
+    def __len__(self) -> int:
+        return -(-len(self.image) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        image = self.image[batch]
+        return self.features[image, self.view[batch]].astype(np.float32), self.labels[image]
+
+    def on_epoch_end(self) -> None:
+        self._start_epoch(self.epoch + 1)
+
+
+def open_batches(
+    folder: Path, kind: str, params: Train, first_epoch: int
+) -> tuple[Batches, Batches]:
+    """Training and validation batches of the features called `kind`: "cut" or "top"."""
+    opened = {
+        name: np.load(folder / f"{name}.npy", mmap_mode="r")
+        for name in (f"train_{kind}", "train_labels", f"validation_{kind}", "validation_labels")
+    }
+    return (
+        Batches(
+            opened[f"train_{kind}"],
+            opened["train_labels"],
+            params.batch_size,
+            params.views_per_epoch,
+            params.seed,
+            first_epoch,
+        ),
+        Batches(opened[f"validation_{kind}"], opened["validation_labels"], params.batch_size),
+    )
+
+
+def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
+    """Set optimizer, loss and metric. To be called after every change of `trainable`."""
+    optimizer = keras.optimizers.get(params.optimizer)
+    optimizer.learning_rate = params.learning_rate
+    optimizer.build(model.trainable_variables)  # also if no epoch follows: it is saved
+    model.compile(
+        optimizer,
+        loss=keras.losses.BinaryCrossentropy(from_logits),
+        metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold=0.0 if from_logits else 0.5)],
+    )
+
+
+def optimizer_of(model: keras.Model) -> keras.Optimizer:
+    """The model's optimizer without what Keras wraps around it to scale losses in float16."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)
+
+
+def fit(
+    model: keras.Model, train: Batches, validation: Batches, params: Train, first_epoch: int
+) -> list[dict]:
+    """Train and return the history: a row of HISTORY_COLUMNS per epoch, counted from 1."""
+    kinds = {
+        "early_stopping": keras.callbacks.EarlyStopping,
+        "reduce_lr_on_plateau": keras.callbacks.ReduceLROnPlateau,
+    }
+    callbacks = [
+        kind(**getattr(params, name).model_dump())
+        for name, kind in kinds.items()
+        if getattr(params, name)
+    ]
+    if params.learning_rate_decay == "cosine":
+        callbacks.append(keras.callbacks.LearningRateScheduler(cosine_decay(params, first_epoch)))
+    history = model.fit(
+        train,
+        validation_data=validation,
+        initial_epoch=first_epoch,
+        epochs=first_epoch + params.epochs,
+        callbacks=callbacks,
+        shuffle=False,  # Batches shuffles, by image and not only by batch
+        verbose=int(sys.stdout.isatty()),
+    )
+    rates = history.history.get("learning_rate")  # recorded by Keras only if it may change
+    return [
+        {"epoch": epoch + 1, "learning_rate": f"{rates[row] if rates else params.learning_rate:g}"}
+        | {
+            name: round(history.history[name.replace("validation_", "val_")][row], 6)
+            for name in MEASURED
+        }
+        for row, epoch in enumerate(history.epoch)
+    ]
+
+
+def cosine_decay(params: Train, first_epoch: int) -> Callable[[int, float], float]:
+    """The rate of each epoch: from `learning_rate` down to almost 0, slowly at both ends.
+
+    Loshchilov and Hutter, SGDR, 2017 (https://arxiv.org/abs/1608.03983).
+    """
+
+    def rate(epoch: int, _: float) -> float:
+        turn = np.pi * (epoch - first_epoch) / params.epochs
+        return float(params.learning_rate * (1 + np.cos(turn)) / 2)
+
+    return rate
+
+
+def measure(model: keras.Model, batches: Batches) -> dict:
+    """Loss, accuracy, and the counts behind it."""
+    measured = model.evaluate(batches, verbose=0, return_dict=True)
+    total = len(batches.image)
+    correct = round(measured["accuracy"] * total)
+    return {
+        "loss": measured["loss"],
+        "accuracy": correct / total,
+        "correct": correct,
+        "total": total,
+    }
+
+
+def write_history(path: Path, rows: list[dict]) -> None:
+    write_csv(path, HISTORY_COLUMNS, rows)

@@ -1,0 +1,1 @@
+"""Compiled networks, run by OpenVINO."""

@@ -1,0 +1,1 @@
+"""The served model: its metadata and its predictor."""

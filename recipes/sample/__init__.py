@@ -1,0 +1,1 @@
+"""The offline demo: drawn images and a small backbone that was trained on others."""

@@ -1,0 +1,482 @@
+"""App and report as their users see them: the real server and project, in a real Chromium."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import (
+    PROJECT,
+    SAMPLE_WEIGHTS,
+    TINY,
+    encode,
+    environment_with,
+    git_project,
+    repro,
+    run,
+)
+from faults import black_png
+from PIL import Image
+
+from pawprint.core.files import pack, read_csv, write_csv
+from recipes.sample.drawings import drawn_dataset
+
+pytest.importorskip("streamlit", reason="Streamlit is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+CHROMIUM = shutil.which("chromium")
+if not CHROMIUM:
+    pytest.skip("chromium is not installed", allow_module_level=True)
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PAGES = ("Models", "Test images", "Try it", "Data")
+PARTS = ("Counts", "Rejected", "Near-duplicates", "Likely wrong labels")
+PHOTO = re.compile(r"\b(cat|dog)\.\d")
+PATIENCE = 60_000  # milliseconds: the model is loaded on first use
+expect = playwright.expect
+expect.set_options(timeout=PATIENCE)
+
+
+def images() -> Iterator[tuple[str, bytes]]:
+    """Drawn cats and dogs, and one of them once more, compressed a little more."""
+    for name, data in drawn_dataset(train=20, validation=20):
+        yield name, data
+        if name == "drawn/train/cats/cat.0001.jpg":
+            again = Image.open(io.BytesIO(data)).convert("RGB")
+            yield "drawn/validation/cats/cat.again.jpg", encode(again, quality=60)
+
+
+def git(workspace: Path, *arguments: str) -> None:
+    result = run("git", *arguments, cwd=workspace)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    """A project with a tagged model, a worse experiment on it, and the tagged one checked out."""
+    folder = tmp_path_factory.mktemp("app")
+    pack(folder / "images.zip", images())
+    weights = f"weights: {{source: {json.dumps(str(SAMPLE_WEIGHTS))}}}"
+    project = git_project(folder / "project", TINY + weights)
+    repro(project)
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "Train")
+    git(project, "tag", "v1")
+    shorter = ("train_extract.learning_rate=1.0e-05", "train_finetune.epochs=0")
+    for command in (
+        ("dvc", "exp", "run", "--name", "short", "-S", shorter[0], "-S", shorter[1]),
+        ("git", "checkout", "--force", "--quiet", "HEAD"),
+        ("dvc", "checkout"),
+    ):
+        result = run(*command, cwd=project)
+        assert result.returncode == 0, result.stdout + result.stderr
+    return project
+
+
+@contextlib.contextmanager
+def served(workspace: Path) -> Iterator[str]:
+    """The address of the app of a workspace."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = (sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port))
+    log = workspace.parent / f"{workspace.name}.log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command,
+            cwd=workspace,
+            env=environment_with(PYTHONUNBUFFERED="1"),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as server,
+    ):
+        try:
+            assert any("URL:" in line for line in server.stdout), log.read_text()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:  # it waits for a browser
+                server.kill()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def address(workspace) -> Iterator[str]:
+    with served(workspace) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator:
+    with playwright.sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(started) -> Iterator:
+    with started.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+        yield browser
+
+
+@contextlib.contextmanager
+def opened(browser, address: str, **device) -> Iterator:
+    """The first page. Fails if the browser's console tells of errors until the end."""
+    with browser.new_context(**device) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        errors = []
+        page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        settled(page)
+        yield page
+        assert errors == []
+
+
+@pytest.fixture
+def page(browser, address) -> Iterator:
+    with opened(browser, address, viewport={"width": 1280, "height": 800}) as page:
+        yield page
+
+
+@pytest.fixture
+def phone(started, browser, address) -> Iterator:
+    """The first page on a phone of 390 pixels' width."""
+    device = {
+        key: value
+        for key, value in started.devices["iPhone 13"].items()
+        if key != "default_browser_type"
+    }
+    with opened(browser, address, **device) as page:
+        yield page
+
+
+def settled(page) -> None:
+    """Wait until the script has run to its end."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+
+def open_page(page, name: str) -> None:
+    menu = page.get_by_test_id("stExpandSidebarButton")
+    if menu.is_visible():  # on a phone
+        menu.click()
+    page.get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    settled(page)
+
+
+def open_part(page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+    panel = page.get_by_role("tabpanel", name=name)
+    panel.get_by_test_id("stElementContainer").first.wait_for()
+    settled(page)
+
+
+def matrix(page) -> list[str]:
+    return page.get_by_role("table", name="Confusion matrix").locator("td").all_inner_texts()
+
+
+def rows_of(workspace: Path, name: str) -> list[dict[str, str]]:
+    return read_csv(workspace / name)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_shows_itself_and_no_error(page, name):
+    open_page(page, name)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    expect(page.get_by_text("cannot be shown")).to_have_count(0)
+    expect(page.get_by_text("is not here")).to_have_count(0)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_part_of_the_data_shows_itself(page, name):
+    open_page(page, "Data")
+    open_part(page, name)
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.get_by_role("tabpanel").filter(visible=True)).not_to_be_empty()
+
+
+def test_threshold_moves_matrix_accuracy_recall_and_precision(page, workspace):
+    open_page(page, "Test images")
+    rows = rows_of(workspace, "plots/predictions.csv")
+    steps = 49  # from 0.5 to 0.99, by a key each
+
+    def expected(threshold: float) -> list[str]:
+        counts = Counter(
+            (row["actual"], "dog" if float(row["probability"]) >= threshold else "cat")
+            for row in rows
+        )
+        right, to_dog = counts["cat", "cat"], counts["cat", "dog"]
+        to_cat, dogs_right = counts["dog", "cat"], counts["dog", "dog"]
+
+        def percent(part: int, other: int) -> str:
+            return f"{part / (part + other):.1%}" if part + other else "–"
+
+        return [
+            "",
+            *(str(right), str(to_dog), percent(right, to_dog)),
+            *(str(to_cat), str(dogs_right), percent(dogs_right, to_cat)),
+            *(percent(right, to_cat), percent(dogs_right, to_dog), ""),
+        ]
+
+    assert expected(0.5) != expected(0.99)
+    assert matrix(page) == expected(0.5)
+    slider = page.get_by_role("slider", name=re.compile("Threshold"))
+    slider.focus()
+    for _ in range(steps):
+        slider.press("ArrowRight")
+    expect(page.get_by_test_id("stSlider").first).to_contain_text("0.99")
+    expect(page.get_by_role("table").locator("td")).to_have_text(expected(0.99))
+    settled(page)
+    assert matrix(page) == expected(0.99)
+    right = int(expected(0.99)[1]) + int(expected(0.99)[5])
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(f"{right / len(rows):.2%}")
+
+
+def test_photos_are_those_that_the_filters_ask_for(page, workspace):
+    open_page(page, "Test images")
+    rows = rows_of(workspace, "plots/predictions.csv")
+    cats = sum(row["actual"] == "cat" for row in rows)
+    page.get_by_role("radiogroup", name="True label").get_by_text("cat").click()
+    expect(page.get_by_text(f"{cats} images")).to_be_visible()
+    photos = page.get_by_role("img", name=PHOTO)
+    expect(photos).to_have_count(min(cats, 24))
+    page.get_by_role("radiogroup", name="Split").get_by_text("validation").click()
+    validation = rows_of(workspace, "plots/predictions_validation.csv")
+    cats = sum(row["actual"] == "cat" for row in validation)
+    expect(page.get_by_text(f"{cats} images")).to_be_visible()
+
+
+def test_click_on_a_photo_opens_it_large_with_its_saliency(page):
+    open_page(page, "Test images")
+    page.get_by_role("img", name=PHOTO).first.click(force=True)  # where its button lies over it
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("img", name=re.compile("^Grad-CAM of"))).to_be_visible()
+    expect(dialog.get_by_role("img")).to_have_count(2)
+
+
+def test_uploaded_photo_gets_the_label_that_predict_gives(page, workspace, tmp_path):
+    with zipfile.ZipFile(workspace / "data/raw/archives/images.zip") as archive:
+        name = "drawn/validation/cats/cat.0001.jpg"
+        (tmp_path / "cat.jpg").write_bytes(archive.read(name))
+    command = ("python", "-m", "pawprint", "predict", "--format", "json", str(tmp_path / "cat.jpg"))
+    (predicted,) = json.loads(run(*command, cwd=workspace).stdout)
+    open_page(page, "Try it")
+    page.locator("input[type=file]").set_input_files(tmp_path / "cat.jpg")
+    expect(page.get_by_test_id("stMetricValue")).to_have_text(predicted["label"])
+    share = f"{predicted['label']} {predicted['probability']:.1%}"
+    expect(page.get_by_text(share)).to_be_visible()
+    expect(page.get_by_role("img", name="Grad-CAM of cat.jpg")).to_be_visible()
+
+
+def test_hostile_uploads_get_their_reason_and_the_rest_go_on(page, workspace, tmp_path):
+    with zipfile.ZipFile(workspace / "data/raw/archives/images.zip") as archive:
+        photo = archive.read("drawn/validation/dogs/dog.0001.jpg")
+    files = {
+        "text.jpg": (b"a dog was meant to sit here", "not an image: no image format recognised"),
+        "cut.jpg": (photo[: len(photo) // 2], "truncated: "),
+        "bomb.png": (black_png(20_000), "too large: "),
+        "![x](http://example.org/y).jpg": (b"", "empty: 0 bytes"),
+        "whole.jpg": (photo, ""),
+    }
+    open_page(page, "Try it")
+    page.locator("input[type=file]").set_input_files(
+        [
+            {"name": name, "mimeType": "image/jpeg", "buffer": data}
+            for name, (data, _) in files.items()
+        ]
+    )
+    expect(page.get_by_test_id("stMetricValue")).to_have_count(1)
+    for _, reason in files.values():
+        if reason:
+            expect(page.get_by_text(f"No answer: this file is {reason}")).to_be_visible()
+    expect(page.get_by_role("heading", level=2)).to_have_count(len(files))
+    expect(page.get_by_role("main").get_by_role("link")).to_have_count(0)
+    expect(page.get_by_role("main").locator('img[alt="x"]')).to_have_count(0)
+
+
+def test_two_revisions_stand_side_by_side(page, workspace):
+    (experiment,) = run(
+        "git", "for-each-ref", "--format=%(objectname)", "refs/exps/??/*/*", cwd=workspace
+    ).stdout.split()
+    recorded = {}
+    for name, commit in (("v1", "v1"), ("short", experiment)):
+        files = [
+            run("git", "show", f"{commit}:{path}", cwd=workspace).stdout
+            for path in ("metrics/evaluate.json", "plots/predictions.csv")
+        ]
+        predictions = list(csv.DictReader(files[1].splitlines()))
+        recorded[name] = json.loads(files[0])["test"], predictions
+    page.get_by_role("combobox", name="Revision", exact=True).fill("v1")
+    page.get_by_role("option", name=re.compile("^v1 ·")).click()
+    table = page.get_by_role("table").nth(1)
+    expect(table.get_by_role("row").first).to_have_text(re.compile("v1.*short", re.DOTALL))
+    losses = [f"{recorded[revision][0]['loss']:.4f}" for revision in recorded]
+    row = table.get_by_role("row").filter(has_text=re.compile("^loss"))
+    assert row.locator("td").all_inner_texts()[:2] == losses
+    params = page.get_by_role("table").nth(2)
+    row = params.get_by_role("row").filter(has_text="train_finetune.epochs")
+    assert row.locator("td").all_inner_texts() == ["3", "0"]
+    first, second = ({row["path"]: row for row in rows} for _, rows in recorded.values())
+    differing = [path for path in first if first[path]["predicted"] != second[path]["predicted"]]
+    assert differing, "the models should disagree on something"
+    expect(page.get_by_text(f"{len(differing)} of the {len(first)} images")).to_be_visible()
+    photos = page.get_by_role("img", name=PHOTO)
+    expect(photos).to_have_count(min(len(differing), 24))
+
+
+def test_correction_is_written_to_labels_csv_and_can_be_withdrawn(page, workspace):
+    labels = workspace / "labels.csv"
+    write_csv(labels, ["path", "label"], [{"path": "kept.jpg", "label": "cat"}])
+    suspect = rows_of(workspace, "plots/likely_wrong_labels.csv")[0]
+    open_page(page, "Data")
+    open_part(page, "Likely wrong labels")
+    page.get_by_role("button", name="It is dog").first.click()
+    expect(page.get_by_text("labels.csv now says dog. dvc repro trains with it.")).to_be_visible()
+    kept = {"path": "kept.jpg", "label": "cat"}
+    assert read_csv(labels) == [kept, {"path": suspect["path"], "label": "dog"}]
+    page.get_by_role("button", name="Neither").first.click()
+    expect(page.get_by_text("labels.csv now says none.")).to_be_visible()
+    assert read_csv(labels) == [kept, {"path": suspect["path"], "label": "none"}]
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("labels.csv now says")).to_have_count(0)
+    assert read_csv(labels) == [kept]
+
+
+def test_counts_and_rejected_files_are_those_of_the_stages(page, workspace):
+    open_page(page, "Data")
+    open_part(page, "Counts")
+    images = rows_of(workspace, "data/split/images.csv")
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(images)))
+    open_part(page, "Rejected")
+    rejected = rows_of(workspace, "data/clean/rejected.csv")
+    expect(page.get_by_text(f"{len(rejected)} files were left out")).to_be_visible()
+    open_part(page, "Near-duplicates")
+    groups = {row["group"] for row in rows_of(workspace, "data/split/near_duplicates.csv")}
+    expect(page.get_by_text(f"in {len(groups)} groups that are nearly the same")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_phone_never_scrolls_sideways(phone, name):
+    open_page(phone, name)
+    for part in PARTS if name == "Data" else [None]:
+        if part:
+            open_part(phone, part)
+        for box in (phone.locator("html"), phone.get_by_test_id("stMain")):
+            assert box.evaluate("box => box.scrollWidth") <= 390, part
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "control"),
+    [
+        ("Models", "combobox", "Compared with"),
+        ("Test images", "slider", "Threshold"),
+        ("Test images", "button", r"\d%$"),
+        ("Try it", "button", "Upload"),
+        ("Data", "tab", "Counts"),
+    ],
+)
+def test_keyboard_reaches(page, name, role, control):
+    open_page(page, name)
+    wanted = page.get_by_role(role, name=re.compile(control)).first
+    wanted.wait_for()
+    page.locator("h1").click()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("control => control.contains(document.activeElement)"):
+            return
+    pytest.fail(f"{control} is not reached by Tab")
+
+
+@pytest.mark.parametrize("name", [*PAGES, *PARTS])
+def test_nothing_of_ours_is_hard_to_read_or_without_a_name(page, name):
+    open_page(page, name if name in PAGES else "Data")
+    if name in PARTS:
+        open_part(page, name)
+    assert serious(page) == {}
+
+
+def serious(page) -> dict[str, list[str]]:
+    """What axe finds serious or critical: the elements by rule."""
+    found = axe.Axe().run(page).response["violations"]
+    return {
+        rule["id"]: [node["html"] for node in rule["nodes"]]
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    }
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace, width):
+    with browser.new_context(viewport={"width": width, "height": 800}) as context:
+        page = context.new_page()
+        asked, errors = [], []
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda told: errors.append(told.text))
+        page.goto((workspace / "plots" / "report.html").as_uri())
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == errors == []
+        pictures = page.locator("img")
+        assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
+        assert page.locator("html").evaluate("page => page.scrollWidth") <= width
+        test = json.loads((workspace / "metrics" / "evaluate.json").read_text())["test"]
+        expect(page.get_by_text(f"{test['correct']} of {test['total']}").first).to_be_visible()
+        assert serious(page) == {}
+
+
+def test_clone_without_the_data_says_what_to_run(browser, workspace, tmp_path):
+    git(tmp_path, "clone", "--quiet", str(workspace), "clone")
+    with served(tmp_path / "clone") as address, opened(browser, address) as page:
+        revisions = page.get_by_role("region", name=re.compile("Revisions with"))
+        expect(revisions).to_be_visible()  # metrics are in Git
+        for name, missing in {
+            "Test images": "data/raw/archives/images.zip",
+            "Try it": "models/calibrated.keras",
+            "Data": "data/split/images.csv",
+        }.items():
+            open_page(page, name)
+            told = page.get_by_test_id("stAlert").first
+            expect(told).to_contain_text(missing)
+            expect(told).to_contain_text("dvc pull")
+            expect(told).to_contain_text("dvc repro")
+
+
+def test_server_listens_to_this_computer_only(address):
+    settings = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert settings["server"]["address"] == "127.0.0.1"
+    assert settings["browser"]["gatherUsageStats"] is False
+    port = int(address.rsplit(":", 1)[1])
+    with pytest.raises(OSError), socket.create_connection(("127.0.0.2", port), timeout=5):
+        pass
+
+
+def test_make_app_runs_it_with_these_settings():
+    if not shutil.which("make"):
+        pytest.skip("no make")
+    command = ["make", "--dry-run", "--always-make", "app"]
+    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, env=os.environ)
+    assert "python -m streamlit run app/main.py" in shown.stdout
+    assert "--server.address" not in shown.stdout

@@ -1,0 +1,81 @@
+import pytest
+
+from pawprint.core.errors import InputError
+from pawprint.core.files import read_csv, read_json, replacing, write_csv, write_json
+
+
+def test_csv_comes_back_as_written_whatever_the_names(tmp_path):
+    rows = [{"path": 'a "b", c\n.jpg', "label": "кот"}, {"path": " d.jpg ", "label": ""}]
+    write_csv(tmp_path / "new" / "rows.csv", ["path", "label"], rows)
+    assert read_csv(tmp_path / "new" / "rows.csv") == rows
+
+
+def test_files_end_lines_with_one_byte_on_every_platform(tmp_path):
+    write_csv(tmp_path / "rows.csv", ["path"], [{"path": "a"}])
+    write_json(tmp_path / "record.json", {"accuracy": 0.5})
+    assert (tmp_path / "rows.csv").read_bytes() == b"path\na\n"
+    assert (tmp_path / "record.json").read_bytes() == b'{\n  "accuracy": 0.5\n}\n'
+    assert read_json(tmp_path / "record.json") == {"accuracy": 0.5}
+
+
+def test_not_a_number_is_refused_and_the_old_file_stays(tmp_path):
+    path = tmp_path / "record.json"
+    write_json(path, {"loss": 1.0})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"loss": float("nan")})
+    assert read_json(path) == {"loss": 1.0}
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_failure_while_writing_leaves_nothing_behind(tmp_path, is_folder):
+    def fail() -> None:
+        with replacing(tmp_path / "images.zip") as partial:
+            if is_folder:
+                partial.mkdir()
+                partial /= "part"
+            partial.write_text("half")
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_replaces_the_folder_before_it(tmp_path):
+    for name in ("old", "new"):
+        with replacing(tmp_path / "features") as partial:
+            partial.mkdir()
+            (partial / name).touch()
+    assert [path.name for path in (tmp_path / "features").iterdir()] == ["new"]
+
+
+def test_missing_csv_says_how_to_make_it(tmp_path):
+    with pytest.raises(InputError, match=r"rows\.csv: no such file. Run `dvc repro`"):
+        read_csv(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1\n", b"a,b\n1,2,3\n", b'a\n"1', b"a\n\xff\n"])
+def test_csv_that_is_not_whole_is_named(tmp_path, content):
+    (tmp_path / "rows.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"rows\.csv: expected the file that a stage wrote"):
+        read_csv(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1', b"\xff", b"[" * 100_000])
+def test_json_that_is_not_whole_is_named(tmp_path, content):
+    (tmp_path / "record.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"record\.json: expected the file that a stage wrote"):
+        read_json(tmp_path / "record.json")
+
+
+def test_missing_json_says_how_to_make_it(tmp_path):
+    with pytest.raises(InputError, match=r"record\.json: no such file. Run `dvc repro`"):
+        read_json(tmp_path / "record.json")
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / ".features.part").mkdir()
+    (tmp_path / ".features.part" / "half").touch()
+    with replacing(tmp_path / "features") as partial:
+        partial.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["features"]

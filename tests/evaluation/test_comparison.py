@@ -1,0 +1,116 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import git_project, run
+from scipy.stats import binom
+
+from pawprint.evaluation.comparison import compare
+
+IMAGES = 200
+
+
+def test_mcnemar_counts_only_images_that_one_run_got_right():
+    old, new = [True] * 90 + [True, False, False, False], [True] * 90 + [False, True, True, True]
+    compared = compare(old, new, 0.95)
+    assert (compared.only_old, compared.only_new) == (1, 3)
+    assert compared.difference == pytest.approx(2 / 94)
+    assert compared.p_value == pytest.approx(2 * binom.cdf(1, 4, 0.5))
+    assert compared.low < 0 < compared.high
+    assert compared.verdict(0.95) == "can't tell"
+
+
+@pytest.mark.parametrize(("old", "new", "verdict"), [(0.8, 0.95, "better"), (0.95, 0.8, "worse")])
+def test_large_difference_is_told(old, new, verdict):
+    rng = np.random.default_rng(0)
+    right = [list(rng.uniform(size=300) < share) for share in (old, new)]
+    assert compare(*right, 0.95).verdict(0.95) == verdict
+
+
+def test_interval_holds_the_true_difference_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(2000):
+        old = rng.uniform(size=IMAGES) < 0.9
+        new = np.where(rng.uniform(size=IMAGES) < 0.9, old, rng.uniform(size=IMAGES) < 0.9)
+        compared = compare(list(old), list(new), 0.95)
+        held.append(compared.low <= 0 <= compared.high)
+    assert 0.94 <= np.mean(held) <= 0.99
+
+
+def test_equal_runs_cannot_be_told_apart():
+    compared = compare([True, False] * 50, [True, False] * 50, 0.95)
+    assert (compared.difference, compared.p_value) == (0, 1)
+
+
+def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None:
+    """Predictions of both splits in which the images of these numbers are wrong."""
+    (project / "plots").mkdir(exist_ok=True)
+    for name in ("predictions", "predictions_validation"):
+        with (project / "plots" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "actual", "predicted", "probability"])
+            for number in images:
+                actual = ("cat", "dog")[number % 2]
+                predicted = ("cat", "dog")[(number + (number in wrong)) % 2]
+                writer.writerow([f"{number}.jpg", actual, predicted, "0.5"])
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """Two commits, `old` with 20 wrong images and `new`, on main, with 5 of them."""
+    project = git_project(tmp_path_factory.mktemp("compare"), "{}")
+    for tag, wrong in (("old", set(range(20))), ("new", set(range(5)))):
+        write(project, wrong)
+        for command in (("add", "-A"), ("commit", "-qm", tag), ("tag", tag)):
+            assert run("git", *command, cwd=project).returncode == 0
+    return project
+
+
+def test_command_says_better_worse_or_that_it_cannot_tell(project):
+    for arguments, verdict in (
+        (("old", "new"), "new is better than old"),
+        (("new", "old"), "old is worse than new"),
+        (("new",), "can't tell with 200 images: this may be luck"),  # the workspace is as new
+    ):
+        result = run("python", "-m", "pawprint", "compare", *arguments, cwd=project)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.count(verdict) == 2  # test and validation
+    assert "200/200" not in result.stdout
+    assert "195/200 right in new, 195/200 in workspace; 0 only in new" in result.stdout
+
+
+def test_gate_is_closed_to_the_worse_and_open_to_the_rest(project):
+    for against, status in (("old", 0), ("new", 0)):
+        assert run("python", "-m", "pawprint", "gate", against, cwd=project).returncode == status
+    try:
+        write(project, set(range(20)))
+        result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
+        assert result.returncode == 1
+        assert "workspace is worse than new" in result.stdout
+        write(project, set(range(7)))  # two mistakes more may be luck
+        assert run("python", "-m", "pawprint", "gate", "new", cwd=project).returncode == 0
+    finally:
+        run("git", "checkout", "-q", "--", "plots", cwd=project)
+
+
+def test_other_test_images_are_refused_with_the_reason(project):
+    try:
+        write(project, set(), range(3, IMAGES + 1))
+        for command in ("compare", "gate"):
+            result = run("python", "-m", f"stages.{command}", "new", cwd=project)
+            assert result.returncode == 1
+            (line,) = result.stderr.splitlines()
+            assert line.startswith("new and workspace: expected the same test images. Received: ")
+            assert "3 only in new, 1 only in workspace, 0 with another label" in line
+    finally:
+        run("git", "checkout", "-q", "--", "plots", cwd=project)
+
+
+@pytest.mark.parametrize("rev", ["nothing", "old~1"])
+def test_revision_without_predictions_is_one_line(project, rev):
+    result = run("python", "-m", "pawprint", "compare", rev, cwd=project)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"{rev}: expected a commit, branch, tag or experiment with plots/")

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from pawprint.evaluation.metrics import (
+    describe,
+    measure,
+    measure_probabilities,
+    tabulate,
+    tabulate_reliability,
+    tabulate_roc,
+)
+
+ACTUAL = np.array([0, 0, 0, 1, 1])
+PROBABILITY = np.array([0.1, 0.2, 0.9, 0.8, 0.5])
+
+
+def scores(of_class: dict) -> tuple[float, ...]:
+    return of_class["precision"], of_class["recall"], of_class["f1"]
+
+
+def test_scores_are_those_computed_by_hand():
+    measured = measure(ACTUAL, PROBABILITY, 0.5, ["cat", "dog"], 0.95)
+    assert (measured["correct"], measured["total"], measured["accuracy"]) == (4, 5, 0.8)
+    assert scores(measured["cat"]) == pytest.approx((1, 2 / 3, 0.8))
+    assert scores(measured["dog"]) == pytest.approx((2 / 3, 1, 0.8))
+    assert measured["roc_auc"] == pytest.approx(4 / 6)  # 4 of 6 pairs in the right order
+    assert measured["at_half"] == {"accuracy": 0.8, "correct": 4}
+
+
+def test_probabilities_are_measured_as_by_hand():
+    measured = measure_probabilities(ACTUAL, PROBABILITY)
+    assert measured["loss"] == pytest.approx(-np.log([0.9, 0.8, 0.1, 0.8, 0.5]).mean())
+    assert measured["brier_score"] == pytest.approx((0.01 + 0.04 + 0.81 + 0.04 + 0.25) / 5)
+    assert measured["expected_calibration_error"] == pytest.approx(
+        (0.1 + 0.2 + 0.9 + 0.2 + 0.5) / 5
+    )
+
+
+def test_threshold_decides_what_is_predicted():
+    assert measure(ACTUAL, PROBABILITY, 0.85, ["cat", "dog"], 0.95)["dog"]["recall"] == 0
+    rows = [{"path": str(index), "label": "cat"} for index in range(2)]
+    table = tabulate(rows, np.array([0.84, 0.85]), 0.85, ["cat", "dog"])
+    assert [row["predicted"] for row in table] == ["cat", "dog"]
+    assert table[0] == {"path": "0", "actual": "cat", "predicted": "cat", "probability": "0.840000"}
+
+
+def test_class_that_is_never_predicted_scores_0_and_not_nan():
+    measured = measure(ACTUAL, np.zeros(5), 0.5, ["cat", "dog"], 0.95)
+    assert scores(measured["dog"]) == (0, 0, 0)
+    assert np.isfinite(measure_probabilities(ACTUAL, np.zeros(5))["loss"])
+
+
+def test_roc_goes_from_none_to_all_with_finite_thresholds():
+    rows = tabulate_roc(ACTUAL, PROBABILITY)
+    points = [(float(row["false_positive_rate"]), float(row["true_positive_rate"])) for row in rows]
+    assert (points[0], points[-1]) == ((0, 0), (1, 1))
+    assert all(0 <= float(row["threshold"]) <= 1 for row in rows)
+
+
+def test_every_interval_holds_its_score():
+    rng = np.random.default_rng(1)
+    actual = np.repeat([0, 1], 40)
+    probability = np.clip(actual * 0.4 + rng.uniform(0, 0.6, 80), 0, 1)
+    measured = measure(actual, probability, 0.5, ["cat", "dog"], 0.95)
+    for of_score, name in (
+        (measured, "accuracy"),
+        (measured, "roc_auc"),
+        (measured["cat"], "f1"),
+        (measured["dog"], "f1"),
+    ):
+        assert of_score[f"{name}_low"] < of_score[name] < of_score[f"{name}_high"], name
+
+
+def test_few_images_are_said_to_be_few():
+    few = measure(ACTUAL, PROBABILITY, 0.5, ["cat", "dog"], 0.95)
+    assert describe("test", few, 0.95) == (
+        "test accuracy 0.8000 (4/5), 95% interval 0.3755 to 0.9638 (few images: a wide interval)"
+    )
+    many = measure(np.tile(ACTUAL, 20), np.tile(PROBABILITY, 20), 0.5, ["cat", "dog"], 0.95)
+    assert "few" not in describe("test", many, 0.95)
+
+
+def test_one_image_of_a_class_still_gives_a_result():
+    measured = measure(np.array([0, 1, 1]), np.array([0.1, 0.2, 0.9]), 0.5, ["cat", "dog"], 0.95)
+    assert (measured["roc_auc_low"], measured["roc_auc_high"]) == (0, 1)
+
+
+def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
+    (low, high) = tabulate_reliability(
+        np.array([0, 0, 1, 1]), np.array([0.01, 0.03, 0.03, 0.9]), 0.95
+    )
+    assert (low["probability"], low["share"], low["images"]) == ("0.023333", "0.333333", 3)
+    assert float(low["low"]) < 1 / 3 < float(low["high"])
+    assert (high["share"], high["images"]) == ("1.000000", 1)

@@ -1,0 +1,147 @@
+import cv2
+import numpy as np
+import pytest
+
+from pawprint.core.params import Augment
+from pawprint.images.augmentation import LAYERS, draw_transformations, warp
+from pawprint.network.backend import keras
+
+SIZE = 64
+IMAGE = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+SMOOTH = cv2.GaussianBlur(IMAGE, (0, 0), 3)
+
+
+def augment(**changes) -> Augment:
+    values = {"views": 4, "keep_original": True, "seed": 1} | dict.fromkeys(LAYERS)
+    return Augment.model_validate(values | changes)
+
+
+FLIP = {"RandomFlip": {"mode": "horizontal"}}
+ROTATION = {"RandomRotation": {"factor": 0.1}}
+TRANSLATION = {"RandomTranslation": {"height_factor": 0.1, "width_factor": 0.3}}
+SHEAR = {"RandomShear": {"x_factor": 0.3, "y_factor": 0.1}}
+ZOOM = {"RandomZoom": {"height_factor": 0.4}}
+BOTH_ZOOMS = {"RandomZoom": {"height_factor": 0.1, "width_factor": 0.4}}
+PARAMS = augment(**FLIP, **ROTATION)
+
+
+def by_keras(image: np.ndarray, layer: keras.layers.Layer) -> np.ndarray:
+    return layer(image[None].astype(np.float32), training=True).numpy()[0]
+
+
+def fixed_layers(name: str, matrix: np.ndarray) -> list[keras.layers.Layer]:
+    """Keras layers that can draw nothing but what the matrix does, from output to input."""
+    (a, b, x), (c, d, y) = matrix
+    if name == "RandomRotation":
+        turn = np.arctan2(c, a) / (2 * np.pi)
+        return [keras.layers.RandomRotation((turn, turn))]
+    if name == "RandomTranslation":
+        return [keras.layers.RandomTranslation((-y / SIZE,) * 2, (-x / SIZE,) * 2)]
+    if name == "RandomZoom":
+        return [keras.layers.RandomZoom((d - 1, d - 1), (a - 1, a - 1))]
+    # Keras draws the common sign of both shears anew at each call: here, both of them.
+    return [keras.layers.RandomShear((abs(b),) * 2, (abs(c),) * 2, seed=seed) for seed in range(9)]
+
+
+def centre(image: np.ndarray) -> np.ndarray:
+    return image[20:-20, 20:-20].astype(np.float64)
+
+
+@pytest.mark.parametrize("layer", [ROTATION, TRANSLATION, SHEAR, ZOOM, BOTH_ZOOMS])
+def test_view_is_what_the_layer_of_keras_gives_for_the_same_draw(layer):
+    (name,) = layer
+    for matrix in draw_transformations(augment(**layer), 1, 20, SIZE):
+        if name == "RandomShear" and matrix[0, 1] * matrix[1, 0] < 0:
+            continue  # with intervals of one number Keras draws equal signs only
+        ours = warp(SMOOTH, matrix)
+        differences = [
+            np.abs(ours - by_keras(SMOOTH, layer)).mean() for layer in fixed_layers(name, matrix)
+        ]
+        assert min(differences) < 1.0, matrix
+
+
+@pytest.mark.parametrize(
+    ("layer", "entry", "low", "high"),
+    [
+        (TRANSLATION, (1, 2), -0.1 * SIZE, 0.1 * SIZE),
+        (TRANSLATION, (0, 2), -0.3 * SIZE, 0.3 * SIZE),
+        (SHEAR, (0, 1), -0.3, 0.3),
+        (SHEAR, (1, 0), -0.1, 0.1),
+        (ZOOM, (0, 0), 0.6, 1.4),
+        (BOTH_ZOOMS, (1, 1), 0.9, 1.1),
+        (BOTH_ZOOMS, (0, 0), 0.6, 1.4),
+    ],
+)
+def test_draws_fill_the_range_that_keras_gives_the_factor(layer, entry, low, high):
+    drawn = draw_transformations(augment(**layer), 1, 1000, SIZE)[(slice(None), *entry)]
+    slack = 0.02 * (high - low)
+    assert low <= drawn.min() < low + slack
+    assert high - slack < drawn.max() <= high
+
+
+def test_zoom_without_a_width_factor_keeps_the_aspect_ratio():
+    drawn = draw_transformations(augment(**ZOOM), 1, 50, SIZE)
+    assert (drawn[:, 0, 0] == drawn[:, 1, 1]).all()
+
+
+def test_layers_together_are_the_layers_one_after_another():
+    every = {**FLIP, **ROTATION, **TRANSLATION, **SHEAR, **ZOOM}
+    together = draw_transformations(augment(**every), 1, 5, SIZE)
+    for index, matrix in enumerate(together):
+        step = SMOOTH
+        for name in every:
+            alone = augment(**{name: every[name]})
+            step = warp(step, draw_transformations(alone, 1, 5, SIZE)[index])
+        # The centre only: each step by itself reflects at the borders.
+        inside = cv2.warpAffine(
+            np.full_like(SMOOTH, 255), matrix, (SIZE, SIZE), flags=cv2.WARP_INVERSE_MAP
+        )
+        if (centre(inside) == 255).all():
+            difference = np.abs(centre(warp(SMOOTH, matrix)) - centre(step))
+            assert np.median(difference) < 2.0
+
+
+def test_first_view_is_the_image_itself_if_it_is_kept():
+    for transformation in draw_transformations(PARAMS, 0, 3, SIZE):
+        assert (warp(IMAGE, transformation) == IMAGE).all()
+    augmented = draw_transformations(augment(**ROTATION, keep_original=False), 0, 3, SIZE)
+    assert not any((warp(IMAGE, each) == IMAGE).all() for each in augmented)
+
+
+@pytest.mark.parametrize(
+    ("flip", "flipped"),
+    [
+        (None, [IMAGE]),
+        ("horizontal", [IMAGE, IMAGE[:, ::-1]]),
+        ("vertical", [IMAGE, IMAGE[::-1]]),
+        ("horizontal_and_vertical", [IMAGE, IMAGE[:, ::-1], IMAGE[::-1], IMAGE[::-1, ::-1]]),
+    ],
+)
+def test_flips_are_exact_and_equally_likely(flip, flipped):
+    params = augment(RandomFlip=flip and {"mode": flip})
+    warped = [warp(IMAGE, matrix) for matrix in draw_transformations(params, 1, 400, SIZE)]
+    seen = [sum((each == image).all() for each in warped) for image in flipped]
+    assert sum(seen) == 400
+    assert min(seen) > 400 / len(flipped) * 0.7
+
+
+def test_rotation_turns_either_way_up_to_its_fraction_of_a_turn():
+    drawn = draw_transformations(augment(**ROTATION), 1, 1000, SIZE)
+    turns = np.arctan2(drawn[:, 1, 0], drawn[:, 0, 0]) / (2 * np.pi)
+    assert -0.1 <= turns.min() < -0.09
+    assert 0.09 < turns.max() <= 0.1
+    middle = np.array([(SIZE - 1) / 2, (SIZE - 1) / 2, 1])
+    assert np.allclose(drawn @ middle, middle[:2])
+
+
+def test_outside_of_the_image_is_its_reflection():
+    shifted = warp(IMAGE, np.array([[1, 0, -5], [0, 1, 0]], np.float64))
+    assert (shifted[:, :5] == IMAGE[:, 4::-1]).all()
+
+
+def test_views_differ_and_depend_on_the_seed_only():
+    first = draw_transformations(PARAMS, 1, 5, SIZE)
+    assert (first == draw_transformations(augment(**FLIP, **ROTATION, views=9), 1, 5, SIZE)).all()
+    assert not np.allclose(first, draw_transformations(PARAMS, 2, 5, SIZE))
+    other = augment(**FLIP, **ROTATION, seed=2)
+    assert not np.allclose(first, draw_transformations(other, 1, 5, SIZE))

@@ -1,0 +1,122 @@
+"""Training on several devices and in mixed precision, on the CPU: no GPU is needed."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import PROJECT, SAMPLE_WEIGHTS
+
+from pawprint.core.params import Dense, Hardware, Head, Train
+from pawprint.network.backbone import load_base
+from pawprint.network.backend import keras, make_deterministic, tf
+from pawprint.network.hardware import computing_in, training_on
+from pawprint.network.model import build_whole, load_model, save_model
+from pawprint.serving.metadata import Meaning
+from stages.train_extract import train_extract
+from stages.train_finetune import train_finetune
+
+TRAIN = Train(
+    epochs=4,
+    optimizer="adam",
+    learning_rate=1e-3,
+    learning_rate_decay="cosine",
+    batch_size=8,
+    views_per_epoch="one",
+    early_stopping=None,
+    reduce_lr_on_plateau=None,
+    seed=1,
+)
+# No dropout: each device would drop other units.
+HEAD = Head(dense=Dense(units=8), dropout=0.0, output="sigmoid")
+MEANING = Meaning(labels=["cat", "dog"], resize="crop", threshold=0.5)
+FIRST = 150  # of the layers trained: the last convolution and what follows it
+
+
+@pytest.fixture
+def features(tmp_path):
+    """What training starts from, at the cut and at the top: one channel tells the label."""
+    labels = np.arange(32) % 2
+    for kind, shape in (("cut", (3, 3, 112)), ("top", (1280,))):
+        maps = np.random.default_rng(0).uniform(0, 1, (32, 1, *shape))
+        maps[..., 0] += 3 * labels.reshape(-1, *[1] * len(shape))
+        for name in ("train", "validation"):
+            np.save(tmp_path / f"{name}_{kind}.npy", maps.astype(np.float16))
+            np.save(tmp_path / f"{name}_labels.npy", labels.astype(np.float32))
+    return tmp_path
+
+
+def trained(features, precision="float32"):
+    """A model after both phases, its optimizer, its metrics and the losses of all epochs."""
+    make_deterministic(1)
+    head, _, _, first = train_extract(TRAIN, HEAD, precision, features)
+    model = build_whole(load_base(0.35, 96, SAMPLE_WEIGHTS), head, "average")
+    optimizer, metrics, second = train_finetune(model, TRAIN, precision, FIRST, 4, features)
+    return model, optimizer, metrics, [row["loss"] for row in [*first, *second]]
+
+
+# On two devices in place of GPUs.
+ON_TWO_DEVICES = """
+import json, sys
+from pathlib import Path
+from pawprint.network.backend import tf
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from pawprint.network.hardware import mirrored
+from pawprint.network.model import save_model
+from test_hardware import MEANING, trained
+strategy = mirrored(tf.config.list_logical_devices("CPU"))
+assert strategy.num_replicas_in_sync == 2
+with strategy.scope():
+    model, optimizer, _, losses = trained(Path(sys.argv[1]))
+save_model(model, MEANING, Path(sys.argv[2]), optimizer)
+print(json.dumps(losses))
+"""
+
+
+def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_path):
+    path = tmp_path / "model.keras"
+    result = subprocess.run(
+        [sys.executable, "-c", ON_TWO_DEVICES, features, path],
+        cwd=PROJECT,
+        env={"PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests'}"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    alone, _, _, losses = trained(features)
+    assert json.loads(result.stdout.splitlines()[-1]) == pytest.approx(losses, rel=1e-2)
+    pixels = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
+    assert np.abs(load_model(path)[0](pixels) - alone(pixels)).max() < 1e-2
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_learns_and_saves_a_model_in_float32(features, tmp_path, precision):
+    model, optimizer, metrics, losses = trained(features, precision)
+    assert metrics["validation"]["accuracy"] == 1.0
+    _, _, _, exact = trained(features)
+    assert losses == pytest.approx(exact, rel=0.05)
+    assert losses != exact
+    assert isinstance(optimizer, keras.optimizers.Adam)
+    path = tmp_path / "model.keras"
+    save_model(model, MEANING, path, optimizer)
+    assert {layer.compute_dtype for layer in load_model(path)[0].layers} == {"float32"}
+
+
+def test_layers_compute_in_the_precision_inside_and_in_float32_after():
+    layer = keras.layers.Dense(2)
+    with computing_in("mixed_float16", [layer]):
+        assert layer(np.ones((1, 2))).dtype == tf.float16
+        assert layer.kernel.dtype == "float32"
+    assert layer(np.ones((1, 2))).dtype == tf.float32
+
+
+@pytest.mark.parametrize(
+    ("precision", "trained_in"), [("auto", "float32"), ("mixed_bfloat16", "mixed_bfloat16")]
+)
+def test_cpu_trains_in_float32_unless_told_otherwise(precision, trained_in):
+    with training_on(Hardware(devices="cpu", precision=precision)) as chosen:
+        assert chosen == trained_in
+        assert tf.distribute.get_strategy().num_replicas_in_sync == 1
+        assert tf.config.get_visible_devices("GPU") == []

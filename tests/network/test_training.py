@@ -1,0 +1,161 @@
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from pawprint.core.params import EarlyStopping, Optimizer, ReduceLROnPlateau, Train
+from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.training import Batches, compile_model, fit, measure, open_batches
+
+VIEWS, IMAGES = 3, 10
+# The feature of an image's view tells which it is: 100 * view + image.
+FEATURES = (np.arange(IMAGES)[:, None, None] + 100 * np.arange(VIEWS)[:, None]).astype(np.float16)
+LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
+
+
+def train_params(**changes) -> Train:
+    values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
+    others = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
+    return Train(**values | dict.fromkeys(others) | {"views_per_epoch": "one"} | changes)
+
+
+def epoch(batches: Batches) -> np.ndarray:
+    features = np.concatenate([batches[index][0] for index in range(len(batches))])[:, 0]
+    batches.on_epoch_end()
+    return features
+
+
+def test_one_view_of_each_image_per_epoch_and_all_of_them_in_turn():
+    batches = Batches(FEATURES, LABELS, 4, "one", seed=1)
+    epochs = [epoch(batches) for _ in range(VIEWS)]
+    for features in epochs:
+        assert sorted(features % 100) == list(range(IMAGES))
+        assert len(set(features // 100)) == VIEWS
+    assert sorted(np.concatenate(epochs)) == sorted(FEATURES.ravel())
+
+
+def test_all_views_of_each_image_in_every_epoch():
+    batches = Batches(FEATURES, LABELS, 4, "all", seed=1)
+    for _ in range(2):
+        assert sorted(epoch(batches)) == sorted(FEATURES.ravel())
+
+
+def test_labels_stay_with_their_images():
+    batches = Batches(FEATURES, LABELS, 4, "one", seed=1)
+    for index in range(len(batches)):
+        features, labels = batches[index]
+        assert (features.dtype, labels.dtype) == (np.float32, np.float32)
+        assert (features[:, 0] % 100 % 2 == labels).all()
+
+
+def test_order_is_anew_each_epoch_and_the_same_for_the_same_seed():
+    first, again = (Batches(FEATURES, LABELS, 4, "one", seed=1) for _ in range(2))
+    orders = [epoch(first) % 100 for _ in range(2)]
+    assert not (orders[0] == orders[1]).all()
+    assert (orders[0] == epoch(again) % 100).all()
+    other = Batches(FEATURES, LABELS, 4, "one", seed=2)
+    assert not (orders[0] == epoch(other) % 100).all()
+
+
+def test_validation_is_in_the_order_of_the_files():
+    assert (epoch(Batches(FEATURES, LABELS, 4)) == FEATURES.ravel()).all()
+
+
+def test_features_are_read_from_disk_and_not_loaded(tmp_path):
+    for name in ("train", "validation"):
+        np.save(tmp_path / f"{name}_top.npy", FEATURES)
+        np.save(tmp_path / f"{name}_labels.npy", LABELS)
+    train, validation = open_batches(tmp_path, "top", train_params(), first_epoch=0)
+    assert isinstance(train.features, np.memmap)
+    assert (len(train), len(validation)) == (3, 8)
+
+
+def test_second_phase_goes_on_with_the_views_that_the_first_did_not_take():
+    first, second = (
+        Batches(FEATURES, LABELS, 4, "one", seed=1, first_epoch=epoch) for epoch in (0, 2)
+    )
+    seen = [set(epoch(first)) for _ in range(2)]
+    assert not set(epoch(second)) & (seen[0] | seen[1])
+
+
+def new_model(activation: str = "sigmoid") -> keras.Model:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation=activation)])
+    return model
+
+
+# One of the two features is the label, so that a step or two learn it.
+LEARNABLE = np.stack([LABELS, 1 - LABELS], axis=-1)[:, None]
+
+
+def learnable(first_epoch: int = 0) -> tuple[Batches, Batches]:
+    train = Batches(LEARNABLE, LABELS, 4, "one", seed=1, first_epoch=first_epoch)
+    return train, Batches(LEARNABLE, LABELS, 4)
+
+
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+def test_optimizer_and_its_rate_are_those_of_the_params(optimizer):
+    model = new_model()
+    compile_model(model, train_params(optimizer=optimizer, learning_rate=1e-6), False)
+    assert type(model.optimizer).__name__.lower() == optimizer
+    assert np.isclose(float(model.optimizer.learning_rate), 1e-6)
+    fit(model, *learnable(), train_params(optimizer=optimizer), 0)
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+def test_history_counts_on_from_the_first_phase_and_training_learns(output):
+    make_deterministic(1)
+    model, params = new_model(output), train_params(epochs=3, learning_rate=0.5)
+    compile_model(model, params, from_logits=output == "linear")
+    train, validation = learnable(first_epoch=10)
+    rows = fit(model, train, validation, params, first_epoch=10)
+    assert [row["epoch"] for row in rows] == [11, 12, 13]
+    assert {row["learning_rate"] for row in rows} == {"0.5"}
+    assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
+    measured = measure(model, validation)
+    assert measured.pop("loss") == pytest.approx(rows[-1]["validation_loss"], abs=1e-6)
+    assert measured == {"accuracy": 1.0, "correct": 10, "total": 10}
+
+
+def test_early_stopping_ends_training_and_brings_the_best_weights_back():
+    make_deterministic(1)
+    stopping = EarlyStopping(patience=2, restore_best_weights=True)
+    # So large a rate that the loss rises after the first epochs.
+    params = train_params(epochs=20, optimizer="sgd", learning_rate=50.0, early_stopping=stopping)
+    model = new_model()
+    compile_model(model, params, False)
+    train, validation = learnable()
+    validation.labels = 1 - LABELS  # what training learns makes validation worse
+    rows = fit(model, train, validation, params, 0)
+    assert len(rows) == 3
+    losses = [row["validation_loss"] for row in rows]
+    assert measure(model, validation)["loss"] == pytest.approx(min(losses), rel=1e-5)
+    assert min(losses) < losses[-1]
+
+
+def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():
+    params = train_params(
+        epochs=4,
+        learning_rate=1e-9,
+        reduce_lr_on_plateau=ReduceLROnPlateau(factor=0.5, patience=1, min_delta=0.1),
+    )
+    model = new_model()
+    compile_model(model, params, False)
+    rows = fit(model, *learnable(), params, 0)
+    assert [row["learning_rate"] for row in rows] == ["1e-09", "1e-09", "5e-10", "2.5e-10"]
+
+
+def test_no_epochs_train_nothing():
+    model, params = new_model(), train_params(epochs=0)
+    compile_model(model, params, False)
+    before = model.get_weights()
+    assert fit(model, *learnable(), params, 0) == []
+    assert all((old == new).all() for old, new in zip(before, model.get_weights()))
+
+
+def test_rate_decays_as_a_cosine_from_the_first_epoch_of_the_phase_to_almost_0():
+    params = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
+    model = new_model()
+    compile_model(model, params, False)
+    rates = [float(row["learning_rate"]) for row in fit(model, *learnable(), params, 7)]
+    expected = [0.1 * (1 + np.cos(np.pi * part)) / 2 for part in (0, 0.25, 0.5, 0.75)]
+    assert rates == pytest.approx(expected, rel=1e-5)

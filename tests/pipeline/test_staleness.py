@@ -1,0 +1,257 @@
+"""Exactly the stages that a change touches run again: every param, with real `dvc repro`."""
+
+import csv
+import hashlib
+import json
+import shutil
+import statistics
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
+from ruamel.yaml import YAML
+from test_dvc_yaml import outputs_of
+
+from pawprint.core.files import pack
+from pawprint.core.params import Params
+from pawprint.network.backend import keras
+from recipes.overlay import overlay
+from recipes.sample.drawings import drawn_dataset
+from recipes.sample.pretrain import save_weights
+
+TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
+STAGES = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
+WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
+
+
+# Logits alone give the probabilities of a sigmoid, up to rounding.
+TOGETHER_WITH = {
+    "model.fine_tune_last": {"fine_tune_at": None},
+    "head.output": {"dropout": 0.4},
+    "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
+}
+
+
+def readers(param: str) -> list[str]:
+    """The stages that depend on a param, in their order."""
+    section = param.split(".")[0]
+    return [name for name, stage in STAGES.items() if {section, param} & set(stage["params"])]
+
+
+def lock(workspace: Path) -> dict:
+    return YAML(typ="safe").load(workspace / "dvc.lock")["stages"]
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    """A project in which a tiny run is committed; beside it images and a mirror of weights."""
+    folder = tmp_path_factory.mktemp("staleness")
+    pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
+    pack(folder / "others.zip", drawn_dataset(train=12, validation=8, seed=8))
+    (folder / "mirror").mkdir()
+    for name in ("0.35_96", "0.35_128"):
+        shutil.copy(SAMPLE_WEIGHTS, folder / "mirror" / WEIGHTS.format(name))
+    wider = keras.applications.MobileNetV2((96, 96, 3), 0.5, include_top=False, weights=None)
+    save_weights(wider, folder / "mirror" / WEIGHTS.format("0.5_96"))
+    project = git_project(folder / "project", TINY)
+    assert repro(project, PAWPRINT_MIRROR="../mirror")
+    run("git", "add", "-A", cwd=project)
+    run("git", "commit", "-qm", "Tiny run", cwd=project)
+    return project
+
+
+def median_probability(workspace: Path) -> float:
+    """From which half of the test images are taken for the second class, whatever the model."""
+    with (workspace / "plots" / "predictions.csv").open(encoding="utf-8") as file:
+        return statistics.median_high(float(row["probability"]) for row in csv.DictReader(file))
+
+
+def values(workspace: Path) -> dict:
+    """For each param a value other than the tiny run's."""
+    beside = workspace.parent
+    return {
+        "fetch.source": "../others.zip",
+        "fetch.sha256": sha256(beside / "images.zip"),
+        "weights.source": str(beside / "mirror" / WEIGHTS.format("0.35_96")),
+        "weights.sha256": sha256(beside / "mirror" / WEIGHTS.format("0.35_96")),
+        "clean.rule": "jfif",
+        "clean.labels": {"cat": ["cat", "cats", "kittens"], "dog": ["dog", "dogs"]},
+        "split.seed": 2,
+        "split.validation_fraction": 0.3,
+        "split.test_fraction": 0.25,
+        "split.near_duplicate_distance": 0,
+        "model.alpha": 0.5,
+        "model.image_size": 128,
+        "model.resize": "stretch",
+        "model.pooling": "flatten",
+        "model.fine_tune_at": 120,
+        "model.fine_tune_last": 24,
+        "augment.views": 3,
+        "augment.keep_original": False,
+        "augment.RandomFlip": {"mode": "vertical"},
+        "augment.RandomRotation": {"factor": 0.2},
+        "augment.RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1},
+        "augment.RandomShear": {"x_factor": 0.1, "y_factor": 0.1},
+        "augment.RandomZoom": {"height_factor": 0.1},
+        "augment.seed": 2,
+        "preview.samples": 6,
+        "preview.near_duplicates": 6,
+        "head.dense": {"units": 4},
+        "head.dropout": 0.5,
+        "head.output": "logits",
+        "hardware.devices": "cpu",
+        "hardware.precision": "mixed_bfloat16",
+        "train_extract.epochs": 4,
+        "train_extract.optimizer": "sgd",
+        "train_extract.learning_rate": 0.01,
+        "train_extract.learning_rate_decay": "cosine",
+        "train_extract.batch_size": 8,
+        "train_extract.views_per_epoch": "all",
+        "train_extract.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
+        "train_extract.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
+        "train_extract.seed": 2,
+        "train_finetune.epochs": 4,
+        "train_finetune.optimizer": "rmsprop",
+        "train_finetune.learning_rate": 0.01,
+        "train_finetune.learning_rate_decay": None,
+        "train_finetune.batch_size": 8,
+        "train_finetune.views_per_epoch": "all",
+        "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
+        "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
+        "train_finetune.seed": 2,
+        "calibrate.temperature": False,
+        "calibrate.threshold": median_probability(workspace),
+        "calibrate.recall": 0.1,
+        "evaluate.confidence": 0.9,
+        "review.folds": 2,
+        "plot.predictions": 2,
+        "plot.mistakes": 1,
+        "plot.likely_wrong_labels": 1,
+    }
+
+
+def test_every_param_has_its_row():
+    every = {
+        f"{section}.{key}"
+        for section, field in Params.model_fields.items()
+        for key in field.annotation.model_fields
+    }
+    assert set(TABLE) == every
+
+
+def changed_params(workspace: Path, param: str) -> str:
+    """The tiny run's params.yaml with another value of one param."""
+    section, key = param.split(".")
+    changes = {key: values(workspace)[param]} | TOGETHER_WITH.get(param, {})
+    yaml = YAML(typ="safe")
+    with (workspace.parent / "change.yaml").open("w") as file:
+        yaml.dump({section: changes}, file)
+    change = (workspace.parent / "change.yaml").read_text(encoding="utf-8")
+    before = (workspace / "params.yaml").read_text(encoding="utf-8")
+    changed = overlay(before, change)
+    assert changed != before
+    return changed
+
+
+@pytest.fixture
+def restored(workspace):
+    yield
+    run("git", "reset", "-q", "--hard", cwd=workspace)
+    run("dvc", "checkout", "-q", cwd=workspace)
+
+
+def with_all_after(stages: list[str]) -> set[str]:
+    """The stages, and all that depend on an output of one of them, directly or through others."""
+    found = set(stages)
+    for name, stage in STAGES.items():
+        if any(set(stage["deps"]) & OUTPUTS[each] for each in found):
+            found.add(name)
+    return found
+
+
+OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
+# A row that has all stages after the readers follows from their outputs: DVC runs what depends on
+# an output that changed. Followed to the end are the others, one of those, and those that leave an
+# output as it was: no image looks like another, and both sizes have the same weights.
+FOLLOWED = [param for param, row in TABLE.items() if with_all_after(readers(param)) != set(row)]
+FOLLOWED += ["augment.RandomZoom", "preview.near_duplicates", "model.image_size"]
+
+
+@pytest.mark.parametrize("param", FOLLOWED)
+def test_change_reruns_exactly_the_stages_of_its_row(workspace, restored, param):
+    (workspace / "params.yaml").write_text(changed_params(workspace, param), encoding="utf-8")
+    assert sorted(repro(workspace, PAWPRINT_MIRROR="../mirror")) == sorted(TABLE[param])
+
+
+@pytest.mark.parametrize("param", [param for param in TABLE if param not in FOLLOWED])
+def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, restored, param):
+    """So that all stages after it run again, too."""
+    before = lock(workspace)
+    (workspace / "params.yaml").write_text(changed_params(workspace, param), encoding="utf-8")
+    read_by = [stage for stage in readers(param) if stage != "report"]
+    ran = repro(workspace, *read_by, PAWPRINT_MIRROR="../mirror")
+    assert set(read_by) <= set(ran) <= set(TABLE[param])
+    after = lock(workspace)
+    for stage in read_by:
+        assert after[stage]["outs"] != before[stage]["outs"], stage
+
+
+def test_everything_made_again_is_the_same_bytes(workspace):
+    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 14
+    assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
+
+
+def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
+    """Relative sources and mirror are found there too, and `1e-6` arrives as a number."""
+    mirror = {"PAWPRINT_MIRROR": "../mirror"}
+    changes = ("-S", "train_finetune.learning_rate=1e-6", "-S", "model.alpha=0.5")
+    single = run("dvc", "exp", "run", "-n", "wider", *changes, cwd=workspace, **mirror)
+    assert single.returncode == 0, single.stdout + single.stderr
+    for command in (("git", "reset", "-q", "--hard"), ("dvc", "checkout", "-q")):
+        run(*command, cwd=workspace)
+    sweep = ("-S", "train_finetune.learning_rate=0.002,0.003", "-S", "model.alpha=0.5")
+    queued = run("dvc", "exp", "run", "--queue", *sweep, cwd=workspace)
+    assert queued.stdout.count("Queued experiment") == 2, queued.stderr
+    everything = run("dvc", "exp", "run", "--run-all", cwd=workspace, **mirror)
+    assert everything.returncode == 0, everything.stdout + everything.stderr
+    shown = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
+    (commit,) = (each for each in shown if each["experiments"])
+    rates = set()
+    for experiment in commit["experiments"]:
+        data = experiment["revs"][0]["data"]
+        rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
+        assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["total"] > 0
+    assert rates == {1e-6, 0.002, 0.003}
+
+
+def test_seeds_are_experiments_whose_spread_is_printed_and_written(workspace):
+    result = run(
+        "python", "-m", "pawprint", "seeds", "2", cwd=workspace, PAWPRINT_MIRROR="../mirror"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    values = []
+    for seed in ("seed-1", "seed-2"):
+        show = ("dvc", "metrics", "diff", "--json", "--all", seed, "--targets")
+        shown = run(*show, "metrics/evaluate.json", cwd=workspace).stdout
+        values.append(json.loads(shown)["metrics/evaluate.json"]["validation.loss"]["old"])
+    assert values[0] != values[1]
+    summary = json.loads((workspace / "metrics" / "seeds.json").read_text())
+    assert summary["seeds"] == 2
+    loss = summary["validation loss"]
+    assert loss["mean"] == pytest.approx(statistics.mean(values))
+    assert loss["standard_deviation"] == pytest.approx(statistics.stdev(values))
+    assert (loss["least"], loss["greatest"]) == (min(values), max(values))
+    line = next(line for line in result.stdout.splitlines() if line.startswith("validation loss"))
+    assert line.split()[2:] == [f"{value:.4f}" for value in loss.values()]
+    status = run("git", "status", "--porcelain", cwd=workspace).stdout.split()
+    assert status == ["??", "metrics/seeds.json"]
+
+
+def test_one_seed_has_no_spread(workspace):
+    result = run("python", "-m", "pawprint", "seeds", "1", cwd=workspace)
+    assert result.returncode == 2
+    assert "expected 2 seeds or more, as one has no spread. Received: 1" in result.stderr

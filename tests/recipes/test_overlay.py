@@ -1,0 +1,37 @@
+import pytest
+
+from pawprint.core.errors import InputError
+from recipes.overlay import overlay
+
+PARAMS = """# head
+split:
+  seed: 1  # why
+clean:
+  labels:  # classes
+    cat: [cat, cats]
+    dog: [dog]
+"""
+
+
+def test_values_change_and_comments_and_order_stay():
+    changed = overlay(PARAMS, "split: {seed: 2}")
+    assert changed == PARAMS.replace("seed: 1", "seed: 2")
+
+
+def test_mapping_is_replaced_as_a_whole():
+    changed = overlay(PARAMS, "clean:\n  labels:\n    hotdog: [hotdog]\n    other: [other]\n")
+    assert "cat" not in changed
+    assert "hotdog: [hotdog]" in changed
+
+
+def test_null_and_comment_stay_in_their_places():
+    params = "a:\n  b: null  # why\n  c: {d: 1}  # what\n"
+    changed = overlay(params, "a: {b: {e: 1}, c: null}")
+    assert changed == "a:\n  b: {e: 1}  # why\n  c: null  # what\n"
+    assert overlay(changed, "a: {b: null, c: {d: 1}}") == params
+
+
+@pytest.mark.parametrize("recipe", ["splitt: {seed: 2}", "split: {seeds: 2}"])
+def test_key_that_params_lacks_is_named(recipe):
+    with pytest.raises(InputError, match=r"splitt?\.seeds?: the recipe names a key not in params"):
+        overlay(PARAMS, recipe)
