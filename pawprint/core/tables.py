@@ -1,0 +1,99 @@
+"""Tables: pandas DataFrames in code, CSV on disk with the same bytes on every platform."""
+
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from pawprint.core.errors import InputError
+from pawprint.core.files import replacing
+
+# The columns of each table with their dtypes.
+Columns = dict[str, str]
+IMAGES: Columns = {
+    "path": "str",
+    "label": "str",
+    "archive_split": "str",
+    "width": "int64",
+    "height": "int64",
+    "pixels_sha256": "str",
+    "perceptual_hash": "str",
+}
+REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
+SPLIT: Columns = {"path": "str", "label": "str", "split": "str"}
+NEAR_DUPLICATES: Columns = {
+    "group": "str",
+    "path": "str",
+    "label": "str",
+    "archive_split": "str",
+    "split": "str",
+    "nearest": "str",
+    "distance": "int64",
+}
+HISTORY: Columns = {
+    "epoch": "int64",
+    "learning_rate": "float64",
+    "accuracy": "float64",
+    "loss": "float64",
+    "validation_accuracy": "float64",
+    "validation_loss": "float64",
+}
+PREDICTIONS: Columns = {
+    "path": "str",
+    "actual": "str",
+    "predicted": "str",
+    "probability": "float64",
+}
+LIKELY_WRONG_LABELS: Columns = {
+    "path": "str",
+    "label": "str",
+    "likely": "str",
+    "split": "str",
+    "probability": "float64",
+}
+RELIABILITY: Columns = {
+    "split": "str",
+    "calibrated": "str",
+    "probability": "float64",
+    "fraction": "float64",
+    "low": "float64",
+    "high": "float64",
+    "images": "int64",
+}
+ROC: Columns = {
+    "false_positive_rate": "float64",
+    "true_positive_rate": "float64",
+    "threshold": "float64",
+}
+
+
+def read_table(path: Path, columns: Columns) -> pd.DataFrame:
+    """A CSV file with exactly these columns. Raises InputError if it is missing or another table.
+
+    Text stays as it is: an empty cell is "", and "NA" is a word.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a line with more cells
+            frame = pd.read_csv(
+                path, dtype=columns, na_filter=False, index_col=False, encoding="utf-8"
+            )
+        if list(frame) != list(columns):
+            raise ValueError(f"the columns {', '.join(map(str, frame))}")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"{path}: expected a table with the columns {', '.join(columns)}. Received: {reason}. "
+            "Run `dvc repro` to make it again."
+        ) from None
+    return frame
+
+
+def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
+    """Write these columns of the rows, in this order; floats with six significant digits."""
+    with replacing(path) as partial:
+        frame[list(columns)].astype(columns).to_csv(
+            partial, index=False, lineterminator="\n", encoding="utf-8", float_format="%.6g"
+        )
