@@ -1,1 +1,1 @@
-"""Look at what DVC holds: `make app`. Every page says what to run when a file is not here."""
+"""The web app: `make app`. It shows a project's results, and what to run where a file is missing."""
