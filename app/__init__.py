@@ -1,1 +1,1 @@
-"""The web app: `make app`. It shows a project's results, and what to run where a file is missing."""
+"""The web app: `make app`. It shows results, and what to run if a file is missing."""

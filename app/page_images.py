@@ -87,9 +87,9 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         if label != ANY:
             shown = shown[shown[column] == label]
     st.caption(
-        f"{len(shown)} images, {shown['wrong'].sum()} of them wrong. The most confident errors come "
-        "first, and the least confident of the correct predictions next. Confidence is the "
-        "probability of the predicted label."
+        f"{len(shown)} images, {shown['wrong'].sum()} of them wrong. The most confident errors "
+        "come first, then the least confident correct predictions. Confidence is the probability "
+        "of the predicted label."
     )
     row = photos.grid(shown, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
     if row:

@@ -58,12 +58,10 @@ def show() -> None:
 def show_all(found: dict[Revision, Result]) -> None:
     """The accuracies as a chart, and all revisions as a table."""
     level = confidence()
-    tests = {
-        revision: accuracy(
-            result.metrics["test"]["correct"], result.metrics["test"]["total"], level
-        )
-        for revision, result in found.items()
-    }
+    tests = {}
+    for revision, result in found.items():
+        test = result.metrics["test"]
+        tests[revision] = accuracy(test["correct"], test["total"], level)
     charts.intervals({revision.name: tests[revision] for revision in list(found)[:IN_CHART]}, level)
     recorded = list(found.values())
     table = pd.DataFrame(
@@ -124,8 +122,8 @@ def compare_metrics(found: dict[Revision, Result], *two: Revision) -> None:
         for key in dict.fromkeys(key for each in of_split for key in each):
             if not key.endswith(NOT_COMPARED):
                 values = [each.get(key) for each in of_split]
-                words = key.replace("_", " ").replace(".", " ")
-                rows.append([words, *map(decimal, values), difference(*values)])
+                name = key.replace("_", " ").replace(".", " ")
+                rows.append([name, *map(decimal, values), difference(*values)])
         with column:
             st.subheader(f"Metrics on {split} images", anchor=False)
             show_table(["metric", *names, "change"], rows)
@@ -135,7 +133,7 @@ def compare_metrics(found: dict[Revision, Result], *two: Revision) -> None:
         rows = [[key, *(shown(result.params.get(key)) for result in results)] for key in keys]
         show_table(["param", *names], rows)
     else:
-        st.markdown("None: code, images or weights differ, or nothing does.")
+        st.markdown("None. Code, images or weights may differ.")
 
 
 def compare_curves(*two: Revision) -> None:
@@ -170,9 +168,9 @@ def compare_images(*two: Revision) -> None:
         return
     correct = [int(differ[column].sum()) for column in ("correct_1", "correct_2")]
     st.markdown(
-        f"{len(differ)} of the {len(both)} test images of both revisions: **{names[0]}** is correct "
-        f"on {correct[0]} of them, **{names[1]}** on {correct[1]}. A difference at least as large "
-        f"arises by chance with p = {mcnemar(*correct):.2f} (McNemar's exact test)."
+        f"{len(differ)} of the {len(both)} test images of both revisions: **{names[0]}** is "
+        f"correct on {correct[0]} of them, **{names[1]}** on {correct[1]}. A difference at least "
+        f"as large occurs by chance with p = {mcnemar(*correct):.2f} (McNemar's exact test)."
     )
 
     def correct_one(row) -> tuple[str, None]:
@@ -206,7 +204,7 @@ def shown(value: object) -> str:
 
 
 def sortable(values: list) -> list:
-    """Numbers as they are if there is nothing else among them, or all as words."""
+    """The values if all are numbers or None, or else as text: a column has one type."""
     of_numbers = all(value is None or type(value) in (int, float) for value in values)
     return values if of_numbers else [shown(value) for value in values]
 
