@@ -1,48 +1,62 @@
-"""Make the model's probabilities mean what they say, and choose from which one to predict.
+"""Fit the temperature and choose the threshold on validation; write the served model.
 
-Both are fitted on the validation split alone. Reads data/raw/archives/, data/split/images.csv and
-models/finetune.keras. Params: `calibrate`. Writes models/calibrated.keras and
-metrics/calibrate.json. Run: `python -m stages.calibrate`
+Reads data/raw/archives/, data/split/images.csv and models/network/. Params: `calibrate`,
+`model.resize`. Writes models/served/ and metrics/calibrate.json. Run: `python -m stages.calibrate`
 """
 
-import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from pawprint.core import paths
-from pawprint.core.files import read_csv, write_json
+from pawprint.core.files import write_json
 from pawprint.core.params import load_params
+from pawprint.core.tables import SPLIT, read_table
 from pawprint.evaluation.calibration import expected_calibration_error
 from pawprint.evaluation.temperature import cross_fit, fit_temperature
 from pawprint.evaluation.threshold import choose_threshold
 from pawprint.images.archive import open_archive
-from pawprint.serving.classifier import load_classifier
-from pawprint.serving.keras_file import write_calibrated
-from pawprint.serving.prediction import predict_rows
-
-SMALLEST = 1e-7  # probabilities nearer to 0 or 1 have no finite logit in float32
+from pawprint.images.resizing import resize
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.conversion import read_network
+from pawprint.serving.metadata import Metadata
+from pawprint.serving.predictor import predict_members
+from pawprint.serving.served_model import write_served_model
 
 
 def main() -> None:
     params = load_params()
-    classifier = load_classifier(paths.FINETUNE_MODEL)
-    labels = classifier.labels
-    rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "validation"]
+    split = read_table(paths.SPLIT_IMAGES, SPLIT)
+    labels = sorted(split["label"].unique())  # alphabetical, as in data/features/
+    validation = split[split["split"] == "validation"]
+    network = read_network(paths.NETWORK)
+    size = network.input().partial_shape[1].get_length()
+    run = compile_for_cpu(network)
     with open_archive(paths.RAW_IMAGES) as archive:
-        probability = predict_rows(classifier, archive, rows, "calibrate")
-    actual = np.array([labels.index(row["label"]) for row in rows])
-    logits = logit(np.clip(probability, SMALLEST, 1 - SMALLEST))
-    temperature, honest = 1.0, expit(logits)
+        logits = predict_members(
+            lambda image: run(resize(image, size, params.model.resize))[0],
+            archive,
+            validation["path"],
+            "calibrate",
+        )[:, 0]
+    actual = (validation["label"] == labels[1]).to_numpy(int)
+    temperature, cross_fitted = 1.0, expit(logits)
     if params.calibrate.temperature:
-        temperature, honest = fit_temperature(actual, logits), cross_fit(actual, logits)
+        temperature, cross_fitted = fit_temperature(actual, logits), cross_fit(actual, logits)
     threshold = params.calibrate.threshold
     if threshold is None:
         threshold = choose_threshold(actual, expit(logits / temperature), params.calibrate.recall)
-    write_calibrated(paths.FINETUNE_MODEL, paths.CALIBRATED_MODEL, temperature, threshold)
+    metadata = Metadata(
+        labels=labels,
+        image_size=size,
+        resize=params.model.resize,
+        temperature=temperature,
+        threshold=threshold,
+    )
+    write_served_model(network, metadata, paths.SERVED_MODEL)
     metrics = {
         "temperature": temperature,
         "threshold": threshold,
         # Of images that the temperature was not fitted on; evaluate's is of images that it was.
-        "cross_fitted_calibration_error": expected_calibration_error(actual, honest),
+        "cross_fitted_calibration_error": expected_calibration_error(actual, cross_fitted),
     }
     write_json(paths.CALIBRATE_METRICS, metrics)
     print(

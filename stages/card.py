@@ -1,7 +1,7 @@
 """Write the model card: what the model is for, what it was made of, and how good it is.
 
 Reads labels.csv, metrics/, the histories, plots/likely_wrong_labels.csv, data/raw/archives/
-and models/calibrated.keras. Params: `fetch.source`, `weights.source`, `model`, `evaluate`. Writes
+and models/served/. Params: `fetch.source`, `weights.source`, `model`, `evaluate`. Writes
 docs/model_card.md. Run: `python -m stages.card`
 """
 
@@ -23,7 +23,7 @@ def md5(path: Path) -> str:
 
 def main() -> None:
     params = load_params()
-    files = (paths.RAW_IMAGES, paths.CALIBRATED_MODEL)
+    files = (paths.RAW_IMAGES, paths.SERVED_MODEL / "model.bin")
     split = read_json(paths.SPLIT_METRICS)
     text = fill(
         paths.CARD_TEMPLATE,

@@ -1,16 +1,16 @@
-"""Evaluate the saved model on decoded images: what is saved is what is evaluated.
+"""Evaluate the served model on decoded images.
 
-Reads data/raw/archives/, data/split/images.csv, models/calibrated.keras and
-metrics/calibrate.json. Params: `evaluate`. Writes metrics/evaluate.json, plots/predictions.csv,
-plots/predictions_validation.csv, plots/reliability.csv and plots/roc.csv.
+Reads data/raw/archives/, data/split/images.csv and models/served/. Params: `evaluate`. Writes
+metrics/evaluate.json, plots/predictions.csv, plots/predictions_validation.csv,
+plots/reliability.csv and plots/roc.csv.
 Run: `python -m stages.evaluate`
 """
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from pawprint.core import paths
-from pawprint.core.files import read_csv, read_json, write_csv, write_json
+from pawprint.core.files import read_csv, write_csv, write_json
 from pawprint.core.params import load_params
 from pawprint.evaluation.metrics import (
     PREDICTION_COLUMNS,
@@ -24,22 +24,23 @@ from pawprint.evaluation.metrics import (
     tabulate_roc,
 )
 from pawprint.images.archive import open_archive
-from pawprint.serving.classifier import load_classifier
-from pawprint.serving.prediction import predict_rows
+from pawprint.serving.predictor import load_predictor, predict_members
 
 
 def main() -> None:
     params = load_params()
-    classifier = load_classifier(paths.CALIBRATED_MODEL)
-    labels, threshold = classifier.labels, classifier.threshold
-    temperature = read_json(paths.CALIBRATE_METRICS)["temperature"]
+    predictor = load_predictor(paths.SERVED_MODEL)
+    labels, threshold = predictor.metadata.labels, predictor.metadata.threshold
     confidence = params.evaluate.confidence
     rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] != "train"]
     with open_archive(paths.RAW_IMAGES) as archive:
-        probability = predict_rows(classifier, archive, rows, "evaluate")
+        outputs = predict_members(
+            predictor.outputs, archive, [row["path"] for row in rows], "evaluate"
+        )
+    probability, logits = outputs.T
     actual = np.array([labels.index(row["label"]) for row in rows])
     split = np.array([row["split"] for row in rows])
-    uncalibrated = expit(logit(probability) * temperature)
+    uncalibrated = expit(logits)
     metrics: dict = {"threshold": threshold}
     reliabilities = []
     for name, file in (

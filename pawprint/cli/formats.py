@@ -1,8 +1,4 @@
-"""The formats that a trained model is exported in: how each is written, and its own runtime.
-
-Every exported model takes float32 RGB pixels, `(batch, size, size, 3)` in [0, 255], and gives the
-probability of the second class, `(batch, 1)`.
-"""
+"""The formats of exported models: how each is written, and its own runtime."""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -13,7 +9,6 @@ import numpy as np
 
 from pawprint.core.errors import InputError
 from pawprint.network.backend import keras, tf
-from pawprint.network.model import save_h5
 from pawprint.runtime.compiled import CORES
 
 Run = Callable[[np.ndarray], np.ndarray]
@@ -22,11 +17,12 @@ SMALLER = [tf.lite.Optimize.DEFAULT]
 
 @dataclass(frozen=True)
 class Format:
-    """Its file's name, `write(model, path, calibration)`, and `open(path)`, which gives a Run.
+    """The model's file in its folder, `write(model, path, calibration)`, and `open(path)`: a Run.
 
-    `calibration` is uint8 pixels `(images, size, size, 3)`, which int8 alone needs; a Run takes a
-    batch of one image. `tolerance` is how far a probability may be from Keras': where weights are
-    rounded, anywhere. `modules` are what the format needs beyond requirements.txt.
+    An empty `file` stands for the folder itself. `calibration` is uint8 pixels
+    `(images, size, size, 3)`, which only int8 needs; a Run takes a batch of one image. `tolerance`
+    is the largest accepted difference to Keras' probability: any where weights are rounded.
+    `modules` are needed beside requirements.txt.
     """
 
     file: str
@@ -109,7 +105,7 @@ def open_saved_model(path: Path) -> Run:
 
 
 def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:
-    save_h5(model, path)
+    model.save(path)
 
 
 def open_h5(path: Path) -> Run:
@@ -118,14 +114,14 @@ def open_h5(path: Path) -> Run:
 
 LITERT = ("ai_edge_litert",)
 FORMATS = {
-    "litert": Format("pawprint.tflite", write_litert, open_litert, modules=LITERT),
-    "litert float16": Format(
-        "pawprint-float16.tflite", write_litert_float16, open_litert, tolerance=1, modules=LITERT
+    "litert": Format("model.tflite", write_litert, open_litert, modules=LITERT),
+    "litert-float16": Format(
+        "model.tflite", write_litert_float16, open_litert, tolerance=1, modules=LITERT
     ),
-    "litert int8": Format(
-        "pawprint-int8.tflite", write_litert_int8, open_litert, tolerance=1, modules=LITERT
+    "litert-int8": Format(
+        "model.tflite", write_litert_int8, open_litert, tolerance=1, modules=LITERT
     ),
-    "onnx": Format("pawprint.onnx", write_onnx, open_onnx, modules=("tf2onnx", "onnxruntime")),
-    "saved_model": Format("saved_model", write_saved_model, open_saved_model),
-    "h5": Format("pawprint.h5", write_h5, open_h5),
+    "onnx": Format("model.onnx", write_onnx, open_onnx, modules=("tf2onnx", "onnxruntime")),
+    "saved_model": Format("", write_saved_model, open_saved_model),
+    "h5": Format("model.h5", write_h5, open_h5),
 }

@@ -1,9 +1,7 @@
-"""Tell cats from dogs: `python predict.py photo.jpg folder/ [--format table|csv|json]`.
+"""Label photos with the served model, or with an exported one.
 
-Prints label and probability of each image, and the reason for each file that gives none. A
-folder stands for the image files below it. `--model` takes a `.keras` file, or what export.py makes
-of it: `.tflite`, `.onnx`, or the folder of a SavedModel. `--saliency FOLDER` also writes a picture
-of where the model looked in each. Exit status 1 if any file failed.
+A folder stands for the image files below it. A file that gives no label is listed with the reason,
+and the exit status is 1.
 """
 
 import argparse
@@ -18,13 +16,44 @@ from tqdm import tqdm
 from pawprint.core import paths
 from pawprint.core.errors import printable
 from pawprint.core.files import replacing
-from pawprint.images.decoder import MAX_BYTES, SUFFIXES, decode
+from pawprint.images.archive import MAX_BYTES
+from pawprint.images.decoder import SUFFIXES, decode
 from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import UnusableImageError
-from pawprint.serving.classifier import Classifier, load_classifier
+from pawprint.serving.predictor import Predictor, load_predictor
 
 COLUMNS = ["path", "label", "probability", "error"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="table", help="csv and json are for programs"
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        metavar="FOLDER",
+        default=paths.SERVED_MODEL,
+        help="the served model or an export; default: %(default)s",
+    )
+    parser.add_argument(
+        "--saliency",
+        type=Path,
+        metavar="FOLDER",
+        help=f"also write Grad-CAM pictures of {paths.FINETUNE_MODEL} to this folder",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    images = find_images(arguments.paths)
+    predictor = load_predictor(arguments.model)
+    rows = predict(predictor, images)
+    if arguments.saliency:
+        write_saliency(predictor, images, rows, arguments.saliency)
+    FORMATS[arguments.format](rows)
+    return int(any(row["error"] for row in rows))
 
 
 def find_images(given: list[Path]) -> list[Path]:
@@ -39,51 +68,52 @@ def find_images(given: list[Path]) -> list[Path]:
     return found
 
 
-def predict(classifier: Classifier, images: list[Path]) -> list[dict]:
+def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
     """A row of COLUMNS per image; `probability` is that of `label`."""
 
     def predict_image(path: Path) -> dict:
         row = {"path": printable(str(path)), "label": "", "probability": "", "error": ""}
         try:
-            second = classifier.run(resize(decode(_read(path)), classifier.size, classifier.resize))
+            second = predictor.predict(decode(_read(path)))
         except UnusableImageError as unusable:
             return row | {"error": printable(str(unusable))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
-        position = int(second >= classifier.threshold)
-        probability = second if position else 1 - second
-        return row | {"label": classifier.labels[position], "probability": round(probability, 4)}
+        label = predictor.label(second)
+        probability = second if label == predictor.metadata.labels[1] else 1 - second
+        return row | {"label": label, "probability": round(probability, 4)}
 
     predicted = map_in_threads(predict_image, images)
     progress = tqdm(predicted, total=len(images), desc="predict", unit="image", disable=None)
     return list(progress)
 
 
-def write_saliency(model: Path, images: list[Path], rows: list[dict], folder: Path) -> None:
-    """Write a picture of where the model looked for each row without an error.
+def write_saliency(
+    predictor: Predictor, images: list[Path], rows: list[dict], folder: Path
+) -> None:
+    """Write a Grad-CAM picture for each row without an error.
 
-    Its name begins with the row's number, counted from 1. Raises InputError for what is no
-    `.keras` file, and if the folder cannot be written to.
+    Its name begins with the row's number, counted from 1. Raises InputError if the model is
+    missing or the folder cannot be written to.
     """
-    # Only here is TensorFlow needed for every image, which is slower than OpenVINO.
+    # Gradients need TensorFlow, which takes seconds to start.
     from pawprint.network.model import load_model
     from pawprint.network.saliency import grad_cam, overlay
 
-    network, meaning = load_model(model)
-    size = network.input_shape[1]
-    seen = [
+    model = load_model(paths.FINETUNE_MODEL)
+    labelled = [
         (number, path) for number, path in enumerate(images, 1) if not rows[number - 1]["error"]
     ]
-    for number, path in tqdm(seen, desc="saliency", unit="image", disable=None):
-        pixels = resize(decode(_read(path)), size, meaning.resize)
+    for number, path in tqdm(labelled, desc="saliency", unit="image", disable=None):
+        pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
         with replacing(folder / f"{number:0{len(str(len(images)))}}_{path.stem}.png") as partial:
-            Image.fromarray(overlay(pixels, grad_cam(network, pixels))).save(partial)
+            Image.fromarray(overlay(pixels, grad_cam(model, pixels))).save(partial)
 
 
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError:  # as for a name that is too long; `_read` tells of it
+    except OSError:  # as for a name that is too long; `_read` reports it
         return False
 
 
@@ -116,24 +146,3 @@ def print_json(rows: list[dict]) -> None:
 
 
 FORMATS = {"table": print_table, "csv": print_csv, "json": print_json}
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
-    parser.add_argument("--format", choices=FORMATS, default="table")
-    parser.add_argument(
-        "--model",
-        type=Path,
-        default=paths.CALIBRATED_MODEL,
-        help="what the pipeline or export.py wrote; default: %(default)s",
-    )
-    parser.add_argument("--saliency", type=Path, metavar="FOLDER", help="needs a .keras file")
-
-
-def run(arguments: argparse.Namespace) -> int:
-    images = find_images(arguments.paths)
-    rows = predict(load_classifier(arguments.model), images)
-    if arguments.saliency:
-        write_saliency(arguments.model, images, rows, arguments.saliency)
-    FORMATS[arguments.format](rows)
-    return int(any(row["error"] for row in rows))

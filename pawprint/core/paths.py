@@ -17,8 +17,9 @@ FEATURES = Path("data/features")
 
 EXTRACT_MODEL = Path("models/extract.keras")
 FINETUNE_MODEL = Path("models/finetune.keras")
-EXPORT = Path("models/export")  # of export.py
-CALIBRATED_MODEL = Path("models/calibrated.keras")
+NETWORK = Path("models/network/network.xml")
+SERVED_MODEL = Path("models/served")
+EXPORT = Path("models/export")  # of `python -m pawprint export`
 
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")

@@ -2,7 +2,8 @@
 
 from pawprint.core.params import Head
 from pawprint.network.backend import keras
-from pawprint.serving.keras_file import HEAD
+
+HEAD = "head"  # its name as a layer of the whole model
 
 
 def build_head(params: Head) -> keras.Model:

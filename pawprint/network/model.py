@@ -1,43 +1,34 @@
-"""The network: frozen base, cut, head, and the whole model in its file.
+"""The whole network, from pixels to a probability, and its file.
 
-The base always runs in inference mode: its batch normalization keeps the statistics of ImageNet,
-also while its weights are fine-tuned. Statistics of small batches of new images would shift what
-the head was trained on, and did cost a percent of accuracy. `base(x, training=False)` alone does
-not ensure this: a functional model in `fit` overrides it for the layers inside
-(https://github.com/keras-team/keras/issues/20285), hence FoldedTail.
+The backbone always runs in inference mode: its batch normalization keeps the statistics of the
+pre-training, also while weights are fine-tuned. Statistics of small batches of new images cost a
+percent of accuracy (docs/decisions/01).
 """
 
 import json
 import zipfile
 from pathlib import Path
 
-from pawprint.core.errors import silent_stderr
+from pawprint.core.errors import InputError, printable
 from pawprint.core.files import pack, replacing
+from pawprint.network.backbone import BACKBONE
 from pawprint.network.backend import keras
-from pawprint.network.head import gives_logits
-from pawprint.serving.keras_file import (
-    CONFIG,
-    METADATA,
-    POOLING,
-    RESCALING,
-    read_description,
-    refusing,
-    weights_of,
-)
-from pawprint.serving.metadata import Meaning
+from pawprint.network.head import HEAD, gives_logits
+
+RESCALING, POOLING = "rescaling", "pooling"
 
 
-def build_whole(base: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
+def build_model(backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
     """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, 1)`."""
-    pixels = keras.Input(base.input_shape[1:], name="pixels")
-    output = head(pool(base(rescale(pixels), training=False), pooling))
+    pixels = keras.Input(backbone.input_shape[1:], name="pixels")
+    output = head(pool(backbone(rescale(pixels), training=False), pooling))
     if gives_logits(head):
         output = keras.layers.Activation("sigmoid", name="probability")(output)
     return keras.Model(pixels, output, name="pawprint")
 
 
 def rescale(pixels):
-    """[0, 255] to [-1, 1], what MobileNetV2 was trained on."""
+    """[0, 255] to [-1, 1], as MobileNetV2 was pre-trained."""
     return keras.layers.Rescaling(1 / 127.5, offset=-1, name=RESCALING)(pixels)
 
 
@@ -50,13 +41,32 @@ def pool(features, pooling: str):
     return layer(name=POOLING)(features)
 
 
-def save_model(
-    model: keras.Model, meaning: Meaning, path: Path, optimizer: keras.Optimizer | None = None
-) -> None:
-    """Write a `.keras` file with the same bytes for the same model: enough to predict with.
+def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
+    """Rescaling, backbone, pooling and head of a model that `build_model` built."""
+    return tuple(model.get_layer(name) for name in (RESCALING, BACKBONE, POOLING, HEAD))
 
-    Keras writes dates, and memory addresses as identifiers; here both are fixed. With the optimizer
-    and its state, who loads the file with Keras can go on training.
+
+def with_output(model: keras.Model, activation: str, temperature: float = 1.0) -> keras.Model:
+    """A model with the same weights that gives `activation` of the logit divided by a temperature.
+
+    With the activation "linear" it gives logits, with "sigmoid" probabilities.
+    """
+    rescaling, backbone, pooling, head = parts(model)
+    pixels = keras.Input(model.input_shape[1:], name="pixels")
+    features = pooling(backbone(rescaling(pixels), training=False))
+    for layer in head.layers[:-1]:
+        features = layer(features, training=False)
+    unit = keras.layers.Dense(1, activation=activation, name="output")
+    output = unit(features)
+    unit.set_weights([weight / temperature for weight in head.layers[-1].get_weights()])
+    return keras.Model(pixels, output, name="pawprint")
+
+
+def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None = None) -> None:
+    """Write a `.keras` file with the same bytes for the same model.
+
+    Keras writes dates, and memory addresses as identifiers; both are replaced here. With the
+    optimizer and its state, a program that loads the file with Keras can continue the training.
     """
     if optimizer:
         model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
@@ -68,10 +78,10 @@ def save_model(
                 members = {name: source.read(name) for name in source.namelist()}
         finally:
             dated.unlink(missing_ok=True)
-        metadata = json.loads(members[METADATA])
+        metadata = json.loads(members["metadata.json"])
         del metadata["date_saved"]
-        members[METADATA] = json.dumps(metadata | meaning.model_dump()).encode()
-        members[CONFIG] = _number_shared_objects(members[CONFIG])
+        members["metadata.json"] = json.dumps(metadata).encode()
+        members["config.json"] = _number_shared_objects(members["config.json"])
         pack(partial, members.items())
 
 
@@ -88,22 +98,19 @@ def _number_shared_objects(config: bytes) -> bytes:
     return json.dumps(json.loads(config, object_hook=number)).encode()
 
 
-def save_h5(model: keras.Model, path: Path) -> None:
-    """Write Keras' older format, HDF5, as `keras.models.load_model` reads it."""
-    with silent_stderr():  # Keras recommends its newer format
-        model.save(path)
-
-
-def load_model(path: Path) -> tuple[keras.Model, Meaning]:
-    """A model that save_model wrote, for Keras. Raises InputError if it is none of ours.
-
-    It may come from anyone: only what a model of this project is made of is loaded, so no code
-    that came with the file runs.
-    """
-    with refusing(path):
-        _, meaning = read_description(path)
-        with weights_of(path):
-            model = keras.models.load_model(path, compile=False, safe_mode=True)
-        if model.output_shape != (None, 1):
-            raise ValueError(f"output {model.output_shape}, not (None, 1)")
-        return model, meaning
+def load_model(path: Path) -> keras.Model:
+    """A model that `save_model` wrote. Raises InputError if it is missing or damaged."""
+    try:
+        model = keras.models.load_model(path, compile=False)
+        parts(model)
+    except Exception as error:  # Keras raises anything for a damaged file
+        if not path.exists():
+            raise InputError(
+                f"{path}: no such model. Run `dvc repro` to train it or `dvc pull {path}` to "
+                "fetch it."
+            ) from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path}: expected a model of this project. Received: {printable(reason)}"
+        ) from None
+    return model

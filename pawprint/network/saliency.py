@@ -1,24 +1,24 @@
-"""Where in an image the model looks: Grad-CAM."""
+"""Grad-CAM: the regions of an image that drive its prediction."""
 
 import cv2
 import numpy as np
 
 from pawprint.network.backend import keras, tf
-from pawprint.serving.keras_file import BASE, HEAD, POOLING, RESCALING
+from pawprint.network.model import parts
 
 OPACITY = 0.5  # of the heat over the image
 
 
 def grad_cam(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    """float32 `(size, size)` in [0, 1]: how much each place spoke for the class that is likelier.
+    """float32 `(size, size)` in [0, 1]: the evidence of each region for the predicted class.
 
-    `pixels` is uint8 `(size, size, 3)`. The last feature maps of the base are weighted by the mean
-    gradient of the logit with respect to each: Selvaraju et al., Grad-CAM, 2017
-    (https://arxiv.org/abs/1610.02391). All zeros means that no place did.
+    `pixels` is uint8 `(size, size, 3)`. The last feature maps of the backbone are weighted by the
+    mean gradient of the logit with respect to each: Selvaraju et al., Grad-CAM, 2017
+    (https://arxiv.org/abs/1610.02391). All zeros means that no region is evidence.
     """
-    rescaling, base, pooling = (model.get_layer(name) for name in (RESCALING, BASE, POOLING))
-    *hidden, unit = model.get_layer(HEAD).layers
-    maps = base(rescaling(tf.cast(pixels[None], tf.float32)), training=False)
+    rescaling, backbone, pooling, head = parts(model)
+    *hidden, unit = head.layers
+    maps = backbone(rescaling(tf.cast(pixels[None], tf.float32)), training=False)
     with tf.GradientTape() as tape:
         tape.watch(maps)
         features = pooling(maps)

@@ -5,13 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from pawprint.core.files import write_csv
 from pawprint.core.params import Train
+from pawprint.core.tables import HISTORY
 from pawprint.network.backend import keras
-
-MEASURED = ["accuracy", "loss", "validation_accuracy", "validation_loss"]
-HISTORY_COLUMNS = ["epoch", "learning_rate", *MEASURED]
 
 
 class Batches(keras.utils.PyDataset):
@@ -62,7 +60,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def open_batches(
-    folder: Path, kind: str, params: Train, first_epoch: int
+    folder: Path, kind: str, params: Train, first_epoch: int = 0
 ) -> tuple[Batches, Batches]:
     """Training and validation batches of the features called `kind`: "cut" or "top"."""
     opened = {
@@ -99,10 +97,11 @@ def optimizer_of(model: keras.Model) -> keras.Optimizer:
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
-def fit(
-    model: keras.Model, train: Batches, validation: Batches, params: Train, first_epoch: int
-) -> list[dict]:
-    """Train and return the history: a row of HISTORY_COLUMNS per epoch, counted from 1."""
+def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) -> pd.DataFrame:
+    """Train from the first epoch of `train` on, and return the history, a row per epoch.
+
+    The columns are those of tables.HISTORY; epochs count from 1.
+    """
     kinds = {
         "early_stopping": keras.callbacks.EarlyStopping,
         "reduce_lr_on_plateau": keras.callbacks.ReduceLROnPlateau,
@@ -112,26 +111,24 @@ def fit(
         for name, kind in kinds.items()
         if getattr(params, name)
     ]
+    first = train.epoch
     if params.learning_rate_decay == "cosine":
-        callbacks.append(keras.callbacks.LearningRateScheduler(cosine_decay(params, first_epoch)))
-    history = model.fit(
+        callbacks.append(keras.callbacks.LearningRateScheduler(cosine_decay(params, first)))
+    fitted = model.fit(
         train,
         validation_data=validation,
-        initial_epoch=first_epoch,
-        epochs=first_epoch + params.epochs,
+        initial_epoch=first,
+        epochs=first + params.epochs,
         callbacks=callbacks,
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),
     )
-    rates = history.history.get("learning_rate")  # recorded by Keras only if it may change
-    return [
-        {"epoch": epoch + 1, "learning_rate": f"{rates[row] if rates else params.learning_rate:g}"}
-        | {
-            name: round(history.history[name.replace("validation_", "val_")][row], 6)
-            for name in MEASURED
-        }
-        for row, epoch in enumerate(history.epoch)
-    ]
+    history = pd.DataFrame(fitted.history, index=fitted.epoch, columns=[*fitted.history])
+    history = history.rename(columns=lambda name: name.replace("val_", "validation_"))
+    history.insert(0, "epoch", history.index + 1)
+    if "learning_rate" not in history:  # Keras records it only if a callback may change it
+        history["learning_rate"] = params.learning_rate
+    return history.reindex(columns=list(HISTORY))
 
 
 def cosine_decay(params: Train, first_epoch: int) -> Callable[[int, float], float]:
@@ -158,7 +155,3 @@ def measure(model: keras.Model, batches: Batches) -> dict:
         "correct": correct,
         "total": total,
     }
-
-
-def write_history(path: Path, rows: list[dict]) -> None:
-    write_csv(path, HISTORY_COLUMNS, rows)

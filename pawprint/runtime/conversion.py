@@ -1,28 +1,56 @@
-"""A network in memory, from Keras to OpenVINO."""
+"""From Keras to OpenVINO, and OpenVINO's files with the same bytes for the same network."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+import openvino
+from openvino.preprocess import PrePostProcessor
 
 from pawprint.core.errors import silent_stderr
-from pawprint.network.backend import convert_variables_to_constants_v2, keras, tf
-from pawprint.runtime.compiled import compile_for_cpu, openvino
+
+if TYPE_CHECKING:
+    import keras
 
 
-def compile_network(model: keras.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """The network in inference mode, as a function of one image that several threads may call.
+def convert(model: "keras.Model") -> openvino.Model:
+    """A Keras model of RGB pixels in inference mode.
 
-    Takes uint8 pixels `(size, size, 3)` and returns each of the model's outputs, float32 without
-    the batch's axis. They differ from those of Keras by less than 1e-4 of their range.
+    Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
+    They differ from those of Keras by less than 1e-4 of their range.
     """
-    signature = tf.TensorSpec((1, *model.input_shape[1:]), tf.uint8)
-    function = tf.function(lambda pixels: model(tf.cast(pixels, tf.float32), training=False))
-    with silent_stderr():
-        graph = convert_variables_to_constants_v2(function.get_concrete_function(signature))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "network.pb")
-        path.write_bytes(graph.graph.as_graph_def().SerializeToString())
-        network = openvino.Core().read_model(path)
-    return compile_for_cpu(network, model.input_shape[1:], [each.name for each in graph.outputs])
+    with tempfile.TemporaryDirectory() as folder, silent_stderr():
+        path = Path(folder, "network.xml")
+        model.export(str(path), format="openvino", verbose=False)
+        return take_uint8(read_network(path))
+
+
+def take_uint8(network: openvino.Model) -> openvino.Model:
+    """The network with an input of uint8 in place of float32."""
+    steps = PrePostProcessor(network)
+    steps.input().tensor().set_element_type(openvino.Type.u8)
+    return steps.build()
+
+
+def write_network(network: openvino.Model, path: Path, outputs: list[str]) -> None:
+    """Write `path`, an .xml file, and the weights beside it as .bin; `outputs` names the outputs.
+
+    A converter numbers nodes and tensors differently in every process, so nodes are named by their
+    order and no tensor but the outputs has a name.
+    """
+    for index, node in enumerate(network.get_ordered_ops()):
+        node.set_friendly_name(f"{node.get_type_name()}_{index}")
+        for output in node.outputs():
+            output.get_tensor().set_names(set())
+    for output, name in zip(network.outputs, outputs, strict=True):
+        output.get_tensor().set_names({name})
+    openvino.serialize(network, path)
+
+
+def read_network(path: Path) -> openvino.Model:
+    """What `write_network` wrote. Raises RuntimeError if it is damaged.
+
+    The network holds copies: both files may be replaced or deleted.
+    """
+    weights = path.with_suffix(".bin").read_bytes()
+    return openvino.Core().read_model(path.read_bytes(), weights)

@@ -1,7 +1,8 @@
-"""What a model's number means: in the metadata of a `.keras` file, beside an exported model."""
+"""`model.json`: what a program needs to know to run a served or exported model."""
 
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -9,54 +10,62 @@ from pawprint.core.errors import InputError, printable
 from pawprint.core.files import write_json
 from pawprint.core.params import Resize
 
-LABELS_FILE = "labels.json"
+FILE = "model.json"
+PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
 
 
-def _shown(label: str) -> str:
+def _printable(label: str) -> str:
     if not label or not label.isprintable():
         raise ValueError("expected a name that can be printed")
     return label
 
 
-class Meaning(BaseModel):
-    """A model gives the probability of `labels[1]`, which is predicted from `threshold` on.
+class Metadata(BaseModel):
+    """How to prepare an image, and how to read the answer.
 
-    `resize` is how images were made square.
+    An image is turned upright by its EXIF orientation, made square as `resize` says with the
+    filter `interpolation`, and given as `(1, image_size, image_size, 3)`. The model returns the
+    probability of `labels[1]`, which is predicted from `threshold` on. `temperature` is already
+    applied.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     labels: Annotated[
-        list[Annotated[str, AfterValidator(_shown)]], Field(min_length=2, max_length=2)
+        list[Annotated[str, AfterValidator(_printable)]], Field(min_length=2, max_length=2)
     ]
+    image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
+    interpolation: Literal["bilinear, antialiased"] = "bilinear, antialiased"
+    exif_orientation: Literal["applied"] = "applied"
+    layout: Literal["NHWC, RGB"] = "NHWC, RGB"
+    pixel_range: Annotated[list[int], Field(min_length=2, max_length=2)] = [0, 255]
+    temperature: Annotated[float, Field(gt=0)]
     threshold: Annotated[float, Field(gt=0, lt=1)]
+    versions: dict[str, str] = Field(
+        default_factory=lambda: {package: version(package) for package in PACKAGES}
+    )
 
 
-def what_is_wrong(error: ValidationError) -> str:
-    """The first problem, in a line."""
-    problem = error.errors()[0]
-    return " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
+def write_metadata(folder: Path, metadata: Metadata) -> None:
+    write_json(folder / FILE, metadata.model_dump())
 
 
-def write_labels(folder: Path, meaning: Meaning) -> None:
-    write_json(folder / LABELS_FILE, meaning.model_dump())
-
-
-def read_labels(path: Path) -> Meaning:
-    """Raises InputError if the file is missing, or is not what write_labels writes."""
+def read_metadata(folder: Path) -> Metadata:
+    """Raises InputError if the file is missing or is not what `write_metadata` writes."""
+    path = folder / FILE
     try:
-        return Meaning.model_validate_json(path.read_bytes())
+        return Metadata.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(
-            f"{path}: no such file. It names the classes: keep it beside the exported model, or "
-            "run `python export.py` to make both."
+            f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull {folder}` to fetch "
+            "it, or give the folder of an exported model."
         ) from None
     except ValidationError as error:
-        reason = what_is_wrong(error)
+        problem = error.errors()[0]
+        reason = " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
     except OSError as error:
         reason = str(error)
     raise InputError(
-        f'{path}: expected {{"labels": [two names], "resize": "crop" or "stretch", "threshold": '
-        f"number between 0 and 1}}. Received: {printable(reason)}"
-    )
+        f"{path}: expected the metadata of a served model. Received: {printable(reason)}"
+    ) from None

@@ -1,0 +1,59 @@
+"""The two phases of training: a new head on the frozen backbone, then the last layers with it."""
+
+import pandas as pd
+
+from pawprint.core.params import Head, Train
+from pawprint.network.backend import keras
+from pawprint.network.cut import FoldedTail, cut_index, split_at
+from pawprint.network.hardware import computing_in
+from pawprint.network.head import build_head, gives_logits
+from pawprint.network.model import parts
+from pawprint.network.training import Batches, compile_model, fit, measure, optimizer_of
+
+Trained = tuple[keras.Optimizer, dict, pd.DataFrame]
+
+
+def train_head(
+    params: Train, head_params: Head, precision: str, train: Batches, validation: Batches
+) -> tuple[keras.Model, *Trained]:
+    """Feature extraction: train a new head on pooled features.
+
+    Returns the head, the optimizer, the metrics on validation before and after, and the history.
+    """
+    head = build_head(head_params)
+    inputs = keras.Input(train.features.shape[2:])
+    model = keras.Model(inputs, head(inputs))
+    with computing_in(precision, [model, *head.layers[:-1]]):
+        compile_model(model, params, gives_logits(head))
+        initial = measure(model, validation)
+        history = fit(model, train, validation, params)
+        metrics = {"initial": initial, "validation": measure(model, validation)}
+    return head, optimizer_of(model), metrics, history
+
+
+def fine_tune(
+    whole: keras.Model,
+    params: Train,
+    precision: str,
+    first: int,
+    train: Batches,
+    validation: Batches,
+) -> Trained:
+    """Train the layers of the backbone from `first` on, and the head, in place.
+
+    The batches hold the feature maps at the cut. Returns the optimizer, the metrics on validation,
+    and the history.
+    """
+    _, backbone, pool, head = parts(whole)
+    backbone.trainable = True
+    for layer in backbone.layers[:first]:
+        layer.trainable = False
+    _, tail = split_at(backbone, cut_index(backbone, first))
+    at_cut = keras.Input(tail.input_shape[1:])
+    folded = FoldedTail(tail)
+    model = keras.Model(at_cut, head(pool(folded(at_cut))))
+    with computing_in(precision, [model, folded, *tail.layers, pool, *head.layers[:-1]]):
+        compile_model(model, params, gives_logits(head))
+        history = fit(model, train, validation, params)
+        metrics = {"validation": measure(model, validation)}
+    return optimizer_of(model), metrics, history

@@ -1,0 +1,28 @@
+"""The served model: one network from pixels to calibrated probabilities, and its metadata."""
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from pawprint.core.files import replacing
+from pawprint.runtime.conversion import write_network
+from pawprint.serving.metadata import Metadata, write_metadata
+
+
+def write_served_model(network: openvino.Model, metadata: Metadata, folder: Path) -> None:
+    """Write model.xml, model.bin and model.json.
+
+    `network` takes uint8 pixels and gives logits, `(batch, 1)`. The served network gives two
+    outputs of this shape: `probability`, the sigmoid of the logits divided by the temperature, and
+    `logits` as they are.
+    """
+    operations = openvino.opset15
+    logits = network.output().get_node().input_value(0)
+    temperature = operations.constant(metadata.temperature, np.float32)
+    probability = operations.sigmoid(operations.divide(logits, temperature))
+    served = openvino.Model([probability.output(0), logits], network.get_parameters())
+    with replacing(folder) as partial:
+        partial.mkdir()
+        write_network(served, partial / "model.xml", ["probability", "logits"])
+        write_metadata(partial, metadata)
