@@ -9,10 +9,9 @@ import json
 import subprocess
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from pawprint.core.errors import InputError
 from pawprint.core.files import replacing
+from pawprint.core.yaml import parse_yaml
 from recipes.overlay import apply, names, read
 
 PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
@@ -30,9 +29,8 @@ def show(name: str) -> None:
     for line in read(name).splitlines():
         if line.startswith("#"):
             print(line)
-    yaml = YAML(typ="safe", pure=True)
     text = PARAMS.read_text(encoding="utf-8")
-    before, after = yaml.load(text), yaml.load(apply(text, name))
+    before, after = parse_yaml(text, "params.yaml"), parse_yaml(apply(text, name), "params.yaml")
     print("\nIt changes in params.yaml:")
     for section in after:
         for key, value in after[section].items():
