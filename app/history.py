@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from pawprint.core import paths
+from pawprint.core.errors import InputError
 from pawprint.core.tables import Columns
+from pawprint.core.yaml import parse_yaml
 
 PARAMS = Path("params.yaml")
 WORKSPACE = "workspace"
@@ -120,7 +121,7 @@ def _result(params: bytes | None, metrics: bytes | None) -> Result | None:
     test = measured.get("test") if isinstance(measured, dict) else None
     if not isinstance(test, dict) or not {"accuracy", "correct", "total"} <= test.keys():
         return None
-    recorded = _parsed(params, _load_yaml)
+    recorded = _parsed(params, lambda text: parse_yaml(text, str(PARAMS)))
     return Result(measured, flat(recorded) if isinstance(recorded, dict) else {})
 
 
@@ -128,12 +129,8 @@ def _parsed(content: bytes | None, parse: Callable[[str], Any]) -> Any:
     """What `parse` returns for the text; None if the file is missing or of another format."""
     try:
         return parse((content or b"").decode())
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, InputError):
         return None
-
-
-def _load_yaml(text: str) -> Any:
-    return yaml.safe_load(text)
 
 
 def _read(files: list[tuple[str, Path]]) -> list[bytes | None]:

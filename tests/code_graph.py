@@ -20,11 +20,20 @@ def room(path: Path) -> str:
     return "/".join(parts[:2]) if parts[0] == "pawprint" and len(parts) > 2 else parts[0]
 
 
+class WithoutTypeChecking(ast.NodeTransformer):
+    def visit_If(self, node: ast.If) -> ast.If | list[ast.stmt]:
+        return node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else node
+
+
 @cache
 def imported_names(path: Path) -> frozenset[str]:
-    """Full names of all that a file imports, in functions too: `pawprint.core.files.replacing`."""
+    """Full names of all that a file imports, in functions too: `pawprint.core.files.replacing`.
+
+    What is imported under TYPE_CHECKING only is left out, as it never runs.
+    """
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = WithoutTypeChecking().visit(ast.parse(path.read_text(encoding="utf-8")))
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

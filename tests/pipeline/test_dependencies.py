@@ -33,7 +33,7 @@ RECORDER = Path(__file__).parent / "recorder"
 ALWAYS_THERE = {"params.yaml", "dvc.yaml"}
 CODE = ("pawprint/", "stages/")
 # `.images.part.csv`, under which images.csv is written; see pawprint/core/files.py.
-TEMPORARY = re.compile(r"\.([^/]+)\.part(\.[^/.]+)?(?=/|$)")
+TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # Of two params that exclude each other both differ from CHANGED.
 SMALL = f"""
 fetch: {{source: ../images.zip}}

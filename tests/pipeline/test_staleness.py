@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from changed_params import TOGETHER_WITH, WEIGHTS, changed_values
 from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
+from dvc_yaml import OUTPUTS, STAGES, params_of
 from ruamel.yaml import YAML
-from test_dvc_yaml import outputs_of
 
 from pawprint.core.files import pack
 from pawprint.core.params import Params
@@ -19,13 +19,11 @@ from recipes.sample.drawings import drawn_dataset
 from recipes.sample.pretrain import save_weights
 
 TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
-STAGES = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
 
 
 def readers(param: str) -> list[str]:
     """The stages that depend on a param, in their order."""
-    section = param.split(".")[0]
-    return [name for name, stage in STAGES.items() if {section, param} & set(stage["params"])]
+    return [name for name, stage in STAGES.items() if param in params_of(stage)]
 
 
 def lock(workspace: Path) -> dict:
@@ -89,7 +87,6 @@ def with_all_after(stages: list[str]) -> set[str]:
     return found
 
 
-OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
 # A row that has all stages after the readers follows from their outputs: DVC runs what depends on
 # an output that changed. Followed to the end are the others, one of those, and those that leave an
 # output as it was: no image looks like another, and both sizes have the same weights.
