@@ -34,8 +34,8 @@ def main() -> None:
     with open_archive(paths.RAW_IMAGES) as archive:
         figure = draw_predictions(archive, predictions, params.plot.predictions)
         save(figure, paths.PREDICTIONS_PLOT)
-        figure = draw_mistakes(archive, held_out, params.plot.mistakes)
-        save(figure, paths.MISTAKES_PLOT)
+        figure = draw_mistakes(archive, held_out, params.plot.errors)
+        save(figure, paths.ERRORS_PLOT)
         figure = draw_likely_wrong_labels(archive, likely_wrong, params.plot.likely_wrong_labels)
         save(figure, paths.LIKELY_WRONG_LABELS_PLOT)
     print(f"plot: 8 pictures in {paths.CURVES_PLOT.parent}")

@@ -99,7 +99,7 @@ def main() -> None:
             embed("ROC curve of the test split", paths.ROC_PLOT),
         ],
         "Calibration": [embed("Share of the second class by probability", paths.RELIABILITY_PLOT)],
-        "Mistakes": [embed("Surest mistakes, least certain images", paths.MISTAKES_PLOT)],
+        "Mistakes": [embed("Surest mistakes, least certain images", paths.ERRORS_PLOT)],
         "Likely wrong labels": [
             embed("Images whose labels are likely wrong", paths.LIKELY_WRONG_LABELS_PLOT)
         ],

@@ -257,7 +257,7 @@ class Review(Section):
 
 class Plot(Section):
     predictions: Count
-    mistakes: Count
+    errors: Count
     likely_wrong_labels: Count
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-PIPELINE = Path("dvc.yaml")
 LABELS = Path("labels.csv")
 CARD_TEMPLATE = Path("pawprint/reports/templates/model_card.md")
 REPORT_TEMPLATE = Path("pawprint/reports/templates/report.html")
@@ -19,6 +18,7 @@ EXTRACT_MODEL = Path("models/extract.keras")
 FINETUNE_MODEL = Path("models/finetune.keras")
 EXPORT = Path("models/export")  # of export.py
 CALIBRATED_MODEL = Path("models/calibrated.keras")
+SERVED_MODEL = Path("models/served")
 
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")
@@ -46,5 +46,5 @@ RELIABILITY_PLOT = Path("plots/reliability.png")
 ROC_PLOT = Path("plots/roc.png")
 CLASSES_PLOT = Path("plots/class_counts.png")
 LIKELY_WRONG_LABELS_PLOT = Path("plots/likely_wrong_labels.png")
-MISTAKES_PLOT = Path("plots/mistakes.png")
+ERRORS_PLOT = Path("plots/errors.png")
 PREDICTIONS_PLOT = Path("plots/predictions.png")
