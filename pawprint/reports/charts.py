@@ -8,7 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, auc, confusion_matrix
 
-from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure
+from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
+
+MAX_LABEL = 14  # characters of a label beside the confusion matrix
 
 
 def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
@@ -40,7 +42,7 @@ def draw_class_counts(images: pd.DataFrame) -> Figure:
     figure, (axis,) = new_figure(width=5.5, height=3.2)
     counts.plot.barh(ax=axis, width=0.8, color=[BLUE, ORANGE], legend=False)
     for bars in axis.containers:
-        axis.bar_label(bars, padding=3)
+        axis.bar_label(bars, fmt="{:,.0f}", padding=3)
     axis.invert_yaxis()
     axis.grid(False, axis="y")
     axis.margins(x=0.1)
@@ -55,10 +57,13 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     A cell shows the number of images, and their fraction of the images with that true label.
     """
     actual, predicted = predictions["actual"], predictions["predicted"]
+    labels = sorted({*actual, *predicted})
     figure, (axis,) = new_figure(width=4.2, height=3.8)
     display = ConfusionMatrixDisplay.from_predictions(
         actual,
         predicted,
+        labels=labels,
+        display_labels=[shorten(label, MAX_LABEL) for label in labels],
         normalize="true",
         ax=axis,
         cmap="Blues",
@@ -67,12 +72,13 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
         text_kw={"fontsize": 12},
     )
     # The display writes one number per cell.
-    for cell, number in np.ndenumerate(confusion_matrix(actual, predicted)):
-        display.text_[cell].set_text(f"{number}\n{display.confusion_matrix[cell]:.1%}")
+    for cell, number in np.ndenumerate(confusion_matrix(actual, predicted, labels=labels)):
+        display.text_[cell].set_text(f"{number:,}\n{display.confusion_matrix[cell]:.1%}")
     axis.grid(False)
     axis.spines[:].set_visible(False)
     correct = int((actual == predicted).sum())
-    axis.set_title(f"Test: {correct} of {len(actual)} correct ({correct / len(actual):.1%})")
+    title = f"Test: {correct:,} of {len(actual):,} correct ({correct / len(actual):.1%})"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 
 

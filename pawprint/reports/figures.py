@@ -47,6 +47,12 @@ def new_figure(columns: int = 1, width: float = 6, height: float = 4) -> tuple[F
     return figure, list(axes[0])
 
 
+def shorten(text: str, length: int) -> str:
+    """The text, with "…" in place of its middle if it has more than `length` characters."""
+    half = length // 2
+    return text if len(text) <= length else f"{text[: length - half - 1]}…{text[-half:]}"
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG, the same bytes for the same picture, and close the figure."""
     with replacing(path) as partial:

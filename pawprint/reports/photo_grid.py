@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from pawprint.reports.figures import use_style
+from pawprint.reports.figures import shorten, use_style
 
 COLUMNS = 6
 PHOTO_SIZE = (224, 224)  # pixels of a photo in the grid
 CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT = 1.9, 2.15, 0.4  # inches
-TITLE_LENGTH = 26  # characters of a line that fit the width of a cell
+MAX_TITLE = 22  # characters of a line of a title
 
 # A photo of any size, RGB; its title, one or two lines; the colour of the title.
 Cell = tuple[Image.Image, str, str]
@@ -52,11 +52,5 @@ def spread(rows: pd.DataFrame, number: int) -> pd.DataFrame:
 
 
 def _fit(photo: Image.Image, title: str, colour: str) -> Cell:
-    lines = [_shorten(line) for line in title.split("\n")]
+    lines = [shorten(line, MAX_TITLE) for line in title.split("\n")]
     return ImageOps.pad(photo, PHOTO_SIZE, color="#eeeeee"), "\n".join(lines), colour
-
-
-def _shorten(line: str) -> str:
-    """The line, without its middle if it is too long for a cell."""
-    half = TITLE_LENGTH // 2
-    return line if len(line) <= TITLE_LENGTH else f"{line[: half - 1]}…{line[-half:]}"
