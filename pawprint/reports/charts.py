@@ -62,7 +62,6 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     display = ConfusionMatrixDisplay.from_predictions(
         actual,
         predicted,
-        labels=labels,
         display_labels=[shorten(label, MAX_LABEL) for label in labels],
         normalize="true",
         ax=axis,
@@ -72,7 +71,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
         text_kw={"fontsize": 12},
     )
     # The display writes one number per cell.
-    for cell, number in np.ndenumerate(confusion_matrix(actual, predicted, labels=labels)):
+    for cell, number in np.ndenumerate(confusion_matrix(actual, predicted)):
         display.text_[cell].set_text(f"{number:,}\n{display.confusion_matrix[cell]:.1%}")
     axis.grid(False)
     axis.spines[:].set_visible(False)

@@ -38,6 +38,10 @@ def test_each_section_starts_a_row_under_its_title():
     assert [part.get_suptitle() for part in figure.subfigs] == ["First", "Second"]
 
 
+def test_full_row_is_not_followed_by_an_empty_one():
+    assert len(photo_grid({"": map(cell, "abcdef")}).axes) == 6
+
+
 def test_section_without_photos_shows_its_title():
     figure = photo_grid({"Nothing": []})
     assert [part.get_suptitle() for part in figure.subfigs] == ["Nothing"]
