@@ -7,15 +7,14 @@ Run: `python -m stages.evaluate`
 """
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit, logit
 
 from pawprint.core import paths
-from pawprint.core.files import read_csv, read_json, write_csv, write_json
+from pawprint.core.files import read_json, write_json
 from pawprint.core.params import load_params
+from pawprint.core.tables import PREDICTIONS, RELIABILITY, ROC, SPLIT, read_table, write_table
 from pawprint.evaluation.metrics import (
-    PREDICTION_COLUMNS,
-    RELIABILITY_COLUMNS,
-    ROC_COLUMNS,
     describe,
     measure,
     measure_probabilities,
@@ -34,11 +33,10 @@ def main() -> None:
     labels, threshold = classifier.labels, classifier.threshold
     temperature = read_json(paths.CALIBRATE_METRICS)["temperature"]
     confidence = params.evaluate.confidence
-    rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] != "train"]
+    rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_IMAGES) as archive:
-        probability = predict_rows(classifier, archive, rows, "evaluate")
-    actual = np.array([labels.index(row["label"]) for row in rows])
-    split = np.array([row["split"] for row in rows])
+        probability = predict_rows(classifier, archive, rows.to_dict("records"), "evaluate")
+    actual = np.array([labels.index(label) for label in rows["label"]])
     uncalibrated = expit(logit(probability) * temperature)
     metrics: dict = {"threshold": threshold}
     reliabilities = []
@@ -46,7 +44,7 @@ def main() -> None:
         ("validation", paths.VALIDATION_PREDICTIONS),
         ("test", paths.PREDICTIONS),
     ):
-        of_split = split == name
+        of_split = (rows["split"] == name).to_numpy()
         of_actual, of_probability = actual[of_split], probability[of_split]
         metrics[name] = (
             measure(of_actual, of_probability, threshold, labels, confidence)
@@ -54,17 +52,14 @@ def main() -> None:
             | {"uncalibrated": measure_probabilities(of_actual, uncalibrated[of_split])}
         )
         for calibrated, values in (("no", uncalibrated[of_split]), ("yes", of_probability)):
-            reliabilities += [
-                {"split": name, "calibrated": calibrated} | row
-                for row in tabulate_reliability(of_actual, values, confidence)
-            ]
-        of_rows = [row for row in rows if row["split"] == name]
-        predictions = tabulate(of_rows, of_probability, threshold, labels)
-        write_csv(file, PREDICTION_COLUMNS, predictions)
+            table = tabulate_reliability(of_actual, values, confidence)
+            reliabilities.append(table.assign(split=name, calibrated=calibrated))
+        predictions = tabulate(rows[of_split], of_probability, threshold, labels)
+        write_table(file, predictions, PREDICTIONS)
     write_json(paths.EVALUATE_METRICS, metrics)
-    write_csv(paths.RELIABILITY, RELIABILITY_COLUMNS, reliabilities)
-    is_test = split == "test"
-    write_csv(paths.ROC, ROC_COLUMNS, tabulate_roc(actual[is_test], probability[is_test]))
+    write_table(paths.RELIABILITY, pd.concat(reliabilities), RELIABILITY)
+    is_test = (rows["split"] == "test").to_numpy()
+    write_table(paths.ROC, tabulate_roc(actual[is_test], probability[is_test]), ROC)
     for name in ("validation", "test"):
         print(f"evaluate: {describe(name, metrics[name], confidence)}")
 

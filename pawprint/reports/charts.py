@@ -110,7 +110,7 @@ def draw_reliability(rows: list[dict]) -> Figure:
         axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as it should be")
         for calibrated, colour, label in (("no", ORANGE, "before"), ("yes", BLUE, "after")):
             of_series = [
-                [float(row[key]) for key in ("probability", "share", "low", "high", "images")]
+                [float(row[key]) for key in ("probability", "fraction", "low", "high", "images")]
                 for row in rows
                 if (row["split"], row["calibrated"]) == (split, calibrated)
             ]
