@@ -1,4 +1,4 @@
-"""Where every artifact lives, relative to the project root. `dvc.yaml` names the same paths."""
+"""The path of every artifact, relative to the project root, as in `dvc.yaml`."""
 
 from pathlib import Path
 

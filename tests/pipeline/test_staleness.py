@@ -157,7 +157,7 @@ def test_seeds_are_experiments_whose_spread_is_printed_and_written(workspace):
     loss = summary["validation loss"]
     assert loss["mean"] == pytest.approx(statistics.mean(values))
     assert loss["standard_deviation"] == pytest.approx(statistics.stdev(values))
-    assert (loss["least"], loss["greatest"]) == (min(values), max(values))
+    assert (loss["min"], loss["max"]) == (min(values), max(values))
     line = next(line for line in result.stdout.splitlines() if line.startswith("validation loss"))
     assert line.split()[2:] == [f"{value:.4f}" for value in loss.values()]
     status = run("git", "status", "--porcelain", cwd=workspace).stdout.split()
