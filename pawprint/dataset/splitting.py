@@ -23,7 +23,7 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and how many of them changed split.
 
-    `images` has the columns `path`, `label`, `archive_split` and `perceptual_hash`; the tables
+    `images` has the columns of `tables.IMAGES`; the tables
     returned have those of `tables.SPLIT` and `tables.NEAR_DUPLICATES`, sorted by path and by group
     and path.
 

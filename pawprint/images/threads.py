@@ -1,9 +1,10 @@
 """Apply a function to many images, one thread per core."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+
+import joblib
 
 AHEAD = 64  # results computed before the caller takes them
 
@@ -15,7 +16,7 @@ def map_in_threads(function: Callable, items: Iterable) -> Iterator:
     lock. At most AHEAD results are in memory.
     """
     pending: deque = deque()
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(joblib.cpu_count()) as threads:
         for item in items:
             pending.append(threads.submit(function, item))
             if len(pending) > AHEAD:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pawprint.core.params import Augment, Resize
-from pawprint.images.augmentation import draw_transformations, warp
+from pawprint.images.augmentation import draw_transformation, warp
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
 from pawprint.reports.figures import GREY
@@ -32,14 +32,15 @@ def draw_augmented(
     archive: zipfile.ZipFile, train: pd.DataFrame, augment: Augment, image_size: int, how: Resize
 ) -> Figure:
     """The views of the first training image as the network sees them in training."""
-    pixels = resize(open_image(archive, train["path"].iloc[0]), image_size, how)
+    first = train.iloc[0]
+    pixels = resize(open_image(archive, first["path"]), image_size, how)
 
     def cells():
         for view in range(min(augment.views, MAX_VIEWS)):
-            maps = draw_transformations(augment, view, len(train), image_size)
+            matrix = draw_transformation(augment, first["pixels_sha256"], view, image_size)
             is_original = view == 0 and augment.keep_original
             title = f"view {view}" + (": original" if is_original else "")
-            yield Image.fromarray(warp(pixels, maps[0])), title, GREY
+            yield Image.fromarray(warp(pixels, matrix)), title, GREY
 
     return photo_grid({"One training image and its augmented views": cells()})
 

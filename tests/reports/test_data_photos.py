@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pawprint.images.archive import members, open_archive
-from pawprint.images.augmentation import draw_transformations, warp
+from pawprint.images.augmentation import draw_transformation, warp
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
 from pawprint.reports.data_photos import draw_augmented, draw_near_duplicates, draw_samples
@@ -52,8 +52,8 @@ def test_views_are_those_that_training_uses(params, archive, train):
     cells = shown(draw_augmented(archive, train, augment, 224, "crop"))
     pixels = resize(open_image(archive, train["path"][0]), 224, "crop")
     for view, axis in enumerate(cells):
-        maps = draw_transformations(augment, view, len(train), 224)
-        assert np.array_equal(axis.images[0].get_array(), warp(pixels, maps[0]))
+        matrix = draw_transformation(augment, train["pixels_sha256"][0], view, 224)
+        assert np.array_equal(axis.images[0].get_array(), warp(pixels, matrix))
     assert [axis.get_title() for axis in cells] == ["view 0: original", "view 1", "view 2"]
 
 
