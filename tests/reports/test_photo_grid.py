@@ -60,6 +60,8 @@ def test_titles_and_photos_do_not_overlap(number):
     boxes += [part._suptitle.get_window_extent() for part in figure.subfigs]
     for place, box in enumerate(boxes):
         assert not any(_overlap(box, other) for other in boxes[place + 1 :])
+    widths = [axis.get_window_extent().width for axis in figure.axes if axis.images]
+    assert max(widths) < 1.1 * min(widths)
 
 
 def _overlap(one, other, tolerance: float = 1) -> bool:
