@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, started quietly and without what they import but nobody here uses."""
+"""TensorFlow and Keras, started quietly and without imports that the project does not use."""
 
 import contextlib
 import gc
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from pawprint.core.errors import silent_stderr
 
-# Keras imports these, where they are installed, for wrappers and galleries of its own. Without
-# them a stage starts in two thirds of the time.
+# Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
+# two thirds of the time.
 UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
 
 
@@ -29,15 +29,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # from here on, read while i
 with silent_stderr(), _not_importable(UNUSED):
     import keras
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 # Only training takes GPUs (hardware.py); other stages would allocate their memory for nothing.
 tf.config.set_visible_devices([], "GPU")
-# What is imported stays to the end; without this, leaving would look through it all once more.
+# Imported modules stay to the end of the process. Without this, the garbage collector walks
+# through all of them at exit.
 gc.freeze()
 
 __all__ = [
-    "convert_variables_to_constants_v2",
     "keras",
     "make_deterministic",
     "tf",

@@ -1,7 +1,7 @@
 """Where the backbone is cut: what comes before is frozen and computed once."""
 
 from pawprint.core.errors import InputError
-from pawprint.network.backend import keras, tf
+from pawprint.network.backend import keras
 
 
 def first_trained(
@@ -44,63 +44,3 @@ def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, keras.Model]
     before = keras.Model(backbone.input, tensor if cut > 0 else identity(tensor))
     after = backbone.output if cut < len(backbone.layers) - 1 else identity(tensor)
     return before, keras.Model(tensor, after, name="tail")
-
-
-def _inputs_of(layer: keras.layers.Layer) -> list[str]:
-    """The names of the layers whose outputs a layer takes."""
-    inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-    return [tensor._keras_history.operation.name for tensor in inputs]
-
-
-class FoldedTail(keras.layers.Layer):
-    """Runs the tail of a backbone in inference mode, also inside `fit`; its weights stay trainable.
-
-    Batch normalization with fixed statistics is an affine map: here it is folded into the
-    convolution before it, from the same variables, so that gradients reach them. A step of
-    training takes four fifths of the time of the tail's own layers (docs/decisions/07).
-    """
-
-    def __init__(self, tail: keras.Model) -> None:
-        super().__init__()
-        self.tail = tail
-
-    def call(self, inputs):
-        values = {self.tail.layers[0].name: inputs}
-        for layer in self.tail.layers[1:]:
-            if layer.name not in values:
-                # A layer outside the tail is the one it was cut at, and gives its input.
-                arguments = [values.get(name, inputs) for name in _inputs_of(layer)]
-                following = [node.operation for node in layer._outbound_nodes]
-                if _can_fold(layer, following):
-                    values[following[0].name] = _folded(layer, following[0], *arguments)
-                else:
-                    argument = arguments[0] if len(arguments) == 1 else arguments
-                    values[layer.name] = layer(argument, training=False)
-        return values[self.tail.layers[-1].name]
-
-    def compute_output_shape(self, input_shape):
-        return self.tail.compute_output_shape(input_shape)
-
-
-def _can_fold(layer: keras.layers.Layer, following: list[keras.layers.Layer]) -> bool:
-    return (
-        isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
-        and isinstance(following[0], keras.layers.BatchNormalization)
-        and not layer.use_bias
-    )
-
-
-def _folded(convolution, normalization, inputs):
-    """A convolution and the batch normalization after it as one convolution with a bias."""
-    deviation = tf.sqrt(normalization.moving_variance + normalization.epsilon)
-    scale = normalization.gamma / deviation
-    shift = normalization.beta - normalization.moving_mean * scale
-    padding = convolution.padding.upper()
-    if isinstance(convolution, keras.layers.DepthwiseConv2D):
-        kernel = tf.cast(convolution.kernel * scale[:, None], inputs.dtype)
-        strides = (1, *convolution.strides, 1)
-        output = tf.nn.depthwise_conv2d(inputs, kernel, strides, padding)
-    else:
-        kernel = tf.cast(convolution.kernel * scale, inputs.dtype)
-        output = tf.nn.conv2d(inputs, kernel, convolution.strides, padding)
-    return tf.nn.bias_add(output, tf.cast(shift, output.dtype))

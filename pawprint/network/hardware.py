@@ -1,7 +1,7 @@
-"""What training runs on: the GPUs that TensorFlow sees, or the CPU.
+"""The hardware that training runs on: the GPUs that TensorFlow sees, or the CPU.
 
-Networks that are only run, run on the CPU in every stage: there they give the same numbers
-everywhere, and OpenVINO keeps up with what decodes the images.
+Inference runs on the CPU in every stage: the numbers are the same on every machine, and OpenVINO
+is as fast as the decoding of the images.
 """
 
 import contextlib
@@ -13,9 +13,9 @@ from pawprint.network.backend import keras, tf
 
 @contextlib.contextmanager
 def training_on(params: Hardware) -> Iterator[str]:
-    """Place on the GPUs what is built and trained inside, and give the precision to train in.
+    """Place the networks that are built and trained inside on the GPUs; yields the precision.
 
-    With several GPUs each holds a copy of the network and takes its share of every batch.
+    With several GPUs each holds a copy of the network and computes a part of every batch.
     """
     gpus = tf.config.list_physical_devices("GPU") if params.devices == "auto" else []
     tf.config.set_visible_devices(gpus, "GPU")
@@ -29,7 +29,7 @@ def training_on(params: Hardware) -> Iterator[str]:
 
 
 def mirrored(devices: list) -> tf.distribute.Strategy:
-    """Several devices as one, or TensorFlow's own choice if there are not several."""
+    """A strategy that uses several devices as one; TensorFlow's default for fewer than two."""
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     return tf.distribute.get_strategy()
@@ -37,7 +37,7 @@ def mirrored(devices: list) -> tf.distribute.Strategy:
 
 @contextlib.contextmanager
 def computing_in(precision: str, layers: Iterable[keras.layers.Layer]) -> Iterator[None]:
-    """Let layers compute in a precision of Keras' inside; their weights are float32 throughout."""
+    """Let layers compute in a dtype policy of Keras inside; their weights stay float32."""
     for layer in layers:
         layer.dtype_policy = precision
     try:

@@ -7,7 +7,7 @@ HEAD = "head"  # its name as a layer of the whole model
 
 
 def build_head(params: Head) -> keras.Model:
-    """float32 `(batch, features)` to the second class, `(batch, 1)`: its probability or logit."""
+    """float32 `(batch, features)` to the probability or logit of the second class, `(batch, 1)`."""
     layers = []
     if params.dense:
         penalty = keras.regularizers.L2(params.dense.l2) if params.dense.l2 else None

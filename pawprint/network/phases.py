@@ -4,7 +4,7 @@ import pandas as pd
 
 from pawprint.core.params import Head, Train
 from pawprint.network.backend import keras
-from pawprint.network.cut import FoldedTail, cut_index, split_at
+from pawprint.network.cut import cut_index, split_at
 from pawprint.network.hardware import computing_in
 from pawprint.network.head import build_head, gives_logits
 from pawprint.network.model import parts
@@ -41,18 +41,20 @@ def fine_tune(
 ) -> Trained:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
-    The batches hold the feature maps at the cut. Returns the optimizer, the metrics on validation,
+    Batch normalization stays frozen: such layers run in inference mode, also inside `fit`
+    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the feature
+    maps at the cut. Returns the optimizer, the metrics on validation,
     and the history.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
-    for layer in backbone.layers[:first]:
-        layer.trainable = False
+    for index, layer in enumerate(backbone.layers):
+        is_frozen = index < first or isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = not is_frozen
     _, tail = split_at(backbone, cut_index(backbone, first))
     at_cut = keras.Input(tail.input_shape[1:])
-    folded = FoldedTail(tail)
-    model = keras.Model(at_cut, head(pool(folded(at_cut))))
-    with computing_in(precision, [model, folded, *tail.layers, pool, *head.layers[:-1]]):
+    model = keras.Model(at_cut, head(pool(tail(at_cut))))
+    with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
         history = fit(model, train, validation, params)
         metrics = {"validation": measure(model, validation)}

@@ -15,9 +15,9 @@ from pawprint.network.backend import keras
 class Batches(keras.utils.PyDataset):
     """Batches of (float32 features, float32 labels), read from float16 `(images, views, …)`.
 
-    With `views_per_epoch` "one", epoch e takes view (e + i) of image i, counted around: each
-    image goes through all its views, and each epoch mixes them. With "all" an epoch takes every
-    view. With `seed` None the order is that of the files, for validation.
+    With `views_per_epoch` "one", epoch e takes view (e + i) modulo the number of views of image i:
+    each image goes through all its views, and each epoch mixes them. With "all" an epoch takes
+    every view. With `seed` None the order is that of the files, for validation.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ def open_batches(
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
-    """Set optimizer, loss and metric. To be called after every change of `trainable`."""
+    """Set optimizer, loss and metric. Call it after every change of `trainable`."""
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
     optimizer.build(model.trainable_variables)  # also if no epoch follows: it is saved
@@ -93,7 +93,7 @@ def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
 
 
 def optimizer_of(model: keras.Model) -> keras.Optimizer:
-    """The model's optimizer without what Keras wraps around it to scale losses in float16."""
+    """The model's optimizer without the wrapper in which Keras scales losses in float16."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
@@ -132,7 +132,7 @@ def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) 
 
 
 def cosine_decay(params: Train, first_epoch: int) -> Callable[[int, float], float]:
-    """The rate of each epoch: from `learning_rate` down to almost 0, slowly at both ends.
+    """The learning rate of each epoch: half a cosine from `learning_rate` down to almost 0.
 
     Loshchilov and Hutter, SGDR, 2017 (https://arxiv.org/abs/1608.03983).
     """
