@@ -28,5 +28,5 @@ def confidence() -> float:
 
 
 def interval_name(confidence: float) -> str:
-    """As in "95 % interval"."""
-    return f"{100 * confidence:g} % interval"
+    """As in "95% interval"."""
+    return f"{100 * confidence:g}% interval"

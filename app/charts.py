@@ -140,7 +140,7 @@ def counts(rows: pd.DataFrame) -> None:
             ),
             tooltip=["split:N", "label:N", "images:Q"],
         )
-        .properties(height=220)
+        .properties(height=260)
     )
     words = ", ".join(f"{row.images} {row.label} in {row.split}" for row in rows.itertuples())
     draw(chart, words)

@@ -29,7 +29,8 @@ def explained() -> Iterator[None]:
     except MissingFileError as error:
         st.info(str(error), icon=":material/download:")
     except InputError as error:
-        st.warning(literal(str(error)), icon=":material/error:")
+        lines = map(literal, str(error).splitlines())
+        st.warning("  \n".join(lines), icon=":material/error:")
     except Exception as error:
         traceback.print_exc()
         st.error(

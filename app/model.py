@@ -1,9 +1,5 @@
 """The models that the app runs, each loaded on first use."""
 
-from __future__ import annotations  # keras.Model is imported late
-
-from typing import TYPE_CHECKING
-
 import cv2
 import streamlit as st
 from PIL import Image
@@ -12,9 +8,6 @@ from app import files
 from pawprint.core import paths
 from pawprint.images.resizing import resize
 from pawprint.serving.predictor import Predictor, load_predictor
-
-if TYPE_CHECKING:
-    from pawprint.network.backend import keras
 
 SALIENCY = "Regions that drive the prediction, the brighter the more (Grad-CAM)."
 SALIENCY_SIZE = 600  # pixels of its side
@@ -45,7 +38,8 @@ def _predictor(stamp: files.Stamp) -> Predictor:
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")
-def _network(stamp: files.Stamp) -> keras.Model:
+def _network(stamp: files.Stamp):
+    """The keras.Model that `_predictor` serves, for its gradients."""
     from pawprint.network.model import load_model
 
     return load_model(paths.FINETUNE_MODEL)

@@ -163,6 +163,9 @@ def compare_images(*two: Revision) -> None:
     )
     differ = both[both["predicted_1"] != both["predicted_2"]]
     names = [literal(revision.name) for revision in two]
+    if both.empty:
+        st.markdown("The revisions have no test image in common.")
+        return
     if differ.empty:
         st.markdown(f"None of the {len(both)} test images of both revisions.")
         return

@@ -32,7 +32,7 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
         image = decode(data)
     except UnusableImageError as unusable:
         st.warning(
-            f"Not an image that can be used: {literal(str(unusable))}. Expected a whole "
+            f"This file cannot be used: {literal(str(unusable))}. Expected a whole "
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
             icon=":material/broken_image:",
         )

@@ -133,7 +133,7 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
 
 # Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
-LONGEST = ("test_staleness", "test_app", "test_faults", "test_recipes", "test_tutorial")
+LONGEST = ("test_staleness", "test_browser", "test_faults", "test_recipes", "test_tutorial")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
