@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from changed_params import TOGETHER_WITH, WEIGHTS, changed_values
-from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
+from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
 from dvc_yaml import OUTPUTS, STAGES, params_of
 from ruamel.yaml import YAML
 
@@ -18,6 +18,7 @@ from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
 from recipes.sample.pretrain import save_weights
 
+pytestmark = pytest.mark.slow
 TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
 
 
@@ -115,6 +116,17 @@ def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, resto
 
 def test_everything_made_again_is_the_same_bytes(workspace):
     assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 14
+    assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
+
+
+def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
+    """DVC stages no file in Git, so that `git checkout` takes dvc.lock back, too."""
+    params = changed_params(workspace, "train_finetune.learning_rate")
+    (workspace / "params.yaml").write_text(params, encoding="utf-8")
+    assert repro(workspace) == AFTER_FINETUNING
+    run("git", "checkout", "--", ".", cwd=workspace)
+    run("dvc", "checkout", cwd=workspace)
+    assert repro(workspace) == []
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 
