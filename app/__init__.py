@@ -1,1 +1,1 @@
-"""Look at what DVC holds: `make app`. Every page says what to run when a file is not here."""
+"""The web app: `make app`. It shows results, and what to run if a file is missing."""

@@ -1,48 +1,42 @@
-"""What the stages wrote, read again only when a file has changed."""
+"""Files that stages write, read again only when they change."""
 
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
-from app.messages import NotHereError
+from app.messages import MissingFileError
 from pawprint.core.errors import InputError
-from pawprint.core.files import read_csv, read_json
+from pawprint.core.files import read_json
+from pawprint.core.tables import Columns, read_table
 
-Stamp = tuple[int, int]
+Stamp = tuple[tuple[int, int], ...]
 
 
 def stamp(path: Path) -> Stamp:
-    """What changes when the file does. Raises NotHereError if there is none."""
+    """Modification time in ns and size in bytes of a file, or of each file of a folder.
+
+    Raises MissingFileError.
+    """
     try:
-        status = path.stat()
+        files = sorted(path.iterdir()) if path.is_dir() else [path]
+        return tuple((status.st_mtime_ns, status.st_size) for status in map(Path.stat, files))
     except OSError:
-        raise NotHereError(path) from None
-    return status.st_mtime_ns, status.st_size
+        raise MissingFileError(path) from None
 
 
 def record(path: Path, key: str) -> Any:
-    """What a JSON file holds under a key. Raises InputError."""
+    """The value of a key of a JSON file. Raises InputError."""
     found = _record(path, stamp(path))
     if key not in found:
-        raise InputError(f"{path}: expected the key {key}, which is missing. Run `dvc repro`.")
+        raise InputError(f"{path}: expected the key {key}. Received: none. Run `dvc repro`.")
     return found[key]
 
 
-def table(path: Path, /, **columns: type) -> list[dict[str, Any]]:
-    """The rows of a CSV file with these columns, each of its type. Raises InputError."""
+def table(path: Path, columns: Columns) -> pd.DataFrame:
+    """The rows of a CSV file with these columns. Raises InputError."""
     return _table(path, columns, stamp(path))
-
-
-def typed(path: Path, rows: list[dict[str, str]], columns: dict[str, type]) -> list[dict[str, Any]]:
-    """These columns of the rows of a CSV file, each of its type. Raises InputError."""
-    try:
-        return [{name: kind(row[name]) for name, kind in columns.items()} for row in rows]
-    except (KeyError, ValueError) as error:
-        raise InputError(
-            f"{path}: expected the columns {', '.join(columns)}. Received: {error}. "
-            "Run `dvc repro`."
-        ) from None
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -51,5 +45,5 @@ def _record(path: Path, stamp: Stamp) -> dict:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _table(path: Path, columns: dict[str, type], stamp: Stamp) -> list[dict[str, Any]]:
-    return typed(path, read_csv(path), columns)
+def _table(path: Path, columns: Columns, stamp: Stamp) -> pd.DataFrame:
+    return read_table(path, columns)

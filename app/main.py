@@ -1,11 +1,11 @@
-"""The app's frame: four pages, each shown with its errors explained. Run: `make app`"""
+"""The app: navigation, style and the four pages. Run: `make app`"""
 
 import streamlit as st
 
 from app import page_data, page_images, page_models, page_try
 from app.messages import explained
 
-# A photo and its button are one thing: a click anywhere on it presses the button.
+# The button of a photo covers the photo, so that a click on the photo presses it.
 STYLE = """<style>
 .stMainBlockContainer {max-width: 76rem; padding-top: 4.5rem}
 [class*="st-key-photo-"] {position: relative}
@@ -22,14 +22,14 @@ STYLE = """<style>
 :is(.scores, .numbers) tbody th, .scores tfoot th, .numbers th:first-child {text-align: left}
 .numbers {font-size: 0.92rem; font-variant-numeric: tabular-nums}
 .numbers :is(th, td) {border-bottom: 1px solid #e3e6e9; padding: 0.3rem 0.4rem}
-.scores .right, .scores .wrong {font-size: 1.35rem; font-weight: 600}
-.scores .right {background: #e3eef6}
+.scores .correct, .scores .wrong {font-size: 1.35rem; font-weight: 600}
+.scores .correct {background: #e3eef6}
 .scores .wrong {background: #fbeae1}
 </style>"""
 
 
 def frame(page):
-    """The page as Streamlit runs it. Its name makes the address."""
+    """The page for Streamlit. The last word of its module name is its address."""
 
     def shown() -> None:
         st.html(STYLE)

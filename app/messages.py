@@ -1,4 +1,4 @@
-"""What the app says when something is missing or wrong: a sentence, never a traceback."""
+"""Errors as one sentence on the page; a traceback goes to the terminal."""
 
 import contextlib
 import re
@@ -11,38 +11,39 @@ import streamlit as st
 from pawprint.core.errors import InputError, printable
 
 
-class NotHereError(InputError):
-    """A file that a stage writes and that is not in the workspace."""
+class MissingFileError(InputError):
+    """A file that a stage writes is not in the workspace."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"`{path.as_posix()}` is not here. `dvc pull` fetches it if somebody pushed it; "
-            "`dvc repro` makes it."
+            f"`{path.as_posix()}` is missing. Run `dvc pull` to fetch it from the remote, or "
+            "`dvc repro` to make it."
         )
 
 
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
-    """Show an error raised inside where it was raised; what comes after it is shown as usual."""
+    """Show an error of the block in its place; the rest of the page is shown as usual."""
     try:
         yield
-    except NotHereError as error:
+    except MissingFileError as error:
         st.info(str(error), icon=":material/download:")
     except InputError as error:
-        st.warning(literal(str(error)), icon=":material/error:")
+        lines = map(literal, str(error).splitlines())
+        st.warning("  \n".join(lines), icon=":material/error:")
     except Exception as error:
         traceback.print_exc()
         st.error(
-            f"This cannot be shown ({type(error).__name__}). The terminal in which `make app` runs "
-            "says more.",
+            f"Unexpected error ({type(error).__name__}). The terminal of `make app` shows the "
+            "traceback.",
             icon=":material/error:",
         )
 
 
 def literal(text: str) -> str:
-    """The text such that Markdown shows it as it is: names of files come from strangers.
+    """The text, escaped so that Markdown shows it unchanged. Names of files are untrusted.
 
-    What is escaped would still become a link, so addresses get a character without width.
+    Escaping does not keep an address from becoming a link; a zero-width character does.
     """
     unlinked = re.sub(r"(?<=:)(?=//)|(?<=@)|(?<=www)(?=\.)", "\u2060", printable(text))
     return re.sub(r"([!-/:-@[-`{-~])", r"\\\1", unlinked)

@@ -1,20 +1,17 @@
-"""Data: what is in the splits, what was left out and why, and what may be wrong."""
+"""Data: the images of each split, rejected files, near-duplicates and likely wrong labels."""
 
-from collections import Counter
-from itertools import groupby
-from operator import itemgetter
-
+import pandas as pd
 import streamlit as st
 
 from app import charts, files, photos
-from app.corrections import correct, corrections
-from app.large import open_large
 from app.messages import explained, literal
-from pawprint.core import paths
-from pawprint.dataset.corrections import NEITHER
+from pawprint.core import paths, tables
+from pawprint.core.tables import write_table
+from pawprint.dataset.corrections import NEITHER, read_lines
 
 TITLE, ICON = "Data", ":material/database:"
 SPLITS = ("train", "validation", "test")
+CORRECTIONS = {"path": "str", "label": "str"}
 PER_PAGE = 10
 
 
@@ -33,60 +30,54 @@ def show() -> None:
 
 
 def show_counts() -> None:
-    images = files.table(paths.SPLIT_IMAGES, label=str, split=str)
-    number = Counter((row["split"], row["label"]) for row in images)
+    images = files.table(paths.SPLIT_IMAGES, tables.SPLIT)
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
         for split in SPLITS:
-            total = sum(count for (of, _), count in number.items() if of == split)
-            st.metric(split.capitalize(), f"{total:,}")
-    charts.counts(
-        [
-            {"split": split, "label": label, "images": count}
-            for (split, label), count in sorted(number.items())
-        ]
-    )
+            st.metric(split.capitalize(), f"{(images['split'] == split).sum():,}")
+    counts = images.value_counts(["split", "label"], sort=False)
+    charts.counts(counts.reset_index(name="images"))
 
 
 def show_rejected() -> None:
-    counts = files.record(paths.CLEAN_METRICS, "rejected")
-    rows = files.table(paths.CLEAN_REJECTED, path=str, reason=str, detail=str)
-    if not rows:
+    rows = files.table(paths.CLEAN_REJECTED, tables.REJECTED)
+    if rows.empty:
         kept = files.record(paths.CLEAN_METRICS, "kept")["total"]
-        st.success(f"Nothing: all {kept:,} files are usable.", icon=":material/check:")
+        st.success(f"None: all {kept:,} files are usable.", icon=":material/check:")
         return
-    reasons = {reason: counts[reason] for reason in counts if reason != "total" and counts[reason]}
+    rows["reason"] = rows["reason"].str.replace("_", " ")
+    reasons = rows["reason"].value_counts()
     st.markdown(
-        f"{counts['total']:,} files were left out: "
-        + ", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in reasons.items())
+        f"{len(rows):,} files were rejected: "
+        + ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
         + "."
     )
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
-    st.header("Those that can be shown", anchor=False)
-    with st.spinner("Opening them …"):
-        pictures = [row for row in rows if photos.can_be_shown(row["path"])]
-    if not pictures:
-        st.markdown("None: what was left out are no whole pictures.")
-    row = photos.grid(
-        pictures, "rejected", lambda row: (literal(row["reason"].replace("_", " ")), None)
-    )
+    st.header("Rejected images", anchor=False)
+    with st.spinner("Reading the rejected files …"):
+        pictures = rows[rows["path"].map(photos.can_be_shown)]
+    if pictures.empty:
+        st.markdown("None of the rejected files holds a whole image.")
+    row = photos.grid(pictures, "rejected", lambda row: (literal(row.reason), None))
     if row:
-        open_large(row["path"], literal(f"{row['reason'].replace('_', ' ')}: {row['detail']}"))
+        photos.open_large(row.path, literal(f"{row.reason}: {row.detail}"))
 
 
 def show_near_duplicates() -> None:
-    rows = files.table(paths.NEAR_DUPLICATES, group=str, path=str, label=str, split=str)
-    if not rows:
-        st.success("None: no two images are nearly the same.", icon=":material/check:")
+    rows = files.table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
+    if rows.empty:
+        st.success("None: no two images are near-duplicates.", icon=":material/check:")
         return
-    groups = [list(group) for _, group in groupby(rows, key=itemgetter("group"))]
-    groups.sort(key=lambda group: not lies_across(group))
-    across = sum(map(lies_across, groups))
+    # Groups across splits first, the others in the order of the table.
+    rows["across"] = rows.groupby("group")["split"].transform("nunique") > 1
+    rows = rows.sort_values("across", ascending=False, kind="stable")
+    groups = [group for _, group in rows.groupby("group", sort=False)]
+    across = sum(group["across"].any() for group in groups)
     st.markdown(
-        f"{len(rows):,} images in {len(groups):,} groups that are nearly the same. "
+        f"{len(rows):,} images are near-duplicates, in {len(groups):,} groups. "
         + (
-            f"**{across:,} groups lie across splits**, where a model is measured on what it has "
-            "seen; they come first."
+            f"**{across:,} groups lie across splits**: a copy of a training image makes the "
+            "measured accuracy too high. They come first."
             if across
             else "No group lies across splits."
         )
@@ -96,62 +87,71 @@ def show_near_duplicates() -> None:
         with st.container(border=True):
             row = photos.grid(group, f"group-{index}", label_and_split)
         if row:
-            open_large(row["path"], label_and_split(row)[0])
+            photos.open_large(row.path, label_and_split(row)[0])
 
 
-def lies_across(group: list[dict]) -> bool:
-    return len({row["split"] for row in group}) > 1
-
-
-def label_and_split(row: dict) -> tuple[str, None]:
-    return f"{literal(row['label'])}, {literal(row['split'])}", None
+def label_and_split(row) -> tuple[str, None]:
+    return f"{literal(row.label)}, {literal(row.split)}", None
 
 
 def show_likely_wrong() -> None:
-    rows = files.table(
-        paths.LIKELY_WRONG_LABELS, path=str, label=str, likely=str, split=str, probability=float
-    )
-    if not rows:
-        st.success("None: every label is as expected.", icon=":material/check:")
+    rows = files.table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)
+    if rows.empty:
+        st.success("None: no label is likely wrong.", icon=":material/check:")
         return
     st.markdown(
-        "Images whose label a model that was not trained on them finds improbable, the most "
-        "suspicious first. Look, and say what each shows: it is written to `labels.csv`."
+        "Images whose label has a low probability by a model that was not trained on them, the "
+        "lowest first. Choose what each image shows; the app writes it to `labels.csv`."
     )
     written = corrections()
     if written:
         st.info(
-            f"`labels.csv` holds {len(written)} labels. Run `dvc repro` to train with them, and "
+            f"`labels.csv` corrects {len(written)} labels. Run `dvc repro` to train with them, and "
             "commit the file.",
             icon=":material/edit_note:",
         )
-    classes = sorted({row["label"] for row in rows} | {row["likely"] for row in rows})
+    classes = sorted({*rows["label"], *rows["likely"]})
     page = photos.pages(len(rows), PER_PAGE, "suspects")
-    for index, row in enumerate(rows[page]):
+    for index, row in enumerate(rows[page].itertuples()):
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="medium"):
-            show_suspect(row, f"suspect-{index}", classes, written.get(row["path"]))
+            show_suspect(row, f"suspect-{index}", classes, written.get(row.path))
 
 
-def show_suspect(row: dict, key: str, classes: list[str], said: str | None) -> None:
-    """An image, what is doubtful about it, and buttons that say what it shows."""
-    path = row["path"]
+def show_suspect(row, key: str, classes: list[str], corrected: str | None) -> None:
+    """An image, the doubt about its label, and buttons to correct it."""
     doubt = (
-        f"Labelled **{literal(row['label'])}** ({literal(row['split'])}), which has probability "
-        f"{row['probability']:.1%}; likely **{literal(row['likely'])}**."
+        f"Labelled **{literal(row.label)}** ({literal(row.split)}), with probability "
+        f"{row.probability:.1%}; likely **{literal(row.likely)}**."
     )
-    if photos.cell(path, key, literal(photos.alt(path))):
-        open_large(path, doubt)
+    if photos.cell(row.path, key, literal(photos.alt(row.path))):
+        photos.open_large(row.path, doubt)
     with st.container(width=560):
         st.markdown(doubt)
         with st.container(horizontal=True):
             for label in (*classes, NEITHER):
-                kind = "primary" if label == said else "secondary"
+                kind = "primary" if label == corrected else "secondary"
                 words = "Neither" if label == NEITHER else f"It is {literal(label)}"
                 if st.button(words, type=kind, key=f"{key}-{label}"):
-                    correct(path, label)
+                    correct(row.path, label)
                     st.rerun()
-            if said and st.button("Undo", type="tertiary", key=f"{key}-undo"):
-                correct(path, None)
+            if corrected and st.button("Undo", type="tertiary", key=f"{key}-undo"):
+                correct(row.path, None)
                 st.rerun()
-        if said:
-            st.caption(f"`labels.csv` now says {literal(said)}. `dvc repro` trains with it.")
+        if corrected:
+            st.caption(f"`labels.csv` says {literal(corrected)}. Run `dvc repro` to train with it.")
+
+
+def corrections() -> dict[str, str]:
+    """The corrected label, or NEITHER, by path in the archive. Raises InputError."""
+    if not paths.LABELS.exists():
+        return {}
+    return {path: label for _, (path, label) in read_lines(paths.LABELS)}
+
+
+def correct(path: str, label: str | None) -> None:
+    """Write the correction of a path to labels.csv, in place of an earlier one; None removes it."""
+    kept = {name: each for name, each in corrections().items() if name != path}
+    if label is not None:
+        kept[path] = label
+    frame = pd.DataFrame(kept.items(), columns=list(CORRECTIONS))
+    write_table(paths.LABELS, frame, CORRECTIONS)

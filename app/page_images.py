@@ -1,24 +1,27 @@
-"""Test images: how every image was predicted, and what another threshold would change."""
+"""Test images: the prediction of every image, and the effect of another threshold."""
 
 from html import escape
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app import charts, files, photos
-from app.large import open_large
+from app.accuracy import accuracy, confidence, interval_name
 from app.messages import explained, literal
-from app.scores import Matrix, confusion, share_of
 from pawprint.core import paths
+from pawprint.core.tables import PREDICTIONS
+from pawprint.evaluation.ranking import rank
 
 TITLE, ICON = "Test images", ":material/grid_view:"
-PREDICTIONS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
+SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
 ANY = "any"
 
 
 def show() -> None:
-    split = st.segmented_control("Split", list(PREDICTIONS), default="test", required=True)
-    images = files.table(PREDICTIONS[split], path=str, actual=str, predicted=str, probability=float)
-    labels = sorted({row[key] for row in images for key in ("actual", "predicted")})
+    split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
+    images = files.table(SPLITS[split], PREDICTIONS)
+    labels = sorted({*images["actual"], *images["predicted"]})
     own = files.record(paths.EVALUATE_METRICS, "threshold")
     threshold = st.select_slider(
         f"Threshold: the probability of {literal(labels[-1])} from which it is predicted",
@@ -26,51 +29,46 @@ def show() -> None:
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
     )
-    # What was recorded holds for the model's own: probabilities are rounded in the file.
-    rows = [
-        judged(
-            row, row["predicted"] if threshold == own else label_at(row, threshold, labels), labels
-        )
-        for row in images
-    ]
+    # At the model's threshold the recorded label counts: the file rounds probabilities.
+    if threshold != own:
+        is_second = images["probability"] >= threshold
+        images["predicted"] = is_second.map({False: labels[0], True: labels[-1]})
     matrix, chart = st.columns([5, 6], gap="medium")
     with matrix:
-        show_matrix(confusion(rows, labels))
+        show_matrix(images, labels)
     with chart:
-        charts.probabilities(rows, threshold, labels)
+        charts.probabilities(images, threshold, labels[-1])
     with explained():
-        show_photos(rows, labels, split)
+        show_photos(rank(images), labels, split)
 
 
-def label_at(row: dict, threshold: float, labels: list[str]) -> str:
-    return labels[int(row["probability"] >= threshold)]
-
-
-def judged(row: dict, label: str, labels: list[str]) -> dict:
-    """The row with a label as the predicted one, how certain that is, and whether it is wrong."""
-    second = row["probability"]
-    certainty = second if label == labels[1] else 1 - second
-    return row | {"predicted": label, "certainty": certainty, "wrong": label != row["actual"]}
-
-
-def show_matrix(matrix: Matrix) -> None:
-    """The confusion matrix; recall at the end of its rows, precision under its columns."""
-    accuracy = share_of(matrix.right, matrix.total)
-    st.metric("Accuracy", f"{accuracy.share:.2%}", help="With Wilson's 95 % interval.")
-    st.caption(f"{matrix.right} of {matrix.total} right; 95 % interval {accuracy}")
-
-    def cell(actual: str, label: str) -> str:
-        kind = "right" if actual == label else "wrong"
-        return f'<td class="{kind}">{matrix.counts[actual, label]}</td>'
-
-    head = "".join(f'<th scope="col">taken for {escape(label)}</th>' for label in matrix.labels)
-    body = "".join(
-        f'<tr><th scope="row">{escape(actual)}</th>'
-        + "".join(cell(actual, label) for label in matrix.labels)
-        + f"<td>{percent(matrix.recall(actual))}</td></tr>"
-        for actual in matrix.labels
+def show_matrix(images: pd.DataFrame, labels: list[str]) -> None:
+    """The confusion matrix, with recall at the end of its rows and precision below its columns."""
+    counts = pd.crosstab(images["actual"], images["predicted"])
+    counts = counts.reindex(index=labels, columns=labels, fill_value=0)
+    correct = pd.Series(np.diag(counts), labels)
+    level = confidence()
+    measured = accuracy(int(correct.sum()), len(images), level)
+    st.metric("Accuracy", f"{measured.value:.2%}")
+    st.caption(
+        f"{correct.sum()} of {len(images)} correct; {interval_name(level)} (Wilson) "
+        f"{measured.interval}"
     )
-    foot = "".join(f"<td>{percent(matrix.precision(label))}</td>" for label in matrix.labels)
+
+    def cells(actual: str) -> str:
+        return "".join(
+            f'<td class="{"correct" if label == actual else "wrong"}">{count}</td>'
+            for label, count in counts.loc[actual].items()
+        )
+
+    recall, precision = correct / counts.sum(axis=1), correct / counts.sum(axis=0)
+    head = "".join(f'<th scope="col">predicted {escape(label)}</th>' for label in labels)
+    body = "".join(
+        f'<tr><th scope="row">{escape(label)}</th>{cells(label)}'
+        f"<td>{percent(recall[label])}</td></tr>"
+        for label in labels
+    )
+    foot = "".join(f"<td>{percent(precision[label])}</td>" for label in labels)
     st.html(
         f'<table class="scores" aria-label="Confusion matrix"><thead><tr><td></td>{head}'
         f'<th scope="col">recall</th></tr></thead><tbody>{body}</tbody>'
@@ -78,36 +76,32 @@ def show_matrix(matrix: Matrix) -> None:
     )
 
 
-def show_photos(rows: list[dict], labels: list[str], split: str) -> None:
+def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
     st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
         actual = st.segmented_control("True label", [ANY, *labels], default=ANY, required=True)
         guess = st.segmented_control("Predicted label", [ANY, *labels], default=ANY, required=True)
-        low, high = st.slider("Certainty (%)", 0, 100, (0, 100), width=260)
-    chosen = [
-        row
-        for row in rows
-        if actual in (ANY, row["actual"])
-        and guess in (ANY, row["predicted"])
-        and low <= 100 * row["certainty"] <= high
-    ]
-    wrong = sum(row["wrong"] for row in chosen)
+        low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
+    shown = images[(100 * images["confidence"]).between(low, high)]
+    for column, label in (("actual", actual), ("predicted", guess)):
+        if label != ANY:
+            shown = shown[shown[column] == label]
     st.caption(
-        f"{len(chosen)} images, {wrong} of them wrong. Mistakes come first, the most certain ones "
-        "before others; then what is right, the least certain first."
+        f"{len(shown)} images, {shown['wrong'].sum()} of them wrong. The most confident errors "
+        "come first, then the least confident correct predictions. Confidence is the probability "
+        "of the predicted label."
     )
-    chosen.sort(key=lambda row: -row["certainty"] if row["wrong"] else 1 + row["certainty"])
-    row = photos.grid(chosen, f"{split}-{actual}-{guess}-{low}-{high}", says)
+    row = photos.grid(shown, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
     if row:
-        verdict = "wrong" if row["wrong"] else "right"
-        actual = literal(row["actual"])
-        open_large(row["path"], f"**{says(row)[0]}**, which is {verdict}: it is {actual}.")
+        photos.open_large(
+            row.path, f"Predicted **{verdict(row)[0]}** · true label **{literal(row.actual)}**"
+        )
 
 
-def says(row: dict) -> tuple[str, str | None]:
-    label = f"{literal(row['predicted'])} {row['certainty']:.1%}"
-    return (f":red[{label}]", ":material/close:") if row["wrong"] else (label, None)
+def verdict(row) -> tuple[str, str | None]:
+    label = f"{literal(row.predicted)} {row.confidence:.1%}"
+    return (f":red[{label}]", ":material/close:") if row.wrong else (label, None)
 
 
-def percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"
+def percent(fraction: float) -> str:
+    return "–" if pd.isna(fraction) else f"{fraction:.1%}"

@@ -1,81 +1,104 @@
-"""Models: what every commit, tag and experiment measured, and two of them side by side."""
+"""Models: the results of every commit, tag and experiment, and a comparison of two of them."""
 
 from datetime import datetime
 from html import escape
 
+import pandas as pd
 import streamlit as st
 
 from app import charts, photos
-from app.history import SHOWN, Result, Revision, differing, flat, results, rows_of
-from app.large import open_large
+from app.accuracy import accuracy, confidence, interval_name
+from app.history import (
+    MAX_REVISIONS,
+    Result,
+    Revision,
+    differing,
+    flat,
+    results,
+    table_of,
+)
 from app.messages import explained, literal
-from app.scores import accuracy
 from pawprint.core import paths
 from pawprint.core.errors import InputError
+from pawprint.core.tables import HISTORY, PREDICTIONS
 from pawprint.evaluation.intervals import mcnemar
 
 TITLE, ICON = "Models", ":material/insights:"
-IN_CHART = 15  # the newest: more cannot be told apart
-NOT_COMPARED = ("correct", "total", "_low", "_high")  # what only says how sure others are
+IN_CHART = 15  # revisions, the newest; with more the chart is too tall
+NOT_COMPARED = ("correct", "total", "_low", "_high")  # counts, and ends of intervals
+# Early revisions recorded no learning rate.
+CURVES = {name: kind for name, kind in HISTORY.items() if name != "learning_rate"}
 
 
 def show() -> None:
     heading, toggle = st.columns([4, 1], vertical_alignment="center")
     heading.markdown(
-        "What DVC recorded in every commit that changed a result, every tag and every experiment. "
-        "Where intervals overlap widely, the images cannot tell which model is better."
+        "The results that DVC recorded in every tag, every experiment, and every commit that "
+        "changed a result. Where intervals overlap widely, the images do not show which model is "
+        "better."
     )
     every = toggle.toggle(
         "Every commit",
-        help=f"Also those that changed no metric and no param; of all, the newest {SHOWN}.",
+        help="Also the commits that changed no metrics and no params. The list ends after the "
+        f"newest {MAX_REVISIONS}.",
     )
     with st.spinner("Reading the history …"):
         found = results(every)
     if not found:
         st.info(
-            "No revision holds metrics yet: `dvc repro` makes `metrics/evaluate.json`, and "
-            "`git commit` keeps it.",
+            "No revision holds metrics yet. Run `dvc repro` to make `metrics/evaluate.json`, and "
+            "`git commit` to record it.",
             icon=":material/history:",
         )
         return
-    tests = {revision: accuracy(result.metrics["test"]) for revision, result in found.items()}
-    charts.intervals({revision.name: tests[revision] for revision in list(found)[:IN_CHART]})
+    show_all(found)
+    compare(found)
+
+
+def show_all(found: dict[Revision, Result]) -> None:
+    """The accuracies as a chart, and all revisions as a table."""
+    level = confidence()
+    tests = {}
+    for revision, result in found.items():
+        test = result.metrics["test"]
+        tests[revision] = accuracy(test["correct"], test["total"], level)
+    charts.intervals({revision.name: tests[revision] for revision in list(found)[:IN_CHART]}, level)
     recorded = list(found.values())
-    params = {
-        key: sortable([result.params.get(key) for result in recorded])
-        for key in differing(recorded)
-    }
+    table = pd.DataFrame(
+        {
+            "revision": [revision.name for revision in found],
+            "subject": [revision.subject for revision in found],
+            "date": [date(revision) for revision in found],
+            "test accuracy": [measured.value for measured in tests.values()],
+            interval_name(level): [measured.interval for measured in tests.values()],
+            "validation accuracy": [
+                result.metrics.get("validation", {}).get("accuracy") for result in recorded
+            ],
+            "test loss": [result.metrics["test"].get("loss") for result in recorded],
+        }
+        | {
+            key: sortable([result.params.get(key) for result in recorded])
+            for key in differing(recorded)
+        }
+    )
     st.dataframe(
-        [
-            {
-                "revision": revision.name,
-                "what": revision.subject,
-                "when": when(revision),
-                "test accuracy": tests[revision].share,
-                "95 % interval": str(tests[revision]),
-                "validation accuracy": result.metrics.get("validation", {}).get("accuracy"),
-                "test loss": result.metrics["test"].get("loss"),
-                **{key: column[row] for key, column in params.items()},
-            }
-            for row, (revision, result) in enumerate(found.items())
-        ],
+        table,
         hide_index=True,
         column_config={
-            "what": st.column_config.TextColumn(width="medium"),
-            "when": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+            "subject": st.column_config.TextColumn(width="medium"),
+            "date": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
             "test accuracy": st.column_config.NumberColumn(format="percent"),
             "validation accuracy": st.column_config.NumberColumn(format="percent"),
             "test loss": st.column_config.NumberColumn(format="%.4f"),
         },
         alt="Revisions with their accuracy and the params that differ",
     )
-    compare(found)
 
 
 def compare(found: dict[Revision, Result]) -> None:
     st.header("Compare two", anchor=False)
     if len(found) < 2:
-        st.info("There is one revision with metrics; two can be compared.")
+        st.info("Only one revision holds metrics. A comparison needs two.")
         return
     all_of_them = list(found)
     left, right = st.columns(2)
@@ -99,8 +122,8 @@ def compare_metrics(found: dict[Revision, Result], *two: Revision) -> None:
         for key in dict.fromkeys(key for each in of_split for key in each):
             if not key.endswith(NOT_COMPARED):
                 values = [each.get(key) for each in of_split]
-                words = key.replace("_", " ").replace(".", " ")
-                rows.append([words, *map(decimal, values), difference(*values)])
+                name = key.replace("_", " ").replace(".", " ")
+                rows.append([name, *map(decimal, values), difference(*values)])
         with column:
             st.subheader(f"Metrics on {split} images", anchor=False)
             show_table(["metric", *names, "change"], rows)
@@ -110,76 +133,72 @@ def compare_metrics(found: dict[Revision, Result], *two: Revision) -> None:
         rows = [[key, *(shown(result.params.get(key)) for result in results)] for key in keys]
         show_table(["param", *names], rows)
     else:
-        st.markdown("None: code, images or weights differ, or nothing does.")
+        st.markdown("None. Code, images or weights may differ.")
 
 
 def compare_curves(*two: Revision) -> None:
     st.subheader("Learning curves", anchor=False)
     histories = {
-        revision.name: [
-            *rows_of(revision.commit, paths.EXTRACT_HISTORY),
-            *rows_of(revision.commit, paths.FINETUNE_HISTORY),
-        ]
+        revision.name: pd.concat(
+            table_of(revision.commit, path, CURVES)
+            for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+        )
         for revision in two
     }
-    for column, measured in zip(st.columns(2), ("accuracy", "loss")):
+    for column, metric in zip(st.columns(2), ("accuracy", "loss")):
         with column:
-            charts.curves(histories, measured)
+            charts.curves(histories, metric)
 
 
-def compare_images(first: Revision, second: Revision) -> None:
-    st.subheader("Test images on which they disagree", anchor=False)
-    predictions = [
-        {row["path"]: row for row in rows_of(revision.commit, paths.PREDICTIONS)}
-        for revision in (first, second)
-    ]
-    for revision, rows in zip((first, second), predictions):
-        if not rows:
-            raise InputError(f"{revision.name}: {paths.PREDICTIONS} is not in it.")
-    shared = sorted(predictions[0].keys() & predictions[1].keys())
-    rows = [
-        {"path": path, "first": predictions[0][path], "second": predictions[1][path]}
-        for path in shared
-        if predictions[0][path]["predicted"] != predictions[1][path]["predicted"]
-    ]
-    only_first = sum(is_right(row["first"]) for row in rows)
-    only_second = sum(is_right(row["second"]) for row in rows)
-    names = literal(first.name), literal(second.name)
-    if not rows:
-        st.markdown(f"None: they agree on all {len(shared)} images that both were tested with.")
+def compare_images(*two: Revision) -> None:
+    st.subheader("Test images with different predictions", anchor=False)
+    predictions = []
+    for revision in two:
+        table = table_of(revision.commit, paths.PREDICTIONS, PREDICTIONS)
+        if table.empty:
+            raise InputError(f"{revision.name}: it does not hold {paths.PREDICTIONS}.")
+        predictions.append(table.assign(correct=table["actual"] == table["predicted"]))
+    both = (
+        predictions[0].merge(predictions[1], on="path", suffixes=("_1", "_2")).sort_values("path")
+    )
+    differ = both[both["predicted_1"] != both["predicted_2"]]
+    names = [literal(revision.name) for revision in two]
+    if both.empty:
+        st.markdown("The revisions have no test image in common.")
         return
+    if differ.empty:
+        st.markdown(f"None of the {len(both)} test images of both revisions.")
+        return
+    correct = [int(differ[column].sum()) for column in ("correct_1", "correct_2")]
     st.markdown(
-        f"{len(rows)} of the {len(shared)} images that both were tested with: **{names[0]}** is "
-        f"right on {only_first} of them, **{names[1]}** on {only_second}. Two models of equal "
-        f"worth differ at least so unevenly with probability "
-        f"{mcnemar(only_first, only_second):.2f} (McNemar's exact test)."
+        f"{len(differ)} of the {len(both)} test images of both revisions: **{names[0]}** is "
+        f"correct on {correct[0]} of them, **{names[1]}** on {correct[1]}. A difference at least "
+        f"as large occurs by chance with p = {mcnemar(*correct):.2f} (McNemar's exact test)."
     )
 
-    def says(row: dict) -> tuple[str, None]:
-        name = names[0] if is_right(row["first"]) else names[1]
-        return f"{literal(row['first']['actual'])}, as {name} says", None
+    def correct_one(row) -> tuple[str, None]:
+        return f"{literal(row.actual_1)}: {names[0 if row.correct_1 else 1]} is correct", None
 
-    row = photos.grid(rows, "disagree", says)
+    row = photos.grid(differ, "differ", correct_one)
     if row:
-        answers = [f"**{name}**: {answer(row[of])}" for name, of in zip(names, ("first", "second"))]
-        actual = literal(row["first"]["actual"])
-        open_large(row["path"], f"True label: **{actual}** · {' · '.join(answers)}")
+        photos.open_large(
+            row.path,
+            f"True label **{literal(row.actual_1)}** · "
+            f"**{names[0]}**: {answer(row.predicted_1, row.probability_1)} · "
+            f"**{names[1]}**: {answer(row.predicted_2, row.probability_2)}",
+        )
 
 
-def answer(prediction: dict[str, str]) -> str:
-    """The predicted label and the probability of the second class, as they were recorded."""
-    return f"{literal(prediction['predicted'])} ({float(prediction['probability']):.1%})"
-
-
-def is_right(prediction: dict[str, str]) -> bool:
-    return prediction["actual"] == prediction["predicted"]
+def answer(predicted: str, probability: float) -> str:
+    """The predicted label, and the probability of the second class as it was recorded."""
+    return f"{literal(predicted)} ({probability:.1%})"
 
 
 def titled(revision: Revision) -> str:
     return f"{revision.name} · {revision.subject}"
 
 
-def when(revision: Revision) -> datetime | None:
+def date(revision: Revision) -> datetime | None:
     return datetime.fromtimestamp(revision.seconds) if revision.commit else None
 
 
@@ -188,7 +207,7 @@ def shown(value: object) -> str:
 
 
 def sortable(values: list) -> list:
-    """Numbers as they are if there is nothing else among them, or all as words."""
+    """The values if all are numbers or None, or else as text: a column has one type."""
     of_numbers = all(value is None or type(value) in (int, float) for value in values)
     return values if of_numbers else [shown(value) for value in values]
 

@@ -1,22 +1,20 @@
-"""Try it: label, probability and saliency of photos of the user's own. They are not kept."""
+"""Try it: label, probabilities and saliency of the user's own photos. They are not stored."""
 
 import streamlit as st
 
 from app import photos
-from app.large import show_saliency
 from app.messages import explained, literal
-from app.model import classifier
+from app.model import predictor, show_saliency
 from pawprint.images.decoder import FORMATS, decode
-from pawprint.images.resizing import resize
 from pawprint.images.unusable import UnusableImageError
-from pawprint.serving.classifier import Classifier
+from pawprint.serving.predictor import Predictor
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
 
 
 def show() -> None:
-    st.markdown("Drop in photos and see what the model says. They stay on this computer.")
-    known = classifier()
+    st.markdown("Upload photos to see what the model predicts. They stay on this computer.")
+    served = predictor()
     given = st.file_uploader(
         f"Photos ({', '.join(FORMATS)})", type="image", accept_multiple_files=True
     )
@@ -25,30 +23,29 @@ def show() -> None:
         given = [picture, *given] if picture else given
     for file in given:
         with st.container(border=True), explained():
-            show_answer(file.name, file.getvalue(), known)
+            show_answer(file.name, file.getvalue(), served)
 
 
-def show_answer(name: str, data: bytes, known: Classifier) -> None:
+def show_answer(name: str, data: bytes, served: Predictor) -> None:
     st.header(literal(name), anchor=False)
     try:
         image = decode(data)
     except UnusableImageError as unusable:
         st.warning(
-            f"No answer: this file is {literal(str(unusable))}. "
-            f"A whole {', '.join(FORMATS[:-1])} or {FORMATS[-1]} is needed.",
+            f"This file cannot be used: {literal(str(unusable))}. Expected a whole "
+            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
             icon=":material/broken_image:",
         )
         return
-    probability = known.run(resize(image, known.size, known.resize))
-    label = known.labels[int(probability >= known.threshold)]
+    probability = served.predict(image)
+    labels, threshold = served.metadata.labels, served.metadata.threshold
     photo, saliency, answer = st.columns([3, 3, 2], gap="medium")
     image = photos.shrunk(image)
     photo.image(image, width="stretch", alt=name)
-    with saliency:
-        show_saliency(image, name)
     with answer:
-        st.metric("Label", label)
-        for index, each in enumerate(known.labels):
-            share = probability if index else 1 - probability
-            st.progress(share, f"{literal(each)} {share:.1%}")
-        st.caption(f"From {known.threshold:.1%} on it is taken for {literal(known.labels[1])}.")
+        st.metric("Label", labels[int(probability >= threshold)])
+        for label, value in zip(labels, (1 - probability, probability)):
+            st.progress(value, f"{literal(label)} {value:.1%}")
+        st.caption(f"{literal(labels[1])} is predicted from {threshold:.1%} on.")
+    with saliency, explained():
+        show_saliency(image, name)

@@ -1,14 +1,12 @@
-"""`params.yaml`, read and checked as a whole: one frozen section per stage.
+"""The schema of `params.yaml`: one frozen section per stage, and a range for every number.
 
-A misspelt key in the last stage's section is found before the first stage does any work, which is
-why each stage checks the whole file and not just the sections it uses.
+Each stage checks the whole file, not only the sections that it uses: a misspelt key in the section
+of the last stage is reported before the first stage starts.
 """
 
-import difflib
-import reprlib
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,11 +17,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from ruamel.yaml import YAML
 
-from pawprint.core.errors import InputError, printable
+from pawprint.core.errors import InputError
+from pawprint.core.validation import explain
+from pawprint.core.yaml import read_yaml
 
-# Counts end where 32 bits do: more is a slip, and would end in an overflow somewhere later.
+# Counts fit in 32 bits: a larger one is a mistake, and would overflow later.
 Count = Annotated[int, Field(ge=1, lt=2**31)]
 WholeNumber = Annotated[int, Field(ge=0, lt=2**31)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -33,7 +32,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-# What stands beside the labels in metrics, and what labels.csv calls neither of them.
+# Not allowed as labels: the names of metrics beside them in metrics/evaluate.json, and labels.csv's
+# name for an image of neither class.
 METRICS = (
     "total", "correct", "accuracy", "accuracy_low", "accuracy_high", "at_half", "loss", "roc_auc",
     "roc_auc_low", "roc_auc_high", "brier_score", "expected_calibration_error", "uncalibrated",
@@ -47,13 +47,8 @@ Optimizer = Literal[
 ]  # fmt: skip
 
 
-# What came is shown in one line, not the whole of a file.
-REPR = reprlib.Repr()
-REPR.maxstring = REPR.maxother = 80
-
-
 class Section(BaseModel):
-    """Strict: no unknown keys, no conversion from strings, no change after reading."""
+    """Strict: unknown keys, conversions from strings and changes are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -74,7 +69,7 @@ class Clean(Section):
 
     @field_validator("labels")
     @classmethod
-    def _tell_two_classes_apart(cls, labels: dict[str, list[str]]) -> dict[str, list[str]]:
+    def _two_distinct_classes(cls, labels: dict[str, list[str]]) -> dict[str, list[str]]:
         if len(labels) != 2:
             given = ", ".join(labels) or "none"
             raise ValueError(f"expected two classes. Received: {len(labels)}: {given}")
@@ -87,8 +82,8 @@ class Clean(Section):
         for label in labels:
             if label in METRICS or not label.isprintable() or not label:
                 raise ValueError(
-                    f"expected labels that are words, other than {', '.join(METRICS)}, which "
-                    f"stand beside them in metrics. Received: {label!r}"
+                    "expected labels of printable characters that are not names of metrics: "
+                    f"{', '.join(METRICS)}. Received: {label!r}"
                 )
         return labels
 
@@ -101,7 +96,7 @@ class Split(Section):
 
 
 def _not_boolean(value: object) -> object:
-    if isinstance(value, bool):  # which is equal to 0 or 1
+    if isinstance(value, bool):  # True equals 1.0, which Literal would accept
         raise ValueError(f"expected a number. Received: {value}")
     return value
 
@@ -151,7 +146,7 @@ class RandomZoom(Section):
 
 
 class Augment(Section):
-    """Layers by the names that Keras gives them; their arguments, units and defaults are Keras'."""
+    """Keras layers by name, with the arguments, units and defaults that Keras gives them."""
 
     views: Count
     keep_original: bool
@@ -181,7 +176,7 @@ class Head(Section):
 
 
 class EarlyStopping(Section):
-    """Keras' callback: https://keras.io/api/callbacks/early_stopping/"""
+    """The Keras callback: https://keras.io/api/callbacks/early_stopping/"""
 
     monitor: Monitor = "val_loss"
     min_delta: NotNegative = 0.0
@@ -193,7 +188,7 @@ class EarlyStopping(Section):
 
 
 class ReduceLROnPlateau(Section):
-    """Keras' callback: https://keras.io/api/callbacks/reduce_lr_on_plateau/"""
+    """The Keras callback: https://keras.io/api/callbacks/reduce_lr_on_plateau/"""
 
     monitor: Monitor = "val_loss"
     factor: Fraction = 0.1
@@ -205,7 +200,7 @@ class ReduceLROnPlateau(Section):
 
 
 class Hardware(Section):
-    """Precisions are Keras' dtype policies: https://keras.io/api/mixed_precision/policy/"""
+    """Precisions are dtype policies of Keras: https://keras.io/api/mixed_precision/policy/"""
 
     devices: Literal["auto", "cpu"]
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
@@ -241,7 +236,7 @@ class Calibrate(Section):
     def _recall_chooses_threshold(self) -> Self:
         if self.threshold is not None and self.recall is not None:
             raise ValueError(
-                "expected threshold or recall, by which it is chosen, and null for the other. "
+                "expected threshold, or recall to choose it by, and null for the other. "
                 f"Received: {self.threshold} and {self.recall}"
             )
         return self
@@ -257,12 +252,12 @@ class Review(Section):
 
 class Plot(Section):
     predictions: Count
-    mistakes: Count
+    errors: Count
     likely_wrong_labels: Count
 
 
 class Params(Section):
-    """The whole file. Attributes bear the names of the sections."""
+    """The whole file; one attribute per section."""
 
     fetch: Fetch
     weights: Weights
@@ -282,50 +277,9 @@ class Params(Section):
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:
-    """Read and check the file. Anything wrong raises InputError, a line for each wrong key.
-
-    YAML 1.2 is read, so that `1e-6`, as `dvc exp run -S` writes it, is a number.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = YAML(typ="safe", pure=True).load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a readable text file. Received: {error}") from None
-    except Exception as error:  # what is no YAML ends ruamel.yaml in more ways than YAMLError
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: expected YAML. Received: {printable(reason)}") from None
+    """Read and check the file. Raises InputError with one line for each wrong key."""
+    content = read_yaml(path)
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        lines = [f"{path}: {printable(_explain(problem))}" for problem in error.errors()]
-        raise InputError("\n".join(lines)) from None
-
-
-def _explain(problem: dict) -> str:
-    """One pydantic problem as `section.key: expected …. Received: …`."""
-    names = [str(name) for name in problem["loc"]]
-    key, received = ".".join(names), problem["input"]
-    if problem["type"] == "missing":
-        return f"{key}: expected this key. Received: none"
-    if problem["type"] == "extra_forbidden":
-        known = _keys_of(names[:-1])
-        near = difflib.get_close_matches(names[-1], known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
-        return f"{key}: unknown key. {hint}"
-    if problem["type"] == "value_error":
-        return f"{key}: {problem['ctx']['error']}"
-    if problem["type"] == "model_type":
-        expected = f"a mapping with {', '.join(_keys_of(names))}"
-    else:
-        expected = problem["msg"].replace("Input should be ", "").replace("greater than", ">")
-        expected = expected.replace("> or equal to", ">=").replace("less than or equal to", "<=")
-        expected = expected.replace("less than", "<")
-    return f"{key or 'whole file'}: expected {expected}. Received: {REPR.repr(received)}"
-
-
-def _keys_of(section: list[str]) -> list[str]:
-    model = Params
-    for name in section:
-        annotation = model.model_fields[name].annotation
-        model = next(iter(get_args(annotation)), annotation)  # `Section | None` to Section
-    return list(model.model_fields)
+        raise InputError("\n".join(f"{path}: {line}" for line in explain(error, Params))) from None

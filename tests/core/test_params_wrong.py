@@ -7,13 +7,14 @@ import math
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from conftest import PROJECT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from pawprint.core.errors import InputError
 from pawprint.core.params import load_params
+from pawprint.core.yaml import parse_yaml, read_yaml
 from recipes.overlay import apply, overlay
 
 # Every key that may be null is given here, so that the keys in it can be wrong too.
@@ -29,7 +30,7 @@ train_extract:
   reduce_lr_on_plateau: {factor: 0.2, patience: 2}
 """
 TEXT = overlay(apply((PROJECT / "params.yaml").read_text(encoding="utf-8"), "default"), FULL)
-PARAMS = YAML(typ="safe", pure=True).load(TEXT)
+PARAMS = parse_yaml(TEXT, "params.yaml")
 VALUES = [
     None, True, False, 0, 1, -1, 0.5, 1.5, -0.5, 2**31, -(2**63), 10**400,
     math.nan, math.inf, -math.inf, 1e308, 5e-324, "", "text", "0.5", "\n", "\x1b", "ж",
@@ -46,7 +47,7 @@ def keys_of(mapping: dict, above: tuple = ()) -> Iterator[tuple]:
 
 
 KEYS = list(keys_of(PARAMS))
-STAGES = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
+STAGES = read_yaml(PROJECT / "dvc.yaml")["stages"]
 LEAVES = [key for key in KEYS if not any(other[:-1] == key for other in KEYS)]
 
 
@@ -64,7 +65,7 @@ def lines(tmp_path, params: dict) -> list[str]:
     """The lines that refuse the params, without the file's name; none if they are accepted."""
     path = tmp_path / "params.yaml"
     with path.open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump(params, file)
+        yaml.safe_dump(params, file)
     try:
         load_params(path)
     except InputError as error:
@@ -143,11 +144,17 @@ def test_unknown_key_is_named(folder, key):
     ("labels", "message"),
     [
         ({"cat": ["pets"], "dog": ["Pets"]}, "each folder once, in any case"),
-        ({"loss": ["cats"], "dog": ["dogs"]}, "labels that are words, other than total, "),
-        ({"at_half": ["cats"], "dog": ["dogs"]}, "labels that are words, other than total, "),
+        (
+            {"loss": ["cats"], "dog": ["dogs"]},
+            "labels of printable characters that are not names of",
+        ),
+        (
+            {"at_half": ["cats"], "dog": ["dogs"]},
+            "labels of printable characters that are not names of",
+        ),
         ({"cat": ["cats"], "dog": ["dogs"], "cow": ["cows"]}, "two classes. Received: 3: cat, "),
-        ({"": ["cats"], "dog": ["dogs"]}, "labels that are words"),
-        ({"\x1b": ["cats"], "dog": ["dogs"]}, "labels that are words"),
+        ({"": ["cats"], "dog": ["dogs"]}, "labels of printable characters"),
+        ({"\x1b": ["cats"], "dog": ["dogs"]}, "labels of printable characters"),
     ],
 )
 def test_labels_that_would_be_taken_for_others_are_refused(folder, labels, message):

@@ -1,16 +1,15 @@
 """Exactly the stages that a change touches run again: every param, with real `dvc repro`."""
 
-import csv
-import hashlib
 import json
 import shutil
 import statistics
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
+from changed_params import TOGETHER_WITH, WEIGHTS, changed_values
+from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
+from dvc_yaml import OUTPUTS, STAGES, params_of
 from ruamel.yaml import YAML
-from test_dvc_yaml import outputs_of
 
 from pawprint.core.files import pack
 from pawprint.core.params import Params
@@ -19,31 +18,17 @@ from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
 from recipes.sample.pretrain import save_weights
 
+pytestmark = pytest.mark.slow
 TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
-STAGES = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
-WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
-
-
-# Logits alone give the probabilities of a sigmoid, up to rounding.
-TOGETHER_WITH = {
-    "model.fine_tune_last": {"fine_tune_at": None},
-    "head.output": {"dropout": 0.4},
-    "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
-}
 
 
 def readers(param: str) -> list[str]:
     """The stages that depend on a param, in their order."""
-    section = param.split(".")[0]
-    return [name for name, stage in STAGES.items() if {section, param} & set(stage["params"])]
+    return [name for name, stage in STAGES.items() if param in params_of(stage)]
 
 
 def lock(workspace: Path) -> dict:
     return YAML(typ="safe").load(workspace / "dvc.lock")["stages"]
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture(scope="module")
@@ -64,76 +49,6 @@ def workspace(tmp_path_factory) -> Path:
     return project
 
 
-def median_probability(workspace: Path) -> float:
-    """From which half of the test images are taken for the second class, whatever the model."""
-    with (workspace / "plots" / "predictions.csv").open(encoding="utf-8") as file:
-        return statistics.median_high(float(row["probability"]) for row in csv.DictReader(file))
-
-
-def values(workspace: Path) -> dict:
-    """For each param a value other than the tiny run's."""
-    beside = workspace.parent
-    return {
-        "fetch.source": "../others.zip",
-        "fetch.sha256": sha256(beside / "images.zip"),
-        "weights.source": str(beside / "mirror" / WEIGHTS.format("0.35_96")),
-        "weights.sha256": sha256(beside / "mirror" / WEIGHTS.format("0.35_96")),
-        "clean.rule": "jfif",
-        "clean.labels": {"cat": ["cat", "cats", "kittens"], "dog": ["dog", "dogs"]},
-        "split.seed": 2,
-        "split.validation_fraction": 0.3,
-        "split.test_fraction": 0.25,
-        "split.near_duplicate_distance": 0,
-        "model.alpha": 0.5,
-        "model.image_size": 128,
-        "model.resize": "stretch",
-        "model.pooling": "flatten",
-        "model.fine_tune_at": 120,
-        "model.fine_tune_last": 24,
-        "augment.views": 3,
-        "augment.keep_original": False,
-        "augment.RandomFlip": {"mode": "vertical"},
-        "augment.RandomRotation": {"factor": 0.2},
-        "augment.RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1},
-        "augment.RandomShear": {"x_factor": 0.1, "y_factor": 0.1},
-        "augment.RandomZoom": {"height_factor": 0.1},
-        "augment.seed": 2,
-        "preview.samples": 6,
-        "preview.near_duplicates": 6,
-        "head.dense": {"units": 4},
-        "head.dropout": 0.5,
-        "head.output": "logits",
-        "hardware.devices": "cpu",
-        "hardware.precision": "mixed_bfloat16",
-        "train_extract.epochs": 4,
-        "train_extract.optimizer": "sgd",
-        "train_extract.learning_rate": 0.01,
-        "train_extract.learning_rate_decay": "cosine",
-        "train_extract.batch_size": 8,
-        "train_extract.views_per_epoch": "all",
-        "train_extract.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
-        "train_extract.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
-        "train_extract.seed": 2,
-        "train_finetune.epochs": 4,
-        "train_finetune.optimizer": "rmsprop",
-        "train_finetune.learning_rate": 0.01,
-        "train_finetune.learning_rate_decay": None,
-        "train_finetune.batch_size": 8,
-        "train_finetune.views_per_epoch": "all",
-        "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
-        "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
-        "train_finetune.seed": 2,
-        "calibrate.temperature": False,
-        "calibrate.threshold": median_probability(workspace),
-        "calibrate.recall": 0.1,
-        "evaluate.confidence": 0.9,
-        "review.folds": 2,
-        "plot.predictions": 2,
-        "plot.mistakes": 1,
-        "plot.likely_wrong_labels": 1,
-    }
-
-
 def test_every_param_has_its_row():
     every = {
         f"{section}.{key}"
@@ -146,7 +61,7 @@ def test_every_param_has_its_row():
 def changed_params(workspace: Path, param: str) -> str:
     """The tiny run's params.yaml with another value of one param."""
     section, key = param.split(".")
-    changes = {key: values(workspace)[param]} | TOGETHER_WITH.get(param, {})
+    changes = {key: changed_values(workspace)[param]} | TOGETHER_WITH.get(param, {})
     yaml = YAML(typ="safe")
     with (workspace.parent / "change.yaml").open("w") as file:
         yaml.dump({section: changes}, file)
@@ -173,7 +88,6 @@ def with_all_after(stages: list[str]) -> set[str]:
     return found
 
 
-OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
 # A row that has all stages after the readers follows from their outputs: DVC runs what depends on
 # an output that changed. Followed to the end are the others, one of those, and those that leave an
 # output as it was: no image looks like another, and both sizes have the same weights.
@@ -202,6 +116,17 @@ def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, resto
 
 def test_everything_made_again_is_the_same_bytes(workspace):
     assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 14
+    assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
+
+
+def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
+    """DVC stages no file in Git, so that `git checkout` takes dvc.lock back, too."""
+    params = changed_params(workspace, "train_finetune.learning_rate")
+    (workspace / "params.yaml").write_text(params, encoding="utf-8")
+    assert repro(workspace) == AFTER_FINETUNING
+    run("git", "checkout", "--", ".", cwd=workspace)
+    run("dvc", "checkout", cwd=workspace)
+    assert repro(workspace) == []
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 
@@ -244,7 +169,7 @@ def test_seeds_are_experiments_whose_spread_is_printed_and_written(workspace):
     loss = summary["validation loss"]
     assert loss["mean"] == pytest.approx(statistics.mean(values))
     assert loss["standard_deviation"] == pytest.approx(statistics.stdev(values))
-    assert (loss["least"], loss["greatest"]) == (min(values), max(values))
+    assert (loss["min"], loss["max"]) == (min(values), max(values))
     line = next(line for line in result.stdout.splitlines() if line.startswith("validation loss"))
     assert line.split()[2:] == [f"{value:.4f}" for value in loss.values()]
     status = run("git", "status", "--porcelain", cwd=workspace).stdout.split()

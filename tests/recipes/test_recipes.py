@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT, git_project, repro, run
-from ruamel.yaml import YAML
 
 from pawprint.core.files import pack
 from pawprint.core.params import load_params
+from pawprint.core.yaml import parse_yaml
 from pawprint.network.backend import keras
 from recipes.overlay import apply, names, overlay, read
 from recipes.sample.demo import prepare
@@ -26,10 +26,6 @@ split: {test_fraction: 0.5}
 """
 
 
-def mapping(text: str) -> dict:
-    return YAML(typ="safe", pure=True).load(text)
-
-
 @pytest.mark.parametrize("name", names())
 def test_recipe_gives_valid_params_whichever_was_there_before(tmp_path, name):
     for before in names():
@@ -41,9 +37,9 @@ def test_recipe_gives_valid_params_whichever_was_there_before(tmp_path, name):
 
 def test_default_is_what_is_committed_and_names_what_any_recipe_names():
     assert apply(PARAMS, "default") == PARAMS
-    default = mapping(read("default"))
+    default = parse_yaml(read("default"), "default")
     for name in names():
-        for section, changes in mapping(read(name)).items():
+        for section, changes in parse_yaml(read(name), name).items():
             assert changes.keys() <= default[section].keys(), f"{name}: {section}"
 
 
@@ -129,7 +125,7 @@ def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path)
     assert written.count("#") == PARAMS.count("#")
     refused = run("python", "-m", "recipes", "use", "petimages-224", cwd=project)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("params.yaml: expected a file without changes")
+    assert refused.stderr.startswith("params.yaml: expected a file without uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
     forced = run("python", "-m", "recipes", "use", "petimages-224", "--force", cwd=project)
     assert forced.returncode == 0

@@ -1,0 +1,53 @@
+"""One line for each wrong key that pydantic found."""
+
+import difflib
+import reprlib
+from typing import get_args
+
+from pydantic import BaseModel, ValidationError
+
+from pawprint.core.errors import printable
+
+# A received value is shortened to about one line.
+REPR = reprlib.Repr()
+REPR.maxstring = REPR.maxother = 80
+WORDS = {
+    "Input should be ": "",
+    "greater than": ">",
+    "less than": "<",
+    "> or equal to": ">=",
+    "< or equal to": "<=",
+}
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Lines such as `section.key: expected > 0. Received: -1`, printable on any terminal."""
+    return [printable(_line(problem, model)) for problem in error.errors()]
+
+
+def _line(problem: dict, model: type[BaseModel]) -> str:
+    names = [str(name) for name in problem["loc"]]
+    key, received = ".".join(names), problem["input"]
+    if problem["type"] == "missing":
+        return f"{key}: expected this key. Received: none"
+    if problem["type"] == "extra_forbidden":
+        known = _keys_of(model, names[:-1])
+        near = difflib.get_close_matches(names[-1], known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
+        return f"{key}: unknown key. {hint}"
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
+    if problem["type"] == "model_type":
+        expected = f"a mapping with {', '.join(_keys_of(model, names))}"
+    else:
+        expected = problem["msg"]
+        for words, short in WORDS.items():
+            expected = expected.replace(words, short)
+    return f"{key or 'whole file'}: expected {expected}. Received: {REPR.repr(received)}"
+
+
+def _keys_of(model: type[BaseModel], section: list[str]) -> list[str]:
+    for name in section:
+        annotation = model.model_fields[name].annotation
+        model = next(iter(get_args(annotation)), annotation)  # `Section | None` to Section
+    return list(model.model_fields)

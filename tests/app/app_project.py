@@ -1,0 +1,73 @@
+"""A small repository with results, for tests of the app that need no run and no browser."""
+
+from pathlib import Path
+
+import pandas as pd
+from conftest import PROJECT, photo, run
+
+from pawprint.core import paths
+from pawprint.core.files import pack, write_json
+from pawprint.core.tables import PREDICTIONS, write_table
+from recipes.overlay import overlay
+
+# No line break and no control character of a subject may end its record.
+SUBJECT = "Two\u2028lines\u0085and a\x0cpage"
+OLD_HISTORY = "epoch,accuracy,loss,validation_accuracy,validation_loss\n1,0.5,0.7,0.75,0.6\n"
+PHOTOS = [
+    ("cats/1.jpg", "cat", "cat", 0.1),
+    ("cats/2.jpg", "cat", "dog", 0.6),
+    ("dogs/1.jpg", "dog", "dog", 0.7),
+    ("dogs/2.jpg", "dog", "cat", 0.2),
+]
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    result = run("git", *arguments, cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
+def commit(project: Path, subject: str) -> str:
+    """Commit all files. Returns the hash."""
+    git("add", "--all", cwd=project)
+    git("commit", "--quiet", "--message", subject, cwd=project)
+    return git("rev-parse", "HEAD", cwd=project)
+
+
+def write_project(project: Path) -> Path:
+    """A repository with an early revision, and the one tagged `v2`.
+
+    The early one has no intervals, no learning rates and other params. Data and models are missing.
+    """
+    project.mkdir()
+    git("init", "--quiet", "--initial-branch=main", cwd=project)
+    git("config", "user.name", "Tester", cwd=project)
+    git("config", "user.email", "tester@example.org", cwd=project)
+    for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY):
+        (project / path).parent.mkdir(exist_ok=True)
+        (project / path).write_text(OLD_HISTORY, encoding="utf-8")
+    predictions = pd.DataFrame(PHOTOS, columns=list(PREDICTIONS))
+    right = predictions.assign(predicted=predictions["actual"])
+    write_table(project / paths.PREDICTIONS, right, PREDICTIONS)
+    metrics = {"test": {"accuracy": 1.0, "correct": 4, "total": 4}}
+    write_json(project / paths.EVALUATE_METRICS, metrics)
+    params = project / "params.yaml"
+    params.write_text("train: {rate: 1e-6, resume: no}\n", encoding="utf-8")
+    commit(project, "Early")
+    write_table(project / paths.PREDICTIONS, predictions, PREDICTIONS)
+    measured = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6, "loss": 0.7}
+    measured |= {"correct": 2, "total": 4, "cat": {"recall": 0.5}}
+    metrics = {"threshold": 0.5, "validation": measured, "test": measured}
+    write_json(project / paths.EVALUATE_METRICS, metrics)
+    current = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    params.write_text(overlay(current, "evaluate: {confidence: 0.9}"), encoding="utf-8")
+    commit(project, SUBJECT)
+    git("tag", "v2", cwd=project)
+    return project
+
+
+def write_photos(project: Path) -> None:
+    """The archive with the photos of the predictions."""
+    archive = project / paths.RAW_IMAGES
+    archive.parent.mkdir(parents=True)
+    pack(archive, ((row[0], photo(number)) for number, row in enumerate(PHOTOS)))

@@ -1,0 +1,120 @@
+"""Pages of the app in Streamlit's own test runner, without a browser."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("streamlit", reason="Streamlit is not installed")
+
+from app_project import git, write_photos, write_project
+from conftest import PROJECT
+from streamlit.testing.v1 import AppTest
+
+from pawprint.core import paths
+from pawprint.evaluation.intervals import wilson
+
+ACCURACY_LOW, ACCURACY_HIGH = wilson(2, 4, 0.9)  # of v2, at the confidence of its params
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """The current directory."""
+    project = write_project(tmp_path / "project")
+    monkeypatch.chdir(project)
+    return project
+
+
+def opened(page: str):
+    """A page after it has run, in the frame of app/main.py."""
+
+    def script(page):
+        import importlib
+
+        from app.messages import explained
+
+        with explained():
+            importlib.import_module(f"app.{page}").show()
+
+    shown = AppTest.from_function(script, args=(page,), default_timeout=60).run()
+    assert not shown.exception
+    return shown
+
+
+def test_models_have_intervals_at_the_confidence_of_params(project):
+    page = opened("page_models")
+    (table,) = (each.value for each in page.dataframe)
+    assert list(table["test accuracy"]) == [0.5, 1.0]
+    assert table["90% interval"][0] == f"{ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
+    (chart, *_) = page.get("vega_lite_chart")
+    assert "90% interval" in chart.proto.spec
+    assert not page.error
+
+
+def test_two_models_are_compared_on_the_images_of_both(project):
+    early = git("rev-parse", "--short", "v2~", cwd=project)
+    words = " ".join(each.value for each in opened("page_models").markdown)
+    assert "2 of the 4 test images of both revisions" in words
+    assert f"**v2** is correct on 0 of them, **{early}** on 2" in words
+    assert "p = 0.50" in words
+
+
+def test_test_images_have_their_interval_and_the_most_confident_error_first(project):
+    write_photos(project)
+    page = opened("page_images")
+    assert page.metric[0].value == "50.00%"
+    interval = f"90% interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
+    assert page.caption[0].value == f"2 of 4 correct; {interval}"
+    assert [button.label for button in page.button] == [
+        ":red[cat 80.0%]",
+        ":red[dog 60.0%]",
+        "dog 70.0%",
+        "cat 90.0%",
+    ]
+
+
+def test_another_threshold_changes_predictions_and_their_order(project):
+    write_photos(project)
+    page = opened("page_images")
+    page.select_slider[0].set_value(0.65).run()
+    assert page.caption[0].value.startswith("3 of 4 correct")
+    assert [button.label for button in page.button] == [
+        ":red[cat 80.0%]",
+        "cat 40.0%",
+        "dog 70.0%",
+        "cat 90.0%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "missing"),
+    [
+        ("page_images", paths.RAW_IMAGES),
+        ("page_try", paths.SERVED_MODEL),
+        ("page_data", paths.SPLIT_IMAGES),
+    ],
+)
+def test_page_without_its_data_says_what_to_run(project, page, missing):
+    (told,) = opened(page).info
+    assert f"`{missing.as_posix()}` is missing." in told.value
+    assert "`dvc pull`" in told.value
+    assert "`dvc repro`" in told.value
+
+
+def test_wrong_params_are_explained_line_by_line(project):
+    params = (project / "params.yaml").read_text(encoding="utf-8")
+    params = params.replace("confidence: 0.9", "confidence: 2").replace("folds: 5", "folds: 1")
+    (project / "params.yaml").write_text(params, encoding="utf-8")
+    (told,) = opened("page_models").warning
+    lines = told.value.split("  \n")
+    assert [line.split(" ")[1] for line in lines] == [r"evaluate\.confidence\:", r"review\.folds\:"]
+
+
+def test_make_app_starts_the_app():
+    if not shutil.which("make"):
+        pytest.skip("no make")
+    command = ["make", "--dry-run", "--always-make", "app"]
+    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert "python -m streamlit run app/main.py" in shown.stdout
+    assert "--server.address" not in shown.stdout

@@ -1,0 +1,93 @@
+"""For each param a value other than that of a tiny run."""
+
+import csv
+import hashlib
+import statistics
+from pathlib import Path
+
+WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def median_probability(workspace: Path) -> float:
+    """From which half of the test images are taken for the second class, whatever the model."""
+    with (workspace / "plots" / "predictions.csv").open(encoding="utf-8") as file:
+        return statistics.median_high(float(row["probability"]) for row in csv.DictReader(file))
+
+
+def changed_values(workspace: Path) -> dict:
+    """The values by `section.key`; each alone makes a whole params.yaml, but for TOGETHER_WITH.
+
+    Beside the workspace are images.zip, others.zip and a mirror of weights.
+    """
+    beside = workspace.parent
+    return {
+        "fetch.source": "../others.zip",
+        "fetch.sha256": sha256(beside / "images.zip"),
+        "weights.source": str(beside / "mirror" / WEIGHTS.format("0.35_96")),
+        "weights.sha256": sha256(beside / "mirror" / WEIGHTS.format("0.35_96")),
+        "clean.rule": "jfif",
+        "clean.labels": {"cat": ["cat", "cats", "kittens"], "dog": ["dog", "dogs"]},
+        "split.seed": 2,
+        "split.validation_fraction": 0.3,
+        "split.test_fraction": 0.25,
+        "split.near_duplicate_distance": 0,
+        "model.alpha": 0.5,
+        "model.image_size": 128,
+        "model.resize": "stretch",
+        "model.pooling": "flatten",
+        "model.fine_tune_at": 120,
+        "model.fine_tune_last": 24,
+        "augment.views": 3,
+        "augment.keep_original": False,
+        "augment.RandomFlip": {"mode": "vertical"},
+        "augment.RandomRotation": {"factor": 0.2},
+        "augment.RandomTranslation": {"height_factor": 0.1, "width_factor": 0.1},
+        "augment.RandomShear": {"x_factor": 0.1, "y_factor": 0.1},
+        "augment.RandomZoom": {"height_factor": 0.1},
+        "augment.seed": 2,
+        "preview.samples": 6,
+        "preview.near_duplicates": 6,
+        "head.dense": {"units": 4},
+        "head.dropout": 0.5,
+        "head.output": "logits",
+        "hardware.devices": "cpu",
+        "hardware.precision": "mixed_bfloat16",
+        "train_extract.epochs": 4,
+        "train_extract.optimizer": "sgd",
+        "train_extract.learning_rate": 0.01,
+        "train_extract.learning_rate_decay": "cosine",
+        "train_extract.batch_size": 8,
+        "train_extract.views_per_epoch": "all",
+        "train_extract.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
+        "train_extract.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
+        "train_extract.seed": 2,
+        "train_finetune.epochs": 4,
+        "train_finetune.optimizer": "rmsprop",
+        "train_finetune.learning_rate": 0.01,
+        "train_finetune.learning_rate_decay": None,
+        "train_finetune.batch_size": 8,
+        "train_finetune.views_per_epoch": "all",
+        "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
+        "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
+        "train_finetune.seed": 2,
+        "calibrate.temperature": False,
+        "calibrate.threshold": median_probability(workspace),
+        "calibrate.recall": 0.1,
+        "evaluate.confidence": 0.9,
+        "review.folds": 2,
+        "plot.predictions": 2,
+        "plot.errors": 1,
+        "plot.likely_wrong_labels": 1,
+    }
+
+
+# Logits alone give the probabilities of a sigmoid, up to rounding.
+TOGETHER_WITH = {
+    "model.fine_tune_last": {"fine_tune_at": None},
+    "head.output": {"dropout": 0.4},
+    "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
+}

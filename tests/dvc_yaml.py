@@ -1,0 +1,28 @@
+"""What dvc.yaml lists."""
+
+from conftest import PROJECT
+from ruamel.yaml import YAML
+
+from pawprint.core.params import Params
+
+STAGES = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
+
+
+def outputs_of(stage: dict) -> list[tuple[str, bool]]:
+    """Path of each output, and whether it is in Git, and not in DVC's cache."""
+    listed = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+    return [(out, False) if isinstance(out, str) else (next(iter(out)), True) for out in listed]
+
+
+# The paths of each stage's outputs.
+OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
+
+
+def params_of(stage: dict) -> set[str]:
+    """The params of a stage, sections taken apart: {"split.seed", …}."""
+    keys = set()
+    for name in stage["params"]:
+        section, _, key = name.partition(".")
+        fields = Params.model_fields[section].annotation.model_fields
+        keys |= {name} if key else {f"{section}.{each}" for each in fields}
+    return keys

@@ -1,0 +1,110 @@
+"""Imports point one way, from room to room, as the design says."""
+
+import pytest
+from code_graph import PACKAGES, closure, imported_files, imported_names, modules, room
+from conftest import PROJECT
+
+# Which other rooms a room of pawprint/ imports.
+MAY_IMPORT = {
+    "core": set(),
+    "images": {"core"},
+    "dataset": {"core", "images"},
+    "network": {"core"},
+    "runtime": {"core"},
+    "serving": {"core", "images", "runtime"},
+    "evaluation": {"core"},
+    "reports": {"core", "images", "evaluation"},
+}
+ROOMS = {f"pawprint/{name}" for name in MAY_IMPORT}
+# Which folders the code outside the rooms imports, besides the rooms.
+OUTSIDE = {
+    "pawprint": {"pawprint/cli"},  # __main__.py
+    "pawprint/cli": set(),
+    "stages": set(),
+    "app": set(),
+    "recipes": set(),
+    "bench": {"recipes", "stages"},
+}
+ALLOWED = {
+    f"pawprint/{name}": {f"pawprint/{each}" for each in MAY_IMPORT[name]} for name in MAY_IMPORT
+}
+ALLOWED |= {name: others | ROOMS for name, others in OUTSIDE.items()}
+
+
+def test_every_folder_of_code_has_its_rule():
+    assert {room(path) for path in modules(*PACKAGES)} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_folder_imports_only_those_that_the_design_allows(folder):
+    for path in modules(*PACKAGES):
+        if room(path) == folder:
+            others = {room(file) for file in imported_files(path)} - {folder}
+            assert others <= ALLOWED[folder], path
+
+
+def test_imports_between_rooms_have_no_cycle():
+    for name, others in MAY_IMPORT.items():
+        assert not [each for each in others if name in MAY_IMPORT[each]]
+
+
+def test_no_stage_imports_another_or_the_command_line():
+    for path in modules("stages"):
+        assert [file for file in closure(path) if room(file) == "stages"] == [path]
+        assert "pawprint/cli" not in {room(file) for file in closure(path)}
+
+
+def test_rooms_are_packages_and_the_folders_around_them_are_not():
+    """An `__init__.py` of pawprint/ or stages/ would be in no folder that dvc.yaml lists."""
+    for folder in ("pawprint", "stages"):
+        assert not (PROJECT / folder / "__init__.py").exists()
+    for path in modules("pawprint"):
+        if path.name != "__main__.py":
+            assert (path.parent / "__init__.py").is_file(), path
+
+
+def test_evaluation_and_calibration_do_not_depend_on_the_training_code():
+    for stage in ("calibrate", "evaluate"):
+        imported = {room(path) for path in closure(PROJECT / "stages" / f"{stage}.py")}
+        assert "pawprint/network" not in imported
+
+
+def names_a_package(name: str, packages: set[str]) -> bool:
+    return name.split(".")[0] in packages
+
+
+# OpenVINO does not check the checksums in a SavedModel; TensorFlow does.
+EXCEPTIONS = {"pawprint/serving/third_party.py": {"tensorflow"}}
+
+
+def test_keras_and_tensorflow_are_imported_in_the_room_of_the_network_only():
+    for path in modules("pawprint", "stages", "app", "recipes"):
+        allowed = EXCEPTIONS.get(path.relative_to(PROJECT).as_posix(), set())
+        if room(path) != "pawprint/network":
+            found = [n for n in imported_names(path) if names_a_package(n, {"keras", "tensorflow"})]
+            assert set(found) <= allowed, path
+
+
+def test_only_the_network_its_stages_and_the_command_line_handle_keras_models():
+    for path in modules("pawprint", "stages", "app"):
+        if room(path) not in ("pawprint/network", "pawprint/cli"):
+            named = imported_names(path) & {
+                "pawprint.network.backend.keras",
+                "pawprint.network.backend.tf",
+            }
+            assert not named or path.stem in ("features", "train_extract", "train_finetune"), path
+
+
+def test_only_the_network_reads_files_of_models():
+    """Keras opens `.keras` files; nothing else of the project takes them, or HDF5, apart."""
+    readers = {
+        path.relative_to(PROJECT).as_posix()
+        for path in modules(*PACKAGES)
+        if room(path) != "pawprint/network"
+        and any(names_a_package(name, {"h5py"}) for name in imported_names(path))
+    }
+    assert readers <= {"stages/fetch_weights.py"}  # asks whether a download is HDF5
+    for path in modules(*PACKAGES):
+        # Exported files are checked by the library that a user would read them with.
+        if room(path) not in ("pawprint/network", "pawprint/cli"):
+            assert ".load_model(" not in path.read_text(encoding="utf-8"), path
