@@ -35,6 +35,13 @@ def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
     assert choose_threshold(actual, probability, 1.0) == 0.5
 
 
+def test_probability_of_exactly_0_5_is_of_class_1_at_0_5():
+    # At 0.55, the 6 images at 0.5 are right too.
+    actual, probability = images((0, 0.1, 20), (0, 0.5, 6), (1, 0.6, 20))
+    assert choose_threshold(actual, probability, None) == pytest.approx(0.55)
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("recall", "expected"), [(1.0, 0.35), (0.76, 0.35), (0.75, 0.55), (0.25, 0.55), (0.01, 0.55)]
 )
