@@ -8,19 +8,20 @@ import contextlib
 import math
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import replacing, write_json
-from pawprint.core.params import Resize, load_params
+from pawprint.core.params import Augment, Resize, load_params
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.images.archive import open_archive
-from pawprint.images.augmentation import IDENTITY, draw_views, warp
+from pawprint.images.augmentation import IDENTITY, draw_transformation, warp
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
@@ -35,24 +36,31 @@ from pawprint.runtime.conversion import convert
 def compute_features(
     run: Callable[[np.ndarray], list[np.ndarray]],
     archive: zipfile.ZipFile,
-    members: Sequence[str],
-    transformations: np.ndarray,
+    images: pd.DataFrame,
     size: int,
     how: Resize,
+    augment: Augment | None,
 ) -> Iterator[list[np.ndarray]]:
-    """For each member of the archive the outputs of `run` for its views, float16 `(views, …)`.
+    """For each image (table SPLIT) the outputs of `run` for its views, float16 `(views, …)`.
 
-    `transformations` is float64 `(views, images, 2, 3)`, see augmentation.draw_views.
+    Without `augment` an image has one view, the image itself.
     """
 
-    def compute(index: int) -> list[np.ndarray]:
-        pixels = resize(open_image(archive, members[index]), size, how)
-        views = [run(warp(pixels, each)) for each in transformations[:, index]]
+    def compute(image: tuple[str, str]) -> list[np.ndarray]:
+        path, pixels_sha256 = image
+        pixels = resize(open_image(archive, path), size, how)
+        transformations = [IDENTITY]
+        if augment:
+            transformations = [
+                draw_transformation(augment, pixels_sha256, view, size)
+                for view in range(augment.views)
+            ]
+        views = [run(warp(pixels, each)) for each in transformations]
         return [np.stack(outputs).astype(np.float16) for outputs in zip(*views)]
 
-    computed = map_in_threads(compute, range(len(members)))
-    title = f"features, {len(transformations)} per image"
-    return iter(tqdm(computed, total=len(members), desc=title, unit="image", disable=None))
+    computed = map_in_threads(compute, zip(images["path"], images["pixels_sha256"]))
+    title = f"features, {augment.views if augment else 1} per image"
+    return iter(tqdm(computed, total=len(images), desc=title, unit="image", disable=None))
 
 
 def write_arrays(shapes: dict[Path, tuple[int, ...]], rows: Iterator[list[np.ndarray]]) -> None:
@@ -96,25 +104,25 @@ def main() -> None:
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
     labels = sorted(split["label"].unique())  # alphabetical, as Keras orders classes
     images = {name: split[split["split"] == name] for name in ("train", "validation")}
-    transformations = {
-        "train": draw_views(params.augment, len(images["train"]), size),
-        "validation": np.tile(IDENTITY, (1, len(images["validation"]), 1, 1)),
-    }
+    augments = {"train": params.augment, "validation": None}
     with open_archive(paths.RAW_IMAGES) as archive, replacing(paths.FEATURES) as folder:
         folder.mkdir()
         shapes = {
             name: {
-                folder / f"{name}_{kind}.npy": (*views.shape[1::-1], *output.shape[1:])
+                folder / f"{name}_{kind}.npy": (
+                    len(images[name]),
+                    augment.views if augment else 1,
+                    *output.shape[1:],
+                )
                 for kind, output in zip(OUTPUTS, extractor.outputs)
             }
-            for name, views in transformations.items()
+            for name, augment in augments.items()
         }
         require_space(folder, sum(math.prod(s) for each in shapes.values() for s in each.values()))
         write_json(folder / "labels.json", labels)
         run = compile_for_cpu(convert(extractor))
         for name, table in images.items():
-            members = table["path"].to_list()
-            rows = compute_features(run, archive, members, transformations[name], size, how)
+            rows = compute_features(run, archive, table, size, how, augments[name])
             write_arrays(shapes[name], rows)
             targets = (table["label"] == labels[1]).to_numpy(np.float32)
             np.save(folder / f"{name}_labels.npy", targets)

@@ -1,7 +1,7 @@
-"""Augmented views: all random layers together as one affine warp of the image.
+"""Augmented views: all random layers combined into one affine warp of the image.
 
-Names, arguments, units and distributions are those of the Keras layers, and so are their order
-of composition and what is drawn outside the image: its reflection, once, after all of them.
+Names, arguments, units, distributions and order are those of the Keras layers. Pixels outside the
+image are filled with its reflection, once, after all layers.
 """
 
 import cv2
@@ -16,34 +16,27 @@ from pawprint.core.params import (
     RandomZoom,
 )
 
-# Threads are per image (see images.map_in_threads), not within one small image.
+# Images are processed in parallel (images/threads.py), not the pixels of one image.
 cv2.setNumThreads(1)
 
 IDENTITY = np.eye(3)[:2]
 
 
-def draw_views(params: Augment, images: int, size: int) -> np.ndarray:
-    """float64 `(views, images, 2, 3)`: the transformations of every view."""
-    return np.stack(
-        [draw_transformations(params, view, images, size) for view in range(params.views)]
-    )
+def draw_transformation(params: Augment, pixels_sha256: str, view: int, size: int) -> np.ndarray:
+    """float64 `(2, 3)`: the map from pixels of a view of an image to pixels of the image.
 
-
-def draw_transformations(params: Augment, view: int, images: int, size: int) -> np.ndarray:
-    """float64 `(images, 2, 3)`: for each image the map from pixels of its view to its own.
-
-    They depend only on `augment`, the view and the position of the image, never on batches or
-    threads; what one layer draws does not depend on the others. With `keep_original`, view 0 is
-    the identity.
+    It follows from `augment`, the view's number and the content of the image alone, so adding,
+    removing or moving other images changes nothing. The draws of one layer do not depend on the
+    other layers. With `keep_original`, view 0 is the identity.
     """
-    maps = np.tile(np.eye(3), (images, 1, 1))
+    matrix = np.eye(3)
     if view > 0 or not params.keep_original:
         for index, (name, draw) in enumerate(LAYERS.items()):
-            arguments = getattr(params, name)
-            if arguments is not None:
-                random = np.random.default_rng([params.seed, view, index])
-                maps = maps @ draw(arguments, random, images, size)
-    return maps[:, :2]
+            layer = getattr(params, name)
+            if layer is not None:
+                entropy = [params.seed, view, index, int(pixels_sha256, 16)]
+                matrix = matrix @ draw(layer, np.random.default_rng(entropy), size)
+    return matrix[:2]
 
 
 def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
@@ -59,54 +52,47 @@ def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
     )
 
 
-def _flip(layer: RandomFlip, random: np.random.Generator, images: int, size: int) -> np.ndarray:
-    mirrored = random.random((images, 2)) < 0.5
-    linear = _identities(images)
-    for axis, name in enumerate(("horizontal", "vertical")):
-        if name in layer.mode:
-            linear[mirrored[:, axis], axis, axis] = -1
+def _flip(layer: RandomFlip, random: np.random.Generator, size: int) -> np.ndarray:
+    linear = np.eye(3)
+    for axis, (name, draw) in enumerate(zip(("horizontal", "vertical"), random.random(2))):
+        if name in layer.mode and draw < 0.5:
+            linear[axis, axis] = -1
     return _about_centre(linear, size)
 
 
-def _rotation(
-    layer: RandomRotation, random: np.random.Generator, images: int, size: int
-) -> np.ndarray:
-    angle = _uniform(random, layer.factor, images) * 2 * np.pi
-    linear = _identities(images)
-    linear[:, 0, 0] = linear[:, 1, 1] = np.cos(angle)
-    linear[:, 0, 1] = -np.sin(angle)
-    linear[:, 1, 0] = np.sin(angle)
+def _rotation(layer: RandomRotation, random: np.random.Generator, size: int) -> np.ndarray:
+    angle = random.uniform(-layer.factor, layer.factor) * 2 * np.pi
+    linear = np.eye(3)
+    linear[0, 0] = linear[1, 1] = np.cos(angle)
+    linear[0, 1], linear[1, 0] = -np.sin(angle), np.sin(angle)
     return _about_centre(linear, size)
 
 
-def _translation(
-    layer: RandomTranslation, random: np.random.Generator, images: int, size: int
-) -> np.ndarray:
-    linear = _identities(images)
-    linear[:, 0, 2] = -size * _uniform(random, layer.width_factor, images)
-    linear[:, 1, 2] = -size * _uniform(random, layer.height_factor, images)
+def _translation(layer: RandomTranslation, random: np.random.Generator, size: int) -> np.ndarray:
+    linear = np.eye(3)
+    linear[0, 2] = -size * random.uniform(-layer.width_factor, layer.width_factor)
+    linear[1, 2] = -size * random.uniform(-layer.height_factor, layer.height_factor)
     return linear
 
 
-def _shear(layer: RandomShear, random: np.random.Generator, images: int, size: int) -> np.ndarray:
-    """Keras shears about the corner of the image, not about its centre."""
-    linear = _identities(images)
-    linear[:, 0, 1] = _uniform(random, layer.x_factor, images)
-    linear[:, 1, 0] = _uniform(random, layer.y_factor, images)
+def _shear(layer: RandomShear, random: np.random.Generator, size: int) -> np.ndarray:
+    """As in Keras, about the corner of the image, not its centre."""
+    linear = np.eye(3)
+    linear[0, 1] = random.uniform(-layer.x_factor, layer.x_factor)
+    linear[1, 0] = random.uniform(-layer.y_factor, layer.y_factor)
     return linear
 
 
-def _zoom(layer: RandomZoom, random: np.random.Generator, images: int, size: int) -> np.ndarray:
-    linear = _identities(images)
-    linear[:, 1, 1] += _uniform(random, layer.height_factor, images)
-    if layer.width_factor is None:
-        linear[:, 0, 0] = linear[:, 1, 1]
-    else:
-        linear[:, 0, 0] += _uniform(random, layer.width_factor, images)
+def _zoom(layer: RandomZoom, random: np.random.Generator, size: int) -> np.ndarray:
+    linear = np.eye(3)
+    linear[1, 1] += random.uniform(-layer.height_factor, layer.height_factor)
+    linear[0, 0] = linear[1, 1]
+    if layer.width_factor is not None:
+        linear[0, 0] = 1 + random.uniform(-layer.width_factor, layer.width_factor)
     return _about_centre(linear, size)
 
 
-# In the order in which they are applied.
+# In the order of application.
 LAYERS = {
     "RandomFlip": _flip,
     "RandomRotation": _rotation,
@@ -114,14 +100,6 @@ LAYERS = {
     "RandomShear": _shear,
     "RandomZoom": _zoom,
 }
-
-
-def _uniform(random: np.random.Generator, factor: float, images: int) -> np.ndarray:
-    return random.uniform(-factor, factor, images)
-
-
-def _identities(images: int) -> np.ndarray:
-    return np.tile(np.eye(3), (images, 1, 1))
 
 
 def _about_centre(linear: np.ndarray, size: int) -> np.ndarray:

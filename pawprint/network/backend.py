@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from pawprint.core.errors import silent_stderr
 
+THREADS = 4  # of TensorFlow, on every machine: its number changes the last bits of a model
 # Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
 # two thirds of the time.
 UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
@@ -25,11 +26,20 @@ def _not_importable(names: tuple[str, ...]) -> Iterator[None]:
             del sys.modules[name]
 
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # from here on, read while importing
+# Settings of the user that change results are replaced: DVC cannot see them.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+os.environ.pop("XLA_FLAGS", None)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with silent_stderr(), _not_importable(UNUSED):
     import keras
     import tensorflow as tf
 
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")
+tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+tf.config.threading.set_inter_op_parallelism_threads(THREADS)
 # Only training takes GPUs (hardware.py); other stages would allocate their memory for nothing.
 tf.config.set_visible_devices([], "GPU")
 # Imported modules stay to the end of the process. Without this, the garbage collector walks

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pawprint.core.errors import InputError
 from pawprint.core.params import Train
 from pawprint.core.tables import HISTORY
 from pawprint.network.backend import keras
@@ -32,9 +33,14 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.features, self.labels = features, labels
         self.batch_size, self.views_per_epoch, self.seed = batch_size, views_per_epoch, seed
-        self._start_epoch(first_epoch)
+        self.start_epoch(first_epoch)
 
-    def _start_epoch(self, epoch: int) -> None:
+    def start_epoch(self, epoch: int) -> None:
+        """Choose the views and the order of an epoch, counted from 0.
+
+        `fit` calls this. Keras calls `on_epoch_end` before the first epoch too, so counting its
+        calls would leave out an epoch's views.
+        """
         self.epoch = epoch
         images, views = self.features.shape[:2]
         if self.views_per_epoch == "all":
@@ -54,9 +60,6 @@ class Batches(keras.utils.PyDataset):
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
         image = self.image[batch]
         return self.features[image, self.view[batch]].astype(np.float32), self.labels[image]
-
-    def on_epoch_end(self) -> None:
-        self._start_epoch(self.epoch + 1)
 
 
 def open_batches(
@@ -111,6 +114,10 @@ def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) 
         for name, kind in kinds.items()
         if getattr(params, name)
     ]
+    callbacks.append(
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: train.start_epoch(epoch))
+    )
+    callbacks.append(keras.callbacks.TerminateOnNaN())
     first = train.epoch
     if params.learning_rate_decay == "cosine":
         callbacks.append(keras.callbacks.LearningRateScheduler(cosine_decay(params, first)))
@@ -123,6 +130,13 @@ def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) 
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),
     )
+    losses = [*fitted.history.get("loss", []), *fitted.history.get("val_loss", [])]
+    if not np.isfinite(losses).all():
+        raise InputError(
+            f"learning_rate: expected a rate at which training converges. Received: "
+            f"{params.learning_rate:g}, and the loss is not finite after epoch "
+            f"{fitted.epoch[-1] + 1}. Lower it."
+        )
     history = pd.DataFrame(fitted.history, index=fitted.epoch, columns=[*fitted.history])
     history = history.rename(columns=lambda name: name.replace("val_", "validation_"))
     history.insert(0, "epoch", history.index + 1)
@@ -145,12 +159,12 @@ def cosine_decay(params: Train, first_epoch: int) -> Callable[[int, float], floa
 
 
 def measure(model: keras.Model, batches: Batches) -> dict:
-    """Loss, accuracy, and the counts behind it."""
+    """Cross-entropy without penalties on weights, accuracy, and the counts behind it."""
     measured = model.evaluate(batches, verbose=0, return_dict=True)
     total = len(batches.image)
     correct = round(measured["accuracy"] * total)
     return {
-        "loss": measured["loss"],
+        "loss": measured["loss"] - float(sum(model.losses)),
         "accuracy": correct / total,
         "correct": correct,
         "total": total,

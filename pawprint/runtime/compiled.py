@@ -4,14 +4,14 @@ OpenVINO compiles a network for one image at a time, whose feature maps stay in 
 and runs one image per core. docs/decisions/07 has the measurements.
 """
 
-import os
 import threading
 from collections.abc import Callable
 
+import joblib
 import numpy as np
 import openvino
 
-CORES = os.cpu_count() or 1
+CORES = joblib.cpu_count()  # that this process may use
 
 
 def compile_for_cpu(network: openvino.Model) -> Callable[[np.ndarray], list[np.ndarray]]:

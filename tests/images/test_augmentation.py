@@ -1,9 +1,11 @@
+import hashlib
+
 import cv2
 import numpy as np
 import pytest
 
 from pawprint.core.params import Augment
-from pawprint.images.augmentation import LAYERS, draw_transformations, warp
+from pawprint.images.augmentation import LAYERS, draw_transformation, warp
 from pawprint.network.backend import keras
 
 SIZE = 64
@@ -23,6 +25,14 @@ SHEAR = {"RandomShear": {"x_factor": 0.3, "y_factor": 0.1}}
 ZOOM = {"RandomZoom": {"height_factor": 0.4}}
 BOTH_ZOOMS = {"RandomZoom": {"height_factor": 0.1, "width_factor": 0.4}}
 PARAMS = augment(**FLIP, **ROTATION)
+
+
+def draw_transformations(params: Augment, view: int, images: int, size: int) -> np.ndarray:
+    """float64 `(images, 2, 3)`: one draw for each of so many images of different content."""
+    hashes = [
+        hashlib.sha256(bytes([index % 256, index // 256])).hexdigest() for index in range(images)
+    ]
+    return np.stack([draw_transformation(params, each, view, size) for each in hashes])
 
 
 def by_keras(image: np.ndarray, layer: keras.layers.Layer) -> np.ndarray:

@@ -8,7 +8,7 @@ from pawprint.network.head import build_head
 from pawprint.network.model import build_whole
 from pawprint.network.saliency import grad_cam, overlay
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+PIXELS = pixels(1)[0]
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "logits"])

@@ -1,6 +1,6 @@
 """Whatever is wrong with an image or an archive: nothing breaks, and nothing is dropped in silence.
 
-`pytest tests/test_faults.py -k table -s` prints the table of faults, what becomes of each, and the
+`pytest tests/pipeline/test_faults.py -k table -s` prints the table of faults, what becomes of each, and the
 stages that ran after it.
 """
 
@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import CATS_AND_DOGS, PROJECT, TINY, encode, photo, repro, run
+from conftest import PROJECT, TINY, clean_archive, encode, photo, repro, run
 from faults import ARCHIVES, IMAGES, JPEG, KEPT, MEMBERS, PHOTO, write_archive
 from PIL import ImageChops, ImageStat
 
 from pawprint.core.errors import InputError, printable
-from pawprint.core.files import pack, read_csv, read_json
-from pawprint.dataset.cleaning import clean
+from pawprint.core.files import pack, read_json
+from pawprint.core.tables import IMAGES as IMAGE_COLUMNS
+from pawprint.core.tables import REJECTED, SPLIT, read_table
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.resizing import resize
@@ -65,7 +66,7 @@ def test_corpus_has_every_reason_that_depends_on_nothing_else():
 
 
 def test_every_reason_is_explained():
-    page = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "images.md").read_text(encoding="utf-8")
     assert [name for name in REASONS if f"`{name}`" not in page] == []
 
 
@@ -102,15 +103,14 @@ def dirty(tmp_path_factory) -> list[Dirty]:
     return made
 
 
+@pytest.mark.slow
 def test_table_of_faults_and_what_became_of_them(dirty, tmp_path):
     outcomes, read = defaultdict(set), defaultdict(set)
     for workspace, faults in dirty:
-        rejected = {}
-        for row in read_csv(workspace / "data/clean/rejected.csv"):
-            rejected.setdefault(row["path"], row["reason"])
-        splits = {
-            row["path"]: row["split"] for row in read_csv(workspace / "data/split/images.csv")
-        }
+        table = read_table(workspace / "data/clean/rejected.csv", REJECTED)
+        rejected = dict(zip(table["path"], table["reason"]))
+        table = read_table(workspace / "data/split/images.csv", SPLIT)
+        splits = dict(zip(table["path"], table["split"]))
         for path, name in faults.items():
             outcomes[name].add(rejected.get(path, KEPT))
             read[name] |= READERS[splits[path]] if path in splits else set()
@@ -127,18 +127,20 @@ def test_table_of_faults_and_what_became_of_them(dirty, tmp_path):
         print(f"{'archive: ' + name:<52} {'refused':<16} - ({line[:60]}…)")
 
 
+@pytest.mark.slow
 def test_every_file_of_the_archive_is_counted_once(dirty):
     for workspace, _ in dirty:
-        kept = [row["path"] for row in read_csv(workspace / "data/clean/images.csv")]
-        rejected = read_csv(workspace / "data/clean/rejected.csv")
+        kept = read_table(workspace / "data/clean/images.csv", IMAGE_COLUMNS)
+        rejected = read_table(workspace / "data/clean/rejected.csv", REJECTED)
         with open_archive(workspace / "data/raw/archives/images.zip") as archive:
             names = [printable(name) for name in members(archive)]
-        assert sorted(kept + [row["path"] for row in rejected]) == sorted(names)
+        assert sorted([*kept["path"], *rejected["path"]]) == sorted(names)
         counts = read_json(workspace / "metrics/clean.json")["rejected"]
-        per_reason = Counter(row["reason"] for row in rejected)
+        per_reason = Counter(rejected["reason"])
         assert counts == {"total": len(rejected)} | {name: per_reason[name] for name in REASONS}
 
 
+@pytest.mark.slow
 def test_predict_gives_every_file_a_label_or_a_reason(dirty, tmp_path):
     workspace, _ = dirty[0]
     for name, fault in IMAGES.items():
@@ -168,15 +170,13 @@ def refusal(path: Path, name: str) -> str:
     """The line, without the path before it, with which `clean` ends for one of ARCHIVES."""
     pack(path, [("cats/ж.jpg", JPEG), ("dogs/1.jpg", JPEG)])
     path.write_bytes(ARCHIVES[name].made(path.read_bytes()))
-    labels = path.with_name("labels.csv")
-    labels.write_text("path,label\n", encoding="utf-8")
     with pytest.raises(InputError, match=ARCHIVES[name].promise) as error:
-        clean(CATS_AND_DOGS, path, labels)
+        clean_archive(path)
     assert str(error.value).startswith(f"{path}: ")
     return str(error.value).removeprefix(f"{path}: ")
 
 
-def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path, no_corrections):
+def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path):
     pack(
         tmp_path / "images.zip",
         [
@@ -185,7 +185,7 @@ def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path, no_correcti
             *((f"{n}", b"") for n in range(2**16)),
         ],
     )
-    kept, rejected = clean(CATS_AND_DOGS, tmp_path / "images.zip", no_corrections)
+    kept, rejected = clean_archive(tmp_path / "images.zip")
     assert (len(kept), len(rejected)) == (2, 2**16)
 
 

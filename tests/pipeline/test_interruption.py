@@ -10,6 +10,7 @@ import pytest
 from conftest import PROJECT, run
 from kills import HALF_WRITTEN_BY_DVC, Undisturbed, recover
 
+pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
 
 

@@ -5,29 +5,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import AFTER_FINETUNING, PROJECT, repro, run
+from conftest import AFTER_FINETUNING, PROJECT, TINY, repro, run
+from dvc_yaml import OUTPUTS, STAGES
 
-from recipes.overlay import apply
-from recipes.sample.demo import prepare
+from recipes.overlay import apply, overlay
+from recipes.sample.demo import ARCHIVE, prepare
+from recipes.sample.drawings import write_archive
 
-STAGES = [
-    "fetch",
-    "fetch_weights",
-    "clean",
-    "split",
-    "preview",
-    "features",
-    "train_extract",
-    "train_finetune",
-    "calibrate",
-    "evaluate",
-    "review",
-    "plot",
-    "card",
-    "report",
-]
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 SAMPLE = apply(PARAMS, "sample")
+SMALL = overlay(SAMPLE, TINY)
 
 
 def metrics(workspace: Path, name: str) -> dict:
@@ -41,122 +28,74 @@ def change(workspace: Path, old: str, new: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> Path:
-    """A workspace in which the sample recipe has run, offline."""
-    workspace = tmp_path_factory.mktemp("sample")
-    prepare(workspace, SAMPLE)
+def small(tmp_path_factory) -> Path:
+    """A workspace in which the pipeline has run on a few drawn images."""
+    workspace = tmp_path_factory.mktemp("small") / "workspace"
+    write_archive(workspace.parent / "images.zip", train=10, validation=6)
+    prepare(workspace, SMALL)
     assert sorted(repro(workspace)) == sorted(STAGES)
     return workspace
 
 
 @pytest.fixture
-def params_restored(sample):
+def params_restored(small):
     yield
-    (sample / "params.yaml").write_text(SAMPLE, encoding="utf-8")
+    (small / "params.yaml").write_text(SMALL, encoding="utf-8")
 
 
-def test_sample_learns_and_fine_tuning_improves_it(sample):
-    extract = metrics(sample, "train_extract")
-    assert extract["initial"]["accuracy"] < 0.7 < extract["validation"]["accuracy"]
-    finetune = metrics(sample, "train_finetune")
-    assert finetune["validation"]["accuracy"] > extract["validation"]["accuracy"]
-    assert metrics(sample, "evaluate")["test"]["accuracy"] >= 0.9
-
-
-def test_saved_model_gives_what_training_measured(sample):
-    """Evaluation decodes images and runs the whole model; training used stored features."""
-    trained = metrics(sample, "train_finetune")["validation"]
-    evaluated = metrics(sample, "evaluate")["validation"]
-    assert evaluated["total"] == trained["total"]
-    assert abs(evaluated["at_half"]["correct"] - trained["correct"]) <= 1
-    assert evaluated["uncalibrated"]["loss"] == pytest.approx(trained["loss"], abs=2e-3)
-
-
-def test_every_output_is_there_and_nothing_else(sample):
-    files = {path.relative_to(sample).as_posix() for path in sample.rglob("*") if path.is_file()}
-    made = {name for name in files if name.split("/")[0] in ("data", "metrics", "models", "plots")}
-    features = {name for name in made if name.startswith("data/features/")}
-    assert len(features) == 7
-    assert made - features == {
-        "data/raw/archives/images.zip",
-        "data/raw/weights.h5",
-        "data/clean/images.csv",
-        "data/clean/rejected.csv",
-        "data/split/images.csv",
-        "data/split/near_duplicates.csv",
-        "metrics/clean.json",
-        "metrics/split.json",
-        "metrics/train_extract.json",
-        "metrics/train_finetune.json",
-        "metrics/calibrate.json",
-        "metrics/evaluate.json",
-        "models/calibrated.keras",
-        "models/extract.keras",
-        "models/finetune.keras",
-        "plots/augmented.png",
-        "plots/class_counts.png",
-        "plots/confusion.png",
-        "plots/history_extract.csv",
-        "plots/history_finetune.csv",
-        "plots/learning_curves.png",
-        "plots/predictions.csv",
-        "plots/likely_wrong_labels.csv",
-        "plots/likely_wrong_labels.png",
-        "plots/mistakes.png",
-        "plots/near_duplicates.png",
-        "plots/predictions.png",
-        "plots/predictions_validation.csv",
-        "plots/reliability.csv",
-        "plots/reliability.png",
-        "plots/report.html",
-        "plots/roc.csv",
-        "plots/roc.png",
-        "plots/samples.png",
+def test_folders_of_results_hold_what_dvc_yaml_lists_and_nothing_else(small):
+    listed = set().union(*OUTPUTS.values())
+    made = {
+        path.relative_to(small).as_posix()
+        for folder in ("data", "metrics", "models", "plots")
+        for path in (small / folder).rglob("*")
+        if path.is_file()
+    }
+    folders = {path for path in listed if (small / path).is_dir()}
+    inside = {path for path in made if path.startswith(tuple(f"{each}/" for each in folders))}
+    assert made - inside == listed - folders - {"docs/model_card.md"}
+    assert {path.partition("/")[2] for path in inside if path.startswith("models/")} == {
+        "network/network.bin",
+        "network/network.xml",
+        "served/model.bin",
+        "served/model.json",
+        "served/model.xml",
     }
 
 
-def test_second_run_runs_nothing(sample):
-    assert repro(sample) == []
+def test_second_run_runs_nothing(small):
+    assert repro(small) == []
 
 
-def test_comment_in_params_runs_nothing(sample, params_restored):
-    change(sample, "split:", "# a comment\nsplit:")
-    assert repro(sample) == []
+def test_comment_in_params_runs_nothing(small, params_restored):
+    change(small, "split:", "# a comment\nsplit:")
+    assert repro(small) == []
 
 
-def test_learning_rate_of_fine_tuning_reruns_only_what_follows_it(sample, params_restored):
-    before = metrics(sample, "train_finetune")
+def test_learning_rate_of_fine_tuning_reruns_only_what_follows_it(small, params_restored):
+    before = metrics(small, "train_finetune")
     change(
-        sample,
-        SAMPLE.split("train_finetune:")[1],
-        SAMPLE.split("train_finetune:")[1].replace("epochs: ", "epochs: 1  # was "),
+        small,
+        SMALL.split("train_finetune:")[1],
+        SMALL.split("train_finetune:")[1].replace("epochs: ", "epochs: 1  # was "),
     )
-    assert repro(sample) == AFTER_FINETUNING
-    assert metrics(sample, "train_finetune") != before
-    (sample / "params.yaml").write_text(SAMPLE, encoding="utf-8")
+    assert repro(small) == AFTER_FINETUNING
+    assert metrics(small, "train_finetune") != before
+    (small / "params.yaml").write_text(SMALL, encoding="utf-8")
     # DVC has seen these inputs before; the card is in Git only, not in DVC's cache.
-    assert repro(sample) == ["card"]
-    assert metrics(sample, "train_finetune") == before
+    assert repro(small) == ["card"]
+    assert metrics(small, "train_finetune") == before
 
 
-def test_dvc_shows_metrics_and_plots(sample):
-    shown = run("dvc", "metrics", "show", "--json", cwd=sample)
+def test_dvc_shows_metrics_and_plots(small):
+    shown = run("dvc", "metrics", "show", "--json", cwd=small)
     values = json.loads(shown.stdout)[""]["data"]
-    assert values["metrics/evaluate.json"]["data"]["test"]["accuracy"] >= 0.9
-    page = run("dvc", "plots", "show", cwd=sample)
+    assert values["metrics/evaluate.json"]["data"] == metrics(small, "evaluate")
+    page = run("dvc", "plots", "show", cwd=small)
     assert page.returncode == 0, page.stderr
-    html = (sample / "dvc_plots" / "index.html").read_text(encoding="utf-8")
+    html = (small / "dvc_plots" / "index.html").read_text(encoding="utf-8")
     for title in ("Accuracy", "Loss", "ROC on the test split", "Confusion matrix"):
         assert title in html
-
-
-def test_prediction_of_a_drawn_cat(sample):
-    name = "drawn/validation/cats/cat.0001.jpg"
-    with zipfile.ZipFile(sample / "data/raw/archives/images.zip") as archive:
-        (sample / "cat.jpg").write_bytes(archive.read(name))
-    result = run("python", "-m", "pawprint", "predict", "cat.jpg", cwd=sample)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.split()[0] == "cat"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +106,11 @@ def test_prediction_of_a_drawn_cat(sample):
             "  droput:",
             "params.yaml: head.droput: unknown key. Did you mean dropout?",
         ),
-        ("source: drawn", "source: no/such.zip", "fetch.source: expected a URL, or the path"),
+        (
+            "source: ../images.zip",
+            "source: no/such.zip",
+            "fetch.source: expected a URL, or the path",
+        ),
         ("alpha: 0.35", "alpha: 0.5", "data/raw/weights.h5: expected weights of MobileNetV2"),
         ("[dog, dogs]", "[wolf]", "data/raw/archives/images.zip: expected a folder named wolf"),
         (
@@ -183,17 +126,57 @@ def test_prediction_of_a_drawn_cat(sample):
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing_half_written(
-    sample, params_restored, old, new, message
+    small, params_restored, old, new, message
 ):
-    change(sample, old, new)
-    result = run("dvc", "repro", cwd=sample)
+    change(small, old, new)
+    result = run("dvc", "repro", cwd=small)
     assert result.returncode != 0
     output = result.stdout + result.stderr
     assert message in output
     assert "Traceback" not in output
-    assert not list(sample.rglob(".*.part*"))
+    assert not list(small.rglob(".*.part*"))
 
 
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    """A workspace in which the sample recipe has run, offline."""
+    workspace = tmp_path_factory.mktemp("sample")
+    prepare(workspace, SAMPLE)
+    write_archive(workspace / ARCHIVE)
+    assert sorted(repro(workspace)) == sorted(STAGES)
+    return workspace
+
+
+@pytest.mark.slow
+def test_sample_learns_and_fine_tuning_improves_it(sample):
+    extract = metrics(sample, "train_extract")
+    assert extract["initial"]["accuracy"] < 0.7 < extract["validation"]["accuracy"]
+    finetune = metrics(sample, "train_finetune")
+    assert finetune["validation"]["accuracy"] > extract["validation"]["accuracy"]
+    assert metrics(sample, "evaluate")["test"]["accuracy"] >= 0.9
+
+
+@pytest.mark.slow
+def test_saved_model_gives_what_training_measured(sample):
+    """Evaluation decodes images and runs the whole model; training used stored features."""
+    trained = metrics(sample, "train_finetune")["validation"]
+    evaluated = metrics(sample, "evaluate")["validation"]
+    assert evaluated["total"] == trained["total"]
+    assert abs(evaluated["at_half"]["correct"] - trained["correct"]) <= 1
+    assert evaluated["uncalibrated"]["loss"] == pytest.approx(trained["loss"], abs=2e-3)
+
+
+@pytest.mark.slow
+def test_prediction_of_a_drawn_cat(sample):
+    name = "drawn/validation/cats/cat.0001.jpg"
+    with zipfile.ZipFile(sample / "data/raw/archives/images.zip") as archive:
+        (sample / "cat.jpg").write_bytes(archive.read(name))
+    result = run("python", "-m", "pawprint", "predict", "cat.jpg", cwd=sample)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[0] == "cat"
+
+
+@pytest.mark.slow
 def test_real_images_reach_the_published_accuracy(mirror, tmp_path):
     prepare(tmp_path, PARAMS)
     assert sorted(repro(tmp_path, PAWPRINT_MIRROR=str(mirror))) == sorted(STAGES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from changed_params import TOGETHER_WITH, WEIGHTS, changed_values
-from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
+from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
 from dvc_yaml import OUTPUTS, STAGES, params_of
 from ruamel.yaml import YAML
 
@@ -18,6 +18,7 @@ from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
 from recipes.sample.pretrain import save_weights
 
+pytestmark = pytest.mark.slow
 TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
 
 
@@ -118,6 +119,17 @@ def test_everything_made_again_is_the_same_bytes(workspace):
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 
+def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
+    """DVC stages no file in Git, so that `git checkout` takes dvc.lock back, too."""
+    params = changed_params(workspace, "train_finetune.learning_rate")
+    (workspace / "params.yaml").write_text(params, encoding="utf-8")
+    assert repro(workspace) == AFTER_FINETUNING
+    run("git", "checkout", "--", ".", cwd=workspace)
+    run("dvc", "checkout", cwd=workspace)
+    assert repro(workspace) == []
+    assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
+
+
 def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
     """Relative sources and mirror are found there too, and `1e-6` arrives as a number."""
     mirror = {"PAWPRINT_MIRROR": "../mirror"}
@@ -157,7 +169,7 @@ def test_seeds_are_experiments_whose_spread_is_printed_and_written(workspace):
     loss = summary["validation loss"]
     assert loss["mean"] == pytest.approx(statistics.mean(values))
     assert loss["standard_deviation"] == pytest.approx(statistics.stdev(values))
-    assert (loss["least"], loss["greatest"]) == (min(values), max(values))
+    assert (loss["min"], loss["max"]) == (min(values), max(values))
     line = next(line for line in result.stdout.splitlines() if line.startswith("validation loss"))
     assert line.split()[2:] == [f"{value:.4f}" for value in loss.values()]
     status = run("git", "status", "--porcelain", cwd=workspace).stdout.split()

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from networks import LOGITS, PLAIN, model_with, pixels, train_params
+
+from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.cut import cut_index, split_at
+from pawprint.network.model import parts
+from pawprint.network.phases import fine_tune, train_head
+from pawprint.network.training import Batches
+
+IMAGES = 12
+FIRST = 144  # of the layers trained: two convolutions, and others, follow
+LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
+
+
+def bright_and_dark() -> np.ndarray:
+    """Noise, of which every second image is twice as bright."""
+    return (pixels(IMAGES) * np.where(LABELS, 1, 0.5)[:, None, None, None]).astype(np.float32)
+
+
+def batches_of(features: np.ndarray) -> tuple[Batches, Batches]:
+    """The same features, `(images, …)`, to train on and to validate with."""
+    return Batches(features[:, None], LABELS, 4, "one", 1), Batches(features[:, None], LABELS, 4)
+
+
+@pytest.mark.parametrize("params", [PLAIN, LOGITS])
+def test_head_learns_from_pooled_features(params):
+    make_deterministic(1)
+    train, validation = batches_of(np.stack([LABELS, 1 - LABELS], axis=1))
+    head, optimizer, metrics, history = train_head(
+        train_params(epochs=5, learning_rate=0.5), params, "float32", train, validation
+    )
+    assert metrics["validation"]["loss"] < metrics["initial"]["loss"]
+    assert metrics["validation"]["accuracy"] == 1.0
+    assert history["validation_loss"].iloc[-1] == pytest.approx(metrics["validation"]["loss"])
+    assert int(optimizer.iterations) == 5 * 3
+    assert head.layers[-1].name == params.output
+
+
+@pytest.fixture(scope="module", params=["sigmoid", "flatten"])
+def fine_tuned(request):
+    """A model after fine-tuning, its weights before, its metrics and history."""
+    make_deterministic(1)
+    model = model_with(request.param)
+    _, backbone, *_ = parts(model)
+    before, _ = split_at(backbone, cut_index(backbone, FIRST))
+    train, validation = batches_of(before(bright_and_dark() / 127.5 - 1, training=False).numpy())
+    weights = {weight.path: weight.numpy() for weight in backbone.weights}
+    params = train_params(epochs=3, learning_rate=1e-3)
+    _, metrics, history = fine_tune(model, params, "float32", FIRST, train, validation)
+    return model, weights, metrics, history
+
+
+def test_fine_tuning_changes_the_last_convolutions_and_nothing_else_of_the_backbone(fine_tuned):
+    """Batch normalization keeps its statistics and its weights (docs/decisions/01)."""
+    model, before, *_ = fine_tuned
+    _, backbone, *_ = parts(model)
+    assert any(name.endswith("moving_mean") for name in before)
+    trained = {
+        weight.path
+        for layer in backbone.layers[FIRST:]
+        if not isinstance(layer, keras.layers.BatchNormalization)
+        for weight in layer.weights
+    }
+    assert len(trained) >= 2
+    changed = {
+        weight.path
+        for weight in backbone.weights
+        if not np.array_equal(weight.numpy(), before[weight.path])
+    }
+    assert changed == trained
+
+
+def test_model_predicts_what_training_measured(fine_tuned):
+    """Training runs the layers after the cut as the whole model runs them: in inference mode."""
+    model, _, metrics, history = fine_tuned
+    probabilities = model.predict(bright_and_dark(), verbose=0)[:, 0].astype(np.float64)
+    losses = -np.log(np.where(LABELS, probabilities, 1 - probabilities))
+    _, _, _, head = parts(model)
+    expected = losses.mean() + sum(float(loss) for loss in head.losses)
+    assert metrics["validation"]["loss"] == pytest.approx(expected, rel=1e-4)
+    assert history["validation_loss"].iloc[-1] == pytest.approx(expected, rel=1e-4)
+    assert metrics["validation"]["correct"] == ((probabilities > 0.5) == LABELS).sum()
+
+
+def test_fine_tuning_without_layers_of_the_backbone_trains_the_head_alone():
+    make_deterministic(1)
+    model = model_with("sigmoid")
+    _, backbone, _, head = parts(model)
+    train, validation = batches_of(backbone(bright_and_dark() / 127.5 - 1, training=False).numpy())
+    before = backbone.get_weights(), head.get_weights()
+    fine_tune(model, train_params(), "float32", len(backbone.layers), train, validation)
+    assert all(map(np.array_equal, backbone.get_weights(), before[0]))
+    assert not any(map(np.array_equal, head.get_weights(), before[1]))

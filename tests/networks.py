@@ -1,0 +1,87 @@
+"""Small networks and params that several tests use."""
+
+from pathlib import Path
+
+import numpy as np
+from conftest import SAMPLE_WEIGHTS
+
+from pawprint.core.params import Dense, Head, Train
+from pawprint.network.backbone import load_backbone
+from pawprint.network.backend import keras
+from pawprint.network.head import build_head
+from pawprint.network.model import build_model
+from pawprint.runtime.conversion import convert
+from pawprint.serving.metadata import Metadata
+from pawprint.serving.served_model import write_served_model
+
+SIZE = 96  # of the images that the sample backbone was trained on
+PLAIN = Head(dense=None, dropout=0.2, output="sigmoid")
+LOGITS = Head(dense=None, dropout=0.0, output="logits")
+DENSE = Head(
+    dense=Dense(units=8, l2=0.01, batch_normalization=True), dropout=0.5, output="sigmoid"
+)
+# Params of the head and pooling: one of each kind.
+HEADS = {
+    "sigmoid": (PLAIN, "average"),
+    "logits": (LOGITS, "average"),
+    "dense": (DENSE, "average"),
+    "flatten": (DENSE.model_copy(update={"output": "logits"}), "flatten"),
+}
+
+
+def pixels(images: int, size: int = SIZE) -> np.ndarray:
+    """uint8 noise, `(images, size, size, 3)`, the same every time."""
+    return np.random.default_rng(0).integers(0, 256, (images, size, size, 3), np.uint8)
+
+
+def sample_backbone() -> keras.Model:
+    return load_backbone(0.35, SIZE, SAMPLE_WEIGHTS)
+
+
+def model_with(kind: str) -> keras.Model:
+    """The sample backbone with a random head, of a kind in HEADS."""
+    keras.utils.set_random_seed(1)
+    head, pooling = HEADS[kind]
+    return build_model(sample_backbone(), build_head(head), pooling)
+
+
+def train_params(**changes) -> Train:
+    values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
+    others = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
+    return Train(**values | dict.fromkeys(others) | {"views_per_epoch": "one"} | changes)
+
+
+def metadata(**changes) -> Metadata:
+    values = {"labels": ["cat", "dog"], "image_size": SIZE, "resize": "crop"}
+    return Metadata(**values | {"temperature": 1.0, "threshold": 0.5} | changes)
+
+
+def colour_model(size: int) -> keras.Model:
+    """Gives the logit of the second class, which is 1/10 of how much redder than blue an image is.
+
+    It has the operations of a convolutional network, and is small.
+    """
+    inputs = keras.Input((size, size, 3), name="pixels")
+    maps = keras.layers.Conv2D(3, 1, use_bias=False, name="mixing")(inputs)
+    maps = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="local")(maps)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    model = keras.Model(inputs, keras.layers.Dense(1, name="logits")(pooled))
+    local = np.zeros((3, 3, 3, 1))
+    local[1, 1] = 1
+    model.get_layer("mixing").set_weights([np.eye(3)[None, None]])
+    model.get_layer("local").set_weights([local])
+    model.get_layer("logits").set_weights([np.array([[0.1], [0], [-0.1]]), np.zeros(1)])
+    return model
+
+
+def with_sigmoid(model: keras.Model, temperature: float = 1.0) -> keras.Model:
+    """The probabilities for a model of logits."""
+    scaled = keras.layers.Rescaling(1 / temperature)(model.output)
+    return keras.Model(model.input, keras.layers.Activation("sigmoid")(scaled))
+
+
+def write_colour_model(folder: Path, size: int = 32, **changes) -> Path:
+    """`colour_model` as a served model in `folder`; `changes` are to its metadata."""
+    described = metadata(image_size=size, **changes)
+    write_served_model(convert(colour_model(size)), described, folder)
+    return folder
