@@ -1,7 +1,7 @@
-"""Recipes: `python -m recipes` lists them, `show NAME` and `use NAME` take one.
+"""List recipes, show the changes of one, or write it into params.yaml.
 
-`use` writes `params.yaml`: the values of `default`, then those of the recipe. Comments, order and
-params that no recipe names stay as they are.
+`use` writes the values of `default` and then those of the recipe. Comments, order and other params
+are kept.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def list_recipes() -> None:
 
 
 def show(name: str) -> None:
-    """Print the recipe's head comment, and what it changes in `params.yaml`."""
+    """Print the head comment of the recipe, and its changes to `params.yaml`."""
     for line in read(name).splitlines():
         if line.startswith("#"):
             print(line)
@@ -41,7 +41,7 @@ def show(name: str) -> None:
 
 
 def use(name: str, force: bool) -> None:
-    """Write `params.yaml`. Raises InputError if it has changes that Git does not have."""
+    """Write `params.yaml`. Raises InputError if it has uncommitted changes, unless `force`."""
     before = PARAMS.read_text(encoding="utf-8")
     after = apply(before, name)
     if after != before and not force:
@@ -56,24 +56,24 @@ def _require_committed() -> None:
     status = subprocess.run(git, cwd=PARAMS.parent, capture_output=True, text=True)
     if status.returncode or status.stdout:
         raise InputError(
-            "params.yaml: expected a file without changes since the last commit, so that none "
-            "are lost. Commit it, or say --force."
+            "params.yaml: expected a file without uncommitted changes, which would be lost. "
+            "Commit it, or use --force."
         )
 
 
 def _flow(value: object) -> str:
-    """A value on one line; JSON is YAML."""
+    """A value on one line of YAML."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m recipes", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", metavar="{list,show,use}")
-    commands.add_parser("list", help="every recipe with what it is; also without a command")
-    commands.add_parser("show", help="what a recipe changes").add_argument("name")
+    commands.add_parser("list", help="list all recipes (default)")
+    commands.add_parser("show", help="show the changes of a recipe").add_argument("name")
     user = commands.add_parser("use", help="write a recipe into params.yaml")
     user.add_argument("name")
-    user.add_argument("--force", action="store_true", help="also over uncommitted changes")
+    user.add_argument("--force", action="store_true", help="overwrite uncommitted changes")
     arguments = parser.parse_args()
     if arguments.command == "show":
         show(arguments.name)

@@ -1,4 +1,7 @@
-"""A recipe is a short overlay: the lines of `params.yaml` that it changes, and no others."""
+"""Recipes: YAML files with only the params that they change.
+
+ruamel.yaml is used here because it keeps the comments of `params.yaml`.
+"""
 
 import difflib
 import io
@@ -13,34 +16,35 @@ NULL = "tag:yaml.org,2002:null"
 
 
 def names() -> list[str]:
+    """The names of all recipes, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
 def read(name: str) -> str:
-    """The text of a recipe. Raises InputError that names the nearest if there is none."""
+    """The text of a recipe. Raises InputError with the closest name if there is none."""
     if name not in names():
         near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(names())}."
+        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names())}."
         raise InputError(f"{name}: no such recipe. {hint}")
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def apply(params: str, name: str) -> str:
-    """The text of `params.yaml` with a recipe, whichever recipe was there before.
+    """The text of `params.yaml` with the values of a recipe, whatever recipe it had before.
 
-    Params that no recipe names, such as the classes, stay as they are.
+    Params that no recipe names, such as the classes, are not changed.
     """
     return overlay(overlay(params, read("default")), read(name))
 
 
 def overlay(params: str, changes: str) -> str:
-    """The text of `params.yaml` with other values; comments and order stay.
+    """The text of `params.yaml` with other values; comments and order are kept.
 
-    Raises InputError if the changes name a key that `params.yaml` does not have.
+    Raises InputError if `changes` has a key that `params.yaml` does not have.
     """
     yaml = YAML()
     yaml.preserve_quotes = True
-    yaml.width = 4096  # a long line stays one line
+    yaml.width = 4096  # do not wrap long lines
     yaml.representer.add_representer(
         type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
     )
@@ -57,7 +61,7 @@ def overlay(params: str, changes: str) -> str:
 
 
 def _keep_near(comments: list | None) -> None:
-    """Put the comment at the end of a changed line two spaces behind the new value."""
+    """Put the comment at the end of a changed line two spaces after the new value."""
     if comments and comments[2]:
         comments[2].column = 0
         comments[2].value = f" {comments[2].value}"

@@ -1,51 +1,46 @@
-"""Write the model card: what the model is for, what it was made of, and how good it is.
+"""Write the model card: use, data, results and limitations of the served model.
 
 Reads labels.csv, metrics/, the histories, plots/likely_wrong_labels.csv, data/raw/archives/
-and models/served/. Params: `fetch.source`, `weights.source`, `model`, `evaluate`. Writes
-docs/model_card.md. Run: `python -m stages.card`
+and models/served/. Params: `fetch.source`, `weights.source`, `model`, `calibrate`, `evaluate`.
+Writes docs/model_card.md. Run: `python -m stages.card`
 """
 
-import hashlib
-from pathlib import Path
-
-from pawprint.core import paths
-from pawprint.core.files import read_csv, read_json, replacing
+from pawprint.core import paths, tables
+from pawprint.core.files import read_json, replacing
 from pawprint.core.params import load_params
+from pawprint.core.tables import read_table
 from pawprint.dataset.corrections import read_lines
-from pawprint.reports.rendering import RESULTS, fill
-
-
-def md5(path: Path) -> str:
-    """As in dvc.lock."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+from pawprint.reports.rendering import file_hashes, fill
+from pawprint.reports.results import describe_calibration, describe_weights, result_rows
 
 
 def main() -> None:
     params = load_params()
-    files = (paths.RAW_IMAGES, paths.SERVED_MODEL / "model.bin")
     split = read_json(paths.SPLIT_METRICS)
+    calibrated = read_json(paths.CALIBRATE_METRICS)
+    evaluated = read_json(paths.EVALUATE_METRICS)
+    labels = sorted(key for key in split["train"] if key != "total")
     text = fill(
         paths.CARD_TEMPLATE,
-        params={
-            "fetch": {"source": params.fetch.source},
-            "weights": {"source": params.weights.source},
-            "model": params.model,
-            "evaluate": params.evaluate,
-        },
-        labels=sorted(key for key in split["train"] if key != "total"),
+        labels=labels,
+        source=params.fetch.source,
+        weights=describe_weights(params.weights.source),
+        model=params.model,
+        confidence=params.evaluate.confidence,
         epochs={
-            "extract": len(read_csv(paths.EXTRACT_HISTORY)),
-            "finetune": len(read_csv(paths.FINETUNE_HISTORY)),
+            "extract": len(read_table(paths.EXTRACT_HISTORY, tables.HISTORY)),
+            "finetune": len(read_table(paths.FINETUNE_HISTORY, tables.HISTORY)),
         },
+        calibration=describe_calibration(
+            params.calibrate, calibrated["temperature"], evaluated["threshold"], labels[1]
+        ),
         cleaned=read_json(paths.CLEAN_METRICS),
         split=split,
-        calibrated=read_json(paths.CALIBRATE_METRICS),
-        evaluated=read_json(paths.EVALUATE_METRICS),
+        evaluated=evaluated,
+        results=result_rows(evaluated, ("validation", "test")),
         corrections=len(read_lines(paths.LABELS)),
-        suspected=len(read_csv(paths.LIKELY_WRONG_LABELS)),
-        rows=RESULTS,
-        hashes={path.as_posix(): md5(path) for path in files},
+        suspected=len(read_table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)),
+        hashes=file_hashes(paths.RAW_ARCHIVES, paths.SERVED_MODEL),
         card=paths.MODEL_CARD.as_posix(),
     )
     with replacing(paths.MODEL_CARD) as partial:

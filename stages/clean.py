@@ -1,29 +1,29 @@
-"""Decode every image once and write down which can be used, and why the others cannot.
+"""Decode every image once, and list which can be used and why the others cannot.
 
-Applies the corrections of labels.csv, and keeps one of several images with the same pixels.
-Reads data/raw/archives/ and labels.csv. Params: `clean`. Writes data/clean/images.csv,
-data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
+Applies the corrections of labels.csv; exact duplicates are removed. Reads data/raw/archives/ and
+labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/rejected.csv and
+metrics/clean.json. Run: `python -m stages.clean`
 """
 
 from pawprint.core import paths
-from pawprint.core.files import write_csv, write_json
+from pawprint.core.files import write_json
 from pawprint.core.params import load_params
+from pawprint.core.tables import IMAGES, REJECTED, write_table
 from pawprint.dataset.cleaning import clean, count, describe
-
-IMAGE_COLUMNS = [
-    "path", "label", "archive_split", "width", "height", "pixels_sha256", "perceptual_hash",
-]  # fmt: skip
-REJECTED_COLUMNS = ["path", "reason", "detail"]
+from pawprint.dataset.corrections import read_corrections
+from pawprint.images.archive import members, open_archive
 
 
 def main() -> None:
     params = load_params()
-    kept, rejected = clean(params.clean, paths.RAW_IMAGES, paths.LABELS)
-    counts = count(kept, rejected, list(params.clean.labels))
-    write_csv(paths.CLEAN_IMAGES, IMAGE_COLUMNS, kept)
-    write_csv(paths.CLEAN_REJECTED, REJECTED_COLUMNS, rejected)
-    write_json(paths.CLEAN_METRICS, counts)
-    why = f"; {paths.CLEAN_REJECTED} says why" if rejected else ""
+    labels = params.clean.labels
+    with open_archive(paths.RAW_IMAGES) as archive:
+        corrections = read_corrections(paths.LABELS, set(members(archive)), labels)
+        kept, rejected = clean(archive, labels, params.clean.rule, corrections)
+    write_table(paths.CLEAN_IMAGES, kept, IMAGES)
+    write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
+    write_json(paths.CLEAN_METRICS, count(kept, rejected, list(labels)))
+    why = f"; see {paths.CLEAN_REJECTED}" if len(rejected) else ""
     print(f"clean: {describe(kept, rejected)}{why}")
 
 

@@ -6,16 +6,14 @@ plots/reliability.csv and plots/roc.csv.
 Run: `python -m stages.evaluate`
 """
 
-import numpy as np
+import pandas as pd
 from scipy.special import expit
 
 from pawprint.core import paths
-from pawprint.core.files import read_csv, write_csv, write_json
+from pawprint.core.files import write_json
 from pawprint.core.params import load_params
+from pawprint.core.tables import PREDICTIONS, RELIABILITY, ROC, SPLIT, read_table, write_table
 from pawprint.evaluation.metrics import (
-    PREDICTION_COLUMNS,
-    RELIABILITY_COLUMNS,
-    ROC_COLUMNS,
     describe,
     measure,
     measure_probabilities,
@@ -32,14 +30,11 @@ def main() -> None:
     predictor = load_predictor(paths.SERVED_MODEL)
     labels, threshold = predictor.metadata.labels, predictor.metadata.threshold
     confidence = params.evaluate.confidence
-    rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] != "train"]
+    rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_IMAGES) as archive:
-        outputs = predict_members(
-            predictor.outputs, archive, [row["path"] for row in rows], "evaluate"
-        )
+        outputs = predict_members(predictor.outputs, archive, rows["path"], "evaluate")
     probability, logits = outputs.T
-    actual = np.array([labels.index(row["label"]) for row in rows])
-    split = np.array([row["split"] for row in rows])
+    actual = (rows["label"] == labels[1]).to_numpy(int)
     uncalibrated = expit(logits)
     metrics: dict = {"threshold": threshold}
     reliabilities = []
@@ -47,7 +42,7 @@ def main() -> None:
         ("validation", paths.VALIDATION_PREDICTIONS),
         ("test", paths.PREDICTIONS),
     ):
-        of_split = split == name
+        of_split = (rows["split"] == name).to_numpy()
         of_actual, of_probability = actual[of_split], probability[of_split]
         metrics[name] = (
             measure(of_actual, of_probability, threshold, labels, confidence)
@@ -55,17 +50,14 @@ def main() -> None:
             | {"uncalibrated": measure_probabilities(of_actual, uncalibrated[of_split])}
         )
         for calibrated, values in (("no", uncalibrated[of_split]), ("yes", of_probability)):
-            reliabilities += [
-                {"split": name, "calibrated": calibrated} | row
-                for row in tabulate_reliability(of_actual, values, confidence)
-            ]
-        of_rows = [row for row in rows if row["split"] == name]
-        predictions = tabulate(of_rows, of_probability, threshold, labels)
-        write_csv(file, PREDICTION_COLUMNS, predictions)
+            table = tabulate_reliability(of_actual, values, confidence)
+            reliabilities.append(table.assign(split=name, calibrated=calibrated))
+        predictions = tabulate(rows[of_split], of_probability, threshold, labels)
+        write_table(file, predictions, PREDICTIONS)
     write_json(paths.EVALUATE_METRICS, metrics)
-    write_csv(paths.RELIABILITY, RELIABILITY_COLUMNS, reliabilities)
-    is_test = split == "test"
-    write_csv(paths.ROC, ROC_COLUMNS, tabulate_roc(actual[is_test], probability[is_test]))
+    write_table(paths.RELIABILITY, pd.concat(reliabilities), RELIABILITY)
+    is_test = (rows["split"] == "test").to_numpy()
+    write_table(paths.ROC, tabulate_roc(actual[is_test], probability[is_test]), ROC)
     for name in ("validation", "test"):
         print(f"evaluate: {describe(name, metrics[name], confidence)}")
 

@@ -1,4 +1,4 @@
-"""Bring in the pre-trained weights of MobileNetV2 without its top.
+"""Fetch the pre-trained weights of MobileNetV2 without its top.
 
 Reads `weights.source`: `imagenet` (Keras' published file for the network in `model`), a URL, a
 path, or `none` for random weights. Params: `weights`, `model.alpha`, `model.image_size`.
@@ -12,28 +12,32 @@ import h5py
 
 from pawprint.core import paths
 from pawprint.core.files import replacing
-from pawprint.core.params import Weights, load_params
+from pawprint.core.params import load_params
 from pawprint.dataset.download import locate, verify
 from pawprint.network.pretrained import published_url
 
 
-def fetch_weights(params: Weights, alpha: float, image_size: int, target: Path) -> None:
-    """Write the weights to `target`. Raises InputError if they cannot be had."""
-    source = params.source
+def fetch_weights(
+    source: str, sha256: str | None, alpha: float, image_size: int, target: Path
+) -> None:
+    """Write the weights to `target`.
+
+    Raises InputError if the source is missing, or has another SHA-256 than the one given.
+    """
     if source == "imagenet":
         source = published_url(alpha, image_size)
     with replacing(target) as partial:
         if source == "none":
             write_random_weights(alpha, image_size, partial)
         else:
-            found = locate(source, params.sha256, "weights.source", h5py.is_hdf5)
+            found = locate(source, sha256, "weights.source", h5py.is_hdf5)
             shutil.copyfile(found, partial)
-        verify(partial, params.sha256, "weights.sha256")
+        verify(partial, sha256, "weights.sha256")
 
 
 def write_random_weights(alpha: float, image_size: int, path: Path) -> None:
-    """The weights of an untrained network, always the same ones."""
-    # Only here is TensorFlow needed, which takes longer to start than this stage.
+    """Write the weights of an untrained network, which are the same every time."""
+    # Imported only here, because TensorFlow takes seconds to import.
     from pawprint.network.backbone import new_base, save_weights
     from pawprint.network.backend import make_deterministic
 
@@ -43,7 +47,8 @@ def write_random_weights(alpha: float, image_size: int, path: Path) -> None:
 
 def main() -> None:
     params = load_params()
-    fetch_weights(params.weights, params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
+    weights, model = params.weights, params.model
+    fetch_weights(weights.source, weights.sha256, model.alpha, model.image_size, paths.RAW_WEIGHTS)
     print(f"fetch_weights: {paths.RAW_WEIGHTS.stat().st_size:,} bytes")
 
 

@@ -1,12 +1,14 @@
-"""Draw the pictures of a run from what it recorded, never from a model.
+"""Draw the pictures of a run from the tables that other stages wrote.
 
-Reads the tables in plots/, data/split/images.csv and data/raw/archives/. Params: `plot`. Writes
-plots/*.png, but for those of `preview`. Run: `python -m stages.plot`
+Reads tables in plots/, data/split/images.csv and data/raw/archives/. Params: `plot`. Writes
+plots/*.png, except those of the stage `preview`. Run: `python -m stages.plot`
 """
 
-from pawprint.core import paths
-from pawprint.core.files import read_csv
+import pandas as pd
+
+from pawprint.core import paths, tables
 from pawprint.core.params import load_params
+from pawprint.core.tables import read_table
 from pawprint.images.archive import open_archive
 from pawprint.reports.charts import (
     draw_class_counts,
@@ -16,26 +18,32 @@ from pawprint.reports.charts import (
     draw_roc,
 )
 from pawprint.reports.figures import save
-from pawprint.reports.photo_figures import draw_likely_wrong_labels, draw_mistakes, draw_predictions
+from pawprint.reports.prediction_photos import (
+    draw_errors,
+    draw_likely_wrong_labels,
+    draw_predictions,
+)
 
 
 def main() -> None:
     params = load_params()
-    extract = read_csv(paths.EXTRACT_HISTORY)
-    finetune = read_csv(paths.FINETUNE_HISTORY)
-    predictions = read_csv(paths.PREDICTIONS)
-    held_out = read_csv(paths.VALIDATION_PREDICTIONS) + predictions
-    likely_wrong = read_csv(paths.LIKELY_WRONG_LABELS)
+    extract = read_table(paths.EXTRACT_HISTORY, tables.HISTORY)
+    finetune = read_table(paths.FINETUNE_HISTORY, tables.HISTORY)
+    images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
+    roc = read_table(paths.ROC, tables.ROC)
+    reliability = read_table(paths.RELIABILITY, tables.RELIABILITY)
+    validation = read_table(paths.VALIDATION_PREDICTIONS, tables.PREDICTIONS)
+    test = read_table(paths.PREDICTIONS, tables.PREDICTIONS)
+    likely_wrong = read_table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)
     save(draw_curves(extract, finetune), paths.CURVES_PLOT)
-    save(draw_confusion(predictions), paths.CONFUSION_PLOT)
-    save(draw_roc(read_csv(paths.ROC)), paths.ROC_PLOT)
-    save(draw_reliability(read_csv(paths.RELIABILITY)), paths.RELIABILITY_PLOT)
-    save(draw_class_counts(read_csv(paths.SPLIT_IMAGES)), paths.CLASSES_PLOT)
+    save(draw_class_counts(images), paths.CLASSES_PLOT)
+    save(draw_confusion(test), paths.CONFUSION_PLOT)
+    save(draw_roc(roc), paths.ROC_PLOT)
+    save(draw_reliability(reliability), paths.RELIABILITY_PLOT)
     with open_archive(paths.RAW_IMAGES) as archive:
-        figure = draw_predictions(archive, predictions, params.plot.predictions)
-        save(figure, paths.PREDICTIONS_PLOT)
-        figure = draw_mistakes(archive, held_out, params.plot.errors)
-        save(figure, paths.MISTAKES_PLOT)
+        save(draw_predictions(archive, test, params.plot.predictions), paths.PREDICTIONS_PLOT)
+        held_out = pd.concat([validation, test])
+        save(draw_errors(archive, held_out, params.plot.errors), paths.ERRORS_PLOT)
         figure = draw_likely_wrong_labels(archive, likely_wrong, params.plot.likely_wrong_labels)
         save(figure, paths.LIKELY_WRONG_LABELS_PLOT)
     print(f"plot: 8 pictures in {paths.CURVES_PLOT.parent}")

@@ -1,30 +1,29 @@
-"""Show the data before training on it: samples, an image and its augmented views, look-alikes.
+"""Show the data before training: samples, augmented views of an image, near-duplicates.
 
 Reads data/raw/archives/, data/split/images.csv and data/split/near_duplicates.csv. Params:
 `preview`, `augment`, `model.image_size`, `model.resize`. Writes plots/samples.png,
-plots/augmented.png and plots/near_duplicates.png.
-Run: `python -m stages.preview`
+plots/augmented.png and plots/near_duplicates.png. Run: `python -m stages.preview`
 """
 
-from pawprint.core import paths
-from pawprint.core.files import read_csv
+from pawprint.core import paths, tables
 from pawprint.core.params import load_params
+from pawprint.core.tables import read_table
 from pawprint.images.archive import open_archive
+from pawprint.reports.data_photos import draw_augmented, draw_near_duplicates, draw_samples
 from pawprint.reports.figures import save
-from pawprint.reports.photo_figures import draw_augmented, draw_near_duplicates, draw_samples
 
 
 def main() -> None:
     params = load_params()
-    train = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "train"]
+    images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
+    train = images[images["split"] == "train"]
+    size, how = params.model.image_size, params.model.resize
     with open_archive(paths.RAW_IMAGES) as archive:
-        save(draw_samples(params.preview, archive, train), paths.SAMPLES_PLOT)
-        size, how = params.model.image_size, params.model.resize
-        augmented = draw_augmented(params.augment, size, how, archive, train)
-        save(augmented, paths.AUGMENTED_PLOT)
-        listed = read_csv(paths.NEAR_DUPLICATES)
-        near_duplicates = draw_near_duplicates(params.preview, archive, listed)
-        save(near_duplicates, paths.NEAR_DUPLICATES_PLOT)
+        save(draw_samples(archive, train, params.preview.samples), paths.SAMPLES_PLOT)
+        save(draw_augmented(archive, train, params.augment, size, how), paths.AUGMENTED_PLOT)
+        figure = draw_near_duplicates(archive, near_duplicates, params.preview.near_duplicates)
+        save(figure, paths.NEAR_DUPLICATES_PLOT)
     print(f"preview: 3 pictures in {paths.SAMPLES_PLOT.parent}")
 
 

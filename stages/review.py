@@ -1,49 +1,45 @@
-"""List images whose labels are likely wrong, for a person to look at.
+"""List images whose labels are likely wrong, for a person to check.
 
-What the person finds goes into labels.csv, which `clean` applies. Reads data/features/,
-data/split/images.csv, plots/predictions.csv and plots/predictions_validation.csv. Params:
-`review`. Writes plots/likely_wrong_labels.csv. Run: `python -m stages.review`
+Corrections go into labels.csv, which `clean` applies. Reads data/features/, data/split/images.csv,
+plots/predictions.csv and plots/predictions_validation.csv. Params: `review`.
+Writes plots/likely_wrong_labels.csv. Run: `python -m stages.review`
 """
 
 import numpy as np
+import pandas as pd
 
 from pawprint.core import paths
-from pawprint.core.files import read_csv, read_json, write_csv
+from pawprint.core.files import read_json
 from pawprint.core.params import load_params
-from pawprint.evaluation.label_review import predict_training, suspect
-
-COLUMNS = ["path", "label", "likely", "split", "probability"]
+from pawprint.core.tables import LIKELY_WRONG_LABELS, PREDICTIONS, SPLIT, read_table, write_table
+from pawprint.evaluation.label_review import find_suspects, predict_training
 
 
 def main() -> None:
     params = load_params()
     labels = read_json(paths.FEATURES / "labels.json")
-    train = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "train"]
-    top = np.load(paths.FEATURES / "train_top.npy", mmap_mode="r")[:, 0]
-    of_train = np.array([labels.index(row["label"]) for row in train])
-    rows = [
-        {"path": row["path"], "label": row["label"], "split": "train", "probability": value}
-        for row, value in zip(train, predict_training(params.review, top, of_train))
-    ]
+    train = read_table(paths.SPLIT_IMAGES, SPLIT).query("split == 'train'")
+    features = np.load(paths.FEATURES / "train_top.npy", mmap_mode="r")[:, 0]
+    of_train = predict_training(features, positions(train["label"], labels), params.review.folds)
+    images = [train.assign(probability=of_train)]
     for split, file in (
         ("validation", paths.VALIDATION_PREDICTIONS),
         ("test", paths.PREDICTIONS),
     ):
-        rows += [
-            {"path": row["path"], "label": row["actual"], "split": split}
-            | {"probability": float(row["probability"])}
-            for row in read_csv(file)
-        ]
-    actual = np.array([labels.index(row["label"]) for row in rows])
-    suspected = suspect(actual, np.array([row["probability"] for row in rows]))
-    listed = []
-    for index in suspected:
-        row, second = rows[index], rows[index]["probability"]
-        own = second if actual[index] else 1 - second
-        likely = labels[1 - actual[index]]
-        listed.append(row | {"likely": likely, "probability": f"{own:.6f}"})
-    write_csv(paths.LIKELY_WRONG_LABELS, COLUMNS, listed)
-    print(f"review: likely wrong labels: {len(listed)} of {len(rows):,}; a person has to look")
+        predictions = read_table(file, PREDICTIONS).rename(columns={"actual": "label"})
+        images.append(predictions.assign(split=split))
+    images = pd.concat(images, ignore_index=True)
+    actual = positions(images["label"], labels)
+    suspects, probability = find_suspects(actual, images["probability"].to_numpy())
+    likely = np.array(labels)[1 - actual[suspects]]
+    listed = images.loc[suspects].assign(likely=likely, probability=probability)
+    write_table(paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
+    print(f"review: {len(listed)} of {len(images):,} labels are likely wrong; please check them")
+
+
+def positions(column: pd.Series, labels: list[str]) -> np.ndarray:
+    """int64 `(images,)`: the position of each label in `labels`."""
+    return np.array([labels.index(label) for label in column])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Assign every usable image to training, validation or test, by a hash of what it shows.
+"""Assign every usable image to training, validation or test, by a hash of its content.
 
 Images that look alike form a group, and a group is in one split. Reads data/clean/images.csv.
 Params: `split`. Writes data/split/images.csv, data/split/near_duplicates.csv and
@@ -6,22 +6,19 @@ metrics/split.json. Run: `python -m stages.split`
 """
 
 from pawprint.core import paths
-from pawprint.core.files import read_csv, write_csv, write_json
+from pawprint.core.files import write_json
 from pawprint.core.params import load_params
+from pawprint.core.tables import IMAGES, NEAR_DUPLICATES, SPLIT, read_table, write_table
 from pawprint.dataset.splitting import SPLITS, count, split
-
-COLUMNS = ["path", "label", "split"]
-NEAR_DUPLICATE_COLUMNS = [
-    "group", "path", "label", "archive_split", "split", "nearest", "distance",
-]  # fmt: skip
 
 
 def main() -> None:
     params = load_params()
-    rows, listed, moved = split(read_csv(paths.CLEAN_IMAGES), params.split)
+    images = read_table(paths.CLEAN_IMAGES, IMAGES)
+    rows, listed, moved = split(images, **dict(params.split))
     counts = count(rows, listed, moved)
-    write_csv(paths.SPLIT_IMAGES, COLUMNS, rows)
-    write_csv(paths.NEAR_DUPLICATES, NEAR_DUPLICATE_COLUMNS, listed)
+    write_table(paths.SPLIT_IMAGES, rows, SPLIT)
+    write_table(paths.NEAR_DUPLICATES, listed, NEAR_DUPLICATES)
     write_json(paths.SPLIT_METRICS, counts)
     print(
         "split: "

@@ -5,10 +5,13 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from pawprint.core.params import Clean, Params, load_params
+from pawprint.core.params import Params, load_params
+from pawprint.dataset.cleaning import clean
+from pawprint.images.archive import open_archive
 from recipes.overlay import overlay
 from recipes.sample.demo import dvc_environment
 from recipes.sample.drawings import write_archive
@@ -37,7 +40,7 @@ def encode(image: Image.Image, form: str = "JPEG", **options) -> bytes:
     return buffer.getvalue()
 
 
-CATS_AND_DOGS = Clean(rule="decodes", labels={"cat": ["cat", "cats"], "dog": ["dog", "dogs"]})
+CATS_AND_DOGS = {"cat": ["cat", "cats"], "dog": ["dog", "dogs"]}
 JPEG = encode(Image.linear_gradient("L").convert("RGB"))
 
 
@@ -47,12 +50,12 @@ def photo(number: int) -> bytes:
     return encode(Image.fromarray(noise).resize((64, 64), Image.Resampling.NEAREST))
 
 
-@pytest.fixture
-def no_corrections(tmp_path) -> Path:
-    """A labels.csv without a correction."""
-    path = tmp_path / "labels.csv"
-    path.write_text("path,label\n", encoding="utf-8")
-    return path
+def clean_archive(
+    path: Path, rule: str = "decodes", corrections: dict[str, str] | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The usable images and the rejected files of an archive of cats and dogs."""
+    with open_archive(path) as archive:
+        return clean(archive, CATS_AND_DOGS, rule, corrections or {})
 
 
 @pytest.fixture(scope="session")

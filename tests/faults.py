@@ -300,15 +300,15 @@ def members_in_one_place(data: bytes) -> bytes:
 
 
 ARCHIVES = {
-    "cut off in the middle": Fault(cut, "expected a whole zip archive"),
+    "cut off in the middle": Fault(cut, "expected a complete zip archive"),
     "without its start": Fault(without_start, "some outside the file"),
-    "directory damaged": Fault(directory_damaged, "expected a whole zip archive"),
+    "directory damaged": Fault(directory_damaged, "expected a complete zip archive"),
     "a name that is no UTF-8 and says so": Fault(
-        names_said_to_be_utf8, "expected a whole zip archive"
+        names_said_to_be_utf8, "expected a complete zip archive"
     ),
     "members in one place": Fault(members_in_one_place, "lists .* bytes of members"),
-    "empty": Fault(lambda data: b"", "expected a whole zip archive"),
-    "a page": Fault(lambda data: b"<!doctype html>", "expected a whole zip archive"),
+    "empty": Fault(lambda data: b"", "expected a complete zip archive"),
+    "a page": Fault(lambda data: b"<!doctype html>", "expected a complete zip archive"),
     "no members": Fault(lambda data: zipped(), "expected a folder named cat or cats"),
     "a class empty after cleaning": Fault(
         lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),

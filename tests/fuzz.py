@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from conftest import CATS_AND_DOGS, PROJECT
+from conftest import PROJECT, clean_archive
 from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, write_archive, zipped
 
 from pawprint.core.errors import CONTROL_CHARACTERS, InputError
-from pawprint.core.files import read_csv, read_json, write_csv
+from pawprint.core.files import read_json
 from pawprint.core.params import load_params
-from pawprint.dataset.cleaning import clean
+from pawprint.core.tables import IMAGES as MANIFEST
+from pawprint.core.tables import NEAR_DUPLICATES, SPLIT, read_table, write_table
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.resizing import resize
@@ -44,31 +45,30 @@ def fuzz_archive(data: bytes, folder: Path) -> None:
     """What `clean` keeps goes through a manifest, and is found and decoded again."""
     path, manifest = folder / "images.zip", folder / "images.csv"
     path.write_bytes(data)
-    labels = folder / "labels.csv"
-    labels.write_text("path,label\n", encoding="utf-8")
     try:
-        kept, rejected = clean(CATS_AND_DOGS, path, labels)
+        kept, rejected = clean_archive(path)
     except InputError as error:
         assert "\n" not in str(error)
         return
-    assert {row["reason"] for row in rejected} <= set(REASONS)
-    write_csv(manifest, list(kept[0]), kept)
+    assert set(rejected["reason"]) <= set(REASONS)
+    write_table(manifest, kept, MANIFEST)
     with open_archive(path) as archive:
-        for row in read_csv(manifest):
-            open_image(archive, row["path"])
+        for name in read_table(manifest, MANIFEST)["path"]:
+            open_image(archive, name)
 
 
 def fuzz_manifest(data: bytes, folder: Path) -> None:
     path = folder / "images.csv"
     path.write_bytes(data)
-    for read in (read_csv, read_json):
+    for read in (
+        lambda: read_table(path, SPLIT),
+        lambda: read_table(path, NEAR_DUPLICATES),
+        lambda: read_json(path),
+    ):
         try:
-            found = read(path)
+            read()
         except InputError as error:
             assert str(error).startswith(f"{path}: ")
-        else:
-            if read is read_csv:
-                assert all(isinstance(value, str) for row in found for value in row.values())
 
 
 def fuzz_params(data: bytes, folder: Path) -> None:
@@ -99,6 +99,7 @@ PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 TEXTS = [apply(PARAMS, name).encode() for name in ("default", "local-zip-dense")]
 RECORDS = [
     b'path,label,split\n"a ""b"", c.jpg",cat,train\nd.jpg,dog,test\n',
+    b"group,path,label,archive_split,split,nearest,distance\na,a,cat,,train,b,1\na,b,cat,,test,a,1\n",
     b'{"a": {"b": [1.5]}}',
 ]
 # What a change puts in instead of any bytes, so that text stays text.

@@ -1,4 +1,4 @@
-"""Repeat the training with several seeds, and print mean and spread of the results.
+"""Repeat the training with several seeds, and print mean, standard deviation, min and max.
 
 Each seed is one DVC experiment, `seed-1` to `seed-N`, on the same images, split and features.
 Writes metrics/seeds.json.
@@ -52,7 +52,7 @@ def run_experiment(seed: int) -> str:
 
 
 def dvc_output(*arguments: str) -> str:
-    """What DVC prints; raises InputError if it fails."""
+    """Run DVC and return its stdout. Raises InputError if it fails."""
     command = [sys.executable, "-m", "dvc", *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
@@ -62,7 +62,7 @@ def dvc_output(*arguments: str) -> str:
 
 
 def read_metrics(rev: str) -> dict[str, float]:
-    """The value of each of METRICS in a commit or experiment."""
+    """The value of each of METRICS, by title, in a commit or experiment."""
     files = {
         path: json.loads(dvc.api.read(path.as_posix(), rev=rev)) for path, _ in METRICS.values()
     }
@@ -73,33 +73,34 @@ def read_metrics(rev: str) -> dict[str, float]:
 
 
 def summarise(values: list[float]) -> dict[str, float]:
-    """Mean, standard deviation of the sample, least and greatest."""
+    """Mean, standard deviation of the sample, minimum and maximum."""
     return {
         "mean": statistics.mean(values),
         "standard_deviation": statistics.stdev(values),
-        "least": min(values),
-        "greatest": max(values),
+        "min": min(values),
+        "max": max(values),
     }
 
 
 def table(number: int, summary: dict[str, dict[str, float]]) -> str:
-    lines = [f"{f'{number} seeds':<46}{'mean':>9}{'st. dev.':>10}{'least':>9}{'greatest':>10}"]
+    """One line for each metric, as `summarise` gives it."""
+    lines = [f"{f'{number} seeds':<46}{'mean':>9}{'st. dev.':>10}{'min':>9}{'max':>9}"]
     for title, row in summary.items():
-        mean, deviation, least, greatest = row.values()
-        lines.append(f"{title:<46}{mean:9.4f}{deviation:10.4f}{least:9.4f}{greatest:10.4f}")
+        mean, deviation, low, high = row.values()
+        lines.append(f"{title:<46}{mean:9.4f}{deviation:10.4f}{low:9.4f}{high:9.4f}")
     return "\n".join(lines)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "seeds", type=int, nargs="?", default=5, help="how many, 2 or more; default: 5"
+        "seeds", type=int, nargs="?", default=5, help="number of seeds, 2 or more; default: 5"
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     number = arguments.seeds
     if number < 2:
-        arguments.error(f"expected 2 seeds or more, as one has no spread. Received: {number}")
+        arguments.error(f"expected 2 or more seeds. Received: {number}")
     seeds = tqdm(range(1, number + 1), desc="seeds", unit="run", disable=None)
     runs = [read_metrics(run_experiment(seed)) for seed in seeds]
     summary = {title: summarise([run[title] for run in runs]) for title in METRICS}

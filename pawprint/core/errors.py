@@ -1,4 +1,4 @@
-"""The one exception for what a user can put right, names in its line, and silence otherwise."""
+"""The exception for a user's mistake, printable names, and silencing stderr."""
 
 import contextlib
 import os
@@ -6,25 +6,25 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-# Also what stands for bytes that are no text, in the name of a file.
+# Lone surrogates stand for bytes of a file name that are not text.
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class InputError(SystemExit):
-    """A wrong parameter, file or source: ends the process with its one line on stderr and status 1.
+    """A wrong parameter, file or source: ends the process with one line on stderr and status 1.
 
-    The message names the file or key, what was expected, what came, and what to do.
+    The message names the file or key, what was expected, what was received, and what to do.
     """
 
 
 def printable(name: str) -> str:
-    r"""The name on one line that any terminal and file can hold: a newline in it becomes `\n`."""
+    r"""The name with control characters escaped: a newline becomes `\n`."""
     return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
 
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Send file descriptor 2 nowhere: libraries in C++ write past `sys.stderr`."""
+    """Discard writes to file descriptor 2; libraries in C++ do not use `sys.stderr`."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)

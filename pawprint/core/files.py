@@ -1,4 +1,4 @@
-"""JSON and CSV in and out: whole or not at all, and the same bytes on every platform."""
+"""Write files atomically, with the same bytes on every platform; read JSON and CSV."""
 
 import contextlib
 import csv
@@ -15,9 +15,9 @@ from pawprint.core.errors import InputError
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` for a file or folder, renamed to `path` at the end.
 
-    A failure inside leaves neither the temporary one nor a half-written `path`; what a killed
-    process left is removed by the next one. A full disk, a folder that cannot be written to and
-    the like raise InputError.
+    After an exception in the block, `path` is as before and the temporary one is removed; what a
+    killed process leaves is removed by the next one. Errors of the file system, such as a full
+    disk, raise InputError.
     """
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"{path}: expected to write it, with all that it is made of. Received: {reason}"
+            f"{path}: expected to write it and read its inputs. Received: {reason}"
         ) from None
 
 
@@ -52,7 +52,7 @@ def write_json(path: Path, record: dict | list) -> None:
 
 
 def read_json(path: Path) -> dict | list:
-    """What a JSON file holds. Raises InputError if it is missing or not whole."""
+    """The content of a JSON file. Raises InputError if it is missing or damaged."""
     with _reading(path):
         return json.loads(path.read_text(encoding="utf-8"))
 
@@ -90,14 +90,14 @@ def _reading(path: Path) -> Iterator[None]:
         ) from None
 
 
-# The earliest date a zip can hold: with a fixed date equal contents give equal bytes.
+# The earliest date of a zip; a fixed one, so that equal contents give equal bytes.
 FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
-    """Write (member name, bytes) pairs to a zip in the order given, with a fixed date, stored.
+    """Write (member name, bytes) pairs to a zip in the order given.
 
-    Images are compressed already, so deflating them again would cost time and save nothing.
+    Members are stored without compression: images are already compressed.
     """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, data in contents:

@@ -1,8 +1,7 @@
-"""Where every artifact lives, relative to the project root. `dvc.yaml` names the same paths."""
+"""The path of every artifact, relative to the project root, as in `dvc.yaml`."""
 
 from pathlib import Path
 
-PIPELINE = Path("dvc.yaml")
 LABELS = Path("labels.csv")
 CARD_TEMPLATE = Path("pawprint/reports/templates/model_card.md")
 REPORT_TEMPLATE = Path("pawprint/reports/templates/report.html")
@@ -47,5 +46,5 @@ RELIABILITY_PLOT = Path("plots/reliability.png")
 ROC_PLOT = Path("plots/roc.png")
 CLASSES_PLOT = Path("plots/class_counts.png")
 LIKELY_WRONG_LABELS_PLOT = Path("plots/likely_wrong_labels.png")
-MISTAKES_PLOT = Path("plots/mistakes.png")
+ERRORS_PLOT = Path("plots/errors.png")
 PREDICTIONS_PLOT = Path("plots/predictions.png")

@@ -1,18 +1,21 @@
 """Decode every image once; list the usable ones, and the reason for each rejected one."""
 
 import hashlib
-from collections import Counter, defaultdict
+import zipfile
+from collections import Counter
 from collections.abc import Container
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import imagehash
+import numpy as np
+import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core.errors import InputError, printable
-from pawprint.core.params import Clean
-from pawprint.dataset.corrections import NEITHER, read_corrections
-from pawprint.images.archive import members, open_archive, read_member
+from pawprint.core.tables import IMAGES, REJECTED
+from pawprint.dataset.corrections import NEITHER
+from pawprint.images.archive import members, read_member
 from pawprint.images.decoder import decode
 from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import REASONS, UnusableImageError
@@ -21,94 +24,94 @@ ARCHIVE_SPLITS = ("train", "validation")
 # TensorFlow Datasets drops a file of PetImages without these letters in its first ten bytes:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
 JFIF, JFIF_WITHIN = b"JFIF", 10
-FOLDERS_SHOWN = 20  # in an error's one line
+FOLDERS_SHOWN = 20  # in an error message
 
 
 def clean(
-    params: Clean, archive_path: Path, corrections_path: Path
-) -> tuple[list[dict], list[dict]]:
-    """Rows of the images that can be used, and of the files that cannot with reason and detail.
+    archive: zipfile.ZipFile,
+    labels: dict[str, list[str]],
+    rule: str,
+    corrections: dict[str, str],
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the usable images and the rejected files, with the columns of IMAGES and REJECTED.
 
-    Every file of the archive stands in exactly one of the two, sorted by path; of files of one
-    name none is kept, and of images with the same pixels the first, unless they bear both labels.
-    A kept path is the member's name as it stands in the archive, a rejected one is that name made
-    printable. Raises InputError if a class of `clean.labels` has no folder in the archive, or no
-    image is left of it, or a correction is of another image or label.
+    `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
+    "jfif", as in `clean.rule`. `corrections` gives the right label, or NEITHER, of a member.
+
+    Each file of the archive is in exactly one of the tables, which are sorted by path. Of images
+    with the same pixels the first is kept, or none if their labels differ; files with the same name
+    are all rejected. A kept path is the name of the member, a rejected one is that name made
+    printable. Raises InputError if a class has no folder in the archive, or no usable image.
     """
     label_of_folder = {
-        folder.lower(): label for label, folders in params.labels.items() for folder in folders
+        folder.lower(): label for label, folders in labels.items() for folder in folders
     }
-    kept, rejected = [], []
-    with open_archive(archive_path) as archive:
-        names = members(archive)
-        times = Counter(names)
-        _require_folders(params, names, archive_path)
-        corrections = read_corrections(corrections_path, times, params.labels)
+    names = members(archive)
+    times = Counter(names)
+    _require_folders(labels, names, archive.filename)
 
-        def examine(name: str) -> dict:
-            if times[name] > 1:
-                raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
-            folder = _innermost_folder(name, label_of_folder)
-            label = corrections.get(name) or label_of_folder.get(folder)
-            if label == NEITHER:
-                raise UnusableImageError("neither_class", f"{corrections_path} says {NEITHER}")
-            if not label:
-                raise UnusableImageError("no_class", "in no folder that clean.labels names")
-            data = read_member(archive, name)
-            image = decode(data)
-            if params.rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
-                raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
-            return {
-                "path": name,
-                "label": label,
-                "archive_split": _innermost_folder(name, ARCHIVE_SPLITS),
-                "width": image.width,
-                "height": image.height,
-                "pixels_sha256": pixels_sha256(image),
-                # 64 bits of the lowest frequencies: docs/decisions/10
-                "perceptual_hash": str(imagehash.phash(image)),
-            }
+    def examine(name: str) -> dict:
+        if times[name] > 1:
+            raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
+        folder = _innermost_folder(name, label_of_folder)
+        label = corrections.get(name) or label_of_folder.get(folder)
+        if label == NEITHER:
+            raise UnusableImageError("neither_class", f"the corrected label is {NEITHER}")
+        if not label:
+            raise UnusableImageError("no_class", "in no folder that clean.labels names")
+        data = read_member(archive, name)
+        image = decode(data)
+        if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
+            raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
+        return {
+            "path": name,
+            "label": label,
+            "archive_split": _innermost_folder(name, ARCHIVE_SPLITS),
+            "width": image.width,
+            "height": image.height,
+            "pixels_sha256": pixels_sha256(image),
+            # 64 bits of the lowest frequencies: docs/decisions/10
+            "perceptual_hash": str(imagehash.phash(image)),
+        }
 
-        def examine_or_reject(name: str) -> dict:
-            try:
-                return examine(name)
-            except UnusableImageError as unusable:
-                return {
-                    "path": printable(name),
-                    "reason": unusable.reason,
-                    "detail": printable(unusable.detail),
-                }
+    def examine_or_reject(name: str) -> dict:
+        try:
+            return examine(name)
+        except UnusableImageError as unusable:
+            detail = printable(unusable.detail)
+            return {"path": printable(name), "reason": unusable.reason, "detail": detail}
 
-        examined = map_in_threads(examine_or_reject, names)
-        for row in tqdm(examined, total=len(names), desc="clean", unit="image", disable=None):
-            (rejected if "reason" in row else kept).append(row)
-    kept, duplicates = _without_duplicates(kept)
-    rejected = sorted(rejected + duplicates, key=lambda row: row["path"])
-    for label in params.labels:
-        if not any(row["label"] == label for row in kept):
+    examined = map_in_threads(examine_or_reject, names)
+    progress = tqdm(examined, total=len(names), desc="clean", unit="image", disable=None)
+    usable, unusable = [], []
+    for row in progress:
+        (unusable if "reason" in row else usable).append(row)
+    kept, duplicates = _without_duplicates(pd.DataFrame(usable, columns=list(IMAGES)))
+    rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), duplicates])
+    rejected = rejected.sort_values("path", kind="stable")
+    for label in labels:
+        if not (kept["label"] == label).any():
             raise InputError(
-                f"{archive_path}: expected a usable image of class {label}. Received: "
+                f"{archive.filename}: expected a usable image of class {label}. Received: "
                 f"{describe(kept, rejected)}. See clean.labels."
             )
     return kept, rejected
 
 
-def count(kept: list[dict], rejected: list[dict], labels: list[str]) -> dict:
-    """`kept` per label and `rejected` per reason, with totals; zeros stand too."""
-    per_label = Counter(row["label"] for row in kept)
-    per_reason = Counter(row["reason"] for row in rejected)
+def count(kept: pd.DataFrame, rejected: pd.DataFrame, labels: list[str]) -> dict:
+    """`kept` per label and `rejected` per reason, with totals; zeros are included."""
+    per_label = kept["label"].value_counts().reindex(labels, fill_value=0)
+    per_reason = rejected["reason"].value_counts().reindex(REASONS, fill_value=0)
     return {
-        "kept": {"total": len(kept), **{label: per_label[label] for label in labels}},
-        "rejected": {"total": len(rejected), **{name: per_reason[name] for name in REASONS}},
+        "kept": {"total": len(kept), **per_label.to_dict()},
+        "rejected": {"total": len(rejected), **per_reason.to_dict()},
     }
 
 
-def describe(kept: list[dict], rejected: list[dict]) -> str:
-    """As in "kept 4 of 7 files (1 empty, 2 truncated)"."""
-    per_reason = Counter(row["reason"] for row in rejected)
-    reasons = [
-        f"{per_reason[name]} {name.replace('_', ' ')}" for name in REASONS if name in per_reason
-    ]
+def describe(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """A summary such as "kept 4 of 7 files (1 empty, 2 truncated)"."""
+    found = rejected["reason"].value_counts()
+    reasons = [f"{found[name]} {name.replace('_', ' ')}" for name in REASONS if name in found]
     return f"kept {len(kept):,} of {len(kept) + len(rejected):,} files" + (
         f" ({', '.join(reasons)})" if reasons else ""
     )
@@ -119,34 +122,32 @@ def pixels_sha256(image: Image.Image) -> str:
     return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
 
 
-def _without_duplicates(rows: list[dict]) -> tuple[list[dict], list[dict]]:
-    """The rows kept, and those rejected for pixels that another image has too."""
-    same = defaultdict(list)
-    for row in rows:
-        same[row["pixels_sha256"]].append(row)
-    kept, rejected = [], []
-    for first, *others in same.values():
-        labels = {row["label"] for row in (first, *others)}
-        if len(labels) == 1:
-            kept.append(first)
-            rejected += [_duplicate(row, "duplicate", first) for row in others]
-        else:
-            rejected.append(_duplicate(first, "contradictory", others[0]))
-            rejected += [_duplicate(row, "contradictory", first) for row in others]
-    return kept, rejected
+def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The images without exact duplicates, and a row of REJECTED for each image removed."""
+    same = images.groupby("pixels_sha256", sort=False)
+    is_contradictory = same["label"].transform("nunique") > 1
+    is_repeated = images.duplicated("pixels_sha256")
+    is_rejected = is_repeated | is_contradictory
+    columns = ["path", "label"]
+    # The image that a row is a duplicate of: the first one, and for that one the second.
+    other = same[columns].transform("first").where(is_repeated, same[columns].shift(-1), axis=0)
+    detail = images["label"] + " with the pixels of " + other["path"] + ", " + other["label"]
+    rejected = pd.DataFrame(
+        {
+            "path": images["path"][is_rejected].map(printable),
+            "reason": np.where(is_contradictory, "contradictory", "duplicate")[is_rejected],
+            "detail": detail[is_rejected].map(printable),
+        }
+    )
+    return images[~is_rejected], rejected
 
 
-def _duplicate(row: dict, reason: str, other: dict) -> dict:
-    detail = f"{row['label']} with the pixels of {other['path']}, {other['label']}"
-    return {"path": printable(row["path"]), "reason": reason, "detail": printable(detail)}
-
-
-def _require_folders(params: Clean, names: list[str], archive_path: Path) -> None:
+def _require_folders(labels: dict[str, list[str]], names: list[str], archive: str) -> None:
     found = {part for name in names for part in PurePosixPath(name).parts[:-1]}
-    for label, folders in params.labels.items():
+    for label, folders in labels.items():
         if not {folder.lower() for folder in folders} & {part.lower() for part in found}:
             raise InputError(
-                f"{archive_path}: expected a folder named {' or '.join(folders)} "
+                f"{archive}: expected a folder named {' or '.join(folders)} "
                 f"(clean.labels.{label}). Received folders: {_some(sorted(found)) or 'none'}."
             )
 

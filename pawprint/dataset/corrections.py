@@ -1,4 +1,4 @@
-"""labels.csv: what a person found wrong in the labels that the archive's folders give."""
+"""labels.csv: corrections by a person of the labels that the folders of the archive give."""
 
 import csv
 from collections.abc import Container, Iterable
@@ -7,14 +7,14 @@ from pathlib import Path
 from pawprint.core.errors import InputError, printable
 
 COLUMNS = ["path", "label"]
-NEITHER = "none"  # the label of a picture that shows neither class, or both
+NEITHER = "none"  # label of an image that shows neither class, or both
 
 
 def read_corrections(path: Path, members: Container[str], labels: Iterable[str]) -> dict[str, str]:
-    """The right label, or NEITHER, of images by their paths in the archive.
+    """The correct label, or NEITHER, of images by their paths in the archive.
 
-    Raises InputError for a label that is none of `labels`, a path that is none of `members`, a
-    path that stands twice, and a file that is no such table.
+    Raises InputError with the line number for a label that is not one of `labels`, a path that is
+    not one of `members` and a path that occurs twice, and for a file that is not such a table.
     """
     known = [*labels, NEITHER]
     corrections: dict[str, str] = {}
@@ -27,13 +27,12 @@ def read_corrections(path: Path, members: Container[str], labels: Iterable[str])
 
 
 def read_lines(path: Path) -> list[tuple[int, list[str]]]:
-    """The number of each line after the first, and its path and label, unchecked.
+    """The line number, and the path and label as they are, of each line after the header.
 
-    Raises InputError for a file that does not begin with the names of the columns, and for a line
-    with another number of values.
+    Raises InputError for another header, and for a line with another number of values.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes its mark first
+        with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes a byte order mark
             lines = csv.reader(file, strict=True)
             first = next(lines, [])
             found = [(lines.line_num, values) for values in lines] if first == COLUMNS else []

@@ -1,4 +1,4 @@
-"""From a URL, a path or the mirror to a local file that holds the bytes."""
+"""Find a source locally, in the mirror, or download it."""
 
 import hashlib
 import logging
@@ -22,13 +22,13 @@ Check = Callable[[str], bool]
 
 
 def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
-    """A local file or folder for `source`: an `https`, `http` or `file` URL, or a path.
+    """The local file or folder for `source`: an `https`, `http` or `file` URL, or a path.
 
-    A web URL is looked for by file name in the mirror first (the environment variable
-    PAWPRINT_MIRROR, a folder or a base URL), then downloaded once and kept in the user's cache if
-    `is_right` of the downloaded file: a server may answer with a page instead. A download that
-    breaks off starts again, and an answer that leads from https to http is not followed. Raises
-    InputError that names `key`, the parameter `source` came from.
+    A web URL is searched by file name in the mirror (the environment variable PAWPRINT_MIRROR, a
+    folder or a base URL), and otherwise downloaded once to the user's cache. The download must
+    pass `is_right`, because a server may answer with an error page. An interrupted download is
+    retried; a redirect from https to http is refused. Raises InputError that names `key`, the
+    parameter of the source.
     """
     try:
         scheme, path = urlsplit(source).scheme, urlsplit(source).path
@@ -38,33 +38,33 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
             )
         located = Path(url2pathname(path)) if scheme == "file" else _in_project(source)
         is_there = located.exists()
-    except (OSError, ValueError):  # for a name that no system can hold, or half an address
+    except (OSError, ValueError):  # an impossible file name, or an incomplete URL
         is_there = False
     if not is_there:
         raise InputError(
             f"{key}: expected a URL, or the path of a file or folder. Received: {source!r}, "
-            "where nothing is."
+            "which does not exist."
         )
     return located
 
 
 def verify(path: Path, sha256: str | None, key: str) -> None:
-    """Raise InputError unless the file has the SHA-256 that the parameters ask for, if any."""
+    """Raise InputError if the file has another SHA-256 than the one given, if any."""
     if sha256 is None:
         return
     received = pooch.file_hash(str(path))
     if received != sha256:
         raise InputError(
             f"{key}: expected a file with sha256 {sha256}. Received: {received}. "
-            "Correct the hash if the new file is the one you want."
+            "Correct the hash if this file is the right one."
         )
 
 
 def _in_project(path: str) -> Path:
-    """`path`, relative ones from the project's root.
+    """The path; a relative one is relative to the root of the project.
 
-    DVC runs queued experiments in copies of the project under `.dvc/tmp`; there too a relative
-    path means the same file.
+    DVC runs queued experiments in copies of the project under `.dvc/tmp`. There too, a relative
+    path is relative to the original project.
     """
     here = Path.cwd()
     roots = [parent.parent for parent in here.parents if parent.name == ".dvc"]
@@ -96,11 +96,11 @@ def _download(url: str, sha256: str | None, key: str, is_right: Check) -> Path:
     except requests.RequestException as error:
         raise InputError(
             f"{key}: could not download {url} ({_reason(error)}). "
-            f"Three ways on: set {MIRROR} to a folder or URL that holds {_file_name(url)}, "
-            f"point {key} at a file on this machine, or run `make demo`, which needs no data."
+            f"Set {MIRROR} to a folder or URL that has {_file_name(url)}, set {key} to a local "
+            "file, or run `make demo`, which needs no data."
         ) from None
     except (ValueError, OSError) as error:
-        raise InputError(f"{key}: could not keep {url}. Received: {error}") from None
+        raise InputError(f"{key}: could not save {url}. Received: {error}") from None
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -115,7 +115,7 @@ def _reason(error: requests.RequestException) -> str:
 def _cached(url: str, sha256: str | None, is_right: Check) -> Path:
     """The file at `url` in the user's cache, downloaded if it is not there or its hash is wrong."""
     name = _file_name(url)
-    # A folder for each URL: files of one name from two places must not be taken for each other.
+    # A folder for each URL, because two URLs may have the same file name.
     folder = pooch.os_cache("pawprint") / hashlib.sha256(url.encode()).hexdigest()[:16]
     pooch.get_logger().setLevel(logging.WARNING)
     store = pooch.create(
@@ -135,7 +135,7 @@ def _cached(url: str, sha256: str | None, is_right: Check) -> Path:
 
 
 class InsecureRedirectError(requests.RequestException):
-    """An answer that leads from https to http, where anyone on the way could change the file."""
+    """A redirect from https to http, which would allow others to change the file."""
 
 
 def _stay_secure(response: requests.Response, **_) -> None:

@@ -8,10 +8,10 @@ from pawprint.core.errors import InputError, printable
 
 
 def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """(path below the folder, bytes) of every file, sorted, so that packing is repeatable.
+    """(path below the folder, bytes) of every file, sorted by path, one at a time.
 
-    One file is in memory at a time. Raises InputError for what is neither file nor folder, such
-    as a link that leads nowhere.
+    Raises InputError for an empty folder, and for an entry that is neither file nor folder, such as
+    a broken link.
     """
     found = sorted(path for path in folder.rglob("*") if not path.is_dir())
     if not found:
@@ -20,13 +20,13 @@ def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
         if not path.is_file():
             raise InputError(
                 f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
-                "which is neither, or a link that leads nowhere."
+                "which is neither, or a broken link."
             )
         yield _member_name(path.relative_to(folder)), path.read_bytes()
 
 
 def _member_name(path: Path) -> str:
-    """The path with slashes; bytes that are no UTF-8 are read as in a zip that says no encoding."""
+    """The path with slashes; a name that is not UTF-8 is read as cp437, as in a zip."""
     name = path.as_posix()
     try:
         name.encode()

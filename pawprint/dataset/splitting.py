@@ -1,121 +1,116 @@
-"""Assign images to training, validation or test by a hash of what they show."""
+"""Assign images to training, validation or test by a hash of their content."""
 
 import hashlib
-from collections import Counter, defaultdict
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.params import Split
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
 
 SPLITS = ("train", "validation", "test")
 
 
-def split(images: list[dict], params: Split) -> tuple[list[dict], list[dict], int]:
-    """Rows of the images, rows of near-duplicates, and how many of these their group moved.
+def split(
+    images: pd.DataFrame,
+    *,
+    seed: int,
+    validation_fraction: float,
+    test_fraction: float,
+    near_duplicate_distance: int,
+) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Return the split of each image, the near-duplicates, and how many of them changed split.
 
-    An archive with a validation folder keeps its split, and `split.test_fraction` of its
-    validation images become the test split. An archive without one gives `test_fraction` of all
-    images to test and `validation_fraction` to validation. Each image is assigned by a hash of
-    its content, so others can be added or removed and it stays where it is; a share of n images
-    is met within 4 * sqrt(fraction * (1 - fraction) / n), as of any random draw. A group of
-    near-duplicates follows that of its hashes that is smallest, or, if an archive has it both in
-    train and in validation, goes to training.
+    `images` has the columns `path`, `label`, `archive_split` and `perceptual_hash`; the tables
+    returned have those of `tables.SPLIT` and `tables.NEAR_DUPLICATES`, sorted by path and by group
+    and path.
 
-    Raises InputError if only a part of the archive is split, or a split has no image of a class.
+    An archive with a validation folder keeps its split, and `test_fraction` of its validation
+    images become the test split. Otherwise `test_fraction` of all images become the test split and
+    `validation_fraction` the validation split. The hash of an image decides: other images can be
+    added or removed, and it stays in its split. A fraction of n images is met within
+    4 * sqrt(fraction * (1 - fraction) / n), as with any random draw.
+
+    Images whose hashes differ in at most `near_duplicate_distance` bits form a group, which is in
+    one split: training, if the archive has one of its images there, or else the split of the image
+    with the smallest hash. An image that would be in another split without its group counts as
+    moved.
+
+    Raises InputError if only some images are in a folder train or validation, or a split has no
+    image of a class.
     """
     keeps_archive_split = _keeps_archive_split(images)
-    pairs = near_duplicates([image["perceptual_hash"] for image in images], params)
-    links = coo_array((np.ones(len(pairs)), tuple(pairs[:, :2].T)), shape=(len(images),) * 2)
-    groups = connected_components(links, directed=False)[1]
-    members = defaultdict(list)
-    for image, group in zip(images, groups):
-        members[group].append(image)
-
-    def assign(group: list[dict]) -> str:
-        if any(image["archive_split"] == "train" for image in group):
-            return "train"
-        draw = min(_uniform(params.seed, image["perceptual_hash"]) for image in group)
-        if draw < params.test_fraction:
-            return "test"
-        if keeps_archive_split or draw < params.test_fraction + params.validation_fraction:
-            return "validation"
-        return "train"
-
-    split_of = {group: assign(images) for group, images in members.items()}
-    rows = [
-        {"path": image["path"], "label": image["label"], "split": split_of[group]}
-        for image, group in zip(images, groups)
-    ]
-    _require_all(rows)
-    listed = [
-        {"group": members[groups[index]][0]["path"], **rows[index]}
-        | {"archive_split": images[index]["archive_split"]}
-        | {"nearest": images[other]["path"], "distance": distance}
-        for index, (distance, other) in nearest(pairs).items()
-    ]
-    listed.sort(key=lambda row: (row["group"], row["path"]))
-    moved = sum(
-        assign([image]) != split_of[group]
-        for image, group in zip(images, groups)
-        if len(members[group]) > 1
+    images = images.reset_index(drop=True)
+    pairs = near_duplicates(images["perceptual_hash"], near_duplicate_distance)
+    links = coo_array(
+        (np.ones(len(pairs)), (pairs["first"], pairs["second"])), shape=(len(images), len(images))
     )
-    return sorted(rows, key=lambda row: row["path"]), listed, moved
+    group = connected_components(links, directed=False)[1]
+
+    def assign(draw: pd.Series, in_train: pd.Series) -> np.ndarray:
+        end_of_validation = np.inf if keeps_archive_split else test_fraction + validation_fraction
+        conditions = [in_train, draw < test_fraction, draw < end_of_validation]
+        return np.select(conditions, ["train", "test", "validation"], "train")
+
+    draw = images["perceptual_hash"].map(lambda content: _uniform(seed, content)).astype(float)
+    in_train = images["archive_split"] == "train"
+    alone = assign(draw, in_train)
+    images["split"] = assign(
+        draw.groupby(group).transform("min"), in_train.groupby(group).transform("any")
+    )
+    _require_all(images)
+    images["group"] = images["path"].groupby(group).transform("first")
+    closest = nearest(pairs)
+    listed = images.loc[closest["image"]].assign(
+        nearest=images["path"].loc[closest["nearest"]].array, distance=closest["distance"].array
+    )
+    moved = int((images["split"] != alone).sum())
+    return images.sort_values("path"), listed.sort_values(["group", "path"]), moved
 
 
-def count(rows: list[dict], listed: list[dict], moved: int) -> dict:
-    """Images per split, in total and per label; near-duplicates, their groups and the moved."""
-    counts = Counter((row["split"], row["label"]) for row in rows)
-    labels = sorted({row["label"] for row in rows})
-    return {
-        name: {
-            "total": sum(counts[name, label] for label in labels),
-            **{label: counts[name, label] for label in labels},
-        }
-        for name in SPLITS
-    } | {
-        "near_duplicates": {
-            "total": len(listed),
-            "groups": len({row["group"] for row in listed}),
-            "moved": moved,
-        }
+def count(rows: pd.DataFrame, listed: pd.DataFrame, moved: int) -> dict:
+    """Images per split, in total and per label; near-duplicates, their groups and those moved."""
+    labels = sorted(rows["label"].unique())
+    per_label = pd.crosstab(rows["split"], rows["label"]).reindex(
+        index=SPLITS, columns=labels, fill_value=0
+    )
+    counts = {
+        name: {"total": int(of_split.sum()), **of_split.to_dict()}
+        for name, of_split in per_label.iterrows()
     }
+    groups = int(listed["group"].nunique())
+    return counts | {"near_duplicates": {"total": len(listed), "groups": groups, "moved": moved}}
 
 
-def _keeps_archive_split(images: list[dict]) -> bool:
-    in_archive = {image["archive_split"] for image in images}
+def _keeps_archive_split(images: pd.DataFrame) -> bool:
+    in_archive = set(images["archive_split"])
     if "" in in_archive and len(in_archive) > 1:
-        path = next(image["path"] for image in images if not image["archive_split"])
+        path = images["path"][images["archive_split"] == ""].iloc[0]
         raise InputError(
-            f"{paths.CLEAN_IMAGES}: expected every image below a folder train or validation, or "
-            f"none. Received: {path} among images that are."
+            "split: expected all images of the archive below a folder train or validation, or "
+            f"none. Received: {path}, which is below neither, and others that are."
         )
     if in_archive == {"validation"}:
         raise InputError(
-            f"{paths.CLEAN_IMAGES}: expected a folder train beside validation. Received: only "
-            "validation. Add it to the archive, or rename validation to let split divide it."
+            "split: expected a folder train beside validation in the archive. Received: only "
+            "validation. Add it, or rename validation to let the split stage divide it."
         )
     return "validation" in in_archive
 
 
-def _require_all(rows: list[dict]) -> None:
-    counts = Counter((row["split"], row["label"]) for row in rows)
-    totals = Counter(row["label"] for row in rows)
-    for label in sorted(totals):
+def _require_all(rows: pd.DataFrame) -> None:
+    for label, splits in rows.groupby("label")["split"]:
         for name in SPLITS:
-            if not counts[name, label]:
+            if name not in set(splits):
                 raise InputError(
-                    f"{paths.CLEAN_IMAGES}: expected at least one {label} for the {name} split. "
-                    f"Received: none of {totals[label]} images. Add images, or change split in "
-                    "params.yaml."
+                    f"split: expected at least one {label} for the {name} split. Received: none "
+                    f"of {len(splits)} images. Add images, or change split in params.yaml."
                 )
 
 
 def _uniform(seed: int, content: str) -> float:
-    """In [0, 1): the same for the same content on every platform and Python version."""
+    """A number in [0, 1) that is the same on every platform and Python version."""
     digest = hashlib.sha256(f"{seed}:{content}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64

@@ -1,17 +1,17 @@
-"""Compare two runs image by image."""
+"""Compare the predictions of two runs image by image."""
 
-import csv
-import io
 from pathlib import Path
 from typing import NamedTuple
 
 import dvc.api
 import numpy as np
+import pandas as pd
 from dvc.exceptions import DvcException
 from scipy.stats import norm
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
+from pawprint.core.tables import PREDICTIONS, parse_table
 from pawprint.evaluation.intervals import mcnemar
 
 WORKSPACE = "workspace"
@@ -19,10 +19,10 @@ SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
 
 
 class Comparison(NamedTuple):
-    """Of `images`: how many each run got right, and how many only one of them did.
+    """Numbers of images, and of correct predictions of each run and of only one of them.
 
-    `difference` is of the accuracies, new less old, with the ends of its interval; `p_value` is
-    McNemar's.
+    `difference` is the accuracy of new minus that of old, `low` and `high` its confidence interval,
+    all in [-1, 1]; `p_value` is McNemar's.
     """
 
     images: int
@@ -36,66 +36,72 @@ class Comparison(NamedTuple):
     p_value: float
 
     def verdict(self, confidence: float) -> str:
-        """ "better", "worse" or "can't tell"."""
+        """One of "better", "worse" and "not significant"."""
         if self.p_value >= 1 - confidence:
-            return "can't tell"
+            return "not significant"
         return "better" if self.difference > 0 else "worse"
 
 
-def compare(old: list[bool], new: list[bool], confidence: float) -> Comparison:
-    """Compare two runs by which of the same images each got right.
+def compare(old: np.ndarray, new: np.ndarray, confidence: float) -> Comparison:
+    """Compare two runs; bool `(images,)`: whether each predicted the same images correctly.
 
-    The interval is Agresti and Min's, which adds half an image to each of the four cells, 2005
-    (https://doi.org/10.1002/sim.1781).
+    The interval is that of Agresti and Min, which adds half an image to each of the four cells,
+    2005 (https://doi.org/10.1002/sim.1781).
     """
-    pairs = list(zip(old, new))
-    only_old = sum(before and not after for before, after in pairs)
-    only_new = sum(after and not before for before, after in pairs)
-    images = len(pairs) + 2
+    old, new = np.asarray(old), np.asarray(new)
+    only_old, only_new = int((old & ~new).sum()), int((new & ~old).sum())
+    images = len(old) + 2
     middle = (only_new - only_old) / images
     spread = np.sqrt((only_old + only_new + 1) / images - middle**2) / np.sqrt(images)
     reach = float(norm.ppf((1 + confidence) / 2) * spread)
     return Comparison(
-        len(pairs),
-        sum(old),
-        sum(new),
-        only_old,
-        only_new,
-        (only_new - only_old) / len(pairs),
-        max(middle - reach, -1),
-        min(middle + reach, 1),
-        mcnemar(only_old, only_new),
+        images=len(old),
+        old_correct=int(old.sum()),
+        new_correct=int(new.sum()),
+        only_old=only_old,
+        only_new=only_new,
+        difference=(only_new - only_old) / len(old),
+        low=max(middle - reach, -1),
+        high=min(middle + reach, 1),
+        p_value=mcnemar(only_old, only_new),
     )
 
 
 def compare_revisions(old: str, new: str, split: str, confidence: float) -> Comparison:
-    """Raises InputError if one has no predictions, or they are not of the same images."""
+    """Compare the predictions of two revisions for a split, "test" or "validation".
+
+    A revision is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if one has no
+    predictions, or they are not of the same images with the same labels.
+    """
     before, after = (_read_predictions(rev, SPLITS[split]) for rev in (old, new))
-    gone, added = len(before.keys() - after.keys()), len(after.keys() - before.keys())
-    common = sorted(before.keys() & after.keys())
-    relabelled = sum(before[path]["actual"] != after[path]["actual"] for path in common)
+    both = before.merge(after, on="path", how="outer", suffixes=("_old", "_new"), indicator=True)
+    gone, added = (both["_merge"] == "left_only").sum(), (both["_merge"] == "right_only").sum()
+    common = both[both["_merge"] == "both"]
+    relabelled = (common["actual_old"] != common["actual_new"]).sum()
     if gone or added or relabelled:
         raise InputError(
             f"{old} and {new}: expected the same {split} images. Received: {gone} only in {old}, "
-            f"{added} only in {new}, {relabelled} with another label. Accuracies on other images "
-            "cannot be compared: go back to the same data and split."
+            f"{added} only in {new}, {relabelled} with another label. Accuracies on different "
+            "images cannot be compared: use the same data and split for both."
         )
-    right = [
-        [rows[path]["predicted"] == rows[path]["actual"] for path in common]
-        for rows in (before, after)
-    ]
-    return compare(*right, confidence)
+    return compare(
+        (common["predicted_old"] == common["actual_old"]).to_numpy(),
+        (common["predicted_new"] == common["actual_new"]).to_numpy(),
+        confidence,
+    )
 
 
 def describe(old: str, new: str, split: str, compared: Comparison, confidence: float) -> str:
+    """Three lines: what each run got right, the difference with its interval, and the verdict."""
     verdict = compared.verdict(confidence)
     conclusion = {
-        "can't tell": f"can't tell with {compared.images} images: this may be luck",
+        "not significant": f"not significant with {compared.images} images: the difference may be "
+        "by chance",
         "better": f"{new} is better than {old}",
         "worse": f"{new} is worse than {old}",
     }[verdict]
     return (
-        f"{split}: {compared.old_correct}/{compared.images} right in {old}, "
+        f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "
         f"{compared.new_correct}/{compared.images} in {new}; {compared.only_old} only in {old}, "
         f"{compared.only_new} only in {new}\n"
         f"  difference {100 * compared.difference:+.2f} points, {confidence:.0%} interval "
@@ -105,15 +111,15 @@ def describe(old: str, new: str, split: str, compared: Comparison, confidence: f
     )
 
 
-def _read_predictions(rev: str, path: Path) -> dict[str, dict]:
+def _read_predictions(rev: str, path: Path) -> pd.DataFrame:
     try:
         if rev == WORKSPACE:
-            text = path.read_text(encoding="utf-8")
+            content = path.read_bytes()
         else:
-            text = dvc.api.read(path.as_posix(), rev=rev, encoding="utf-8")
+            content = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
+        return parse_table(content, PREDICTIONS)
     except (OSError, DvcException, ValueError) as error:
         raise InputError(
             f"{rev}: expected a commit, branch, tag or experiment with {path}. Received: "
             f"{' '.join(str(error).split())}"
         ) from None
-    return {row["path"]: row for row in csv.DictReader(io.StringIO(text))}

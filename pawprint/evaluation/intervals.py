@@ -1,4 +1,4 @@
-"""What so few images can tell: between which values a score lies, and which of two is better."""
+"""Confidence intervals of scores, and tests of the difference of two models."""
 
 from collections.abc import Callable
 
@@ -10,21 +10,21 @@ BATCH = 100  # resamples in memory at a time
 
 
 def wilson(correct: int, total: int, confidence: float) -> tuple[float, float]:
-    """Wilson's interval of a share.
+    """Wilson's confidence interval of the proportion `correct / total`.
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927
-    (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation it never
-    leaves [0, 1] and keeps its confidence near the ends, where good classifiers are.
+    (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation it stays
+    in [0, 1] and keeps its confidence near 0 and 1.
     """
     interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """How often two models of equal worth would disagree at least so unevenly, in [0, 1].
+    """The p-value of McNemar's exact test, that two models have the same accuracy, in [0, 1].
 
-    `only_first` and `only_second` are the images that only one of them got right. McNemar's exact
-    test, 1947 (https://doi.org/10.1007/BF02295996).
+    `only_first` and `only_second` are the numbers of images that only one of them predicts
+    correctly. McNemar, 1947 (https://doi.org/10.1007/BF02295996).
     """
     disagreeing = only_first + only_second
     return float(binomtest(only_first, disagreeing).pvalue) if disagreeing else 1.0
@@ -36,10 +36,11 @@ def resampled(
     """Bootstrap percentile interval of `statistic(of_0, of_1, axis)`.
 
     `of_0` and `of_1` are the probabilities of class 1 for images of class 0 and of class 1. Each
-    class is resampled by itself, so that no resample lacks one.
+    class is resampled separately, so that every resample has both. (0, 1) if a class has fewer than
+    two images.
     """
     sample = probability[actual == 0], probability[actual == 1]
-    if min(map(len, sample)) < 2:  # nothing to draw from, so nothing is known
+    if min(map(len, sample)) < 2:
         return 0.0, 1.0
     interval = bootstrap(
         sample,
@@ -55,7 +56,7 @@ def resampled(
 
 
 def roc_auc(of_0: np.ndarray, of_1: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The share of pairs, one of each class, that are in the right order; ties count half."""
+    """The fraction of pairs, one of each class, in the right order; ties count half."""
     zeros, ones = of_0.shape[axis], of_1.shape[axis]
     ranks = rankdata(np.concatenate([of_0, of_1], axis=axis), axis=axis)
     above = np.take(ranks, range(zeros, zeros + ones), axis=axis).sum(axis=axis)

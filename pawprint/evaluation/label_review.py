@@ -1,27 +1,27 @@
 """Images whose labels are likely wrong."""
 
 import numpy as np
+from cleanlab.filter import find_label_issues
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pawprint.core.params import Review
-
-# Of the penalty: features are many and nearly tell the classes apart.
-INVERSE_STRENGTH = 0.01
+# Strong regularisation: the features are many and nearly separate the classes.
+INVERSE_REGULARISATION = 0.01
 
 
-def predict_training(params: Review, features: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """float64 `(images,)`: the probability of class 1 by a classifier that did not see the image.
+def predict_training(features: np.ndarray, actual: np.ndarray, folds: int) -> np.ndarray:
+    """float64 `(images,)`: the probability of class 1, cross-validated over `folds` folds.
 
-    `features` is `(images, …)`, what the frozen base gives for each; `actual` holds 0 and 1.
+    `features` is `(images, …)`, the output of the frozen layers; `actual` holds 0 and 1. With fewer
+    than two images of a class there is no cross-validation, and each label gets probability 1.
     """
-    folds = min(params.folds, np.bincount(actual.astype(int), minlength=2).min())
-    if folds < 2:  # too few to learn from: nothing is suspected
+    folds = min(folds, np.bincount(actual, minlength=2).min())
+    if folds < 2:
         return actual.astype(float)
     classifier = make_pipeline(
-        StandardScaler(), LogisticRegression(C=INVERSE_STRENGTH, max_iter=1000)
+        StandardScaler(), LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000)
     )
     return cross_val_predict(
         classifier,
@@ -32,16 +32,17 @@ def predict_training(params: Review, features: np.ndarray, actual: np.ndarray) -
     )[:, 1]
 
 
-def suspect(actual: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Positions of the images whose labels are likely wrong, the likeliest first.
+def find_suspects(actual: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of images whose labels are likely wrong, and the probability of these labels.
 
-    `probability` is of class 1, by a model that did not learn from the image. An image is suspected
-    if the other class is at least as probable as it is on average for images that bear its label:
-    confident learning, Northcutt, Jiang and Chuang 2021 (https://doi.org/10.1613/jair.1.12125).
+    `actual` holds 0 and 1; `probability` is of class 1, by a model that was not trained on the
+    image. The lowest probability comes first. Confident learning: an image is listed if the other
+    class is more probable, and at least as probable as on average for images of that class
+    (Northcutt, Jiang and Chuang 2021, https://doi.org/10.1613/jair.1.12125).
     """
     of_class = np.column_stack([1 - probability, probability])
-    usual = np.array([of_class[actual == label, label].mean() for label in (0, 1)])
-    images = np.arange(len(actual))
-    own, other = of_class[images, actual], of_class[images, 1 - actual]
-    suspected = images[(other >= usual[1 - actual]) & (other > own)]
-    return suspected[np.argsort(own[suspected], kind="stable")]
+    is_suspect = find_label_issues(actual, of_class, filter_by="confident_learning", n_jobs=1)
+    suspects = np.flatnonzero(is_suspect)
+    of_label = of_class[suspects, actual[suspects]]
+    order = np.argsort(of_label, kind="stable")
+    return suspects[order], of_label[order]

@@ -8,12 +8,15 @@ SIGNIFICANT = 0.05
 
 
 def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float | None) -> float:
-    """The threshold in (0, 1) with the best accuracy; of equals, that nearest 0.5.
+    """The threshold in (0, 1) with the best accuracy, or with the best precision for a recall.
 
-    Or, given a recall of class 1, that with the best precision among those that have it. `actual`
-    holds 0 and 1, `probability` is of 1. Candidates lie half-way between neighbouring
-    probabilities, and one of them is 0.5. For accuracy it is 0.5 unless another is better beyond
-    luck: the best of so many is the best for these very images (docs/decisions/12).
+    `actual` holds 0 and 1, `probability` is of class 1; both are `(images,)`. Candidates are 0.5
+    and the midpoints of neighbouring probabilities; of equally good ones the nearest to 0.5 is
+    chosen.
+
+    Without `recall`, 0.5 is kept unless the accuracy at another threshold is significantly better
+    (McNemar's test, p < SIGNIFICANT): the best of many candidates fits these images by chance
+    (docs/decisions/12). With `recall`, only candidates with at least this recall of class 1 count.
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)

@@ -1,4 +1,4 @@
-"""The zip of images: its members, and packing one that has the same bytes every time."""
+"""Read the members of an untrusted zip of images."""
 
 import stat
 import struct
@@ -13,15 +13,15 @@ from pawprint.images.unusable import UnusableImageError
 
 # Pillow's own threshold for a decompression bomb: a quarter of a gigabyte of RGB pixels.
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS
-MAX_BYTES = 3 * MAX_PIXELS  # what the largest picture takes uncompressed
+MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
     """Open a zip for reading; members may be read from several threads.
 
-    A missing file, or one that is not a whole zip, raises InputError. So does one whose members
-    share their bytes, as in zip bombs: reading all members takes at most deflate's 1,032 times
-    the bytes of the archive.
+    Raises InputError for a missing file, for a file that is not a complete zip, and for overlapping
+    members, as in zip bombs. All members together are at most 1,032 times as large as the archive,
+    the limit of deflate.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -29,25 +29,25 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         raise InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.") from None
     except OSError as error:
         raise InputError(f"{path}: expected a readable file. Received: {error}") from None
-    # Besides BadZipFile, what zipfile raises for a directory of members that is no such thing.
+    # zipfile raises the others for a damaged directory of members.
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
-        raise InputError(f"{path}: expected a whole zip archive. Received: {error}") from None
+        raise InputError(f"{path}: expected a complete zip archive. Received: {error}") from None
     size = path.stat().st_size
     listed = sum(info.compress_size for info in archive.infolist())
     lie_inside = all(0 <= info.header_offset < size for info in archive.infolist())
     if listed > size or not lie_inside:
         archive.close()
         raise InputError(
-            f"{path}: expected a whole zip archive. Received: {size:,} bytes, whose directory "
+            f"{path}: expected a complete zip archive. Received: {size:,} bytes, whose directory "
             f"lists {listed:,} bytes of members{'' if lie_inside else ', some outside the file'}."
         )
     return archive
 
 
 def members(archive: zipfile.ZipFile) -> list[str]:
-    """The names of the files in the archive as they stand there, sorted; folders left out.
+    """The names of the files in the archive, sorted; folders are left out.
 
-    A name that two members share stands twice.
+    A name that two members have occurs twice.
     """
     return sorted(
         info.filename
@@ -57,14 +57,14 @@ def members(archive: zipfile.ZipFile) -> list[str]:
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """The bytes of a member, at most MAX_BYTES, read as it is named: nothing is ever unpacked.
+    """The bytes of a member, at most MAX_BYTES. Nothing is written to disk.
 
-    Raises UnusableImageError for what is no plain file, for bytes that the archive does not give
-    whole, and for names that are not the same file everywhere: absolute ones, with `..`, a
-    backslash (Windows' separator), a colon after its drive, or control characters.
+    Raises UnusableImageError for a member that is not a regular file or cannot be read completely,
+    and for an unsafe name: absolute, or with `..`, a backslash, a drive letter or control
+    characters.
     """
     info = archive.getinfo(name)
-    raw = info.orig_filename  # zipfile ends names at a zero byte, and on Windows turns backslashes
+    raw = info.orig_filename  # as in the archive: zipfile cuts and converts names
     parts = raw.split("/")
     if ".." in parts or "" in parts or "\\" in raw or raw[1:2] == ":":
         raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
@@ -77,12 +77,12 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         raise UnusableImageError("encrypted", "a password is needed")
     if info.file_size > MAX_BYTES:
         raise UnusableImageError("too_large", f"{info.file_size:,} bytes")
-    # Other methods are decompressed whole, whatever size the archive says.
+    # zipfile decompresses other methods without regard to the size limit.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnusableImageError("unreadable", f"compression method {info.compress_type}")
     try:
         with archive.open(info) as file:
-            data = file.read(info.file_size)  # without a number it is no bound
+            data = file.read(info.file_size)  # the argument limits memory
     # zipfile reports broken members through any of these.
     except (
         zipfile.BadZipFile,
@@ -92,7 +92,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
         NotImplementedError,
         ValueError,
     ) as error:
-        raise UnusableImageError("unreadable", str(error) or "its bytes end early") from None
+        raise UnusableImageError("unreadable", str(error) or "the data ends early") from None
     if len(data) < info.file_size:
         raise UnusableImageError("unreadable", f"{len(data)} of {info.file_size} bytes")
     return data

@@ -1,7 +1,7 @@
-"""Augmented views: all random layers together as one affine warp of the image.
+"""Augmented views: all random layers combined into one affine warp of the image.
 
-Names, arguments, units and distributions are those of the Keras layers, and so are their order
-of composition and what is drawn outside the image: its reflection, once, after all of them.
+Names, arguments, units, distributions and order are those of the Keras layers. Pixels outside the
+image are filled with its reflection, once, after all layers.
 """
 
 import cv2
@@ -16,7 +16,7 @@ from pawprint.core.params import (
     RandomZoom,
 )
 
-# Threads are per image (see images.map_in_threads), not within one small image.
+# Images are processed in parallel (images/threads.py), not the pixels of one image.
 cv2.setNumThreads(1)
 
 IDENTITY = np.eye(3)[:2]
@@ -30,11 +30,10 @@ def draw_views(params: Augment, images: int, size: int) -> np.ndarray:
 
 
 def draw_transformations(params: Augment, view: int, images: int, size: int) -> np.ndarray:
-    """float64 `(images, 2, 3)`: for each image the map from pixels of its view to its own.
+    """float64 `(images, 2, 3)`: for each image the map from pixels of the view to the image.
 
-    They depend only on `augment`, the view and the position of the image, never on batches or
-    threads; what one layer draws does not depend on the others. With `keep_original`, view 0 is
-    the identity.
+    They depend only on `augment`, the view and the position of the image. Each layer has its own
+    random numbers. With `keep_original`, view 0 is the identity.
     """
     maps = np.tile(np.eye(3), (images, 1, 1))
     if view > 0 or not params.keep_original:
@@ -89,7 +88,7 @@ def _translation(
 
 
 def _shear(layer: RandomShear, random: np.random.Generator, images: int, size: int) -> np.ndarray:
-    """Keras shears about the corner of the image, not about its centre."""
+    """As in Keras, about the corner of the image, not its centre."""
     linear = _identities(images)
     linear[:, 0, 1] = _uniform(random, layer.x_factor, images)
     linear[:, 1, 0] = _uniform(random, layer.y_factor, images)
@@ -106,7 +105,7 @@ def _zoom(layer: RandomZoom, random: np.random.Generator, images: int, size: int
     return _about_centre(linear, size)
 
 
-# In the order in which they are applied.
+# In the order of application.
 LAYERS = {
     "RandomFlip": _flip,
     "RandomRotation": _rotation,

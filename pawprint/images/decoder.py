@@ -1,8 +1,7 @@
-"""The one decoder: what `clean` keeps is decoded by the same function wherever pixels are read.
+"""Decode image files. All stages, the command line and the app use this decoder.
 
-What an image may cost is bounded, whatever an archive says: a file has at most MAX_BYTES, a
-picture at most MAX_PIXELS, so decoding one takes less than 2 GB for a moment; one picture is
-decoded at a time by each thread. Of an animation only the first picture is decoded.
+The cost of an untrusted file is limited: at most MAX_BYTES and MAX_PIXELS, and therefore less than
+2 GB of memory for each thread. Only the first frame of an animation is decoded.
 """
 
 import io
@@ -17,24 +16,24 @@ from pawprint.core.errors import InputError
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, read_member
 from pawprint.images.unusable import UnusableImageError
 
-# Tried in this order. Pillow knows many more: some run other programs (EPS: Ghostscript), and few
-# of the others are photos.
+# Tried in this order. Pillow reads more formats, but some run other programs (EPS: Ghostscript),
+# and few are used for photos.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
 SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
-# Progressive JPEG is sent in about ten scans, and each costs time for the whole picture. Within a
-# scan these bytes cannot stand.
+# A progressive JPEG has about ten scans, and decoding each takes time for all pixels. These bytes
+# cannot occur inside a scan.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
 
-# Pillow warns and logs what it mends or leaves out; what makes an image unusable is an error.
+# Pillow warns about what it repairs or ignores; an unusable image raises an error.
 warnings.filterwarnings("ignore", module="PIL")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode the bytes of an image file to RGB, upright as its EXIF orientation says.
+    """Decode the bytes of an image file to RGB, and apply its EXIF orientation.
 
-    What is transparent is shown on white, and of 16 bits per channel the upper eight count.
-    Raises UnusableImageError with the reason why the bytes give no whole image.
+    Transparent pixels are drawn on white; 16 bits per channel are reduced to the upper eight.
+    Raises UnusableImageError with the reason if the image cannot be decoded completely.
     """
     if not data:
         raise UnusableImageError("empty", "0 bytes")
@@ -53,30 +52,30 @@ def decode(data: bytes) -> Image.Image:
         raise UnusableImageError("too_large", str(error)) from None
     except UnusableImageError:
         raise
-    except MemoryError:  # says nothing about the image
+    except MemoryError:  # not a fault of the image
         raise InputError(
-            f"expected memory for pictures of up to {MAX_PIXELS:,} pixels. Received: none left."
+            f"expected memory for images of up to {MAX_PIXELS:,} pixels. Received: too little."
         ) from None
-    except Exception as error:  # Pillow's plugins report broken bytes through nearly any
+    except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         reason = "truncated" if "truncated" in str(error).lower() else "damaged"
         raise UnusableImageError(reason, str(error) or type(error).__name__) from None
 
 
 def open_image(archive: zipfile.ZipFile, name: str) -> Image.Image:
-    """The image of a member that `clean` kept, RGB. Raises InputError if it is another one now."""
+    """The RGB image of a member that `clean` kept. Raises InputError if it cannot be decoded."""
     try:
         return decode(read_member(archive, name))
     except (KeyError, UnusableImageError) as error:
         raise InputError(
-            f"{archive.filename}: expected {name} as it was when `clean` kept it. Received: "
+            f"{archive.filename}: expected {name} to be the image that `clean` kept. Received: "
             f"{error}. Run `dvc repro`."
         ) from None
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
-        raise UnusableImageError("unsupported", "32 bits per channel, whose range is not known")
-    if image.mode.startswith("I;16"):  # which Pillow would clip to white
+        raise UnusableImageError("unsupported", "32 bits per channel, of unknown range")
+    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")

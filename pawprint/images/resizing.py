@@ -1,4 +1,4 @@
-"""Make images square."""
+"""Resize images to squares."""
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -9,8 +9,8 @@ from pawprint.core.params import Resize
 def resize(image: Image.Image, size: int, how: Resize) -> np.ndarray:
     """uint8 `(size, size, 3)`, antialiased bilinear.
 
-    "crop" keeps the aspect ratio and the largest square in the middle; "stretch" keeps the whole
-    image and not its aspect ratio, as the tutorials do.
+    "crop" keeps the aspect ratio and crops to the largest central square; "stretch" keeps the full
+    image and changes its aspect ratio.
     """
     square = (size, size)
     if how == "crop":

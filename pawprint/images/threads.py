@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-AHEAD = 64  # results that may wait for the caller of map_in_threads
+AHEAD = 64  # results computed before the caller takes them
 
 
 def map_in_threads(function: Callable, items: Iterable) -> Iterator:
-    """`function(item)` of each item in order, computed ahead by one thread per core.
+    """`function(item)` of each item in order, computed by one thread per core.
 
-    Decoding, warping and running a network release the interpreter's lock. Memory holds only a
-    few results: the threads wait when the caller does not keep up.
+    Threads are enough, because decoding, warping and running a network release the interpreter
+    lock. At most AHEAD results are in memory.
     """
     pending: deque = deque()
     with ThreadPoolExecutor(os.cpu_count()) as threads:

@@ -24,7 +24,7 @@ REASONS: tuple[str, ...] = get_args(Reason)
 
 
 class UnusableImageError(Exception):
-    """An image that cannot be used: `reason` is one of REASONS, `detail` is for people."""
+    """An image that cannot be used; `reason` is one of REASONS, `detail` explains it."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason.replace('_', ' ')}: {detail}")

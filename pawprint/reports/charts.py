@@ -1,127 +1,135 @@
-"""Learning curves, confusion matrix, ROC, reliability and class counts."""
+"""Learning curves, class counts, confusion matrix, ROC curve and reliability diagram.
 
-from collections import Counter
+The tables are those of `pawprint.core.tables`.
+"""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
+from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, auc, confusion_matrix
 
-from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure
+from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 
-SPLITS = ("train", "validation", "test")
+MAX_LABEL = 14  # characters of a label beside the confusion matrix
 
 
-def draw_curves(extract: list[dict], finetune: list[dict]) -> Figure:
-    """Accuracy and loss over the epochs of both phases, with the start of fine-tuning marked."""
-    rows = extract + finetune
-    epochs = [int(row["epoch"]) for row in rows]
+def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
+    """Accuracy and loss over the epochs of both training phases (tables HISTORY)."""
+    history = pd.concat([extract, finetune])
     figure, axes = new_figure(columns=2, width=9, height=3.6)
     for axis, name in zip(axes, ("accuracy", "loss")):
-        for key, colour, label in (
+        for column, colour, label in (
             (name, BLUE, "training"),
             (f"validation_{name}", ORANGE, "validation"),
         ):
-            values = [float(row[key]) for row in rows]
-            axis.plot(epochs, values, color=colour, label=label, marker=".")
-        if extract and finetune:
-            axis.axvline(len(extract) + 0.5, color=GREY, linestyle="--", linewidth=1.2)
-            axis.annotate(
-                " fine-tuning",
-                (len(extract) + 0.5, 1),
-                xycoords=("data", "axes fraction"),
-                va="top",
-                color=GREY,
+            axis.plot(history["epoch"], history[column], color=colour, label=label, marker=".")
+        if len(extract) and len(finetune):
+            start = len(extract) + 0.5
+            axis.axvline(
+                start, color=GREY, linestyle="--", linewidth=1.2, label="fine-tuning starts"
             )
-        axis.set_title(name.capitalize())
-        axis.set_xlabel("epoch")
+        axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
         axis.xaxis.get_major_locator().set_params(integer=True)
-    axes[0].legend(loc="lower right")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 
-def draw_confusion(predictions: list[dict]) -> Figure:
-    """How many test images of each class were taken for which class."""
-    labels = sorted({row["actual"] for row in predictions})
-    counts = Counter((row["actual"], row["predicted"]) for row in predictions)
-    matrix = np.array([[counts[actual, guess] for guess in labels] for actual in labels])
-    figure, (axis,) = new_figure(width=4.2, height=3.8)
-    axis.imshow(matrix / matrix.sum(axis=1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
-    axis.grid(False)
-    axis.set_xticks(range(len(labels)), labels)
-    axis.set_yticks(range(len(labels)), labels)
-    axis.set_xlabel("predicted")
-    axis.set_ylabel("actual")
-    axis.spines[:].set_visible(False)
-    for (row, column), number in np.ndenumerate(matrix):
-        share = number / matrix[row].sum()
-        colour = "white" if share > 0.5 else "black"
-        text = f"{number}\n{share:.1%}"
-        axis.text(column, row, text, ha="center", va="center", color=colour, fontsize=12)
-    right = int(np.trace(matrix))
-    axis.set_title(f"Test: {right} of {matrix.sum()} right ({right / matrix.sum():.1%})")
-    return figure
-
-
-def draw_roc(roc: list[dict]) -> Figure:
-    """The ROC curve of the second class on the test split."""
-    false = np.array([float(row["false_positive_rate"]) for row in roc])
-    true = np.array([float(row["true_positive_rate"]) for row in roc])
-    figure, (axis,) = new_figure(width=4.2, height=4)
-    axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="chance")
-    axis.plot(false, true, color=BLUE, label="model")
-    axis.set_aspect("equal")
-    axis.set_xlabel("false positive rate")
-    axis.set_ylabel("true positive rate")
-    axis.set_title(f"Test: area under the ROC curve {np.trapezoid(true, false):.4f}")
-    axis.legend(loc="lower right")
-    return figure
-
-
-def draw_class_counts(images: list[dict]) -> Figure:
-    """Images per class in each split."""
-    counts = Counter((row["split"], row["label"]) for row in images)
-    labels = sorted({row["label"] for row in images})
+def draw_class_counts(images: pd.DataFrame) -> Figure:
+    """Number of images per class in each split (table SPLIT)."""
+    counts = pd.crosstab(images["split"], images["label"])
+    counts = counts.reindex(["train", "validation", "test"], fill_value=0)
     figure, (axis,) = new_figure(width=5.5, height=3.2)
-    height = 0.8 / len(labels)
-    for index, (label, colour) in enumerate(zip(labels, (BLUE, ORANGE))):
-        positions = np.arange(len(SPLITS)) + index * height
-        bars = axis.barh(positions, [counts[split, label] for split in SPLITS], height)
-        for bar in bars:
-            bar.set_color(colour)
-        bars.set_label(label)
-        axis.bar_label(bars, padding=3)
-    axis.set_yticks(np.arange(len(SPLITS)) + height * (len(labels) - 1) / 2, SPLITS)
+    counts.plot.barh(ax=axis, width=0.8, color=[BLUE, ORANGE], legend=False)
+    for bars in axis.containers:
+        axis.bar_label(bars, fmt="{:,.0f}", padding=3)
     axis.invert_yaxis()
     axis.grid(False, axis="y")
-    axis.set_xlabel("images")
-    axis.set_title("Images per split")
     axis.margins(x=0.1)
-    axis.legend(loc="lower right")
+    axis.set(title="Images per split", xlabel="Images", ylabel="")
+    figure.legend(loc="outside lower center", ncols=counts.shape[1])
     return figure
 
 
-def draw_reliability(rows: list[dict]) -> Figure:
-    """What share of the images is of the second class, where the model gave which probability.
+def draw_confusion(predictions: pd.DataFrame) -> Figure:
+    """Confusion matrix of the test split (table PREDICTIONS).
 
-    The area of a point is that of its number of images.
+    A cell shows the number of images, and their fraction of the images with that true label.
     """
-    splits = ("validation", "test")
-    figure, axes = new_figure(columns=len(splits), width=9, height=4.4)
-    for axis, split in zip(axes, splits):
-        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="as it should be")
-        for calibrated, colour, label in (("no", ORANGE, "before"), ("yes", BLUE, "after")):
-            of_series = [
-                [float(row[key]) for key in ("probability", "share", "low", "high", "images")]
-                for row in rows
-                if (row["split"], row["calibrated"]) == (split, calibrated)
-            ]
-            probability, share, low, high, images = np.array(of_series).T
-            area = 20 + 400 * images / images.sum()
-            axis.scatter(probability, share, area, color=colour, label=f"{label} calibration")
-            if calibrated == "yes":
-                axis.vlines(probability, low, high, color=colour, linewidth=1)
-        axis.set_title(split.capitalize())
-        axis.set_xlabel("probability of the second class")
-        axis.set_ylabel("share of the second class")
-        axis.set_aspect("equal")
-    axes[1].legend(loc="lower right")
+    actual, predicted = predictions["actual"], predictions["predicted"]
+    labels = sorted({*actual, *predicted})
+    figure, (axis,) = new_figure(width=4.2, height=3.8)
+    display = ConfusionMatrixDisplay.from_predictions(
+        actual,
+        predicted,
+        display_labels=[shorten(label, MAX_LABEL) for label in labels],
+        normalize="true",
+        ax=axis,
+        cmap="Blues",
+        colorbar=False,
+        im_kw={"vmin": 0, "vmax": 1},
+        text_kw={"fontsize": 12},
+    )
+    # The display writes one number per cell.
+    for cell, number in np.ndenumerate(confusion_matrix(actual, predicted)):
+        display.text_[cell].set_text(f"{number:,}\n{display.confusion_matrix[cell]:.1%}")
+    axis.grid(False)
+    axis.spines[:].set_visible(False)
+    correct = int((actual == predicted).sum())
+    title = f"Test: {correct:,} of {len(actual):,} correct ({correct / len(actual):.1%})"
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    return figure
+
+
+def draw_roc(roc: pd.DataFrame) -> Figure:
+    """ROC curve of the second class on the test split (table ROC)."""
+    false, true = roc["false_positive_rate"], roc["true_positive_rate"]
+    area = auc(false, true)
+    figure, (axis,) = new_figure(width=4.2, height=4)
+    RocCurveDisplay(fpr=false, tpr=true, roc_auc=area).plot(
+        ax=axis,
+        # The display rounds the area to two digits, which makes 0.9989 a 1.00.
+        curve_kwargs={"color": BLUE, "label": f"model (AUC = {area:.4f})"},
+        plot_chance_level=True,
+        chance_level_kw={"color": GREY, "linewidth": 1, "label": "chance (AUC = 0.5)"},
+    )
+    axis.set_title("Test: ROC curve")
+    return figure
+
+
+def draw_reliability(reliability: pd.DataFrame) -> Figure:
+    """Reliability diagram of the validation and test splits (table RELIABILITY).
+
+    The area of a point grows with the number of images in its bin; a vertical line is the interval
+    of the fraction. scikit-learn's CalibrationDisplay shows neither, and most bins of an accurate
+    model hold few images.
+    """
+    figure, axes = new_figure(columns=2, width=9, height=4.6)
+    for axis, split in zip(axes, ("validation", "test")):
+        of_split = reliability[reliability["split"] == split]
+        before, after = (of_split[of_split["calibrated"] == each] for each in ("no", "yes"))
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="ideal")
+        axis.vlines(
+            after["probability"], after["low"], after["high"], BLUE, linewidth=1, label="interval"
+        )
+        for bins, colour, label in ((before, ORANGE, "before"), (after, BLUE, "after")):
+            area = 20 + 400 * bins["images"] / bins["images"].sum()
+            fill = colour if bins is after else "none"  # both are visible where they coincide
+            axis.scatter(
+                bins["probability"],
+                bins["fraction"],
+                area,
+                facecolors=fill,
+                edgecolors=colour,
+                label=f"{label} calibration",
+                zorder=2 if bins is after else 3,
+            )
+        axis.set(
+            title=split.capitalize(),
+            xlabel="Mean predicted probability of the second class",
+            ylabel="Fraction of the second class",
+            aspect="equal",
+        )
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure

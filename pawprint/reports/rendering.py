@@ -1,58 +1,62 @@
-"""Filling in the templates of the model card and the report; the rows of their result tables."""
+"""Templates and what they embed: pictures, hashes of files."""
 
-from collections.abc import Callable
+import base64
+import hashlib
+import io
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
+from pawprint.core.errors import InputError
 
-def _ratio(name: str) -> Callable[[dict], str]:
-    def show(measured: dict) -> str:
-        ends = (measured[f"{name}_{end}"] for end in ("low", "high"))
-        return f"{measured[name]:.4f} ({' to '.join(f'{value:.4f}' for value in ends)})"
-
-    return show
-
-
-def _accuracy(measured: dict) -> str:
-    low, high = measured["accuracy_low"], measured["accuracy_high"]
-    return (
-        f"{measured['accuracy']:.2%} ({measured['correct']}/{measured['total']}), "
-        f"{low:.2%} to {high:.2%}"
-    )
-
-
-# Title, and what a split's part of metrics/evaluate.json shows under it.
-RESULTS: list[tuple[str, Callable[[dict], str]]] = [
-    ("accuracy", _accuracy),
-    (
-        "accuracy at a threshold of 0.5",
-        lambda measured: (
-            f"{measured['at_half']['accuracy']:.2%} ({measured['at_half']['correct']})"
-        ),
-    ),
-    ("area under the ROC curve", _ratio("roc_auc")),
-    ("Brier score", lambda measured: f"{measured['brier_score']:.4f}"),
-    (
-        "expected calibration error",
-        lambda measured: f"{measured['expected_calibration_error']:.4f}",
-    ),
-    (
-        "... before calibration",
-        lambda measured: f"{measured['uncalibrated']['expected_calibration_error']:.4f}",
-    ),
-]
+WEBP_QUALITY = 85
 
 
 def fill(template: Path, **values: object) -> str:
-    """The text of a template with its values; values are escaped in one whose name ends in .html.
+    """The text of a template with its values; HTML is escaped in a template named .html.
 
-    A value that is missing raises jinja2.UndefinedError.
+    A missing value raises jinja2.UndefinedError.
     """
     environment = Environment(
         loader=FileSystemLoader(template.parent),
         autoescape=template.suffix == ".html",
         undefined=StrictUndefined,
         keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.get_template(template.name).render(values)
+
+
+def embed(picture: Path) -> str:
+    """A data URI with the picture as WebP, a tenth of the size of a PNG with photos.
+
+    Raises InputError if the file is missing or not a picture.
+    """
+    data = io.BytesIO()
+    try:
+        Image.open(picture).save(data, "WEBP", quality=WEBP_QUALITY)
+    except OSError as error:
+        raise _unreadable(picture, "a picture", error) from None
+    return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def file_hashes(*folders: Path) -> dict[str, str]:
+    """SHA-256 of each file in the folders, by its path with `/`; folder by folder, in order.
+
+    Raises InputError if a folder is missing.
+    """
+    hashes = {}
+    for folder in folders:
+        try:
+            for path in sorted(folder.iterdir()):
+                with path.open("rb") as file:
+                    hashes[path.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(folder, "a folder of files", error) from None
+    return hashes
+
+
+def _unreadable(path: Path, expected: str, error: OSError) -> InputError:
+    return InputError(f"{path}: expected {expected}. Received: {error}. Run `dvc repro`.")

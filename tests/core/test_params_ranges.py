@@ -6,9 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import get_args
 
-import annotated_types
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
 from pawprint.core.params import Dense, Optimizer, Params
@@ -100,10 +99,9 @@ def fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, Field
 def is_constrained(part: object) -> bool:
     """Whether an annotation, or any part of one, has a range, a length or a pattern."""
     if isinstance(part, FieldInfo):
-        parts = (*part.metadata, part.annotation)
-        return any(map(is_constrained, parts))
-    is_constraint = isinstance(part, annotated_types.BaseMetadata)
-    return is_constraint or any(map(is_constrained, get_args(part)))
+        limits = [each for each in part.metadata if not isinstance(each, BeforeValidator)]
+        return bool(limits) or is_constrained(part.annotation)
+    return any(map(is_constrained, get_args(part)))
 
 
 FIELDS = dict(fields(Params))

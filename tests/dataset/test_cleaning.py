@@ -1,23 +1,24 @@
 import io
 import re
-from pathlib import Path
 
 import pytest
-from conftest import CATS_AND_DOGS, JPEG, encode, photo
+from conftest import JPEG, clean_archive, encode, photo
 from PIL import Image
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
-from pawprint.dataset.cleaning import clean, count
+from pawprint.dataset.cleaning import count
 from pawprint.images.archive import members, open_archive
 from pawprint.images.unusable import REASONS
 
 
-def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive, no_corrections):
-    kept, rejected = clean(CATS_AND_DOGS, drawn_archive, no_corrections)
+def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive):
+    kept, rejected = clean_archive(drawn_archive)
     with open_archive(drawn_archive) as archive:
-        assert sorted(row["path"] for row in kept + rejected) == members(archive)
-    assert {row["path"].split("/")[-1]: row["reason"] for row in rejected} == {
+        assert sorted([*kept["path"], *rejected["path"]]) == members(archive)
+    assert dict(
+        zip(rejected["path"].map(lambda path: path.split("/")[-1]), rejected["reason"])
+    ) == {
         "cat.empty.jpg": "empty",
         "cat.cut.jpg": "truncated",
         "cat.page.jpg": "not_an_image",
@@ -31,9 +32,9 @@ def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive, no_correc
     assert counts["rejected"] == {"total": 6} | dict.fromkeys(REASONS, 0) | found
 
 
-def test_kept_rows_hold_label_split_and_size(drawn_archive, no_corrections):
-    kept, _ = clean(CATS_AND_DOGS, drawn_archive, no_corrections)
-    row = next(row for row in kept if row["path"] == "drawn/validation/dogs/dog.0001.jpg")
+def test_kept_rows_hold_label_split_and_size(drawn_archive):
+    kept, _ = clean_archive(drawn_archive)
+    row = kept.set_index("path", drop=False).loc["drawn/validation/dogs/dog.0001.jpg"].to_dict()
     with open_archive(drawn_archive) as archive, archive.open(row["path"]) as file:
         width, height = Image.open(file).size
     assert row == {
@@ -49,22 +50,22 @@ def test_kept_rows_hold_label_split_and_size(drawn_archive, no_corrections):
     assert re.fullmatch("[0-9a-f]{16}", row["perceptual_hash"])
 
 
-def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path, no_corrections):
+def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
     names = ["PetImages/Cat/1.jpg", "a/Validation/b/DOGS/c/2.jpg", "readme.txt"]
     pack(tmp_path / "images.zip", [(name, photo(n)) for n, name in enumerate(names)])
-    kept, rejected = clean(CATS_AND_DOGS, tmp_path / "images.zip", no_corrections)
-    assert [(row["label"], row["archive_split"]) for row in kept] == [
-        ("cat", ""),
-        ("dog", "validation"),
+    kept, rejected = clean_archive(tmp_path / "images.zip")
+    assert kept[["label", "archive_split"]].to_numpy().tolist() == [
+        ["cat", ""],
+        ["dog", "validation"],
     ]
-    assert [(row["path"], row["reason"]) for row in rejected] == [("readme.txt", "no_class")]
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [["readme.txt", "no_class"]]
 
 
-def test_archive_without_a_class_folder_names_what_was_expected_and_found(tmp_path, no_corrections):
+def test_archive_without_a_class_folder_names_what_was_expected_and_found(tmp_path):
     pack(tmp_path / "images.zip", [("pets/cats/1.jpg", JPEG)])
     message = r"folder named dog or dogs \(clean\.labels\.dog\)\. Received folders: cats, pets\."
     with pytest.raises(InputError, match=message):
-        clean(CATS_AND_DOGS, tmp_path / "images.zip", no_corrections)
+        clean_archive(tmp_path / "images.zip")
 
 
 def petimages_like() -> dict[str, bytes]:
@@ -90,15 +91,14 @@ def petimages_like() -> dict[str, bytes]:
     ("rule", "dropped_by_rule"), [("decodes", set()), ("jfif", {"Cat/no_jfif.jpg", "Dog/png.jpg"})]
 )
 def test_jfif_rule_drops_what_tensorflow_datasets_drops_and_what_cannot_be_decoded(
-    tmp_path, no_corrections, rule, dropped_by_rule
+    tmp_path, rule, dropped_by_rule
 ):
     files = petimages_like()
     pack(tmp_path / "images.zip", sorted(files.items()))
-    params = CATS_AND_DOGS.model_copy(update={"rule": rule})
-    kept, rejected = clean(params, tmp_path / "images.zip", no_corrections)
+    kept, rejected = clean_archive(tmp_path / "images.zip", rule)
     usable = {"Cat/good.jpg", "Cat/no_jfif.jpg", "Dog/extraneous.jpg", "Dog/png.jpg"}
-    assert {row["path"] for row in kept} == usable - dropped_by_rule
-    assert {row["path"]: row["reason"] for row in rejected} == {
+    assert set(kept["path"]) == usable - dropped_by_rule
+    assert dict(zip(rejected["path"], rejected["reason"])) == {
         "Cat/empty.jpg": "empty",
         "Cat/Thumbs.db": "not_an_image",
         "Dog/cut.jpg": "truncated",
@@ -107,24 +107,24 @@ def test_jfif_rule_drops_what_tensorflow_datasets_drops_and_what_cannot_be_decod
     }
 
 
-def test_class_without_a_usable_image_is_named(tmp_path, no_corrections):
+def test_class_without_a_usable_image_is_named(tmp_path):
     pack(tmp_path / "images.zip", [("cats/1.jpg", JPEG), ("dogs/2.jpg", b"")])
     with pytest.raises(InputError, match="expected a usable image of class dog"):
-        clean(CATS_AND_DOGS, tmp_path / "images.zip", no_corrections)
+        clean_archive(tmp_path / "images.zip")
 
 
-def test_real_archive_is_kept_whole(mirror, no_corrections):
-    kept, rejected = clean(CATS_AND_DOGS, mirror / "cats_and_dogs_filtered.zip", no_corrections)
+def test_real_archive_is_kept_whole(mirror):
+    kept, rejected = clean_archive(mirror / "cats_and_dogs_filtered.zip")
     assert (len(kept), len(rejected)) == (2999, 0)
 
 
-def test_of_images_with_the_same_pixels_the_first_is_kept(tmp_path, no_corrections):
+def test_of_images_with_the_same_pixels_the_first_is_kept(tmp_path):
     picture = Image.open(io.BytesIO(photo(1)))
     same = [("cats/1.jpg", photo(1)), ("cats/2.png", encode(picture, "PNG"))]
     pack(tmp_path / "images.zip", [*same, ("cats/3.jpg", photo(2)), ("dogs/4.jpg", photo(3))])
-    kept, rejected = clean(CATS_AND_DOGS, tmp_path / "images.zip", no_corrections)
-    assert [row["path"] for row in kept] == ["cats/1.jpg", "cats/3.jpg", "dogs/4.jpg"]
-    assert rejected == [
+    kept, rejected = clean_archive(tmp_path / "images.zip")
+    assert list(kept["path"]) == ["cats/1.jpg", "cats/3.jpg", "dogs/4.jpg"]
+    assert rejected.to_dict("records") == [
         {
             "path": "cats/2.png",
             "reason": "duplicate",
@@ -133,56 +133,37 @@ def test_of_images_with_the_same_pixels_the_first_is_kept(tmp_path, no_correctio
     ]
 
 
-def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_path, no_corrections):
+def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_path):
     files = {"cats/1.jpg": 1, "dogs/1.jpg": 1, "dogs/2.jpg": 1, "cats/3.jpg": 3, "dogs/4.jpg": 4}
     pack(tmp_path / "images.zip", [(name, photo(number)) for name, number in files.items()])
-    kept, rejected = clean(CATS_AND_DOGS, tmp_path / "images.zip", no_corrections)
-    assert [row["path"] for row in kept] == ["cats/3.jpg", "dogs/4.jpg"]
-    assert [(row["path"], row["reason"]) for row in rejected] == [
-        ("cats/1.jpg", "contradictory"),
-        ("dogs/1.jpg", "contradictory"),
-        ("dogs/2.jpg", "contradictory"),
+    kept, rejected = clean_archive(tmp_path / "images.zip")
+    assert list(kept["path"]) == ["cats/3.jpg", "dogs/4.jpg"]
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [
+        ["cats/1.jpg", "contradictory"],
+        ["dogs/1.jpg", "contradictory"],
+        ["dogs/2.jpg", "contradictory"],
     ]
 
 
-@pytest.fixture
-def four(tmp_path) -> Path:
+def test_first_and_second_of_contradictory_images_name_each_other(tmp_path):
+    files = {"cats/1.jpg": 1, "cats/2.jpg": 1, "dogs/1.jpg": 1, "cats/3.jpg": 3, "dogs/4.jpg": 4}
+    pack(tmp_path / "images.zip", [(name, photo(number)) for name, number in files.items()])
+    _, rejected = clean_archive(tmp_path / "images.zip")
+    assert list(rejected["detail"]) == [
+        "cat with the pixels of cats/2.jpg, cat",
+        "cat with the pixels of cats/1.jpg, cat",
+        "dog with the pixels of cats/1.jpg, cat",
+    ]
+
+
+def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
     names = ["cats/1.jpg", "cats/2.jpg", "dogs/3.jpg", "dogs/4.jpg"]
     pack(tmp_path / "images.zip", [(name, photo(n)) for n, name in enumerate(names)])
-    return tmp_path / "images.zip"
-
-
-def test_corrections_change_labels_and_drop_what_is_neither(four, tmp_path):
-    labels = tmp_path / "labels.csv"
-    # As spreadsheets write it: with a mark before the first line.
-    labels.write_text("path,label\ncats/1.jpg,dog\ndogs/4.jpg,none\n", encoding="utf-8-sig")
-    kept, rejected = clean(CATS_AND_DOGS, four, labels)
-    assert [(row["path"], row["label"]) for row in kept] == [
-        ("cats/1.jpg", "dog"),
-        ("cats/2.jpg", "cat"),
-        ("dogs/3.jpg", "dog"),
+    corrections = {"cats/1.jpg": "dog", "dogs/4.jpg": "none"}
+    kept, rejected = clean_archive(tmp_path / "images.zip", corrections=corrections)
+    assert kept[["path", "label"]].to_numpy().tolist() == [
+        ["cats/1.jpg", "dog"],
+        ["cats/2.jpg", "cat"],
+        ["dogs/3.jpg", "dog"],
     ]
-    assert [(row["path"], row["reason"]) for row in rejected] == [("dogs/4.jpg", "neither_class")]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("path,label\ncats/9.jpg,dog\n", r"line 2: expected the path of a file .*'cats/9\.jpg'"),
-        ("path,label\ncats/1.jpg,cow\n", "line 2: expected the label cat, dog or none.*'cow'"),
-        ("path,label\ncats/1.jpg,cat\ncats/1.jpg,dog\n", "line 3: expected each path once"),
-        ("path,label\ncats/1.jpg\n", "line 2: expected path,label"),
-        ("cats/1.jpg,dog\n", "line 1: expected path,label"),
-        ("", "line 1: expected path,label"),
-        ("path;label\n", "line 1: expected path,label. Received: 'path;label'"),
-        (None, "expected a table that begins with the line path,label"),
-        ('path,label\n"cats', "expected a table that begins with the line path,label"),
-    ],
-)
-def test_correction_that_cannot_be_applied_names_its_line(four, tmp_path, text, message):
-    labels = tmp_path / "labels.csv"
-    if text is not None:
-        labels.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=message) as raised:
-        clean(CATS_AND_DOGS, four, labels)
-    assert "\n" not in str(raised.value)
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [["dogs/4.jpg", "neither_class"]]

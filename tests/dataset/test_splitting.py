@@ -2,20 +2,24 @@ import hashlib
 import math
 from collections import Counter
 
+import pandas as pd
 import pytest
-from conftest import CATS_AND_DOGS
+from conftest import clean_archive
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import Split
-from pawprint.dataset.cleaning import clean
 from pawprint.dataset.splitting import count, split
 
-PARAMS = Split(seed=1, validation_fraction=0.2, test_fraction=0.2, near_duplicate_distance=8)
+PARAMS = {
+    "seed": 1,
+    "validation_fraction": 0.2,
+    "test_fraction": 0.2,
+    "near_duplicate_distance": 8,
+}
 
 
-def images(folders: dict[str, int]) -> list[dict]:
-    """Rows as `clean` writes them, from {"train/cat": 3, …} or, without a split, {"/cat": 3}."""
-    return [
+def images(folders: dict[str, int]) -> pd.DataFrame:
+    """Images as `clean` lists them: {"train/cat": 3}, or {"/cat": 3} without a split."""
+    rows = [
         {
             "path": (path := f"{folder}/{index}.jpg"),
             "label": folder.split("/")[1],
@@ -25,12 +29,17 @@ def images(folders: dict[str, int]) -> list[dict]:
         for folder, number in folders.items()
         for index in range(number)
     ]
+    return pd.DataFrame(rows)
 
 
 SPLIT_ARCHIVE = images(
     {"train/cat": 300, "train/dog": 310, "validation/cat": 100, "validation/dog": 200}
 )
 WHOLE = images({"/cat": 400, "/dog": 900})
+
+
+def records(table: pd.DataFrame) -> list[dict]:
+    return table.to_dict("records")
 
 
 def like(image: dict, name: str, bits: int, **changes: str) -> dict:
@@ -40,92 +49,96 @@ def like(image: dict, name: str, bits: int, **changes: str) -> dict:
     return image | changed | changes
 
 
-def splits_of(rows: list[dict]) -> dict[str, str]:
-    return {row["path"]: row["split"] for row in rows}
+def splits_of(rows: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(rows["path"], rows["split"]))
+
+
+def with_images(table: pd.DataFrame, *more: dict) -> pd.DataFrame:
+    return pd.concat([table, pd.DataFrame(more)])
 
 
 def test_archive_keeps_its_split_and_a_fifth_of_validation_becomes_test():
-    rows, listed, moved = split(SPLIT_ARCHIVE, PARAMS)
+    rows, listed, moved = split(SPLIT_ARCHIVE, **PARAMS)
     counts = count(rows, listed, moved)
     assert counts["train"] == {"total": 610, "cat": 300, "dog": 310}
     assert counts["validation"]["total"] + counts["test"]["total"] == 300
-    assert all(row["path"].startswith("train") == (row["split"] == "train") for row in rows)
+    assert (rows["path"].str.startswith("train") == (rows["split"] == "train")).all()
     assert counts["near_duplicates"] == {"total": 0, "groups": 0, "moved": 0}
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_shares_of_each_class_are_met_within_four_standard_deviations(seed):
-    params = PARAMS.model_copy(update={"seed": seed})
-    counts = count(*split(WHOLE, params))
+def test_fractions_of_each_class_are_met_within_four_standard_deviations(seed):
+    counts = count(*split(WHOLE, **PARAMS | {"seed": seed}))
     for label, number in (("cat", 400), ("dog", 900)):
-        for name, share in (("test", 0.2), ("validation", 0.2), ("train", 0.6)):
-            deviation = math.sqrt(share * (1 - share) / number)
-            assert abs(counts[name][label] / number - share) <= 4 * deviation
+        for name, fraction in (("test", 0.2), ("validation", 0.2), ("train", 0.6)):
+            deviation = math.sqrt(fraction * (1 - fraction) / number)
+            assert abs(counts[name][label] / number - fraction) <= 4 * deviation
 
 
 def test_every_image_is_in_exactly_one_split():
-    rows, _, _ = split(SPLIT_ARCHIVE, PARAMS)
-    assert [row["path"] for row in rows] == sorted(row["path"] for row in SPLIT_ARCHIVE)
+    rows, _, _ = split(SPLIT_ARCHIVE, **PARAMS)
+    assert list(rows["path"]) == sorted(SPLIT_ARCHIVE["path"])
 
 
 def test_seed_alone_decides_and_not_the_order_of_rows():
-    again = split(SPLIT_ARCHIVE[::-1], PARAMS)
-    assert again == split(SPLIT_ARCHIVE, PARAMS)
-    assert split(SPLIT_ARCHIVE, PARAMS.model_copy(update={"seed": 2})) != again
+    again = splits_of(split(SPLIT_ARCHIVE[::-1], **PARAMS)[0])
+    assert again == splits_of(split(SPLIT_ARCHIVE, **PARAMS)[0])
+    assert splits_of(split(SPLIT_ARCHIVE, **PARAMS | {"seed": 2})[0]) != again
 
 
 def test_added_and_removed_images_move_no_other():
-    before = splits_of(split(WHOLE, PARAMS)[0])
-    more = splits_of(split(images({"/cat": 900, "/dog": 1200, "/bird": 300}), PARAMS)[0])
+    before = splits_of(split(WHOLE, **PARAMS)[0])
+    more = splits_of(split(images({"/cat": 900, "/dog": 1200, "/bird": 300}), **PARAMS)[0])
     assert before.items() <= more.items()
-    fewer = splits_of(split(WHOLE[::3], PARAMS)[0])
+    fewer = splits_of(split(WHOLE[::3], **PARAMS)[0])
     assert fewer.items() <= before.items()
 
 
 def test_renamed_image_stays_in_its_split():
-    renamed = [image | {"path": f"{image['path']}.old"} for image in WHOLE]
-    after = splits_of(split(renamed, PARAMS)[0])
+    renamed = WHOLE.assign(path=WHOLE["path"] + ".old")
+    after = splits_of(split(renamed, **PARAMS)[0])
     assert after == {
-        f"{path}.old": name for path, name in splits_of(split(WHOLE, PARAMS)[0]).items()
+        f"{path}.old": name for path, name in splits_of(split(WHOLE, **PARAMS)[0]).items()
     }
 
 
 def test_images_that_look_alike_are_in_one_split_and_listed():
-    copies = [like(image, f"copy{bits}", bits) for image in WHOLE[:60] for bits in (0, 3)]
-    unlike = [like(image, "other", 9) for image in WHOLE[100:160]]
-    rows, listed, moved = split(WHOLE + copies + unlike, PARAMS)
+    copies = [like(image, f"copy{bits}", bits) for image in records(WHOLE[:60]) for bits in (0, 3)]
+    unlike = [like(image, "other", 9) for image in records(WHOLE[100:160])]
+    rows, listed, moved = split(with_images(WHOLE, *copies, *unlike), **PARAMS)
     split_of = splits_of(rows)
     groups: dict[str, set[str]] = {}
-    for row in listed:
+    for row in records(listed):
         assert split_of[row["path"]] == row["split"]
         groups.setdefault(row["group"], set()).add(row["split"])
     assert all(len(names) == 1 for names in groups.values())
     assert (len(groups), len(listed)) == (60, 180)
-    assert Counter(row["distance"] for row in listed) == {0: 120, 3: 60}
+    assert Counter(listed["distance"]) == {0: 120, 3: 60}
     assert moved > 0
     assert count(rows, listed, moved)["near_duplicates"]["groups"] == 60
 
 
 def test_likeness_is_handed_on_from_image_to_image():
-    first = WHOLE[0]
+    first = records(WHOLE)[0]
     second, third = like(first, "a", 8), like(first, "b", 16)
-    _, listed, _ = split([*WHOLE, second, third], PARAMS)
-    assert {row["path"] for row in listed} == {first["path"], second["path"], third["path"]}
-    assert {row["group"] for row in listed} == {first["path"]}
+    _, listed, _ = split(with_images(WHOLE, second, third), **PARAMS)
+    assert set(listed["path"]) == {first["path"], second["path"], third["path"]}
+    assert set(listed["group"]) == {first["path"]}
 
 
 def test_group_in_train_and_validation_of_the_archive_goes_to_training():
-    leak = like(SPLIT_ARCHIVE[0], "leak", 2, archive_split="validation")
-    rows, listed, moved = split([*SPLIT_ARCHIVE, leak], PARAMS)
+    original = records(SPLIT_ARCHIVE)[0]
+    leak = like(original, "leak", 2, archive_split="validation")
+    rows, listed, moved = split(with_images(SPLIT_ARCHIVE, leak), **PARAMS)
     assert splits_of(rows)[leak["path"]] == "train"
-    assert {row["path"] for row in listed} == {SPLIT_ARCHIVE[0]["path"], leak["path"]}
+    assert set(listed["path"]) == {original["path"], leak["path"]}
     assert moved == 1
 
 
 def test_pairs_are_found_across_blocks_of_the_matrix(monkeypatch):
     monkeypatch.setattr("pawprint.dataset.near_duplicates.BLOCK", 7)
-    copies = [like(image, "copy", 1) for image in WHOLE[::100]]
-    _, listed, _ = split(WHOLE + copies, PARAMS)
+    copies = [like(image, "copy", 1) for image in records(WHOLE[::100])]
+    _, listed, _ = split(with_images(WHOLE, *copies), **PARAMS)
     assert len(listed) == 2 * len(copies)
 
 
@@ -135,23 +148,23 @@ def test_too_few_images_name_the_class_and_the_split():
     ):
         split(
             images({"train/cat": 9, "train/dog": 1, "validation/cat": 90, "validation/dog": 2}),
-            PARAMS,
+            **PARAMS,
         )
 
 
 def test_archive_with_validation_and_no_train_says_so():
     with pytest.raises(InputError, match="expected a folder train beside validation"):
-        split(images({"validation/cat": 3, "validation/dog": 3}), PARAMS)
+        split(images({"validation/cat": 3, "validation/dog": 3}), **PARAMS)
 
 
 def test_archive_that_is_split_in_part_only_is_refused():
-    with pytest.raises(InputError, match=r"Received: /cat/0\.jpg among images that are"):
-        split(images({"train/cat": 3, "/cat": 3}), PARAMS)
+    with pytest.raises(InputError, match=r"Received: /cat/0\.jpg, which is below neither"):
+        split(images({"train/cat": 3, "/cat": 3}), **PARAMS)
 
 
-def test_real_photos_hold_one_pair_that_looks_alike(mirror, no_corrections):
-    kept, _ = clean(CATS_AND_DOGS, mirror / "cats_and_dogs_filtered.zip", no_corrections)
-    rows, listed, moved = split(kept, PARAMS)
-    assert [row["path"].split("/")[-1] for row in listed] == ["dog.180.jpg", "dog.74.jpg"]
-    assert ({row["split"] for row in listed}, moved) == ({"train"}, 0)
+def test_real_photos_hold_one_pair_that_looks_alike(mirror):
+    kept, _ = clean_archive(mirror / "cats_and_dogs_filtered.zip")
+    rows, listed, moved = split(kept, **PARAMS)
+    assert [path.split("/")[-1] for path in listed["path"]] == ["dog.180.jpg", "dog.74.jpg"]
+    assert (set(listed["split"]), moved) == ({"train"}, 0)
     assert len(rows) == 2999

@@ -12,20 +12,22 @@ IMAGES = 200
 
 
 def test_mcnemar_counts_only_images_that_one_run_got_right():
-    old, new = [True] * 90 + [True, False, False, False], [True] * 90 + [False, True, True, True]
-    compared = compare(old, new, 0.95)
+    both = [True] * 90
+    old, new = [*both, True, False, False, False], [*both, False, True, True, True]
+    compared = compare(np.array(old), np.array(new), 0.95)
+    assert (compared.images, compared.old_correct, compared.new_correct) == (94, 91, 93)
     assert (compared.only_old, compared.only_new) == (1, 3)
     assert compared.difference == pytest.approx(2 / 94)
     assert compared.p_value == pytest.approx(2 * binom.cdf(1, 4, 0.5))
     assert compared.low < 0 < compared.high
-    assert compared.verdict(0.95) == "can't tell"
+    assert compared.verdict(0.95) == "not significant"
 
 
 @pytest.mark.parametrize(("old", "new", "verdict"), [(0.8, 0.95, "better"), (0.95, 0.8, "worse")])
-def test_large_difference_is_told(old, new, verdict):
+def test_large_difference_is_significant(old, new, verdict):
     rng = np.random.default_rng(0)
-    right = [list(rng.uniform(size=300) < share) for share in (old, new)]
-    assert compare(*right, 0.95).verdict(0.95) == verdict
+    correct = [rng.uniform(size=300) < accuracy for accuracy in (old, new)]
+    assert compare(*correct, 0.95).verdict(0.95) == verdict
 
 
 def test_interval_holds_the_true_difference_as_often_as_it_says():
@@ -34,13 +36,13 @@ def test_interval_holds_the_true_difference_as_often_as_it_says():
     for _ in range(2000):
         old = rng.uniform(size=IMAGES) < 0.9
         new = np.where(rng.uniform(size=IMAGES) < 0.9, old, rng.uniform(size=IMAGES) < 0.9)
-        compared = compare(list(old), list(new), 0.95)
+        compared = compare(old, new, 0.95)
         held.append(compared.low <= 0 <= compared.high)
     assert 0.94 <= np.mean(held) <= 0.99
 
 
-def test_equal_runs_cannot_be_told_apart():
-    compared = compare([True, False] * 50, [True, False] * 50, 0.95)
+def test_equal_runs_do_not_differ():
+    compared = compare(np.array([True, False] * 50), np.array([True, False] * 50), 0.95)
     assert (compared.difference, compared.p_value) == (0, 1)
 
 
@@ -68,20 +70,23 @@ def project(tmp_path_factory) -> Path:
     return project
 
 
-def test_command_says_better_worse_or_that_it_cannot_tell(project):
+def test_command_says_better_worse_or_not_significant(project):
     for arguments, verdict in (
         (("old", "new"), "new is better than old"),
         (("new", "old"), "old is worse than new"),
-        (("new",), "can't tell with 200 images: this may be luck"),  # the workspace is as new
+        (
+            ("new",),
+            "not significant with 200 images: the difference may be by chance",
+        ),  # the workspace is as new
     ):
         result = run("python", "-m", "pawprint", "compare", *arguments, cwd=project)
         assert (result.returncode, result.stderr) == (0, "")
         assert result.stdout.count(verdict) == 2  # test and validation
     assert "200/200" not in result.stdout
-    assert "195/200 right in new, 195/200 in workspace; 0 only in new" in result.stdout
+    assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in result.stdout
 
 
-def test_gate_is_closed_to_the_worse_and_open_to_the_rest(project):
+def test_gate_fails_only_for_significantly_worse_results(project):
     for against, status in (("old", 0), ("new", 0)):
         assert run("python", "-m", "pawprint", "gate", against, cwd=project).returncode == status
     try:
@@ -89,7 +94,7 @@ def test_gate_is_closed_to_the_worse_and_open_to_the_rest(project):
         result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
         assert result.returncode == 1
         assert "workspace is worse than new" in result.stdout
-        write(project, set(range(7)))  # two mistakes more may be luck
+        write(project, set(range(7)))  # two more errors may be by chance
         assert run("python", "-m", "pawprint", "gate", "new", cwd=project).returncode == 0
     finally:
         run("git", "checkout", "-q", "--", "plots", cwd=project)
@@ -99,7 +104,7 @@ def test_other_test_images_are_refused_with_the_reason(project):
     try:
         write(project, set(), range(3, IMAGES + 1))
         for command in ("compare", "gate"):
-            result = run("python", "-m", f"stages.{command}", "new", cwd=project)
+            result = run("python", "-m", "pawprint", command, "new", cwd=project)
             assert result.returncode == 1
             (line,) = result.stderr.splitlines()
             assert line.startswith("new and workspace: expected the same test images. Received: ")

@@ -11,22 +11,24 @@ RNG = np.random.default_rng(0)
 
 def test_wilsons_interval_is_that_of_the_formula():
     correct, total, z = 191, 200, 1.959964
-    share = correct / total
-    middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    reach = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
+    fraction = correct / total
+    middle = (fraction + z**2 / (2 * total)) / (1 + z**2 / total)
+    reach = (
+        z / (1 + z**2 / total) * np.sqrt(fraction * (1 - fraction) / total + (z / (2 * total)) ** 2)
+    )
     assert wilson(correct, total, 0.95) == pytest.approx((middle - reach, middle + reach))
 
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 5), (5, 5), (1, 1)])
-def test_interval_of_an_extreme_share_stays_between_0_and_1(correct, total):
+def test_interval_of_an_extreme_fraction_stays_between_0_and_1(correct, total):
     low, high = wilson(correct, total, 0.95)
     assert 0 <= low < high <= 1
 
 
-def test_interval_holds_the_true_share_as_often_as_it_says():
-    share, total = 0.97, 200
-    counts = RNG.binomial(total, share, 4000)
-    held = [low <= share <= high for low, high in (wilson(int(k), total, 0.95) for k in counts)]
+def test_interval_holds_the_true_fraction_as_often_as_it_says():
+    fraction, total = 0.97, 200
+    counts = RNG.binomial(total, fraction, 4000)
+    held = [low <= fraction <= high for low, high in (wilson(int(k), total, 0.95) for k in counts)]
     assert 0.93 <= np.mean(held) <= 0.98
 
 
@@ -51,7 +53,7 @@ def test_bootstrap_interval_narrows_with_more_images_and_is_the_same_every_time(
     assert high - low < (wide_high - wide_low) / 2
 
 
-def test_calibration_error_is_0_where_shares_are_as_said_and_large_where_they_are_not():
+def test_calibration_error_is_0_where_fractions_are_as_predicted_and_large_where_they_are_not():
     probability = np.repeat([0.2, 0.8], 10)
     actual = np.array([1] * 2 + [0] * 8 + [1] * 8 + [0] * 2)
     assert expected_calibration_error(actual, probability) == pytest.approx(0)

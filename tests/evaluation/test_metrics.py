@@ -1,6 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
+from pawprint.evaluation.intervals import wilson
 from pawprint.evaluation.metrics import (
     describe,
     measure,
@@ -38,10 +40,12 @@ def test_probabilities_are_measured_as_by_hand():
 
 def test_threshold_decides_what_is_predicted():
     assert measure(ACTUAL, PROBABILITY, 0.85, ["cat", "dog"], 0.95)["dog"]["recall"] == 0
-    rows = [{"path": str(index), "label": "cat"} for index in range(2)]
+    rows = pd.DataFrame({"path": ["1", "0"], "label": ["cat", "cat"]}, index=[7, 5])
     table = tabulate(rows, np.array([0.84, 0.85]), 0.85, ["cat", "dog"])
-    assert [row["predicted"] for row in table] == ["cat", "dog"]
-    assert table[0] == {"path": "0", "actual": "cat", "predicted": "cat", "probability": "0.840000"}
+    assert table.to_dict("records") == [
+        {"path": "1", "actual": "cat", "predicted": "cat", "probability": 0.84},
+        {"path": "0", "actual": "cat", "predicted": "dog", "probability": 0.85},
+    ]
 
 
 def test_class_that_is_never_predicted_scores_0_and_not_nan():
@@ -51,10 +55,10 @@ def test_class_that_is_never_predicted_scores_0_and_not_nan():
 
 
 def test_roc_goes_from_none_to_all_with_finite_thresholds():
-    rows = tabulate_roc(ACTUAL, PROBABILITY)
-    points = [(float(row["false_positive_rate"]), float(row["true_positive_rate"])) for row in rows]
-    assert (points[0], points[-1]) == ((0, 0), (1, 1))
-    assert all(0 <= float(row["threshold"]) <= 1 for row in rows)
+    points = tabulate_roc(ACTUAL, PROBABILITY)
+    assert points["false_positive_rate"].tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1])
+    assert points["true_positive_rate"].tolist() == [0, 0, 1, 1]
+    assert points["threshold"].tolist() == [1, 0.9, 0.5, 0.1]
 
 
 def test_every_interval_holds_its_score():
@@ -86,9 +90,9 @@ def test_one_image_of_a_class_still_gives_a_result():
 
 
 def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
-    (low, high) = tabulate_reliability(
-        np.array([0, 0, 1, 1]), np.array([0.01, 0.03, 0.03, 0.9]), 0.95
-    )
-    assert (low["probability"], low["share"], low["images"]) == ("0.023333", "0.333333", 3)
-    assert float(low["low"]) < 1 / 3 < float(low["high"])
-    assert (high["share"], high["images"]) == ("1.000000", 1)
+    table = tabulate_reliability(np.array([0, 0, 1, 1]), np.array([0.01, 0.03, 0.03, 0.9]), 0.95)
+    low, high = table.to_dict("records")
+    assert (low["probability"], low["fraction"]) == pytest.approx((0.07 / 3, 1 / 3))
+    assert (low["low"], low["high"]) == wilson(1, 3, 0.95)
+    assert (high["probability"], high["fraction"]) == (0.9, 1)
+    assert (low["images"], high["images"]) == (3, 1)

@@ -32,13 +32,13 @@ def test_model_without_a_mistake_does_not_become_certain(images):
     assert 0.3 < temperature < 1
 
 
-def test_threshold_is_0_5_unless_another_is_better_beyond_luck():
+def test_threshold_is_0_5_unless_another_is_significantly_better():
     actual = np.repeat([0, 1], 100)
     skewed = np.concatenate([RNG.uniform(0.3, 0.7, 100), RNG.uniform(0.71, 1, 100)])
     assert choose_threshold(actual, skewed, None) == pytest.approx(0.705, abs=0.01)
-    lucky = np.where(actual, 0.9, 0.1)
-    lucky[0] = 0.55  # one image more would be right from 0.6 on
-    assert choose_threshold(actual, lucky, None) == 0.5
+    one_better = np.where(actual, 0.9, 0.1)
+    one_better[0] = 0.55  # one image more would be right from 0.6 on
+    assert choose_threshold(actual, one_better, None) == 0.5
 
 
 def test_threshold_for_a_recall_has_the_best_precision_that_keeps_it():

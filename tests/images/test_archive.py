@@ -28,5 +28,5 @@ def test_missing_archive_is_named(tmp_path):
 
 def test_file_that_is_no_zip_is_named(tmp_path):
     (tmp_path / "images.zip").write_bytes(b"<html>")
-    with pytest.raises(InputError, match=r"images\.zip: expected a whole zip archive"):
+    with pytest.raises(InputError, match=r"images\.zip: expected a complete zip archive"):
         open_archive(tmp_path / "images.zip")

@@ -1,7 +1,7 @@
 """Whatever is wrong with an image or an archive: nothing breaks, and nothing is dropped in silence.
 
-`pytest tests/pipeline/test_faults.py -k table -s` prints the table of faults, what becomes of each, and the
-stages that ran after it.
+`pytest tests/pipeline/test_faults.py -k table -s` prints the table of faults, what becomes of each,
+and the stages that ran after it.
 """
 
 import csv
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from conftest import CATS_AND_DOGS, PROJECT, TINY, encode, photo, repro, run
+from conftest import PROJECT, TINY, clean_archive, encode, photo, repro, run
 from faults import ARCHIVES, IMAGES, JPEG, KEPT, MEMBERS, PHOTO, write_archive
 from PIL import ImageChops, ImageStat
 
@@ -22,7 +22,6 @@ from pawprint.core.errors import InputError, printable
 from pawprint.core.files import pack, read_json
 from pawprint.core.tables import IMAGES as IMAGE_COLUMNS
 from pawprint.core.tables import REJECTED, SPLIT, read_table
-from pawprint.dataset.cleaning import clean
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.resizing import resize
@@ -67,7 +66,7 @@ def test_corpus_has_every_reason_that_depends_on_nothing_else():
 
 
 def test_every_reason_is_explained():
-    page = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "images.md").read_text(encoding="utf-8")
     assert [name for name in REASONS if f"`{name}`" not in page] == []
 
 
@@ -171,15 +170,13 @@ def refusal(path: Path, name: str) -> str:
     """The line, without the path before it, with which `clean` ends for one of ARCHIVES."""
     pack(path, [("cats/ж.jpg", JPEG), ("dogs/1.jpg", JPEG)])
     path.write_bytes(ARCHIVES[name].made(path.read_bytes()))
-    labels = path.with_name("labels.csv")
-    labels.write_text("path,label\n", encoding="utf-8")
     with pytest.raises(InputError, match=ARCHIVES[name].promise) as error:
-        clean(CATS_AND_DOGS, path, labels)
+        clean_archive(path)
     assert str(error.value).startswith(f"{path}: ")
     return str(error.value).removeprefix(f"{path}: ")
 
 
-def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path, no_corrections):
+def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path):
     pack(
         tmp_path / "images.zip",
         [
@@ -188,7 +185,7 @@ def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path, no_correcti
             *((f"{n}", b"") for n in range(2**16)),
         ],
     )
-    kept, rejected = clean(CATS_AND_DOGS, tmp_path / "images.zip", no_corrections)
+    kept, rejected = clean_archive(tmp_path / "images.zip")
     assert (len(kept), len(rejected)) == (2, 2**16)
 
 

@@ -125,7 +125,7 @@ def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path)
     assert written.count("#") == PARAMS.count("#")
     refused = run("python", "-m", "recipes", "use", "petimages-224", cwd=project)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("params.yaml: expected a file without changes")
+    assert refused.stderr.startswith("params.yaml: expected a file without uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
     forced = run("python", "-m", "recipes", "use", "petimages-224", "--force", cwd=project)
     assert forced.returncode == 0

@@ -3,17 +3,12 @@ import os
 import pytest
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import Fetch
 from pawprint.images.archive import members, open_archive
 from stages.fetch import fetch
 
 
-def source(path, sha256=None) -> Fetch:
-    return Fetch(source=str(path), sha256=sha256)
-
-
 def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
-    fetch(source(drawn_archive), tmp_path / "images.zip")
+    fetch(str(drawn_archive), None, tmp_path / "images.zip")
     assert (tmp_path / "images.zip").read_bytes() == drawn_archive.read_bytes()
 
 
@@ -22,7 +17,7 @@ def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
         for label in ("cats", "dogs"):
             (tmp_path / name / label).mkdir(parents=True)
             (tmp_path / name / label / "1.jpg").write_text(label)
-        fetch(source(tmp_path / name), tmp_path / f"{name}.zip")
+        fetch(str(tmp_path / name), None, tmp_path / f"{name}.zip")
     assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
     with open_archive(tmp_path / "first.zip") as archive:
         assert members(archive) == ["cats/1.jpg", "dogs/1.jpg"]
@@ -40,13 +35,13 @@ def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, 
     given = tmp_path / "given"
     given.mkdir() if content is None else given.write_bytes(content)
     with pytest.raises(InputError, match=rf"fetch\.source: {message}"):
-        fetch(source(given), tmp_path / "raw" / "images.zip")
+        fetch(str(given), None, tmp_path / "raw" / "images.zip")
     assert list((tmp_path / "raw").iterdir()) == []
 
 
 def test_archive_with_another_hash_is_refused_and_leaves_nothing(drawn_archive, tmp_path):
     with pytest.raises(InputError, match=r"fetch\.sha256: expected a file with sha256 0{64}"):
-        fetch(source(drawn_archive, "0" * 64), tmp_path / "raw" / "images.zip")
+        fetch(str(drawn_archive), "0" * 64, tmp_path / "raw" / "images.zip")
     assert list((tmp_path / "raw").iterdir()) == []
 
 
@@ -58,7 +53,7 @@ def test_name_that_is_not_utf8_is_read_as_in_a_zip(tmp_path):
         (folder / "cats" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"1")
     except OSError:
         pytest.skip("this file system has no such names")
-    fetch(source(folder), tmp_path / "images.zip")
+    fetch(str(folder), None, tmp_path / "images.zip")
     with open_archive(tmp_path / "images.zip") as archive:
         assert members(archive) == ["cats/cafΘ.jpg"]
 
@@ -72,5 +67,5 @@ def test_what_is_no_file_is_named_and_not_left_out_in_silence(tmp_path, make):
     folder.mkdir()
     make(folder / "1.jpg")
     with pytest.raises(InputError, match=r"Received: .*1\.jpg, which is neither"):
-        fetch(source(folder), tmp_path / "images.zip")
+        fetch(str(folder), None, tmp_path / "images.zip")
     assert not (tmp_path / "images.zip").exists()

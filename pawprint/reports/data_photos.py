@@ -1,0 +1,60 @@
+"""Photos of the data before training: samples, augmented views, near-duplicates."""
+
+import zipfile
+
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from pawprint.core.params import Augment, Resize
+from pawprint.images.augmentation import draw_transformations, warp
+from pawprint.images.decoder import open_image
+from pawprint.images.resizing import resize
+from pawprint.reports.figures import GREY
+from pawprint.reports.photo_grid import photo_grid, spread
+
+MAX_VIEWS = 12  # shown; two rows
+
+
+def draw_samples(archive: zipfile.ZipFile, train: pd.DataFrame, number: int) -> Figure:
+    """Training images at equal distances in the table SPLIT, with label and size in pixels."""
+    shown = spread(train, number)
+
+    def cells():
+        for row in shown.itertuples():
+            image = open_image(archive, row.path)
+            yield image, f"{row.label}\n{image.width}×{image.height}", GREY
+
+    return photo_grid({f"Training images ({len(shown):,} of {len(train):,})": cells()})
+
+
+def draw_augmented(
+    archive: zipfile.ZipFile, train: pd.DataFrame, augment: Augment, image_size: int, how: Resize
+) -> Figure:
+    """The views of the first training image as the network sees them in training."""
+    pixels = resize(open_image(archive, train["path"].iloc[0]), image_size, how)
+
+    def cells():
+        for view in range(min(augment.views, MAX_VIEWS)):
+            maps = draw_transformations(augment, view, len(train), image_size)
+            is_original = view == 0 and augment.keep_original
+            title = f"view {view}" + (": original" if is_original else "")
+            yield Image.fromarray(warp(pixels, maps[0])), title, GREY
+
+    return photo_grid({"One training image and its augmented views": cells()})
+
+
+def draw_near_duplicates(
+    archive: zipfile.ZipFile, near_duplicates: pd.DataFrame, number: int
+) -> Figure:
+    """The first images of the table NEAR_DUPLICATES, with number of group, label and split."""
+    groups = near_duplicates["group"].factorize()[0] + 1
+    shown = near_duplicates.assign(group=groups).head(number)
+
+    def cells():
+        for row in shown.itertuples():
+            title = f"group {row.group}\n{row.label}, {row.split}"
+            yield open_image(archive, row.path), title, GREY
+
+    title = f"Near-duplicates ({len(shown):,} of {len(near_duplicates):,})"
+    return photo_grid({title: cells()})

@@ -1,0 +1,65 @@
+import pandas as pd
+import pytest
+
+from pawprint.core.errors import InputError
+from pawprint.core.tables import read_table, write_table
+
+COLUMNS = {"path": "str", "images": "int64", "probability": "float64", "label": "str"}
+
+
+def table(path: str = "a.jpg", images: int = 1, probability: float = 0.5) -> pd.DataFrame:
+    row = {"path": path, "images": images, "probability": probability, "label": "cat"}
+    return pd.DataFrame([row])
+
+
+def test_table_is_read_as_written_with_the_dtypes_of_its_columns(tmp_path):
+    rows = pd.concat([table('a "b", c\n.jpg'), table(" кот.jpg "), table("NA", 0, 1.0)])
+    write_table(tmp_path / "new" / "rows.csv", rows, COLUMNS)
+    found = read_table(tmp_path / "new" / "rows.csv", COLUMNS)
+    assert found.to_dict("records") == rows.to_dict("records")
+    assert found.dtypes.map(str).to_dict() == COLUMNS
+
+
+def test_empty_table_keeps_its_dtypes(tmp_path):
+    write_table(tmp_path / "rows.csv", pd.DataFrame(columns=list(COLUMNS)), COLUMNS)
+    found = read_table(tmp_path / "rows.csv", COLUMNS)
+    assert len(found) == 0
+    assert found.dtypes.map(str).to_dict() == COLUMNS
+
+
+def test_columns_are_ordered_and_floats_have_six_significant_digits(tmp_path):
+    rows = table(probability=1 / 3).assign(other=1)[["other", *reversed(COLUMNS)]]
+    write_table(tmp_path / "rows.csv", pd.concat([rows, table(probability=1e-9 / 3)]), COLUMNS)
+    assert (tmp_path / "rows.csv").read_bytes() == (
+        b"path,images,probability,label\na.jpg,1,0.333333,cat\na.jpg,1,3.33333e-10,cat\n"
+    )
+
+
+def test_missing_table_says_how_to_make_it(tmp_path):
+    with pytest.raises(InputError, match=r"rows\.csv: no such file\. Run `dvc repro`"):
+        read_table(tmp_path / "rows.csv", COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"",
+        b"path,images,probability\n",
+        b"images,path,probability,label\n",
+        b"path,images,probability,label,more\n",
+        b"path,images,probability,label\na,1,0.5\n",
+        b"path,images,probability,label\na,1,0.5,cat,more\n",
+        b"path,images,probability,label\na,1,0.5,cat\nb,1,0.5,cat,more\n",
+        b'path,images,probability,label\n"a,1,0.5,cat\n',
+        b"path,images,probability,label\n\xff,1,0.5,cat\n",
+        b"path,images,probability,label\na,1.5,0.5,cat\n",
+        b"path,images,probability,label\na,99999999999999999999,0.5,cat\n",
+        b"path,images,probability,label\na,1,half,cat\n",
+    ],
+)
+def test_another_table_is_one_line_with_the_columns_expected(tmp_path, lines):
+    (tmp_path / "rows.csv").write_bytes(lines)
+    expected = r"rows\.csv: expected a table with the columns path, images, probability, label\. "
+    with pytest.raises(InputError, match=expected + "Received: ") as error:
+        read_table(tmp_path / "rows.csv", COLUMNS)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+from PIL import Image
+
+from pawprint.reports.figures import new_figure, save, shorten
+
+
+def drawn(path: Path) -> bytes:
+    figure, (axis, _) = new_figure(columns=2, width=6, height=4)
+    axis.plot([1, 2], label="a")
+    axis.legend()
+    save(figure, path)
+    return path.read_bytes()
+
+
+def test_picture_saved_twice_is_the_same_bytes(tmp_path):
+    assert drawn(tmp_path / "a.png") == drawn(tmp_path / "b.png")
+    assert Image.open(tmp_path / "a.png").size == (720, 480)
+
+
+def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
+    before = drawn(tmp_path / "a.png")
+    plt.rcParams.update({"lines.linewidth": 9, "font.size": 30, "axes.facecolor": "black"})
+    plt.rcParams.update({"savefig.dpi": 30, "lines.marker": "o"})
+    assert drawn(tmp_path / "b.png") == before
+
+
+def test_saved_figure_is_closed(tmp_path):
+    drawn(tmp_path / "a.png")
+    assert plt.get_fignums() == []
+
+
+def test_dollar_signs_are_shown_as_they_are(tmp_path):
+    figure, (axis,) = new_figure()
+    axis.set_title(r"$\no_command$")
+    save(figure, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "length", "expected"),
+    [("abcdef", 6, "abcdef"), ("abcdefg", 6, "ab…efg"), ("abcdefg", 5, "ab…fg")],
+)
+def test_long_text_loses_its_middle(text, length, expected):
+    assert shorten(text, length) == expected

@@ -1,0 +1,97 @@
+import weakref
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pawprint.reports.figures import BLUE, RED
+from pawprint.reports.photo_grid import photo_grid, spread
+
+
+@pytest.fixture(autouse=True)
+def figures_closed():
+    yield
+    plt.close("all")
+
+
+def cell(title: str, size: tuple[int, int] = (8, 8), colour: str = BLUE):
+    return Image.new("RGB", size, "red"), title, colour
+
+
+def test_photos_are_whole_in_squares_under_coloured_titles():
+    (axis,) = [
+        axis for axis in photo_grid({"Title": [cell("a", (40, 20), RED)]}).axes if axis.images
+    ]
+    pixels = np.asarray(axis.images[0].get_array())
+    assert pixels.shape == (224, 224, 3)
+    is_red = (pixels == (255, 0, 0)).all(axis=2)
+    assert is_red.sum() == 224 * 112  # the photo is twice as wide as high
+    assert (axis.get_title(), axis.title.get_color()) == ("a", RED)
+
+
+def test_each_section_starts_a_row_under_its_title():
+    figure = photo_grid({"First": map(cell, "abcdefg"), "Second": map(cell, "xy")})
+    rows = [[axis.get_title() for axis in part.axes] for part in figure.subfigs]
+    assert rows == [[*"abcdefg", *[""] * 5], [*"xy", *[""] * 4]]
+    assert [part.get_suptitle() for part in figure.subfigs] == ["First", "Second"]
+
+
+def test_full_row_is_not_followed_by_an_empty_one():
+    assert len(photo_grid({"": map(cell, "abcdef")}).axes) == 6
+
+
+def test_section_without_photos_shows_its_title():
+    figure = photo_grid({"Nothing": []})
+    assert [part.get_suptitle() for part in figure.subfigs] == ["Nothing"]
+    assert figure.axes == []
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("number", [1, 6, 90])
+def test_titles_and_photos_do_not_overlap(number):
+    """With two long lines, in few and in many rows."""
+    title = "IMG_20201231_HDR_PORTRAIT_1234567890.JPEG\n✗ label: Chesapeake_Bay_retriever"
+    figure = photo_grid({"First": [cell(title)] * number, "Second": [cell(title)]})
+    figure.canvas.draw()
+    boxes = [axis.get_window_extent() for axis in figure.axes if axis.images]
+    boxes += [axis.title.get_window_extent() for axis in figure.axes if axis.images]
+    boxes += [part._suptitle.get_window_extent() for part in figure.subfigs]
+    for place, box in enumerate(boxes):
+        assert not any(_overlap(box, other) for other in boxes[place + 1 :])
+
+
+def _overlap(one, other, tolerance: float = 1) -> bool:
+    width = min(one.x1, other.x1) - max(one.x0, other.x0)
+    height = min(one.y1, other.y1) - max(one.y0, other.y0)
+    return width > tolerance and height > tolerance
+
+
+def test_long_titles_lose_their_middle():
+    figure = photo_grid({"": [cell("a" * 11 + "b" * 11), cell("a" * 11 + "b" * 12 + "\nc")]})
+    titles = [axis.get_title() for axis in figure.axes if axis.images]
+    assert titles == ["a" * 11 + "b" * 11, "a" * 10 + "…" + "b" * 11 + "\nc"]
+
+
+def test_photos_of_full_size_are_not_kept():
+    photos, alive = [], []
+
+    def cells():
+        for _ in range(5):
+            yield cell("")
+            alive.append(sum(photo() is not None for photo in photos))
+            photo = Image.new("RGB", (600, 400))
+            photos.append(weakref.ref(photo))
+            yield photo, "", BLUE
+
+    photo_grid({"": cells()})
+    assert max(alive) <= 1
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(1, [0]), (2, [0, 9]), (4, [0, 3, 6, 9]), (20, [*range(10)])]
+)
+def test_spread_takes_rows_at_equal_distances(number, expected):
+    rows = pd.DataFrame({"row": range(10)}, index=[7] * 10)
+    assert spread(rows, number)["row"].tolist() == expected

@@ -1,0 +1,110 @@
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from pawprint.core.tables import LIKELY_WRONG_LABELS, PREDICTIONS
+from pawprint.images.archive import members, open_archive
+from pawprint.reports.figures import BLUE, RED
+from pawprint.reports.prediction_photos import (
+    draw_errors,
+    draw_likely_wrong_labels,
+    draw_predictions,
+)
+
+
+@pytest.fixture(autouse=True)
+def figures_closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def archive(drawn_archive):
+    with open_archive(drawn_archive) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def names(archive) -> list[str]:
+    return [name for name in members(archive) if "validation" in name and ".0" in name]
+
+
+def predictions(names: list[str], *rows: tuple[str, str, float]) -> pd.DataFrame:
+    """Rows of actual label, predicted label and probability of `dog`."""
+    paths = [(name, *row) for name, row in zip(names, rows)]
+    return pd.DataFrame(paths, columns=list(PREDICTIONS), index=[0] * len(rows))
+
+
+def shown(part) -> list[str]:
+    return [axis.get_title() for axis in part.axes if axis.images]
+
+
+def test_predictions_are_spread_over_the_split_and_mark_errors(archive, names):
+    table = predictions(
+        names,
+        ("cat", "cat", 0.2),
+        ("cat", "dog", 0.6),
+        ("dog", "cat", 0.02),
+    )
+    figure = draw_predictions(archive, table, 3)
+    assert shown(figure) == ["cat 80%", "dog 60%\n✗ label: cat", "cat 98%\n✗ label: dog"]
+    colours = [axis.title.get_color() for axis in figure.axes if axis.images]
+    assert colours == [BLUE, RED, RED]
+    figure = draw_predictions(archive, table, 2)
+    assert shown(figure) == ["cat 80%", "cat 98%\n✗ label: dog"]
+    assert figure.subfigs[0].get_suptitle() == "Test images (2 of 3)"
+
+
+def test_probability_shown_is_that_of_the_predicted_label_at_any_threshold(archive, names):
+    table = predictions(names, ("dog", "dog", 0.3), ("cat", "cat", 0.6))
+    assert shown(draw_predictions(archive, table, 2)) == ["dog 30%", "cat 40%"]
+
+
+def test_errors_and_the_least_confident_others_are_in_order_of_confidence(archive, names):
+    table = predictions(
+        names,
+        ("cat", "cat", 0.01),
+        ("cat", "dog", 0.7),
+        ("dog", "cat", 0.45),
+        ("dog", "dog", 0.52),
+        ("dog", "cat", 0.05),
+        ("cat", "dog", 0.99),
+        ("cat", "cat", 0.4),
+    )
+    errors, others = draw_errors(archive, table, 3).subfigs
+    assert shown(errors) == [
+        "dog 99%\n✗ label: cat",
+        "cat 95%\n✗ label: dog",
+        "dog 70%\n✗ label: cat",
+    ]
+    assert shown(others) == ["dog 52%", "cat 55%\n✗ label: dog", "cat 60%"]
+    assert errors.get_suptitle() == "Most confident errors (3 of 4)"
+    assert others.get_suptitle() == "Least confident other predictions (3 of 4)"
+
+
+def test_confidence_is_that_of_the_predicted_label_at_any_threshold(archive, names):
+    """Threshold 0.2: a dog at 0.25 is the least confident prediction."""
+    table = predictions(
+        names, ("dog", "dog", 0.25), ("cat", "dog", 0.3), ("cat", "dog", 0.5), ("cat", "cat", 0.1)
+    )
+    errors, others = draw_errors(archive, table, 6).subfigs
+    assert shown(errors) == ["dog 50%\n✗ label: cat", "dog 30%\n✗ label: cat"]
+    assert shown(others) == ["dog 25%", "cat 90%"]
+
+
+def test_model_without_errors_still_gives_a_picture(archive, names):
+    table = predictions(names, ("cat", "cat", 0.1), ("dog", "dog", 0.95))
+    errors, others = draw_errors(archive, table, 6).subfigs
+    assert (shown(errors), shown(others)) == ([], ["cat 90%", "dog 95%"])
+    assert errors.get_suptitle() == "Most confident errors (0 of 0)"
+
+
+def test_likely_wrong_labels_show_file_label_and_its_probability(archive, names):
+    rows = [(name, "cat", "dog", "train", 0.021) for name in names[:2]]
+    table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
+    figure = draw_likely_wrong_labels(archive, table, 1)
+    name = names[0].split("/")[-1]
+    assert shown(figure) == [f"{name}\ncat 2.1%"]
+    assert figure.subfigs[0].get_suptitle() == "Labels that are likely wrong (1 of 2)"
+    none = draw_likely_wrong_labels(archive, table.head(0), 1)
+    assert none.subfigs[0].get_suptitle() == "Labels that are likely wrong (0 of 0)"

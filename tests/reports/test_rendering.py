@@ -1,0 +1,59 @@
+import base64
+import hashlib
+import io
+
+import jinja2
+import pytest
+from PIL import Image
+
+from pawprint.core.errors import InputError
+from pawprint.reports.rendering import embed, file_hashes, fill
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a.html", "&lt;b&gt;\n"), ("a.md", "<b>\n")])
+def test_values_are_escaped_in_html_only(tmp_path, name, expected):
+    (tmp_path / name).write_text("{{ text }}\n", encoding="utf-8")
+    assert fill(tmp_path / name, text="<b>") == expected
+
+
+def test_missing_value_is_an_error(tmp_path):
+    (tmp_path / "a.md").write_text("{{ text }}", encoding="utf-8")
+    with pytest.raises(jinja2.UndefinedError):
+        fill(tmp_path / "a.md")
+
+
+def test_lines_of_a_loop_leave_no_empty_lines(tmp_path):
+    template = "{% for each in rows %}\n| {{ each }} |\n  {% endfor %}\nend\n"
+    (tmp_path / "a.md").write_text(template, encoding="utf-8")
+    assert fill(tmp_path / "a.md", rows=[1, 2]) == "| 1 |\n| 2 |\nend\n"
+
+
+def test_embedded_picture_is_webp(tmp_path):
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")
+    head, _, data = embed(tmp_path / "a.png").partition(",")
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert (head, picture.format, picture.size) == ("data:image/webp;base64", "WEBP", (30, 20))
+
+
+def test_hashes_are_those_of_all_files_in_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b/2.bin", "b/1.bin", "a/1.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    b, a = (path.relative_to(tmp_path) for path in (tmp_path / "b", tmp_path / "a"))
+    hashes = file_hashes(b, a)
+    assert list(hashes) == ["b/1.bin", "b/2.bin", "a/1.bin"]
+    assert all(hashes[name] == hashlib.sha256(name.encode()).hexdigest() for name in hashes)
+
+
+@pytest.mark.parametrize("read", [embed, file_hashes])
+def test_missing_file_is_told_in_one_line(tmp_path, read):
+    with pytest.raises(InputError, match=r"absent: expected a .* Run `dvc repro`\.$") as raised:
+        read(tmp_path / "absent")
+    assert "\n" not in str(raised.value)
+
+
+def test_file_that_is_no_picture_is_told_in_one_line(tmp_path):
+    (tmp_path / "a.png").write_text("text")
+    with pytest.raises(InputError, match=r"a\.png: expected a picture"):
+        embed(tmp_path / "a.png")
