@@ -33,6 +33,7 @@ from PIL import Image
 from pawprint.core.files import pack, read_csv, write_csv
 from recipes.sample.drawings import drawn_dataset
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
