@@ -1,7 +1,7 @@
 """Whatever is wrong with an image or an archive: nothing breaks, and nothing is dropped in silence.
 
-`pytest tests/pipeline/test_faults.py -k table -s` prints the table of faults, what becomes of each, and the
-stages that ran after it.
+`pytest tests/pipeline/test_faults.py -k table -s` prints the table of faults, what becomes of each,
+and the stages that ran after it.
 """
 
 import csv
