@@ -14,7 +14,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index
 .PHONY: demo app test test-all test-extended lock
 
 demo: .venv/installed
-	$(BIN)/python -m recipes.demo
+	$(BIN)/python -m recipes.sample.demo
 
 app: .venv/installed-app
 	$(BIN)/python -m streamlit run app/main.py
