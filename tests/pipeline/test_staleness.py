@@ -129,7 +129,7 @@ def values(workspace: Path) -> dict:
         "evaluate.confidence": 0.9,
         "review.folds": 2,
         "plot.predictions": 2,
-        "plot.mistakes": 1,
+        "plot.errors": 1,
         "plot.likely_wrong_labels": 1,
     }
 

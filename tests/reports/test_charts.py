@@ -158,7 +158,7 @@ def test_likely_wrong_labels_show_file_label_and_its_probability(archive, names)
 
 def test_reliability_has_a_point_for_each_bin_before_and_after():
     rows = [
-        {"split": split, "calibrated": calibrated, "probability": probability, "share": "0.5"}
+        {"split": split, "calibrated": calibrated, "probability": probability, "fraction": "0.5"}
         | {"low": "0.1", "high": "0.9", "images": "7"}
         for split in ("validation", "test")
         for calibrated in ("no", "yes")
