@@ -81,7 +81,7 @@ def test_scores_of_several_samples_are_computed_at_once():
     of_0, of_1 = RNG.uniform(0, 0.7, (3, 5)), RNG.uniform(0.3, 1, (3, 4))
     for score in (roc_auc, partial(f1_score, threshold=0.5, label=1)):
         expected = [score(*samples) for samples in zip(of_0, of_1)]
-        assert score(of_0, of_1, axis=-1).tolist() == expected
+        assert score(of_0, of_1).tolist() == expected
         assert score(of_0.T, of_1.T, axis=0).tolist() == expected
     assert roc_auc(np.array([0.1, 0.6]), np.array([0.3, 0.6, 0.9])) == pytest.approx(4.5 / 6)
 
