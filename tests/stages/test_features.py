@@ -1,12 +1,14 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from networks import sample_backbone
 
 from pawprint.core.errors import InputError
+from pawprint.core.params import Augment
 from pawprint.images.archive import open_archive
-from pawprint.images.augmentation import IDENTITY
+from pawprint.images.augmentation import draw_transformation, warp
 from pawprint.images.decoder import decode
 from pawprint.images.resizing import resize
 from pawprint.network.cut import cut_index, split_at
@@ -15,10 +17,22 @@ from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import convert
 from stages.features import compute_features, require_space, write_arrays
 
-NAMES = [
-    f"drawn/train/{kind}s/{kind}.{number:04}.jpg" for kind in ("cat", "dog") for number in (1, 2)
-]
-MIRRORED = np.array([[-1, 0, 95], [0, 1, 0]], np.float64)
+IMAGES = pd.DataFrame(
+    {
+        "path": [
+            f"drawn/train/{kind}s/{kind}.{number:04}.jpg"
+            for kind in ("cat", "dog")
+            for number in (1, 2)
+        ],
+        "pixels_sha256": [f"{number:064x}" for number in range(4)],
+    }
+)
+NO_LAYERS = dict.fromkeys(
+    ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
+)
+MIRROR_SOME = Augment(
+    **NO_LAYERS | {"RandomFlip": {"mode": "horizontal"}}, views=3, keep_original=True, seed=1
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,23 +40,29 @@ def backbone():
     return sample_backbone()
 
 
-@pytest.mark.parametrize("pooling", ["average", "flatten"])
+@pytest.mark.parametrize(("pooling", "augment"), [("average", MIRROR_SOME), ("flatten", None)])
 def test_features_are_the_outputs_of_the_backbone_for_each_view_in_the_order_of_the_images(
-    backbone, pooling, drawn_archive, tmp_path
+    backbone, pooling, augment, drawn_archive, tmp_path
 ):
     cut = cut_index(backbone, 100)
     extractor = build_extractor(backbone, cut, pooling)
+    views = augment.views if augment else 1
     shapes = {
-        tmp_path / f"{kind}.npy": (len(NAMES), 2, *output.shape[1:])
+        tmp_path / f"{kind}.npy": (len(IMAGES), views, *output.shape[1:])
         for kind, output in zip(OUTPUTS, extractor.outputs)
     }
-    transformations = np.tile(np.stack([IDENTITY, MIRRORED])[:, None], (1, len(NAMES), 1, 1))
+    run = compile_for_cpu(convert(extractor))
     with open_archive(drawn_archive) as archive:
-        run = compile_for_cpu(convert(extractor))
-        write_arrays(shapes, compute_features(run, archive, NAMES, transformations, 96, "crop"))
-        pixels = np.stack([resize(decode(archive.read(name)), 96, "crop") for name in NAMES])
+        write_arrays(shapes, compute_features(run, archive, IMAGES, 96, "crop", augment))
+        pixels = [resize(decode(archive.read(name)), 96, "crop") for name in IMAGES["path"]]
     before, after = split_at(backbone, cut)
-    for view, images in enumerate((pixels, pixels[:, :, ::-1])):
+    for view in range(views):
+        images = np.stack(
+            [
+                warp(image, draw_transformation(augment, sha256, view, 96)) if augment else image
+                for image, sha256 in zip(pixels, IMAGES["pixels_sha256"])
+            ]
+        )
         maps = before(images / np.float32(127.5) - 1, training=False)
         top = after(maps, training=False).numpy()
         top = top.mean(axis=(1, 2)) if pooling == "average" else top.reshape(len(top), -1)
