@@ -1,6 +1,7 @@
 import os
 
 import pytest
+from faults import FOLDERS
 
 from pawprint.core.errors import InputError
 from pawprint.images.archive import members, open_archive
@@ -59,13 +60,12 @@ def test_name_that_is_not_utf8_is_read_as_in_a_zip(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")
-@pytest.mark.parametrize(
-    "make", [lambda path: os.mkfifo(path), lambda path: path.symlink_to("nowhere")]
-)
-def test_what_is_no_file_is_named_and_not_left_out_in_silence(tmp_path, make):
+@pytest.mark.parametrize("name", FOLDERS)
+def test_entry_that_is_neither_file_nor_folder_is_named_and_nothing_is_packed(tmp_path, name):
     folder = tmp_path / "photos"
     folder.mkdir()
-    make(folder / "1.jpg")
-    with pytest.raises(InputError, match=r"Received: .*1\.jpg, which is neither"):
+    FOLDERS[name].made(folder / "1.jpg")
+    with pytest.raises(InputError, match=rf"Received: .*1\.jpg, {FOLDERS[name].promise}") as error:
         fetch(str(folder), None, tmp_path / "images.zip")
+    assert "\n" not in str(error.value)
     assert not (tmp_path / "images.zip").exists()
