@@ -152,6 +152,13 @@ def test_too_few_images_name_the_class_and_the_split():
         )
 
 
+def test_archive_with_only_a_train_folder_is_divided_as_one_without_split_folders():
+    only_train = split(WHOLE.assign(archive_split="train"), **PARAMS)
+    without = split(WHOLE, **PARAMS)
+    assert splits_of(only_train[0]) == splits_of(without[0])
+    assert only_train[2] == without[2] == 0
+
+
 def test_archive_with_validation_and_no_train_says_so():
     with pytest.raises(InputError, match="expected a folder train beside validation"):
         split(images({"validation/cat": 3, "validation/dog": 3}), **PARAMS)
