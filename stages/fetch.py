@@ -12,6 +12,7 @@ from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack, replacing
 from pawprint.core.params import load_params
+from pawprint.core.sources import without_secrets
 from pawprint.dataset.download import locate, verify
 from pawprint.dataset.packing import folder_files
 
@@ -39,7 +40,8 @@ def fetch(source: str, sha256: str | None, target: Path) -> None:
 def main() -> None:
     params = load_params()
     fetch(params.fetch.source, params.fetch.sha256, paths.RAW_IMAGES)
-    print(f"fetch: {paths.RAW_IMAGES.stat().st_size:,} bytes from {params.fetch.source}")
+    source = without_secrets(params.fetch.source)
+    print(f"fetch: {paths.RAW_IMAGES.stat().st_size:,} bytes from {source}")
 
 
 if __name__ == "__main__":

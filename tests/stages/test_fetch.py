@@ -1,16 +1,30 @@
 import os
 
 import pytest
+from conftest import PROJECT, run
 from faults import FOLDERS
 
 from pawprint.core.errors import InputError
 from pawprint.images.archive import members, open_archive
+from recipes.overlay import overlay
 from stages.fetch import fetch
 
 
 def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
     fetch(str(drawn_archive), None, tmp_path / "images.zip")
     assert (tmp_path / "images.zip").read_bytes() == drawn_archive.read_bytes()
+
+
+def test_stage_prints_its_source_without_tokens(drawn_archive, tmp_path):
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    source = f"{drawn_archive.as_uri()}?token=correct-horse"
+    (tmp_path / "params.yaml").write_text(
+        overlay(params, f"fetch: {{source: '{source}'}}"), encoding="utf-8"
+    )
+    result = run("python", "-m", "stages.fetch", cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    size = drawn_archive.stat().st_size
+    expected = f"fetch: {size:,} bytes from {drawn_archive.as_uri()}\n"
+    assert (result.returncode, result.stdout, result.stderr) == (0, expected, "")
 
 
 def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
