@@ -1,23 +1,37 @@
 # Needs Python 3.11 to 3.13: `make demo PYTHON=python3.12` names another than `python3`.
 PYTHON ?= python3
 BIN := .venv/bin
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# A file is one worker's, as its tests share a run of the pipeline; the longest files begin first.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+  --no-loadscope-reorder
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
   --no-annotate --custom-compile-command "make lock" --upgrade
 
-.PHONY: demo app test lock
+.PHONY: demo app test test-all test-extended lock
 
 demo: .venv/installed
-	$(BIN)/python -m recipes.demo
+	$(BIN)/python -m recipes.sample.demo
 
 app: .venv/installed-app
 	$(BIN)/python -m streamlit run app/main.py
 
+# Lint and every fast test, with the whole pipeline once on small data.
 test: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
-	  --no-loadscope-reorder
+	$(PYTEST) -m "not slow and not extended"
+
+# The slow tests too.
+test-all: test
+	$(PYTEST) -m "slow and not extended"
+
+# All combinations of what `make test-all` tests one case of.
+test-extended: .venv/installed-dev
+	$(PYTEST) -m extended
 
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:

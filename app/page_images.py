@@ -11,7 +11,7 @@ from app.accuracy import accuracy, confidence, interval_name
 from app.messages import explained, literal
 from pawprint.core import paths
 from pawprint.core.tables import PREDICTIONS
-from pawprint.evaluation.ranking import rank
+from pawprint.reports.ranking import rank
 
 TITLE, ICON = "Test images", ":material/grid_view:"
 SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}

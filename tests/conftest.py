@@ -133,9 +133,22 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
 
 # Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
-LONGEST = ("test_staleness", "test_browser", "test_faults", "test_recipes", "test_tutorial")
+LONGEST = (
+    "test_staleness",
+    "test_browser",
+    "test_sharing",
+    "test_pipeline",
+    "test_dependencies",
+    "test_recipes",
+    "test_tutorial",
+    "test_interruption",
+)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "mirror" in item.fixturenames:  # thousands of real photos
+            item.add_marker(pytest.mark.slow)
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))

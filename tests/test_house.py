@@ -43,11 +43,6 @@ def test_folder_imports_only_those_that_the_design_allows(folder):
             assert others <= ALLOWED[folder], path
 
 
-def test_imports_between_rooms_have_no_cycle():
-    for name, others in MAY_IMPORT.items():
-        assert not [each for each in others if name in MAY_IMPORT[each]]
-
-
 def test_no_stage_imports_another_or_the_command_line():
     for path in modules("stages"):
         assert [file for file in closure(path) if room(file) == "stages"] == [path]

@@ -72,10 +72,7 @@ def split(
 
 def count(rows: pd.DataFrame, listed: pd.DataFrame, moved: int) -> dict:
     """Images per split, in total and per label; near-duplicates, their groups and those moved."""
-    labels = sorted(rows["label"].unique())
-    per_label = pd.crosstab(rows["split"], rows["label"]).reindex(
-        index=SPLITS, columns=labels, fill_value=0
-    )
+    per_label = pd.crosstab(rows["split"], rows["label"]).loc[list(SPLITS)]
     counts = {
         name: {"total": int(of_split.sum()), **of_split.to_dict()}
         for name, of_split in per_label.iterrows()

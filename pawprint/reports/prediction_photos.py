@@ -4,18 +4,18 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from pawprint.images.decoder import open_image
 from pawprint.reports.figures import BLUE, RED
 from pawprint.reports.photo_grid import Cell, photo_grid, spread
+from pawprint.reports.ranking import rank, with_confidence
 
 
 def draw_predictions(archive: zipfile.ZipFile, predictions: pd.DataFrame, number: int) -> Figure:
     """Images at equal distances in the table PREDICTIONS: the same images for every model."""
-    shown = spread(_with_confidence(predictions), number)
+    shown = spread(with_confidence(predictions), number)
     title = f"Test images ({len(shown):,} of {len(predictions):,})"
     return photo_grid({title: _cells(archive, shown)})
 
@@ -26,10 +26,10 @@ def draw_errors(archive: zipfile.ZipFile, predictions: pd.DataFrame, number: int
     `predictions` is a table PREDICTIONS; at most `number` images of each kind are shown. The
     confidence is the probability of the predicted label.
     """
-    ordered = _with_confidence(predictions).sort_values("confidence", kind="stable")
-    wrong = ordered[ordered["actual"] != ordered["predicted"]]
-    errors = wrong.iloc[::-1].head(number)
-    rest = ordered.drop(errors.index)
+    ranked = rank(predictions)
+    wrong = ranked[ranked["wrong"]]
+    errors = wrong.head(number)
+    rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
     unsure = rest.head(number)
     of_errors = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
     of_unsure = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
@@ -51,14 +51,6 @@ def draw_likely_wrong_labels(archive: zipfile.ZipFile, listed: pd.DataFrame, num
 
     title = f"Labels that are likely wrong ({len(shown):,} of {len(listed):,})"
     return photo_grid({title: cells()})
-
-
-def _with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
-    """With a column for the probability of the predicted label, and rows numbered from 0."""
-    second = predictions["actual"].max()  # of the labels in alphabetical order
-    is_second, probability = predictions["predicted"] == second, predictions["probability"]
-    confidence = np.where(is_second, probability, 1 - probability)
-    return predictions.assign(confidence=confidence).reset_index(drop=True)
 
 
 def _cells(archive: zipfile.ZipFile, predictions: pd.DataFrame) -> Iterator[Cell]:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from pawprint.core import paths
-from pawprint.core.files import read_json, write_csv
+from pawprint.core.files import read_json
 from pawprint.dataset import corrections
 from recipes.overlay import apply
 from recipes.sample.drawings import write_archive
@@ -30,7 +30,8 @@ def prepare(workspace: Path, params: str) -> None:
     for file in ("dvc.yaml", ".dvcignore"):
         shutil.copy(PROJECT / file, workspace)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
-    write_csv(workspace / paths.LABELS, corrections.COLUMNS, [])
+    no_corrections = f"{','.join(corrections.COLUMNS)}\n"
+    (workspace / paths.LABELS).write_text(no_corrections, encoding="utf-8", newline="\n")
     (workspace / paths.MODEL_CARD.parent).mkdir(exist_ok=True)
     if not (workspace / ".dvc").exists():
         run_dvc(workspace, "init", "--no-scm", "--quiet")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT, SAMPLE_WEIGHTS, run
+from pawprint.serving.classifier import load_classifier
 
 from pawprint.cli.export import export, names_of, read_images, require_same_meaning
 from pawprint.cli.formats import FORMATS, require_modules
@@ -21,9 +22,9 @@ from pawprint.network.backbone import load_base
 from pawprint.network.backend import keras, tf
 from pawprint.network.head import build_head
 from pawprint.network.model import build_whole, load_model, save_model
-from pawprint.serving.classifier import load_classifier
 from pawprint.serving.metadata import Meaning, write_labels
 
+pytestmark = pytest.mark.slow
 MEANING = Meaning(labels=["cat", "dog"], resize="crop", threshold=0.5)
 # How far probabilities may be from Keras': float32 is rounding, the others have fewer bits.
 TOLERANCE = {"litert float16": 0.05, "litert int8": 0.4}

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterator
 from typing import get_args
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
 from pawprint.core.params import Dense, Optimizer, Params
+from pawprint.dataset.corrections import NEITHER
+from pawprint.evaluation.metrics import measure, measure_probabilities
 from pawprint.network.backend import keras
 
 SMALLEST, LARGEST = math.nextafter(0, 1), sys.float_info.max
@@ -172,3 +175,34 @@ def test_alpha_is_one_of_those_with_published_weights():
     accepted = [number for number in numbers if accepts("model.alpha", number)]
     assert accepted == [0.35, 0.5, 0.75, 1.0, 1.3, 1.4]
     assert not accepts("model.alpha", True)
+
+
+def test_label_cannot_be_the_name_of_a_metric():
+    measured = measure(np.array([0, 1]), np.array([0.1, 0.9]), 0.5, ["cat", "dog"], 0.95)
+    probabilities = measure_probabilities(np.array([0, 1]), np.array([0.1, 0.9]))
+    metrics = (measured.keys() | probabilities.keys() | {"uncalibrated", "total"}) - {"cat", "dog"}
+    for label in [*metrics, NEITHER]:
+        assert not accepts("clean.labels", {label: ["x"], "other": ["y"]}), label
+
+
+CHOICES = {
+    "clean.rule": ["decodes", "jfif"],
+    "model.resize": ["crop", "stretch"],
+    "model.pooling": ["average", "flatten"],
+    "augment.RandomFlip.mode": ["horizontal", "vertical", "horizontal_and_vertical"],
+    "head.output": ["sigmoid", "logits"],
+    "hardware.devices": ["auto", "cpu"],
+    "hardware.precision": ["auto", "float32", "mixed_float16", "mixed_bfloat16"],
+    "train_extract.learning_rate_decay": ["cosine", None],
+    "train_extract.views_per_epoch": ["one", "all"],
+    "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
+    "train_extract.early_stopping.mode": ["auto", "min", "max"],
+    "train_extract.reduce_lr_on_plateau.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
+    "train_extract.reduce_lr_on_plateau.mode": ["auto", "min", "max"],
+}
+
+
+@pytest.mark.parametrize("key", CHOICES)
+def test_choices_are_the_documented_ones(key):
+    assert [value for value in CHOICES[key] if not accepts(key, value)] == []
+    assert not accepts(key, "other")

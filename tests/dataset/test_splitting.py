@@ -7,7 +7,7 @@ import pytest
 from conftest import clean_archive
 
 from pawprint.core.errors import InputError
-from pawprint.dataset.splitting import count, split
+from pawprint.dataset.splitting import SPLITS, count, split
 
 PARAMS = {
     "seed": 1,
@@ -100,6 +100,73 @@ def test_renamed_image_stays_in_its_split():
     assert after == {
         f"{path}.old": name for path, name in splits_of(split(WHOLE, **PARAMS)[0]).items()
     }
+
+
+def drawn(image: dict, seed: int = 1) -> float:
+    """The number in [0, 1) that decides the split of an image."""
+    digest = hashlib.sha256(f"{seed}:{image['perceptual_hash']}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def expected_split(draw: float, test: float, validation: float) -> str:
+    return "test" if draw < test else "validation" if draw < test + validation else "train"
+
+
+@pytest.mark.parametrize(("seed", "test", "validation"), [(1, 0.2, 0.2), (7, 0.1, 0.4)])
+def test_hash_decides_the_split_of_each_image(seed, test, validation):
+    rows, _, _ = split(
+        WHOLE,
+        seed=seed,
+        test_fraction=test,
+        validation_fraction=validation,
+        near_duplicate_distance=0,
+    )
+    assert splits_of(rows) == {
+        image["path"]: expected_split(drawn(image, seed), test, validation)
+        for image in records(WHOLE)
+    }
+
+
+def test_group_is_in_the_split_of_its_smallest_hash_and_the_moved_are_counted():
+    groups = [(image, like(image, "a", 5), like(image, "b", 8)) for image in records(WHOLE[:200])]
+    copies = [image for _, *others in groups for image in others]
+    rows, listed, moved = split(with_images(WHOLE, *copies), **PARAMS)
+    split_of, expected_moved = splits_of(rows), 0
+    for group in groups:
+        expected = expected_split(min(map(drawn, group)), 0.2, 0.2)
+        assert {split_of[image["path"]] for image in group} == {expected}
+        expected_moved += sum(expected_split(drawn(image), 0.2, 0.2) != expected for image in group)
+    assert moved == expected_moved > 0
+    counts = count(rows, listed, moved)
+    assert counts["near_duplicates"] == {"total": 600, "groups": 200, "moved": moved}
+    assert [counts[name]["total"] for name in SPLITS] == [
+        sum(name == other for other in split_of.values()) for name in SPLITS
+    ]
+
+
+def test_listed_images_name_their_group_and_the_nearest_image():
+    first = records(WHOLE)[5] | {"path": "a"}
+    more = [like(first, "b", 3), like(first, "c", 4), first | {"path": "d", "label": "dog"}]
+    _, listed, _ = split(with_images(WHOLE[20:], *more, first), **PARAMS)
+    assert listed[["group", "path", "label", "nearest", "distance"]].to_numpy().tolist() == [
+        ["a.b", "a", "cat", "d", 0],
+        ["a.b", "a.b", "cat", "a.c", 1],
+        ["a.b", "a.c", "cat", "a.b", 1],
+        ["a.b", "d", "dog", "a", 0],
+    ]
+    assert listed["split"].nunique() == 1
+
+
+def test_image_at_one_bit_more_than_the_distance_is_no_near_duplicate():
+    image = records(WHOLE)[0]
+    for bits, number in ((4, 2), (5, 0)):
+        images = with_images(WHOLE, like(image, "copy", bits))
+        assert len(split(images, **PARAMS | {"near_duplicate_distance": 4})[1]) == number
+
+
+def test_archive_with_train_only_is_divided_no_further():
+    with pytest.raises(InputError, match="at least one cat for the validation split"):
+        split(images({"train/cat": 30, "train/dog": 30}), **PARAMS)
 
 
 def test_images_that_look_alike_are_in_one_split_and_listed():

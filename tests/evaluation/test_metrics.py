@@ -1,8 +1,10 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.evaluation.intervals import wilson
+from pawprint.evaluation.intervals import f1_score, resampled, roc_auc, wilson
 from pawprint.evaluation.metrics import (
     describe,
     measure,
@@ -73,6 +75,50 @@ def test_every_interval_holds_its_score():
         (measured["dog"], "f1"),
     ):
         assert of_score[f"{name}_low"] < of_score[name] < of_score[f"{name}_high"], name
+
+
+def test_intervals_are_wilsons_and_those_of_the_bootstrap():
+    measured = measure(ACTUAL, PROBABILITY, 0.6, ["cat", "dog"], 0.8)
+    of = ACTUAL, PROBABILITY, 0.8
+    ends = {
+        "accuracy": wilson(3, 5, 0.8),
+        "roc_auc": resampled(roc_auc, *of),
+    }
+    for name, (low, high) in ends.items():
+        assert (measured[f"{name}_low"], measured[f"{name}_high"]) == (low, high)
+    for label, name in enumerate(["cat", "dog"]):
+        low, high = resampled(partial(f1_score, threshold=0.6, label=label), *of)
+        assert (measured[name]["f1_low"], measured[name]["f1_high"]) == (low, high)
+
+
+def test_accuracy_at_half_does_not_depend_on_the_threshold():
+    measured = measure(ACTUAL, PROBABILITY, 0.85, ["cat", "dog"], 0.95)
+    assert (measured["correct"], measured["accuracy"]) == (2, 0.4)
+    assert measured["at_half"] == {"accuracy": 0.8, "correct": 4}
+
+
+def test_metrics_have_the_names_that_other_commits_have():
+    measured = measure(ACTUAL, PROBABILITY, 0.5, ["cat", "dog"], 0.95)
+    of_class = ["precision", "recall", "f1", "f1_low", "f1_high"]
+    assert list(measured) == [
+        "accuracy", "accuracy_low", "accuracy_high", "correct", "total", "at_half",
+        "roc_auc", "roc_auc_low", "roc_auc_high", "cat", "dog",
+    ]  # fmt: skip
+    assert list(measured["cat"]) == list(measured["dog"]) == of_class
+    names = ["loss", "brier_score", "expected_calibration_error"]
+    assert list(measure_probabilities(ACTUAL, PROBABILITY)) == names
+
+
+def test_probabilities_of_one_class_have_a_loss():
+    assert measure_probabilities(np.array([1, 1]), np.array([0.5, 0.5]))["loss"] == (
+        pytest.approx(np.log(2))
+    )
+
+
+def test_few_images_are_fewer_than_100():
+    measured = {"accuracy": 1, "correct": 9, "accuracy_low": 0.5, "accuracy_high": 1}
+    assert "few" in describe("test", measured | {"total": 99}, 0.95)
+    assert describe("test", measured | {"total": 100}, 0.95).endswith("0.5000 to 1.0000")
 
 
 def test_few_images_are_said_to_be_few():

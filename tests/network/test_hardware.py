@@ -1,36 +1,25 @@
 """Training on several devices and in mixed precision, on the CPU: no GPU is needed."""
 
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS
+from conftest import PROJECT
+from networks import sample_backbone, train_params
 
-from pawprint.core.params import Dense, Hardware, Head, Train
-from pawprint.network.backbone import load_base
+from pawprint.core.params import Dense, Hardware, Head
 from pawprint.network.backend import keras, make_deterministic, tf
 from pawprint.network.hardware import computing_in, training_on
-from pawprint.network.model import build_whole, load_model, save_model
-from pawprint.serving.metadata import Meaning
-from stages.train_extract import train_extract
-from stages.train_finetune import train_finetune
+from pawprint.network.model import build_model, load_model, save_model
+from pawprint.network.phases import fine_tune, train_head
+from pawprint.network.training import open_batches
 
-TRAIN = Train(
-    epochs=4,
-    optimizer="adam",
-    learning_rate=1e-3,
-    learning_rate_decay="cosine",
-    batch_size=8,
-    views_per_epoch="one",
-    early_stopping=None,
-    reduce_lr_on_plateau=None,
-    seed=1,
-)
+TRAIN = train_params(epochs=4, learning_rate=1e-3, learning_rate_decay="cosine", batch_size=8)
 # No dropout: each device would drop other units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="sigmoid")
-MEANING = Meaning(labels=["cat", "dog"], resize="crop", threshold=0.5)
 FIRST = 150  # of the layers trained: the last convolution and what follows it
 
 
@@ -50,10 +39,11 @@ def features(tmp_path):
 def trained(features, precision="float32"):
     """A model after both phases, its optimizer, its metrics and the losses of all epochs."""
     make_deterministic(1)
-    head, _, _, first = train_extract(TRAIN, HEAD, precision, features)
-    model = build_whole(load_base(0.35, 96, SAMPLE_WEIGHTS), head, "average")
-    optimizer, metrics, second = train_finetune(model, TRAIN, precision, FIRST, 4, features)
-    return model, optimizer, metrics, [row["loss"] for row in [*first, *second]]
+    head, _, _, first = train_head(TRAIN, HEAD, precision, *open_batches(features, "top", TRAIN))
+    model = build_model(sample_backbone(), head, "average")
+    batches = open_batches(features, "cut", TRAIN, first_epoch=len(first))
+    optimizer, metrics, second = fine_tune(model, TRAIN, precision, FIRST, *batches)
+    return model, optimizer, metrics, [*first["loss"], *second["loss"]]
 
 
 # On two devices in place of GPUs.
@@ -65,12 +55,12 @@ from pawprint.network.backend import tf
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pawprint.network.hardware import mirrored
 from pawprint.network.model import save_model
-from test_hardware import MEANING, trained
+from test_hardware import trained
 strategy = mirrored(tf.config.list_logical_devices("CPU"))
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
     model, optimizer, _, losses = trained(Path(sys.argv[1]))
-save_model(model, MEANING, Path(sys.argv[2]), optimizer)
+save_model(model, Path(sys.argv[2]), optimizer)
 print(json.dumps(losses))
 """
 
@@ -80,7 +70,7 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_pa
     result = subprocess.run(
         [sys.executable, "-c", ON_TWO_DEVICES, features, path],
         cwd=PROJECT,
-        env={"PYTHONPATH": f"{PROJECT}:{PROJECT / 'tests'}"},
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
     )
@@ -88,7 +78,7 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_pa
     alone, _, _, losses = trained(features)
     assert json.loads(result.stdout.splitlines()[-1]) == pytest.approx(losses, rel=1e-2)
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
-    assert np.abs(load_model(path)[0](pixels) - alone(pixels)).max() < 1e-2
+    assert np.abs(load_model(path)(pixels) - alone(pixels)).max() < 1e-2
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
@@ -100,8 +90,8 @@ def test_mixed_precision_learns_and_saves_a_model_in_float32(features, tmp_path,
     assert losses != exact
     assert isinstance(optimizer, keras.optimizers.Adam)
     path = tmp_path / "model.keras"
-    save_model(model, MEANING, path, optimizer)
-    assert {layer.compute_dtype for layer in load_model(path)[0].layers} == {"float32"}
+    save_model(model, path, optimizer)
+    assert {layer.compute_dtype for layer in load_model(path).layers} == {"float32"}
 
 
 def test_layers_compute_in_the_precision_inside_and_in_float32_after():

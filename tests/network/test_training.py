@@ -2,8 +2,11 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from networks import train_params
 
-from pawprint.core.params import EarlyStopping, Optimizer, ReduceLROnPlateau, Train
+from pawprint.core.errors import InputError
+from pawprint.core.params import EarlyStopping, Optimizer, ReduceLROnPlateau
+from pawprint.core.tables import HISTORY
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.training import Batches, compile_model, fit, measure, open_batches
 
@@ -13,19 +16,13 @@ FEATURES = (np.arange(IMAGES)[:, None, None] + 100 * np.arange(VIEWS)[:, None]).
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
 
 
-def train_params(**changes) -> Train:
-    values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
-    others = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
-    return Train(**values | dict.fromkeys(others) | {"views_per_epoch": "one"} | changes)
-
-
 def epoch(batches: Batches) -> np.ndarray:
     features = np.concatenate([batches[index][0] for index in range(len(batches))])[:, 0]
-    batches.on_epoch_end()
+    batches.start_epoch(batches.epoch + 1)
     return features
 
 
-def test_one_view_of_each_image_per_epoch_and_all_of_them_in_turn():
+def test_each_epoch_takes_one_view_of_each_image_until_all_are_taken():
     batches = Batches(FEATURES, LABELS, 4, "one", seed=1)
     epochs = [epoch(batches) for _ in range(VIEWS)]
     for features in epochs:
@@ -48,7 +45,7 @@ def test_labels_stay_with_their_images():
         assert (features[:, 0] % 100 % 2 == labels).all()
 
 
-def test_order_is_anew_each_epoch_and_the_same_for_the_same_seed():
+def test_order_differs_between_epochs_and_is_the_same_for_the_same_seed():
     first, again = (Batches(FEATURES, LABELS, 4, "one", seed=1) for _ in range(2))
     orders = [epoch(first) % 100 for _ in range(2)]
     assert not (orders[0] == orders[1]).all()
@@ -65,12 +62,13 @@ def test_features_are_read_from_disk_and_not_loaded(tmp_path):
     for name in ("train", "validation"):
         np.save(tmp_path / f"{name}_top.npy", FEATURES)
         np.save(tmp_path / f"{name}_labels.npy", LABELS)
-    train, validation = open_batches(tmp_path, "top", train_params(), first_epoch=0)
+    train, validation = open_batches(tmp_path, "top", train_params(), first_epoch=2)
     assert isinstance(train.features, np.memmap)
     assert (len(train), len(validation)) == (3, 8)
+    assert train.epoch == 2
 
 
-def test_second_phase_goes_on_with_the_views_that_the_first_did_not_take():
+def test_second_phase_continues_with_the_views_that_the_first_did_not_take():
     first, second = (
         Batches(FEATURES, LABELS, 4, "one", seed=1, first_epoch=epoch) for epoch in (0, 2)
     )
@@ -79,8 +77,7 @@ def test_second_phase_goes_on_with_the_views_that_the_first_did_not_take():
 
 
 def new_model(activation: str = "sigmoid") -> keras.Model:
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation=activation)])
-    return model
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation=activation)])
 
 
 # One of the two features is the label, so that a step or two learn it.
@@ -98,25 +95,27 @@ def test_optimizer_and_its_rate_are_those_of_the_params(optimizer):
     compile_model(model, train_params(optimizer=optimizer, learning_rate=1e-6), False)
     assert type(model.optimizer).__name__.lower() == optimizer
     assert np.isclose(float(model.optimizer.learning_rate), 1e-6)
-    fit(model, *learnable(), train_params(optimizer=optimizer), 0)
+    fit(model, *learnable(), train_params(optimizer=optimizer))
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "linear"])
-def test_history_counts_on_from_the_first_phase_and_training_learns(output):
+def test_history_continues_the_count_of_epochs_and_training_learns(output):
     make_deterministic(1)
     model, params = new_model(output), train_params(epochs=3, learning_rate=0.5)
     compile_model(model, params, from_logits=output == "linear")
     train, validation = learnable(first_epoch=10)
-    rows = fit(model, train, validation, params, first_epoch=10)
-    assert [row["epoch"] for row in rows] == [11, 12, 13]
-    assert {row["learning_rate"] for row in rows} == {"0.5"}
-    assert rows[-1]["validation_loss"] < rows[0]["validation_loss"]
+    history = fit(model, train, validation, params)
+    assert list(history.columns) == list(HISTORY)
+    assert history["epoch"].to_list() == [11, 12, 13]
+    assert history["learning_rate"].to_list() == [0.5] * 3
+    losses = history["validation_loss"].to_list()
+    assert losses[-1] < losses[0]
     measured = measure(model, validation)
-    assert measured.pop("loss") == pytest.approx(rows[-1]["validation_loss"], abs=1e-6)
+    assert measured.pop("loss") == pytest.approx(losses[-1], abs=1e-6)
     assert measured == {"accuracy": 1.0, "correct": 10, "total": 10}
 
 
-def test_early_stopping_ends_training_and_brings_the_best_weights_back():
+def test_early_stopping_ends_training_and_restores_the_best_weights():
     make_deterministic(1)
     stopping = EarlyStopping(patience=2, restore_best_weights=True)
     # So large a rate that the loss rises after the first epochs.
@@ -125,9 +124,8 @@ def test_early_stopping_ends_training_and_brings_the_best_weights_back():
     compile_model(model, params, False)
     train, validation = learnable()
     validation.labels = 1 - LABELS  # what training learns makes validation worse
-    rows = fit(model, train, validation, params, 0)
-    assert len(rows) == 3
-    losses = [row["validation_loss"] for row in rows]
+    losses = fit(model, train, validation, params)["validation_loss"].to_list()
+    assert len(losses) == 3
     assert measure(model, validation)["loss"] == pytest.approx(min(losses), rel=1e-5)
     assert min(losses) < losses[-1]
 
@@ -140,15 +138,17 @@ def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():
     )
     model = new_model()
     compile_model(model, params, False)
-    rows = fit(model, *learnable(), params, 0)
-    assert [row["learning_rate"] for row in rows] == ["1e-09", "1e-09", "5e-10", "2.5e-10"]
+    rates = fit(model, *learnable(), params)["learning_rate"].to_list()
+    assert rates == pytest.approx([1e-9, 1e-9, 5e-10, 2.5e-10])
 
 
 def test_no_epochs_train_nothing():
     model, params = new_model(), train_params(epochs=0)
     compile_model(model, params, False)
     before = model.get_weights()
-    assert fit(model, *learnable(), params, 0) == []
+    history = fit(model, *learnable(), params)
+    assert len(history) == 0
+    assert list(history.columns) == list(HISTORY)
     assert all((old == new).all() for old, new in zip(before, model.get_weights()))
 
 
@@ -156,6 +156,60 @@ def test_rate_decays_as_a_cosine_from_the_first_epoch_of_the_phase_to_almost_0()
     params = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
     model = new_model()
     compile_model(model, params, False)
-    rates = [float(row["learning_rate"]) for row in fit(model, *learnable(), params, 7)]
+    rates = fit(model, *learnable(first_epoch=7), params)["learning_rate"].to_list()
     expected = [0.1 * (1 + np.cos(np.pi * part)) / 2 for part in (0, 0.25, 0.5, 0.75)]
     assert rates == pytest.approx(expected, rel=1e-5)
+
+
+class Recorded(Batches):
+    """Remembers each epoch's features as `fit` takes them."""
+
+    def start_epoch(self, epoch: int) -> None:
+        self.taken = {} if epoch == self.first else self.taken
+        self.taken[epoch] = []
+        super().start_epoch(epoch)
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        super().__init__(FEATURES, LABELS, 4, "one", seed=1, first_epoch=first)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        batch = super().__getitem__(index)
+        self.taken[self.epoch].append(batch[0][:, 0])
+        return batch
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_fit_takes_the_views_of_every_epoch_from_the_first(first):
+    train = Recorded(first)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
+    params = train_params(epochs=VIEWS)
+    compile_model(model, params, False)
+    fit(model, train, Batches(FEATURES, LABELS, 4), params)
+    assert list(train.taken) == list(range(first, first + VIEWS))
+    for epoch, batches in train.taken.items():
+        views = np.concatenate(batches[-len(train) :]) // 100
+        images = np.concatenate(batches[-len(train) :]) % 100
+        assert (views == (epoch + images) % VIEWS).all()
+
+
+def test_diverged_training_is_one_line_that_names_the_rate():
+    params = train_params(epochs=3, optimizer="sgd", learning_rate=1e38)
+    layers = [keras.layers.Dense(4), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    compile_model(model, params, False)
+    with pytest.raises(InputError, match=r"learning_rate: expected .* Received: 1e\+38") as error:
+        fit(model, *learnable(), params)
+    assert "\n" not in str(error.value)
+
+
+def test_measured_loss_is_without_the_penalty_on_weights():
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(1, "sigmoid", kernel_regularizer="l2")]
+    )
+    model.set_weights([np.full((2, 1), 9.0), np.zeros(1)])
+    compile_model(model, train_params(), False)
+    _, validation = learnable()
+    probability = 1 / (1 + np.exp(-9.0))  # for each image: one of its two features is 1
+    expected = -(np.log(probability) + np.log(1 - probability)) / 2
+    assert measure(model, validation)["loss"] == pytest.approx(expected, rel=1e-3)

@@ -28,9 +28,8 @@ from recipes.overlay import overlay
 from recipes.sample.drawings import write_archive
 
 RECORDER = Path(__file__).parent / "recorder"
-# Every stage checks the whole of params.yaml; DVC follows the keys that are listed. DVC takes its
-# own file for no dependency: the report reads the stages' descriptions from there.
-ALWAYS_THERE = {"params.yaml", "dvc.yaml"}
+# Every stage checks the whole file; DVC follows the keys that are listed.
+PARAMS = "params.yaml"
 CODE = ("pawprint/", "stages/")
 # `.images.part.csv`, under which images.csv is written; see pawprint/core/files.py.
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
@@ -119,7 +118,7 @@ def correct_deps(stage: str, read: set[str]) -> str:
 def surprises(stage: str, record: Path) -> set[str]:
     """Files that a stage opened, but does not list."""
     read, written = opened(record)
-    read -= ALWAYS_THERE
+    read -= {PARAMS}
     deps, outputs = set(STAGES[stage]["deps"]), OUTPUTS[stage]
     found = {path for path in read if not is_within(path, deps)}
     return found | {path for path in written if not is_within(path, outputs)}
@@ -129,7 +128,7 @@ def surprises(stage: str, record: Path) -> set[str]:
 def test_stage_opens_only_what_it_lists(project, stage):
     record = project.parent / "records" / f"{stage}.txt"
     assert f"stages/{stage}.py" in opened(record)[0]
-    assert not surprises(stage, record), correct_deps(stage, opened(record)[0] - ALWAYS_THERE)
+    assert not surprises(stage, record), correct_deps(stage, opened(record)[0] - {PARAMS})
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -173,8 +172,8 @@ def test_nothing_hides_from_the_hook(project, tmp_path, file, text, found):
 
 
 def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
-    """A new folder with what a stage lists and what is always there."""
-    for name in ALWAYS_THERE | set(STAGES[stage]["deps"]):
+    """A new folder with what a stage lists, and params.yaml."""
+    for name in {PARAMS, *STAGES[stage]["deps"]}:
         copy_into(folder, project, name)
     return folder
 
@@ -208,7 +207,7 @@ def other_values_for_all_but(project: Path, listed: set[str]) -> str:
         if name not in listed:
             section, _, key = name.partition(".")
             changes.setdefault(section, {})[key] = value
-    before = (project / "params.yaml").read_text(encoding="utf-8")
+    before = (project / PARAMS).read_text(encoding="utf-8")
     return overlay(before, json.dumps(changes))  # which is YAML
 
 
@@ -224,7 +223,7 @@ def test_stage_needs_all_that_it_lists_and_nothing_else(project, tmp_path, stage
     shutil.copy(project.parent / "images.zip", tmp_path)
     shutil.copytree(project.parent / "mirror", tmp_path / "mirror")
     params = other_values_for_all_but(project, params_of(STAGES[stage]))
-    (alone / "params.yaml").write_text(params, encoding="utf-8")
+    (alone / PARAMS).write_text(params, encoding="utf-8")
     result = run_stage(alone, stage)
     assert result.returncode == 0, result.stderr
     assert outputs(alone, stage) == outputs(project, stage)

@@ -1,7 +1,7 @@
 """Whatever is wrong with an image or an archive: nothing breaks, and nothing is dropped in silence.
 
-`pytest tests/pipeline/test_faults.py -k table -s` prints the table of faults, what becomes of each, and the
-stages that ran after it.
+`pytest tests/pipeline/test_faults.py -k table -s` prints the table of faults, what becomes of each,
+and the stages that ran after it.
 """
 
 import csv
@@ -254,7 +254,7 @@ def test_orientation_is_honoured_wherever_pixels_are_read(tmp_path):
 )
 def test_archive_that_was_replaced_after_clean_is_named_with_the_image(tmp_path, later, message):
     pack(tmp_path / "images.zip", later)
-    expected = rf"images\.zip: expected cats/1\.jpg as it was .*{message}.*Run `dvc repro`"
+    expected = rf"images\.zip: expected cats/1\.jpg to be the image .*{message}.*Run `dvc repro`"
     archive = open_archive(tmp_path / "images.zip")
     with archive, pytest.raises(InputError, match=expected):
         open_image(archive, "cats/1.jpg")

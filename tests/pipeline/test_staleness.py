@@ -13,10 +13,10 @@ from ruamel.yaml import YAML
 
 from pawprint.core.files import pack
 from pawprint.core.params import Params
+from pawprint.network.backbone import save_weights
 from pawprint.network.backend import keras
 from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
-from recipes.sample.pretrain import save_weights
 
 pytestmark = pytest.mark.slow
 TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")

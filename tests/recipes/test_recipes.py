@@ -50,6 +50,7 @@ def images(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
 @pytest.mark.parametrize(
     ("name", "head", "optimizer", "trained", "epochs"),

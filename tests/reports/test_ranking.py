@@ -1,7 +1,8 @@
 import pandas as pd
+import pytest
 
 from pawprint.core.tables import PREDICTIONS
-from pawprint.evaluation.ranking import rank
+from pawprint.reports.ranking import rank
 
 ROWS = [
     ("sure", "cat", "cat", 0.01),
@@ -15,8 +16,14 @@ ROWS = [
 def test_most_confident_errors_come_first_then_least_confident_correct_predictions():
     ranked = rank(pd.DataFrame(ROWS, columns=list(PREDICTIONS)))
     assert list(ranked["path"]) == ["large error", "error", "small error", "unsure", "sure"]
-    assert list(ranked["confidence"]) == [0.9, 0.8, 0.3, 0.4, 0.99]
+    assert list(ranked["confidence"]) == pytest.approx([0.9, 0.8, 0.3, 0.4, 0.99])
     assert list(ranked["wrong"]) == [True, True, True, False, False]
+
+
+def test_rows_of_two_splits_may_bear_the_same_number():
+    table = pd.DataFrame(ROWS, columns=list(PREDICTIONS))
+    ranked = rank(pd.concat([table.iloc[:2], table.iloc[2:].reset_index(drop=True)]))
+    assert list(ranked["path"]) == ["large error", "error", "small error", "unsure", "sure"]
 
 
 def test_equally_confident_predictions_keep_their_order():

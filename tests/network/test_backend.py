@@ -1,0 +1,57 @@
+"""Settings of the user that DVC cannot see do not change results."""
+
+import json
+
+import pytest
+from conftest import PROJECT, run
+
+# A step of training of a convolution, and the hash of its weights.
+TRAINING = """
+import hashlib, numpy as np
+from pawprint.network.backend import keras, make_deterministic
+make_deterministic(1)
+model = keras.Sequential([
+    keras.Input((32, 32, 3)),
+    keras.layers.Conv2D(16, 3), keras.layers.BatchNormalization(),
+    keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1),
+])
+model.compile("adam", "mse")
+pixels = np.random.default_rng(0).uniform(size=(64, 32, 32, 3)).astype(np.float32)
+model.fit(pixels, pixels[:, 0, 0, :1], epochs=2, verbose=0)
+print(hashlib.sha256(b"".join(each.tobytes() for each in model.get_weights())).hexdigest())
+"""
+KERAS_JSON = {
+    "floatx": "float16",
+    "epsilon": 0.01,
+    "backend": "jax",
+    "image_data_format": "channels_first",
+}
+
+
+def trained(folder, **environment: str) -> str:
+    result = run("python", "-c", TRAINING, cwd=folder, PYTHONPATH=str(PROJECT), **environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory) -> str:
+    return trained(tmp_path_factory.mktemp("plain"))
+
+
+def test_configuration_file_of_keras_changes_nothing(tmp_path, expected):
+    (tmp_path / "keras.json").write_text(json.dumps(KERAS_JSON))
+    assert trained(tmp_path, KERAS_HOME=str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"KERAS_BACKEND": "jax", "KERAS_FLOATX": "float16"},
+        {"TF_ENABLE_ONEDNN_OPTS": "0", "XLA_FLAGS": "--xla_no_such_flag"},
+        {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    ],
+    ids=["backend", "kernels", "threads"],
+)
+def test_environment_changes_nothing(tmp_path, expected, environment):
+    assert trained(tmp_path, **environment) == expected
