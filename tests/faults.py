@@ -86,6 +86,11 @@ def damaged_exif() -> bytes:
     return flipped(data, data.index(b"Exif") + 6, 8)
 
 
+def with_comment() -> bytes:
+    """A JPEG whose letters JFIF stand beyond its first ten bytes."""
+    return JPEG[:2] + b"\xff\xfe\x00\x12" + b"." * 16 + JPEG[2:]
+
+
 def chunk(kind: bytes, data: bytes) -> bytes:
     """A chunk of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -173,6 +178,7 @@ IMAGES = {
     "progressive.jpg": Fault(encode(PHOTO, progressive=True), KEPT),
     "exif orientation.jpg": Fault(rotated(), KEPT),
     "exif damaged.jpg": Fault(damaged_exif(), KEPT),
+    "jfif after a comment.jpg": Fault(with_comment(), KEPT),
     "jfif revision.jpg": Fault(flipped(JPEG, 11, 2), KEPT),
     "trailing garbage.jpg": Fault(JPEG + b"garbage" * 100, KEPT),
     "1x1.png": Fault(encode(Image.new("RGB", (1, 1)), "PNG"), KEPT),
