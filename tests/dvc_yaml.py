@@ -14,6 +14,7 @@ def outputs_of(stage: dict) -> list[tuple[str, bool]]:
     return [(out, False) if isinstance(out, str) else (next(iter(out)), True) for out in listed]
 
 
+ALL_PARAMS = [{"params.yaml": None}]
 # The paths of each stage's outputs.
 OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
 
@@ -21,7 +22,8 @@ OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAG
 def params_of(stage: dict) -> set[str]:
     """The params of a stage, sections taken apart: {"split.seed", …}."""
     keys = set()
-    for name in stage["params"]:
+    names = list(Params.model_fields) if stage["params"] == ALL_PARAMS else stage["params"]
+    for name in names:
         section, _, key = name.partition(".")
         fields = Params.model_fields[section].annotation.model_fields
         keys |= {name} if key else {f"{section}.{each}" for each in fields}
