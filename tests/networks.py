@@ -17,7 +17,9 @@ from pawprint.serving.served_model import write_served_model
 SIZE = 96  # of the images that the sample backbone was trained on
 PLAIN = Head(dense=None, dropout=0.2, output="sigmoid")
 LOGITS = Head(dense=None, dropout=0.0, output="logits")
-DENSE = Head(dense=Dense(units=8, l2=0.01, batch_normalization=True), dropout=0.5, output="sigmoid")
+DENSE = Head(
+    dense=Dense(units=8, l2=0.01, batch_normalization=True), dropout=0.5, output="sigmoid"
+)
 # Params of the head and pooling: one of each kind.
 HEADS = {
     "sigmoid": (PLAIN, "average"),
