@@ -17,6 +17,7 @@ from pawprint.core.errors import InputError
 MIRROR = "PAWPRINT_MIRROR"
 TIMEOUT = 30  # seconds without a byte
 RETRIES = 2
+UNWATCHED = "stages/fetch.py"  # on which fetch depends in any case
 
 Check = Callable[[str], bool]
 
@@ -46,6 +47,27 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
             "which does not exist."
         )
     return located
+
+
+def require_watched(source: str, watch: str) -> None:
+    """Raise InputError unless DVC hashes `watch` for `source`: see `fetch.watch`.
+
+    A local source must be watched itself. A web URL must not, because DVC would ask the server in
+    each `dvc repro`; then `watch` is UNWATCHED. A source that does not exist is left to `locate`.
+    """
+    parts = urlsplit(source)
+    if parts.scheme in ("http", "https"):
+        expected, why = UNWATCHED, "because fetch.source is a URL"
+    else:
+        is_url = parts.scheme == "file"
+        expected = url2pathname(parts.path) if is_url else source
+        why = "the path of fetch.source, so that DVC notices when its files change"
+    path = _in_project(expected)
+    if path.exists() and path.resolve() != _in_project(watch).resolve():
+        raise InputError(
+            f"fetch.watch: expected {expected}, {why}. Received: {watch}. Set it in params.yaml, or "
+            f"with -S fetch.watch={expected}."
+        )
 
 
 def verify(path: Path, sha256: str | None, key: str) -> None:

@@ -36,7 +36,7 @@ CODE = ("pawprint/", "stages/")
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # Of two params that exclude each other both differ from CHANGED.
 SMALL = f"""
-fetch: {{source: ../images.zip}}
+fetch: {{source: ../images.zip, watch: ../images.zip}}
 weights: {{source: ../mirror/{WEIGHTS.format("0.35_96")}}}
 split: {{test_fraction: 0.5}}
 model: {{image_size: 96}}
