@@ -65,8 +65,8 @@ def require_watched(source: str, watch: str) -> None:
     path = _in_project(expected)
     if path.exists() and path.resolve() != _in_project(watch).resolve():
         raise InputError(
-            f"fetch.watch: expected {expected}, {why}. Received: {watch}. Set it in params.yaml, or "
-            f"with -S fetch.watch={expected}."
+            f"fetch.watch: expected {expected}, {why}. Received: {watch}. Set fetch.watch to "
+            f"{expected}."
         )
 
 

@@ -30,7 +30,8 @@ from recipes.sample.drawings import write_archive
 RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole of params.yaml; DVC follows the keys that are listed. DVC takes its
 # own file for no dependency: the report reads the stages' descriptions from there.
-ALWAYS_THERE = {"params.yaml", "dvc.yaml"}
+# stages/__init__.py only looks whether the packages are installed.
+ALWAYS_THERE = {"params.yaml", "dvc.yaml", "stages/__init__.py"}
 CODE = ("pawprint/", "stages/")
 # `.images.part.csv`, under which images.csv is written; see pawprint/core/files.py.
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
@@ -146,7 +147,10 @@ def test_map_is_short():
         assert len(rooms_listed) <= 5, f"{name} depends on {rooms_listed}"
 
 
-READS_README = "\nPath(__file__).parents[2].joinpath('README.md').read_bytes()\n"
+READS_README = (
+    "\nfrom pathlib import Path\nPath(__file__).parents[2].joinpath('README.md').read_bytes()\n"
+)
+READS_PARENT_README = READS_README.replace("parents[2]", "parents[1]")
 WRITES_NOTES = "\nPath('notes.txt').write_text('')\n"
 
 
@@ -156,7 +160,7 @@ WRITES_NOTES = "\nPath('notes.txt').write_text('')\n"
         ("pawprint/core/files.py", READS_README, "README.md"),
         ("pawprint/core/files.py", WRITES_NOTES, "notes.txt"),
         ("pawprint/__init__.py", "", "pawprint/__init__.py"),
-        ("stages/__init__.py", "", "stages/__init__.py"),
+        ("stages/__init__.py", READS_PARENT_README, "README.md"),
         ("matplotlibrc", "figure.dpi: 50\n", "matplotlibrc"),
     ],
 )
