@@ -1,6 +1,9 @@
 """DVC notices what changes in the source of the images, and asks no server when nothing does."""
 
+import functools
+import http.server
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,13 +47,28 @@ def test_images_added_to_a_folder_are_noticed_also_after_another_source(project)
     assert number_of_images(project) == 4
 
 
-@pytest.mark.parametrize(("source", "watch"), [("../photos", "stages/fetch.py")])
-def test_unwatched_source_is_refused_and_the_message_says_what_to_write(project, source, watch):
-    replace(project, f"watch: {source}", f"watch: {watch}")
+def test_unwatched_source_is_refused_and_the_message_says_what_to_write(project):
+    replace(project, "watch: ../photos", "watch: stages/fetch.py")
     result = run("dvc", "repro", "fetch", cwd=project)
     assert result.returncode
-    assert f"fetch.watch: expected {source}, the path of fetch.source" in result.stderr
-    assert f"Received: {watch}." in result.stderr
+    assert "fetch.watch: expected ../photos, the path of fetch.source" in result.stderr
+    assert "Received: stages/fetch.py. Set fetch.watch to ../photos." in result.stderr
+
+
+def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        replace(
+            project,
+            "source: ../photos",
+            f"source: http://127.0.0.1:{server.server_port}/images.zip",
+        )
+        replace(project, "watch: ../photos", "watch: stages/fetch.py")
+        assert repro(project, "fetch", XDG_CACHE_HOME=str(tmp_path / "cache")) == ["fetch"]
+        server.shutdown()
+    (project / "labels.csv").write_text("path,label\ncats/1.jpg,none\n", encoding="utf-8")
+    assert repro(project, "fetch") == []
 
 
 def test_clone_without_the_folder_reproduces_with_allow_missing(project):
