@@ -107,8 +107,8 @@ def clean(
 
 
 def count(kept: pd.DataFrame, rejected: pd.DataFrame, labels: list[str]) -> dict:
-    """`kept` per label and `rejected` per reason, with totals; zeros are included."""
-    per_label = kept["label"].value_counts().reindex(labels, fill_value=0)
+    """`kept` per label, sorted, and `rejected` per reason, with totals; zeros are included."""
+    per_label = kept["label"].value_counts().reindex(sorted(labels), fill_value=0)
     per_reason = rejected["reason"].value_counts().reindex(REASONS, fill_value=0)
     return {
         "kept": {"total": len(kept), **per_label.to_dict()},

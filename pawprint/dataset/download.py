@@ -34,6 +34,7 @@ CHUNK = 2**20
 VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 BROKEN = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
 FAILED = (requests.RequestException, urllib3.exceptions.HTTPError)
+UNWATCHED = "stages/fetch.py"  # on which fetch depends in any case
 
 Check = Callable[[str], bool]
 
@@ -80,6 +81,27 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
             "which is a device, a pipe or similar."
         )
     return located
+
+
+def require_watched(source: str, watch: str) -> None:
+    """Raise InputError unless DVC hashes `watch` for `source`: see `fetch.watch`.
+
+    A local source must be watched itself. A web URL must not, because DVC would ask the server in
+    each `dvc repro`; then `watch` is UNWATCHED. A source that does not exist is left to `locate`.
+    """
+    parts = urlsplit(source)
+    if parts.scheme in ("http", "https"):
+        expected, why = UNWATCHED, "because fetch.source is a URL"
+    else:
+        is_url = parts.scheme == "file"
+        expected = url2pathname(parts.path) if is_url else source
+        why = "the path of fetch.source, so that DVC notices when its files change"
+    path = _in_project(expected)
+    if path.exists() and path.resolve() != _in_project(watch).resolve():
+        raise InputError(
+            f"fetch.watch: expected {expected}, {why}. Received: {watch}. Set fetch.watch to "
+            f"{expected}."
+        )
 
 
 def verify(path: Path, sha256: str | None, key: str) -> None:

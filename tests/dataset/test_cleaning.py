@@ -1,4 +1,5 @@
 import io
+import json
 import re
 import zipfile
 
@@ -220,3 +221,10 @@ def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
         ["dogs/3.jpg", "dog"],
     ]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["dogs/4.jpg", "neither_class"]]
+
+
+def test_counts_do_not_depend_on_the_order_of_labels(drawn_archive):
+    """DVC takes two mappings in another order for the same param."""
+    kept, rejected = clean_archive(drawn_archive)
+    first = json.dumps(count(kept, rejected, ["cat", "dog"]))
+    assert json.dumps(count(kept, rejected, ["dog", "cat"])) == first

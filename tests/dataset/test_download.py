@@ -10,12 +10,12 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 import pytest
-from conftest import run
+from conftest import PROJECT, run
 from faults import zipped
 
 from pawprint.core.errors import InputError
 from pawprint.dataset import download
-from pawprint.dataset.download import locate, verify
+from pawprint.dataset.download import UNWATCHED, locate, require_watched, verify
 from stages.fetch import fetch
 
 CONTENT = zipped(("cats/1.jpg", b"a real file over a real connection" * 1000))
@@ -297,6 +297,20 @@ def test_path_and_file_url_are_taken_as_they_are(tmp_path):
     file.touch()
     assert locate(str(file), None, "fetch.source", is_zipfile) == file
     assert locate(file.as_uri(), None, "fetch.source", is_zipfile) == file
+
+
+def test_local_source_is_watched_and_a_web_url_is_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    file = tmp_path / "my photos.zip"
+    file.touch()
+    require_watched(file.as_uri(), str(file))
+    require_watched(os.path.relpath(file), str(file))
+    require_watched("https://images.invalid/images.zip", UNWATCHED)
+    with pytest.raises(InputError, match=rf"fetch\.watch: expected {UNWATCHED}, because"):
+        require_watched("https://images.invalid/images.zip", str(file))
+    for source in (file.as_uri(), str(file)):
+        with pytest.raises(InputError, match=r"fetch\.watch: expected /.*my photos\.zip, the path"):
+            require_watched(source, UNWATCHED)
 
 
 def test_missing_path_is_named(tmp_path):
