@@ -22,6 +22,7 @@ from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.trial import require_loadable
 
 COLUMNS = ["path", "label", "probability", "error"]
 
@@ -48,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     images = find_images(arguments.paths)
+    if arguments.model != paths.SERVED_MODEL:  # it may come from anyone
+        require_loadable(arguments.model)
     predictor = load_predictor(arguments.model)
     rows = predict(predictor, images)
     if arguments.saliency:
@@ -106,7 +109,9 @@ def write_saliency(
     ]
     for number, path in tqdm(labelled, desc="saliency", unit="image", disable=None):
         pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
-        with replacing(folder / f"{number:0{len(str(len(images)))}}_{path.stem}.png") as partial:
+        # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
+        name = f"{number:0{len(str(len(images)))}}_{path.stem[:50]}.png"
+        with replacing(folder / name) as partial:
             Image.fromarray(overlay(pixels, grad_cam(model, pixels))).save(partial)
 
 

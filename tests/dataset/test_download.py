@@ -137,7 +137,7 @@ def test_no_network_is_one_line_with_three_ways_on():
     message = str(error.value)
     assert "\n" not in message
     assert "fetch.source: could not download http://127.0.0.1:9/images.zip" in message
-    for way_on in ("PAWPRINT_MIRROR", "file on this machine", "make demo"):
+    for way_on in ("PAWPRINT_MIRROR", "local file", "make demo"):
         assert way_on in message
 
 
