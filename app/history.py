@@ -17,6 +17,7 @@ import pandas as pd
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
+from pawprint.core.sources import without_secrets
 from pawprint.core.tables import Columns
 from pawprint.core.yaml import parse_yaml
 
@@ -98,13 +99,13 @@ def table_of(commit: str, path: Path, columns: Columns) -> pd.DataFrame:
 
 
 def flat(nested: dict, prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one dict with dotted keys."""
+    """Nested dicts as one dict with dotted keys, without passwords in URLs."""
     found = {}
     for key, value in nested.items():
         if isinstance(value, dict):
             found |= flat(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = value
+            found[f"{prefix}{key}"] = without_secrets(value) if isinstance(value, str) else value
     return found
 
 

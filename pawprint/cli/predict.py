@@ -147,7 +147,10 @@ def print_csv(rows: list[dict]) -> None:
 
 
 def print_json(rows: list[dict]) -> None:
-    print(json.dumps([{key: row[key] or None for key in COLUMNS} for row in rows], indent=2))
+    rows_with_null = [
+        {key: None if row[key] == "" else row[key] for key in COLUMNS} for row in rows
+    ]
+    print(json.dumps(rows_with_null, indent=2))
 
 
 FORMATS = {"table": print_table, "csv": print_csv, "json": print_json}

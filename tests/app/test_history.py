@@ -67,6 +67,14 @@ def test_params_are_read_as_dvc_reads_them(project):
     assert early.params == {"train.rate": 1e-6, "train.resume": "no"}
 
 
+def test_params_are_read_without_passwords_and_tokens(project):
+    text = "fetch: {source: 'https://user:word@host/x.zip?token=word'}"
+    Path("params.yaml").write_text(text, encoding="utf-8")
+    commit(project, "Source")
+    result, *_ = results(every=False).values()
+    assert result.params == {"fetch.source": "https://host/x.zip"}
+
+
 def test_revision_with_unreadable_params_is_listed(project):
     Path("params.yaml").write_text("a: [", encoding="utf-8")
     commit(project, "Broken")
