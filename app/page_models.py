@@ -111,7 +111,7 @@ def compare_curves(*two: Revision) -> None:
             alt.Chart(curves)
             .mark_line()
             .encode(
-                alt.X("epoch").axis(tickMinStep=1),
+                alt.X("epoch").axis(format="d", tickMinStep=1),
                 alt.Y("value").scale(zero=False).title(metric),
                 alt.Color("revision").legend(orient="top", title=None),
                 alt.StrokeDash("curve").legend(orient="top", title=None),
