@@ -134,7 +134,7 @@ def _log() -> list[tuple[str, ...]]:
         f"--format={'%x00'.join(FIELDS)}",
         "--decorate=full",
         "--decorate-refs=refs/tags",
-        "--decorate-refs=refs/exps",
+        f"--decorate-refs={EXPERIMENTS}",
         "--simplify-by-decoration",  # with paths: commits that change them or have a decoration
         *("--branches", "--tags", "--remotes", f"--glob={EXPERIMENTS}", "HEAD", "--"),
         *map(str, RECORDED),

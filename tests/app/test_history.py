@@ -52,7 +52,10 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     git("checkout", "--quiet", "main", cwd=project)
     reference = f"refs/exps/{parent[:2]}/{parent[2:]}/short"
     git("update-ref", reference, made, cwd=project)
-    experiment = revisions()[f"short ({made[:7]})"]
+    git("update-ref", "refs/exps/exec/EXEC_HEAD", parent, cwd=project)  # DVC's own
+    found = revisions()
+    assert found["v2"].subject == SUBJECT
+    experiment = found[f"short ({made[:7]})"]
     assert experiment.subject == f"experiment on {parent[:7]}"
     assert experiment.metrics["test"]["correct"] == 3
 
