@@ -17,23 +17,18 @@ from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 
-# File and dotted key of each metric.
+FILES = (paths.EXTRACT_METRICS, paths.CALIBRATE_METRICS, paths.EVALUATE_METRICS)
+# File and key of each metric.
 METRICS = {
-    "validation accuracy after feature extraction": (paths.EXTRACT_METRICS, "validation.accuracy"),
-    "validation accuracy": (paths.EVALUATE_METRICS, "validation.accuracy"),
-    "validation accuracy at a threshold of 0.5": (
-        paths.EVALUATE_METRICS,
-        "validation.at_half.accuracy",
-    ),
-    "validation loss": (paths.EVALUATE_METRICS, "validation.loss"),
-    "validation calibration error, cross-fitted": (
-        paths.CALIBRATE_METRICS,
-        "cross_fitted_calibration_error",
-    ),
-    "test accuracy": (paths.EVALUATE_METRICS, "test.accuracy"),
-    "test accuracy at a threshold of 0.5": (paths.EVALUATE_METRICS, "test.at_half.accuracy"),
-    "test loss": (paths.EVALUATE_METRICS, "test.loss"),
-    "test calibration error": (paths.EVALUATE_METRICS, "test.expected_calibration_error"),
+    "validation accuracy after feature extraction": "train_extract.validation.accuracy",
+    "validation accuracy": "evaluate.validation.accuracy",
+    "validation accuracy at a threshold of 0.5": "evaluate.validation.at_half.accuracy",
+    "validation loss": "evaluate.validation.loss",
+    "validation calibration error, cross-fitted": "calibrate.cross_fitted_calibration_error",
+    "test accuracy": "evaluate.test.accuracy",
+    "test accuracy at a threshold of 0.5": "evaluate.test.at_half.accuracy",
+    "test loss": "evaluate.test.loss",
+    "test calibration error": "evaluate.test.expected_calibration_error",
 }
 
 
@@ -59,11 +54,9 @@ def dvc_output(*arguments: str) -> str:
 
 def read_metrics(rev: str) -> dict[str, float]:
     """The value of each of METRICS, by title, in a commit or experiment."""
-    files = {
-        path: pd.json_normalize(json.loads(dvc.api.read(path.as_posix(), rev=rev)))
-        for path, _ in METRICS.values()
-    }
-    return {title: files[path].at[0, key] for title, (path, key) in METRICS.items()}
+    files = {path.stem: json.loads(dvc.api.read(path.as_posix(), rev=rev)) for path in FILES}
+    values = pd.json_normalize(files)
+    return {title: float(values.at[0, key]) for title, key in METRICS.items()}
 
 
 def table(number: int, summary: dict[str, dict[str, float]]) -> str:
