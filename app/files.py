@@ -1,14 +1,10 @@
-"""Files that stages write, read again only when they change."""
+"""Files that stages write."""
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import streamlit as st
 
-from app.messages import MissingFileError
 from pawprint.core.errors import InputError
-from pawprint.core.files import read_json
 from pawprint.core.tables import Columns, read_table
 
 Stamp = tuple[tuple[int, int], ...]
@@ -17,33 +13,19 @@ Stamp = tuple[tuple[int, int], ...]
 def stamp(path: Path) -> Stamp:
     """Modification time in ns and size in bytes of a file, or of each file of a folder.
 
-    Raises MissingFileError.
+    What is cached under it is read again when the file changes. Raises InputError.
     """
     try:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         return tuple((status.st_mtime_ns, status.st_size) for status in map(Path.stat, files))
     except OSError:
-        raise MissingFileError(path) from None
-
-
-def record(path: Path, key: str) -> Any:
-    """The value of a key of a JSON file. Raises InputError."""
-    found = _record(path, stamp(path))
-    if key not in found:
-        raise InputError(f"{path}: expected the key {key}. Received: none. Run `dvc repro`.")
-    return found[key]
+        raise InputError(
+            f"{path}: no such file. Run `dvc pull` to fetch it from the remote, or `dvc repro` to "
+            "make it."
+        ) from None
 
 
 def table(path: Path, columns: Columns) -> pd.DataFrame:
     """The rows of a CSV file with these columns. Raises InputError."""
-    return _table(path, columns, stamp(path))
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _record(path: Path, stamp: Stamp) -> dict:
-    return read_json(path)
-
-
-@st.cache_data(max_entries=16, show_spinner=False)
-def _table(path: Path, columns: Columns, stamp: Stamp) -> pd.DataFrame:
+    stamp(path)
     return read_table(path, columns)

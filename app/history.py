@@ -1,4 +1,4 @@
-"""Results in each revision of Git: metrics, params, learning curves and predictions.
+"""Results in each revision of Git: metrics, params, and the tables behind the plots.
 
 Files are read from Git's objects: nothing is checked out.
 """
@@ -7,8 +7,8 @@ import io
 import json
 import re
 import subprocess
-from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,6 @@ import pandas as pd
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.sources import without_secrets
 from pawprint.core.tables import Columns
 from pawprint.core.yaml import parse_yaml
 
@@ -38,58 +37,47 @@ MAX_REVISIONS = 200  # the newest
 
 
 class Revision(NamedTuple):
-    """A commit, tag or experiment; `commit` is "" for the workspace."""
+    """A commit, tag or experiment with metrics/evaluate.json and params.yaml.
+
+    `commit` is "" for the workspace.
+    """
 
     commit: str
     name: str
-    seconds: int  # since 1970
+    date: datetime | None
     subject: str
-
-
-class Result(NamedTuple):
-    """metrics/evaluate.json, and params.yaml with dotted keys."""
-
     metrics: dict
-    params: dict[str, Any]
+    params: dict
 
 
-def revisions(every: bool) -> list[Revision]:
-    """Tags, experiments, and the commits that change a RECORDED file or, with `every`, all commits.
+def revisions() -> dict[str, Revision]:
+    """Tags, experiments, and commits that change a RECORDED file, if they hold metrics, by name.
 
-    The newest come first. The list is empty without Git or commits.
+    The newest come first, and before them the workspace if it differs from HEAD.
     """
-    changed = [] if every else ["--", *map(str, RECORDED)]
-    found = [
-        *_log("--branches", "--tags", "--remotes", "HEAD", *changed),
-        *_log("--no-walk", "--tags"),
-        *_log("--no-walk", f"--glob={EXPERIMENTS}"),
-    ]
-    found = sorted(dict.fromkeys(found), key=lambda revision: -revision.seconds)[:MAX_REVISIONS]
-    times = Counter(revision.name for revision in found)
-    return [
-        revision._replace(name=f"{revision.name} ({revision.commit[:7]})")
-        if times[revision.name] > 1  # experiments on different commits may share a name
-        else revision
-        for revision in found
-    ]
-
-
-def results(every: bool) -> dict[Revision, Result]:
-    """The revisions that hold metrics. The workspace comes first if it differs from HEAD."""
-    known = revisions(every)
+    listed = _log()
     files = (PARAMS, paths.EVALUATE_METRICS)
-    commits = ["", "HEAD", *(revision.commit for revision in known)]
-    read = iter(_read([(commit, path) for commit in commits for path in files]))
-    now, head, *recorded = (_result(*pair) for pair in zip(read, read))
-    found = {revision: result for revision, result in zip(known, recorded) if result}
+    commits = ["HEAD", *(commit for commit, *_ in listed)]
+    contents = iter(_read([(commit, path) for commit in commits for path in files]))
+    head, *recorded = (_result(*pair) for pair in zip(contents, contents))
+    now = _result(*map(_content, files))
+    found = {}
     if now and now != head:
-        return {Revision("", WORKSPACE, 0, "not committed"): now, **found}
+        found[WORKSPACE] = Revision("", WORKSPACE, None, "not committed", *now)
+    for (commit, short, parent, seconds, references, subject), result in zip(listed, recorded):
+        name = ", ".join(REFERENCE.findall(references)) or short
+        if "refs/exps/" in references:
+            name = f"{name} ({short})"  # experiments on different commits may share a name
+            subject = f"experiment on {parent}"  # DVC's own is the same for all
+        if result:
+            date = datetime.fromtimestamp(int(seconds))
+            found[name] = Revision(commit, name, date, subject, *result)
     return found
 
 
 def table_of(commit: str, path: Path, columns: Columns) -> pd.DataFrame:
     """These columns of a CSV file in a commit; no rows if it is missing or lacks a column."""
-    (content,) = _read([(commit, path)])
+    content = _read([(commit, path)])[0] if commit else _content(path)
     try:
         return pd.read_csv(
             io.BytesIO(content or b""), usecols=list(columns), dtype=columns, na_filter=False
@@ -98,70 +86,46 @@ def table_of(commit: str, path: Path, columns: Columns) -> pd.DataFrame:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
 
 
-def flat(nested: dict, prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one dict with dotted keys, without passwords in URLs."""
-    found = {}
-    for key, value in nested.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = without_secrets(value) if isinstance(value, str) else value
-    return found
-
-
-def differing(results: list[Result]) -> list[str]:
-    """The params whose values differ between the results, in the order of the first."""
-    keys = dict.fromkeys(key for result in results for key in result.params)
-    return [key for key in keys if len({repr(result.params.get(key)) for result in results}) > 1]
-
-
 @lru_cache(2 * MAX_REVISIONS)
-def _result(params: bytes | None, metrics: bytes | None) -> Result | None:
-    """None unless the metrics hold a test accuracy. Params that cannot be read are left out."""
+def _result(params: bytes | None, metrics: bytes | None) -> tuple[dict, dict] | None:
+    """Metrics and params. None unless the metrics hold a test accuracy."""
     measured = _parsed(metrics, json.loads)
-    test = measured.get("test") if isinstance(measured, dict) else None
+    test = measured.get("test")
     if not isinstance(test, dict) or not {"accuracy", "correct", "total"} <= test.keys():
         return None
-    recorded = _parsed(params, lambda text: parse_yaml(text, str(PARAMS)))
-    return Result(measured, flat(recorded) if isinstance(recorded, dict) else {})
+    return measured, _parsed(params, lambda text: parse_yaml(text, str(PARAMS)))
 
 
-def _parsed(content: bytes | None, parse: Callable[[str], Any]) -> Any:
-    """What `parse` returns for the text; None if the file is missing or of another format."""
+def _parsed(content: bytes | None, parse: Callable[[str], Any]) -> dict:
+    """The dict that `parse` returns for the text; {} if the file is missing or another one."""
     try:
-        return parse((content or b"").decode())
+        parsed = parse((content or b"").decode())
     except (ValueError, InputError):
-        return None
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
 
 
 def _read(files: list[tuple[str, Path]]) -> list[bytes | None]:
-    """The contents of paths in commits, "" being the workspace; None where a file is missing.
+    """The contents of paths in commits; None where a file is missing.
 
-    One process of Git reads all of them.
+    One process of Git reads all of them. It answers `hash type size`, the content and a line break,
+    or `name missing`.
     """
-    names = "".join(f"{commit}:./{path.as_posix()}\n" for commit, path in files if commit)
+    names = "".join(f"{commit}:./{path.as_posix()}\n" for commit, path in files)
     objects = io.BytesIO(_git("cat-file", "--batch", input=names.encode()))
     found: list[bytes | None] = []
-    for commit, path in files:
-        if commit:
-            found.append(_next_object(objects))
-        else:
-            found.append(path.read_bytes() if path.is_file() else None)
+    for _ in files:
+        header = objects.readline().split()
+        found.append(objects.read(int(header[2]) + 1)[:-1] if len(header) == 3 else None)
     return found
 
 
-def _next_object(objects: io.BytesIO) -> bytes | None:
-    """One answer of `git cat-file --batch`: `hash type size`, the content, an empty line."""
-    header = objects.readline().split()
-    if len(header) != 3:  # `name missing`
-        return None
-    content = objects.read(int(header[2]))
-    objects.readline()
-    return content
-
-
-def _log(*which: str) -> list[Revision]:
-    """The commits that `git log` lists. Only NUL cannot be part of a field."""
+def _log() -> list[tuple[str, ...]]:
+    """The FIELDS of each commit. Only NUL cannot be part of a field."""
     values = _git(
         "log",
         "-z",
@@ -170,17 +134,13 @@ def _log(*which: str) -> list[Revision]:
         f"--format={'%x00'.join(FIELDS)}",
         "--decorate=full",
         "--decorate-refs=refs/tags",
-        "--decorate-refs=refs/exps",
-        *which,
+        f"--decorate-refs={EXPERIMENTS}",
+        "--simplify-by-decoration",  # with paths: commits that change them or have a decoration
+        *("--branches", "--tags", "--remotes", f"--glob={EXPERIMENTS}", "HEAD", "--"),
+        *map(str, RECORDED),
     )
     texts = iter(values.decode(errors="replace").split("\0"))
-    found = []
-    for commit, short, parent, seconds, references, subject in zip(*[texts] * len(FIELDS)):
-        if "refs/exps/" in references:  # DVC's own subject is the same for all experiments
-            subject = f"experiment on {parent}"
-        names = REFERENCE.findall(references)
-        found.append(Revision(commit, ", ".join(names) or short, int(seconds), subject))
-    return found
+    return list(zip(*[texts] * len(FIELDS)))
 
 
 def _git(*arguments: str, input: bytes = b"") -> bytes:

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from app import charts, files, photos
+from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths, tables
 from pawprint.core.tables import write_table
@@ -31,114 +31,91 @@ def show() -> None:
 
 def show_counts() -> None:
     images = files.table(paths.SPLIT_IMAGES, tables.SPLIT)
+    counts = pd.crosstab(images["split"], images["label"]).reindex(SPLITS, fill_value=0)
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
-        for split in SPLITS:
-            st.metric(split.capitalize(), f"{(images['split'] == split).sum():,}")
-    counts = images.value_counts(["split", "label"], sort=False)
-    charts.counts(counts.reset_index(name="images"))
+        for split, number in counts.sum(axis=1).items():
+            st.metric(split.capitalize(), f"{number:,}")
+    st.bar_chart(counts, horizontal=True, sort=False, stack=False, alt="Images per class and split")
+    st.dataframe(counts, alt="Images per class and split")
 
 
 def show_rejected() -> None:
     rows = files.table(paths.CLEAN_REJECTED, tables.REJECTED)
     if rows.empty:
-        kept = files.record(paths.CLEAN_METRICS, "kept")["total"]
-        st.success(f"None: all {kept:,} files are usable.", icon=":material/check:")
+        st.success("None: all files are usable.")
         return
     rows["reason"] = rows["reason"].str.replace("_", " ")
-    reasons = rows["reason"].value_counts()
-    st.markdown(
-        f"{len(rows):,} files were rejected: "
-        + ", ".join(f"{number:,} {reason}" for reason, number in reasons.items())
-        + "."
-    )
+    numbers = [f"{number:,} {reason}" for reason, number in rows["reason"].value_counts().items()]
+    st.markdown(f"{len(rows):,} files were rejected: {', '.join(numbers)}.")
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
-    st.header("Rejected images", anchor=False)
-    with st.spinner("Reading the rejected files …"):
-        pictures = rows[rows["path"].map(photos.can_be_shown)]
-    if pictures.empty:
-        st.markdown("None of the rejected files holds a whole image.")
-    row = photos.grid(pictures, "rejected", lambda row: (literal(row.reason), None))
-    if row:
-        photos.open_large(row.path, literal(f"{row.reason}: {row.detail}"))
 
 
 def show_near_duplicates() -> None:
     rows = files.table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     if rows.empty:
-        st.success("None: no two images are near-duplicates.", icon=":material/check:")
+        st.success("None: no two images are near-duplicates.")
         return
-    # Groups across splits first, the others in the order of the table.
-    rows["across"] = rows.groupby("group")["split"].transform("nunique") > 1
-    rows = rows.sort_values("across", ascending=False, kind="stable")
     groups = [group for _, group in rows.groupby("group", sort=False)]
-    across = sum(group["across"].any() for group in groups)
-    st.markdown(
-        f"{len(rows):,} images are near-duplicates, in {len(groups):,} groups. "
-        + (
-            f"**{across:,} groups lie across splits**: a copy of a training image makes the "
+    across = [group for group in groups if group["split"].nunique() > 1]
+    st.markdown(f"{len(rows):,} images are near-duplicates, in {len(groups):,} groups.")
+    if across:
+        st.warning(
+            f"{len(across):,} groups lie across splits: a copy of a training image makes the "
             "measured accuracy too high. They come first."
-            if across
-            else "No group lies across splits."
         )
-    )
-    page = photos.pages(len(groups), PER_PAGE, "groups")
-    for index, group in enumerate(groups[page]):
+    groups.sort(key=lambda group: group["split"].nunique() == 1)
+    for index, group in enumerate(groups[photos.pages(len(groups), PER_PAGE, "groups")]):
         with st.container(border=True):
             row = photos.grid(group, f"group-{index}", label_and_split)
         if row:
-            photos.open_large(row.path, label_and_split(row)[0])
+            photos.open_large(row.path, label_and_split(row))
 
 
-def label_and_split(row) -> tuple[str, None]:
-    return f"{literal(row.label)}, {literal(row.split)}", None
+def label_and_split(row) -> str:
+    return f"{literal(row.label)}, {literal(row.split)}"
 
 
 def show_likely_wrong() -> None:
     rows = files.table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)
     if rows.empty:
-        st.success("None: no label is likely wrong.", icon=":material/check:")
+        st.success("None: no label is likely wrong.")
         return
     st.markdown(
         "Images whose label has a low probability by a model that was not trained on them, the "
-        "lowest first. Choose what each image shows; the app writes it to `labels.csv`."
+        "lowest first. Choose what each image shows; the app writes it to `labels.csv`. `none` "
+        "stands for neither class."
     )
     written = corrections()
     if written:
         st.info(
             f"`labels.csv` corrects {len(written)} labels. Run `dvc repro` to train with them, and "
-            "commit the file.",
-            icon=":material/edit_note:",
+            "commit the file."
         )
     classes = sorted({*rows["label"], *rows["likely"]})
-    page = photos.pages(len(rows), PER_PAGE, "suspects")
-    for index, row in enumerate(rows[page].itertuples()):
+    for row in rows[photos.pages(len(rows), PER_PAGE, "suspects")].itertuples():
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="medium"):
-            show_suspect(row, f"suspect-{index}", classes, written.get(row.path))
+            show_suspect(row, classes, written.get(row.path))
 
 
-def show_suspect(row, key: str, classes: list[str], corrected: str | None) -> None:
-    """An image, the doubt about its label, and buttons to correct it."""
+def show_suspect(row, classes: list[str], corrected: str | None) -> None:
+    """An image, the doubt about its label, and a choice of labels; no choice: no correction."""
     doubt = (
         f"Labelled **{literal(row.label)}** ({literal(row.split)}), with probability "
         f"{row.probability:.1%}; likely **{literal(row.likely)}**."
     )
-    if photos.cell(row.path, key, literal(photos.alt(row.path))):
+    if photos.cell(row.path, f"suspect-{row.Index}", literal(photos.alt(row.path))):
         photos.open_large(row.path, doubt)
     with st.container(width=560):
         st.markdown(doubt)
-        with st.container(horizontal=True):
-            for label in (*classes, NEITHER):
-                kind = "primary" if label == corrected else "secondary"
-                words = "Neither" if label == NEITHER else f"It is {literal(label)}"
-                if st.button(words, type=kind, key=f"{key}-{label}"):
-                    correct(row.path, label)
-                    st.rerun()
-            if corrected and st.button("Undo", type="tertiary", key=f"{key}-undo"):
-                correct(row.path, None)
-                st.rerun()
-        if corrected:
-            st.caption(f"`labels.csv` says {literal(corrected)}. Run `dvc repro` to train with it.")
+        options = list(dict.fromkeys([*classes, NEITHER, corrected or NEITHER]))
+        # The file is what counts: with another correction in it this is another widget.
+        choice = st.segmented_control(
+            "labels.csv", options, default=corrected, key=f"{row.path}-{corrected}"
+        )
+        if choice != corrected:
+            correct(row.path, choice)
+            st.rerun()
 
 
 def corrections() -> dict[str, str]:

@@ -1,16 +1,16 @@
 """Test images: the prediction of every image, and the effect of another threshold."""
 
-from html import escape
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import charts, files, photos
-from app.accuracy import accuracy, confidence, interval_name
+from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths
+from pawprint.core.files import read_json
+from pawprint.core.params import load_params
 from pawprint.core.tables import PREDICTIONS
+from pawprint.evaluation.intervals import wilson
 from pawprint.reports.ranking import rank
 
 TITLE, ICON = "Test images", ":material/grid_view:"
@@ -22,7 +22,7 @@ def show() -> None:
     split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
     images = files.table(SPLITS[split], PREDICTIONS)
     labels = sorted({*images["actual"], *images["predicted"]})
-    own = files.record(paths.EVALUATE_METRICS, "threshold")
+    own = read_json(paths.EVALUATE_METRICS)["threshold"]
     threshold = st.select_slider(
         f"Threshold: the probability of {literal(labels[-1])} from which it is predicted",
         sorted({own, *(step / 100 for step in range(101))}),
@@ -31,49 +31,29 @@ def show() -> None:
     )
     # At the model's threshold the recorded label counts: the file rounds probabilities.
     if threshold != own:
-        is_second = images["probability"] >= threshold
-        images["predicted"] = is_second.map({False: labels[0], True: labels[-1]})
-    matrix, chart = st.columns([5, 6], gap="medium")
-    with matrix:
-        show_matrix(images, labels)
-    with chart:
-        charts.probabilities(images, threshold, labels[-1])
+        images["predicted"] = np.where(images["probability"] >= threshold, labels[-1], labels[0])
+    show_scores(images, labels)
     with explained():
         show_photos(rank(images), labels, split)
 
 
-def show_matrix(images: pd.DataFrame, labels: list[str]) -> None:
-    """The confusion matrix, with recall at the end of its rows and precision below its columns."""
+def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
+    """Accuracy, and the confusion matrix with recall by row and precision by column."""
     counts = pd.crosstab(images["actual"], images["predicted"])
     counts = counts.reindex(index=labels, columns=labels, fill_value=0)
     correct = pd.Series(np.diag(counts), labels)
-    level = confidence()
-    measured = accuracy(int(correct.sum()), len(images), level)
-    st.metric("Accuracy", f"{measured.value:.2%}")
+    level = load_params().evaluate.confidence
+    low, high = wilson(int(correct.sum()), len(images), level)
+    st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(
-        f"{correct.sum()} of {len(images)} correct; {interval_name(level)} (Wilson) "
-        f"{measured.interval}"
+        f"{correct.sum()} of {len(images)} correct; {100 * level:g}% interval (Wilson) "
+        f"{low:.1%} to {high:.1%}"
     )
-
-    def cells(actual: str) -> str:
-        return "".join(
-            f'<td class="{"correct" if label == actual else "wrong"}">{count}</td>'
-            for label, count in counts.loc[actual].items()
-        )
-
-    recall, precision = correct / counts.sum(axis=1), correct / counts.sum(axis=0)
-    head = "".join(f'<th scope="col">predicted {escape(label)}</th>' for label in labels)
-    body = "".join(
-        f'<tr><th scope="row">{escape(label)}</th>{cells(label)}'
-        f"<td>{percent(recall[label])}</td></tr>"
-        for label in labels
-    )
-    foot = "".join(f"<td>{percent(precision[label])}</td>" for label in labels)
-    st.html(
-        f'<table class="scores" aria-label="Confusion matrix"><thead><tr><td></td>{head}'
-        f'<th scope="col">recall</th></tr></thead><tbody>{body}</tbody>'
-        f'<tfoot><tr><th scope="row">precision</th>{foot}<td></td></tr></tfoot></table>'
-    )
+    table = counts.astype(str)
+    table["recall"] = (correct / counts.sum(axis=1)).map(percent)
+    table.loc["precision"] = (correct / counts.sum(axis=0)).map(percent)
+    table = table.fillna("").rename(index=literal, columns=literal)
+    st.table(table.rename_axis(index="true \\ predicted", columns=None), alt="Confusion matrix")
 
 
 def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
@@ -94,13 +74,13 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
     row = photos.grid(shown, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
     if row:
         photos.open_large(
-            row.path, f"Predicted **{verdict(row)[0]}** · true label **{literal(row.actual)}**"
+            row.path, f"Predicted **{verdict(row)}** · true label **{literal(row.actual)}**"
         )
 
 
-def verdict(row) -> tuple[str, str | None]:
+def verdict(row) -> str:
     label = f"{literal(row.predicted)} {row.confidence:.1%}"
-    return (f":red[{label}]", ":material/close:") if row.wrong else (label, None)
+    return f":red[✗ {label}]" if row.wrong else label
 
 
 def percent(fraction: float) -> str:

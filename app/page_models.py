@@ -1,174 +1,143 @@
 """Models: the results of every commit, tag and experiment, and a comparison of two of them."""
 
-from datetime import datetime
-from html import escape
-
+import altair as alt
 import pandas as pd
 import streamlit as st
 
-from app import charts, photos
-from app.accuracy import accuracy, confidence, interval_name
-from app.history import (
-    MAX_REVISIONS,
-    Result,
-    Revision,
-    differing,
-    flat,
-    results,
-    table_of,
-)
+from app import photos
+from app.history import Revision, revisions, table_of
 from app.messages import explained, literal
 from pawprint.core import paths
 from pawprint.core.errors import InputError
+from pawprint.core.params import load_params
+from pawprint.core.sources import without_secrets
 from pawprint.core.tables import HISTORY, PREDICTIONS
-from pawprint.evaluation.intervals import mcnemar
+from pawprint.evaluation.intervals import mcnemar, wilson
 
 TITLE, ICON = "Models", ":material/insights:"
-IN_CHART = 15  # revisions, the newest; with more the chart is too tall
+SHOWN = ["test.accuracy", "validation.accuracy", "test.loss"]
 NOT_COMPARED = ("correct", "total", "_low", "_high")  # counts, and ends of intervals
 # Early revisions recorded no learning rate.
 CURVES = {name: kind for name, kind in HISTORY.items() if name != "learning_rate"}
+FOUR_DIGITS = st.column_config.NumberColumn(format="%.4f")
 
 
 def show() -> None:
-    heading, toggle = st.columns([4, 1], vertical_alignment="center")
-    heading.markdown(
+    st.markdown(
         "The results that DVC recorded in every tag, every experiment, and every commit that "
         "changed a result. Where intervals overlap widely, the images do not show which model is "
         "better."
     )
-    every = toggle.toggle(
-        "Every commit",
-        help="Also the commits that changed no metrics and no params. The list ends after the "
-        f"newest {MAX_REVISIONS}.",
-    )
-    with st.spinner("Reading the history …"):
-        found = results(every)
+    found = revisions()
     if not found:
         st.info(
             "No revision holds metrics yet. Run `dvc repro` to make `metrics/evaluate.json`, and "
-            "`git commit` to record it.",
-            icon=":material/history:",
+            "`git commit` to record it."
         )
         return
-    show_all(found)
-    compare(found)
+    show_all(list(found.values()))
+    st.header("Compare two", anchor=False)
+    if len(found) < 2:
+        st.info("Only one revision holds metrics. A comparison needs two.")
+        return
+
+    def titled(name: str) -> str:
+        return f"{name} · {found[name].subject}"
+
+    left, right = st.columns(2)
+    first = left.selectbox("Revision", list(found), format_func=titled)
+    others = [name for name in found if name != first]
+    second = right.selectbox("Compared with", others, format_func=titled)
+    for part in (compare_metrics, compare_curves, compare_images):
+        with explained():
+            part(found[first], found[second])
 
 
-def show_all(found: dict[Revision, Result]) -> None:
-    """The accuracies as a chart, and all revisions as a table."""
-    level = confidence()
-    tests = {}
-    for revision, result in found.items():
-        test = result.metrics["test"]
-        tests[revision] = accuracy(test["correct"], test["total"], level)
-    charts.intervals({revision.name: tests[revision] for revision in list(found)[:IN_CHART]}, level)
-    recorded = list(found.values())
-    table = pd.DataFrame(
-        {
-            "revision": [revision.name for revision in found],
-            "subject": [revision.subject for revision in found],
-            "date": [date(revision) for revision in found],
-            "test accuracy": [measured.value for measured in tests.values()],
-            interval_name(level): [measured.interval for measured in tests.values()],
-            "validation accuracy": [
-                result.metrics.get("validation", {}).get("accuracy") for result in recorded
-            ],
-            "test loss": [result.metrics["test"].get("loss") for result in recorded],
-        }
-        | {
-            key: sortable([result.params.get(key) for result in recorded])
-            for key in differing(recorded)
-        }
-    )
+def show_all(found: list[Revision]) -> None:
+    level = load_params().evaluate.confidence
+    table = pd.DataFrame(found, columns=Revision._fields)[["name", "subject", "date"]]
+    table = table.join(pd.json_normalize([each.metrics for each in found]).reindex(columns=SHOWN))
+    tests = [each.metrics["test"] for each in found]
+    intervals = (wilson(test["correct"], test["total"], level) for test in tests)
+    words = [f"{low:.1%} to {high:.1%}" for low, high in intervals]
+    table.insert(table.columns.get_loc("test.accuracy") + 1, f"{100 * level:g}% interval", words)
+    percent = st.column_config.NumberColumn(format="percent")
     st.dataframe(
-        table,
+        table.join(differing(found)),
         hide_index=True,
         column_config={
             "subject": st.column_config.TextColumn(width="medium"),
             "date": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
-            "test accuracy": st.column_config.NumberColumn(format="percent"),
-            "validation accuracy": st.column_config.NumberColumn(format="percent"),
-            "test loss": st.column_config.NumberColumn(format="%.4f"),
+            "test.accuracy": percent,
+            "validation.accuracy": percent,
+            "test.loss": FOUR_DIGITS,
         },
         alt="Revisions with their accuracy and the params that differ",
     )
 
 
-def compare(found: dict[Revision, Result]) -> None:
-    st.header("Compare two", anchor=False)
-    if len(found) < 2:
-        st.info("Only one revision holds metrics. A comparison needs two.")
-        return
-    all_of_them = list(found)
-    left, right = st.columns(2)
-    first = left.selectbox("Revision", all_of_them, format_func=titled)
-    others = [revision for revision in all_of_them if revision != first]
-    second = right.selectbox("Compared with", others, format_func=titled)
-    with explained():
-        compare_metrics(found, first, second)
-    with explained():
-        compare_curves(first, second)
-    with explained():
-        compare_images(first, second)
+def differing(found: list[Revision]) -> pd.DataFrame:
+    """The params whose values differ: a row per revision, a column per dotted key."""
+    table = pd.json_normalize([each.params for each in found])
+    table = table.map(lambda value: without_secrets(value) if isinstance(value, str) else value)
+    table = table.convert_dtypes()
+    return table.loc[:, [table[key].astype(str).nunique(dropna=False) > 1 for key in table]]
 
 
-def compare_metrics(found: dict[Revision, Result], *two: Revision) -> None:
-    results = [found[revision] for revision in two]
-    names = [revision.name for revision in two]
-    for column, split in zip(st.columns(2, gap="medium"), ("validation", "test")):
-        of_split = [flat(result.metrics.get(split) or {}) for result in results]
-        rows = []
-        for key in dict.fromkeys(key for each in of_split for key in each):
-            if not key.endswith(NOT_COMPARED):
-                values = [each.get(key) for each in of_split]
-                name = key.replace("_", " ").replace(".", " ")
-                rows.append([name, *map(decimal, values), difference(*values)])
-        with column:
-            st.subheader(f"Metrics on {split} images", anchor=False)
-            show_table(["metric", *names, "change"], rows)
+def compare_metrics(*two: Revision) -> None:
+    names = [each.name for each in two]
+    metrics = pd.json_normalize([each.metrics for each in two]).select_dtypes("number")
+    table = metrics.T[~metrics.columns.str.endswith(NOT_COMPARED)].set_axis(names, axis=1)
+    table["change"] = table[names[1]] - table[names[0]]
+    st.subheader("Metrics", anchor=False)
+    formats = dict.fromkeys(names, FOUR_DIGITS)
+    formats["change"] = st.column_config.NumberColumn(format="%+.4f")
+    st.dataframe(table, height="content", column_config=formats, alt="Metrics of both revisions")
     st.subheader("Params that differ", anchor=False)
-    keys = differing(results)
-    if keys:
-        rows = [[key, *(shown(result.params.get(key)) for result in results)] for key in keys]
-        show_table(["param", *names], rows)
-    else:
+    params = differing(list(two)).T.set_axis(names, axis=1)
+    if params.empty:
         st.markdown("None. Code, images or weights may differ.")
+    else:
+        st.dataframe(params.astype(str), height="content", alt="Params of both revisions")
 
 
 def compare_curves(*two: Revision) -> None:
     st.subheader("Learning curves", anchor=False)
-    histories = {
-        revision.name: pd.concat(
-            table_of(revision.commit, path, CURVES)
-            for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
-        )
-        for revision in two
-    }
+    history = pd.concat(
+        table_of(each.commit, path, CURVES).assign(revision=each.name)
+        for each in two
+        for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+    )
     for column, metric in zip(st.columns(2), ("accuracy", "loss")):
-        with column:
-            charts.curves(histories, metric)
+        curves = history.melt(["revision", "epoch"], [metric, f"validation_{metric}"], "curve")
+        chart = (
+            alt.Chart(curves)
+            .mark_line()
+            .encode(
+                alt.X("epoch").axis(format="d", tickMinStep=1),
+                alt.Y("value").scale(zero=False).title(metric),
+                alt.Color("revision").legend(orient="top", title=None),
+                alt.StrokeDash("curve").legend(orient="top", title=None),
+            )
+        )
+        names = " and ".join(each.name for each in two)
+        column.altair_chart(chart, alt=f"{metric} over the epochs of {names}")
 
 
 def compare_images(*two: Revision) -> None:
     st.subheader("Test images with different predictions", anchor=False)
     predictions = []
-    for revision in two:
-        table = table_of(revision.commit, paths.PREDICTIONS, PREDICTIONS)
+    for each in two:
+        table = table_of(each.commit, paths.PREDICTIONS, PREDICTIONS)
         if table.empty:
-            raise InputError(f"{revision.name}: it does not hold {paths.PREDICTIONS}.")
+            raise InputError(f"{each.name}: it does not hold {paths.PREDICTIONS}.")
         predictions.append(table.assign(correct=table["actual"] == table["predicted"]))
-    both = (
-        predictions[0].merge(predictions[1], on="path", suffixes=("_1", "_2")).sort_values("path")
-    )
-    differ = both[both["predicted_1"] != both["predicted_2"]]
-    names = [literal(revision.name) for revision in two]
-    if both.empty:
-        st.markdown("The revisions have no test image in common.")
-        return
+    both = predictions[0].merge(predictions[1], on="path", suffixes=("_1", "_2"))
+    differ = both[both["predicted_1"] != both["predicted_2"]].sort_values("path")
     if differ.empty:
         st.markdown(f"None of the {len(both)} test images of both revisions.")
         return
+    names = [literal(each.name) for each in two]
     correct = [int(differ[column].sum()) for column in ("correct_1", "correct_2")]
     st.markdown(
         f"{len(differ)} of the {len(both)} test images of both revisions: **{names[0]}** is "
@@ -176,61 +145,14 @@ def compare_images(*two: Revision) -> None:
         f"as large occurs by chance with p = {mcnemar(*correct):.2f} (McNemar's exact test)."
     )
 
-    def correct_one(row) -> tuple[str, None]:
-        return f"{literal(row.actual_1)}: {names[0 if row.correct_1 else 1]} is correct", None
+    def correct_one(row) -> str:
+        return f"{literal(row.actual_1)}: {names[0 if row.correct_1 else 1]} is correct"
 
     row = photos.grid(differ, "differ", correct_one)
     if row:
         photos.open_large(
             row.path,
             f"True label **{literal(row.actual_1)}** · "
-            f"**{names[0]}**: {answer(row.predicted_1, row.probability_1)} · "
-            f"**{names[1]}**: {answer(row.predicted_2, row.probability_2)}",
+            f"**{names[0]}**: {literal(row.predicted_1)} ({row.probability_1:.1%}) · "
+            f"**{names[1]}**: {literal(row.predicted_2)} ({row.probability_2:.1%})",
         )
-
-
-def answer(predicted: str, probability: float) -> str:
-    """The predicted label, and the probability of the second class as it was recorded."""
-    return f"{literal(predicted)} ({probability:.1%})"
-
-
-def titled(revision: Revision) -> str:
-    return f"{revision.name} · {revision.subject}"
-
-
-def date(revision: Revision) -> datetime | None:
-    return datetime.fromtimestamp(revision.seconds) if revision.commit else None
-
-
-def shown(value: object) -> str:
-    return "–" if value is None else str(value)
-
-
-def sortable(values: list) -> list:
-    """The values if all are numbers or None, or else as text: a column has one type."""
-    of_numbers = all(value is None or type(value) in (int, float) for value in values)
-    return values if of_numbers else [shown(value) for value in values]
-
-
-def decimal(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, int | float) else "–"
-
-
-def difference(before: object, after: object) -> str:
-    if not (isinstance(before, int | float) and isinstance(after, int | float)):
-        return ""
-    return f"{after - before:+.4f}" if after != before else "="
-
-
-def show_table(header: list[str], rows: list[list[str]]) -> None:
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = "".join(
-        f'<tr><th scope="row">{escape(first)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
-        + "</tr>"
-        for first, *rest in rows
-    )
-    st.html(
-        f'<div class="scrolling"><table class="numbers"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import photos
 from app.messages import explained, literal
-from app.model import predictor, show_saliency
+from app.model import predictor
 from pawprint.images.decoder import FORMATS, decode
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor
@@ -33,19 +33,16 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
     except UnusableImageError as unusable:
         st.warning(
             f"This file cannot be used: {literal(str(unusable))}. Expected a whole "
-            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
-            icon=":material/broken_image:",
+            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
         return
     probability = served.predict(image)
     labels, threshold = served.metadata.labels, served.metadata.threshold
-    photo, saliency, answer = st.columns([3, 3, 2], gap="medium")
-    image = photos.shrunk(image)
-    photo.image(image, width="stretch", alt=name)
+    pictures, answer = st.columns([3, 1], gap="medium")
     with answer:
-        st.metric("Label", labels[int(probability >= threshold)])
+        st.metric("Label", served.label(probability))
         for label, value in zip(labels, (1 - probability, probability)):
             st.progress(value, f"{literal(label)} {value:.1%}")
         st.caption(f"{literal(labels[1])} is predicted from {threshold:.1%} on.")
-    with saliency, explained():
-        show_saliency(image, name)
+    with pictures:
+        photos.show_with_saliency(image, name)

@@ -18,9 +18,13 @@ from pawprint.evaluation.label_review import find_suspects, predict_training
 def main() -> None:
     params = load_params()
     labels = read_json(paths.FEATURES / "labels.json")
+
+    def is_second(column: pd.Series) -> np.ndarray:
+        return (column == labels[1]).to_numpy(int)
+
     train = read_table(paths.SPLIT_IMAGES, SPLIT).query("split == 'train'")
     features = np.load(paths.FEATURES / "train_top.npy", mmap_mode="r")[:, 0]
-    of_train = predict_training(features, positions(train["label"], labels), params.review.folds)
+    of_train = predict_training(features, is_second(train["label"]), params.review.folds)
     images = [train.assign(probability=of_train)]
     for split, file in (
         ("validation", paths.VALIDATION_PREDICTIONS),
@@ -29,17 +33,12 @@ def main() -> None:
         predictions = read_table(file, PREDICTIONS).rename(columns={"actual": "label"})
         images.append(predictions.assign(split=split))
     images = pd.concat(images, ignore_index=True)
-    actual = positions(images["label"], labels)
+    actual = is_second(images["label"])
     suspects, probability = find_suspects(actual, images["probability"].to_numpy())
     likely = np.array(labels)[1 - actual[suspects]]
     listed = images.loc[suspects].assign(likely=likely, probability=probability)
     write_table(paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
     print(f"review: {len(listed)} of {len(images):,} labels are likely wrong; please check them")
-
-
-def positions(column: pd.Series, labels: list[str]) -> np.ndarray:
-    """int64 `(images,)`: the position of each label in `labels`."""
-    return np.array([labels.index(label) for label in column])
 
 
 if __name__ == "__main__":

@@ -68,10 +68,11 @@ def run(arguments: argparse.Namespace) -> None:
     expected, seconds = measure(model.predict_on_batch, pixels)
 
     def row(name: str, path: Path, probability: np.ndarray, seconds: float) -> dict:
+        files = [file for file in (path, *path.rglob("*")) if file.is_file()]
         correct = int(((probability >= metadata.threshold) == is_second).sum())
         return {
             "format": name,
-            "MB": f"{bytes_of(path) / 1e6:.2f}",
+            "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
             "largest difference": f"{np.abs(probability - expected).max():.6f}",
             "accuracy": f"{correct / len(test):.2%} ({correct}/{len(test)})",
             "ms per image": f"{seconds * 1000:.2f}",
@@ -151,8 +152,3 @@ def export(
             )
         write_metadata(partial, metadata)
     return probability, seconds
-
-
-def bytes_of(path: Path) -> int:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -1,9 +1,10 @@
 """The formats of exported models: how each is written, and its own runtime."""
 
+import functools
 import importlib.util
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,11 +13,9 @@ from pawprint.network.backend import keras, tf
 from pawprint.runtime.compiled import CORES
 
 Run = Callable[[np.ndarray], np.ndarray]
-SMALLER = [tf.lite.Optimize.DEFAULT]
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(NamedTuple):
     """The model's file in its folder, `write(model, path, calibration)`, and `open(path)`: a Run.
 
     An empty `file` stands for the folder itself. `calibration` is uint8 pixels
@@ -42,29 +41,22 @@ def require_modules(name: str) -> None:
             )
 
 
-def write_litert(model: keras.Model, path: Path, _: np.ndarray) -> None:
-    _export_litert(model, path, {})
+def write_litert(model: keras.Model, path: Path, calibration: np.ndarray, kind: str) -> None:
+    """With `kind` "float16", float16 weights; with "int8", int8 weights and feature maps.
 
-
-def write_litert_float16(model: keras.Model, path: Path, _: np.ndarray) -> None:
-    """Weights as float16."""
-    _export_litert(model, path, {"supported_types": [tf.float16]}, optimizations=SMALLER)
-
-
-def write_litert_int8(model: keras.Model, path: Path, calibration: np.ndarray) -> None:
-    """Weights and feature maps as int8; the range of each map is that over the calibration."""
-
-    def batches() -> Iterator[list[np.ndarray]]:
-        for image in calibration:
-            yield [image[None].astype(np.float32)]
-
-    only_int8 = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]}
-    _export_litert(model, path, only_int8, optimizations=SMALLER, representative_dataset=batches)
-
-
-def _export_litert(model: keras.Model, path: Path, target: dict, **options) -> None:
+    The range of each int8 map is its range over the calibration images.
+    """
     # LiteRT's own operations only: others would need TensorFlow beside it.
-    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]} | target
+    target: dict = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    options = {}
+    if kind == "float16":
+        target["supported_types"] = [tf.float16]
+    if kind == "int8":
+        target["supported_ops"] = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        batches = calibration[:, None].astype(np.float32)
+        options["representative_dataset"] = lambda: ([batch] for batch in batches)
+    if kind != "none":
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
     model.export(path, format="litert", verbose=False, target_spec=target, **options)
 
 
@@ -83,10 +75,6 @@ def open_litert(path: Path) -> Run:
     return run
 
 
-def write_onnx(model: keras.Model, path: Path, _: np.ndarray) -> None:
-    model.export(str(path), format="onnx", verbose=False)
-
-
 def open_onnx(path: Path) -> Run:
     import onnxruntime
 
@@ -95,33 +83,34 @@ def open_onnx(path: Path) -> Run:
     return lambda pixels: session.run(None, {taken.name: pixels})[0]
 
 
-def write_saved_model(model: keras.Model, path: Path, _: np.ndarray) -> None:
-    model.export(path, format="tf_saved_model", verbose=False)
-
-
 def open_saved_model(path: Path) -> Run:
     loaded = tf.saved_model.load(str(path))
     return lambda pixels: loaded.serve(pixels).numpy()
 
 
-def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:
-    model.save(path)
+def litert(kind: str, tolerance: float) -> Format:
+    write = functools.partial(write_litert, kind=kind)
+    return Format("model.tflite", write, open_litert, tolerance, ("ai_edge_litert",))
 
 
-def open_h5(path: Path) -> Run:
-    return keras.models.load_model(path, compile=False).predict_on_batch
-
-
-LITERT = ("ai_edge_litert",)
 FORMATS = {
-    "litert": Format("model.tflite", write_litert, open_litert, modules=LITERT),
-    "litert-float16": Format(
-        "model.tflite", write_litert_float16, open_litert, tolerance=1, modules=LITERT
+    "litert": litert("none", tolerance=1e-3),
+    "litert-float16": litert("float16", tolerance=1),
+    "litert-int8": litert("int8", tolerance=1),
+    "onnx": Format(
+        "model.onnx",
+        lambda model, path, _: model.export(str(path), format="onnx", verbose=False),
+        open_onnx,
+        modules=("tf2onnx", "onnxruntime"),
     ),
-    "litert-int8": Format(
-        "model.tflite", write_litert_int8, open_litert, tolerance=1, modules=LITERT
+    "saved_model": Format(
+        "",
+        lambda model, path, _: model.export(path, format="tf_saved_model", verbose=False),
+        open_saved_model,
     ),
-    "onnx": Format("model.onnx", write_onnx, open_onnx, modules=("tf2onnx", "onnxruntime")),
-    "saved_model": Format("", write_saved_model, open_saved_model),
-    "h5": Format("model.h5", write_h5, open_h5),
+    "h5": Format(
+        "model.h5",
+        lambda model, path, _: model.save(path),
+        lambda path: keras.models.load_model(path, compile=False).predict_on_batch,
+    ),
 }

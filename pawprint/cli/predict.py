@@ -7,6 +7,7 @@ file that gives no label is listed with the reason, and the exit status is 1.
 import argparse
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -32,19 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
     )
-    parser.add_argument(
-        "--model",
-        type=Path,
-        metavar="FOLDER",
-        default=paths.SERVED_MODEL,
-        help="the served model or an export; default: %(default)s",
-    )
-    parser.add_argument(
-        "--saliency",
-        type=Path,
-        metavar="FOLDER",
-        help=f"also write Grad-CAM pictures of {paths.FINETUNE_MODEL} to this folder",
-    )
+    folder = {"type": Path, "metavar": "FOLDER"}
+    served = "the served model or an export; default: %(default)s"
+    parser.add_argument("--model", **folder, default=paths.SERVED_MODEL, help=served)
+    saliency = f"also write Grad-CAM pictures of {paths.FINETUNE_MODEL} to this folder"
+    parser.add_argument("--saliency", **folder, help=saliency)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,7 +56,7 @@ def find_images(given: list[Path]) -> list[Path]:
     """The files given, and for each folder the files below it with an image's suffix, sorted."""
     found = []
     for path in given:
-        if _is_folder(path):
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
             found += sorted(files) or [path]
         else:
@@ -86,9 +79,8 @@ def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
         probability = second if label == predictor.metadata.labels[1] else 1 - second
         return row | {"label": label, "probability": round(probability, 4)}
 
-    predicted = map_in_threads(predict_image, images)
-    progress = tqdm(predicted, total=len(images), desc="predict", unit="image", disable=None)
-    return list(progress)
+    rows = map_in_threads(predict_image, images)
+    return list(tqdm(rows, total=len(images), desc="predict", unit="image", disable=None))
 
 
 def write_saliency(
@@ -104,22 +96,14 @@ def write_saliency(
     from pawprint.network.saliency import grad_cam, overlay
 
     model = load_model(paths.FINETUNE_MODEL)
-    labelled = [
-        (number, path) for number, path in enumerate(images, 1) if not rows[number - 1]["error"]
-    ]
-    for number, path in tqdm(labelled, desc="saliency", unit="image", disable=None):
+    digits = len(str(len(images)))
+    for index, path in enumerate(tqdm(images, desc="saliency", unit="image", disable=None)):
+        if rows[index]["error"]:
+            continue
         pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
-        name = f"{number:0{len(str(len(images)))}}_{path.stem[:50]}.png"
-        with replacing(folder / name) as partial:
+        with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
             Image.fromarray(overlay(pixels, grad_cam(model, pixels))).save(partial)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # as for a name that is too long; `_read` reports it
-        return False
 
 
 def _read(path: Path) -> bytes:
@@ -134,10 +118,9 @@ def _read(path: Path) -> bytes:
 def print_table(rows: list[dict]) -> None:
     width = max(len(row["label"]) for row in rows)
     for row in rows:
-        if row["error"]:
-            print(f"{'-':<{width}}  {'-':>6}  {row['path']}  ({row['error']})")
-        else:
-            print(f"{row['label']:<{width}}  {row['probability']:>6.1%}  {row['path']}")
+        error = f"  ({row['error']})" if row["error"] else ""
+        probability = "-" if error else f"{row['probability']:.1%}"
+        print(f"{row['label'] or '-':<{width}}  {probability:>6}  {row['path']}{error}")
 
 
 def print_csv(rows: list[dict]) -> None:

@@ -5,40 +5,31 @@ Writes metrics/seeds.json.
 """
 
 import argparse
-import functools
 import json
-import operator
-import statistics
 import subprocess
 import sys
 
 import dvc.api
+import pandas as pd
 from tqdm import tqdm
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 
-# File and keys of each metric.
+FILES = (paths.EXTRACT_METRICS, paths.CALIBRATE_METRICS, paths.EVALUATE_METRICS)
+# File and key of each metric.
 METRICS = {
-    "validation accuracy after feature extraction": (
-        paths.EXTRACT_METRICS, ("validation", "accuracy"),
-    ),
-    "validation accuracy": (paths.EVALUATE_METRICS, ("validation", "accuracy")),
-    "validation accuracy at a threshold of 0.5": (
-        paths.EVALUATE_METRICS, ("validation", "at_half", "accuracy"),
-    ),
-    "validation loss": (paths.EVALUATE_METRICS, ("validation", "loss")),
-    "validation calibration error, cross-fitted": (
-        paths.CALIBRATE_METRICS, ("cross_fitted_calibration_error",),
-    ),
-    "test accuracy": (paths.EVALUATE_METRICS, ("test", "accuracy")),
-    "test accuracy at a threshold of 0.5": (
-        paths.EVALUATE_METRICS, ("test", "at_half", "accuracy"),
-    ),
-    "test loss": (paths.EVALUATE_METRICS, ("test", "loss")),
-    "test calibration error": (paths.EVALUATE_METRICS, ("test", "expected_calibration_error")),
-}  # fmt: skip
+    "validation accuracy after feature extraction": "train_extract.validation.accuracy",
+    "validation accuracy": "evaluate.validation.accuracy",
+    "validation accuracy at a threshold of 0.5": "evaluate.validation.at_half.accuracy",
+    "validation loss": "evaluate.validation.loss",
+    "validation calibration error, cross-fitted": "calibrate.cross_fitted_calibration_error",
+    "test accuracy": "evaluate.test.accuracy",
+    "test accuracy at a threshold of 0.5": "evaluate.test.at_half.accuracy",
+    "test loss": "evaluate.test.loss",
+    "test calibration error": "evaluate.test.expected_calibration_error",
+}
 
 
 def run_experiment(seed: int) -> str:
@@ -64,32 +55,15 @@ def dvc_output(*arguments: str) -> str:
 
 def read_metrics(rev: str) -> dict[str, float]:
     """The value of each of METRICS, by title, in a commit or experiment."""
-    files = {
-        path: json.loads(dvc.api.read(path.as_posix(), rev=rev)) for path, _ in METRICS.values()
-    }
-    return {
-        title: functools.reduce(operator.getitem, keys, files[path])
-        for title, (path, keys) in METRICS.items()
-    }
-
-
-def summarise(values: list[float]) -> dict[str, float]:
-    """Mean, standard deviation of the sample, minimum and maximum."""
-    return {
-        "mean": statistics.mean(values),
-        "standard_deviation": statistics.stdev(values),
-        "min": min(values),
-        "max": max(values),
-    }
+    files = {path.stem: json.loads(dvc.api.read(path.as_posix(), rev=rev)) for path in FILES}
+    values = pd.json_normalize(files)
+    return {title: float(values.at[0, key]) for title, key in METRICS.items()}
 
 
 def table(number: int, summary: dict[str, dict[str, float]]) -> str:
-    """One line for each metric, as `summarise` gives it."""
-    lines = [f"{f'{number} seeds':<46}{'mean':>9}{'st. dev.':>10}{'min':>9}{'max':>9}"]
-    for title, row in summary.items():
-        mean, deviation, low, high = row.values()
-        lines.append(f"{title:<46}{mean:9.4f}{deviation:10.4f}{low:9.4f}{high:9.4f}")
-    return "\n".join(lines)
+    """A line for each metric, with its mean, standard deviation, min and max."""
+    rows = pd.DataFrame(summary).T.rename_axis(columns=f"{number} seeds")
+    return rows.to_string(float_format="{:.4f}".format)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +77,8 @@ def run(arguments: argparse.Namespace) -> None:
     if number < 2:
         arguments.error(f"expected 2 or more seeds. Received: {number}")
     seeds = tqdm(range(1, number + 1), desc="seeds", unit="run", disable=None)
-    runs = [read_metrics(run_experiment(seed)) for seed in seeds]
-    summary = {title: summarise([run[title] for run in runs]) for title in METRICS}
+    runs = pd.DataFrame(read_metrics(run_experiment(seed)) for seed in seeds)
+    statistics = runs.agg(["mean", "std", "min", "max"]).rename({"std": "standard_deviation"})
+    summary = statistics.to_dict()
     write_json(paths.SEEDS_METRICS, {"seeds": number, **summary})
     print(table(number, summary))

@@ -50,11 +50,7 @@ tf.config.set_visible_devices([], "GPU")
 # through all of them at exit.
 gc.freeze()
 
-__all__ = [
-    "keras",
-    "make_deterministic",
-    "tf",
-]
+__all__ = ["keras", "make_deterministic", "tf"]
 
 
 def make_deterministic(seed: int) -> None:

@@ -11,11 +11,8 @@ def build_head(params: Head) -> keras.Model:
     layers = []
     if params.dense:
         penalty = keras.regularizers.L2(params.dense.l2) if params.dense.l2 else None
-        layers.append(
-            keras.layers.Dense(
-                params.dense.units, activation="relu", kernel_regularizer=penalty, name="dense"
-            )
-        )
+        options = {"activation": "relu", "kernel_regularizer": penalty, "name": "dense"}
+        layers.append(keras.layers.Dense(params.dense.units, **options))
         if params.dense.batch_normalization:
             layers.append(keras.layers.BatchNormalization(name="batch_normalization"))
     if params.dropout:

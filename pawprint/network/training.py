@@ -66,21 +66,14 @@ def open_batches(
     folder: Path, kind: str, params: Train, first_epoch: int = 0
 ) -> tuple[Batches, Batches]:
     """Training and validation batches of the features called `kind`: "cut" or "top"."""
-    opened = {
-        name: np.load(folder / f"{name}.npy", mmap_mode="r")
-        for name in (f"train_{kind}", "train_labels", f"validation_{kind}", "validation_labels")
-    }
-    return (
-        Batches(
-            opened[f"train_{kind}"],
-            opened["train_labels"],
-            params.batch_size,
-            params.views_per_epoch,
-            params.seed,
-            first_epoch,
-        ),
-        Batches(opened[f"validation_{kind}"], opened["validation_labels"], params.batch_size),
-    )
+
+    def arrays(split: str) -> list[np.ndarray]:
+        files = (folder / f"{split}_{name}.npy" for name in (kind, "labels"))
+        return [np.load(file, mmap_mode="r") for file in files]
+
+    order = params.views_per_epoch, params.seed, first_epoch
+    train = Batches(*arrays("train"), params.batch_size, *order)
+    return train, Batches(*arrays("validation"), params.batch_size)
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
@@ -105,22 +98,18 @@ def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) 
 
     The columns are those of tables.HISTORY; epochs count from 1.
     """
-    kinds = {
-        "early_stopping": keras.callbacks.EarlyStopping,
-        "reduce_lr_on_plateau": keras.callbacks.ReduceLROnPlateau,
-    }
-    callbacks = [
-        kind(**getattr(params, name).model_dump())
-        for name, kind in kinds.items()
-        if getattr(params, name)
-    ]
-    callbacks.append(
-        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: train.start_epoch(epoch))
-    )
-    callbacks.append(keras.callbacks.TerminateOnNaN())
     first = train.epoch
+    callbacks: list = []
+    if params.early_stopping:
+        callbacks.append(keras.callbacks.EarlyStopping(**dict(params.early_stopping)))
+    if params.reduce_lr_on_plateau:
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
     if params.learning_rate_decay == "cosine":
         callbacks.append(keras.callbacks.LearningRateScheduler(cosine_decay(params, first)))
+    callbacks += [
+        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: train.start_epoch(epoch)),
+        keras.callbacks.TerminateOnNaN(),
+    ]
     fitted = model.fit(
         train,
         validation_data=validation,
@@ -137,7 +126,7 @@ def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) 
             f"{params.learning_rate:g}, and the loss is not finite after epoch "
             f"{fitted.epoch[-1] + 1}. Lower it."
         )
-    history = pd.DataFrame(fitted.history, index=fitted.epoch, columns=[*fitted.history])
+    history = pd.DataFrame(fitted.history, index=fitted.epoch)
     history = history.rename(columns=lambda name: name.replace("val_", "validation_"))
     history.insert(0, "epoch", history.index + 1)
     if "learning_rate" not in history:  # Keras records it only if a callback may change it

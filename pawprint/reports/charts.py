@@ -18,16 +18,12 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
     history = pd.concat([extract, finetune])
     figure, axes = new_figure(columns=2, width=9, height=3.6)
     for axis, name in zip(axes, ("accuracy", "loss")):
-        for column, colour, label in (
-            (name, BLUE, "training"),
-            (f"validation_{name}", ORANGE, "validation"),
-        ):
+        series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
+        for column, (colour, label) in series.items():
             axis.plot(history["epoch"], history[column], color=colour, label=label, marker=".")
         if len(extract) and len(finetune):
-            start = len(extract) + 0.5
-            axis.axvline(
-                start, color=GREY, linestyle="--", linewidth=1.2, label="fine-tuning starts"
-            )
+            style = {"color": GREY, "linestyle": "--", "linewidth": 1.2}
+            axis.axvline(len(extract) + 0.5, label="fine-tuning starts", **style)
         axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
         axis.xaxis.get_major_locator().set_params(integer=True)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -109,21 +105,15 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
         of_split = reliability[reliability["split"] == split]
         before, after = (of_split[of_split["calibrated"] == each] for each in ("no", "yes"))
         axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="ideal")
-        axis.vlines(
-            after["probability"], after["low"], after["high"], BLUE, linewidth=1, label="interval"
-        )
-        for bins, colour, label in ((before, ORANGE, "before"), (after, BLUE, "after")):
+        x, low, high = after["probability"], after["low"], after["high"]
+        axis.vlines(x, low, high, BLUE, linewidth=1, label="interval")
+        # Rings over discs: both are visible where they coincide.
+        ring = {"facecolors": "none", "edgecolors": ORANGE, "zorder": 3}
+        disc = {"facecolors": BLUE, "edgecolors": BLUE, "zorder": 2}
+        for bins, style, label in ((before, ring, "before"), (after, disc, "after")):
             area = 20 + 400 * bins["images"] / bins["images"].sum()
-            fill = colour if bins is after else "none"  # both are visible where they coincide
-            axis.scatter(
-                bins["probability"],
-                bins["fraction"],
-                area,
-                facecolors=fill,
-                edgecolors=colour,
-                label=f"{label} calibration",
-                zorder=2 if bins is after else 3,
-            )
+            points = bins["probability"], bins["fraction"], area
+            axis.scatter(*points, label=f"{label} calibration", **style)
         axis.set(
             title=split.capitalize(),
             xlabel="Mean predicted probability of the second class",

@@ -104,10 +104,6 @@ def phone(started, browser, address) -> Iterator:
         yield page
 
 
-def matrix(page) -> list[str]:
-    return page.get_by_role("table", name="Confusion matrix").locator("td").all_inner_texts()
-
-
 def table(workspace: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(workspace / name, keep_default_na=False)
 
@@ -142,23 +138,21 @@ def test_threshold_moves_matrix_accuracy_recall_and_precision(page, workspace):
             return f"{part / (part + other):.1%}" if part + other else "–"
 
         return [
-            "",
             *(str(cats), str(to_dog), percent(cats, to_dog)),
             *(str(to_cat), str(dogs), percent(dogs, to_cat)),
             *(percent(cats, to_cat), percent(dogs, to_dog), ""),
         ]
 
     assert expected(0.5) != expected(0.99)
-    assert matrix(page) == expected(0.5)
+    cells = page.get_by_role("table").locator("tbody td")
+    expect(cells).to_have_text(expected(0.5))
     slider = page.get_by_role("slider", name=re.compile("Threshold"))
     slider.focus()
     for _ in range(49):  # from 0.5 to 0.99
         slider.press("ArrowRight")
     expect(page.get_by_test_id("stSlider").first).to_contain_text("0.99")
-    expect(page.get_by_role("table").locator("td")).to_have_text(expected(0.99))
-    settled(page)
-    assert matrix(page) == expected(0.99)
-    correct = int(expected(0.99)[1]) + int(expected(0.99)[5])
+    expect(cells).to_have_text(expected(0.99))
+    correct = int(expected(0.99)[0]) + int(expected(0.99)[4])
     expect(page.get_by_test_id("stMetricValue")).to_have_text(f"{correct / len(images):.2%}")
 
 
@@ -224,21 +218,12 @@ def test_hostile_uploads_get_their_reason_and_the_rest_go_on(page, workspace, tm
 
 def test_two_revisions_are_shown_side_by_side(page, workspace):
     experiment = git("for-each-ref", "--format=%(objectname)", "refs/exps/??/*/*", cwd=workspace)
-    losses, predictions = [], []
+    predictions = []
     for revision in ("v1", experiment):
-        metrics = json.loads(git("show", f"{revision}:metrics/evaluate.json", cwd=workspace))
-        losses.append(f"{metrics['test']['loss']:.4f}")
         text = git("show", f"{revision}:plots/predictions.csv", cwd=workspace)
         predictions.append(pd.read_csv(io.StringIO(text), index_col="path")["predicted"])
     page.get_by_role("combobox", name="Revision", exact=True).fill("v1")
     page.get_by_role("option", name=re.compile("^v1 ·")).click()
-    table = page.get_by_role("table").nth(1)
-    expect(table.get_by_role("row").first).to_have_text(re.compile("v1.*short", re.DOTALL))
-    row = table.get_by_role("row").filter(has_text=re.compile("^loss"))
-    assert row.locator("td").all_inner_texts()[:2] == losses
-    params = page.get_by_role("table").nth(2)
-    row = params.get_by_role("row").filter(has_text="train_finetune.epochs")
-    assert row.locator("td").all_inner_texts() == ["3", "0"]
     first, second = predictions
     differing = int((first != second).sum())
     assert differing, "the models should disagree on something"
@@ -254,15 +239,16 @@ def test_correction_is_written_to_labels_csv_and_can_be_withdrawn(page, workspac
     suspect = table(workspace, "plots/likely_wrong_labels.csv")["path"][0]
     open_page(page, "Data")
     open_part(page, "Likely wrong labels")
-    page.get_by_role("button", name="It is dog").first.click()
-    expect(page.get_by_text("labels.csv says dog. Run dvc repro to train with it.")).to_be_visible()
-    assert labels.read_text(encoding="utf-8") == f"{kept}{suspect},dog\n"
-    page.get_by_role("button", name="Neither").first.click()
-    expect(page.get_by_text("labels.csv says none.")).to_be_visible()
-    assert labels.read_text(encoding="utf-8") == f"{kept}{suspect},none\n"
-    page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text("labels.csv says")).to_have_count(0)
-    assert labels.read_text(encoding="utf-8") == kept
+    choice = page.get_by_role("radiogroup", name="labels.csv").first
+    for label in ("dog", "none"):
+        choice.get_by_text(label).click()
+        expect(page.get_by_text("labels.csv corrects 2 labels.")).to_be_visible()
+        settled(page)
+        assert labels.read_text(encoding="utf-8") == f"{kept}{suspect},{label}\n"
+        choice.get_by_text(label).click()
+        expect(page.get_by_text("labels.csv corrects 1 labels.")).to_be_visible()
+        settled(page)
+        assert labels.read_text(encoding="utf-8") == kept
 
 
 def test_counts_and_rejected_files_are_those_of_the_stages(page, workspace):

@@ -9,8 +9,8 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import SUBJECT, commit, git, write_project
 
-from app.history import WORKSPACE, results, revisions, table_of
-from app.page_models import CURVES
+from app.history import WORKSPACE, revisions, table_of
+from app.page_models import CURVES, differing
 from pawprint.core import paths
 from pawprint.core.tables import PREDICTIONS
 
@@ -23,18 +23,23 @@ def project(tmp_path, monkeypatch) -> Path:
     return project
 
 
+def subjects() -> list[str]:
+    return [each.subject for each in revisions().values()]
+
+
 def test_revisions_are_listed_whole_whatever_their_subjects_hold(project):
-    assert [(each.name, each.subject) for each in results(every=False)] == [
+    assert [(each.name, each.subject) for each in revisions().values()] == [
         ("v2", SUBJECT),
         (git("rev-parse", "--short", "v2~", cwd=project), "Early"),
     ]
 
 
-def test_a_commit_that_changes_no_result_is_listed_only_when_asked_for(project):
-    (project / "README.md").write_text("A project", encoding="utf-8")
-    commit(project, "Readme")
-    assert [each.subject for each in revisions(every=False)] == [SUBJECT, "Early"]
-    assert [each.subject for each in revisions(every=True)] == ["Readme", SUBJECT, "Early"]
+def test_a_commit_that_changes_no_result_is_listed_only_with_a_tag(project):
+    for subject in ("Release", "Readme"):
+        (project / "README.md").write_text(subject, encoding="utf-8")
+        commit(project, subject)
+    git("tag", "v3", "HEAD~", cwd=project)
+    assert subjects() == ["Release", SUBJECT, "Early"]
 
 
 def test_experiment_has_its_name_and_the_commit_it_started_from(project):
@@ -47,39 +52,41 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     git("checkout", "--quiet", "main", cwd=project)
     reference = f"refs/exps/{parent[:2]}/{parent[2:]}/short"
     git("update-ref", reference, made, cwd=project)
-    found = {each.name: (each, result) for each, result in results(every=False).items()}
-    experiment, result = found["short"]
+    git("update-ref", "refs/exps/exec/EXEC_HEAD", parent, cwd=project)  # DVC's own
+    found = revisions()
+    assert found["v2"].subject == SUBJECT
+    experiment = found[f"short ({made[:7]})"]
     assert experiment.subject == f"experiment on {parent[:7]}"
-    assert result.metrics["test"]["correct"] == 3
+    assert experiment.metrics["test"]["correct"] == 3
 
 
 def test_workspace_is_listed_if_it_differs_from_the_last_commit(project):
     metrics = json.loads(paths.EVALUATE_METRICS.read_text(encoding="utf-8"))
     metrics["test"]["correct"] = 4
     paths.EVALUATE_METRICS.write_text(json.dumps(metrics), encoding="utf-8")
-    (workspace, result), (other, _), *_ = results(every=False).items()
+    workspace, other, *_ = revisions().values()
     assert (workspace.name, other.name) == (WORKSPACE, "v2")
-    assert result.metrics["test"]["correct"] == 4
+    assert workspace.metrics["test"]["correct"] == 4
 
 
 def test_params_are_read_as_dvc_reads_them(project):
-    early = list(results(every=False).values())[-1]
-    assert early.params == {"train.rate": 1e-6, "train.resume": "no"}
+    early = list(revisions().values())[-1]
+    assert early.params == {"train": {"rate": 1e-6, "resume": "no"}}
 
 
-def test_params_are_read_without_passwords_and_tokens(project):
+def test_params_are_shown_without_passwords_and_tokens(project):
     text = "fetch: {source: 'https://user:word@host/x.zip?token=word'}"
     Path("params.yaml").write_text(text, encoding="utf-8")
     commit(project, "Source")
-    result, *_ = results(every=False).values()
-    assert result.params == {"fetch.source": "https://host/x.zip"}
+    shown = differing(list(revisions().values()))
+    assert shown["fetch.source"].iloc[0] == "https://host/x.zip"
 
 
 def test_revision_with_unreadable_params_is_listed(project):
     Path("params.yaml").write_text("a: [", encoding="utf-8")
     commit(project, "Broken")
-    (revision, result), *_ = results(every=False).items()
-    assert (revision.subject, result.params) == ("Broken", {})
+    newest, *_ = revisions().values()
+    assert (newest.subject, newest.params) == ("Broken", {})
 
 
 @pytest.mark.parametrize(
@@ -88,7 +95,7 @@ def test_revision_with_unreadable_params_is_listed(project):
 def test_revision_without_a_test_accuracy_is_left_out(project, content):
     paths.EVALUATE_METRICS.write_text(content, encoding="latin-1")
     commit(project, "Other")
-    assert [each.subject for each in results(every=False)] == [SUBJECT, "Early"]
+    assert subjects() == [SUBJECT, "Early"]
 
 
 def test_tables_of_an_early_revision_are_read(project):
@@ -117,20 +124,20 @@ def test_project_in_a_folder_of_a_repository(project, monkeypatch):
         (project / name).rename(project / "inner" / name)
     commit(project, "Moved")
     monkeypatch.chdir(project / "inner")
-    assert [each.subject for each in results(every=False)] == ["Moved"]
+    assert subjects() == ["Moved"]
 
 
 def test_number_of_processes_does_not_grow_with_the_revisions(project, tmp_path, monkeypatch):
     for number in range(5):
-        (project / "README.md").write_text(str(number), encoding="utf-8")
-        commit(project, f"Readme {number}")
+        (project / "params.yaml").write_text(f"number: {number}", encoding="utf-8")
+        commit(project, f"Params {number}")
     log = tmp_path / "git.log"
     monkeypatch.setenv("GIT_TRACE2_EVENT", str(log))
-    assert len(results(every=True)) == 7
+    assert len(revisions()) == 7
     started = [line for line in log.read_text().splitlines() if '"event":"start"' in line]
-    assert len(started) == 4  # three of `git log`, one of `git cat-file`
+    assert len(started) == 2  # `git log` and `git cat-file`
 
 
 def test_without_git_the_workspace_remains(project, monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert [each.name for each in results(every=False)] == [WORKSPACE]
+    assert list(revisions()) == [WORKSPACE]

@@ -148,7 +148,6 @@ def test_map_is_short():
 READS_README = (
     "\nfrom pathlib import Path\nPath(__file__).parents[2].joinpath('README.md').read_bytes()\n"
 )
-READS_PARENT_README = READS_README.replace("parents[2]", "parents[1]")
 WRITES_NOTES = "\nPath('notes.txt').write_text('')\n"
 
 
@@ -158,7 +157,7 @@ WRITES_NOTES = "\nPath('notes.txt').write_text('')\n"
         ("pawprint/core/files.py", READS_README, "README.md"),
         ("pawprint/core/files.py", WRITES_NOTES, "notes.txt"),
         ("pawprint/__init__.py", "", "pawprint/__init__.py"),
-        ("stages/__init__.py", READS_PARENT_README, "README.md"),
+        ("stages/__init__.py", "", "stages/__init__.py"),
         ("matplotlibrc", "figure.dpi: 50\n", "matplotlibrc"),
     ],
 )

@@ -26,7 +26,8 @@ def archive(drawn_archive):
 def train(archive) -> pd.DataFrame:
     paths = [name for name in members(archive) if "validation" in name and ".0" in name]
     labels = [name.split("/")[2] for name in paths]
-    return pd.DataFrame({"path": paths, "label": labels, "split": "train"})
+    table = pd.DataFrame({"path": paths, "label": labels, "split": "train"})
+    return table.assign(pixels_sha256=[f"{number:064x}" for number in range(len(table))])
 
 
 def shown(figure) -> list:
