@@ -10,6 +10,7 @@ from app.messages import explained, literal
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.params import load_params
+from pawprint.core.sources import without_secrets
 from pawprint.core.tables import HISTORY, PREDICTIONS
 from pawprint.evaluation.intervals import mcnemar, wilson
 
@@ -76,8 +77,13 @@ def show_all(found: list[Revision]) -> None:
 
 
 def differing(found: list[Revision]) -> pd.DataFrame:
-    """The params whose values differ: a row per revision, a column per dotted key."""
-    table = pd.json_normalize([each.params for each in found]).convert_dtypes()
+    """The params whose values differ: a row per revision, a column per dotted key.
+
+    URLs are without passwords.
+    """
+    table = pd.json_normalize([each.params for each in found])
+    table = table.map(lambda value: without_secrets(value) if isinstance(value, str) else value)
+    table = table.convert_dtypes()
     return table.loc[:, [table[key].astype(str).nunique(dropna=False) > 1 for key in table]]
 
 

@@ -92,7 +92,7 @@ def params_for(epochs: int, seed: int) -> str:
     return overlay(
         text,
         f"""
-fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}
+fetch: {{source: "{PROJECT / paths.RAW_IMAGES}", watch: "{PROJECT / paths.RAW_IMAGES}"}}
 weights: {{source: "{PROJECT / paths.RAW_WEIGHTS}"}}
 model: {{image_size: 224, resize: stretch}}
 train_extract: {{epochs: {epochs}, seed: {seed}}}

@@ -69,7 +69,9 @@ def measure(number: int) -> dict[str, float]:
         archive, workspace = Path(folder, "images.zip"), Path(folder, "workspace")
         workspace.mkdir()
         pack(archive, repeated_images(number))
-        params = overlay(params_for(epochs=1, seed=1), f"fetch: {{source: {archive}}}")
+        params = overlay(
+            params_for(epochs=1, seed=1), f"fetch: {{source: {archive}, watch: {archive}}}"
+        )
         prepare(workspace, params)
         seconds = run_pipeline(workspace)["seconds"]
         files = (workspace / paths.FEATURES).iterdir()

@@ -15,17 +15,19 @@ from pathlib import Path
 import numpy as np
 
 from pawprint.core import paths
-from pawprint.core.files import read_csv
 from pawprint.core.params import load_params
+from pawprint.core.tables import SPLIT, read_table
 from pawprint.images.archive import open_archive
-from pawprint.images.augmentation import draw_views, warp
+from pawprint.images.augmentation import draw_transformation, warp
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
-from pawprint.network.backbone import load_base
+from pawprint.network.backbone import load_backbone
 from pawprint.network.cut import cut_index, first_trained
-from pawprint.runtime.conversion import compile_network
-from stages.features import build_extractor, extract
+from pawprint.network.extractor import build_extractor
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.conversion import convert
+from stages.features import compute_features, write_arrays
 
 IMAGES = 600
 
@@ -43,38 +45,41 @@ def rate(work: Callable[[], object], pictures: int) -> float:
 def main() -> None:
     params = load_params()
     model, size = params.model, params.model.image_size
-    base = load_base(model.alpha, size, paths.RAW_WEIGHTS)
-    first = first_trained(base, model.fine_tune_at, model.fine_tune_last)
-    extractor = build_extractor(base, cut_index(base, first), model.pooling)
-    rows = [row for row in read_csv(paths.SPLIT_IMAGES) if row["split"] == "train"][:IMAGES]
+    backbone = load_backbone(model.alpha, size, paths.RAW_WEIGHTS)
+    first = first_trained(backbone, model.fine_tune_at, model.fine_tune_last)
+    extractor = build_extractor(backbone, cut_index(backbone, first), model.pooling)
+    split = read_table(paths.SPLIT_IMAGES, SPLIT)
+    images = split[split["split"] == "train"].head(IMAGES)
     views = params.augment.views
-    transformations = draw_views(params.augment, len(rows), size)
-    network = compile_network(extractor)
+    network = compile_for_cpu(convert(extractor))
     with open_archive(paths.RAW_IMAGES) as archive, tempfile.TemporaryDirectory() as folder:
 
-        def read(row: dict) -> np.ndarray:
-            return resize(open_image(archive, row["path"]), size, model.resize)
+        def read(name: str) -> np.ndarray:
+            return resize(open_image(archive, name), size, model.resize)
 
-        pixels = list(map_in_threads(read, rows))
-        pairs = list(itertools.product(range(1, views), range(len(rows))))
+        members = images["path"].to_list()
+        pixels = list(map_in_threads(read, members))
+        hashes = images["pixels_sha256"].to_list()
+        pairs = list(itertools.product(range(1, views), range(len(images))))
 
         def warp_one(pair: tuple[int, int]) -> None:
             view, index = pair
-            warp(pixels[index], transformations[view, index])
+            warp(pixels[index], draw_transformation(params.augment, hashes[index], view, size))
 
         shapes = {
-            Path(folder, f"{index}.npy"): (len(rows), views, *output.shape[1:])
+            Path(folder, f"{index}.npy"): (len(images), views, *output.shape[1:])
             for index, output in enumerate(extractor.outputs)
         }
         rates = {
-            "decode and resize": rate(lambda: list(map_in_threads(read, rows)), len(rows)),
+            "decode and resize": rate(lambda: list(map_in_threads(read, members)), len(images)),
             "augment": rate(lambda: list(map_in_threads(warp_one, pairs)), len(pairs)),
             "frozen layers": rate(lambda: list(map_in_threads(network, pixels)), len(pixels)),
             "all of them": rate(
-                lambda: extract(
-                    network, archive, rows, transformations, size, model.resize, shapes
+                lambda: write_arrays(
+                    shapes,
+                    compute_features(network, archive, images, size, model.resize, params.augment),
                 ),
-                len(rows) * views,
+                len(images) * views,
             ),
         }
     # An image is decoded once, augmented views - 1 times, and computed views times.

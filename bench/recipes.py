@@ -16,7 +16,7 @@ from recipes.overlay import apply, names, overlay
 from recipes.sample.demo import PROJECT, prepare, run_dvc
 
 SAME_FOR_ALL = """
-fetch: {{source: "{source}", sha256: null}}
+fetch: {{source: "{source}", watch: "{watch}", sha256: null}}
 model: {{alpha: 0.35, image_size: 224}}
 """
 
@@ -24,8 +24,8 @@ model: {{alpha: 0.35, image_size: 224}}
 def run_recipe(name: str, workspace: Path) -> str:
     """Run a recipe to the end and return its row of the table."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    source = load_params(PROJECT / "params.yaml").fetch.source
-    prepare(workspace, overlay(apply(params, name), SAME_FOR_ALL.format(source=source)))
+    fetch = load_params(PROJECT / "params.yaml").fetch
+    prepare(workspace, overlay(apply(params, name), SAME_FOR_ALL.format(**fetch.model_dump())))
     start = time.perf_counter()
     run_dvc(workspace, "repro", "--quiet")
     seconds = time.perf_counter() - start

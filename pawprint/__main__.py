@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import sys
 
 COMMANDS = {
@@ -32,4 +33,11 @@ def main() -> int | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.stdout.reconfigure(errors="backslashreplace")  # of what the terminal's encoding lacks
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # as in `predict … | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)

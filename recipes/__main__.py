@@ -67,7 +67,9 @@ def _flow(value: object) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m recipes", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes", description="List, show and use recipes."
+    )
     commands = parser.add_subparsers(dest="command", metavar="{list,show,use}")
     commands.add_parser("list", help="list all recipes (default)")
     commands.add_parser("show", help="show the changes of a recipe").add_argument("name")

@@ -8,6 +8,7 @@ Writes docs/model_card.md. Run: `python -m stages.card`
 from pawprint.core import paths, tables
 from pawprint.core.files import read_json, replacing
 from pawprint.core.params import load_params
+from pawprint.core.sources import without_secrets
 from pawprint.core.tables import read_table
 from pawprint.dataset.corrections import read_lines
 from pawprint.reports.rendering import file_hashes, fill
@@ -23,7 +24,7 @@ def main() -> None:
     text = fill(
         paths.CARD_TEMPLATE,
         labels=labels,
-        source=params.fetch.source,
+        source=without_secrets(params.fetch.source),
         weights=describe_weights(params.weights.source),
         model=params.model,
         confidence=params.evaluate.confidence,

@@ -12,7 +12,8 @@ from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack, replacing
 from pawprint.core.params import load_params
-from pawprint.dataset.download import locate, verify
+from pawprint.core.sources import without_secrets
+from pawprint.dataset.download import locate, require_watched, verify
 from pawprint.dataset.packing import folder_files
 
 
@@ -38,8 +39,10 @@ def fetch(source: str, sha256: str | None, target: Path) -> None:
 
 def main() -> None:
     params = load_params()
+    require_watched(params.fetch.source, params.fetch.watch)
     fetch(params.fetch.source, params.fetch.sha256, paths.RAW_IMAGES)
-    print(f"fetch: {paths.RAW_IMAGES.stat().st_size:,} bytes from {params.fetch.source}")
+    source = without_secrets(params.fetch.source)
+    print(f"fetch: {paths.RAW_IMAGES.stat().st_size:,} bytes from {source}")
 
 
 if __name__ == "__main__":

@@ -38,11 +38,11 @@ def fetch_weights(
 def write_random_weights(alpha: float, image_size: int, path: Path) -> None:
     """Write the weights of an untrained network, which are the same every time."""
     # Imported only here, because TensorFlow takes seconds to import.
-    from pawprint.network.backbone import new_base, save_weights
+    from pawprint.network.backbone import new_backbone, save_weights
     from pawprint.network.backend import make_deterministic
 
     make_deterministic(seed=0)
-    save_weights(new_base(alpha, image_size), path)
+    save_weights(new_backbone(alpha, image_size), path)
 
 
 def main() -> None:

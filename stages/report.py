@@ -9,6 +9,7 @@ import yaml
 from pawprint.core import paths, tables
 from pawprint.core.files import read_json, replacing
 from pawprint.core.params import load_params
+from pawprint.core.sources import without_secrets
 from pawprint.core.tables import read_table
 from pawprint.reports.rendering import embed, fill
 from pawprint.reports.results import class_rows, describe_calibration, result_rows
@@ -18,6 +19,9 @@ MAX_REJECTED = 50  # rows shown
 
 def main() -> None:
     params = load_params()
+    shown = params.model_dump()
+    for section in ("fetch", "weights"):
+        shown[section]["source"] = without_secrets(shown[section]["source"])
     split = read_json(paths.SPLIT_METRICS)
     calibrated = read_json(paths.CALIBRATE_METRICS)
     evaluated = read_json(paths.EVALUATE_METRICS)
@@ -49,7 +53,7 @@ def main() -> None:
         rejected=read_table(paths.CLEAN_REJECTED, tables.REJECTED),
         max_rejected=MAX_REJECTED,
         pictures={path.stem: embed(path) for path in pictures},
-        params=yaml.safe_dump(params.model_dump(), sort_keys=False, allow_unicode=True),
+        params=yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),
     )
     with replacing(paths.REPORT) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")

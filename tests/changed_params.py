@@ -26,6 +26,7 @@ def changed_values(workspace: Path) -> dict:
     beside = workspace.parent
     return {
         "fetch.source": "../others.zip",
+        "fetch.watch": str(beside / "images.zip"),
         "fetch.sha256": sha256(beside / "images.zip"),
         "weights.source": str(beside / "mirror" / WEIGHTS.format("0.35_96")),
         "weights.sha256": sha256(beside / "mirror" / WEIGHTS.format("0.35_96")),
@@ -87,6 +88,7 @@ def changed_values(workspace: Path) -> dict:
 
 # Logits alone give the probabilities of a sigmoid, up to rounding.
 TOGETHER_WITH = {
+    "fetch.source": {"watch": "../others.zip"},
     "model.fine_tune_last": {"fine_tune_at": None},
     "head.output": {"dropout": 0.4},
     "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},

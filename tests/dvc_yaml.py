@@ -4,8 +4,11 @@ from conftest import PROJECT
 from ruamel.yaml import YAML
 
 from pawprint.core.params import Params
+from pawprint.dataset.download import UNWATCHED
 
-STAGES = YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"]
+# As with the committed params: what fetch watches is its script.
+TEXT = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("${fetch.watch}", UNWATCHED)
+STAGES = YAML(typ="safe").load(TEXT)["stages"]
 
 
 def outputs_of(stage: dict) -> list[tuple[str, bool]]:
@@ -14,6 +17,7 @@ def outputs_of(stage: dict) -> list[tuple[str, bool]]:
     return [(out, False) if isinstance(out, str) else (next(iter(out)), True) for out in listed]
 
 
+ALL_PARAMS = [{"params.yaml": None}]
 # The paths of each stage's outputs.
 OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
 
@@ -21,7 +25,8 @@ OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAG
 def params_of(stage: dict) -> set[str]:
     """The params of a stage, sections taken apart: {"split.seed", …}."""
     keys = set()
-    for name in stage["params"]:
+    names = list(Params.model_fields) if stage["params"] == ALL_PARAMS else stage["params"]
+    for name in names:
         section, _, key = name.partition(".")
         fields = Params.model_fields[section].annotation.model_fields
         keys |= {name} if key else {f"{section}.{each}" for each in fields}

@@ -1,11 +1,13 @@
 """Everything that is known to go wrong with images and archives, made here, with what is promised.
 
-`IMAGES` are files by name with their bytes, `MEMBERS` write a member into an archive, and
-`ARCHIVES` change the bytes of a whole one. What is promised of an image or a member is KEPT or one
-of the reasons in images.REASONS, and of an archive the one line that refuses it.
+`IMAGES` are files by name with their bytes, `MEMBERS` write a member into an archive, `ARCHIVES`
+change the bytes of a whole one, and `FOLDERS` make an entry of a folder. What is promised of an
+image or a member is KEPT or one of the reasons in images.REASONS, and of an archive or a folder the
+one line that refuses it.
 """
 
 import io
+import os
 import stat
 import struct
 import warnings
@@ -82,6 +84,11 @@ def rotated() -> bytes:
 def damaged_exif() -> bytes:
     data = rotated()
     return flipped(data, data.index(b"Exif") + 6, 8)
+
+
+def with_comment() -> bytes:
+    """A JPEG whose letters JFIF stand beyond its first ten bytes."""
+    return JPEG[:2] + b"\xff\xfe\x00\x12" + b"." * 16 + JPEG[2:]
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -171,6 +178,7 @@ IMAGES = {
     "progressive.jpg": Fault(encode(PHOTO, progressive=True), KEPT),
     "exif orientation.jpg": Fault(rotated(), KEPT),
     "exif damaged.jpg": Fault(damaged_exif(), KEPT),
+    "jfif after a comment.jpg": Fault(with_comment(), KEPT),
     "jfif revision.jpg": Fault(flipped(JPEG, 11, 2), KEPT),
     "trailing garbage.jpg": Fault(JPEG + b"garbage" * 100, KEPT),
     "1x1.png": Fault(encode(Image.new("RGB", (1, 1)), "PNG"), KEPT),
@@ -238,6 +246,8 @@ MEMBERS = {
     "bomb that says it is small": Fault(
         member("{folder}/small.jpg", BOMB, method=DEFLATED, file_size=1000), "unreadable"
     ),
+    "hidden": Fault(member("{folder}/.hidden.jpg"), KEPT),
+    "no suffix": Fault(member("{folder}/0"), KEPT),
     "deflated": Fault(member("{folder}/deflated.jpg", method=DEFLATED), KEPT),
     "zip64 member": Fault(member("{folder}/zip64.jpg", zip64=True), KEPT),
 }
@@ -314,4 +324,28 @@ ARCHIVES = {
         lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),
         r"expected a usable image of class dog. Received: kept 1 of 2 files \(1 empty\)",
     ),
+}
+
+
+def link_to_folder(path: Path) -> None:
+    (path.parents[1] / "elsewhere").mkdir()
+    path.symlink_to(path.parents[1] / "elsewhere", target_is_directory=True)
+
+
+def link_to_file(path: Path) -> None:
+    (path.parents[1] / "secret.txt").write_bytes(b"secret")
+    path.symlink_to(path.parents[1] / "secret.txt")
+
+
+def link_to_sibling(path: Path) -> None:
+    path.with_name("sibling.jpg").write_bytes(JPEG)
+    path.symlink_to("sibling.jpg")
+
+
+FOLDERS = {
+    "link to a folder": Fault(link_to_folder, "which is a link"),
+    "link to a file": Fault(link_to_file, "which is a link"),
+    "link inside the folder": Fault(link_to_sibling, "which is a link"),
+    "broken link": Fault(lambda path: path.symlink_to("nowhere"), "which is a link"),
+    "pipe": Fault(lambda path: os.mkfifo(path), "which is neither"),
 }

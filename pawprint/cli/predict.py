@@ -23,6 +23,7 @@ from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.trial import require_loadable
 
 COLUMNS = ["path", "label", "probability", "error"]
 
@@ -41,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     images = find_images(arguments.paths)
+    if arguments.model != paths.SERVED_MODEL:  # it may come from anyone
+        require_loadable(arguments.model)
     predictor = load_predictor(arguments.model)
     rows = predict(predictor, images)
     if arguments.saliency:
@@ -98,7 +101,9 @@ def write_saliency(
         if rows[index]["error"]:
             continue
         pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
-        with replacing(folder / f"{index + 1:0{digits}}_{path.stem}.png") as partial:
+        # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
+        name = f"{index + 1:0{digits}}_{path.stem[:50]}.png"
+        with replacing(folder / name) as partial:
             Image.fromarray(overlay(pixels, grad_cam(model, pixels))).save(partial)
 
 
@@ -126,7 +131,10 @@ def print_csv(rows: list[dict]) -> None:
 
 
 def print_json(rows: list[dict]) -> None:
-    print(json.dumps([{key: row[key] or None for key in COLUMNS} for row in rows], indent=2))
+    rows_with_null = [
+        {key: None if row[key] == "" else row[key] for key in COLUMNS} for row in rows
+    ]
+    print(json.dumps(rows_with_null, indent=2))
 
 
 FORMATS = {"table": print_table, "csv": print_csv, "json": print_json}

@@ -38,7 +38,8 @@ def run_experiment(seed: int) -> str:
     if name in dvc_output("exp", "list", "--name-only").split():
         dvc_output("exp", "remove", name)
     changes = [f"--set-param=train_{phase}.seed={seed}" for phase in ("extract", "finetune")]
-    dvc_output("exp", "run", "--temp", "--name", name, *changes)
+    # In its copy of the project DVC does not find a relative fetch.watch.
+    dvc_output("exp", "run", "--temp", "--allow-missing", "--name", name, *changes)
     return name
 
 

@@ -3,12 +3,13 @@
 import contextlib
 import csv
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pawprint.core.errors import InputError
+from pawprint.core.errors import InputError, printable
 
 
 @contextlib.contextmanager
@@ -17,7 +18,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     After an exception in the block, `path` is as before and the temporary one is removed; what a
     killed process leaves is removed by the next one. Errors of the file system, such as a full
-    disk, raise InputError.
+    disk, raise InputError that names `path`, or the file that could not be read.
     """
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
@@ -31,9 +32,13 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             _remove(partial)
     except OSError as error:
-        reason = " ".join(str(error).split())
+        if error.errno is None:  # as of Pillow and requests, whose errors are OSErrors too
+            raise
+        about = Path(os.fsdecode(error.filename or path))
+        ours = about in (path, *path.parents) or partial in (about, *about.parents)
+        expected = f"{path}: expected to write it" if ours else f"{about}: expected to read it"
         raise InputError(
-            f"{path}: expected to write it and read its inputs. Received: {reason}"
+            printable(f"{expected}. Received: {error.strerror}. Check permissions and free space.")
         ) from None
 
 

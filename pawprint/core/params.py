@@ -55,6 +55,7 @@ class Section(BaseModel):
 
 class Fetch(Section):
     source: Annotated[str, Field(min_length=1)]
+    watch: Annotated[str, Field(min_length=1)]
     sha256: Sha256 | None
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import zipfile
 from collections import Counter
-from collections.abc import Container
 from pathlib import PurePosixPath
 
 import imagehash
@@ -16,14 +15,16 @@ from pawprint.core.errors import InputError, printable
 from pawprint.core.tables import IMAGES, REJECTED
 from pawprint.dataset.corrections import NEITHER
 from pawprint.images.archive import members, read_member
-from pawprint.images.decoder import decode
+from pawprint.images.decoder import SUFFIXES, decode
 from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import REASONS, UnusableImageError
 
 ARCHIVE_SPLITS = ("train", "validation")
-# TensorFlow Datasets drops a file of PetImages without these letters in its first ten bytes:
+# TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
-JFIF, JFIF_WITHIN = b"JFIF", 10
+# The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
+# https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
+JFIF, JFIF_WITHIN = b"JFIF", 512
 FOLDERS_SHOWN = 20  # in an error message
 
 
@@ -38,10 +39,14 @@ def clean(
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
     "jfif", as in `clean.rule`. `corrections` gives the right label, or NEITHER, of a member.
 
+    A file belongs to the class of the innermost folder above it that `labels` names. Of the other
+    folders above it, the innermost one called train or validation is its split in the archive.
+
     Each file of the archive is in exactly one of the tables, which are sorted by path. Of images
-    with the same pixels the first is kept, or none if their labels differ; files with the same name
-    are all rejected. A kept path is the name of the member, a rejected one is that name made
-    printable. Raises InputError if a class has no folder in the archive, or no usable image.
+    with the same pixels the first is kept, if possible one with a visible name and the suffix of an
+    image, or none if their labels differ. Files with the same name are all rejected. A kept path is
+    the name of the member, a rejected one is that name made printable. Raises InputError if a class
+    has no folder in the archive, or no usable image.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in labels.items() for folder in folders
@@ -53,7 +58,10 @@ def clean(
     def examine(name: str) -> dict:
         if times[name] > 1:
             raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
-        folder = _innermost_folder(name, label_of_folder)
+        folders = [part.lower() for part in reversed(PurePosixPath(name).parts[:-1])]
+        folder = next((folder for folder in folders if folder in label_of_folder), "")
+        if folder:
+            folders.remove(folder)  # a class may be called train
         label = corrections.get(name) or label_of_folder.get(folder)
         if label == NEITHER:
             raise UnusableImageError("neither_class", f"the corrected label is {NEITHER}")
@@ -66,7 +74,7 @@ def clean(
         return {
             "path": name,
             "label": label,
-            "archive_split": _innermost_folder(name, ARCHIVE_SPLITS),
+            "archive_split": next((name for name in folders if name in ARCHIVE_SPLITS), ""),
             "width": image.width,
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
@@ -99,8 +107,8 @@ def clean(
 
 
 def count(kept: pd.DataFrame, rejected: pd.DataFrame, labels: list[str]) -> dict:
-    """`kept` per label and `rejected` per reason, with totals; zeros are included."""
-    per_label = kept["label"].value_counts().reindex(labels, fill_value=0)
+    """`kept` per label, sorted, and `rejected` per reason, with totals; zeros are included."""
+    per_label = kept["label"].value_counts().reindex(sorted(labels), fill_value=0)
     per_reason = rejected["reason"].value_counts().reindex(REASONS, fill_value=0)
     return {
         "kept": {"total": len(kept), **per_label.to_dict()},
@@ -123,7 +131,11 @@ def pixels_sha256(image: Image.Image) -> str:
 
 
 def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The images without exact duplicates, and a row of REJECTED for each image removed."""
+    """The images without exact duplicates, and a row of REJECTED for each image removed.
+
+    `images` is sorted by path.
+    """
+    images = images.sort_values("path", key=lambda paths: paths.map(_is_unusual), kind="stable")
     same = images.groupby("pixels_sha256", sort=False)
     is_contradictory = same["label"].transform("nunique") > 1
     is_repeated = images.duplicated("pixels_sha256")
@@ -139,7 +151,14 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
             "detail": detail[is_rejected].map(printable),
         }
     )
-    return images[~is_rejected], rejected
+    return images[~is_rejected].sort_values("path"), rejected
+
+
+def _is_unusual(name: str) -> bool:
+    """Whether the name is hidden or has no suffix of an image, such as Thumbs.db."""
+    path = PurePosixPath(name)
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return is_hidden or path.suffix.lower() not in SUFFIXES
 
 
 def _require_folders(labels: dict[str, list[str]], names: list[str], archive: str) -> None:
@@ -155,9 +174,3 @@ def _require_folders(labels: dict[str, list[str]], names: list[str], archive: st
 def _some(names: list[str]) -> str:
     shown = ", ".join(printable(name) for name in names[:FOLDERS_SHOWN])
     return shown + (f" and {len(names) - FOLDERS_SHOWN:,} more" if names[FOLDERS_SHOWN:] else "")
-
-
-def _innermost_folder(name: str, known: Container[str]) -> str:
-    """The deepest folder above a member that is one of the known, in lower case, or ""."""
-    folders = (part.lower() for part in reversed(PurePosixPath(name).parts[:-1]))
-    return next((folder for folder in folders if folder in known), "")

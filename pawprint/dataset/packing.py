@@ -10,17 +10,19 @@ from pawprint.core.errors import InputError, printable
 def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
     """(path below the folder, bytes) of every file, sorted by path, one at a time.
 
-    Raises InputError for an empty folder, and for an entry that is neither file nor folder, such as
-    a broken link.
+    Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
+    is such an entry, because what it leads to may lie outside the folder and be private.
     """
-    found = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    found = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
     if not found:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
     for path in found:
-        if not path.is_file():
+        is_link = path.is_symlink()
+        if is_link or not path.is_file():
+            kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
             raise InputError(
                 f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
-                "which is neither, or a broken link."
+                f"which is {kind}."
             )
         yield _member_name(path.relative_to(folder)), path.read_bytes()
 

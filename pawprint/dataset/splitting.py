@@ -28,15 +28,15 @@ def split(
     and path.
 
     An archive with a validation folder keeps its split, and `test_fraction` of its validation
-    images become the test split. Otherwise `test_fraction` of all images become the test split and
-    `validation_fraction` the validation split. The hash of an image decides: other images can be
-    added or removed, and it stays in its split. A fraction of n images is met within
-    4 * sqrt(fraction * (1 - fraction) / n), as with any random draw.
+    images become the test split. Otherwise, also with only a train folder, `test_fraction` of all
+    images become the test split and `validation_fraction` the validation split. The hash of an
+    image decides: other images can be added or removed, and it stays in its split. A fraction of n
+    images is met within 4 * sqrt(fraction * (1 - fraction) / n), as with any random draw.
 
     Images whose hashes differ in at most `near_duplicate_distance` bits form a group, which is in
-    one split: training, if the archive has one of its images there, or else the split of the image
-    with the smallest hash. An image that would be in another split without its group counts as
-    moved.
+    one split: training, if the archive keeps its split and has one of its images there, or else the
+    split of the image with the smallest hash. An image that would be in another split without its
+    group counts as moved.
 
     Raises InputError if only some images are in a folder train or validation, or a split has no
     image of a class.
@@ -55,7 +55,7 @@ def split(
         return np.select(conditions, ["train", "test", "validation"], "train")
 
     draw = images["perceptual_hash"].map(lambda content: _uniform(seed, content)).astype(float)
-    in_train = images["archive_split"] == "train"
+    in_train = keeps_archive_split & (images["archive_split"] == "train")
     alone = assign(draw, in_train)
     images["split"] = assign(
         draw.groupby(group).transform("min"), in_train.groupby(group).transform("any")

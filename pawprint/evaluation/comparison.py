@@ -117,7 +117,10 @@ def _read_predictions(rev: str, path: Path) -> pd.DataFrame:
             content = path.read_bytes()
         else:
             content = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
-        return parse_table(content, PREDICTIONS)
+        predictions = parse_table(content, PREDICTIONS)
+        if predictions.empty:
+            raise ValueError("a table without rows")
+        return predictions
     except (OSError, DvcException, ValueError) as error:
         raise InputError(
             f"{rev}: expected a commit, branch, tag or experiment with {path}. Received: "

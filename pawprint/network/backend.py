@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from pawprint.core.errors import silent_stderr
+from pawprint.core.errors import InputError, silent_stderr
 
 THREADS = 4  # of TensorFlow, on every machine: its number changes the last bits of a model
 # Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
@@ -26,6 +26,10 @@ def _not_importable(names: tuple[str, ...]) -> Iterator[None]:
             del sys.modules[name]
 
 
+if sys.flags.optimize > 1:
+    raise InputError(
+        "PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow needs its docstrings. Received: 2."
+    )
 # Settings of the user that change results are replaced: DVC cannot see them.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"

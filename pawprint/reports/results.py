@@ -1,6 +1,7 @@
 """Params and metrics in words: initial weights, calibration, the table of results."""
 
 from pawprint.core.params import Calibrate
+from pawprint.core.sources import without_secrets
 
 
 def result_rows(evaluated: dict, splits: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -25,7 +26,7 @@ def class_rows(
 def describe_weights(source: str) -> str:
     """The initial weights of the base, for the param `weights.source`."""
     known = {"imagenet": "pre-trained on ImageNet, as Keras publishes them", "none": "random"}
-    return known.get(source, f"`{source}`")
+    return known.get(source, f"`{without_secrets(source)}`")
 
 
 def describe_calibration(

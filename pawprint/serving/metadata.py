@@ -14,10 +14,10 @@ FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
 
 
-def _printable(label: str) -> str:
-    if not label or not label.isprintable():
-        raise ValueError("expected a name that can be printed")
-    return label
+def _two_names(labels: list[str]) -> list[str]:
+    if len(set(labels)) != 2 or not all(label and label.isprintable() for label in labels):
+        raise ValueError("expected two different names that can be printed")
+    return labels
 
 
 class Metadata(BaseModel):
@@ -31,16 +31,14 @@ class Metadata(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    labels: Annotated[
-        list[Annotated[str, AfterValidator(_printable)]], Field(min_length=2, max_length=2)
-    ]
+    labels: Annotated[list[str], Field(min_length=2, max_length=2), AfterValidator(_two_names)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
     interpolation: Literal["bilinear, antialiased"] = "bilinear, antialiased"
     exif_orientation: Literal["applied"] = "applied"
     layout: Literal["NHWC, RGB"] = "NHWC, RGB"
-    pixel_range: Annotated[list[int], Field(min_length=2, max_length=2)] = [0, 255]
-    temperature: Annotated[float, Field(gt=0)]
+    pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     threshold: Annotated[float, Field(gt=0, lt=1)]
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
@@ -55,6 +53,8 @@ def read_metadata(folder: Path) -> Metadata:
     """Raises InputError if the file is missing or is not what `write_metadata` writes."""
     path = folder / FILE
     try:
+        if not path.is_file():  # a device or a pipe may never end
+            raise FileNotFoundError
         return Metadata.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(

@@ -39,12 +39,12 @@ class Predictor:
     def outputs(self, image: Image.Image) -> list[float]:
         """The outputs for an RGB image; of the served model: probability and logit.
 
-        Raises InputError if one is not finite.
+        Raises InputError if one is not finite, or the first is no probability.
         """
         pixels = resize(image, self.metadata.image_size, self.metadata.resize)
         values = [output.item() for output in self.run(pixels)]
-        if not all(map(math.isfinite, values)):
-            raise InputError(f"{self.folder}: expected finite numbers. Received: {values}.")
+        if not (all(map(math.isfinite, values)) and 0 <= values[0] <= 1):
+            raise InputError(f"{self.folder}: expected a probability. Received: {values[0]}")
         return values
 
     def predict(self, image: Image.Image) -> float:

@@ -1,8 +1,9 @@
 """Networks that anybody may have made: read without running code, and checked before they run.
 
 OpenVINO runs only operations that it knows, none of which opens a file or a connection. The checks
-below bound the memory and time of a network and refuse numbers that are not finite. Libraries in
-C++ parse the files: an unknown fault in one of them remains possible.
+below accept the operations of image classifiers only, bound the memory of their outputs, and refuse
+weights that are not finite. They follow the reading: while it reads, OpenVINO computes some
+constants, of any size. Libraries in C++ parse the files and may have faults (see trial.py).
 """
 
 import math
@@ -14,9 +15,20 @@ import openvino
 
 from pawprint.runtime.conversion import read_network, take_uint8
 
-LARGEST_OUTPUT = 10**8  # numbers of one operation; MobileNetV2 at 1,024 px has up to half as many
-# Operations that repeat a network inside them, or keep a state between images.
-REFUSED = {"Assign", "If", "Loop", "ReadValue", "TensorIterator"}
+# The sum over the outputs of all operations; MobileNetV2 (alpha 1.4) at 1,024 px has half as many.
+MAX_NUMBERS = 2 * 10**9
+# What image classifiers of Keras consist of after conversion and export. Others can loop, keep a
+# state, or read outside their inputs: OpenVINO's GatherND ends the process for a wrong index.
+OPERATIONS = set(
+    """
+    Abs Add AvgPool BatchNormInference Broadcast Clamp Concat Constant Convert Convolution Divide
+    Elu Erf Exp FakeQuantize Gather Gelu GroupConvolution HSigmoid HSwish HardSigmoid MVN MatMul
+    MaxPool Maximum Minimum Mish Multiply Negative NormalizeL2 PRelu Pad Parameter Power Range
+    ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Result Selu ShapeOf Sigmoid SoftPlus
+    Softmax Split Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Transpose
+    Unsqueeze VariadicSplit
+    """.split()  # noqa: SIM905
+)
 
 
 def read_checked(path: Path, image_size: int) -> openvino.Model:
@@ -33,10 +45,12 @@ def read_checked(path: Path, image_size: int) -> openvino.Model:
     if not wanted.compatible(shape):
         raise ValueError(f"input {shape}, not (batch, {image_size}, {image_size}, 3)")
     network.reshape([1, image_size, image_size, 3])
-    for node in network.get_ops():
-        _check(node)
-    if network.outputs[0].shape != [1, 1]:
-        raise ValueError(f"output {network.outputs[0].shape} of one image, not (1, 1)")
+    numbers = sum(map(_checked_numbers, network.get_ops()))
+    if numbers > MAX_NUMBERS:
+        raise ValueError(f"operations that give {numbers:,} numbers for an image")
+    for output in network.outputs:
+        if (list(output.shape), output.element_type) != ([1, 1], openvino.Type.f32):
+            raise ValueError(f"output {output.shape} of one image, not (1, 1) of float32")
     return network if network.input().element_type == openvino.Type.u8 else take_uint8(network)
 
 
@@ -47,24 +61,24 @@ def _read(path: Path) -> openvino.Model:
         _check_checkpoint(path.parent)
         return openvino.Core().read_model(path.parent)
     # ONNX may name files with weights beside it: a folder of its own has none.
-    with tempfile.TemporaryDirectory() as folder:
+    # On Windows the network keeps its file open.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         alone = Path(folder, path.name)
         alone.write_bytes(path.read_bytes())
         return openvino.Core().read_model(alone)
 
 
-def _check(node: openvino.Node) -> None:
+def _checked_numbers(node: openvino.Node) -> int:
+    """The size of an operation's outputs. Raises ValueError if the operation is not accepted."""
     kind = node.get_type_name()
-    if kind in REFUSED:
-        raise ValueError(f"an operation {kind}")
-    for output in node.outputs():
-        if output.partial_shape.is_dynamic:
-            raise ValueError(f"an operation {kind} whose output has no fixed size")
-        if math.prod(output.shape) > LARGEST_OUTPUT:
-            raise ValueError(f"an operation {kind} with {math.prod(output.shape):,} numbers")
+    if kind not in OPERATIONS:
+        raise ValueError(f"an operation {kind}, which no image classifier needs")
+    if any(output.partial_shape.is_dynamic for output in node.outputs()):
+        raise ValueError(f"an operation {kind} whose output has no fixed size")
     is_weights = kind == "Constant" and node.get_element_type().is_real()
     if is_weights and not np.isfinite(node.get_data()).all():
         raise ValueError("weights that are not finite")
+    return sum(math.prod(output.shape) for output in node.outputs())
 
 
 def _check_checkpoint(folder: Path) -> None:

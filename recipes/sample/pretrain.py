@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pawprint.network.backbone import new_base, save_weights
+from pawprint.network.backbone import new_backbone, save_weights
 from pawprint.network.backend import keras, make_deterministic
 from recipes.sample.things import PAINTERS, drawn_thing
 
@@ -33,7 +33,7 @@ def drawn_things(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def base_for_a_short_training() -> keras.Model:
     """An untrained base whose moving statistics keep up with few steps."""
-    base = new_base(0.35, SIZE)
+    base = new_backbone(0.35, SIZE)
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORMALIZATION_MOMENTUM

@@ -2,38 +2,48 @@ import csv
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, SAMPLE_WEIGHTS, encode, run
+from conftest import JPEG, PROJECT, encode, environment_with, run
+from networks import PLAIN, metadata, write_colour_model
 from PIL import Image
 
-from pawprint.cli.predict import FORMATS, find_images, predict, write_saliency
-from pawprint.core.errors import InputError
-from pawprint.core.params import Head
-from pawprint.network.backbone import load_base
+from pawprint.__main__ import COMMANDS
+from pawprint.cli.predict import FORMATS, find_images, predict
+from pawprint.core import paths
+from pawprint.network.backbone import new_backbone
 from pawprint.network.head import build_head
-from pawprint.network.model import build_whole, keras, save_model
-from pawprint.runtime.conversion import compile_network
-from pawprint.serving.classifier import Classifier
-from pawprint.serving.metadata import Meaning
+from pawprint.network.model import build_model, save_model
+from pawprint.serving.predictor import Predictor, load_predictor
+
+COMMAND = ("python", "-m", "pawprint", "predict")
 
 
 @pytest.fixture(scope="module")
-def model():
-    head = build_head(Head(dense=None, dropout=0.2, output="sigmoid"))
-    return build_whole(load_base(0.35, 96, SAMPLE_WEIGHTS), head, "average")
+def workspace(tmp_path_factory) -> Path:
+    """A folder with a served model, which calls red images dogs, and photos."""
+    folder = tmp_path_factory.mktemp("workspace")
+    write_colour_model(folder / paths.SERVED_MODEL)
+    for name, colour in (("dog.png", "red"), ("cat.png", "blue"), ("deep/dog.PNG", "red")):
+        path = folder / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(Image.new("RGB", (40, 30), colour), "PNG"))
+    (folder / "photos" / "notes.txt").write_text("notes")
+    (folder / "text.jpg").write_text("a dog")
+    return folder
 
 
 @pytest.fixture(scope="module")
-def classifier(model):
-    run = compile_network(model)
-    return Classifier(96, ["cat", "dog"], "crop", 0.5, lambda pixels: run(pixels)[0].item())
+def predictor(workspace) -> Predictor:
+    return load_predictor(workspace / paths.SERVED_MODEL)
 
 
-def save(model: keras.Model, path: Path, labels: tuple[str, str] = ("cat", "dog")) -> None:
-    save_model(model, Meaning(labels=list(labels), resize="crop", threshold=0.5), path)
+def command(workspace: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return run(*COMMAND, *arguments, cwd=workspace, PYTHONPATH=str(PROJECT), **environment)
 
 
 @pytest.fixture
@@ -55,25 +65,27 @@ def test_file_that_is_named_is_taken_whatever_its_suffix(photos):
     assert find_images(given) == given
 
 
-def test_each_image_gets_the_more_probable_label(model, classifier, photos):
-    second = float(model.predict(np.zeros((1, 96, 96, 3)), verbose=0)[0, 0])
-    (photos / "black.png").write_bytes(encode(Image.new("RGB", (10, 10)), "PNG"))
-    (row,) = predict(classifier, [photos / "black.png"])
-    assert row["label"] == ("dog" if second >= 0.5 else "cat")
-    assert row["probability"] == pytest.approx(max(second, 1 - second), abs=1e-4)
+def test_files_with_other_suffixes_in_a_folder_are_left_out(tmp_path):
+    for name in ("a.pdf", "b.eps", "c.h5", "d.webp"):
+        (tmp_path / name).write_bytes(JPEG)
+    assert [path.name for path in find_images([tmp_path])] == ["d.webp"]
 
 
-def test_second_label_is_predicted_from_the_threshold_on(photos):
+def test_label_and_its_probability_follow_from_the_threshold(photos):
     for second, label, probability in ((0.29, "cat", 0.71), (0.3, "dog", 0.3)):
-        decided = Classifier(96, ["cat", "dog"], "crop", 0.3, lambda _, second=second: second)
+        decided = Predictor(
+            photos,
+            metadata(threshold=0.3),
+            lambda _, second=second: [np.array(second)],
+        )
         (row,) = predict(decided, [photos / "b.jpg"])
         assert (row["label"], row["probability"]) == (label, probability)
 
 
-def test_bad_file_is_named_with_its_reason_and_the_rest_go_on(classifier, photos):
+def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(predictor, photos):
     given = [photos / "text.jpg", photos / "b.jpg", photos / "nothing.jpg", photos / "empty"]
     (photos / "empty").mkdir()
-    rows = predict(classifier, given)
+    rows = predict(predictor, given)
     assert [row["error"] for row in rows] == [
         "not an image: no image format recognised",
         "",
@@ -83,64 +95,17 @@ def test_bad_file_is_named_with_its_reason_and_the_rest_go_on(classifier, photos
     assert [row["label"] != "" for row in rows] == [False, True, False, False]
 
 
-def test_every_image_of_many_batches_keeps_its_place(classifier, photos):
+def test_rows_are_in_the_order_of_the_images(predictor, photos):
     given = [photos / "b.jpg", photos / "text.jpg"] * 40
-    rows = predict(classifier, given)
+    rows = predict(predictor, given)
     assert [row["path"] for row in rows] == [str(path) for path in given]
     assert [bool(row["error"]) for row in rows] == [False, True] * 40
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "json"])
-def test_command_prints_every_row_and_its_status_tells_of_failures(model, photos, form):
-    save(model, photos / "model.keras")
-    given = [str(photos / "b.jpg"), str(photos / "text.jpg")]
-    command = (
-        "python",
-        "-m",
-        "pawprint",
-        "predict",
-        "--model",
-        str(photos / "model.keras"),
-        "--format",
-        form,
-    )
-    result = run(*command, *given, cwd=PROJECT)
-    assert result.returncode == 1
-    assert result.stderr == ""
-    if form == "csv":
-        rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    elif form == "json":
-        rows = json.loads(result.stdout)
-    else:
-        good, bad = result.stdout.splitlines()
-        assert good.endswith(given[0])
-        assert bad.endswith(f"{given[1]}  (not an image: no image format recognised)")
-        return
-    assert list(rows[0]) == ["path", "label", "probability", "error"]
-    assert [row["path"] for row in rows] == given
-    assert rows[0]["label"] in ("cat", "dog")
-    assert rows[1]["error"] == "not an image: no image format recognised"
-
-
-def test_missing_model_is_one_line(tmp_path):
-    result = run(
-        "python", "-m", "pawprint", "predict", "a.jpg", cwd=tmp_path, PYTHONPATH=str(PROJECT)
-    )
-    assert result.returncode == 1
-    assert result.stderr.startswith("models/calibrated.keras: no such model. Run `dvc repro`")
-    assert result.stderr.count("\n") == 1
-
-
-def test_folder_of_suffixes_that_are_no_photos_is_left_alone(tmp_path):
-    for name in ("a.pdf", "b.eps", "c.h5", "d.webp"):
-        (tmp_path / name).write_bytes(JPEG)
-    assert [path.name for path in find_images([tmp_path])] == ["d.webp"]
-
-
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
-def test_pipe_is_not_waited_for(classifier, tmp_path):
+def test_pipe_is_not_waited_for(predictor, tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    (row,) = predict(classifier, [tmp_path / "pipe.jpg"])
+    (row,) = predict(predictor, [tmp_path / "pipe.jpg"])
     assert row["error"] == "not a file"
 
 
@@ -148,40 +113,168 @@ def test_pipe_is_not_waited_for(classifier, tmp_path):
     "name", [b"caf\xe9.jpg", b"new\nline.jpg", b"\x1b[31mred.jpg"], ids=["latin", "line", "escape"]
 )
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
-def test_name_that_no_terminal_should_see_is_shown_printable(
-    classifier, tmp_path, name, form, capsys
+def test_control_characters_in_a_name_are_printed_as_escapes(
+    predictor, tmp_path, name, form, capsys
 ):
     try:
         path = tmp_path / os.fsdecode(name)
         path.write_bytes(JPEG)
     except (OSError, UnicodeError):
         pytest.skip("this system has no such names")
-    FORMATS[form](predict(classifier, [path]))
+    FORMATS[form](predict(predictor, [path]))
     shown = capsys.readouterr().out
     shown.encode()
     assert "\x1b" not in shown
     assert len(shown.splitlines()) == {"table": 1, "csv": 2, "json": 8}[form]
 
 
-def test_path_that_no_system_can_hold_has_its_reason(classifier):
+def test_path_that_no_system_can_hold_has_its_reason(predictor):
     given = [Path("a\0.jpg"), Path("x" * 5000)]
     assert find_images(given) == given
-    rows = predict(classifier, given)
+    rows = predict(predictor, given)
     assert all(row["error"] for row in rows)
 
 
-def test_saliency_is_a_picture_for_each_image_that_could_be_read(model, photos):
-    save(model, photos / "model.keras")
-    command = ("python", "-m", "pawprint", "predict", "--model", str(photos / "model.keras"))
-    given = [str(photos / name) for name in ("text.jpg", "b.jpg", "deep/a.JPEG")]
-    folder = photos / "looked"
-    result = run(*command, "--saliency", str(folder), *given, cwd=PROJECT)
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_command_prints_every_row_and_its_status_tells_of_errors(workspace, form):
+    result = command(workspace, "--format", form, "photos", "text.jpg")
     assert (result.returncode, result.stderr) == (1, "")
-    assert sorted(path.name for path in folder.iterdir()) == ["2_b.png", "3_a.png"]
-    assert Image.open(folder / "2_b.png").size == (96, 96)
+    expected = [
+        [str(Path("photos/cat.png")), "cat", "1.0", ""],
+        [str(Path("photos/deep/dog.PNG")), "dog", "1.0", ""],
+        [str(Path("photos/dog.png")), "dog", "1.0", ""],
+        ["text.jpg", "", "", "not an image: no image format recognised"],
+    ]
+    if form == "csv":
+        header, *rows = csv.reader(io.StringIO(result.stdout))
+        assert header == ["path", "label", "probability", "error"]
+        assert rows == expected
+    elif form == "json":
+        rows = [list(row.values()) for row in json.loads(result.stdout)]
+        assert rows[:3] == [[path, label, 1.0, None] for path, label, *_ in expected[:3]]
+        assert rows[3] == ["text.jpg", None, None, expected[3][3]]
+    else:
+        *good, bad = result.stdout.splitlines()
+        assert [line.split() for line in good] == [
+            [label, "100.0%", path] for path, label, *_ in expected[:3]
+        ]
+        assert bad.endswith("text.jpg  (not an image: no image format recognised)")
 
 
-def test_saliency_of_an_exported_model_is_refused_in_one_line(photos):
-    (photos / "model.tflite").write_bytes(b"")
-    with pytest.raises(InputError, match=r"model\.tflite: .* ends in \.tflite, not \.keras"):
-        write_saliency(photos / "model.tflite", [], [], photos)
+def test_status_without_errors_is_0(workspace):
+    result = command(workspace, "photos/dog.png")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.split() == ["dog", "100.0%", "photos/dog.png"]
+
+
+def test_missing_model_is_one_line(tmp_path):
+    result = command(tmp_path, "a.jpg")
+    assert result.returncode == 1
+    path = paths.SERVED_MODEL / "model.json"
+    assert result.stderr.startswith(f"{path}: no such file. Run `dvc repro`")
+    assert result.stderr.count("\n") == 1
+
+
+def test_model_of_another_folder_is_tried_in_another_process(workspace, tmp_path):
+    """The line is the one that the other process gives."""
+    write_colour_model(tmp_path / "other", labels=["ant", "bee"])
+    given = ("--model", str(tmp_path / "other"), "photos/dog.png")
+    result = command(workspace, *given)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("bee")
+    weights = tmp_path / "other" / "model.bin"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    result = command(workspace, *given)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "model.xml: expected a served or exported model" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_reader_that_ends_early_is_no_error(workspace):
+    """As in `predict … | head -1`."""
+    with subprocess.Popen(
+        [*COMMAND, *["photos"] * 2000],
+        cwd=workspace,
+        env=environment_with(PYTHONPATH=str(PROJECT)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+def test_terminal_that_lacks_a_character_gets_its_escape(workspace, tmp_path):
+    path = tmp_path / "süß.png"
+    path.write_bytes((workspace / "photos" / "dog.png").read_bytes())
+    result = command(workspace, str(path), PYTHONIOENCODING="ascii")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert r"s\xfc\xdf.png" in result.stdout
+
+
+UNNEEDED = ("tensorflow", "keras", "pandas", "matplotlib", "scipy", "h5py", "onnx")
+MODULES = f"""
+import sys
+from pawprint.__main__ import main
+sys.argv = ["pawprint", "predict", "photos/dog.png"]
+assert main() == 0
+sys.exit(",".join(name for name in {UNNEEDED} if name in sys.modules))
+"""
+
+
+def test_prediction_imports_no_package_that_takes_long(workspace):
+    result = run(sys.executable, "-c", MODULES, cwd=workspace, PYTHONPATH=str(PROJECT))
+    assert result.stderr.strip() == ""
+
+
+@pytest.fixture(scope="module")
+def with_keras_model(workspace) -> Path:
+    """The workspace with a model for gradients in models/finetune.keras."""
+
+    model = build_model(new_backbone(0.35, 32), build_head(PLAIN), "average")
+    save_model(model, workspace / paths.FINETUNE_MODEL)
+    return workspace
+
+
+def test_saliency_is_a_picture_for_each_image_that_is_labelled(with_keras_model, tmp_path):
+    long = tmp_path / f"{'ü' * 100}.png"  # 200 bytes
+    long.write_bytes((with_keras_model / "photos" / "dog.png").read_bytes())
+    given = ["text.jpg", "photos/dog.png", str(long)]
+    result = command(with_keras_model, "--saliency", str(tmp_path / "pictures"), *given)
+    assert (result.returncode, result.stderr) == (1, "")
+    written = {path.name: path for path in (tmp_path / "pictures").iterdir()}
+    assert set(written) == {"2_dog.png", f"3_{'ü' * 50}.png"}
+    assert Image.open(written["2_dog.png"]).size == (32, 32)
+
+
+def test_saliency_without_the_keras_model_is_one_line(workspace, tmp_path):
+    write_colour_model(tmp_path / paths.SERVED_MODEL)
+    photo = str(workspace / "photos" / "dog.png")
+    result = command(tmp_path, "--saliency", "pictures", photo)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"{paths.FINETUNE_MODEL}: no such model. Run `dvc repro`")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_of_a_command_says_what_it_does(workspace, name):
+    given = [name] if name else []
+    result = run(
+        *("python", "-m", "pawprint", *given, "--help"), cwd=workspace, PYTHONPATH=str(PROJECT)
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"usage: python -m pawprint {name}".strip() in result.stdout
+    assert len(result.stdout.splitlines()) > 8
+    if not name:
+        assert all(f"{command}  " in result.stdout for command in COMMANDS)
+
+
+def test_command_without_arguments_says_what_is_missing(workspace):
+    result = run("python", "-m", "pawprint", cwd=workspace, PYTHONPATH=str(PROJECT))
+    assert result.returncode == 2
+    assert "arguments are required: COMMAND" in result.stderr.splitlines()[-1]
+    result = command(workspace)
+    assert result.returncode == 2
+    assert "arguments are required: PATH" in result.stderr.splitlines()[-1]

@@ -1,4 +1,7 @@
+import errno
+
 import pytest
+from PIL import UnidentifiedImageError
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import read_csv, read_json, replacing, write_csv, write_json
@@ -79,3 +82,33 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     with replacing(tmp_path / "features") as partial:
         partial.mkdir()
     assert [path.name for path in tmp_path.rglob("*")] == ["features"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "Full"),
+            r"^\S*images\.zip: expected to write it\. Received: Full\.",
+        ),
+        (
+            PermissionError(errno.EACCES, "Denied", "1.jpg"),
+            "^1.jpg: expected to read it. Received: Denied\\.",
+        ),
+    ],
+)
+def test_error_of_the_file_system_names_the_file_that_it_is_about(tmp_path, error, message):
+    with pytest.raises(InputError, match=message), replacing(tmp_path / "images.zip"):
+        raise error
+
+
+def test_error_of_a_partial_file_names_the_file_itself(tmp_path):
+    message = r"[^.]images\.zip: expected to write it\. Received: No such file"
+    with pytest.raises(InputError, match=message), replacing(tmp_path / "images.zip") as partial:
+        partial.read_bytes()
+
+
+def test_other_error_than_of_the_file_system_is_not_renamed(tmp_path):
+    """Pillow and requests have errors that are OSErrors without a number."""
+    with pytest.raises(UnidentifiedImageError), replacing(tmp_path / "images.zip"):
+        raise UnidentifiedImageError("not an image")

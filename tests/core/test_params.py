@@ -123,6 +123,24 @@ def test_keys_that_exclude_each_other_are_named(tmp_path, changes, message):
     assert f"params.yaml: {message}" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("threshold: null", "threshold: 0.3"),
+        ("recall: null", "recall: 0.9"),
+        ("learning_rate_decay: null", "learning_rate_decay: cosine"),
+        ("reduce_lr_on_plateau: null", "reduce_lr_on_plateau: {}"),
+    ],
+)
+def test_one_of_two_keys_that_exclude_each_other_is_accepted(tmp_path, old, new):
+    load_params(write(tmp_path, old, new))
+
+
+def test_params_are_read_from_the_working_directory(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+    assert load_params() == load_params(PROJECT / "params.yaml")
+
+
 def test_whole_number_stands_for_a_fraction(tmp_path):
     assert load_params(write(tmp_path, "alpha: 0.35", "alpha: 1")).model.alpha == 1.0
 

@@ -78,6 +78,7 @@ RANGES = {
 SHA256 = ("0123456789abcdef" * 4, ["0" * 63, "0" * 65, "A" * 64, "g" * 64, ""])
 TEXTS = {
     "fetch.source": ("x", [""]),
+    "fetch.watch": ("x", [""]),
     "fetch.sha256": SHA256,
     "weights.source": ("x", [""]),
     "weights.sha256": SHA256,

@@ -162,6 +162,13 @@ def test_labels_that_would_be_taken_for_others_are_refused(folder, labels, messa
     assert line.startswith(f"clean.labels: expected {message}")
 
 
+def test_password_in_a_wrong_place_is_not_shown(folder):
+    url = "https://user:word@host/x.zip?token=word"
+    (line,) = lines(folder, changed(("fetch",), lambda m, name: m.update(fetch=url)))
+    assert line.startswith("fetch: expected a mapping with source, watch, sha256. Received: ")
+    assert line.endswith("'https://host/x.zip'")
+
+
 @pytest.mark.parametrize(
     "path", [PROJECT / "stages" / f"{name}.py" for name in STAGES], ids=lambda p: p.stem
 )

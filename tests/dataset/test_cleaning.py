@@ -1,5 +1,7 @@
 import io
+import json
 import re
+import zipfile
 
 import pytest
 from conftest import JPEG, clean_archive, encode, photo
@@ -7,7 +9,7 @@ from PIL import Image
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
-from pawprint.dataset.cleaning import count
+from pawprint.dataset.cleaning import clean, count
 from pawprint.images.archive import members, open_archive
 from pawprint.images.unusable import REASONS
 
@@ -61,6 +63,19 @@ def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["readme.txt", "no_class"]]
 
 
+def test_folder_of_a_class_called_like_a_split_is_a_class_folder(tmp_path):
+    names = ["train/1.jpg", "train/train/2.jpg", "validation/cats/3.jpg", "validation/train/4.jpg"]
+    pack(tmp_path / "images.zip", [(name, photo(n)) for n, name in enumerate(names)])
+    with open_archive(tmp_path / "images.zip") as archive:
+        kept, _ = clean(archive, {"cat": ["cats"], "train": ["train"]}, "decodes", {})
+    assert kept[["path", "label", "archive_split"]].to_numpy().tolist() == [
+        ["train/1.jpg", "train", ""],
+        ["train/train/2.jpg", "train", "train"],
+        ["validation/cats/3.jpg", "cat", "validation"],
+        ["validation/train/4.jpg", "train", "validation"],
+    ]
+
+
 def test_archive_without_a_class_folder_names_what_was_expected_and_found(tmp_path):
     pack(tmp_path / "images.zip", [("pets/cats/1.jpg", JPEG)])
     message = r"folder named dog or dogs \(clean\.labels\.dog\)\. Received folders: cats, pets\."
@@ -107,6 +122,31 @@ def test_jfif_rule_drops_what_tensorflow_datasets_drops_and_what_cannot_be_decod
     }
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("start", [6, 7, 200, 508, 509, 512])
+def test_jfif_rule_looks_at_the_bytes_that_tensorflow_datasets_sees(tmp_path, start, compression):
+    """TensorFlow Datasets searches `peek(10)` of the member that `zipfile` opens."""
+    data = photo(1)
+    after_soi = 2
+    filler = start - after_soi - 4
+    if start > 6:  # a comment segment before "JFIF", which stands at `start`
+        text = b"." * filler + b"JFIF" + b"." * 8
+        segment = b"\xff\xfe" + (len(text) + 2).to_bytes(2) + text
+        data = data[:after_soi] + segment + data[20:]
+    assert data.index(b"JFIF") == start
+    with zipfile.ZipFile(tmp_path / "images.zip", "w", compression) as archive:
+        for name, content in {
+            "cats/1.jpg": data,
+            "cats/2.jpg": photo(2),
+            "dogs/3.jpg": photo(3),
+        }.items():
+            archive.writestr(name, content)
+    with zipfile.ZipFile(tmp_path / "images.zip") as archive, archive.open("cats/1.jpg") as file:
+        is_seen = b"JFIF" in file.peek(10)
+    kept, _ = clean_archive(tmp_path / "images.zip", "jfif")
+    assert ("cats/1.jpg" in set(kept["path"])) == is_seen == (start <= 508)
+
+
 def test_class_without_a_usable_image_is_named(tmp_path):
     pack(tmp_path / "images.zip", [("cats/1.jpg", JPEG), ("dogs/2.jpg", b"")])
     with pytest.raises(InputError, match="expected a usable image of class dog"):
@@ -130,6 +170,20 @@ def test_of_images_with_the_same_pixels_the_first_is_kept(tmp_path):
             "reason": "duplicate",
             "detail": "cat with the pixels of cats/1.jpg, cat",
         }
+    ]
+
+
+@pytest.mark.parametrize(
+    "unusual", [".hidden.jpg", ".cache/1.jpg", "Thumbs.db", "0", "__MACOSX/._1.jpg"]
+)
+def test_of_images_with_the_same_pixels_a_visible_image_name_is_kept(tmp_path, unusual):
+    same = [f"cats/{unusual}", "cats/z.JPG", "cats/zz.jpg"]
+    files = [(name, photo(1)) for name in same] + [("dogs/4.jpg", photo(3))]
+    pack(tmp_path / "images.zip", files)
+    kept, rejected = clean_archive(tmp_path / "images.zip")
+    assert list(kept["path"]) == ["cats/z.JPG", "dogs/4.jpg"]
+    assert rejected[["path", "detail"]].to_numpy().tolist() == [
+        [name, "cat with the pixels of cats/z.JPG, cat"] for name in (same[0], same[2])
     ]
 
 
@@ -167,3 +221,10 @@ def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
         ["dogs/3.jpg", "dog"],
     ]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["dogs/4.jpg", "neither_class"]]
+
+
+def test_counts_do_not_depend_on_the_order_of_labels(drawn_archive):
+    """DVC takes two mappings in another order for the same param."""
+    kept, rejected = clean_archive(drawn_archive)
+    first = json.dumps(count(kept, rejected, ["cat", "dog"]))
+    assert json.dumps(count(kept, rejected, ["dog", "cat"])) == first

@@ -164,11 +164,6 @@ def test_image_at_one_bit_more_than_the_distance_is_no_near_duplicate():
         assert len(split(images, **PARAMS | {"near_duplicate_distance": 4})[1]) == number
 
 
-def test_archive_with_train_only_is_divided_no_further():
-    with pytest.raises(InputError, match="at least one cat for the validation split"):
-        split(images({"train/cat": 30, "train/dog": 30}), **PARAMS)
-
-
 def test_images_that_look_alike_are_in_one_split_and_listed():
     copies = [like(image, f"copy{bits}", bits) for image in records(WHOLE[:60]) for bits in (0, 3)]
     unlike = [like(image, "other", 9) for image in records(WHOLE[100:160])]
@@ -217,6 +212,13 @@ def test_too_few_images_name_the_class_and_the_split():
             images({"train/cat": 9, "train/dog": 1, "validation/cat": 90, "validation/dog": 2}),
             **PARAMS,
         )
+
+
+def test_archive_with_only_a_train_folder_is_divided_as_one_without_split_folders():
+    only_train = split(WHOLE.assign(archive_split="train"), **PARAMS)
+    without = split(WHOLE, **PARAMS)
+    assert splits_of(only_train[0]) == splits_of(without[0])
+    assert only_train[2] == without[2] == 0
 
 
 def test_archive_with_validation_and_no_train_says_so():

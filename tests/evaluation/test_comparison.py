@@ -51,7 +51,7 @@ def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None
     (project / "plots").mkdir(exist_ok=True)
     for name in ("predictions", "predictions_validation"):
         with (project / "plots" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["path", "actual", "predicted", "probability"])
             for number in images:
                 actual = ("cat", "dog")[number % 2]
@@ -59,12 +59,35 @@ def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None
                 writer.writerow([f"{number}.jpg", actual, predicted, "0.5"])
 
 
+# A stage whose outputs the tests write themselves, with a dependency that is not in Git.
+DVC_YAML = """
+stages:
+  evaluate:
+    cmd: python -m stages.evaluate
+    deps: [models/served, pawprint/evaluation]
+    params: [evaluate]
+    plots:
+      - plots/predictions.csv: {cache: false}
+      - plots/predictions_validation.csv: {cache: false}
+"""
+
+
+def record(project: Path) -> None:
+    """Write dvc.lock as after a run."""
+    result = run("dvc", "commit", "--force", "evaluate", cwd=project)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     """Two commits, `old` with 20 wrong images and `new`, on main, with 5 of them."""
-    project = git_project(tmp_path_factory.mktemp("compare"), "{}")
+    project = git_project(tmp_path_factory.mktemp("compare") / "project", "{}")
+    (project / "dvc.yaml").write_text(DVC_YAML)
+    (project / "models" / "served").mkdir(parents=True)
+    (project / "models" / "served" / "model.bin").write_bytes(b"weights")
     for tag, wrong in (("old", set(range(20))), ("new", set(range(5)))):
         write(project, wrong)
+        record(project)
         for command in (("add", "-A"), ("commit", "-qm", tag), ("tag", tag)):
             assert run("git", *command, cwd=project).returncode == 0
     return project
@@ -91,18 +114,68 @@ def test_gate_fails_only_for_significantly_worse_results(project):
         assert run("python", "-m", "pawprint", "gate", against, cwd=project).returncode == status
     try:
         write(project, set(range(20)))
+        record(project)
         result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
         assert result.returncode == 1
         assert "workspace is worse than new" in result.stdout
         write(project, set(range(7)))  # two more errors may be by chance
+        record(project)
         assert run("python", "-m", "pawprint", "gate", "new", cwd=project).returncode == 0
     finally:
-        run("git", "checkout", "-q", "--", "plots", cwd=project)
+        run("git", "checkout", "-q", "--", ".", cwd=project)
+
+
+CHANGES = {
+    "params.yaml evaluate": ("params.yaml", "confidence: 0.95", "confidence: 0.9"),
+    "pawprint/evaluation": ("pawprint/evaluation/metrics.py", "import", "\nimport"),
+    "plots/predictions.csv": ("plots/predictions.csv", "cat,dog", "cat,cat"),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_gate_refuses_results_of_other_params_code_or_predictions(project, changed):
+    name, before, after = CHANGES[changed]
+    text = (project / name).read_text(encoding="utf-8")
+    assert before in text
+    try:
+        (project / name).write_text(text.replace(before, after), encoding="utf-8")
+        result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
+        assert (result.returncode, result.stdout) == (1, "")
+        (line,) = result.stderr.splitlines()
+        assert line == (
+            "workspace: expected the results of its params and code. Received: changes since the "
+            f"last run: {changed}. Run `dvc repro`."
+        )
+    finally:
+        run("git", "checkout", "-q", "--", ".", cwd=project)
+
+
+def test_gate_needs_no_data_and_no_remote(project, tmp_path):
+    clone = tmp_path / "clone"
+    assert run("git", "clone", "-q", str(project), str(clone), cwd=tmp_path).returncode == 0
+    assert not (clone / "models").exists()
+    result = run("python", "-m", "pawprint", "gate", "old", cwd=clone)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_predictions_without_a_row_are_one_line(project):
+    try:
+        write(project, set(), range(0))
+        record(project)
+        for command in ("compare", "gate"):
+            result = run("python", "-m", "pawprint", command, "new", cwd=project)
+            assert result.returncode == 1
+            (line,) = result.stderr.splitlines()
+            assert line.startswith("workspace: expected a commit, branch, tag or experiment with")
+            assert line.endswith("Received: a table without rows")
+    finally:
+        run("git", "checkout", "-q", "--", ".", cwd=project)
 
 
 def test_other_test_images_are_refused_with_the_reason(project):
     try:
         write(project, set(), range(3, IMAGES + 1))
+        record(project)
         for command in ("compare", "gate"):
             result = run("python", "-m", "pawprint", command, "new", cwd=project)
             assert result.returncode == 1
@@ -110,7 +183,7 @@ def test_other_test_images_are_refused_with_the_reason(project):
             assert line.startswith("new and workspace: expected the same test images. Received: ")
             assert "3 only in new, 1 only in workspace, 0 with another label" in line
     finally:
-        run("git", "checkout", "-q", "--", "plots", cwd=project)
+        run("git", "checkout", "-q", "--", ".", cwd=project)
 
 
 @pytest.mark.parametrize("rev", ["nothing", "old~1"])

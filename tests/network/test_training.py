@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from networks import train_params
 
+from pawprint.core.errors import InputError
 from pawprint.core.params import EarlyStopping, Optimizer, ReduceLROnPlateau
 from pawprint.core.tables import HISTORY
 from pawprint.network.backend import keras, make_deterministic
@@ -158,3 +159,57 @@ def test_rate_decays_as_a_cosine_from_the_first_epoch_of_the_phase_to_almost_0()
     rates = fit(model, *learnable(first_epoch=7), params)["learning_rate"].to_list()
     expected = [0.1 * (1 + np.cos(np.pi * part)) / 2 for part in (0, 0.25, 0.5, 0.75)]
     assert rates == pytest.approx(expected, rel=1e-5)
+
+
+class Recorded(Batches):
+    """Remembers each epoch's features as `fit` takes them."""
+
+    def start_epoch(self, epoch: int) -> None:
+        self.taken = {} if epoch == self.first else self.taken
+        self.taken[epoch] = []
+        super().start_epoch(epoch)
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        super().__init__(FEATURES, LABELS, 4, "one", seed=1, first_epoch=first)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        batch = super().__getitem__(index)
+        self.taken[self.epoch].append(batch[0][:, 0])
+        return batch
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_fit_takes_the_views_of_every_epoch_from_the_first(first):
+    train = Recorded(first)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
+    params = train_params(epochs=VIEWS)
+    compile_model(model, params, False)
+    fit(model, train, Batches(FEATURES, LABELS, 4), params)
+    assert list(train.taken) == list(range(first, first + VIEWS))
+    for epoch, batches in train.taken.items():
+        views = np.concatenate(batches[-len(train) :]) // 100
+        images = np.concatenate(batches[-len(train) :]) % 100
+        assert (views == (epoch + images) % VIEWS).all()
+
+
+def test_diverged_training_is_one_line_that_names_the_rate():
+    params = train_params(epochs=3, optimizer="sgd", learning_rate=1e38)
+    layers = [keras.layers.Dense(4), keras.layers.Dense(1, activation="sigmoid")]
+    model = keras.Sequential([keras.Input((2,)), *layers])
+    compile_model(model, params, False)
+    with pytest.raises(InputError, match=r"learning_rate: expected .* Received: 1e\+38") as error:
+        fit(model, *learnable(), params)
+    assert "\n" not in str(error.value)
+
+
+def test_measured_loss_is_without_the_penalty_on_weights():
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(1, "sigmoid", kernel_regularizer="l2")]
+    )
+    model.set_weights([np.full((2, 1), 9.0), np.zeros(1)])
+    compile_model(model, train_params(), False)
+    _, validation = learnable()
+    probability = 1 / (1 + np.exp(-9.0))  # for each image: one of its two features is 1
+    expected = -(np.log(probability) + np.log(1 - probability)) / 2
+    assert measure(model, validation)["loss"] == pytest.approx(expected, rel=1e-3)

@@ -35,7 +35,7 @@ CODE = ("pawprint/", "stages/")
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # Of two params that exclude each other both differ from CHANGED.
 SMALL = f"""
-fetch: {{source: ../images.zip}}
+fetch: {{source: ../images.zip, watch: ../images.zip}}
 weights: {{source: ../mirror/{WEIGHTS.format("0.35_96")}}}
 split: {{test_fraction: 0.5}}
 model: {{image_size: 96}}
@@ -145,7 +145,9 @@ def test_map_is_short():
         assert len(rooms_listed) <= 5, f"{name} depends on {rooms_listed}"
 
 
-READS_README = "\nPath(__file__).parents[2].joinpath('README.md').read_bytes()\n"
+READS_README = (
+    "\nfrom pathlib import Path\nPath(__file__).parents[2].joinpath('README.md').read_bytes()\n"
+)
 WRITES_NOTES = "\nPath('notes.txt').write_text('')\n"
 
 

@@ -254,7 +254,7 @@ def test_orientation_is_honoured_wherever_pixels_are_read(tmp_path):
 )
 def test_archive_that_was_replaced_after_clean_is_named_with_the_image(tmp_path, later, message):
     pack(tmp_path / "images.zip", later)
-    expected = rf"images\.zip: expected cats/1\.jpg as it was .*{message}.*Run `dvc repro`"
+    expected = rf"images\.zip: expected cats/1\.jpg to be the image .*{message}.*Run `dvc repro`"
     archive = open_archive(tmp_path / "images.zip")
     with archive, pytest.raises(InputError, match=expected):
         open_image(archive, "cats/1.jpg")

@@ -19,7 +19,7 @@ PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 # What is not the recipe's: a few drawn images, and the small network that is there without a
 # download.
 SMALL = """
-fetch: {source: ../images.zip, sha256: null}
+fetch: {source: ../images.zip, watch: ../images.zip, sha256: null}
 weights: {source: recipes/sample/base.h5}
 model: {alpha: 0.35, image_size: 96}
 split: {test_fraction: 0.5}
@@ -144,4 +144,5 @@ def test_missing_local_zip_is_one_line(images):
     prepare(workspace, apply(PARAMS, "local-zip-dense"))
     result = run("dvc", "repro", cwd=workspace)
     assert result.returncode != 0
-    assert "fetch.source: expected a URL, or the path of a file or folder" in result.stderr
+    assert "failed to reproduce 'fetch': [Errno 2] No such file or directory: " in result.stderr
+    assert "cats_and_dogs.zip" in result.stderr

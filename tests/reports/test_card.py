@@ -67,6 +67,13 @@ def test_card_says_nothing_that_the_params_deny(workspace):
     assert "epochs of the head. " in card
 
 
+def test_card_shows_sources_without_passwords_and_tokens(workspace):
+    url = "https://user:correct-horse@host/file?token=correct-horse"
+    card = card_of(workspace, f"{{fetch: {{source: '{url}'}}, weights: {{source: '{url}'}}}}")
+    assert "correct-horse" not in card
+    assert card.count("`https://host/file`") == 2
+
+
 def test_missing_model_is_told_in_one_line(workspace):
     shutil.rmtree(workspace / paths.SERVED_MODEL)
     result = run("python", "-m", "stages.card", cwd=workspace)

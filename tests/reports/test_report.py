@@ -12,9 +12,13 @@ from conftest import PROJECT, run
 from PIL import Image
 
 from pawprint.core import paths
+from recipes.overlay import overlay
 
 EVALUATED = json.loads((PROJECT / paths.EVALUATE_METRICS).read_text(encoding="utf-8"))
 REJECTED = ["<script>alert(1)</script>.jpg,not_an_image,a & b", *["a.jpg,truncated,x"] * 60]
+SECRET = "correct-horse"
+URL = f"https://user:{SECRET}@host/file?token={SECRET}"
+SECRETS = f"{{fetch: {{source: '{URL}'}}, weights: {{source: '{URL}'}}}}"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +26,8 @@ def page(tmp_path_factory) -> str:
     workspace = tmp_path_factory.mktemp("report")
     for name in ("metrics", "plots", "pawprint", "stages"):
         shutil.copytree(PROJECT / name, workspace / name)
-    shutil.copy(PROJECT / "params.yaml", workspace)
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    (workspace / "params.yaml").write_text(overlay(params, SECRETS), encoding="utf-8")
     pictures = [getattr(paths, name) for name in vars(paths) if name.endswith("_PLOT")]
     for picture in pictures:
         Image.new("RGB", (30, 20), "grey").save(workspace / picture)
@@ -79,8 +84,13 @@ def test_long_list_of_rejected_files_is_cut(page):
     assert "The first 50 of 61; data/clean/rejected.csv lists all." in page
 
 
+def test_passwords_and_tokens_of_sources_are_left_out(page):
+    assert SECRET not in page
+
+
 def test_params_are_all_there_in_their_order(page):
     shown = yaml.safe_load(html.unescape(re.search(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)[1]))
     expected = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    expected["fetch"]["source"] = expected["weights"]["source"] = "https://host/file"
     assert shown == expected
     assert list(shown) == list(expected)

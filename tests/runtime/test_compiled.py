@@ -2,34 +2,38 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, run
+from conftest import PROJECT, run
+from networks import pixels, sample_backbone
 
-from pawprint.network.backbone import load_base
 from pawprint.network.cut import cut_index
-from pawprint.runtime.conversion import compile_network
-from stages.features import build_extractor
+from pawprint.network.extractor import build_extractor
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.conversion import convert
 
-PIXELS = np.random.default_rng(0).integers(0, 256, (6, 96, 96, 3), np.uint8)
+PIXELS = pixels(6)
 
 
 @pytest.fixture(scope="module")
 def extractor():
-    base = load_base(0.35, 96, SAMPLE_WEIGHTS)
-    return build_extractor(base, cut_index(base, 100), "average")
+    backbone = sample_backbone()
+    return build_extractor(backbone, cut_index(backbone, 100), "average")
 
 
-def test_compiled_network_gives_the_outputs_of_keras(extractor):
+@pytest.fixture(scope="module")
+def compute(extractor):
+    return compile_for_cpu(convert(extractor))
+
+
+def test_compiled_network_gives_the_outputs_of_keras(extractor, compute):
     expected = [output.numpy() for output in extractor(PIXELS.astype(np.float32), training=False)]
-    compute = compile_network(extractor)
-    for index, pixels in enumerate(PIXELS):
-        for output, of_keras in zip(compute(pixels), expected):
+    for index, image in enumerate(PIXELS):
+        for output, of_keras in zip(compute(image), expected, strict=True):
             assert (output.shape, output.dtype) == (of_keras.shape[1:], np.float32)
             assert np.abs(output - of_keras[index]).max() < 1e-4 * np.abs(of_keras).max()
 
 
-def test_threads_get_the_outputs_of_their_own_image_and_the_same_bits_every_time(extractor):
-    compute = compile_network(extractor)
-    alone = [compute(pixels) for pixels in PIXELS]
+def test_threads_get_the_outputs_of_their_own_image_and_the_same_bits_every_time(compute):
+    alone = [compute(image) for image in PIXELS]
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(compute, np.tile(PIXELS, (10, 1, 1, 1))))
     for index, outputs in enumerate(together):
@@ -37,15 +41,16 @@ def test_threads_get_the_outputs_of_their_own_image_and_the_same_bits_every_time
             assert np.array_equal(output, expected)
 
 
-def test_first_use_from_several_threads_does_not_wait_for_ever(tmp_path):
-    """Each process starts OpenVINO's binding to NumPy once: many short processes, then."""
+def test_first_use_from_several_threads_does_not_block(tmp_path):
+    """Each process starts OpenVINO's binding to NumPy once; several processes make it likely."""
     code = """
-import threading, numpy as np
+import threading, numpy as np, openvino, openvino.opset15 as op
 from concurrent.futures import ThreadPoolExecutor
-from pawprint.network.backend import keras
-from pawprint.runtime.conversion import compile_network
-inputs = keras.Input((8, 8, 3))
-compute = compile_network(keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(inputs)))
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.conversion import take_uint8
+image = op.parameter([-1, 8, 8, 3], np.float32)
+mean = op.reduce_mean(image, op.constant(np.array([1, 2])), False)
+compute = compile_for_cpu(take_uint8(openvino.Model([mean], [image])))
 start = threading.Barrier(8)
 def use(_):
     start.wait()

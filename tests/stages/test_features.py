@@ -1,45 +1,68 @@
+import math
+
 import numpy as np
+import pandas as pd
 import pytest
-from conftest import SAMPLE_WEIGHTS
+from networks import sample_backbone
 
 from pawprint.core.errors import InputError
+from pawprint.core.params import Augment
 from pawprint.images.archive import open_archive
-from pawprint.images.augmentation import IDENTITY
+from pawprint.images.augmentation import draw_transformation, warp
 from pawprint.images.decoder import decode
 from pawprint.images.resizing import resize
-from pawprint.network.backbone import load_base
 from pawprint.network.cut import cut_index, split_at
-from pawprint.runtime.conversion import compile_network
-from stages.features import build_extractor, extract, require_space
+from pawprint.network.extractor import OUTPUTS, build_extractor
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.conversion import convert
+from stages.features import compute_features, require_space, write_arrays
 
-NAMES = [
-    f"drawn/train/{kind}s/{kind}.{number:04}.jpg" for kind in ("cat", "dog") for number in (1, 2)
-]
-MIRRORED = np.array([[-1, 0, 95], [0, 1, 0]], np.float64)
+IMAGES = pd.DataFrame(
+    {
+        "path": [
+            f"drawn/train/{kind}s/{kind}.{number:04}.jpg"
+            for kind in ("cat", "dog")
+            for number in (1, 2)
+        ],
+        "pixels_sha256": [f"{number:064x}" for number in range(4)],
+    }
+)
+NO_LAYERS = dict.fromkeys(
+    ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
+)
+MIRROR_SOME = Augment(
+    **NO_LAYERS | {"RandomFlip": {"mode": "horizontal"}}, views=3, keep_original=True, seed=1
+)
 
 
 @pytest.fixture(scope="module")
-def base():
-    return load_base(0.35, 96, SAMPLE_WEIGHTS)
+def backbone():
+    return sample_backbone()
 
 
-@pytest.mark.parametrize("pooling", ["average", "flatten"])
-def test_features_are_what_the_base_gives_for_each_view_in_the_order_of_the_images(
-    base, pooling, drawn_archive, tmp_path
+@pytest.mark.parametrize(("pooling", "augment"), [("average", MIRROR_SOME), ("flatten", None)])
+def test_features_are_the_outputs_of_the_backbone_for_each_view_in_the_order_of_the_images(
+    backbone, pooling, augment, drawn_archive, tmp_path
 ):
-    cut = cut_index(base, 100)
-    extractor = build_extractor(base, cut, pooling)
+    cut = cut_index(backbone, 100)
+    extractor = build_extractor(backbone, cut, pooling)
+    views = augment.views if augment else 1
     shapes = {
-        tmp_path / f"{kind}.npy": (len(NAMES), 2, *output.shape[1:])
-        for kind, output in zip(("cut", "top"), extractor.outputs)
+        tmp_path / f"{kind}.npy": (len(IMAGES), views, *output.shape[1:])
+        for kind, output in zip(OUTPUTS, extractor.outputs)
     }
-    transformations = np.tile(np.stack([IDENTITY, MIRRORED])[:, None], (1, len(NAMES), 1, 1))
-    rows = [{"path": name} for name in NAMES]
+    run = compile_for_cpu(convert(extractor))
     with open_archive(drawn_archive) as archive:
-        extract(compile_network(extractor), archive, rows, transformations, 96, "crop", shapes)
-        pixels = np.stack([resize(decode(archive.read(name)), 96, "crop") for name in NAMES])
-    before, after = split_at(base, cut)
-    for view, images in enumerate((pixels, pixels[:, :, ::-1])):
+        write_arrays(shapes, compute_features(run, archive, IMAGES, 96, "crop", augment))
+        pixels = [resize(decode(archive.read(name)), 96, "crop") for name in IMAGES["path"]]
+    before, after = split_at(backbone, cut)
+    for view in range(views):
+        images = np.stack(
+            [
+                warp(image, draw_transformation(augment, sha256, view, 96)) if augment else image
+                for image, sha256 in zip(pixels, IMAGES["pixels_sha256"])
+            ]
+        )
         maps = before(images / np.float32(127.5) - 1, training=False)
         top = after(maps, training=False).numpy()
         top = top.mean(axis=(1, 2)) if pooling == "average" else top.reshape(len(top), -1)
@@ -50,11 +73,18 @@ def test_features_are_what_the_base_gives_for_each_view_in_the_order_of_the_imag
             assert np.abs(stored[:, view] - expected).max() < 2e-3 * np.abs(expected).max()
 
 
+def test_array_is_written_row_by_row_as_numpy_writes_it(tmp_path):
+    whole = np.arange(24, dtype=np.float16).reshape(4, 2, 3)
+    write_arrays({tmp_path / "rows.npy": whole.shape}, ([row] for row in whole))
+    np.save(tmp_path / "whole.npy", whole)
+    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
 def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path):
     with pytest.raises(InputError, match=r"data/features: expected 4,000,000,000 MB of free space"):
-        require_space(tmp_path, [(10**9, 10**6)])
+        require_space(tmp_path, 10**15)
 
 
-def test_size_is_said_before_it_is_used(tmp_path, capsys):
-    require_space(tmp_path, [(1000, 2, 1000), (500, 1000)])
+def test_size_is_printed_before_the_features_are_written(tmp_path, capsys):
+    require_space(tmp_path, math.prod((1000, 2, 1000)) + math.prod((500, 1000)))
     assert capsys.readouterr().out.startswith("features: 5 MB to write")

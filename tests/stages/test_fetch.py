@@ -1,15 +1,30 @@
 import os
 
 import pytest
+from conftest import PROJECT, run
+from faults import FOLDERS
 
 from pawprint.core.errors import InputError
 from pawprint.images.archive import members, open_archive
+from recipes.overlay import overlay
 from stages.fetch import fetch
 
 
 def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
     fetch(str(drawn_archive), None, tmp_path / "images.zip")
     assert (tmp_path / "images.zip").read_bytes() == drawn_archive.read_bytes()
+
+
+def test_stage_prints_its_source_without_tokens(drawn_archive, tmp_path):
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    source = f"{drawn_archive.as_uri()}?token=correct-horse"
+    (tmp_path / "params.yaml").write_text(
+        overlay(params, f"fetch: {{source: '{source}'}}"), encoding="utf-8"
+    )
+    result = run("python", "-m", "stages.fetch", cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    size = drawn_archive.stat().st_size
+    expected = f"fetch: {size:,} bytes from {drawn_archive.as_uri()}\n"
+    assert (result.returncode, result.stdout, result.stderr) == (0, expected, "")
 
 
 def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
@@ -59,13 +74,12 @@ def test_name_that_is_not_utf8_is_read_as_in_a_zip(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")
-@pytest.mark.parametrize(
-    "make", [lambda path: os.mkfifo(path), lambda path: path.symlink_to("nowhere")]
-)
-def test_what_is_no_file_is_named_and_not_left_out_in_silence(tmp_path, make):
+@pytest.mark.parametrize("name", FOLDERS)
+def test_entry_that_is_neither_file_nor_folder_is_named_and_nothing_is_packed(tmp_path, name):
     folder = tmp_path / "photos"
     folder.mkdir()
-    make(folder / "1.jpg")
-    with pytest.raises(InputError, match=r"Received: .*1\.jpg, which is neither"):
+    FOLDERS[name].made(folder / "1.jpg")
+    with pytest.raises(InputError, match=rf"Received: .*1\.jpg, {FOLDERS[name].promise}") as error:
         fetch(str(folder), None, tmp_path / "images.zip")
+    assert "\n" not in str(error.value)
     assert not (tmp_path / "images.zip").exists()

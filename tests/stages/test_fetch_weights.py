@@ -1,7 +1,7 @@
 import pytest
 
 from pawprint.core.errors import InputError
-from pawprint.network.backbone import load_base
+from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import keras
 from pawprint.network.pretrained import published_url
 from stages.fetch_weights import fetch_weights
@@ -38,7 +38,7 @@ def test_no_weights_are_random_ones_that_load_and_are_always_the_same(tmp_path):
         keras.utils.clear_session()  # as in a process of its own
         fetch_weights("none", None, 0.35, 96, tmp_path / name)
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
-    kernel = load_base(0.35, 96, tmp_path / "a.h5").get_layer("Conv1").kernel.numpy()
+    kernel = load_backbone(0.35, 96, tmp_path / "a.h5").get_layer("Conv1").kernel.numpy()
     assert kernel.std() > 0
 
 

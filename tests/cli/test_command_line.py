@@ -1,0 +1,25 @@
+import json
+
+import pytest
+from conftest import PROJECT, run
+
+from pawprint.__main__ import COMMANDS
+from pawprint.cli.predict import print_json
+
+
+def test_probability_of_zero_is_a_number_in_json(capsys):
+    print_json([{"path": "1.jpg", "label": "cat", "probability": 0.0, "error": ""}])
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row == {"path": "1.jpg", "label": "cat", "probability": 0.0, "error": None}
+
+
+@pytest.mark.parametrize(
+    "command", [*(("pawprint", name, "--help") for name in COMMANDS), ("recipes", "list")]
+)
+def test_command_runs_without_docstrings_or_says_what_needs_them(command):
+    """`PYTHONOPTIMIZE=2` removes them, and TensorFlow reads its own."""
+    result = run("python", "-m", *command, cwd=PROJECT, PYTHONOPTIMIZE="2")
+    if result.returncode:
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow")
+    assert "Traceback" not in result.stderr

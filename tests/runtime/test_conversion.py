@@ -1,0 +1,52 @@
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import colour_model, pixels
+
+from pawprint.network.backend import keras
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.conversion import convert, read_network, write_network
+
+SIZE = 32
+
+
+def written(path: Path) -> dict[str, bytes]:
+    write_network(convert(colour_model(SIZE)), path, ["logits"])
+    return {file.name: file.read_bytes() for file in path.parent.iterdir()}
+
+
+def test_same_network_converted_again_is_the_same_bytes(tmp_path):
+    (tmp_path / "a").mkdir()
+    first = written(tmp_path / "a" / "network.xml")
+    keras.layers.Dense(1)  # changes the numbers in the names of later layers
+    (tmp_path / "b").mkdir()
+    assert written(tmp_path / "b" / "network.xml") == first
+    assert set(first) == {"network.xml", "network.bin"}
+
+
+def test_network_that_is_read_gives_the_same_numbers_without_its_files(tmp_path):
+    written(tmp_path / "network.xml")
+    network = read_network(tmp_path / "network.xml")
+    for path in tmp_path.iterdir():
+        path.unlink()
+    (image,) = pixels(1, SIZE)
+    expected = colour_model(SIZE)(image[None].astype(np.float32)).numpy()
+    assert network.output().names == {"logits"}
+    assert compile_for_cpu(network)(image)[0] == pytest.approx(expected[0], rel=1e-5)
+
+
+def test_conversion_leaves_no_temporary_files_and_no_output(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    convert(colour_model(SIZE))
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_damaged_network_is_an_error(tmp_path):
+    written(tmp_path / "network.xml")
+    weights = tmp_path / "network.bin"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(RuntimeError):
+        read_network(tmp_path / "network.xml")

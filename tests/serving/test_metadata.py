@@ -1,0 +1,118 @@
+import json
+
+import pytest
+from networks import metadata
+
+from pawprint.core.errors import InputError
+from pawprint.serving.metadata import FILE, read_metadata, write_metadata
+
+
+@pytest.fixture
+def written(tmp_path):
+    """The record in a model.json, as `write_metadata` writes it."""
+    write_metadata(tmp_path, metadata(temperature=1.5, threshold=0.3, resize="stretch"))
+    return json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
+
+
+def refusal(folder) -> str:
+    with pytest.raises(InputError) as raised:
+        read_metadata(folder)
+    message = str(raised.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+def test_metadata_tells_all_that_a_program_needs(written, tmp_path):
+    versions = written.pop("versions")
+    assert set(versions) == {"keras", "openvino", "pillow", "tensorflow"}
+    assert written == {
+        "labels": ["cat", "dog"],
+        "image_size": 96,
+        "resize": "stretch",
+        "interpolation": "bilinear, antialiased",
+        "exif_orientation": "applied",
+        "layout": "NHWC, RGB",
+        "pixel_range": [0, 255],
+        "temperature": 1.5,
+        "threshold": 0.3,
+    }
+    expected = metadata(temperature=1.5, threshold=0.3, resize="stretch")
+    assert read_metadata(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("labels", ["é", "dog with spaces"]),
+        ("image_size", 32),
+        ("image_size", 1024),
+        ("temperature", 5e-324),
+        ("temperature", 1e300),
+        ("temperature", 2),
+        ("threshold", 5e-324),
+        ("threshold", 0.9999999999999999),
+        ("versions", {}),
+    ],
+)
+def test_values_inside_the_bounds_are_accepted(written, tmp_path, key, value):
+    (tmp_path / FILE).write_text(json.dumps(written | {key: value}))
+    assert getattr(read_metadata(tmp_path), key) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(
+            ("labels", value)
+            for value in (
+                ["cat"], ["cat", "dog", "cow"], "cd", None, ["cat", 1], ["cat", "cat"], ["cat", ""],
+                ["cat", "\x1b[31m"], ["cat", "a\nb"],
+            )
+        ),
+        *(("image_size", value) for value in (31, 1025, 96.0, "96", None, True, 10**400)),
+        *(("resize", value) for value in ("bend", None, 1)),
+        ("interpolation", "nearest"),
+        ("exif_orientation", "ignored"),
+        ("layout", "NCHW, RGB"),
+        *(("pixel_range", value) for value in ([-1, 1], [0, 1], [0], [0, 255, 0], ["0", 255])),
+        *(("temperature", value) for value in (0, -1, "1", None, float("nan"), float("inf"))),
+        *(("threshold", value) for value in (0, 1, -0.1, 1.1, "0.5", None, float("nan"))),
+        *(("versions", value) for value in (None, {"keras": 3}, ["keras"])),
+        ("extra", 1),
+    ],
+)  # fmt: skip
+def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, value):
+    (tmp_path / FILE).write_text(json.dumps(written | {key: value}))
+    message = refusal(tmp_path)
+    assert f"{FILE}: expected the metadata of a served model. Received: {key}" in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize("key", ["labels", "image_size", "resize", "temperature", "threshold"])
+def test_missing_value_is_refused_by_name(written, tmp_path, key):
+    del written[key]
+    (tmp_path / FILE).write_text(json.dumps(written))
+    assert f"Received: {key} (Field required)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 10**6, b'{"labels":' * 10**5, b"9" * 10**6],
+    ids=["empty", "half", "list", "null", "not UTF-8", "deep", "deeper", "number"],
+)
+def test_damaged_file_is_refused(tmp_path, data):
+    (tmp_path / FILE).write_bytes(data)
+    assert f"{FILE}: expected the metadata of a served model" in refusal(tmp_path)
+
+
+def test_missing_file_says_how_to_get_it(tmp_path):
+    folder = tmp_path / "served"
+    assert f"{folder / FILE}: no such file. Run `dvc repro`" in refusal(folder)
+    (folder / FILE).mkdir(parents=True)
+    assert f"{folder / FILE}: no such file" in refusal(folder)
+    (tmp_path / "file").write_bytes(b"")
+    assert "no such file" in refusal(tmp_path / "file")
+
+
+def test_folder_with_too_long_a_name_is_refused(tmp_path):
+    assert "expected the metadata of a served model" in refusal(tmp_path / ("x" * 5000))
