@@ -16,7 +16,9 @@ COMMANDS = {
 
 def main() -> int | None:
     parser = argparse.ArgumentParser(
-        prog="python -m pawprint", description="Tools beside the DVC pipeline."
+        prog="python -m pawprint",
+        description="Tools beside the DVC pipeline.",
+        epilog="`python -m pawprint COMMAND --help` describes a command.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():

@@ -12,7 +12,9 @@ from pawprint.evaluation.comparison import SPLITS, WORKSPACE, compare_revisions,
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="REV", help="commit, branch, tag or experiment")
-    parser.add_argument("new", metavar="REV", nargs="?", default=WORKSPACE)
+    parser.add_argument(
+        "new", metavar="REV", nargs="?", default=WORKSPACE, help="default: the workspace"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

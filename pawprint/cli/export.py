@@ -34,10 +34,18 @@ QUANTIZE = ("none", "float16", "int8")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--format", nargs="+", required=True, choices=("litert", "onnx", "saved_model", "h5")
+        "--format",
+        nargs="+",
+        required=True,
+        choices=("litert", "onnx", "saved_model", "h5"),
+        help="one or more",
     )
     parser.add_argument(
-        "--quantize", nargs="+", choices=QUANTIZE, default=["none"], help="litert; default: none"
+        "--quantize",
+        nargs="+",
+        choices=QUANTIZE,
+        default=["none"],
+        help="of litert only, one or more; default: none",
     )
 
 

@@ -1,7 +1,7 @@
 """Label photos with the served model, or with an exported one.
 
-A folder stands for the image files below it. A file that gives no label is listed with the reason,
-and the exit status is 1.
+Prints the label of each photo and its probability. A folder stands for the image files below it. A
+file that gives no label is listed with the reason, and the exit status is 1.
 """
 
 import argparse
@@ -31,7 +31,7 @@ COLUMNS = ["path", "label", "probability", "error"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     parser.add_argument(
-        "--format", choices=FORMATS, default="table", help="csv and json are for programs"
+        "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
     )
     folder = {"type": Path, "metavar": "FOLDER"}
     served = "the served model or an export; default: %(default)s"

@@ -3,7 +3,8 @@
 OpenVINO runs only operations that it knows, none of which opens a file or a connection. The checks
 below accept the operations of image classifiers only, bound the memory of their outputs, and refuse
 weights that are not finite. They follow the reading: while it reads, OpenVINO computes some
-constants, of any size. Libraries in C++ parse the files and may have faults (see trial.py).
+constants, of any size. Libraries in C++ parse the files and may have faults (see trial.py). Links
+in the folder are followed.
 """
 
 import math

@@ -44,7 +44,7 @@ def require_loadable(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(ImportError):
+    with contextlib.suppress(ImportError, ValueError):  # Windows; a lower limit is set already
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (BYTES, BYTES))

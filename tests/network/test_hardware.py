@@ -17,7 +17,7 @@ from pawprint.network.model import build_model, load_model, save_model
 from pawprint.network.phases import fine_tune, train_head
 from pawprint.network.training import open_batches
 
-TRAIN = train_params(epochs=4, learning_rate=1e-3, learning_rate_decay="cosine", batch_size=8)
+TRAIN = train_params(epochs=10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
 # No dropout: each device would drop other units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="sigmoid")
 FIRST = 150  # of the layers trained: the last convolution and what follows it
