@@ -77,10 +77,7 @@ def show_all(found: list[Revision]) -> None:
 
 
 def differing(found: list[Revision]) -> pd.DataFrame:
-    """The params whose values differ: a row per revision, a column per dotted key.
-
-    URLs are without passwords.
-    """
+    """The params whose values differ: a row per revision, a column per dotted key."""
     table = pd.json_normalize([each.params for each in found])
     table = table.map(lambda value: without_secrets(value) if isinstance(value, str) else value)
     table = table.convert_dtypes()

@@ -102,8 +102,7 @@ def write_saliency(
             continue
         pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
-        name = f"{index + 1:0{digits}}_{path.stem[:50]}.png"
-        with replacing(folder / name) as partial:
+        with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
             Image.fromarray(overlay(pixels, grad_cam(model, pixels))).save(partial)
 
 

@@ -10,7 +10,7 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 from app_project import SUBJECT, commit, git, write_project
 
 from app.history import WORKSPACE, revisions, table_of
-from app.page_models import CURVES
+from app.page_models import CURVES, differing
 from pawprint.core import paths
 from pawprint.core.tables import PREDICTIONS
 
@@ -72,6 +72,14 @@ def test_workspace_is_listed_if_it_differs_from_the_last_commit(project):
 def test_params_are_read_as_dvc_reads_them(project):
     early = list(revisions().values())[-1]
     assert early.params == {"train": {"rate": 1e-6, "resume": "no"}}
+
+
+def test_params_are_shown_without_passwords_and_tokens(project):
+    text = "fetch: {source: 'https://user:word@host/x.zip?token=word'}"
+    Path("params.yaml").write_text(text, encoding="utf-8")
+    commit(project, "Source")
+    shown = differing(list(revisions().values()))
+    assert shown["fetch.source"].iloc[0] == "https://host/x.zip"
 
 
 def test_revision_with_unreadable_params_is_listed(project):

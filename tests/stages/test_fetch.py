@@ -19,7 +19,8 @@ def test_stage_prints_its_source_without_tokens(drawn_archive, tmp_path):
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     source = f"{drawn_archive.as_uri()}?token=correct-horse"
     (tmp_path / "params.yaml").write_text(
-        overlay(params, f"fetch: {{source: '{source}'}}"), encoding="utf-8"
+        overlay(params, f"fetch: {{source: '{source}', watch: {drawn_archive}}}"),
+        encoding="utf-8",
     )
     result = run("python", "-m", "stages.fetch", cwd=tmp_path, PYTHONPATH=str(PROJECT))
     size = drawn_archive.stat().st_size
