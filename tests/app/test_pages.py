@@ -8,12 +8,13 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from app_project import git, write_photos, write_project
+from app_project import commit, git, write_photos, write_project
 from conftest import PROJECT
 from streamlit.testing.v1 import AppTest
 
 from pawprint.core import paths
 from pawprint.evaluation.intervals import wilson
+from recipes.overlay import overlay
 
 ACCURACY_LOW, ACCURACY_HIGH = wilson(2, 4, 0.9)  # of v2, at the confidence of its params
 
@@ -57,6 +58,16 @@ def test_metrics_and_differing_params_of_two_models_are_side_by_side(project):
     assert list(metrics) == [*params, "change"] == ["v2", early, "change"]
     assert params.loc["train.rate", early] == "1e-06"
     assert params.loc["evaluate.confidence", "v2"] == "0.9"
+
+
+def test_params_are_shown_without_passwords_and_tokens(project):
+    path = project / "params.yaml"
+    text = "fetch: {source: 'https://user:word@host/x.zip?token=word'}"
+    path.write_text(overlay(path.read_text(encoding="utf-8"), text), encoding="utf-8")
+    commit(project, "Source")
+    tables = [each.value for each in opened("page_models").dataframe]
+    assert tables[0]["fetch.source"][0] == "https://host/x.zip"
+    assert "word" not in " ".join(table.to_string() for table in tables)
 
 
 def test_two_models_are_compared_on_the_images_of_both(project):
