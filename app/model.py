@@ -22,10 +22,11 @@ def show_saliency(image: Image.Image, alt: str) -> None:
     """The image with its saliency over it. Raises InputError if a model is missing or damaged."""
     from pawprint.network.saliency import grad_cam, overlay  # TensorFlow takes seconds to import
 
-    shape = predictor().metadata
-    heat = grad_cam(
-        _network(files.stamp(paths.FINETUNE_MODEL)), resize(image, shape.image_size, shape.resize)
-    )
+    served = predictor()
+    shape = served.metadata
+    is_second = served.label(served.predict(image)) == shape.labels[1]
+    pixels = resize(image, shape.image_size, shape.resize)
+    heat = grad_cam(_network(files.stamp(paths.FINETUNE_MODEL)), pixels, is_second)
     picture = overlay(
         resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
     )

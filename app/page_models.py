@@ -132,10 +132,12 @@ def compare_images(*two: Revision) -> None:
         if table.empty:
             raise InputError(f"{each.name}: it does not hold {paths.PREDICTIONS}.")
         predictions.append(table.assign(correct=table["actual"] == table["predicted"]))
-    both = predictions[0].merge(predictions[1], on="path", suffixes=("_1", "_2"))
+    both = predictions[0].merge(predictions[1], on=["path", "actual"], suffixes=("_1", "_2"))
     differ = both[both["predicted_1"] != both["predicted_2"]].sort_values("path")
     if differ.empty:
-        st.markdown(f"None of the {len(both)} test images of both revisions.")
+        st.markdown(
+            f"None of the {len(both)} test images that both revisions have with the same label."
+        )
         return
     names = [literal(each.name) for each in two]
     correct = [int(differ[column].sum()) for column in ("correct_1", "correct_2")]
@@ -146,13 +148,13 @@ def compare_images(*two: Revision) -> None:
     )
 
     def correct_one(row) -> str:
-        return f"{literal(row.actual_1)}: {names[0 if row.correct_1 else 1]} is correct"
+        return f"{literal(row.actual)}: {names[0 if row.correct_1 else 1]} is correct"
 
     row = photos.grid(differ, "differ", correct_one)
     if row:
         photos.open_large(
             row.path,
-            f"True label **{literal(row.actual_1)}** · "
+            f"True label **{literal(row.actual)}** · "
             f"**{names[0]}**: {literal(row.predicted_1)} ({row.probability_1:.1%}) · "
             f"**{names[1]}**: {literal(row.predicted_2)} ({row.probability_2:.1%})",
         )

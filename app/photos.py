@@ -66,9 +66,10 @@ def open_large(name: str, text: str) -> None:
 
 def show_with_saliency(image: Image.Image, text: str) -> None:
     """An image, and beside it the same with its saliency; `text` is the text alternative."""
-    image.thumbnail((LARGE, LARGE))
+    shown = image.copy()
+    shown.thumbnail((LARGE, LARGE))
     left, right = st.columns(2)
-    left.image(image, width="stretch", alt=text)
+    left.image(shown, width="stretch", alt=text)
     with right, explained():
         show_saliency(image, text)
 

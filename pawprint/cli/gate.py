@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
 def require_reproduced() -> None:
     """Raise InputError if params, code or results differ from dvc.lock, up to `evaluate`."""
     try:
-        status = Repo().status(targets=["evaluate"], with_deps=True)
+        with Repo() as repo:
+            status = repo.status(targets=["evaluate"], with_deps=True)
     except DvcException as error:
         raise InputError(f"workspace: expected a DVC project. Received: {error}") from None
     found = sorted({name for changes in status.values() for name in changed(changes)})

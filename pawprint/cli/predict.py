@@ -103,7 +103,8 @@ def write_saliency(
         pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
         with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
-            Image.fromarray(overlay(pixels, grad_cam(model, pixels))).save(partial)
+            is_second = rows[index]["label"] == predictor.metadata.labels[1]
+            Image.fromarray(overlay(pixels, grad_cam(model, pixels, is_second))).save(partial)
 
 
 def _read(path: Path) -> bytes:

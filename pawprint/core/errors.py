@@ -3,11 +3,13 @@
 import contextlib
 import os
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 # Lone surrogates stand for bytes of a file name that are not text.
 CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_STDERR = threading.RLock()
 
 
 class InputError(SystemExit):
@@ -24,9 +26,12 @@ def printable(name: str) -> str:
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Discard writes to file descriptor 2; libraries in C++ do not use `sys.stderr`."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
+    """Discard writes to file descriptor 2; libraries in C++ do not use `sys.stderr`.
+
+    One thread at a time: a second one would keep the discarding descriptor.
+    """
+    with _STDERR, Path(os.devnull).open("w") as nowhere:
+        kept = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:
             yield

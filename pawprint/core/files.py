@@ -1,7 +1,6 @@
 """Write files atomically, with the same bytes on every platform; read JSON and CSV."""
 
 import contextlib
-import csv
 import json
 import os
 import shutil
@@ -62,33 +61,13 @@ def read_json(path: Path) -> dict | list:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_csv(path: Path, columns: list[str], rows: Iterable[dict]) -> None:
-    """Write rows in the order given. A row with a key that is not a column raises ValueError."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, every value a string. A missing or ragged file raises InputError."""
-    with _reading(path), path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        rows = []
-        for row in reader:
-            if None in row or None in row.values():
-                raise ValueError(f"line {reader.line_num} has another number of values")
-            rows.append(row)
-        return rows
-
-
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
-    except (OSError, ValueError, csv.Error, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro` to "
             "make it again."
@@ -106,4 +85,6 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
     """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, data in contents:
-            archive.writestr(zipfile.ZipInfo(name, FIXED_DATE), data)
+            member = zipfile.ZipInfo(name, FIXED_DATE)
+            member.create_system = 3  # Unix, whatever the system: it is part of the bytes
+            archive.writestr(member, data)

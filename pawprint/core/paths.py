@@ -25,7 +25,7 @@ SPLIT_METRICS = Path("metrics/split.json")
 EXTRACT_METRICS = Path("metrics/train_extract.json")
 FINETUNE_METRICS = Path("metrics/train_finetune.json")
 CALIBRATE_METRICS = Path("metrics/calibrate.json")
-SEEDS_METRICS = Path("metrics/seeds.json")  # of `python -m pawprint.cli.seeds`
+SEEDS_METRICS = Path("metrics/seeds.json")  # of `python -m pawprint seeds`
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 
 MODEL_CARD = Path("docs/model_card.md")

@@ -71,6 +71,6 @@ def parse_yaml(text: str, name: str) -> object:
     try:
         return yaml.load(text, _Loader)
     # PyYAML lets errors of what it calls pass: int("x"), an unknown !!bool, nested lists.
-    except (yaml.YAMLError, ValueError, KeyError, RecursionError) as error:
+    except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{name}: expected YAML. Received: {printable(reason)}") from None

@@ -87,17 +87,21 @@ def require_watched(source: str, watch: str) -> None:
     """Raise InputError unless DVC hashes `watch` for `source`: see `fetch.watch`.
 
     A local source must be watched itself. A web URL must not, because DVC would ask the server in
-    each `dvc repro`; then `watch` is UNWATCHED. A source that does not exist is left to `locate`.
+    each `dvc repro`; then `watch` is UNWATCHED. `locate` reports a source that does not exist.
     """
-    parts = urlsplit(source)
-    if parts.scheme in ("http", "https"):
-        expected, why = UNWATCHED, "because fetch.source is a URL"
-    else:
-        is_url = parts.scheme == "file"
-        expected = url2pathname(parts.path) if is_url else source
-        why = "the path of fetch.source, so that DVC notices when its files change"
-    path = _in_project(expected)
-    if path.exists() and path.resolve() != _in_project(watch).resolve():
+    try:
+        parts = urlsplit(source)
+        if parts.scheme in ("http", "https"):
+            expected, why = UNWATCHED, "because fetch.source is a URL"
+        else:
+            is_url = parts.scheme == "file"
+            expected = url2pathname(parts.path) if is_url else source
+            why = "the path of fetch.source, so that DVC notices when its files change"
+        path = _in_project(expected)
+        is_other = path.exists() and path.resolve() != _in_project(watch).resolve()
+    except (OSError, ValueError):  # for a name that no system can hold, or half an address
+        return
+    if is_other:
         raise InputError(
             f"fetch.watch: expected {expected}, {why}. Received: {watch}. Set fetch.watch to "
             f"{expected}."
@@ -135,9 +139,10 @@ def _from_mirror(url: str, sha256: str | None, is_right: Check) -> Path | None:
         try:
             in_mirror = base._replace(path=f"{base.path.rstrip('/')}/{name}").geturl()
             return _download(in_mirror, sha256, MIRROR, is_right)
-        except requests.HTTPError:
-            return None
         except (*FAILED, OSError) as error:
+            response = getattr(error, "response", None)
+            if response is not None and response.status_code == requests.codes.not_found:
+                return None
             raise InputError(
                 f"{MIRROR}: expected {name} at {shown}. Received: {_reason(error)}"
             ) from None

@@ -13,7 +13,18 @@ def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
     Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
     is such an entry, because what it leads to may lie outside the folder and be private.
     """
-    found = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+
+    def refuse(error: OSError) -> None:
+        raise InputError(
+            f"fetch.source: expected folders that can be read. Received: "
+            f"{printable(str(error.filename))}: {error.strerror}"
+        )
+
+    found = []
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        found += [Path(parent, name) for name in (*links, *files)]
+    found.sort(key=lambda path: path.relative_to(folder).as_posix())
     if not found:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
     for path in found:

@@ -26,7 +26,7 @@ def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float 
     else:
         right = (predicted & (actual == 1)).sum(axis=1)
         precision = right / np.maximum(predicted.sum(axis=1), 1)
-        score = np.where(right >= recall * (actual == 1).sum(), precision, -1)
+        score = np.where(right / (actual == 1).sum() >= recall, precision, -1)
     best = candidates[score == score.max()]
     threshold = float(best[np.abs(best - 0.5).argmin()])
     if recall is None:

@@ -1,7 +1,7 @@
 """The hardware that training runs on: the GPUs that TensorFlow sees, or the CPU.
 
-Inference runs on the CPU in every stage: the numbers are the same on every machine, and OpenVINO
-is as fast as the decoding of the images.
+Inference runs on the CPU in every stage: the numbers do not depend on a GPU, and OpenVINO is as
+fast as the decoding of the images.
 """
 
 import contextlib

@@ -9,8 +9,8 @@ from pawprint.network.model import parts
 OPACITY = 0.5  # of the heat over the image
 
 
-def grad_cam(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
-    """float32 `(size, size)` in [0, 1]: the evidence of each region for the predicted class.
+def grad_cam(model: keras.Model, pixels: np.ndarray, is_second: bool) -> np.ndarray:
+    """float32 `(size, size)` in [0, 1]: each region's evidence for the second or the first class.
 
     `pixels` is uint8 `(size, size, 3)`. The last feature maps of the backbone are weighted by the
     mean gradient of the logit with respect to each: Selvaraju et al., Grad-CAM, 2017
@@ -25,7 +25,8 @@ def grad_cam(model: keras.Model, pixels: np.ndarray) -> np.ndarray:
         for layer in hidden:
             features = layer(features, training=False)
         logit = tf.matmul(features, unit.kernel) + unit.bias
-    gradient = tape.gradient(logit, maps) * tf.sign(logit)  # below 0 the first class is likelier
+    gradient = tape.gradient(logit, maps)
+    gradient = gradient if is_second else -gradient
     weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
     heat = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1))[0].numpy()
     heat = cv2.resize(heat, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)

@@ -24,7 +24,7 @@ def class_rows(
 
 
 def describe_weights(source: str) -> str:
-    """The initial weights of the base, for the param `weights.source`."""
+    """The initial weights of the backbone, for the param `weights.source`."""
     known = {"imagenet": "pre-trained on ImageNet, as Keras publishes them", "none": "random"}
     return known.get(source, f"`{without_secrets(source)}`")
 

@@ -21,6 +21,7 @@ def compile_for_cpu(network: openvino.Model) -> Callable[[np.ndarray], list[np.n
     `(size, size, 3)` and returns each output, float32 without the axis of the batch.
     """
     shape = [length.get_length() for length in list(network.input().partial_shape)[1:]]
+    network = network.clone()
     network.reshape([1, *shape])
     compiled = openvino.compile_model(
         network,

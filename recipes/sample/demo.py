@@ -72,8 +72,7 @@ def print_metrics(workspace: Path) -> None:
 def main() -> None:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     prepare(WORKSPACE, apply(params, "sample"))
-    if not (WORKSPACE / ARCHIVE).exists():
-        write_archive(WORKSPACE / ARCHIVE)
+    write_archive(WORKSPACE / ARCHIVE)
     run_dvc(WORKSPACE, "repro")
     print_metrics(WORKSPACE)
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")

@@ -402,3 +402,10 @@ def test_answer_that_leads_from_https_to_http_is_not_followed(server, tmp_path, 
 def test_source_that_can_be_nowhere_is_named(source):
     with pytest.raises(InputError, match=r"fetch\.source: expected a URL, or the path"):
         locate(source, None, "fetch.source", is_zipfile)
+
+
+@pytest.mark.parametrize("source", ["http://[x", "file://[x", "x" * 300, "a\0b"])
+def test_source_that_is_no_address_is_left_to_locate(source):
+    require_watched(source, UNWATCHED)
+    with pytest.raises(InputError, match=r"fetch\.source: expected a URL"):
+        locate(source, None, "fetch.source", lambda _: True)

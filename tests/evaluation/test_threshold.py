@@ -68,3 +68,10 @@ def test_probabilities_of_0_and_1_have_a_threshold_between_them():
     assert choose_threshold(actual, probability, None) == pytest.approx(0.95)
     actual, probability = images((1, 0.2, 9), (1, 0.9, 1))
     assert choose_threshold(actual, probability, None) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("percent", [7, 55])
+def test_recall_that_is_met_exactly_counts(percent):
+    """0.55 * 100 is more than 55 in binary fractions."""
+    actual, probability = images((0, 0.1, 100), (1, 0.1, 100 - percent), (1, 0.9, percent))
+    assert choose_threshold(actual, probability, percent / 100) == 0.5

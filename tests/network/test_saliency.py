@@ -11,7 +11,7 @@ PIXELS = pixels(1)[0]
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_heat_is_a_map_of_the_image_between_0_and_1(kind):
-    heat = grad_cam(model_with(kind), PIXELS)
+    heat = grad_cam(model_with(kind), PIXELS, True)
     assert (heat.shape, heat.dtype) == ((96, 96), np.float32)
     assert heat.min() >= 0
     assert heat.max() in (0, pytest.approx(1))
@@ -29,11 +29,13 @@ def test_heat_is_where_the_deciding_feature_is():
     kernel = np.zeros((maps.shape[-1], 1), np.float32)
     kernel[channel] = 1
     head.layers[-1].set_weights([kernel, np.zeros(1)])
-    heat = grad_cam(model, picture)
+    heat = grad_cam(model, picture, True)
     assert heat[:, 64:].mean() > heat[:, :32].mean()
-    # With the opposite weight the feature is evidence against the predicted class.
+    # The feature is evidence for one class only, whichever of them the model predicts.
+    assert not grad_cam(model, picture, False).any()
     head.layers[-1].set_weights([-kernel, np.ones(1) * 1000])
-    assert not grad_cam(model, picture).any()
+    assert not grad_cam(model, picture, True).any()
+    assert grad_cam(model, picture, False).any()
 
 
 def test_overlay_is_brighter_where_the_heat_is_greater():
