@@ -78,17 +78,17 @@ def write_arrays(shapes: dict[Path, tuple[int, ...]], rows: Iterator[list[np.nda
                 file.write(array.tobytes())
 
 
-def require_space(folder: Path, numbers: int) -> None:
+def require_space(target: Path, numbers: int) -> None:
     """Print the size of so many float16 numbers. Raises InputError if the disk lacks the space.
 
     DVC may keep a second copy in its cache, hence twice.
     """
     needed = 2 * numbers / 1e6
-    free = shutil.disk_usage(folder).free / 1e6
+    free = shutil.disk_usage(target.parent).free / 1e6
     print(f"features: {needed:,.0f} MB to write, and as much in DVC's cache", flush=True)
     if free < 2 * needed:
         raise InputError(
-            f"{paths.FEATURES}: expected {2 * needed:,.0f} MB of free space, for the features and "
+            f"{target}: expected {2 * needed:,.0f} MB of free space, for the features and "
             f"their copy in DVC's cache. Received: {free:,.0f} MB. Free some, or lower "
             "augment.views."
         )
@@ -118,7 +118,9 @@ def main() -> None:
             }
             for name, augment in augments.items()
         }
-        require_space(folder, sum(math.prod(s) for each in shapes.values() for s in each.values()))
+        require_space(
+            paths.FEATURES, sum(math.prod(s) for each in shapes.values() for s in each.values())
+        )
         write_json(folder / "labels.json", labels)
         run = compile_for_cpu(convert(extractor))
         for name, table in images.items():

@@ -38,7 +38,7 @@ def main() -> None:
     likely = np.array(labels)[1 - actual[suspects]]
     listed = images.loc[suspects].assign(likely=likely, probability=probability)
     write_table(paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
-    print(f"review: {len(listed)} of {len(images):,} labels are likely wrong; please check them")
+    print(f"review: {len(listed)} of {len(images):,} labels are likely wrong")
 
 
 if __name__ == "__main__":

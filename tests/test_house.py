@@ -1,5 +1,7 @@
 """Imports point one way, from room to room, as the design says."""
 
+import ast
+
 import pytest
 from code_graph import PACKAGES, closure, imported_files, imported_names, modules, room
 from conftest import PROJECT
@@ -103,3 +105,13 @@ def test_only_the_network_reads_files_of_models():
         # Exported files are checked by the library that a user would read them with.
         if room(path) not in ("pawprint/network", "pawprint/cli"):
             assert ".load_model(" not in path.read_text(encoding="utf-8"), path
+
+
+@pytest.mark.parametrize(
+    "stage", sorted((PROJECT / "stages").glob("*.py")), ids=lambda path: path.stem
+)
+def test_only_main_of_a_stage_uses_paths_and_params(stage):
+    tree = ast.parse(stage.read_text(encoding="utf-8"))
+    others = [node for node in tree.body if getattr(node, "name", "main") != "main"]
+    names = {each.id for node in others for each in ast.walk(node) if isinstance(each, ast.Name)}
+    assert not names & {"paths", "load_params"}

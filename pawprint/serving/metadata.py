@@ -58,8 +58,8 @@ def read_metadata(folder: Path) -> Metadata:
         return Metadata.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(
-            f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull {folder}` to fetch "
-            "it, or give the folder of an exported model."
+            f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
+            "fetch it, or give the folder of an exported model."
         ) from None
     except ValidationError as error:
         problem = error.errors()[0]

@@ -81,10 +81,10 @@ def test_array_is_written_row_by_row_as_numpy_writes_it(tmp_path):
 
 
 def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path):
-    with pytest.raises(InputError, match=r"data/features: expected 4,000,000,000 MB of free space"):
-        require_space(tmp_path, 10**15)
+    with pytest.raises(InputError, match=r"features: expected 4,000,000,000 MB of free space"):
+        require_space(tmp_path / "features", 10**15)
 
 
 def test_size_is_printed_before_the_features_are_written(tmp_path, capsys):
-    require_space(tmp_path, math.prod((1000, 2, 1000)) + math.prod((500, 1000)))
+    require_space(tmp_path / "features", math.prod((1000, 2, 1000)) + math.prod((500, 1000)))
     assert capsys.readouterr().out.startswith("features: 5 MB to write")
