@@ -1,6 +1,7 @@
 """Write files atomically, with the same bytes on every platform; read JSON and CSV."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pawprint.core.errors import InputError, printable
+
+
+# Errors of writing only.
+NO_ROOM = (errno.EFBIG, errno.ENOSPC, errno.EROFS)
 
 
 @contextlib.contextmanager
@@ -35,6 +40,7 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         about = Path(os.fsdecode(error.filename or path))
         ours = about in (path, *path.parents) or partial in (about, *about.parents)
+        ours |= error.errno in NO_ROOM  # a copy names the file that it reads
         expected = f"{path}: expected to write it" if ours else f"{about}: expected to read it"
         raise InputError(
             printable(f"{expected}. Received: {error.strerror}. Check permissions and free space.")

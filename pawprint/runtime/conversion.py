@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.core.errors import silent_stderr
+from pawprint.core.errors import InputError, silent_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -17,11 +17,19 @@ def convert(model: "keras.Model") -> openvino.Model:
     """A Keras model of RGB pixels in inference mode.
 
     Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
-    They differ from those of Keras by less than 1e-4 of their range.
+    They differ from those of Keras by less than 1e-4 of their range. Raises InputError if the
+    temporary folder has no room.
     """
-    with tempfile.TemporaryDirectory() as folder, silent_stderr():
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.xml")
-        model.export(str(path), format="openvino", verbose=False)
+        try:
+            with silent_stderr():
+                model.export(str(path), format="openvino", verbose=False)
+        except RuntimeError as error:  # OpenVINO's, for a full disk
+            raise InputError(
+                f"{folder}: expected to write the network. Received: {error}. Check permissions "
+                "and free space."
+            ) from None
         return take_uint8(read_network(path))
 
 

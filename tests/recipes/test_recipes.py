@@ -75,7 +75,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(
     prepare(workspace, overlay(apply(PARAMS, name), SMALL))
     assert len(repro(workspace)) == 14
     model = keras.models.load_model(workspace / "models" / "finetune.keras")
-    after_base = model.layers[model.layers.index(model.get_layer("base")) + 1 :]
+    after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
     pooling = [] if head[0] == "Flatten" else ["GlobalAveragePooling2D"]
     kinds = [type(layer).__name__ for layer in layers]
