@@ -11,7 +11,6 @@ from pathlib import Path
 
 from pawprint.core.errors import InputError, printable
 
-
 # Errors of writing only.
 NO_ROOM = (errno.EFBIG, errno.ENOSPC, errno.EROFS)
 
