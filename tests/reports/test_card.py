@@ -43,7 +43,7 @@ def test_card_shows_the_recorded_numbers_and_the_hashes_of_archive_and_model(wor
     for name in ("data/raw/archives/images.zip", *(f"models/served/{name}" for name in SERVED)):
         digest = hashlib.sha256(Path(name).name.encode()).hexdigest()
         assert f"| `{name}` | `{digest}` |" in card
-    assert "Initial weights of the base: pre-trained on ImageNet" in card
+    assert "Initial weights of the backbone: pre-trained on ImageNet" in card
     assert "fitted on the validation split" in card
 
 
@@ -61,7 +61,7 @@ def test_card_says_nothing_that_the_params_deny(workspace):
     assert "# Model card: ant or bee" in card
     for word in ("cat ", "cats", "dog", "ImageNet", "pre-trained", "fitted", "divided by"):
         assert word not in card.replace("divided between", ""), word
-    assert "Initial weights of the base: random." in card
+    assert "Initial weights of the backbone: random." in card
     assert "The threshold is set in params.yaml." in card
     assert "the whole photo, stretched to a square" in card
     assert "epochs of the head. " in card
