@@ -90,7 +90,6 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_every_command_works_and_prints_what_the_page_shows(tmp_path, params: Params):
     weights = Path(published_url(params.model.alpha, params.model.image_size)).name
     changes = "{}" if (MIRROR / weights).is_file() else SUBSTITUTE
