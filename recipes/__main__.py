@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from pawprint.core.errors import InputError
-from pawprint.core.files import replacing
+from pawprint.core.files import write_text
 from pawprint.core.yaml import parse_yaml
 from recipes.overlay import apply, names, read
 
@@ -46,8 +46,7 @@ def use(name: str, force: bool) -> None:
     after = apply(before, name)
     if after != before and not force:
         _require_committed()
-    with replacing(PARAMS) as partial:
-        partial.write_text(after, encoding="utf-8", newline="\n")
+    write_text(PARAMS, after)
     print(f"params.yaml: {name}. Now run `dvc repro`.")
 
 

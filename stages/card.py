@@ -6,7 +6,7 @@ Writes docs/model_card.md. Run: `python -m stages.card`
 """
 
 from pawprint.core import paths, tables
-from pawprint.core.files import read_json, replacing
+from pawprint.core.files import read_json, write_text
 from pawprint.core.params import load_params
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import read_table
@@ -44,8 +44,7 @@ def main() -> None:
         hashes=file_hashes(paths.RAW_ARCHIVES, paths.SERVED_MODEL),
         card=paths.MODEL_CARD.as_posix(),
     )
-    with replacing(paths.MODEL_CARD) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    write_text(paths.MODEL_CARD, text)
     print(f"card: {paths.MODEL_CARD}")
 
 

@@ -7,7 +7,7 @@ plots/report.html, which shows photos. Run: `python -m stages.report`
 import yaml
 
 from pawprint.core import paths, tables
-from pawprint.core.files import read_json, replacing
+from pawprint.core.files import read_json, write_text
 from pawprint.core.params import load_params
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import read_table
@@ -55,8 +55,7 @@ def main() -> None:
         pictures={path.stem: embed(path) for path in pictures},
         params=yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),
     )
-    with replacing(paths.REPORT) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+    write_text(paths.REPORT, text)
     print(f"report: {paths.REPORT}")
 
 

@@ -1,4 +1,4 @@
-"""Write files atomically, with the same bytes on every platform; read JSON and CSV."""
+"""Write files atomically, with the same bytes on every platform; read JSON."""
 
 import contextlib
 import errno
@@ -53,23 +53,21 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
 def write_json(path: Path, record: dict | list) -> None:
     """Write dicts and lists of numbers and strings. NaN raises ValueError: DVC would drop it."""
     text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
-    with replacing(path) as partial:
-        partial.write_text(text + "\n", encoding="utf-8", newline="\n")
+    write_text(path, text + "\n")
 
 
 def read_json(path: Path) -> dict | list:
     """The content of a JSON file. Raises InputError if it is missing or damaged."""
-    with _reading(path):
-        return json.loads(path.read_text(encoding="utf-8"))
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
     try:
-        yield
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
     except (OSError, ValueError, RecursionError) as error:

@@ -23,9 +23,8 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and how many of them changed split.
 
-    `images` has the columns of `tables.IMAGES`; the tables
-    returned have those of `tables.SPLIT` and `tables.NEAR_DUPLICATES`, sorted by path and by group
-    and path.
+    `images` has the columns of `tables.IMAGES`; the tables returned have those of `tables.SPLIT`
+    and `tables.NEAR_DUPLICATES`, sorted by path and by group and path.
 
     An archive with a validation folder keeps its split, and `test_fraction` of its validation
     images become the test split. Otherwise, also with only a train folder, `test_fraction` of all

@@ -43,8 +43,7 @@ def fine_tune(
 
     Batch normalization stays frozen: such layers run in inference mode, also inside `fit`
     (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the feature
-    maps at the cut. Returns the optimizer, the metrics on validation,
-    and the history.
+    maps at the cut. Returns the optimizer, the metrics on validation, and the history.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
