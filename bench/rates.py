@@ -45,9 +45,9 @@ def rate(work: Callable[[], object], pictures: int) -> float:
 def main() -> None:
     params = load_params()
     model, size = params.model, params.model.image_size
-    backbone = load_backbone(model.alpha, size, paths.RAW_WEIGHTS)
-    first = first_trained(backbone, model.fine_tune_at, model.fine_tune_last)
-    extractor = build_extractor(backbone, cut_index(backbone, first), model.pooling)
+    backbone = load_backbone(model.backbone, model.alpha, size, paths.RAW_WEIGHTS)
+    first = first_trained(model, backbone)
+    extractor = build_extractor(model.backbone, backbone, cut_index(backbone, first), model.pooling)
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
     images = split[split["split"] == "train"].head(IMAGES)
     views = params.augment.views

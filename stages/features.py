@@ -98,9 +98,10 @@ def main() -> None:
     params = load_params()
     make_deterministic(seed=0)
     size, how = params.model.image_size, params.model.resize
-    backbone = load_backbone(params.model.alpha, size, paths.RAW_WEIGHTS)
-    first = first_trained(backbone, params.model.fine_tune_at, params.model.fine_tune_last)
-    extractor = build_extractor(backbone, cut_index(backbone, first), params.model.pooling)
+    name = params.model.backbone
+    backbone = load_backbone(name, params.model.alpha, size, paths.RAW_WEIGHTS)
+    first = first_trained(params.model, backbone)
+    extractor = build_extractor(name, backbone, cut_index(backbone, first), params.model.pooling)
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
     labels = sorted(split["label"].unique())  # alphabetical, as Keras orders classes
     images = {name: split[split["split"] == name] for name in ("train", "validation")}

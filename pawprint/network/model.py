@@ -11,25 +11,24 @@ from pathlib import Path
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import pack, replacing
+from pawprint.network.applications import PREPROCESSING, preprocessing
 from pawprint.network.backbone import BACKBONE
 from pawprint.network.backend import keras
 from pawprint.network.head import HEAD, gives_logits
 
-RESCALING, POOLING = "rescaling", "pooling"
+POOLING = "pooling"
 
 
-def build_model(backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
-    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, 1)`."""
+def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
+    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, 1)`.
+
+    `name` is that of the backbone's application.
+    """
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
-    output = head(pool(backbone(rescale(pixels), training=False), pooling))
+    output = head(pool(backbone(preprocessing(name)(pixels), training=False), pooling))
     if gives_logits(head):
         output = keras.layers.Activation("sigmoid", name="probability")(output)
     return keras.Model(pixels, output, name="pawprint")
-
-
-def rescale(pixels):
-    """[0, 255] to [-1, 1], as MobileNetV2 was pre-trained."""
-    return keras.layers.Rescaling(1 / 127.5, offset=-1, name=RESCALING)(pixels)
 
 
 def pool(features, pooling: str):
@@ -42,8 +41,8 @@ def pool(features, pooling: str):
 
 
 def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
-    """Rescaling, backbone, pooling and head of a model that `build_model` built."""
-    return tuple(model.get_layer(name) for name in (RESCALING, BACKBONE, POOLING, HEAD))
+    """Preprocessing, backbone, pooling and head of a model that `build_model` built."""
+    return tuple(model.get_layer(name) for name in (PREPROCESSING, BACKBONE, POOLING, HEAD))
 
 
 def with_output(model: keras.Model, activation: str, temperature: float = 1.0) -> keras.Model:

@@ -45,7 +45,7 @@ def test_features_are_the_outputs_of_the_backbone_for_each_view_in_the_order_of_
     backbone, pooling, augment, drawn_archive, tmp_path
 ):
     cut = cut_index(backbone, 100)
-    extractor = build_extractor(backbone, cut, pooling)
+    extractor = build_extractor("MobileNetV2", backbone, cut, pooling)
     views = augment.views if augment else 1
     shapes = {
         tmp_path / f"{kind}.npy": (len(IMAGES), views, *output.shape[1:])
