@@ -36,7 +36,7 @@ def fetch_weights(source: str, sha256: str | None, model: Model, target: Path) -
             url, digest = published(*network)
             found = locate(url, sha256, "weights.source", lambda path: is_published(path, digest))
             shutil.copyfile(found, partial)
-            is_published(partial, digest)  # also what came from the mirror
+            is_published(partial, digest)  # also a file of the mirror
         else:
             shutil.copyfile(locate(source, sha256, "weights.source", h5py.is_hdf5), partial)
         verify(partial, sha256, "weights.sha256")

@@ -13,7 +13,7 @@ import numpy as np
 from pawprint.core.errors import InputError
 from pawprint.network.backend import keras
 
-PREPROCESSING = "rescaling"  # its name as a layer of the whole model
+PREPROCESSING, BACKBONE = "rescaling", "backbone"  # their names as layers of the whole model
 
 # The address of a file and its hash, where Keras has one, to a local path.
 GetFile = Callable[[str, str | None], str]
@@ -78,7 +78,7 @@ def _build(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes without weights of their own take 224's
-            return getattr(keras.applications, name)(
+            network = getattr(keras.applications, name)(
                 input_shape=(image_size, image_size, 3),
                 include_top=False,
                 weights="imagenet" if get_file else None,
@@ -93,6 +93,8 @@ def _build(
         ) from None
     finally:
         downloader.get_file = original
+    # The layers keep the names that Keras gives them, which may begin with that of the network.
+    return keras.Model(network.input, network.output, name=BACKBONE)
 
 
 def preprocessing(name: str) -> keras.layers.Layer:

@@ -9,8 +9,6 @@ from pawprint.core.errors import InputError
 from pawprint.network.applications import pretrained
 from pawprint.network.backend import keras
 
-BACKBONE = "backbone"  # its name as a layer of the whole model
-
 
 def save_weights(backbone: keras.Model, path: Path, dtype: str = "float32") -> None:
     """Write the HDF5 layout in which Keras publishes weights."""
@@ -31,7 +29,7 @@ def load_backbone(name: str, alpha: float | None, image_size: int, weights: Path
     fit another network.
     """
     try:
-        network = pretrained(name, alpha, image_size, weights)
+        return pretrained(name, alpha, image_size, weights)
     except (ValueError, OSError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
@@ -39,5 +37,3 @@ def load_backbone(name: str, alpha: float | None, image_size: int, weights: Path
             f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
             f"Received: {reason} Check weights.source."
         ) from None
-    # Its layers keep the names that Keras gives them, which begin with its name in some.
-    return keras.Model(network.input, network.output, name=BACKBONE)

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import pack, replacing
-from pawprint.network.applications import PREPROCESSING, preprocessing
-from pawprint.network.backbone import BACKBONE
+from pawprint.network.applications import BACKBONE, PREPROCESSING, preprocessing
 from pawprint.network.backend import keras
 from pawprint.network.head import HEAD, gives_logits
 
