@@ -1,4 +1,4 @@
-"""The probability from which the second class is predicted."""
+"""The probability from which the second of two classes is predicted."""
 
 import numpy as np
 
@@ -20,12 +20,15 @@ def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float 
     """
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
-    predicted = probability >= candidates[:, None]
+    # Images of either class at or above each candidate.
+    wrong, right = (
+        len(of_class) - np.searchsorted(np.sort(of_class), candidates)
+        for of_class in (probability[actual == 0], probability[actual == 1])
+    )
     if recall is None:
-        score = (predicted == actual).mean(axis=1)
+        score = right - wrong  # the number of correct images, less a constant
     else:
-        right = (predicted & (actual == 1)).sum(axis=1)
-        precision = right / np.maximum(predicted.sum(axis=1), 1)
+        precision = right / np.maximum(right + wrong, 1)
         score = np.where(right / (actual == 1).sum() >= recall, precision, -1)
     best = candidates[score == score.max()]
     threshold = float(best[np.abs(best - 0.5).argmin()])
