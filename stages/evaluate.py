@@ -33,7 +33,7 @@ def main() -> None:
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_IMAGES) as archive:
         outputs = predict_members(predictor.outputs, archive, rows["path"], "evaluate")
-    probability, logits = outputs.T
+    probability, logits = outputs[:, :, 0].T
     actual = (rows["label"] == labels[1]).to_numpy(int)
     uncalibrated = expit(logits)
     metrics: dict = {"threshold": threshold}

@@ -23,7 +23,6 @@ EXPORT = Path("models/export")  # of `python -m pawprint export`
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")
 EXTRACT_METRICS = Path("metrics/train_extract.json")
-FINETUNE_METRICS = Path("metrics/train_finetune.json")
 CALIBRATE_METRICS = Path("metrics/calibrate.json")
 SEEDS_METRICS = Path("metrics/seeds.json")  # of `python -m pawprint seeds`
 EVALUATE_METRICS = Path("metrics/evaluate.json")

@@ -13,7 +13,7 @@ from networks import (
     colour_model,
     metadata,
     sample_backbone,
-    with_sigmoid,
+    with_probabilities,
     write_colour_model,
 )
 
@@ -64,14 +64,14 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
         pixels = read_pixels(train["path"], METADATA)
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / paths.FINETUNE_MODEL)
-    network = convert(with_output(model, "linear"))
+    network = convert(with_output(model, "logits"))
     write_served_model(network, METADATA, folder / paths.SERVED_MODEL)
     return folder
 
 
 def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
     """A head that compares an image's distances to the mean features of both classes."""
-    head = build_head(PLAIN)
+    head = build_head(PLAIN, 2)
     model = build_model(sample_backbone(), head, "average")
     features = keras.Model(model.input, model.get_layer("pooling").output)(pixels).numpy()
     cat, dog = features[~is_dog].mean(axis=0), features[is_dog].mean(axis=0)
@@ -208,7 +208,7 @@ def test_failed_conversion_leaves_the_old_export(tmp_path):
 
 
 def test_model_with_other_probabilities_is_not_kept(tmp_path):
-    model = with_sigmoid(colour_model(32))
+    model = with_probabilities(colour_model(32))
     images = np.zeros((2, 32, 32, 3), np.uint8)
     with pytest.raises(InputError, match=r"within 0\.001\. Received: a difference of 0\.5000"):
         export(*("h5", model, METADATA, tmp_path / "h5"), images[:0], images, np.array([0.5, 1.0]))

@@ -233,7 +233,7 @@ def test_prediction_imports_no_package_that_takes_long(workspace):
 def with_keras_model(workspace) -> Path:
     """The workspace with a model for gradients in models/finetune.keras."""
 
-    model = build_model(new_backbone(0.35, 32), build_head(PLAIN), "average")
+    model = build_model(new_backbone(0.35, 32), build_head(PLAIN, 2), "average")
     save_model(model, workspace / paths.FINETUNE_MODEL)
     return workspace
 

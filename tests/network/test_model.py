@@ -77,7 +77,7 @@ def test_same_network_built_again_is_the_same_bytes(tmp_path):
 
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
 def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path):
-    model = build_model(new_backbone(0.35, 32), build_head(PLAIN), "average")
+    model = build_model(new_backbone(0.35, 32), build_head(PLAIN, 2), "average")
     save_untrained(model, tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = pixels(2, 32).astype(np.float32)

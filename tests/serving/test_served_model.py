@@ -19,7 +19,7 @@ TEMPERATURE = 2.5
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_outputs_are_the_calibrated_probability_and_the_logit_of_keras(tmp_path, kind):
-    model = with_output(model_with(kind), "linear")
+    model = with_output(model_with(kind), "logits")
     logits = model.predict(PIXELS.astype(np.float32), verbose=0)[:, 0].astype(np.float64)
     assert np.ptp(logits) > 0.01
     folder = tmp_path / "served"
@@ -61,7 +61,7 @@ def test_files_are_the_same_bytes_in_every_process_and_no_others_are_left(tmp_pa
 
 def test_weights_have_all_their_bits(tmp_path):
     """OpenVINO's own writer rounds weights to 16 bits by default."""
-    model = with_output(model_with("sigmoid"), "linear")
+    model = with_output(model_with("sigmoid"), "logits")
     write_served_model(convert(model), metadata(), tmp_path / "served")
     weights = sum(weight.numpy().nbytes for weight in model.weights)
     folded = (tmp_path / "served" / "model.bin").stat().st_size  # without batch normalization

@@ -9,7 +9,7 @@ import numpy as np
 import openvino
 import openvino.opset15 as op
 import pytest
-from networks import colour_model, metadata, with_sigmoid, write_colour_model
+from networks import colour_model, metadata, with_probabilities, write_colour_model
 from PIL import Image
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
@@ -57,7 +57,7 @@ def made(tmp_path_factory) -> Callable[[str], Path]:
             if form == "xml":
                 write_colour_model(target)
             else:
-                write(form, with_sigmoid(colour_model(SIZE)), target)
+                write(form, with_probabilities(colour_model(SIZE)), target)
         return target
 
     return in_format
