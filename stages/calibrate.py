@@ -10,7 +10,7 @@ from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.params import Calibrate, load_params
 from pawprint.core.tables import SPLIT, read_table
-from pawprint.evaluation.temperature import fit_temperature, to_probabilities
+from pawprint.evaluation.temperature import fit_temperature, probabilities_of
 from pawprint.evaluation.threshold import choose_threshold
 from pawprint.images.archive import open_archive
 from pawprint.images.resizing import resize
@@ -52,7 +52,7 @@ def main() -> None:
     temperature = fit_temperature(actual, logits) if params.calibrate.temperature else 1.0
     threshold = params.calibrate.threshold
     if threshold is None and len(labels) == 2:
-        _, second = to_probabilities(logits, temperature).T
+        _, second = probabilities_of(logits, temperature).T
         threshold = choose_threshold(actual, second, params.calibrate.recall)
     metadata = Metadata(
         labels=labels,
