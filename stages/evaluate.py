@@ -44,7 +44,6 @@ def main() -> None:
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_IMAGES) as archive:
         outputs = predict_members(predictor.outputs, archive, rows["path"], "evaluate")
-    outputs = outputs.reshape(len(rows), 2, -1)  # probability and logits
     tables, reliabilities = [], []
     for name, file in (
         ("validation", paths.VALIDATION_PREDICTIONS),
