@@ -17,7 +17,7 @@ import pandas as pd
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.tables import Columns
+from pawprint.core.tables import SCORES, Columns, parse_table
 from pawprint.core.yaml import parse_yaml
 
 PARAMS = Path("params.yaml")
@@ -25,6 +25,7 @@ WORKSPACE = "workspace"
 RECORDED = (
     PARAMS,
     paths.EVALUATE_METRICS,
+    paths.SCORES,
     paths.EXTRACT_HISTORY,
     paths.FINETUNE_HISTORY,
     paths.PREDICTIONS,
@@ -39,7 +40,7 @@ MAX_REVISIONS = 200  # the newest
 class Revision(NamedTuple):
     """A commit, tag or experiment with metrics/evaluate.json and params.yaml.
 
-    `commit` is "" for the workspace.
+    `commit` is "" for the workspace; `images` is the number of test images.
     """
 
     commit: str
@@ -47,6 +48,7 @@ class Revision(NamedTuple):
     date: datetime | None
     subject: str
     metrics: dict
+    images: int
     params: dict
 
 
@@ -56,10 +58,10 @@ def revisions() -> dict[str, Revision]:
     The newest come first, and before them the workspace if it differs from HEAD.
     """
     listed = _log()
-    files = (PARAMS, paths.EVALUATE_METRICS)
+    files = (PARAMS, paths.EVALUATE_METRICS, paths.SCORES)
     commits = ["HEAD", *(commit for commit, *_ in listed)]
     contents = iter(_read([(commit, path) for commit in commits for path in files]))
-    head, *recorded = (_result(*pair) for pair in zip(contents, contents))
+    head, *recorded = (_result(*found) for found in zip(contents, contents, contents))
     now = _result(*map(_content, files))
     found = {}
     if now and now != head:
@@ -77,7 +79,7 @@ def revisions() -> dict[str, Revision]:
 
 def table_of(commit: str, path: Path, columns: Columns) -> pd.DataFrame:
     """These columns of a CSV file in a commit; no rows if it is missing or lacks a column."""
-    content = _read([(commit, path)])[0] if commit else _content(path)
+    content = content_of(commit, path)
     try:
         return pd.read_csv(
             io.BytesIO(content or b""), usecols=list(columns), dtype=columns, na_filter=False
@@ -86,14 +88,33 @@ def table_of(commit: str, path: Path, columns: Columns) -> pd.DataFrame:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
 
 
+def content_of(commit: str, path: Path) -> bytes | None:
+    """A file in a commit, or in the workspace for ""; None if it is missing."""
+    return _read([(commit, path)])[0] if commit else _content(path)
+
+
 @lru_cache(2 * MAX_REVISIONS)
-def _result(params: bytes | None, metrics: bytes | None) -> tuple[dict, dict] | None:
-    """Metrics and params. None unless the metrics hold a test accuracy."""
+def _result(
+    params: bytes | None, metrics: bytes | None, scores: bytes | None
+) -> tuple[dict, int, dict] | None:
+    """Metrics, number of test images, and params. None unless there is a test accuracy.
+
+    Earlier commits have the number among the metrics, and no table of scores.
+    """
     measured = _parsed(metrics, json.loads)
     test = measured.get("test")
-    if not isinstance(test, dict) or not {"accuracy", "correct", "total"} <= test.keys():
+    if not isinstance(test, dict) or "accuracy" not in test:
         return None
-    return measured, _parsed(params, lambda text: parse_yaml(text, str(PARAMS)))
+    try:
+        images = test["total"] if "total" in test else _test_images(parse_table(scores, SCORES))
+    except (TypeError, ValueError, IndexError):
+        return None
+    return measured, images, _parsed(params, lambda text: parse_yaml(text, str(PARAMS)))
+
+
+def _test_images(scores: pd.DataFrame) -> int:
+    is_test = (scores["split"] == "test") & (scores["score"] == "accuracy")
+    return int(scores["images"][is_test].iloc[0])
 
 
 def _parsed(content: bytes | None, parse: Callable[[str], Any]) -> dict:

@@ -7,11 +7,11 @@ import streamlit as st
 from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths
-from pawprint.core.files import read_json
 from pawprint.core.params import load_params
-from pawprint.core.tables import PREDICTIONS
+from pawprint.core.tables import PROBABILITY, predicted_labels, read_predictions
 from pawprint.evaluation.intervals import wilson
 from pawprint.reports.ranking import rank
+from pawprint.serving.metadata import read_metadata
 
 TITLE, ICON = "Test images", ":material/grid_view:"
 SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
@@ -20,9 +20,10 @@ ANY = "any"
 
 def show() -> None:
     split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
-    images = files.table(SPLITS[split], PREDICTIONS)
-    labels = sorted({*images["actual"], *images["predicted"]})
-    own = read_json(paths.EVALUATE_METRICS)["threshold"]
+    files.stamp(SPLITS[split])
+    images = read_predictions(SPLITS[split])
+    labels = predicted_labels(images)
+    own = read_metadata(paths.SERVED_MODEL).threshold
     threshold = st.select_slider(
         f"Threshold: the probability of {literal(labels[-1])} from which it is predicted",
         sorted({own, *(step / 100 for step in range(101))}),
@@ -31,7 +32,8 @@ def show() -> None:
     )
     # At the model's threshold the recorded label counts: the file rounds probabilities.
     if threshold != own:
-        images["predicted"] = np.where(images["probability"] >= threshold, labels[-1], labels[0])
+        probability = images[PROBABILITY + labels[-1]]
+        images["predicted"] = np.where(probability >= threshold, labels[-1], labels[0])
     show_scores(images, labels)
     with explained():
         show_photos(rank(images), labels, split)

@@ -57,8 +57,8 @@ def show_all(found: list[Revision]) -> None:
     level = load_params().evaluate.confidence
     table = pd.DataFrame(found, columns=Revision._fields)[["name", "subject", "date"]]
     table = table.join(pd.json_normalize([each.metrics for each in found]).reindex(columns=SHOWN))
-    tests = [each.metrics["test"] for each in found]
-    intervals = (wilson(test["correct"], test["total"], level) for test in tests)
+    correct = (round(each.metrics["test"]["accuracy"] * each.images) for each in found)
+    intervals = (wilson(right, each.images, level) for right, each in zip(correct, found))
     words = [f"{low:.1%} to {high:.1%}" for low, high in intervals]
     table.insert(table.columns.get_loc("test.accuracy") + 1, f"{100 * level:g}% interval", words)
     percent = st.column_config.NumberColumn(format="percent")
@@ -155,6 +155,6 @@ def compare_images(*two: Revision) -> None:
         photos.open_large(
             row.path,
             f"True label **{literal(row.actual)}** · "
-            f"**{names[0]}**: {literal(row.predicted_1)} ({row.probability_1:.1%}) · "
-            f"**{names[1]}**: {literal(row.predicted_2)} ({row.probability_2:.1%})",
+            f"**{names[0]}**: {literal(row.predicted_1)} · "
+            f"**{names[1]}**: {literal(row.predicted_2)}",
         )

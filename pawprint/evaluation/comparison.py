@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.tables import PREDICTIONS, parse_table
+from pawprint.core.tables import parse_predictions
 from pawprint.evaluation.intervals import mcnemar
 
 WORKSPACE = "workspace"
@@ -117,7 +117,7 @@ def _read_predictions(rev: str, path: Path) -> pd.DataFrame:
             content = path.read_bytes()
         else:
             content = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
-        predictions = parse_table(content, PREDICTIONS)
+        predictions = parse_predictions(content)
         if predictions.empty:
             raise ValueError("a table without rows")
         return predictions
