@@ -28,7 +28,7 @@ def test_images_lost_at_a_threshold_count_against_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "scale"), [(788, 6.0), (100, 2.0)])
+@pytest.mark.parametrize(("number", "scale"), [(788, 3.0), (100, 2.0)])
 def test_right_probabilities_move_the_threshold_at_most_in_5_percent_of_draws(number, scale):
     """Also with the temperature fitted on the same images, as in the stage."""
     rng = np.random.default_rng(0)
