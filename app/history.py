@@ -29,6 +29,7 @@ RECORDED = (
     paths.EXTRACT_HISTORY,
     paths.FINETUNE_HISTORY,
     paths.PREDICTIONS,
+    paths.VALIDATION_PREDICTIONS,
 )
 # DVC keeps an experiment as a reference that holds the commit it started from, and its name.
 EXPERIMENTS = "refs/exps/??/*/*"
@@ -40,7 +41,8 @@ MAX_REVISIONS = 200  # the newest
 class Revision(NamedTuple):
     """A commit, tag or experiment with metrics/evaluate.json and params.yaml.
 
-    `commit` is "" for the workspace; `images` is the number of test images.
+    `commit` is "" for the workspace; `images` has the number of images of each split;
+    `is_committed` is False for experiments and the workspace.
     """
 
     commit: str
@@ -48,8 +50,9 @@ class Revision(NamedTuple):
     date: datetime | None
     subject: str
     metrics: dict
-    images: int
+    images: dict[str, int]
     params: dict
+    is_committed: bool = False
 
 
 def revisions() -> dict[str, Revision]:
@@ -68,12 +71,13 @@ def revisions() -> dict[str, Revision]:
         found[WORKSPACE] = Revision("", WORKSPACE, None, "not committed", *now)
     for (commit, short, parent, seconds, references, subject), result in zip(listed, recorded):
         name = ", ".join(REFERENCE.findall(references)) or short
-        if "refs/exps/" in references:
+        is_experiment = "refs/exps/" in references
+        if is_experiment:
             name = f"{name} ({short})"  # experiments on different commits may share a name
             subject = f"experiment on {parent}"  # DVC's own is the same for all
         if result:
             date = datetime.fromtimestamp(int(seconds))
-            found[name] = Revision(commit, name, date, subject, *result)
+            found[name] = Revision(commit, name, date, subject, *result, not is_experiment)
     return found
 
 
@@ -96,25 +100,23 @@ def content_of(commit: str, path: Path) -> bytes | None:
 @lru_cache(2 * MAX_REVISIONS)
 def _result(
     params: bytes | None, metrics: bytes | None, scores: bytes | None
-) -> tuple[dict, int, dict] | None:
-    """Metrics, number of test images, and params. None unless there is a test accuracy.
+) -> tuple[dict, dict[str, int], dict] | None:
+    """Metrics, number of images of each split, and params. None unless there is a test accuracy.
 
-    Earlier commits have the number among the metrics, and no table of scores.
+    Earlier commits have the numbers among the metrics, and no table of scores.
     """
     measured = _parsed(metrics, json.loads)
-    test = measured.get("test")
-    if not isinstance(test, dict) or "accuracy" not in test:
+    splits = {name: each for name, each in measured.items() if isinstance(each, dict)}
+    if "accuracy" not in splits.get("test", {}):
         return None
-    try:
-        images = test["total"] if "total" in test else _test_images(parse_table(scores, SCORES))
-    except (TypeError, ValueError, IndexError):
-        return None
+    images = {name: each["total"] for name, each in splits.items() if "total" in each}
+    if scores and not images:
+        try:
+            table = parse_table(scores, SCORES).query("score == 'accuracy'")
+        except ValueError:
+            return None
+        images = dict(zip(table["split"], table["images"]))
     return measured, images, _parsed(params, lambda text: parse_yaml(text, str(PARAMS)))
-
-
-def _test_images(scores: pd.DataFrame) -> int:
-    is_test = (scores["split"] == "test") & (scores["score"] == "accuracy")
-    return int(scores["images"][is_test].iloc[0])
 
 
 def _parsed(content: bytes | None, parse: Callable[[str], Any]) -> dict:
