@@ -22,6 +22,7 @@ from pawprint.images.decoder import open_image
 from pawprint.network.model import load_model, with_output
 from pawprint.serving.predictor import load_predictor
 from recipes.overlay import overlay
+from recipes.sample.demo import prepare
 from recipes.sample.drawings import encoded
 from recipes.sample.things import PAINTERS, balloon, drawn_thing, house, star
 from stages import calibrate, features, train_extract, train_finetune
@@ -66,9 +67,8 @@ def write_images(workspace: Path) -> None:
 def workspace(tmp_path_factory):
     """A folder in which the stages from features to calibrate have run; it is the current one."""
     folder = tmp_path_factory.mktemp("three")
+    prepare(folder, overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), PARAMS))
     write_images(folder)
-    params = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), PARAMS)
-    (folder / "params.yaml").write_text(params, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for stage in (features, train_extract, train_finetune, calibrate):
