@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core import paths
-from pawprint.core.errors import printable
+from pawprint.core.errors import InputError, printable
 from pawprint.core.files import replacing
 from pawprint.images.archive import MAX_BYTES
 from pawprint.images.decoder import SUFFIXES, decode
@@ -104,13 +104,18 @@ def write_saliency(
     """Write a Grad-CAM picture for each row without an error.
 
     Its name begins with the row's number, counted from 1. Raises InputError if the model is
-    missing or the folder cannot be written to.
+    missing or has another number of labels, or the folder cannot be written to.
     """
     # Gradients need TensorFlow, which takes seconds to start.
     from pawprint.network.model import load_model
     from pawprint.network.saliency import grad_cam, overlay
 
-    model = load_model(paths.FINETUNE_MODEL)
+    labels, model = predictor.metadata.labels, load_model(paths.FINETUNE_MODEL)
+    if model.output_shape[1] != predictor.metadata.units:
+        raise InputError(
+            f"{paths.FINETUNE_MODEL}: expected a model of {len(labels)} labels, as "
+            f"{predictor.folder}. Received: one of {max(model.output_shape[1], 2)}"
+        )
     digits = len(str(len(images)))
     for index, path in enumerate(tqdm(images, desc="saliency", unit="image", disable=None)):
         if rows[index]["error"]:
@@ -118,8 +123,8 @@ def write_saliency(
         pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
         with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
-            label = predictor.metadata.labels.index(rows[index]["label"])
-            Image.fromarray(overlay(pixels, grad_cam(model, pixels, label))).save(partial)
+            heat = grad_cam(model, pixels, labels.index(rows[index]["label"]))
+            Image.fromarray(overlay(pixels, heat)).save(partial)
 
 
 def _read(path: Path) -> bytes:

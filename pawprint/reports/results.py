@@ -35,7 +35,7 @@ def count_images(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_imbalance(counts: pd.DataFrame) -> str:
-    """A sentence if the largest class has over IMBALANCE times the images of the smallest, or ""."""
+    """A sentence if the largest class has over IMBALANCE times the smallest's images, or ""."""
     of_class = counts["images"]
     largest, smallest = of_class.idxmax(), of_class.idxmin()
     if of_class.max() <= IMBALANCE * of_class.min():
@@ -47,7 +47,7 @@ def describe_imbalance(counts: pd.DataFrame) -> str:
 
 
 def describe_rejected(rejected: pd.DataFrame) -> str:
-    """The number of rejected files with their reasons, such as "3 rejected (2 empty, 1 damaged)"."""
+    """The rejected files with their reasons, such as "3 rejected (2 empty, 1 damaged)"."""
     reasons = rejected["reason"].str.replace("_", " ").value_counts(sort=False).items()
     listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
     return f"{len(rejected):,} rejected" + (f" ({listed})" if listed else "")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import JPEG, PROJECT, encode, environment_with, run
-from networks import PLAIN, metadata, write_colour_model
+from networks import COLOURS, PLAIN, metadata, write_colour_model
 from PIL import Image
 
 from pawprint.__main__ import COMMANDS
@@ -327,6 +327,17 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(with_keras_model,
     written = {path.name: path for path in (tmp_path / "pictures").iterdir()}
     assert set(written) == {"2_dog.png", f"3_{'ü' * 50}.png"}
     assert Image.open(written["2_dog.png"]).size == (32, 32)
+
+
+def test_saliency_of_a_model_with_other_labels_is_one_line(with_keras_model, tmp_path):
+    other = write_colour_model(tmp_path / "other", labels=COLOURS, threshold=None)
+    given = ("--model", str(other), "--saliency", str(tmp_path / "pictures"), "photos")
+    result = command(with_keras_model, *given)
+    assert (result.returncode, result.stdout) == (1, "")
+    expected = (
+        f"{paths.FINETUNE_MODEL}: expected a model of 3 labels, as {other}. Received: one of 2"
+    )
+    assert result.stderr.strip() == expected
 
 
 def test_saliency_without_the_keras_model_is_one_line(workspace, tmp_path):

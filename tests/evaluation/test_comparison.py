@@ -84,11 +84,11 @@ def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None
     for name in ("predictions", "predictions_validation"):
         with (project / "plots" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", "actual", "predicted", "probability"])
+            writer.writerow(["path", "actual", "predicted", "probability_cat", "probability_dog"])
             for number in images:
                 actual = ("cat", "dog")[number % 2]
                 predicted = ("cat", "dog")[(number + (number in wrong)) % 2]
-                writer.writerow([f"{number}.jpg", actual, predicted, "0.5"])
+                writer.writerow([f"{number}.jpg", actual, predicted, "0.5", "0.5"])
 
 
 # A stage whose outputs the tests write themselves, with a dependency that is not in Git.
