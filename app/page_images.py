@@ -20,7 +20,8 @@ ANY = "any"
 
 def show() -> None:
     split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
-    files.stamp(SPLITS[split])
+    for path in (SPLITS[split], paths.SERVED_MODEL):
+        files.stamp(path)
     images = read_predictions(SPLITS[split])
     labels = predicted_labels(images)
     own = read_metadata(paths.SERVED_MODEL).threshold
