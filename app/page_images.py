@@ -21,7 +21,8 @@ IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
 def show() -> None:
     split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
-    files.stamp(SPLITS[split])
+    for path in (SPLITS[split], paths.SERVED_MODEL):
+        files.stamp(path)
     images = read_predictions(SPLITS[split])
     labels = predicted_labels(images)
     own = read_metadata(paths.SERVED_MODEL).threshold

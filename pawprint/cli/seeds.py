@@ -18,8 +18,8 @@ from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 from pawprint.core.tables import SCORES, parse_table
 
-# The value of each metric: of metrics/train_extract.json, metrics/evaluate.json or plots/scores.csv.
-# Those at a threshold of 0.5 exist for two classes only.
+# The value of each metric, in metrics/train_extract.json, metrics/evaluate.json or
+# plots/scores.csv. Those at a threshold of 0.5 exist for two classes only.
 METRICS = {
     "validation accuracy after feature extraction": "validation_accuracy",
     "validation accuracy": "validation.accuracy",

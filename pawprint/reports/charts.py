@@ -66,9 +66,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     labels = predicted_labels(predictions)
     is_written = len(labels) <= MAX_WRITTEN
     is_of_two = len(labels) == 2
-    size = (
-        4 if is_of_two else 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
-    )
+    size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
     figure, (axis,) = new_figure(width=size + 0.2, height=size - 0.2 + below)
     display = ConfusionMatrixDisplay.from_predictions(

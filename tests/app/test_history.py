@@ -45,9 +45,7 @@ def test_a_commit_that_changes_no_result_is_listed_only_with_a_tag(project):
 def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     parent = git("rev-parse", "v2", cwd=project)
     git("checkout", "--quiet", "--detach", cwd=project)
-    paths.EVALUATE_METRICS.write_text(
-        json.dumps({"test": {"accuracy": 0.75, "correct": 3, "total": 4}}), encoding="utf-8"
-    )
+    paths.EVALUATE_METRICS.write_text(json.dumps({"test": {"accuracy": 0.75}}), encoding="utf-8")
     made = commit(project, "dvc: commit experiment")
     git("checkout", "--quiet", "main", cwd=project)
     reference = f"refs/exps/{parent[:2]}/{parent[2:]}/short"
@@ -57,16 +55,17 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     assert found["v2"].subject == SUBJECT
     experiment = found[f"short ({made[:7]})"]
     assert experiment.subject == f"experiment on {parent[:7]}"
-    assert experiment.metrics["test"]["correct"] == 3
+    assert experiment.metrics["test"]["accuracy"] == 0.75
+    assert experiment.images == 4
 
 
 def test_workspace_is_listed_if_it_differs_from_the_last_commit(project):
     metrics = json.loads(paths.EVALUATE_METRICS.read_text(encoding="utf-8"))
-    metrics["test"]["correct"] = 4
+    metrics["test"]["accuracy"] = 0.75
     paths.EVALUATE_METRICS.write_text(json.dumps(metrics), encoding="utf-8")
     workspace, other, *_ = revisions().values()
     assert (workspace.name, other.name) == (WORKSPACE, "v2")
-    assert workspace.metrics["test"]["correct"] == 4
+    assert workspace.metrics["test"]["accuracy"] == 0.75
 
 
 def test_params_are_read_as_dvc_reads_them(project):
@@ -89,12 +88,16 @@ def test_revision_with_unreadable_params_is_listed(project):
     assert (newest.subject, newest.params) == ("Broken", {})
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", '{"test": 1}', '{"test": {"accuracy": 1.0}}', "\xff"]
-)
+@pytest.mark.parametrize("content", ["", "[]", '{"test": 1}', '{"test": {"loss": 1.0}}', "\xff"])
 def test_revision_without_a_test_accuracy_is_left_out(project, content):
     paths.EVALUATE_METRICS.write_text(content, encoding="latin-1")
     commit(project, "Other")
+    assert subjects() == [SUBJECT, "Early"]
+
+
+def test_revision_without_the_number_of_test_images_is_left_out(project):
+    paths.SCORES.unlink()
+    commit(project, "No scores")
     assert subjects() == [SUBJECT, "Early"]
 
 

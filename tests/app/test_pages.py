@@ -111,7 +111,7 @@ def test_another_threshold_changes_predictions_and_their_order(project):
 @pytest.mark.parametrize(
     ("page", "missing"),
     [
-        ("page_images", paths.RAW_IMAGES),
+        ("page_images", paths.SERVED_MODEL),
         ("page_try", paths.SERVED_MODEL),
         ("page_data", paths.SPLIT_IMAGES),
     ],

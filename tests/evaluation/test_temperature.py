@@ -39,8 +39,7 @@ def test_two_classes_with_a_logit_each_have_the_temperature_of_their_difference(
 
 def test_calibration_lowers_error_and_loss_also_on_images_it_was_not_fitted_on():
     certain = LOGITS * 3
-    _, crossed = cross_fit(ACTUAL, certain).T
-    _, uncalibrated = probabilities_of(certain).T
+    crossed, uncalibrated = cross_fit(ACTUAL, certain), probabilities_of(certain)
     before = expected_calibration_error(ACTUAL, uncalibrated)
     assert expected_calibration_error(ACTUAL, crossed) < before / 3
     assert log_loss(ACTUAL, crossed) < log_loss(ACTUAL, uncalibrated)
