@@ -83,13 +83,18 @@ def revisions() -> dict[str, Revision]:
 
 def table_of(commit: str, path: Path, columns: Columns) -> pd.DataFrame:
     """These columns of a CSV file in a commit; no rows if it is missing or lacks a column."""
-    content = _read([(commit, path)])[0] if commit else _content(path)
+    content = content_of(commit, path)
     try:
         return pd.read_csv(
             io.BytesIO(content or b""), usecols=list(columns), dtype=columns, na_filter=False
         )
     except ValueError:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+
+
+def content_of(commit: str, path: Path) -> bytes | None:
+    """A file in a commit, or in the workspace for ""; None if it is missing."""
+    return _read([(commit, path)])[0] if commit else _content(path)
 
 
 @lru_cache(2 * MAX_REVISIONS)

@@ -40,7 +40,7 @@ def write_project(project: Path) -> Path:
     """A repository with an early revision, and the one tagged `v2`.
 
     The early one has other metrics, one column of probabilities, no learning rates and other
-    params. Data and models are missing.
+    params. Both splits have the same images. Data and models are missing.
     """
     project.mkdir()
     git("init", "--quiet", "--initial-branch=main", cwd=project)
@@ -52,16 +52,19 @@ def write_project(project: Path) -> Path:
     predictions = pd.DataFrame(PHOTOS, columns=COLUMNS)
     right = predictions.assign(predicted=predictions["actual"])
     right = right[COLUMNS[:3]].assign(probability=predictions["probability_dog"])
-    write_predictions(project / paths.PREDICTIONS, right)
-    metrics = {"test": {"accuracy": 1.0, "correct": 4, "total": 4}}
+    splits = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
+    for path in splits.values():
+        write_predictions(project / path, right)
+    metrics = {name: {"accuracy": 1.0, "correct": 4, "total": 4} for name in splits}
     write_json(project / paths.EVALUATE_METRICS, metrics)
     params = project / "params.yaml"
     params.write_text("train: {rate: 1e-6, resume: no}\n", encoding="utf-8")
     commit(project, "Early")
-    write_predictions(project / paths.PREDICTIONS, predictions)
+    for path in splits.values():
+        write_predictions(project / path, predictions)
     measured = {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 0.7}
-    write_json(project / paths.EVALUATE_METRICS, {"validation": measured, "test": measured})
-    accuracy = [("test", "", "accuracy", 0.5, 0.4, 0.6, 4)]
+    write_json(project / paths.EVALUATE_METRICS, dict.fromkeys(splits, measured))
+    accuracy = [(split, "", "accuracy", 0.5, 0.4, 0.6, 4) for split in splits]
     write_table(project / paths.SCORES, pd.DataFrame(accuracy, columns=list(SCORES)), SCORES)
     current = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     params.write_text(overlay(current, "evaluate: {confidence: 0.9}"), encoding="utf-8")

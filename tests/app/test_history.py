@@ -56,7 +56,8 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     experiment = found[f"short ({made[:7]})"]
     assert experiment.subject == f"experiment on {parent[:7]}"
     assert experiment.metrics["test"]["accuracy"] == 0.75
-    assert experiment.images == 4
+    assert experiment.images == {"test": 4, "validation": 4}
+    assert not experiment.is_committed
 
 
 def test_workspace_is_listed_if_it_differs_from_the_last_commit(project):
@@ -95,10 +96,11 @@ def test_revision_without_a_test_accuracy_is_left_out(project, content):
     assert subjects() == [SUBJECT, "Early"]
 
 
-def test_revision_without_the_number_of_test_images_is_left_out(project):
+def test_revision_without_scores_has_no_numbers_of_images(project):
     paths.SCORES.unlink()
     commit(project, "No scores")
-    assert subjects() == [SUBJECT, "Early"]
+    newest, *_ = revisions().values()
+    assert (newest.subject, newest.images) == ("No scores", {})
 
 
 def test_tables_of_an_early_revision_are_read(project):
@@ -113,7 +115,7 @@ def test_tables_of_an_early_revision_are_read(project):
     ]
 
 
-@pytest.mark.parametrize("path", [paths.VALIDATION_PREDICTIONS, paths.EXTRACT_HISTORY])
+@pytest.mark.parametrize("path", [paths.ROC, paths.EXTRACT_HISTORY])
 def test_table_that_is_missing_or_lacks_a_column_has_no_rows(project, path):
     for revision in ("v2", ""):
         table = table_of(revision, path, PREDICTIONS)
