@@ -78,7 +78,7 @@ def formats(name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         backbone = random_backbone(name, SMALL, path)
-        head = build_head(Head(dense=None, dropout=0.0, output="logits"))
+        head = build_head(Head(dense=None, dropout=0.0, output="logits"), 2)
         save_model(build_model(name, backbone, head, "average"), path / "model.keras")
         model = load_model(path / "model.keras")
         expected = model.predict_on_batch(given)
@@ -87,7 +87,7 @@ def formats(name: str) -> str:
             values = [np.asarray(run(each)).ravel() for each in inputs]
             return "yes" if np.abs(np.array(values) - expected).max() < TOLERANCE else "no"
 
-        exported = with_output(model, "sigmoid")
+        exported = with_output(model, "probabilities")
         exported.predict_on_batch(given)
         cells = [agrees(compile_for_cpu(convert(exported)), images)]
         cells.append("yes" if np.isfinite(grad_cam(model, images[0], True)).all() else "no")

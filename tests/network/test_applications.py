@@ -123,7 +123,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, alpha, tmp_path):
     at_cut, top = (each[:, None].astype(np.float16) for each in features)
     train = train_params(epochs=2, learning_rate=1e-3)
     head, optimizer, *_ = train_head(
-        train, PLAIN, "float32", Batches(top, labels, 4, "one", 1), Batches(top, labels, 4)
+        train, PLAIN, 2, "float32", Batches(top, labels, 4, "one", 1), Batches(top, labels, 4)
     )
     backbone.trainable = False
     save_model(build_model(name, backbone, head, "average"), tmp_path / "a.keras", optimizer)
@@ -148,7 +148,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, alpha, tmp_path):
     losses = -np.log(np.where(labels, expected, 1 - expected).astype(np.float64))
     assert metrics["validation"]["loss"] == pytest.approx(losses.mean(), rel=2e-3)  # of float16
 
-    network = convert(with_output(model, "linear"))
+    network = convert(with_output(model, "logits"))
     write_served_model(network, metadata(image_size=SIZE), served)
     predictor = load_predictor(served)
     predicted = [np.ravel(predictor.predict(Image.fromarray(image)))[-1] for image in images]
