@@ -9,21 +9,22 @@ import numpy as np
 import pandas as pd
 
 from pawprint.core import paths
-from pawprint.core.files import read_json
 from pawprint.core.params import load_params
 from pawprint.core.tables import LIKELY_WRONG_LABELS, PREDICTIONS, SPLIT, read_table, write_table
 from pawprint.evaluation.label_review import find_suspects, predict_training
+from pawprint.features.store import open_features
 
 
 def main() -> None:
     params = load_params()
-    labels = read_json(paths.FEATURES / "labels.json")
+    split = read_table(paths.SPLIT_IMAGES, SPLIT)
+    labels = sorted(split["label"].unique())
 
     def is_second(column: pd.Series) -> np.ndarray:
         return (column == labels[1]).to_numpy(int)
 
-    train = read_table(paths.SPLIT_IMAGES, SPLIT).query("split == 'train'")
-    features = np.load(paths.FEATURES / "train_top.npy", mmap_mode="r")[:, 0]
+    train = split[split["split"] == "train"]
+    features = open_features(paths.FEATURES, "top", train["pixels_sha256"])[:, 0]
     of_train = predict_training(features, is_second(train["label"]), params.review.folds)
     images = [train.assign(probability=of_train)]
     for split, file in (
