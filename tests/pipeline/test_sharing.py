@@ -167,7 +167,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     change_rate(second, "0.02")
     ran = repro(second, "--pull", "--allow-missing")
     assert ran == AFTER_FINETUNING
-    assert (second / "data" / "features" / "train_cut.npy").is_file()
+    assert (second / "data" / "features" / "cut-0.npy").is_file()
     assert not (second / "data" / "raw" / "weights.h5").exists()
     print("dvc repro --pull --allow-missing: {} files, {:,} bytes".format(*travelled(second)))
 
