@@ -73,7 +73,7 @@ def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("first")
     pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
     project = git_project(folder / "project", OFFLINE)
-    assert len(repro(project)) == 14
+    assert len(repro(project)) == 15
     succeed("git", "add", "-A", cwd=project)
     succeed("git", "commit", "-qm", "First run", cwd=project)
     change_rate(project, "0.01")
