@@ -10,7 +10,7 @@ import pandas as pd
 from pawprint.images.threads import map_in_threads
 
 BITS = 64
-ROWS, COLUMNS = 64, 4096  # of the distance matrix in a core's cache
+ROWS, COLUMNS = 16, 4096  # of the distance matrix in a core's cache
 # Nanoseconds, to choose a search: per hash and sort, per pair of a bucket, per pair of all pairs.
 SORT, BUCKET_PAIR, PAIR = 25, 10, 0.6
 MIXER = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hashing: 2**64 / golden ratio
@@ -87,10 +87,12 @@ def _compare_buckets(
         if not len(start):
             break
         difference = ordered[start] ^ ordered[start + step]
-        close = np.bitwise_count(difference) <= max_distance
+        close = np.flatnonzero(np.bitwise_count(difference) <= max_distance)
+        one, difference = start[close], difference[close]
+        is_first = (difference & mask) == 0
         for block in set(range(subset[-1])).difference(subset):
-            close &= (difference & blocks[block]) != 0
-        one = start[close]
+            is_first &= (difference & blocks[block]) != 0
+        one = one[is_first]
         found.append(np.column_stack([position[one], position[one + step]]))
     return np.concatenate(found)
 
@@ -100,11 +102,11 @@ def _compare_all(hashes: np.ndarray, max_distance: int, row: int) -> Pairs:
     found = [np.empty((0, 2), np.int64)]
     rows = hashes[row : row + ROWS, None]
     for column in range(row, len(hashes), COLUMNS):
-        distance = np.bitwise_count(rows ^ hashes[column : column + COLUMNS])
-        if distance.min() <= max_distance:
-            one, other = np.nonzero(distance <= max_distance)
-            pairs = np.column_stack([one + row, other + column])
-            found.append(pairs[pairs[:, 0] < pairs[:, 1]])
+        columns = hashes[column : column + COLUMNS]
+        distance = np.bitwise_count(rows ^ columns)
+        one, other = np.divmod(np.flatnonzero(distance <= max_distance), len(columns))
+        pairs = np.column_stack([one + row, other + column])
+        found.append(pairs[pairs[:, 0] < pairs[:, 1]])
     return np.concatenate(found)
 
 
