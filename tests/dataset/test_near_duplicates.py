@@ -5,7 +5,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pawprint.dataset import near_duplicates as module
-from pawprint.dataset.near_duplicates import near_duplicates, nearest
+from pawprint.dataset.near_duplicates import fastest, near_duplicates, nearest, search
 
 IMAGES = 250
 
@@ -58,13 +58,25 @@ def test_groups_neighbours_and_distances_are_those_of_all_pairs(max_distance):
         check(clustered(seed, max_distance), max_distance)
 
 
-@pytest.mark.parametrize("max_distance", range(1, 17))
-@pytest.mark.parametrize("pair", [0, 1e9])
-def test_both_searches_find_all_pairs(monkeypatch, max_distance, pair):
-    """All pairs, and buckets of two or three shared blocks, whatever takes less time."""
-    monkeypatch.setattr(module, "PAIR", pair)
-    monkeypatch.setattr(module, "SORT", 1000)
-    check(clustered(7, max_distance), max_distance)
+@pytest.mark.parametrize("shared", range(4))
+def test_search_finds_each_pair_once_with_any_number_of_shared_blocks(shared):
+    for max_distance in range(1, 17, 3):
+        values = np.unique(clustered(7, max_distance))
+        expected = brute_force(values, max_distance)[["first", "second"]].to_numpy().tolist()
+        found = np.sort(search(values, max_distance, shared), axis=1)
+        assert sorted(found.tolist()) == sorted(expected)
+
+
+def test_many_hashes_share_more_blocks_and_large_distances_none():
+    assert [fastest(10**6, distance) for distance in (4, 8, 12, 16)] == [1, 2, 2, 0]
+    assert fastest(3000, 8) == fastest(10**6, 64) == 0
+
+
+def test_pairs_are_found_across_the_tiles_of_a_bucket(monkeypatch):
+    monkeypatch.setattr(module, "TILE", 35)
+    monkeypatch.setattr(module, "COLUMNS", 7)
+    for max_distance in (3, 8, 16):
+        check(clustered(3, max_distance), max_distance)
 
 
 def test_many_equal_hashes_make_few_pairs():
@@ -74,7 +86,8 @@ def test_many_equal_hashes_make_few_pairs():
 
 @pytest.mark.parametrize("hashes", [[], ["0123456789abcdef"]])
 def test_no_pairs_of_fewer_than_two_images(hashes):
-    assert len(near_duplicates(pd.Series(hashes, dtype=str), 8)) == 0
+    for max_distance in (0, 8, 64):
+        assert len(near_duplicates(pd.Series(hashes, dtype=str), max_distance)) == 0
 
 
 @pytest.mark.parametrize("max_distance", [0, 4, 8])
