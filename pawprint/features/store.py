@@ -7,6 +7,7 @@ view. docs/decisions/19 has the reasons.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,17 +56,24 @@ def checksum(key: Key, row: Row) -> bytes:
 
 
 def write_shard(folder: Path, shard: int, index: np.ndarray, rows: list[Row], kinds: Kinds) -> None:
-    """Write the files of a shard; `rows` are in the order of the index.
-
-    Row by row: a memory map would end the process when the disk is full; writing raises OSError.
-    """
-    np.save(folder / f"index-{shard}.npy", index)
+    """Write the files of a shard; `rows` are in the order of the index."""
+    _write(folder / f"index-{shard}.npy", INDEX, (), index)
     for number, (kind, shape) in enumerate(kinds.items()):
-        with (folder / f"{kind}-{shard}.npy").open("wb") as file:
-            header = {"descr": "<f2", "fortran_order": False, "shape": (len(rows), *shape)}
-            np.lib.format.write_array_header_1_0(file, header)
-            for row in rows:
-                file.write(row[number].tobytes())
+        features = [row[number] for row in rows]
+        _write(folder / f"{kind}-{shard}.npy", np.dtype("<f2"), shape, features)
+
+
+def _write(path: Path, dtype: np.dtype, shape: tuple[int, ...], rows: Sequence[np.ndarray]) -> None:
+    """Write a .npy file row by row. With np.save and memory maps a full disk is no clear error."""
+    with path.open("wb") as file:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(dtype),
+            "fortran_order": False,
+            "shape": (len(rows), *shape),
+        }
+        np.lib.format.write_array_header_1_0(file, header)
+        for row in rows:
+            file.write(row.tobytes())
 
 
 class Features:

@@ -48,6 +48,13 @@ def test_features_come_in_the_order_that_is_asked_for(tmp_path, shards):
         assert all(isinstance(shard, np.memmap) for shard in stored.shards)
 
 
+def test_files_are_as_numpy_writes_them(tmp_path):
+    write(tmp_path, 1)
+    for path in list(tmp_path.iterdir()):
+        np.save(tmp_path / "copy.npy", np.load(path))
+        assert (tmp_path / "copy.npy").read_bytes() == path.read_bytes()
+
+
 def test_shard_without_images_is_written_and_read(tmp_path):
     write(tmp_path, 2)
     write_shard(tmp_path, 1, np.empty(0, INDEX), [], KINDS)
