@@ -24,7 +24,9 @@ def main() -> None:
     with replacing(paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
         write_network(network, folder / paths.EXTRACTOR.name, list(OUTPUTS))
-    print(f"extractor: {cut} of {len(backbone.layers) - 1} layers before the cut")
+    shapes = (list(output.partial_shape)[1:] for output in network.outputs)
+    sizes = ("x".join(str(length.get_length()) for length in shape) for shape in shapes)
+    print("extractor: " + ", ".join(f"{kind} {size}" for kind, size in zip(OUTPUTS, sizes)))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from conftest import PROJECT, TINY, environment_with, run
 from kills import fingerprint
 
 from pawprint.core import paths
+from pawprint.core.tables import SPLIT, read_table
+from pawprint.features.store import open_features
 from recipes.overlay import apply, overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import write_archive
@@ -91,6 +93,20 @@ def test_other_seed_of_the_split_computes_what_was_in_the_test_split(workspace):
 def test_more_views_keep_those_that_are_there(workspace):
     replace(workspace / "params.yaml", f"views: {VIEWS}", f"views: {VIEWS + 1}")
     assert computed(workspace) == (40, IMAGES - 40)
+    check_from_nothing(workspace)
+
+
+def test_rows_are_found_when_the_number_of_shards_grows(workspace):
+    split = read_table(workspace / paths.SPLIT_IMAGES, SPLIT)
+    images = split[split["split"] == "train"]["pixels_sha256"]
+    folder = workspace / paths.FEATURES
+    before = open_features(folder, "top", images)[:, VIEWS - 1]
+    replace(
+        workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 4096", "IMAGES_PER_SHARD = 16"
+    )
+    assert computed(workspace) == (0, IMAGES)
+    assert len(list(folder.glob("index-*.npy"))) == 4
+    assert (open_features(folder, "top", images)[:, VIEWS - 1] == before).all()
     check_from_nothing(workspace)
 
 
