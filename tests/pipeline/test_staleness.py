@@ -115,7 +115,7 @@ def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, resto
 
 
 def test_everything_made_again_is_the_same_bytes(workspace):
-    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 14
+    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 15
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 

@@ -15,28 +15,17 @@ from pawprint.cli import export
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
-from pawprint.core.tables import (
-    HISTORY,
-    LIKELY_WRONG_LABELS,
-    SCORES,
-    SPLIT,
-    predicted_labels,
-    probabilities_in,
-    read_predictions,
-    read_table,
-    write_table,
-)
+from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.evaluation.temperature import probabilities_of
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.network.model import load_model, with_output
-from pawprint.reports.results import score_of
 from pawprint.serving.predictor import load_predictor
 from recipes.overlay import overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import encoded
 from recipes.sample.things import PAINTERS, balloon, drawn_thing, house, star
-from stages import calibrate, evaluate, features, plot, review, train_extract, train_finetune
+from stages import calibrate, extractor, features, train_extract, train_finetune
 
 pytestmark = pytest.mark.slow  # half a minute
 
@@ -82,7 +71,7 @@ def workspace(tmp_path_factory):
     write_images(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for stage in (features, train_extract, train_finetune, calibrate):
+        for stage in (extractor, features, train_extract, train_finetune, calibrate):
             stage.main()
         yield folder
 
@@ -151,23 +140,3 @@ def test_threshold_of_three_classes_is_one_line(workspace, monkeypatch, tmp_path
     assert message.startswith(f"params.yaml: calibrate.{key}: expected null")
     assert message.endswith("Received: 0.4 for 3 classes")
     assert "\n" not in message
-
-
-def test_evaluation_review_and_figures_of_three_classes(workspace):
-    for stage in (evaluate, review, plot):
-        stage.main()
-    scores = read_table(paths.SCORES, SCORES)
-    assert set(scores["label"]) == {"", *THINGS}
-    assert score_of(scores, "test", "accuracy")["value"] > 0.7
-    metrics = json.loads(paths.EVALUATE_METRICS.read_text(encoding="utf-8"))
-    for split, file in (("validation", paths.VALIDATION_PREDICTIONS), ("test", paths.PREDICTIONS)):
-        predictions = read_predictions(file)
-        assert predicted_labels(predictions) == list(THINGS)
-        assert probabilities_in(predictions).sum(axis=1) == pytest.approx(1, abs=1e-5)
-        correct = (predictions["actual"] == predictions["predicted"]).mean()
-        assert metrics[split]["accuracy"] == pytest.approx(correct)
-        assert list(metrics[split]) == ["accuracy", "balanced_accuracy", "loss"]
-    listed = read_table(paths.LIKELY_WRONG_LABELS, LIKELY_WRONG_LABELS)
-    assert (listed["label"] != listed["likely"]).all()
-    assert {*listed["label"], *listed["likely"]} <= set(THINGS)
-    assert paths.ROC_PLOT.is_file() and paths.ERRORS_PLOT.is_file()
