@@ -1,7 +1,7 @@
 """Feature extraction: train a new head on the stored features of the frozen backbone.
 
 Reads data/features/, data/split/images.csv and data/raw/weights.h5. Params: `train_extract`,
-`head`, `hardware`, `model.alpha`, `model.image_size`, `model.pooling`. Writes
+`head`, `hardware`, `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`. Writes
 models/extract.keras, metrics/train_extract.json and plots/history_extract.csv.
 Run: `python -m stages.train_extract`
 """
@@ -27,9 +27,10 @@ def main() -> None:
         head, optimizer, metrics, history = train_head(
             params.train_extract, params.head, len(labels), precision, train, validation
         )
-        backbone = load_backbone(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
+        name, alpha, size = params.model.backbone, params.model.alpha, params.model.image_size
+        backbone = load_backbone(name, alpha, size, paths.RAW_WEIGHTS)
         backbone.trainable = False
-        model = build_model(backbone, head, params.model.pooling)
+        model = build_model(name, backbone, head, params.model.pooling)
     save_model(model, paths.EXTRACT_MODEL, optimizer)
     initial, final = metrics["initial"], metrics["validation"]
     accuracy = {

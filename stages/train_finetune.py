@@ -3,8 +3,8 @@
 Training starts from the stored features at the cut, so only the layers after the cut are
 computed. Reads data/features/, data/split/images.csv, models/extract.keras and, to continue the
 count of epochs, plots/history_extract.csv. Params: `train_finetune`, `hardware`,
-`model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, the same network for
-OpenVINO in models/network/, and plots/history_finetune.csv.
+`model.backbone`, `model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, the
+same network for OpenVINO in models/network/, and plots/history_finetune.csv.
 Run: `python -m stages.train_finetune`
 """
 
@@ -34,7 +34,7 @@ def main() -> None:
     with training_on(params.hardware) as precision:
         model = load_model(paths.EXTRACT_MODEL)
         _, backbone, *_ = parts(model)
-        first = first_trained(backbone, params.model.fine_tune_at, params.model.fine_tune_last)
+        first = first_trained(params.model, backbone)
         optimizer, metrics, history = fine_tune(
             model, params.train_finetune, precision, first, train, validation
         )

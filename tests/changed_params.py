@@ -36,6 +36,7 @@ def changed_values(workspace: Path) -> dict:
         "split.validation_fraction": 0.3,
         "split.test_fraction": 0.25,
         "split.near_duplicate_distance": 0,
+        "model.backbone": "MobileNet",
         "model.alpha": 0.5,
         "model.image_size": 128,
         "model.resize": "stretch",
@@ -91,6 +92,7 @@ def changed_values(workspace: Path) -> dict:
 # Logits alone give the same probabilities, up to rounding.
 TOGETHER_WITH = {
     "fetch.source": {"watch": "../others.zip"},
+    "model.backbone": {"alpha": 0.5, "fine_tune_at": "conv_pw_9"},
     "model.fine_tune_last": {"fine_tune_at": None},
     "head.output": {"dropout": 0.4},
     "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
-from pawprint.core.params import Dense, Head, Train
+from pawprint.core.params import Dense, Head, Model, Train
 from pawprint.features.store import INDEX, write_shard
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import keras
@@ -40,14 +40,20 @@ def pixels(images: int, size: int = SIZE) -> np.ndarray:
 
 
 def sample_backbone() -> keras.Model:
-    return load_backbone(0.35, SIZE, SAMPLE_WEIGHTS)
+    return load_backbone("MobileNetV2", 0.35, SIZE, SAMPLE_WEIGHTS)
 
 
 def model_with(kind: str) -> keras.Model:
     """The sample backbone with a random head, of a kind in HEADS."""
     keras.utils.set_random_seed(1)
     head, pooling, classes = HEADS[kind]
-    return build_model(sample_backbone(), build_head(head, classes), pooling)
+    return build_model("MobileNetV2", sample_backbone(), build_head(head, classes), pooling)
+
+
+def model_params(**changes) -> Model:
+    values = {"backbone": "MobileNetV2", "alpha": 0.35, "image_size": SIZE, "resize": "crop"}
+    others = {"pooling": "average", "fine_tune_at": 100, "fine_tune_last": None}
+    return Model(**values | others | changes)
 
 
 def train_params(**changes) -> Train:

@@ -12,26 +12,24 @@ from typing import Literal
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import pack, replacing
-from pawprint.network.backbone import BACKBONE
+from pawprint.network.applications import BACKBONE, PREPROCESSING, preprocessing
 from pawprint.network.backend import keras
 from pawprint.network.head import HEAD, activation_for, gives_logits, loss_for
 
-RESCALING, POOLING = "rescaling", "pooling"
+POOLING = "pooling"
 
 
-def build_model(backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
-    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, units)`."""
+def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
+    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, units)`.
+
+    `name` is that of the backbone's application.
+    """
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
-    output = head(pool(backbone(rescale(pixels), training=False), pooling))
+    output = head(pool(backbone(preprocessing(name)(pixels), training=False), pooling))
     if gives_logits(head):
         activation = activation_for(output.shape[-1])
         output = keras.layers.Activation(activation, name="probability")(output)
     return keras.Model(pixels, output, name="pawprint")
-
-
-def rescale(pixels):
-    """[0, 255] to [-1, 1], as MobileNetV2 was pre-trained."""
-    return keras.layers.Rescaling(1 / 127.5, offset=-1, name=RESCALING)(pixels)
 
 
 def pool(features, pooling: str):
@@ -44,8 +42,8 @@ def pool(features, pooling: str):
 
 
 def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
-    """Rescaling, backbone, pooling and head of a model that `build_model` built."""
-    return tuple(model.get_layer(name) for name in (RESCALING, BACKBONE, POOLING, HEAD))
+    """Preprocessing, backbone, pooling and head of a model that `build_model` built."""
+    return tuple(model.get_layer(name) for name in (PREPROCESSING, BACKBONE, POOLING, HEAD))
 
 
 def with_output(

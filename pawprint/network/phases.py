@@ -46,9 +46,9 @@ def fine_tune(
 ) -> Trained:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
-    Batch normalization stays frozen: such layers run in inference mode, also inside `fit`
-    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the feature
-    maps at the cut. Returns the optimizer, the metrics on validation, and the history.
+    The backbone stays in inference mode, also inside `fit`, and batch normalization keeps its
+    weights (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the
+    feature maps at the cut. Returns the optimizer, the metrics on validation, and the history.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
@@ -57,7 +57,7 @@ def fine_tune(
         layer.trainable = not is_frozen
     _, tail = split_at(backbone, cut_index(backbone, first))
     at_cut = keras.Input(tail.input_shape[1:])
-    model = keras.Model(at_cut, head(pool(tail(at_cut))))
+    model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))
     with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
         history = fit(model, train, validation, params, "train_finetune")

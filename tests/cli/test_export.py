@@ -75,7 +75,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
 def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
     """A head that compares an image's distances to the mean features of both classes."""
     head = build_head(PLAIN, 2)
-    model = build_model(sample_backbone(), head, "average")
+    model = build_model("MobileNetV2", sample_backbone(), head, "average")
     features = keras.Model(model.input, model.get_layer("pooling").output)(pixels).numpy()
     cat, dog = features[~is_dog].mean(axis=0), features[is_dog].mean(axis=0)
     kernel = 4 / np.sum((dog - cat) ** 2) * (dog - cat)[:, None]

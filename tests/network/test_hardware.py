@@ -42,7 +42,7 @@ def trained(features, precision="float32"):
     split = read_table(features / "split.csv", SPLIT)
     train, validation, _ = open_batches(features, split, "top", TRAIN)
     head, _, _, first = train_head(TRAIN, HEAD, 2, precision, train, validation)
-    model = build_model(sample_backbone(), head, "average")
+    model = build_model("MobileNetV2", sample_backbone(), head, "average")
     train, validation, _ = open_batches(features, split, "cut", TRAIN, first_epoch=len(first))
     optimizer, metrics, second = fine_tune(model, TRAIN, precision, FIRST, train, validation)
     return model, optimizer, metrics, [*first["loss"], *second["loss"]]

@@ -8,7 +8,7 @@ from networks import HEADS, PLAIN, SIZE, model_with, pixels
 from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
-from pawprint.network.backbone import new_backbone
+from pawprint.network.applications import untrained
 from pawprint.network.backend import keras
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model, load_model, parts, save_model, with_output
@@ -83,7 +83,8 @@ def test_same_network_built_again_is_the_same_bytes(tmp_path):
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
 @pytest.mark.parametrize("classes", [2, 3])
 def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, classes):
-    model = build_model(new_backbone(0.35, 32), build_head(PLAIN, classes), "average")
+    backbone = untrained("MobileNetV2", 0.35, 32)
+    model = build_model("MobileNetV2", backbone, build_head(PLAIN, classes), "average")
     save_untrained(model, tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = pixels(2, 32).astype(np.float32)

@@ -26,7 +26,7 @@ def test_heat_is_where_the_deciding_feature_is(classes):
     maps = backbone(picture[None] / np.float32(127.5) - 1, training=False).numpy()[0]
     channel = (maps[:, 2:].mean(axis=(0, 1)) - maps[:, :1].mean(axis=(0, 1))).argmax()
     head = build_head(LOGITS, classes)
-    model = build_model(backbone, head, "average")
+    model = build_model("MobileNetV2", backbone, head, "average")
     last, units = classes - 1, head.output_shape[1]
     kernel = np.zeros((maps.shape[-1], units), np.float32)
     kernel[channel, -1] = 1

@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 
 from pawprint.core.files import pack
 from pawprint.core.params import Params
+from pawprint.network.applications import published, untrained
 from pawprint.network.backbone import save_weights
-from pawprint.network.backend import keras
 from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
 
@@ -40,8 +40,9 @@ def workspace(tmp_path_factory) -> Path:
     (folder / "mirror").mkdir()
     for name in ("0.35_96", "0.35_128"):
         shutil.copy(SAMPLE_WEIGHTS, folder / "mirror" / WEIGHTS.format(name))
-    wider = keras.applications.MobileNetV2((96, 96, 3), 0.5, include_top=False, weights=None)
-    save_weights(wider, folder / "mirror" / WEIGHTS.format("0.5_96"))
+    for name in ("MobileNet", "MobileNetV2"):
+        url, _ = published(name, 0.5, 96)
+        save_weights(untrained(name, 0.5, 96), folder / "mirror" / Path(url).name)
     project = git_project(folder / "project", TINY)
     assert repro(project, PAWPRINT_MIRROR="../mirror")
     run("git", "add", "-A", cwd=project)
