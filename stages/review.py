@@ -20,6 +20,7 @@ from pawprint.core.tables import (
     write_table,
 )
 from pawprint.evaluation.label_review import predict_training, tabulate_suspects
+from pawprint.features.store import open_features
 
 
 def main() -> None:
@@ -33,7 +34,7 @@ def main() -> None:
     ]
     labels = predicted_labels(predictions[0])
     train = read_table(paths.SPLIT_IMAGES, SPLIT).query("split == 'train'")
-    features = np.load(paths.FEATURES / "train_top.npy", mmap_mode="r")[:, 0]
+    features = open_features(paths.FEATURES, "top", train["pixels_sha256"])[:, 0]
     actual = pd.Index(labels).get_indexer(train["label"])
     of_train = predict_training(features, actual, params.review.folds)
     images = pd.concat([train, *predictions], ignore_index=True)

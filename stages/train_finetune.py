@@ -1,10 +1,10 @@
 """Fine-tuning: train the last layers of the backbone together with the head.
 
 Training starts from the stored features at the cut, so only the layers after the cut are
-computed. Reads data/features/, models/extract.keras and, to continue the count of epochs,
-plots/history_extract.csv. Params: `train_finetune`, `hardware`, `model.backbone`,
-`model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, the same network for
-OpenVINO in models/network/, and plots/history_finetune.csv.
+computed. Reads data/features/, data/split/images.csv, models/extract.keras and, to continue the
+count of epochs, plots/history_extract.csv. Params: `train_finetune`, `hardware`,
+`model.backbone`, `model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, the
+same network for OpenVINO in models/network/, and plots/history_finetune.csv.
 Run: `python -m stages.train_finetune`
 """
 
@@ -13,7 +13,7 @@ import shutil
 from pawprint.core import paths
 from pawprint.core.files import replacing
 from pawprint.core.params import load_params
-from pawprint.core.tables import HISTORY, read_table, write_table
+from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.network.backend import make_deterministic
 from pawprint.network.cut import first_trained
 from pawprint.network.hardware import training_on
@@ -27,7 +27,10 @@ def main() -> None:
     params = load_params()
     make_deterministic(params.train_finetune.seed)
     epochs_before = len(read_table(paths.EXTRACT_HISTORY, HISTORY))
-    train, validation = open_batches(paths.FEATURES, "cut", params.train_finetune, epochs_before)
+    split = read_table(paths.SPLIT_IMAGES, SPLIT)
+    train, validation, _ = open_batches(
+        paths.FEATURES, split, "cut", params.train_finetune, epochs_before
+    )
     with training_on(params.hardware) as precision:
         model = load_model(paths.EXTRACT_MODEL)
         _, backbone, *_ = parts(model)

@@ -1,11 +1,14 @@
 """Small networks and params that several tests use."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
 from pawprint.core.params import Dense, Head, Model, Train
+from pawprint.features.store import INDEX, write_shard
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import keras
 from pawprint.network.head import activation_for, build_head
@@ -98,3 +101,30 @@ def write_colour_model(folder: Path, size: int = 32, **changes) -> Path:
     described = metadata(image_size=size, **changes)
     write_served_model(convert(colour_model(size, len(described.labels))), described, folder)
     return folder
+
+
+def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.DataFrame:
+    """Stored features, float16 `(images, views, …)` of each kind, and the table SPLIT of them.
+
+    Training and validation hold the same images. They are stored in another order than that of
+    the table.
+    """
+    names = [(split, image) for split in ("train", "validation") for image in range(len(labels))]
+    table = pd.DataFrame(
+        {
+            "path": [f"{split}/{image}" for split, image in names],
+            "label": [("cat", "dog")[int(labels[image])] for _, image in names],
+            "split": [split for split, _ in names],
+            "pixels_sha256": [hashlib.sha256(str(name).encode()).hexdigest() for name in names],
+        }
+    )
+    views = next(iter(kinds.values())).shape[1]
+    rows = sorted(
+        (sha256, view, image)
+        for sha256, (_, image) in zip(table["pixels_sha256"], names)
+        for view in range(views)
+    )
+    index = np.array([(sha256.encode(), view, 0, b"") for sha256, view, _ in rows], INDEX)
+    features = [[array[image, view] for array in kinds.values()] for _, view, image in rows]
+    write_shard(folder, 0, index, features, {kind: kinds[kind].shape[2:] for kind in kinds})
+    return table

@@ -13,7 +13,11 @@ CLEAN_REJECTED = Path("data/clean/rejected.csv")
 SPLIT_IMAGES = Path("data/split/images.csv")
 NEAR_DUPLICATES = Path("data/split/near_duplicates.csv")
 FEATURES = Path("data/features")
+FEATURES_ORIGIN = Path("data/features.json")
+# Outside of the outputs, because DVC deletes those before a stage runs.
+INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
 
+EXTRACTOR = Path("models/extractor/network.xml")
 EXTRACT_MODEL = Path("models/extract.keras")
 FINETUNE_MODEL = Path("models/finetune.keras")
 NETWORK = Path("models/network/network.xml")

@@ -10,6 +10,7 @@ import pandas as pd
 from pawprint.core.errors import InputError
 from pawprint.core.params import Train
 from pawprint.core.tables import HISTORY
+from pawprint.features.store import Features, open_features
 from pawprint.network.backend import keras
 
 
@@ -18,12 +19,12 @@ class Batches(keras.utils.PyDataset):
 
     With `views_per_epoch` "one", epoch e takes view (e + i) modulo the number of views of image i:
     each image goes through all its views, and each epoch mixes them. With "all" an epoch takes
-    every view. With `seed` None the order is that of the files, for validation.
+    every view. With `seed` None the order is that of the images, for validation.
     """
 
     def __init__(
         self,
-        features: np.ndarray,
+        features: Features | np.ndarray,
         labels: np.ndarray,
         batch_size: int,
         views_per_epoch: str = "all",
@@ -63,17 +64,23 @@ class Batches(keras.utils.PyDataset):
 
 
 def open_batches(
-    folder: Path, kind: str, params: Train, first_epoch: int = 0
-) -> tuple[Batches, Batches]:
-    """Training and validation batches of the features called `kind`: "cut" or "top"."""
+    folder: Path, split: pd.DataFrame, kind: str, params: Train, first_epoch: int = 0
+) -> tuple[Batches, Batches, list[str]]:
+    """Training and validation batches of the features called `kind`, "cut" or "top"; the labels.
 
-    def arrays(split: str) -> list[np.ndarray]:
-        files = (folder / f"{split}_{name}.npy" for name in (kind, "labels"))
-        return [np.load(file, mmap_mode="r") for file in files]
+    `split` is the table SPLIT, whose order the batches have before they are shuffled. A target is
+    the position of the image's label in the labels.
+    """
+    labels = sorted(split["label"].unique())
+
+    def arrays(name: str) -> tuple[Features, np.ndarray]:
+        images = split[split["split"] == name]
+        targets = pd.Index(labels).get_indexer(images["label"]).astype(np.float32)
+        return open_features(folder, kind, images["pixels_sha256"]), targets
 
     order = params.views_per_epoch, params.seed, first_epoch
     train = Batches(*arrays("train"), params.batch_size, *order)
-    return train, Batches(*arrays("validation"), params.batch_size)
+    return train, Batches(*arrays("validation"), params.batch_size), labels
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:

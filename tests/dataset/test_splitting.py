@@ -193,13 +193,6 @@ def test_group_in_train_and_validation_of_the_archive_goes_to_training():
     assert list(listed["path"][listed["moved"]]) == [leak["path"]]
 
 
-def test_pairs_are_found_across_blocks_of_the_matrix(monkeypatch):
-    monkeypatch.setattr("pawprint.dataset.near_duplicates.BLOCK", 7)
-    copies = [like(image, "copy", 1) for image in records(WHOLE[::100])]
-    _, listed = split(with_images(WHOLE, *copies), **PARAMS)
-    assert len(listed) == 2 * len(copies)
-
-
 def test_too_few_images_name_the_class_and_the_split():
     with pytest.raises(
         InputError, match=r"at least one dog for the test split\..* none of 3 images"

@@ -2,7 +2,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from networks import train_params
+from networks import train_params, write_features
 from sklearn.utils.class_weight import compute_class_weight
 
 from pawprint.core.errors import InputError
@@ -63,18 +63,31 @@ def test_order_differs_between_epochs_and_is_the_same_for_the_same_seed():
     assert not (orders[0] == epoch(other) % 100).all()
 
 
-def test_validation_is_in_the_order_of_the_files():
+def test_validation_is_in_the_order_of_the_images():
     assert (epoch(Batches(FEATURES, LABELS, 4)) == FEATURES.ravel()).all()
 
 
-def test_features_are_read_from_disk_and_not_loaded(tmp_path):
-    for name in ("train", "validation"):
-        np.save(tmp_path / f"{name}_top.npy", FEATURES)
-        np.save(tmp_path / f"{name}_labels.npy", LABELS)
-    train, validation = open_batches(tmp_path, "top", train_params(), first_epoch=2)
-    assert isinstance(train.features, np.memmap)
-    assert (len(train), len(validation)) == (3, 8)
-    assert train.epoch == 2
+def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
+    split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
+    train, validation, labels = open_batches(tmp_path, split, "top", train_params(), first_epoch=2)
+    assert labels == ["cat", "dog"]
+    assert (len(train), len(validation), train.epoch) == (3, 8, 2)
+    assert all(isinstance(shard, np.memmap) for shard in train.features.shards)
+    expected = Batches(FEATURES, LABELS, 4, "one", seed=1, first_epoch=2)
+    for batches, like in ((train, expected), (validation, Batches(FEATURES, LABELS, 4))):
+        for index in range(len(like)):
+            for got, wanted in zip(batches[index], like[index], strict=True):
+                assert got.dtype == wanted.dtype == np.float32
+                assert (got == wanted).all()
+
+
+def test_target_is_the_position_in_the_sorted_labels_also_of_more_than_two(tmp_path):
+    split = write_features(tmp_path, LABELS, top=FEATURES)
+    split["label"] = np.resize(["dog", "cat", "eel"], len(split))
+    train, validation, labels = open_batches(tmp_path, split, "top", train_params())
+    assert labels == ["cat", "dog", "eel"]
+    given = [*train.labels, *validation.labels]
+    assert [labels[int(target)] for target in given] == split["label"].to_list()
 
 
 def test_second_phase_continues_with_the_views_that_the_first_did_not_take():

@@ -116,7 +116,7 @@ def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, resto
 
 
 def test_everything_made_again_is_the_same_bytes(workspace):
-    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 14
+    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 15
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 
@@ -152,7 +152,7 @@ def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
     for experiment in commit["experiments"]:
         data = experiment["revs"][0]["data"]
         rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
-        assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["total"] > 0
+        assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
     assert rates == {1e-6, 0.002, 0.003}
 
 

@@ -25,7 +25,7 @@ from recipes.overlay import overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import encoded
 from recipes.sample.things import PAINTERS, balloon, drawn_thing, house, star
-from stages import calibrate, features, train_extract, train_finetune
+from stages import calibrate, extractor, features, train_extract, train_finetune
 
 pytestmark = pytest.mark.slow  # half a minute
 
@@ -71,7 +71,7 @@ def workspace(tmp_path_factory):
     write_images(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for stage in (features, train_extract, train_finetune, calibrate):
+        for stage in (extractor, features, train_extract, train_finetune, calibrate):
             stage.main()
         yield folder
 
