@@ -16,7 +16,8 @@ from pawprint.runtime.conversion import convert, write_network
 
 
 def main() -> None:
-    model = load_params().model
+    params = load_params()
+    model = params.model
     make_deterministic(seed=0)
     backbone = load_backbone(model.alpha, model.image_size, paths.RAW_WEIGHTS)
     cut = cut_index(backbone, first_trained(backbone, model.fine_tune_at, model.fine_tune_last))
