@@ -1,7 +1,7 @@
 """Convert the frozen layers of the backbone to OpenVINO, for `features`.
 
-Reads data/raw/weights.h5. Params: `model.alpha`, `model.image_size`, `model.pooling`,
-`model.fine_tune_at`, `model.fine_tune_last`. Writes models/extractor/.
+Reads data/raw/weights.h5. Params: `model.backbone`, `model.alpha`, `model.image_size`,
+`model.pooling`, `model.fine_tune_at`, `model.fine_tune_last`. Writes models/extractor/.
 Run: `python -m stages.extractor`
 """
 
@@ -19,9 +19,10 @@ def main() -> None:
     params = load_params()
     model = params.model
     make_deterministic(seed=0)
-    backbone = load_backbone(model.alpha, model.image_size, paths.RAW_WEIGHTS)
-    cut = cut_index(backbone, first_trained(backbone, model.fine_tune_at, model.fine_tune_last))
-    network = convert(build_extractor(backbone, cut, model.pooling))
+    name = model.backbone
+    backbone = load_backbone(name, model.alpha, model.image_size, paths.RAW_WEIGHTS)
+    cut = cut_index(backbone, first_trained(model, backbone))
+    network = convert(build_extractor(name, backbone, cut, model.pooling))
     with replacing(paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
         write_network(network, folder / paths.EXTRACTOR.name, list(OUTPUTS))

@@ -26,7 +26,7 @@ OUTSIDE = {
     "stages": set(),
     "app": set(),
     "recipes": set(),
-    "bench": {"recipes", "stages"},
+    "bench": {"pawprint/cli", "recipes", "stages"},
 }
 ALLOWED = {
     f"pawprint/{name}": {f"pawprint/{each}" for each in MAY_IMPORT[name]} for name in MAY_IMPORT

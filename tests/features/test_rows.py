@@ -35,7 +35,9 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
     path = tmp_path / "network.xml"
-    write_network(convert(build_extractor(backbone, cut, pooling)), path, list(OUTPUTS))
+    write_network(
+        convert(build_extractor("MobileNetV2", backbone, cut, pooling)), path, list(OUTPUTS)
+    )
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     image = Image.fromarray(noise)
     compute = row_function(read_network(path), "crop")
