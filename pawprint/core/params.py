@@ -102,7 +102,7 @@ def _not_boolean(value: object) -> object:
     return value
 
 
-Resize = Literal["crop", "stretch"]
+Resize = Literal["crop", "pad", "stretch"]
 
 
 class Model(Section):
