@@ -11,6 +11,7 @@ from pawprint.core.files import replacing
 
 # The columns of each table with their dtypes.
 Columns = dict[str, str]
+SOURCE_TABLE: Columns = {"path": "str", "split": "str", "label": "str"}
 IMAGES: Columns = {
     "path": "str",
     "label": "str",

@@ -21,7 +21,7 @@ from pawprint.images.unusable import UnusableImageError
 # Tried in this order. Pillow reads more formats, but some run other programs (EPS: Ghostscript),
 # and few are used for photos.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
-# HEIC, the format of phones. Images are decoded in parallel (images/threads.py), so one thread each.
+# HEIC, the format of phones; one thread, because images are decoded in parallel.
 pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
