@@ -9,7 +9,7 @@ from pawprint.core import paths
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
 from pawprint.core.tables import IMAGES, REJECTED, SOURCE_TABLE, read_table, write_table
-from pawprint.dataset.cleaning import clean, count, describe, describe_imbalance
+from pawprint.dataset.cleaning import clean, describe, describe_imbalance
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
 from pawprint.images.archive import members, open_archive
@@ -27,7 +27,7 @@ def main() -> None:
         kept, rejected = clean(archive, labels, params.clean.rule, corrections, table)
     write_table(paths.CLEAN_IMAGES, kept, IMAGES)
     write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
-    write_json(paths.CLEAN_METRICS, count(kept, rejected, list(labels)))
+    write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {paths.CLEAN_REJECTED}" if len(rejected) else ""
     print(f"clean: {describe(kept, rejected)}{why}")
     if imbalance := describe_imbalance(kept):

@@ -126,7 +126,7 @@ def main() -> None:
         for name, table in images.items():
             rows = compute_features(run, archive, table, size, how, augments[name])
             write_arrays(shapes[name], rows)
-            targets = (table["label"] == labels[1]).to_numpy(np.float32)
+            targets = pd.Index(labels).get_indexer(table["label"]).astype(np.float32)
             np.save(folder / f"{name}_labels.npy", targets)
     print(
         f"features: {params.augment.views} views of {len(images['train']):,} training images, "

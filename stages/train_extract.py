@@ -6,7 +6,7 @@ metrics/train_extract.json and plots/history_extract.csv. Run: `python -m stages
 """
 
 from pawprint.core import paths
-from pawprint.core.files import write_json
+from pawprint.core.files import read_json, write_json
 from pawprint.core.params import load_params
 from pawprint.core.tables import HISTORY, write_table
 from pawprint.network.backbone import load_backbone
@@ -21,19 +21,26 @@ def main() -> None:
     params = load_params()
     make_deterministic(params.train_extract.seed)
     train, validation = open_batches(paths.FEATURES, "top", params.train_extract)
+    classes = len(read_json(paths.FEATURES / "labels.json"))
     with training_on(params.hardware) as precision:
         head, optimizer, metrics, history = train_head(
-            params.train_extract, params.head, precision, train, validation
+            params.train_extract, params.head, classes, precision, train, validation
         )
         backbone = load_backbone(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
         backbone.trainable = False
         model = build_model(backbone, head, params.model.pooling)
     save_model(model, paths.EXTRACT_MODEL, optimizer)
-    write_json(paths.EXTRACT_METRICS, metrics)
+    initial, final = metrics["initial"], metrics["validation"]
+    accuracy = {
+        "initial_accuracy": initial["accuracy"],
+        "validation_accuracy": final["accuracy"],
+    }
+    write_json(paths.EXTRACT_METRICS, accuracy)
     write_table(paths.EXTRACT_HISTORY, history, HISTORY)
     print(
-        f"train_extract: validation accuracy {metrics['initial']['accuracy']:.4f} before, "
-        f"{metrics['validation']['accuracy']:.4f} after {len(history)} epochs"
+        f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
+        f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} "
+        f"after {len(history)} epochs"
     )
 
 

@@ -4,14 +4,14 @@ Training starts from the stored features at the cut, so only the layers after th
 computed. Reads data/features/, models/extract.keras and, to continue the count of epochs,
 plots/history_extract.csv. Params: `train_finetune`, `hardware`, `model.fine_tune_at`,
 `model.fine_tune_last`. Writes models/finetune.keras, the same network for OpenVINO in
-models/network/, metrics/train_finetune.json and plots/history_finetune.csv.
+models/network/, and plots/history_finetune.csv.
 Run: `python -m stages.train_finetune`
 """
 
 import shutil
 
 from pawprint.core import paths
-from pawprint.core.files import replacing, write_json
+from pawprint.core.files import replacing
 from pawprint.core.params import load_params
 from pawprint.core.tables import HISTORY, read_table, write_table
 from pawprint.network.backend import make_deterministic
@@ -42,13 +42,12 @@ def main() -> None:
             shutil.copyfile(paths.EXTRACT_MODEL, partial)
     with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
-        network = convert(with_output(model, "linear"))
+        network = convert(with_output(model, "logits"))
         write_network(network, folder / paths.NETWORK.name, ["logits"])
-    write_json(paths.FINETUNE_METRICS, metrics)
     write_table(paths.FINETUNE_HISTORY, history, HISTORY)
     print(
-        f"train_finetune: validation accuracy {metrics['validation']['accuracy']:.4f} "
-        f"after {len(history)} epochs"
+        f"train_finetune: validation accuracy {metrics['accuracy']:.4f}, "
+        f"loss {metrics['loss']:.4f} after {len(history)} epochs"
     )
 
 

@@ -208,7 +208,7 @@ class Dense(Section):
 class Head(Section):
     dense: Dense | None
     dropout: BelowOne
-    output: Literal["sigmoid", "logits"]
+    output: Literal["probabilities", "logits"]
 
 
 class EarlyStopping(Section):
@@ -249,6 +249,7 @@ class Train(Section):
     learning_rate_decay: Literal["cosine"] | None
     batch_size: Count
     views_per_epoch: Literal["one", "all"]
+    class_weight: Literal["balanced"] | None
     early_stopping: EarlyStopping | None
     reduce_lr_on_plateau: ReduceLROnPlateau | None
     seed: Seed

@@ -14,19 +14,24 @@ Trained = tuple[keras.Optimizer, dict, pd.DataFrame]
 
 
 def train_head(
-    params: Train, head_params: Head, precision: str, train: Batches, validation: Batches
+    params: Train,
+    head_params: Head,
+    classes: int,
+    precision: str,
+    train: Batches,
+    validation: Batches,
 ) -> tuple[keras.Model, *Trained]:
     """Feature extraction: train a new head on pooled features.
 
     Returns the head, the optimizer, the metrics on validation before and after, and the history.
     """
-    head = build_head(head_params)
+    head = build_head(head_params, classes)
     inputs = keras.Input(train.features.shape[2:])
     model = keras.Model(inputs, head(inputs))
     with computing_in(precision, [model, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
         initial = measure(model, validation)
-        history = fit(model, train, validation, params)
+        history = fit(model, train, validation, params, "train_extract")
         metrics = {"initial": initial, "validation": measure(model, validation)}
     return head, optimizer_of(model), metrics, history
 
@@ -55,6 +60,6 @@ def fine_tune(
     model = keras.Model(at_cut, head(pool(tail(at_cut))))
     with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
-        history = fit(model, train, validation, params)
-        metrics = {"validation": measure(model, validation)}
+        history = fit(model, train, validation, params, "train_finetune")
+        metrics = measure(model, validation)
     return optimizer_of(model), metrics, history

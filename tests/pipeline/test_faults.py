@@ -8,7 +8,7 @@ import csv
 import io
 import tracemalloc
 import zipfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,9 +135,7 @@ def test_every_file_of_the_archive_is_counted_once(dirty):
         with open_archive(workspace / "data/raw/archives/images.zip") as archive:
             names = [printable(name) for name in members(archive)]
         assert sorted([*kept["path"], *rejected["path"]]) == sorted(names)
-        counts = read_json(workspace / "metrics/clean.json")["rejected"]
-        per_reason = Counter(rejected["reason"])
-        assert counts == {"total": len(rejected)} | {name: per_reason[name] for name in REASONS}
+        assert read_json(workspace / "metrics/clean.json") == {"rejected": len(rejected)}
 
 
 @pytest.mark.slow

@@ -151,7 +151,7 @@ def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
     for experiment in commit["experiments"]:
         data = experiment["revs"][0]["data"]
         rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
-        assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["total"] > 0
+        assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
     assert rates == {1e-6, 0.002, 0.003}
 
 
