@@ -85,7 +85,13 @@ TEXTS = {
     "model.fine_tune_at": ("block_11_expand", [""]),
     "clean.labels": (
         {"cat": ["x"], "dog": ["y"]},
-        [{"cat": ["x"], "dog": []}, {"cat": ["x"]}, {"cat": ["x"], "dog": ["X"]}],
+        [
+            {"cat": ["x"], "dog": []},
+            {"cat": ["x"]},
+            {"cat": ["x"], "dog": ["X"]},
+            {"cat": ["x"], "Cat": ["y"]},
+            "none",
+        ],
     ),
 }
 
@@ -203,7 +209,7 @@ def test_label_cannot_be_the_name_of_a_metric():
 
 CHOICES = {
     "clean.rule": ["decodes", "jfif"],
-    "model.resize": ["crop", "stretch"],
+    "model.resize": ["crop", "pad", "stretch"],
     "model.pooling": ["average", "flatten"],
     "augment.RandomFlip.mode": ["horizontal", "vertical", "horizontal_and_vertical"],
     "head.output": ["probabilities", "logits"],
