@@ -17,7 +17,7 @@ import pandas as pd
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.tables import Columns
+from pawprint.core.tables import SCORES, Columns, parse_table
 from pawprint.core.yaml import parse_yaml
 
 PARAMS = Path("params.yaml")
@@ -25,9 +25,11 @@ WORKSPACE = "workspace"
 RECORDED = (
     PARAMS,
     paths.EVALUATE_METRICS,
+    paths.SCORES,
     paths.EXTRACT_HISTORY,
     paths.FINETUNE_HISTORY,
     paths.PREDICTIONS,
+    paths.VALIDATION_PREDICTIONS,
 )
 # DVC keeps an experiment as a reference that holds the commit it started from, and its name.
 EXPERIMENTS = "refs/exps/??/*/*"
@@ -39,7 +41,8 @@ MAX_REVISIONS = 200  # the newest
 class Revision(NamedTuple):
     """A commit, tag or experiment with metrics/evaluate.json and params.yaml.
 
-    `commit` is "" for the workspace.
+    `commit` is "" for the workspace; `images` has the number of images of each split;
+    `is_committed` is False for experiments and the workspace.
     """
 
     commit: str
@@ -47,7 +50,9 @@ class Revision(NamedTuple):
     date: datetime | None
     subject: str
     metrics: dict
+    images: dict[str, int]
     params: dict
+    is_committed: bool = False
 
 
 def revisions() -> dict[str, Revision]:
@@ -56,28 +61,29 @@ def revisions() -> dict[str, Revision]:
     The newest come first, and before them the workspace if it differs from HEAD.
     """
     listed = _log()
-    files = (PARAMS, paths.EVALUATE_METRICS)
+    files = (PARAMS, paths.EVALUATE_METRICS, paths.SCORES)
     commits = ["HEAD", *(commit for commit, *_ in listed)]
     contents = iter(_read([(commit, path) for commit in commits for path in files]))
-    head, *recorded = (_result(*pair) for pair in zip(contents, contents))
+    head, *recorded = (_result(*found) for found in zip(contents, contents, contents))
     now = _result(*map(_content, files))
     found = {}
     if now and now != head:
         found[WORKSPACE] = Revision("", WORKSPACE, None, "not committed", *now)
     for (commit, short, parent, seconds, references, subject), result in zip(listed, recorded):
         name = ", ".join(REFERENCE.findall(references)) or short
-        if "refs/exps/" in references:
+        is_experiment = "refs/exps/" in references
+        if is_experiment:
             name = f"{name} ({short})"  # experiments on different commits may share a name
             subject = f"experiment on {parent}"  # DVC's own is the same for all
         if result:
             date = datetime.fromtimestamp(int(seconds))
-            found[name] = Revision(commit, name, date, subject, *result)
+            found[name] = Revision(commit, name, date, subject, *result, not is_experiment)
     return found
 
 
 def table_of(commit: str, path: Path, columns: Columns) -> pd.DataFrame:
     """These columns of a CSV file in a commit; no rows if it is missing or lacks a column."""
-    content = _read([(commit, path)])[0] if commit else _content(path)
+    content = content_of(commit, path)
     try:
         return pd.read_csv(
             io.BytesIO(content or b""), usecols=list(columns), dtype=columns, na_filter=False
@@ -86,14 +92,31 @@ def table_of(commit: str, path: Path, columns: Columns) -> pd.DataFrame:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
 
 
+def content_of(commit: str, path: Path) -> bytes | None:
+    """A file in a commit, or in the workspace for ""; None if it is missing."""
+    return _read([(commit, path)])[0] if commit else _content(path)
+
+
 @lru_cache(2 * MAX_REVISIONS)
-def _result(params: bytes | None, metrics: bytes | None) -> tuple[dict, dict] | None:
-    """Metrics and params. None unless the metrics hold a test accuracy."""
+def _result(
+    params: bytes | None, metrics: bytes | None, scores: bytes | None
+) -> tuple[dict, dict[str, int], dict] | None:
+    """Metrics, number of images of each split, and params. None unless there is a test accuracy.
+
+    Earlier commits have the numbers among the metrics, and no table of scores.
+    """
     measured = _parsed(metrics, json.loads)
-    test = measured.get("test")
-    if not isinstance(test, dict) or not {"accuracy", "correct", "total"} <= test.keys():
+    splits = {name: each for name, each in measured.items() if isinstance(each, dict)}
+    if "accuracy" not in splits.get("test", {}):
         return None
-    return measured, _parsed(params, lambda text: parse_yaml(text, str(PARAMS)))
+    images = {name: each["total"] for name, each in splits.items() if "total" in each}
+    if scores and not images:
+        try:
+            table = parse_table(scores, SCORES).query("score == 'accuracy'")
+        except ValueError:
+            return None
+        images = dict(zip(table["split"], table["images"]))
+    return measured, images, _parsed(params, lambda text: parse_yaml(text, str(PARAMS)))
 
 
 def _parsed(content: bytes | None, parse: Callable[[str], Any]) -> dict:

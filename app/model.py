@@ -24,9 +24,9 @@ def show_saliency(image: Image.Image, alt: str) -> None:
 
     served = predictor()
     shape = served.metadata
-    is_second = served.label(served.predict(image)) == shape.labels[1]
+    label = shape.labels.index(served.label(served.predict(image)))
     pixels = resize(image, shape.image_size, shape.resize)
-    heat = grad_cam(_network(files.stamp(paths.FINETUNE_MODEL)), pixels, is_second)
+    heat = grad_cam(_network(files.stamp(paths.FINETUNE_MODEL)), pixels, label)
     picture = overlay(
         resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
     )

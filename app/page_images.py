@@ -7,38 +7,51 @@ import streamlit as st
 from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths
-from pawprint.core.files import read_json
 from pawprint.core.params import load_params
-from pawprint.core.tables import PREDICTIONS
+from pawprint.core.tables import PROBABILITY, predicted_labels, read_predictions
 from pawprint.evaluation.intervals import wilson
 from pawprint.reports.ranking import rank
+from pawprint.serving.metadata import read_metadata
 
 TITLE, ICON = "Test images", ":material/grid_view:"
 SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
 ANY = "any"
+IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
 
 def show() -> None:
     split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
-    images = files.table(SPLITS[split], PREDICTIONS)
-    labels = sorted({*images["actual"], *images["predicted"]})
-    own = read_json(paths.EVALUATE_METRICS)["threshold"]
+    for path in (SPLITS[split], paths.SERVED_MODEL):
+        files.stamp(path)
+    images = read_predictions(SPLITS[split])
+    labels = predicted_labels(images)
+    own = read_metadata(paths.SERVED_MODEL).threshold
+    if own is not None:
+        at_threshold(images, labels, own)
+    show_scores(images, labels)
+    with explained():
+        show_photos(rank(images), labels, split)
+
+
+def at_threshold(images: pd.DataFrame, labels: list[str], own: float) -> None:
+    """A control for the threshold, which changes the predictions of two classes."""
     threshold = st.select_slider(
-        f"Threshold: the probability of {literal(labels[-1])} from which it is predicted",
+        f"Threshold: the probability of {literal(labels[1])} from which it is predicted",
         sorted({own, *(step / 100 for step in range(101))}),
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
     )
     # At the model's threshold the recorded label counts: the file rounds probabilities.
     if threshold != own:
-        images["predicted"] = np.where(images["probability"] >= threshold, labels[-1], labels[0])
-    show_scores(images, labels)
-    with explained():
-        show_photos(rank(images), labels, split)
+        is_second = images[PROBABILITY + labels[1]] >= threshold
+        images["predicted"] = np.where(is_second, labels[1], labels[0])
 
 
 def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
-    """Accuracy, and the confusion matrix with recall by row and precision by column."""
+    """Accuracy with its interval, and the confusion matrix or, of many classes, its largest errors.
+
+    The matrix has recall by row and precision by column.
+    """
     counts = pd.crosstab(images["actual"], images["predicted"])
     counts = counts.reindex(index=labels, columns=labels, fill_value=0)
     correct = pd.Series(np.diag(counts), labels)
@@ -49,6 +62,13 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
         f"{correct.sum()} of {len(images)} correct; {100 * level:g}% interval (Wilson) "
         f"{low:.1%} to {high:.1%}"
     )
+    if len(labels) > IN_MATRIX:
+        wrong = images[images["actual"] != images["predicted"]]
+        confused = wrong.groupby(["actual", "predicted"]).size().rename("images")
+        st.caption(f"The most confused of {len(labels)} classes")
+        table = confused.sort_values(ascending=False, kind="stable").head(IN_MATRIX).reset_index()
+        st.dataframe(table, hide_index=True, alt="Most confused classes")
+        return
     table = counts.astype(str)
     table["recall"] = (correct / counts.sum(axis=1)).map(percent)
     table.loc["precision"] = (correct / counts.sum(axis=0)).map(percent)
@@ -59,8 +79,8 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
 def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
     st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
-        actual = st.segmented_control("True label", [ANY, *labels], default=ANY, required=True)
-        guess = st.segmented_control("Predicted label", [ANY, *labels], default=ANY, required=True)
+        actual = choice("True label", labels)
+        guess = choice("Predicted label", labels)
         low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
     shown = images[(100 * images["confidence"]).between(low, high)]
     for column, label in (("actual", actual), ("predicted", guess)):
@@ -76,6 +96,13 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         photos.open_large(
             row.path, f"Predicted **{verdict(row)}** · true label **{literal(row.actual)}**"
         )
+
+
+def choice(title: str, labels: list[str]) -> str:
+    """A control for one of the labels, or ANY."""
+    if len(labels) > IN_CONTROL:
+        return st.selectbox(title, [ANY, *labels], width=260)
+    return st.segmented_control(title, [ANY, *labels], default=ANY, required=True)
 
 
 def verdict(row) -> str:

@@ -10,6 +10,7 @@ from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
+MOST = 5  # labels shown of each photo, the most probable ones
 
 
 def show() -> None:
@@ -36,13 +37,15 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
         return
-    probability = served.predict(image)
+    probabilities = served.predict(image)
     labels, threshold = served.metadata.labels, served.metadata.threshold
     pictures, answer = st.columns([3, 1], gap="medium")
     with answer:
-        st.metric("Label", served.label(probability))
-        for label, value in zip(labels, (1 - probability, probability)):
-            st.progress(value, f"{literal(label)} {value:.1%}")
-        st.caption(f"{literal(labels[1])} is predicted from {threshold:.1%} on.")
+        st.metric("Label", served.label(probabilities))
+        for index in (-probabilities).argsort(kind="stable")[:MOST]:
+            value = float(probabilities[index])
+            st.progress(value, f"{literal(labels[index])} {value:.1%}")
+        if threshold is not None:
+            st.caption(f"{literal(labels[1])} is predicted from {threshold:.1%} on.")
     with pictures:
         photos.show_with_saliency(image, name)

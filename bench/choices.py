@@ -15,16 +15,17 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from pawprint.core import paths
-from pawprint.core.params import Resize, load_params
+from pawprint.core.params import Model, Resize, load_params
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.evaluation.comparison import compare
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
+from pawprint.network.applications import preprocessing
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import keras
-from pawprint.network.model import pool, rescale
+from pawprint.network.model import pool
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import convert
 
@@ -33,11 +34,11 @@ CHOICES = [*itertools.product((224, 256, 288, 320), ("stretch", "crop"))]
 INVERSE_STRENGTH = 0.03  # of the penalty
 
 
-def features(alpha: float, size: int, how: Resize, members: pd.Series) -> np.ndarray:
+def features(model: Model, size: int, how: Resize, members: pd.Series) -> np.ndarray:
     """float32 `(images, channels)`: the pooled features of the frozen backbone."""
     pixels = keras.Input((size, size, 3))
-    backbone = load_backbone(alpha, size, paths.RAW_WEIGHTS)
-    maps = backbone(rescale(pixels), training=False)
+    backbone = load_backbone(model.backbone, model.alpha, size, paths.RAW_WEIGHTS)
+    maps = backbone(preprocessing(model.backbone)(pixels), training=False)
     run = compile_for_cpu(convert(keras.Model(pixels, pool(maps, "average"))))
     with open_archive(paths.RAW_IMAGES) as archive:
 
@@ -57,7 +58,7 @@ def main() -> None:
     for size, how in CHOICES:
         probability = cross_val_predict(
             LogisticRegression(C=INVERSE_STRENGTH, max_iter=3000),
-            features(params.model.alpha, size, how, images["path"]),
+            features(params.model, size, how, images["path"]),
             actual,
             cv=StratifiedKFold(10, shuffle=True, random_state=1),
             method="predict_proba",

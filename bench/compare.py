@@ -80,8 +80,8 @@ def run_pipeline(workspace: Path, *targets: str) -> dict:
     return {
         "seconds": seconds | {"total": end - start},
         "accuracy": {
-            path.stem: read_json(workspace / path)["validation"]["accuracy"]
-            for path in (paths.EXTRACT_METRICS, paths.EVALUATE_METRICS)
+            "train_extract": read_json(workspace / paths.EXTRACT_METRICS)["validation_accuracy"],
+            "evaluate": read_json(workspace / paths.EVALUATE_METRICS)["validation"]["accuracy"],
         },
     }
 

@@ -7,27 +7,22 @@ Each figure is the best of three, on the first 600 training images, all cores at
 import contextlib
 import io
 import itertools
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from pawprint.core import paths
 from pawprint.core.params import load_params
 from pawprint.core.tables import SPLIT, read_table
+from pawprint.features.rows import row_function
 from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_transformation, warp
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
-from pawprint.network.backbone import load_backbone
-from pawprint.network.cut import cut_index, first_trained
-from pawprint.network.extractor import build_extractor
 from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import convert
-from stages.features import compute_features, write_arrays
+from pawprint.runtime.conversion import read_network
 
 IMAGES = 600
 
@@ -45,14 +40,12 @@ def rate(work: Callable[[], object], pictures: int) -> float:
 def main() -> None:
     params = load_params()
     model, size = params.model, params.model.image_size
-    backbone = load_backbone(model.alpha, size, paths.RAW_WEIGHTS)
-    first = first_trained(backbone, model.fine_tune_at, model.fine_tune_last)
-    extractor = build_extractor(backbone, cut_index(backbone, first), model.pooling)
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
     images = split[split["split"] == "train"].head(IMAGES)
     views = params.augment.views
-    network = compile_for_cpu(convert(extractor))
-    with open_archive(paths.RAW_IMAGES) as archive, tempfile.TemporaryDirectory() as folder:
+    extractor = read_network(paths.EXTRACTOR)
+    network, compute = compile_for_cpu(extractor), row_function(extractor, model.resize)
+    with open_archive(paths.RAW_IMAGES) as archive:
 
         def read(name: str) -> np.ndarray:
             return resize(open_image(archive, name), size, model.resize)
@@ -66,19 +59,17 @@ def main() -> None:
             view, index = pair
             warp(pixels[index], draw_transformation(params.augment, hashes[index], view, size))
 
-        shapes = {
-            Path(folder, f"{index}.npy"): (len(images), views, *output.shape[1:])
-            for index, output in enumerate(extractor.outputs)
-        }
+        def compute_one(image: tuple[str, str]) -> None:
+            path, sha256 = image
+            drawn = [draw_transformation(params.augment, sha256, v, size) for v in range(views)]
+            compute(open_image(archive, path), drawn)
+
         rates = {
             "decode and resize": rate(lambda: list(map_in_threads(read, members)), len(images)),
             "augment": rate(lambda: list(map_in_threads(warp_one, pairs)), len(pairs)),
             "frozen layers": rate(lambda: list(map_in_threads(network, pixels)), len(pixels)),
             "all of them": rate(
-                lambda: write_arrays(
-                    shapes,
-                    compute_features(network, archive, images, size, model.resize, params.augment),
-                ),
+                lambda: list(map_in_threads(compute_one, zip(members, hashes))),
                 len(images) * views,
             ),
         }

@@ -12,6 +12,7 @@ from pathlib import Path
 from pawprint.core import paths
 from pawprint.core.files import read_json
 from pawprint.core.params import load_params
+from pawprint.core.tables import SPLIT, read_table
 from recipes.overlay import apply, names, overlay
 from recipes.sample.demo import PROJECT, prepare, run_dvc
 
@@ -31,8 +32,16 @@ def run_recipe(name: str, workspace: Path) -> str:
     seconds = time.perf_counter() - start
     extract = read_json(workspace / paths.EXTRACT_METRICS)
     evaluate = read_json(workspace / paths.EVALUATE_METRICS)
-    measured = extract["validation"], evaluate["validation"], evaluate["test"]
-    cells = [f"{each['accuracy']:.2%} ({each['correct']}/{each['total']})" for each in measured]
+    images = read_table(workspace / paths.SPLIT_IMAGES, SPLIT)["split"].value_counts()
+    measured = (
+        ("validation", extract["validation_accuracy"]),
+        ("validation", evaluate["validation"]["accuracy"]),
+        ("test", evaluate["test"]["accuracy"]),
+    )
+    cells = [
+        f"{accuracy:.2%} ({round(accuracy * images[split])}/{images[split]})"
+        for split, accuracy in measured
+    ]
     return f"| `{name}` | {' | '.join(cells)} | {seconds:.0f} |"
 
 

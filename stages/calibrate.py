@@ -1,17 +1,16 @@
 """Fit the temperature and choose the threshold on validation; write the served model.
 
 Reads data/raw/archives/, data/split/images.csv and models/network/. Params: `calibrate`,
-`model.resize`. Writes models/served/ and metrics/calibrate.json. Run: `python -m stages.calibrate`
+`model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
 """
 
-from scipy.special import expit
+import pandas as pd
 
 from pawprint.core import paths
-from pawprint.core.files import write_json
-from pawprint.core.params import load_params
+from pawprint.core.errors import InputError
+from pawprint.core.params import Calibrate, load_params
 from pawprint.core.tables import SPLIT, read_table
-from pawprint.evaluation.calibration import expected_calibration_error
-from pawprint.evaluation.temperature import cross_fit, fit_temperature
+from pawprint.evaluation.temperature import fit_temperature, probabilities_of
 from pawprint.evaluation.threshold import choose_threshold
 from pawprint.images.archive import open_archive
 from pawprint.images.resizing import resize
@@ -22,10 +21,22 @@ from pawprint.serving.predictor import predict_members
 from pawprint.serving.served_model import write_served_model
 
 
+def require_no_threshold(params: Calibrate, classes: int) -> None:
+    """Raise InputError if the params set a threshold, or how to choose it, for so many classes."""
+    for key in ("threshold", "recall"):
+        if (value := getattr(params, key)) is not None:
+            raise InputError(
+                f"params.yaml: calibrate.{key}: expected null, because a threshold exists for two "
+                f"classes only. Received: {value} for {classes} classes"
+            )
+
+
 def main() -> None:
     params = load_params()
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
-    labels = sorted(split["label"].unique())  # alphabetical, as in data/features/
+    labels = sorted(split["label"].unique())  # alphabetical, as in training
+    if len(labels) > 2:
+        require_no_threshold(params.calibrate, len(labels))
     validation = split[split["split"] == "validation"]
     network = read_network(paths.NETWORK)
     size = network.input().partial_shape[1].get_length()
@@ -36,14 +47,13 @@ def main() -> None:
             archive,
             validation["path"],
             "calibrate",
-        )[:, 0]
-    actual = (validation["label"] == labels[1]).to_numpy(int)
-    temperature, cross_fitted = 1.0, expit(logits)
-    if params.calibrate.temperature:
-        temperature, cross_fitted = fit_temperature(actual, logits), cross_fit(actual, logits)
+        )
+    actual = pd.Index(labels).get_indexer(validation["label"])
+    temperature = fit_temperature(actual, logits) if params.calibrate.temperature else 1.0
     threshold = params.calibrate.threshold
-    if threshold is None:
-        threshold = choose_threshold(actual, expit(logits / temperature), params.calibrate.recall)
+    if threshold is None and len(labels) == 2:
+        _, second = probabilities_of(logits, temperature).T
+        threshold = choose_threshold(actual, second, params.calibrate.recall)
     metadata = Metadata(
         labels=labels,
         image_size=size,
@@ -52,17 +62,8 @@ def main() -> None:
         threshold=threshold,
     )
     write_served_model(network, metadata, paths.SERVED_MODEL)
-    metrics = {
-        "temperature": temperature,
-        "threshold": threshold,
-        # Of images that the temperature was not fitted on; evaluate's is of images that it was.
-        "cross_fitted_calibration_error": expected_calibration_error(actual, cross_fitted),
-    }
-    write_json(paths.CALIBRATE_METRICS, metrics)
-    print(
-        f"calibrate: temperature {temperature:.3f}; "
-        f"{labels[1]} from a probability of {threshold:.3f}"
-    )
+    predicted = f"; {labels[1]} from a probability of {threshold:.3f}" if threshold else ""
+    print(f"calibrate: temperature {temperature:.3f}{predicted}")
 
 
 if __name__ == "__main__":

@@ -1,29 +1,42 @@
 """Write the model card: use, data, results and limitations of the served model.
 
-Reads labels.csv, metrics/, the histories, plots/likely_wrong_labels.csv, data/raw/archives/
-and models/served/. Params: `fetch.source`, `weights.source`, `model`, `calibrate`, `evaluate`.
-Writes docs/model_card.md. Run: `python -m stages.card`
+Reads labels.csv, plots/scores.csv, the histories, plots/likely_wrong_labels.csv, tables in
+data/clean/ and data/split/, data/raw/archives/ and models/served/. Params: `fetch.source`,
+`weights.source`, `model`, `calibrate`, `evaluate`. Writes docs/model_card.md.
+Run: `python -m stages.card`
 """
 
 from pawprint.core import paths, tables
-from pawprint.core.files import read_json, write_text
+from pawprint.core.files import write_text
 from pawprint.core.params import load_params
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import read_table
 from pawprint.dataset.corrections import read_lines
 from pawprint.reports.rendering import file_hashes, fill
-from pawprint.reports.results import describe_calibration, describe_weights, result_rows
+from pawprint.reports.results import (
+    class_rows,
+    count_images,
+    describe_calibration,
+    describe_imbalance,
+    describe_rejected,
+    describe_weights,
+    name_classes,
+    result_rows,
+)
+from pawprint.serving.metadata import read_metadata
+
+MAX_CLASSES = 10  # in the table of their scores
 
 
 def main() -> None:
     params = load_params()
-    split = read_json(paths.SPLIT_METRICS)
-    calibrated = read_json(paths.CALIBRATE_METRICS)
-    evaluated = read_json(paths.EVALUATE_METRICS)
-    labels = sorted(key for key in split["train"] if key != "total")
+    metadata = read_metadata(paths.SERVED_MODEL)
+    scores = read_table(paths.SCORES, tables.SCORES)
+    counts = count_images(read_table(paths.SPLIT_IMAGES, tables.SPLIT))
     text = fill(
         paths.CARD_TEMPLATE,
-        labels=labels,
+        labels=metadata.labels,
+        classes=name_classes(metadata.labels),
         source=without_secrets(params.fetch.source),
         weights=describe_weights(params.weights.source),
         model=params.model,
@@ -33,12 +46,16 @@ def main() -> None:
             "finetune": len(read_table(paths.FINETUNE_HISTORY, tables.HISTORY)),
         },
         calibration=describe_calibration(
-            params.calibrate, calibrated["temperature"], evaluated["threshold"], labels[1]
+            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels
         ),
-        cleaned=read_json(paths.CLEAN_METRICS),
-        split=split,
-        evaluated=evaluated,
-        results=result_rows(evaluated, ("validation", "test")),
+        threshold=metadata.threshold,
+        counts=counts,
+        imbalance=describe_imbalance(counts),
+        rejected=describe_rejected(read_table(paths.CLEAN_REJECTED, tables.REJECTED)),
+        near_duplicates=read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES),
+        results=result_rows(scores, ("validation", "test")),
+        of_classes=class_rows(scores),
+        max_classes=MAX_CLASSES,
         corrections=len(read_lines(paths.LABELS)),
         suspected=len(read_table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)),
         hashes=file_hashes(paths.RAW_ARCHIVES, paths.SERVED_MODEL),

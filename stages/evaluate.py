@@ -1,26 +1,37 @@
 """Evaluate the served model on decoded images.
 
-Reads data/raw/archives/, data/split/images.csv and models/served/. Params: `evaluate`. Writes
-metrics/evaluate.json, plots/predictions.csv, plots/predictions_validation.csv,
-plots/reliability.csv and plots/roc.csv.
+Reads data/raw/archives/, data/split/images.csv and models/served/. Params: `evaluate`,
+`calibrate.temperature`. Writes metrics/evaluate.json, plots/scores.csv, plots/predictions.csv,
+plots/predictions_validation.csv, plots/reliability.csv and plots/roc.csv.
 Run: `python -m stages.evaluate`
 """
 
 import pandas as pd
-from scipy.special import expit
 
 from pawprint.core import paths
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
-from pawprint.core.tables import PREDICTIONS, RELIABILITY, ROC, SPLIT, read_table, write_table
+from pawprint.core.probabilities import of_classes, predicted_classes
+from pawprint.core.tables import (
+    RELIABILITY,
+    ROC,
+    SCORES,
+    SPLIT,
+    read_table,
+    write_predictions,
+    write_table,
+)
+from pawprint.evaluation.calibration import expected_calibration_error
 from pawprint.evaluation.metrics import (
     describe,
     measure,
-    measure_probabilities,
+    measure_all,
+    summarize,
     tabulate,
     tabulate_reliability,
     tabulate_roc,
 )
+from pawprint.evaluation.temperature import cross_fit, probabilities_of
 from pawprint.images.archive import open_archive
 from pawprint.serving.predictor import load_predictor, predict_members
 
@@ -33,33 +44,33 @@ def main() -> None:
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_IMAGES) as archive:
         outputs = predict_members(predictor.outputs, archive, rows["path"], "evaluate")
-    probability, logits = outputs.T
-    actual = (rows["label"] == labels[1]).to_numpy(int)
-    uncalibrated = expit(logits)
-    metrics: dict = {"threshold": threshold}
-    reliabilities = []
+    tables, reliabilities = [], []
     for name, file in (
         ("validation", paths.VALIDATION_PREDICTIONS),
         ("test", paths.PREDICTIONS),
     ):
         of_split = (rows["split"] == name).to_numpy()
-        of_actual, of_probability = actual[of_split], probability[of_split]
-        metrics[name] = (
-            measure(of_actual, of_probability, threshold, labels, confidence)
-            | measure_probabilities(of_actual, of_probability)
-            | {"uncalibrated": measure_probabilities(of_actual, uncalibrated[of_split])}
-        )
-        for calibrated, values in (("no", uncalibrated[of_split]), ("yes", of_probability)):
-            table = tabulate_reliability(of_actual, values, confidence)
+        actual = pd.Index(labels).get_indexer(rows["label"][of_split])
+        probabilities, logits = of_classes(outputs[of_split, 0]), outputs[of_split, 1]
+        uncalibrated = probabilities_of(logits)
+        predicted = predicted_classes(probabilities, threshold)
+        others = measure_all(actual, probabilities, uncalibrated)
+        if name == "validation":
+            # Of images that the temperature was not fitted on.
+            crossed = cross_fit(actual, logits) if params.calibrate.temperature else uncalibrated
+            others["cross_fitted_calibration_error"] = expected_calibration_error(actual, crossed)
+        scores = measure(actual, probabilities, predicted, labels, confidence, others)
+        tables.append(scores.assign(split=name))
+        for calibrated, values in (("no", uncalibrated), ("yes", probabilities)):
+            table = tabulate_reliability(actual, values, confidence)
             reliabilities.append(table.assign(split=name, calibrated=calibrated))
-        predictions = tabulate(rows[of_split], of_probability, threshold, labels)
-        write_table(file, predictions, PREDICTIONS)
-    write_json(paths.EVALUATE_METRICS, metrics)
+        write_predictions(file, tabulate(rows[of_split], probabilities, predicted, labels))
+        if name == "test":
+            write_table(paths.ROC, tabulate_roc(actual, probabilities, labels), ROC)
+        print(f"evaluate: {describe(name, scores, confidence)}")
     write_table(paths.RELIABILITY, pd.concat(reliabilities), RELIABILITY)
-    is_test = (rows["split"] == "test").to_numpy()
-    write_table(paths.ROC, tabulate_roc(actual[is_test], probability[is_test]), ROC)
-    for name in ("validation", "test"):
-        print(f"evaluate: {describe(name, metrics[name], confidence)}")
+    write_table(paths.SCORES, pd.concat(tables), SCORES)
+    write_json(paths.EVALUATE_METRICS, summarize(pd.concat(tables)))
 
 
 if __name__ == "__main__":

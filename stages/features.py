@@ -1,14 +1,17 @@
-"""Compute the features of every training and validation image once, with the frozen backbone.
+"""Compute the features of every training and validation image once, with the frozen layers.
 
-Reads data/raw/archives/, data/split/images.csv and data/raw/weights.h5. Params: `model`,
-`augment`. Writes data/features/. Run: `python -m stages.features`
+Features that an interrupted run computed, or that are in the last recorded result, are not
+computed again. Reads data/raw/archives/, data/split/images.csv and models/extractor/. Params:
+`model.resize`, `augment`. Writes data/features/ and data/features.json, which names what decides
+the bytes of a row. Run: `python -m stages.features`
 """
 
-import contextlib
+import functools
+import hashlib
+import json
 import math
 import shutil
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,120 +21,128 @@ from tqdm import tqdm
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import replacing, write_json
-from pawprint.core.params import Augment, Resize, load_params
+from pawprint.core.params import Augment, load_params
 from pawprint.core.tables import SPLIT, read_table
+from pawprint.features.reuse import Journal, LastResult, Source, find_rows
+from pawprint.features.rows import describe, row_function
+from pawprint.features.store import (
+    INDEX,
+    Key,
+    Row,
+    checksum,
+    count_shards,
+    key_of,
+    shard_of,
+    write_shard,
+)
 from pawprint.images.archive import open_archive
-from pawprint.images.augmentation import IDENTITY, draw_transformation, warp
+from pawprint.images.augmentation import IDENTITY, draw_transformation
 from pawprint.images.decoder import open_image
-from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
-from pawprint.network.backbone import load_backbone
-from pawprint.network.backend import make_deterministic
-from pawprint.network.cut import cut_index, first_trained
-from pawprint.network.extractor import OUTPUTS, build_extractor
-from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import convert
+from pawprint.runtime.conversion import read_network
 
 
-def compute_features(
-    run: Callable[[np.ndarray], list[np.ndarray]],
-    archive: zipfile.ZipFile,
-    images: pd.DataFrame,
-    size: int,
-    how: Resize,
-    augment: Augment | None,
-) -> Iterator[list[np.ndarray]]:
-    """For each image (table SPLIT) the outputs of `run` for its views, float16 `(views, …)`.
+def index_of(images: pd.DataFrame, augment: Augment, size: int) -> np.ndarray:
+    """The rows of images (table SPLIT), sorted, without checksums.
 
-    Without `augment` an image has one view, the image itself.
+    A training image has `augment.views` views; a validation image has one, the image itself.
     """
-
-    def compute(image: tuple[str, str]) -> list[np.ndarray]:
-        path, pixels_sha256 = image
-        pixels = resize(open_image(archive, path), size, how)
-        transformations = [IDENTITY]
-        if augment:
-            transformations = [
-                draw_transformation(augment, pixels_sha256, view, size)
-                for view in range(augment.views)
-            ]
-        views = [run(warp(pixels, each)) for each in transformations]
-        return [np.stack(outputs).astype(np.float16) for outputs in zip(*views)]
-
-    computed = map_in_threads(compute, zip(images["path"], images["pixels_sha256"]))
-    title = f"features, {augment.views if augment else 1} per image"
-    return iter(tqdm(computed, total=len(images), desc=title, unit="image", disable=None))
+    rows = []
+    for sha256, split in sorted(zip(images["pixels_sha256"], images["split"])):
+        views = [IDENTITY]
+        if split == "train":
+            views = [draw_transformation(augment, sha256, v, size) for v in range(augment.views)]
+        rows += [(sha256.encode(), view, drawn, b"") for view, drawn in enumerate(views)]
+    return np.array(rows, INDEX)
 
 
-def write_arrays(shapes: dict[Path, tuple[int, ...]], rows: Iterator[list[np.ndarray]]) -> None:
-    """Write .npy files of float16 row by row; each of `rows` holds one array for each file.
+def complete(
+    wanted: list[Key],
+    journal: Journal,
+    recorded: Iterable[Source],
+    compute: Callable[[dict[str, list[Key]]], Iterator[dict[Key, Row]]],
+) -> tuple[dict[Key, Row], int]:
+    """The wanted rows, and the number of images of which some had to be computed.
 
-    A memory map would end the process when the disk is full; writing raises OSError.
+    `compute` gets the missing keys by image, and yields the rows of one image after another.
     """
-    with contextlib.ExitStack() as stack:
-        files = [stack.enter_context(path.open("wb")) for path in shapes]
-        for file, shape in zip(files, shapes.values()):
-            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-        for arrays in rows:
-            for file, array in zip(files, arrays):
-                file.write(array.tobytes())
+    found = find_rows(set(wanted), [*journal.read(), *recorded])
+    missing: dict[str, list[Key]] = {}
+    for key in dict.fromkeys(wanted):
+        if key not in found:
+            missing.setdefault(key[0].decode(), []).append(key)
+    if missing:
+        journal.append(compute(missing))
+        found |= find_rows(set(wanted) - set(found), journal.read())
+    return found, len(missing)
 
 
 def require_space(target: Path, numbers: int) -> None:
     """Print the size of so many float16 numbers. Raises InputError if the disk lacks the space.
 
-    DVC may keep a second copy in its cache, hence twice.
+    What is computed is kept for an interrupted run, and DVC may keep a copy in its cache.
     """
     needed = 2 * numbers / 1e6
     free = shutil.disk_usage(target.parent).free / 1e6
     print(f"features: {needed:,.0f} MB to write, and as much in DVC's cache", flush=True)
-    if free < 2 * needed:
+    if free < 3 * needed:
         raise InputError(
-            f"{target}: expected {2 * needed:,.0f} MB of free space, for the features and "
-            f"their copy in DVC's cache. Received: {free:,.0f} MB. Free some, or lower "
-            "augment.views."
+            f"{target}: expected {3 * needed:,.0f} MB of free space, for the features, those of "
+            f"an interrupted run, and the copy in DVC's cache. Received: {free:,.0f} MB. Free "
+            "some, or lower augment.views."
         )
 
 
 def main() -> None:
     params = load_params()
-    make_deterministic(seed=0)
-    size, how = params.model.image_size, params.model.resize
-    backbone = load_backbone(params.model.alpha, size, paths.RAW_WEIGHTS)
-    first = first_trained(backbone, params.model.fine_tune_at, params.model.fine_tune_last)
-    extractor = build_extractor(backbone, cut_index(backbone, first), params.model.pooling)
+    how, augment = params.model.resize, params.augment
+    network = read_network(paths.EXTRACTOR)
+    size = network.input().partial_shape[1].get_length()
+    kinds = {
+        output.get_any_name(): tuple(
+            length.get_length() for length in list(output.partial_shape)[1:]
+        )
+        for output in network.outputs
+    }
+    extract = functools.cache(lambda: row_function(network, how))  # compiled only if needed
+    origin = describe(paths.EXTRACTOR, how)
+    journals = paths.INTERRUPTED_FEATURES / hashlib.sha256(json.dumps(origin).encode()).hexdigest()
+    last = LastResult("features")
+    is_usable = last.read(paths.FEATURES_ORIGIN) == origin
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
-    labels = sorted(split["label"].unique())  # alphabetical, as Keras orders classes
-    images = {name: split[split["split"] == name] for name in ("train", "validation")}
-    augments = {"train": params.augment, "validation": None}
+    images = split[split["split"] != "test"]
+    member = dict(zip(images["pixels_sha256"], images["path"]))
+    shards = count_shards(len(images))
+    shard = shard_of(images["pixels_sha256"], shards)
+    rows = len(images) + (augment.views - 1) * int((images["split"] == "train").sum())
+    computed = 0
     with open_archive(paths.RAW_IMAGES) as archive, replacing(paths.FEATURES) as folder:
         folder.mkdir()
-        shapes = {
-            name: {
-                folder / f"{name}_{kind}.npy": (
-                    len(images[name]),
-                    augment.views if augment else 1,
-                    *output.shape[1:],
-                )
-                for kind, output in zip(OUTPUTS, extractor.outputs)
-            }
-            for name, augment in augments.items()
-        }
-        require_space(
-            paths.FEATURES, sum(math.prod(s) for each in shapes.values() for s in each.values())
-        )
-        write_json(folder / "labels.json", labels)
-        run = compile_for_cpu(convert(extractor))
-        for name, table in images.items():
-            rows = compute_features(run, archive, table, size, how, augments[name])
-            write_arrays(shapes[name], rows)
-            targets = (table["label"] == labels[1]).to_numpy(np.float32)
-            np.save(folder / f"{name}_labels.npy", targets)
-    print(
-        f"features: {params.augment.views} views of {len(images['train']):,} training images, "
-        f"1 of {len(images['validation']):,} for validation"
-    )
+        require_space(paths.FEATURES, rows * sum(map(math.prod, kinds.values())))
+
+        def compute_one(item: tuple[str, list[Key]]) -> dict[Key, Row]:
+            image = open_image(archive, member[item[0]])
+            views = [np.frombuffer(transformation).reshape(2, 3) for _, transformation in item[1]]
+            return dict(zip(item[1], extract()(image, views)))
+
+        def compute(missing: dict[str, list[Key]]) -> Iterator[dict[Key, Row]]:
+            extract()
+            rows = map_in_threads(compute_one, missing.items())
+            title = f"features, part {number + 1} of {shards}"
+            return iter(tqdm(rows, title, len(missing), unit="image", disable=None))
+
+        for number in range(shards):
+            index = index_of(images[shard == number], augment, size)
+            wanted = [key_of(entry) for entry in index]
+            journal = Journal(journals / f"{number}-of-{shards}", kinds)
+            recorded = last.sources(paths.FEATURES, number, shards, kinds) if is_usable else ()
+            found, more = complete(wanted, journal, recorded, compute)
+            index["checksum"] = [checksum(key, found[key]) for key in wanted]
+            write_shard(folder, number, index, [found[key] for key in wanted], kinds)
+            computed += more
+    write_json(paths.FEATURES_ORIGIN, origin)
+    shutil.rmtree(paths.INTERRUPTED_FEATURES, ignore_errors=True)
+    print(f"features: {computed:,} images computed, {len(images) - computed:,} reused")
 
 
 if __name__ == "__main__":

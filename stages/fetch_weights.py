@@ -1,54 +1,73 @@
-"""Fetch the pre-trained weights of MobileNetV2 without its top.
+"""Fetch the pre-trained weights of the backbone without its top.
 
 Reads `weights.source`: `imagenet` (Keras' published file for the network in `model`), a URL, a
-path, or `none` for random weights. Params: `weights`, `model.alpha`, `model.image_size`.
+path, or `none` for random weights. Params: `weights`, `model.backbone`, `model.alpha`,
+`model.image_size`.
 Writes data/raw/weights.h5. Run: `python -m stages.fetch_weights`
 """
 
+import hashlib
 import shutil
 from pathlib import Path
 
 import h5py
 
 from pawprint.core import paths
+from pawprint.core.errors import InputError
 from pawprint.core.files import replacing
-from pawprint.core.params import load_params
+from pawprint.core.params import Model, load_params
 from pawprint.dataset.download import locate, verify
-from pawprint.network.pretrained import published_url
 
 
-def fetch_weights(
-    source: str, sha256: str | None, alpha: float, image_size: int, target: Path
-) -> None:
+def fetch_weights(source: str, sha256: str | None, model: Model, target: Path) -> None:
     """Write the weights to `target`.
 
-    Raises InputError if the source is missing, or has another SHA-256 than the one given.
+    Raises InputError if the source is missing, if it has another SHA-256 than the one given, or if
+    `imagenet` has another hash than Keras lists.
     """
-    if source == "imagenet":
-        source = published_url(alpha, image_size)
+    network = model.backbone, model.alpha, model.image_size
     with replacing(target) as partial:
         if source == "none":
-            write_random_weights(alpha, image_size, partial)
-        else:
-            found = locate(source, sha256, "weights.source", h5py.is_hdf5)
+            write_random_weights(*network, partial)
+        elif source == "imagenet":
+            # Imported only here, because TensorFlow takes seconds to import.
+            from pawprint.network.applications import published
+
+            url, digest = published(*network)
+            found = locate(url, sha256, "weights.source", lambda path: is_published(path, digest))
             shutil.copyfile(found, partial)
+            is_published(partial, digest)  # also a file of the mirror
+        else:
+            shutil.copyfile(locate(source, sha256, "weights.source", h5py.is_hdf5), partial)
         verify(partial, sha256, "weights.sha256")
 
 
-def write_random_weights(alpha: float, image_size: int, path: Path) -> None:
+def is_published(path: str | Path, digest: str | None) -> bool:
+    """Whether a file is HDF5. Raises InputError if it has another MD5 or SHA-256 than `digest`."""
+    algorithm = "md5" if digest and len(digest) == 32 else "sha256"
+    with Path(path).open("rb") as file:
+        received = digest and hashlib.file_digest(file, algorithm).hexdigest()
+    if received != digest:
+        raise InputError(
+            f"weights.source: expected the file that Keras publishes, with {algorithm} {digest}. "
+            f"Received: {received}. Run `dvc repro` again, or set weights.source to a file."
+        )
+    return h5py.is_hdf5(path)
+
+
+def write_random_weights(name: str, alpha: float | None, image_size: int, path: Path) -> None:
     """Write the weights of an untrained network, which are the same every time."""
-    # Imported only here, because TensorFlow takes seconds to import.
-    from pawprint.network.backbone import new_backbone, save_weights
+    from pawprint.network.applications import untrained
+    from pawprint.network.backbone import save_weights
     from pawprint.network.backend import make_deterministic
 
     make_deterministic(seed=0)
-    save_weights(new_backbone(alpha, image_size), path)
+    save_weights(untrained(name, alpha, image_size), path)
 
 
 def main() -> None:
     params = load_params()
-    weights, model = params.weights, params.model
-    fetch_weights(weights.source, weights.sha256, model.alpha, model.image_size, paths.RAW_WEIGHTS)
+    fetch_weights(params.weights.source, params.weights.sha256, params.model, paths.RAW_WEIGHTS)
     print(f"fetch_weights: {paths.RAW_WEIGHTS.stat().st_size:,} bytes")
 
 

@@ -1,18 +1,28 @@
 """Write one HTML page about a run. It opens from disk without a network.
 
-Reads metrics/, data/clean/rejected.csv, the pictures in plots/ and all params. Writes
-plots/report.html, which shows photos. Run: `python -m stages.report`
+Reads plots/scores.csv, tables in data/clean/ and data/split/, models/served/, the pictures in
+plots/ and all params. Writes plots/report.html, which shows photos. Run: `python -m stages.report`
 """
 
 import yaml
 
 from pawprint.core import paths, tables
-from pawprint.core.files import read_json, write_text
+from pawprint.core.files import write_text
 from pawprint.core.params import load_params
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import read_table
 from pawprint.reports.rendering import embed, fill
-from pawprint.reports.results import class_rows, describe_calibration, result_rows
+from pawprint.reports.results import (
+    class_rows,
+    count_images,
+    describe_calibration,
+    describe_imbalance,
+    describe_rejected,
+    name_classes,
+    result_rows,
+    score_of,
+)
+from pawprint.serving.metadata import read_metadata
 
 MAX_REJECTED = 50  # rows shown
 
@@ -22,11 +32,10 @@ def main() -> None:
     shown = params.model_dump()
     for section in ("fetch", "weights"):
         shown[section]["source"] = without_secrets(shown[section]["source"])
-    split = read_json(paths.SPLIT_METRICS)
-    calibrated = read_json(paths.CALIBRATE_METRICS)
-    evaluated = read_json(paths.EVALUATE_METRICS)
-    labels = sorted(key for key in split["train"] if key != "total")
-    splits = ("validation", "test")
+    metadata = read_metadata(paths.SERVED_MODEL)
+    scores = read_table(paths.SCORES, tables.SCORES)
+    counts = count_images(read_table(paths.SPLIT_IMAGES, tables.SPLIT))
+    rejected = read_table(paths.CLEAN_REJECTED, tables.REJECTED)
     pictures = (
         paths.CURVES_PLOT,
         paths.CONFUSION_PLOT,
@@ -41,16 +50,22 @@ def main() -> None:
     )
     text = fill(
         paths.REPORT_TEMPLATE,
-        labels=labels,
+        labels=metadata.labels,
+        classes=name_classes(metadata.labels),
         confidence=params.evaluate.confidence,
         calibration=describe_calibration(
-            params.calibrate, calibrated["temperature"], evaluated["threshold"], labels[1]
+            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels
         ),
-        cleaned=read_json(paths.CLEAN_METRICS),
-        split=split,
-        evaluated=evaluated,
-        results=result_rows(evaluated, splits) + class_rows(evaluated, splits, labels),
-        rejected=read_table(paths.CLEAN_REJECTED, tables.REJECTED),
+        threshold=metadata.threshold,
+        accuracies={split: score_of(scores, split, "accuracy") for split in ("test", "validation")},
+        calibration_error=score_of(scores, "test", "expected_calibration_error")["value"],
+        results=result_rows(scores, ("validation", "test")),
+        of_classes=class_rows(scores),
+        counts=counts,
+        imbalance=describe_imbalance(counts),
+        near_duplicates=read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES),
+        described=describe_rejected(rejected),
+        rejected=rejected,
         max_rejected=MAX_REJECTED,
         pictures={path.stem: embed(path) for path in pictures},
         params=yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),

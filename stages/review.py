@@ -9,34 +9,37 @@ import numpy as np
 import pandas as pd
 
 from pawprint.core import paths
-from pawprint.core.files import read_json
 from pawprint.core.params import load_params
-from pawprint.core.tables import LIKELY_WRONG_LABELS, PREDICTIONS, SPLIT, read_table, write_table
-from pawprint.evaluation.label_review import find_suspects, predict_training
+from pawprint.core.tables import (
+    LIKELY_WRONG_LABELS,
+    SPLIT,
+    predicted_labels,
+    probabilities_in,
+    read_predictions,
+    read_table,
+    write_table,
+)
+from pawprint.evaluation.label_review import predict_training, tabulate_suspects
+from pawprint.features.store import open_features
 
 
 def main() -> None:
     params = load_params()
-    labels = read_json(paths.FEATURES / "labels.json")
-
-    def is_second(column: pd.Series) -> np.ndarray:
-        return (column == labels[1]).to_numpy(int)
-
+    predictions = [
+        read_predictions(file).rename(columns={"actual": "label"}).assign(split=split)
+        for split, file in (
+            ("validation", paths.VALIDATION_PREDICTIONS),
+            ("test", paths.PREDICTIONS),
+        )
+    ]
+    labels = predicted_labels(predictions[0])
     train = read_table(paths.SPLIT_IMAGES, SPLIT).query("split == 'train'")
-    features = np.load(paths.FEATURES / "train_top.npy", mmap_mode="r")[:, 0]
-    of_train = predict_training(features, is_second(train["label"]), params.review.folds)
-    images = [train.assign(probability=of_train)]
-    for split, file in (
-        ("validation", paths.VALIDATION_PREDICTIONS),
-        ("test", paths.PREDICTIONS),
-    ):
-        predictions = read_table(file, PREDICTIONS).rename(columns={"actual": "label"})
-        images.append(predictions.assign(split=split))
-    images = pd.concat(images, ignore_index=True)
-    actual = is_second(images["label"])
-    suspects, probability = find_suspects(actual, images["probability"].to_numpy())
-    likely = np.array(labels)[1 - actual[suspects]]
-    listed = images.loc[suspects].assign(likely=likely, probability=probability)
+    features = open_features(paths.FEATURES, "top", train["pixels_sha256"])[:, 0]
+    actual = pd.Index(labels).get_indexer(train["label"])
+    of_train = predict_training(features, actual, params.review.folds)
+    images = pd.concat([train, *predictions], ignore_index=True)
+    probabilities = np.concatenate([of_train, *map(probabilities_in, predictions)])
+    listed = tabulate_suspects(images, probabilities, labels)
     write_table(paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
     print(f"review: {len(listed)} of {len(images):,} labels are likely wrong")
 

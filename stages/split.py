@@ -9,21 +9,21 @@ from pawprint.core import paths
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
 from pawprint.core.tables import IMAGES, NEAR_DUPLICATES, SPLIT, read_table, write_table
-from pawprint.dataset.splitting import SPLITS, count, split
+from pawprint.dataset.splitting import SPLITS, split
 
 
 def main() -> None:
     params = load_params()
     images = read_table(paths.CLEAN_IMAGES, IMAGES)
-    rows, listed, moved = split(images, **dict(params.split))
-    counts = count(rows, listed, moved)
+    rows, listed = split(images, **dict(params.split))
+    counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(paths.SPLIT_IMAGES, rows, SPLIT)
     write_table(paths.NEAR_DUPLICATES, listed, NEAR_DUPLICATES)
     write_json(paths.SPLIT_METRICS, counts)
     print(
         "split: "
-        + ", ".join(f"{counts[name]['total']:,} {name}" for name in SPLITS)
-        + f"; {len(listed):,} near-duplicates"
+        + ", ".join(f"{number:,} {name}" for name, number in counts.items())
+        + f"; {len(listed):,} near-duplicates, of which {listed['moved'].sum():,} moved"
     )
 
 

@@ -1,14 +1,15 @@
 """Feature extraction: train a new head on the stored features of the frozen backbone.
 
-Reads data/features/ and data/raw/weights.h5. Params: `train_extract`, `head`, `hardware`,
-`model.alpha`, `model.image_size`, `model.pooling`. Writes models/extract.keras,
-metrics/train_extract.json and plots/history_extract.csv. Run: `python -m stages.train_extract`
+Reads data/features/, data/split/images.csv and data/raw/weights.h5. Params: `train_extract`,
+`head`, `hardware`, `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`. Writes
+models/extract.keras, metrics/train_extract.json and plots/history_extract.csv.
+Run: `python -m stages.train_extract`
 """
 
 from pawprint.core import paths
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
-from pawprint.core.tables import HISTORY, write_table
+from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import make_deterministic
 from pawprint.network.hardware import training_on
@@ -20,20 +21,28 @@ from pawprint.network.training import open_batches
 def main() -> None:
     params = load_params()
     make_deterministic(params.train_extract.seed)
-    train, validation = open_batches(paths.FEATURES, "top", params.train_extract)
+    split = read_table(paths.SPLIT_IMAGES, SPLIT)
+    train, validation, labels = open_batches(paths.FEATURES, split, "top", params.train_extract)
     with training_on(params.hardware) as precision:
         head, optimizer, metrics, history = train_head(
-            params.train_extract, params.head, precision, train, validation
+            params.train_extract, params.head, len(labels), precision, train, validation
         )
-        backbone = load_backbone(params.model.alpha, params.model.image_size, paths.RAW_WEIGHTS)
+        name, alpha, size = params.model.backbone, params.model.alpha, params.model.image_size
+        backbone = load_backbone(name, alpha, size, paths.RAW_WEIGHTS)
         backbone.trainable = False
-        model = build_model(backbone, head, params.model.pooling)
+        model = build_model(name, backbone, head, params.model.pooling)
     save_model(model, paths.EXTRACT_MODEL, optimizer)
-    write_json(paths.EXTRACT_METRICS, metrics)
+    initial, final = metrics["initial"], metrics["validation"]
+    accuracy = {
+        "initial_accuracy": initial["accuracy"],
+        "validation_accuracy": final["accuracy"],
+    }
+    write_json(paths.EXTRACT_METRICS, accuracy)
     write_table(paths.EXTRACT_HISTORY, history, HISTORY)
     print(
-        f"train_extract: validation accuracy {metrics['initial']['accuracy']:.4f} before, "
-        f"{metrics['validation']['accuracy']:.4f} after {len(history)} epochs"
+        f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
+        f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} "
+        f"after {len(history)} epochs"
     )
 
 

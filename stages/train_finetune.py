@@ -1,19 +1,19 @@
 """Fine-tuning: train the last layers of the backbone together with the head.
 
 Training starts from the stored features at the cut, so only the layers after the cut are
-computed. Reads data/features/, models/extract.keras and, to continue the count of epochs,
-plots/history_extract.csv. Params: `train_finetune`, `hardware`, `model.fine_tune_at`,
-`model.fine_tune_last`. Writes models/finetune.keras, the same network for OpenVINO in
-models/network/, metrics/train_finetune.json and plots/history_finetune.csv.
+computed. Reads data/features/, data/split/images.csv, models/extract.keras and, to continue the
+count of epochs, plots/history_extract.csv. Params: `train_finetune`, `hardware`,
+`model.backbone`, `model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, the
+same network for OpenVINO in models/network/, and plots/history_finetune.csv.
 Run: `python -m stages.train_finetune`
 """
 
 import shutil
 
 from pawprint.core import paths
-from pawprint.core.files import replacing, write_json
+from pawprint.core.files import replacing
 from pawprint.core.params import load_params
-from pawprint.core.tables import HISTORY, read_table, write_table
+from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.network.backend import make_deterministic
 from pawprint.network.cut import first_trained
 from pawprint.network.hardware import training_on
@@ -27,11 +27,14 @@ def main() -> None:
     params = load_params()
     make_deterministic(params.train_finetune.seed)
     epochs_before = len(read_table(paths.EXTRACT_HISTORY, HISTORY))
-    train, validation = open_batches(paths.FEATURES, "cut", params.train_finetune, epochs_before)
+    split = read_table(paths.SPLIT_IMAGES, SPLIT)
+    train, validation, _ = open_batches(
+        paths.FEATURES, split, "cut", params.train_finetune, epochs_before
+    )
     with training_on(params.hardware) as precision:
         model = load_model(paths.EXTRACT_MODEL)
         _, backbone, *_ = parts(model)
-        first = first_trained(backbone, params.model.fine_tune_at, params.model.fine_tune_last)
+        first = first_trained(params.model, backbone)
         optimizer, metrics, history = fine_tune(
             model, params.train_finetune, precision, first, train, validation
         )
@@ -42,13 +45,12 @@ def main() -> None:
             shutil.copyfile(paths.EXTRACT_MODEL, partial)
     with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
-        network = convert(with_output(model, "linear"))
+        network = convert(with_output(model, "logits"))
         write_network(network, folder / paths.NETWORK.name, ["logits"])
-    write_json(paths.FINETUNE_METRICS, metrics)
     write_table(paths.FINETUNE_HISTORY, history, HISTORY)
     print(
-        f"train_finetune: validation accuracy {metrics['validation']['accuracy']:.4f} "
-        f"after {len(history)} epochs"
+        f"train_finetune: validation accuracy {metrics['accuracy']:.4f}, "
+        f"loss {metrics['loss']:.4f} after {len(history)} epochs"
     )
 
 

@@ -36,6 +36,7 @@ def changed_values(workspace: Path) -> dict:
         "split.validation_fraction": 0.3,
         "split.test_fraction": 0.25,
         "split.near_duplicate_distance": 0,
+        "model.backbone": "MobileNet",
         "model.alpha": 0.5,
         "model.image_size": 128,
         "model.resize": "stretch",
@@ -63,6 +64,7 @@ def changed_values(workspace: Path) -> dict:
         "train_extract.learning_rate_decay": "cosine",
         "train_extract.batch_size": 8,
         "train_extract.views_per_epoch": "all",
+        "train_extract.class_weight": "balanced",
         "train_extract.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
         "train_extract.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_extract.seed": 2,
@@ -72,6 +74,7 @@ def changed_values(workspace: Path) -> dict:
         "train_finetune.learning_rate_decay": None,
         "train_finetune.batch_size": 8,
         "train_finetune.views_per_epoch": "all",
+        "train_finetune.class_weight": "balanced",
         "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
         "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_finetune.seed": 2,
@@ -86,9 +89,10 @@ def changed_values(workspace: Path) -> dict:
     }
 
 
-# Logits alone give the probabilities of a sigmoid, up to rounding.
+# Logits alone give the same probabilities, up to rounding.
 TOGETHER_WITH = {
     "fetch.source": {"watch": "../others.zip"},
+    "model.backbone": {"alpha": 0.5, "fine_tune_at": "conv_pw_9"},
     "model.fine_tune_last": {"fine_tune_at": None},
     "head.output": {"dropout": 0.4},
     "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},

@@ -1,29 +1,36 @@
 """Small networks and params that several tests use."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
-from pawprint.core.params import Dense, Head, Train
+from pawprint.core.params import Dense, Head, Model, Train
+from pawprint.features.store import INDEX, write_shard
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import keras
-from pawprint.network.head import build_head
+from pawprint.network.head import activation_for, build_head
 from pawprint.network.model import build_model
 from pawprint.runtime.conversion import convert
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.served_model import write_served_model
 
 SIZE = 96  # of the images that the sample backbone was trained on
-PLAIN = Head(dense=None, dropout=0.2, output="sigmoid")
+PLAIN = Head(dense=None, dropout=0.2, output="probabilities")
 LOGITS = Head(dense=None, dropout=0.0, output="logits")
-DENSE = Head(dense=Dense(units=8, l2=0.01, batch_normalization=True), dropout=0.5, output="sigmoid")
-# Params of the head and pooling: one of each kind.
+DENSE = PLAIN.model_copy(
+    update={"dense": Dense(units=8, l2=0.01, batch_normalization=True), "dropout": 0.5}
+)
+# Params of the head and pooling, and number of classes: one of each kind.
 HEADS = {
-    "sigmoid": (PLAIN, "average"),
-    "logits": (LOGITS, "average"),
-    "dense": (DENSE, "average"),
-    "flatten": (DENSE.model_copy(update={"output": "logits"}), "flatten"),
+    "sigmoid": (PLAIN, "average", 2),
+    "logits": (LOGITS, "average", 2),
+    "dense": (DENSE, "average", 2),
+    "flatten": (DENSE.model_copy(update={"output": "logits"}), "flatten", 2),
+    "softmax": (PLAIN, "average", 3),
+    "three logits": (LOGITS, "average", 3),
 }
 
 
@@ -33,19 +40,25 @@ def pixels(images: int, size: int = SIZE) -> np.ndarray:
 
 
 def sample_backbone() -> keras.Model:
-    return load_backbone(0.35, SIZE, SAMPLE_WEIGHTS)
+    return load_backbone("MobileNetV2", 0.35, SIZE, SAMPLE_WEIGHTS)
 
 
 def model_with(kind: str) -> keras.Model:
     """The sample backbone with a random head, of a kind in HEADS."""
     keras.utils.set_random_seed(1)
-    head, pooling = HEADS[kind]
-    return build_model(sample_backbone(), build_head(head), pooling)
+    head, pooling, classes = HEADS[kind]
+    return build_model("MobileNetV2", sample_backbone(), build_head(head, classes), pooling)
+
+
+def model_params(**changes) -> Model:
+    values = {"backbone": "MobileNetV2", "alpha": 0.35, "image_size": SIZE, "resize": "crop"}
+    others = {"pooling": "average", "fine_tune_at": 100, "fine_tune_last": None}
+    return Model(**values | others | changes)
 
 
 def train_params(**changes) -> Train:
     values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
-    others = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
+    others = ("learning_rate_decay", "class_weight", "early_stopping", "reduce_lr_on_plateau")
     return Train(**values | dict.fromkeys(others) | {"views_per_epoch": "one"} | changes)
 
 
@@ -54,32 +67,64 @@ def metadata(**changes) -> Metadata:
     return Metadata(**values | {"temperature": 1.0, "threshold": 0.5} | changes)
 
 
-def colour_model(size: int) -> keras.Model:
+COLOURS = ["blue", "green", "red"]  # the labels of a model of three classes
+
+
+def colour_model(size: int, classes: int = 2) -> keras.Model:
     """Gives the logit of the second class, which is 1/10 of how much redder than blue an image is.
 
+    With three classes it gives the logit of each of COLOURS, 1/10 of how much of it an image has.
     It has the operations of a convolutional network, and is small.
     """
     inputs = keras.Input((size, size, 3), name="pixels")
     maps = keras.layers.Conv2D(3, 1, use_bias=False, name="mixing")(inputs)
     maps = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="local")(maps)
     pooled = keras.layers.GlobalAveragePooling2D()(maps)
-    model = keras.Model(inputs, keras.layers.Dense(1, name="logits")(pooled))
+    kernel = np.array([[0.1], [0], [-0.1]]) if classes == 2 else 0.1 * np.eye(3)[:, ::-1]
+    model = keras.Model(inputs, keras.layers.Dense(kernel.shape[1], name="logits")(pooled))
     local = np.zeros((3, 3, 3, 1))
     local[1, 1] = 1
     model.get_layer("mixing").set_weights([np.eye(3)[None, None]])
     model.get_layer("local").set_weights([local])
-    model.get_layer("logits").set_weights([np.array([[0.1], [0], [-0.1]]), np.zeros(1)])
+    model.get_layer("logits").set_weights([kernel, np.zeros(kernel.shape[1])])
     return model
 
 
-def with_sigmoid(model: keras.Model, temperature: float = 1.0) -> keras.Model:
+def with_probabilities(model: keras.Model) -> keras.Model:
     """The probabilities for a model of logits."""
-    scaled = keras.layers.Rescaling(1 / temperature)(model.output)
-    return keras.Model(model.input, keras.layers.Activation("sigmoid")(scaled))
+    activation = activation_for(model.output_shape[-1])
+    return keras.Model(model.input, keras.layers.Activation(activation)(model.output))
 
 
 def write_colour_model(folder: Path, size: int = 32, **changes) -> Path:
     """`colour_model` as a served model in `folder`; `changes` are to its metadata."""
     described = metadata(image_size=size, **changes)
-    write_served_model(convert(colour_model(size)), described, folder)
+    write_served_model(convert(colour_model(size, len(described.labels))), described, folder)
     return folder
+
+
+def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.DataFrame:
+    """Stored features, float16 `(images, views, …)` of each kind, and the table SPLIT of them.
+
+    Training and validation hold the same images. They are stored in another order than that of
+    the table.
+    """
+    names = [(split, image) for split in ("train", "validation") for image in range(len(labels))]
+    table = pd.DataFrame(
+        {
+            "path": [f"{split}/{image}" for split, image in names],
+            "label": [("cat", "dog")[int(labels[image])] for _, image in names],
+            "split": [split for split, _ in names],
+            "pixels_sha256": [hashlib.sha256(str(name).encode()).hexdigest() for name in names],
+        }
+    )
+    views = next(iter(kinds.values())).shape[1]
+    rows = sorted(
+        (sha256, view, image)
+        for sha256, (_, image) in zip(table["pixels_sha256"], names)
+        for view in range(views)
+    )
+    index = np.array([(sha256.encode(), view, 0, b"") for sha256, view, _ in rows], INDEX)
+    features = [[array[image, view] for array in kinds.values()] for _, view, image in rows]
+    write_shard(folder, 0, index, features, {kind: kinds[kind].shape[2:] for kind in kinds})
+    return table

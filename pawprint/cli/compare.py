@@ -1,7 +1,7 @@
-"""Compare two runs image by image, and test whether their accuracies differ.
+"""Compare runs image by image, and test whether their accuracies differ.
 
-A run is a commit, branch, tag or experiment. Without a second one, the workspace is compared
-with the first.
+A run is a commit, branch, tag or experiment. Each run after the first is compared with the first;
+without another one, the workspace. With several, the levels of the tests are Holm's.
 """
 
 import argparse
@@ -13,12 +13,14 @@ from pawprint.evaluation.comparison import SPLITS, WORKSPACE, compare_revisions,
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="REV", help="commit, branch, tag or experiment")
     parser.add_argument(
-        "new", metavar="REV", nargs="?", default=WORKSPACE, help="default: the workspace"
+        "new", metavar="REV", nargs="*", default=[WORKSPACE], help="default: the workspace"
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     confidence = load_params().evaluate.confidence
-    for split in SPLITS:
-        compared = compare_revisions(arguments.old, arguments.new, split, confidence)
-        print(describe(arguments.old, arguments.new, split, compared, confidence))
+    old, new = arguments.old, arguments.new
+    compared = {split: compare_revisions(old, new, split, confidence) for split in SPLITS}
+    for split, comparisons in compared.items():
+        for rev, comparison in zip(new, comparisons):
+            print(describe(old, rev, split, comparison))

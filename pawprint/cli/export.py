@@ -1,9 +1,10 @@
 """Write the trained model in other formats, each in a folder of models/export/ with model.json.
 
 Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], and returns the
-calibrated probability of the second class, (batch, 1). Its own runtime runs it on the test images
-before the folder takes its name. The table compares it with Keras: size, largest difference of a
-probability, accuracy, and median time of one image.
+calibrated probability of the second of two classes, (batch, 1), or of each of more classes,
+(batch, classes). Its own runtime runs it on the test images before the folder takes its name. The
+table compares it with Keras: size, largest difference of a probability, accuracy, and median time
+of one image.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from pawprint.cli.formats import FORMATS, Run, require_modules
 from pawprint.core import paths
 from pawprint.core.errors import InputError, printable, silent_stderr
 from pawprint.core.files import replacing
+from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
@@ -93,7 +95,7 @@ def get_inputs(rev: str, folder: Path) -> None:
 def export_all(names: list[str], destination: Path) -> None:
     """Write the model of the working directory in these formats, and print the table."""
     metadata = read_metadata(paths.SERVED_MODEL)
-    model = with_output(load_model(paths.FINETUNE_MODEL), "sigmoid", metadata.temperature)
+    model = with_output(load_model(paths.FINETUNE_MODEL), "probabilities", metadata.temperature)
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
     test, train = (split[split["split"] == name] for name in ("test", "train"))
     pixels = read_pixels(test["path"], metadata)
@@ -101,16 +103,16 @@ def export_all(names: list[str], destination: Path) -> None:
     calibration = pixels[:0]
     if "litert-int8" in names:
         calibration = read_pixels(train["path"].iloc[spread], metadata)
-    is_second = (test["label"] == metadata.labels[1]).to_numpy()
+    actual = pd.Index(metadata.labels).get_indexer(test["label"])
     expected, seconds = measure(model.predict_on_batch, pixels)
 
-    def row(name: str, path: Path, probability: np.ndarray, seconds: float) -> dict:
+    def row(name: str, path: Path, probabilities: np.ndarray, seconds: float) -> dict:
         files = [file for file in (path, *path.rglob("*")) if file.is_file()]
-        correct = int(((probability >= metadata.threshold) == is_second).sum())
+        correct = int((predicted_classes(probabilities, metadata.threshold) == actual).sum())
         return {
             "format": name,
             "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
-            "largest difference": f"{np.abs(probability - expected).max():.6f}",
+            "largest difference": f"{np.abs(probabilities - expected).max():.6f}",
             "accuracy": f"{correct / len(test):.2%} ({correct}/{len(test)})",
             "ms per image": f"{seconds * 1000:.2f}",
         }
@@ -140,15 +142,15 @@ def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
 
 
 def measure(run: Run, pixels: np.ndarray) -> tuple[np.ndarray, float]:
-    """float64 `(images,)`, the probability of each image alone, and the median seconds of one."""
-    probability, seconds = [], []
+    """float64 `(images, classes)`, of each image alone, and the median seconds of one."""
+    probabilities, seconds = [], []
     for image in pixels:
         batch = image[None].astype(np.float32)
         start = time.perf_counter()
         output = run(batch)
         seconds.append(time.perf_counter() - start)
-        probability.append(np.asarray(output).item())
-    return np.array(probability), statistics.median(seconds)
+        probabilities.append(of_classes(np.asarray(output, np.float64))[0])
+    return np.array(probabilities), statistics.median(seconds)
 
 
 def export(
@@ -173,7 +175,7 @@ def export(
             with silent_stderr():  # converters report their progress there
                 form.write(model, path, calibration)
                 run = form.open(path)
-            probability, seconds = measure(run, pixels)
+            probabilities, seconds = measure(run, pixels)
         except OSError:  # a full disk, for example: not the fault of the model
             raise
         except Exception as error:  # a converter raises anything for what its format cannot hold
@@ -181,11 +183,11 @@ def export(
             raise InputError(
                 f"{folder}: expected a model that {name} can hold. Received: {printable(reason)}"
             ) from None
-        difference = np.abs(probability - expected).max()
+        difference = np.abs(probabilities - expected).max()
         if not difference <= form.tolerance:
             raise InputError(
                 f"{folder}: expected the probabilities of Keras within {form.tolerance}. "
                 f"Received: a difference of {difference:.4f}"
             )
         write_metadata(partial, metadata)
-    return probability, seconds
+    return probabilities, seconds

@@ -93,6 +93,17 @@ def litert(kind: str, tolerance: float) -> Format:
     return Format("model.tflite", write, open_litert, tolerance, ("ai_edge_litert",))
 
 
+def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:
+    """Raises ValueError for a backbone that Keras would save, and not load."""
+    for part in [model, *model.layers]:
+        for operation in getattr(part, "operations", []):
+            if not isinstance(operation, keras.layers.Layer):
+                raise ValueError(
+                    f"an operation {type(operation).__name__} that is no layer. Use saved_model"
+                )
+    model.save(path)
+
+
 FORMATS = {
     "litert": litert("none", tolerance=1e-3),
     "litert-float16": litert("float16", tolerance=1),
@@ -110,7 +121,7 @@ FORMATS = {
     ),
     "h5": Format(
         "model.h5",
-        lambda model, path, _: model.save(path),
+        write_h5,
         lambda path: keras.models.load_model(path, compile=False).predict_on_batch,
     ),
 }

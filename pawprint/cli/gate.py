@@ -27,9 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
     require_reproduced()
     verdicts = []
     for split in SPLITS:
-        compared = compare_revisions(arguments.against, WORKSPACE, split, confidence)
-        print(describe(arguments.against, WORKSPACE, split, compared, confidence))
-        verdicts.append(compared.verdict(confidence))
+        (compared,) = compare_revisions(arguments.against, [WORKSPACE], split, confidence)
+        print(describe(arguments.against, WORKSPACE, split, compared))
+        verdicts.append(compared.verdict)
     return int("worse" in verdicts)
 
 

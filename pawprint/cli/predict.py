@@ -1,7 +1,8 @@
 """Label photos with the served model, or with an exported one.
 
-Prints the label of each photo and its probability. A folder stands for the image files below it. A
-file that gives no label is listed with the reason, and the exit status is 1.
+Prints the label of each photo and its probability, or the most probable labels. A folder stands for
+the image files below it. A file that gives no label is listed with the reason, and the exit status
+is 1.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core import paths
-from pawprint.core.errors import printable
+from pawprint.core.errors import InputError, printable
 from pawprint.core.files import replacing
 from pawprint.images.archive import MAX_BYTES
 from pawprint.images.decoder import SUFFIXES, decode
@@ -25,14 +26,14 @@ from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.serving.trial import require_loadable
 
-COLUMNS = ["path", "label", "probability", "error"]
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
     )
+    top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
+    parser.add_argument("--top", type=int, metavar="K", help=top)
     folder = {"type": Path, "metavar": "FOLDER"}
     served = "the served model or an export; default: %(default)s"
     parser.add_argument("--model", **folder, default=paths.SERVED_MODEL, help=served)
@@ -41,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.top is not None and arguments.top < 1:
+        arguments.error(f"argument --top: expected 1 or more. Received: {arguments.top}")
+    if arguments.top and arguments.format == "csv":
+        arguments.error("argument --top: expected --format table or json with it")
     images = find_images(arguments.paths)
     if arguments.model != paths.SERVED_MODEL:  # it may come from anyone
         require_loadable(arguments.model)
@@ -48,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows = predict(predictor, images)
     if arguments.saliency:
         write_saliency(predictor, images, rows, arguments.saliency)
-    FORMATS[arguments.format](rows)
+    FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
     return int(any(row["error"] for row in rows))
 
 
@@ -65,19 +70,29 @@ def find_images(given: list[Path]) -> list[Path]:
 
 
 def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
-    """A row of COLUMNS per image; `probability` is that of `label`."""
+    """The path, label, probabilities and error of each image.
+
+    `probabilities` has those of all labels by label, the predicted one first, then the most
+    probable. It is empty, and so is `label`, if there is an error.
+    """
 
     def predict_image(path: Path) -> dict:
-        row = {"path": printable(str(path)), "label": "", "probability": "", "error": ""}
+        row = {"path": printable(str(path)), "label": "", "probabilities": {}, "error": ""}
         try:
-            second = predictor.predict(decode(_read(path)))
+            predicted = predictor.predict(decode(_read(path)))
         except UnusableImageError as unusable:
             return row | {"error": printable(str(unusable))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
-        label = predictor.label(second)
-        probability = second if label == predictor.metadata.labels[1] else 1 - second
-        return row | {"label": label, "probability": round(probability, 4)}
+        label = predictor.label(predicted)
+        ordered = sorted(
+            zip(predictor.metadata.labels, predicted.tolist()),
+            key=lambda pair: (pair[0] != label, -pair[1]),
+        )
+        return row | {
+            "label": label,
+            "probabilities": {each: round(value, 4) for each, value in ordered},
+        }
 
     rows = map_in_threads(predict_image, images)
     return list(tqdm(rows, total=len(images), desc="predict", unit="image", disable=None))
@@ -89,13 +104,18 @@ def write_saliency(
     """Write a Grad-CAM picture for each row without an error.
 
     Its name begins with the row's number, counted from 1. Raises InputError if the model is
-    missing or the folder cannot be written to.
+    missing or has another number of labels, or the folder cannot be written to.
     """
     # Gradients need TensorFlow, which takes seconds to start.
     from pawprint.network.model import load_model
     from pawprint.network.saliency import grad_cam, overlay
 
-    model = load_model(paths.FINETUNE_MODEL)
+    labels, model = predictor.metadata.labels, load_model(paths.FINETUNE_MODEL)
+    if model.output_shape[1] != predictor.metadata.units:
+        raise InputError(
+            f"{paths.FINETUNE_MODEL}: expected a model of {len(labels)} labels, as "
+            f"{predictor.folder}. Received: one of {max(model.output_shape[1], 2)}"
+        )
     digits = len(str(len(images)))
     for index, path in enumerate(tqdm(images, desc="saliency", unit="image", disable=None)):
         if rows[index]["error"]:
@@ -103,8 +123,8 @@ def write_saliency(
         pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
         with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
-            is_second = rows[index]["label"] == predictor.metadata.labels[1]
-            Image.fromarray(overlay(pixels, grad_cam(model, pixels, is_second))).save(partial)
+            heat = grad_cam(model, pixels, labels.index(rows[index]["label"]))
+            Image.fromarray(overlay(pixels, heat)).save(partial)
 
 
 def _read(path: Path) -> bytes:
@@ -116,25 +136,32 @@ def _read(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def print_table(rows: list[dict]) -> None:
-    width = max(len(row["label"]) for row in rows)
-    for row in rows:
+def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
+    number = min(top or 1, len(labels))
+    shown = [list(row["probabilities"].items())[:number] for row in rows]
+    width = max((len(label) for pairs in shown for label, _ in pairs), default=0)
+    for row, pairs in zip(rows, shown):
+        cells = [f"{label:<{width}}  {value:>6.1%}" for label, value in pairs]
+        cells = cells or [f"{'-':<{width}}  {'-':>6}"] * number
         error = f"  ({row['error']})" if row["error"] else ""
-        probability = "-" if error else f"{row['probability']:.1%}"
-        print(f"{row['label'] or '-':<{width}}  {probability:>6}  {row['path']}{error}")
+        print(f"{'  '.join(cells)}  {row['path']}{error}")
 
 
-def print_csv(rows: list[dict]) -> None:
-    writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+def print_csv(rows: list[dict], labels: list[str], top: None) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["path", "label", *(f"probability_{label}" for label in labels), "error"])
+    for row in rows:
+        probabilities = (row["probabilities"].get(label, "") for label in labels)
+        writer.writerow([row["path"], row["label"], *probabilities, row["error"]])
 
 
-def print_json(rows: list[dict]) -> None:
-    rows_with_null = [
-        {key: None if row[key] == "" else row[key] for key in COLUMNS} for row in rows
-    ]
-    print(json.dumps(rows_with_null, indent=2))
+def print_json(rows: list[dict], labels: list[str], top: int | None) -> None:
+    records = []
+    for row in rows:
+        probabilities = dict(list(row["probabilities"].items())[:top])
+        record = row | {"probabilities": probabilities}
+        records.append({key: value or None for key, value in record.items()})
+    print(json.dumps(records, indent=2))
 
 
 FORMATS = {"table": print_table, "csv": print_csv, "json": print_json}

@@ -16,19 +16,20 @@ from tqdm import tqdm
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
+from pawprint.core.tables import SCORES, parse_table
 
-FILES = (paths.EXTRACT_METRICS, paths.CALIBRATE_METRICS, paths.EVALUATE_METRICS)
-# File and key of each metric.
+# The value of each metric, in metrics/train_extract.json, metrics/evaluate.json or
+# plots/scores.csv. Those at a threshold of 0.5 exist for two classes only.
 METRICS = {
-    "validation accuracy after feature extraction": "train_extract.validation.accuracy",
-    "validation accuracy": "evaluate.validation.accuracy",
-    "validation accuracy at a threshold of 0.5": "evaluate.validation.at_half.accuracy",
-    "validation loss": "evaluate.validation.loss",
-    "validation calibration error, cross-fitted": "calibrate.cross_fitted_calibration_error",
-    "test accuracy": "evaluate.test.accuracy",
-    "test accuracy at a threshold of 0.5": "evaluate.test.at_half.accuracy",
-    "test loss": "evaluate.test.loss",
-    "test calibration error": "evaluate.test.expected_calibration_error",
+    "validation accuracy after feature extraction": "validation_accuracy",
+    "validation accuracy": "validation.accuracy",
+    "validation accuracy at a threshold of 0.5": "validation.accuracy_at_half",
+    "validation loss": "validation.loss",
+    "validation calibration error, cross-fitted": "validation.cross_fitted_calibration_error",
+    "test accuracy": "test.accuracy",
+    "test accuracy at a threshold of 0.5": "test.accuracy_at_half",
+    "test loss": "test.loss",
+    "test calibration error": "test.expected_calibration_error",
 }
 
 
@@ -55,9 +56,13 @@ def dvc_output(*arguments: str) -> str:
 
 def read_metrics(rev: str) -> dict[str, float]:
     """The value of each of METRICS, by title, in a commit or experiment."""
-    files = {path.stem: json.loads(dvc.api.read(path.as_posix(), rev=rev)) for path in FILES}
-    values = pd.json_normalize(files)
-    return {title: float(values.at[0, key]) for title, key in METRICS.items()}
+    scores = parse_table(dvc.api.read(paths.SCORES.as_posix(), rev=rev, mode="rb"), SCORES)
+    of_all = scores[scores["label"] == ""]
+    values = dict(zip(of_all["split"] + "." + of_all["score"], of_all["value"]))
+    for path in (paths.EXTRACT_METRICS, paths.EVALUATE_METRICS):  # with more digits
+        measured = json.loads(dvc.api.read(path.as_posix(), rev=rev))
+        values |= pd.json_normalize(measured).iloc[0].to_dict()
+    return {title: float(values[key]) for title, key in METRICS.items() if key in values}
 
 
 def table(number: int, summary: dict[str, dict[str, float]]) -> str:

@@ -13,7 +13,11 @@ CLEAN_REJECTED = Path("data/clean/rejected.csv")
 SPLIT_IMAGES = Path("data/split/images.csv")
 NEAR_DUPLICATES = Path("data/split/near_duplicates.csv")
 FEATURES = Path("data/features")
+FEATURES_ORIGIN = Path("data/features.json")
+# Outside of the outputs, because DVC deletes those before a stage runs.
+INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
 
+EXTRACTOR = Path("models/extractor/network.xml")
 EXTRACT_MODEL = Path("models/extract.keras")
 FINETUNE_MODEL = Path("models/finetune.keras")
 NETWORK = Path("models/network/network.xml")
@@ -23,8 +27,6 @@ EXPORT = Path("models/export")  # of `python -m pawprint export`
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")
 EXTRACT_METRICS = Path("metrics/train_extract.json")
-FINETUNE_METRICS = Path("metrics/train_finetune.json")
-CALIBRATE_METRICS = Path("metrics/calibrate.json")
 SEEDS_METRICS = Path("metrics/seeds.json")  # of `python -m pawprint seeds`
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 
@@ -40,6 +42,7 @@ VALIDATION_PREDICTIONS = Path("plots/predictions_validation.csv")
 LIKELY_WRONG_LABELS = Path("plots/likely_wrong_labels.csv")
 RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")
+SCORES = Path("plots/scores.csv")
 CURVES_PLOT = Path("plots/learning_curves.png")
 CONFUSION_PLOT = Path("plots/confusion.png")
 RELIABILITY_PLOT = Path("plots/reliability.png")

@@ -1,15 +1,18 @@
 """Tables: pandas DataFrames in code, CSV on disk with the same bytes on every platform."""
 
+import csv
 import io
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import replacing
 
-# The columns of each table with their dtypes.
+# The columns of each table with their dtypes. A cell of a Float64 column may be empty.
 Columns = dict[str, str]
 IMAGES: Columns = {
     "path": "str",
@@ -30,6 +33,7 @@ NEAR_DUPLICATES: Columns = {
     "split": "str",
     "nearest": "str",
     "distance": "int64",
+    "moved": "bool",
 }
 HISTORY: Columns = {
     "epoch": "int64",
@@ -39,12 +43,9 @@ HISTORY: Columns = {
     "validation_accuracy": "float64",
     "validation_loss": "float64",
 }
-PREDICTIONS: Columns = {
-    "path": "str",
-    "actual": "str",
-    "predicted": "str",
-    "probability": "float64",
-}
+# Then one column per label, in their order: PROBABILITY and the label.
+PREDICTIONS: Columns = {"path": "str", "actual": "str", "predicted": "str"}
+PROBABILITY = "probability_"
 LIKELY_WRONG_LABELS: Columns = {
     "path": "str",
     "label": "str",
@@ -62,9 +63,20 @@ RELIABILITY: Columns = {
     "images": "int64",
 }
 ROC: Columns = {
+    "label": "str",
     "false_positive_rate": "float64",
     "true_positive_rate": "float64",
     "threshold": "float64",
+}
+# `label` is "" for a score of all classes; `low` and `high` are the ends of an interval.
+SCORES: Columns = {
+    "split": "str",
+    "label": "str",
+    "score": "str",
+    "value": "float64",
+    "low": "Float64",
+    "high": "Float64",
+    "images": "int64",
 }
 
 
@@ -73,8 +85,17 @@ def read_table(path: Path, columns: Columns) -> pd.DataFrame:
 
     Text is not converted: an empty cell is "", and "NA" is a word.
     """
+    return _read(path, lambda content: parse_table(content, columns))
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """As `read_table`, a table PREDICTIONS with the columns of its labels."""
+    return _read(path, parse_predictions)
+
+
+def _read(path: Path, parse: Callable[[bytes], pd.DataFrame]) -> pd.DataFrame:
     try:
-        return parse_table(path.read_bytes(), columns)
+        return parse(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
     except (OSError, ValueError) as error:
@@ -89,7 +110,8 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
             frame = pd.read_csv(
                 io.BytesIO(content),
                 dtype=columns,
-                na_filter=False,
+                na_values={name: "" for name, kind in columns.items() if kind == "Float64"},
+                keep_default_na=False,
                 index_col=False,
                 encoding="utf-8",
             )
@@ -104,6 +126,38 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
             f"expected a table with the columns {', '.join(columns)}. Received: {reason}"
         ) from None
     return frame
+
+
+def parse_predictions(content: bytes) -> pd.DataFrame:
+    """As `parse_table`, a table PREDICTIONS with a column of probabilities per label.
+
+    Earlier commits have one column `probability`, of the second of two labels. It is read, too.
+    """
+    try:
+        header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
+    except (UnicodeDecodeError, csv.Error):
+        header = []
+    return parse_table(content, _prediction_columns(header))
+
+
+def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
+    """As `write_table`, a table PREDICTIONS."""
+    write_table(path, predictions, _prediction_columns(predictions))
+
+
+def _prediction_columns(names: Iterable[str]) -> Columns:
+    return PREDICTIONS | {name: "float64" for name in names if name.startswith("probability")}
+
+
+def predicted_labels(predictions: pd.DataFrame) -> list[str]:
+    """The labels of a table PREDICTIONS in their order, with those of no image."""
+    names = [name for name in predictions if name.startswith(PROBABILITY)]
+    return [name.removeprefix(PROBABILITY) for name in names]
+
+
+def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
+    """float64 `(images, classes)`: the probabilities in a table PREDICTIONS."""
+    return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:

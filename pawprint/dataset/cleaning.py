@@ -106,16 +106,6 @@ def clean(
     return kept, rejected
 
 
-def count(kept: pd.DataFrame, rejected: pd.DataFrame, labels: list[str]) -> dict:
-    """`kept` per label, sorted, and `rejected` per reason, with totals; zeros are included."""
-    per_label = kept["label"].value_counts().reindex(sorted(labels), fill_value=0)
-    per_reason = rejected["reason"].value_counts().reindex(REASONS, fill_value=0)
-    return {
-        "kept": {"total": len(kept), **per_label.to_dict()},
-        "rejected": {"total": len(rejected), **per_reason.to_dict()},
-    }
-
-
 def describe(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
     """A summary such as "kept 4 of 7 files (1 empty, 2 truncated)"."""
     found = rejected["reason"].value_counts()

@@ -20,8 +20,8 @@ def split(
     validation_fraction: float,
     test_fraction: float,
     near_duplicate_distance: int,
-) -> tuple[pd.DataFrame, pd.DataFrame, int]:
-    """Return the split of each image, the near-duplicates, and how many of them changed split.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the split of each image, and the near-duplicates.
 
     `images` has the columns of `tables.IMAGES`; the tables returned have those of `tables.SPLIT`
     and `tables.NEAR_DUPLICATES`, sorted by path and by group and path.
@@ -34,8 +34,8 @@ def split(
 
     Images whose hashes differ in at most `near_duplicate_distance` bits form a group, which is in
     one split: training, if the archive keeps its split and has one of its images there, or else the
-    split of the image with the smallest hash. An image that would be in another split without its
-    group counts as moved.
+    split of the image with the smallest hash. The column `moved` tells whether an image
+    would be in another split without its group.
 
     Raises InputError if only some images are in a folder train or validation, or a split has no
     image of a class.
@@ -60,24 +60,13 @@ def split(
         draw.groupby(group).transform("min"), in_train.groupby(group).transform("any")
     )
     _require_all(images)
+    images["moved"] = images["split"] != alone
     images["group"] = images["path"].groupby(group).transform("first")
     closest = nearest(pairs)
     listed = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array, distance=closest["distance"].array
     )
-    moved = int((images["split"] != alone).sum())
-    return images.sort_values("path"), listed.sort_values(["group", "path"]), moved
-
-
-def count(rows: pd.DataFrame, listed: pd.DataFrame, moved: int) -> dict:
-    """Images per split, in total and per label; near-duplicates, their groups and those moved."""
-    per_label = pd.crosstab(rows["split"], rows["label"]).loc[list(SPLITS)]
-    counts = {
-        name: {"total": int(of_split.sum()), **of_split.to_dict()}
-        for name, of_split in per_label.iterrows()
-    }
-    groups = int(listed["group"].nunique())
-    return counts | {"near_duplicates": {"total": len(listed), "groups": groups, "moved": moved}}
+    return images.sort_values("path"), listed.sort_values(["group", "path"])
 
 
 def _keeps_archive_split(images: pd.DataFrame) -> bool:

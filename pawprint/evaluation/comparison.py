@@ -1,5 +1,6 @@
 """Compare the predictions of two runs image by image."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from scipy.stats import norm
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.tables import PREDICTIONS, parse_table
+from pawprint.core.tables import parse_predictions
 from pawprint.evaluation.intervals import mcnemar
 
 WORKSPACE = "workspace"
@@ -21,8 +22,8 @@ SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
 class Comparison(NamedTuple):
     """Numbers of images, and of correct predictions of each run and of only one of them.
 
-    `difference` is the accuracy of new minus that of old, `low` and `high` its confidence interval,
-    all in [-1, 1]; `p_value` is McNemar's.
+    `difference` is the accuracy of new minus that of old, `low` and `high` its interval at
+    `confidence`, all in [-1, 1]; `p_value` is McNemar's.
     """
 
     images: int
@@ -33,79 +34,120 @@ class Comparison(NamedTuple):
     difference: float
     low: float
     high: float
+    confidence: float
     p_value: float
 
-    def verdict(self, confidence: float) -> str:
-        """One of "better", "worse" and "not significant"."""
-        if self.p_value >= 1 - confidence:
+    @property
+    def verdict(self) -> str:
+        """Where the interval is: "better" above 0, "worse" below, or else "not significant"."""
+        if self.low <= 0 <= self.high:
             return "not significant"
-        return "better" if self.difference > 0 else "worse"
+        return "better" if self.low > 0 else "worse"
 
 
-def compare(old: np.ndarray, new: np.ndarray, confidence: float) -> Comparison:
-    """Compare two runs; bool `(images,)`: whether each predicted the same images correctly.
+def compare(old: np.ndarray, new: Sequence[np.ndarray], confidence: float) -> list[Comparison]:
+    """Compare each of the new runs with the old one.
 
-    The interval is that of Agresti and Min, which adds half an image to each of the four cells,
-    2005 (https://doi.org/10.1002/sim.1781).
+    A run is bool `(images,)`: whether it predicted the images, the same ones for all, correctly.
+    The test is McNemar's exact one. The interval of the difference is that of Agresti and Min,
+    2005 (https://doi.org/10.1002/sim.1781), which adds half an image to each of the four cells. It
+    is extended to 0 where the test does not reject, so that both say the same.
+
+    With several new runs, the probability of any wrong verdict is at most `1 - confidence`: Holm's
+    levels, 1979 (https://www.jstor.org/stable/4615733), are those of the tests and the intervals.
     """
-    old, new = np.asarray(old), np.asarray(new)
-    only_old, only_new = int((old & ~new).sum()), int((new & ~old).sum())
+    old = np.asarray(old)
+    only_one = [
+        (int((old & ~each).sum()), int((each & ~old).sum())) for each in map(np.asarray, new)
+    ]
+    p_values = [mcnemar(*pair) for pair in only_one]
+    levels = holm(p_values, 1 - confidence)
+    return [_compare(old, *each) for each in zip(only_one, p_values, levels)]
+
+
+def holm(p_values: Sequence[float], alpha: float) -> list[float]:
+    """The level that each p-value has to be below, in the order given.
+
+    The smallest of n has `alpha / n`, the next `alpha / (n - 1)`, and so on; all after the first
+    that is not below its level have the level of that one.
+    """
+    levels, level, rejects = [alpha] * len(p_values), alpha, True
+    for step, index in enumerate(np.argsort(p_values, kind="stable")):
+        if rejects:
+            level = alpha / (len(p_values) - step)
+            rejects = p_values[index] < level
+        levels[index] = level
+    return levels
+
+
+def _compare(
+    old: np.ndarray, only_one: tuple[int, int], p_value: float, level: float
+) -> Comparison:
+    only_old, only_new = only_one
     images = len(old) + 2
     middle = (only_new - only_old) / images
-    spread = np.sqrt((only_old + only_new + 1) / images - middle**2) / np.sqrt(images)
-    reach = float(norm.ppf((1 + confidence) / 2) * spread)
+    spread = np.sqrt((sum(only_one) + 1) / images - middle**2) / np.sqrt(images)
+    reach = float(norm.ppf(1 - level / 2) * spread)
+    low, high = max(middle - reach, -1), min(middle + reach, 1)
+    if p_value >= level:
+        low, high = min(low, 0), max(high, 0)
+    correct = int(old.sum())
     return Comparison(
         images=len(old),
-        old_correct=int(old.sum()),
-        new_correct=int(new.sum()),
+        old_correct=correct,
+        new_correct=correct + only_new - only_old,
         only_old=only_old,
         only_new=only_new,
         difference=(only_new - only_old) / len(old),
-        low=max(middle - reach, -1),
-        high=min(middle + reach, 1),
-        p_value=mcnemar(only_old, only_new),
+        low=low,
+        high=high,
+        confidence=1 - level,
+        p_value=p_value,
     )
 
 
-def compare_revisions(old: str, new: str, split: str, confidence: float) -> Comparison:
-    """Compare the predictions of two revisions for a split, "test" or "validation".
+def compare_revisions(
+    old: str, new: Sequence[str], split: str, confidence: float
+) -> list[Comparison]:
+    """Compare the predictions of revisions with those of one for a split of SPLITS.
 
     A revision is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if one has no
     predictions, or they are not of the same images with the same labels.
     """
-    before, after = (_read_predictions(rev, SPLITS[split]) for rev in (old, new))
-    both = before.merge(after, on="path", how="outer", suffixes=("_old", "_new"), indicator=True)
-    gone, added = (both["_merge"] == "left_only").sum(), (both["_merge"] == "right_only").sum()
-    common = both[both["_merge"] == "both"]
-    relabelled = (common["actual_old"] != common["actual_new"]).sum()
-    if gone or added or relabelled:
-        raise InputError(
-            f"{old} and {new}: expected the same {split} images. Received: {gone} only in {old}, "
-            f"{added} only in {new}, {relabelled} with another label. Accuracies on different "
-            "images cannot be compared: use the same data and split for both."
-        )
-    return compare(
-        (common["predicted_old"] == common["actual_old"]).to_numpy(),
-        (common["predicted_new"] == common["actual_new"]).to_numpy(),
-        confidence,
-    )
+    before = _read_predictions(old, SPLITS[split])
+    correct = []
+    for rev in new:
+        after = _read_predictions(rev, SPLITS[split])
+        both = before.merge(after, on="path", how="outer", suffixes=("_old", ""), indicator=True)
+        gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
+        common = both[both["_merge"] == "both"]
+        relabelled = (common["actual_old"] != common["actual"]).sum()
+        if gone or added or relabelled:
+            raise InputError(
+                f"{old} and {rev}: expected the same {split} images. Received: {gone} only in "
+                f"{old}, {added} only in {rev}, {relabelled} with another label. Accuracies on "
+                "different images cannot be compared: use the same data and split for both."
+            )
+        correct.append((both["predicted"] == both["actual"]).to_numpy())
+    # An outer merge sorts by path.
+    before = before.sort_values("path")
+    return compare((before["predicted"] == before["actual"]).to_numpy(), correct, confidence)
 
 
-def describe(old: str, new: str, split: str, compared: Comparison, confidence: float) -> str:
+def describe(old: str, new: str, split: str, compared: Comparison) -> str:
     """Three lines: what each run got right, the difference with its interval, and the verdict."""
-    verdict = compared.verdict(confidence)
     conclusion = {
         "not significant": f"not significant with {compared.images} images: the difference may be "
         "by chance",
         "better": f"{new} is better than {old}",
         "worse": f"{new} is worse than {old}",
-    }[verdict]
+    }[compared.verdict]
     return (
         f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "
         f"{compared.new_correct}/{compared.images} in {new}; {compared.only_old} only in {old}, "
         f"{compared.only_new} only in {new}\n"
-        f"  difference {100 * compared.difference:+.2f} points, {confidence:.0%} interval "
-        f"{100 * compared.low:+.2f} to {100 * compared.high:+.2f}, McNemar p = "
+        f"  difference {100 * compared.difference:+.2f} points, {100 * compared.confidence:.4g}% "
+        f"interval {100 * compared.low:+.2f} to {100 * compared.high:+.2f}, McNemar p = "
         f"{compared.p_value:.3f}\n"
         f"  {conclusion}"
     )
@@ -117,7 +159,7 @@ def _read_predictions(rev: str, path: Path) -> pd.DataFrame:
             content = path.read_bytes()
         else:
             content = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
-        predictions = parse_table(content, PREDICTIONS)
+        predictions = parse_predictions(content)
         if predictions.empty:
             raise ValueError("a table without rows")
         return predictions

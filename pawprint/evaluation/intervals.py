@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap, rankdata
+from scipy.stats import binomtest, bootstrap
 
 RESAMPLES = 2000
 BATCH = 100  # resamples in memory at a time
@@ -31,20 +31,29 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def resampled(
-    statistic: Callable, actual: np.ndarray, probability: np.ndarray, confidence: float
-) -> tuple[float, float]:
-    """Bootstrap percentile interval of `statistic(of_0, of_1, axis)`.
+    statistic: Callable[[np.ndarray], np.ndarray], actual: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bootstrap percentile intervals of scores: their low and high ends, each `(…)`.
 
-    `of_0` and `of_1` are the probabilities of class 1 for images of class 0 and of class 1. Each
-    class is resampled separately, so that every resample has both. (0, 1) if a class has fewer than
-    two images.
+    `actual` holds class indices, `(images,)`. `statistic` takes how often each resample has each
+    image, float64 `(resamples, images)`, and returns scores in [0, 1], `(…, resamples)`. Each class
+    is resampled separately, so that every resample has all of them. The ends are 0 and 1 if a class
+    has fewer than two images.
     """
-    sample = probability[actual == 0], probability[actual == 1]
+    sample = [np.flatnonzero(actual == each) for each in range(actual.max() + 1)]
     if min(map(len, sample)) < 2:
-        return 0.0, 1.0
+        scores = statistic(np.ones((1, len(actual))))[..., 0]
+        return np.zeros_like(scores), np.ones_like(scores)
+
+    def of_positions(*positions: np.ndarray, axis: int) -> np.ndarray:
+        drawn = np.concatenate(positions, axis=axis)
+        return statistic(
+            np.stack([np.bincount(each, minlength=len(actual)) for each in drawn]).astype(float)
+        )
+
     interval = bootstrap(
         sample,
-        statistic,
+        of_positions,
         n_resamples=RESAMPLES,
         batch=BATCH,
         vectorized=True,
@@ -52,23 +61,4 @@ def resampled(
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    return float(interval.low), float(interval.high)
-
-
-def roc_auc(of_0: np.ndarray, of_1: np.ndarray, axis: int = -1) -> np.ndarray:
-    """The fraction of pairs, one of each class, in the right order; ties count half."""
-    zeros, ones = of_0.shape[axis], of_1.shape[axis]
-    ranks = rankdata(np.concatenate([of_0, of_1], axis=axis), axis=axis)
-    above = np.take(ranks, range(zeros, zeros + ones), axis=axis).sum(axis=axis)
-    return (above - ones * (ones + 1) / 2) / (zeros * ones)
-
-
-def f1_score(
-    of_0: np.ndarray, of_1: np.ndarray, axis: int = -1, *, threshold: float, label: int
-) -> np.ndarray:
-    """The harmonic mean of precision and recall of class `label`, 0 or 1."""
-    found, wrongly = (
-        (of_1 >= threshold, of_0 >= threshold) if label else (of_0 < threshold, of_1 < threshold)
-    )
-    right = found.sum(axis=axis)
-    return 2 * right / (right + wrongly.sum(axis=axis) + found.shape[axis])
+    return interval.low, interval.high

@@ -1,6 +1,7 @@
 """Images whose labels are likely wrong."""
 
 import numpy as np
+import pandas as pd
 from cleanlab.filter import find_label_issues
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -12,14 +13,16 @@ INVERSE_REGULARISATION = 0.01
 
 
 def predict_training(features: np.ndarray, actual: np.ndarray, folds: int) -> np.ndarray:
-    """float64 `(images,)`: the probability of class 1, cross-validated over `folds` folds.
+    """float64 `(images, classes)`: probabilities, cross-validated over `folds` folds.
 
-    `features` is `(images, …)`, the output of the frozen layers; `actual` holds 0 and 1. With fewer
-    than two images of a class there is no cross-validation, and each label gets probability 1.
+    `features` is `(images, …)`, the output of the frozen layers; `actual` holds class indices. With
+    fewer than two images of a class there is no cross-validation, and each label gets probability
+    1.
     """
-    folds = min(folds, np.bincount(actual, minlength=2).min())
+    images = np.bincount(actual)
+    folds = min(folds, images.min())
     if folds < 2:
-        return actual.astype(float)
+        return np.eye(len(images))[actual]
     classifier = make_pipeline(
         StandardScaler(), LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000)
     )
@@ -29,20 +32,34 @@ def predict_training(features: np.ndarray, actual: np.ndarray, folds: int) -> np
         actual,
         cv=StratifiedKFold(folds, shuffle=True, random_state=0),
         method="predict_proba",
-    )[:, 1]
+    )
 
 
-def find_suspects(actual: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of images whose labels are likely wrong, and the probability of these labels.
+def find_suspects(
+    actual: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions of images whose labels are likely wrong, their likely classes, and probabilities.
 
-    `actual` holds 0 and 1; `probability` is of class 1, by a model that was not trained on the
-    image. The lowest probability comes first. Confident learning: an image is listed if the other
-    class is more probable, and at least as probable as on average for images of that class
-    (Northcutt, Jiang and Chuang 2021, https://doi.org/10.1613/jair.1.12125).
+    `actual` holds class indices; `probabilities` are float `(images, classes)`, by a model that was
+    not trained on the image. Those returned are of the labels that the images have, the lowest
+    first. Confident learning: an image is listed if another class is more probable, and at least as
+    probable as on average for images of that class (Northcutt, Jiang and Chuang 2021,
+    https://doi.org/10.1613/jair.1.12125).
     """
-    of_class = np.column_stack([1 - probability, probability])
-    is_suspect = find_label_issues(actual, of_class, filter_by="confident_learning", n_jobs=1)
+    is_suspect = find_label_issues(actual, probabilities, filter_by="confident_learning", n_jobs=1)
     suspects = np.flatnonzero(is_suspect)
-    of_label = of_class[suspects, actual[suspects]]
+    of_label = probabilities[suspects, actual[suspects]]
     order = np.argsort(of_label, kind="stable")
-    return suspects[order], of_label[order]
+    suspects = suspects[order]
+    of_others = probabilities[suspects]
+    of_others[np.arange(len(suspects)), actual[suspects]] = 0
+    return suspects, of_others.argmax(axis=1), of_label[order]
+
+
+def tabulate_suspects(
+    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
+) -> pd.DataFrame:
+    """The table LIKELY_WRONG_LABELS, from images with the columns `path`, `label` and `split`."""
+    actual = pd.Index(labels).get_indexer(images["label"])
+    suspects, likely, probability = find_suspects(actual, probabilities)
+    return images.iloc[suspects].assign(likely=np.array(labels)[likely], probability=probability)

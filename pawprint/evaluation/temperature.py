@@ -1,8 +1,12 @@
-"""Temperature scaling."""
+"""Temperature scaling. Guo et al., On Calibration of Modern Neural Networks, 2017
+(https://arxiv.org/abs/1706.04599).
+"""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit
+from scipy.special import expit, softmax
+
+from pawprint.core.probabilities import of_classes
 
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
 # between 0.6 and 1.65.
@@ -11,27 +15,40 @@ TEMPERATURES = (0.05, 20)  # range of the search
 FOLDS = 5
 
 
-def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
-    """The temperature T for which the log loss of expit(logits / T) is lowest, in TEMPERATURES.
+def probabilities_of(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> np.ndarray:
+    """Probabilities `(images, classes)` for the logits of a network divided by a temperature.
 
-    `actual` holds 0 and 1, `logits` are of class 1; both are `(images,)`. Guo et al., On
-    Calibration of Modern Neural Networks, 2017 (https://arxiv.org/abs/1706.04599). The prior
-    around T = 1 is an addition: without an error among a few images the lowest loss is at T = 0.
-    With hundreds of images it has little effect.
+    `logits` is `(images, 1)`, of the second of two classes, or `(images, classes)`; a temperature
+    for each image is `(images, 1)`.
     """
+    scaled = logits / temperature
+    return of_classes(expit(scaled)) if scaled.shape[1] == 1 else softmax(scaled, axis=1)
+
+
+def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
+    """The temperature in TEMPERATURES for which the log loss of `probabilities_of` is lowest.
+
+    `actual` holds indices of classes, int `(images,)`; `logits` is as for `probabilities_of`. The
+    prior around 1 is an addition to the paper: without an error among a few images the lowest loss
+    is at 0. With hundreds of images it has little effect.
+    """
+    if logits.shape[1] == 1:
+        logits = np.hstack([np.zeros_like(logits), logits])
+    of_actual = np.take_along_axis(logits, actual[:, None], axis=1)[:, 0]
 
     def loss(logarithm: float) -> float:
-        scaled = logits / np.exp(logarithm)
-        return np.sum(np.logaddexp(0, scaled) - actual * scaled) + (logarithm / PRIOR) ** 2 / 2
+        temperature = np.exp(logarithm)
+        normalizer = np.logaddexp.reduce(logits / temperature, axis=1)
+        return np.sum(normalizer - of_actual / temperature) + (logarithm / PRIOR) ** 2 / 2
 
     fitted = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(fitted.x))
 
 
 def cross_fit(actual: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """The probability of each image, with the temperature fitted on the other folds."""
+    """`probabilities_of` of each image, with the temperature fitted on the other folds."""
     fold = np.arange(len(actual)) % FOLDS
     temperature = [
         fit_temperature(actual[fold != each], logits[fold != each]) for each in range(FOLDS)
     ]
-    return expit(logits / np.array(temperature)[fold])
+    return probabilities_of(logits, np.array(temperature)[fold, None])

@@ -6,19 +6,8 @@ import h5py
 import numpy as np
 
 from pawprint.core.errors import InputError
+from pawprint.network.applications import pretrained
 from pawprint.network.backend import keras
-
-BACKBONE = "backbone"  # its name as a layer of the whole model
-
-
-def new_backbone(alpha: float, image_size: int) -> keras.Model:
-    """MobileNetV2 without its top: float32 `(batch, size, size, 3)` in [-1, 1] to feature maps.
-
-    Its weights are random.
-    """
-    return keras.applications.MobileNetV2(
-        (image_size, image_size, 3), alpha, include_top=False, weights=None, name=BACKBONE
-    )
 
 
 def save_weights(backbone: keras.Model, path: Path, dtype: str = "float32") -> None:
@@ -27,21 +16,24 @@ def save_weights(backbone: keras.Model, path: Path, dtype: str = "float32") -> N
         file.attrs["layer_names"] = [layer.name for layer in backbone.layers]
         for layer in backbone.layers:
             group = file.create_group(layer.name)
-            names = [f"{layer.name}/{weight.name}" for weight in layer.weights]
+            names = [f"{index}/{weight.name}" for index, weight in enumerate(layer.weights)]
             group.attrs["weight_names"] = np.array(names, dtype="S")
             for name, weight in zip(names, layer.weights):
                 group[name] = weight.numpy().astype(dtype)
 
 
-def load_backbone(alpha: float, image_size: int, weights: Path) -> keras.Model:
-    """MobileNetV2 with the weights in a file. Raises InputError if they fit another network."""
-    backbone = new_backbone(alpha, image_size)
+def load_backbone(name: str, alpha: float | None, image_size: int, weights: Path) -> keras.Model:
+    """An application of Keras with the weights in a file.
+
+    Takes what `preprocessing(name)` gives, and gives feature maps. Raises InputError if the weights
+    fit another network.
+    """
     try:
-        backbone.load_weights(weights)
+        return pretrained(name, alpha, image_size, weights)
     except (ValueError, OSError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
+        width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
         raise InputError(
-            f"{weights}: expected weights of MobileNetV2 without top, alpha {alpha} "
-            f"(model.alpha). Received: {reason} Check weights.source."
+            f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
+            f"Received: {reason} Check weights.source."
         ) from None
-    return backbone

@@ -1,46 +1,87 @@
 """Where the backbone is cut: what comes before is frozen and computed once."""
 
+import difflib
+
 from pawprint.core.errors import InputError
+from pawprint.core.params import Model
 from pawprint.network.backend import keras
 
-
-def first_trained(
-    backbone: keras.Model, fine_tune_at: int | None, fine_tune_last: int | None
-) -> int:
-    """The first layer that fine-tuning trains, in [0, layers]. Raises InputError if out of it."""
-    layers = len(backbone.layers)
-    for key, number in (("fine_tune_at", fine_tune_at), ("fine_tune_last", fine_tune_last)):
-        if number is not None and number > layers:
-            raise InputError(
-                f"params.yaml: model.{key}: expected a number from 0 to {layers}, the layers of "
-                f"the backbone. Received: {number}"
-            )
-    return fine_tune_at if fine_tune_last is None else layers - fine_tune_last
+# The default of model.fine_tune_at, which is chosen for one backbone.
+DEFAULT, CHOSEN_FOR = 100, "MobileNetV2"
 
 
-def cut_index(backbone: keras.Model, fine_tune_at: int) -> int:
-    """The last layer before `fine_tune_at` whose output is all that later layers need.
+def first_trained(params: Model, backbone: keras.Model) -> int:
+    """The index of the first layer that fine-tuning trains, in [0, layers].
 
-    The layers up to it are frozen and are computed once. A layer with a skip connection around it
-    cannot be the cut, so the cut may lie some layers before `fine_tune_at - 1`. With 0 nothing is
-    frozen and the cut is the input.
+    Raises InputError for a layer that the backbone does not have, and for the default index with
+    another backbone than that for which it was chosen.
     """
-    position = {id(layer.output): index for index, layer in enumerate(backbone.layers)}
-    last_use = list(range(len(backbone.layers)))
-    for index, layer in enumerate(backbone.layers[1:], start=1):
-        for tensor in keras.tree.flatten(layer.input):
-            last_use[position[id(tensor)]] = index
-    candidates = range(max(fine_tune_at - 1, 0), -1, -1)
-    return next(cut for cut in candidates if max(last_use[:cut], default=0) <= cut)
+    name, at, last = params.backbone, params.fine_tune_at, params.fine_tune_last
+    names = [layer.name for layer in backbone.layers]
+    if last is not None:
+        if last > len(names):
+            raise InputError(
+                f"params.yaml: model.fine_tune_last: expected a number from 0 to {len(names)}, the "
+                f"layers of {name}. Received: {last}"
+            )
+        return len(names) - last
+    if at in names:
+        return names.index(at)
+    if at == DEFAULT and name != CHOSEN_FOR:
+        received, hint = f"{DEFAULT}, the default for {CHOSEN_FOR}", suggested(backbone).name
+        if len(names) > DEFAULT:
+            received += f" (for layer {DEFAULT} itself, write {names[DEFAULT]})"
+    elif isinstance(at, str) or at > len(names):
+        near = difflib.get_close_matches(str(at), names, n=1)
+        received, hint = at, near[0] if near else suggested(backbone).name
+    else:
+        return at
+    raise InputError(
+        f"params.yaml: model.fine_tune_at: expected a number from 0 to {len(names)}, the layers of "
+        f"{name}, or the name of one, for example {hint}. Received: {received}"
+    )
+
+
+def suggested(backbone: keras.Model) -> keras.layers.Layer:
+    """The first layer of a block that begins after about two thirds of the layers."""
+    operations = backbone.operations
+    cuts = [index for index in range(len(operations) - 1) if _is_cut(backbone, index)]
+    ends = [index for index in cuts if len(keras.tree.flatten(operations[index].input)) > 1]
+    end = min(ends or cuts, key=lambda index: abs(index - 2 * len(operations) / 3))
+    return next(each for each in operations[end + 1 :] if isinstance(each, keras.layers.Layer))
+
+
+def cut_index(backbone: keras.Model, first: int) -> int:
+    """The last operation before layer `first` whose output is all that later ones need.
+
+    It is an index of `backbone.operations`, in which layers are among others such as additions. The
+    operations up to it are frozen and are computed once. One with a skip connection around it
+    cannot be the cut, so the cut may lie some layers before `first - 1`. With 0 nothing is frozen
+    and the cut is the input.
+    """
+    operations, layers = backbone.operations, backbone.layers
+    end = operations.index(layers[first]) if first < len(layers) else len(operations)
+    return next(index for index in range(max(end - 1, 0), -1, -1) if _is_cut(backbone, index))
+
+
+def _is_cut(backbone: keras.Model, index: int) -> bool:
+    """Whether no operation after this one takes the output of one before it."""
+    before = {
+        id(tensor)
+        for operation in backbone.operations[:index]
+        for tensor in keras.tree.flatten(operation.output)
+    }
+    taken = [operation.input for operation in backbone.operations[index + 1 :]]
+    return not any(id(tensor) in before for tensor in keras.tree.flatten([taken, backbone.outputs]))
 
 
 def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, keras.Model]:
-    """The part of the backbone up to layer `cut`, and the part after it. They share its weights.
+    """The part of the backbone up to operation `cut`, and the part after it.
 
-    One of them may hold no layer of the backbone: it then gives what it gets.
+    They share its weights. One of them may hold no layer: it then gives what it gets.
     """
-    tensor = backbone.layers[cut].output
+    tensor = backbone.operations[cut].output
     identity = keras.layers.Identity()
     before = keras.Model(backbone.input, tensor if cut > 0 else identity(tensor))
-    after = backbone.output if cut < len(backbone.layers) - 1 else identity(tensor)
+    after = backbone.output if cut < len(backbone.operations) - 1 else identity(tensor)
     return before, keras.Model(tensor, after, name="tail")

@@ -1,4 +1,4 @@
-"""The whole network, from pixels to a probability, and its file.
+"""The whole network, from pixels to probabilities, and its file.
 
 The backbone always runs in inference mode: its batch normalization keeps the statistics of the
 pre-training, also while weights are fine-tuned. Statistics of small batches of new images cost a
@@ -8,28 +8,28 @@ percent of accuracy (docs/decisions/01).
 import json
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import pack, replacing
-from pawprint.network.backbone import BACKBONE
+from pawprint.network.applications import BACKBONE, PREPROCESSING, preprocessing
 from pawprint.network.backend import keras
-from pawprint.network.head import HEAD, gives_logits
+from pawprint.network.head import HEAD, activation_for, gives_logits, loss_for
 
-RESCALING, POOLING = "rescaling", "pooling"
+POOLING = "pooling"
 
 
-def build_model(backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
-    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, 1)`."""
+def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
+    """RGB pixels, `(batch, size, size, 3)` in [0, 255], to probabilities, `(batch, units)`.
+
+    `name` is that of the backbone's application.
+    """
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
-    output = head(pool(backbone(rescale(pixels), training=False), pooling))
+    output = head(pool(backbone(preprocessing(name)(pixels), training=False), pooling))
     if gives_logits(head):
-        output = keras.layers.Activation("sigmoid", name="probability")(output)
+        activation = activation_for(output.shape[-1])
+        output = keras.layers.Activation(activation, name="probability")(output)
     return keras.Model(pixels, output, name="pawprint")
-
-
-def rescale(pixels):
-    """[0, 255] to [-1, 1], as MobileNetV2 was pre-trained."""
-    return keras.layers.Rescaling(1 / 127.5, offset=-1, name=RESCALING)(pixels)
 
 
 def pool(features, pooling: str):
@@ -42,24 +42,28 @@ def pool(features, pooling: str):
 
 
 def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
-    """Rescaling, backbone, pooling and head of a model that `build_model` built."""
-    return tuple(model.get_layer(name) for name in (RESCALING, BACKBONE, POOLING, HEAD))
+    """Preprocessing, backbone, pooling and head of a model that `build_model` built."""
+    return tuple(model.get_layer(name) for name in (PREPROCESSING, BACKBONE, POOLING, HEAD))
 
 
-def with_output(model: keras.Model, activation: str, temperature: float = 1.0) -> keras.Model:
-    """A model with the same weights that gives `activation` of the logit divided by a temperature.
+def with_output(
+    model: keras.Model, output: Literal["logits", "probabilities"], temperature: float = 1.0
+) -> keras.Model:
+    """A model with the same weights and this output, `(batch, units)`.
 
-    With the activation "linear" it gives logits, with "sigmoid" probabilities.
+    Its logits are those of the model divided by a temperature.
     """
     rescaling, backbone, pooling, head = parts(model)
     pixels = keras.Input(model.input_shape[1:], name="pixels")
     features = pooling(backbone(rescaling(pixels), training=False))
     for layer in head.layers[:-1]:
         features = layer(features, training=False)
-    unit = keras.layers.Dense(1, activation=activation, name="output")
-    output = unit(features)
-    unit.set_weights([weight / temperature for weight in head.layers[-1].get_weights()])
-    return keras.Model(pixels, output, name="pawprint")
+    last = head.layers[-1]
+    activation = "linear" if output == "logits" else activation_for(last.units)
+    layer = keras.layers.Dense(last.units, activation=activation, name="output")
+    scaled = keras.Model(pixels, layer(features), name="pawprint")
+    layer.set_weights([weight / temperature for weight in last.get_weights()])
+    return scaled
 
 
 def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None = None) -> None:
@@ -69,7 +73,7 @@ def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None
     optimizer and its state, a program that loads the file with Keras can continue the training.
     """
     if optimizer:
-        model.compile(optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+        model.compile(optimizer, loss=loss_for(model.output_shape[-1]), metrics=["accuracy"])
     with replacing(path) as partial:
         dated = partial.with_suffix(".dated.keras")
         try:

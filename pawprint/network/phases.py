@@ -14,19 +14,24 @@ Trained = tuple[keras.Optimizer, dict, pd.DataFrame]
 
 
 def train_head(
-    params: Train, head_params: Head, precision: str, train: Batches, validation: Batches
+    params: Train,
+    head_params: Head,
+    classes: int,
+    precision: str,
+    train: Batches,
+    validation: Batches,
 ) -> tuple[keras.Model, *Trained]:
     """Feature extraction: train a new head on pooled features.
 
     Returns the head, the optimizer, the metrics on validation before and after, and the history.
     """
-    head = build_head(head_params)
+    head = build_head(head_params, classes)
     inputs = keras.Input(train.features.shape[2:])
     model = keras.Model(inputs, head(inputs))
     with computing_in(precision, [model, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
         initial = measure(model, validation)
-        history = fit(model, train, validation, params)
+        history = fit(model, train, validation, params, "train_extract")
         metrics = {"initial": initial, "validation": measure(model, validation)}
     return head, optimizer_of(model), metrics, history
 
@@ -41,9 +46,9 @@ def fine_tune(
 ) -> Trained:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
-    Batch normalization stays frozen: such layers run in inference mode, also inside `fit`
-    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the feature
-    maps at the cut. Returns the optimizer, the metrics on validation, and the history.
+    The backbone stays in inference mode, also inside `fit`, and batch normalization keeps its
+    weights (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the
+    feature maps at the cut. Returns the optimizer, the metrics on validation, and the history.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
@@ -52,9 +57,9 @@ def fine_tune(
         layer.trainable = not is_frozen
     _, tail = split_at(backbone, cut_index(backbone, first))
     at_cut = keras.Input(tail.input_shape[1:])
-    model = keras.Model(at_cut, head(pool(tail(at_cut))))
+    model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))
     with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
-        history = fit(model, train, validation, params)
-        metrics = {"validation": measure(model, validation)}
+        history = fit(model, train, validation, params, "train_finetune")
+        metrics = measure(model, validation)
     return optimizer_of(model), metrics, history

@@ -10,20 +10,21 @@ import pandas as pd
 from pawprint.core.errors import InputError
 from pawprint.core.params import Train
 from pawprint.core.tables import HISTORY
+from pawprint.features.store import Features, open_features
 from pawprint.network.backend import keras
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of (float32 features, float32 labels), read from float16 `(images, views, …)`.
+    """Batches of (float32 features, float32 class indices), from float16 `(images, views, …)`.
 
     With `views_per_epoch` "one", epoch e takes view (e + i) modulo the number of views of image i:
     each image goes through all its views, and each epoch mixes them. With "all" an epoch takes
-    every view. With `seed` None the order is that of the files, for validation.
+    every view. With `seed` None the order is that of the images, for validation.
     """
 
     def __init__(
         self,
-        features: np.ndarray,
+        features: Features | np.ndarray,
         labels: np.ndarray,
         batch_size: int,
         views_per_epoch: str = "all",
@@ -63,29 +64,40 @@ class Batches(keras.utils.PyDataset):
 
 
 def open_batches(
-    folder: Path, kind: str, params: Train, first_epoch: int = 0
-) -> tuple[Batches, Batches]:
-    """Training and validation batches of the features called `kind`: "cut" or "top"."""
+    folder: Path, split: pd.DataFrame, kind: str, params: Train, first_epoch: int = 0
+) -> tuple[Batches, Batches, list[str]]:
+    """Training and validation batches of the features called `kind`, "cut" or "top"; the labels.
 
-    def arrays(split: str) -> list[np.ndarray]:
-        files = (folder / f"{split}_{name}.npy" for name in (kind, "labels"))
-        return [np.load(file, mmap_mode="r") for file in files]
+    `split` is the table SPLIT, whose order the batches have before they are shuffled. A target is
+    the position of the image's label in the labels.
+    """
+    labels = sorted(split["label"].unique())
+
+    def arrays(name: str) -> tuple[Features, np.ndarray]:
+        images = split[split["split"] == name]
+        targets = pd.Index(labels).get_indexer(images["label"]).astype(np.float32)
+        return open_features(folder, kind, images["pixels_sha256"]), targets
 
     order = params.views_per_epoch, params.seed, first_epoch
     train = Batches(*arrays("train"), params.batch_size, *order)
-    return train, Batches(*arrays("validation"), params.batch_size)
+    return train, Batches(*arrays("validation"), params.batch_size), labels
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
-    """Set optimizer, loss and metric. Call it after every change of `trainable`."""
+    """Set optimizer, loss and metric. Call it after every change of `trainable`.
+
+    Targets are indices of classes. A model of one unit gives the second of two classes.
+    """
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
     optimizer.build(model.trainable_variables)  # also if no epoch follows: it is saved
-    model.compile(
-        optimizer,
-        loss=keras.losses.BinaryCrossentropy(from_logits),
-        metrics=[keras.metrics.BinaryAccuracy("accuracy", threshold=0.0 if from_logits else 0.5)],
-    )
+    if model.output_shape[-1] == 1:
+        loss = keras.losses.BinaryCrossentropy(from_logits)
+        metric = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0 if from_logits else 0.5)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+        metric = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    model.compile(optimizer, loss=loss, metrics=[metric])
 
 
 def optimizer_of(model: keras.Model) -> keras.Optimizer:
@@ -93,10 +105,13 @@ def optimizer_of(model: keras.Model) -> keras.Optimizer:
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
-def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) -> pd.DataFrame:
+def fit(
+    model: keras.Model, train: Batches, validation: Batches, params: Train, section: str
+) -> pd.DataFrame:
     """Train from the first epoch of `train` on, and return the history, a row per epoch.
 
-    The columns are those of tables.HISTORY; epochs count from 1.
+    The columns are those of tables.HISTORY; epochs count from 1. Raises InputError, which names the
+    section of the params, if the loss is not finite.
     """
     first = train.epoch
     callbacks: list = []
@@ -115,6 +130,7 @@ def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) 
         validation_data=validation,
         initial_epoch=first,
         epochs=first + params.epochs,
+        class_weight=balanced(train.labels) if params.class_weight else None,
         callbacks=callbacks,
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),
@@ -122,8 +138,8 @@ def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) 
     losses = [*fitted.history.get("loss", []), *fitted.history.get("val_loss", [])]
     if not np.isfinite(losses).all():
         raise InputError(
-            f"learning_rate: expected a rate at which training converges. Received: "
-            f"{params.learning_rate:g}, and the loss is not finite after epoch "
+            f"params.yaml: {section}.learning_rate: expected a rate at which training converges. "
+            f"Received: {params.learning_rate:g}, and the loss is not finite after epoch "
             f"{fitted.epoch[-1] + 1}. Lower it."
         )
     history = pd.DataFrame(fitted.history, index=fitted.epoch)
@@ -132,6 +148,16 @@ def fit(model: keras.Model, train: Batches, validation: Batches, params: Train) 
     if "learning_rate" not in history:  # Keras records it only if a callback may change it
         history["learning_rate"] = params.learning_rate
     return history.reindex(columns=list(HISTORY))
+
+
+def balanced(labels: np.ndarray) -> dict[int, float]:
+    """The weight of each class, inversely proportional to its images; 1 for an average image.
+
+    As scikit-learn's compute_class_weight.
+    """
+    classes, images = np.unique(labels, return_counts=True)
+    weights = len(labels) / (len(classes) * images)
+    return dict(zip(classes.astype(int).tolist(), weights.tolist()))
 
 
 def cosine_decay(params: Train, first_epoch: int) -> Callable[[int, float], float]:
@@ -147,14 +173,11 @@ def cosine_decay(params: Train, first_epoch: int) -> Callable[[int, float], floa
     return rate
 
 
-def measure(model: keras.Model, batches: Batches) -> dict:
-    """Cross-entropy without penalties on weights, accuracy, and the counts behind it."""
+def measure(model: keras.Model, batches: Batches) -> dict[str, float]:
+    """Cross-entropy without penalties on weights, and accuracy."""
     measured = model.evaluate(batches, verbose=0, return_dict=True)
-    total = len(batches.image)
-    correct = round(measured["accuracy"] * total)
+    images = len(batches.image)
     return {
         "loss": measured["loss"] - float(sum(model.losses)),
-        "accuracy": correct / total,
-        "correct": correct,
-        "total": total,
+        "accuracy": round(measured["accuracy"] * images) / images,  # Keras' is float32
     }

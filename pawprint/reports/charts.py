@@ -1,6 +1,7 @@
-"""Learning curves, class counts, confusion matrix, ROC curve and reliability diagram.
+"""Learning curves, class counts, confusion matrix, ROC curves and reliability diagram.
 
-The tables are those of `pawprint.core.tables`.
+The tables are those of `pawprint.core.tables`. Charts of many classes grow in height or leave out
+numbers, so that what they write can be read.
 """
 
 import numpy as np
@@ -8,9 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, auc, confusion_matrix
 
+from pawprint.core.tables import predicted_labels
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix
+MAX_WRITTEN = 12  # classes whose cells hold numbers
+PAIRS = 10  # of classes, listed below the matrix
+SPLITS = ["train", "validation", "test"]
 
 
 def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
@@ -32,43 +37,59 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
 
 
 def draw_class_counts(images: pd.DataFrame) -> Figure:
-    """Number of images per class in each split (table SPLIT)."""
-    counts = pd.crosstab(images["split"], images["label"])
-    counts = counts.reindex(["train", "validation", "test"], fill_value=0)
-    figure, (axis,) = new_figure(width=5.5, height=3.2)
-    counts.plot.barh(ax=axis, width=0.8, color=[BLUE, ORANGE], legend=False)
-    for bars in axis.containers:
-        axis.bar_label(bars, fmt="{:,.0f}", padding=3)
-    axis.invert_yaxis()
-    axis.grid(False, axis="y")
-    axis.margins(x=0.1)
-    axis.set(title="Images per split", xlabel="Images", ylabel="")
-    figure.legend(loc="outside lower center", ncols=counts.shape[1])
+    """Number of images per class in each split, the largest class first (table SPLIT)."""
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    figure, axes = new_figure(columns=3, width=9, height=1.4 + 0.22 * len(counts))
+    positions = np.arange(len(counts))
+    for axis, split in zip(axes, SPLITS):
+        bars = axis.barh(positions, counts[split], color=BLUE)
+        axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
+        axis.invert_yaxis()
+        axis.grid(False, axis="y")
+        axis.margins(x=0.2, y=0.5 / len(counts))
+        axis.set_yticks(positions, [""] * len(counts))
+        axis.set(title=f"{split.capitalize()}: {counts[split].sum():,}", xlabel="Images")
+        axis.xaxis.get_major_locator().set_params(nbins=4, integer=True)
+    axes[0].set_yticklabels([shorten(label, 2 * MAX_LABEL) for label in counts.index], fontsize=8)
     return figure
 
 
 def draw_confusion(predictions: pd.DataFrame) -> Figure:
     """Confusion matrix of the test split (table PREDICTIONS).
 
-    A cell shows the number of images, and their fraction of the images with that true label.
+    The colour of a cell is its fraction of the images with that true label. A cell shows the number
+    of images and the fraction; with many classes the pairs that are confused most often are listed
+    below instead.
     """
     actual, predicted = predictions["actual"], predictions["predicted"]
-    labels = sorted({*actual, *predicted})
-    figure, (axis,) = new_figure(width=4.2, height=3.8)
+    labels = predicted_labels(predictions)
+    is_written = len(labels) <= MAX_WRITTEN
+    is_of_two = len(labels) == 2
+    size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
+    below = 0 if is_written else 0.22 * PAIRS
+    figure, (axis,) = new_figure(width=size + 0.2, height=size - 0.2 + below)
     display = ConfusionMatrixDisplay.from_predictions(
         actual,
         predicted,
-        display_labels=[shorten(label, MAX_LABEL) for label in labels],
+        labels=labels,
+        display_labels=[shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels],
+        include_values=is_written,
+        xticks_rotation="horizontal" if is_of_two else "vertical",
         normalize="true",
         ax=axis,
         cmap="Blues",
         colorbar=False,
         im_kw={"vmin": 0, "vmax": 1},
-        text_kw={"fontsize": 12},
+        text_kw={"fontsize": 12 if is_of_two else 8},
     )
-    # The display writes one number per cell.
-    for cell, number in np.ndenumerate(confusion_matrix(actual, predicted)):
-        display.text_[cell].set_text(f"{number:,}\n{display.confusion_matrix[cell]:.1%}")
+    counts = confusion_matrix(actual, predicted, labels=labels)
+    if is_written:  # the display writes one number per cell
+        for cell, number in np.ndenumerate(counts):
+            display.text_[cell].set_text(f"{number:,}\n{display.confusion_matrix[cell]:.1%}")
+    else:
+        axis.tick_params(labelsize=8)
+        figure.supxlabel(_confused(counts, labels), x=0.01, ha="left", fontsize=9)
     axis.grid(False)
     axis.spines[:].set_visible(False)
     correct = int((actual == predicted).sum())
@@ -78,28 +99,52 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
 
 
 def draw_roc(roc: pd.DataFrame) -> Figure:
-    """ROC curve of the second class on the test split (table ROC)."""
-    false, true = roc["false_positive_rate"], roc["true_positive_rate"]
-    area = auc(false, true)
+    """ROC curves on the test split (table ROC): of the second of two classes, or of each class.
+
+    Each of more than two classes is one against the others; the mean of their curves, the macro
+    average, is drawn over them, and the class with the smallest area is named.
+    """
+    curves = {
+        label: (of_label["false_positive_rate"], of_label["true_positive_rate"])
+        for label, of_label in roc.groupby("label")
+    }
+    areas = {label: auc(*curve) for label, curve in curves.items()}
     figure, (axis,) = new_figure(width=4.2, height=4)
+    title, name, (false, true) = "ROC curve", "model", next(iter(curves.values()))
+    if len(curves) > 1:
+        title, name = "ROC curves, one class against the others", "mean of the classes"
+        for curve in curves.values():
+            axis.plot(*curve, color=GREY, linewidth=0.8, alpha=0.4)
+        worst = min(areas, key=areas.get)
+        label = f"{shorten(worst, MAX_LABEL)} (AUC = {areas[worst]:.4f})"
+        axis.plot(*curves[worst], color=ORANGE, linewidth=1.2, label=label)
+        rates = np.unique(roc["false_positive_rate"])
+        means = np.mean([np.interp(rates, *curve) for curve in curves.values()], axis=0)
+        false, true = np.append(0, rates), np.append(0, means)
+    area = np.mean(list(areas.values()))
     RocCurveDisplay(fpr=false, tpr=true, roc_auc=area).plot(
         ax=axis,
         # The display rounds the area to two digits, which makes 0.9989 a 1.00.
-        curve_kwargs={"color": BLUE, "label": f"model (AUC = {area:.4f})"},
+        curve_kwargs={"color": BLUE, "label": f"{name} (AUC = {area:.4f})"},
         plot_chance_level=True,
         chance_level_kw={"color": GREY, "linewidth": 1, "label": "chance (AUC = 0.5)"},
     )
-    axis.set_title("Test: ROC curve")
+    axis.set_title(f"Test: {title}", fontsize=11 if len(curves) == 1 else 9)
     return figure
 
 
-def draw_reliability(reliability: pd.DataFrame) -> Figure:
+def draw_reliability(reliability: pd.DataFrame, labels: list[str]) -> Figure:
     """Reliability diagram of the validation and test splits (table RELIABILITY).
 
     The area of a point grows with the number of images in its bin; a vertical line is the interval
     of the fraction. scikit-learn's CalibrationDisplay shows neither, and most bins of an accurate
     model hold few images.
     """
+    probability, fraction = (
+        (f"Mean predicted probability of {labels[1]}", f"Fraction of {labels[1]}")
+        if len(labels) == 2
+        else ("Mean probability of the predicted class", "Fraction of correct predictions")
+    )
     figure, axes = new_figure(columns=2, width=9, height=4.6)
     for axis, split in zip(axes, ("validation", "test")):
         of_split = reliability[reliability["split"] == split]
@@ -114,12 +159,20 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
             area = 20 + 400 * bins["images"] / bins["images"].sum()
             points = bins["probability"], bins["fraction"], area
             axis.scatter(*points, label=f"{label} calibration", **style)
-        axis.set(
-            title=split.capitalize(),
-            xlabel="Mean predicted probability of the second class",
-            ylabel="Fraction of the second class",
-            aspect="equal",
-        )
+        axis.set(title=split.capitalize(), xlabel=probability, ylabel=fraction, aspect="equal")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
+
+
+def _confused(counts: np.ndarray, labels: list[str]) -> str:
+    """A line for each of the pairs of classes that are confused most often."""
+    wrong = counts * ~np.eye(len(labels), dtype=bool)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
+    pairs = [np.unravel_index(position, wrong.shape) for position in order]
+    lines = [
+        f"{labels[i]} predicted as {labels[j]}: {wrong[i, j]:,} of {counts[i].sum():,} images"
+        for i, j in pairs
+        if wrong[i, j]
+    ]
+    return "\n".join(["Pairs that are confused most often:", *lines])

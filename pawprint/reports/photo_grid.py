@@ -12,10 +12,10 @@ from pawprint.reports.figures import shorten, use_style
 
 COLUMNS = 6
 PHOTO_SIZE = (224, 224)  # pixels of a photo in the grid
-CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT = 1.9, 2.15, 0.4  # inches
+CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT = 1.9, 2.3, 0.4  # inches
 MAX_TITLE = 22  # characters of a line of a title
 
-# A photo of any size, RGB; its title, one or two lines; the colour of the title.
+# A photo of any size, RGB; its title, up to three lines; the colour of the title.
 Cell = tuple[Image.Image, str, str]
 
 

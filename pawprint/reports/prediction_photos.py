@@ -8,9 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pawprint.images.decoder import open_image
-from pawprint.reports.figures import BLUE, RED
+from pawprint.reports.figures import BLUE, RED, shorten
 from pawprint.reports.photo_grid import Cell, photo_grid, spread
 from pawprint.reports.ranking import rank, with_confidence
+
+MAX_LABEL = 16  # characters of a label before a probability
 
 
 def draw_predictions(archive: zipfile.ZipFile, predictions: pd.DataFrame, number: int) -> Figure:
@@ -37,16 +39,16 @@ def draw_errors(archive: zipfile.ZipFile, predictions: pd.DataFrame, number: int
 
 
 def draw_likely_wrong_labels(archive: zipfile.ZipFile, listed: pd.DataFrame, number: int) -> Figure:
-    """The first images of the table LIKELY_WRONG_LABELS, with file name, label and probability.
+    """The first images of the table LIKELY_WRONG_LABELS: file name, label, its probability, likely.
 
-    The probability is that of the label, as the table says.
+    The likely label is the most probable other one.
     """
-
     shown = listed.head(number)
 
     def cells():
         for row in shown.itertuples():
-            title = f"{PurePosixPath(row.path).name}\n{row.label} {row.probability:.1%}"
+            name, label = PurePosixPath(row.path).name, shorten(row.label, MAX_LABEL)
+            title = f"{name}\n{label} {row.probability:.1%}\nlikely {row.likely}"
             yield open_image(archive, row.path), title, RED
 
     title = f"Labels that are likely wrong ({len(shown):,} of {len(listed):,})"
@@ -56,6 +58,6 @@ def draw_likely_wrong_labels(archive: zipfile.ZipFile, listed: pd.DataFrame, num
 def _cells(archive: zipfile.ZipFile, predictions: pd.DataFrame) -> Iterator[Cell]:
     for row in predictions.itertuples():
         is_right = row.actual == row.predicted
-        title = f"{row.predicted} {row.confidence:.0%}"
+        title = f"{shorten(row.predicted, MAX_LABEL)} {row.confidence:.0%}"
         title += "" if is_right else f"\n✗ label: {row.actual}"
         yield open_image(archive, row.path), title, BLUE if is_right else RED

@@ -3,19 +3,19 @@
 import numpy as np
 import pandas as pd
 
+from pawprint.core.tables import predicted_labels, probabilities_in
+
 
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
     """The rows with `confidence` and `wrong`, numbered from 0.
 
-    `predictions` has the columns of tables.PREDICTIONS. `confidence` is the probability of the
-    predicted label, in [0, 1]; `wrong` is bool.
+    `predictions` is a table PREDICTIONS. `confidence` is the probability of the predicted label, in
+    [0, 1]; `wrong` is bool.
     """
-    predicted, actual = predictions["predicted"], predictions["actual"]
-    second = max(predicted.max(), actual.max())  # of the labels in alphabetical order
-    probability = predictions["probability"]
+    predicted = pd.Index(predicted_labels(predictions)).get_indexer(predictions["predicted"])
     return predictions.assign(
-        confidence=np.where(predicted == second, probability, 1 - probability),
-        wrong=predicted != actual,
+        confidence=probabilities_in(predictions)[np.arange(len(predicted)), predicted],
+        wrong=predictions["predicted"] != predictions["actual"],
     ).reset_index(drop=True)
 
 

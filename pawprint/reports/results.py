@@ -1,26 +1,111 @@
-"""Params and metrics in words: initial weights, calibration, the table of results."""
+"""Params, counts and scores in words and tables: classes, initial weights, calibration, results.
+
+`scores` is a table SCORES, `images` a table SPLIT.
+"""
+
+import pandas as pd
 
 from pawprint.core.params import Calibrate
 from pawprint.core.sources import without_secrets
 
+MAX_NAMED = 4  # classes in a title
+IMBALANCE = 5  # times as many images in the largest class as in the smallest
+SPLITS = ["train", "validation", "test"]
+RESULTS = {  # with their titles
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1, mean of the classes",
+    "roc_auc": "area under the ROC curve",
+    "brier_score": "Brier score",
+    "expected_calibration_error": "expected calibration error",
+    "uncalibrated_expected_calibration_error": "expected calibration error before calibration",
+}
 
-def result_rows(evaluated: dict, splits: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Rows of the table of results: a title, then one text per split of metrics/evaluate.json."""
-    columns = [_results_of(evaluated[split]) for split in splits]
-    return [(title, *(column[title] for column in columns)) for title in columns[0]]
+
+def name_classes(labels: list[str]) -> str:
+    """The labels of few classes, such as "cat or dog", or the number of many."""
+    if len(labels) > MAX_NAMED:
+        return f"{len(labels)} classes"
+    return f"{', '.join(labels[:-1])} or {labels[-1]}"
 
 
-def class_rows(
-    evaluated: dict, splits: tuple[str, ...], labels: list[str]
-) -> list[tuple[str, ...]]:
-    """As `result_rows`: precision, recall and F1 of each class."""
+def count_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Images per class: a row per label, sorted, with a column per split and `images`."""
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
+    return counts.assign(images=counts.sum(axis=1))
+
+
+def describe_imbalance(counts: pd.DataFrame) -> str:
+    """A sentence if the largest class has over IMBALANCE times the smallest's images, or ""."""
+    of_class = counts["images"]
+    largest, smallest = of_class.idxmax(), of_class.idxmin()
+    if of_class.max() <= IMBALANCE * of_class.min():
+        return ""
+    return (
+        f"The classes are imbalanced: {of_class.max():,} images of {largest}, {of_class.min():,} "
+        f"of {smallest}. Balanced accuracy counts every class equally."
+    )
+
+
+def describe_rejected(rejected: pd.DataFrame) -> str:
+    """The rejected files with their reasons, such as "3 rejected (2 empty, 1 damaged)"."""
+    reasons = rejected["reason"].str.replace("_", " ").value_counts(sort=False).items()
+    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
+    return f"{len(rejected):,} rejected" + (f" ({listed})" if listed else "")
+
+
+def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
+    """The row of a score: `value`, `low`, `high` and `images`."""
+    of = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
+    return scores[of].iloc[0]
+
+
+def describe_accuracy(accuracy: pd.Series) -> str:
+    """Such as "95.50% (191/200), 91.69% to 97.61%", from the row of an accuracy."""
+    return f"{fraction(accuracy)}, {accuracy['low']:.2%} to {accuracy['high']:.2%}"
+
+
+def fraction(accuracy: pd.Series) -> str:
+    """Such as "95.50% (191/200)", from the row of an accuracy."""
+    value, images = accuracy["value"], accuracy["images"]
+    return f"{value:.2%} ({round(value * images)}/{images})"
+
+
+def result_rows(scores: pd.DataFrame, splits: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Rows of the table of results: a title, then one text per split."""
+
+    def row(title: str, name: str, text) -> tuple[str, ...]:
+        return title, *(text(score_of(scores, split, name)) for split in splits)
+
+    rows = [row("accuracy", "accuracy", describe_accuracy)]
+    if "accuracy_at_half" in set(scores["score"]):
+        rows.append(row("accuracy at a threshold of 0.5", "accuracy_at_half", fraction))
+    return rows + [row(title, name, with_interval) for name, title in RESULTS.items()]
+
+
+def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """A row of texts per class, with the lowest F1 of the test split first."""
+    of_test = scores[(scores["label"] != "") & (scores["split"] == "test")]
+    f1 = of_test[of_test["score"] == "f1"].sort_values("value", kind="stable")
     rows = []
-    for label in labels:
-        scores = [evaluated[split][label] for split in splits]
-        for name in ("precision", "recall"):
-            rows.append((f"{label}: {name}", *(f"{each[name]:.4f}" for each in scores)))
-        rows.append((f"{label}: F1", *(_with_interval(each, "f1") for each in scores)))
-    return rows
+    for label, images in zip(f1["label"], f1["images"]):
+        rows.append(
+            {
+                "class": label,
+                "test images": f"{images:,}",
+                "precision": with_interval(score_of(scores, "test", "precision", label)),
+                "recall": with_interval(score_of(scores, "test", "recall", label)),
+                "F1": with_interval(score_of(scores, "test", "f1", label)),
+                "F1, validation": with_interval(score_of(scores, "validation", "f1", label)),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def with_interval(score: pd.Series) -> str:
+    """Such as "0.9550 (0.9169 to 0.9761)", or the value alone if it has no interval."""
+    if pd.isna(score["low"]):
+        return f"{score['value']:.4f}"
+    return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
 def describe_weights(source: str) -> str:
@@ -30,19 +115,21 @@ def describe_weights(source: str) -> str:
 
 
 def describe_calibration(
-    calibrate: Calibrate, temperature: float, threshold: float, second: str
+    calibrate: Calibrate, temperature: float, threshold: float | None, labels: list[str]
 ) -> str:
-    """One sentence on the temperature, and one on the threshold of class `second`."""
+    """One sentence on the temperature, and one on the threshold of the second of two labels."""
     if calibrate.temperature:
         first = f"Logits are divided by {temperature:.3f}, fitted on the validation split."
     else:
         first = "Probabilities are not calibrated."
+    if threshold is None:
+        return f"{first} The most probable class is predicted."
     if calibrate.threshold is not None:
         return f"{first} The threshold is set in params.yaml."
     if calibrate.recall is not None:
         return (
             f"{first} The threshold has the best precision on the validation split among those "
-            f"with a recall of {second} of at least {calibrate.recall:g}."
+            f"with a recall of {labels[1]} of at least {calibrate.recall:g}."
         )
     if threshold == 0.5:
         return (
@@ -50,23 +137,3 @@ def describe_calibration(
             "validation split."
         )
     return f"{first} The threshold has the best accuracy on the validation split."
-
-
-def _results_of(measured: dict) -> dict[str, str]:
-    accuracy, low, high = (measured[f"accuracy{end}"] for end in ("", "_low", "_high"))
-    at_half = measured["at_half"]
-    before = measured["uncalibrated"]["expected_calibration_error"]
-    return {
-        "accuracy": f"{accuracy:.2%} ({measured['correct']}/{measured['total']}), "
-        f"{low:.2%} to {high:.2%}",
-        "accuracy at a threshold of 0.5": f"{at_half['accuracy']:.2%} ({at_half['correct']})",
-        "area under the ROC curve": _with_interval(measured, "roc_auc"),
-        "Brier score": f"{measured['brier_score']:.4f}",
-        "expected calibration error": f"{measured['expected_calibration_error']:.4f}",
-        "expected calibration error before calibration": f"{before:.4f}",
-    }
-
-
-def _with_interval(measured: dict, name: str) -> str:
-    value, low, high = (measured[f"{name}{end}"] for end in ("", "_low", "_high"))
-    return f"{value:.4f} ({low:.4f} to {high:.4f})"

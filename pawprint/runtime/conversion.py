@@ -30,7 +30,11 @@ def convert(model: "keras.Model") -> openvino.Model:
                 f"{folder}: expected to write the network. Received: {error}. Check permissions "
                 "and free space."
             ) from None
-        return take_uint8(read_network(path))
+        network = read_network(path)
+    # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
+    for result in network.get_results()[len(model.outputs) :]:
+        network.remove_result(result)
+    return take_uint8(network)
 
 
 def take_uint8(network: openvino.Model) -> openvino.Model:

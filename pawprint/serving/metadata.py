@@ -4,7 +4,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import write_json
@@ -14,9 +22,10 @@ FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
 
 
-def _two_names(labels: list[str]) -> list[str]:
-    if len(set(labels)) != 2 or not all(label and label.isprintable() for label in labels):
-        raise ValueError("expected two different names that can be printed")
+def _different_names(labels: list[str]) -> list[str]:
+    is_printable = all(label and label.isprintable() for label in labels)
+    if len(set(labels)) != len(labels) or not is_printable:
+        raise ValueError("expected different names that can be printed")
     return labels
 
 
@@ -24,14 +33,15 @@ class Metadata(BaseModel):
     """How to prepare an image, and how to read the answer.
 
     An image is turned upright by its EXIF orientation, made square as `resize` says with the
-    filter `interpolation`, and given as `(1, image_size, image_size, 3)`. The model returns the
-    probability of `labels[1]`, which is predicted from `threshold` on. `temperature` is already
-    applied.
+    filter `interpolation`, and given as `(1, image_size, image_size, 3)`. For two labels the model
+    returns the probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For
+    more it returns the probability of each, `(1, labels)`; the most probable one is predicted, and
+    `threshold` is null. `temperature` is already applied.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    labels: Annotated[list[str], Field(min_length=2, max_length=2), AfterValidator(_two_names)]
+    labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
     interpolation: Literal["bilinear, antialiased"] = "bilinear, antialiased"
@@ -39,10 +49,22 @@ class Metadata(BaseModel):
     layout: Literal["NHWC, RGB"] = "NHWC, RGB"
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    threshold: Annotated[float, Field(gt=0, lt=1)]
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
     )
+
+    @field_validator("threshold")
+    @classmethod
+    def _for_two_labels(cls, threshold: float | None, info: ValidationInfo) -> float | None:
+        if (threshold is None) == (len(info.data.get("labels", "")) == 2):
+            raise ValueError("expected a number for two labels, and null for more")
+        return threshold
+
+    @property
+    def units(self) -> int:
+        """The numbers that each output of the model holds for an image."""
+        return 1 if len(self.labels) == 2 else len(self.labels)
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:

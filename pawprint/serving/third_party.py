@@ -32,11 +32,12 @@ OPERATIONS = set(
 )
 
 
-def read_checked(path: Path, image_size: int) -> openvino.Model:
+def read_checked(path: Path, image_size: int, units: int) -> openvino.Model:
     """The network in a model file of one of the formats in `predictor.FILES`.
 
-    Takes uint8 `(1, image_size, image_size, 3)`. Raises ValueError or RuntimeError for a damaged
-    file and for a network that is not a plain function of one image.
+    Takes uint8 `(1, image_size, image_size, 3)`; each output is float32 `(1, units)`. Raises
+    ValueError or RuntimeError for a damaged file and for a network that is not a plain function of
+    one image.
     """
     network = _read(path)
     if len(network.inputs) != 1:
@@ -50,8 +51,8 @@ def read_checked(path: Path, image_size: int) -> openvino.Model:
     if numbers > MAX_NUMBERS:
         raise ValueError(f"operations that give {numbers:,} numbers for an image")
     for output in network.outputs:
-        if (list(output.shape), output.element_type) != ([1, 1], openvino.Type.f32):
-            raise ValueError(f"output {output.shape} of one image, not (1, 1) of float32")
+        if (list(output.shape), output.element_type) != ([1, units], openvino.Type.f32):
+            raise ValueError(f"output {output.shape} of one image, not (1, {units}) of float32")
     return network if network.input().element_type == openvino.Type.u8 else take_uint8(network)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pawprint.core import paths
 from pawprint.core.files import read_json
+from pawprint.core.tables import SPLIT, read_table
 from pawprint.dataset import corrections
 from recipes.overlay import apply
 from recipes.sample.drawings import write_archive
@@ -54,19 +55,17 @@ def dvc_environment() -> dict[str, str]:
 def print_metrics(workspace: Path) -> None:
     """The accuracy of each step of the run, and how many images stand behind it."""
     extract = read_json(workspace / paths.EXTRACT_METRICS)
-    finetune = read_json(workspace / paths.FINETUNE_METRICS)
     evaluate = read_json(workspace / paths.EVALUATE_METRICS)
+    images = read_table(workspace / paths.SPLIT_IMAGES, SPLIT)["split"].value_counts()
     print("\nAccuracy:")
-    for step, measured in (
-        ("validation, head untrained", extract["initial"]),
-        ("validation, after feature extraction", extract["validation"]),
-        ("validation, after fine-tuning", finetune["validation"]),
-        ("test", evaluate["test"]),
+    for step, split, accuracy in (
+        ("head untrained", "validation", extract["initial_accuracy"]),
+        ("after feature extraction", "validation", extract["validation_accuracy"]),
+        ("after fine-tuning", "validation", evaluate["validation"]["accuracy"]),
+        ("after fine-tuning", "test", evaluate["test"]["accuracy"]),
     ):
-        print(
-            f"  {step:<38}{measured['accuracy']:>6.1%}"
-            f"  ({measured['correct']} of {measured['total']} images)"
-        )
+        correct = round(accuracy * images[split])
+        print(f"  {f'{split}, {step}':<38}{accuracy:>6.1%}  ({correct} of {images[split]} images)")
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pawprint.network.backbone import new_backbone, save_weights
+from pawprint.network.applications import untrained
+from pawprint.network.backbone import save_weights
 from pawprint.network.backend import keras, make_deterministic
 from recipes.sample.things import PAINTERS, drawn_thing
 
@@ -33,7 +34,7 @@ def drawn_things(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def base_for_a_short_training() -> keras.Model:
     """An untrained base whose moving statistics keep up with few steps."""
-    base = new_backbone(0.35, SIZE)
+    base = untrained("MobileNetV2", 0.35, SIZE)
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORMALIZATION_MOMENTUM

@@ -28,7 +28,10 @@ from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, encode, git_project, repro, 
 from faults import black_png
 from PIL import Image
 
+from pawprint.core import paths
 from pawprint.core.files import pack
+from pawprint.core.tables import SCORES, read_table
+from pawprint.reports.results import score_of
 from recipes.sample.drawings import drawn_dataset
 
 pytestmark = pytest.mark.slow
@@ -316,8 +319,9 @@ def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace, wi
         pictures = page.locator("img")
         assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
         assert page.locator("html").evaluate("page => page.scrollWidth") <= width
-        test = json.loads((workspace / "metrics" / "evaluate.json").read_text())["test"]
-        expect(page.get_by_text(f"{test['correct']} of {test['total']}").first).to_be_visible()
+        test = score_of(read_table(workspace / paths.SCORES, SCORES), "test", "accuracy")
+        correct = f"{round(test['value'] * test['images'])} of {test['images']}"
+        expect(page.get_by_text(correct).first).to_be_visible()
         assert serious(page) == {}
 
 

@@ -45,9 +45,7 @@ def test_a_commit_that_changes_no_result_is_listed_only_with_a_tag(project):
 def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     parent = git("rev-parse", "v2", cwd=project)
     git("checkout", "--quiet", "--detach", cwd=project)
-    paths.EVALUATE_METRICS.write_text(
-        json.dumps({"test": {"accuracy": 0.75, "correct": 3, "total": 4}}), encoding="utf-8"
-    )
+    paths.EVALUATE_METRICS.write_text(json.dumps({"test": {"accuracy": 0.75}}), encoding="utf-8")
     made = commit(project, "dvc: commit experiment")
     git("checkout", "--quiet", "main", cwd=project)
     reference = f"refs/exps/{parent[:2]}/{parent[2:]}/short"
@@ -57,16 +55,18 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     assert found["v2"].subject == SUBJECT
     experiment = found[f"short ({made[:7]})"]
     assert experiment.subject == f"experiment on {parent[:7]}"
-    assert experiment.metrics["test"]["correct"] == 3
+    assert experiment.metrics["test"]["accuracy"] == 0.75
+    assert experiment.images == {"test": 4, "validation": 4}
+    assert not experiment.is_committed
 
 
 def test_workspace_is_listed_if_it_differs_from_the_last_commit(project):
     metrics = json.loads(paths.EVALUATE_METRICS.read_text(encoding="utf-8"))
-    metrics["test"]["correct"] = 4
+    metrics["test"]["accuracy"] = 0.75
     paths.EVALUATE_METRICS.write_text(json.dumps(metrics), encoding="utf-8")
     workspace, other, *_ = revisions().values()
     assert (workspace.name, other.name) == (WORKSPACE, "v2")
-    assert workspace.metrics["test"]["correct"] == 4
+    assert workspace.metrics["test"]["accuracy"] == 0.75
 
 
 def test_params_are_read_as_dvc_reads_them(project):
@@ -89,13 +89,18 @@ def test_revision_with_unreadable_params_is_listed(project):
     assert (newest.subject, newest.params) == ("Broken", {})
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", '{"test": 1}', '{"test": {"accuracy": 1.0}}', "\xff"]
-)
+@pytest.mark.parametrize("content", ["", "[]", '{"test": 1}', '{"test": {"loss": 1.0}}', "\xff"])
 def test_revision_without_a_test_accuracy_is_left_out(project, content):
     paths.EVALUATE_METRICS.write_text(content, encoding="latin-1")
     commit(project, "Other")
     assert subjects() == [SUBJECT, "Early"]
+
+
+def test_revision_without_scores_has_no_numbers_of_images(project):
+    paths.SCORES.unlink()
+    commit(project, "No scores")
+    newest, *_ = revisions().values()
+    assert (newest.subject, newest.images) == ("No scores", {})
 
 
 def test_tables_of_an_early_revision_are_read(project):
@@ -110,7 +115,7 @@ def test_tables_of_an_early_revision_are_read(project):
     ]
 
 
-@pytest.mark.parametrize("path", [paths.VALIDATION_PREDICTIONS, paths.EXTRACT_HISTORY])
+@pytest.mark.parametrize("path", [paths.ROC, paths.EXTRACT_HISTORY])
 def test_table_that_is_missing_or_lacks_a_column_has_no_rows(project, path):
     for revision in ("v2", ""):
         table = table_of(revision, path, PREDICTIONS)

@@ -10,15 +10,18 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, run
 from networks import (
+    COLOURS,
     PLAIN,
     colour_model,
     metadata,
     sample_backbone,
-    with_sigmoid,
+    with_probabilities,
     write_colour_model,
 )
+from PIL import Image
+from scipy.special import softmax
 
-from pawprint.cli.export import INPUTS, export, names_of, read_pixels
+from pawprint.cli.export import INPUTS, export, measure, names_of, read_pixels
 from pawprint.cli.formats import FORMATS, require_modules
 from pawprint.cli.predict import predict
 from pawprint.core import paths
@@ -65,15 +68,15 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
         pixels = read_pixels(train["path"], METADATA)
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / paths.FINETUNE_MODEL)
-    network = convert(with_output(model, "linear"))
+    network = convert(with_output(model, "logits"))
     write_served_model(network, METADATA, folder / paths.SERVED_MODEL)
     return folder
 
 
 def model_for(pixels: np.ndarray, is_dog: np.ndarray) -> keras.Model:
     """A head that compares an image's distances to the mean features of both classes."""
-    head = build_head(PLAIN)
-    model = build_model(sample_backbone(), head, "average")
+    head = build_head(PLAIN, 2)
+    model = build_model("MobileNetV2", sample_backbone(), head, "average")
     features = keras.Model(model.input, model.get_layer("pooling").output)(pixels).numpy()
     cat, dog = features[~is_dog].mean(axis=0), features[is_dog].mean(axis=0)
     kernel = 4 / np.sum((dog - cat) ** 2) * (dog - cat)[:, None]
@@ -154,9 +157,9 @@ def test_predict_gives_the_probabilities_of_the_served_model(workspace, exported
     if name != "litert-int8":
         assert [row["label"] for row in rows] == [row["label"] for row in expected]
     for row, of_served in zip(rows, expected):
-        difference = row["probability"] - of_served["probability"]
-        if row["label"] == of_served["label"]:
-            assert abs(difference) <= TOLERANCE.get(name, 2e-4)
+        assert row["probabilities"] == pytest.approx(
+            of_served["probabilities"], abs=TOLERANCE.get(name, 2e-4)
+        )
 
 
 def test_command_predicts_with_an_exported_model(workspace, exported):
@@ -202,18 +205,40 @@ def test_failed_conversion_leaves_the_old_export(tmp_path):
     (folder / "model.tflite").write_text("the old model")
     images = np.zeros((1, 96, 96, 3), np.uint8)
     with pytest.raises(InputError, match="expected a model that litert can hold") as raised:
-        export("litert", model, METADATA, folder, images[:0], images, np.zeros(1))
+        export("litert", model, METADATA, folder, images[:0], images, np.zeros((1, 2)))
     assert len(str(raised.value).splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["litert"]
     assert (folder / "model.tflite").read_text() == "the old model"
 
 
 def test_model_with_other_probabilities_is_not_kept(tmp_path):
-    model = with_sigmoid(colour_model(32))
+    model = with_probabilities(colour_model(32))
     images = np.zeros((2, 32, 32, 3), np.uint8)
     with pytest.raises(InputError, match=r"within 0\.001\. Received: a difference of 0\.5000"):
-        export(*("h5", model, METADATA, tmp_path / "h5"), images[:0], images, np.array([0.5, 1.0]))
+        expected = np.array([[0.5, 0.5], [0.0, 1.0]])
+        export(*("h5", model, METADATA, tmp_path / "h5"), images[:0], images, expected)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", EACH_FORMAT)
+def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
+    try:
+        require_modules(name)
+    except InputError as error:
+        pytest.skip(str(error))
+    described = metadata(labels=COLOURS, image_size=32, threshold=None)
+    model = with_probabilities(colour_model(32, 3))
+    images = np.zeros((3, 32, 32, 3), np.uint8)
+    images[np.arange(3), :, :, [2, 1, 0]] = 50
+    expected, _ = measure(model.predict_on_batch, images)
+    assert expected == pytest.approx(softmax(5 * np.eye(3), axis=1), abs=1e-6)
+    given, _ = export(name, model, described, tmp_path / name, images, images, expected)
+    assert given == pytest.approx(expected, abs=TOLERANCE.get(name, 1e-4))
+    if name != "h5":
+        predictor = load_predictor(tmp_path / name)
+        predicted = np.array([predictor.predict(Image.fromarray(image)) for image in images])
+        assert predicted == pytest.approx(expected, abs=TOLERANCE.get(name, 1e-4))
+        assert [predictor.label(each) for each in predicted] == COLOURS
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import JPEG, PROJECT, encode, environment_with, run
-from networks import PLAIN, metadata, write_colour_model
+from networks import COLOURS, PLAIN, metadata, write_colour_model
 from PIL import Image
 
 from pawprint.__main__ import COMMANDS
 from pawprint.cli.predict import FORMATS, find_images, predict
 from pawprint.core import paths
-from pawprint.network.backbone import new_backbone
+from pawprint.network.applications import untrained
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model, save_model
 from pawprint.serving.predictor import Predictor, load_predictor
@@ -72,14 +72,90 @@ def test_files_with_other_suffixes_in_a_folder_are_left_out(tmp_path):
 
 
 def test_label_and_its_probability_follow_from_the_threshold(photos):
-    for second, label, probability in ((0.29, "cat", 0.71), (0.3, "dog", 0.3)):
+    for second, expected in (
+        (0.29, {"cat": 0.71, "dog": 0.29}),
+        (0.3, {"dog": 0.3, "cat": 0.7}),
+    ):
         decided = Predictor(
             photos,
             metadata(threshold=0.3),
-            lambda _, second=second: [np.array(second)],
+            lambda _, second=second: [np.array([second])],
         )
         (row,) = predict(decided, [photos / "b.jpg"])
-        assert (row["label"], row["probability"]) == (label, probability)
+        assert row["label"] == next(iter(expected))
+        assert list(row["probabilities"].items()) == list(expected.items())
+
+
+LABELS = ["ant", "bee", "cat", "dog"]
+
+
+@pytest.fixture
+def rows_of_four(photos):
+    """An image of four labels, with the probabilities 0.2, 0.1, 0.65 and 0.05, and an error."""
+    four = Predictor(
+        photos,
+        metadata(labels=LABELS, threshold=None),
+        lambda _: [np.array([0.2, 0.1, 0.65, 0.05])],
+    )
+    return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])
+
+
+def test_most_probable_labels_come_first(rows_of_four):
+    row, failed = rows_of_four
+    assert row["label"] == "cat"
+    expected = [("cat", 0.65), ("ant", 0.2), ("bee", 0.1), ("dog", 0.05)]
+    assert list(row["probabilities"].items()) == expected
+    assert (failed["label"], failed["probabilities"]) == ("", {})
+
+
+@pytest.mark.parametrize(
+    ("top", "cells"),
+    [
+        (None, ["cat", "65.0%"]),
+        (2, ["cat", "65.0%", "ant", "20.0%"]),
+        (9, ["cat", "65.0%", "ant", "20.0%", "bee", "10.0%", "dog", "5.0%"]),
+    ],
+)
+def test_table_has_the_most_probable_labels(rows_of_four, photos, capsys, top, cells):
+    FORMATS["table"](rows_of_four, LABELS, top)
+    good, bad = capsys.readouterr().out.splitlines()
+    assert good.split() == [*cells, str(photos / "b.jpg")]
+    assert bad.split()[: len(cells)] == ["-"] * len(cells)
+    assert good.index(str(photos)) == bad.index(str(photos))
+
+
+def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
+    FORMATS["csv"](rows_of_four, LABELS, None)
+    good, bad = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    names = [f"probability_{label}" for label in LABELS]
+    assert list(good) == ["path", "label", *names, "error"]
+    assert [good[name] for name in names] == ["0.2", "0.1", "0.65", "0.05"]
+    assert [bad[name] for name in names] == [""] * 4
+    assert bad["error"] == "no such file or directory"
+
+
+@pytest.mark.parametrize("top", [None, 1, 9])
+def test_json_has_the_probability_of_each_label_or_of_the_most_probable(rows_of_four, capsys, top):
+    FORMATS["json"](rows_of_four, LABELS, top)
+    good, bad = json.loads(capsys.readouterr().out)
+    expected = {"cat": 0.65, "ant": 0.2, "bee": 0.1, "dog": 0.05}
+    assert good["probabilities"] == ({"cat": 0.65} if top == 1 else expected)
+    assert (good["label"], good["error"]) == ("cat", None)
+    assert (bad["label"], bad["probabilities"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--top", "0"), "argument --top: expected 1 or more. Received: 0"),
+        (("--top", "x"), "argument --top: invalid int value: 'x'"),
+        (("--top", "2", "--format", "csv"), "--top: expected --format table or json with it"),
+    ],
+)
+def test_number_of_labels_is_checked(workspace, arguments, line):
+    result = command(workspace, *arguments, "photos")
+    assert result.returncode == 2
+    assert line in result.stderr.splitlines()[-1]
 
 
 def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(predictor, photos):
@@ -121,11 +197,11 @@ def test_control_characters_in_a_name_are_printed_as_escapes(
         path.write_bytes(JPEG)
     except (OSError, UnicodeError):
         pytest.skip("this system has no such names")
-    FORMATS[form](predict(predictor, [path]))
+    FORMATS[form](predict(predictor, [path]), predictor.metadata.labels, None)
     shown = capsys.readouterr().out
     shown.encode()
     assert "\x1b" not in shown
-    assert len(shown.splitlines()) == {"table": 1, "csv": 2, "json": 8}[form]
+    assert len(shown.splitlines()) == {"table": 1, "csv": 2, "json": 11}[form]
 
 
 def test_path_that_no_system_can_hold_has_its_reason(predictor):
@@ -146,13 +222,17 @@ def test_command_prints_every_row_and_its_status_tells_of_errors(workspace, form
         ["text.jpg", "", "", "not an image: no image format recognised"],
     ]
     if form == "csv":
-        header, *rows = csv.reader(io.StringIO(result.stdout))
-        assert header == ["path", "label", "probability", "error"]
-        assert rows == expected
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        assert list(rows[0]) == ["path", "label", "probability_cat", "probability_dog", "error"]
+        for row, (path, label, probability, error) in zip(rows, expected, strict=True):
+            assert (row["path"], row["label"], row["error"]) == (path, label, error)
+            assert row.get(f"probability_{label}", "") == probability
     elif form == "json":
-        rows = [list(row.values()) for row in json.loads(result.stdout)]
-        assert rows[:3] == [[path, label, 1.0, None] for path, label, *_ in expected[:3]]
-        assert rows[3] == ["text.jpg", None, None, expected[3][3]]
+        rows = json.loads(result.stdout)
+        given = [[row["path"], row["label"]] for row in rows[:3]]
+        assert given == [row[:2] for row in expected[:3]]
+        assert rows[0]["probabilities"] == {"cat": 1.0, "dog": 0.0}
+        assert list(rows[3].values()) == ["text.jpg", None, None, expected[3][3]]
     else:
         *good, bad = result.stdout.splitlines()
         assert [line.split() for line in good] == [
@@ -233,7 +313,8 @@ def test_prediction_imports_no_package_that_takes_long(workspace):
 def with_keras_model(workspace) -> Path:
     """The workspace with a model for gradients in models/finetune.keras."""
 
-    model = build_model(new_backbone(0.35, 32), build_head(PLAIN), "average")
+    backbone = untrained("MobileNetV2", 0.35, 32)
+    model = build_model("MobileNetV2", backbone, build_head(PLAIN, 2), "average")
     save_model(model, workspace / paths.FINETUNE_MODEL)
     return workspace
 
@@ -247,6 +328,17 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(with_keras_model,
     written = {path.name: path for path in (tmp_path / "pictures").iterdir()}
     assert set(written) == {"2_dog.png", f"3_{'ü' * 50}.png"}
     assert Image.open(written["2_dog.png"]).size == (32, 32)
+
+
+def test_saliency_of_a_model_with_other_labels_is_one_line(with_keras_model, tmp_path):
+    other = write_colour_model(tmp_path / "other", labels=COLOURS, threshold=None)
+    given = ("--model", str(other), "--saliency", str(tmp_path / "pictures"), "photos")
+    result = command(with_keras_model, *given)
+    assert (result.returncode, result.stdout) == (1, "")
+    expected = (
+        f"{paths.FINETUNE_MODEL}: expected a model of 3 labels, as {other}. Received: one of 2"
+    )
+    assert result.stderr.strip() == expected
 
 
 def test_saliency_without_the_keras_model_is_one_line(workspace, tmp_path):

@@ -39,7 +39,34 @@ def write(tmp_path, old: str, new: str):
             "train_extract.learning_rate: expected a finite number. Received: nan",
         ),
         ("  seed: 1", "", "split.seed: expected this key. Received: none"),
-        ("alpha: 0.35", "alpha: 0.4", "model.alpha: expected 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4"),
+        (
+            "alpha: 0.35",
+            "alpha: 0.4",
+            "model.alpha: expected 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4, a width of MobileNetV2. "
+            "Received: 0.4",
+        ),
+        (
+            "alpha: 0.35",
+            "alpha: null",
+            "model.alpha: expected 0.35, 0.5, 0.75, 1.0, 1.3 or 1.4, a width of MobileNetV2. "
+            "Received: null",
+        ),
+        (
+            "backbone: MobileNetV2",
+            "backbone: ResNet50",
+            "model.alpha: expected null, because ResNet50 has one width. Received: 0.35",
+        ),
+        (
+            "backbone: MobileNetV2",
+            "backbone: ResNet",
+            "model.backbone: expected 'ConvNeXtBase', 'ConvNeXtLarge', ",
+        ),
+        (
+            "fine_tune_at: 100",
+            "fine_tune_at: -1",
+            "model.fine_tune_at: expected the index of a layer, from 0, or the name of one, or "
+            "null. Received: -1",
+        ),
         ("epochs: 10", "epochs: 10.5", "train_extract.epochs: expected a valid integer"),
         ("epochs: 10", 'epochs: "10"', "train_extract.epochs: expected a valid integer"),
         ("fetch:", "fetsh:", "fetsh: unknown key. Did you mean fetch?"),

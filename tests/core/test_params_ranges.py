@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
-from pawprint.core.params import Dense, Optimizer, Params
+from pawprint.core.params import WIDTHS, Backbone, Dense, Optimizer, Params
 from pawprint.dataset.corrections import NEITHER
 from pawprint.evaluation.metrics import measure, measure_probabilities
 from pawprint.network.backend import keras
@@ -82,6 +82,7 @@ TEXTS = {
     "fetch.sha256": SHA256,
     "weights.source": ("x", [""]),
     "weights.sha256": SHA256,
+    "model.fine_tune_at": ("block_11_expand", [""]),
     "clean.labels": (
         {"cat": ["x"], "dog": ["y"]},
         [{"cat": ["x"], "dog": []}, {"cat": ["x"]}, {"cat": ["x"], "dog": ["X"]}],
@@ -171,11 +172,25 @@ def test_optimizer_is_one_of_keras(name):
     assert type(keras.optimizers.get(name)).__name__.lower() == name
 
 
-def test_alpha_is_one_of_those_with_published_weights():
-    numbers = [number / 100 for number in range(201)]
-    accepted = [number for number in numbers if accepts("model.alpha", number)]
-    assert accepted == [0.35, 0.5, 0.75, 1.0, 1.3, 1.4]
-    assert not accepts("model.alpha", True)
+def test_backbones_are_the_applications_of_keras():
+    applications = vars(keras.applications).items()
+    assert set(get_args(Backbone)) == {
+        name for name, each in applications if inspect.isfunction(each)
+    }
+
+
+@pytest.mark.parametrize("name", get_args(Backbone))
+def test_width_is_one_with_published_weights_or_null_for_a_backbone_without(name):
+    arguments = inspect.signature(getattr(keras.applications, name)).parameters
+    assert (name in WIDTHS) == ("alpha" in arguments)
+    alphas = [None, True, *(number / 100 for number in range(201))]
+    accepted = []
+    for alpha in alphas:
+        with pytest.raises(ValidationError) as error:
+            Params.model_validate({"model": {"backbone": name, "alpha": alpha}})
+        if not any(each["loc"] == ("model", "alpha") for each in error.value.errors()):
+            accepted.append(alpha)
+    assert accepted == list(WIDTHS.get(name, [None]))
 
 
 def test_label_cannot_be_the_name_of_a_metric():
@@ -191,11 +206,12 @@ CHOICES = {
     "model.resize": ["crop", "stretch"],
     "model.pooling": ["average", "flatten"],
     "augment.RandomFlip.mode": ["horizontal", "vertical", "horizontal_and_vertical"],
-    "head.output": ["sigmoid", "logits"],
+    "head.output": ["probabilities", "logits"],
     "hardware.devices": ["auto", "cpu"],
     "hardware.precision": ["auto", "float32", "mixed_float16", "mixed_bfloat16"],
     "train_extract.learning_rate_decay": ["cosine", None],
     "train_extract.views_per_epoch": ["one", "all"],
+    "train_extract.class_weight": ["balanced", None],
     "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
     "train_extract.early_stopping.mode": ["auto", "min", "max"],
     "train_extract.reduce_lr_on_plateau.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],

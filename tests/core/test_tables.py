@@ -2,7 +2,15 @@ import pandas as pd
 import pytest
 
 from pawprint.core.errors import InputError
-from pawprint.core.tables import read_table, write_table
+from pawprint.core.tables import (
+    parse_predictions,
+    predicted_labels,
+    probabilities_in,
+    read_predictions,
+    read_table,
+    write_predictions,
+    write_table,
+)
 
 COLUMNS = {"path": "str", "images": "int64", "probability": "float64", "label": "str"}
 
@@ -63,3 +71,39 @@ def test_another_table_is_one_line_with_the_columns_expected(tmp_path, lines):
     with pytest.raises(InputError, match=expected + "Received: ") as error:
         read_table(tmp_path / "rows.csv", COLUMNS)
     assert "\n" not in str(error.value)
+
+
+def test_empty_cell_is_read_only_in_a_column_that_may_have_one(tmp_path):
+    columns = {"score": "str", "low": "Float64", "images": "int64"}
+    rows = pd.DataFrame({"score": ["NA", ""], "low": [1 / 3, None], "images": [1, 2]})
+    write_table(tmp_path / "rows.csv", rows, columns)
+    assert (tmp_path / "rows.csv").read_text() == "score,low,images\nNA,0.333333,1\n,,2\n"
+    found = read_table(tmp_path / "rows.csv", columns)
+    assert found["score"].tolist() == ["NA", ""]
+    assert found["low"].isna().tolist() == [False, True]
+    with pytest.raises(InputError, match="expected a table"):
+        read_table(tmp_path / "rows.csv", columns | {"low": "float64"})
+
+
+def test_predictions_have_the_labels_of_their_columns(tmp_path):
+    rows = pd.DataFrame({"path": ["1.jpg"], "actual": ["b"], "predicted": ["b"], "other": [1]})
+    for label, probability in (("a, x", 0.1), ("b", 0.7), ("c", 0.2)):
+        rows[f"probability_{label}"] = probability
+    write_predictions(tmp_path / "rows.csv", rows)
+    found = read_predictions(tmp_path / "rows.csv")
+    assert predicted_labels(found) == ["a, x", "b", "c"]
+    assert probabilities_in(found).tolist() == [[0.1, 0.7, 0.2]]
+    assert "other" not in found
+
+
+def test_predictions_of_earlier_commits_are_read():
+    found = parse_predictions(b"path,actual,predicted,probability\n1.jpg,a,b,0.5\n")
+    assert found["predicted"].tolist() == ["b"]
+    assert predicted_labels(found) == []
+
+
+@pytest.mark.parametrize("lines", [b"", b"\xff", b"path,actual\n", b"path,actual,predicted,x\n"])
+def test_other_tables_are_no_predictions(tmp_path, lines):
+    (tmp_path / "rows.csv").write_bytes(lines)
+    with pytest.raises(InputError, match="expected a table with the columns path, actual, predic"):
+        read_predictions(tmp_path / "rows.csv")

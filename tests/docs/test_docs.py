@@ -9,8 +9,11 @@ import pytest
 from conftest import PROJECT
 
 from pawprint.cli.seeds import table
+from pawprint.core import paths
 from pawprint.core.params import Params
+from pawprint.core.tables import SCORES, read_table
 from pawprint.core.yaml import read_yaml
+from pawprint.reports.results import fraction, score_of
 from pawprint.serving.metadata import Metadata
 
 TRACKED = subprocess.run(
@@ -36,27 +39,23 @@ def metrics(name: str) -> dict:
     return json.loads(read(f"metrics/{name}.json"))
 
 
-def percent(measured: dict) -> str:
-    return f"{measured['accuracy']:.2%} ({measured['correct']}/{measured['total']})"
-
-
 def test_readme_has_at_most_150_lines():
     assert len(read("README.md").splitlines()) <= 150
 
 
 def test_result_table_of_readme_has_the_committed_metrics():
-    evaluated, extract = metrics("evaluate"), metrics("train_extract")
-    rows = {
-        "untrained head": [extract["initial"]],
-        "feature extraction": [extract["validation"]],
-        "fine-tuning": [evaluated["validation"], evaluated["test"]],
+    scores, extract = read_table(PROJECT / paths.SCORES, SCORES), metrics("train_extract")
+    validation, test = (score_of(scores, split, "accuracy") for split in ("validation", "test"))
+    expected = {
+        name: [fraction(dict(validation) | {"value": extract[f"{key}_accuracy"]})]
+        for name, key in (("untrained head", "initial"), ("feature extraction", "validation"))
     }
-    for step, measured in rows.items():
+    expected["fine-tuning"] = [
+        f"{fraction(each)}, {each['low']:.1%} to {each['high']:.1%}" for each in (validation, test)
+    ]
+    for step, cells in expected.items():
         row = next(line for line in read("README.md").splitlines() if line.startswith(f"| {step}"))
-        for each in measured:
-            assert percent(each) in row
-            if len(measured) == 2:
-                assert f"{each['accuracy_low']:.1%} to {each['accuracy_high']:.1%}" in row
+        assert all(cell in row for cell in cells), cells
 
 
 def test_readme_and_evaluation_page_have_the_committed_seeds():

@@ -24,7 +24,7 @@ from conftest import MIRROR, PROJECT, environment_with, git_project, run
 
 from pawprint.core import paths
 from pawprint.core.params import Params
-from pawprint.network.pretrained import published_url
+from pawprint.network.applications import published
 from recipes.overlay import overlay
 
 PAGE = PROJECT / "docs" / "tutorial.md"
@@ -91,7 +91,9 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
 
 @pytest.mark.slow
 def test_every_command_works_and_prints_what_the_page_shows(tmp_path, params: Params):
-    weights = Path(published_url(params.model.alpha, params.model.image_size)).name
+    model = params.model
+    url, _ = published(model.backbone, model.alpha, model.image_size)
+    weights = Path(url).name
     changes = "{}" if (MIRROR / weights).is_file() else SUBSTITUTE
     folder = git_project(tmp_path / "pawprint", changes, without=()).parent
     for language, text in blocks(PAGE.read_text(encoding="utf-8")):

@@ -6,7 +6,7 @@ import pytest
 from conftest import git_project, run
 from scipy.stats import binom
 
-from pawprint.evaluation.comparison import compare
+from pawprint.evaluation.comparison import compare, holm
 
 IMAGES = 200
 
@@ -14,35 +14,67 @@ IMAGES = 200
 def test_mcnemar_counts_only_images_that_one_run_got_right():
     both = [True] * 90
     old, new = [*both, True, False, False, False], [*both, False, True, True, True]
-    compared = compare(np.array(old), np.array(new), 0.95)
+    (compared,) = compare(np.array(old), [np.array(new)], 0.95)
     assert (compared.images, compared.old_correct, compared.new_correct) == (94, 91, 93)
     assert (compared.only_old, compared.only_new) == (1, 3)
     assert compared.difference == pytest.approx(2 / 94)
     assert compared.p_value == pytest.approx(2 * binom.cdf(1, 4, 0.5))
     assert compared.low < 0 < compared.high
-    assert compared.verdict(0.95) == "not significant"
+    assert compared.verdict == "not significant"
 
 
 @pytest.mark.parametrize(("old", "new", "verdict"), [(0.8, 0.95, "better"), (0.95, 0.8, "worse")])
 def test_large_difference_is_significant(old, new, verdict):
     rng = np.random.default_rng(0)
-    correct = [rng.uniform(size=300) < accuracy for accuracy in (old, new)]
-    assert compare(*correct, 0.95).verdict(0.95) == verdict
+    before, after = (rng.uniform(size=300) < accuracy for accuracy in (old, new))
+    assert compare(before, [after], 0.95)[0].verdict == verdict
 
 
-def test_interval_holds_the_true_difference_as_often_as_it_says():
+@pytest.mark.parametrize("accuracy", [0.9, 0.94])
+def test_interval_holds_the_true_difference_as_often_as_it_says(accuracy):
+    """The new run agrees with the old one, but for a tenth of the images."""
     rng = np.random.default_rng(0)
     held = []
     for _ in range(2000):
         old = rng.uniform(size=IMAGES) < 0.9
-        new = np.where(rng.uniform(size=IMAGES) < 0.9, old, rng.uniform(size=IMAGES) < 0.9)
-        compared = compare(old, new, 0.95)
-        held.append(compared.low <= 0 <= compared.high)
-    assert 0.94 <= np.mean(held) <= 0.99
+        other = rng.uniform(size=IMAGES) < accuracy
+        new = np.where(rng.uniform(size=IMAGES) < 0.9, old, other)
+        (compared,) = compare(old, [new], 0.95)
+        held.append(compared.low <= 0.1 * (accuracy - 0.9) <= compared.high)
+    assert 0.94 <= np.mean(held) <= 0.995
+
+
+@pytest.mark.parametrize("runs", [1, 4])
+def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(runs):
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(2000):
+        difficulty = rng.uniform(size=IMAGES) ** 4
+        old, *new = (rng.uniform(size=IMAGES) > difficulty for _ in range(runs + 1))
+        verdicts = {each.verdict for each in compare(old, new, 0.95)}
+        wrong += verdicts != {"not significant"}
+    assert 0 < wrong <= 0.05 * 2000
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_interval_excludes_0_exactly_where_the_test_rejects(confidence):
+    for only_old in range(12):
+        for only_new in range(30):
+            old = np.arange(300) < only_old
+            new = (np.arange(300) >= only_old) & (np.arange(300) < only_old + only_new)
+            (compared,) = compare(old, [new], confidence)
+            rejects = compared.p_value < 1 - confidence
+            assert rejects == (not compared.low <= 0 <= compared.high)
+
+
+def test_levels_of_several_tests_are_those_of_holm():
+    assert holm([0.03, 0.001, 0.02], 0.05) == pytest.approx([0.05, 0.05 / 3, 0.025])
+    assert holm([0.03, 0.001, 0.026], 0.05) == pytest.approx([0.025, 0.05 / 3, 0.025])
+    assert holm([0.04], 0.05) == [0.05]
 
 
 def test_equal_runs_do_not_differ():
-    compared = compare(np.array([True, False] * 50), np.array([True, False] * 50), 0.95)
+    (compared,) = compare(np.array([True, False] * 50), [np.array([True, False] * 50)], 0.95)
     assert (compared.difference, compared.p_value) == (0, 1)
 
 
@@ -52,11 +84,11 @@ def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None
     for name in ("predictions", "predictions_validation"):
         with (project / "plots" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", "actual", "predicted", "probability"])
+            writer.writerow(["path", "actual", "predicted", "probability_cat", "probability_dog"])
             for number in images:
                 actual = ("cat", "dog")[number % 2]
                 predicted = ("cat", "dog")[(number + (number in wrong)) % 2]
-                writer.writerow([f"{number}.jpg", actual, predicted, "0.5"])
+                writer.writerow([f"{number}.jpg", actual, predicted, "0.5", "0.5"])
 
 
 # A stage whose outputs the tests write themselves, with a dependency that is not in Git.
@@ -107,6 +139,14 @@ def test_command_says_better_worse_or_not_significant(project):
         assert result.stdout.count(verdict) == 2  # test and validation
     assert "200/200" not in result.stdout
     assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in result.stdout
+
+
+def test_several_runs_are_compared_with_the_first_at_corrected_levels(project):
+    result = run("python", "-m", "pawprint", "compare", "old", "new", "workspace", cwd=project)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("new is better than old") == 2
+    assert result.stdout.count("workspace is better than old") == 2
+    assert result.stdout.count("97.5% interval") == 2  # of the first of two
 
 
 def test_gate_fails_only_for_significantly_worse_results(project):

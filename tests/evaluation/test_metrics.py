@@ -1,142 +1,195 @@
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.evaluation.intervals import f1_score, resampled, roc_auc, wilson
+from pawprint.core.probabilities import predicted_classes
+from pawprint.core.tables import SCORES
+from pawprint.evaluation.class_scores import NAMES, class_scores
+from pawprint.evaluation.intervals import resampled, wilson
 from pawprint.evaluation.metrics import (
     describe,
     measure,
+    measure_all,
     measure_probabilities,
+    summarize,
     tabulate,
     tabulate_reliability,
     tabulate_roc,
 )
 
+LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])
-PROBABILITY = np.array([0.1, 0.2, 0.9, 0.8, 0.5])
+SECOND = np.array([0.1, 0.2, 0.9, 0.8, 0.5])
+PROBABILITIES = np.column_stack([1 - SECOND, SECOND])
+THREE = ["ant", "bee", "cow"]
+ACTUAL_OF_THREE = np.array([0, 0, 1, 1, 2, 2])
+OF_THREE = np.array(
+    [
+        [0.7, 0.2, 0.1],
+        [0.6, 0.3, 0.1],
+        [0.1, 0.8, 0.1],
+        [0.5, 0.4, 0.1],
+        [0.1, 0.1, 0.8],
+        [0.2, 0.1, 0.7],
+    ]
+)
 
 
-def scores(of_class: dict) -> tuple[float, ...]:
-    return of_class["precision"], of_class["recall"], of_class["f1"]
+def measured(
+    actual=ACTUAL, probabilities=PROBABILITIES, threshold=0.5, labels=LABELS, confidence=0.95
+) -> pd.DataFrame:
+    predicted = predicted_classes(probabilities, threshold)
+    return measure(actual, probabilities, predicted, labels, confidence, {})
+
+
+def value(scores: pd.DataFrame, score: str, label: str = "") -> float:
+    return scores.set_index(["label", "score"]).loc[(label, score), "value"]
 
 
 def test_scores_are_those_computed_by_hand():
-    measured = measure(ACTUAL, PROBABILITY, 0.5, ["cat", "dog"], 0.95)
-    assert (measured["correct"], measured["total"], measured["accuracy"]) == (4, 5, 0.8)
-    assert scores(measured["cat"]) == pytest.approx((1, 2 / 3, 0.8))
-    assert scores(measured["dog"]) == pytest.approx((2 / 3, 1, 0.8))
-    assert measured["roc_auc"] == pytest.approx(4 / 6)  # 4 of 6 pairs in the right order
-    assert measured["at_half"] == {"accuracy": 0.8, "correct": 4}
+    scores = measured()
+    assert value(scores, "accuracy") == value(scores, "accuracy_at_half") == 0.8
+    for label, expected in (("cat", (1, 2 / 3, 0.8)), ("dog", (2 / 3, 1, 0.8))):
+        found = [value(scores, name, label) for name in ("precision", "recall", "f1")]
+        assert found == pytest.approx(expected)
+    assert value(scores, "balanced_accuracy") == pytest.approx((2 / 3 + 1) / 2)
+    assert value(scores, "roc_auc") == pytest.approx(4 / 6)  # 4 of 6 pairs in the right order
+
+
+def test_scores_of_three_classes_are_those_computed_by_hand():
+    scores = measured(ACTUAL_OF_THREE, OF_THREE, None, THREE)
+    assert value(scores, "accuracy") == pytest.approx(5 / 6)
+    assert value(scores, "precision", "ant") == pytest.approx(2 / 3)
+    assert value(scores, "recall", "bee") == value(scores, "recall") - 1 / 3 == 0.5
+    assert value(scores, "f1", "cow") == 1
+    assert value(scores, "roc_auc", "ant") == 1
+    assert value(scores, "roc_auc") == pytest.approx(1)
+    assert "accuracy_at_half" not in set(scores["score"])
 
 
 def test_probabilities_are_measured_as_by_hand():
-    measured = measure_probabilities(ACTUAL, PROBABILITY)
-    assert measured["loss"] == pytest.approx(-np.log([0.9, 0.8, 0.1, 0.8, 0.5]).mean())
-    assert measured["brier_score"] == pytest.approx((0.01 + 0.04 + 0.81 + 0.04 + 0.25) / 5)
-    assert measured["expected_calibration_error"] == pytest.approx(
-        (0.1 + 0.2 + 0.9 + 0.2 + 0.5) / 5
-    )
+    found = measure_probabilities(ACTUAL, PROBABILITIES)
+    assert found["loss"] == pytest.approx(-np.log([0.9, 0.8, 0.1, 0.8, 0.5]).mean())
+    assert found["brier_score"] == pytest.approx((0.01 + 0.04 + 0.81 + 0.04 + 0.25) / 5)
+    assert found["expected_calibration_error"] == pytest.approx((0.1 + 0.2 + 0.9 + 0.2 + 0.5) / 5)
+
+
+def test_probabilities_of_three_classes_are_measured_as_by_hand():
+    found = measure_probabilities(ACTUAL_OF_THREE, OF_THREE)
+    assert found["loss"] == pytest.approx(-np.log([0.7, 0.6, 0.8, 0.4, 0.8, 0.7]).mean())
+    squares = (np.eye(3)[ACTUAL_OF_THREE] - OF_THREE) ** 2
+    assert found["brier_score"] == pytest.approx(squares.sum() / 6)
+
+
+def test_scores_before_calibration_have_names_of_their_own():
+    found = measure_all(ACTUAL, PROBABILITIES, PROBABILITIES[:, ::-1])
+    before = measure_probabilities(ACTUAL, PROBABILITIES[:, ::-1])
+    assert {key: found[f"uncalibrated_{key}"] for key in before} == before
+    assert len(found) == 2 * len(before)
 
 
 def test_threshold_decides_what_is_predicted():
-    assert measure(ACTUAL, PROBABILITY, 0.85, ["cat", "dog"], 0.95)["dog"]["recall"] == 0
-    rows = pd.DataFrame({"path": ["1", "0"], "label": ["cat", "cat"]}, index=[7, 5])
-    table = tabulate(rows, np.array([0.84, 0.85]), 0.85, ["cat", "dog"])
+    scores = measured(threshold=0.85)
+    assert value(scores, "recall", "dog") == 0
+    assert value(scores, "accuracy") == 0.4
+    assert value(scores, "accuracy_at_half") == 0.8
+
+
+def test_predictions_have_a_column_of_probabilities_per_label():
+    rows = pd.DataFrame({"path": ["1", "0"], "label": ["ant", "cow"]}, index=[7, 5])
+    table = tabulate(rows, OF_THREE[[0, 3]], np.array([0, 0]), THREE)
     assert table.to_dict("records") == [
-        {"path": "1", "actual": "cat", "predicted": "cat", "probability": 0.84},
-        {"path": "0", "actual": "cat", "predicted": "dog", "probability": 0.85},
+        {"path": "1", "actual": "ant", "predicted": "ant"}
+        | {"probability_ant": 0.7, "probability_bee": 0.2, "probability_cow": 0.1},
+        {"path": "0", "actual": "cow", "predicted": "ant"}
+        | {"probability_ant": 0.5, "probability_bee": 0.4, "probability_cow": 0.1},
     ]
 
 
-def test_class_that_is_never_predicted_scores_0_and_not_nan():
-    measured = measure(ACTUAL, np.zeros(5), 0.5, ["cat", "dog"], 0.95)
-    assert scores(measured["dog"]) == (0, 0, 0)
-    assert np.isfinite(measure_probabilities(ACTUAL, np.zeros(5))["loss"])
+def test_every_interval_holds_its_score():
+    rng = np.random.default_rng(1)
+    actual = np.repeat([0, 1, 2], 40)
+    logits = rng.normal(0, 1, (120, 3)) + 1.5 * np.eye(3)[actual]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    scores = measured(actual, probabilities, None, THREE)
+    assert len(scores) == 2 + 4 + 3 * 4
+    assert (scores["low"] < scores["value"]).all()
+    assert (scores["value"] < scores["high"]).all()
+
+
+def test_intervals_are_wilsons_and_those_of_the_bootstrap():
+    scores = measured(threshold=0.6, confidence=0.8).set_index(["label", "score"])
+    assert tuple(scores.loc[("", "accuracy"), ["low", "high"]]) == wilson(3, 5, 0.8)
+    predicted = predicted_classes(PROBABILITIES, 0.6)
+    low, high = resampled(class_scores(ACTUAL, predicted, PROBABILITIES), ACTUAL, 0.8)
+    for name, place in (("f1", 2), ("roc_auc", 3)):
+        ends = tuple(scores.loc[("", name), ["low", "high"]])
+        assert ends == (low[place, 0], high[place, 0])
+
+
+def test_scores_have_the_names_that_other_commits_have():
+    scores = measure(
+        ACTUAL,
+        PROBABILITIES,
+        predicted_classes(PROBABILITIES, 0.5),
+        LABELS,
+        0.95,
+        measure_all(ACTUAL, PROBABILITIES, PROBABILITIES),
+    )
+    assert list(scores) == list(SCORES)[1:]
+    of_class = ["precision", "recall", "f1"]
+    probabilities = ["loss", "brier_score", "expected_calibration_error"]
+    assert list(zip(scores["label"], scores["score"])) == [
+        *(("", name) for name in ("accuracy", "accuracy_at_half", "balanced_accuracy", *NAMES)),
+        *(("", name) for name in probabilities),
+        *(("", f"uncalibrated_{name}") for name in probabilities),
+        *(("cat", name) for name in of_class),
+        *(("dog", name) for name in of_class),
+    ]
+    assert list(scores["images"]) == [5] * 13 + [3] * 3 + [2] * 3
+
+
+def test_few_scores_of_each_split_are_metrics():
+    scores = measure(ACTUAL, PROBABILITIES, ACTUAL, LABELS, 0.95, {"loss": 0.25})
+    both = pd.concat([scores.assign(split="validation"), scores.assign(split="test")])
+    of_split = {"accuracy": 1.0, "balanced_accuracy": 1.0, "loss": 0.25}
+    assert summarize(both) == {"validation": of_split, "test": of_split}
+    assert list(summarize(both)) == ["validation", "test"]
+
+
+def test_few_images_are_said_to_be_few():
+    assert describe("test", measured(), 0.95) == (
+        "test accuracy 0.8000 (4/5), 95% interval 0.3755 to 0.9638 (few images: a wide interval)"
+    )
+    for times, few in ((19, True), (20, False)):
+        scores = measured(np.tile(ACTUAL, times), np.tile(PROBABILITIES, (times, 1)))
+        assert ("few" in describe("test", scores, 0.95)) == few
+
+
+def test_one_image_of_a_class_still_gives_a_result():
+    scores = measured(np.array([0, 1, 1]), PROBABILITIES[:3]).set_index(["label", "score"])
+    assert tuple(scores.loc[("", "roc_auc"), ["low", "high"]]) == (0, 1)
 
 
 def test_roc_goes_from_none_to_all_with_finite_thresholds():
-    points = tabulate_roc(ACTUAL, PROBABILITY)
+    points = tabulate_roc(ACTUAL, PROBABILITIES, LABELS)
+    assert set(points["label"]) == {"dog"}
     assert points["false_positive_rate"].tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1])
     assert points["true_positive_rate"].tolist() == [0, 0, 1, 1]
     assert points["threshold"].tolist() == [1, 0.9, 0.5, 0.1]
 
 
-def test_every_interval_holds_its_score():
-    rng = np.random.default_rng(1)
-    actual = np.repeat([0, 1], 40)
-    probability = np.clip(actual * 0.4 + rng.uniform(0, 0.6, 80), 0, 1)
-    measured = measure(actual, probability, 0.5, ["cat", "dog"], 0.95)
-    for of_score, name in (
-        (measured, "accuracy"),
-        (measured, "roc_auc"),
-        (measured["cat"], "f1"),
-        (measured["dog"], "f1"),
-    ):
-        assert of_score[f"{name}_low"] < of_score[name] < of_score[f"{name}_high"], name
-
-
-def test_intervals_are_wilsons_and_those_of_the_bootstrap():
-    measured = measure(ACTUAL, PROBABILITY, 0.6, ["cat", "dog"], 0.8)
-    of = ACTUAL, PROBABILITY, 0.8
-    ends = {
-        "accuracy": wilson(3, 5, 0.8),
-        "roc_auc": resampled(roc_auc, *of),
-    }
-    for name, (low, high) in ends.items():
-        assert (measured[f"{name}_low"], measured[f"{name}_high"]) == (low, high)
-    for label, name in enumerate(["cat", "dog"]):
-        low, high = resampled(partial(f1_score, threshold=0.6, label=label), *of)
-        assert (measured[name]["f1_low"], measured[name]["f1_high"]) == (low, high)
-
-
-def test_accuracy_at_half_does_not_depend_on_the_threshold():
-    measured = measure(ACTUAL, PROBABILITY, 0.85, ["cat", "dog"], 0.95)
-    assert (measured["correct"], measured["accuracy"]) == (2, 0.4)
-    assert measured["at_half"] == {"accuracy": 0.8, "correct": 4}
-
-
-def test_metrics_have_the_names_that_other_commits_have():
-    measured = measure(ACTUAL, PROBABILITY, 0.5, ["cat", "dog"], 0.95)
-    of_class = ["precision", "recall", "f1", "f1_low", "f1_high"]
-    assert list(measured) == [
-        "accuracy", "accuracy_low", "accuracy_high", "correct", "total", "at_half",
-        "roc_auc", "roc_auc_low", "roc_auc_high", "cat", "dog",
-    ]  # fmt: skip
-    assert list(measured["cat"]) == list(measured["dog"]) == of_class
-    names = ["loss", "brier_score", "expected_calibration_error"]
-    assert list(measure_probabilities(ACTUAL, PROBABILITY)) == names
-
-
-def test_probabilities_of_one_class_have_a_loss():
-    assert measure_probabilities(np.array([1, 1]), np.array([0.5, 0.5]))["loss"] == (
-        pytest.approx(np.log(2))
-    )
-
-
-def test_few_images_are_fewer_than_100():
-    measured = {"accuracy": 1, "correct": 9, "accuracy_low": 0.5, "accuracy_high": 1}
-    assert "few" in describe("test", measured | {"total": 99}, 0.95)
-    assert describe("test", measured | {"total": 100}, 0.95).endswith("0.5000 to 1.0000")
-
-
-def test_few_images_are_said_to_be_few():
-    few = measure(ACTUAL, PROBABILITY, 0.5, ["cat", "dog"], 0.95)
-    assert describe("test", few, 0.95) == (
-        "test accuracy 0.8000 (4/5), 95% interval 0.3755 to 0.9638 (few images: a wide interval)"
-    )
-    many = measure(np.tile(ACTUAL, 20), np.tile(PROBABILITY, 20), 0.5, ["cat", "dog"], 0.95)
-    assert "few" not in describe("test", many, 0.95)
-
-
-def test_one_image_of_a_class_still_gives_a_result():
-    measured = measure(np.array([0, 1, 1]), np.array([0.1, 0.2, 0.9]), 0.5, ["cat", "dog"], 0.95)
-    assert (measured["roc_auc_low"], measured["roc_auc_high"]) == (0, 1)
+def test_each_of_three_classes_has_its_roc_curve():
+    points = tabulate_roc(ACTUAL_OF_THREE, OF_THREE, THREE)
+    assert list(points["label"].unique()) == THREE
+    for _, curve in points.groupby("label"):
+        assert curve[["false_positive_rate", "true_positive_rate"]].iloc[-1].tolist() == [1, 1]
 
 
 def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
-    table = tabulate_reliability(np.array([0, 0, 1, 1]), np.array([0.01, 0.03, 0.03, 0.9]), 0.95)
+    second = np.array([0.01, 0.03, 0.03, 0.9])
+    probabilities = np.column_stack([1 - second, second])
+    table = tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, 0.95)
     low, high = table.to_dict("records")
     assert (low["probability"], low["fraction"]) == pytest.approx((0.07 / 3, 1 / 3))
     assert (low["low"], low["high"]) == wilson(1, 3, 0.95)

@@ -1,34 +1,54 @@
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, softmax
 from scipy.stats import norm
 from sklearn.metrics import log_loss
 
 from pawprint.evaluation.calibration import expected_calibration_error
-from pawprint.evaluation.temperature import cross_fit, fit_temperature
+from pawprint.evaluation.temperature import cross_fit, fit_temperature, probabilities_of
 
 RNG = np.random.default_rng(0)
-LOGITS = RNG.normal(0, 2, 4000)
-ACTUAL = (RNG.uniform(size=4000) < expit(LOGITS)).astype(int)
+LOGITS = RNG.normal(0, 2, (4000, 1))
+ACTUAL = (RNG.uniform(size=4000) < expit(LOGITS[:, 0])).astype(int)
+OF_THREE = RNG.normal(0, 2, (4000, 3))
+ACTUAL_OF_THREE = (OF_THREE + RNG.gumbel(size=(4000, 3))).argmax(axis=1)  # drawn from the softmax
+
+
+@pytest.mark.parametrize("logits", [np.array([[2.0], [-300.0]]), np.array([[1.0, 2.0, -500.0]])])
+def test_probabilities_are_the_sigmoid_or_the_softmax_and_sum_to_1(logits):
+    for temperature in (1.0, 2.5):
+        scaled = logits / temperature
+        second = expit(scaled)
+        expected = np.hstack([1 - second, second]) if len(logits) == 2 else softmax(scaled, axis=1)
+        assert np.array_equal(probabilities_of(logits, temperature), expected)
+        assert expected.sum(axis=1) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
-def test_temperature_undoes_over_and_underconfidence(factor):
-    assert fit_temperature(ACTUAL, LOGITS * factor) == pytest.approx(factor, rel=0.1)
+@pytest.mark.parametrize(
+    ("actual", "logits"), [(ACTUAL, LOGITS), (ACTUAL_OF_THREE, OF_THREE)], ids=["two", "three"]
+)
+def test_temperature_undoes_over_and_underconfidence(actual, logits, factor):
+    assert fit_temperature(actual, logits * factor) == pytest.approx(factor, rel=0.1)
+
+
+def test_two_classes_with_a_logit_each_have_the_temperature_of_their_difference():
+    both = np.hstack([LOGITS / 3, LOGITS / 3 + LOGITS])
+    assert fit_temperature(ACTUAL, both) == pytest.approx(fit_temperature(ACTUAL, LOGITS))
 
 
 def test_calibration_lowers_error_and_loss_also_on_images_it_was_not_fitted_on():
     certain = LOGITS * 3
-    crossed = cross_fit(ACTUAL, certain)
-    before = expected_calibration_error(ACTUAL, expit(certain))
+    crossed, uncalibrated = cross_fit(ACTUAL, certain), probabilities_of(certain)
+    before = expected_calibration_error(ACTUAL, uncalibrated)
     assert expected_calibration_error(ACTUAL, crossed) < before / 3
-    assert log_loss(ACTUAL, crossed) < log_loss(ACTUAL, expit(certain))
+    assert log_loss(ACTUAL, crossed) < log_loss(ACTUAL, uncalibrated)
 
 
 @pytest.mark.parametrize("images", [2, 20, 200])
 def test_temperature_without_an_error_is_not_0(images):
     actual = np.arange(images) % 2
-    temperature = fit_temperature(actual, (actual - 0.5) * 5)
+    temperature = fit_temperature(actual, (actual[:, None] - 0.5) * 5)
     assert 0.3 < temperature < 1
 
 
@@ -42,13 +62,14 @@ def test_temperature_has_the_lowest_loss_with_a_prior_that_is_normal_in_its_loga
     posterior = likelihood * norm.pdf(np.log(temperatures), scale=0.5)
     best = temperatures[posterior.argmax()]
     assert best != pytest.approx(1, abs=0.1)
-    assert fit_temperature(actual, logits) == pytest.approx(best, rel=1e-3)
+    assert fit_temperature(actual, logits[:, None]) == pytest.approx(best, rel=1e-3)
 
 
 def test_temperature_is_searched_for_between_a_twentieth_and_20():
     actual = np.arange(20_000) % 2
-    assert fit_temperature(actual, (actual - 0.5) / 100) == pytest.approx(0.05, rel=1e-3)
-    assert fit_temperature(actual, (0.5 - actual) * 100) == pytest.approx(20, rel=1e-3)
+    right = actual[:, None] - 0.5
+    assert fit_temperature(actual, right / 100) == pytest.approx(0.05, rel=1e-3)
+    assert fit_temperature(actual, -right * 100) == pytest.approx(20, rel=1e-3)
 
 
 def test_temperature_of_an_image_is_fitted_on_the_four_other_fifths():
@@ -57,4 +78,4 @@ def test_temperature_of_an_image_is_fitted_on_the_four_other_fifths():
     for fold in range(5):
         others = np.arange(23) % 5 != fold
         temperature = fit_temperature(actual[others], logits[others])
-        assert crossed[fold::5] == pytest.approx(expit(logits[fold::5] / temperature))
+        assert crossed[fold::5] == pytest.approx(probabilities_of(logits[fold::5], temperature))

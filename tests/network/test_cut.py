@@ -1,15 +1,16 @@
 import numpy as np
 import pytest
+from networks import model_params
 
 from pawprint.core.errors import InputError
-from pawprint.network.backbone import new_backbone
+from pawprint.network.applications import untrained
 from pawprint.network.backend import keras
 from pawprint.network.cut import cut_index, first_trained, split_at
 
 
 @pytest.fixture(scope="module")
 def backbone():
-    return new_backbone(0.35, 32)
+    return untrained("MobileNetV2", 0.35, 32)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_cut_is_the_last_layer_that_all_later_layers_depend_on(backbone, fine_tu
 @pytest.mark.parametrize("alpha", [0.35, 1.0])
 def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha):
     keras.utils.set_random_seed(1)
-    backbone = new_backbone(alpha, 32)
+    backbone = untrained("MobileNetV2", alpha, 32)
     for weight in backbone.weights:  # statistics other than 0 and 1, so that every layer matters
         if "moving" in weight.name:
             weight.assign(np.random.default_rng(0).uniform(0.5, 1.5, weight.shape))
@@ -46,14 +47,40 @@ def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha
         assert np.abs(difference).max() < 1e-5, backbone.layers[cut].name
 
 
-def test_first_trained_layer_counts_from_the_first_or_from_the_last(backbone):
-    assert first_trained(backbone, 100, None) == 100
-    assert first_trained(backbone, None, 100) == 54
-    assert first_trained(backbone, 0, None) == first_trained(backbone, None, 154) == 0
-    assert first_trained(backbone, 154, None) == first_trained(backbone, None, 0) == 154
+def first(backbone, at=None, last=None, name="MobileNetV2") -> int:
+    alpha = 0.35 if name == "MobileNetV2" else None
+    layers = {"fine_tune_at": at, "fine_tune_last": last}
+    return first_trained(model_params(backbone=name, alpha=alpha, **layers), backbone)
 
 
-@pytest.mark.parametrize(("at", "last"), [(155, None), (None, 155)])
-def test_layer_beyond_the_last_is_refused(backbone, at, last):
-    with pytest.raises(InputError, match=r"fine_tune_.*: expected a number from 0 to 154.*155"):
-        first_trained(backbone, at, last)
+def test_first_trained_layer_is_an_index_a_name_or_a_number_of_last_layers(backbone):
+    assert first(backbone, at=100) == 100
+    assert first(backbone, at="block_11_expand") == backbone.layers.index(
+        backbone.get_layer("block_11_expand")
+    )
+    assert first(backbone, last=100) == 54
+    assert first(backbone, at=0) == first(backbone, last=154) == 0
+    assert first(backbone, at=154) == first(backbone, last=0) == 154
+
+
+@pytest.mark.parametrize(
+    ("at", "last", "message"),
+    [
+        (155, None, r"fine_tune_at: expected a number from 0 to 154.* Received: 155"),
+        (None, 155, r"fine_tune_last: expected a number from 0 to 154.* Received: 155"),
+        ("blok_9_add", None, r"for example block_9_add\. Received: blok_9_add"),
+        ("mixed7", None, r"for example block_12_expand\. Received: mixed7"),
+    ],
+)
+def test_layer_that_the_backbone_does_not_have_is_refused_in_one_line(backbone, at, last, message):
+    with pytest.raises(InputError, match=message):
+        first(backbone, at, last)
+
+
+def test_default_index_of_another_backbone_is_refused_with_the_name_of_a_layer():
+    backbone = untrained("ResNet50", None, 32)
+    with pytest.raises(InputError, match=r"example conv4_block4_out\. Received: 100, the default"):
+        first(backbone, at=100, name="ResNet50")
+    index = backbone.layers.index(backbone.get_layer("conv4_block4_out"))
+    assert first(backbone, at="conv4_block4_out", name="ResNet50") == index
+    assert first(backbone, at=101, name="ResNet50") == 101

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from networks import DENSE, LOGITS, PLAIN
 
@@ -7,16 +8,24 @@ from pawprint.network.head import build_head, gives_logits
 @pytest.mark.parametrize(
     ("params", "layers", "trained"),
     [
-        (PLAIN, ["dropout", "sigmoid"], 2),
+        (PLAIN, ["dropout", "probabilities"], 2),
         (LOGITS, ["logits"], 2),
-        (DENSE, ["dense", "batch_normalization", "dropout", "sigmoid"], 6),
+        (DENSE, ["dense", "batch_normalization", "dropout", "probabilities"], 6),
     ],
 )
-def test_head_has_the_layers_of_its_params(params, layers, trained):
-    head = build_head(params)
+@pytest.mark.parametrize(("classes", "units"), [(2, 1), (3, 3), (40, 40)])
+def test_head_has_the_layers_of_its_params(params, layers, trained, classes, units):
+    head = build_head(params, classes)
     head.build((None, 8))
     assert [layer.name for layer in head.layers] == layers
     assert len(head.trainable_variables) == trained
     assert gives_logits(head) == (params.output == "logits")
+    assert head.output_shape == (None, units)
     if params.dense:
         assert float(head.get_layer("dense").kernel_regularizer.l2) == pytest.approx(0.01)
+
+
+def test_probabilities_of_more_than_two_classes_sum_to_1():
+    output = build_head(PLAIN, 3)(np.eye(3, 8, dtype=np.float32)).numpy()
+    assert output.sum(axis=1) == pytest.approx(1)
+    assert ((output > 0) & (output < 1)).all()

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from conftest import SAMPLE_WEIGHTS
 from networks import HEADS, PLAIN, SIZE, model_with, pixels
-from scipy.special import expit, logit
+from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
-from pawprint.network.backbone import new_backbone
+from pawprint.network.applications import untrained
 from pawprint.network.backend import keras
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model, load_model, parts, save_model, with_output
@@ -19,6 +19,10 @@ PIXELS = pixels(3).astype(np.float32)
 @pytest.fixture(scope="module")
 def model():
     return model_with("sigmoid")
+
+
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    return expit(logits) if logits.shape[1] == 1 else softmax(logits, axis=1)
 
 
 def test_model_takes_pixels_and_gives_probabilities(model):
@@ -36,20 +40,21 @@ def test_model_is_rescaling_backbone_pooling_and_head_in_inference_mode(kind):
     flat = HEADS[kind][1] == "flatten"
     pooled = maps.reshape(len(maps), -1) if flat else maps.mean(axis=(1, 2))
     output = head(pooled, training=False).numpy()
-    expected = expit(output) if HEADS[kind][0].output == "logits" else output
+    expected = probabilities_of(output) if HEADS[kind][0].output == "logits" else output
     assert model.predict(PIXELS, verbose=0) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_output_is_the_logit_or_the_calibrated_probability(kind):
     model = model_with(kind)
-    logits = logit(model.predict(PIXELS, verbose=0).astype(np.float64))
-    assert np.ptp(logits) > 0.01
+    logits = with_output(model, "logits").predict(PIXELS, verbose=0).astype(np.float64)
+    assert np.ptp(logits, axis=0).min() > 0.01
+    assert model.predict(PIXELS, verbose=0) == pytest.approx(probabilities_of(logits), abs=1e-5)
     for temperature in (1.0, 2.5):
-        linear = with_output(model, "linear", temperature).predict(PIXELS, verbose=0)
-        assert linear == pytest.approx(logits / temperature, abs=1e-4)
-        probability = with_output(model, "sigmoid", temperature).predict(PIXELS, verbose=0)
-        assert probability == pytest.approx(expit(logits / temperature), abs=1e-5)
+        scaled = with_output(model, "logits", temperature).predict(PIXELS, verbose=0)
+        assert scaled == pytest.approx(logits / temperature, abs=1e-4)
+        probabilities = with_output(model, "probabilities", temperature).predict(PIXELS, verbose=0)
+        assert probabilities == pytest.approx(probabilities_of(logits / temperature), abs=1e-5)
 
 
 def save_untrained(model: keras.Model, path: Path) -> None:
@@ -76,14 +81,16 @@ def test_same_network_built_again_is_the_same_bytes(tmp_path):
 
 
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
-def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path):
-    model = build_model(new_backbone(0.35, 32), build_head(PLAIN), "average")
+@pytest.mark.parametrize("classes", [2, 3])
+def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, classes):
+    backbone = untrained("MobileNetV2", 0.35, 32)
+    model = build_model("MobileNetV2", backbone, build_head(PLAIN, classes), "average")
     save_untrained(model, tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = pixels(2, 32).astype(np.float32)
     assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
     assert isinstance(loaded.optimizer, keras.optimizers.Adam)
-    loaded.fit(images, np.array([0.0, 1.0]), verbose=0)
+    loaded.fit(images, np.array([0.0, classes - 1]), verbose=0)
     assert int(loaded.optimizer.iterations) == 1
 
 

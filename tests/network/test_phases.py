@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
-from networks import LOGITS, PLAIN, model_with, pixels, train_params
+from networks import DENSE, LOGITS, PLAIN, model_with, pixels, train_params
 
+from pawprint.core.errors import InputError
+from pawprint.core.probabilities import of_classes
+from pawprint.evaluation.temperature import probabilities_of
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.cut import cut_index, split_at
 from pawprint.network.model import parts
@@ -11,6 +14,7 @@ from pawprint.network.training import Batches
 IMAGES = 12
 FIRST = 144  # of the layers trained: two convolutions, and others, follow
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
+OF_THREE = (np.arange(IMAGES) % 3).astype(np.float32)
 
 
 def bright_and_dark() -> np.ndarray:
@@ -18,17 +22,18 @@ def bright_and_dark() -> np.ndarray:
     return (pixels(IMAGES) * np.where(LABELS, 1, 0.5)[:, None, None, None]).astype(np.float32)
 
 
-def batches_of(features: np.ndarray) -> tuple[Batches, Batches]:
+def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> tuple[Batches, Batches]:
     """The same features, `(images, …)`, to train on and to validate with."""
-    return Batches(features[:, None], LABELS, 4, "one", 1), Batches(features[:, None], LABELS, 4)
+    return Batches(features[:, None], labels, 4, "one", 1), Batches(features[:, None], labels, 4)
 
 
 @pytest.mark.parametrize("params", [PLAIN, LOGITS])
-def test_head_learns_from_pooled_features(params):
+@pytest.mark.parametrize(("classes", "labels"), [(2, LABELS), (3, OF_THREE)])
+def test_head_learns_from_pooled_features(params, classes, labels):
     make_deterministic(1)
-    train, validation = batches_of(np.stack([LABELS, 1 - LABELS], axis=1))
+    train, validation = batches_of(np.eye(classes)[labels.astype(int)], labels)
     head, optimizer, metrics, history = train_head(
-        train_params(epochs=5, learning_rate=0.5), params, "float32", train, validation
+        train_params(epochs=5, learning_rate=0.5), params, classes, "float32", train, validation
     )
     assert metrics["validation"]["loss"] < metrics["initial"]["loss"]
     assert metrics["validation"]["accuracy"] == 1.0
@@ -37,7 +42,39 @@ def test_head_learns_from_pooled_features(params):
     assert head.layers[-1].name == params.output
 
 
-@pytest.fixture(scope="module", params=["sigmoid", "flatten"])
+@pytest.mark.parametrize(("classes", "often"), [(2, 1), (3, 2)])
+def test_balanced_classes_weigh_the_same_in_the_loss_of_training(classes, often):
+    """Without a feature to tell them apart, each class gets the same probability."""
+    labels = np.full(60, often, np.float32)
+    labels[: classes * 3] = np.arange(classes * 3) % classes
+    train = Batches(np.ones((60, 1, 1)), labels, 60, "one", 1)
+    predicted = {}
+    for weight in (None, "balanced"):
+        make_deterministic(1)
+        params = train_params(epochs=60, class_weight=weight)
+        head, _, metrics, _ = train_head(params, LOGITS, classes, "float32", train, train)
+        (predicted[weight],) = probabilities_of(head(np.ones((1, 1))).numpy())
+        assert metrics["validation"]["loss"] == pytest.approx(
+            -np.log(predicted[weight][labels.astype(int)]).mean(), rel=1e-4
+        )
+    assert predicted["balanced"] == pytest.approx(1 / classes, abs=0.02)
+    assert predicted[None][often] > 0.8
+
+
+def test_diverged_phase_is_named():
+    params = train_params(epochs=3, optimizer="sgd", learning_rate=1e38)
+    batches = batches_of(np.eye(2)[LABELS.astype(int)] * 1e4)
+    with pytest.raises(InputError, match=r"^params\.yaml: train_extract\.learning_rate: expected"):
+        train_head(params, DENSE, 2, "float32", *batches)
+    model = model_with("sigmoid")
+    _, backbone, *_ = parts(model)
+    layers = len(backbone.layers)
+    maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
+    with pytest.raises(InputError, match=r"^params\.yaml: train_finetune\.learning_rate: expected"):
+        fine_tune(model, params, "float32", layers, *batches_of(maps))
+
+
+@pytest.fixture(scope="module", params=["sigmoid", "flatten", "softmax"])
 def fine_tuned(request):
     """A model after fine-tuning, its weights before, its metrics and history."""
     make_deterministic(1)
@@ -74,14 +111,15 @@ def test_fine_tuning_changes_the_last_convolutions_and_nothing_else_of_the_backb
 def test_model_predicts_what_training_measured(fine_tuned):
     """Training runs the layers after the cut as the whole model runs them: in inference mode."""
     model, _, metrics, history = fine_tuned
-    probabilities = model.predict(bright_and_dark(), verbose=0)[:, 0].astype(np.float64)
-    losses = -np.log(np.where(LABELS, probabilities, 1 - probabilities))
+    output = model.predict(bright_and_dark(), verbose=0).astype(np.float64)
+    probabilities = of_classes(output)
+    losses = -np.log(np.take_along_axis(probabilities, LABELS.astype(int)[:, None], axis=1))
     _, _, _, head = parts(model)
-    assert metrics["validation"]["loss"] == pytest.approx(losses.mean(), rel=1e-4)
+    assert metrics["loss"] == pytest.approx(losses.mean(), rel=1e-4)
     penalties = sum(float(loss) for loss in head.losses)
     last = history["validation_loss"].iloc[-1]
     assert last == pytest.approx(losses.mean() + penalties, rel=1e-4)
-    assert metrics["validation"]["correct"] == ((probabilities > 0.5) == LABELS).sum()
+    assert metrics["accuracy"] == (probabilities.argmax(axis=1) == LABELS).mean()
 
 
 def test_fine_tuning_without_layers_of_the_backbone_trains_the_head_alone():

@@ -2,15 +2,24 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from networks import train_params
+from networks import train_params, write_features
+from sklearn.utils.class_weight import compute_class_weight
 
 from pawprint.core.errors import InputError
 from pawprint.core.params import EarlyStopping, Optimizer, ReduceLROnPlateau
 from pawprint.core.tables import HISTORY
 from pawprint.network.backend import keras, make_deterministic
-from pawprint.network.training import Batches, compile_model, fit, measure, open_batches
+from pawprint.network.training import (
+    Batches,
+    balanced,
+    compile_model,
+    fit,
+    measure,
+    open_batches,
+)
 
 VIEWS, IMAGES = 3, 10
+SECTION = "train_extract"
 # The feature of an image's view tells which it is: 100 * view + image.
 FEATURES = (np.arange(IMAGES)[:, None, None] + 100 * np.arange(VIEWS)[:, None]).astype(np.float16)
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
@@ -54,18 +63,31 @@ def test_order_differs_between_epochs_and_is_the_same_for_the_same_seed():
     assert not (orders[0] == epoch(other) % 100).all()
 
 
-def test_validation_is_in_the_order_of_the_files():
+def test_validation_is_in_the_order_of_the_images():
     assert (epoch(Batches(FEATURES, LABELS, 4)) == FEATURES.ravel()).all()
 
 
-def test_features_are_read_from_disk_and_not_loaded(tmp_path):
-    for name in ("train", "validation"):
-        np.save(tmp_path / f"{name}_top.npy", FEATURES)
-        np.save(tmp_path / f"{name}_labels.npy", LABELS)
-    train, validation = open_batches(tmp_path, "top", train_params(), first_epoch=2)
-    assert isinstance(train.features, np.memmap)
-    assert (len(train), len(validation)) == (3, 8)
-    assert train.epoch == 2
+def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
+    split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
+    train, validation, labels = open_batches(tmp_path, split, "top", train_params(), first_epoch=2)
+    assert labels == ["cat", "dog"]
+    assert (len(train), len(validation), train.epoch) == (3, 8, 2)
+    assert all(isinstance(shard, np.memmap) for shard in train.features.shards)
+    expected = Batches(FEATURES, LABELS, 4, "one", seed=1, first_epoch=2)
+    for batches, like in ((train, expected), (validation, Batches(FEATURES, LABELS, 4))):
+        for index in range(len(like)):
+            for got, wanted in zip(batches[index], like[index], strict=True):
+                assert got.dtype == wanted.dtype == np.float32
+                assert (got == wanted).all()
+
+
+def test_target_is_the_position_in_the_sorted_labels_also_of_more_than_two(tmp_path):
+    split = write_features(tmp_path, LABELS, top=FEATURES)
+    split["label"] = np.resize(["dog", "cat", "eel"], len(split))
+    train, validation, labels = open_batches(tmp_path, split, "top", train_params())
+    assert labels == ["cat", "dog", "eel"]
+    given = [*train.labels, *validation.labels]
+    assert [labels[int(target)] for target in given] == split["label"].to_list()
 
 
 def test_second_phase_continues_with_the_views_that_the_first_did_not_take():
@@ -76,8 +98,8 @@ def test_second_phase_continues_with_the_views_that_the_first_did_not_take():
     assert not set(epoch(second)) & (seen[0] | seen[1])
 
 
-def new_model(activation: str = "sigmoid") -> keras.Model:
-    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation=activation)])
+def new_model(activation: str = "sigmoid", units: int = 1) -> keras.Model:
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units, activation=activation)])
 
 
 # One of the two features is the label, so that a step or two learn it.
@@ -95,16 +117,18 @@ def test_optimizer_and_its_rate_are_those_of_the_params(optimizer):
     compile_model(model, train_params(optimizer=optimizer, learning_rate=1e-6), False)
     assert type(model.optimizer).__name__.lower() == optimizer
     assert np.isclose(float(model.optimizer.learning_rate), 1e-6)
-    fit(model, *learnable(), train_params(optimizer=optimizer))
+    fit(model, *learnable(), train_params(optimizer=optimizer), SECTION)
 
 
-@pytest.mark.parametrize("output", ["sigmoid", "linear"])
-def test_history_continues_the_count_of_epochs_and_training_learns(output):
+@pytest.mark.parametrize(
+    ("output", "units"), [("sigmoid", 1), ("linear", 1), ("softmax", 2), ("linear", 2)]
+)
+def test_history_continues_the_count_of_epochs_and_training_learns(output, units):
     make_deterministic(1)
-    model, params = new_model(output), train_params(epochs=3, learning_rate=0.5)
+    model, params = new_model(output, units), train_params(epochs=3, learning_rate=0.5)
     compile_model(model, params, from_logits=output == "linear")
     train, validation = learnable(first_epoch=10)
-    history = fit(model, train, validation, params)
+    history = fit(model, train, validation, params, SECTION)
     assert list(history.columns) == list(HISTORY)
     assert history["epoch"].to_list() == [11, 12, 13]
     assert history["learning_rate"].to_list() == [0.5] * 3
@@ -112,7 +136,7 @@ def test_history_continues_the_count_of_epochs_and_training_learns(output):
     assert losses[-1] < losses[0]
     measured = measure(model, validation)
     assert measured.pop("loss") == pytest.approx(losses[-1], abs=1e-6)
-    assert measured == {"accuracy": 1.0, "correct": 10, "total": 10}
+    assert measured == {"accuracy": 1.0}
 
 
 def test_early_stopping_ends_training_and_restores_the_best_weights():
@@ -124,7 +148,7 @@ def test_early_stopping_ends_training_and_restores_the_best_weights():
     compile_model(model, params, False)
     train, validation = learnable()
     validation.labels = 1 - LABELS  # what training learns makes validation worse
-    losses = fit(model, train, validation, params)["validation_loss"].to_list()
+    losses = fit(model, train, validation, params, SECTION)["validation_loss"].to_list()
     assert len(losses) == 3
     assert measure(model, validation)["loss"] == pytest.approx(min(losses), rel=1e-5)
     assert min(losses) < losses[-1]
@@ -138,7 +162,7 @@ def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():
     )
     model = new_model()
     compile_model(model, params, False)
-    rates = fit(model, *learnable(), params)["learning_rate"].to_list()
+    rates = fit(model, *learnable(), params, SECTION)["learning_rate"].to_list()
     assert rates == pytest.approx([1e-9, 1e-9, 5e-10, 2.5e-10])
 
 
@@ -146,7 +170,7 @@ def test_no_epochs_train_nothing():
     model, params = new_model(), train_params(epochs=0)
     compile_model(model, params, False)
     before = model.get_weights()
-    history = fit(model, *learnable(), params)
+    history = fit(model, *learnable(), params, SECTION)
     assert len(history) == 0
     assert list(history.columns) == list(HISTORY)
     assert all((old == new).all() for old, new in zip(before, model.get_weights()))
@@ -156,7 +180,7 @@ def test_rate_decays_as_a_cosine_from_the_first_epoch_of_the_phase_to_almost_0()
     params = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
     model = new_model()
     compile_model(model, params, False)
-    rates = fit(model, *learnable(first_epoch=7), params)["learning_rate"].to_list()
+    rates = fit(model, *learnable(first_epoch=7), params, SECTION)["learning_rate"].to_list()
     expected = [0.1 * (1 + np.cos(np.pi * part)) / 2 for part in (0, 0.25, 0.5, 0.75)]
     assert rates == pytest.approx(expected, rel=1e-5)
 
@@ -185,7 +209,7 @@ def test_fit_takes_the_views_of_every_epoch_from_the_first(first):
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
     params = train_params(epochs=VIEWS)
     compile_model(model, params, False)
-    fit(model, train, Batches(FEATURES, LABELS, 4), params)
+    fit(model, train, Batches(FEATURES, LABELS, 4), params, SECTION)
     assert list(train.taken) == list(range(first, first + VIEWS))
     for epoch, batches in train.taken.items():
         views = np.concatenate(batches[-len(train) :]) // 100
@@ -193,13 +217,22 @@ def test_fit_takes_the_views_of_every_epoch_from_the_first(first):
         assert (views == (epoch + images) % VIEWS).all()
 
 
+def test_class_is_weighted_as_in_scikit_learn():
+    labels = np.array([0, 2, 2, 2, 5, 5, 2], np.float32)
+    classes = np.unique(labels)
+    expected = compute_class_weight("balanced", classes=classes, y=labels)
+    assert balanced(labels) == pytest.approx(dict(zip(classes, expected)))
+
+
 def test_diverged_training_is_one_line_that_names_the_rate():
     params = train_params(epochs=3, optimizer="sgd", learning_rate=1e38)
     layers = [keras.layers.Dense(4), keras.layers.Dense(1, activation="sigmoid")]
     model = keras.Sequential([keras.Input((2,)), *layers])
     compile_model(model, params, False)
-    with pytest.raises(InputError, match=r"learning_rate: expected .* Received: 1e\+38") as error:
-        fit(model, *learnable(), params)
+    with pytest.raises(
+        InputError, match=r"train_extract\.learning_rate: expected .*: 1e\+38"
+    ) as error:
+        fit(model, *learnable(), params, SECTION)
     assert "\n" not in str(error.value)
 
 

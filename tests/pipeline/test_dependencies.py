@@ -31,6 +31,9 @@ RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole file; DVC follows the keys that are listed.
 PARAMS = "params.yaml"
 CODE = ("pawprint/", "stages/")
+# Where `features` looks for rows that were computed before. It believes none that is damaged or of
+# another image or network, so what it finds there changes no byte of its outputs.
+COMPUTED_BEFORE = {"features": {".dvc/tmp/pawprint", ".dvc/cache/files", "dvc.lock", ".dvc/config"}}
 # `.images.part.csv`, under which images.csv is written; see pawprint/core/files.py.
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # Of two params that exclude each other both differ from CHANGED.
@@ -119,7 +122,8 @@ def surprises(stage: str, record: Path) -> set[str]:
     """Files that a stage opened, but does not list."""
     read, written = opened(record)
     read -= {PARAMS}
-    deps, outputs = set(STAGES[stage]["deps"]), OUTPUTS[stage]
+    before = COMPUTED_BEFORE.get(stage, set())
+    deps, outputs = set(STAGES[stage]["deps"]) | before, OUTPUTS[stage] | before
     found = {path for path in read if not is_within(path, deps)}
     return found | {path for path in written if not is_within(path, outputs)}
 

@@ -8,7 +8,7 @@ import csv
 import io
 import tracemalloc
 import zipfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,7 +96,7 @@ def dirty(tmp_path_factory) -> list[Dirty]:
         workspace = folder / "workspace"
         prepare(workspace, overlay(overlay(apply(params, "sample"), TINY), ALL_SHOWN))
         before = {path for path in folder.rglob("*") if path.is_file()}
-        assert len(repro(workspace)) == 14
+        assert len(repro(workspace)) == 15
         after = {path for path in folder.rglob("*") if path.is_file()}
         assert all(path.is_relative_to(workspace) for path in after - before)
         made.append(Dirty(workspace, faults))
@@ -135,9 +135,7 @@ def test_every_file_of_the_archive_is_counted_once(dirty):
         with open_archive(workspace / "data/raw/archives/images.zip") as archive:
             names = [printable(name) for name in members(archive)]
         assert sorted([*kept["path"], *rejected["path"]]) == sorted(names)
-        counts = read_json(workspace / "metrics/clean.json")["rejected"]
-        per_reason = Counter(rejected["reason"])
-        assert counts == {"total": len(rejected)} | {name: per_reason[name] for name in REASONS}
+        assert read_json(workspace / "metrics/clean.json") == {"rejected": len(rejected)}
 
 
 @pytest.mark.slow

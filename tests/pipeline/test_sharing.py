@@ -73,7 +73,7 @@ def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("first")
     pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
     project = git_project(folder / "project", OFFLINE)
-    assert len(repro(project)) == 14
+    assert len(repro(project)) == 15
     succeed("git", "add", "-A", cwd=project)
     succeed("git", "commit", "-qm", "First run", cwd=project)
     change_rate(project, "0.01")
@@ -141,7 +141,7 @@ def test_clone_without_any_data_shows_what_a_change_did(finished, tmp_path):
     for kind, changed in (
         (
             "metrics",
-            {f"metrics/{name}.json" for name in ("calibrate", "evaluate", "train_finetune")},
+            {"metrics/evaluate.json"},
         ),
         ("params", {"params.yaml"}),
     ):
@@ -167,7 +167,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     change_rate(second, "0.02")
     ran = repro(second, "--pull", "--allow-missing")
     assert ran == AFTER_FINETUNING
-    assert (second / "data" / "features" / "train_cut.npy").is_file()
+    assert (second / "data" / "features" / "cut-0.npy").is_file()
     assert not (second / "data" / "raw" / "weights.h5").exists()
     print("dvc repro --pull --allow-missing: {} files, {:,} bytes".format(*travelled(second)))
 

@@ -12,6 +12,7 @@ NEEDED = {
     "clean": set(),
     "split": set(),
     "preview": {"matplotlib"},
+    "features": {"openvino"},
     "calibrate": {"openvino"},
     "evaluate": {"openvino", "sklearn"},
     "review": {"sklearn"},
@@ -19,7 +20,7 @@ NEEDED = {
     "card": set(),
     "report": set(),
 }
-WITH_TENSORFLOW = {"features", "train_extract", "train_finetune"}
+WITH_TENSORFLOW = {"extractor", "train_extract", "train_finetune"}
 
 
 def test_every_stage_is_one_of_the_two_kinds():

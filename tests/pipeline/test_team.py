@@ -139,16 +139,16 @@ def published(tmp_path_factory) -> Path:
         succeed("dvc", "add", "models/served", cwd=project)
         commit(project, version)
         succeed("dvc", "push", cwd=project)
-        succeed("git", "tag", "-a", f"cats-and-dogs@{version}", "-m", version, cwd=project)
+        succeed("git", "tag", "-a", f"classifier@{version}", "-m", version, cwd=project)
     (project / "models" / "served" / "model.json").write_text("not published", encoding="utf-8")
     succeed("dvc", "add", "models/served", cwd=project)
     commit(project, "Later")
-    succeed("git", "tag", "cats-and-dogs@v2.0.0", cwd=project)  # not an annotated tag
+    succeed("git", "tag", "classifier@v2.0.0", cwd=project)  # not an annotated tag
     return project
 
 
 @pytest.mark.parametrize(("options", "version"), [((), "v1.1.0"), (("--rev", "v1.0.0"), "v1.0.0")])
 def test_published_model_is_fetched_from_another_folder(published, tmp_path, options, version):
-    get = ("dvc", "artifacts", "get", str(published), "cats-and-dogs", "--out", "model", *options)
+    get = ("dvc", "artifacts", "get", str(published), "classifier", "--out", "model", *options)
     succeed(*get, cwd=tmp_path)
     assert (tmp_path / "model" / "model.json").read_text(encoding="utf-8") == version

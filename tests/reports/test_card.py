@@ -1,23 +1,27 @@
-"""The stage `card` on the committed metrics, with a small archive and a small served model."""
+"""The stage `card` on the tables of a made-up run, with a small archive and served model."""
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import PROJECT, run
+from made_up_run import write_run
 
 from pawprint.core import paths
+from pawprint.core.tables import REJECTED, SCORES, read_table
+from pawprint.reports.results import describe_accuracy, score_of
 from recipes.overlay import overlay
 
-EVALUATED = json.loads((PROJECT / paths.EVALUATE_METRICS).read_text(encoding="utf-8"))
 SERVED = ("model.bin", "model.json", "model.xml")
+FILES = [("1.jpg", "empty", "x"), ("2.jpg", "not_an_image", "x"), ("3.jpg", "empty", "x")]
+FORTY = {f"class {number:02}": 10 for number in range(40)}
 
 
 @pytest.fixture
 def workspace(tmp_path) -> Path:
-    for name in ("metrics", "plots", "pawprint", "stages"):
+    for name in ("pawprint", "stages"):
         shutil.copytree(PROJECT / name, tmp_path / name)
     for name in ("params.yaml", "labels.csv"):
         shutil.copy(PROJECT / name, tmp_path / name)
@@ -27,7 +31,8 @@ def workspace(tmp_path) -> Path:
     return tmp_path
 
 
-def card_of(workspace: Path, changes: str = "{}") -> str:
+def card_of(workspace: Path, numbers: dict[str, int], changes: str = "{}") -> str:
+    write_run(workspace, numbers, pd.DataFrame(FILES, columns=list(REJECTED)))
     params = workspace / "params.yaml"
     params.write_text(overlay(params.read_text(encoding="utf-8"), changes), encoding="utf-8")
     result = run("python", "-m", "stages.card", cwd=workspace)
@@ -35,41 +40,57 @@ def card_of(workspace: Path, changes: str = "{}") -> str:
     return " ".join((workspace / paths.MODEL_CARD).read_text(encoding="utf-8").split())
 
 
-def test_card_shows_the_recorded_numbers_and_the_hashes_of_archive_and_model(workspace):
-    card = card_of(workspace)
+def test_card_shows_the_numbers_of_the_tables_and_the_hashes_of_archive_and_model(workspace):
+    card = card_of(workspace, {"ant": 30, "bee": 20})
+    scores = read_table(workspace / paths.SCORES, SCORES)
     for split in ("validation", "test"):
-        measured = EVALUATED[split]
-        assert f"{measured['accuracy']:.2%} ({measured['correct']}/{measured['total']})" in card
-    for name in ("data/raw/archives/images.zip", *(f"models/served/{name}" for name in SERVED)):
+        assert describe_accuracy(score_of(scores, split, "accuracy")) in card
+    for name in ("data/raw/archives/images.zip", "models/served/model.xml"):
         digest = hashlib.sha256(Path(name).name.encode()).hexdigest()
         assert f"| `{name}` | `{digest}` |" in card
+    assert "# Model card: ant or bee" in card
+    assert "- Images: 150 usable, 3 rejected (2 empty, 1 not an image)." in card
+    assert "| ant | 30 | 30 | 30 | 90 |" in card
+    assert "| all | 50 | 50 | 50 | 150 |" in card
+    assert "number of images moved for this: 1." in card
     assert "Initial weights of the backbone: pre-trained on ImageNet" in card
-    assert "fitted on the validation split" in card
+    assert "Logits are divided by 1.250, fitted on the validation split." in card
+    assert "imbalanced" not in card
+
+
+def test_card_of_many_classes_shows_the_worst_and_no_threshold(workspace):
+    card = card_of(workspace, FORTY)
+    assert "# Model card: 40 classes" in card
+    assert "probability of each of the 40 classes" in card
+    assert "These are the 10 classes with the lowest F1" in card
+    assert "The most probable class is predicted." in card
+    scores = read_table(workspace / paths.SCORES, SCORES).query("split == 'test' & label != ''")
+    worst = scores[scores["score"] == "f1"].sort_values("value", kind="stable")["label"]
+    of_classes = card.split("| F1, validation |")[1].split("These are")[0]
+    assert [of_classes.count(f"| {label} | 10 |") for label in worst] == [1] * 10 + [0] * 30
+
+
+def test_card_names_an_imbalance(workspace):
+    card = card_of(workspace, {"ant": 61, "bee": 12, "cow": 20})
+    assert "The classes are imbalanced: 183 images of ant, 36 of bee." in card
 
 
 def test_card_says_nothing_that_the_params_deny(workspace):
-    """Other classes, random weights, no calibration, a threshold that is set, no fine-tuning."""
-    for path in (paths.SPLIT_METRICS, paths.EVALUATE_METRICS, paths.CLEAN_METRICS):
-        text = (workspace / path).read_text(encoding="utf-8")
-        text = text.replace('"cat"', '"ant"').replace('"dog"', '"bee"')
-        (workspace / path).write_text(text, encoding="utf-8")
-    history = workspace / paths.FINETUNE_HISTORY
-    history.write_text(history.read_text(encoding="utf-8").split("\n")[0] + "\n", encoding="utf-8")
+    """Other classes, random weights, no calibration, a threshold that is set."""
     changes = "{fetch: {source: mine}, weights: {source: none}, model: {resize: stretch}, "
     changes += "calibrate: {temperature: false, threshold: 0.5}}"
-    card = card_of(workspace, changes)
-    assert "# Model card: ant or bee" in card
+    card = card_of(workspace, {"ant": 9, "bee": 9}, changes)
     for word in ("cat ", "cats", "dog", "ImageNet", "pre-trained", "fitted", "divided by"):
         assert word not in card.replace("divided between", ""), word
     assert "Initial weights of the backbone: random." in card
     assert "The threshold is set in params.yaml." in card
     assert "the whole photo, stretched to a square" in card
-    assert "epochs of the head. " in card
 
 
 def test_card_shows_sources_without_passwords_and_tokens(workspace):
     url = "https://user:correct-horse@host/file?token=correct-horse"
-    card = card_of(workspace, f"{{fetch: {{source: '{url}'}}, weights: {{source: '{url}'}}}}")
+    changes = f"{{fetch: {{source: '{url}'}}, weights: {{source: '{url}'}}}}"
+    card = card_of(workspace, {"ant": 9, "bee": 9}, changes)
     assert "correct-horse" not in card
     assert card.count("`https://host/file`") == 2
 
@@ -78,6 +99,6 @@ def test_missing_model_is_told_in_one_line(workspace):
     shutil.rmtree(workspace / paths.SERVED_MODEL)
     result = run("python", "-m", "stages.card", cwd=workspace)
     assert result.returncode == 1
-    assert result.stderr.startswith("models/served: expected a folder of files. Received: ")
+    assert result.stderr.startswith("models/served/model.json: no such file.")
     assert result.stderr.count("\n") == 1
     assert not (workspace / paths.MODEL_CARD).exists()

@@ -1,8 +1,14 @@
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
+from made_up_run import predictions_of, split_of, table_of_predictions
+from sklearn.metrics import roc_auc_score
 
-from pawprint.core.tables import HISTORY, PREDICTIONS, RELIABILITY
+from pawprint.core.tables import HISTORY, RELIABILITY
+from pawprint.evaluation.metrics import tabulate_roc
 from pawprint.reports.charts import (
     draw_class_counts,
     draw_confusion,
@@ -10,6 +16,9 @@ from pawprint.reports.charts import (
     draw_reliability,
     draw_roc,
 )
+
+FORTY = [f"a_class_with_a_long_name_{number:02}" for number in range(40)]
+OF_TWO = ["path", "actual", "predicted", "probability_cat", "probability_dog"]
 
 
 @pytest.fixture(autouse=True)
@@ -47,8 +56,8 @@ def test_curves_of_one_phase_have_no_mark(phases):
 
 def test_confusion_shows_counts_and_fractions_of_each_true_label():
     pairs = [("cat", "cat")] * 3 + [("cat", "dog")] + [("dog", "dog")] * 2
-    rows = [("", actual, predicted, 0.5) for actual, predicted in pairs]
-    figure = draw_confusion(pd.DataFrame(rows, columns=list(PREDICTIONS)))
+    rows = [("", actual, predicted, 0.5, 0.5) for actual, predicted in pairs]
+    figure = draw_confusion(pd.DataFrame(rows, columns=OF_TWO))
     (axis,) = figure.axes
     assert texts(axis) == ["3\n75.0%", "1\n25.0%", "0\n0.0%", "2\n100.0%"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["cat", "dog"]
@@ -59,8 +68,9 @@ def test_confusion_shows_counts_and_fractions_of_each_true_label():
 
 def test_long_labels_do_not_overlap():
     labels = ["Chesapeake_Bay_retriever", "Staffordshire_bull_terrier"]
-    rows = [("", label, label, 0.5) for label in labels for _ in range(10_000)]
-    figure = draw_confusion(pd.DataFrame(rows, columns=list(PREDICTIONS)))
+    rows = [("", label, label, 0.5, 0.5) for label in labels for _ in range(10_000)]
+    columns = ["path", "actual", "predicted", *(f"probability_{label}" for label in labels)]
+    figure = draw_confusion(pd.DataFrame(rows, columns=columns))
     figure.canvas.draw()
     (axis,) = figure.axes
     first, second = (label.get_window_extent() for label in axis.get_xticklabels())
@@ -71,6 +81,7 @@ def test_long_labels_do_not_overlap():
 def test_roc_names_its_area_with_four_digits():
     roc = pd.DataFrame(
         {
+            "label": "dog",
             "false_positive_rate": [0, 0, 0.01, 1],
             "true_positive_rate": [0, 0.5, 1, 1],
             "threshold": [1, 0.9, 0.5, 0],
@@ -84,16 +95,59 @@ def test_roc_names_its_area_with_four_digits():
     assert list(chance.get_xdata()) == list(chance.get_ydata()) == [0, 1]
 
 
-def test_class_counts_are_written_on_their_bars():
+def test_class_counts_are_written_on_their_bars_with_the_largest_class_first():
     images = pd.DataFrame(
-        [("train", "cat")] * 1200 + [("train", "dog"), ("test", "dog")],
+        [("train", "dog")] * 1200 + [("train", "cat"), ("test", "cat")],
         columns=["split", "label"],
     )
-    figure = draw_class_counts(images)
+    axes = draw_class_counts(images).axes
+    assert [axis.get_title("left") for axis in axes] == ["Train: 1,201", "Validation: 0", "Test: 1"]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["dog", "cat"]
+    assert [texts(axis) for axis in axes] == [["1,200", "1"], ["0", "0"], ["0", "1"]]
+
+
+def overlapping(labels: list) -> int:
+    boxes = [label.get_window_extent() for label in labels]
+    return sum(a.overlaps(b) for a, b in pairwise(boxes))
+
+
+def test_labels_and_numbers_of_forty_classes_do_not_overlap():
+    for figure in (
+        draw_class_counts(split_of(dict.fromkeys(FORTY, 20))),
+        draw_confusion(table_of_predictions(FORTY)),
+    ):
+        figure.canvas.draw()
+        axis = figure.axes[0]
+        assert overlapping(axis.get_yticklabels()) == overlapping(axis.texts) == 0
+        if len(figure.axes) == 1:
+            assert overlapping(axis.get_xticklabels()) == 0
+
+
+@pytest.mark.parametrize(("classes", "is_written"), [(3, True), (12, True), (13, False)])
+def test_cells_hold_numbers_if_they_can_be_read_and_else_the_pairs_are_listed(classes, is_written):
+    predictions = table_of_predictions(FORTY[:classes])
+    figure = draw_confusion(predictions)
+    figure.canvas.draw()
     (axis,) = figure.axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["train", "validation", "test"]
-    assert texts(axis) == ["1,200", "0", "0", "1", "0", "1"]
-    assert [text.get_text() for text in figure.legends[0].texts] == ["cat", "dog"]
+    assert len(axis.texts) == (classes**2 if is_written else 0)
+    assert overlapping(axis.texts) == 0
+    listed = figure.get_supxlabel()
+    assert ("confused most often" in listed) != is_written
+    if not is_written:
+        wrong = predictions[predictions["actual"] != predictions["predicted"]]
+        most = wrong.value_counts(["actual", "predicted"]).max()
+        assert f": {most} of 10 images" in listed.splitlines()[1]
+
+
+def test_roc_of_many_classes_shows_each_their_mean_and_the_worst():
+    actual, probabilities = predictions_of(FORTY[:5])
+    roc = tabulate_roc(actual, probabilities, FORTY[:5])
+    areas = [roc_auc_score(actual == each, probabilities[:, each]) for each in range(5)]
+    (axis,) = draw_roc(roc).axes
+    named = [line.get_label() for line in axis.lines if not line.get_label().startswith("_")]
+    assert f"mean of the classes (AUC = {np.mean(areas):.4f})" in named
+    assert any(f"(AUC = {min(areas):.4f})" in name for name in named)
+    assert len(axis.lines) == 5 + 3
 
 
 def test_reliability_has_points_with_areas_before_and_after_and_intervals_after():
@@ -105,8 +159,9 @@ def test_reliability_has_points_with_areas_before_and_after_and_intervals_after(
     ]
     rows.append(("test", "yes", 0.9, 1.0, 0.4, 1.0, 10))
     table = pd.DataFrame(rows, columns=list(RELIABILITY))
-    axes = draw_reliability(table).axes
+    axes = draw_reliability(table, ["cat", "dog"]).axes
     assert [axis.get_title("left") for axis in axes] == ["Validation", "Test"]
+    assert axes[0].get_ylabel() == "Fraction of dog"
     for axis, expected, after in (
         (axes[0], [[0.2, 0.25], [0.6, 0.5]], []),
         (axes[1], [[0.3, 0.25], [0.7, 0.5]], [[0.9, 1.0]]),

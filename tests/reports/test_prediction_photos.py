@@ -2,7 +2,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from pawprint.core.tables import LIKELY_WRONG_LABELS, PREDICTIONS
+from pawprint.core.tables import LIKELY_WRONG_LABELS
 from pawprint.images.archive import members, open_archive
 from pawprint.reports.figures import BLUE, RED
 from pawprint.reports.prediction_photos import (
@@ -31,8 +31,9 @@ def names(archive) -> list[str]:
 
 def predictions(names: list[str], *rows: tuple[str, str, float]) -> pd.DataFrame:
     """Rows of actual label, predicted label and probability of `dog`."""
-    paths = [(name, *row) for name, row in zip(names, rows)]
-    return pd.DataFrame(paths, columns=list(PREDICTIONS), index=[0] * len(rows))
+    paths = [(name, *row, 1 - row[2]) for name, row in zip(names, rows)]
+    columns = ["path", "actual", "predicted", "probability_dog", "probability_cat"]
+    return pd.DataFrame(paths, columns=columns, index=[0] * len(rows))
 
 
 def shown(part) -> list[str]:
@@ -104,7 +105,7 @@ def test_likely_wrong_labels_show_file_label_and_its_probability(archive, names)
     table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
     figure = draw_likely_wrong_labels(archive, table, 1)
     name = names[0].split("/")[-1]
-    assert shown(figure) == [f"{name}\ncat 2.1%"]
+    assert shown(figure) == [f"{name}\ncat 2.1%\nlikely dog"]
     assert figure.subfigs[0].get_suptitle() == "Labels that are likely wrong (1 of 2)"
     none = draw_likely_wrong_labels(archive, table.head(0), 1)
     assert none.subfigs[0].get_suptitle() == "Labels that are likely wrong (0 of 0)"

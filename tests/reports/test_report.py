@@ -1,39 +1,47 @@
-"""The stage `report` on the committed metrics, with grey pictures and rejected files."""
+"""The stage `report` on the tables of a made-up run, with grey pictures and rejected files."""
 
 import html
-import json
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import PROJECT, run
+from made_up_run import write_run
 from PIL import Image
 
 from pawprint.core import paths
+from pawprint.core.tables import REJECTED, SCORES, read_table
+from pawprint.reports.results import describe_accuracy, score_of, with_interval
 from recipes.overlay import overlay
 
-EVALUATED = json.loads((PROJECT / paths.EVALUATE_METRICS).read_text(encoding="utf-8"))
-REJECTED = ["<script>alert(1)</script>.jpg,not_an_image,a & b", *["a.jpg,truncated,x"] * 60]
+LABELS = {"ant": 30, "bee": 12, "<cow>": 5}
+FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
+FILES += [("a.jpg", "truncated", "x")] * 60
 SECRET = "correct-horse"
 URL = f"https://user:{SECRET}@host/file?token={SECRET}"
 SECRETS = f"{{fetch: {{source: '{URL}'}}, weights: {{source: '{URL}'}}}}"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory) -> str:
+def workspace(tmp_path_factory) -> Path:
     workspace = tmp_path_factory.mktemp("report")
-    for name in ("metrics", "plots", "pawprint", "stages"):
+    for name in ("pawprint", "stages"):
         shutil.copytree(PROJECT / name, workspace / name)
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (workspace / "params.yaml").write_text(overlay(params, SECRETS), encoding="utf-8")
     pictures = [getattr(paths, name) for name in vars(paths) if name.endswith("_PLOT")]
+    write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)))
     for picture in pictures:
         Image.new("RGB", (30, 20), "grey").save(workspace / picture)
-    (workspace / paths.CLEAN_REJECTED).parent.mkdir(parents=True)
-    table = "\n".join(["path,reason,detail", *REJECTED, ""])
-    (workspace / paths.CLEAN_REJECTED).write_text(table, encoding="utf-8")
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def page(workspace) -> str:
     result = run("python", "-m", "stages.report", cwd=workspace)
     assert (result.returncode, result.stderr) == (0, "")
     return (workspace / paths.REPORT).read_text(encoding="utf-8")
@@ -67,11 +75,19 @@ def test_every_picture_has_an_alternative_text_of_its_own(page):
     assert all(len(text) > 10 for text in texts)
 
 
-def test_numbers_are_the_recorded_ones(page):
-    test = EVALUATED["test"]
-    assert f"{test['correct']} of {test['total']}" in page
-    assert f"{test['accuracy']:.2%} ({test['correct']}/{test['total']})" in page
-    assert f"{test['dog']['f1']:.4f}" in page
+def test_numbers_are_the_recorded_ones(page, workspace):
+    scores = read_table(workspace / paths.SCORES, SCORES)
+    accuracy = score_of(scores, "test", "accuracy")
+    assert f"{round(accuracy['value'] * 30)} of 30" in page
+    assert describe_accuracy(accuracy) in page
+    for label in LABELS:
+        assert with_interval(score_of(scores, "test", "f1", label)) in page
+
+
+def test_classes_are_counted_and_their_imbalance_is_named(page):
+    cells = "".join(f'<td class="number">{number}</td>' for number in (5, 5, 5, 15))
+    assert f'<th scope="row">&lt;cow&gt;</th>{cells}' in page
+    assert "90 images of ant, 15 of &lt;cow&gt;" in page
 
 
 def test_names_of_files_are_text_and_not_markup(page):

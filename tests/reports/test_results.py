@@ -1,48 +1,53 @@
+import pandas as pd
 import pytest
+from made_up_run import scores_of, split_of
 
 from pawprint.core.params import Calibrate
+from pawprint.core.tables import REJECTED, SCORES
 from pawprint.reports.results import (
     class_rows,
+    count_images,
     describe_calibration,
+    describe_imbalance,
+    describe_rejected,
     describe_weights,
+    name_classes,
     result_rows,
+    score_of,
+    with_interval,
 )
 
 
-def measured(offset: float) -> dict:
-    """A split's part of metrics/evaluate.json, with other values for another offset."""
-    score = {"precision": 0.6, "recall": 0.7, "f1": 0.8, "f1_low": 0.75, "f1_high": 0.85}
-    scores = {key: value + offset for key, value in score.items()}
-    return {
-        "accuracy": 0.9 + offset,
-        "accuracy_low": 0.85 + offset,
-        "accuracy_high": 0.95 + offset,
-        "correct": 90,
-        "total": 100,
-        "at_half": {"accuracy": 0.88 + offset, "correct": 88},
-        "roc_auc": 0.97 + offset,
-        "roc_auc_low": 0.96 + offset,
-        "roc_auc_high": 0.98 + offset,
-        "brier_score": 0.1 + offset,
-        "expected_calibration_error": 0.2 + offset,
-        "uncalibrated": {"expected_calibration_error": 0.3 + offset},
-        "ant": scores,
-        "bee": {key: value / 2 for key, value in scores.items()},
-    }
+def rows_of(split: str, offset: float) -> list[tuple]:
+    """All scores of all classes, with other values for another offset."""
+    return [
+        (split, "", "accuracy", 0.9 + offset, 0.85 + offset, 0.95 + offset, 100),
+        (split, "", "accuracy_at_half", 0.88 + offset, None, None, 100),
+        (split, "", "balanced_accuracy", 0.7 + offset, 0.6 + offset, 0.8 + offset, 100),
+        (split, "", "f1", 0.72 + offset, 0.62 + offset, 0.82 + offset, 100),
+        (split, "", "roc_auc", 0.97 + offset, 0.96 + offset, 0.98 + offset, 100),
+        (split, "", "brier_score", 0.1 + offset, None, None, 100),
+        (split, "", "expected_calibration_error", 0.2 + offset, None, None, 100),
+        (split, "", "uncalibrated_expected_calibration_error", 0.3 + offset, None, None, 100),
+    ]
 
 
-EVALUATED = {"validation": measured(0.01), "test": measured(0)}
+SCORES_OF_BOTH = pd.DataFrame(
+    [*rows_of("validation", 0.01), *rows_of("test", 0)], columns=list(SCORES)
+).astype(SCORES)
 SPLITS = ("validation", "test")
 
 
 def test_each_result_has_a_column_per_split():
-    assert result_rows(EVALUATED, SPLITS) == [
+    assert result_rows(SCORES_OF_BOTH, SPLITS) == [
         (
             "accuracy",
-            "91.00% (90/100), 86.00% to 96.00%",
+            "91.00% (91/100), 86.00% to 96.00%",
             "90.00% (90/100), 85.00% to 95.00%",
         ),
-        ("accuracy at a threshold of 0.5", "89.00% (88)", "88.00% (88)"),
+        ("accuracy at a threshold of 0.5", "89.00% (89/100)", "88.00% (88/100)"),
+        ("balanced accuracy", "0.7100 (0.6100 to 0.8100)", "0.7000 (0.6000 to 0.8000)"),
+        ("F1, mean of the classes", "0.7300 (0.6300 to 0.8300)", "0.7200 (0.6200 to 0.8200)"),
         ("area under the ROC curve", "0.9800 (0.9700 to 0.9900)", "0.9700 (0.9600 to 0.9800)"),
         ("Brier score", "0.1100", "0.1000"),
         ("expected calibration error", "0.2100", "0.2000"),
@@ -50,15 +55,47 @@ def test_each_result_has_a_column_per_split():
     ]
 
 
-def test_each_class_has_its_scores():
-    rows = class_rows(EVALUATED, SPLITS, ["ant", "bee"])
-    assert rows[:3] == [
-        ("ant: precision", "0.6100", "0.6000"),
-        ("ant: recall", "0.7100", "0.7000"),
-        ("ant: F1", "0.8100 (0.7600 to 0.8600)", "0.8000 (0.7500 to 0.8500)"),
-    ]
-    assert rows[3] == ("bee: precision", "0.3050", "0.3000")
-    assert len(rows) == 6
+def test_more_than_two_classes_have_no_accuracy_at_a_threshold():
+    titles = [row[0] for row in result_rows(scores_of(["ant", "bee", "cow"]), SPLITS)]
+    assert "accuracy at a threshold of 0.5" not in titles
+    assert len(titles) == 7
+
+
+def test_each_class_has_its_scores_with_the_lowest_f1_first():
+    labels = [f"class {number}" for number in range(7)]
+    scores = scores_of(labels)
+    rows = class_rows(scores)
+    assert sorted(rows["class"]) == labels
+    assert list(rows["F1"]) == sorted(rows["F1"])
+    first = rows.iloc[0]
+    assert first["test images"] == "10"
+    for column, split, name in (
+        ("precision", "test", "precision"),
+        ("recall", "test", "recall"),
+        ("F1", "test", "f1"),
+        ("F1, validation", "validation", "f1"),
+    ):
+        assert first[column] == with_interval(score_of(scores, split, name, first["class"]))
+
+
+def test_many_classes_are_named_by_their_number():
+    assert name_classes(["cat", "dog"]) == "cat or dog"
+    assert name_classes(["ant", "bee", "cow"]) == "ant, bee or cow"
+    assert name_classes([*"abcde"]) == "5 classes"
+
+
+@pytest.mark.parametrize(("ants", "is_named"), [(50, False), (51, True)])
+def test_imbalance_is_named_above_1_to_5(ants, is_named):
+    counts = count_images(split_of({"ant": ants, "bee": 10}))
+    assert counts.loc["ant"].tolist() == [ants, ants, ants, 3 * ants]
+    assert ("imbalanced: 153 images of ant, 30 of bee" in describe_imbalance(counts)) == is_named
+
+
+def test_rejected_files_are_counted_by_reason():
+    files = [("1", "empty", "x"), ("2", "not_an_image", "x"), ("3", "empty", "x")]
+    rejected = pd.DataFrame(files, columns=list(REJECTED))
+    assert describe_rejected(rejected) == "3 rejected (2 empty, 1 not an image)"
+    assert describe_rejected(rejected.head(0)) == "0 rejected"
 
 
 @pytest.mark.parametrize(
@@ -105,4 +142,10 @@ FITTED = "Logits are divided by 1.235, fitted on the validation split."
 )
 def test_calibration_says_what_is_fitted_and_what_is_set(calibrate, threshold, expected):
     params = Calibrate(**{"threshold": None, "recall": None} | calibrate)
-    assert describe_calibration(params, 1.23456, threshold, "bee") == expected
+    assert describe_calibration(params, 1.23456, threshold, ["ant", "bee"]) == expected
+
+
+def test_many_classes_have_no_threshold():
+    params = Calibrate(temperature=True, threshold=None, recall=None)
+    described = describe_calibration(params, 1.23456, None, ["ant", "bee", "cow"])
+    assert described == f"{FITTED} The most probable class is predicted."

@@ -16,7 +16,7 @@ PIXELS = pixels(6)
 @pytest.fixture(scope="module")
 def extractor():
     backbone = sample_backbone()
-    return build_extractor(backbone, cut_index(backbone, 100), "average")
+    return build_extractor("MobileNetV2", backbone, cut_index(backbone, 100), "average")
 
 
 @pytest.fixture(scope="module")

@@ -65,8 +65,8 @@ def test_values_inside_the_bounds_are_accepted(written, tmp_path, key, value):
         *(
             ("labels", value)
             for value in (
-                ["cat"], ["cat", "dog", "cow"], "cd", None, ["cat", 1], ["cat", "cat"], ["cat", ""],
-                ["cat", "\x1b[31m"], ["cat", "a\nb"],
+                [], ["cat"], ["cat", "dog", "cat"], "cd", None, ["cat", 1], ["cat", "cat"],
+                ["cat", ""], ["cat", "\x1b[31m"], ["cat", "a\nb"],
             )
         ),
         *(("image_size", value) for value in (31, 1025, 96.0, "96", None, True, 10**400)),
@@ -86,6 +86,18 @@ def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, v
     message = refusal(tmp_path)
     assert f"{FILE}: expected the metadata of a served model. Received: {key}" in message
     assert len(message) < 500
+
+
+def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_path):
+    three = ["ant", "bee", "cat"]
+    written |= {"labels": three, "threshold": None}
+    (tmp_path / FILE).write_text(json.dumps(written))
+    assert read_metadata(tmp_path) == metadata(
+        labels=three, temperature=1.5, threshold=None, resize="stretch"
+    )
+    (tmp_path / FILE).write_text(json.dumps(written | {"threshold": 0.5}))
+    expected = "Received: threshold (Value error, expected a number for two labels, and null for"
+    assert expected in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("key", ["labels", "image_size", "resize", "temperature", "threshold"])

@@ -1,16 +1,17 @@
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import openvino
 import openvino.opset15 as op
 import pytest
-from networks import metadata, write_colour_model
+from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
 from pawprint.serving.metadata import write_metadata
-from pawprint.serving.predictor import load_predictor
+from pawprint.serving.predictor import Predictor, load_predictor
 
 
 @pytest.fixture(scope="module")
@@ -19,20 +20,61 @@ def predictor(tmp_path_factory):
     return load_predictor(write_colour_model(folder, threshold=0.3, temperature=2.0))
 
 
+@pytest.fixture(scope="module")
+def of_three(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "served"
+    model = write_colour_model(folder, labels=COLOURS, threshold=None, temperature=2.0)
+    return load_predictor(model)
+
+
 def plain(red: int, blue: int) -> Image.Image:
     return Image.new("RGB", (50, 40), (red, 0, blue))
 
 
 @pytest.mark.parametrize(("red", "blue"), [(110, 100), (100, 110), (0, 0), (50, 53)])
-def test_probability_is_that_of_the_second_label(predictor, red, blue):
-    assert predictor.predict(plain(red, blue)) == pytest.approx(
-        expit((red - blue) / 10 / 2.0), abs=1e-5
-    )
+def test_probabilities_are_those_of_the_labels(predictor, of_three, red, blue):
+    second = expit((red - blue) / 10 / 2.0)
+    predicted = predictor.predict(plain(red, blue))
+    assert predicted.dtype == np.float64
+    assert predicted == pytest.approx([1 - second, second], abs=1e-5)
+    expected = softmax(np.array([blue, 0, red]) / 10 / 2.0)
+    assert of_three.predict(plain(red, blue)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_second_label_is_predicted_from_the_threshold_on(predictor):
-    assert predictor.label(0.29) == "cat"
-    assert predictor.label(0.3) == "dog"
+def test_second_of_two_labels_is_predicted_from_the_threshold_on(predictor):
+    assert predictor.label(np.array([0.71, 0.29])) == "cat"
+    assert predictor.label(np.array([0.7, 0.3])) == "dog"
+
+
+def test_most_probable_of_more_labels_is_predicted(of_three):
+    assert of_three.label(np.array([0.3, 0.25, 0.45])) == "red"
+    assert of_three.label(of_three.predict(plain(90, 100))) == "blue"
+
+
+def test_outputs_are_probability_and_logits(predictor, of_three):
+    image = plain(110, 100)
+    assert predictor.outputs(image) == pytest.approx(np.array([[expit(0.5)], [1]]), abs=1e-4)
+    logits = np.array([10, 0, 11])
+    expected = np.stack([softmax(logits / 2), logits])
+    assert of_three.outputs(image) == pytest.approx(expected, abs=1e-4)
+
+
+def given_for_three(folder: Path, *numbers: float) -> np.ndarray:
+    """What is predicted from these outputs of a network of three labels."""
+    output = np.array(numbers, np.float32)
+    described = metadata(labels=COLOURS, threshold=None)
+    return Predictor(folder, described, lambda _: [output]).predict(plain(0, 0))
+
+
+def test_sum_of_rounded_probabilities_becomes_1(tmp_path):
+    predicted = given_for_three(tmp_path, 0.5, 0.3, 0.25)
+    assert predicted == pytest.approx(np.array([0.5, 0.3, 0.25]) / 1.05, abs=1e-6)
+
+
+@pytest.mark.parametrize("numbers", [(3, -4, 2), (0.5, 0.3, 0.05), (0.5, 0.5, 0.5), (0, 0, np.nan)])
+def test_numbers_that_are_no_probabilities_of_three_labels_are_refused(tmp_path, numbers):
+    with pytest.raises(InputError, match=r"expected probabilities .* Received: .* sum "):
+        given_for_three(tmp_path, *numbers)
 
 
 def test_image_is_resized_as_the_metadata_says(tmp_path):
@@ -41,15 +83,16 @@ def test_image_is_resized_as_the_metadata_says(tmp_path):
     image.paste((40, 0, 0), (32, 0, 64, 32))
     for resize, expected in (("crop", 4.0), ("stretch", -4 / 3)):
         predictor = load_predictor(write_colour_model(tmp_path / resize, resize=resize))
-        assert predictor.outputs(image)[1] == pytest.approx(expected, abs=0.3)
+        assert predictor.outputs(image)[1, 0] == pytest.approx(expected, abs=0.3)
 
 
 def test_threads_share_a_predictor(predictor):
     images = [plain(100 + number, 100) for number in range(20)]
-    alone = [predictor.predict(image) for image in images]
-    assert len(set(alone)) == len(images)
+    alone = [predictor.predict(image).tolist() for image in images]
+    assert len({second for _, second in alone}) == len(images)
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(predictor.predict, images * 20)) == alone * 20
+        together = threads.map(predictor.predict, images * 20)
+        assert [predicted.tolist() for predicted in together] == alone * 20
 
 
 def test_folder_without_a_model_is_refused(tmp_path):
@@ -69,6 +112,6 @@ def test_number_that_is_no_probability_is_refused_in_one_line(tmp_path, factor):
         output = op.multiply(output, op.constant(np.float32(each)))
     openvino.serialize(openvino.Model([output], [image]), tmp_path / "model.xml")
     write_metadata(tmp_path, metadata(image_size=32))
-    with pytest.raises(InputError, match="expected a probability") as raised:
+    with pytest.raises(InputError, match="expected probabilities") as raised:
         load_predictor(tmp_path).predict(plain(200, 100))
     assert len(str(raised.value).splitlines()) == 1

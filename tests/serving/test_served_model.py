@@ -6,8 +6,8 @@ import pytest
 from conftest import PROJECT, run
 from networks import HEADS, metadata, model_with, pixels
 from PIL import Image
-from scipy.special import expit
 
+from pawprint.evaluation.temperature import probabilities_of
 from pawprint.network.model import with_output
 from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
@@ -18,17 +18,22 @@ TEMPERATURE = 2.5
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_outputs_are_the_calibrated_probability_and_the_logit_of_keras(tmp_path, kind):
-    model = with_output(model_with(kind), "linear")
-    logits = model.predict(PIXELS.astype(np.float32), verbose=0)[:, 0].astype(np.float64)
-    assert np.ptp(logits) > 0.01
+def test_outputs_are_the_calibrated_probabilities_and_the_logits_of_keras(tmp_path, kind):
+    model = with_output(model_with(kind), "logits")
+    logits = model.predict(PIXELS.astype(np.float32), verbose=0).astype(np.float64)
+    assert np.ptp(logits, axis=0).min() > 0.01
+    labels = ["ant", "bee", "cat"][: HEADS[kind][2]]
+    described = metadata(
+        labels=labels, temperature=TEMPERATURE, threshold=0.5 if len(labels) == 2 else None
+    )
     folder = tmp_path / "served"
-    write_served_model(convert(model), metadata(temperature=TEMPERATURE), folder)
+    write_served_model(convert(model), described, folder)
     predictor = load_predictor(folder)
     images = [Image.fromarray(each) for each in PIXELS]  # 96 px already: no resizing
-    probability, served = np.array([predictor.outputs(image) for image in images]).T
-    assert served == pytest.approx(logits, abs=1e-4 * max(1, np.abs(logits).max()))
-    assert probability == pytest.approx(expit(logits / TEMPERATURE), abs=1e-5)
+    served = np.array([predictor.outputs(image) for image in images])
+    assert served[:, 1] == pytest.approx(logits, abs=1e-4 * max(1, np.abs(logits).max()))
+    predicted = np.array([predictor.predict(image) for image in images])
+    assert predicted == pytest.approx(probabilities_of(logits, TEMPERATURE), abs=1e-5)
 
 
 WRITE = """
@@ -61,7 +66,7 @@ def test_files_are_the_same_bytes_in_every_process_and_no_others_are_left(tmp_pa
 
 def test_weights_have_all_their_bits(tmp_path):
     """OpenVINO's own writer rounds weights to 16 bits by default."""
-    model = with_output(model_with("sigmoid"), "linear")
+    model = with_output(model_with("sigmoid"), "logits")
     write_served_model(convert(model), metadata(), tmp_path / "served")
     weights = sum(weight.numpy().nbytes for weight in model.weights)
     folded = (tmp_path / "served" / "model.bin").stat().st_size  # without batch normalization

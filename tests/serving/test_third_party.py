@@ -9,14 +9,17 @@ import numpy as np
 import openvino
 import openvino.opset15 as op
 import pytest
-from networks import colour_model, metadata, with_sigmoid, write_colour_model
+from networks import COLOURS, colour_model, metadata, with_probabilities, write_colour_model
 from PIL import Image
+from scipy.special import softmax
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from pawprint.core.errors import InputError
 from pawprint.network.backend import keras, tf
+from pawprint.runtime.conversion import convert
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import load_predictor
+from pawprint.serving.served_model import write_served_model
 from pawprint.serving.trial import require_loadable
 
 SIZE = 32
@@ -57,7 +60,7 @@ def made(tmp_path_factory) -> Callable[[str], Path]:
             if form == "xml":
                 write_colour_model(target)
             else:
-                write(form, with_sigmoid(colour_model(SIZE)), target)
+                write(form, with_probabilities(colour_model(SIZE)), target)
         return target
 
     return in_format
@@ -81,7 +84,26 @@ def refusal(folder: Path) -> str:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_good_model_predicts(model, form):
-    assert load_predictor(model(form)).predict(RED) == pytest.approx(0.7310586, abs=1e-5)
+    second = 0.7310586
+    predicted = load_predictor(model(form)).predict(RED)
+    assert predicted == pytest.approx([1 - second, second], abs=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_good_model_of_three_labels_predicts(made, tmp_path, form):
+    made(form)  # skips a format whose packages are missing
+    described = metadata(image_size=SIZE, labels=COLOURS, threshold=None)
+    folder = tmp_path / "three"
+    if form == "xml":
+        write_served_model(convert(colour_model(SIZE, 3)), described, folder)
+    else:
+        write(form, with_probabilities(colour_model(SIZE, 3)), folder)
+        write_metadata(folder, described)
+    expected = softmax([10, 0, 11])
+    assert load_predictor(folder).predict(RED) == pytest.approx(expected, abs=1e-5)
+    write_metadata(folder, METADATA)
+    assert "output" in refusal(folder)
+    assert "of one image, not (1, 1) of float32" in refusal(folder)
 
 
 @pytest.mark.parametrize("damage", [b"", b"a model, once", None])

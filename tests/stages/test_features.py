@@ -1,87 +1,97 @@
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import pytest
-from networks import sample_backbone
 
 from pawprint.core.errors import InputError
 from pawprint.core.params import Augment
-from pawprint.images.archive import open_archive
-from pawprint.images.augmentation import draw_transformation, warp
-from pawprint.images.decoder import decode
-from pawprint.images.resizing import resize
-from pawprint.network.cut import cut_index, split_at
-from pawprint.network.extractor import OUTPUTS, build_extractor
-from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import convert
-from stages.features import compute_features, require_space, write_arrays
+from pawprint.features.reuse import Journal
+from pawprint.features.store import Key, Row, key_of
+from pawprint.images.augmentation import IDENTITY
+from stages.features import complete, index_of, require_space
 
 IMAGES = pd.DataFrame(
     {
-        "path": [
-            f"drawn/train/{kind}s/{kind}.{number:04}.jpg"
-            for kind in ("cat", "dog")
-            for number in (1, 2)
-        ],
-        "pixels_sha256": [f"{number:064x}" for number in range(4)],
+        "pixels_sha256": [f"{number:02x}" * 32 for number in range(8)],
+        "split": ["train", "validation"] * 4,
     }
 )
-NO_LAYERS = dict.fromkeys(
-    ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
+LAYERS = ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
+ROTATE = Augment(
+    **dict.fromkeys(LAYERS) | {"RandomRotation": {"factor": 0.1}},
+    views=3,
+    keep_original=True,
+    seed=1,
 )
-MIRROR_SOME = Augment(
-    **NO_LAYERS | {"RandomFlip": {"mode": "horizontal"}}, views=3, keep_original=True, seed=1
-)
+KINDS = {"top": (2,)}
 
 
-@pytest.fixture(scope="module")
-def backbone():
-    return sample_backbone()
+def keys(images: pd.DataFrame, augment: Augment = ROTATE) -> list[Key]:
+    return [key_of(entry) for entry in index_of(images, augment, 96)]
 
 
-@pytest.mark.parametrize(("pooling", "augment"), [("average", MIRROR_SOME), ("flatten", None)])
-def test_features_are_the_outputs_of_the_backbone_for_each_view_in_the_order_of_the_images(
-    backbone, pooling, augment, drawn_archive, tmp_path
-):
-    cut = cut_index(backbone, 100)
-    extractor = build_extractor(backbone, cut, pooling)
-    views = augment.views if augment else 1
-    shapes = {
-        tmp_path / f"{kind}.npy": (len(IMAGES), views, *output.shape[1:])
-        for kind, output in zip(OUTPUTS, extractor.outputs)
-    }
-    run = compile_for_cpu(convert(extractor))
-    with open_archive(drawn_archive) as archive:
-        write_arrays(shapes, compute_features(run, archive, IMAGES, 96, "crop", augment))
-        pixels = [resize(decode(archive.read(name)), 96, "crop") for name in IMAGES["path"]]
-    before, after = split_at(backbone, cut)
-    for view in range(views):
-        images = np.stack(
-            [
-                warp(image, draw_transformation(augment, sha256, view, 96)) if augment else image
-                for image, sha256 in zip(pixels, IMAGES["pixels_sha256"])
-            ]
-        )
-        maps = before(images / np.float32(127.5) - 1, training=False)
-        top = after(maps, training=False).numpy()
-        top = top.mean(axis=(1, 2)) if pooling == "average" else top.reshape(len(top), -1)
-        for kind, expected in (("cut", maps.numpy()), ("top", top)):
-            stored = np.load(tmp_path / f"{kind}.npy", mmap_mode="r")
-            assert stored.dtype == np.float16
-            # Half precision keeps eleven bits.
-            assert np.abs(stored[:, view] - expected).max() < 2e-3 * np.abs(expected).max()
+def test_training_images_have_views_and_validation_images_are_as_they_are():
+    index = index_of(IMAGES[::-1], ROTATE, 96)
+    assert index["pixels_sha256"].tolist() == sorted(index["pixels_sha256"].tolist())
+    for sha256, split in zip(IMAGES["pixels_sha256"], IMAGES["split"]):
+        of_image = index[index["pixels_sha256"] == sha256.encode()]
+        assert of_image["view"].tolist() == ([0, 1, 2] if split == "train" else [0])
+        assert (of_image["transformation"][0] == IDENTITY).all()
 
 
-def test_array_is_written_row_by_row_as_numpy_writes_it(tmp_path):
-    whole = np.arange(24, dtype=np.float16).reshape(4, 2, 3)
-    write_arrays({tmp_path / "rows.npy": whole.shape}, ([row] for row in whole))
-    np.save(tmp_path / "whole.npy", whole)
-    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+def test_other_images_change_no_row():
+    """Added, removed or moved to another split."""
+    before = set(keys(IMAGES))
+    assert set(keys(IMAGES[::3])) < before
+    moved = IMAGES.assign(split=["validation", "train", *IMAGES["split"][2:]])
+    both = before & set(keys(moved))
+    # What moved keeps the image itself; nothing else changes.
+    assert len(both) == 2 + len(keys(IMAGES[2:]))
+
+
+@pytest.mark.parametrize(("keep_original", "new"), [(True, 2), (False, 3)])
+def test_image_that_moves_to_training_needs_only_what_validation_did_not_have(keep_original, new):
+    augment = ROTATE.model_copy(update={"keep_original": keep_original})
+    images = IMAGES[1:2]
+    before = set(keys(images, augment))
+    assert len(set(keys(images.assign(split="train"), augment)) - before) == new
+
+
+class Computed:
+    """Computes a row from its key, and remembers which keys it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Key] = []
+
+    def __call__(self, missing: dict[str, list[Key]]) -> Iterator[dict[Key, Row]]:
+        for of_image in missing.values():
+            self.asked += of_image
+            yield {key: [np.array([hash(key) % 1000, 1], np.float16)] for key in of_image}
+
+
+def test_each_row_is_computed_once_also_if_two_views_are_the_same(tmp_path):
+    flips = ROTATE.model_copy(update={"RandomRotation": None})  # all views are the image itself
+    wanted, compute = keys(IMAGES, flips), Computed()
+    found, computed = complete(wanted, Journal(tmp_path / "rows", KINDS), [], compute)
+    assert found.keys() == set(wanted)
+    assert (len(compute.asked), computed) == (len(IMAGES), len(IMAGES))
+
+
+def test_only_what_is_missing_is_computed_and_images_are_counted(tmp_path):
+    first, more = Computed(), Computed()
+    journal = Journal(tmp_path / "rows", KINDS)
+    before, _ = complete(keys(IMAGES[:6]), journal, [], first)
+    found, computed = complete(keys(IMAGES), journal, [], more)
+    assert (set(more.asked), computed) == (set(keys(IMAGES[6:])), 2)
+    assert all((found[key][0] == row[0]).all() for key, row in before.items())
+    _, computed = complete(keys(IMAGES), journal, [], more)
+    assert computed == 0
 
 
 def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path):
-    with pytest.raises(InputError, match=r"features: expected 4,000,000,000 MB of free space"):
+    with pytest.raises(InputError, match=r"features: expected 6,000,000,000 MB of free space"):
         require_space(tmp_path / "features", 10**15)
 
 

@@ -1,0 +1,1 @@
+"""Stored features: the outputs of the frozen layers, each computed once."""

@@ -1,0 +1,80 @@
+"""Tables of a made-up run, of any classes, in the form in which stages write them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pawprint.core import paths, tables
+from pawprint.core.files import write_json
+from pawprint.core.probabilities import predicted_classes
+from pawprint.core.tables import write_table
+from pawprint.evaluation.metrics import measure, measure_all, tabulate
+from pawprint.serving.metadata import Metadata
+
+IMAGES = 10  # of each class in a split
+
+
+def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Class indices and probabilities, most of them right."""
+    actual = np.repeat(np.arange(len(labels)), IMAGES)
+    logits = np.random.default_rng(seed).normal(0, 1, (len(actual), len(labels)))
+    logits += 3 * np.eye(len(labels))[actual]
+    return actual, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def table_of_predictions(labels: list[str]) -> pd.DataFrame:
+    actual, probabilities = predictions_of(labels)
+    rows = pd.DataFrame({"path": [f"{each}.jpg" for each in range(len(actual))]})
+    rows["label"] = np.array(labels)[actual]
+    return tabulate(rows, probabilities, probabilities.argmax(axis=1), labels)
+
+
+def scores_of(labels: list[str]) -> pd.DataFrame:
+    """The table SCORES; validation and test differ."""
+    both = []
+    for seed, split in enumerate(("validation", "test")):
+        actual, probabilities = predictions_of(labels, seed)
+        predicted = predicted_classes(probabilities, 0.5 if len(labels) == 2 else None)
+        others = measure_all(actual, probabilities, probabilities)
+        scores = measure(actual, probabilities, predicted, labels, 0.95, others)
+        both.append(scores.assign(split=split))
+    return pd.concat(both, ignore_index=True)
+
+
+def split_of(numbers: dict[str, int]) -> pd.DataFrame:
+    """The table SPLIT with so many images of each label in each split."""
+    rows = [
+        (f"{label}/{split}{number}.jpg", label, split, "0")
+        for label, images in numbers.items()
+        for split in ("train", "validation", "test")
+        for number in range(images)
+    ]
+    return pd.DataFrame(rows, columns=list(tables.SPLIT))
+
+
+def write_run(workspace: Path, numbers: dict[str, int], rejected: pd.DataFrame) -> None:
+    """What the stages `card` and `report` read, besides pictures, for images of these labels."""
+    labels = list(numbers)
+    history = pd.DataFrame({name: [1, 2] for name in tables.HISTORY})
+    copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in tables.NEAR_DUPLICATES})
+    copies = copies.assign(group="a.jpg", distance=0, moved=[False, True])
+    suspects = pd.DataFrame({name: [0.5] for name in tables.LIKELY_WRONG_LABELS})
+    for path, frame, columns in (
+        (paths.SCORES, scores_of(labels), tables.SCORES),
+        (paths.SPLIT_IMAGES, split_of(numbers), tables.SPLIT),
+        (paths.CLEAN_REJECTED, rejected, tables.REJECTED),
+        (paths.NEAR_DUPLICATES, copies, tables.NEAR_DUPLICATES),
+        (paths.EXTRACT_HISTORY, history, tables.HISTORY),
+        (paths.FINETUNE_HISTORY, history, tables.HISTORY),
+        (paths.LIKELY_WRONG_LABELS, suspects, tables.LIKELY_WRONG_LABELS),
+    ):
+        write_table(workspace / path, frame, columns)
+    metadata = Metadata(
+        labels=labels,
+        image_size=96,
+        resize="crop",
+        temperature=1.25,
+        threshold=0.5 if len(labels) == 2 else None,
+    )
+    write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())

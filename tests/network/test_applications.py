@@ -1,0 +1,156 @@
+"""Every application of Keras can be the backbone."""
+
+import inspect
+import sys
+from typing import get_args
+
+import numpy as np
+import pytest
+from networks import PLAIN, metadata, model_params, pixels, train_params
+from PIL import Image
+
+from pawprint.core.errors import InputError
+from pawprint.core.params import Backbone
+from pawprint.network.applications import preprocessing, pretrained, untrained
+from pawprint.network.backbone import load_backbone, save_weights
+from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.cut import cut_index, first_trained, split_at, suggested
+from pawprint.network.extractor import build_extractor
+from pawprint.network.model import build_model, load_model, parts, save_model, with_output
+from pawprint.network.phases import fine_tune, train_head
+from pawprint.network.saliency import grad_cam
+from pawprint.network.training import Batches
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.conversion import convert
+from pawprint.serving.predictor import load_predictor
+from pawprint.serving.served_model import write_served_model
+from stages.fetch_weights import fetch_weights
+
+SIZE = 32
+TESTED = {
+    "MobileNetV2": 0.35,
+    "MobileNetV3Small": 0.75,
+    "EfficientNetV2B0": None,
+    "ResNet50": None,
+    "DenseNet121": None,
+    "ConvNeXtTiny": None,
+}
+FAST = ("MobileNetV2", "MobileNetV3Small")
+EACH = [
+    pytest.param(name, alpha, id=name, marks=() if name in FAST else pytest.mark.slow)
+    for name, alpha in TESTED.items()
+]
+
+
+@pytest.mark.parametrize("name", get_args(Backbone))
+def test_preprocessing_is_that_of_the_application(name):
+    images = pixels(2, SIZE).astype(np.float32)
+    module = sys.modules[inspect.unwrap(getattr(keras.applications, name)).__module__]
+    expected = module.preprocess_input(images.copy())
+    assert preprocessing(name)(images).numpy() == pytest.approx(expected, abs=1e-4)
+
+
+def test_mobilenet_v2_takes_exactly_what_it_always_took():
+    images = pixels(2, SIZE).astype(np.float32)
+    expected = keras.layers.Rescaling(1 / 127.5, offset=-1)(images)
+    assert np.array_equal(preprocessing("MobileNetV2")(images), expected)
+
+
+def test_network_for_published_weights_has_the_layers_that_keras_adds_for_them(tmp_path):
+    """EfficientNetB0 divides by the standard deviation twice, with weights="imagenet" only."""
+    random = untrained("EfficientNetB0", None, SIZE)
+    save_weights(random, tmp_path / "weights.h5")
+    network = pretrained("EfficientNetB0", None, SIZE, tmp_path / "weights.h5")
+    added = [type(layer).__name__ for layer in network.layers]
+    for layer in random.layers:
+        added.remove(type(layer).__name__)
+    assert added == ["Rescaling"]
+
+
+@pytest.mark.parametrize("name", ["Xception", "InceptionV3"])
+def test_size_that_a_backbone_cannot_take_is_one_line(name, tmp_path):
+    model = model_params(backbone=name, alpha=None, image_size=64)
+    message = f"params.yaml: model.image_size: expected a size that {name} takes. Received: 64"
+    for source in ("none", "imagenet"):
+        with pytest.raises(InputError) as raised:
+            fetch_weights(source, None, model, tmp_path / "weights.h5")
+        assert str(raised.value).startswith(message)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(InputError, match=r"model\.image_size"):
+        load_backbone(name, None, 64, tmp_path / "weights.h5")
+
+
+def test_weights_of_another_backbone_are_one_line(tmp_path):
+    save_weights(untrained("VGG16", None, SIZE), tmp_path / "weights.h5")
+    with pytest.raises(InputError, match=r"expected weights of ResNet50 \(model\.backbone\)") as it:
+        load_backbone("ResNet50", None, SIZE, tmp_path / "weights.h5")
+    assert "\n" not in str(it.value)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "DenseNet121", "ConvNeXtTiny"])
+def test_both_parts_in_order_give_the_output_of_the_backbone(name):
+    keras.utils.set_random_seed(1)
+    backbone = untrained(name, TESTED[name], SIZE)
+    images = pixels(2, SIZE).astype(np.float32) / 255
+    expected = backbone(images, training=False).numpy()
+    for fraction in (0, 0.2, 0.5, 0.66, 0.9, 1):
+        cut = cut_index(backbone, int(fraction * len(backbone.layers)))
+        before, after = split_at(backbone, cut)
+        given = after(before(images, training=False), training=False).numpy()
+        assert np.abs(given - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(("name", "alpha"), EACH)
+def test_backbone_goes_from_weights_to_the_served_model(name, alpha, tmp_path):
+    make_deterministic(1)
+    weights, served = tmp_path / "weights.h5", tmp_path / "served"
+    params = model_params(backbone=name, alpha=alpha, image_size=SIZE)
+    fetch_weights("none", None, params, weights)
+    backbone = load_backbone(name, alpha, SIZE, weights)
+    layer = suggested(backbone).name
+    first = first_trained(params.model_copy(update={"fine_tune_at": layer}), backbone)
+    assert 0.5 < first / len(backbone.layers) < 0.8
+
+    labels = (np.arange(8) % 2).astype(np.float32)
+    images = (pixels(8, SIZE) * np.where(labels, 1, 0.3)[:, None, None, None]).astype(np.uint8)
+    cut = cut_index(backbone, first)
+    extractor = build_extractor(name, backbone, cut, "average")
+    run = compile_for_cpu(convert(extractor))
+    features = [np.stack(each) for each in zip(*map(run, images))]
+    for stored, of_keras in zip(features, extractor(images.astype(np.float32), training=False)):
+        assert np.abs(stored - of_keras).max() < 1e-4 * np.abs(of_keras).max()
+
+    at_cut, top = (each[:, None].astype(np.float16) for each in features)
+    train = train_params(epochs=2, learning_rate=1e-3)
+    head, optimizer, *_ = train_head(
+        train, PLAIN, 2, "float32", Batches(top, labels, 4, "one", 1), Batches(top, labels, 4)
+    )
+    backbone.trainable = False
+    save_model(build_model(name, backbone, head, "average"), tmp_path / "a.keras", optimizer)
+    model = load_model(tmp_path / "a.keras")
+    _, backbone, *_ = parts(model)
+    before = {layer.name: layer.get_weights() for layer in backbone.layers}
+    batches = Batches(at_cut, labels, 4, "one", 1), Batches(at_cut, labels, 4)
+    optimizer, metrics, _ = fine_tune(model, train, "float32", first, *batches)
+    changed = {
+        each.name
+        for each in backbone.layers
+        if not all(map(np.array_equal, each.get_weights(), before[each.name]))
+    }
+    normalizations = {
+        each.name for each in backbone.layers if isinstance(each, keras.layers.BatchNormalization)
+    }
+    assert changed
+    assert changed <= {each.name for each in backbone.layers[first:]} - normalizations
+    save_model(model, tmp_path / "b.keras", optimizer)
+    model = load_model(tmp_path / "b.keras")
+    expected = model.predict(images.astype(np.float32), verbose=0)[:, 0]
+    losses = -np.log(np.where(labels, expected, 1 - expected).astype(np.float64))
+    assert metrics["validation"]["loss"] == pytest.approx(losses.mean(), rel=2e-3)  # of float16
+
+    network = convert(with_output(model, "logits"))
+    write_served_model(network, metadata(image_size=SIZE), served)
+    predictor = load_predictor(served)
+    predicted = [np.ravel(predictor.predict(Image.fromarray(image)))[-1] for image in images]
+    assert predicted == pytest.approx(expected, abs=1e-4)
+    assert grad_cam(model, images[0], True).shape == (SIZE, SIZE)

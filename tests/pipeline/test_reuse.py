@@ -1,0 +1,165 @@
+"""Features are computed once, whatever changes around them and whenever a run is killed."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, TINY, environment_with, run
+from kills import fingerprint
+
+from pawprint.core import paths
+from pawprint.core.tables import SPLIT, read_table
+from pawprint.features.store import open_features
+from recipes.overlay import apply, overlay
+from recipes.sample.demo import prepare
+from recipes.sample.drawings import write_archive
+
+pytestmark = pytest.mark.slow
+IMAGES, VIEWS = 51, 30  # nine of 60 images are in the test split
+FEATURES = ("python", "-m", "stages.features")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A workspace in which `features` has run under DVC."""
+    folder = tmp_path_factory.mktemp("reuse")
+    write_archive(folder / "images.zip", train=20, validation=10)
+    params = apply((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
+    params = overlay(overlay(params, TINY), f"augment: {{views: {VIEWS}}}")
+    prepare(folder / "workspace", params)
+    assert computed(folder / "workspace") == (IMAGES, 0)
+    return folder / "workspace"
+
+
+@pytest.fixture
+def workspace(finished, tmp_path) -> Path:
+    shutil.copy(finished.parent / "images.zip", tmp_path)
+    return shutil.copytree(finished, tmp_path / "workspace", symlinks=True)
+
+
+def computed(workspace: Path, *command: str) -> tuple[int, int]:
+    """Run `features`, or DVC up to it. Returns how many images were computed, and reused."""
+    result = run(*(command or ("dvc", "repro", "features")), cwd=workspace)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (line,) = (each for each in result.stdout.splitlines() if " computed, " in each)
+    words = line.split()
+    return int(words[1]), int(words[4])
+
+
+def check_from_nothing(workspace: Path) -> None:
+    """The features are those of a run that finds nothing to reuse."""
+    before = features(workspace)
+    (workspace / "dvc.lock").unlink()
+    assert computed(workspace, *FEATURES)[1] == 0
+    assert features(workspace) == before
+
+
+def features(workspace: Path) -> dict[str, str]:
+    made = fingerprint(workspace).items()
+    return {path: sha256 for path, sha256 in made if path.startswith("data/features")}
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):
+    before = features(workspace)
+    with (workspace / paths.LABELS).open("a", encoding="utf-8") as labels:
+        labels.write("drawn/train/cats/cat.0001.jpg,dog\n")
+    assert computed(workspace) == (0, IMAGES)
+    assert features(workspace) == before
+
+
+def test_added_images_are_computed_and_no_other(workspace):
+    write_archive(workspace.parent / "images.zip", train=23, validation=10)
+    assert computed(workspace) == (6, IMAGES)
+    check_from_nothing(workspace)
+
+
+def test_other_seed_of_the_split_computes_what_was_in_the_test_split(workspace):
+    replace(workspace / "params.yaml", "split:\n  seed: 1", "split:\n  seed: 2")
+    new, _ = computed(workspace)
+    assert 0 < new <= 9
+    check_from_nothing(workspace)
+
+
+def test_more_views_keep_those_that_are_there(workspace):
+    replace(workspace / "params.yaml", f"views: {VIEWS}", f"views: {VIEWS + 1}")
+    assert computed(workspace) == (40, IMAGES - 40)
+    check_from_nothing(workspace)
+
+
+def test_rows_are_found_when_the_number_of_shards_grows(workspace):
+    split = read_table(workspace / paths.SPLIT_IMAGES, SPLIT)
+    images = split[split["split"] == "train"]["pixels_sha256"]
+    folder = workspace / paths.FEATURES
+    before = open_features(folder, "top", images)[:, VIEWS - 1]
+    replace(
+        workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 4096", "IMAGES_PER_SHARD = 16"
+    )
+    assert computed(workspace) == (0, IMAGES)
+    assert len(list(folder.glob("index-*.npy"))) == 4
+    assert (open_features(folder, "top", images)[:, VIEWS - 1] == before).all()
+    check_from_nothing(workspace)
+
+
+@pytest.mark.parametrize("damaged", ["index", "cut", "top"])
+def test_damaged_features_in_the_cache_are_computed_again(workspace, damaged):
+    before = features(workspace)
+    stored = (workspace / paths.FEATURES / f"{damaged}-0.npy").read_bytes()
+    for path in (workspace / ".dvc" / "cache").rglob("*"):
+        if path.is_file() and path.read_bytes() == stored:
+            path.chmod(0o644)
+            path.write_bytes(stored[:-1] + bytes([stored[-1] ^ 1]))  # in the last row
+    assert computed(workspace, *FEATURES) == (1, IMAGES - 1)
+    assert features(workspace) == before
+
+
+def test_code_that_decides_features_computes_all_again(workspace):
+    before = features(workspace)
+    with (workspace / "pawprint/images/resizing.py").open("a", encoding="utf-8") as file:
+        file.write("# A comment.\n")
+    assert computed(workspace) == (IMAGES, 0)
+    after = features(workspace)
+    assert {path for path in after if after[path] != before[path]} == {"data/features.json"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")
+def test_killed_run_goes_on_where_it_was(workspace):
+    """Ten times, at random moments of the first six tenths of its work."""
+    before = features(workspace)
+    (workspace / "dvc.lock").unlink()
+    size = sum(path.stat().st_size for path in (workspace / paths.FEATURES).iterdir())
+    interrupted = workspace / paths.INTERRUPTED_FEATURES
+    kept = 0
+
+    def rows() -> int:
+        return sum(path.stat().st_size for path in interrupted.rglob("*") if path.is_file())
+
+    for moment in sorted(random.Random(1).sample(range(size * 6 // 10), 10)):
+        with subprocess.Popen(
+            FEATURES,
+            cwd=workspace,
+            env=environment_with(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            while rows() <= max(moment, kept) and process.poll() is None:
+                pass
+            assert process.poll() is None
+            os.killpg(process.pid, signal.SIGKILL)
+        assert rows() > kept
+        kept = rows()
+    new, reused = computed(workspace, *FEATURES)
+    assert new < IMAGES * (1 - moment / size) + 2
+    assert new + reused == IMAGES
+    assert features(workspace) == before
+    assert not interrupted.exists()

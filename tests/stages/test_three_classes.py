@@ -1,0 +1,142 @@
+"""Three classes of drawn things, from images to predictions, through the real stages."""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import PROJECT, SAMPLE_WEIGHTS
+
+from pawprint.__main__ import main as pawprint
+from pawprint.cli import export
+from pawprint.core import paths
+from pawprint.core.errors import InputError
+from pawprint.core.files import pack
+from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
+from pawprint.evaluation.temperature import probabilities_of
+from pawprint.images.archive import open_archive
+from pawprint.images.decoder import open_image
+from pawprint.network.model import load_model, with_output
+from pawprint.serving.predictor import load_predictor
+from recipes.overlay import overlay
+from recipes.sample.demo import prepare
+from recipes.sample.drawings import encoded
+from recipes.sample.things import PAINTERS, balloon, drawn_thing, house, star
+from stages import calibrate, extractor, features, train_extract, train_finetune
+
+pytestmark = pytest.mark.slow  # half a minute
+
+THINGS = {"balloon": balloon, "house": house, "star": star}
+# Of each thing in a split; of stars there are half as many.
+PICTURES = {"train": 12, "validation": 6, "test": 4}
+PARAMS = """
+model: {image_size: 96, fine_tune_at: 140}
+augment: {views: 2}
+train_extract: {epochs: 6, learning_rate: 0.01, class_weight: balanced}
+train_finetune: {epochs: 2, class_weight: balanced}
+"""
+
+
+def write_images(workspace: Path) -> None:
+    """The archive, and the table of the split, as the stages before training write them."""
+    files, rows = {}, []
+    for label, painter in THINGS.items():
+        number = 0
+        for split, pictures in PICTURES.items():
+            for _ in range(pictures // 2 if label == "star" else pictures):
+                picture, _ = drawn_thing(1, PAINTERS.index(painter) + number * len(PAINTERS))
+                path = f"{label}/{number}.jpg"
+                files[path] = encoded(picture)
+                rows.append((path, label, split, hashlib.sha256(files[path]).hexdigest()))
+                number += 1
+    for path in (paths.RAW_IMAGES, paths.RAW_WEIGHTS):
+        (workspace / path).parent.mkdir(parents=True, exist_ok=True)
+    pack(workspace / paths.RAW_IMAGES, files.items())
+    (workspace / paths.RAW_WEIGHTS).write_bytes(SAMPLE_WEIGHTS.read_bytes())
+    table = pd.DataFrame(rows, columns=list(SPLIT))
+    write_table(workspace / paths.SPLIT_IMAGES, table.sort_values("path"), SPLIT)
+    for path in ("house/0.jpg", "star/0.jpg"):
+        (workspace / "photos" / path).parent.mkdir(parents=True)
+        (workspace / "photos" / path).write_bytes(files[path])
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """A folder in which the stages from features to calibrate have run; it is the current one."""
+    folder = tmp_path_factory.mktemp("three")
+    prepare(folder, overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), PARAMS))
+    write_images(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for stage in (extractor, features, train_extract, train_finetune, calibrate):
+            stage.main()
+        yield folder
+
+
+def test_training_learns_three_classes_and_records_it(workspace):
+    extract, finetune = (
+        read_table(path, HISTORY) for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+    )
+    assert (len(extract), len(finetune)) == (6, 2)
+    assert extract["validation_loss"].iloc[0] < 2 * np.log(3)
+    assert finetune["validation_accuracy"].iloc[-1] > 0.7
+    metrics = json.loads(paths.EXTRACT_METRICS.read_text(encoding="utf-8"))
+    assert list(metrics) == ["initial_accuracy", "validation_accuracy"]
+    last = extract["validation_accuracy"].iloc[-1]
+    assert metrics["validation_accuracy"] == pytest.approx(last, abs=1e-5)
+
+
+def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
+    predictor = load_predictor(paths.SERVED_MODEL)
+    assert predictor.metadata.labels == list(THINGS)
+    assert predictor.metadata.threshold is None
+    assert predictor.metadata.temperature != 1
+    rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
+    with open_archive(paths.RAW_IMAGES) as archive:
+        images = [open_image(archive, path) for path in rows["path"]]
+    pixels = export.read_pixels(rows["path"], predictor.metadata).astype(np.float32)
+    logits = with_output(load_model(paths.FINETUNE_MODEL), "logits").predict(pixels, verbose=0)
+    served = np.array([predictor.outputs(image) for image in images])
+    assert served[:, 1] == pytest.approx(logits, abs=1e-4 * float(np.abs(logits).max()))
+    expected = probabilities_of(logits.astype(np.float64), predictor.metadata.temperature)
+    assert served[:, 0] == pytest.approx(expected, abs=1e-4)
+    predicted = [predictor.label(predictor.predict(image)) for image in images]
+    assert (predicted == rows["label"]).mean() > 0.7
+
+
+def test_command_line_labels_photos_of_three_classes(workspace, monkeypatch, capsys):
+    command = ["pawprint", "predict", "--top", "3", "--saliency", "saliency", "photos"]
+    monkeypatch.setattr("sys.argv", command)
+    assert pawprint() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["house", "star"]
+    for line in lines:
+        assert {*line.split()[:-1:2]} == set(THINGS)
+    assert len(list(Path("saliency").iterdir())) == 2
+
+
+def test_export_has_the_predictions_of_keras(workspace, capsys):
+    for module in ("ai_edge_litert", "tf2onnx", "onnxruntime"):
+        pytest.importorskip(module, reason=f"not installed: {module}")
+    export.run(argparse.Namespace(format=["litert", "onnx"], quantize=["none"]))
+    _, of_keras, *rows = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert [row[0] for row in rows] == ["litert", "onnx"]
+    for row in rows:
+        assert float(row[2]) < 1e-4
+        assert row[3:5] == of_keras[3:5]
+
+
+@pytest.mark.parametrize("key", ["threshold", "recall"])
+def test_threshold_of_three_classes_is_one_line(workspace, monkeypatch, tmp_path, key):
+    params = Path("params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(overlay(params, f"calibrate: {{{key}: 0.4}}"), encoding="utf-8")
+    with pytest.raises(InputError) as raised:
+        calibrate.main()
+    Path("params.yaml").write_text(params, encoding="utf-8")
+    message = str(raised.value)
+    assert message.startswith(f"params.yaml: calibrate.{key}: expected null")
+    assert message.endswith("Received: 0.4 for 3 classes")
+    assert "\n" not in message
