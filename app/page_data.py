@@ -6,8 +6,9 @@ import streamlit as st
 from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths, tables
+from pawprint.core.params import NEITHER
 from pawprint.core.tables import write_table
-from pawprint.dataset.corrections import NEITHER, read_lines
+from pawprint.dataset.corrections import read_lines
 
 TITLE, ICON = "Data", ":material/database:"
 SPLITS = ("train", "validation", "test")

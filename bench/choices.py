@@ -2,7 +2,7 @@
 
 For each choice, logistic regression classifies the pooled features of the frozen backbone, in ten
 folds of all images but those of the test split. Each choice is compared image by image with that
-of the tutorials, as in `python -m pawprint compare`. Run after `dvc repro`; about three minutes on
+of the tutorials, as in `python -m pawprint compare`. Run after `dvc repro`; about five minutes on
 two cores.
 """
 
@@ -30,7 +30,7 @@ from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import convert
 
 FIRST = (224, "stretch")
-CHOICES = [*itertools.product((224, 256, 288, 320), ("stretch", "crop"))]
+CHOICES = [*itertools.product((224, 256, 288, 320), ("stretch", "crop", "pad"))]
 INVERSE_STRENGTH = 0.03  # of the penalty
 
 

@@ -8,23 +8,30 @@ metrics/clean.json. Run: `python -m stages.clean`
 from pawprint.core import paths
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
-from pawprint.core.tables import IMAGES, REJECTED, write_table
-from pawprint.dataset.cleaning import clean, describe
+from pawprint.core.tables import IMAGES, REJECTED, SOURCE_TABLE, read_table, write_table
+from pawprint.dataset.cleaning import clean, describe, describe_imbalance
 from pawprint.dataset.corrections import read_corrections
+from pawprint.dataset.layout import find_labels
 from pawprint.images.archive import members, open_archive
 
 
 def main() -> None:
     params = load_params()
     labels = params.clean.labels
+    table = read_table(paths.RAW_TABLE, SOURCE_TABLE) if paths.RAW_TABLE.exists() else None
     with open_archive(paths.RAW_IMAGES) as archive:
-        corrections = read_corrections(paths.LABELS, set(members(archive)), labels)
-        kept, rejected = clean(archive, labels, params.clean.rule, corrections)
+        names = members(archive)
+        if labels == "auto":
+            labels = find_labels(names, table, archive.filename)
+        corrections = read_corrections(paths.LABELS, set(names), labels)
+        kept, rejected = clean(archive, labels, params.clean.rule, corrections, table)
     write_table(paths.CLEAN_IMAGES, kept, IMAGES)
     write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
     write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {paths.CLEAN_REJECTED}" if len(rejected) else ""
     print(f"clean: {describe(kept, rejected)}{why}")
+    if imbalance := describe_imbalance(kept):
+        print(f"clean: {imbalance}; see train_finetune.class_weight")
 
 
 if __name__ == "__main__":

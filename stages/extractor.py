@@ -16,7 +16,8 @@ from pawprint.runtime.conversion import convert, write_network
 
 
 def main() -> None:
-    model = load_params().model
+    params = load_params()
+    model = params.model
     make_deterministic(seed=0)
     name = model.backbone
     backbone = load_backbone(name, model.alpha, model.image_size, paths.RAW_WEIGHTS)

@@ -25,6 +25,12 @@ def main() -> None:
         + ", ".join(f"{number:,} {name}" for name, number in counts.items())
         + f"; {len(listed):,} near-duplicates, of which {listed['moved'].sum():,} moved"
     )
+    across = int((listed.groupby("group")["split"].nunique() > 1).sum())
+    if across:
+        print(
+            f"split: {across:,} groups of near-duplicates are in test and in another split, "
+            f"because the archive's test split stays as it is; see {paths.NEAR_DUPLICATES}"
+        )
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ def changed_values(workspace: Path) -> dict:
         "split.validation_fraction": 0.3,
         "split.test_fraction": 0.25,
         "split.near_duplicate_distance": 0,
+        "split.use_archive_split": False,
         "model.backbone": "MobileNet",
         "model.alpha": 0.5,
         "model.image_size": 128,

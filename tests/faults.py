@@ -41,6 +41,10 @@ PHOTO = Image.merge(
     ],
 )
 JPEG, PNG = encode(PHOTO), encode(PHOTO, "PNG")
+# PHOTO and PHOTO.rotate(180), and PHOTO shown after a quarter turn, written by pillow-heif 1.4.
+HEIC, TURNED_HEIC = (
+    Path(__file__).with_name(name).read_bytes() for name in ("two.heic", "turned.heic")
+)
 TABLES, CODES, SCAN = (JPEG.index(marker) for marker in (b"\xff\xdb", b"\xff\xc4", b"\xff\xda"))
 
 
@@ -150,12 +154,18 @@ IMAGES = {
     "png size flipped.png": Fault(flipped(PNG, 18, 1), "not_an_image"),
     "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
     "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
+    "heic 10 percent.heic": Fault(part(HEIC, 10), "damaged"),
+    "heic 50 percent.heic": Fault(part(HEIC, 50), "truncated"),
+    "heic header flipped.heic": Fault(flipped(HEIC, 4, 4), "not_an_image"),
+    "heic pixels flipped.heic": Fault(flipped(TURNED_HEIC, len(TURNED_HEIC) - 300, 40), "damaged"),
     "png as.jpg": Fault(PNG, KEPT),
     "gif as.jpg": Fault(encode(PHOTO, "GIF"), KEPT),
     "bmp as.jpg": Fault(encode(PHOTO, "BMP"), KEPT),
     "webp as.jpg": Fault(encode(PHOTO, "WEBP"), KEPT),
     "tiff as.jpg": Fault(encode(PHOTO, "TIFF"), KEPT),
     "avif as.jpg": Fault(encode(PHOTO, "AVIF"), KEPT),
+    "heic as.jpg": Fault(HEIC, KEPT),
+    "turned.heic": Fault(TURNED_HEIC, KEPT),
     "page as.jpg": Fault(b"<!doctype html><title>404 Not Found</title>", "not_an_image"),
     "text as.jpg": Fault(b"a dog was meant to sit here", "not_an_image"),
     # Pillow would run Ghostscript on it.

@@ -79,7 +79,9 @@ def open_onnx(path: Path) -> Run:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (taken,) = session.get_inputs()
+    taken, *others = session.get_inputs()
+    if others:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
+        raise ValueError(f"{len(others)} operations that tf2onnx left out. Use litert")
     return lambda pixels: session.run(None, {taken.name: pixels})[0]
 
 

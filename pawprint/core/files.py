@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -84,9 +85,10 @@ FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
     """Write (member name, bytes) pairs to a zip in the order given.
 
-    Members are stored without compression: images are already compressed.
+    Members are stored without compression: images are already compressed. A name may occur twice.
     """
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects them
         for name, data in contents:
             member = zipfile.ZipInfo(name, FIXED_DATE)
             member.create_system = 3  # Unix, whatever the system: it is part of the bytes

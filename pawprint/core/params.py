@@ -5,6 +5,7 @@ of the last stage is reported before the first stage starts.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,11 +16,12 @@ from pydantic import (
     Field,
     ValidationError,
     ValidationInfo,
+    WrapValidator,
     field_validator,
     model_validator,
 )
 
-from pawprint.core.errors import InputError
+from pawprint.core.errors import InputError, printable
 from pawprint.core.validation import REPR, explain
 from pawprint.core.yaml import read_yaml
 
@@ -33,13 +35,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-# Not allowed as labels: the names of metrics beside them in metrics/evaluate.json, and labels.csv's
-# name for an image of neither class.
-METRICS = (
-    "total", "correct", "accuracy", "accuracy_low", "accuracy_high", "at_half", "loss", "roc_auc",
-    "roc_auc_low", "roc_auc_high", "brier_score", "expected_calibration_error", "uncalibrated",
-    "none",
-)  # fmt: skip
+NEITHER = "none"  # in labels.csv, an image of no class; not allowed as a label
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 # Keras' identifiers: https://keras.io/api/optimizers/
 Optimizer = Literal[
@@ -65,28 +61,60 @@ class Weights(Section):
     sha256: Sha256 | None
 
 
+def problem_of_labels(labels: Iterable[str]) -> str | None:
+    """What is wrong with the names of classes, as "expected ... Received: ...", or None."""
+    labels = sorted(labels)
+    if len(labels) < 2:
+        given = ", ".join(map(printable, labels)) or "none"
+        return f"expected two or more classes. Received: {len(labels)}: {given}"
+    for label in labels:
+        if label == NEITHER or not label.isprintable() or label != label.strip() or not label:
+            return (
+                "expected labels of printable characters, without spaces at the ends, other than "
+                f"{NEITHER}. Received: {label!r}"
+            )
+    first: dict[str, str] = {}
+    for label in labels:
+        other = first.setdefault(label.lower(), label)
+        if other != label:
+            return (
+                "expected labels that differ in more than upper and lower case. Received: "
+                f"{other} and {label}"
+            )
+    return None
+
+
+def _auto_or_mapping(labels: object, validate: Callable) -> object:
+    if labels == "auto":
+        return labels
+    if not isinstance(labels, dict):  # one line, where pydantic has one for each of the types
+        raise ValueError(
+            "expected auto, or a mapping of each class to the list of its folders. "
+            f"Received: {REPR.repr(labels)}"
+        )
+    return validate(labels)
+
+
 class Clean(Section):
     rule: Literal["decodes", "jfif"]
-    labels: dict[str, Annotated[list[str], Field(min_length=1)]]
+    # Or "auto", which the validator passes.
+    labels: Annotated[
+        dict[str, Annotated[list[str], Field(min_length=1)]], WrapValidator(_auto_or_mapping)
+    ]
 
     @field_validator("labels")
     @classmethod
-    def _two_distinct_classes(cls, labels: dict[str, list[str]]) -> dict[str, list[str]]:
-        if len(labels) != 2:
-            given = ", ".join(labels) or "none"
-            raise ValueError(f"expected two classes. Received: {len(labels)}: {given}")
+    def _distinct_classes(cls, labels: dict[str, list[str]] | str) -> dict[str, list[str]] | str:
+        if labels == "auto":
+            return labels
         folders = [folder.lower() for names in labels.values() for folder in names]
         for folder, times in Counter(folders).items():
             if times > 1:
                 raise ValueError(
                     f"expected each folder once, in any case. Received: {folder!r} twice"
                 )
-        for label in labels:
-            if label in METRICS or not label.isprintable() or not label:
-                raise ValueError(
-                    "expected labels of printable characters that are not names of metrics: "
-                    f"{', '.join(METRICS)}. Received: {label!r}"
-                )
+        if problem := problem_of_labels(labels):
+            raise ValueError(problem)
         return labels
 
 
@@ -95,6 +123,7 @@ class Split(Section):
     validation_fraction: Fraction
     test_fraction: Fraction
     near_duplicate_distance: Annotated[int, Field(ge=0, le=64)]
+    use_archive_split: bool
 
 
 def _not_boolean(value: object) -> object:
@@ -103,7 +132,7 @@ def _not_boolean(value: object) -> object:
     return value
 
 
-Resize = Literal["crop", "stretch"]
+Resize = Literal["crop", "pad", "stretch"]
 
 
 # Keras' names: https://keras.io/api/applications/

@@ -14,6 +14,7 @@ from pawprint.core.files import replacing
 
 # The columns of each table with their dtypes. A cell of a Float64 column may be empty.
 Columns = dict[str, str]
+SOURCE_TABLE: Columns = {"path": "str", "split": "str", "label": "str"}
 IMAGES: Columns = {
     "path": "str",
     "label": "str",

@@ -3,7 +3,6 @@
 import hashlib
 import zipfile
 from collections import Counter
-from pathlib import PurePosixPath
 
 import imagehash
 import numpy as np
@@ -12,20 +11,20 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core.errors import InputError, printable
+from pawprint.core.params import NEITHER
 from pawprint.core.tables import IMAGES, REJECTED
-from pawprint.dataset.corrections import NEITHER
+from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
 from pawprint.images.archive import members, read_member
-from pawprint.images.decoder import SUFFIXES, decode
+from pawprint.images.decoder import decode
 from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import REASONS, UnusableImageError
 
-ARCHIVE_SPLITS = ("train", "validation")
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
 # The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
-FOLDERS_SHOWN = 20  # in an error message
+MAX_IMBALANCE = 5  # of the largest class against the smallest
 
 
 def clean(
@@ -33,36 +32,36 @@ def clean(
     labels: dict[str, list[str]],
     rule: str,
     corrections: dict[str, str],
+    table: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the usable images and the rejected files, with the columns of IMAGES and REJECTED.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
     "jfif", as in `clean.rule`. `corrections` gives the right label, or NEITHER, of a member.
+    `table`, with the columns of SOURCE_TABLE, gives label and split in place of the folders.
 
     A file belongs to the class of the innermost folder above it that `labels` names. Of the other
-    folders above it, the innermost one called train or validation is its split in the archive.
+    folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
 
     Each file of the archive is in exactly one of the tables, which are sorted by path. Of images
-    with the same pixels the first is kept, if possible one with a visible name and the suffix of an
-    image, or none if their labels differ. Files with the same name are all rejected. A kept path is
-    the name of the member, a rejected one is that name made printable. Raises InputError if a class
-    has no folder in the archive, or no usable image.
+    with the same pixels the first is kept, if possible one of the archive's test split, and one
+    with a visible name and the suffix of an image, or none if their labels differ. Files with the
+    same name are all rejected. A kept path is the name of the member, a rejected one is that name
+    made printable. Raises InputError if a class has no folder in the archive, or no usable image.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in labels.items() for folder in folders
     }
     names = members(archive)
     times = Counter(names)
-    _require_folders(labels, names, archive.filename)
+    folders = folders_of(table)
+    _require_folders(labels, names, table, archive.filename)
 
     def examine(name: str) -> dict:
         if times[name] > 1:
             raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
-        folders = [part.lower() for part in reversed(PurePosixPath(name).parts[:-1])]
-        folder = next((folder for folder in folders if folder in label_of_folder), "")
-        if folder:
-            folders.remove(folder)  # a class may be called train
-        label = corrections.get(name) or label_of_folder.get(folder)
+        label, archive_split = label_and_split(folders(name), label_of_folder)
+        label = corrections.get(name) or label
         if label == NEITHER:
             raise UnusableImageError("neither_class", f"the corrected label is {NEITHER}")
         if not label:
@@ -74,7 +73,7 @@ def clean(
         return {
             "path": name,
             "label": label,
-            "archive_split": next((name for name in folders if name in ARCHIVE_SPLITS), ""),
+            "archive_split": archive_split,
             "width": image.width,
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
@@ -115,6 +114,20 @@ def describe(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
     )
 
 
+def describe_imbalance(kept: pd.DataFrame) -> str | None:
+    """A sentence if the largest class has more than MAX_IMBALANCE times the images of the smallest.
+
+    For example "imbalance 1:7.5: 40 images of cat, 300 images of dog".
+    """
+    images = kept["label"].value_counts().sort_index()
+    small, large = images.idxmin(), images.idxmax()
+    ratio = images[large] / images[small]
+    if ratio <= MAX_IMBALANCE:
+        return None
+    counts = f"{images[small]:,} images of {small}, {images[large]:,} images of {large}"
+    return f"imbalance 1:{ratio:.1f}: {counts}"
+
+
 def pixels_sha256(image: Image.Image) -> str:
     """The same for images that decode to the same RGB pixels, whatever their files."""
     return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
@@ -125,7 +138,9 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
     `images` is sorted by path.
     """
-    images = images.sort_values("path", key=lambda paths: paths.map(_is_unusual), kind="stable")
+    images = images.sort_values("path", key=lambda paths: paths.map(is_unusual), kind="stable")
+    # The archive's test split stays whole.
+    images = images.sort_values("archive_split", key=lambda splits: splits != "test", kind="stable")
     same = images.groupby("pixels_sha256", sort=False)
     is_contradictory = same["label"].transform("nunique") > 1
     is_repeated = images.duplicated("pixels_sha256")
@@ -144,23 +159,15 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     return images[~is_rejected].sort_values("path"), rejected
 
 
-def _is_unusual(name: str) -> bool:
-    """Whether the name is hidden or has no suffix of an image, such as Thumbs.db."""
-    path = PurePosixPath(name)
-    is_hidden = any(part.startswith(".") for part in path.parts)
-    return is_hidden or path.suffix.lower() not in SUFFIXES
-
-
-def _require_folders(labels: dict[str, list[str]], names: list[str], archive: str) -> None:
-    found = {part for name in names for part in PurePosixPath(name).parts[:-1]}
-    for label, folders in labels.items():
-        if not {folder.lower() for folder in folders} & {part.lower() for part in found}:
+def _require_folders(
+    labels: dict[str, list[str]], names: list[str], table: pd.DataFrame | None, archive: str
+) -> None:
+    folders = folders_of(table)
+    found = {folder.lower() for name in names for folder in folders(name)}
+    for label, expected in labels.items():
+        if not {folder.lower() for folder in expected} & found:
             raise InputError(
-                f"{archive}: expected a folder named {' or '.join(folders)} "
-                f"(clean.labels.{label}). Received folders: {_some(sorted(found)) or 'none'}."
+                f"{archive}: expected a {'folder' if table is None else 'label'} named "
+                f"{' or '.join(expected)} (clean.labels.{label}). Correct clean.labels, or set it "
+                f"to auto. Received:\n{tree(names, folders)}"
             )
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(printable(name) for name in names[:FOLDERS_SHOWN])
-    return shown + (f" and {len(names) - FOLDERS_SHOWN:,} more" if names[FOLDERS_SHOWN:] else "")

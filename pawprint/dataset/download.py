@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from pawprint.core.errors import InputError
 from pawprint.core.sources import without_secrets
+from pawprint.dataset.source_table import is_table
 
 MIRROR = "PAWPRINT_MIRROR"
 TIMEOUT = 30  # seconds without a byte
@@ -86,8 +87,9 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
 def require_watched(source: str, watch: str) -> None:
     """Raise InputError unless DVC hashes `watch` for `source`: see `fetch.watch`.
 
-    A local source must be watched itself. A web URL must not, because DVC would ask the server in
-    each `dvc repro`; then `watch` is UNWATCHED. `locate` reports a source that does not exist.
+    A local source must be watched itself, and a table of labels with the images below its folder:
+    then `watch` is that folder. A web URL must not, because DVC would ask the server in each
+    `dvc repro`; then `watch` is UNWATCHED. `locate` reports a source that does not exist.
     """
     try:
         parts = urlsplit(source)
@@ -97,6 +99,9 @@ def require_watched(source: str, watch: str) -> None:
             is_url = parts.scheme == "file"
             expected = url2pathname(parts.path) if is_url else source
             why = "the path of fetch.source, so that DVC notices when its files change"
+            if is_table(Path(expected)) and _in_project(expected).is_file():
+                expected = Path(expected).parent.as_posix()
+                why = "the folder of fetch.source, so that DVC notices when its images change"
         path = _in_project(expected)
         is_other = path.exists() and path.resolve() != _in_project(watch).resolve()
     except (OSError, ValueError):  # for a name that no system can hold, or half an address

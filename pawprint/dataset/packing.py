@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pawprint.core.errors import InputError, printable
 
@@ -35,12 +35,15 @@ def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
                 f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
                 f"which is {kind}."
             )
-        yield _member_name(path.relative_to(folder)), path.read_bytes()
+        yield member_name(path.relative_to(folder).as_posix()), path.read_bytes()
 
 
-def _member_name(path: Path) -> str:
-    """The path with slashes; a name that is not UTF-8 is read as cp437, as in a zip."""
-    name = path.as_posix()
+def member_name(path: str) -> str:
+    """The name in the zip of a path with slashes: without ./, and text.
+
+    A name that is not UTF-8 is read as cp437, as in a zip.
+    """
+    name = PurePosixPath(path).as_posix()
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -20,41 +20,50 @@ def split(
     validation_fraction: float,
     test_fraction: float,
     near_duplicate_distance: int,
+    use_archive_split: bool,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the split of each image, and the near-duplicates.
 
     `images` has the columns of `tables.IMAGES`; the tables returned have those of `tables.SPLIT`
     and `tables.NEAR_DUPLICATES`, sorted by path and by group and path.
 
-    An archive with a validation folder keeps its split, and `test_fraction` of its validation
-    images become the test split. Otherwise, also with only a train folder, `test_fraction` of all
-    images become the test split and `validation_fraction` the validation split. The hash of an
-    image decides: other images can be added or removed, and it stays in its split. A fraction of n
-    images is met within 4 * sqrt(fraction * (1 - fraction) / n), as with any random draw.
+    With `use_archive_split`, the archive's own test split stays as it is, and so do training and
+    validation if it has a validation split. If it has validation and no test, `test_fraction` of
+    its validation images become the test split. If it has test and no validation,
+    `validation_fraction` of its training images become the validation split. In all other cases
+    `test_fraction` of all images become the test split and `validation_fraction` the validation
+    split. The hash of an image decides: other images can be added or removed, and it stays in
+    its split. A fraction of n images is met within 4 * sqrt(fraction * (1 - fraction) / n), as with
+    any random draw.
 
     Images whose hashes differ in at most `near_duplicate_distance` bits form a group, which is in
     one split: training, if the archive keeps its split and has one of its images there, or else the
-    split of the image with the smallest hash. The column `moved` tells whether an image
-    would be in another split without its group.
+    split of the image with the smallest hash. Images of the archive's test split stay there, and do
+    not move others. The column `moved` tells whether an image would be in another split without its
+    group.
 
-    Raises InputError if only some images are in a folder train or validation, or a split has no
-    image of a class.
+    Raises InputError if the archive has a split for only some images, or none for training, and if
+    a split has no image of a class.
     """
-    keeps_archive_split = _keeps_archive_split(images)
     images = images.reset_index(drop=True)
+    given = images["archive_split"] if use_archive_split else pd.Series("", images.index)
+    _require_whole(given, images["path"])
+    keeps_validation, keeps_test = (given == "validation").any(), (given == "test").any()
     pairs = near_duplicates(images["perceptual_hash"], near_duplicate_distance)
     links = coo_array(
         (np.ones(len(pairs)), (pairs["first"], pairs["second"])), shape=(len(images), len(images))
     )
     group = connected_components(links, directed=False)[1]
 
+    end_of_test = 0 if keeps_test else test_fraction
+    end_of_validation = np.inf if keeps_validation else end_of_test + validation_fraction
+
     def assign(draw: pd.Series, in_train: pd.Series) -> np.ndarray:
-        end_of_validation = np.inf if keeps_archive_split else test_fraction + validation_fraction
-        conditions = [in_train, draw < test_fraction, draw < end_of_validation]
-        return np.select(conditions, ["train", "test", "validation"], "train")
+        conditions = [given == "test", in_train, draw < end_of_test, draw < end_of_validation]
+        return np.select(conditions, ["test", "train", "test", "validation"], "train")
 
     draw = images["perceptual_hash"].map(lambda content: _uniform(seed, content)).astype(float)
-    in_train = keeps_archive_split & (images["archive_split"] == "train")
+    in_train = keeps_validation & (given == "train")
     alone = assign(draw, in_train)
     images["split"] = assign(
         draw.groupby(group).transform("min"), in_train.groupby(group).transform("any")
@@ -69,20 +78,19 @@ def split(
     return images.sort_values("path"), listed.sort_values(["group", "path"])
 
 
-def _keeps_archive_split(images: pd.DataFrame) -> bool:
-    in_archive = set(images["archive_split"])
-    if "" in in_archive and len(in_archive) > 1:
-        path = images["path"][images["archive_split"] == ""].iloc[0]
+def _require_whole(given: pd.Series, path: pd.Series) -> None:
+    found = set(given)
+    if "" in found and len(found) > 1:
         raise InputError(
-            "split: expected all images of the archive below a folder train or validation, or "
-            f"none. Received: {path}, which is below neither, and others that are."
+            "split: expected a split in the archive for every image, or for none. Received: "
+            f"{path[given == ''].iloc[0]}, which is in no folder train, validation or test, and "
+            "others that are. Move it, or set split.use_archive_split to false."
         )
-    if in_archive == {"validation"}:
+    if found and not found & {"", "train"}:
         raise InputError(
-            "split: expected a folder train beside validation in the archive. Received: only "
-            "validation. Add it, or rename validation to let the split stage divide it."
+            "split: expected a folder train in the archive beside its other splits. Received: "
+            f"only {' and '.join(sorted(found))}. Add it, or set split.use_archive_split to false."
         )
-    return "validation" in in_archive
 
 
 def _require_all(rows: pd.DataFrame) -> None:

@@ -1,7 +1,8 @@
 """Decode image files. All stages, the command line and the app use this decoder.
 
 The cost of an untrusted file is limited: at most MAX_BYTES and MAX_PIXELS, and therefore less than
-2 GB of memory for each thread. Only the first frame of an animation is decoded.
+2 GB of memory for each thread. Only the first frame of an animation, or the primary image of a HEIC
+file, is decoded.
 """
 
 import io
@@ -10,6 +11,7 @@ import warnings
 import zipfile
 
 import numpy as np
+import pi_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pawprint.core.errors import InputError
@@ -18,7 +20,11 @@ from pawprint.images.unusable import UnusableImageError
 
 # Tried in this order. Pillow reads more formats, but some run other programs (EPS: Ghostscript),
 # and few are used for photos.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
+# HEIC, the format of phones; one thread, because images are decoded in parallel.
+pi_heif.register_heif_opener(
+    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
+)
 SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels. These bytes
 # cannot occur inside a scan.
@@ -47,6 +53,8 @@ def decode(data: bytes) -> Image.Image:
             raise UnusableImageError("too_large", f"more than {MAX_SCANS} scans")
         return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
+        if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
+            raise UnusableImageError("damaged", "HEIC without a complete list of images") from None
         raise UnusableImageError("not_an_image", "no image format recognised") from None
     except Image.DecompressionBombError as error:
         raise UnusableImageError("too_large", str(error)) from None
@@ -57,8 +65,9 @@ def decode(data: bytes) -> Image.Image:
             f"expected memory for images of up to {MAX_PIXELS:,} pixels. Received: too little."
         ) from None
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
-        reason = "truncated" if "truncated" in str(error).lower() else "damaged"
-        raise UnusableImageError(reason, str(error) or type(error).__name__) from None
+        detail = str(error).strip() or type(error).__name__
+        is_cut = "truncated" in detail.lower() or "end of file" in detail  # Pillow, libheif
+        raise UnusableImageError("truncated" if is_cut else "damaged", detail) from None
 
 
 def open_image(archive: zipfile.ZipFile, name: str) -> Image.Image:

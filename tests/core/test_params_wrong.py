@@ -148,13 +148,15 @@ def test_unknown_key_is_named(folder, key):
         ({"cat": ["pets"], "dog": ["Pets"]}, "each folder once, in any case"),
         (
             {"loss": ["cats"], "dog": ["dogs"]},
-            "labels of printable characters that are not names of",
+            "labels of printable characters, without spaces at the ends, that are not names",
         ),
         (
             {"at_half": ["cats"], "dog": ["dogs"]},
-            "labels of printable characters that are not names of",
+            "labels of printable characters, without spaces at the ends, that are not names",
         ),
-        ({"cat": ["cats"], "dog": ["dogs"], "cow": ["cows"]}, "two classes. Received: 3: cat, "),
+        ({"cat": ["cats"]}, "two or more classes. Received: 1: cat"),
+        ({"cat": ["a"], "Cat": ["b"]}, "labels that differ in more than upper and lower case"),
+        ("folders", "auto, or a mapping of each class to the list of its folders"),
         ({"": ["cats"], "dog": ["dogs"]}, "labels of printable characters"),
         ({"\x1b": ["cats"], "dog": ["dogs"]}, "labels of printable characters"),
     ],

@@ -2,13 +2,14 @@ import io
 import re
 import zipfile
 
+import pandas as pd
 import pytest
 from conftest import JPEG, clean_archive, encode, photo
 from PIL import Image
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
-from pawprint.dataset.cleaning import clean
+from pawprint.dataset.cleaning import clean, describe_imbalance
 from pawprint.images.archive import members, open_archive
 
 
@@ -73,7 +74,9 @@ def test_folder_of_a_class_called_like_a_split_is_a_class_folder(tmp_path):
 
 def test_archive_without_a_class_folder_names_what_was_expected_and_found(tmp_path):
     pack(tmp_path / "images.zip", [("pets/cats/1.jpg", JPEG)])
-    message = r"folder named dog or dogs \(clean\.labels\.dog\)\. Received folders: cats, pets\."
+    message = (
+        r"folder named dog or dogs \(clean\.labels\.dog\)\..* Received:\npets/\n  cats/  1 file$"
+    )
     with pytest.raises(InputError, match=message):
         clean_archive(tmp_path / "images.zip")
 
@@ -216,3 +219,9 @@ def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
         ["dogs/3.jpg", "dog"],
     ]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["dogs/4.jpg", "neither_class"]]
+
+
+def test_imbalance_above_one_to_five_is_named():
+    for many, expected in ((25, None), (26, "imbalance 1:5.2: 5 images of cat, 26 images of dog")):
+        kept = pd.DataFrame({"label": ["cat"] * 5 + ["bird"] * 10 + ["dog"] * many})
+        assert describe_imbalance(kept) == expected

@@ -145,7 +145,7 @@ def test_url_gives_what_the_server_has_now(server, tmp_path, capfd, path):
         served = tmp_path / "served" / "images.zip"
         served.write_bytes(content)
         os.utime(served, (date, date))
-        fetch(url, None, tmp_path / "raw" / "images.zip")
+        fetch(url, None, tmp_path / "raw" / "images.zip", tmp_path / "raw" / "table.csv")
         assert (tmp_path / "raw" / "images.zip").read_bytes() == content
     unchanged = 200 if path.startswith("no_validator") else 304
     assert server.statuses == [200, 200, unchanged]

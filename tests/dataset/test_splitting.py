@@ -14,6 +14,7 @@ PARAMS = {
     "validation_fraction": 0.2,
     "test_fraction": 0.2,
     "near_duplicate_distance": 8,
+    "use_archive_split": True,
 }
 
 
@@ -121,6 +122,7 @@ def test_hash_decides_the_split_of_each_image(seed, test, validation):
         test_fraction=test,
         validation_fraction=validation,
         near_duplicate_distance=0,
+        use_archive_split=True,
     )
     assert splits_of(rows) == {
         image["path"]: expected_split(drawn(image, seed), test, validation)
@@ -211,13 +213,47 @@ def test_archive_with_only_a_train_folder_is_divided_as_one_without_split_folder
 
 
 def test_archive_with_validation_and_no_train_says_so():
-    with pytest.raises(InputError, match="expected a folder train beside validation"):
+    with pytest.raises(InputError, match="expected a folder train in the archive beside"):
         split(images({"validation/cat": 3, "validation/dog": 3}), **PARAMS)
 
 
 def test_archive_that_is_split_in_part_only_is_refused():
-    with pytest.raises(InputError, match=r"Received: /cat/0\.jpg, which is below neither"):
+    with pytest.raises(InputError, match=r"Received: /cat/0\.jpg, which is in no folder train"):
         split(images({"train/cat": 3, "/cat": 3}), **PARAMS)
+
+
+CURATED = images(
+    {f"{name}/{label}": 50 for name in ("train", "validation", "test") for label in "ab"}
+)
+
+
+def test_curated_test_split_stays_as_it_is_with_and_without_validation():
+    rows, _ = split(CURATED, **PARAMS)
+    assert (rows["split"] == rows["archive_split"]).all()
+    assert not rows["moved"].any()
+    without = CURATED[CURATED["archive_split"] != "validation"]
+    rows, _ = split(without, **PARAMS | {"validation_fraction": 0.5})
+    is_test = rows["archive_split"] == "test"
+    assert ((rows["split"] == "test") == is_test).all()
+    of_train = rows["split"][~is_test]
+    assert 30 < (of_train == "validation").sum() < 70
+
+
+def test_near_duplicate_of_a_test_image_is_listed_and_leaves_the_test_split_alone():
+    original = CURATED[CURATED["archive_split"] == "test"].iloc[0].to_dict()
+    leak = like(original, "leak", 2, archive_split="train")
+    rows, listed = split(with_images(CURATED, leak), **PARAMS)
+    assert splits_of(rows)[original["path"]] == "test"
+    assert splits_of(rows)[leak["path"]] == "train"
+    assert set(listed["split"]) == {"train", "test"}
+
+
+def test_split_of_the_archive_can_be_ignored():
+    ignored = split(CURATED, **PARAMS | {"use_archive_split": False})
+    without = split(CURATED.assign(archive_split=""), **PARAMS)
+    assert splits_of(ignored[0]) == splits_of(without[0])
+    partly = images({"train/cat": 99, "/cat": 99})
+    split(partly, **PARAMS | {"use_archive_split": False})
 
 
 def test_real_photos_hold_one_pair_that_looks_alike(mirror):

@@ -4,11 +4,12 @@ import threading
 import numpy as np
 import pytest
 from conftest import JPEG, encode
+from faults import HEIC
 from PIL import Image
 
 from pawprint.images import decoder
 from pawprint.images.decoder import decode
-from pawprint.images.resizing import resize
+from pawprint.images.resizing import GREY, resize
 from pawprint.images.threads import AHEAD, map_in_threads
 from pawprint.images.unusable import REASONS, UnusableImageError
 
@@ -62,20 +63,31 @@ def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch):
         decode(encode(gradient()))
 
 
-@pytest.mark.parametrize("how", ["crop", "stretch"])
+def test_heic_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr(decoder, "MAX_PIXELS", 100)
+    with pytest.raises(UnusableImageError, match="too large: 96x64 pixels"):
+        decode(HEIC)
+
+
+@pytest.mark.parametrize("how", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("size", [(1, 1), (500, 3), (96, 96)])
 def test_image_of_any_shape_becomes_a_square(size, how):
     pixels = resize(gradient(*size), 32, how)
     assert (pixels.shape, pixels.dtype) == ((32, 32, 3), np.uint8)
 
 
-def test_crop_keeps_the_middle_and_stretch_the_whole():
+def test_crop_keeps_the_middle_and_stretch_and_pad_the_whole():
     thirds = Image.new("RGB", (96, 32), "red")
     thirds.paste("blue", (32, 0, 64, 32))
     assert (resize(thirds, 32, "crop") == [0, 0, 255]).all()
     stretched = resize(thirds, 32, "stretch")
     assert (stretched[:, [0, -1]] == [255, 0, 0]).all()
     assert (stretched[:, 16] == [0, 0, 255]).all()
+    padded = resize(thirds, 33, "pad")
+    assert (padded[:11] == GREY).all()
+    assert (padded[22:] == GREY).all()
+    assert (padded[11:22, [0, -1]] == [255, 0, 0]).all()
+    assert (padded[11:22, 16] == [0, 0, 255]).all()
 
 
 def test_results_come_in_order_and_are_computed_only_a_little_ahead():

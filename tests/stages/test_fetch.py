@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 from conftest import PROJECT, run
@@ -7,7 +8,11 @@ from faults import FOLDERS
 from pawprint.core.errors import InputError
 from pawprint.images.archive import members, open_archive
 from recipes.overlay import overlay
-from stages.fetch import fetch
+from stages import fetch as stage
+
+
+def fetch(source: str, sha256: str | None, images: Path) -> None:
+    stage.fetch(source, sha256, images, images.with_name("table.csv"))
 
 
 def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
@@ -43,7 +48,7 @@ def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<html>not here</html>", "expected a zip archive or a folder"),
+        (b"<html>not here</html>", "expected a folder, a zip, a tar, or a"),
         (None, "expected images in .* Received: an empty folder"),
     ],
 )

@@ -1,0 +1,107 @@
+"""Classes and splits of an archive, by its folders or by its table of labels."""
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from pawprint.core.errors import InputError, printable
+from pawprint.core.params import problem_of_labels
+from pawprint.dataset.split_names import SPLIT_OF_FOLDER
+from pawprint.images.decoder import SUFFIXES
+
+SHOWN = 12  # folders in a tree
+EXPECTED = """\
+photos/
+  cat/  001.jpg, 002.jpg
+  dog/  003.jpg"""
+
+Folders = Callable[[str], list[str]]  # of a file, innermost first
+
+
+def folders_of(table: pd.DataFrame | None) -> Folders:
+    """How to find the folders of a file: from its path or, in a table of labels, from its row.
+
+    `table` has the columns of `tables.SOURCE_TABLE`; its label counts as the innermost folder, its
+    split as the one above. A file that it does not list is in no folder.
+    """
+    if table is None:
+        return lambda name: list(reversed(PurePosixPath(name).parts[:-1]))
+    rows = {
+        path: [label, *([split] if split else [])]
+        for path, label, split in zip(table["path"], table["label"], table["split"])
+    }
+    return lambda name: rows.get(name, [])
+
+
+def label_and_split(folders: list[str], label_of_folder: dict[str, str]) -> tuple[str | None, str]:
+    """The class by the innermost folder that names one, and the split by the other folders.
+
+    `label_of_folder` has lower-case names. A class may be called train: its folder gives no split.
+    """
+    rest = [folder.lower() for folder in folders]
+    folder = next((folder for folder in rest if folder in label_of_folder), None)
+    if folder:
+        rest.remove(folder)
+    split = next((SPLIT_OF_FOLDER[name] for name in rest if name in SPLIT_OF_FOLDER), "")
+    return label_of_folder.get(folder), split
+
+
+def find_labels(names: list[str], table: pd.DataFrame | None, archive: str) -> dict[str, list[str]]:
+    """The classes for `clean.labels: auto`, sorted, with the names of their folders.
+
+    Each label of the table is a class or, without a table, each folder that directly holds images.
+
+    An image is known by its suffix. A folder with the name of a split is a class only directly
+    below another such folder, as in train/train; the images in it are else of the folder above, as
+    in cat/train, unless that folder also holds folders of classes.
+
+    Raises InputError for fewer than two classes, and for names that cannot be labels.
+    """
+    labels = sorted(set(table["label"])) if table is not None else _labels_of_folders(names)
+    if problem := problem_of_labels(labels):
+        raise InputError(
+            f"{archive}: {printable(problem)}. With clean.labels: auto, each folder of images is a "
+            "class. Move the images into one folder per class, or name the classes and their "
+            f"folders in clean.labels. Expected, for example:\n{EXPECTED}\n"
+            f"Received:\n{tree(names, folders_of(table))}"
+        )
+    return {label: [label] for label in labels}
+
+
+def is_unusual(name: str) -> bool:
+    """Whether the name is hidden or has no suffix of an image, such as Thumbs.db."""
+    path = PurePosixPath(name)
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return is_hidden or path.suffix.lower() not in SUFFIXES
+
+
+def tree(names: list[str], folders: Folders) -> str:
+    """The folders of the files, indented by depth, with the number of files directly in each."""
+    files: dict[tuple[str, ...], int] = {}
+    for name in names:
+        parts = tuple(reversed(folders(name)))
+        for depth in range(len(parts)):
+            files.setdefault(parts[: depth + 1], 0)
+        files[parts] = files.get(parts, 0) + 1
+    lines = [
+        f"{'  ' * (len(parts) - 1)}{printable(parts[-1]) + '/' if parts else '(no folder)'}"
+        + (f"  {number:,} {'file' if number == 1 else 'files'}" if number else "")
+        for parts, number in sorted(files.items())
+    ]
+    more = [f"and {len(lines) - SHOWN:,} more folders"] if lines[SHOWN:] else []
+    return "\n".join([*lines[:SHOWN], *more]) or "no files"
+
+
+def _labels_of_folders(names: list[str]) -> list[str]:
+    holders = {PurePosixPath(name).parts[:-1] for name in names if not is_unusual(name)} - {()}
+    classes = {path for path in holders if not _is_split(path[-1]) or _is_split(*path[-2:-1])}
+    for path in holders - classes:
+        above = path[:-1]
+        if above and not any(other[: len(above)] == above for other in classes - {above}):
+            classes.add(above)
+    return sorted({path[-1] for path in classes})
+
+
+def _is_split(*names: str) -> bool:
+    return any(name.lower() in SPLIT_OF_FOLDER for name in names)
