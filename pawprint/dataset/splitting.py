@@ -38,8 +38,8 @@ def split(
 
     Images whose hashes differ in at most `near_duplicate_distance` bits form a group, which is in
     one split: training, if the archive keeps its split and has one of its images there, or else the
-    split of the image with the smallest hash. Images of the archive's test split stay there, and do
-    not move others. The column `moved` tells whether an image would be in another split without its
+    split of the image with the smallest hash. Images of the archive's test split stay there, and
+    their hashes do not count for the others of their group. The column `moved` tells whether an image would be in another split without its
     group.
 
     Raises InputError if the archive has a split for only some images, or none for training, and if
@@ -65,8 +65,9 @@ def split(
     draw = images["perceptual_hash"].map(lambda content: _uniform(seed, content)).astype(float)
     in_train = keeps_validation & (given == "train")
     alone = assign(draw, in_train)
+    draws_of_others = draw.where(given != "test")
     images["split"] = assign(
-        draw.groupby(group).transform("min"), in_train.groupby(group).transform("any")
+        draws_of_others.groupby(group).transform("min"), in_train.groupby(group).transform("any")
     )
     _require_all(images)
     images["moved"] = images["split"] != alone

@@ -248,6 +248,19 @@ def test_near_duplicate_of_a_test_image_is_listed_and_leaves_the_test_split_alon
     assert set(listed["split"]) == {"train", "test"}
 
 
+def test_near_duplicate_of_a_test_image_is_where_it_is_without_the_test_image():
+    """The smaller hash of a test image does not move it between training and validation."""
+    without = CURATED[CURATED["archive_split"] != "validation"]
+    originals = records(without[without["archive_split"] == "test"])
+    leaks = [like(image, "leak", 2, archive_split="train") for image in originals]
+    rows, listed = split(with_images(without, *leaks), **PARAMS)
+    split_of = splits_of(rows)
+    assert {leak["path"]: split_of[leak["path"]] for leak in leaks} == {
+        leak["path"]: "validation" if drawn(leak) < 0.2 else "train" for leak in leaks
+    }
+    assert (len(listed), listed["moved"].sum()) == (200, 0)
+
+
 def test_split_of_the_archive_can_be_ignored():
     ignored = split(CURATED, **PARAMS | {"use_archive_split": False})
     without = split(CURATED.assign(archive_split=""), **PARAMS)
