@@ -14,6 +14,8 @@ TITLE, ICON = "Data", ":material/database:"
 SPLITS = ("train", "validation", "test")
 CORRECTIONS = {"path": "str", "label": "str"}
 PER_PAGE = 10
+IN_CONTROL = 6  # labels at most
+IN_CHART = 10  # classes at most
 
 
 def show() -> None:
@@ -37,8 +39,10 @@ def show_counts() -> None:
         st.metric("Images", f"{len(images):,}")
         for split, number in counts.sum(axis=1).items():
             st.metric(split.capitalize(), f"{number:,}")
-    st.bar_chart(counts, horizontal=True, sort=False, stack=False, alt="Images per class and split")
-    st.dataframe(counts, alt="Images per class and split")
+    title = "Images per class and split"
+    if len(counts.columns) <= IN_CHART:
+        st.bar_chart(counts, horizontal=True, sort=False, stack=False, alt=title)
+    st.dataframe(counts.T, alt=title)
 
 
 def show_rejected() -> None:
@@ -85,7 +89,7 @@ def show_likely_wrong() -> None:
     st.markdown(
         "Images whose label has a low probability by a model that was not trained on them, the "
         "lowest first. Choose what each image shows; the app writes it to `labels.csv`. `none` "
-        "stands for neither class."
+        "stands for no class."
     )
     written = corrections()
     if written:
@@ -93,7 +97,7 @@ def show_likely_wrong() -> None:
             f"`labels.csv` corrects {len(written)} labels. Run `dvc repro` to train with them, and "
             "commit the file."
         )
-    classes = sorted({*rows["label"], *rows["likely"]})
+    classes = sorted(files.table(paths.SPLIT_IMAGES, tables.SPLIT)["label"].unique())
     for row in rows[photos.pages(len(rows), PER_PAGE, "suspects")].itertuples():
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="medium"):
             show_suspect(row, classes, written.get(row.path))
@@ -111,9 +115,12 @@ def show_suspect(row, classes: list[str], corrected: str | None) -> None:
         st.markdown(doubt)
         options = list(dict.fromkeys([*classes, NEITHER, corrected or NEITHER]))
         # The file is what counts: with another correction in it this is another widget.
-        choice = st.segmented_control(
-            "labels.csv", options, default=corrected, key=f"{row.path}-{corrected}"
-        )
+        key = f"{row.path}-{corrected}"
+        if len(options) > IN_CONTROL:
+            index = options.index(corrected) if corrected else None
+            choice = st.selectbox("labels.csv", options, index, key=key)
+        else:
+            choice = st.segmented_control("labels.csv", options, default=corrected, key=key)
         if choice != corrected:
             correct(row.path, choice)
             st.rerun()

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from pawprint.cli.formats import FORMATS, Run, require_modules
 from pawprint.core import paths
-from pawprint.core.errors import InputError, printable, silent_stderr
+from pawprint.core.errors import InputError, printable, reason, silent_stderr
 from pawprint.core.files import replacing
 from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import SPLIT, read_table
@@ -78,17 +78,19 @@ def run(arguments: argparse.Namespace) -> None:
 def get_inputs(rev: str, folder: Path) -> None:
     """Write what `export_all` reads, of a revision, from DVC's cache or the remote to `folder`.
 
-    Raises InputError if there is no such revision, or neither cache nor remote have a file.
+    Raises InputError if there is no such revision, neither cache nor remote have a file, or the
+    disk has no room.
     """
     try:
         files = DVCFileSystem(rev=rev)
         for path in INPUTS:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             files.get(path.as_posix(), str(folder / path), recursive=True)
-    except (DvcException, DataIndexError, FileNotFoundError) as error:
+    except (DvcException, DataIndexError, OSError) as error:
         raise InputError(
             f"--rev: expected a revision with {', '.join(map(str, INPUTS))} in DVC's cache or the "
-            f"remote. Received: {printable(rev)} ({printable(str(error).splitlines()[0])})"
+            f"remote, and room for a copy of them in {folder.parent}. Received: {printable(rev)} "
+            f"({reason(error)})"
         ) from None
 
 
@@ -179,9 +181,8 @@ def export(
         except OSError:  # a full disk, for example: not the fault of the model
             raise
         except Exception as error:  # a converter raises anything for what its format cannot hold
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"{folder}: expected a model that {name} can hold. Received: {printable(reason)}"
+                f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
             ) from None
         difference = np.abs(probabilities - expected).max()
         if not difference <= form.tolerance:
