@@ -17,6 +17,7 @@ photos/
   dog/  003.jpg"""
 
 Folders = Callable[[str], list[str]]  # of a file, innermost first
+Parts = tuple[str, ...]  # of a path
 
 
 def folders_of(table: pd.DataFrame | None) -> Folders:
@@ -54,11 +55,13 @@ def find_labels(names: list[str], table: pd.DataFrame | None, archive: str) -> d
 
     An image is known by its suffix. A folder with the name of a split is a class only directly
     below another such folder, as in train/train; the images in it are else of the folder above, as
-    in cat/train, unless that folder also holds folders of classes.
+    in cat/train, unless that folder also holds folders of classes. Then they are of no class, as
+    those in test/ beside train/cat and train/dog.
 
-    Raises InputError for fewer than two classes, and for names that cannot be labels.
+    Raises InputError for fewer than two classes, for names that cannot be labels, and for a folder
+    of images that may be a class or a split, such as valid/ beside invalid/.
     """
-    labels = sorted(set(table["label"])) if table is not None else _labels_of_folders(names)
+    labels = sorted(set(table["label"])) if table is not None else _labels_of_folders(names, archive)
     if problem := problem_of_labels(labels):
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each folder of images is a "
@@ -78,7 +81,7 @@ def is_unusual(name: str) -> bool:
 
 def tree(names: list[str], folders: Folders) -> str:
     """The folders of the files, indented by depth, with the number of files directly in each."""
-    files: dict[tuple[str, ...], int] = {}
+    files: dict[Parts, int] = {}
     for name in names:
         parts = tuple(reversed(folders(name)))
         for depth in range(len(parts)):
@@ -93,14 +96,34 @@ def tree(names: list[str], folders: Folders) -> str:
     return "\n".join([*lines[:SHOWN], *more]) or "no files"
 
 
-def _labels_of_folders(names: list[str]) -> list[str]:
+def _labels_of_folders(names: list[str], archive: str) -> list[str]:
     holders = {PurePosixPath(name).parts[:-1] for name in names if not is_unusual(name)} - {()}
     classes = {path for path in holders if not _is_split(path[-1]) or _is_split(*path[-2:-1])}
-    for path in holders - classes:
-        above = path[:-1]
-        if above and not any(other[: len(above)] == above for other in classes - {above}):
-            classes.add(above)
+    above = {path[:-1] for path in holders - classes} - {()}
+    classes |= {path for path in above if not _below(path, classes | above)}
+    for path in sorted(holders - classes):
+        _require_use(path, classes, archive)
     return sorted({path[-1] for path in classes})
+
+
+def _require_use(path: Parts, classes: set[Parts], archive: str) -> None:
+    """Raise InputError if `path`, a folder of images named like a split, may be a class.
+
+    It is one of unlabelled images, such as test/, if it or a split beside it holds classes.
+    """
+    above = path[:-1]
+    beside = sorted(each[-1] for each in classes if each[:-1] == above)
+    is_divided = any(_is_split(each[len(above)]) for each in _below(above, classes))
+    if above not in classes and beside and not is_divided:
+        raise InputError(
+            f"{archive}: expected no images directly in a folder that is named like a split and "
+            f"lies beside folders of classes. Received: {printable(repr('/'.join(path)))} beside "
+            f"{printable(repr(beside[0]))}. Name the classes and their folders in clean.labels."
+        )
+
+
+def _below(path: Parts, others: set[Parts]) -> set[Parts]:
+    return {other for other in others - {path} if other[: len(path)] == path}
 
 
 def _is_split(*names: str) -> bool:

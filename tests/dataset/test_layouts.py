@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import photo
+from conftest import PROJECT, photo, run
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
@@ -100,6 +100,8 @@ def test_class_folders_are_found_also_under_groups(tmp_path, names):
         (["d/train/cat/1.jpg", "d/train/dog/2.jpg", "d/test/3.jpg"], ["cat", "dog"]),
         (["train/train/1.jpg", "train/car/2.jpg"], ["car", "train"]),
         (["cat/1.jpg", "dog/2.jpg", "notes/readme.txt", ".cache/3.jpg"], ["cat", "dog"]),
+        (["train/cat/1.jpg", "train/dog/2.jpg", "valid/cat/3.jpg", "valid/4.jpg"], ["cat", "dog"]),
+        (["train/cat/1.jpg", "train/dog/2.jpg", "owl/3.jpg", "test/4.jpg"], ["cat", "dog", "owl"]),
     ],
 )
 def test_folders_of_splits_and_of_no_images_are_no_classes(names, labels):
@@ -123,6 +125,34 @@ def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names
     assert line.startswith(f"images.zip: expected {message}")
     assert "photos/" in trees
     assert trees[trees.index("Received:") + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("names", "received"),
+    [
+        (["valid/1.jpg", "invalid/2.jpg", "blurry/3.jpg"], "'valid' beside 'blurry'"),
+        (["test/1.jpg", "cat/2.jpg"], "'test' beside 'cat'"),
+        (
+            ["cat/train/1.jpg", "cat/siamese/train/2.jpg", "dog/train/3.jpg"],
+            "'cat/train' beside 'siamese'",
+        ),
+    ],
+)
+def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line(names, received):
+    with pytest.raises(InputError) as error:
+        find_labels(names, None, "images.zip")
+    assert f"Received: {received}. Name the classes" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_order_of_a_set_does_not_decide_the_classes(seed):
+    """The order of a set of strings depends on PYTHONHASHSEED."""
+    code = "from pawprint.dataset.layout import find_labels\n"
+    code += "names = ['d/test/1.jpg', 'd/train/cat/train/2.jpg', 'e/train/dog/3.jpg']\n"
+    code += "print(list(find_labels(names, None, 'images.zip')))"
+    result = run("python", "-c", code, cwd=PROJECT, PYTHONHASHSEED=seed)
+    assert result.stdout == "['cat', 'dog']\n"
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
