@@ -139,7 +139,7 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     `images` is sorted by path.
     """
     images = images.sort_values("path", key=lambda paths: paths.map(is_unusual), kind="stable")
-    # The archive's test split stays whole.
+    # Of duplicates, the one in the archive's test split is kept.
     images = images.sort_values("archive_split", key=lambda splits: splits != "test", kind="stable")
     same = images.groupby("pixels_sha256", sort=False)
     is_contradictory = same["label"].transform("nunique") > 1

@@ -87,6 +87,8 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
 def require_watched(source: str, watch: str) -> None:
     """Raise InputError unless DVC hashes `watch` for `source`: see `fetch.watch`.
 
+    DVC refuses a folder that contains the project: then the images must move.
+
     A local source must be watched itself, and a table of labels with the images below its folder:
     then `watch` is that folder. A web URL must not, because DVC would ask the server in each
     `dvc repro`; then `watch` is UNWATCHED. `locate` reports a source that does not exist.
@@ -103,13 +105,20 @@ def require_watched(source: str, watch: str) -> None:
                 expected = Path(expected).parent.as_posix()
                 why = "the folder of fetch.source, so that DVC notices when its images change"
         path = _in_project(expected)
+        is_around = path.is_dir() and _in_project("").resolve().is_relative_to(path.resolve())
         is_other = path.exists() and path.resolve() != _in_project(watch).resolve()
     except (OSError, ValueError):  # for a name that no system can hold, or half an address
         return
+    if is_around:  # DVC would watch what stages write
+        raise InputError(
+            "fetch.source: expected images in a folder that does not contain the project. "
+            f"Received: {source!r}. Move the images, and their table if there is one, into a "
+            "folder of their own."
+        )
     if is_other:
         raise InputError(
-            f"fetch.watch: expected {expected}, {why}. Received: {watch}. Set fetch.watch to "
-            f"{expected}."
+            f"fetch.watch: expected {expected}, {why}. Received: {watch!r}. Set fetch.watch to "
+            f"{expected!r}."
         )
 
 

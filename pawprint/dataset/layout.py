@@ -61,7 +61,9 @@ def find_labels(names: list[str], table: pd.DataFrame | None, archive: str) -> d
     Raises InputError for fewer than two classes, for names that cannot be labels, and for a folder
     of images that may be a class or a split, such as valid/ beside invalid/.
     """
-    labels = sorted(set(table["label"])) if table is not None else _labels_of_folders(names, archive)
+    labels = (
+        sorted(set(table["label"])) if table is not None else _labels_of_folders(names, archive)
+    )
     if problem := problem_of_labels(labels):
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each folder of images is a "

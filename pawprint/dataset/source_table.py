@@ -11,7 +11,7 @@ from pawprint.core.tables import SOURCE_TABLE
 from pawprint.dataset.split_names import SPLIT_OF_FOLDER
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
-COLUMNS = (["path", "label"], ["path", "label", "split"])
+COLUMNS = (["path", "label"], ["path", "label", "split"])  # in any order
 
 
 def is_table(path: Path) -> bool:
@@ -39,7 +39,7 @@ def read_source_table(path: Path) -> pd.DataFrame:
     def refuse(number: int, problem: str) -> None:
         raise InputError(f"{path}: line {number}: {printable(problem)}")
 
-    if header not in COLUMNS:
+    if sorted(header) not in map(sorted, COLUMNS):
         expected = " or ".join(delimiter.join(columns) for columns in COLUMNS)
         refuse(
             1,

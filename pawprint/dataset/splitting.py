@@ -39,8 +39,8 @@ def split(
     Images whose hashes differ in at most `near_duplicate_distance` bits form a group, which is in
     one split: training, if the archive keeps its split and has one of its images there, or else the
     split of the image with the smallest hash. Images of the archive's test split stay there, and
-    their hashes do not count for the others of their group. The column `moved` tells whether an image would be in another split without its
-    group.
+    their hashes do not count for the others of their group. The column `moved` tells whether an
+    image would be in another split without its group.
 
     Raises InputError if the archive has a split for only some images, or none for training, and if
     a split has no image of a class.

@@ -12,7 +12,7 @@ from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.core.tables import SOURCE_TABLE, read_table
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.download import require_watched
+from pawprint.dataset.download import UNWATCHED, require_watched
 from pawprint.dataset.layout import find_labels
 from pawprint.dataset.splitting import split
 from pawprint.images.archive import members, open_archive
@@ -236,6 +236,13 @@ def test_splits_of_a_table_are_kept_and_labels_can_be_joined(tmp_path):
     assert set(rows["split"]) == {"train", "validation", "test"}
 
 
+def test_columns_of_a_table_are_in_any_order(tmp_path):
+    lines = [f"train,{'ab'[n % 2]},{n}.jpg" for n in range(4)]
+    source = table(tmp_path / "photos", "\n".join(["split,label,path", *lines]))
+    found = read_table(fetched(source, tmp_path)[1], SOURCE_TABLE)
+    assert found.to_numpy().tolist() == [[f"{n}.jpg", "train", "ab"[n % 2]] for n in range(4)]
+
+
 def test_labels_of_an_earlier_table_are_removed(tmp_path):
     source = table(tmp_path / "photos", "path,label\n1.jpg,a\n2.jpg,b\n")
     assert fetched(source, tmp_path)[1].exists()
@@ -246,6 +253,7 @@ def test_labels_of_an_earlier_table_are_removed(tmp_path):
     ("text", "message"),
     [
         ("file,class\n1.jpg,a\n", "line 1: expected the columns path,label or path,label,split"),
+        ("path,label,label\n1.jpg,a,b\n", "line 1: expected the columns"),
         ("path;label\n1.jpg;a\n", "line 1: .* separate them by commas"),
         ("path,label\n1.jpg,\n", "line 2: expected 2 cells, none of them empty"),
         ("path,label\n1.jpg,a,b\n", "line 2: expected 2 cells"),
@@ -278,5 +286,19 @@ def test_label_without_an_image_is_named(tmp_path):
 def test_folder_of_a_table_is_watched(tmp_path):
     source = table(tmp_path / "photos", "path,label\n")
     require_watched(str(source), str(source.parent))
-    with pytest.raises(InputError, match=rf"Set fetch\.watch to {source.parent}\."):
+    with pytest.raises(InputError, match=rf"Set fetch\.watch to '{source.parent}'\."):
         require_watched(str(source), str(source))
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "../labels.csv", "photos/../../labels.csv", ".."])
+def test_source_around_the_project_is_refused_as_dvc_cannot_watch_it(tmp_path, monkeypatch, name):
+    (tmp_path / "project" / "photos").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    for folder in ("photos", ".", ".."):
+        Path(folder, "labels.csv").touch()
+    for watch in (UNWATCHED, str(Path(name).parent), name):
+        with pytest.raises(InputError, match=r"Move the images, .* folder of their own") as error:
+            require_watched(name, watch)
+        assert f"Received: {name!r}. " in str(error.value)
+        assert "\n" not in str(error.value)
+    require_watched("photos/labels.csv", "photos")

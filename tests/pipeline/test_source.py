@@ -52,7 +52,7 @@ def test_unwatched_source_is_refused_and_the_message_says_what_to_write(project)
     result = run("dvc", "repro", "fetch", cwd=project)
     assert result.returncode
     assert "fetch.watch: expected ../photos, the path of fetch.source" in result.stderr
-    assert "Received: stages/fetch.py. Set fetch.watch to ../photos." in result.stderr
+    assert "Received: 'stages/fetch.py'. Set fetch.watch to '../photos'." in result.stderr
 
 
 def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
