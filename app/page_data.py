@@ -7,11 +7,10 @@ from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths, tables
 from pawprint.core.params import NEITHER
-from pawprint.core.tables import write_table
+from pawprint.core.tables import SPLITS, write_table
 from pawprint.dataset.corrections import read_lines
 
 TITLE, ICON = "Data", ":material/database:"
-SPLITS = ("train", "validation", "test")
 CORRECTIONS = {"path": "str", "label": "str"}
 PER_PAGE = 10
 IN_CONTROL = 6  # labels at most

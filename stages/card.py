@@ -7,6 +7,7 @@ Run: `python -m stages.card`
 """
 
 from pawprint.core import paths, tables
+from pawprint.core.counts import describe_imbalance, divided_groups
 from pawprint.core.files import write_text
 from pawprint.core.params import load_params
 from pawprint.core.sources import without_secrets
@@ -17,7 +18,6 @@ from pawprint.reports.results import (
     class_rows,
     count_images,
     describe_calibration,
-    describe_imbalance,
     describe_rejected,
     describe_weights,
     name_classes,
@@ -25,14 +25,15 @@ from pawprint.reports.results import (
 )
 from pawprint.serving.metadata import read_metadata
 
-MAX_CLASSES = 10  # in the table of their scores
+MAX_CLASSES = 10  # in a table
 
 
 def main() -> None:
     params = load_params()
     metadata = read_metadata(paths.SERVED_MODEL)
     scores = read_table(paths.SCORES, tables.SCORES)
-    counts = count_images(read_table(paths.SPLIT_IMAGES, tables.SPLIT))
+    images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     text = fill(
         paths.CARD_TEMPLATE,
         labels=metadata.labels,
@@ -49,10 +50,11 @@ def main() -> None:
             params.calibrate, metadata.temperature, metadata.threshold, metadata.labels
         ),
         threshold=metadata.threshold,
-        counts=counts,
-        imbalance=describe_imbalance(counts),
+        counts=count_images(images),
+        imbalance=describe_imbalance(images),
         rejected=describe_rejected(read_table(paths.CLEAN_REJECTED, tables.REJECTED)),
-        near_duplicates=read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES),
+        near_duplicates=near_duplicates,
+        divided_groups=divided_groups(near_duplicates),
         results=result_rows(scores, ("validation", "test")),
         of_classes=class_rows(scores),
         max_classes=MAX_CLASSES,

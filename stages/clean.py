@@ -6,10 +6,11 @@ metrics/clean.json. Run: `python -m stages.clean`
 """
 
 from pawprint.core import paths
+from pawprint.core.counts import describe_imbalance
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
 from pawprint.core.tables import IMAGES, REJECTED, SOURCE_TABLE, read_table, write_table
-from pawprint.dataset.cleaning import clean, describe, describe_imbalance
+from pawprint.dataset.cleaning import clean, describe
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
 from pawprint.images.archive import members, open_archive
@@ -31,7 +32,7 @@ def main() -> None:
     why = f"; see {paths.CLEAN_REJECTED}" if len(rejected) else ""
     print(f"clean: {describe(kept, rejected)}{why}")
     if imbalance := describe_imbalance(kept):
-        print(f"clean: {imbalance}; see train_finetune.class_weight")
+        print(f"clean: the classes are imbalanced: {imbalance}; see train_finetune.class_weight")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ plots/ and all params. Writes plots/report.html, which shows photos. Run: `pytho
 import yaml
 
 from pawprint.core import paths, tables
+from pawprint.core.counts import describe_imbalance, divided_groups
 from pawprint.core.files import write_text
 from pawprint.core.params import load_params
 from pawprint.core.sources import without_secrets
@@ -16,7 +17,6 @@ from pawprint.reports.results import (
     class_rows,
     count_images,
     describe_calibration,
-    describe_imbalance,
     describe_rejected,
     name_classes,
     result_rows,
@@ -34,7 +34,8 @@ def main() -> None:
         shown[section]["source"] = without_secrets(shown[section]["source"])
     metadata = read_metadata(paths.SERVED_MODEL)
     scores = read_table(paths.SCORES, tables.SCORES)
-    counts = count_images(read_table(paths.SPLIT_IMAGES, tables.SPLIT))
+    images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     rejected = read_table(paths.CLEAN_REJECTED, tables.REJECTED)
     pictures = (
         paths.CURVES_PLOT,
@@ -61,9 +62,10 @@ def main() -> None:
         calibration_error=score_of(scores, "test", "expected_calibration_error")["value"],
         results=result_rows(scores, ("validation", "test")),
         of_classes=class_rows(scores),
-        counts=counts,
-        imbalance=describe_imbalance(counts),
-        near_duplicates=read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES),
+        counts=count_images(images),
+        imbalance=describe_imbalance(images),
+        near_duplicates=near_duplicates,
+        divided_groups=divided_groups(near_duplicates),
         described=describe_rejected(rejected),
         rejected=rejected,
         max_rejected=MAX_REJECTED,

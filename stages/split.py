@@ -1,15 +1,17 @@
 """Assign every usable image to training, validation or test, by a hash of its content.
 
-Images that look alike form a group, and a group is in one split. Reads data/clean/images.csv.
-Params: `split`. Writes data/split/images.csv, data/split/near_duplicates.csv and
-metrics/split.json. Run: `python -m stages.split`
+Images that look alike form a group. A group is in one split, apart from images of the archive's
+test split, which stay there. Reads data/clean/images.csv. Params: `split`. Writes
+data/split/images.csv, data/split/near_duplicates.csv and metrics/split.json.
+Run: `python -m stages.split`
 """
 
 from pawprint.core import paths
+from pawprint.core.counts import divided_groups
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
-from pawprint.core.tables import IMAGES, NEAR_DUPLICATES, SPLIT, read_table, write_table
-from pawprint.dataset.splitting import SPLITS, split
+from pawprint.core.tables import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS, read_table, write_table
+from pawprint.dataset.splitting import split
 
 
 def main() -> None:
@@ -25,10 +27,9 @@ def main() -> None:
         + ", ".join(f"{number:,} {name}" for name, number in counts.items())
         + f"; {len(listed):,} near-duplicates, of which {listed['moved'].sum():,} moved"
     )
-    across = int((listed.groupby("group")["split"].nunique() > 1).sum())
-    if across:
+    if divided := divided_groups(listed):
         print(
-            f"split: {across:,} groups of near-duplicates are in test and in another split, "
+            f"split: {divided:,} groups of near-duplicates are in test and in another split, "
             f"because the archive's test split stays as it is; see {paths.NEAR_DUPLICATES}"
         )
 

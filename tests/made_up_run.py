@@ -53,12 +53,20 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(tables.SPLIT))
 
 
-def write_run(workspace: Path, numbers: dict[str, int], rejected: pd.DataFrame) -> None:
-    """What the stages `card` and `report` read, besides pictures, for images of these labels."""
+def write_run(
+    workspace: Path,
+    numbers: dict[str, int],
+    rejected: pd.DataFrame,
+    splits: tuple[str, str] = ("train", "train"),
+) -> None:
+    """What the stages `card` and `report` read, besides pictures, for images of these labels.
+
+    `splits` are those of two near-duplicates.
+    """
     labels = list(numbers)
     history = pd.DataFrame({name: [1, 2] for name in tables.HISTORY})
     copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in tables.NEAR_DUPLICATES})
-    copies = copies.assign(group="a.jpg", distance=0, moved=[False, True])
+    copies = copies.assign(group="a.jpg", split=splits, distance=0, moved=[False, True])
     suspects = pd.DataFrame({name: [0.5] for name in tables.LIKELY_WRONG_LABELS})
     for path, frame, columns in (
         (paths.SCORES, scores_of(labels), tables.SCORES),

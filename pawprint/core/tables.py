@@ -25,6 +25,7 @@ IMAGES: Columns = {
     "perceptual_hash": "str",
 }
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
+SPLITS = ("train", "validation", "test")
 SPLIT: Columns = {"path": "str", "label": "str", "split": "str", "pixels_sha256": "str"}
 NEAR_DUPLICATES: Columns = {
     "group": "str",

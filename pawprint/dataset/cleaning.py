@@ -24,7 +24,6 @@ from pawprint.images.unusable import REASONS, UnusableImageError
 # The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
-MAX_IMBALANCE = 5  # of the largest class against the smallest
 
 
 def clean(
@@ -112,20 +111,6 @@ def describe(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
     return f"kept {len(kept):,} of {len(kept) + len(rejected):,} files" + (
         f" ({', '.join(reasons)})" if reasons else ""
     )
-
-
-def describe_imbalance(kept: pd.DataFrame) -> str | None:
-    """A sentence if the largest class has more than MAX_IMBALANCE times the images of the smallest.
-
-    For example "imbalance 1:7.5: 40 images of cat, 300 images of dog".
-    """
-    images = kept["label"].value_counts().sort_index()
-    small, large = images.idxmin(), images.idxmax()
-    ratio = images[large] / images[small]
-    if ratio <= MAX_IMBALANCE:
-        return None
-    counts = f"{images[small]:,} images of {small}, {images[large]:,} images of {large}"
-    return f"imbalance 1:{ratio:.1f}: {counts}"
 
 
 def pixels_sha256(image: Image.Image) -> str:

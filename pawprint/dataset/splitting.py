@@ -8,9 +8,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pawprint.core.errors import InputError
+from pawprint.core.tables import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
-
-SPLITS = ("train", "validation", "test")
 
 
 def split(

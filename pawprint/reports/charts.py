@@ -9,13 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, auc, confusion_matrix
 
-from pawprint.core.tables import predicted_labels
+from pawprint.core.tables import SPLITS, predicted_labels
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix
 MAX_WRITTEN = 12  # classes whose cells hold numbers
 PAIRS = 10  # of classes, listed below the matrix
-SPLITS = ["train", "validation", "test"]
 
 
 def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,7 +17,8 @@ WEBP_QUALITY = 85
 def fill(template: Path, **values: object) -> str:
     """The text of a template with its values; HTML is escaped in a template named .html.
 
-    A missing value raises jinja2.UndefinedError.
+    In others, the filter `literal` escapes a text for Markdown. A missing value raises
+    jinja2.UndefinedError.
     """
     environment = Environment(
         loader=FileSystemLoader(template.parent),
@@ -26,7 +28,13 @@ def fill(template: Path, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["literal"] = literal
     return environment.get_template(template.name).render(values)
+
+
+def literal(text: str) -> str:
+    """The text, escaped so that Markdown shows it unchanged, also in a cell of a table."""
+    return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", text)
 
 
 def embed(picture: Path) -> str:

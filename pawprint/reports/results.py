@@ -7,10 +7,9 @@ import pandas as pd
 
 from pawprint.core.params import Calibrate
 from pawprint.core.sources import without_secrets
+from pawprint.core.tables import SPLITS
 
 MAX_NAMED = 4  # classes in a title
-IMBALANCE = 5  # times as many images in the largest class as in the smallest
-SPLITS = ["train", "validation", "test"]
 RESULTS = {  # with their titles
     "balanced_accuracy": "balanced accuracy",
     "f1": "F1, mean of the classes",
@@ -32,18 +31,6 @@ def count_images(images: pd.DataFrame) -> pd.DataFrame:
     """Images per class: a row per label, sorted, with a column per split and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))
-
-
-def describe_imbalance(counts: pd.DataFrame) -> str:
-    """A sentence if the largest class has over IMBALANCE times the smallest's images, or ""."""
-    of_class = counts["images"]
-    largest, smallest = of_class.idxmax(), of_class.idxmin()
-    if of_class.max() <= IMBALANCE * of_class.min():
-        return ""
-    return (
-        f"The classes are imbalanced: {of_class.max():,} images of {largest}, {of_class.min():,} "
-        f"of {smallest}. Balanced accuracy counts every class equally."
-    )
 
 
 def describe_rejected(rejected: pd.DataFrame) -> str:

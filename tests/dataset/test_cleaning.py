@@ -2,14 +2,13 @@ import io
 import re
 import zipfile
 
-import pandas as pd
 import pytest
 from conftest import JPEG, clean_archive, encode, photo
 from PIL import Image
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
-from pawprint.dataset.cleaning import clean, describe_imbalance
+from pawprint.dataset.cleaning import clean
 from pawprint.images.archive import members, open_archive
 
 
@@ -219,9 +218,3 @@ def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
         ["dogs/3.jpg", "dog"],
     ]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["dogs/4.jpg", "neither_class"]]
-
-
-def test_imbalance_above_one_to_five_is_named():
-    for many, expected in ((25, None), (26, "imbalance 1:5.2: 5 images of cat, 26 images of dog")):
-        kept = pd.DataFrame({"label": ["cat"] * 5 + ["bird"] * 10 + ["dog"] * many})
-        assert describe_imbalance(kept) == expected

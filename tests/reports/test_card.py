@@ -31,8 +31,13 @@ def workspace(tmp_path) -> Path:
     return tmp_path
 
 
-def card_of(workspace: Path, numbers: dict[str, int], changes: str = "{}") -> str:
-    write_run(workspace, numbers, pd.DataFrame(FILES, columns=list(REJECTED)))
+def card_of(
+    workspace: Path,
+    numbers: dict[str, int],
+    changes: str = "{}",
+    splits: tuple[str, str] = ("train", "train"),
+) -> str:
+    write_run(workspace, numbers, pd.DataFrame(FILES, columns=list(REJECTED)), splits)
     params = workspace / "params.yaml"
     params.write_text(overlay(params.read_text(encoding="utf-8"), changes), encoding="utf-8")
     result = run("python", "-m", "stages.card", cwd=workspace)
@@ -52,7 +57,8 @@ def test_card_shows_the_numbers_of_the_tables_and_the_hashes_of_archive_and_mode
     assert "- Images: 150 usable, 3 rejected (2 empty, 1 not an image)." in card
     assert "| ant | 30 | 30 | 30 | 90 |" in card
     assert "| all | 50 | 50 | 50 | 150 |" in card
-    assert "number of images moved for this: 1." in card
+    sentence = "A group is never divided between splits; number of images moved for this: 1."
+    assert f"- Near-duplicates: 2 (number of groups: 1). {sentence}" in card
     assert "Initial weights of the backbone: pre-trained on ImageNet" in card
     assert "Logits are divided by 1.250, fitted on the validation split." in card
     assert "imbalanced" not in card
@@ -66,6 +72,9 @@ def test_card_of_many_classes_shows_the_worst_and_no_threshold(workspace):
     assert "The most probable class is predicted." in card
     scores = read_table(workspace / paths.SCORES, SCORES).query("split == 'test' & label != ''")
     worst = scores[scores["score"] == "f1"].sort_values("value", kind="stable")["label"]
+    assert "| class 09 | 10 |" in card.split("| all |")[0]
+    assert "| class 10 | 10 |" not in card.split("| all |")[0]
+    assert "And 30 more classes; see `data/split/images.csv`." in card
     of_classes = card.split("| F1, validation |")[1].split("These are")[0]
     assert [of_classes.count(f"| {label} | 10 |") for label in worst] == [1] * 10 + [0] * 30
 
@@ -73,6 +82,21 @@ def test_card_of_many_classes_shows_the_worst_and_no_threshold(workspace):
 def test_card_names_an_imbalance(workspace):
     card = card_of(workspace, {"ant": 61, "bee": 12, "cow": 20})
     assert "The classes are imbalanced: 183 images of ant, 36 of bee." in card
+
+
+def test_card_counts_the_groups_that_the_test_split_of_the_archive_divides(workspace):
+    card = card_of(workspace, {"ant": 9, "bee": 9}, splits=("train", "test"))
+    assert "images in the archive's test split and in another split: 1. No other group" in card
+    assert "A group is never divided" not in card
+
+
+def test_card_shows_labels_as_they_are(workspace):
+    card = card_of(workspace, {"a|b": 61, "<cow>": 9})
+    assert r"# Model card: a\|b or \<cow\>" in card
+    assert r"The predicted label is \<cow\> from 0.500 on, else a\|b." in card
+    assert card.count(r"| a\|b |") == card.count(r"| \<cow\> |") == 2
+    assert "a|b" not in card
+    assert "<cow>" not in card.replace(r"\<", "")
 
 
 def test_card_says_nothing_that_the_params_deny(workspace):

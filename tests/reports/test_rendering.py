@@ -16,6 +16,12 @@ def test_values_are_escaped_in_html_only(tmp_path, name, expected):
     assert fill(tmp_path / name, text="<b>") == expected
 
 
+def test_text_is_escaped_for_markdown(tmp_path):
+    (tmp_path / "a.md").write_text("| {{ text | literal }} |", encoding="utf-8")
+    shown = fill(tmp_path / "a.md", text=r"a\|<b> *c* _d_ `e` [f] & é 1.5")
+    assert shown == r"| a\\\|\<b\> \*c\* \_d\_ \`e\` \[f\] \& é 1.5 |"
+
+
 def test_missing_value_is_an_error(tmp_path):
     (tmp_path / "a.md").write_text("{{ text }}", encoding="utf-8")
     with pytest.raises(jinja2.UndefinedError):

@@ -34,7 +34,7 @@ def workspace(tmp_path_factory) -> Path:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (workspace / "params.yaml").write_text(overlay(params, SECRETS), encoding="utf-8")
     pictures = [getattr(paths, name) for name in vars(paths) if name.endswith("_PLOT")]
-    write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)))
+    write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
     for picture in pictures:
         Image.new("RGB", (30, 20), "grey").save(workspace / picture)
     return workspace
@@ -88,6 +88,11 @@ def test_classes_are_counted_and_their_imbalance_is_named(page):
     cells = "".join(f'<td class="number">{number}</td>' for number in (5, 5, 5, 15))
     assert f'<th scope="row">&lt;cow&gt;</th>{cells}' in page
     assert "90 images of ant, 15 of &lt;cow&gt;" in page
+
+
+def test_groups_that_the_test_split_of_the_archive_divides_are_counted(page):
+    text = " ".join(page.split())
+    assert "in the archive's test split and in another split: 1. No other group" in text
 
 
 def test_names_of_files_are_text_and_not_markup(page):
