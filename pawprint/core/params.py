@@ -321,6 +321,18 @@ class Calibrate(Section):
         return self
 
 
+def problem_of_threshold(params: Calibrate, classes: int) -> str | None:
+    """What is wrong with a threshold, or how to choose it, for so many classes; or None."""
+    for key in ("threshold", "recall"):
+        value = getattr(params, key)
+        if classes > 2 and value is not None:
+            return (
+                f"calibrate.{key}: expected null, because a threshold exists for two classes only. "
+                f"Received: {value} for {classes} classes"
+            )
+    return None
+
+
 class Evaluate(Section):
     confidence: Fraction
 
@@ -353,6 +365,13 @@ class Params(Section):
     evaluate: Evaluate
     review: Review
     plot: Plot
+
+    @model_validator(mode="after")
+    def _threshold_of_two_classes(self) -> Self:
+        named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
+        if problem := problem_of_threshold(self.calibrate, named):
+            raise ValueError(problem)
+        return self
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

@@ -162,6 +162,17 @@ def test_labels_that_would_be_taken_for_others_are_refused(folder, labels, messa
     assert line.startswith(f"clean.labels: expected {message}")
 
 
+@pytest.mark.parametrize("key", ["threshold", "recall"])
+def test_threshold_of_more_than_two_classes_is_refused(folder, key):
+    params = changed(("calibrate", key), lambda m, name: m.update({name: 0.9}))
+    assert lines(folder, params) == []
+    params["clean"]["labels"] = {name: [name] for name in ("cat", "dog", "fox")}
+    assert lines(folder, params) == [
+        f"calibrate.{key}: expected null, because a threshold exists for two classes only. "
+        "Received: 0.9 for 3 classes"
+    ]
+
+
 def test_password_in_a_wrong_place_is_not_shown(folder):
     url = "https://user:word@host/x.zip?token=word"
     (line,) = lines(folder, changed(("fetch",), lambda m, name: m.update(fetch=url)))
