@@ -13,6 +13,7 @@ TITLE, ICON = "Data", ":material/database:"
 SPLITS = ("train", "validation", "test")
 CORRECTIONS = {"path": "str", "label": "str"}
 PER_PAGE = 10
+MAX_BUTTONS = 6  # labels to choose from
 
 
 def show() -> None:
@@ -31,13 +32,14 @@ def show() -> None:
 
 def show_counts() -> None:
     images = files.table(paths.SPLIT_IMAGES, tables.SPLIT)
-    counts = pd.crosstab(images["split"], images["label"]).reindex(SPLITS, fill_value=0)
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
-        for split, number in counts.sum(axis=1).items():
+        for split, number in counts.sum().items():
             st.metric(split.capitalize(), f"{number:,}")
-    st.bar_chart(counts, horizontal=True, sort=False, stack=False, alt="Images per class and split")
-    st.dataframe(counts, alt="Images per class and split")
+    alt = "Images per class and split"
+    st.bar_chart(counts, horizontal=True, sort=False, alt=alt)
+    st.dataframe(counts, alt=alt)
 
 
 def show_rejected() -> None:
@@ -84,7 +86,7 @@ def show_likely_wrong() -> None:
     st.markdown(
         "Images whose label has a low probability by a model that was not trained on them, the "
         "lowest first. Choose what each image shows; the app writes it to `labels.csv`. `none` "
-        "stands for neither class."
+        "stands for no class."
     )
     written = corrections()
     if written:
@@ -110,9 +112,14 @@ def show_suspect(row, classes: list[str], corrected: str | None) -> None:
         st.markdown(doubt)
         options = list(dict.fromkeys([*classes, NEITHER, corrected or NEITHER]))
         # The file is what counts: with another correction in it this is another widget.
-        choice = st.segmented_control(
-            "labels.csv", options, default=corrected, key=f"{row.path}-{corrected}"
-        )
+        key = f"{row.path}-{corrected}"
+        if len(options) <= MAX_BUTTONS:
+            choice = st.segmented_control("labels.csv", options, default=corrected, key=key)
+        else:
+            # The likely label first, because that is chosen most often.
+            options.sort(key=lambda option: option != row.likely)
+            index = options.index(corrected) if corrected else None
+            choice = st.selectbox("labels.csv", options, index, key=key)
         if choice != corrected:
             correct(row.path, choice)
             st.rerun()
