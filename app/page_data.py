@@ -6,14 +6,15 @@ import streamlit as st
 from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths, tables
+from pawprint.core.params import NEITHER
 from pawprint.core.tables import write_table
-from pawprint.dataset.corrections import NEITHER, read_lines
+from pawprint.dataset.corrections import read_lines
 
 TITLE, ICON = "Data", ":material/database:"
 SPLITS = ("train", "validation", "test")
 CORRECTIONS = {"path": "str", "label": "str"}
 PER_PAGE = 10
-MAX_BUTTONS = 6  # labels to choose from
+IN_CONTROL = 6  # labels at most
 
 
 def show() -> None:
@@ -94,7 +95,7 @@ def show_likely_wrong() -> None:
             f"`labels.csv` corrects {len(written)} labels. Run `dvc repro` to train with them, and "
             "commit the file."
         )
-    classes = sorted({*rows["label"], *rows["likely"]})
+    classes = sorted(files.table(paths.SPLIT_IMAGES, tables.SPLIT)["label"].unique())
     for row in rows[photos.pages(len(rows), PER_PAGE, "suspects")].itertuples():
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="medium"):
             show_suspect(row, classes, written.get(row.path))
@@ -113,13 +114,13 @@ def show_suspect(row, classes: list[str], corrected: str | None) -> None:
         options = list(dict.fromkeys([*classes, NEITHER, corrected or NEITHER]))
         # The file is what counts: with another correction in it this is another widget.
         key = f"{row.path}-{corrected}"
-        if len(options) <= MAX_BUTTONS:
-            choice = st.segmented_control("labels.csv", options, default=corrected, key=key)
-        else:
+        if len(options) > IN_CONTROL:
             # The likely label first, because that is chosen most often.
             options.sort(key=lambda option: option != row.likely)
             index = options.index(corrected) if corrected else None
             choice = st.selectbox("labels.csv", options, index, key=key)
+        else:
+            choice = st.segmented_control("labels.csv", options, default=corrected, key=key)
         if choice != corrected:
             correct(row.path, choice)
             st.rerun()

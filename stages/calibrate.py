@@ -8,7 +8,7 @@ import pandas as pd
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.params import Calibrate, load_params
+from pawprint.core.params import load_params, problem_of_threshold
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.evaluation.temperature import fit_temperature, probabilities_of
 from pawprint.evaluation.threshold import choose_threshold
@@ -21,22 +21,12 @@ from pawprint.serving.predictor import predict_members
 from pawprint.serving.served_model import write_served_model
 
 
-def require_no_threshold(params: Calibrate, classes: int) -> None:
-    """Raise InputError if the params set a threshold, or how to choose it, for so many classes."""
-    for key in ("threshold", "recall"):
-        if (value := getattr(params, key)) is not None:
-            raise InputError(
-                f"params.yaml: calibrate.{key}: expected null, because a threshold exists for two "
-                f"classes only. Received: {value} for {classes} classes"
-            )
-
-
 def main() -> None:
     params = load_params()
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
     labels = sorted(split["label"].unique())  # alphabetical, as in training
-    if len(labels) > 2:
-        require_no_threshold(params.calibrate, len(labels))
+    if problem := problem_of_threshold(params.calibrate, len(labels)):
+        raise InputError(f"params.yaml: {problem}")
     validation = split[split["split"] == "validation"]
     network = read_network(paths.NETWORK)
     size = network.input().partial_shape[1].get_length()

@@ -8,17 +8,22 @@ of one image.
 """
 
 import argparse
+import contextlib
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+from dvc_data.index import DataIndexError
 from tqdm import tqdm
 
 from pawprint.cli.formats import FORMATS, Run, require_modules
 from pawprint.core import paths
-from pawprint.core.errors import InputError, printable, silent_stderr
+from pawprint.core.errors import InputError, printable, reason, silent_stderr
 from pawprint.core.files import replacing
 from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import SPLIT, read_table
@@ -32,6 +37,7 @@ from pawprint.serving.metadata import Metadata, read_metadata, write_metadata
 
 CALIBRATION = 300  # images; LiteRT's guide to quantization asks for 100 to 500
 QUANTIZE = ("none", "float16", "int8")
+INPUTS = (paths.SERVED_MODEL, paths.FINETUNE_MODEL, paths.SPLIT_IMAGES, paths.RAW_IMAGES)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=["none"],
         help="of litert only, one or more; default: none",
     )
+    parser.add_argument(
+        "--rev", help="commit, branch or tag whose model is written; default: the workspace"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -57,6 +66,36 @@ def run(arguments: argparse.Namespace) -> None:
     names = names_of(arguments.format, arguments.quantize)
     for name in names:
         require_modules(name)
+    if arguments.rev is None:
+        return export_all(names, paths.EXPORT)
+    destination = paths.EXPORT.resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        get_inputs(arguments.rev, Path(folder))
+        with contextlib.chdir(folder):
+            export_all(names, destination)
+
+
+def get_inputs(rev: str, folder: Path) -> None:
+    """Write what `export_all` reads, of a revision, from DVC's cache or the remote to `folder`.
+
+    Raises InputError if there is no such revision, neither cache nor remote have a file, or the
+    disk has no room.
+    """
+    try:
+        files = DVCFileSystem(rev=rev)
+        for path in INPUTS:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            files.get(path.as_posix(), str(folder / path), recursive=True)
+    except (DvcException, DataIndexError, OSError) as error:
+        raise InputError(
+            f"--rev: expected a revision with {', '.join(map(str, INPUTS))} in DVC's cache or the "
+            f"remote, and room for a copy of them in {folder.parent}. Received: {printable(rev)} "
+            f"({reason(error)})"
+        ) from None
+
+
+def export_all(names: list[str], destination: Path) -> None:
+    """Write the model of the working directory in these formats, and print the table."""
     metadata = read_metadata(paths.SERVED_MODEL)
     model = with_output(load_model(paths.FINETUNE_MODEL), "probabilities", metadata.temperature)
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
@@ -82,7 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     rows = [row("keras", paths.FINETUNE_MODEL, expected, seconds)]
     for name in tqdm(names, desc="export", unit="format", disable=None):
-        folder = paths.EXPORT / name
+        folder = destination / name
         measured = export(name, model, metadata, folder, calibration, pixels, expected)
         rows.append(row(name, folder / FORMATS[name].file, *measured))
     print(pd.DataFrame(rows).to_string(index=False))
@@ -142,9 +181,8 @@ def export(
         except OSError:  # a full disk, for example: not the fault of the model
             raise
         except Exception as error:  # a converter raises anything for what its format cannot hold
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(
-                f"{folder}: expected a model that {name} can hold. Received: {printable(reason)}"
+                f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
             ) from None
         difference = np.abs(probabilities - expected).max()
         if not difference <= form.tolerance:

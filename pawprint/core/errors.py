@@ -15,13 +15,19 @@ _STDERR = threading.RLock()
 class InputError(SystemExit):
     """A wrong parameter, file or source: ends the process with one line on stderr and status 1.
 
-    The message names the file or key, what was expected, what was received, and what to do.
+    The message names the file or key, what was expected, what was received, and what to do. A tree
+    of the folders of an archive may follow it.
     """
 
 
 def printable(name: str) -> str:
     r"""The name with control characters escaped: a newline becomes `\n`."""
     return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error of a library, printable, or its type if it says nothing."""
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0])
 
 
 @contextlib.contextmanager

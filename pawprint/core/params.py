@@ -36,13 +36,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-# Not allowed as labels: the names of metrics beside them in metrics/evaluate.json, and labels.csv's
-# name for an image of neither class.
-METRICS = (
-    "total", "correct", "accuracy", "accuracy_low", "accuracy_high", "at_half", "loss", "roc_auc",
-    "roc_auc_low", "roc_auc_high", "brier_score", "expected_calibration_error", "uncalibrated",
-    "none",
-)  # fmt: skip
+NEITHER = "none"  # in labels.csv, an image of no class; not allowed as a label
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 # Keras' identifiers: https://keras.io/api/optimizers/
 Optimizer = Literal[
@@ -75,10 +69,10 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
         given = ", ".join(map(printable, labels)) or "none"
         return f"expected two or more classes. Received: {len(labels)}: {given}"
     for label in labels:
-        if label in METRICS or not label.isprintable() or label != label.strip() or not label:
+        if label == NEITHER or not label.isprintable() or label != label.strip() or not label:
             return (
-                "expected labels of printable characters, without spaces at the ends, that are "
-                f"not names of metrics: {', '.join(METRICS)}. Received: {label!r}"
+                "expected labels of printable characters, without spaces at the ends, other than "
+                f"{NEITHER}. Received: {label!r}"
             )
     first: dict[str, str] = {}
     for label in labels:
@@ -330,6 +324,18 @@ class Calibrate(Section):
         return self
 
 
+def problem_of_threshold(params: Calibrate, classes: int) -> str | None:
+    """What is wrong with a threshold, or how to choose it, for so many classes; or None."""
+    for key in ("threshold", "recall"):
+        value = getattr(params, key)
+        if classes > 2 and value is not None:
+            return (
+                f"calibrate.{key}: expected null, because a threshold exists for two classes only. "
+                f"Received: {value} for {classes} classes"
+            )
+    return None
+
+
 class Evaluate(Section):
     confidence: Fraction
 
@@ -362,6 +368,13 @@ class Params(Section):
     evaluate: Evaluate
     review: Review
     plot: Plot
+
+    @model_validator(mode="after")
+    def _threshold_of_two_classes(self) -> Self:
+        named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
+        if problem := problem_of_threshold(self.calibrate, named):
+            raise ValueError(problem)
+        return self
 
 
 def load_params(path: Path = Path("params.yaml")) -> Params:

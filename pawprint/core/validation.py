@@ -39,7 +39,7 @@ def _line(problem: dict, model: type[BaseModel]) -> str:
         hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
         return f"{key}: unknown key. {hint}"
     if problem["type"] == "value_error":
-        return f"{key}: {problem['ctx']['error']}"
+        return ": ".join(filter(None, [key, str(problem["ctx"]["error"])]))
     if problem["type"] == "model_type":
         expected = f"a mapping with {', '.join(_keys_of(model, names))}"
     else:

@@ -11,8 +11,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core.errors import InputError, printable
+from pawprint.core.params import NEITHER
 from pawprint.core.tables import IMAGES, REJECTED
-from pawprint.dataset.corrections import NEITHER
 from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
 from pawprint.images.archive import members, read_member
 from pawprint.images.decoder import decode

@@ -5,9 +5,9 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from pawprint.core.errors import InputError, printable
+from pawprint.core.params import NEITHER
 
 COLUMNS = ["path", "label"]
-NEITHER = "none"  # label of an image that shows neither class, or both
 
 
 def read_corrections(path: Path, members: Container[str], labels: Iterable[str]) -> dict[str, str]:

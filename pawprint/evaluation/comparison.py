@@ -51,7 +51,8 @@ def compare(old: np.ndarray, new: Sequence[np.ndarray], confidence: float) -> li
     A run is bool `(images,)`: whether it predicted the images, the same ones for all, correctly.
     The test is McNemar's exact one. The interval of the difference is that of Agresti and Min,
     2005 (https://doi.org/10.1002/sim.1781), which adds half an image to each of the four cells. It
-    is extended to 0 where the test does not reject, so that both say the same.
+    is extended to 0 where the test does not reject. A difference is significant if the interval
+    excludes 0.
 
     With several new runs, the probability of any wrong verdict is at most `1 - confidence`: Holm's
     levels, 1979 (https://www.jstor.org/stable/4615733), are those of the tests and the intervals.

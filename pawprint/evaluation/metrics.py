@@ -155,7 +155,7 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
 
 
 def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
-    """A summary such as "test accuracy 0.9550 (191/200), 95 % interval 0.9169 to 0.9761".
+    """A summary such as "test accuracy 0.9550 (191/200), 95% interval 0.9169 to 0.9761".
 
     `scores` are those of a split, with the columns of `measure`.
     """
@@ -164,7 +164,7 @@ def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
     few = " (few images: a wide interval)" if images < FEW else ""
     return (
         f"{name} accuracy {accuracy['value']:.4f} ({round(accuracy['value'] * images)}/{images}), "
-        f"{confidence:.0%} interval {accuracy['low']:.4f} to {accuracy['high']:.4f}{few}"
+        f"{100 * confidence:g}% interval {accuracy['low']:.4f} to {accuracy['high']:.4f}{few}"
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
+from pawprint.core.errors import InputError
 from pawprint.core.params import Resize
 from pawprint.features.store import Row
 from pawprint.images.augmentation import warp
@@ -32,15 +33,26 @@ def row_function(
 ) -> Callable[[Image.Image, Iterable[np.ndarray]], list[Row]]:
     """A function that several threads may call: the rows of some views of an RGB image.
 
-    A view is given by its transformation (images/augmentation.py).
+    A view is given by its transformation (images/augmentation.py). Raises InputError for features
+    that float16 cannot hold.
     """
     size = network.input().partial_shape[1].get_length()
     run = compile_for_cpu(network)
 
     def compute(image: Image.Image, transformations: Iterable[np.ndarray]) -> list[Row]:
         pixels = resize(image, size, how)
-        views = (run(warp(pixels, each)) for each in transformations)
-        return [[output.astype(np.float16) for output in outputs] for outputs in views]
+        with np.errstate(over="ignore"):
+            rows = [
+                [output.astype(np.float16) for output in run(warp(pixels, each))]
+                for each in transformations
+            ]
+        if not all(np.isfinite(features).all() for row in rows for features in row):
+            raise InputError(
+                "params.yaml: model.fine_tune_at: expected a layer before which the backbone gives "
+                f"numbers up to {np.finfo(np.float16).max:,.0f}, which features are stored with. "
+                "Received: larger ones. Name another layer, or check weights.source."
+            )
+        return rows
 
     return compute
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pawprint.core.errors import InputError
+from pawprint.core.errors import InputError, reason
 from pawprint.network.backend import keras
 
 PREPROCESSING, BACKBONE = "rescaling", "backbone"  # their names as layers of the whole model
@@ -89,7 +89,7 @@ def _build(
             raise
         raise InputError(
             f"params.yaml: model.image_size: expected a size that {name} takes. Received: "
-            f"{image_size} ({str(error).strip().splitlines()[0].rstrip('.')})"
+            f"{image_size} ({reason(error).rstrip('.')})"
         ) from None
     finally:
         downloader.get_file = original

@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from pawprint.core.errors import InputError
+from pawprint.core.errors import InputError, reason
 from pawprint.network.applications import pretrained
 from pawprint.network.backend import keras
 
@@ -31,9 +31,8 @@ def load_backbone(name: str, alpha: float | None, image_size: int, weights: Path
     try:
         return pretrained(name, alpha, image_size, weights)
     except (ValueError, OSError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
         width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
         raise InputError(
             f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
-            f"Received: {reason} Check weights.source."
+            f"Received: {reason(error)} Check weights.source."
         ) from None

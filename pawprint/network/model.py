@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
-from pawprint.core.errors import InputError, printable
+from pawprint.core.errors import InputError, reason
 from pawprint.core.files import pack, replacing
 from pawprint.network.applications import BACKBONE, PREPROCESSING, preprocessing
 from pawprint.network.backend import keras
@@ -113,8 +113,7 @@ def load_model(path: Path) -> keras.Model:
                 f"{path}: no such model. Run `dvc repro` to train it or `dvc pull {path}` to "
                 "fetch it."
             ) from None
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{path}: expected a model of this project. Received: {printable(reason)}"
+            f"{path}: expected a model of this project. Received: {reason(error)}"
         ) from None
     return model

@@ -8,9 +8,10 @@ from pawprint.cli.predict import print_json
 
 
 def test_probability_of_zero_is_a_number_in_json(capsys):
-    print_json([{"path": "1.jpg", "label": "cat", "probability": 0.0, "error": ""}])
-    (row,) = json.loads(capsys.readouterr().out)
-    assert row == {"path": "1.jpg", "label": "cat", "probability": 0.0, "error": None}
+    probabilities = {"cat": 1.0, "dog": 0.0}
+    row = {"path": "1.jpg", "label": "cat", "probabilities": probabilities, "error": ""}
+    print_json([row], ["cat", "dog"], None)
+    assert json.loads(capsys.readouterr().out) == [row | {"error": None}]
 
 
 @pytest.mark.parametrize(

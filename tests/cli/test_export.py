@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from networks import (
 from PIL import Image
 from scipy.special import softmax
 
-from pawprint.cli.export import export, measure, names_of, read_pixels
+from pawprint.cli.export import INPUTS, export, measure, names_of, read_pixels
 from pawprint.cli.formats import FORMATS, require_modules
 from pawprint.cli.predict import predict
 from pawprint.core import paths
@@ -257,3 +258,52 @@ def test_mistake_of_the_user_is_told_in_one_line(tmp_path, arguments, line):
     assert line in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
     assert not (tmp_path / paths.EXPORT).exists()
+
+
+@pytest.fixture(scope="module")
+def tagged(workspace, tmp_path_factory) -> Path:
+    """A copy of the workspace whose model is in DVC's cache, at the tag v1, and nowhere else."""
+    project = tmp_path_factory.mktemp("tagged")
+    shutil.copytree(workspace, project, dirs_exist_ok=True)
+    shutil.rmtree(project / paths.EXPORT, ignore_errors=True)
+    inputs = [path.as_posix() for path in INPUTS]
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "config", "user.name", "Tester"],
+        ["git", "config", "user.email", "tester@example.org"],
+        ["dvc", "init", "-q"],
+        ["dvc", "add", "-q", *inputs],
+        ["git", "add", "--all", "*.dvc", ".dvc"],
+        ["git", "commit", "-qm", "First model"],
+        ["git", "tag", "v1"],
+    ):
+        result = run(*command, cwd=project)
+        assert result.returncode == 0, result.stderr
+    for name in ("data", "models"):
+        shutil.rmtree(project / name)
+    return project
+
+
+def export_h5(project: Path, rev: str) -> subprocess.CompletedProcess:
+    command = ["python", "-m", "pawprint", "export", "--format", "h5", "--rev", rev]
+    return run(*command, cwd=project, PYTHONPATH=str(PROJECT))
+
+
+def test_model_of_a_revision_is_exported_from_the_cache(tagged):
+    result = export_h5(tagged, "v1")
+    assert result.returncode == 0, result.stderr
+    folder = tagged / paths.EXPORT / "h5"
+    assert json.loads((folder / "model.json").read_text()) == METADATA.model_dump(mode="json")
+    assert not (tagged / paths.SERVED_MODEL).exists()
+
+
+def test_revision_without_its_model_is_told(tagged):
+    for rev, reason in (("v2", "unknown Git revision"), ("empty", "models")):
+        if rev == "empty":
+            run("git", "tag", rev, cwd=tagged)
+            shutil.rmtree(tagged / ".dvc" / "cache")
+        result = export_h5(tagged, rev)
+        assert result.returncode != 0
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("--rev: expected a revision with models/served")
+        assert f"Received: {rev} (" in line and reason in line

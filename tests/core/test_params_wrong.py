@@ -147,12 +147,8 @@ def test_unknown_key_is_named(folder, key):
     [
         ({"cat": ["pets"], "dog": ["Pets"]}, "each folder once, in any case"),
         (
-            {"loss": ["cats"], "dog": ["dogs"]},
-            "labels of printable characters, without spaces at the ends, that are not names",
-        ),
-        (
-            {"at_half": ["cats"], "dog": ["dogs"]},
-            "labels of printable characters, without spaces at the ends, that are not names",
+            {"none": ["cats"], "dog": ["dogs"]},
+            "labels of printable characters, without spaces at the ends, other than none",
         ),
         ({"cat": ["cats"]}, "two or more classes. Received: 1: cat"),
         ({"cat": ["a"], "Cat": ["b"]}, "labels that differ in more than upper and lower case"),
@@ -164,6 +160,17 @@ def test_unknown_key_is_named(folder, key):
 def test_labels_that_would_be_taken_for_others_are_refused(folder, labels, message):
     (line,) = lines(folder, changed(("clean", "labels"), lambda m, name: m.update(labels=labels)))
     assert line.startswith(f"clean.labels: expected {message}")
+
+
+@pytest.mark.parametrize("key", ["threshold", "recall"])
+def test_threshold_of_more_than_two_classes_is_refused(folder, key):
+    params = changed(("calibrate", key), lambda m, name: m.update({name: 0.9}))
+    assert lines(folder, params) == []
+    params["clean"]["labels"] = {name: [name] for name in ("cat", "dog", "fox")}
+    assert lines(folder, params) == [
+        f"calibrate.{key}: expected null, because a threshold exists for two classes only. "
+        "Received: 0.9 for 3 classes"
+    ]
 
 
 def test_password_in_a_wrong_place_is_not_shown(folder):

@@ -5,6 +5,7 @@ from conftest import PROJECT
 from networks import SIZE, sample_backbone
 from PIL import Image
 
+from pawprint.core.errors import InputError
 from pawprint.features.rows import SOURCES, describe, row_function
 from pawprint.images.augmentation import IDENTITY, warp
 from pawprint.images.resizing import resize
@@ -53,6 +54,15 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
             assert stored.dtype == np.float16
             # Half precision keeps eleven bits.
             assert np.abs(stored - expected).max() < 2e-3 * np.abs(expected).max()
+
+
+def test_features_that_float16_cannot_hold_are_one_line(monkeypatch):
+    network = convert(build_extractor("MobileNetV2", sample_backbone(), 0, "average"))
+    large = [np.array([70_000.0], np.float32)]
+    monkeypatch.setattr("pawprint.features.rows.compile_for_cpu", lambda _: lambda _: large)
+    compute = row_function(network, "crop")
+    with pytest.raises(InputError, match=r"^params.yaml: model.fine_tune_at: .* up to 65,504"):
+        compute(Image.new("RGB", (SIZE, SIZE)), [IDENTITY])
 
 
 def test_description_changes_with_the_network_and_the_resizing(tmp_path, monkeypatch):

@@ -59,6 +59,8 @@ def test_folders_of_results_hold_what_dvc_yaml_lists_and_nothing_else(small):
     inside = {path for path in made if path.startswith(tuple(f"{each}/" for each in folders))}
     assert made - inside == listed - folders - {"docs/model_card.md"}
     assert {path.partition("/")[2] for path in inside if path.startswith("models/")} == {
+        "extractor/network.bin",
+        "extractor/network.xml",
         "network/network.bin",
         "network/network.xml",
         "served/model.bin",
@@ -72,7 +74,7 @@ def test_second_run_runs_nothing(small):
 
 
 def test_comment_in_params_runs_nothing(small, params_restored):
-    change(small, "split:", "# a comment\nsplit:")
+    change(small, "\nsplit:", "\n# a comment\nsplit:")
     assert repro(small) == []
 
 

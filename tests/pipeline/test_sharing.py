@@ -1,12 +1,8 @@
-"""Data and models travel through a DVC remote: two clones, a folder and a real SSH server."""
+"""Data and models travel through a DVC remote, a folder; test_remotes.py has the other kinds."""
 
-import getpass
 import hashlib
-import importlib.util
 import json
 import shutil
-import socket
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -14,6 +10,7 @@ import pytest
 from conftest import AFTER_FINETUNING, TINY, git_project, repro, run
 
 from pawprint.core.files import pack
+from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
 
 pytestmark = pytest.mark.slow
@@ -24,6 +21,11 @@ def succeed(*command: str, cwd: Path) -> str:
     result = run(*command, cwd=cwd)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+def change(project: Path, changes: str) -> None:
+    path = project / "params.yaml"
+    path.write_text(overlay(path.read_text(encoding="utf-8"), changes), encoding="utf-8")
 
 
 def change_rate(project: Path, rate: str) -> None:
@@ -38,33 +40,6 @@ def travelled(project: Path) -> tuple[int, int]:
     """Files in the cache of a clone that started empty, and their bytes."""
     files = [path for path in (project / ".dvc/cache/files").rglob("*") if path.is_file()]
     return len(files), sum(path.stat().st_size for path in files)
-
-
-@pytest.fixture(scope="module")
-def ssh_server(tmp_path_factory):
-    """A real OpenSSH server on a loopback port, with keys and settings of its own."""
-    sshd = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
-    if not sshd or not importlib.util.find_spec("dvc_ssh"):
-        pytest.skip("needs OpenSSH's sshd and the package dvc-ssh")
-    folder = tmp_path_factory.mktemp("ssh")
-    for name in ("host", "user"):
-        keygen = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
-        succeed(*keygen, cwd=folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    (folder / "config").write_text(
-        f"ListenAddress 127.0.0.1:{port}\nHostKey {folder}/host\n"
-        f"AuthorizedKeysFile {folder}/user.pub\nPidFile none\nStrictModes no\n"
-        "PasswordAuthentication no\nSubsystem sftp internal-sftp\n"
-    )
-    log = (folder / "log").open("wb")
-    server = subprocess.Popen([sshd, "-D", "-e", "-f", str(folder / "config")], stderr=log)
-    while b"listening" not in (folder / "log").read_bytes():
-        assert server.poll() is None, (folder / "log").read_text()
-    yield port, folder / "user"
-    server.terminate()
-    server.wait()
 
 
 @pytest.fixture(scope="module")
@@ -83,32 +58,22 @@ def finished(tmp_path_factory) -> Path:
     return project
 
 
-@pytest.fixture(params=["folder", "ssh"])
-def origin(request, finished, tmp_path):
-    """The finished project, pushed to an empty remote; and what clones need to reach that."""
+@pytest.fixture
+def origin(finished, tmp_path) -> Path:
+    """The finished project, pushed to an empty remote, a folder."""
     project = tmp_path / "project"
     shutil.copytree(finished, project)
-    if request.param == "folder":
-        url, settings = str(tmp_path / "remote"), ()
-    else:
-        port, key = request.getfixturevalue("ssh_server")
-        url = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{tmp_path}/remote"
-        settings = ("remote", "modify", "--local", "storage", "keyfile", str(key))
+    url = str(tmp_path / "remote")
     succeed("dvc", "remote", "add", "--default", "storage", url, cwd=project)
-    if settings:
-        succeed("dvc", *settings, cwd=project)
     succeed("git", "commit", "-qam", "Remote", cwd=project)
     # What both commits need: `--all-commits` shares the history, not only the last run.
     assert "files pushed" in succeed("dvc", "push", "--all-commits", cwd=project)
-    return project, settings
+    return project
 
 
-def clone(origin: tuple[Path, tuple], name: str) -> Path:
-    project, settings = origin
-    folder = project.parent / name
-    succeed("git", "clone", "-q", str(project), str(folder), cwd=project.parent)
-    if settings:
-        succeed("dvc", *settings, cwd=folder)
+def clone(origin: Path, name: str) -> Path:
+    folder = origin.parent / name
+    succeed("git", "clone", "-q", str(origin), str(folder), cwd=origin.parent)
     return folder
 
 
@@ -132,7 +97,7 @@ def test_second_clone_pulls_and_reruns_nothing(origin, finished):
     assert repro(second, "--allow-missing") == []  # the archive that fetch watches is not there
     assert succeed("git", "status", "--porcelain", cwd=second) == ""
     assert predict(second, finished.parent / "images.zip") == predict(
-        origin[0], finished.parent / "images.zip"
+        origin, finished.parent / "images.zip"
     )
 
 
@@ -173,9 +138,9 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
 
 
 def test_file_that_the_remote_lacks_is_told_and_nothing_is_made_up(origin):
-    remote = origin[0].parent / "remote"
+    remote = origin.parent / "remote"
     second = clone(origin, "lacking")
-    lacking = object_of(origin[0] / "models" / "served" / "model.bin")
+    lacking = object_of(origin / "models" / "served" / "model.bin")
     (remote / lacking).unlink()
     result = run("dvc", "pull", cwd=second)
     assert result.returncode != 0
@@ -214,3 +179,67 @@ def test_remote_that_cannot_be_reached_is_told(finished, tmp_path, url, message)
     assert result.returncode != 0
     assert message in result.stderr
     assert repro(project, "--allow-missing") == []
+
+
+RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")
+
+
+def test_two_branches_are_merged(finished, tmp_path):
+    """The procedure of docs/sharing.md: results of one side, then `dvc repro`."""
+    project = tmp_path / "project"
+    shutil.copytree(finished, project)
+    shutil.copy(finished.parent / "images.zip", tmp_path)
+    succeed("git", "branch", "other", cwd=project)
+    for branch, changes, first in (
+        ("main", "calibrate: {temperature: false}", "calibrate"),
+        ("other", "train_finetune: {seed: 2}", "train_finetune"),
+    ):
+        succeed("git", "checkout", "-q", branch, cwd=project)
+        succeed("dvc", "checkout", cwd=project)
+        change(project, changes)
+        assert repro(project)[0] == first
+        succeed("git", "commit", "-qam", changes, cwd=project)
+    succeed("git", "checkout", "-q", "main", cwd=project)
+    merge = run("git", "merge", "other", cwd=project)
+    assert merge.returncode != 0
+    for name in ("dvc.lock", "metrics/", "plots/", "docs/model_card.md"):
+        assert f"Merge conflict in {name}" in merge.stdout
+
+    succeed("git", "checkout", "HEAD", "--", *RESULTS, cwd=project)
+    succeed("dvc", "checkout", cwd=project)
+    assert repro(project)[0] == "calibrate"  # the training of `other` is in the cache
+    succeed("git", "add", "params.yaml", *RESULTS, cwd=project)
+    succeed("git", "commit", "-qm", "Merge other", cwd=project)
+    assert succeed("git", "status", "--porcelain", cwd=project) == ""
+    assert repro(project) == []
+    assert len(succeed("git", "log", "--format=%p", "-1", cwd=project).split()) == 2
+
+
+def test_run_cache_spares_a_clone_stages_without_files_in_git(origin):
+    """DVC pushes the outputs of uncommitted runs, but not the metrics and tables for Git."""
+    change_rate(origin, "0.02")
+    assert repro(origin, "--allow-missing") == AFTER_FINETUNING
+    succeed("dvc", "push", "--run-cache", cwd=origin)
+    second = clone(origin, "second")
+    succeed("dvc", "pull", "--run-cache", cwd=second)
+    change_rate(second, "0.02")
+    ran = repro(second, "--pull", "--allow-missing")
+    assert set(AFTER_FINETUNING) - set(ran) == {"calibrate", "report"}
+    for name in ("models/served/model.bin", "metrics/evaluate.json"):
+        assert (second / name).read_bytes() == (origin / name).read_bytes()
+
+
+def test_gc_keeps_what_the_named_commits_need(origin):
+    def size() -> int:
+        return travelled(origin)[1]
+
+    before = size()
+    succeed("dvc", "gc", "--all-commits", "--force", cwd=origin)
+    both = size()
+    succeed("dvc", "gc", "--workspace", "--force", cwd=origin)
+    print(f"bytes in the cache: {before:,}; of all commits {both:,}; of the workspace {size():,}")
+    assert before >= both > size()
+    assert repro(origin, "--allow-missing") == []
+    first_run = ("git", "checkout", "-q", "HEAD~2", "--", "params.yaml", *RESULTS)
+    succeed(*first_run, cwd=origin)
+    assert run("dvc", "checkout", cwd=origin).returncode != 0
