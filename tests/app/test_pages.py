@@ -144,10 +144,10 @@ def test_counts_have_a_row_per_class_and_a_column_per_split(project):
 def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(project):
     write_photos(project)
     path, likely = PHOTOS[0][0], "wolf"
-    labels = ["ant", "bee", "cat", "dog"]  # one per photo
-    rows = [(row[0], label, likely, "test", 0.1) for row, label in zip(PHOTOS, labels)]
-    rows[3] = (PHOTOS[3][0], "dog", "elk", "test", 0.1)
-    table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
+    labels = ["ant", "bee", "cat", "dog", "elk", likely]
+    images = [(f"{label}/1.jpg", label, "train", "0" * 64) for label in labels]
+    write_table(project / paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
+    table = pd.DataFrame([(path, "ant", likely, "test", 0.1)], columns=list(LIKELY_WRONG_LABELS))
     write_table(project / paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
     page = AppTest.from_function(show_likely_wrong_labels, default_timeout=60).run()
     choice = page.selectbox[0]
