@@ -14,7 +14,6 @@ TITLE, ICON = "Data", ":material/database:"
 CORRECTIONS = {"path": "str", "label": "str"}
 PER_PAGE = 10
 IN_CONTROL = 6  # labels at most
-IN_CHART = 10  # classes at most
 
 
 def show() -> None:
@@ -33,15 +32,14 @@ def show() -> None:
 
 def show_counts() -> None:
     images = files.table(paths.SPLIT_IMAGES, tables.SPLIT)
-    counts = pd.crosstab(images["split"], images["label"]).reindex(SPLITS, fill_value=0)
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
-        for split, number in counts.sum(axis=1).items():
+        for split, number in counts.sum().items():
             st.metric(split.capitalize(), f"{number:,}")
-    title = "Images per class and split"
-    if len(counts.columns) <= IN_CHART:
-        st.bar_chart(counts, horizontal=True, sort=False, stack=False, alt=title)
-    st.dataframe(counts.T, alt=title)
+    alt = "Images per class and split"
+    st.bar_chart(counts, horizontal=True, sort=False, alt=alt)
+    st.dataframe(counts, alt=alt)
 
 
 def show_rejected() -> None:
@@ -116,6 +114,8 @@ def show_suspect(row, classes: list[str], corrected: str | None) -> None:
         # The file is what counts: with another correction in it this is another widget.
         key = f"{row.path}-{corrected}"
         if len(options) > IN_CONTROL:
+            # The likely label first, because that is chosen most often.
+            options.sort(key=lambda option: option != row.likely)
             index = options.index(corrected) if corrected else None
             choice = st.selectbox("labels.csv", options, index, key=key)
         else:

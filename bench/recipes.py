@@ -51,7 +51,7 @@ def main() -> None:
         "|---|---|---|---|---|",
     ]
     for name in names():
-        if name != "sample":  # it has a base and images of its own
+        if name not in ("sample", "three-classes"):  # with a base and images of their own
             with tempfile.TemporaryDirectory() as workspace:
                 rows.append(run_recipe(name, Path(workspace)))
     print("\n".join(rows))

@@ -32,7 +32,7 @@ def read(name: str) -> str:
 def apply(params: str, name: str) -> str:
     """The text of `params.yaml` with the values of a recipe, whatever recipe it had before.
 
-    Params that no recipe names, such as the classes, are not changed.
+    Params that no recipe names, such as the seeds, are not changed.
     """
     return overlay(overlay(params, read("default")), read(name))
 

@@ -14,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationError,
     ValidationInfo,
     WrapValidator,
@@ -99,7 +100,9 @@ class Clean(Section):
     rule: Literal["decodes", "jfif"]
     # Or "auto", which the validator passes.
     labels: Annotated[
-        dict[str, Annotated[list[str], Field(min_length=1)]], WrapValidator(_auto_or_mapping)
+        dict[str, Annotated[list[str], Field(min_length=1)]],
+        WrapValidator(_auto_or_mapping),
+        PlainSerializer(lambda labels: labels),
     ]
 
     @field_validator("labels")

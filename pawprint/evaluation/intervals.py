@@ -37,18 +37,20 @@ def resampled(
 
     `actual` holds class indices, `(images,)`. `statistic` takes how often each resample has each
     image, float64 `(resamples, images)`, and returns scores in [0, 1], `(…, resamples)`. Each class
-    is resampled separately, so that every resample has all of them. The ends are 0 and 1 if a class
-    has fewer than two images.
+    is resampled separately, so that every resample has all of them; the only image of a class is in
+    every resample once. The ends are 0 and 1 if no class has two images.
     """
-    sample = [np.flatnonzero(actual == each) for each in range(actual.max() + 1)]
-    if min(map(len, sample)) < 2:
+    images = np.bincount(actual)
+    sample = [np.flatnonzero(actual == each) for each in np.flatnonzero(images > 1)]
+    alone = (images[actual] == 1).astype(float)
+    if not sample:
         scores = statistic(np.ones((1, len(actual))))[..., 0]
         return np.zeros_like(scores), np.ones_like(scores)
 
     def of_positions(*positions: np.ndarray, axis: int) -> np.ndarray:
         drawn = np.concatenate(positions, axis=axis)
         return statistic(
-            np.stack([np.bincount(each, minlength=len(actual)) for each in drawn]).astype(float)
+            alone + np.stack([np.bincount(each, minlength=len(actual)) for each in drawn])
         )
 
     interval = bootstrap(

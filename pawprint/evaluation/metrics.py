@@ -35,6 +35,15 @@ def measure(
     scores = class_scores(actual, predicted, probabilities)
     values = scores(np.ones((1, len(actual))))[..., 0]
     low, high = resampled(scores, actual, confidence)
+    # One image does not show the spread of its class: 0 to 1, also within the means. With two
+    # classes, the scores of the other one depend on it as well.
+    alone = 1 + np.flatnonzero(np.bincount(actual) == 1)
+    if len(labels) == 2 and len(alone):
+        alone = np.array([1, 2])
+    low[:, 0] -= values[:, alone].sum(axis=1) / len(labels)
+    high[:, 0] += (1 - values[:, alone]).sum(axis=1) / len(labels)
+    low[:, alone], high[:, alone] = 0, 1
+    low, high = low.clip(0, 1), high.clip(0, 1)
     of_class = {
         (label, name): (values[i, j], low[i, j], high[i, j])
         for j, label in enumerate(["", *labels])

@@ -1,7 +1,7 @@
 """Drawn things to train the backbone of the demo on: objects, plants and toys.
 
-`python -m recipes.sample.things FOLDER` draws the pictures of docs/tutorial.md: hot dogs, which
-the backbone was not trained on, and other things.
+`python -m recipes.sample.things FOLDER` draws the pictures of docs/tutorial.md: burgers and hot
+dogs, which the backbone was not trained on, and other things.
 """
 
 import argparse
@@ -265,13 +265,30 @@ def drawn_thing(seed: int, index: int) -> tuple[Image.Image, int]:
     return canvas.photograph(), kind
 
 
-HOTDOG, OTHER = "hotdog", "other"
-PICTURES = 150  # in each folder
-MISPLACED = (42, 77, 123)  # numbers of the pictures that lie in the other folder
+LABELS = ("burger", "hotdog", "other")
+PICTURES = 100  # in each folder
+MISPLACED = (42, 77)  # numbers of the pictures that lie in another folder
 PICTURES_SEED = 5
 BUN = [(222, 170, 100), (200, 140, 74), (236, 200, 140)]
 SAUSAGE = [(176, 84, 48), (150, 58, 40), (204, 104, 70)]
 SAUCE = [(236, 196, 40), (190, 30, 30), (240, 228, 180)]
+MEAT = [(110, 64, 44), (86, 52, 38), (132, 76, 50)]
+FILLING = [(120, 170, 60), (200, 50, 40), (240, 196, 60)]
+
+
+def burger(canvas: Canvas, first: Colour, second: Colour) -> None:
+    """Meat between the halves of a round bun, with lettuce, tomato or cheese, and often sesame."""
+    random = canvas.random
+    bun, wide = one_of(random, BUN), random.uniform(0.8, 1.1)
+    bottom = [(-wide, 0.35), (wide, 0.35), (0.9 * wide, 0.9), (-0.9 * wide, 0.9)]
+    top = rounded([(-wide, 0), (-wide, -1), (wide, -1), (wide, 0)])
+    canvas.shape(rounded(bottom), shade(bun, 0.9))
+    canvas.shape(ellipse(0, 0.35, 1.1 * wide, 0.22), one_of(random, MEAT))
+    canvas.shape(ellipse(0, 0.08, 1.15 * wide, 0.16), one_of(random, FILLING))
+    canvas.shape(top, bun)
+    if random.random() < 0.8:
+        spots = random.uniform((-0.7 * wide, -0.7), (0.7 * wide, -0.2), (9, 2))
+        canvas.inside(top, [ellipse(x, y, 0.07, 0.04) for x, y in spots], shade(bun, 1.2))
 
 
 def hotdog(canvas: Canvas, first: Colour, second: Colour) -> None:
@@ -289,30 +306,31 @@ def hotdog(canvas: Canvas, first: Colour, second: Colour) -> None:
         canvas.line(np.stack([x, wave], axis=1), one_of(random, SAUCE), 0.1)
 
 
-def drawn_hotdog(index: int) -> Image.Image:
-    random = np.random.default_rng([PICTURES_SEED + 1, index])
-    canvas = Canvas(random)
-    hotdog(canvas, any_colour(random), any_colour(random))
+def drawn_photo(label: str, index: int) -> Image.Image:
+    if label == "other":
+        return drawn_thing(PICTURES_SEED, index)[0]
+    painters = {"burger": burger, "hotdog": hotdog}
+    seed = PICTURES_SEED + 1 + list(painters).index(label)
+    canvas = Canvas(np.random.default_rng([seed, index]))
+    painters[label](canvas, BLACK, BLACK)
     return canvas.photograph()
 
 
 def drawn_photos() -> Iterator[tuple[str, bytes]]:
-    """Yield (path, file contents) of pictures as people collect them.
+    """Yield (path, file contents) of pictures as people collect them, and of two new pictures.
 
-    A few hot dogs and a few others lie in each other's folder, a few files are damaged, and two
-    pictures are in neither folder.
+    A few pictures of each class lie in the folder of the next one, and a few files are damaged.
     """
     for index in range(1, PICTURES + 1):
-        folders = (OTHER, HOTDOG) if index in MISPLACED else (HOTDOG, OTHER)
-        pictures = drawn_hotdog(index), drawn_thing(PICTURES_SEED, index)[0]
-        for folder, picture in zip(folders, pictures):
-            yield f"{folder}/{index:03}.jpg", encoded(picture)
-    whole = encoded(drawn_hotdog(0))
-    yield f"{HOTDOG}/cut.jpg", whole[: len(whole) // 2]
-    yield f"{HOTDOG}/empty.jpg", b""
-    yield f"{OTHER}/page.jpg", b"<!DOCTYPE html><title>404 Not Found</title>\n"
-    yield "new/lunch.jpg", encoded(drawn_hotdog(PICTURES + 1))
-    yield "new/street.jpg", encoded(drawn_thing(PICTURES_SEED, PICTURES + 1)[0])
+        folders = LABELS[1:] + LABELS[:1] if index in MISPLACED else LABELS
+        for folder, label in zip(folders, LABELS):
+            yield f"photos/{folder}/{index:03}.jpg", encoded(drawn_photo(label, index))
+    whole = encoded(drawn_photo("hotdog", 0))
+    yield "photos/hotdog/cut.jpg", whole[: len(whole) // 2]
+    yield "photos/hotdog/empty.jpg", b""
+    yield "photos/other/page.jpg", b"<!DOCTYPE html><title>404 Not Found</title>\n"
+    yield "new/lunch.jpg", encoded(drawn_photo("hotdog", PICTURES + 1))
+    yield "new/street.jpg", encoded(drawn_photo("other", PICTURES + 1))
 
 
 def main() -> None:
@@ -328,7 +346,7 @@ def main() -> None:
             path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-    print(f"things: {PICTURES} pictures each in {folder / HOTDOG} and {folder / OTHER}")
+    print(f"things: {PICTURES} pictures each of {', '.join(LABELS)} in {folder / 'photos'}")
 
 
 if __name__ == "__main__":

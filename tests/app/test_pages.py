@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from app_project import commit, git, write_photos, write_project
+from app_project import PHOTOS, commit, git, write_photos, write_project
 from conftest import PROJECT
 from streamlit.testing.v1 import AppTest
 
 from pawprint.core import paths
+from pawprint.core.tables import LIKELY_WRONG_LABELS, SPLIT, write_table
 from pawprint.evaluation.intervals import wilson
 from recipes.overlay import overlay
 
@@ -129,6 +130,38 @@ def test_another_threshold_changes_predictions_and_their_order(project):
         "dog 70.0%",
         "cat 90.0%",
     ]
+
+
+def test_counts_have_a_row_per_class_and_a_column_per_split(project):
+    labels = [f"thing {number:02}" for number in range(40)]
+    rows = [(f"{label}/1.jpg", label, "train", "0" * 64) for label in labels]
+    write_table(project / paths.SPLIT_IMAGES, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
+    counts = opened("page_data").dataframe[0].value
+    assert list(counts.index) == labels
+    assert counts["train"].tolist() == [1] * 40
+
+
+def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(project):
+    write_photos(project)
+    path, likely = PHOTOS[0][0], "wolf"
+    labels = ["ant", "bee", "cat", "dog", "elk", likely]
+    images = [(f"{label}/1.jpg", label, "train", "0" * 64) for label in labels]
+    write_table(project / paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
+    table = pd.DataFrame([(path, "ant", likely, "test", 0.1)], columns=list(LIKELY_WRONG_LABELS))
+    write_table(project / paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
+    page = AppTest.from_function(show_likely_wrong_labels, default_timeout=60).run()
+    choice = page.selectbox[0]
+    assert choice.value is None
+    assert choice.options == ["wolf", "ant", "bee", "cat", "dog", "elk", "none"]
+    choice.set_value("wolf").run()
+    assert not page.exception
+    assert f"{path},wolf" in (project / paths.LABELS).read_text(encoding="utf-8")
+
+
+def show_likely_wrong_labels() -> None:
+    from app.page_data import show_likely_wrong
+
+    show_likely_wrong()
 
 
 @pytest.mark.parametrize(

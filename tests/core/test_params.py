@@ -118,7 +118,7 @@ def write(tmp_path, old: str, new: str):
         ),
         ("  dense: null", "  dense: 512", "head.dense: expected a mapping with units, l2, "),
         ("dog: [dog, dogs]", "dog: []", "clean.labels.dog: "),
-        ("    dog: [dog, dogs]\n", "", "clean.labels: "),
+        (", dog: [dog, dogs]}", "}", "clean.labels: "),
     ],
 )
 def test_wrong_line_is_named_with_what_was_expected(tmp_path, old, new, message):
@@ -166,6 +166,12 @@ def test_one_of_two_keys_that_exclude_each_other_is_accepted(tmp_path, old, new)
 def test_params_are_read_from_the_working_directory(monkeypatch):
     monkeypatch.chdir(PROJECT)
     assert load_params() == load_params(PROJECT / "params.yaml")
+
+
+@pytest.mark.filterwarnings("error")
+def test_automatic_labels_are_shown_as_they_are_written(tmp_path):
+    path = write(tmp_path, "labels: {cat: [cat, cats], dog: [dog, dogs]}", "labels: auto")
+    assert load_params(path).model_dump()["clean"]["labels"] == "auto"
 
 
 def test_whole_number_stands_for_a_fraction(tmp_path):

@@ -65,10 +65,15 @@ def test_every_resample_has_as_many_images_of_each_class():
     assert low.tolist() == high.tolist() == [2, 3, 2]
 
 
-@pytest.mark.parametrize("actual", [[0, 1, 1, 1], [0, 0, 0, 1], [0, 0, 1, 1, 2]])
-def test_bootstrap_interval_needs_two_images_of_each_class(actual):
-    actual = np.array(actual)
-    assert resampled(lambda weights: weights @ (actual == 1), actual, 0.95) == (0, 1)
+def test_image_of_a_class_of_one_is_in_every_resample_once():
+    actual = np.array([0, 0, 1, 2, 2])
+    low, high = resampled(lambda weights: weights.T, actual, 0.95)
+    assert (low[2], high[2]) == (1, 1)
+    assert (low[[0, 1, 3, 4]] < high[[0, 1, 3, 4]]).all()
+
+
+def test_bootstrap_interval_needs_a_class_with_two_images():
+    assert resampled(lambda weights: weights @ [0, 0, 1], np.arange(3), 0.95) == (0, 1)
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 6), (6, 0), (3, 3), (1, 8), (2, 7)])

@@ -117,6 +117,20 @@ def test_every_interval_holds_its_score():
     assert (scores["value"] < scores["high"]).all()
 
 
+def test_class_with_one_image_leaves_the_intervals_of_the_others():
+    actual = np.repeat([0, 1, 2], [40, 40, 1])
+    logits = np.random.default_rng(1).normal(0, 1, (81, 3)) + 1.5 * np.eye(3)[actual]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    scores = measured(actual, probabilities, None, THREE).set_index(["label", "score"])
+    width = scores["high"] - scores["low"]
+    assert (width["cow"] == 1).all()
+    assert (width["ant"] < 0.4).all()
+    assert (width["bee"] < 0.4).all()
+    means = width[""].drop("accuracy")
+    assert (means > 1 / 3).all()
+    assert (means < 0.7).all()
+
+
 def test_intervals_are_wilsons_and_those_of_the_bootstrap():
     scores = measured(threshold=0.6, confidence=0.8).set_index(["label", "score"])
     assert tuple(scores.loc[("", "accuracy"), ["low", "high"]]) == wilson(3, 5, 0.8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import PROJECT, git_project, repro, run
 
-from pawprint.core.files import pack
+from pawprint.core.files import pack, read_json
 from pawprint.core.params import load_params
 from pawprint.core.yaml import parse_yaml
 from pawprint.network.backend import keras
@@ -94,6 +94,20 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(
     assert numbers == list(range(1, len(numbers) + 1))
     index = np.load(workspace / "data" / "features" / "index-0.npy")
     assert index["view"].max() + 1 == load_params(workspace / "params.yaml").augment.views
+
+
+@pytest.mark.slow
+def test_three_classes_are_learned_offline(tmp_path):
+    workspace = tmp_path / "project"
+    things = run("python", "-m", "recipes.sample.things", str(tmp_path / "food"), cwd=PROJECT)
+    assert things.returncode == 0, things.stderr
+    prepare(workspace, apply(PARAMS, "three-classes"))
+    assert len(repro(workspace)) == 15
+    scores = read_json(workspace / "metrics" / "evaluate.json")
+    assert scores["validation"]["accuracy"] > 0.85
+    metadata = read_json(workspace / "models" / "served" / "model.json")
+    assert metadata["labels"] == ["burger", "hotdog", "other"]
+    assert metadata["threshold"] is None
 
 
 def test_list_names_every_recipe_in_one_line():
