@@ -218,6 +218,8 @@ def other_values_for_all_but(project: Path, listed: set[str]) -> str:
 
 
 FAST = ["clean", "split"]
+# Needed for other sources of weights than the file of this run.
+UNUSED_HERE = {"fetch_weights": ["pawprint/network"]}
 
 
 @pytest.mark.parametrize(
@@ -233,7 +235,8 @@ def test_stage_needs_all_that_it_lists_and_nothing_else(project, tmp_path, stage
     result = run_stage(alone, stage)
     assert result.returncode == 0, result.stderr
     assert outputs(alone, stage) == outputs(project, stage)
-    idle = [dep for dep in STAGES[stage]["deps"] if is_idle(dep, alone, stage, project)]
+    listed = set(STAGES[stage]["deps"]) - set(UNUSED_HERE.get(stage, []))
+    idle = [dep for dep in sorted(listed) if is_idle(dep, alone, stage, project)]
     assert idle == [], f"{stage} gives the same outputs without them"
 
 
