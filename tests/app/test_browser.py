@@ -188,7 +188,7 @@ def test_uploaded_photo_gets_the_label_that_predict_gives(page, workspace, tmp_p
     open_page(page, "Try it")
     page.locator("input[type=file]").set_input_files(tmp_path / "cat.jpg")
     expect(page.get_by_test_id("stMetricValue")).to_have_text(predicted["label"])
-    probability = f"{predicted['label']} {predicted['probability']:.1%}"
+    probability = f"{predicted['label']} {predicted['probabilities'][predicted['label']]:.1%}"
     expect(page.get_by_text(probability)).to_be_visible()
     expect(page.get_by_role("img", name="Grad-CAM of cat.jpg")).to_be_visible()
 
