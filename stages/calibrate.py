@@ -4,6 +4,8 @@ Reads data/raw/archives/, data/split/images.csv and models/network/. Params: `ca
 `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
 """
 
+import hashlib
+
 import pandas as pd
 
 from pawprint.core import paths
@@ -50,6 +52,7 @@ def main() -> None:
         resize=params.model.resize,
         temperature=temperature,
         threshold=threshold,
+        data_md5=hashlib.md5(paths.SPLIT_IMAGES.read_bytes()).hexdigest(),
     )
     write_served_model(network, metadata, paths.SERVED_MODEL)
     predicted = f"; {labels[1]} from a probability of {threshold:.3f}" if threshold else ""

@@ -1,15 +1,16 @@
 """Write the trained model in other formats, each in a folder of models/export/ with model.json.
 
-Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], and returns the
-calibrated probability of the second of two classes, (batch, 1), or of each of more classes,
-(batch, classes). Its own runtime runs it on the test images before the folder takes its name. The
-table compares it with Keras: size, largest difference of a probability, accuracy, and median time
-of one image.
+Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
+`pixels`, and returns as `probability` the calibrated one of the second of two classes, (batch, 1),
+or of each of more classes, (batch, classes). Its own runtime runs it on the test images before the
+folder takes its name. The table compares it with Keras: size, largest difference of a probability,
+test images whose label changes, accuracy, and median time of one image.
 """
 
 import argparse
 import contextlib
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ from dvc.exceptions import DvcException
 from dvc_data.index import DataIndexError
 from tqdm import tqdm
 
-from pawprint.cli.formats import FORMATS, Run, require_modules
+from pawprint.cli.formats import FORMATS, OUTPUT, Run, require_modules
 from pawprint.core import paths
 from pawprint.core.errors import InputError, printable, reason, silent_stderr
 from pawprint.core.files import replacing
@@ -67,25 +68,38 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:
         require_modules(name)
     if arguments.rev is None:
-        return export_all(names, paths.EXPORT)
+        return export_all(names, paths.EXPORT, current_commit())
     destination = paths.EXPORT.resolve()
     with tempfile.TemporaryDirectory() as folder:
-        get_inputs(arguments.rev, Path(folder))
+        commit = get_inputs(arguments.rev, Path(folder))
         with contextlib.chdir(folder):
-            export_all(names, destination)
+            export_all(names, destination, commit)
 
 
-def get_inputs(rev: str, folder: Path) -> None:
+def current_commit() -> str | None:
+    """The commit of the working directory, with "-dirty" if tracked files differ; None outside Git.
+
+    Tags are left out of the name, so that it is the hash of the commit.
+    """
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def get_inputs(rev: str, folder: Path) -> str:
     """Write what `export_all` reads, of a revision, from DVC's cache or the remote to `folder`.
 
-    Raises InputError if there is no such revision, neither cache nor remote have a file, or the
-    disk has no room.
+    Returns the commit of the revision. Raises InputError if there is no such revision, neither
+    cache nor remote have a file, or the disk has no room.
     """
     try:
         files = DVCFileSystem(rev=rev)
         for path in INPUTS:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             files.get(path.as_posix(), str(folder / path), recursive=True)
+        return files.repo.get_rev()
     except (DvcException, DataIndexError, OSError) as error:
         raise InputError(
             f"--rev: expected a revision with {', '.join(map(str, INPUTS))} in DVC's cache or the "
@@ -94,9 +108,9 @@ def get_inputs(rev: str, folder: Path) -> None:
         ) from None
 
 
-def export_all(names: list[str], destination: Path) -> None:
+def export_all(names: list[str], destination: Path, commit: str | None) -> None:
     """Write the model of the working directory in these formats, and print the table."""
-    metadata = read_metadata(paths.SERVED_MODEL)
+    metadata = read_metadata(paths.SERVED_MODEL).model_copy(update={"commit": commit})
     model = with_output(load_model(paths.FINETUNE_MODEL), "probabilities", metadata.temperature)
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
     test, train = (split[split["split"] == name] for name in ("test", "train"))
@@ -107,14 +121,17 @@ def export_all(names: list[str], destination: Path) -> None:
         calibration = read_pixels(train["path"].iloc[spread], metadata)
     actual = pd.Index(metadata.labels).get_indexer(test["label"])
     expected, seconds = measure(model.predict_on_batch, pixels)
+    labels_of_keras = predicted_classes(expected, metadata.threshold)
 
     def row(name: str, path: Path, probabilities: np.ndarray, seconds: float) -> dict:
         files = [file for file in (path, *path.rglob("*")) if file.is_file()]
-        correct = int((predicted_classes(probabilities, metadata.threshold) == actual).sum())
+        predicted = predicted_classes(probabilities, metadata.threshold)
+        correct = int((predicted == actual).sum())
         return {
             "format": name,
             "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
             "largest difference": f"{np.abs(probabilities - expected).max():.6f}",
+            "changed labels": int((predicted != labels_of_keras).sum()),
             "accuracy": f"{correct / len(test):.2%} ({correct}/{len(test)})",
             "ms per image": f"{seconds * 1000:.2f}",
         }
@@ -170,12 +187,14 @@ def export(
     if the model cannot be converted or the converted model gives other probabilities.
     """
     form = FORMATS[name]
+    named = keras.Model(model.input, {OUTPUT: model.output})
+    named(model.input)  # Keras exports to ONNX only what was called
     with replacing(folder) as partial:
         partial.mkdir()
         path = partial / form.file
         try:
             with silent_stderr():  # converters report their progress there
-                form.write(model, path, calibration)
+                form.write(named, path, calibration)
                 run = form.open(path)
             probabilities, seconds = measure(run, pixels)
         except OSError:  # a full disk, for example: not the fault of the model

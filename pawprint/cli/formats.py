@@ -12,6 +12,7 @@ from pawprint.core.errors import InputError
 from pawprint.network.backend import keras, tf
 from pawprint.runtime.compiled import CORES
 
+OUTPUT = "probability"  # the name of the output, in every format
 Run = Callable[[np.ndarray], np.ndarray]
 
 
@@ -19,7 +20,8 @@ class Format(NamedTuple):
     """The model's file in its folder, `write(model, path, calibration)`, and `open(path)`: a Run.
 
     An empty `file` stands for the folder itself. `calibration` is uint8 pixels
-    `(images, size, size, 3)`, which only int8 needs; a Run takes a batch of one image. `tolerance`
+    `(images, size, size, 3)`, which only int8 needs; a Run takes a batch of one image and returns
+    OUTPUT. `tolerance`
     is the largest accepted difference to Keras' probability: any where weights are rounded.
     `modules` are needed beside requirements.txt.
     """
@@ -64,15 +66,8 @@ def open_litert(path: Path) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=CORES)
-    interpreter.allocate_tensors()
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-
-    def run(pixels: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(taken["index"], pixels)
-        interpreter.invoke()
-        return interpreter.get_tensor(given["index"])
-
-    return run
+    run = interpreter.get_signature_runner()
+    return lambda pixels: run(pixels=pixels)[OUTPUT]
 
 
 def open_onnx(path: Path) -> Run:
@@ -82,12 +77,12 @@ def open_onnx(path: Path) -> Run:
     taken, *others = session.get_inputs()
     if others:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
         raise ValueError(f"{len(others)} operations that tf2onnx left out. Use litert")
-    return lambda pixels: session.run(None, {taken.name: pixels})[0]
+    return lambda pixels: session.run([OUTPUT], {taken.name: pixels})[0]
 
 
 def open_saved_model(path: Path) -> Run:
     loaded = tf.saved_model.load(str(path))
-    return lambda pixels: loaded.serve(pixels).numpy()
+    return lambda pixels: loaded.serve(pixels)[OUTPUT].numpy()
 
 
 def litert(kind: str, tolerance: float) -> Format:
@@ -106,6 +101,11 @@ def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:
     model.save(path)
 
 
+def open_h5(path: Path) -> Run:
+    model = keras.models.load_model(path, compile=False)
+    return lambda pixels: model.predict_on_batch(pixels)[OUTPUT]
+
+
 FORMATS = {
     "litert": litert("none", tolerance=1e-3),
     "litert-float16": litert("float16", tolerance=1),
@@ -121,9 +121,5 @@ FORMATS = {
         lambda model, path, _: model.export(path, format="tf_saved_model", verbose=False),
         open_saved_model,
     ),
-    "h5": Format(
-        "model.h5",
-        write_h5,
-        lambda path: keras.models.load_model(path, compile=False).predict_on_batch,
-    ),
+    "h5": Format("model.h5", write_h5, open_h5),
 }

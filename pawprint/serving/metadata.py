@@ -37,6 +37,11 @@ class Metadata(BaseModel):
     returns the probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For
     more it returns the probability of each, `(1, labels)`; the most probable one is predicted, and
     `threshold` is null. `temperature` is already applied.
+
+    `data_md5` is the MD5 of data/split/images.csv, as dvc.lock has it: of the images, their labels
+    and splits. `commit` is the project's when a model was exported, with "-dirty" if tracked files
+    had changes, as `git describe` writes it; null in the served model, which is made before its
+    results are committed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -53,6 +58,8 @@ class Metadata(BaseModel):
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
     )
+    data_md5: str | None = None
+    commit: str | None = None
 
     @field_validator("threshold")
     @classmethod
