@@ -22,7 +22,7 @@ from PIL import ImageOps
 from bench.compare import params_for, run_pipeline
 from pawprint.core import paths
 from pawprint.core.files import pack
-from pawprint.images.archive import members, open_archive
+from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from recipes.overlay import overlay
 from recipes.sample.demo import dvc_environment, prepare
@@ -30,12 +30,12 @@ from recipes.sample.demo import dvc_environment, prepare
 
 def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
     """The archive's images again and again, each time altered in another way."""
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
         random.Random(1).shuffle(names)  # the first thousand are of all folders
         for index in range(number):
             turn, name = divmod(index, len(names))
-            data = archive.read(names[name])
+            data = read_member(archive, names[name])
             yield f"{turn}/{names[name]}", alter(data, turn) if turn else data
 
 

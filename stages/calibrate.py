@@ -31,7 +31,7 @@ def main() -> None:
     network = read_network(paths.NETWORK)
     size = network.input().partial_shape[1].get_length()
     run = compile_for_cpu(network)
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         logits = predict_members(
             lambda image: run(resize(image, size, params.model.resize))[0],
             archive,

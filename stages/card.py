@@ -38,7 +38,7 @@ def main() -> None:
         paths.CARD_TEMPLATE,
         labels=metadata.labels,
         classes=name_classes(metadata.labels),
-        source=without_secrets(params.fetch.source),
+        source=", ".join(map(without_secrets, params.fetch.source)),
         weights=describe_weights(params.weights.source),
         model=params.model,
         confidence=params.evaluate.confidence,

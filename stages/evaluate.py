@@ -42,7 +42,7 @@ def main() -> None:
     labels, threshold = predictor.metadata.labels, predictor.metadata.threshold
     confidence = params.evaluate.confidence
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         outputs = predict_members(predictor.outputs, archive, rows["path"], "evaluate")
     tables, reliabilities = [], []
     for name, file in (

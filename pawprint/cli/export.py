@@ -37,7 +37,7 @@ from pawprint.serving.metadata import Metadata, read_metadata, write_metadata
 
 CALIBRATION = 300  # images; LiteRT's guide to quantization asks for 100 to 500
 QUANTIZE = ("none", "float16", "int8")
-INPUTS = (paths.SERVED_MODEL, paths.FINETUNE_MODEL, paths.SPLIT_IMAGES, paths.RAW_IMAGES)
+INPUTS = (paths.SERVED_MODEL, paths.FINETUNE_MODEL, paths.SPLIT_IMAGES, paths.RAW_ARCHIVES)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +135,7 @@ def names_of(formats: list[str], quantize: list[str]) -> list[str]:
 
 def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
     """uint8 `(images, size, size, 3)`: members of the archive as the model takes them."""
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
 
         def read(name: str) -> np.ndarray:
             return resize(open_image(archive, name), metadata.image_size, metadata.resize)

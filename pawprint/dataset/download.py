@@ -58,16 +58,15 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
     """
     shown = without_secrets(source)
     try:
-        scheme, path = urlsplit(source).scheme, urlsplit(source).path
-        if scheme in ("http", "https"):
-            if path.endswith("/") or _file_name(source) in ("", ".", ".."):
+        if _is_web(source):
+            if urlsplit(source).path.endswith("/") or _file_name(source) in ("", ".", ".."):
                 raise InputError(
                     f"{key}: expected the URL of a file. Received: {shown}, which names a folder."
                 )
             return _from_mirror(source, sha256, is_right) or _from_source(
                 source, sha256, key, is_right
             )
-        located = Path(url2pathname(path)) if scheme == "file" else _in_project(source)
+        located = _in_project(_local_path(source))
         is_there = located.exists()
     except (OSError, ValueError):  # an impossible file name, or an incomplete URL
         is_there = False
@@ -84,26 +83,31 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
     return located
 
 
-def require_watched(source: str, watch: str) -> None:
-    """Raise InputError unless DVC hashes `watch` for `source`: see `fetch.watch`.
+def require_watched(sources: list[str], watch: str) -> None:
+    """Raise InputError unless DVC hashes `watch` for `sources`: see `fetch.watch`.
 
-    DVC refuses a folder that contains the project: then the images must move.
-
-    A local source must be watched itself, and a table of labels with the images below its folder:
-    then `watch` is that folder. A web URL must not, because DVC would ask the server in each
-    `dvc repro`; then `watch` is UNWATCHED. `locate` reports a source that does not exist.
+    A local source must be watched itself. For a table of labels, `watch` is its folder, and for a
+    list of archives the folder that holds all local ones, because DVC takes one path only. That
+    folder must not contain the project, which DVC refuses: then the images must move. A web URL
+    must not be watched, because DVC would ask the server in each `dvc repro`; without a local
+    source, `watch` is UNWATCHED. `locate` reports a source that does not exist.
     """
     try:
-        parts = urlsplit(source)
-        if parts.scheme in ("http", "https"):
+        local = [_local_path(source) for source in sources if not _is_web(source)]
+        if not local:
             expected, why = UNWATCHED, "because fetch.source is a URL"
+        elif sources[1:]:
+            folders = [_in_project(path).resolve().parent for path in local]
+            expected = Path(os.path.commonpath(folders)).as_posix()
+            if not any(Path(path).is_absolute() for path in local):
+                expected = Path(os.path.relpath(expected, _in_project(""))).as_posix()
+            why = "the folder of the archives in fetch.source, so that DVC notices when one changes"
+        elif is_table(Path(local[0])) and _in_project(local[0]).is_file():
+            expected = Path(local[0]).parent.as_posix()
+            why = "the folder of fetch.source, so that DVC notices when its images change"
         else:
-            is_url = parts.scheme == "file"
-            expected = url2pathname(parts.path) if is_url else source
+            expected = local[0]
             why = "the path of fetch.source, so that DVC notices when its files change"
-            if is_table(Path(expected)) and _in_project(expected).is_file():
-                expected = Path(expected).parent.as_posix()
-                why = "the folder of fetch.source, so that DVC notices when its images change"
         path = _in_project(expected)
         is_around = path.is_dir() and _in_project("").resolve().is_relative_to(path.resolve())
         is_other = path.exists() and path.resolve() != _in_project(watch).resolve()
@@ -112,8 +116,8 @@ def require_watched(source: str, watch: str) -> None:
     if is_around:  # DVC would watch what stages write
         raise InputError(
             "fetch.source: expected images in a folder that does not contain the project. "
-            f"Received: {source!r}. Move the images, and their table if there is one, into a "
-            "folder of their own."
+            f"Received: {', '.join(map(repr, sources))}. Move the images, and their table if there "
+            "is one, into a folder of their own."
         )
     if is_other:
         raise InputError(
@@ -130,6 +134,15 @@ def verify(path: Path, sha256: str | None, key: str) -> None:
             f"{key}: expected a file with sha256 {sha256}. Received: {received}. "
             "Correct the hash if this file is the right one."
         )
+
+
+def _is_web(source: str) -> bool:
+    return urlsplit(source).scheme in ("http", "https")
+
+
+def _local_path(source: str) -> str:
+    parts = urlsplit(source)
+    return url2pathname(parts.path) if parts.scheme == "file" else source
 
 
 def _in_project(path: str) -> Path:

@@ -1,6 +1,5 @@
 """Predictions of a served or exported model."""
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from tqdm import tqdm
 
 from pawprint.core.errors import InputError, printable, silent_stderr
 from pawprint.core.probabilities import of_classes, predicted_classes
+from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
 from pawprint.images.threads import map_in_threads
@@ -88,7 +88,7 @@ def load_predictor(folder: Path) -> Predictor:
 
 def predict_members(
     function: Callable[[Image.Image], np.ndarray],
-    archive: zipfile.ZipFile,
+    archive: Archive,
     paths: Sequence[str],
     name: str,
 ) -> np.ndarray:
