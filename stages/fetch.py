@@ -16,10 +16,11 @@ from pawprint.core.files import pack, replacing
 from pawprint.core.params import load_params
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import SOURCE_TABLE, write_table
-from pawprint.dataset.download import locate, require_watched, verify
+from pawprint.dataset.download import locate, verify
 from pawprint.dataset.packing import MAX_FILES, contents, folder_files, parts_of
 from pawprint.dataset.source_table import is_table, read_source_table, table_files
 from pawprint.dataset.tar import is_tar, tar_files
+from pawprint.dataset.watching import require_watched
 
 IMAGES, TABLE = paths.RAW_IMAGES.name, paths.RAW_TABLE.name
 

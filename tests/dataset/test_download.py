@@ -15,7 +15,8 @@ from faults import zipped
 
 from pawprint.core.errors import InputError
 from pawprint.dataset import download
-from pawprint.dataset.download import UNWATCHED, locate, require_watched, verify
+from pawprint.dataset.download import locate, verify
+from pawprint.dataset.watching import UNWATCHED, require_watched
 from stages.fetch import fetch
 
 CONTENT = zipped(("cats/1.jpg", b"a real file over a real connection" * 1000))

@@ -12,9 +12,9 @@ from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.core.tables import SOURCE_TABLE, read_table
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.download import UNWATCHED, require_watched
 from pawprint.dataset.layout import find_labels
 from pawprint.dataset.splitting import split
+from pawprint.dataset.watching import UNWATCHED, require_watched
 from pawprint.images.archive import members, open_archive
 from stages.fetch import fetch
 
