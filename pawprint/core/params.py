@@ -36,7 +36,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-NEITHER = "none"  # in labels.csv, an image of no class; not allowed as a label
+# Not allowed as labels of classes.
+NEITHER = "none"  # in labels.csv, an image of no class
+UNKNOWN = "unknown"  # what is predicted for an image unlike those of training
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 # Keras' identifiers: https://keras.io/api/optimizers/
 Optimizer = Literal[
@@ -69,10 +71,15 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
         given = ", ".join(map(printable, labels)) or "none"
         return f"expected two or more classes. Received: {len(labels)}: {given}"
     for label in labels:
-        if label == NEITHER or not label.isprintable() or label != label.strip() or not label:
+        if (
+            label in (NEITHER, UNKNOWN)
+            or not label.isprintable()
+            or label != label.strip()
+            or not label
+        ):
             return (
                 "expected labels of printable characters, without spaces at the ends, other than "
-                f"{NEITHER}. Received: {label!r}"
+                f"{NEITHER} and {UNKNOWN}. Received: {label!r}"
             )
     first: dict[str, str] = {}
     for label in labels:
@@ -313,6 +320,7 @@ class Calibrate(Section):
     temperature: bool
     threshold: Fraction | None
     recall: Annotated[float, Field(gt=0, le=1)] | None
+    unknown_quantile: Fraction | None
 
     @model_validator(mode="after")
     def _recall_chooses_threshold(self) -> Self:
