@@ -2,9 +2,9 @@
 
 Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], and returns the
 calibrated probability of the second of two classes, (batch, 1), or of each of more classes,
-(batch, classes), and except in int8 the unknown score, (batch, 1). Its own runtime runs it on the test images before the folder takes its name. The
-table compares it with Keras: size, largest difference of a probability, accuracy, and median time
-of one image.
+(batch, classes), and except in int8 the unknown score, (batch, 1). Its own runtime runs it on the
+test images before the folder takes its name. The table compares it with Keras: size, largest
+difference of an output, accuracy, number of unknown images, and median time of one image.
 """
 
 import argparse

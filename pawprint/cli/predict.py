@@ -1,8 +1,8 @@
 """Label photos with the served model, or with an exported one.
 
-Prints the label of each photo and its probability, or the most probable labels. A photo unlike those
-of training is unknown. A folder stands for the image files below it. A file that gives no label is
-listed with the reason, and the exit status is 1.
+Prints the label of each photo and its probability, or the most probable labels. A photo unlike
+those of training is unknown. A folder stands for the image files below it. A file that gives no
+label is listed with the reason, and the exit status is 1.
 """
 
 import argparse
@@ -18,7 +18,6 @@ from tqdm import tqdm
 from pawprint.core import paths
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import replacing
-from pawprint.core.params import UNKNOWN
 from pawprint.images.archive import MAX_BYTES
 from pawprint.images.decoder import SUFFIXES, decode
 from pawprint.images.resizing import resize
@@ -147,14 +146,12 @@ def _read(path: Path) -> bytes:
 
 def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
     number = min(top or 1, len(labels))
-    nothing = [("-", "-")] * number
     shown = []
     for row in rows:
         pairs = [(label, f"{value:.1%}") for label, value in row["probabilities"].items()]
-        is_unknown = row["label"] == UNKNOWN
-        shown.append(
-            [(UNKNOWN, "-"), *nothing][:number] if is_unknown else pairs[:number] or nothing
-        )
+        if row["label"] not in labels:  # unknown, or an error
+            pairs = [(row["label"] or "-", "-"), *[("-", "-")] * (number - 1)]
+        shown.append(pairs[:number])
     width = max((len(label) for pairs in shown for label, _ in pairs), default=0)
     for row, pairs in zip(rows, shown):
         cells = [f"{label:<{width}}  {value:>6}" for label, value in pairs]

@@ -71,12 +71,8 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
         given = ", ".join(map(printable, labels)) or "none"
         return f"expected two or more classes. Received: {len(labels)}: {given}"
     for label in labels:
-        if (
-            label in (NEITHER, UNKNOWN)
-            or not label.isprintable()
-            or label != label.strip()
-            or not label
-        ):
+        is_plain = label and label.isprintable() and label == label.strip()
+        if not is_plain or label in (NEITHER, UNKNOWN):
             return (
                 "expected labels of printable characters, without spaces at the ends, other than "
                 f"{NEITHER} and {UNKNOWN}. Received: {label!r}"

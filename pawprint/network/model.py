@@ -77,9 +77,10 @@ def for_export(
     """
     both = with_features(model)
     logits, features = both.outputs
-    scaled = keras.layers.Rescaling(1 / temperature)(logits)
+    last = both.get_layer("logits")
+    last.set_weights([weight / temperature for weight in last.get_weights()])
     activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
-    outputs = {"probability": activation(scaled)}
+    outputs = {"probability": activation(logits)}
     if detector:
         components, channels = detector.components.shape
         unit = keras.layers.UnitNormalization()(features)

@@ -10,7 +10,6 @@ from pawprint.core.files import replacing
 from pawprint.runtime.conversion import read_network, write_network
 from pawprint.serving.metadata import Metadata, write_metadata
 
-
 FILE = "model.xml"
 operations = openvino.opset15
 

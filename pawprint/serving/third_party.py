@@ -26,8 +26,8 @@ OPERATIONS = set(
     Abs Add AvgPool BatchNormInference Broadcast Clamp Concat Constant Convert Convolution Divide
     Elu Erf Exp FakeQuantize Gather Gelu GroupConvolution HSigmoid HSwish HardSigmoid MVN MatMul
     MaxPool Maximum Minimum Mish Multiply Negative NormalizeL2 PRelu Pad Parameter Power Range
-    ReduceL2 ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Result Selu ShapeOf Sigmoid SoftPlus
-    Softmax Split Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Transpose
+    ReduceL2 ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Result Selu ShapeOf Sigmoid
+    SoftPlus Softmax Split Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Transpose
     Unsqueeze VariadicSplit
     """.split()  # noqa: SIM905
 )

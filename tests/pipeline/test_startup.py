@@ -13,7 +13,7 @@ NEEDED = {
     "split": set(),
     "preview": {"matplotlib"},
     "features": {"openvino"},
-    "calibrate": {"openvino"},
+    "calibrate": {"openvino", "sklearn"},
     "evaluate": {"openvino", "sklearn"},
     "review": {"sklearn"},
     "plot": {"matplotlib", "sklearn"},
