@@ -38,7 +38,9 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-NEITHER = "none"  # in labels.csv, an image of no class; not allowed as a label
+# Not allowed as labels of classes.
+NEITHER = "none"  # in labels.csv, an image of no class
+UNKNOWN = "unknown"  # what is predicted for an image unlike those of training
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 # Keras' identifiers: https://keras.io/api/optimizers/
 Optimizer = Literal[
@@ -104,10 +106,11 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
         given = ", ".join(map(printable, labels)) or "none"
         return f"expected two or more classes. Received: {len(labels)}: {given}"
     for label in labels:
-        if label == NEITHER or not label.isprintable() or label != label.strip() or not label:
+        is_plain = label and label.isprintable() and label == label.strip()
+        if not is_plain or label in (NEITHER, UNKNOWN):
             return (
                 "expected labels of printable characters, without spaces at the ends, other than "
-                f"{NEITHER}. Received: {label!r}"
+                f"{NEITHER} and {UNKNOWN}. Received: {label!r}"
             )
     first: dict[str, str] = {}
     for label in labels:
@@ -348,6 +351,7 @@ class Calibrate(Section):
     temperature: bool
     threshold: Fraction | None
     recall: Annotated[float, Field(gt=0, le=1)] | None
+    unknown_quantile: Fraction | None
 
     @model_validator(mode="after")
     def _recall_chooses_threshold(self) -> Self:

@@ -13,7 +13,7 @@ NEEDED = {
     "split": {"pandas"},
     "preview": {"matplotlib", "pandas"},
     "features": {"openvino", "pandas"},
-    "calibrate": {"openvino", "pandas"},
+    "calibrate": {"openvino", "pandas", "sklearn"},
     "evaluate": {"openvino", "pandas", "sklearn"},
     "review": {"pandas", "sklearn"},
     "plot": {"matplotlib", "pandas"},
