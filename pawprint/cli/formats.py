@@ -12,18 +12,17 @@ from pawprint.core.errors import InputError
 from pawprint.network.backend import keras, tf
 from pawprint.runtime.compiled import CORES
 
-OUTPUT = "probability"  # the name of the output, in every format
-Run = Callable[[np.ndarray], np.ndarray]
+Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # the outputs by name
 
 
 class Format(NamedTuple):
     """The model's file in its folder, `write(model, path, calibration)`, and `open(path)`: a Run.
 
     An empty `file` stands for the folder itself. `calibration` is uint8 pixels
-    `(images, size, size, 3)`, which only int8 needs; a Run takes a batch of one image and returns
-    OUTPUT. `tolerance`
-    is the largest accepted difference to Keras' probability: any where weights are rounded.
-    `modules` are needed beside requirements.txt.
+    `(images, size, size, 3)`, which only int8 needs; a Run takes a batch of one image. `tolerance`
+    is the largest accepted difference to Keras' outputs: any where weights are rounded.
+    `modules` are needed beside requirements.txt. int8 does not hold the unknown score: it has no
+    numbers for scores above those of the calibration images.
     """
 
     file: str
@@ -31,6 +30,7 @@ class Format(NamedTuple):
     open: Callable[[Path], Run]
     tolerance: float = 1e-3
     modules: tuple[str, ...] = ()
+    holds_score: bool = True
 
 
 def require_modules(name: str) -> None:
@@ -66,8 +66,10 @@ def open_litert(path: Path) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=CORES)
-    run = interpreter.get_signature_runner()
-    return lambda pixels: run(pixels=pixels)[OUTPUT]
+    interpreter.allocate_tensors()
+    signature = interpreter.get_signature_runner()
+    (taken,) = signature.get_input_details()
+    return lambda pixels: signature(**{taken: pixels})
 
 
 def open_onnx(path: Path) -> Run:
@@ -77,17 +79,19 @@ def open_onnx(path: Path) -> Run:
     taken, *others = session.get_inputs()
     if others:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
         raise ValueError(f"{len(others)} operations that tf2onnx left out. Use litert")
-    return lambda pixels: session.run([OUTPUT], {taken.name: pixels})[0]
+    names = [output.name for output in session.get_outputs()]
+    return lambda pixels: dict(zip(names, session.run(None, {taken.name: pixels})))
 
 
 def open_saved_model(path: Path) -> Run:
     loaded = tf.saved_model.load(str(path))
-    return lambda pixels: loaded.serve(pixels)[OUTPUT].numpy()
+    return lambda pixels: {name: each.numpy() for name, each in loaded.serve(pixels).items()}
 
 
 def litert(kind: str, tolerance: float) -> Format:
     write = functools.partial(write_litert, kind=kind)
-    return Format("model.tflite", write, open_litert, tolerance, ("ai_edge_litert",))
+    modules = ("ai_edge_litert",)
+    return Format("model.tflite", write, open_litert, tolerance, modules, kind != "int8")
 
 
 def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:
@@ -99,11 +103,6 @@ def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:
                     f"an operation {type(operation).__name__} that is no layer. Use saved_model"
                 )
     model.save(path)
-
-
-def open_h5(path: Path) -> Run:
-    model = keras.models.load_model(path, compile=False)
-    return lambda pixels: model.predict_on_batch(pixels)[OUTPUT]
 
 
 FORMATS = {
@@ -121,5 +120,9 @@ FORMATS = {
         lambda model, path, _: model.export(path, format="tf_saved_model", verbose=False),
         open_saved_model,
     ),
-    "h5": Format("model.h5", write_h5, open_h5),
+    "h5": Format(
+        "model.h5",
+        write_h5,
+        lambda path: keras.models.load_model(path, compile=False).predict_on_batch,
+    ),
 }
