@@ -1,7 +1,8 @@
 """List images whose labels are likely wrong, for a person to check.
 
-Corrections go into labels.csv, which `clean` applies. Reads data/features/, data/split/images.csv,
-plots/predictions.csv and plots/predictions_validation.csv. Params: `review`.
+Corrections go into labels.csv, which `clean` applies. Training and validation images are judged by
+cross-validation on stored features, test images, which have none, by the model. Reads
+data/features/, data/split/images.csv and plots/predictions.csv. Params: `review`.
 Writes plots/likely_wrong_labels.csv. Run: `python -m stages.review`
 """
 
@@ -19,29 +20,37 @@ from pawprint.core.tables import (
     read_table,
     write_table,
 )
-from pawprint.evaluation.label_review import predict_training, tabulate_suspects
+from pawprint.evaluation.label_review import cross_validate, tabulate_suspects
 from pawprint.features.store import open_features
 
 
 def main() -> None:
     params = load_params()
-    predictions = [
-        read_predictions(file).rename(columns={"actual": "label"}).assign(split=split)
-        for split, file in (
-            ("validation", paths.VALIDATION_PREDICTIONS),
-            ("test", paths.PREDICTIONS),
-        )
+    test = read_predictions(paths.PREDICTIONS).rename(columns={"actual": "label"})
+    test["split"] = "test"
+    labels = predicted_labels(test)
+    # Training and validation images have different numbers of views; the first is compared.
+    others = (
+        read_table(paths.SPLIT_IMAGES, SPLIT)
+        .query("split != 'test'")
+        .sort_values("split", kind="stable")
+    )
+    features = [
+        open_features(paths.FEATURES, "top", of_split["pixels_sha256"])[:, 0]
+        for _, of_split in others.groupby("split")
     ]
-    labels = predicted_labels(predictions[0])
-    train = read_table(paths.SPLIT_IMAGES, SPLIT).query("split == 'train'")
-    features = open_features(paths.FEATURES, "top", train["pixels_sha256"])[:, 0]
-    actual = pd.Index(labels).get_indexer(train["label"])
-    of_train = predict_training(features, actual, params.review.folds)
-    images = pd.concat([train, *predictions], ignore_index=True)
-    probabilities = np.concatenate([of_train, *map(probabilities_in, predictions)])
-    listed = tabulate_suspects(images, probabilities, labels)
+    actual = pd.Index(labels).get_indexer(others["label"])
+    crossed = cross_validate(np.concatenate(features), actual, params.review.folds)
+    # Each by its own thresholds: the two kinds of models differ in their confidence.
+    listed = pd.concat(
+        [
+            tabulate_suspects(others, crossed, labels),
+            tabulate_suspects(test, probabilities_in(test), labels),
+        ]
+    ).sort_values("probability", kind="stable")
     write_table(paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
-    print(f"review: {len(listed)} of {len(images):,} labels are likely wrong")
+    images = len(others) + len(test)
+    print(f"review: {len(listed)} of {images:,} labels are likely wrong")
 
 
 if __name__ == "__main__":
