@@ -47,7 +47,7 @@ def main() -> None:
             "finetune": len(read_table(paths.FINETUNE_HISTORY, tables.HISTORY)),
         },
         calibration=describe_calibration(
-            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels
+            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels, scores
         ),
         threshold=metadata.threshold,
         counts=count_images(images),

@@ -55,7 +55,7 @@ def main() -> None:
         classes=name_classes(metadata.labels),
         confidence=params.evaluate.confidence,
         calibration=describe_calibration(
-            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels
+            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels, scores
         ),
         threshold=metadata.threshold,
         accuracies={split: score_of(scores, split, "accuracy") for split in ("test", "validation")},
