@@ -13,6 +13,21 @@ from pawprint.evaluation.metrics import measure, measure_all, tabulate
 from pawprint.serving.metadata import Metadata
 
 IMAGES = 10  # of each class in a split
+SPREAD = {"mean": 0.5, "standard_deviation": 0.1, "min": 0.25, "max": 0.75}
+# What `python -m pawprint seeds` writes, of another run.
+SEEDS = {
+    "seeds": [7, 8, 9],
+    "outputs": {},
+    "scores": {
+        f"{split} {score}": SPREAD
+        for split in ("validation", "test")
+        for score in ("accuracy", "log loss")
+    },
+    "disagreements": {
+        "validation": {"images": 20, "disagree": 3},
+        "test": {"images": 20, "disagree": 0},
+    },
+}
 
 
 def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -78,6 +93,7 @@ def write_run(
         (paths.LIKELY_WRONG_LABELS, suspects, tables.LIKELY_WRONG_LABELS),
     ):
         write_table(workspace / path, frame, columns)
+    write_json(workspace / paths.SEEDS_METRICS, SEEDS)
     metadata = Metadata(
         labels=labels,
         image_size=96,
