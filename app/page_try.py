@@ -39,7 +39,7 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
         return
     probabilities = served.predict(image)
     labels, threshold = served.metadata.labels, served.metadata.threshold
-    pictures, answer = st.columns([3, 1], gap="medium")
+    answer, pictures = st.columns([1, 3], gap="medium")
     with answer:
         st.metric("Label", served.label(probabilities))
         for index in (-probabilities).argsort(kind="stable")[:MOST]:
