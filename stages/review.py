@@ -1,12 +1,11 @@
 """List images whose labels are likely wrong, for a person to check.
 
-Corrections go into labels.csv, which `clean` applies. Training and validation images are judged by
-cross-validation on stored features, test images, which have none, by the model. Reads
-data/features/, data/split/images.csv and plots/predictions.csv. Params: `review`.
+Corrections go into labels.csv, which `clean` applies. Training images are judged by
+cross-validation on stored features, the others by the model. Reads data/features/,
+data/split/images.csv, plots/predictions.csv and plots/predictions_validation.csv. Params: `review`.
 Writes plots/likely_wrong_labels.csv. Run: `python -m stages.review`
 """
 
-import numpy as np
 import pandas as pd
 
 from pawprint.core import paths
@@ -26,30 +25,21 @@ from pawprint.features.store import open_features
 
 def main() -> None:
     params = load_params()
-    test = read_predictions(paths.PREDICTIONS).rename(columns={"actual": "label"})
-    test["split"] = "test"
-    labels = predicted_labels(test)
-    # Training and validation images have different numbers of views; the first is compared.
-    others = (
-        read_table(paths.SPLIT_IMAGES, SPLIT)
-        .query("split != 'test'")
-        .sort_values("split", kind="stable")
+    train = read_table(paths.SPLIT_IMAGES, SPLIT).query("split == 'train'")
+    held_out = pd.concat(
+        read_predictions(file).rename(columns={"actual": "label"}).assign(split=split)
+        for split, file in (
+            ("validation", paths.VALIDATION_PREDICTIONS),
+            ("test", paths.PREDICTIONS),
+        )
     )
-    features = [
-        open_features(paths.FEATURES, "top", of_split["pixels_sha256"])[:, 0]
-        for _, of_split in others.groupby("split")
-    ]
-    actual = pd.Index(labels).get_indexer(others["label"])
-    crossed = cross_validate(np.concatenate(features), actual, params.review.folds)
-    # Each by its own thresholds: the two kinds of models differ in their confidence.
-    listed = pd.concat(
-        [
-            tabulate_suspects(others, crossed, labels),
-            tabulate_suspects(test, probabilities_in(test), labels),
-        ]
-    ).sort_values("probability", kind="stable")
+    labels = predicted_labels(held_out)
+    features = open_features(paths.FEATURES, "top", train["pixels_sha256"])[:, 0]
+    actual = pd.Index(labels).get_indexer(train["label"])
+    crossed = cross_validate(features, actual, params.review.folds)
+    listed = tabulate_suspects([(train, crossed), (held_out, probabilities_in(held_out))], labels)
     write_table(paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
-    images = len(others) + len(test)
+    images = len(train) + len(held_out)
     print(f"review: {len(listed)} of {images:,} labels are likely wrong")
 
 

@@ -57,9 +57,18 @@ def find_suspects(
 
 
 def tabulate_suspects(
-    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
+    judged: list[tuple[pd.DataFrame, np.ndarray]], labels: list[str]
 ) -> pd.DataFrame:
-    """The table LIKELY_WRONG_LABELS, from images with the columns `path`, `label` and `split`."""
-    actual = pd.Index(labels).get_indexer(images["label"])
-    suspects, likely, probability = find_suspects(actual, probabilities)
-    return images.iloc[suspects].assign(likely=np.array(labels)[likely], probability=probability)
+    """The table LIKELY_WRONG_LABELS, the least probable labels first.
+
+    Each pair is what one kind of model judged: images with the columns `path`, `label` and `split`,
+    and probabilities, `(images, classes)`.
+    """
+    listed = []
+    for images, probabilities in judged:
+        actual = pd.Index(labels).get_indexer(images["label"])
+        suspects, likely, probability = find_suspects(actual, probabilities)
+        listed.append(
+            images.iloc[suspects].assign(likely=np.array(labels)[likely], probability=probability)
+        )
+    return pd.concat(listed).sort_values("probability", kind="stable")

@@ -59,10 +59,27 @@ def test_suspects_are_listed_with_their_labels_and_the_likely_ones():
     probabilities[7] = [0.02, 0.08, 0.9]
     images = pd.DataFrame({"path": [f"{each}.jpg" for each in range(15)], "split": "test"})
     images["label"] = np.array(["ant", "bee", "cow"])[actual]
-    listed = tabulate_suspects(images, probabilities, ["ant", "bee", "cow"])
+    listed = tabulate_suspects([(images, probabilities)], ["ant", "bee", "cow"])
     assert listed.to_dict("records") == [
         {"path": "7.jpg", "split": "test", "label": "bee", "likely": "cow", "probability": 0.08}
     ]
+
+
+def test_each_model_has_its_own_thresholds():
+    """Beside a confident model, whose average is 0.99, an unsure one would list nothing."""
+    actual = np.repeat([0, 1], 20)
+    paths = [f"{number}.jpg" for number in range(40)]
+    judged = []
+    for split, confidence in (("train", 0.7), ("test", 0.99)):
+        probability = np.where(actual == 1, confidence, 1 - confidence)
+        probability[3] = confidence  # labelled 0
+        rows = {"path": paths, "split": split, "label": np.array(["cat", "dog"])[actual]}
+        judged.append((pd.DataFrame(rows), two(probability)))
+    listed = tabulate_suspects(judged, ["cat", "dog"])
+    assert listed[["path", "split"]].values.tolist() == [["3.jpg", "test"], ["3.jpg", "train"]]
+    assert listed["probability"].tolist() == pytest.approx([0.01, 0.3])
+    pooled = [(pd.concat(each[0] for each in judged), np.concatenate([each[1] for each in judged]))]
+    assert tabulate_suspects(pooled, ["cat", "dog"])["split"].tolist() == ["test"]
 
 
 @pytest.mark.parametrize("images", [1, 2])
