@@ -1,8 +1,8 @@
 """Decode every image once; list the usable ones, and the reason for each rejected one."""
 
 import hashlib
-import zipfile
 from collections import Counter
+from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -14,7 +14,7 @@ from pawprint.core.errors import InputError, printable
 from pawprint.core.params import NEITHER
 from pawprint.core.tables import IMAGES, REJECTED
 from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
-from pawprint.images.archive import members, read_member
+from pawprint.images.archive import Archive, members, read_member
 from pawprint.images.decoder import decode
 from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import REASONS, UnusableImageError
@@ -27,7 +27,7 @@ JFIF, JFIF_WITHIN = b"JFIF", 512
 
 
 def clean(
-    archive: zipfile.ZipFile,
+    archive: Archive,
     labels: dict[str, list[str]],
     rule: str,
     corrections: dict[str, str],
@@ -46,7 +46,8 @@ def clean(
     with the same pixels the first is kept, if possible one of the archive's test split, and one
     with a visible name and the suffix of an image, or none if their labels differ. Files with the
     same name are all rejected. A kept path is the name of the member, a rejected one is that name
-    made printable. Raises InputError if a class has no folder in the archive, or no usable image.
+    made printable. Raises InputError if a class has no folder in the archive, or no usable image,
+    and if two zips of the archive have an image of the same name.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in labels.items() for folder in folders
@@ -54,6 +55,7 @@ def clean(
     names = members(archive)
     times = Counter(names)
     folders = folders_of(table)
+    _require_one_holder(archive, times)
     _require_folders(labels, names, table, archive.filename)
 
     def examine(name: str) -> dict:
@@ -142,6 +144,18 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
         }
     )
     return images[~is_rejected].sort_values("path"), rejected
+
+
+def _require_one_holder(archive: Archive, times: Counter[str]) -> None:
+    """Two zips may hold the same README, or hidden files of macOS; `clean` rejects those."""
+    for name in sorted(name for name in times if times[name] > 1 and not is_unusual(name)):
+        holders = [Path(each.filename).name for each in archive.holders(name)]
+        if len(holders) > 1:
+            raise InputError(
+                f"{archive.filename}: expected each image in one of the archives of fetch.source, "
+                f"which are numbered as listed. Received: {printable(name)} in "
+                f"{' and in '.join(holders)}. Rename the folder above it in one of them."
+            )
 
 
 def _require_folders(
