@@ -6,6 +6,8 @@ Reads data/raw/archives/, data/split/images.csv and models/network/. Params: `ca
 `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
 """
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -70,6 +72,7 @@ def main() -> None:
         temperature=temperature,
         threshold=threshold,
         unknown_threshold=unknown_threshold,
+        data_md5=hashlib.md5(paths.SPLIT_IMAGES.read_bytes()).hexdigest(),
     )
     write_served_model(network, metadata, detector, paths.SERVED_MODEL)
     predicted = f"; {labels[1]} from a probability of {threshold:.3f}" if threshold else ""
