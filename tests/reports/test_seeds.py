@@ -20,5 +20,5 @@ def test_seeds_are_of_this_model_while_every_output_has_its_recorded_hash(tmp_pa
         assert not is_current(record, *outputs)
         path.write_text(content)
     outputs[1].unlink()
-    with pytest.raises(InputError, match="scores.csv: expected the file that a stage wrote"):
+    with pytest.raises(InputError, match=r"scores\.csv: expected the file that a stage wrote"):
         is_current(record, *outputs)
