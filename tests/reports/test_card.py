@@ -91,14 +91,6 @@ def test_card_shows_the_mean_of_seeds_only_if_the_first_of_them_gave_this_model(
     assert "The model is that of the seed in params.yaml, 7." in card
 
 
-@pytest.mark.parametrize("path", [paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES])
-def test_other_training_or_scores_make_the_seeds_out_of_date(workspace, path):
-    card_of(workspace, {"ant": 9, "bee": 9})
-    seeds = of_this_run(workspace)
-    seeds["outputs"][path.as_posix()] = "0" * 32
-    assert "is out of date" in card_of(workspace, {"ant": 9, "bee": 9}, seeds=seeds)
-
-
 def test_card_of_many_classes_shows_the_worst_and_no_threshold(workspace):
     card = card_of(workspace, FORTY)
     assert "# Model card: 40 classes" in card
