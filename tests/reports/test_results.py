@@ -57,7 +57,16 @@ def test_each_result_has_a_column_per_split():
 def test_more_than_two_classes_have_no_accuracy_at_a_threshold():
     titles = [row[0] for row in result_rows(scores_of(["ant", "bee", "cow"]), SPLITS)]
     assert "accuracy at a threshold of 0.5" not in titles
-    assert len(titles) == 7
+    assert len(titles) == 11
+
+
+def test_results_have_those_of_unknown_inputs_if_the_model_detects_them():
+    scores = scores_of(["ant", "bee"])
+    rows = {title: texts for title, *texts in result_rows(scores, SPLITS)}
+    assert rows["images labelled unknown"] == ["5.00% (1/20), 0.89% to 23.61%"] * 2
+    assert rows["drawn images of no class labelled unknown"][0].startswith("50.00% (1/2)")
+    without = scores[~scores["score"].isin(["refused", "drawn_refused"])]
+    assert not any("unknown" in title for title, *_ in result_rows(without, SPLITS))
 
 
 def test_each_class_has_its_scores_with_the_lowest_f1_first():
@@ -140,11 +149,12 @@ FITTED = "Logits are divided by 1.235, fitted on the validation split."
     ],
 )
 def test_calibration_says_what_is_fitted_and_what_is_set(calibrate, threshold, expected):
-    params = Calibrate(**{"threshold": None, "recall": None} | calibrate)
+    others = dict.fromkeys(("threshold", "recall", "unknown_quantile"))
+    params = Calibrate(**others | calibrate)
     assert describe_calibration(params, 1.23456, threshold, ["ant", "bee"]) == expected
 
 
 def test_many_classes_have_no_threshold():
-    params = Calibrate(temperature=True, threshold=None, recall=None)
+    params = Calibrate(temperature=True, threshold=None, recall=None, unknown_quantile=0.995)
     described = describe_calibration(params, 1.23456, None, ["ant", "bee", "cow"])
     assert described == f"{FITTED} The most probable class is predicted."
