@@ -16,15 +16,22 @@ MAX_PIXELS = Image.MAX_IMAGE_PIXELS
 MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
 
 
-def open_archive(path: Path) -> zipfile.ZipFile:
-    """Open a zip for reading; members may be read from several threads.
+class Archive(zipfile.ZipFile):
+    """A zip of images. Several threads may read members; another process opens the zip itself."""
+
+    def __reduce__(self) -> tuple:
+        return open_archive, (Path(self.filename).absolute(),)
+
+
+def open_archive(path: Path) -> Archive:
+    """Open a zip for reading.
 
     Raises InputError for a missing file, for a file that is not a complete zip, and for overlapping
     members, as in zip bombs. All members together are at most 1,032 times as large as the archive,
     the limit of deflate.
     """
     try:
-        archive = zipfile.ZipFile(path)
+        archive = Archive(path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.") from None
     except OSError as error:
@@ -44,7 +51,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     return archive
 
 
-def members(archive: zipfile.ZipFile) -> list[str]:
+def members(archive: Archive) -> list[str]:
     """The names of the files in the archive, sorted; folders are left out.
 
     A name that two members have occurs twice.
@@ -56,7 +63,7 @@ def members(archive: zipfile.ZipFile) -> list[str]:
     )
 
 
-def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+def read_member(archive: Archive, name: str) -> bytes:
     """The bytes of a member, at most MAX_BYTES. Nothing is written to disk.
 
     Raises UnusableImageError for a member that is not a regular file or cannot be read completely,

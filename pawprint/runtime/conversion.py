@@ -48,8 +48,9 @@ def write_network(network: openvino.Model, path: Path, outputs: list[str]) -> No
     """Write `path`, an .xml file, and the weights beside it as .bin; `outputs` names the outputs.
 
     A converter numbers nodes and tensors differently in every process, so nodes are named by their
-    order and no tensor but the outputs has a name.
+    order and no tensor but the outputs has a name. OpenVINO counts the networks of a process.
     """
+    network.set_friendly_name(path.stem)
     for index, node in enumerate(network.get_ordered_ops()):
         node.set_friendly_name(f"{node.get_type_name()}_{index}")
         for output in node.outputs():
