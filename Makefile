@@ -40,6 +40,7 @@ lock:
 	$(LOCK) -o requirements-dask.txt requirements-dask.in
 	$(LOCK) -o requirements-remotes.txt requirements-remotes.in
 	$(LOCK) -o requirements-export.txt requirements-export.in
+	$(LOCK) -o requirements-serve.txt requirements-serve.in
 	$(LOCK) -o requirements-dev.txt requirements-dev.in
 
 .venv/installed: requirements.txt

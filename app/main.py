@@ -1,4 +1,4 @@
-"""The app: navigation, style and the four pages. Run: `make app`"""
+"""The app: links to its four pages, and their style. Run: `make app`"""
 
 import streamlit as st
 
@@ -26,6 +26,10 @@ def frame(page):
     return st.Page(shown, title=page.TITLE, icon=page.ICON, url_path=page.__name__.split("_")[-1])
 
 
-PAGES = (page_models, page_images, page_try, page_data)
 st.set_page_config(page_title="Pawprint", page_icon="🐾", layout="wide")
-st.navigation([frame(page) for page in PAGES], position="top").run()
+PAGES = [frame(page) for page in (page_models, page_images, page_try, page_data)]
+chosen = st.navigation(PAGES, position="hidden")
+with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones
+    for page in PAGES:
+        st.page_link(page)
+chosen.run()

@@ -24,7 +24,7 @@ def show_saliency(image: Image.Image, alt: str) -> None:
 
     served = predictor()
     shape = served.metadata
-    label = shape.labels.index(served.label(served.predict(image)))
+    label = shape.labels.index(served.class_of(served.predict(image).probabilities))
     pixels = resize(image, shape.image_size, shape.resize)
     heat = grad_cam(_network(files.stamp(paths.FINETUNE_MODEL)), pixels, label)
     picture = overlay(

@@ -5,6 +5,7 @@ import streamlit as st
 from app import photos
 from app.messages import explained, literal
 from app.model import predictor
+from pawprint.core.params import UNKNOWN
 from pawprint.images.decoder import FORMATS, decode
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor
@@ -37,11 +38,17 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
         return
-    probabilities = served.predict(image)
+    label, probabilities, score = served.predict(image)
     labels, threshold = served.metadata.labels, served.metadata.threshold
-    pictures, answer = st.columns([3, 1], gap="medium")
+    answer, pictures = st.columns([1, 3], gap="medium")
     with answer:
-        st.metric("Label", served.label(probabilities))
+        st.metric("Label", label)
+        if label == UNKNOWN:
+            st.caption(
+                f"Unlike the training images: the unknown score is {score:.2f}, above "
+                f"{served.metadata.unknown_threshold:.2f}. The probabilities assume that the image "
+                "shows one of the classes."
+            )
         for index in (-probabilities).argsort(kind="stable")[:MOST]:
             value = float(probabilities[index])
             st.progress(value, f"{literal(labels[index])} {value:.1%}")

@@ -24,7 +24,7 @@ from pawprint.network.backend import keras
 from pawprint.network.cut import cut_index, suggested
 from pawprint.network.extractor import build_extractor
 from pawprint.network.head import build_head
-from pawprint.network.model import build_model, load_model, save_model, with_output
+from pawprint.network.model import build_model, for_export, load_model, save_model
 from pawprint.network.saliency import grad_cam
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import convert
@@ -87,7 +87,7 @@ def formats(name: str) -> str:
             values = [np.asarray(run(each)).ravel() for each in inputs]
             return "yes" if np.abs(np.array(values) - expected).max() < TOLERANCE else "no"
 
-        exported = with_output(model, "probabilities")
+        exported = for_export(model, 1.0)
         exported.predict_on_batch(given)
         cells = [agrees(compile_for_cpu(convert(exported)), images)]
         cells.append("yes" if np.isfinite(grad_cam(model, images[0], True)).all() else "no")

@@ -40,7 +40,7 @@ def features(model: Model, size: int, how: Resize, members: pd.Series) -> np.nda
     backbone = load_backbone(model.backbone, model.alpha, size, paths.RAW_WEIGHTS)
     maps = backbone(preprocessing(model.backbone)(pixels), training=False)
     run = compile_for_cpu(convert(keras.Model(pixels, pool(maps, "average"))))
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
 
         def compute(name: str) -> np.ndarray:
             return run(resize(open_image(archive, name), size, how))[0]

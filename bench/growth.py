@@ -1,15 +1,16 @@
 """What the pipeline takes as the images grow: `python -m bench.growth [--images 1000 3000]`.
 
-Repeats the images of the archive, turned, mirrored and inverted so that no two look alike,
-at 224 px with the committed network and views, and one epoch of each phase. Prints, for each number
-of images, seconds of each stage, of a `dvc repro` that has nothing to do and of `dvc version`, the
-bytes of the stored features, and the largest resident memory of any process. Run after `dvc repro`.
+Repeats the images of the archive, shrunk, turned, mirrored and inverted so that no two look alike,
+at 96 px with the committed network and views, and one epoch of each phase. Prints, for each number
+of images, seconds and the largest resident memory of each stage, DVC's part included; seconds of a
+`dvc repro` that has nothing to do and of `dvc version`; and the bytes of the stored features. Run
+after `dvc repro`.
 """
 
 import argparse
 import io
+import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,81 +20,94 @@ from pathlib import Path
 
 from PIL import ImageOps
 
-from bench.compare import params_for, run_pipeline
+from bench.compare import params_for, with_epochs
 from pawprint.core import paths
 from pawprint.core.files import pack
-from pawprint.images.archive import members, open_archive
+from pawprint.core.yaml import read_yaml
+from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from recipes.overlay import overlay
-from recipes.sample.demo import dvc_environment, prepare
+from recipes.sample.demo import PROJECT, dvc_environment, prepare
+
+SIZE = 96
+# (left, upper, right, lower) of the part of an image that is kept, as fractions.
+PARTS = ((0, 0, 1, 1), (0, 0, 2 / 3, 2 / 3), (1 / 3, 1 / 3, 1, 1))
 
 
 def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
     """The archive's images again and again, each time altered in another way."""
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
         random.Random(1).shuffle(names)  # the first thousand are of all folders
         for index in range(number):
             turn, name = divmod(index, len(names))
-            data = archive.read(names[name])
-            yield f"{turn}/{names[name]}", alter(data, turn) if turn else data
+            yield f"{turn}/{names[name]}", alter(read_member(archive, names[name]), turn)
 
 
 def alter(data: bytes, turn: int) -> bytes:
-    """The JPEG in one of 15 other ways: turned by quarters, mirrored, its colours inverted."""
+    """The image in one of 48 ways: a part of it, mirrored, turned by quarters, colors inverted."""
     image = decode(data)
-    inverted, mirrored, quarters = turn // 8, turn // 4 % 2, turn % 4
+    part, inverted, mirrored, quarters = turn // 16, turn // 8 % 2, turn // 4 % 2, turn % 4
+    width, height = image.size
+    box = [round(edge * side) for edge, side in zip(PARTS[part], (width, height) * 2)]
+    image = image.resize((SIZE, SIZE), box=box)
     if inverted:
         image = ImageOps.invert(image)
     if mirrored:
         image = ImageOps.mirror(image)
     buffer = io.BytesIO()
-    image.rotate(90 * quarters, expand=True).save(buffer, "JPEG")
+    image.rotate(90 * quarters).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def seconds_of(workspace: Path, *arguments: str) -> float:
+def run(workspace: Path, *arguments: str) -> tuple[float, float]:
+    """Seconds of a DVC command, and the largest resident memory of any of its processes in MB."""
     start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=workspace,
-        env=dvc_environment(),
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    return time.perf_counter() - start
+    command = [sys.executable, "-m", "dvc", *arguments]
+    with subprocess.Popen(
+        command, cwd=workspace, env=dvc_environment(), stdout=subprocess.DEVNULL
+    ) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(process.returncode)
+    return time.perf_counter() - start, usage.ru_maxrss / 1e3  # Linux counts in kilobytes
 
 
-def measure(number: int) -> dict[str, float]:
+def measure(number: int) -> dict[str, str]:
+    """The cells of one column."""
     with tempfile.TemporaryDirectory() as folder:
         archive, workspace = Path(folder, "images.zip"), Path(folder, "workspace")
         workspace.mkdir()
         pack(archive, repeated_images(number))
-        params = overlay(
-            params_for(epochs=1, seed=1), f"fetch: {{source: {archive}, watch: {archive}}}"
-        )
-        prepare(workspace, params)
-        seconds = run_pipeline(workspace)["seconds"]
+        source = f"fetch: {{source: {archive}, watch: {archive}}}"
+        prepare(workspace, with_epochs(overlay(params_for(SIZE, seed=1), source), 1))
+        stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
+        used = {stage: run(workspace, "repro", "--single-item", stage) for stage in stages}
+        cells = {
+            stage: f"{seconds:.1f} s, {memory:,.0f} MB" for stage, (seconds, memory) in used.items()
+        }
         files = (workspace / paths.FEATURES).iterdir()
-        return seconds | {
-            "no-op": min(seconds_of(workspace, "repro") for _ in range(3)),
-            "dvc version": min(seconds_of(workspace, "version") for _ in range(3)),
-            "features, MB": sum(file.stat().st_size for file in files) / 1e6,
-            # Of all runs so far, in kilobytes; the numbers of images should rise.
-            "memory, MB": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3,
+        nothing_to_do, version = (
+            min(run(workspace, command)[0] for _ in range(3)) for command in ("repro", "version")
+        )
+        return cells | {
+            "all stages": f"{sum(seconds for seconds, _ in used.values()):.1f} s",
+            "`dvc repro`, nothing to do": f"{nothing_to_do:.1f} s",
+            "`dvc version`": f"{version:.1f} s",
+            "stored features": f"{sum(file.stat().st_size for file in files) / 1e6:,.0f} MB",
         }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, nargs="+", default=[1000, 3000, 10000, 25000])
+    default = [1000, 3000, 10000, 30000, 100000]
+    parser.add_argument("--images", type=int, nargs="+", default=default)
     columns = {number: measure(number) for number in parser.parse_args().images}
     print("| images | " + " | ".join(f"{number:,}" for number in columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     for row in next(iter(columns.values())):
-        print(
-            f"| {row} | " + " | ".join(f"{column[row]:,.1f}" for column in columns.values()) + " |"
-        )
+        print(f"| {row} | " + " | ".join(column[row] for column in columns.values()) + " |")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The tutorials' flow as one plain Keras script: what the pipeline is measured against.
 
-Same images, weights, width and epochs as the committed `params.yaml`; everything else as in
+Same images, weights and width as the committed `params.yaml`; everything else as in
 https://www.tensorflow.org/tutorials/images/transfer_learning: the archive unpacked to a folder,
 images stretched to a square, augmentation and the whole frozen base computed in every step of every
 epoch. Its flaws stay too: validation is shuffled anew before each split, so test images were
@@ -18,15 +18,15 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-ALPHA, IMAGE_SIZE, FINE_TUNE_AT, BATCH_SIZE = 0.35, 224, 100, 32
+ALPHA, FINE_TUNE_AT, BATCH_SIZE = 0.35, 100, 32
 
 
-def load(folder: Path) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
+def load(folder: Path, size: int) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
     """Training, validation and test batches; a fifth of the validation batches is the test."""
     train, validation = (
         keras.utils.image_dataset_from_directory(
             next(folder.rglob(name)),
-            image_size=(IMAGE_SIZE, IMAGE_SIZE),
+            image_size=(size, size),
             batch_size=BATCH_SIZE,
             shuffle=True,
             seed=1,
@@ -40,9 +40,9 @@ def load(folder: Path) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Datase
     )
 
 
-def build(weights: Path) -> tuple[keras.Model, keras.Model]:
+def build(weights: Path, size: int) -> tuple[keras.Model, keras.Model]:
     """The base, and the model with augmentation, rescaling and head around it."""
-    shape = (IMAGE_SIZE, IMAGE_SIZE, 3)
+    shape = (size, size, 3)
     base = keras.applications.MobileNetV2(
         input_shape=shape, alpha=ALPHA, include_top=False, weights=weights
     )
@@ -61,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archive", type=Path, default=Path("data/raw/archives/images.zip"))
     parser.add_argument("--weights", type=Path, default=Path("data/raw/weights.h5"))
+    parser.add_argument("--size", type=int, default=224, help="of the images, in pixels")
     parser.add_argument("--epochs", type=int, default=10, help="of each phase")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -76,8 +77,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(arguments.archive) as archive:
             archive.extractall(folder)
-        train, validation, test = load(Path(folder))
-        base, model = build(arguments.weights)
+        train, validation, test = load(Path(folder), arguments.size)
+        base, model = build(arguments.weights, arguments.size)
         lap("load")
         model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", metrics=["accuracy"])
         model.evaluate(validation, verbose=0)

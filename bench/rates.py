@@ -45,7 +45,7 @@ def main() -> None:
     views = params.augment.views
     extractor = read_network(paths.EXTRACTOR)
     network, compute = compile_for_cpu(extractor), row_function(extractor, model.resize)
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
 
         def read(name: str) -> np.ndarray:
             return resize(open_image(archive, name), size, model.resize)

@@ -38,7 +38,7 @@ def main() -> None:
         paths.CARD_TEMPLATE,
         labels=metadata.labels,
         classes=name_classes(metadata.labels),
-        source=without_secrets(params.fetch.source),
+        source=", ".join(map(without_secrets, params.fetch.source)),
         weights=describe_weights(params.weights.source),
         model=params.model,
         confidence=params.evaluate.confidence,
@@ -50,6 +50,8 @@ def main() -> None:
             params.calibrate, metadata.temperature, metadata.threshold, metadata.labels
         ),
         threshold=metadata.threshold,
+        unknown_threshold=metadata.unknown_threshold,
+        unknown_quantile=params.calibrate.unknown_quantile,
         counts=count_images(images),
         imbalance=describe_imbalance(images),
         rejected=describe_rejected(read_table(paths.CLEAN_REJECTED, tables.REJECTED)),

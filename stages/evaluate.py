@@ -6,6 +6,7 @@ plots/predictions_validation.csv, plots/reliability.csv and plots/roc.csv.
 Run: `python -m stages.evaluate`
 """
 
+import numpy as np
 import pandas as pd
 
 from pawprint.core import paths
@@ -22,6 +23,7 @@ from pawprint.core.tables import (
     write_table,
 )
 from pawprint.evaluation.calibration import expected_calibration_error
+from pawprint.evaluation.drawn_images import draw_images
 from pawprint.evaluation.metrics import (
     describe,
     measure,
@@ -32,6 +34,7 @@ from pawprint.evaluation.metrics import (
     tabulate_roc,
 )
 from pawprint.evaluation.temperature import cross_fit, probabilities_of
+from pawprint.evaluation.unknown import measure_unknown
 from pawprint.images.archive import open_archive
 from pawprint.serving.predictor import load_predictor, predict_members
 
@@ -42,8 +45,17 @@ def main() -> None:
     labels, threshold = predictor.metadata.labels, predictor.metadata.threshold
     confidence = params.evaluate.confidence
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
-    with open_archive(paths.RAW_IMAGES) as archive:
-        outputs = predict_members(predictor.outputs, archive, rows["path"], "evaluate")
+    with open_archive(paths.RAW_ARCHIVES) as archive:
+        outputs = predict_members(
+            lambda image: np.concatenate(predictor.outputs(image)),
+            archive,
+            rows["path"],
+            "evaluate",
+        )
+    units, unknown_threshold = predictor.metadata.units, predictor.metadata.unknown_threshold
+    drawn = []
+    if unknown_threshold is not None:
+        drawn = [predictor.predict(image).unknown_score for image in draw_images()]
     tables, reliabilities = [], []
     for name, file in (
         ("validation", paths.VALIDATION_PREDICTIONS),
@@ -51,7 +63,8 @@ def main() -> None:
     ):
         of_split = (rows["split"] == name).to_numpy()
         actual = pd.Index(labels).get_indexer(rows["label"][of_split])
-        probabilities, logits = of_classes(outputs[of_split, 0]), outputs[of_split, 1]
+        first, logits, score = np.split(outputs[of_split], [units, 2 * units], axis=1)
+        probabilities = of_classes(first)
         uncalibrated = probabilities_of(logits)
         predicted = predicted_classes(probabilities, threshold)
         others = measure_all(actual, probabilities, uncalibrated)
@@ -61,6 +74,12 @@ def main() -> None:
             others["cross_fitted_calibration_error"] = expected_calibration_error(actual, crossed)
         scores = measure(actual, probabilities, predicted, labels, confidence, others)
         tables.append(scores.assign(split=name))
+        if drawn:
+            is_correct = predicted == actual
+            unknown = measure_unknown(
+                is_correct, score[:, 0], np.array(drawn), unknown_threshold, confidence
+            )
+            tables.append(unknown.assign(split=name))
         for calibrated, values in (("no", uncalibrated), ("yes", probabilities)):
             table = tabulate_reliability(actual, values, confidence)
             reliabilities.append(table.assign(split=name, calibrated=calibrated))

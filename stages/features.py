@@ -116,7 +116,7 @@ def main() -> None:
     shard = shard_of(images["pixels_sha256"], shards)
     rows = len(images) + (augment.views - 1) * int((images["split"] == "train").sum())
     computed = 0
-    with open_archive(paths.RAW_IMAGES) as archive, replacing(paths.FEATURES) as folder:
+    with open_archive(paths.RAW_ARCHIVES) as archive, replacing(paths.FEATURES) as folder:
         folder.mkdir()
         require_space(paths.FEATURES, rows * sum(map(math.prod, kinds.values())))
 

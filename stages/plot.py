@@ -40,7 +40,7 @@ def main() -> None:
     save(draw_confusion(test), paths.CONFUSION_PLOT)
     save(draw_roc(roc), paths.ROC_PLOT)
     save(draw_reliability(reliability, predicted_labels(test)), paths.RELIABILITY_PLOT)
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         save(draw_predictions(archive, test, params.plot.predictions), paths.PREDICTIONS_PLOT)
         held_out = pd.concat([validation, test])
         save(draw_errors(archive, held_out, params.plot.errors), paths.ERRORS_PLOT)

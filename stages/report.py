@@ -10,7 +10,7 @@ from pawprint.core import paths, tables
 from pawprint.core.counts import describe_imbalance, divided_groups
 from pawprint.core.files import write_text
 from pawprint.core.params import load_params
-from pawprint.core.sources import without_secrets
+from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
 from pawprint.reports.rendering import embed, fill
 from pawprint.reports.results import (
@@ -29,9 +29,9 @@ MAX_REJECTED = 50  # rows shown
 
 def main() -> None:
     params = load_params()
-    shown = params.model_dump()
+    values = params.model_dump()
     for section in ("fetch", "weights"):
-        shown[section]["source"] = without_secrets(shown[section]["source"])
+        values[section]["source"] = hide_secrets(values[section]["source"])
     metadata = read_metadata(paths.SERVED_MODEL)
     scores = read_table(paths.SCORES, tables.SCORES)
     images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
@@ -70,7 +70,7 @@ def main() -> None:
         rejected=rejected,
         max_rejected=MAX_REJECTED,
         pictures={path.stem: embed(path) for path in pictures},
-        params=yaml.safe_dump(shown, sort_keys=False, allow_unicode=True),
+        params=yaml.safe_dump(values, sort_keys=False, allow_unicode=True),
     )
     write_text(paths.REPORT, text)
     print(f"report: {paths.REPORT}")

@@ -17,7 +17,7 @@ from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.network.backend import make_deterministic
 from pawprint.network.cut import first_trained
 from pawprint.network.hardware import training_on
-from pawprint.network.model import load_model, parts, save_model, with_output
+from pawprint.network.model import load_model, parts, save_model, with_features
 from pawprint.network.phases import fine_tune
 from pawprint.network.training import open_batches
 from pawprint.runtime.conversion import convert, write_network
@@ -45,8 +45,8 @@ def main() -> None:
             shutil.copyfile(paths.EXTRACT_MODEL, partial)
     with replacing(paths.NETWORK.parent) as folder:
         folder.mkdir()
-        network = convert(with_output(model, "logits"))
-        write_network(network, folder / paths.NETWORK.name, ["logits"])
+        network = convert(with_features(model))
+        write_network(network, folder / paths.NETWORK.name, ["logits", "features"])
     write_table(paths.FINETUNE_HISTORY, history, HISTORY)
     print(
         f"train_finetune: validation accuracy {metrics['accuracy']:.4f}, "

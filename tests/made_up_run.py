@@ -10,6 +10,7 @@ from pawprint.core.files import write_json
 from pawprint.core.probabilities import predicted_classes
 from pawprint.core.tables import write_table
 from pawprint.evaluation.metrics import measure, measure_all, tabulate
+from pawprint.evaluation.unknown import measure_unknown
 from pawprint.serving.metadata import Metadata
 
 IMAGES = 10  # of each class in a split
@@ -38,7 +39,10 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
         predicted = predicted_classes(probabilities, 0.5 if len(labels) == 2 else None)
         others = measure_all(actual, probabilities, probabilities)
         scores = measure(actual, probabilities, predicted, labels, 0.95, others)
-        both.append(scores.assign(split=split))
+        is_correct = predicted == actual
+        distances = np.linspace(0.1, 0.5, len(actual))
+        unknown = measure_unknown(is_correct, distances, np.array([0.45, 0.9]), 0.48, 0.95)
+        both += [scores.assign(split=split), unknown.assign(split=split)]
     return pd.concat(both, ignore_index=True)
 
 
@@ -84,5 +88,6 @@ def write_run(
         resize="crop",
         temperature=1.25,
         threshold=0.5 if len(labels) == 2 else None,
+        unknown_threshold=0.48,
     )
     write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())

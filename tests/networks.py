@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
+from pawprint.core.detector import Detector
 from pawprint.core.params import Dense, Head, Model, Train
 from pawprint.features.store import INDEX, write_shard
 from pawprint.network.backbone import load_backbone
@@ -71,17 +72,19 @@ COLOURS = ["blue", "green", "red"]  # the labels of a model of three classes
 
 
 def colour_model(size: int, classes: int = 2) -> keras.Model:
-    """Gives the logit of the second class, which is 1/10 of how much redder than blue an image is.
+    """Gives logits and features. The features are the mean red, green and blue of an image.
 
-    With three classes it gives the logit of each of COLOURS, 1/10 of how much of it an image has.
-    It has the operations of a convolutional network, and is small.
+    The logit of the second class is 1/10 of how much redder than blue an image is. With three
+    classes there is one of each of COLOURS, 1/10 of how much of it an image has. The model has the
+    operations of a convolutional network, and is small.
     """
     inputs = keras.Input((size, size, 3), name="pixels")
     maps = keras.layers.Conv2D(3, 1, use_bias=False, name="mixing")(inputs)
     maps = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="local")(maps)
     pooled = keras.layers.GlobalAveragePooling2D()(maps)
     kernel = np.array([[0.1], [0], [-0.1]]) if classes == 2 else 0.1 * np.eye(3)[:, ::-1]
-    model = keras.Model(inputs, keras.layers.Dense(kernel.shape[1], name="logits")(pooled))
+    logits = keras.layers.Dense(kernel.shape[1], name="logits")(pooled)
+    model = keras.Model(inputs, [logits, pooled])
     local = np.zeros((3, 3, 3, 1))
     local[1, 1] = 1
     model.get_layer("mixing").set_weights([np.eye(3)[None, None]])
@@ -91,15 +94,27 @@ def colour_model(size: int, classes: int = 2) -> keras.Model:
 
 
 def with_probabilities(model: keras.Model) -> keras.Model:
-    """The probabilities for a model of logits."""
-    activation = activation_for(model.output_shape[-1])
-    return keras.Model(model.input, keras.layers.Activation(activation)(model.output))
+    """The probabilities for a model of logits and features."""
+    logits, _ = model.outputs
+    activation = keras.layers.Activation(activation_for(logits.shape[-1]))
+    return keras.Model(model.input, {"probability": activation(logits)})
+
+
+# An image is unknown if its mean colour, scaled to length 1, has much more or less green than 0.3.
+GREENNESS = Detector(
+    np.array([0, 0.3, 0], np.float32), np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+)
 
 
 def write_colour_model(folder: Path, size: int = 32, **changes) -> Path:
-    """`colour_model` as a served model in `folder`; `changes` are to its metadata."""
+    """`colour_model` as a served model in `folder`; `changes` are to its metadata.
+
+    With an `unknown_threshold` it has the detector GREENNESS.
+    """
     described = metadata(image_size=size, **changes)
-    write_served_model(convert(colour_model(size, len(described.labels))), described, folder)
+    detector = None if described.unknown_threshold is None else GREENNESS
+    network = convert(colour_model(size, len(described.labels)))
+    write_served_model(network, described, detector, folder)
     return folder
 
 

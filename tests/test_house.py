@@ -27,6 +27,7 @@ OUTSIDE = {
     "stages": set(),
     "app": set(),
     "recipes": set(),
+    "examples": set(),
     "bench": {"pawprint/cli", "recipes", "stages"},
 }
 ALLOWED = {

@@ -12,7 +12,7 @@ from pawprint.core.errors import InputError
 from pawprint.network.backend import keras, tf
 from pawprint.runtime.compiled import CORES
 
-Run = Callable[[np.ndarray], np.ndarray]
+Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # the outputs by name
 
 
 class Format(NamedTuple):
@@ -20,8 +20,9 @@ class Format(NamedTuple):
 
     An empty `file` stands for the folder itself. `calibration` is uint8 pixels
     `(images, size, size, 3)`, which only int8 needs; a Run takes a batch of one image. `tolerance`
-    is the largest accepted difference to Keras' probability: any where weights are rounded.
-    `modules` are needed beside requirements.txt.
+    is the largest accepted difference to Keras' outputs: any where weights are rounded.
+    `modules` are needed beside requirements.txt. int8 does not hold the unknown score: it has no
+    numbers for scores above those of the calibration images.
     """
 
     file: str
@@ -29,6 +30,7 @@ class Format(NamedTuple):
     open: Callable[[Path], Run]
     tolerance: float = 1e-3
     modules: tuple[str, ...] = ()
+    holds_score: bool = True
 
 
 def require_modules(name: str) -> None:
@@ -65,14 +67,9 @@ def open_litert(path: Path) -> Run:
 
     interpreter = Interpreter(str(path), num_threads=CORES)
     interpreter.allocate_tensors()
-    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-
-    def run(pixels: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(taken["index"], pixels)
-        interpreter.invoke()
-        return interpreter.get_tensor(given["index"])
-
-    return run
+    signature = interpreter.get_signature_runner()
+    (taken,) = signature.get_input_details()
+    return lambda pixels: signature(**{taken: pixels})
 
 
 def open_onnx(path: Path) -> Run:
@@ -82,17 +79,19 @@ def open_onnx(path: Path) -> Run:
     taken, *others = session.get_inputs()
     if others:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
         raise ValueError(f"{len(others)} operations that tf2onnx left out. Use litert")
-    return lambda pixels: session.run(None, {taken.name: pixels})[0]
+    names = [output.name for output in session.get_outputs()]
+    return lambda pixels: dict(zip(names, session.run(None, {taken.name: pixels})))
 
 
 def open_saved_model(path: Path) -> Run:
     loaded = tf.saved_model.load(str(path))
-    return lambda pixels: loaded.serve(pixels).numpy()
+    return lambda pixels: {name: each.numpy() for name, each in loaded.serve(pixels).items()}
 
 
 def litert(kind: str, tolerance: float) -> Format:
     write = functools.partial(write_litert, kind=kind)
-    return Format("model.tflite", write, open_litert, tolerance, ("ai_edge_litert",))
+    modules = ("ai_edge_litert",)
+    return Format("model.tflite", write, open_litert, tolerance, modules, kind != "int8")
 
 
 def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:

@@ -1,8 +1,8 @@
 """Label photos with the served model, or with an exported one.
 
-Prints the label of each photo and its probability, or the most probable labels. A folder stands for
-the image files below it. A file that gives no label is listed with the reason, and the exit status
-is 1.
+Prints the label of each photo and its probability, or the most probable labels. A photo unlike
+those of training is unknown. A folder stands for the image files below it. A file that gives no
+label is listed with the reason, and the exit status is 1.
 """
 
 import argparse
@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     folder = {"type": Path, "metavar": "FOLDER"}
     served = "the served model or an export; default: %(default)s"
     parser.add_argument("--model", **folder, default=paths.SERVED_MODEL, help=served)
+    known = "label every photo with one of the classes"
+    parser.add_argument("--no-unknown", action="store_true", help=known)
     saliency = f"also write Grad-CAM pictures of {paths.FINETUNE_MODEL} to this folder"
     parser.add_argument("--saliency", **folder, help=saliency)
 
@@ -50,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.model != paths.SERVED_MODEL:  # it may come from anyone
         require_loadable(arguments.model)
     predictor = load_predictor(arguments.model)
+    if arguments.no_unknown:
+        predictor = predictor.without_unknown()
     rows = predict(predictor, images)
     if arguments.saliency:
         write_saliency(predictor, images, rows, arguments.saliency)
@@ -70,29 +74,32 @@ def find_images(given: list[Path]) -> list[Path]:
 
 
 def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
-    """The path, label, probabilities and error of each image.
+    """The path, label, probabilities, unknown score and error of each image.
 
-    `probabilities` has those of all labels by label, the predicted one first, then the most
-    probable. It is empty, and so is `label`, if there is an error.
+    `label` may be UNKNOWN. `probabilities` has those of all classes by label, the predicted one
+    first, then the most probable. It is empty, and so is `label`, if there is an error.
+    `unknown_score` is None then, and for a model without a detector.
     """
 
     def predict_image(image: tuple[str, Path]) -> dict:
         name, path = image
-        row = {"path": name, "label": "", "probabilities": {}, "error": ""}
+        row = {"path": name, "label": "", "probabilities": {}}
+        row |= {"unknown_score": None, "error": ""}
         try:
             predicted = predictor.predict(decode(_read(path)))
         except UnusableImageError as unusable:
             return row | {"error": printable(str(unusable))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
-        label = predictor.label(predicted)
+        first, score = predictor.class_of(predicted.probabilities), predicted.unknown_score
         ordered = sorted(
-            zip(predictor.metadata.labels, predicted.tolist()),
-            key=lambda pair: (pair[0] != label, -pair[1]),
+            zip(predictor.metadata.labels, predicted.probabilities.tolist()),
+            key=lambda pair: (pair[0] != first, -pair[1]),
         )
         return row | {
-            "label": label,
+            "label": predicted.label,
             "probabilities": {each: round(value, 4) for each, value in ordered},
+            "unknown_score": None if score is None else round(score, 4),
         }
 
     rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])
@@ -124,7 +131,8 @@ def write_saliency(
         pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
         with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
-            heat = grad_cam(model, pixels, labels.index(rows[index]["label"]))
+            first = next(iter(rows[index]["probabilities"]))
+            heat = grad_cam(model, pixels, labels.index(first))
             Image.fromarray(overlay(pixels, heat)).save(partial)
 
 
@@ -139,21 +147,27 @@ def _read(path: Path) -> bytes:
 
 def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
     number = min(top or 1, len(labels))
-    shown = [list(row["probabilities"].items())[:number] for row in rows]
+    shown = []
+    for row in rows:
+        pairs = [(label, f"{value:.1%}") for label, value in row["probabilities"].items()]
+        if row["label"] not in labels:  # unknown, or an error
+            pairs = [(row["label"] or "-", "-"), *[("-", "-")] * (number - 1)]
+        shown.append(pairs[:number])
     width = max((len(label) for pairs in shown for label, _ in pairs), default=0)
     for row, pairs in zip(rows, shown):
-        cells = [f"{label:<{width}}  {value:>6.1%}" for label, value in pairs]
-        cells = cells or [f"{'-':<{width}}  {'-':>6}"] * number
+        cells = [f"{label:<{width}}  {value:>6}" for label, value in pairs]
         error = f"  ({row['error']})" if row["error"] else ""
         print(f"{'  '.join(cells)}  {row['path']}{error}")
 
 
 def print_csv(rows: list[dict], labels: list[str], top: None) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", *(f"probability_{label}" for label in labels), "error"])
+    names = [f"probability_{label}" for label in labels]
+    writer.writerow(["path", "label", *names, "unknown_score", "error"])
     for row in rows:
         probabilities = (row["probabilities"].get(label, "") for label in labels)
-        writer.writerow([row["path"], row["label"], *probabilities, row["error"]])
+        cells = [*probabilities, row["unknown_score"], row["error"]]
+        writer.writerow([row["path"], row["label"], *cells])
 
 
 def print_json(rows: list[dict], labels: list[str], top: int | None) -> None:
@@ -161,7 +175,7 @@ def print_json(rows: list[dict], labels: list[str], top: int | None) -> None:
     for row in rows:
         probabilities = dict(list(row["probabilities"].items())[:top])
         record = row | {"probabilities": probabilities}
-        records.append({key: value or None for key, value in record.items()})
+        records.append({key: None if value in ("", {}) else value for key, value in record.items()})
     print(json.dumps(records, indent=2))
 
 

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -47,7 +48,8 @@ def clean(
     with the same pixels the first is kept, if possible one of the archive's test split, and one
     with a visible name and the suffix of an image, or none if their labels differ. Files with the
     same name are all rejected. A kept path is the name of the member, a rejected one is that name
-    made printable. Raises InputError if a class has no folder in the archive, or no usable image.
+    made printable. Raises InputError if a class has no folder in the archive, or no usable image,
+    and if two zips of the archive have an image of the same name.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in labels.items() for folder in folders
@@ -55,6 +57,7 @@ def clean(
     names = members(archive)
     times = Counter(names)
     folders = folders_of(table)
+    _require_one_holder(archive, times)
     _require_folders(labels, names, table, archive.filename)
 
     def assign(name: str) -> dict:
@@ -147,6 +150,18 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
         }
     )
     return images[~is_rejected].sort_values("path"), rejected
+
+
+def _require_one_holder(archive: Archive, times: Counter[str]) -> None:
+    """Two zips may hold the same README, or hidden files of macOS; `clean` rejects those."""
+    for name in sorted(name for name in times if times[name] > 1 and not is_unusual(name)):
+        holders = [Path(each.filename).name for each in archive.holders(name)]
+        if len(holders) > 1:
+            raise InputError(
+                f"{archive.filename}: expected each image in one of the archives of fetch.source, "
+                f"which are numbered as listed. Received: {printable(name)} in "
+                f"{' and in '.join(holders)}. Rename the folder above it in one of them."
+            )
 
 
 def _require_folders(

@@ -90,10 +90,10 @@ def connect(scheduler: str) -> Client:
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
     try:
         if "://" in scheduler:
-            client = Client(scheduler)
+            client = Client(scheduler, direct_to_workers=True)
         else:
             json.loads(Path(scheduler).read_text(encoding="utf-8"))  # Client waits for the file
-            client = Client(scheduler_file=scheduler)
+            client = Client(scheduler_file=scheduler, direct_to_workers=True)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             "PAWPRINT_DASK: expected the address or the file of a running Dask scheduler. "

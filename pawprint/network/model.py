@@ -8,8 +8,8 @@ percent of accuracy (docs/decisions/01).
 import json
 import zipfile
 from pathlib import Path
-from typing import Literal
 
+from pawprint.core.detector import Detector
 from pawprint.core.errors import InputError, reason
 from pawprint.core.files import pack, replacing
 from pawprint.network.applications import BACKBONE, PREPROCESSING, preprocessing
@@ -46,24 +46,53 @@ def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
     return tuple(model.get_layer(name) for name in (PREPROCESSING, BACKBONE, POOLING, HEAD))
 
 
-def with_output(
-    model: keras.Model, output: Literal["logits", "probabilities"], temperature: float = 1.0
-) -> keras.Model:
-    """A model with the same weights and this output, `(batch, units)`.
+def with_features(model: keras.Model) -> keras.Model:
+    """A model with the same weights and two outputs: logits and features.
 
-    Its logits are those of the model divided by a temperature.
+    The logits are `(batch, units)`. The features, `(batch, channels)`, are the means of the
+    backbone's last maps, however the head pools them.
     """
     rescaling, backbone, pooling, head = parts(model)
     pixels = keras.Input(model.input_shape[1:], name="pixels")
-    features = pooling(backbone(rescaling(pixels), training=False))
+    maps = backbone(rescaling(pixels), training=False)
+    features = keras.layers.GlobalAveragePooling2D(name="features")(maps)
+    is_average = isinstance(pooling, keras.layers.GlobalAveragePooling2D)
+    hidden = features if is_average else pooling(maps)
     for layer in head.layers[:-1]:
-        features = layer(features, training=False)
+        hidden = layer(hidden, training=False)
     last = head.layers[-1]
-    activation = "linear" if output == "logits" else activation_for(last.units)
-    layer = keras.layers.Dense(last.units, activation=activation, name="output")
-    scaled = keras.Model(pixels, layer(features), name="pawprint")
-    layer.set_weights([weight / temperature for weight in last.get_weights()])
-    return scaled
+    logits = keras.layers.Dense(last.units, name="logits")
+    both = keras.Model(pixels, [logits(hidden), features], name="pawprint")
+    logits.set_weights(last.get_weights())
+    return both
+
+
+def for_export(
+    model: keras.Model, temperature: float, detector: Detector | None = None
+) -> keras.Model:
+    """A model with the outputs `probability`, calibrated, and with a detector `unknown_score`.
+
+    They are `(batch, units)` and `(batch, 1)`. It consists of Keras' own layers, so that every
+    format can hold it.
+    """
+    both = with_features(model)
+    logits, features = both.outputs
+    last = both.get_layer("logits")
+    last.set_weights([weight / temperature for weight in last.get_weights()])
+    activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
+    outputs = {"probability": activation(logits)}
+    if detector:
+        components, channels = detector.components.shape
+        unit = keras.layers.UnitNormalization()(features)
+        project = keras.layers.Dense(components, name="project")
+        restore = keras.layers.Dense(channels, name="restore")
+        residual = keras.layers.Subtract()([unit, restore(project(unit))])
+        project.set_weights([detector.components.T, -detector.components @ detector.mean])
+        restore.set_weights([detector.components, detector.mean])
+        direction = keras.layers.UnitNormalization()(residual)
+        norm = keras.layers.Dot(axes=1, name="unknown_score")
+        outputs["unknown_score"] = norm([residual, direction])
+    return keras.Model(both.input, outputs, name="pawprint")
 
 
 def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None = None) -> None:

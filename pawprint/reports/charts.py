@@ -1,13 +1,14 @@
 """Learning curves, class counts, confusion matrix, ROC curves and reliability diagram.
 
-The tables are those of `pawprint.core.tables`. Charts of many classes grow in height or leave out
+The tables are those of `pawprint.core.tables`. scikit-learn's displays are not used: importing it
+takes longer than drawing all charts. Charts of many classes grow in height or leave out
 numbers, so that what they write can be read.
 """
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, auc, confusion_matrix
 
 from pawprint.core.tables import SPLITS, predicted_labels
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
@@ -68,24 +69,21 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
     figure, (axis,) = new_figure(width=size + 0.2, height=size - 0.2 + below)
-    display = ConfusionMatrixDisplay.from_predictions(
-        actual,
-        predicted,
-        labels=labels,
-        display_labels=[shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels],
-        include_values=is_written,
-        xticks_rotation="horizontal" if is_of_two else "vertical",
-        normalize="true",
-        ax=axis,
-        cmap="Blues",
-        colorbar=False,
-        im_kw={"vmin": 0, "vmax": 1},
-        text_kw={"fontsize": 12 if is_of_two else 8},
-    )
-    counts = confusion_matrix(actual, predicted, labels=labels)
-    if is_written:  # the display writes one number per cell
-        for cell, number in np.ndenumerate(counts):
-            display.text_[cell].set_text(f"{number:,}\n{display.confusion_matrix[cell]:.1%}")
+    counts = pd.crosstab(actual, predicted).reindex(index=labels, columns=labels, fill_value=0)
+    counts = counts.to_numpy()
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    blues = matplotlib.colormaps["Blues"]
+    axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
+    names = [shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels]
+    axis.set_xticks(range(len(names)), names, rotation="horizontal" if is_of_two else "vertical")
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="Predicted label", ylabel="True label")
+    if is_written:
+        style = {"ha": "center", "va": "center", "fontsize": 12 if is_of_two else 8}
+        for (row, column), number in np.ndenumerate(counts):
+            fraction = fractions[row, column]
+            colour = blues(1.0) if fraction < 0.5 else blues(0)
+            axis.text(column, row, f"{number:,}\n{fraction:.1%}", color=colour, **style)
     else:
         axis.tick_params(labelsize=8)
         figure.supxlabel(_confused(counts, labels), x=0.01, ha="left", fontsize=9)
@@ -107,7 +105,7 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
         label: (of_label["false_positive_rate"], of_label["true_positive_rate"])
         for label, of_label in roc.groupby("label")
     }
-    areas = {label: auc(*curve) for label, curve in curves.items()}
+    areas = {label: np.trapezoid(*curve[::-1]) for label, curve in curves.items()}
     figure, (axis,) = new_figure(width=4.2, height=4)
     title, name, (false, true) = "ROC curve", "model", next(iter(curves.values()))
     if len(curves) > 1:
@@ -121,13 +119,13 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
         means = np.mean([np.interp(rates, *curve) for curve in curves.values()], axis=0)
         false, true = np.append(0, rates), np.append(0, means)
     area = np.mean(list(areas.values()))
-    RocCurveDisplay(fpr=false, tpr=true, roc_auc=area).plot(
-        ax=axis,
-        # The display rounds the area to two digits, which makes 0.9989 a 1.00.
-        curve_kwargs={"color": BLUE, "label": f"{name} (AUC = {area:.4f})"},
-        plot_chance_level=True,
-        chance_level_kw={"color": GREY, "linewidth": 1, "label": "chance (AUC = 0.5)"},
-    )
+    axis.plot(false, true, color=BLUE, label=f"{name} (AUC = {area:.4f})")
+    chance = {"color": GREY, "linestyle": "--", "linewidth": 1, "label": "chance (AUC = 0.5)"}
+    axis.plot((0, 1), (0, 1), **chance)
+    limits = (-0.01, 1.01)
+    axis.set(xlim=limits, ylim=limits, aspect="equal")
+    axis.set(xlabel="False Positive Rate", ylabel="True Positive Rate")
+    axis.legend(loc="lower right")
     axis.set_title(f"Test: {title}", fontsize=11 if len(curves) == 1 else 9)
     return figure
 

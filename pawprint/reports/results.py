@@ -9,6 +9,12 @@ from pawprint.core.params import Calibrate
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import SPLITS
 
+UNKNOWN_RESULTS = {  # of a model with a detector of unknown inputs
+    "refused": "images labelled unknown",
+    "kept_accuracy": "accuracy of the other images",
+    "drawn_refused": "drawn images of no class labelled unknown",
+}
+UNKNOWN_AREA = "area under the ROC curve of the unknown score, against drawn images"
 MAX_NAMED = 4  # classes in a title
 RESULTS = {  # with their titles
     "balanced_accuracy": "balanced accuracy",
@@ -66,7 +72,11 @@ def result_rows(scores: pd.DataFrame, splits: tuple[str, ...]) -> list[tuple[str
     rows = [row("accuracy", "accuracy", describe_accuracy)]
     if "accuracy_at_half" in set(scores["score"]):
         rows.append(row("accuracy at a threshold of 0.5", "accuracy_at_half", fraction))
-    return rows + [row(title, name, with_interval) for name, title in RESULTS.items()]
+    rows += [row(title, name, with_interval) for name, title in RESULTS.items()]
+    if "refused" in set(scores["score"]):
+        rows += [row(title, name, describe_accuracy) for name, title in UNKNOWN_RESULTS.items()]
+        rows.append(row(UNKNOWN_AREA, "unknown_roc_auc", with_interval))
+    return rows
 
 
 def class_rows(scores: pd.DataFrame) -> pd.DataFrame:

@@ -36,7 +36,14 @@ class Metadata(BaseModel):
     filter `interpolation`, and given as `(1, image_size, image_size, 3)`. For two labels the model
     returns the probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For
     more it returns the probability of each, `(1, labels)`; the most probable one is predicted, and
-    `threshold` is null. `temperature` is already applied.
+    `threshold` is null. `temperature` is already applied. An image whose `unknown_score`, the last
+    output of the model, `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no
+    image is.
+
+    `data_md5` is the MD5 of data/split/images.csv, as dvc.lock has it: of the images, their labels
+    and splits. `commit` is the project's when a model was exported, with "-dirty" if tracked files
+    had changes, as `git describe` writes it; null in the served model, which is made before its
+    results are committed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -50,9 +57,12 @@ class Metadata(BaseModel):
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     threshold: Annotated[float, Field(gt=0, lt=1)] | None
+    unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
     )
+    data_md5: str | None = None
+    commit: str | None = None
 
     @field_validator("threshold")
     @classmethod

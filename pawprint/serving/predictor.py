@@ -1,14 +1,16 @@
 """Predictions of a served or exported model."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core.errors import InputError, printable, silent_stderr
+from pawprint.core.params import UNKNOWN
 from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive
@@ -25,42 +27,68 @@ TOLERANCE = 0.1  # of the sum of probabilities: a network in int8 rounds each to
 NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
 
 
+class Prediction(NamedTuple):
+    """What a model says about an image.
+
+    `label` is one of the labels, or UNKNOWN. `probabilities` are float64 `(classes,)`, of each of
+    the labels; they sum to 1. `unknown_score` is None without an unknown threshold.
+    """
+
+    label: str
+    probabilities: np.ndarray
+    unknown_score: float | None
+
+
 @dataclass(frozen=True)
 class Predictor:
     """Labels images. Several threads may share one.
 
     `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the outputs of the network,
-    each float32 `(units,)`. The first are probabilities: of `metadata.labels[1]`, or of each of
-    more than two labels.
+    each float32. The first are probabilities, `(units,)`: of `metadata.labels[1]`, or of each of
+    more than two labels. If `metadata.unknown_threshold` is a number, the last is the unknown
+    score, `(1,)`.
     """
 
     folder: Path
     metadata: Metadata
     run: Callable[[np.ndarray], list[np.ndarray]]
 
-    def outputs(self, image: Image.Image) -> np.ndarray:
-        """float64 `(outputs, units)` for an RGB image; of the served model: probability, logits.
+    def outputs(self, image: Image.Image) -> list[np.ndarray]:
+        """The outputs for an RGB image, float64.
+
+        Of the served model: probability and logits, both `(units,)`, and with an unknown threshold
+        the unknown score, `(1,)`.
 
         Raises InputError if one is not finite, or the first are no probabilities.
         """
         pixels = resize(image, self.metadata.image_size, self.metadata.resize)
-        outputs = np.array(self.run(pixels), np.float64)
+        outputs = [np.asarray(output, np.float64) for output in self.run(pixels)]
         first = outputs[0]
         is_one_sum = first.size == 1 or abs(first.sum() - 1) <= TOLERANCE
-        if not (np.isfinite(outputs).all() and is_one_sum and ((first >= 0) & (first <= 1)).all()):
+        is_finite = all(np.isfinite(output).all() for output in outputs)
+        if not (is_finite and is_one_sum and ((first >= 0) & (first <= 1)).all()):
             raise InputError(
                 f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
                 f"two labels. Received: {first.min():g} to {first.max():g}, sum {first.sum():g}"
             )
         return outputs
 
-    def predict(self, image: Image.Image) -> np.ndarray:
-        """float64 `(classes,)`: the probability of each of `metadata.labels`; they sum to 1."""
-        return of_classes(self.outputs(image)[0])
+    def predict(self, image: Image.Image) -> Prediction:
+        """Raises InputError as `outputs` does."""
+        outputs, threshold = self.outputs(image), self.metadata.unknown_threshold
+        probabilities = of_classes(outputs[0])
+        score = None if threshold is None else float(outputs[-1][0])
+        is_unknown = score is not None and score > threshold
+        label = UNKNOWN if is_unknown else self.class_of(probabilities)
+        return Prediction(label, probabilities, score)
 
-    def label(self, probabilities: np.ndarray) -> str:
-        """The label that is predicted at these probabilities, `(classes,)`."""
+    def class_of(self, probabilities: np.ndarray) -> str:
+        """The class that is predicted at these probabilities, `(classes,)`."""
         return self.metadata.labels[predicted_classes(probabilities, self.metadata.threshold)]
+
+    def without_unknown(self) -> Self:
+        """The same predictor, for which no image is unknown."""
+        return replace(self, metadata=self.metadata.model_copy(update={"unknown_threshold": None}))
 
 
 def load_predictor(folder: Path) -> Predictor:
@@ -75,7 +103,7 @@ def load_predictor(folder: Path) -> Predictor:
         raise InputError(f"{folder}: expected {' or '.join(FILES)} beside {FILE}. Received: none.")
     try:
         with silent_stderr():
-            run = compile_for_cpu(read_checked(path, metadata.image_size, metadata.units))
+            run = compile_for_cpu(read_checked(path, metadata))
     except Exception as error:  # a library raises anything for a third-party file
         lines = (line.strip() for line in str(error).splitlines())
         reason = " ".join(line for line in lines if line and not line.startswith(NOISE))

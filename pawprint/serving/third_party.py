@@ -15,6 +15,7 @@ import numpy as np
 import openvino
 
 from pawprint.runtime.conversion import read_network, take_uint8
+from pawprint.serving.metadata import Metadata
 
 # The sum over the outputs of all operations; MobileNetV2 (alpha 1.4) at 1,024 px has half as many.
 MAX_NUMBERS = 2 * 10**9
@@ -25,21 +26,21 @@ OPERATIONS = set(
     Abs Add AvgPool BatchNormInference Broadcast Clamp Concat Constant Convert Convolution Divide
     Elu Erf Exp FakeQuantize Gather Gelu GroupConvolution HSigmoid HSwish HardSigmoid MVN MatMul
     MaxPool Maximum Minimum Mish Multiply Negative NormalizeL2 PRelu Pad Parameter Power Range
-    ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Result Selu ShapeOf Sigmoid SoftPlus
-    Softmax Split Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Transpose
+    ReduceL2 ReduceMax ReduceMean ReduceProd ReduceSum Relu Reshape Result Selu ShapeOf Sigmoid
+    SoftPlus Softmax Split Sqrt SquaredDifference Squeeze StridedSlice Subtract Swish Tanh Transpose
     Unsqueeze VariadicSplit
     """.split()  # noqa: SIM905
 )
 
 
-def read_checked(path: Path, image_size: int, units: int) -> openvino.Model:
+def read_checked(path: Path, metadata: Metadata) -> openvino.Model:
     """The network in a model file of one of the formats in `predictor.FILES`.
 
-    Takes uint8 `(1, image_size, image_size, 3)`; each output is float32 `(1, units)`. Raises
-    ValueError or RuntimeError for a damaged file and for a network that is not a plain function of
-    one image.
+    Takes uint8 `(1, image_size, image_size, 3)`. Each output is float32 `(1, units)`, but for the
+    last one, if it is an unknown score: `(1, 1)`. Raises ValueError or RuntimeError for a damaged
+    file and for a network that is not a plain function of one image.
     """
-    network = _read(path)
+    image_size, network = metadata.image_size, _read(path)
     if len(network.inputs) != 1:
         raise ValueError(f"{len(network.inputs)} inputs, not 1")
     shape = network.input().partial_shape
@@ -50,7 +51,11 @@ def read_checked(path: Path, image_size: int, units: int) -> openvino.Model:
     numbers = sum(map(_checked_numbers, network.get_ops()))
     if numbers > MAX_NUMBERS:
         raise ValueError(f"operations that give {numbers:,} numbers for an image")
-    for output in network.outputs:
+    is_scored = metadata.unknown_threshold is not None
+    if is_scored and len(network.outputs) == 1:
+        raise ValueError("one output, not also unknown_score as unknown_threshold demands")
+    expected = [metadata.units] * (len(network.outputs) - is_scored) + [1] * is_scored
+    for output, units in zip(network.outputs, expected, strict=True):
         if (list(output.shape), output.element_type) != ([1, units], openvino.Type.f32):
             raise ValueError(f"output {output.shape} of one image, not (1, {units}) of float32")
     return network if network.input().element_type == openvino.Type.u8 else take_uint8(network)
@@ -61,13 +66,24 @@ def _read(path: Path) -> openvino.Model:
         return read_network(path)
     if path.name == "saved_model.pb":
         _check_checkpoint(path.parent)
-        return openvino.Core().read_model(path.parent)
+        return _in_order(openvino.Core().read_model(path.parent))
     # ONNX may name files with weights beside it: a folder of its own has none.
     # On Windows the network keeps its file open.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         alone = Path(folder, path.name)
         alone.write_bytes(path.read_bytes())
-        return openvino.Core().read_model(alone)
+        return _in_order(openvino.Core().read_model(alone))
+
+
+def _in_order(network: openvino.Model) -> openvino.Model:
+    """The network with its outputs in the order of their names.
+
+    A converter may write `unknown_score` before `probability`. In LiteRT their tensors have other
+    names, which end with numbers in this order.
+    """
+    outputs = sorted(network.outputs, key=lambda output: sorted(output.names))
+    results = [output.get_node() for output in outputs]
+    return openvino.Model(results, network.get_parameters())
 
 
 def _checked_numbers(node: openvino.Node) -> int:

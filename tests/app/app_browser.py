@@ -84,9 +84,6 @@ def settled(page) -> None:
 
 
 def open_page(page, name: str) -> None:
-    menu = page.get_by_test_id("stExpandSidebarButton")
-    if menu.is_visible():  # on a phone
-        menu.click()
     page.get_by_role("link", name=name).click()
     expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
     settled(page)

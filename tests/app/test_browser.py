@@ -133,7 +133,7 @@ def test_threshold_moves_matrix_accuracy_recall_and_precision(page, workspace):
     is_cat = images["actual"] == "cat"
 
     def expected(threshold: float) -> list[str]:
-        is_dog = images["probability"] >= threshold
+        is_dog = images["probability_dog"] >= threshold
         cats, to_dog = (is_cat & ~is_dog).sum(), (is_cat & is_dog).sum()
         to_cat, dogs = (~is_cat & ~is_dog).sum(), (~is_cat & is_dog).sum()
 
@@ -188,7 +188,7 @@ def test_uploaded_photo_gets_the_label_that_predict_gives(page, workspace, tmp_p
     open_page(page, "Try it")
     page.locator("input[type=file]").set_input_files(tmp_path / "cat.jpg")
     expect(page.get_by_test_id("stMetricValue")).to_have_text(predicted["label"])
-    probability = f"{predicted['label']} {predicted['probability']:.1%}"
+    probability = f"{predicted['label']} {predicted['probabilities'][predicted['label']]:.1%}"
     expect(page.get_by_text(probability)).to_be_visible()
     expect(page.get_by_role("img", name="Grad-CAM of cat.jpg")).to_be_visible()
 
@@ -223,14 +223,14 @@ def test_two_revisions_are_shown_side_by_side(page, workspace):
     experiment = git("for-each-ref", "--format=%(objectname)", "refs/exps/??/*/*", cwd=workspace)
     predictions = []
     for revision in ("v1", experiment):
-        text = git("show", f"{revision}:plots/predictions.csv", cwd=workspace)
+        text = git("show", f"{revision}:plots/predictions_validation.csv", cwd=workspace)
         predictions.append(pd.read_csv(io.StringIO(text), index_col="path")["predicted"])
-    page.get_by_role("combobox", name="Revision", exact=True).fill("v1")
-    page.get_by_role("option", name=re.compile("^v1 ·")).click()
+    page.get_by_role("combobox", name="Baseline", exact=True).fill("v1")
+    page.get_by_role("option", name=re.compile(r"\bv1\b.* ·")).click()
     first, second = predictions
     differing = int((first != second).sum())
     assert differing, "the models should disagree on something"
-    expect(page.get_by_text(f"{differing} of the {len(first)} test images")).to_be_visible()
+    expect(page.get_by_text(f"{differing} of the {len(first)} validation images")).to_be_visible()
     photos = page.get_by_role("img", name=PHOTO)
     expect(photos).to_have_count(min(differing, 24))
 
@@ -280,7 +280,7 @@ def test_phone_never_scrolls_sideways(phone, name):
 @pytest.mark.parametrize(
     ("name", "role", "control"),
     [
-        ("Models", "combobox", "Compared with"),
+        ("Models", "combobox", "Baseline"),
         ("Test images", "slider", "Threshold"),
         ("Test images", "button", r"\d%$"),
         ("Try it", "button", "Upload"),

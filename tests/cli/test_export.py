@@ -21,21 +21,30 @@ from networks import (
 from PIL import Image
 from scipy.special import softmax
 
-from pawprint.cli.export import INPUTS, export, measure, names_of, read_pixels
+from pawprint.cli.export import (
+    INPUTS,
+    Measured,
+    current_commit,
+    export,
+    measure,
+    names_of,
+    read_pixels,
+)
 from pawprint.cli.formats import FORMATS, require_modules
 from pawprint.cli.predict import predict
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.tables import SPLIT, write_table
+from pawprint.evaluation.unknown import fit_detector
 from pawprint.images.archive import members, open_archive
 from pawprint.network.backend import keras, tf
 from pawprint.network.head import build_head
-from pawprint.network.model import build_model, save_model, with_output
+from pawprint.network.model import build_model, save_model, with_features
 from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 
-METADATA = metadata(temperature=1.5, threshold=0.4)
+METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.5)
 # How far probabilities may be from Keras': float32 is rounding, the others have fewer bits.
 TOLERANCE = {"litert-float16": 0.05, "litert-int8": 0.4}
 QUANTIZED = tuple(TOLERANCE)
@@ -68,8 +77,9 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
         pixels = read_pixels(train["path"], METADATA)
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / paths.FINETUNE_MODEL)
-    network = convert(with_output(model, "logits"))
-    write_served_model(network, METADATA, folder / paths.SERVED_MODEL)
+    both = with_features(model)
+    detector = fit_detector(both.predict(pixels.astype(np.float32), verbose=0)[1])
+    write_served_model(convert(both), METADATA, detector, folder / paths.SERVED_MODEL)
     return folder
 
 
@@ -107,7 +117,9 @@ class Exported(dict):
         )
         assert (result.returncode, result.stderr) == (0, "")
         heading, of_keras, row = (line.split() for line in result.stdout.splitlines())
-        assert " ".join(heading) == "format MB largest difference accuracy ms per image"
+        assert " ".join(heading) == (
+            "format MB largest difference changed labels accuracy unknown ms per image"
+        )
         assert (of_keras[0], row[0]) == ("keras", name)
         self[name], self["keras"] = row, of_keras
         return row
@@ -120,14 +132,19 @@ def exported(workspace) -> Exported:
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
 def test_format_gives_the_probabilities_of_keras_in_its_own_runtime(workspace, exported, name):
-    _, megabytes, difference, accuracy, correct, _ = exported[name]
+    _, megabytes, difference, changed, accuracy, correct, unknown, _ = exported[name]
     assert 0.1 < float(megabytes) < 10
     assert float(difference) <= TOLERANCE.get(name, 1e-4)
     assert correct.endswith("/10)")
+    assert 0 <= int(changed) <= 10
     if name not in TOLERANCE:
-        assert [accuracy, correct] == exported["keras"][3:5]
+        assert [changed, accuracy, correct, unknown] == ["0", *exported["keras"][4:7]]
     folder = workspace / paths.EXPORT / name
-    assert json.loads((folder / "model.json").read_text()) == METADATA.model_dump(mode="json")
+    described = METADATA.model_dump(mode="json")
+    if name == "litert-int8":
+        assert unknown == "-"
+        described["unknown_threshold"] = None
+    assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
         assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}
 
@@ -137,13 +154,10 @@ def test_exported_model_takes_a_batch_of_any_size(workspace, exported, name):
     assert exported[name]
     pixels = np.random.default_rng(0).uniform(0, 255, (3, 96, 96, 3)).astype(np.float32)
     path = workspace / paths.EXPORT / name / FORMATS[name].file
-    if path.suffix == ".tflite":
-        from ai_edge_litert.interpreter import Interpreter
-
-        (output,) = Interpreter(str(path)).get_signature_runner()(pixels=pixels).values()
-    else:
-        output = FORMATS[name].open(path)(pixels)
-    assert output.shape == (3, 1)
+    outputs = FORMATS[name].open(path)(pixels)
+    names = ["probability"] if name == "litert-int8" else ["probability", "unknown_score"]
+    assert sorted(outputs) == names
+    assert all(output.shape == (3, 1) for output in outputs.values())
 
 
 @pytest.mark.parametrize("name", PREDICTED)
@@ -151,7 +165,7 @@ def test_predict_gives_the_probabilities_of_the_served_model(workspace, exported
     assert exported[name]
     photos = sorted((workspace / "photos").iterdir())
     expected = predict(load_predictor(workspace / paths.SERVED_MODEL), photos)
-    assert {row["label"] for row in expected} == {"cat", "dog"}
+    assert {row["label"] for row in expected} == {"cat", "dog", "unknown"}
     rows = predict(load_predictor(workspace / paths.EXPORT / name), photos)
     assert [row["path"] for row in rows] == [str(photo) for photo in photos]
     if name != "litert-int8":
@@ -160,6 +174,12 @@ def test_predict_gives_the_probabilities_of_the_served_model(workspace, exported
         assert row["probabilities"] == pytest.approx(
             of_served["probabilities"], abs=TOLERANCE.get(name, 2e-4)
         )
+        if name == "litert-int8":
+            assert row["unknown_score"] is None
+        else:
+            assert row["unknown_score"] == pytest.approx(
+                of_served["unknown_score"], abs=TOLERANCE.get(name, 2e-4)
+            )
 
 
 def test_command_predicts_with_an_exported_model(workspace, exported):
@@ -189,6 +209,10 @@ def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
     assert len(str(e.value).splitlines()) == 1
 
 
+def expected_of(probabilities: list[list[float]]) -> Measured:
+    return Measured({"probability": np.array(probabilities)}, 0.0)
+
+
 class Inverse(keras.layers.Layer):
     """An operation that LiteRT lacks."""
 
@@ -199,13 +223,13 @@ class Inverse(keras.layers.Layer):
 def test_failed_conversion_leaves_the_old_export(tmp_path):
     inputs = keras.Input((96, 96, 3))
     output = Inverse()(keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(inputs)))
-    model = keras.Model(inputs, output)
+    model = keras.Model(inputs, {"probability": output})
     folder = tmp_path / "litert"
     folder.mkdir()
     (folder / "model.tflite").write_text("the old model")
     images = np.zeros((1, 96, 96, 3), np.uint8)
     with pytest.raises(InputError, match="expected a model that litert can hold") as raised:
-        export("litert", model, METADATA, folder, images[:0], images, np.zeros((1, 2)))
+        export("litert", model, METADATA, folder, images[:0], images, expected_of([[0.5, 0.5]]))
     assert len(str(raised.value).splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["litert"]
     assert (folder / "model.tflite").read_text() == "the old model"
@@ -215,7 +239,7 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path):
     model = with_probabilities(colour_model(32))
     images = np.zeros((2, 32, 32, 3), np.uint8)
     with pytest.raises(InputError, match=r"within 0\.001\. Received: a difference of 0\.5000"):
-        expected = np.array([[0.5, 0.5], [0.0, 1.0]])
+        expected = expected_of([[0.5, 0.5], [0.0, 1.0]])
         export(*("h5", model, METADATA, tmp_path / "h5"), images[:0], images, expected)
     assert list(tmp_path.iterdir()) == []
 
@@ -230,15 +254,18 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
     model = with_probabilities(colour_model(32, 3))
     images = np.zeros((3, 32, 32, 3), np.uint8)
     images[np.arange(3), :, :, [2, 1, 0]] = 50
-    expected, _ = measure(model.predict_on_batch, images)
+    of_keras = measure(model.predict_on_batch, images)
+    expected = of_keras.outputs["probability"]
     assert expected == pytest.approx(softmax(5 * np.eye(3), axis=1), abs=1e-6)
-    given, _ = export(name, model, described, tmp_path / name, images, images, expected)
-    assert given == pytest.approx(expected, abs=TOLERANCE.get(name, 1e-4))
+    given = export(name, model, described, tmp_path / name, images, images, of_keras)
+    assert given.outputs["probability"] == pytest.approx(expected, abs=TOLERANCE.get(name, 1e-4))
     if name != "h5":
         predictor = load_predictor(tmp_path / name)
-        predicted = np.array([predictor.predict(Image.fromarray(image)) for image in images])
-        assert predicted == pytest.approx(expected, abs=TOLERANCE.get(name, 1e-4))
-        assert [predictor.label(each) for each in predicted] == COLOURS
+        predicted = [predictor.predict(Image.fromarray(image)) for image in images]
+        assert np.array([each.probabilities for each in predicted]) == pytest.approx(
+            expected, abs=TOLERANCE.get(name, 1e-4)
+        )
+        assert [each.label for each in predicted] == COLOURS
 
 
 @pytest.mark.parametrize(
@@ -293,8 +320,31 @@ def test_model_of_a_revision_is_exported_from_the_cache(tagged):
     result = export_h5(tagged, "v1")
     assert result.returncode == 0, result.stderr
     folder = tagged / paths.EXPORT / "h5"
-    assert json.loads((folder / "model.json").read_text()) == METADATA.model_dump(mode="json")
+    commit = run("git", "rev-parse", "v1", cwd=tagged).stdout.strip()
+    expected = METADATA.model_dump(mode="json") | {"commit": commit}
+    assert json.loads((folder / "model.json").read_text()) == expected
     assert not (tagged / paths.SERVED_MODEL).exists()
+
+
+def test_commit_of_the_workspace_says_whether_files_were_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert current_commit() is None
+    (tmp_path / "dvc.lock").write_text("one")
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "config", "user.name", "Tester"],
+        ["git", "config", "user.email", "tester@example.org"],
+        ["git", "add", "--all"],
+        ["git", "commit", "-qm", "Model"],
+        ["git", "tag", "-a", "v1", "-m", "First"],
+    ):
+        result = run(*command, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    commit = run("git", "rev-parse", "HEAD", cwd=tmp_path).stdout.strip()
+    assert current_commit() == commit
+    (tmp_path / "dvc.lock").write_text("other")
+    assert current_commit() == f"{commit}-dirty"
 
 
 def test_revision_without_its_model_is_told(tagged):

@@ -128,7 +128,7 @@ def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
     FORMATS["csv"](rows_of_four, LABELS, None)
     good, bad = csv.DictReader(io.StringIO(capsys.readouterr().out))
     names = [f"probability_{label}" for label in LABELS]
-    assert list(good) == ["path", "label", *names, "error"]
+    assert list(good) == ["path", "label", *names, "unknown_score", "error"]
     assert [good[name] for name in names] == ["0.2", "0.1", "0.65", "0.05"]
     assert [bad[name] for name in names] == [""] * 4
     assert bad["error"] == "no such file or directory"
@@ -201,7 +201,7 @@ def test_control_characters_in_a_name_are_printed_as_escapes(
     shown = capsys.readouterr().out
     shown.encode()
     assert "\x1b" not in shown
-    assert len(shown.splitlines()) == {"table": 1, "csv": 2, "json": 11}[form]
+    assert len(shown.splitlines()) == {"table": 1, "csv": 2, "json": 12}[form]
 
 
 def test_path_that_no_system_can_hold_has_its_reason(predictor):
@@ -223,7 +223,8 @@ def test_command_prints_every_row_and_its_status_tells_of_errors(workspace, form
     ]
     if form == "csv":
         rows = list(csv.DictReader(io.StringIO(result.stdout)))
-        assert list(rows[0]) == ["path", "label", "probability_cat", "probability_dog", "error"]
+        names = ["probability_cat", "probability_dog"]
+        assert list(rows[0]) == ["path", "label", *names, "unknown_score", "error"]
         for row, (path, label, probability, error) in zip(rows, expected, strict=True):
             assert (row["path"], row["label"], row["error"]) == (path, label, error)
             assert row.get(f"probability_{label}", "") == probability
@@ -232,7 +233,7 @@ def test_command_prints_every_row_and_its_status_tells_of_errors(workspace, form
         given = [[row["path"], row["label"]] for row in rows[:3]]
         assert given == [row[:2] for row in expected[:3]]
         assert rows[0]["probabilities"] == {"cat": 1.0, "dog": 0.0}
-        assert list(rows[3].values()) == ["text.jpg", None, None, expected[3][3]]
+        assert list(rows[3].values()) == ["text.jpg", None, None, None, expected[3][3]]
     else:
         *good, bad = result.stdout.splitlines()
         assert [line.split() for line in good] == [
@@ -245,6 +246,49 @@ def test_status_without_errors_is_0(workspace):
     result = command(workspace, "photos/dog.png")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.split() == ["dog", "100.0%", "photos/dog.png"]
+
+
+@pytest.fixture(scope="module")
+def with_detector(workspace) -> Path:
+    """A model for which a red or blue image is unknown, unless it has a little green."""
+    return write_colour_model(workspace / "detector", unknown_threshold=0.25)
+
+
+@pytest.fixture(scope="module")
+def unlike(workspace) -> list[str]:
+    """An image like those that the model knows, and one that is not."""
+    for name, colour in (("known.png", (100, 34, 0)), ("green.png", (20, 100, 0))):
+        (workspace / name).write_bytes(encode(Image.new("RGB", (40, 30), colour), "PNG"))
+    return ["known.png", "green.png"]
+
+
+def test_image_unlike_those_of_training_is_unknown(workspace, with_detector, unlike):
+    given = ("--model", str(with_detector))
+    result = command(workspace, *given, *unlike)
+    assert (result.returncode, result.stderr) == (0, "")
+    known, unknown = (line.split() for line in result.stdout.splitlines())
+    assert known == ["dog", "100.0%", "known.png"]
+    assert unknown == ["unknown", "-", "green.png"]
+    result = command(workspace, *given, "--no-unknown", "--top", "2", *unlike)
+    _, unknown = (line.split() for line in result.stdout.splitlines())
+    assert unknown == ["dog", "88.1%", "cat", "11.9%", "green.png"]
+
+
+def test_csv_and_json_have_the_unknown_score(with_detector, workspace, unlike, capsys):
+    predictor = load_predictor(with_detector)
+    rows = predict(predictor, [workspace / name for name in unlike])
+    labels = predictor.metadata.labels
+    FORMATS["csv"](rows, labels, None)
+    known, unknown = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (known["label"], unknown["label"]) == ("dog", "unknown")
+    assert float(known["unknown_score"]) < 0.25 < float(unknown["unknown_score"])
+    assert unknown["probability_dog"] == "0.8808"
+    FORMATS["json"](rows, labels, None)
+    for record, row in zip(json.loads(capsys.readouterr().out), rows, strict=True):
+        assert (record["label"], record["unknown_score"]) == (row["label"], row["unknown_score"])
+    FORMATS["table"](rows, labels, 2)
+    _, line = capsys.readouterr().out.splitlines()
+    assert line.split()[:4] == ["unknown", "-", "-", "-"]
 
 
 def test_missing_model_is_one_line(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
-from pawprint.core.params import NEITHER, WIDTHS, Backbone, Dense, Optimizer, Params
+from pawprint.core.params import NEITHER, UNKNOWN, WIDTHS, Backbone, Dense, Optimizer, Params
 from pawprint.network.backend import keras
 
 SMALLEST, LARGEST = math.nextafter(0, 1), sys.float_info.max
@@ -65,6 +65,7 @@ RANGES = {
     **{f"train_finetune.{key}": ends for key, ends in TRAIN.items()},
     "calibrate.threshold": FRACTION,
     "calibrate.recall": (SMALLEST, 0.0, 1.0, AFTER_1),
+    "calibrate.unknown_quantile": FRACTION,
     "evaluate.confidence": FRACTION,
     "review.folds": (2, 1, 2**31 - 1, 2**31),
     "plot.predictions": COUNT,
@@ -74,7 +75,7 @@ RANGES = {
 # Accepted, and refused.
 SHA256 = ("0123456789abcdef" * 4, ["0" * 63, "0" * 65, "A" * 64, "g" * 64, ""])
 TEXTS = {
-    "fetch.source": ("x", [""]),
+    "fetch.source": ("x", ["", [], [""]]),
     "fetch.watch": ("x", [""]),
     "fetch.sha256": SHA256,
     "weights.source": ("x", [""]),
@@ -196,7 +197,7 @@ def test_width_is_one_with_published_weights_or_null_for_a_backbone_without(name
     assert accepted == list(WIDTHS.get(name, [None]))
 
 
-@pytest.mark.parametrize("label", [NEITHER, "", " cat", "a\nb"])
+@pytest.mark.parametrize("label", [NEITHER, UNKNOWN, "", " cat", "a\nb"])
 def test_label_cannot_be(label):
     assert not accepts("clean.labels", {label: ["x"], "other": ["y"]})
 

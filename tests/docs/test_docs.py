@@ -105,7 +105,7 @@ def test_make_targets_and_modules_in_commands_exist(page):
 
 
 def test_layout_names_every_module_and_no_other():
-    folders = ("pawprint/", "recipes/", "app/", "bench/")
+    folders = ("pawprint/", "recipes/", "app/", "examples/", "bench/")
     modules = {
         path
         for path in TRACKED
@@ -198,4 +198,6 @@ def test_figures_in_git_show_no_photos():
         "plots/learning_curves.png",
         "plots/reliability.png",
         "plots/roc.png",
+        "recipes/sample/pictures/cat.jpg",  # drawn
+        "recipes/sample/pictures/dog.jpg",
     }

@@ -32,6 +32,7 @@ from pawprint.images.augmentation import IDENTITY
 from pawprint.images.decoder import open_image
 from pawprint.network.cut import cut_index
 from pawprint.network.extractor import OUTPUTS, build_extractor
+from pawprint.network.model import with_features
 from pawprint.runtime.conversion import convert, read_network, write_network
 from pawprint.serving.predictor import load_predictor
 from recipes.overlay import overlay
@@ -133,7 +134,7 @@ def project(tmp_path_factory) -> Path:
     extractor = build_extractor("MobileNetV2", backbone, cut, "average")
     for path, model, outputs in (
         (paths.EXTRACTOR, extractor, OUTPUTS),
-        (paths.NETWORK, model_with("logits"), ["logits"]),
+        (paths.NETWORK, with_features(model_with("logits")), ["logits", "features"]),
     ):
         (folder / path).parent.mkdir(parents=True)
         write_network(convert(model), folder / path, list(outputs))
@@ -338,8 +339,8 @@ def test_tls(tmp_path, monkeypatch):
     created = run(*command, "-out", certificate, "-keyout", key, cwd=tmp_path)
     assert created.returncode == 0, created.stderr
     options = ("--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key)
-    tls = {"ca-file": certificate, "client": {"cert": certificate, "key": key}}
-    with dask.config.set({"distributed.comm.tls": tls}):
+    client = {"ca-file": certificate, "client.cert": certificate, "client.key": key}
+    with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in client.items()}):
         cluster = Cluster(tmp_path, "tls", options)
         cluster.worker("--no-nanny")
         monkeypatch.setenv("PAWPRINT_DASK", cluster.address)

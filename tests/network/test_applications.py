@@ -11,12 +11,20 @@ from PIL import Image
 
 from pawprint.core.errors import InputError
 from pawprint.core.params import Backbone
+from pawprint.evaluation.unknown import fit_detector
 from pawprint.network.applications import preprocessing, pretrained, untrained
 from pawprint.network.backbone import load_backbone, save_weights
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.cut import cut_index, first_trained, split_at, suggested
 from pawprint.network.extractor import build_extractor
-from pawprint.network.model import build_model, load_model, parts, save_model, with_output
+from pawprint.network.model import (
+    build_model,
+    for_export,
+    load_model,
+    parts,
+    save_model,
+    with_features,
+)
 from pawprint.network.phases import fine_tune, train_head
 from pawprint.network.saliency import grad_cam
 from pawprint.network.training import Batches
@@ -148,9 +156,14 @@ def test_backbone_goes_from_weights_to_the_served_model(name, alpha, tmp_path):
     losses = -np.log(np.where(labels, expected, 1 - expected).astype(np.float64))
     assert metrics["loss"] == pytest.approx(losses.mean(), rel=2e-3)  # of float16
 
-    network = convert(with_output(model, "logits"))
-    write_served_model(network, metadata(image_size=SIZE), served)
+    network = convert(with_features(model))
+    compiled = compile_for_cpu(network)
+    detector = fit_detector(np.stack([compiled(image)[1] for image in images]))
+    write_served_model(network, metadata(image_size=SIZE, unknown_threshold=1.0), detector, served)
     predictor = load_predictor(served)
-    predicted = [np.ravel(predictor.predict(Image.fromarray(image)))[-1] for image in images]
-    assert predicted == pytest.approx(expected, abs=1e-4)
+    predicted = [predictor.predict(Image.fromarray(image)) for image in images]
+    assert [each.probabilities[1] for each in predicted] == pytest.approx(expected, abs=1e-4)
+    of_keras = for_export(model, 1.0, detector)(images.astype(np.float32))["unknown_score"]
+    scores = [each.unknown_score for each in predicted]
+    assert scores == pytest.approx(np.ravel(of_keras), abs=1e-4)
     assert grad_cam(model, images[0], True).shape == (SIZE, SIZE)

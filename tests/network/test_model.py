@@ -8,10 +8,18 @@ from networks import HEADS, PLAIN, SIZE, model_with, pixels
 from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
+from pawprint.evaluation.unknown import fit_detector
 from pawprint.network.applications import untrained
 from pawprint.network.backend import keras
 from pawprint.network.head import build_head
-from pawprint.network.model import build_model, load_model, parts, save_model, with_output
+from pawprint.network.model import (
+    build_model,
+    for_export,
+    load_model,
+    parts,
+    save_model,
+    with_features,
+)
 
 PIXELS = pixels(3).astype(np.float32)
 
@@ -45,16 +53,30 @@ def test_model_is_rescaling_backbone_pooling_and_head_in_inference_mode(kind):
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_output_is_the_logit_or_the_calibrated_probability(kind):
+def test_outputs_are_logits_and_the_mean_of_the_last_maps(kind):
     model = model_with(kind)
-    logits = with_output(model, "logits").predict(PIXELS, verbose=0).astype(np.float64)
+    logits, features = with_features(model).predict(PIXELS, verbose=0)
+    logits = logits.astype(np.float64)
     assert np.ptp(logits, axis=0).min() > 0.01
     assert model.predict(PIXELS, verbose=0) == pytest.approx(probabilities_of(logits), abs=1e-5)
-    for temperature in (1.0, 2.5):
-        scaled = with_output(model, "logits", temperature).predict(PIXELS, verbose=0)
-        assert scaled == pytest.approx(logits / temperature, abs=1e-4)
-        probabilities = with_output(model, "probabilities", temperature).predict(PIXELS, verbose=0)
-        assert probabilities == pytest.approx(probabilities_of(logits / temperature), abs=1e-5)
+    _, backbone, *_ = parts(model)
+    maps = backbone(PIXELS / 127.5 - 1, training=False).numpy()
+    assert features == pytest.approx(maps.mean(axis=(1, 2)), abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_exported_outputs_are_the_calibrated_probability_and_the_score(kind):
+    model = model_with(kind)
+    logits, features = with_features(model).predict(PIXELS, verbose=0)
+    detector = fit_detector(np.random.default_rng(0).uniform(0, 1, (9, features.shape[1])))
+    for temperature, given in ((1.0, None), (2.5, detector)):
+        outputs = for_export(model, temperature, given).predict(PIXELS, verbose=0)
+        expected = {"probability": probabilities_of(logits / temperature)}
+        if given:
+            expected["unknown_score"] = detector.score(features)[:, None]
+        assert outputs.keys() == expected.keys()
+        for name, values in expected.items():
+            assert outputs[name] == pytest.approx(values, abs=1e-5)
 
 
 def save_untrained(model: keras.Model, path: Path) -> None:

@@ -1,5 +1,8 @@
 """What Git keeps of a run is what dvc.yaml says, and of this code."""
 
+import re
+
+import pandas as pd
 from code_graph import PACKAGES, modules
 from conftest import PROJECT, git_project, run
 from dvc_yaml import STAGES, outputs_of
@@ -28,3 +31,19 @@ def test_committed_results_are_those_of_this_code_and_these_params(tmp_path):
     result = run("dvc", "repro", "--dry", "--allow-missing", cwd=project)
     unchanged = [f"Stage '{stage}' didn't change, skipping" for stage in STAGES]
     assert result.stdout.splitlines()[: len(STAGES)] == unchanged, result.stdout + result.stderr
+
+
+def test_templates_select_rows_of_their_tables():
+    filtered = 0
+    for stage in STAGES.values():
+        for plot in stage.get("plots", []):
+            [(path, properties)] = plot.items()
+            if not properties.get("template", "").endswith(".json"):
+                continue
+            template = (PROJECT / properties["template"]).read_text(encoding="utf-8")
+            rows = pd.read_csv(PROJECT / path, dtype=str)
+            for column, value in re.findall(r"datum\.(\w+) == '(\w+)'", template):
+                rows = rows[rows[column] == value]
+                filtered += 1
+            assert len(rows) and {properties["x"], properties["y"]} <= set(rows.columns), path
+    assert filtered

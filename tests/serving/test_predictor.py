@@ -10,6 +10,7 @@ from PIL import Image
 from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
+from pawprint.core.params import UNKNOWN
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
 
@@ -34,36 +35,57 @@ def plain(red: int, blue: int) -> Image.Image:
 @pytest.mark.parametrize(("red", "blue"), [(110, 100), (100, 110), (0, 0), (50, 53)])
 def test_probabilities_are_those_of_the_labels(predictor, of_three, red, blue):
     second = expit((red - blue) / 10 / 2.0)
-    predicted = predictor.predict(plain(red, blue))
+    predicted = predictor.predict(plain(red, blue)).probabilities
     assert predicted.dtype == np.float64
     assert predicted == pytest.approx([1 - second, second], abs=1e-5)
     expected = softmax(np.array([blue, 0, red]) / 10 / 2.0)
-    assert of_three.predict(plain(red, blue)) == pytest.approx(expected, abs=1e-5)
+    assert of_three.predict(plain(red, blue)).probabilities == pytest.approx(expected, abs=1e-5)
 
 
 def test_second_of_two_labels_is_predicted_from_the_threshold_on(predictor):
-    assert predictor.label(np.array([0.71, 0.29])) == "cat"
-    assert predictor.label(np.array([0.7, 0.3])) == "dog"
+    assert predictor.class_of(np.array([0.71, 0.29])) == "cat"
+    assert predictor.class_of(np.array([0.7, 0.3])) == "dog"
 
 
 def test_most_probable_of_more_labels_is_predicted(of_three):
-    assert of_three.label(np.array([0.3, 0.25, 0.45])) == "red"
-    assert of_three.label(of_three.predict(plain(90, 100))) == "blue"
+    assert of_three.class_of(np.array([0.3, 0.25, 0.45])) == "red"
+    assert of_three.predict(plain(90, 100)).label == "blue"
 
 
 def test_outputs_are_probability_and_logits(predictor, of_three):
     image = plain(110, 100)
-    assert predictor.outputs(image) == pytest.approx(np.array([[expit(0.5)], [1]]), abs=1e-4)
+    expected = np.array([[expit(0.5)], [1]])
+    assert np.array(predictor.outputs(image)) == pytest.approx(expected, abs=1e-4)
     logits = np.array([10, 0, 11])
     expected = np.stack([softmax(logits / 2), logits])
-    assert of_three.outputs(image) == pytest.approx(expected, abs=1e-4)
+    assert np.array(of_three.outputs(image)) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{}, {"labels": COLOURS, "threshold": None}])
+def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
+    model = write_colour_model(tmp_path / "served", unknown_threshold=0.25, **changes)
+    predictor = load_predictor(model)
+    for colour, score, label in (
+        ((100, 0, 0), 0.3, UNKNOWN),
+        ((100, 34, 0), 0.02, predictor.metadata.labels[-1]),
+        ((0, 100, 0), 0.7, UNKNOWN),
+        ((0, 0, 0), 0.3, UNKNOWN),
+    ):
+        image = Image.new("RGB", (32, 32), colour)
+        predicted = predictor.predict(image)
+        assert predicted.label == label
+        assert predicted.unknown_score == pytest.approx(score, abs=2e-3)
+        classes = predictor.without_unknown().predict(image)
+        assert classes.label == predictor.class_of(predicted.probabilities)
+        assert classes.unknown_score is None
+        assert (classes.probabilities == predicted.probabilities).all()
 
 
 def given_for_three(folder: Path, *numbers: float) -> np.ndarray:
     """What is predicted from these outputs of a network of three labels."""
     output = np.array(numbers, np.float32)
     described = metadata(labels=COLOURS, threshold=None)
-    return Predictor(folder, described, lambda _: [output]).predict(plain(0, 0))
+    return Predictor(folder, described, lambda _: [output]).predict(plain(0, 0)).probabilities
 
 
 def test_sum_of_rounded_probabilities_becomes_1(tmp_path):
@@ -83,16 +105,16 @@ def test_image_is_resized_as_the_metadata_says(tmp_path):
     image.paste((40, 0, 0), (32, 0, 64, 32))
     for resize, expected in (("crop", 4.0), ("stretch", -4 / 3)):
         predictor = load_predictor(write_colour_model(tmp_path / resize, resize=resize))
-        assert predictor.outputs(image)[1, 0] == pytest.approx(expected, abs=0.3)
+        assert predictor.outputs(image)[1][0] == pytest.approx(expected, abs=0.3)
 
 
 def test_threads_share_a_predictor(predictor):
     images = [plain(100 + number, 100) for number in range(20)]
-    alone = [predictor.predict(image).tolist() for image in images]
+    alone = [predictor.predict(image).probabilities.tolist() for image in images]
     assert len({second for _, second in alone}) == len(images)
     with ThreadPoolExecutor(8) as threads:
         together = threads.map(predictor.predict, images * 20)
-        assert [predicted.tolist() for predicted in together] == alone * 20
+        assert [each.probabilities.tolist() for each in together] == alone * 20
 
 
 def test_folder_without_a_model_is_refused(tmp_path):

@@ -8,39 +8,47 @@ from networks import HEADS, metadata, model_with, pixels
 from PIL import Image
 
 from pawprint.evaluation.temperature import probabilities_of
-from pawprint.network.model import with_output
+from pawprint.evaluation.unknown import fit_detector
+from pawprint.network.model import with_features
 from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.served_model import write_served_model
+from pawprint.serving.served_model import read_detector, write_served_model
 
 PIXELS = pixels(4)
 TEMPERATURE = 2.5
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_outputs_are_the_calibrated_probabilities_and_the_logits_of_keras(tmp_path, kind):
-    model = with_output(model_with(kind), "logits")
-    logits = model.predict(PIXELS.astype(np.float32), verbose=0).astype(np.float64)
+def test_outputs_are_those_of_keras_calibrated_and_the_unknown_score(tmp_path, kind):
+    model = with_features(model_with(kind))
+    logits, features = model.predict(PIXELS.astype(np.float32), verbose=0)
+    logits = logits.astype(np.float64)
     assert np.ptp(logits, axis=0).min() > 0.01
     labels = ["ant", "bee", "cat"][: HEADS[kind][2]]
     described = metadata(
-        labels=labels, temperature=TEMPERATURE, threshold=0.5 if len(labels) == 2 else None
+        labels=labels,
+        temperature=TEMPERATURE,
+        threshold=0.5 if len(labels) == 2 else None,
+        unknown_threshold=1.0,
     )
-    folder = tmp_path / "served"
-    write_served_model(convert(model), described, folder)
+    folder, detector = tmp_path / "served", fit_detector(features)
+    write_served_model(convert(model), described, detector, folder)
     predictor = load_predictor(folder)
     images = [Image.fromarray(each) for each in PIXELS]  # 96 px already: no resizing
-    served = np.array([predictor.outputs(image) for image in images])
-    assert served[:, 1] == pytest.approx(logits, abs=1e-4 * max(1, np.abs(logits).max()))
-    predicted = np.array([predictor.predict(image) for image in images])
+    _, served, scores = zip(*map(predictor.outputs, images))
+    assert np.array(served) == pytest.approx(logits, abs=1e-4 * max(1, np.abs(logits).max()))
+    predicted = np.array([predictor.predict(image).probabilities for image in images])
     assert predicted == pytest.approx(probabilities_of(logits, TEMPERATURE), abs=1e-5)
+    assert np.ravel(scores) == pytest.approx(detector.score(features), abs=1e-5)
+    for given, written in zip(detector, read_detector(folder), strict=True):
+        assert np.array_equal(given, written)
 
 
 WRITE = """
 import sys
 from pathlib import Path
 from networks import write_colour_model
-write_colour_model(Path(sys.argv[1]))
+write_colour_model(Path(sys.argv[1]), unknown_threshold=0.5)
 """
 
 
@@ -66,8 +74,8 @@ def test_files_are_the_same_bytes_in_every_process_and_no_others_are_left(tmp_pa
 
 def test_weights_have_all_their_bits(tmp_path):
     """OpenVINO's own writer rounds weights to 16 bits by default."""
-    model = with_output(model_with("sigmoid"), "logits")
-    write_served_model(convert(model), metadata(), tmp_path / "served")
+    model = with_features(model_with("sigmoid"))
+    write_served_model(convert(model), metadata(), None, tmp_path / "served")
     weights = sum(weight.numpy().nbytes for weight in model.weights)
     folded = (tmp_path / "served" / "model.bin").stat().st_size  # without batch normalization
     assert weights * 0.8 < folded < weights

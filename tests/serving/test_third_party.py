@@ -85,7 +85,7 @@ def refusal(folder: Path) -> str:
 @pytest.mark.parametrize("form", FORMATS)
 def test_good_model_predicts(model, form):
     second = 0.7310586
-    predicted = load_predictor(model(form)).predict(RED)
+    predicted = load_predictor(model(form)).predict(RED).probabilities
     assert predicted == pytest.approx([1 - second, second], abs=1e-5)
 
 
@@ -95,15 +95,22 @@ def test_good_model_of_three_labels_predicts(made, tmp_path, form):
     described = metadata(image_size=SIZE, labels=COLOURS, threshold=None)
     folder = tmp_path / "three"
     if form == "xml":
-        write_served_model(convert(colour_model(SIZE, 3)), described, folder)
+        write_served_model(convert(colour_model(SIZE, 3)), described, None, folder)
     else:
         write(form, with_probabilities(colour_model(SIZE, 3)), folder)
         write_metadata(folder, described)
     expected = softmax([10, 0, 11])
-    assert load_predictor(folder).predict(RED) == pytest.approx(expected, abs=1e-5)
+    assert load_predictor(folder).predict(RED).probabilities == pytest.approx(expected, abs=1e-5)
     write_metadata(folder, METADATA)
     assert "output" in refusal(folder)
     assert "of one image, not (1, 1) of float32" in refusal(folder)
+
+
+@pytest.mark.parametrize("form", KERAS_FORMATS)
+def test_model_without_the_score_that_its_threshold_needs_is_refused(model, form):
+    folder = model(form)
+    write_metadata(folder, METADATA.model_copy(update={"unknown_threshold": 0.5}))
+    assert "one output, not also unknown_score" in refusal(folder)
 
 
 @pytest.mark.parametrize("damage", [b"", b"a model, once", None])

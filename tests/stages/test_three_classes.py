@@ -15,12 +15,15 @@ from pawprint.cli import export
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
+from pawprint.core.params import UNKNOWN
 from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
+from pawprint.evaluation.drawn_images import draw_images
 from pawprint.evaluation.temperature import probabilities_of
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.network.model import load_model, with_output
+from pawprint.network.model import load_model, with_features
 from pawprint.serving.predictor import load_predictor
+from pawprint.serving.served_model import read_detector
 from recipes.overlay import overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import encoded
@@ -98,17 +101,51 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     with open_archive(paths.RAW_IMAGES) as archive:
         images = [open_image(archive, path) for path in rows["path"]]
     pixels = export.read_pixels(rows["path"], predictor.metadata).astype(np.float32)
-    logits = with_output(load_model(paths.FINETUNE_MODEL), "logits").predict(pixels, verbose=0)
-    served = np.array([predictor.outputs(image) for image in images])
-    assert served[:, 1] == pytest.approx(logits, abs=1e-4 * float(np.abs(logits).max()))
+    both = with_features(load_model(paths.FINETUNE_MODEL))
+    logits, features = both.predict(pixels, verbose=0)
+    probabilities, served, scores = map(np.array, zip(*map(predictor.outputs, images)))
+    assert served == pytest.approx(logits, abs=1e-4 * float(np.abs(logits).max()))
     expected = probabilities_of(logits.astype(np.float64), predictor.metadata.temperature)
-    assert served[:, 0] == pytest.approx(expected, abs=1e-4)
-    predicted = [predictor.label(predictor.predict(image)) for image in images]
-    assert (predicted == rows["label"]).mean() > 0.7
+    assert probabilities == pytest.approx(expected, abs=1e-4)
+    score = read_detector(paths.SERVED_MODEL).score(features)
+    assert scores[:, 0] == pytest.approx(score, abs=1e-4)
+    is_validation = rows["split"] == "validation"
+    assert (scores[is_validation, 0] <= predictor.metadata.unknown_threshold).all()
+    predicted = [predictor.predict(image).label for image in images]
+    assert (np.array(predicted) == rows["label"])[is_validation].mean() > 0.7
+
+
+def test_drawn_images_of_no_class_are_unknown(workspace):
+    predictor = load_predictor(paths.SERVED_MODEL)
+    labels = [predictor.predict(image).label for image in draw_images()]
+    assert labels.count(UNKNOWN) > 0.9 * len(labels)
+
+
+def test_detector_can_be_turned_off(workspace):
+    served = {path: path.read_bytes() for path in paths.SERVED_MODEL.iterdir()}
+    params = Path("params.yaml").read_text(encoding="utf-8")
+    off = overlay(params, "calibrate: {unknown_quantile: null}")
+    Path("params.yaml").write_text(off, encoding="utf-8")
+    calibrate.main()
+    Path("params.yaml").write_text(params, encoding="utf-8")
+    predictor = load_predictor(paths.SERVED_MODEL)
+    assert predictor.metadata.unknown_threshold is None
+    assert predictor.predict(draw_images()[0]).label in THINGS
+    calibrate.main()
+    assert {path: path.read_bytes() for path in paths.SERVED_MODEL.iterdir()} == served
 
 
 def test_command_line_labels_photos_of_three_classes(workspace, monkeypatch, capsys):
-    command = ["pawprint", "predict", "--top", "3", "--saliency", "saliency", "photos"]
+    command = [
+        "pawprint",
+        "predict",
+        "--no-unknown",
+        "--top",
+        "3",
+        "--saliency",
+        "saliency",
+        "photos",
+    ]
     monkeypatch.setattr("sys.argv", command)
     assert pawprint() == 0
     lines = capsys.readouterr().out.splitlines()
@@ -126,7 +163,7 @@ def test_export_has_the_predictions_of_keras(workspace, capsys):
     assert [row[0] for row in rows] == ["litert", "onnx"]
     for row in rows:
         assert float(row[2]) < 1e-4
-        assert row[3:5] == of_keras[3:5]
+        assert row[3:6] == of_keras[3:6]
 
 
 @pytest.mark.parametrize("key", ["threshold", "recall"])

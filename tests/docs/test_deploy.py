@@ -1,0 +1,214 @@
+"""docs/deploy.md: its scripts give what `predict` gives, without anything of this project.
+
+Each script is run as it stands on the page, in a virtual environment with the packages that the
+page names. TensorFlow's is run with the Python of the tests, because it is large.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+from conftest import PROJECT, encode, photo
+from networks import COLOURS, metadata, with_probabilities
+from PIL import Image
+
+from pawprint.cli.export import export, measure
+from pawprint.core import paths
+from pawprint.images.decoder import decode
+from pawprint.network.backend import keras
+from pawprint.runtime.conversion import convert
+from pawprint.serving.metadata import write_metadata
+from pawprint.serving.predictor import load_predictor
+from pawprint.serving.served_model import write_served_model
+
+pytestmark = pytest.mark.slow
+PAGE = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
+SIZE = 32
+FORMATS = ("onnx", "litert", "saved_model")
+CASES = {
+    "crop": metadata(image_size=SIZE, resize="crop", threshold=0.3),
+    "stretch": metadata(image_size=SIZE, resize="stretch", threshold=0.7),
+    "pad": metadata(image_size=SIZE, resize="pad", threshold=None, labels=COLOURS),
+}
+LOCKS = ("requirements.txt", "requirements-export.txt")
+
+
+class Script(NamedTuple):
+    code: str
+    packages: list[str]
+
+
+def scripts() -> dict[str, Script]:
+    block = r"^`(\w+\.py)`[^`]*(?:`pip install ([^`]+)`)?:\n\n```python\n(.*?)^```$"
+    found = re.findall(block, PAGE, re.MULTILINE | re.DOTALL)
+    return {name: Script(code, packages.split()) for name, packages, code in found}
+
+
+def network(units: int) -> keras.Model:
+    """Logits that depend on the place and the colour of every pixel."""
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.Input((SIZE, SIZE, 3), name="pixels"),
+        keras.layers.Rescaling(1 / 127.5, -1),
+        keras.layers.Conv2D(4, 3, strides=2, activation="relu"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.2)),
+    ]
+    output = layers[0]
+    for layer in layers[1:]:
+        output = layer(output)
+    return keras.Model(layers[0], output)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """`CASE/served` and `CASE/FORMAT` for each case and format."""
+    root = tmp_path_factory.mktemp("models")
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    exported: dict[int, Path] = {}
+    for case, described in CASES.items():
+        logits = network(described.units)
+        write_served_model(convert(logits), described, root / case / "served")
+        model = with_probabilities(logits)
+        expected, _ = measure(model.predict_on_batch, images)
+        for name in FORMATS:
+            folder = root / case / name
+            if described.units in exported:  # another case of the same network
+                shutil.copytree(exported[described.units] / name, folder)
+                write_metadata(folder, described)
+            else:
+                export(name, model, described, folder, images[:0], images, expected)
+        exported.setdefault(described.units, root / case)
+    return root
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> list[Path]:
+    """Photos of which each needs another of the rules."""
+    folder = tmp_path_factory.mktemp("photos")
+    wide, tall, small = (decode(photo(number)) for number in range(3))
+    wide, tall = wide.resize((90, 60)), tall.resize((50, 97))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lies on its side
+    alpha = Image.linear_gradient("L").resize(tall.size)
+    contents = {
+        "wide.jpg": encode(wide),
+        "turned.jpg": encode(wide, exif=turned),
+        "transparent.png": encode(Image.merge("RGBA", (*tall.split(), alpha)), "PNG"),
+        "palette.gif": encode(small.quantize(16), "GIF", transparency=3),
+        "grey.png": encode(tall.convert("L"), "PNG"),
+        "cmyk.jpg": encode(wide.convert("CMYK")),
+        "narrow.png": encode(wide.resize((200, 2)), "PNG"),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in contents]
+
+
+def expected_of(folder: Path, photos: list[Path]) -> list[tuple[str, list[float]]]:
+    predictor = load_predictor(folder)
+    predicted = [predictor.predict(decode(each.read_bytes())) for each in photos]
+    return [(predictor.label(each), each.tolist()) for each in predicted]
+
+
+def environment(folder: Path, packages: list[str]) -> Path:
+    """The Python of a new virtual environment with these packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    constraints = [option for lock in LOCKS for option in ("-c", str(PROJECT / lock))]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--retries", "1"]
+    result = subprocess.run(
+        [*pip, "--disable-pip-version-check", *constraints, *packages],
+        capture_output=True,
+        text=True,
+    )
+    if "connection broken by" in result.stderr:
+        pytest.skip(f"no connection to the package registry: {result.stderr.splitlines()[0]}")
+    assert result.returncode == 0, result.stderr
+    return python
+
+
+def test_every_script_is_short():
+    found = scripts()
+    assert list(found) == [
+        "photo.py", "with_openvino.py", "with_onnx.py", "with_litert.py", "with_tensorflow.py",
+    ]  # fmt: skip
+    for name, script in found.items():
+        assert name == "photo.py" or len(script.code.splitlines()) <= 16, name
+        assert "pawprint" not in script.code
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("with_openvino.py", "served"),
+        ("with_onnx.py", "onnx"),
+        ("with_litert.py", "litert"),
+        ("with_tensorflow.py", "saved_model"),
+    ],
+)
+def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kind):
+    found = scripts()
+    packages = found[name].packages
+    assert len(packages) == 3 and packages[1:] == ["numpy", "pillow"]
+    is_large = packages[0] == "tensorflow"
+    python = sys.executable if is_large else environment(tmp_path / "venv", packages)
+    for each in ("photo.py", name):
+        (tmp_path / each).write_text(found[each].code, encoding="utf-8")
+    seen = {}
+    cases = {"pad": CASES["pad"]} if is_large else CASES
+    for case, described in cases.items():
+        command = [str(python), name, str(models / case / kind), *map(str, photos)]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        rows = [json.loads(line) for line in result.stdout.splitlines()]
+        expected = expected_of(models / case / "served", photos)
+        assert [(row[0], row[1]) for row in rows] == [
+            (str(photo), label) for photo, (label, _) in zip(photos, expected)
+        ]
+        for (_, _, probabilities), (_, of_predict) in zip(rows, expected):
+            assert list(probabilities) == described.labels
+            assert list(probabilities.values()) == pytest.approx(of_predict, abs=1e-4)
+        seen[case] = [probabilities for _, probabilities in expected]
+        for first, second in pairwise(seen[case]):  # the photos differ, so that the rules matter
+            assert np.abs(np.subtract(first, second)).max() > 1e-3
+    if not is_large:
+        assert np.abs(np.subtract(seen["crop"], seen["stretch"])[0]).max() > 1e-3
+
+
+def test_copies_of_the_page_are_a_model_repository(models, tmp_path):
+    for source, target in (("served", paths.SERVED_MODEL), ("onnx", paths.EXPORT / "onnx")):
+        shutil.copytree(models / "pad" / source, tmp_path / target)
+    console, listed = re.search(
+        r"```console\n((?:\$ [^\n]*\n)*?\$ cp[^`]*)```\n\n```text\n([^`]*)```", PAGE
+    ).groups()
+    for command in re.findall(r"^\$ (.*)$", console, re.MULTILINE):
+        subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    found = sorted(path for path in (tmp_path / "repository").rglob("*") if path.is_file())
+    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    assert names == listed.split()
+    for name, form in (("classifier", "model.xml"), ("classifier_onnx", "model.onnx")):
+        loaded = openvino.Core().read_model(tmp_path / "repository" / name / "1" / form)
+        (taken,) = loaded.inputs  # OpenVINO Model Server refuses tensors without a name
+        assert taken.get_any_name() == "pixels"
+        assert str(taken.partial_shape) == f"[?,{SIZE},{SIZE},3]"
+        kind = openvino.Type.u8 if form == "model.xml" else openvino.Type.f32
+        assert taken.get_element_type() == kind
+        (given,) = (each for each in loaded.outputs if "probability" in each.names)
+        assert str(given.partial_shape) == f"[?,{len(COLOURS)}]"
+        assert all(each.names for each in loaded.outputs)
+    session = onnxruntime.InferenceSession(
+        tmp_path / "repository" / "classifier_onnx" / "1" / "model.onnx"
+    )
+    assert [each.name for each in session.get_inputs()] == ["pixels"]
+    assert "probability" in [each.name for each in session.get_outputs()]

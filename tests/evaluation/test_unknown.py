@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from pawprint.core.detector import Detector
+from pawprint.evaluation.drawn_images import KINDS, draw_images
+from pawprint.evaluation.unknown import choose_unknown_threshold, fit_detector, measure_unknown
+
+
+def features_of(images: int, channels: int, seed: int = 0) -> np.ndarray:
+    """Positive features on three directions, with little noise."""
+    random = np.random.default_rng(seed)
+    directions = np.abs(np.random.default_rng(9).normal(size=(3, channels)))
+    noise = random.normal(size=(images, channels))
+    return random.uniform(0.5, 2, (images, 3)) @ directions + 0.01 * noise
+
+
+def test_score_is_the_norm_of_what_mean_and_components_do_not_explain():
+    detector = Detector(np.array([0.0, 0.5, 0.0]), np.array([[1.0, 0.0, 0.0]]))
+    features = np.array([[3.0, 0.0, 4.0], [0.0, 2.0, 0.0], [30.0, 0.0, 40.0], [0.0, 0.0, 0.0]])
+    expected = [np.hypot(0.5, 0.8), 0.5, np.hypot(0.5, 0.8), 0.5]
+    assert detector.score(features) == pytest.approx(expected)
+    assert detector.score(features[0]) == pytest.approx(expected[0])
+
+
+def test_components_are_orthogonal_and_the_same_every_time():
+    features = features_of(300, 80)
+    first, second = fit_detector(features), fit_detector(features.copy())
+    assert first.components.shape == (64, 80)
+    product = first.components @ first.components.T
+    assert product == pytest.approx(np.eye(64), abs=1e-5)
+    for given, again in zip(first, second, strict=True):
+        assert given.dtype == np.float32
+        assert given.tobytes() == again.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("images", "channels", "components"), [(10, 80, 9), (2, 80, 1), (300, 20, 19), (300, 2, 1)]
+)
+def test_there_are_fewer_components_than_images_and_channels(images, channels, components):
+    detector = fit_detector(features_of(images, channels))
+    assert detector.components.shape == (components, channels)
+    assert np.isfinite(detector.score(features_of(5, channels, seed=1))).all()
+
+
+def test_features_of_another_kind_have_higher_scores():
+    detector = fit_detector(features_of(300, 200))
+    like_training = detector.score(features_of(100, 200, seed=1))
+    others = detector.score(np.abs(np.random.default_rng(2).normal(size=(100, 200))))
+    assert others.min() > 10 * like_training.max()
+
+
+@pytest.mark.parametrize(
+    ("images", "quantile", "refused"),
+    [(1000, 0.995, 5), (200, 0.995, 1), (199, 0.995, 0), (20, 0.995, 0), (20, 0.5, 10)],
+)
+def test_threshold_keeps_at_least_the_quantile(images, quantile, refused):
+    scores = np.random.default_rng(0).permutation(np.linspace(0.10005, 0.90005, images))
+    threshold = choose_unknown_threshold(scores, quantile)
+    assert (scores > threshold).sum() == refused
+    assert threshold == round(threshold, 4)
+    assert (scores - 1e-6 > threshold).sum() == (scores + 1e-6 > threshold).sum()
+
+
+def test_scores_are_of_the_images_that_are_refused_and_kept():
+    is_correct = np.array([True, True, False, True, False])
+    scores, drawn = np.array([0.1, 0.2, 0.3, 0.6, 0.7]), np.array([0.65, 0.8, 0.9, 0.4])
+    table = measure_unknown(is_correct, scores, drawn, 0.5, 0.95).set_index("score")
+    value = table["value"]
+    assert value["refused"] == 2 / 5
+    assert value["kept_accuracy"] == 2 / 3
+    assert value["unknown_roc_auc"] == pytest.approx(17 / 20)
+    assert value["drawn_refused"] == 3 / 4
+    assert list(table["images"]) == [5, 3, 5, 4]
+    of_none = measure_unknown(is_correct, scores, drawn, 0.0, 0.95)
+    assert list(of_none["score"]) == ["refused", "unknown_roc_auc", "drawn_refused"]
+
+
+def test_drawn_images_are_the_same_every_time_and_of_each_kind():
+    images = draw_images()
+    assert len(images) == 20 * len(KINDS)
+    assert len({image.tobytes() for image in images}) == len(images)
+    for image, again in zip(images, draw_images(), strict=True):
+        assert image.mode == "RGB"
+        assert min(image.size) >= 160
+        assert image.tobytes() == again.tobytes()
