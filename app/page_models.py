@@ -12,7 +12,7 @@ from app.messages import explained, literal
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.params import load_params
-from pawprint.core.sources import without_secrets
+from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import HISTORY, parse_predictions
 from pawprint.evaluation.comparison import SPLITS, compare
 from pawprint.evaluation.intervals import wilson
@@ -166,8 +166,7 @@ def predictions_of(commit: str, split: str) -> pd.DataFrame | None:
 def differing(found: list[Revision]) -> pd.DataFrame:
     """The params whose values differ: a row per revision, a column per dotted key."""
     table = pd.json_normalize([each.params for each in found])
-    table = table.map(lambda value: without_secrets(value) if isinstance(value, str) else value)
-    table = table.convert_dtypes()
+    table = table.map(hide_secrets).convert_dtypes()
     return table.loc[:, [table[key].astype(str).nunique(dropna=False) > 1 for key in table]]
 
 

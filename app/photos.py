@@ -1,7 +1,6 @@
 """Photos, read from the archive: grids of them, and each one large in a dialog."""
 
 import io
-import zipfile
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,7 +13,7 @@ from app import files
 from app.messages import explained, literal
 from app.model import show_saliency
 from pawprint.core import paths
-from pawprint.images.archive import open_archive
+from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 
 CELL = 154  # pixels of a photo in a grid; two fit side by side on a phone
@@ -40,7 +39,7 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
 def cell(name: str, key: str, label: str) -> bool:
     """A small photo with a button. Returns whether it was clicked. Raises InputError."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
-        st.image(_square(name, files.stamp(paths.RAW_IMAGES)), width="stretch", alt=alt(name))
+        st.image(_square(name, files.stamp(paths.RAW_ARCHIVES)), width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
 
 
@@ -58,7 +57,8 @@ def open_large(name: str, text: str) -> None:
     def dialog() -> None:
         with explained():
             st.markdown(text)
-            show_with_saliency(open_image(_archive(files.stamp(paths.RAW_IMAGES)), name), alt(name))
+            image = open_image(_archive(files.stamp(paths.RAW_ARCHIVES)), name)
+            show_with_saliency(image, alt(name))
             st.caption(literal(name))
 
     dialog()
@@ -80,8 +80,8 @@ def alt(name: str) -> str:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _archive(stamp: files.Stamp) -> zipfile.ZipFile:
-    return open_archive(paths.RAW_IMAGES)
+def _archive(stamp: files.Stamp) -> Archive:
+    return open_archive(paths.RAW_ARCHIVES)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)

@@ -24,7 +24,7 @@ from bench.compare import params_for, with_epochs
 from pawprint.core import paths
 from pawprint.core.files import pack
 from pawprint.core.yaml import read_yaml
-from pawprint.images.archive import members, open_archive
+from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from recipes.overlay import overlay
 from recipes.sample.demo import PROJECT, dvc_environment, prepare
@@ -36,12 +36,12 @@ PARTS = ((0, 0, 1, 1), (0, 0, 2 / 3, 2 / 3), (1 / 3, 1 / 3, 1, 1))
 
 def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
     """The archive's images again and again, each time altered in another way."""
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
         random.Random(1).shuffle(names)  # the first thousand are of all folders
         for index in range(number):
             turn, name = divmod(index, len(names))
-            yield f"{turn}/{names[name]}", alter(archive.read(names[name]), turn)
+            yield f"{turn}/{names[name]}", alter(read_member(archive, names[name]), turn)
 
 
 def alter(data: bytes, turn: int) -> bytes:

@@ -6,6 +6,8 @@ Reads data/raw/archives/, data/split/images.csv and models/network/. Params: `ca
 `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
 """
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -48,7 +50,7 @@ def main() -> None:
         logits, features = run(resize(image, size, params.model.resize))
         return np.append(logits, detector.score(features)) if detector else logits
 
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         if quantile is not None:
             train = split[split["split"] == "train"].sort_values("pixels_sha256")[:DETECTOR_IMAGES]
             features = predict_members(features_of, archive, train["path"], "detector")
@@ -70,6 +72,7 @@ def main() -> None:
         temperature=temperature,
         threshold=threshold,
         unknown_threshold=unknown_threshold,
+        data_md5=hashlib.md5(paths.SPLIT_IMAGES.read_bytes()).hexdigest(),
     )
     write_served_model(network, metadata, detector, paths.SERVED_MODEL)
     predicted = f"; {labels[1]} from a probability of {threshold:.3f}" if threshold else ""

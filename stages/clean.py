@@ -20,7 +20,7 @@ def main() -> None:
     params = load_params()
     labels = params.clean.labels
     table = read_table(paths.RAW_TABLE, SOURCE_TABLE) if paths.RAW_TABLE.exists() else None
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         names = members(archive)
         if labels == "auto":
             labels = find_labels(names, table, archive.filename)

@@ -19,7 +19,7 @@ def main() -> None:
     near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     train = images[images["split"] == "train"]
     size, how = params.model.image_size, params.model.resize
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
         save(draw_samples(archive, train, params.preview.samples), paths.SAMPLES_PLOT)
         save(draw_augmented(archive, train, params.augment, size, how), paths.AUGMENTED_PLOT)
         figure = draw_near_duplicates(archive, near_duplicates, params.preview.near_duplicates)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from conftest import PROJECT
 
-PACKAGES = ("pawprint", "stages", "app", "recipes", "bench")
+PACKAGES = ("pawprint", "stages", "app", "recipes", "examples", "bench")
 
 
 def modules(*folders: str) -> list[Path]:

@@ -1,15 +1,17 @@
 """Write the trained model in other formats, each in a folder of models/export/ with model.json.
 
-Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], and returns the
-calibrated probability of the second of two classes, (batch, 1), or of each of more classes,
-(batch, classes), and except in int8 the unknown score, (batch, 1). Its own runtime runs it on the
-test images before the folder takes its name. The table compares it with Keras: size, largest
-difference of an output, accuracy, number of unknown images, and median time of one image.
+Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
+`pixels`, and returns the calibrated `probability` of the second of two classes, (batch, 1), or of
+each of more classes, (batch, classes), and except in int8 the `unknown_score`, (batch, 1). Its own
+runtime runs it on the test images before the folder takes its name. The table compares it with
+Keras: size, largest difference of an output, test images whose label changes, accuracy, number of
+unknown images, and median time of one image.
 """
 
 import argparse
 import contextlib
 import statistics
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -28,10 +30,10 @@ from pawprint.core.errors import InputError, printable, reason, silent_stderr
 from pawprint.core.files import replacing
 from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import SPLIT, read_table
+from pawprint.engine.threads import map_in_threads
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
-from pawprint.images.threads import map_in_threads
 from pawprint.network.backend import keras
 from pawprint.network.model import for_export, load_model
 from pawprint.serving.metadata import Metadata, read_metadata, write_metadata
@@ -39,7 +41,7 @@ from pawprint.serving.served_model import read_detector
 
 CALIBRATION = 300  # images; LiteRT's guide to quantization asks for 100 to 500
 QUANTIZE = ("none", "float16", "int8")
-INPUTS = (paths.SERVED_MODEL, paths.FINETUNE_MODEL, paths.SPLIT_IMAGES, paths.RAW_IMAGES)
+INPUTS = (paths.SERVED_MODEL, paths.FINETUNE_MODEL, paths.SPLIT_IMAGES, paths.RAW_ARCHIVES)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,25 +71,38 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:
         require_modules(name)
     if arguments.rev is None:
-        return export_all(names, paths.EXPORT)
+        return export_all(names, paths.EXPORT, current_commit())
     destination = paths.EXPORT.resolve()
     with tempfile.TemporaryDirectory() as folder:
-        get_inputs(arguments.rev, Path(folder))
+        commit = get_inputs(arguments.rev, Path(folder))
         with contextlib.chdir(folder):
-            export_all(names, destination)
+            export_all(names, destination, commit)
 
 
-def get_inputs(rev: str, folder: Path) -> None:
+def current_commit() -> str | None:
+    """The commit of the working directory, with "-dirty" if tracked files differ; None outside Git.
+
+    Tags are left out of the name, so that it is the hash of the commit.
+    """
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def get_inputs(rev: str, folder: Path) -> str:
     """Write what `export_all` reads, of a revision, from DVC's cache or the remote to `folder`.
 
-    Raises InputError if there is no such revision, neither cache nor remote have a file, or the
-    disk has no room.
+    Returns the commit of the revision. Raises InputError if there is no such revision, neither
+    cache nor remote have a file, or the disk has no room.
     """
     try:
         files = DVCFileSystem(rev=rev)
         for path in INPUTS:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             files.get(path.as_posix(), str(folder / path), recursive=True)
+        return files.repo.get_rev()
     except (DvcException, DataIndexError, OSError) as error:
         raise InputError(
             f"--rev: expected a revision with {', '.join(map(str, INPUTS))} in DVC's cache or the "
@@ -105,9 +120,9 @@ class Measured(NamedTuple):
     seconds: float
 
 
-def export_all(names: list[str], destination: Path) -> None:
+def export_all(names: list[str], destination: Path, commit: str | None) -> None:
     """Write the model of the working directory in these formats, and print the table."""
-    metadata = read_metadata(paths.SERVED_MODEL)
+    metadata = read_metadata(paths.SERVED_MODEL).model_copy(update={"commit": commit})
     has_detector = metadata.unknown_threshold is not None
     detector = read_detector(paths.SERVED_MODEL) if has_detector else None
     model = for_export(load_model(paths.FINETUNE_MODEL), metadata.temperature, detector)
@@ -120,6 +135,7 @@ def export_all(names: list[str], destination: Path) -> None:
         calibration = read_pixels(train["path"].iloc[spread], metadata)
     actual = pd.Index(metadata.labels).get_indexer(test["label"])
     expected = measure(model.predict_on_batch, pixels)
+    of_keras = predicted_classes(expected.outputs["probability"], metadata.threshold)
 
     def row(name: str, path: Path, measured: Measured) -> dict:
         files = [file for file in (path, *path.rglob("*")) if file.is_file()]
@@ -132,6 +148,7 @@ def export_all(names: list[str], destination: Path) -> None:
             "format": name,
             "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
             "largest difference": f"{difference:.6f}",
+            "changed labels": int((predicted != of_keras).sum()),
             "accuracy": f"{correct / len(test):.2%} ({correct}/{len(test)})",
             "unknown": refused,
             "ms per image": f"{measured.seconds * 1000:.2f}",
@@ -153,7 +170,7 @@ def names_of(formats: list[str], quantize: list[str]) -> list[str]:
 
 def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
     """uint8 `(images, size, size, 3)`: members of the archive as the model takes them."""
-    with open_archive(paths.RAW_IMAGES) as archive:
+    with open_archive(paths.RAW_ARCHIVES) as archive:
 
         def read(name: str) -> np.ndarray:
             return resize(open_image(archive, name), metadata.image_size, metadata.resize)

@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.validation import REPR, explain
@@ -35,6 +36,7 @@ BelowOne = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Text = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 # Not allowed as labels of classes.
 NEITHER = "none"  # in labels.csv, an image of no class
@@ -53,14 +55,47 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _one_or_more(value: object, validate: Callable) -> list:
+    """A list; of a single value a list of one, but its error names no position in a list."""
+    if isinstance(value, list):
+        return validate(value)
+    try:
+        return validate([value])
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise PydanticCustomError(problem["type"], problem["msg"]) from None
+
+
+def _one_if_equal(values: list) -> object:
+    return values[0] if len(set(values)) == 1 else values
+
+
+ONE_OR_MORE = (Field(min_length=1), WrapValidator(_one_or_more), PlainSerializer(_one_if_equal))
+
+
 class Fetch(Section):
-    source: Annotated[str, Field(min_length=1)]
-    watch: Annotated[str, Field(min_length=1)]
-    sha256: Sha256 | None
+    source: Annotated[list[Text], *ONE_OR_MORE]
+    watch: Text
+    sha256: Annotated[list[Sha256 | None], *ONE_OR_MORE]
+
+    @field_validator("sha256")
+    @classmethod
+    def _one_for_each_source(
+        cls, hashes: list[str | None], info: ValidationInfo
+    ) -> list[str | None]:
+        sources = info.data.get("source", hashes)  # missing if it is wrong itself
+        if hashes == [None]:
+            return hashes * len(sources)
+        if len(hashes) != len(sources):
+            raise ValueError(
+                f"expected null, or as many hashes as sources: {len(sources)}. "
+                f"Received: {len(hashes)}"
+            )
+        return hashes
 
 
 class Weights(Section):
-    source: Annotated[str, Field(min_length=1)]
+    source: Text
     sha256: Sha256 | None
 
 

@@ -3,6 +3,13 @@
 from urllib.parse import urlsplit
 
 
+def hide_secrets(value: object) -> object:
+    """The value of a param; a text, also in a list, as `without_secrets` returns it."""
+    values = value if isinstance(value, list) else [value]
+    shown = [without_secrets(each) if isinstance(each, str) else each for each in values]
+    return shown if isinstance(value, list) else shown[0]
+
+
 def without_secrets(source: str) -> str:
     """The URL without user, password, query and fragment; a path as it is.
 

@@ -7,7 +7,7 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 
 from pawprint.core.errors import printable
-from pawprint.core.sources import without_secrets
+from pawprint.core.sources import hide_secrets
 
 # A received value is shortened to about one line.
 REPR = reprlib.Repr()
@@ -28,9 +28,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 def _line(problem: dict, model: type[BaseModel]) -> str:
     names = [str(name) for name in problem["loc"]]
-    key, received = ".".join(names), problem["input"]
-    if isinstance(received, str):
-        received = without_secrets(received)
+    key, received = ".".join(names), hide_secrets(problem["input"])
     if problem["type"] == "missing":
         return f"{key}: expected this key. Received: none"
     if problem["type"] == "extra_forbidden":

@@ -19,7 +19,6 @@ from tqdm import tqdm
 
 from pawprint.core.errors import InputError
 from pawprint.core.sources import without_secrets
-from pawprint.dataset.source_table import is_table
 
 MIRROR = "PAWPRINT_MIRROR"
 TIMEOUT = 30  # seconds without a byte
@@ -35,7 +34,6 @@ CHUNK = 2**20
 VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 BROKEN = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
 FAILED = (requests.RequestException, urllib3.exceptions.HTTPError)
-UNWATCHED = "stages/fetch.py"  # on which fetch depends in any case
 
 Check = Callable[[str], bool]
 
@@ -58,16 +56,15 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
     """
     shown = without_secrets(source)
     try:
-        scheme, path = urlsplit(source).scheme, urlsplit(source).path
-        if scheme in ("http", "https"):
-            if path.endswith("/") or _file_name(source) in ("", ".", ".."):
+        if is_web(source):
+            if urlsplit(source).path.endswith("/") or _file_name(source) in ("", ".", ".."):
                 raise InputError(
                     f"{key}: expected the URL of a file. Received: {shown}, which names a folder."
                 )
             return _from_mirror(source, sha256, is_right) or _from_source(
                 source, sha256, key, is_right
             )
-        located = Path(url2pathname(path)) if scheme == "file" else _in_project(source)
+        located = in_project(local_path(source))
         is_there = located.exists()
     except (OSError, ValueError):  # an impossible file name, or an incomplete URL
         is_there = False
@@ -84,42 +81,26 @@ def locate(source: str, sha256: str | None, key: str, is_right: Check) -> Path:
     return located
 
 
-def require_watched(source: str, watch: str) -> None:
-    """Raise InputError unless DVC hashes `watch` for `source`: see `fetch.watch`.
+def is_web(source: str) -> bool:
+    """Whether the source is an `https` or `http` URL. Raises ValueError for an incomplete URL."""
+    return urlsplit(source).scheme in ("http", "https")
 
-    DVC refuses a folder that contains the project: then the images must move.
 
-    A local source must be watched itself, and a table of labels with the images below its folder:
-    then `watch` is that folder. A web URL must not, because DVC would ask the server in each
-    `dvc repro`; then `watch` is UNWATCHED. `locate` reports a source that does not exist.
+def local_path(source: str) -> str:
+    """The path of a source that is a path or a `file` URL."""
+    parts = urlsplit(source)
+    return url2pathname(parts.path) if parts.scheme == "file" else source
+
+
+def in_project(path: str) -> Path:
+    """The path; a relative one is relative to the root of the project.
+
+    DVC runs queued experiments in copies of the project under `.dvc/tmp`. There too, a relative
+    path is relative to the original project.
     """
-    try:
-        parts = urlsplit(source)
-        if parts.scheme in ("http", "https"):
-            expected, why = UNWATCHED, "because fetch.source is a URL"
-        else:
-            is_url = parts.scheme == "file"
-            expected = url2pathname(parts.path) if is_url else source
-            why = "the path of fetch.source, so that DVC notices when its files change"
-            if is_table(Path(expected)) and _in_project(expected).is_file():
-                expected = Path(expected).parent.as_posix()
-                why = "the folder of fetch.source, so that DVC notices when its images change"
-        path = _in_project(expected)
-        is_around = path.is_dir() and _in_project("").resolve().is_relative_to(path.resolve())
-        is_other = path.exists() and path.resolve() != _in_project(watch).resolve()
-    except (OSError, ValueError):  # for a name that no system can hold, or half an address
-        return
-    if is_around:  # DVC would watch what stages write
-        raise InputError(
-            "fetch.source: expected images in a folder that does not contain the project. "
-            f"Received: {source!r}. Move the images, and their table if there is one, into a "
-            "folder of their own."
-        )
-    if is_other:
-        raise InputError(
-            f"fetch.watch: expected {expected}, {why}. Received: {watch!r}. Set fetch.watch to "
-            f"{expected!r}."
-        )
+    here = Path.cwd()
+    roots = [parent.parent for parent in here.parents if parent.name == ".dvc"]
+    return Path(roots[0] if roots else here, path)
 
 
 def verify(path: Path, sha256: str | None, key: str) -> None:
@@ -130,17 +111,6 @@ def verify(path: Path, sha256: str | None, key: str) -> None:
             f"{key}: expected a file with sha256 {sha256}. Received: {received}. "
             "Correct the hash if this file is the right one."
         )
-
-
-def _in_project(path: str) -> Path:
-    """The path; a relative one is relative to the root of the project.
-
-    DVC runs queued experiments in copies of the project under `.dvc/tmp`. There too, a relative
-    path is relative to the original project.
-    """
-    here = Path.cwd()
-    roots = [parent.parent for parent in here.parents if parent.name == ".dvc"]
-    return Path(roots[0] if roots else here, path)
 
 
 def _from_mirror(url: str, sha256: str | None, is_right: Check) -> Path | None:
@@ -160,7 +130,7 @@ def _from_mirror(url: str, sha256: str | None, is_right: Check) -> Path | None:
             raise InputError(
                 f"{MIRROR}: expected {name} at {shown}. Received: {_reason(error)}"
             ) from None
-    folder = _in_project(mirror)
+    folder = in_project(mirror)
     if not folder.is_dir():
         raise InputError(f"{MIRROR}: expected a folder or a base URL. Received: {shown!r}.")
     path = folder / name

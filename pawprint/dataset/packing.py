@@ -1,14 +1,18 @@
-"""The files of a folder, in the order and under the names that they have in a zip."""
+"""The files of a folder: their names in the archives, and which archive takes which."""
 
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pawprint.core.errors import InputError, printable
 
+MAX_FILES = 50_000  # in an archive
+Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
-def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """(path below the folder, bytes) of every file, sorted by path, one at a time.
+
+def folder_files(folder: Path) -> Files:
+    """Every file, named by its path below the folder and sorted by it.
 
     Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
     is such an entry, because what it leads to may lie outside the folder and be private.
@@ -35,7 +39,32 @@ def folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
                 f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
                 f"which is {kind}."
             )
-        yield member_name(path.relative_to(folder).as_posix()), path.read_bytes()
+    return [(member_name(path.relative_to(folder).as_posix()), path) for path in found]
+
+
+def parts_of(files: Files) -> list[Files]:
+    """The files in their order, in parts of at most MAX_FILES: one archive each.
+
+    If there are more, a part also ends after a file whose name has a certain hash, one of
+    MAX_FILES / 2. So an added file changes the archive that it comes into, and seldom another one;
+    in parts of equal size, all archives after it would change, and a remote would receive them.
+    """
+    if len(files) <= MAX_FILES:
+        return [files]
+    parts: list[Files] = [[]]
+    for file in files:
+        if len(parts[-1]) == MAX_FILES:
+            parts.append([])
+        parts[-1].append(file)
+        if zlib.crc32(file[0].encode()) % (MAX_FILES // 2) == 0:
+            parts.append([])
+    return list(filter(None, parts))
+
+
+def contents(files: Files) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of the files, one at a time."""
+    for name, path in files:
+        yield name, path.read_bytes()
 
 
 def member_name(path: str) -> str:

@@ -1,13 +1,13 @@
 """A CSV or TSV of labels as `fetch.source`: path, label and perhaps split of each image."""
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
 from pawprint.core.errors import CONTROL_CHARACTERS, InputError, printable
 from pawprint.core.tables import SOURCE_TABLE
+from pawprint.dataset.packing import Files
 from pawprint.dataset.split_names import SPLIT_OF_FOLDER
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
@@ -73,10 +73,9 @@ def read_source_table(path: Path) -> pd.DataFrame:
     return pd.DataFrame(found.values(), columns=list(SOURCE_TABLE)).sort_values("path")
 
 
-def table_files(path: Path, table: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
-    """(path, bytes) of the images that the table lists, one at a time."""
-    for name in table["path"]:
-        yield name, (path.parent / name).read_bytes()
+def table_files(path: Path, table: pd.DataFrame) -> Files:
+    """The images that the table at `path` lists, in its order."""
+    return [(name, path.parent / name) for name in table["path"]]
 
 
 def _problem(row: dict[str, str], folder: Path, name: str) -> str | None:

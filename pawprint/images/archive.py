@@ -1,5 +1,6 @@
-"""Read the members of an untrusted zip of images."""
+"""Read the members of untrusted zips of images."""
 
+import contextlib
 import stat
 import struct
 import zipfile
@@ -16,17 +17,52 @@ MAX_PIXELS = Image.MAX_IMAGE_PIXELS
 MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
 
 
-def open_archive(path: Path) -> zipfile.ZipFile:
-    """Open a zip for reading; members may be read from several threads.
+class Archive(contextlib.AbstractContextManager):
+    """One or more zips of images, read as one. Several threads may read members.
+
+    Pickled, it is its absolute path: another process opens the zips itself.
+    """
+
+    def __init__(self, path: Path, zips: list[zipfile.ZipFile]) -> None:
+        self.filename = str(path)  # for messages
+        self.zips = zips
+
+    def holders(self, name: str) -> list[zipfile.ZipFile]:
+        """The zips that have a member of this name."""
+        return [each for each in self.zips if name in each.NameToInfo]
+
+    def close(self) -> None:
+        for each in self.zips:
+            each.close()
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple:
+        return open_archive, (Path(self.filename).absolute(),)
+
+
+def open_archive(path: Path) -> Archive:
+    """Open a zip, or all zips of a folder, for reading.
 
     Raises InputError for a missing file, for a file that is not a complete zip, and for overlapping
     members, as in zip bombs. All members together are at most 1,032 times as large as the archive,
     the limit of deflate.
     """
+    files = sorted(path.glob("*.zip")) if path.is_dir() else [path]
+    if not files:
+        raise _missing(path)
+    with contextlib.ExitStack() as opened:
+        zips = [opened.enter_context(_open_zip(file)) for file in files]
+        opened.pop_all()  # they stay open
+    return Archive(path if len(files) > 1 else files[0], zips)
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.") from None
+        raise _missing(path) from None
     except OSError as error:
         raise InputError(f"{path}: expected a readable file. Received: {error}") from None
     # zipfile raises the others for a damaged directory of members.
@@ -44,26 +80,34 @@ def open_archive(path: Path) -> zipfile.ZipFile:
     return archive
 
 
-def members(archive: zipfile.ZipFile) -> list[str]:
+def _missing(path: Path) -> InputError:
+    return InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.")
+
+
+def members(archive: Archive) -> list[str]:
     """The names of the files in the archive, sorted; folders are left out.
 
     A name that two members have occurs twice.
     """
     return sorted(
         info.filename
-        for info in archive.infolist()
+        for each in archive.zips
+        for info in each.infolist()
         if not info.filename.endswith("/") or info.file_size
     )
 
 
-def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+def read_member(archive: Archive, name: str) -> bytes:
     """The bytes of a member, at most MAX_BYTES. Nothing is written to disk.
 
-    Raises UnusableImageError for a member that is not a regular file or cannot be read completely,
-    and for an unsafe name: absolute, or with `..`, a backslash, a drive letter or control
-    characters.
+    Raises KeyError if there is none, and UnusableImageError for a member that is not a regular file
+    or cannot be read completely, and for an unsafe name: absolute, or with `..`, a backslash, a
+    drive letter or control characters.
     """
-    info = archive.getinfo(name)
+    holder = next(iter(archive.holders(name)), None)
+    if holder is None:
+        raise KeyError(f"There is no item named {name!r} in the archive")
+    info = holder.getinfo(name)
     raw = info.orig_filename  # as in the archive: zipfile cuts and converts names
     parts = raw.split("/")
     if ".." in parts or "" in parts or "\\" in raw or raw[1:2] == ":":
@@ -81,7 +125,7 @@ def read_member(archive: zipfile.ZipFile, name: str) -> bytes:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnusableImageError("unreadable", f"compression method {info.compress_type}")
     try:
-        with archive.open(info) as file:
+        with holder.open(info) as file:
             data = file.read(info.file_size)  # the argument limits memory
     # zipfile reports broken members through any of these.
     except (

@@ -8,14 +8,13 @@ file, is decoded.
 import io
 import logging
 import warnings
-import zipfile
 
 import numpy as np
 import pi_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pawprint.core.errors import InputError
-from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, read_member
+from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, read_member
 from pawprint.images.unusable import UnusableImageError
 
 # Tried in this order. Pillow reads more formats, but some run other programs (EPS: Ghostscript),
@@ -70,7 +69,7 @@ def decode(data: bytes) -> Image.Image:
         raise UnusableImageError("truncated" if is_cut else "damaged", detail) from None
 
 
-def open_image(archive: zipfile.ZipFile, name: str) -> Image.Image:
+def open_image(archive: Archive, name: str) -> Image.Image:
     """The RGB image of a member that `clean` kept. Raises InputError if it cannot be decoded."""
     try:
         return decode(read_member(archive, name))

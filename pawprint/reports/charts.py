@@ -1,15 +1,18 @@
 """Learning curves, class counts, confusion matrix, ROC curves and reliability diagram.
 
-The tables are those of `pawprint.core.tables`. Charts of many classes grow in height or leave out
+The tables are those of `pawprint.core.tables`. scikit-learn's displays are not used: importing it
+takes longer than drawing all charts. Charts of many classes grow in height or leave out
 numbers, so that what they write can be read.
 """
 
+import itertools
+
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay, auc, confusion_matrix
 
-from pawprint.core.tables import SPLITS, predicted_labels
+from pawprint.core.tables import PREDICTED, SPLITS, predicted_labels
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix
@@ -68,24 +71,21 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
     figure, (axis,) = new_figure(width=size + 0.2, height=size - 0.2 + below)
-    display = ConfusionMatrixDisplay.from_predictions(
-        actual,
-        predicted,
-        labels=labels,
-        display_labels=[shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels],
-        include_values=is_written,
-        xticks_rotation="horizontal" if is_of_two else "vertical",
-        normalize="true",
-        ax=axis,
-        cmap="Blues",
-        colorbar=False,
-        im_kw={"vmin": 0, "vmax": 1},
-        text_kw={"fontsize": 12 if is_of_two else 8},
-    )
-    counts = confusion_matrix(actual, predicted, labels=labels)
-    if is_written:  # the display writes one number per cell
-        for cell, number in np.ndenumerate(counts):
-            display.text_[cell].set_text(f"{number:,}\n{display.confusion_matrix[cell]:.1%}")
+    counts = pd.crosstab(actual, predicted).reindex(index=labels, columns=labels, fill_value=0)
+    counts = counts.to_numpy()
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    blues = matplotlib.colormaps["Blues"]
+    axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
+    names = [shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels]
+    axis.set_xticks(range(len(names)), names, rotation="horizontal" if is_of_two else "vertical")
+    axis.set_yticks(range(len(names)), names)
+    axis.set(xlabel="Predicted label", ylabel="True label")
+    if is_written:
+        style = {"ha": "center", "va": "center", "fontsize": 12 if is_of_two else 8}
+        for (row, column), number in np.ndenumerate(counts):
+            fraction = fractions[row, column]
+            colour = blues(1.0) if fraction < 0.5 else blues(0)
+            axis.text(column, row, f"{number:,}\n{fraction:.1%}", color=colour, **style)
     else:
         axis.tick_params(labelsize=8)
         figure.supxlabel(_confused(counts, labels), x=0.01, ha="left", fontsize=9)
@@ -107,7 +107,7 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
         label: (of_label["false_positive_rate"], of_label["true_positive_rate"])
         for label, of_label in roc.groupby("label")
     }
-    areas = {label: auc(*curve) for label, curve in curves.items()}
+    areas = {label: np.trapezoid(*curve[::-1]) for label, curve in curves.items()}
     figure, (axis,) = new_figure(width=4.2, height=4)
     title, name, (false, true) = "ROC curve", "model", next(iter(curves.values()))
     if len(curves) > 1:
@@ -121,46 +121,41 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
         means = np.mean([np.interp(rates, *curve) for curve in curves.values()], axis=0)
         false, true = np.append(0, rates), np.append(0, means)
     area = np.mean(list(areas.values()))
-    RocCurveDisplay(fpr=false, tpr=true, roc_auc=area).plot(
-        ax=axis,
-        # The display rounds the area to two digits, which makes 0.9989 a 1.00.
-        curve_kwargs={"color": BLUE, "label": f"{name} (AUC = {area:.4f})"},
-        plot_chance_level=True,
-        chance_level_kw={"color": GREY, "linewidth": 1, "label": "chance (AUC = 0.5)"},
-    )
+    axis.plot(false, true, color=BLUE, label=f"{name} (AUC = {area:.4f})")
+    chance = {"color": GREY, "linestyle": "--", "linewidth": 1, "label": "chance (AUC = 0.5)"}
+    axis.plot((0, 1), (0, 1), **chance)
+    limits = (-0.01, 1.01)
+    axis.set(xlim=limits, ylim=limits, aspect="equal")
+    axis.set(xlabel="False Positive Rate", ylabel="True Positive Rate")
+    axis.legend(loc="lower right")
     axis.set_title(f"Test: {title}", fontsize=11 if len(curves) == 1 else 9)
     return figure
 
 
-def draw_reliability(reliability: pd.DataFrame, labels: list[str]) -> Figure:
-    """Reliability diagram of the validation and test splits (table RELIABILITY).
+def draw_reliability(reliability: pd.DataFrame) -> Figure:
+    """Reliability diagrams of the validation and test splits, before and after calibration.
 
     The area of a point grows with the number of images in its bin; a vertical line is the interval
     of the fraction. scikit-learn's CalibrationDisplay shows neither, and most bins of an accurate
-    model hold few images.
+    model hold few images. `reliability` is a table RELIABILITY.
     """
-    probability, fraction = (
-        (f"Mean predicted probability of {labels[1]}", f"Fraction of {labels[1]}")
-        if len(labels) == 2
-        else ("Mean probability of the predicted class", "Fraction of correct predictions")
-    )
-    figure, axes = new_figure(columns=2, width=9, height=4.6)
-    for axis, split in zip(axes, ("validation", "test")):
-        of_split = reliability[reliability["split"] == split]
-        before, after = (of_split[of_split["calibrated"] == each] for each in ("no", "yes"))
-        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="ideal")
-        x, low, high = after["probability"], after["low"], after["high"]
-        axis.vlines(x, low, high, BLUE, linewidth=1, label="interval")
-        # Rings over discs: both are visible where they coincide.
-        ring = {"facecolors": "none", "edgecolors": ORANGE, "zorder": 3}
-        disc = {"facecolors": BLUE, "edgecolors": BLUE, "zorder": 2}
-        for bins, style, label in ((before, ring, "before"), (after, disc, "after")):
-            area = 20 + 400 * bins["images"] / bins["images"].sum()
-            points = bins["probability"], bins["fraction"], area
-            axis.scatter(*points, label=f"{label} calibration", **style)
-        axis.set(title=split.capitalize(), xlabel=probability, ylabel=fraction, aspect="equal")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    label = reliability["label"].iloc[0]
+    fraction = "correct predictions" if label == PREDICTED else label
+    figure, axes = new_figure(columns=2, rows=2, width=8, height=8.4)
+    shown = itertools.product(("validation", "test"), (("no", ORANGE), ("yes", BLUE)))
+    for axis, (split, (calibrated, colour)) in zip(axes, shown):
+        bins = reliability.query("split == @split and calibrated == @calibrated")
+        x, area = bins["probability"], 20 + 400 * bins["images"] / bins["images"].sum()
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+        axis.vlines(x, bins["low"], bins["high"], colour, linewidth=1)
+        axis.scatter(x, bins["fraction"], area, color=colour)
+        when = "after" if calibrated == "yes" else "before"
+        axis.set(
+            title=f"{split.capitalize()}, {when} calibration",
+            xlabel=f"Mean probability of {label}",
+            ylabel=f"Fraction of {fraction}",
+            aspect="equal",
+        )
     return figure
 
 

@@ -1,12 +1,11 @@
 """Photos of the data before training: samples, augmented views, near-duplicates."""
 
-import zipfile
-
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
 from pawprint.core.params import Augment, Resize
+from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_transformation, warp
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
@@ -16,7 +15,7 @@ from pawprint.reports.photo_grid import photo_grid, spread
 MAX_VIEWS = 12  # shown; two rows
 
 
-def draw_samples(archive: zipfile.ZipFile, train: pd.DataFrame, number: int) -> Figure:
+def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
     """Training images at equal distances in the table SPLIT, with label and size in pixels."""
     shown = spread(train, number)
 
@@ -29,7 +28,7 @@ def draw_samples(archive: zipfile.ZipFile, train: pd.DataFrame, number: int) -> 
 
 
 def draw_augmented(
-    archive: zipfile.ZipFile, train: pd.DataFrame, augment: Augment, image_size: int, how: Resize
+    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, how: Resize
 ) -> Figure:
     """The views of the first training image as the network sees them in training."""
     first = train.iloc[0]
@@ -45,9 +44,7 @@ def draw_augmented(
     return photo_grid({"One training image and its augmented views": cells()})
 
 
-def draw_near_duplicates(
-    archive: zipfile.ZipFile, near_duplicates: pd.DataFrame, number: int
-) -> Figure:
+def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number: int) -> Figure:
     """The first images of the table NEAR_DUPLICATES, with number of group, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
     shown = near_duplicates.assign(group=groups).head(number)

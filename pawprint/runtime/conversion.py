@@ -48,12 +48,15 @@ def write_network(network: openvino.Model, path: Path, outputs: list[str]) -> No
     """Write `path`, an .xml file, and the weights beside it as .bin; `outputs` names the outputs.
 
     A converter numbers nodes and tensors differently in every process, so nodes are named by their
-    order and no tensor but the outputs has a name.
+    order, and no tensor has a name but the outputs and the input, `pixels`. Model servers address
+    both by name. The network is named by its file, because OpenVINO counts those of a process.
     """
+    network.set_friendly_name(path.stem)
     for index, node in enumerate(network.get_ordered_ops()):
         node.set_friendly_name(f"{node.get_type_name()}_{index}")
         for output in node.outputs():
             output.get_tensor().set_names(set())
+    network.input().get_tensor().set_names({"pixels"})
     for output, name in zip(network.outputs, outputs, strict=True):
         output.get_tensor().set_names({name})
     openvino.serialize(network, path)

@@ -39,6 +39,11 @@ class Metadata(BaseModel):
     `threshold` is null. `temperature` is already applied. An image whose `unknown_score`, the last
     output of the model, `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no
     image is.
+
+    `data_md5` is the MD5 of data/split/images.csv, as dvc.lock has it: of the images, their labels
+    and splits. `commit` is the project's when a model was exported, with "-dirty" if tracked files
+    had changes, as `git describe` writes it; null in the served model, which is made before its
+    results are committed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -56,6 +61,8 @@ class Metadata(BaseModel):
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
     )
+    data_md5: str | None = None
+    commit: str | None = None
 
     @field_validator("threshold")
     @classmethod

@@ -28,8 +28,9 @@ def prepare(workspace: Path, params: str) -> None:
         shutil.rmtree(workspace / folder, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
-    for file in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(PROJECT / file, workspace)
+    (workspace / paths.SEEDS_METRICS.parent).mkdir(exist_ok=True)
+    for file in ("dvc.yaml", ".dvcignore", paths.SEEDS_METRICS):
+        shutil.copy(PROJECT / file, workspace / file)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
     no_corrections = f"{','.join(corrections.COLUMNS)}\n"
     (workspace / paths.LABELS).write_text(no_corrections, encoding="utf-8", newline="\n")
@@ -68,11 +69,16 @@ def print_metrics(workspace: Path) -> None:
         print(f"  {f'{split}, {step}':<38}{accuracy:>6.1%}  ({correct} of {images[split]} images)")
 
 
-def main() -> None:
+def train(*targets: str) -> None:
+    """Run these stages of the demo and those before them, or all, as far as they changed."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     prepare(WORKSPACE, apply(params, "sample"))
     write_archive(WORKSPACE / ARCHIVE)
-    run_dvc(WORKSPACE, "repro")
+    run_dvc(WORKSPACE, "repro", *targets)
+
+
+def main() -> None:
+    train()
     print_metrics(WORKSPACE)
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")

@@ -21,7 +21,15 @@ from networks import (
 from PIL import Image
 from scipy.special import softmax
 
-from pawprint.cli.export import INPUTS, Measured, export, measure, names_of, read_pixels
+from pawprint.cli.export import (
+    INPUTS,
+    Measured,
+    current_commit,
+    export,
+    measure,
+    names_of,
+    read_pixels,
+)
 from pawprint.cli.formats import FORMATS, require_modules
 from pawprint.cli.predict import predict
 from pawprint.core import paths
@@ -109,7 +117,9 @@ class Exported(dict):
         )
         assert (result.returncode, result.stderr) == (0, "")
         heading, of_keras, row = (line.split() for line in result.stdout.splitlines())
-        assert " ".join(heading) == "format MB largest difference accuracy unknown ms per image"
+        assert " ".join(heading) == (
+            "format MB largest difference changed labels accuracy unknown ms per image"
+        )
         assert (of_keras[0], row[0]) == ("keras", name)
         self[name], self["keras"] = row, of_keras
         return row
@@ -122,12 +132,13 @@ def exported(workspace) -> Exported:
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
 def test_format_gives_the_probabilities_of_keras_in_its_own_runtime(workspace, exported, name):
-    _, megabytes, difference, accuracy, correct, unknown, _ = exported[name]
+    _, megabytes, difference, changed, accuracy, correct, unknown, _ = exported[name]
     assert 0.1 < float(megabytes) < 10
     assert float(difference) <= TOLERANCE.get(name, 1e-4)
     assert correct.endswith("/10)")
+    assert 0 <= int(changed) <= 10
     if name not in TOLERANCE:
-        assert [accuracy, correct, unknown] == exported["keras"][3:6]
+        assert [changed, accuracy, correct, unknown] == ["0", *exported["keras"][4:7]]
     folder = workspace / paths.EXPORT / name
     described = METADATA.model_dump(mode="json")
     if name == "litert-int8":
@@ -309,8 +320,31 @@ def test_model_of_a_revision_is_exported_from_the_cache(tagged):
     result = export_h5(tagged, "v1")
     assert result.returncode == 0, result.stderr
     folder = tagged / paths.EXPORT / "h5"
-    assert json.loads((folder / "model.json").read_text()) == METADATA.model_dump(mode="json")
+    commit = run("git", "rev-parse", "v1", cwd=tagged).stdout.strip()
+    expected = METADATA.model_dump(mode="json") | {"commit": commit}
+    assert json.loads((folder / "model.json").read_text()) == expected
     assert not (tagged / paths.SERVED_MODEL).exists()
+
+
+def test_commit_of_the_workspace_says_whether_files_were_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert current_commit() is None
+    (tmp_path / "dvc.lock").write_text("one")
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "config", "user.name", "Tester"],
+        ["git", "config", "user.email", "tester@example.org"],
+        ["git", "add", "--all"],
+        ["git", "commit", "-qm", "Model"],
+        ["git", "tag", "-a", "v1", "-m", "First"],
+    ):
+        result = run(*command, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+    commit = run("git", "rev-parse", "HEAD", cwd=tmp_path).stdout.strip()
+    assert current_commit() == commit
+    (tmp_path / "dvc.lock").write_text("other")
+    assert current_commit() == f"{commit}-dirty"
 
 
 def test_revision_without_its_model_is_told(tagged):

@@ -98,7 +98,9 @@ def test_value_of_the_wrong_type_or_out_of_range_is_one_line_that_names_its_key(
         kinds = (type(value), type(before))
         others = [(int, float), (datetime.date, str)]  # a date is text in YAML 1.2
         is_layer = key == ("model", "fine_tune_at") and isinstance(value, (str, datetime.date))
-        assert None in (value, before) or kinds[0] is kinds[1] or kinds in others or is_layer
+        is_list = key == ("fetch", "source") and value == ["text"]
+        is_other = kinds in others or is_layer or is_list
+        assert None in (value, before) or kinds[0] is kinds[1] or is_other
         assert not is_number or math.isfinite(value)
     elif isinstance(before, dict) and isinstance(value, dict):
         assert all(line.startswith(".".join(key)) for line in found)
@@ -160,6 +162,34 @@ def test_unknown_key_is_named(folder, key):
 def test_labels_that_would_be_taken_for_others_are_refused(folder, labels, message):
     (line,) = lines(folder, changed(("clean", "labels"), lambda m, name: m.update(labels=labels)))
     assert line.startswith(f"clean.labels: expected {message}")
+
+
+ONE = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("source", "sha256", "refused"),
+    [
+        (["a.zip", "b.zip"], None, None),
+        (["a.zip", "b.zip"], [ONE, None], None),
+        (["a.zip"], ONE, None),
+        ("a.zip", [ONE], None),
+        (["a.zip", "b.zip"], ONE, "sha256: expected null, or as many hashes as sources: 2. Re"),
+        (
+            "a.zip",
+            [ONE, ONE],
+            "sha256: expected null, or as many hashes as sources: 1. Received: 2",
+        ),
+        (["a.zip", "b.zip"], [ONE, "x"], "sha256.1: expected String should match pattern"),
+        (["a.zip", ""], None, "source.1: expected String should have at least 1 character"),
+        ([], None, "source: expected List should have at least 1 item"),
+    ],
+)
+def test_hashes_are_as_many_as_archives(folder, source, sha256, refused):
+    given = {"source": source, "sha256": sha256}
+    found = lines(folder, changed(("fetch",), lambda m, name: m[name].update(given)))
+    assert len(found) == bool(refused)
+    assert not refused or found[0].startswith(f"fetch.{refused}")
 
 
 @pytest.mark.parametrize("key", ["threshold", "recall"])

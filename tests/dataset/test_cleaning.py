@@ -32,7 +32,7 @@ def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive):
 def test_kept_rows_hold_label_split_and_size(drawn_archive):
     kept, _ = clean_archive(drawn_archive)
     row = kept.set_index("path", drop=False).loc["drawn/validation/dogs/dog.0001.jpg"].to_dict()
-    with open_archive(drawn_archive) as archive, archive.open(row["path"]) as file:
+    with zipfile.ZipFile(drawn_archive) as archive, archive.open(row["path"]) as file:
         width, height = Image.open(file).size
     assert row == {
         "path": "drawn/validation/dogs/dog.0001.jpg",

@@ -15,7 +15,8 @@ from faults import zipped
 
 from pawprint.core.errors import InputError
 from pawprint.dataset import download
-from pawprint.dataset.download import UNWATCHED, locate, require_watched, verify
+from pawprint.dataset.download import locate, verify
+from pawprint.dataset.watching import UNWATCHED, require_watched
 from stages.fetch import fetch
 
 CONTENT = zipped(("cats/1.jpg", b"a real file over a real connection" * 1000))
@@ -145,7 +146,7 @@ def test_url_gives_what_the_server_has_now(server, tmp_path, capfd, path):
         served = tmp_path / "served" / "images.zip"
         served.write_bytes(content)
         os.utime(served, (date, date))
-        fetch(url, None, tmp_path / "raw" / "images.zip", tmp_path / "raw" / "table.csv")
+        fetch([url], [None], tmp_path / "raw")
         assert (tmp_path / "raw" / "images.zip").read_bytes() == content
     unchanged = 200 if path.startswith("no_validator") else 304
     assert server.statuses == [200, 200, unchanged]
@@ -303,14 +304,35 @@ def test_local_source_is_watched_and_a_web_url_is_not(tmp_path, monkeypatch):
     monkeypatch.chdir(PROJECT)
     file = tmp_path / "my photos.zip"
     file.touch()
-    require_watched(file.as_uri(), str(file))
-    require_watched(os.path.relpath(file), str(file))
-    require_watched("https://images.invalid/images.zip", UNWATCHED)
+    require_watched([file.as_uri()], str(file))
+    require_watched([os.path.relpath(file)], str(file))
+    require_watched(["https://images.invalid/images.zip"], UNWATCHED)
     with pytest.raises(InputError, match=rf"fetch\.watch: expected {UNWATCHED}, because"):
-        require_watched("https://images.invalid/images.zip", str(file))
+        require_watched(["https://images.invalid/images.zip"], str(file))
     for source in (file.as_uri(), str(file)):
         with pytest.raises(InputError, match=r"fetch\.watch: expected /.*my photos\.zip, the path"):
-            require_watched(source, UNWATCHED)
+            require_watched([source], UNWATCHED)
+
+
+def test_folder_of_a_list_of_archives_is_watched(tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / "1.zip").touch()
+    url = "https://images.invalid/images.zip"
+    below = ["../photos/a/1.zip", (tmp_path / "photos/b/1.zip").as_uri()]
+    require_watched(["../photos/a/1.zip", "../photos/b/1.zip"], "../photos")
+    require_watched([url, *below], str(tmp_path / "photos"))
+    require_watched([url, "../photos/a/1.zip"], "../photos/a")
+    require_watched([url, url], UNWATCHED)
+    relative = ["../photos/a/1.zip", "../photos/b/1.zip"]
+    for sources, watch in ((relative, "../photos"), (below, "/.*photos")):
+        with pytest.raises(InputError, match=rf"fetch\.watch: expected {watch}, the folder of the"):
+            require_watched(sources, UNWATCHED)
+    (tmp_path / "1.zip").touch()
+    with pytest.raises(InputError, match=r"Received: '\.\./1\.zip', '.*Move the images"):
+        require_watched(["../1.zip", "../photos/a/1.zip"], "..")
 
 
 def test_missing_path_is_named(tmp_path):
@@ -406,6 +428,6 @@ def test_source_that_can_be_nowhere_is_named(source):
 
 @pytest.mark.parametrize("source", ["http://[x", "file://[x", "x" * 300, "a\0b"])
 def test_source_that_is_no_address_is_left_to_locate(source):
-    require_watched(source, UNWATCHED)
+    require_watched([source], UNWATCHED)
     with pytest.raises(InputError, match=r"fetch\.source: expected a URL"):
         locate(source, None, "fetch.source", lambda _: True)

@@ -12,9 +12,9 @@ from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.core.tables import SOURCE_TABLE, read_table
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.download import UNWATCHED, require_watched
 from pawprint.dataset.layout import find_labels
 from pawprint.dataset.splitting import split
+from pawprint.dataset.watching import UNWATCHED, require_watched
 from pawprint.images.archive import members, open_archive
 from stages.fetch import fetch
 
@@ -30,9 +30,8 @@ def photos_of(names: list[str]) -> list[tuple[str, bytes]]:
 
 
 def fetched(source: Path, folder: Path) -> tuple[Path, Path]:
-    images, table = folder / "raw" / "images.zip", folder / "raw" / "table.csv"
-    fetch(str(source), None, images, table)
-    return images, table
+    fetch([str(source)], [None], folder / "raw")
+    return folder / "raw" / "images.zip", folder / "raw" / "table.csv"
 
 
 def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) -> pd.DataFrame:
@@ -187,7 +186,7 @@ def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, suffix,
     with pytest.raises(InputError, match=r"expected a (complete tar|folder, a zip)") as error:
         fetched(source, tmp_path)
     assert "\n" not in str(error.value)
-    assert list((tmp_path / "raw").iterdir()) == []
+    assert list(tmp_path.iterdir()) == [source]
 
 
 @pytest.mark.parametrize("suffix", ["tar.bz2", "tar.xz"])
@@ -285,9 +284,9 @@ def test_label_without_an_image_is_named(tmp_path):
 
 def test_folder_of_a_table_is_watched(tmp_path):
     source = table(tmp_path / "photos", "path,label\n")
-    require_watched(str(source), str(source.parent))
+    require_watched([str(source)], str(source.parent))
     with pytest.raises(InputError, match=rf"Set fetch\.watch to '{source.parent}'\."):
-        require_watched(str(source), str(source))
+        require_watched([str(source)], str(source))
 
 
 @pytest.mark.parametrize("name", ["labels.csv", "../labels.csv", "photos/../../labels.csv", ".."])
@@ -298,7 +297,7 @@ def test_source_around_the_project_is_refused_as_dvc_cannot_watch_it(tmp_path, m
         Path(folder, "labels.csv").touch()
     for watch in (UNWATCHED, str(Path(name).parent), name):
         with pytest.raises(InputError, match=r"Move the images, .* folder of their own") as error:
-            require_watched(name, watch)
+            require_watched([name], watch)
         assert f"Received: {name!r}. " in str(error.value)
         assert "\n" not in str(error.value)
-    require_watched("photos/labels.csv", "photos")
+    require_watched(["photos/labels.csv"], "photos")

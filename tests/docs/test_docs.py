@@ -8,7 +8,7 @@ from itertools import chain
 import pytest
 from conftest import PROJECT
 
-from pawprint.cli.seeds import table
+from pawprint.cli.seeds import describe
 from pawprint.core import paths
 from pawprint.core.params import Params
 from pawprint.core.tables import SCORES, read_table
@@ -59,11 +59,10 @@ def test_result_table_of_readme_has_the_committed_metrics():
 
 
 def test_readme_and_evaluation_page_have_the_committed_seeds():
-    summary = metrics("seeds")
-    number = summary.pop("seeds")
-    assert table(number, summary) in read("docs/evaluation.md")
+    record = metrics("seeds")
+    assert describe(record) in read("docs/evaluation.md")
     for split in ("validation", "test"):
-        mean, _, low, high = summary[f"{split} accuracy"].values()
+        mean, _, low, high = record["scores"][f"{split} accuracy"].values()
         assert f"{mean:.2%} ({low:.2%} to {high:.2%})" in read("README.md")
 
 
@@ -105,7 +104,7 @@ def test_make_targets_and_modules_in_commands_exist(page):
 
 
 def test_layout_names_every_module_and_no_other():
-    folders = ("pawprint/", "recipes/", "app/", "bench/")
+    folders = ("pawprint/", "recipes/", "app/", "examples/", "bench/")
     modules = {
         path
         for path in TRACKED
@@ -198,4 +197,6 @@ def test_figures_in_git_show_no_photos():
         "plots/learning_curves.png",
         "plots/reliability.png",
         "plots/roc.png",
+        "recipes/sample/pictures/cat.jpg",  # drawn
+        "recipes/sample/pictures/dog.jpg",
     }

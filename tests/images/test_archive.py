@@ -1,3 +1,4 @@
+import tracemalloc
 import zipfile
 
 import pytest
@@ -30,3 +31,19 @@ def test_file_that_is_no_zip_is_named(tmp_path):
     (tmp_path / "images.zip").write_bytes(b"<html>")
     with pytest.raises(InputError, match=r"images\.zip: expected a complete zip archive"):
         open_archive(tmp_path / "images.zip")
+
+
+def test_folder_without_a_zip_is_named(tmp_path):
+    with pytest.raises(InputError, match=rf"{tmp_path}: no such archive"):
+        open_archive(tmp_path)
+
+
+def test_listing_takes_less_than_100_mb_for_100_000_members(tmp_path):
+    names = [f"photos/cats/picture-{number:08}.jpg" for number in range(10_000)]
+    pack(tmp_path / "images.zip", ((name, b"") for name in names))
+    tracemalloc.start()
+    with open_archive(tmp_path) as archive:
+        assert members(archive) == names
+        _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000

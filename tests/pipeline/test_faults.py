@@ -191,7 +191,7 @@ def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path):
 def test_bomb_takes_no_memory(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
         member = MEMBERS[name].made(archive, "cats")
-    with zipfile.ZipFile(tmp_path / "images.zip") as archive:
+    with open_archive(tmp_path / "images.zip") as archive:
         tracemalloc.start()
         with pytest.raises(UnusableImageError):
             read_member(archive, member)

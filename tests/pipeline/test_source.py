@@ -47,6 +47,20 @@ def test_images_added_to_a_folder_are_noticed_also_after_another_source(project)
     assert number_of_images(project) == 4
 
 
+def test_changed_archive_of_a_list_is_noticed(project):
+    archives = project.parent / "archives"
+    archives.mkdir()
+    pack(archives / "a.zip", [("cats/1.jpg", photo(1)), ("dogs/1.jpg", photo(2))])
+    pack(archives / "b.zip", [("cats/2.jpg", photo(3))])
+    replace(project, "source: ../photos", "source: [../archives/a.zip, ../archives/b.zip]")
+    replace(project, "watch: ../photos", "watch: ../archives")
+    assert repro(project, "clean") == ["fetch", "clean"]
+    assert number_of_images(project) == 3
+    pack(archives / "b.zip", [("cats/2.jpg", photo(3)), ("dogs/3.jpg", photo(4))])
+    assert repro(project, "clean") == ["fetch", "clean"]
+    assert number_of_images(project) == 4
+
+
 def test_unwatched_source_is_refused_and_the_message_says_what_to_write(project):
     replace(project, "watch: ../photos", "watch: stages/fetch.py")
     result = run("dvc", "repro", "fetch", cwd=project)

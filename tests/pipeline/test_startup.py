@@ -4,21 +4,21 @@ import pytest
 from conftest import PROJECT, run
 from dvc_yaml import STAGES
 
-SLOW = {"tensorflow", "keras", "openvino", "matplotlib", "sklearn"}
+SLOW = {"tensorflow", "keras", "openvino", "matplotlib", "pandas", "sklearn"}
 # Of the stages that do without TensorFlow; the others import what they like.
 NEEDED = {
-    "fetch": set(),
+    "fetch": {"pandas"},
     "fetch_weights": set(),
-    "clean": set(),
-    "split": set(),
-    "preview": {"matplotlib"},
-    "features": {"openvino"},
-    "calibrate": {"openvino", "sklearn"},
-    "evaluate": {"openvino", "sklearn"},
-    "review": {"sklearn"},
-    "plot": {"matplotlib", "sklearn"},
-    "card": set(),
-    "report": set(),
+    "clean": {"pandas"},
+    "split": {"pandas"},
+    "preview": {"matplotlib", "pandas"},
+    "features": {"openvino", "pandas"},
+    "calibrate": {"openvino", "pandas", "sklearn"},
+    "evaluate": {"openvino", "pandas", "sklearn"},
+    "review": {"pandas", "sklearn"},
+    "plot": {"matplotlib", "pandas"},
+    "card": {"pandas"},
+    "report": {"pandas"},
 }
 WITH_TENSORFLOW = {"extractor", "train_extract", "train_finetune"}
 

@@ -33,7 +33,7 @@ def test_network_that_is_read_gives_the_same_numbers_without_its_files(tmp_path)
         path.unlink()
     (image,) = pixels(1, SIZE)
     expected = colour_model(SIZE)(image[None].astype(np.float32)).numpy()
-    assert network.output().names == {"logits"}
+    assert (network.input().names, network.output().names) == ({"pixels"}, {"logits"})
     assert compile_for_cpu(network)(image)[0] == pytest.approx(expected[0], rel=1e-5)
 
 

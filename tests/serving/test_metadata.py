@@ -36,6 +36,8 @@ def test_metadata_tells_all_that_a_program_needs(written, tmp_path):
         "temperature": 1.5,
         "threshold": 0.3,
         "unknown_threshold": None,
+        "data_md5": None,
+        "commit": None,
     }
     expected = metadata(temperature=1.5, threshold=0.3, resize="stretch")
     assert read_metadata(tmp_path) == expected
@@ -81,6 +83,7 @@ def test_values_inside_the_bounds_are_accepted(written, tmp_path, key, value):
         *(("pixel_range", value) for value in ([-1, 1], [0, 1], [0], [0, 255, 0], ["0", 255])),
         *(("temperature", value) for value in (0, -1, "1", None, float("nan"), float("inf"))),
         *(("threshold", value) for value in (0, 1, -0.1, 1.1, "0.5", None, float("nan"))),
+        *((key, 1) for key in ("data_md5", "commit")),
         *(("unknown_threshold", value) for value in (-0.1, "0.5", float("nan"), float("inf"))),
         *(("versions", value) for value in (None, {"keras": 3}, ["keras"])),
         ("extra", 1),

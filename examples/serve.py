@@ -1,0 +1,89 @@
+"""An HTTP service for a served or exported model: `python -m examples.serve models/served`.
+
+`POST /predict` takes the bytes of an image as the body, and answers with the label, the probability
+of each class and the unknown score. `GET /health` answers once the model is loaded.
+"""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from pawprint.images.decoder import decode
+from pawprint.images.unusable import UnusableImageError
+from pawprint.runtime.compiled import CORES
+from pawprint.serving.predictor import Predictor, load_predictor
+
+MAX_BYTES = 10 * 2**20  # of an upload
+MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
+
+
+def create_app(folder: Path, seconds: float) -> FastAPI:
+    """The service for the model in `folder`. An upload may take `seconds`."""
+    predictor = load_predictor(folder)
+    decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
+    app = FastAPI(title="Pawprint", docs_url=None, redoc_url=None)  # these load scripts from a CDN
+
+    @app.get("/health")
+    async def health() -> dict:
+        return {"status": "ok", "labels": predictor.metadata.labels}
+
+    @app.post("/predict")
+    async def predict(request: Request) -> dict:
+        data = await read_upload(request, seconds)
+        async with decoding:
+            try:
+                return await run_in_threadpool(classify, predictor, data)
+            except UnusableImageError as error:
+                raise HTTPException(422, str(error)) from None
+
+    return app
+
+
+async def read_upload(request: Request, seconds: float) -> bytes:
+    data = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > MAX_BYTES:
+                    raise HTTPException(413, f"expected at most {MAX_BYTES:,} bytes")
+    except TimeoutError:
+        raise HTTPException(408, f"expected the image within {seconds:g} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "expected the whole image") from None
+    return bytes(data)
+
+
+def classify(predictor: Predictor, data: bytes) -> dict:
+    """Raises UnusableImageError if `data` is no complete image."""
+    label, probabilities, score = predictor.predict(decode(data))
+    named = {
+        each: round(value, 4)
+        for each, value in zip(predictor.metadata.labels, probabilities.tolist())
+    }
+    return {"label": label, "probabilities": named, "unknown_score": score}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m examples.serve", description="Serve a model.")
+    parser.add_argument("model", type=Path, metavar="FOLDER", help="a served model or an export")
+    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    seconds = "that an upload may take; default: %(default)s"
+    parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
+    given = parser.parse_args()
+    uvicorn.run(
+        create_app(given.model, given.seconds),
+        port=given.port,
+        limit_concurrency=MAX_CONNECTIONS,
+        # Otherwise a client could go on to send an upload that was refused.
+        headers=[("Connection", "close")],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""docs/deploy.md: its scripts give what `predict` gives, without anything of this project.
+
+Each script is run as it stands on the page, in a virtual environment with the packages that the
+page names. TensorFlow's is run with the Python of the tests, because it is large.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+from conftest import PROJECT, encode, photo
+from networks import COLOURS, LOGITS, metadata
+from PIL import Image
+
+from pawprint.cli.export import export, measure
+from pawprint.core import paths
+from pawprint.core.detector import Detector
+from pawprint.images.decoder import decode
+from pawprint.network.backend import keras
+from pawprint.network.head import build_head
+from pawprint.network.model import build_model, for_export, with_features
+from pawprint.runtime.conversion import convert
+from pawprint.serving.metadata import Metadata, write_metadata
+from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.served_model import write_served_model
+
+pytestmark = pytest.mark.slow
+PAGE = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
+SIZE, CHANNELS = 32, 8
+DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
+FORMATS = ("onnx", "litert", "saved_model")
+CASES = {
+    "crop": metadata(image_size=SIZE, resize="crop", threshold=0.5, unknown_threshold=1.0),
+    "stretch": metadata(image_size=SIZE, resize="stretch", threshold=0.5),
+    "pad": metadata(image_size=SIZE, resize="pad", threshold=None, labels=COLOURS),
+}
+LOCKS = ("requirements.txt", "requirements-export.txt")
+
+
+class Script(NamedTuple):
+    code: str
+    packages: list[str]
+
+
+def scripts() -> dict[str, Script]:
+    block = r"^`(\w+\.py)`[^`]*(?:`pip install ([^`]+)`)?:\n\n```python\n(.*?)^```$"
+    found = re.findall(block, PAGE, re.MULTILINE | re.DOTALL)
+    return {name: Script(code, packages.split()) for name, packages, code in found}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> list[Path]:
+    """Photos of which each needs another of the rules."""
+    folder = tmp_path_factory.mktemp("photos")
+    wide, tall, small = (decode(photo(number)) for number in range(3))
+    wide, tall = wide.resize((90, 60)), tall.resize((50, 97))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lies on its side
+    alpha = Image.linear_gradient("L").resize(tall.size)
+    contents = {
+        "wide.jpg": encode(wide),
+        "turned.jpg": encode(wide, exif=turned),
+        "transparent.png": encode(Image.merge("RGBA", (*tall.split(), alpha)), "PNG"),
+        "palette.gif": encode(small.quantize(16), "GIF", transparency=3),
+        "grey.png": encode(tall.convert("L"), "PNG"),
+        "cmyk.jpg": encode(wide.convert("CMYK")),
+        "narrow.png": encode(wide.resize((200, 2)), "PNG"),
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in contents]
+
+
+def opened(path: Path) -> Image.Image:
+    return decode(path.read_bytes())
+
+
+def network(classes: int) -> keras.Model:
+    """A model whose probabilities and score depend on the place and colour of every pixel."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((SIZE, SIZE, 3))
+    maps = keras.layers.Conv2D(CHANNELS, 3, strides=2, activation="relu")(image)
+    backbone = keras.Model(image, maps, name="backbone")
+    return build_model("MobileNetV2", backbone, build_head(LOGITS, classes), "flatten")
+
+
+def with_thresholds(described: Metadata, predictor: Predictor, photos: list[Path]) -> Metadata:
+    """Thresholds that divide these photos."""
+    predicted = [predictor.predict(opened(each)) for each in photos]
+    changes = {}
+    if described.threshold:
+        changes["threshold"] = middle([float(each.probabilities[1]) for each in predicted])
+    if described.unknown_threshold:
+        changes["unknown_threshold"] = middle([each.unknown_score for each in predicted])
+    return described.model_copy(update=changes)
+
+
+def middle(values: list[float]) -> float:
+    first, second = sorted(values)[2:4]
+    return (first + second) / 2
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, photos) -> Path:
+    """`CASE/served` and `CASE/FORMAT` for each case and format."""
+    root = tmp_path_factory.mktemp("models")
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    for case, described in CASES.items():
+        model = network(len(described.labels))
+        detector = DETECTOR if described.unknown_threshold else None
+        served = root / case / "served"
+        write_served_model(convert(with_features(model)), described, detector, served)
+        described = with_thresholds(described, load_predictor(served), photos)
+        write_metadata(served, described)
+        exported = for_export(model, described.temperature, detector)
+        expected = measure(exported.predict_on_batch, images)
+        for name in FORMATS:
+            if case == "stretch":  # the network of "crop"
+                shutil.copytree(root / "crop" / name, root / case / name)
+                write_metadata(root / case / name, described)
+            else:
+                folder = root / case / name
+                export(name, exported, described, folder, images[:0], images, expected)
+    return root
+
+
+def expected_of(folder: Path, photos: list[Path]) -> list[tuple[str, list[float]]]:
+    predictor = load_predictor(folder)
+    predicted = [predictor.predict(opened(each)) for each in photos]
+    return [(each.label, each.probabilities.tolist()) for each in predicted]
+
+
+def environment(folder: Path, packages: list[str]) -> Path:
+    """The Python of a new virtual environment with these packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    constraints = [option for lock in LOCKS for option in ("-c", str(PROJECT / lock))]
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--retries", "1"]
+    result = subprocess.run(
+        [*pip, "--disable-pip-version-check", *constraints, *packages],
+        capture_output=True,
+        text=True,
+    )
+    if "connection broken by" in result.stderr:
+        pytest.skip(f"no connection to the package registry: {result.stderr.splitlines()[0]}")
+    assert result.returncode == 0, result.stderr
+    return python
+
+
+def test_every_script_is_short():
+    found = scripts()
+    assert list(found) == [
+        "photo.py", "with_openvino.py", "with_onnx.py", "with_litert.py", "with_tensorflow.py",
+    ]  # fmt: skip
+    for name, script in found.items():
+        assert name == "photo.py" or len(script.code.splitlines()) <= 16, name
+        assert "pawprint" not in script.code
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("with_openvino.py", "served"),
+        ("with_onnx.py", "onnx"),
+        ("with_litert.py", "litert"),
+        ("with_tensorflow.py", "saved_model"),
+    ],
+)
+def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kind):
+    found = scripts()
+    packages = found[name].packages
+    assert len(packages) == 3 and packages[1:] == ["numpy", "pillow"]
+    is_large = packages[0] == "tensorflow"
+    python = sys.executable if is_large else environment(tmp_path / "venv", packages)
+    for each in ("photo.py", name):
+        (tmp_path / each).write_text(found[each].code, encoding="utf-8")
+    seen = {}
+    cases = {"pad": CASES["pad"]} if is_large else CASES
+    for case, described in cases.items():
+        command = [str(python), name, str(models / case / kind), *map(str, photos)]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        rows = [json.loads(line) for line in result.stdout.splitlines()]
+        expected = expected_of(models / case / "served", photos)
+        assert [(row[0], row[1]) for row in rows] == [
+            (str(photo), label) for photo, (label, _) in zip(photos, expected)
+        ]
+        for (_, _, probabilities), (_, of_predict) in zip(rows, expected):
+            assert list(probabilities) == described.labels
+            assert list(probabilities.values()) == pytest.approx(of_predict, abs=1e-4)
+        seen[case] = [probabilities for _, probabilities in expected]
+        for first, second in pairwise(seen[case]):  # the photos differ, so that the rules matter
+            assert np.abs(np.subtract(first, second)).max() > 1e-3
+        labels = {label for label, _ in expected}
+        assert ("unknown" in labels) == (case == "crop")
+        assert len(labels) > 1 or case == "pad"
+    if not is_large:
+        assert np.abs(np.subtract(seen["crop"], seen["stretch"])[0]).max() > 1e-3
+
+
+def test_copies_of_the_page_are_a_model_repository(models, tmp_path):
+    for source, target in (("served", paths.SERVED_MODEL), ("onnx", paths.EXPORT / "onnx")):
+        shutil.copytree(models / "pad" / source, tmp_path / target)
+    console, listed = re.search(
+        r"```console\n((?:\$ [^\n]*\n)*?\$ cp[^`]*)```\n\n```text\n([^`]*)```", PAGE
+    ).groups()
+    for command in re.findall(r"^\$ (.*)$", console, re.MULTILINE):
+        subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    found = sorted(path for path in (tmp_path / "repository").rglob("*") if path.is_file())
+    names = [path.relative_to(tmp_path).as_posix() for path in found]
+    assert names == listed.split()
+    for name, form in (("classifier", "model.xml"), ("classifier_onnx", "model.onnx")):
+        loaded = openvino.Core().read_model(tmp_path / "repository" / name / "1" / form)
+        (taken,) = loaded.inputs  # OpenVINO Model Server refuses tensors without a name
+        assert taken.get_any_name() == "pixels"
+        assert str(taken.partial_shape) == f"[?,{SIZE},{SIZE},3]"
+        kind = openvino.Type.u8 if form == "model.xml" else openvino.Type.f32
+        assert taken.get_element_type() == kind
+        (given,) = (each for each in loaded.outputs if "probability" in each.names)
+        assert str(given.partial_shape) == f"[?,{len(COLOURS)}]"
+        assert all(each.names for each in loaded.outputs)
+    session = onnxruntime.InferenceSession(
+        tmp_path / "repository" / "classifier_onnx" / "1" / "model.onnx"
+    )
+    assert [each.name for each in session.get_inputs()] == ["pixels"]
+    assert "probability" in [each.name for each in session.get_outputs()]

@@ -1,0 +1,176 @@
+"""examples/serve.py as a real process, over real HTTP."""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, encode, environment_with
+from PIL import Image
+from servers import HOST, free_port
+
+from pawprint.images.decoder import decode
+from pawprint.serving.predictor import load_predictor
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("fastapi", reason="install requirements-serve.txt")
+SAMPLE = PROJECT / "recipes" / "sample"
+PHOTO = (SAMPLE / "pictures" / "cat.jpg").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[tuple[subprocess.Popen, int]]:
+    """The process and its port."""
+    port, log = free_port(), tmp_path_factory.mktemp("server") / "log"
+    command = [sys.executable, "-m", "examples.serve", str(SAMPLE / "model"), "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "--seconds", "2"],
+            cwd=PROJECT,
+            env=environment_with(),
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            while True:
+                try:
+                    socket.create_connection((HOST, port)).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, log.read_text()
+            yield process, port
+            assert process.poll() is None
+            assert "Traceback" not in log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def ask(server):
+    """The status and the decoded answer of a request."""
+
+    def ask(path: str, body=None, method: str = "POST") -> tuple[int, dict]:
+        connection = http.client.HTTPConnection(HOST, server[1], timeout=60)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    return ask
+
+
+def expected(photo: bytes) -> dict:
+    predictor = load_predictor(SAMPLE / "model")
+    label, probabilities, score = predictor.predict(decode(photo))
+    named = dict(zip(predictor.metadata.labels, probabilities))
+    return {
+        "label": label,
+        "probabilities": pytest.approx(named, abs=1e-4),
+        "unknown_score": pytest.approx(score),
+    }
+
+
+def test_health_names_the_labels(ask):
+    assert ask("/health", method="GET") == (200, {"status": "ok", "labels": ["cat", "dog"]})
+
+
+def test_answers_under_load_are_those_of_predict(ask):
+    photos = [path.read_bytes() for path in sorted((SAMPLE / "pictures").iterdir())]
+    answers = [expected(photo) for photo in photos]
+    assert {answer["label"] for answer in answers} == {"cat", "dog"}
+    with ThreadPoolExecutor(16) as threads:
+        for index, answer in enumerate(
+            threads.map(lambda index: ask("/predict", photos[index % 2]), range(160))
+        ):
+            assert answer == (200, answers[index % 2])
+
+
+def bomb() -> bytes:
+    """A PNG of a few kilobytes with 400 million pixels."""
+    return encode(Image.new("1", (20_000, 20_000)), "PNG")
+
+
+def endless() -> Iterator[bytes]:
+    while True:
+        yield bytes(2**16)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "detail"),
+    [
+        (b"", 422, "0 bytes"),
+        (b"no image", 422, "no image format recognised"),
+        (PHOTO[: len(PHOTO) // 2], 422, "truncated"),
+        (PHOTO[:200] + bytes(2000), 422, ""),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 422, "no image format"),
+        (b"\xff\xd8" + b"\xff\xda" * 10_000, 422, ""),
+        (bomb, 422, "400000000 pixels"),
+        (bytes(11 * 2**20), 413, "at most 10,485,760 bytes"),
+        (endless, 413, "at most 10,485,760 bytes"),
+    ],
+)
+def test_hostile_upload_is_refused_in_one_line(ask, server, body, status, detail):
+    try:
+        answered, answer = ask("/predict", body() if callable(body) else body)
+    except (BrokenPipeError, ConnectionResetError):  # refused before everything was sent
+        assert status == 413
+    else:
+        assert answered == status
+        assert detail in answer["detail"]
+        assert len(answer["detail"].splitlines()) == 1
+    assert ask("/predict", PHOTO) == (200, expected(PHOTO))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/predict", 405), ("POST", "/../params.yaml", 404)]
+)
+def test_other_requests_are_refused(ask, method, path, status):
+    assert ask(path, method=method)[0] == status
+
+
+def test_upload_without_an_end_to_another_path_is_ended(server):
+    connection = http.client.HTTPConnection(HOST, server[1], timeout=60)
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        connection.request("POST", "/other", endless())
+    connection.close()
+
+
+def begin(port: int) -> socket.socket:
+    """A connection with an upload of which a part was sent."""
+    connection = socket.create_connection((HOST, port))
+    connection.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nbegin")
+    return connection
+
+
+def test_upload_that_stops_is_ended(ask, server):
+    with begin(server[1]) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
+    begin(server[1]).close()
+    assert ask("/predict", PHOTO)[0] == 200
+
+
+def test_more_connections_than_the_limit_are_told_and_others_are_served_later(ask, server):
+    with ExitStack() as opened:
+        for _ in range(64):
+            opened.enter_context(begin(server[1]))
+        connection = http.client.HTTPConnection(HOST, server[1])
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 503
+        connection.close()
+    assert ask("/predict", PHOTO)[0] == 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_memory_stays_bounded(server):
+    status = Path(f"/proc/{server[0].pid}/status").read_text()
+    (peak,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    assert int(peak.split()[1]) < 2**20  # KiB
