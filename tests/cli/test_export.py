@@ -44,7 +44,7 @@ from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 
-METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.5)
+METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.2)
 # How far probabilities may be from Keras': float32 is rounding, the others have fewer bits.
 TOLERANCE = {"litert-float16": 0.05, "litert-int8": 0.4}
 QUANTIZED = tuple(TOLERANCE)
