@@ -37,6 +37,7 @@ test-extended: .venv/installed-dev
 lock:
 	$(LOCK) -o requirements.txt requirements.in
 	$(LOCK) -o requirements-app.txt requirements-app.in
+	$(LOCK) -o requirements-dask.txt requirements-dask.in
 	$(LOCK) -o requirements-remotes.txt requirements-remotes.in
 	$(LOCK) -o requirements-export.txt requirements-export.in
 	$(LOCK) -o requirements-serve.txt requirements-serve.in

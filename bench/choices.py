@@ -17,11 +17,11 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from pawprint.core import paths
 from pawprint.core.params import Model, Resize, load_params
 from pawprint.core.tables import SPLIT, read_table
+from pawprint.engine.threads import map_in_threads
 from pawprint.evaluation.comparison import compare
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
-from pawprint.images.threads import map_in_threads
 from pawprint.network.applications import preprocessing
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import keras

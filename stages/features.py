@@ -23,6 +23,7 @@ from pawprint.core.errors import InputError
 from pawprint.core.files import replacing, write_json
 from pawprint.core.params import Augment, load_params
 from pawprint.core.tables import SPLIT, read_table
+from pawprint.engine.mapping import map_items
 from pawprint.features.reuse import Journal, LastResult, Source, find_rows
 from pawprint.features.rows import describe, row_function
 from pawprint.features.store import (
@@ -38,7 +39,6 @@ from pawprint.features.store import (
 from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import IDENTITY, draw_transformation
 from pawprint.images.decoder import open_image
-from pawprint.images.threads import map_in_threads
 from pawprint.runtime.conversion import read_network
 
 
@@ -120,14 +120,16 @@ def main() -> None:
         folder.mkdir()
         require_space(paths.FEATURES, rows * sum(map(math.prod, kinds.values())))
 
-        def compute_one(item: tuple[str, list[Key]]) -> dict[Key, Row]:
-            image = open_image(archive, member[item[0]])
-            views = [np.frombuffer(transformation).reshape(2, 3) for _, transformation in item[1]]
-            return dict(zip(item[1], extract()(image, views)))
-
         def compute(missing: dict[str, list[Key]]) -> Iterator[dict[Key, Row]]:
-            extract()
-            rows = map_in_threads(compute_one, missing.items())
+            rows_of = extract()
+
+            def compute_one(item: tuple[str, list[Key]]) -> dict[Key, Row]:
+                path, keys = item
+                views = [np.frombuffer(transformation).reshape(2, 3) for _, transformation in keys]
+                return dict(zip(keys, rows_of(open_image(archive, path), views)))
+
+            items = [(member[sha256], keys) for sha256, keys in missing.items()]
+            rows = map_items(compute_one, items)
             title = f"features, part {number + 1} of {shards}"
             return iter(tqdm(rows, title, len(missing), unit="image", disable=None))
 

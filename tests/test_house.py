@@ -10,11 +10,12 @@ from conftest import PROJECT
 MAY_IMPORT = {
     "core": set(),
     "images": {"core"},
-    "dataset": {"core", "images"},
+    "engine": {"core"},
+    "dataset": {"core", "engine", "images"},
     "runtime": {"core"},
     "features": {"core", "images", "runtime"},
     "network": {"core", "features"},
-    "serving": {"core", "images", "runtime"},
+    "serving": {"core", "engine", "images", "runtime"},
     "evaluation": {"core"},
     "reports": {"core", "images", "evaluation"},
 }

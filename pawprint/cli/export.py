@@ -30,10 +30,10 @@ from pawprint.core.errors import InputError, printable, reason, silent_stderr
 from pawprint.core.files import replacing
 from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import SPLIT, read_table
+from pawprint.engine.threads import map_in_threads
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
-from pawprint.images.threads import map_in_threads
 from pawprint.network.backend import keras
 from pawprint.network.model import for_export, load_model
 from pawprint.serving.metadata import Metadata, read_metadata, write_metadata

@@ -18,10 +18,10 @@ from tqdm import tqdm
 from pawprint.core import paths
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import replacing
+from pawprint.engine.mapping import map_items
 from pawprint.images.archive import MAX_BYTES
 from pawprint.images.decoder import SUFFIXES, decode
 from pawprint.images.resizing import resize
-from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.serving.trial import require_loadable
@@ -81,8 +81,9 @@ def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
     `unknown_score` is None then, and for a model without a detector.
     """
 
-    def predict_image(path: Path) -> dict:
-        row = {"path": printable(str(path)), "label": "", "probabilities": {}}
+    def predict_image(image: tuple[str, Path]) -> dict:
+        name, path = image
+        row = {"path": name, "label": "", "probabilities": {}}
         row |= {"unknown_score": None, "error": ""}
         try:
             predicted = predictor.predict(decode(_read(path)))
@@ -101,7 +102,7 @@ def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
             "unknown_score": None if score is None else round(score, 4),
         }
 
-    rows = map_in_threads(predict_image, images)
+    rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])
     return list(tqdm(rows, total=len(images), desc="predict", unit="image", disable=None))
 
 

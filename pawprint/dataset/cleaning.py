@@ -2,6 +2,8 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import imagehash
@@ -14,9 +16,9 @@ from pawprint.core.errors import InputError, printable
 from pawprint.core.params import NEITHER
 from pawprint.core.tables import IMAGES, REJECTED
 from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
+from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive, members, read_member
 from pawprint.images.decoder import decode
-from pawprint.images.threads import map_in_threads
 from pawprint.images.unusable import REASONS, UnusableImageError
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
@@ -58,7 +60,7 @@ def clean(
     _require_one_holder(archive, times)
     _require_folders(labels, names, table, archive.filename)
 
-    def examine(name: str) -> dict:
+    def assign(name: str) -> dict:
         if times[name] > 1:
             raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
         label, archive_split = label_and_split(folders(name), label_of_folder)
@@ -67,14 +69,15 @@ def clean(
             raise UnusableImageError("neither_class", f"the corrected label is {NEITHER}")
         if not label:
             raise UnusableImageError("no_class", "in no folder that clean.labels names")
+        return {"path": name, "label": label, "archive_split": archive_split}
+
+    def examine(name: str) -> dict:
         data = read_member(archive, name)
         image = decode(data)
         if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
             raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
         return {
             "path": name,
-            "label": label,
-            "archive_split": archive_split,
             "width": image.width,
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
@@ -82,18 +85,12 @@ def clean(
             "perceptual_hash": str(imagehash.phash(image)),
         }
 
-    def examine_or_reject(name: str) -> dict:
-        try:
-            return examine(name)
-        except UnusableImageError as unusable:
-            detail = printable(unusable.detail)
-            return {"path": printable(name), "reason": unusable.reason, "detail": detail}
-
-    examined = map_in_threads(examine_or_reject, names)
-    progress = tqdm(examined, total=len(names), desc="clean", unit="image", disable=None)
-    usable, unusable = [], []
-    for row in progress:
-        (unusable if "reason" in row else usable).append(row)
+    assigned = [_or_rejected(assign, name) for name in names]
+    labelled = {row["path"]: row for row in assigned if "reason" not in row}
+    results = map_items(partial(_or_rejected, examine), labelled)
+    examined = list(tqdm(results, "clean", len(labelled), unit="image", disable=None))
+    usable = [labelled[row["path"]] | row for row in examined if "reason" not in row]
+    unusable = [row for row in [*assigned, *examined] if "reason" in row]
     kept, duplicates = _without_duplicates(pd.DataFrame(usable, columns=list(IMAGES)))
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), duplicates])
     rejected = rejected.sort_values("path", kind="stable")
@@ -118,6 +115,15 @@ def describe(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
 def pixels_sha256(image: Image.Image) -> str:
     """The same for images that decode to the same RGB pixels, whatever their files."""
     return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
+
+
+def _or_rejected(function: Callable[[str], dict], name: str) -> dict:
+    """The row that the function gives for a file, or a row of REJECTED."""
+    try:
+        return function(name)
+    except UnusableImageError as unusable:
+        detail = printable(unusable.detail)
+        return {"path": printable(name), "reason": unusable.reason, "detail": detail}
 
 
 def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pawprint.images.threads import map_in_threads
+from pawprint.engine.threads import map_in_threads
 
 BITS = 64
 TILE = 65536  # distances in a core's cache at a time

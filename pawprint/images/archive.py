@@ -18,7 +18,10 @@ MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
 
 
 class Archive(contextlib.AbstractContextManager):
-    """One or more zips of images, read as one. Several threads may read members."""
+    """One or more zips of images, read as one. Several threads may read members.
+
+    Pickled, it is its absolute path: another process opens the zips itself.
+    """
 
     def __init__(self, path: Path, zips: list[zipfile.ZipFile]) -> None:
         self.filename = str(path)  # for messages
@@ -34,6 +37,9 @@ class Archive(contextlib.AbstractContextManager):
 
     def __exit__(self, *_) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple:
+        return open_archive, (Path(self.filename).absolute(),)
 
 
 def open_archive(path: Path) -> Archive:

@@ -16,7 +16,7 @@ from pawprint.core.params import (
     RandomZoom,
 )
 
-# Images are processed in parallel (images/threads.py), not the pixels of one image.
+# Images are processed in parallel (engine/), not the pixels of one image.
 cv2.setNumThreads(1)
 
 IDENTITY = np.eye(3)[:2]

@@ -4,8 +4,9 @@ OpenVINO compiles a network for one image at a time, whose feature maps stay in 
 and runs one image per core. docs/decisions/07 has the measurements.
 """
 
+import tempfile
 import threading
-from collections.abc import Callable
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -14,17 +15,38 @@ import openvino
 CORES = joblib.cpu_count()  # that this process may use
 
 
-def compile_for_cpu(network: openvino.Model) -> Callable[[np.ndarray], list[np.ndarray]]:
+class CompiledNetwork:
     """A network as a function of one image that several threads may call.
 
-    `network` takes uint8 pixels `(batch, size, size, 3)`. The function takes uint8
-    `(size, size, 3)` and returns each output, float32 without the axis of the batch.
+    Pickled, it is the network, which another process compiles for its own processor.
     """
+
+    def __init__(self, network: openvino.Model, compiled: openvino.CompiledModel) -> None:
+        self._network = network
+        self._compiled = compiled
+        self._local = threading.local()
+
+    def __call__(self, pixels: np.ndarray) -> list[np.ndarray]:
+        """Each output, float32 without the axis of the batch, for uint8 `(size, size, 3)`."""
+        if not hasattr(self._local, "request"):
+            self._local.request = self._compiled.create_infer_request()
+        results = self._local.request.infer([pixels[None]])
+        return [results[output][0] for output in self._compiled.outputs]
+
+    def __reduce__(self) -> tuple:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "network.xml")
+            openvino.serialize(self._network, path)
+            return _read_and_compile, (path.read_bytes(), path.with_suffix(".bin").read_bytes())
+
+
+def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
+    """Compile a network that takes uint8 pixels `(batch, size, size, 3)`."""
     shape = [length.get_length() for length in list(network.input().partial_shape)[1:]]
-    network = network.clone()
-    network.reshape([1, *shape])
+    single = network.clone()
+    single.reshape([1, *shape])
     compiled = openvino.compile_model(
-        network,
+        single,
         "CPU",
         {
             "NUM_STREAMS": CORES,
@@ -33,15 +55,12 @@ def compile_for_cpu(network: openvino.Model) -> Callable[[np.ndarray], list[np.n
             "INFERENCE_PRECISION_HINT": "f32",
         },
     )
-    local = threading.local()
-
-    def run(pixels: np.ndarray) -> list[np.ndarray]:
-        if not hasattr(local, "request"):
-            local.request = compiled.create_infer_request()
-        results = local.request.infer([pixels[None]])
-        return [results[output][0] for output in compiled.outputs]
-
+    run = CompiledNetwork(network, compiled)
     # OpenVINO's binding to NumPy starts on first use. Two threads that use it first at the same
     # moment wait for each other for ever, so this thread is the first.
     run(np.zeros(shape, np.uint8))
     return run
+
+
+def _read_and_compile(network: bytes, weights: bytes) -> CompiledNetwork:
+    return compile_for_cpu(openvino.Core().read_model(network, weights))

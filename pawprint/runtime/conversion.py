@@ -49,8 +49,9 @@ def write_network(network: openvino.Model, path: Path, outputs: list[str]) -> No
 
     A converter numbers nodes and tensors differently in every process, so nodes are named by their
     order, and no tensor has a name but the outputs and the input, `pixels`. Model servers address
-    both by name.
+    both by name. The network is named by its file, because OpenVINO counts those of a process.
     """
+    network.set_friendly_name(path.stem)
     for index, node in enumerate(network.get_ordered_ops()):
         node.set_friendly_name(f"{node.get_type_name()}_{index}")
         for output in node.outputs():

@@ -12,10 +12,10 @@ from tqdm import tqdm
 from pawprint.core.errors import InputError, printable, silent_stderr
 from pawprint.core.params import UNKNOWN
 from pawprint.core.probabilities import of_classes, predicted_classes
+from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
-from pawprint.images.threads import map_in_threads
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.serving.metadata import FILE, Metadata, read_metadata
 from pawprint.serving.third_party import read_checked
@@ -124,6 +124,6 @@ def predict_members(
 
     `name` is the title of the progress bar.
     """
-    predicted = map_in_threads(lambda path: function(open_image(archive, path)), paths)
+    predicted = map_items(lambda path: function(open_image(archive, path)), paths)
     rows = list(tqdm(predicted, total=len(paths), desc=name, unit="image", disable=None))
     return np.array(rows, np.float64)

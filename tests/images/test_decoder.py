@@ -1,6 +1,3 @@
-import itertools
-import threading
-
 import numpy as np
 import pytest
 from conftest import JPEG, encode
@@ -10,7 +7,6 @@ from PIL import Image
 from pawprint.images import decoder
 from pawprint.images.decoder import decode
 from pawprint.images.resizing import GREY, resize
-from pawprint.images.threads import AHEAD, map_in_threads
 from pawprint.images.unusable import REASONS, UnusableImageError
 
 
@@ -88,22 +84,3 @@ def test_crop_keeps_the_middle_and_stretch_and_pad_the_whole():
     assert (padded[22:] == GREY).all()
     assert (padded[11:22, [0, -1]] == [255, 0, 0]).all()
     assert (padded[11:22, 16] == [0, 0, 255]).all()
-
-
-def test_results_come_in_order_and_are_computed_only_a_little_ahead():
-    taken = []
-    results = map_in_threads(
-        lambda number: number * 2, (taken.append(n) or n for n in itertools.count())
-    )
-    assert [next(results) for _ in range(3)] == [0, 2, 4]
-    assert len(taken) <= 3 + AHEAD
-
-
-def test_results_are_computed_by_several_threads():
-    barrier = threading.Barrier(2, timeout=10)
-    assert list(map_in_threads(lambda _: barrier.wait() >= 0, range(2))) == [True, True]
-
-
-def test_error_of_one_item_reaches_the_caller():
-    with pytest.raises(UnusableImageError):
-        list(map_in_threads(decode, [JPEG, b""]))

@@ -66,6 +66,15 @@ def test_more_than_two_classes_have_no_accuracy_at_a_threshold():
     assert of_three == of_two
 
 
+def test_results_have_those_of_unknown_inputs_if_the_model_detects_them():
+    scores = scores_of(["ant", "bee"])
+    rows = {title: texts for title, *texts in result_rows(scores, SPLITS)}
+    assert rows["images labelled unknown"] == ["5.00% (1/20), 0.89% to 23.61%"] * 2
+    assert rows["drawn images of no class labelled unknown"][0].startswith("50.00% (1/2)")
+    without = scores[~scores["score"].isin(["refused", "drawn_refused"])]
+    assert not any("unknown" in title for title, *_ in result_rows(without, SPLITS))
+
+
 def test_each_class_has_its_scores_with_the_lowest_f1_first():
     labels = [f"class {number}" for number in range(7)]
     scores = scores_of(labels)

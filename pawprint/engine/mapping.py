@@ -1,0 +1,29 @@
+"""Choose the engine by the environment: it changes no byte of a result, so it is no param."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+from pawprint.core.errors import InputError
+from pawprint.engine.threads import map_in_threads
+
+VARIABLE = "PAWPRINT_DASK"
+
+
+def map_items(function: Callable, items: Iterable) -> Iterator:
+    """`function(item)` of each item in order, on threads or on the Dask cluster of PAWPRINT_DASK.
+
+    PAWPRINT_DASK is the address of a scheduler (`tcp://…`, `tls://…`) or the path of its scheduler
+    file. For a cluster, the function and its results can be pickled by cloudpickle, paths in them
+    are absolute, and an item is a name or a tuple that begins with one. Raises InputError, also
+    for a cluster that cannot be used.
+    """
+    if scheduler := os.environ.get(VARIABLE):
+        try:
+            from pawprint.engine.dask import map_on_cluster
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"{VARIABLE}: expected the packages of requirements-dask.txt. Received: {error}. "
+                "Run `pip install -r requirements-dask.txt`, or unset it."
+            ) from None
+        return map_on_cluster(scheduler, function, items)
+    return map_in_threads(function, items)

@@ -1,0 +1,354 @@
+"""A real scheduler and real workers, each a process of its own."""
+
+import hashlib
+import importlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import dask
+import joblib
+import numpy as np
+import pytest
+from conftest import PROJECT, TINY, git_project, photo, repro, run
+from networks import model_with, sample_backbone
+from servers import HOST, free_port
+
+from pawprint.cli.predict import predict
+from pawprint.core import paths
+from pawprint.core.errors import InputError
+from pawprint.core.files import pack
+from pawprint.engine import dask as engine
+from pawprint.engine.mapping import map_items
+from pawprint.features.rows import row_function
+from pawprint.images.archive import members, open_archive, read_member
+from pawprint.images.augmentation import IDENTITY
+from pawprint.images.decoder import open_image
+from pawprint.network.cut import cut_index
+from pawprint.network.extractor import OUTPUTS, build_extractor
+from pawprint.network.model import with_features
+from pawprint.runtime.conversion import convert, read_network, write_network
+from pawprint.serving.predictor import load_predictor
+from recipes.overlay import overlay
+from recipes.sample.drawings import write_archive
+
+pytestmark = pytest.mark.slow
+DASK = ("-m", "dask")
+CONNECT = "distributed.comm.timeouts.connect"
+# The stages, and a module that a worker needs for each.
+STAGES = {
+    "clean": "pawprint.dataset.cleaning",
+    "split": None,  # on threads
+    "features": "pawprint.features.rows",
+    "calibrate": "pawprint.images.resizing",
+    "evaluate": "pawprint.serving.predictor",
+}
+NAMES = [f"{number:02}.jpg" for number in range(60)]
+
+
+class Cluster:
+    """A scheduler and its workers, in a folder that holds no copy of the project."""
+
+    def __init__(self, folder: Path, protocol: str = "tcp", options: tuple[str, ...] = ()) -> None:
+        self.folder, self.options, self.processes = folder, options, []
+        self.address = f"{protocol}://{HOST}:{free_port()}"
+        host, _, port = self.address.rpartition(":")
+        self.start("scheduler", "--host", host, "--port", port)
+        self.client = engine.connect(self.address)
+
+    def start(self, *command: str, python: tuple[str, ...] = DASK, **environment: str) -> None:
+        with (self.folder / "log.txt").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *python, *command, "--no-dashboard", *self.options],
+                cwd=self.folder,
+                env=os.environ | environment,
+                stdout=log,
+                stderr=log,
+            )
+        self.processes.append(process)
+
+    def worker(self, *options: str, **more) -> str:
+        """Start a worker of one thread and return its address."""
+        before = set(self.client.nthreads())
+        self.start("worker", self.address, "--nthreads", "1", *options, **more)
+        self.client.wait_for_workers(len(before) + 1, 60)
+        (address,) = set(self.client.nthreads()) - before
+        return address
+
+    def close(self) -> None:
+        self.client.close()
+        for process in reversed(self.processes):
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch) -> Iterator[Callable[..., Cluster]]:
+    started = []
+
+    def start(*arguments) -> Cluster:
+        folder = tmp_path / "cluster"
+        folder.mkdir()
+        started.append(Cluster(folder, *arguments))
+        monkeypatch.setenv("PAWPRINT_DASK", started[-1].address)
+        return started[-1]
+
+    yield start
+    for cluster in started:
+        cluster.close()
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory) -> Iterator[Cluster]:
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster.worker("--no-nanny")
+    cluster.worker("--no-nanny")
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def cluster(two_workers, monkeypatch) -> Cluster:
+    monkeypatch.setenv("PAWPRINT_DASK", two_workers.address)
+    return two_workers
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """What the stages read that use the engine, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("project")
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    (folder / "params.yaml").write_text(overlay(params, TINY), encoding="utf-8")
+    (folder / paths.LABELS).write_text("path,label\n", encoding="utf-8")
+    (folder / "pawprint").symlink_to(PROJECT / "pawprint")  # `features` reads what decides rows
+    (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
+    write_archive(folder / paths.RAW_IMAGES, train=15, validation=15)
+    backbone = sample_backbone()
+    cut = cut_index(backbone, 100)
+    extractor = build_extractor("MobileNetV2", backbone, cut, "average")
+    for path, model, outputs in (
+        (paths.EXTRACTOR, extractor, OUTPUTS),
+        (paths.NETWORK, with_features(model_with("logits")), ["logits", "features"]),
+    ):
+        (folder / path).parent.mkdir(parents=True)
+        write_network(convert(model), folder / path, list(outputs))
+    return folder
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def run_stage(stage: str) -> None:
+    importlib.import_module(f"stages.{stage}").main()
+
+
+def outputs() -> dict[str, str]:
+    """Hashes of what the stages wrote, by path."""
+    return hashes(Path("data")) | hashes(Path("models")) | hashes(Path("plots"))
+
+
+@pytest.fixture
+def on_threads(project, monkeypatch) -> dict[str, str]:
+    monkeypatch.chdir(project)
+    monkeypatch.delenv("PAWPRINT_DASK", raising=False)
+    for stage in STAGES:
+        run_stage(stage)
+    return outputs()
+
+
+@pytest.mark.parametrize("chunk", [3, 16])
+def test_stages_write_the_same_bytes_as_on_threads(on_threads, cluster, monkeypatch, chunk):
+    monkeypatch.setattr(engine, "CHUNK", chunk)
+    monkeypatch.setenv("PAWPRINT_DASK", cluster.address)
+    for stage, module in STAGES.items():
+        run_stage(stage)
+        imported = set().union(*cluster.client.run(lambda: set(sys.modules)).values())
+        assert module is None or module in imported
+        assert not imported & {"tensorflow", "keras"}
+    assert outputs() == on_threads
+
+
+def test_networks_use_the_threads_that_a_worker_was_given(cluster):
+    assert list(map_items(joblib.hash, NAMES)) == [joblib.hash(name) for name in NAMES]
+    assert set(cluster.client.run(joblib.cpu_count).values()) == {1}
+
+
+def test_folder_is_predicted_as_on_threads(on_threads, cluster, tmp_path, monkeypatch):
+    for number, name in enumerate(NAMES):
+        (tmp_path / name).write_bytes(photo(number) if number % 7 else b"damaged")
+    photos = [Path(os.path.relpath(tmp_path / name)) for name in NAMES]
+    predictor = load_predictor(paths.SERVED_MODEL)
+    rows = predict(predictor, photos)
+    monkeypatch.delenv("PAWPRINT_DASK")
+    assert rows == predict(predictor, photos)
+
+
+def test_modules_are_those_of_this_moment(cluster, tmp_path, monkeypatch):
+    """A worker does not go on with what it imported before an edit."""
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "pawprint" / "edited.py"
+    path.parent.mkdir()
+    for number in range(2):
+        path.write_text(f"def answer(name):\n    return name, {number}\n", encoding="utf-8")
+        sys.modules.pop("pawprint.edited", None)
+        importlib.invalidate_caches()
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        edited = importlib.import_module("pawprint.edited")
+        assert list(map_items(edited.answer, NAMES)) == [(name, number) for name in NAMES]
+    del sys.modules["pawprint.edited"]
+
+
+def test_killed_worker_changes_nothing(start):
+    cluster = start()
+    cluster.worker("--no-nanny")
+    cluster.worker("--no-nanny")
+    killed = cluster.folder / "killed"
+
+    def fatal_once(name: str) -> str:
+        if name == NAMES[30] and not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return name.upper()
+
+    assert list(map_items(fatal_once, NAMES)) == [name.upper() for name in NAMES]
+    assert killed.exists()
+    assert len(cluster.client.nthreads()) == 1
+
+
+def test_image_that_kills_every_worker_is_named(start):
+    start().worker()  # which its nanny starts again
+
+    def fatal(name: str) -> str:
+        if name == NAMES[30]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return name
+
+    with pytest.raises(InputError, match=f"^{NAMES[30]}: .* 3 times: its worker died") as error:
+        list(map_items(fatal, NAMES))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, project, capfd):
+    address = cluster.worker("--no-nanny", ONEDNN_MAX_CPU_ISA="SSE41")
+    compute = row_function(read_network(project / paths.EXTRACTOR), "crop")
+    with open_archive(project / paths.RAW_IMAGES) as archive:
+        names = [name for name in members(archive) if "cat.0" in name]
+
+        def features(name: str) -> list[np.ndarray]:
+            return compute(open_image(archive, name), [IDENTITY])[0]
+
+        expected, printed = [features(name) for name in names], ""
+        results = map_items(features, itertools.cycle(names))
+        for result, right in zip(results, itertools.cycle(expected)):
+            assert all((one == other).all() for one, other in zip(result, right))
+            printed += capfd.readouterr().err
+            if address in printed:
+                break
+        results.close()
+    assert f"worker {address} is not used: expected the same bytes" in printed
+
+
+@pytest.mark.parametrize("installed", ["none", "1.0"])
+def test_worker_with_other_packages_is_refused(start, tmp_path, installed):
+    """A worker whose packages are links to those of this Python, but for Pillow."""
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not path.name.lower().startswith("pillow"):
+            (tmp_path / path.name).symlink_to(path)
+    if installed != "none":
+        (tmp_path / "pillow.dist-info").mkdir()
+        (tmp_path / "pillow.dist-info" / "METADATA").write_text(
+            f"Name: pillow\nVersion: {installed}"
+        )
+    address = start().worker("--no-nanny", python=("-S", *DASK), PYTHONPATH=str(tmp_path))
+    with pytest.raises(InputError) as error:
+        list(map_items(str.upper, NAMES))
+    assert f"{address}: expected pillow {version('pillow')}. Received: {installed}" in str(
+        error.value
+    )
+
+
+def test_worker_with_a_full_disk_is_refused(start):
+    limit = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)); "
+    program = limit + "runpy.run_module('dask', run_name='__main__')"
+    address = start().worker("--no-nanny", python=("-c", program))
+    with pytest.raises(InputError, match=f"{address}: .*File too large"):
+        list(map_items(str.upper, NAMES))
+
+
+def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):
+    path = tmp_path / "images.zip"
+    pack(path, [(name, name.encode()) for name in NAMES])
+    with open_archive(path) as archive:
+        path.rename(tmp_path / "elsewhere.zip")  # this process has it open
+        with pytest.raises(InputError, match=f"worker tcp.*{path}: no such archive"):
+            list(map_items(lambda name: read_member(archive, name), NAMES))
+
+
+@pytest.mark.parametrize("scheduler", [f"tcp://{HOST}:1", "scheduler.json", "10.0.0.1:8786"])
+def test_without_scheduler(scheduler, monkeypatch):
+    monkeypatch.setenv("PAWPRINT_DASK", scheduler)
+    with dask.config.set({CONNECT: "1s"}), pytest.raises(InputError) as error:
+        list(map_items(str.upper, NAMES))
+    assert f"running Dask scheduler. Received: {scheduler}" in str(error.value)
+
+
+def test_without_workers(start):
+    start()
+    with dask.config.set({CONNECT: "1s"}), pytest.raises(InputError, match="none within 1s"):
+        list(map_items(str.upper, NAMES))
+
+
+def test_wrong_input_has_the_message_of_threads(cluster, tmp_path, monkeypatch):
+    def check(name: str) -> str:
+        if name == NAMES[40]:
+            raise InputError(f"{name}: wrong")
+        return name
+
+    with pytest.raises(InputError, match=f"^{NAMES[40]}: wrong$"):
+        list(map_items(check, NAMES))
+
+
+def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tmp_path):
+    project = git_project(tmp_path / "project", TINY)
+    write_archive(tmp_path / "images.zip", train=15, validation=15)
+    wrong = {"PAWPRINT_DASK": f"tcp://{HOST}:1", "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "1s"}
+    failed = run("dvc", "repro", "clean", cwd=project, **wrong)
+    assert failed.returncode
+    assert failed.stderr.count("PAWPRINT_DASK") == 1
+    assert "Traceback" not in failed.stderr
+    assert not any(path.is_file() for path in (project / paths.CLEAN_IMAGES.parent).rglob("*"))
+    assert repro(project, "clean", PAWPRINT_DASK="") == ["clean"]
+    lock = (project / "dvc.lock").read_bytes()
+    assert repro(project, "clean") == []
+    assert repro(project, "--force", "--single-item", "clean") == ["clean"]
+    assert (project / "dvc.lock").read_bytes() == lock
+
+
+def test_tls(tmp_path, monkeypatch):
+    """The certificate is its own authority. Without one, nobody gets in."""
+    certificate, key = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
+    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=pawprint")
+    created = run(*command, "-out", certificate, "-keyout", key, cwd=tmp_path)
+    assert created.returncode == 0, created.stderr
+    options = ("--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key)
+    client = {"ca-file": certificate, "client.cert": certificate, "client.key": key}
+    with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in client.items()}):
+        cluster = Cluster(tmp_path, "tls", options)
+        cluster.worker("--no-nanny")
+        monkeypatch.setenv("PAWPRINT_DASK", cluster.address)
+        assert list(map_items(str.upper, NAMES)) == [name.upper() for name in NAMES]
+    engine.connect.cache_clear()
+    with (
+        dask.config.set({CONNECT: "1s"}),
+        pytest.raises(InputError, match="running Dask scheduler"),
+    ):
+        list(map_items(str.upper, NAMES))
+    cluster.close()

@@ -1,0 +1,28 @@
+import itertools
+import threading
+
+import pytest
+from conftest import JPEG
+
+from pawprint.engine.threads import AHEAD, map_in_threads
+from pawprint.images.decoder import decode
+from pawprint.images.unusable import UnusableImageError
+
+
+def test_results_come_in_order_and_are_computed_only_a_little_ahead():
+    taken = []
+    results = map_in_threads(
+        lambda number: number * 2, (taken.append(n) or n for n in itertools.count())
+    )
+    assert [next(results) for _ in range(3)] == [0, 2, 4]
+    assert len(taken) <= 3 + AHEAD
+
+
+def test_results_are_computed_by_several_threads():
+    barrier = threading.Barrier(2, timeout=10)
+    assert list(map_in_threads(lambda _: barrier.wait() >= 0, range(2))) == [True, True]
+
+
+def test_error_of_one_item_reaches_the_caller():
+    with pytest.raises(UnusableImageError):
+        list(map_in_threads(decode, [JPEG, b""]))
