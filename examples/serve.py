@@ -1,7 +1,7 @@
 """An HTTP service for a served or exported model: `python -m examples.serve models/served`.
 
-`POST /predict` takes the bytes of an image as the body, and answers with the label and the
-probability of each label. `GET /health` answers once the model is loaded.
+`POST /predict` takes the bytes of an image as the body, and answers with the label, the probability
+of each class and the unknown score. `GET /health` answers once the model is loaded.
 """
 
 import argparse
@@ -61,11 +61,12 @@ async def read_upload(request: Request, seconds: float) -> bytes:
 
 def classify(predictor: Predictor, data: bytes) -> dict:
     """Raises UnusableImageError if `data` is no complete image."""
-    probabilities = predictor.predict(decode(data))
-    return {
-        "label": predictor.label(probabilities),
-        "probabilities": dict(zip(predictor.metadata.labels, probabilities.tolist())),
+    label, probabilities, score = predictor.predict(decode(data))
+    named = {
+        each: round(value, 4)
+        for each, value in zip(predictor.metadata.labels, probabilities.tolist())
     }
+    return {"label": label, "probabilities": named, "unknown_score": score}
 
 
 def main() -> None:

@@ -1,14 +1,15 @@
 """Write the model card: use, data, results and limitations of the served model.
 
-Reads labels.csv, plots/scores.csv, the histories, plots/likely_wrong_labels.csv, tables in
-data/clean/ and data/split/, data/raw/archives/ and models/served/. Params: `fetch.source`,
-`weights.source`, `model`, `calibrate`, `evaluate`. Writes docs/model_card.md.
+Reads labels.csv, metrics/seeds.json, plots/scores.csv, the histories,
+plots/likely_wrong_labels.csv, tables in data/clean/ and data/split/, data/raw/archives/ and
+models/served/. Params: `fetch.source`, `weights.source`, `model`, `calibrate`, `evaluate`. Writes
+docs/model_card.md.
 Run: `python -m stages.card`
 """
 
 from pawprint.core import paths, tables
 from pawprint.core.counts import describe_imbalance, divided_groups
-from pawprint.core.files import write_text
+from pawprint.core.files import read_json, write_text
 from pawprint.core.params import load_params
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import read_table
@@ -23,6 +24,7 @@ from pawprint.reports.results import (
     name_classes,
     result_rows,
 )
+from pawprint.reports.seeds import describe_seeds, is_current, seed_rows
 from pawprint.serving.metadata import read_metadata
 
 MAX_CLASSES = 10  # in a table
@@ -32,6 +34,9 @@ def main() -> None:
     params = load_params()
     metadata = read_metadata(paths.SERVED_MODEL)
     scores = read_table(paths.SCORES, tables.SCORES)
+    seeds = read_json(paths.SEEDS_METRICS)
+    outputs = paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES
+    of_seeds = is_current(seeds, *outputs)
     images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
     near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     text = fill(
@@ -47,7 +52,7 @@ def main() -> None:
             "finetune": len(read_table(paths.FINETUNE_HISTORY, tables.HISTORY)),
         },
         calibration=describe_calibration(
-            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels
+            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels, scores
         ),
         threshold=metadata.threshold,
         unknown_threshold=metadata.unknown_threshold,
@@ -57,7 +62,11 @@ def main() -> None:
         rejected=describe_rejected(read_table(paths.CLEAN_REJECTED, tables.REJECTED)),
         near_duplicates=near_duplicates,
         divided_groups=divided_groups(near_duplicates),
-        results=result_rows(scores, ("validation", "test")),
+        results=[
+            *(seed_rows(seeds) if of_seeds else ()),
+            *result_rows(scores, ("validation", "test")),
+        ],
+        seeds=describe_seeds(seeds, of_seeds),
         of_classes=class_rows(scores),
         max_classes=MAX_CLASSES,
         corrections=len(read_lines(paths.LABELS)),

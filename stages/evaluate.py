@@ -33,7 +33,7 @@ from pawprint.evaluation.metrics import (
     tabulate_reliability,
     tabulate_roc,
 )
-from pawprint.evaluation.temperature import cross_fit, probabilities_of
+from pawprint.evaluation.temperature import cross_fit, likelihood_ratio_test, probabilities_of
 from pawprint.evaluation.unknown import measure_unknown
 from pawprint.images.archive import open_archive
 from pawprint.serving.predictor import load_predictor, predict_members
@@ -72,6 +72,9 @@ def main() -> None:
             # Of images that the temperature was not fitted on.
             crossed = cross_fit(actual, logits) if params.calibrate.temperature else uncalibrated
             others["cross_fitted_calibration_error"] = expected_calibration_error(actual, crossed)
+            others["temperature_p_value"] = likelihood_ratio_test(
+                others["uncalibrated_loss"], others["loss"], len(actual)
+            )
         scores = measure(actual, probabilities, predicted, labels, confidence, others)
         tables.append(scores.assign(split=name))
         if drawn:
@@ -81,7 +84,7 @@ def main() -> None:
             )
             tables.append(unknown.assign(split=name))
         for calibrated, values in (("no", uncalibrated), ("yes", probabilities)):
-            table = tabulate_reliability(actual, values, confidence)
+            table = tabulate_reliability(actual, values, labels, confidence)
             reliabilities.append(table.assign(split=name, calibrated=calibrated))
         write_predictions(file, tabulate(rows[of_split], probabilities, predicted, labels))
         if name == "test":

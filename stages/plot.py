@@ -8,7 +8,7 @@ import pandas as pd
 
 from pawprint.core import paths, tables
 from pawprint.core.params import load_params
-from pawprint.core.tables import predicted_labels, read_predictions, read_table
+from pawprint.core.tables import read_predictions, read_table
 from pawprint.images.archive import open_archive
 from pawprint.reports.charts import (
     draw_class_counts,
@@ -39,7 +39,7 @@ def main() -> None:
     save(draw_class_counts(images), paths.CLASSES_PLOT)
     save(draw_confusion(test), paths.CONFUSION_PLOT)
     save(draw_roc(roc), paths.ROC_PLOT)
-    save(draw_reliability(reliability, predicted_labels(test)), paths.RELIABILITY_PLOT)
+    save(draw_reliability(reliability), paths.RELIABILITY_PLOT)
     with open_archive(paths.RAW_ARCHIVES) as archive:
         save(draw_predictions(archive, test, params.plot.predictions), paths.PREDICTIONS_PLOT)
         held_out = pd.concat([validation, test])

@@ -1,14 +1,15 @@
 """Write one HTML page about a run. It opens from disk without a network.
 
-Reads plots/scores.csv, tables in data/clean/ and data/split/, models/served/, the pictures in
-plots/ and all params. Writes plots/report.html, which shows photos. Run: `python -m stages.report`
+Reads plots/scores.csv, the histories, metrics/seeds.json, tables in data/clean/ and data/split/,
+models/served/, the pictures in plots/ and all params. Writes plots/report.html, which shows photos.
+Run: `python -m stages.report`
 """
 
 import yaml
 
 from pawprint.core import paths, tables
 from pawprint.core.counts import describe_imbalance, divided_groups
-from pawprint.core.files import write_text
+from pawprint.core.files import read_json, write_text
 from pawprint.core.params import load_params
 from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
@@ -22,6 +23,7 @@ from pawprint.reports.results import (
     result_rows,
     score_of,
 )
+from pawprint.reports.seeds import describe_seeds, is_current, seed_rows
 from pawprint.serving.metadata import read_metadata
 
 MAX_REJECTED = 50  # rows shown
@@ -34,6 +36,9 @@ def main() -> None:
         values[section]["source"] = hide_secrets(values[section]["source"])
     metadata = read_metadata(paths.SERVED_MODEL)
     scores = read_table(paths.SCORES, tables.SCORES)
+    seeds = read_json(paths.SEEDS_METRICS)
+    outputs = paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES
+    of_seeds = is_current(seeds, *outputs)
     images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
     near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     rejected = read_table(paths.CLEAN_REJECTED, tables.REJECTED)
@@ -55,12 +60,16 @@ def main() -> None:
         classes=name_classes(metadata.labels),
         confidence=params.evaluate.confidence,
         calibration=describe_calibration(
-            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels
+            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels, scores
         ),
         threshold=metadata.threshold,
         accuracies={split: score_of(scores, split, "accuracy") for split in ("test", "validation")},
         calibration_error=score_of(scores, "test", "expected_calibration_error")["value"],
-        results=result_rows(scores, ("validation", "test")),
+        results=[
+            *(seed_rows(seeds) if of_seeds else ()),
+            *result_rows(scores, ("validation", "test")),
+        ],
+        seeds=describe_seeds(seeds, of_seeds),
         of_classes=class_rows(scores),
         counts=count_images(images),
         imbalance=describe_imbalance(images),

@@ -14,6 +14,21 @@ from pawprint.evaluation.unknown import measure_unknown
 from pawprint.serving.metadata import Metadata
 
 IMAGES = 10  # of each class in a split
+SPREAD = {"mean": 0.5, "standard_deviation": 0.1, "min": 0.25, "max": 0.75}
+# What `python -m pawprint seeds` writes, of another run.
+SEEDS = {
+    "seeds": [7, 8, 9],
+    "outputs": {},
+    "scores": {
+        f"{split} {score}": SPREAD
+        for split in ("validation", "test")
+        for score in ("accuracy", "log loss")
+    },
+    "disagreements": {
+        "validation": {"images": 20, "disagree": 3},
+        "test": {"images": 20, "disagree": 0},
+    },
+}
 
 
 def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +52,7 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
     for seed, split in enumerate(("validation", "test")):
         actual, probabilities = predictions_of(labels, seed)
         predicted = predicted_classes(probabilities, 0.5 if len(labels) == 2 else None)
-        others = measure_all(actual, probabilities, probabilities)
+        others = measure_all(actual, probabilities, probabilities) | {"temperature_p_value": 1.0}
         scores = measure(actual, probabilities, predicted, labels, 0.95, others)
         is_correct = predicted == actual
         distances = np.linspace(0.1, 0.5, len(actual))
@@ -82,6 +97,7 @@ def write_run(
         (paths.LIKELY_WRONG_LABELS, suspects, tables.LIKELY_WRONG_LABELS),
     ):
         write_table(workspace / path, frame, columns)
+    write_json(workspace / paths.SEEDS_METRICS, SEEDS)
     metadata = Metadata(
         labels=labels,
         image_size=96,

@@ -1,13 +1,15 @@
 """Repeat the training with several seeds, and print mean, standard deviation, min and max.
 
-Each seed is one DVC experiment, `seed-1` to `seed-N`, on the same images, split and features.
-Writes metrics/seeds.json.
+The first seed is that of params.yaml. Each seed is one DVC experiment, such as `seed-1`, on the
+same images, split and features. Writes metrics/seeds.json, for the model card and the report; run
+`dvc repro` afterwards.
 """
 
 import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import dvc.api
 import pandas as pd
@@ -16,7 +18,10 @@ from tqdm import tqdm
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
-from pawprint.core.tables import SCORES, parse_table
+from pawprint.core.params import load_params
+from pawprint.core.tables import SCORES, parse_predictions, parse_table
+from pawprint.core.yaml import parse_yaml
+from pawprint.evaluation.comparison import SPLITS
 
 # The value of each metric, in metrics/train_extract.json, metrics/evaluate.json or
 # plots/scores.csv. Those at a threshold of 0.5 exist for two classes only.
@@ -24,23 +29,26 @@ METRICS = {
     "validation accuracy after feature extraction": "validation_accuracy",
     "validation accuracy": "validation.accuracy",
     "validation accuracy at a threshold of 0.5": "validation.accuracy_at_half",
-    "validation loss": "validation.loss",
+    "validation log loss": "validation.loss",
     "validation calibration error, cross-fitted": "validation.cross_fitted_calibration_error",
     "test accuracy": "test.accuracy",
     "test accuracy at a threshold of 0.5": "test.accuracy_at_half",
-    "test loss": "test.loss",
+    "test log loss": "test.loss",
     "test calibration error": "test.expected_calibration_error",
 }
 
+# What tells the configured seed's run from another: its training, and all its scores.
+OUTPUTS = (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES)
 
-def run_experiment(seed: int) -> str:
-    """Run the pipeline with this seed of both trainings and return the experiment's name."""
+
+def run_experiment(seed: int, changes: dict[str, int]) -> str:
+    """Run the pipeline up to `evaluate` with these params and return the experiment's name."""
     name = f"seed-{seed}"
     if name in dvc_output("exp", "list", "--name-only").split():
         dvc_output("exp", "remove", name)
-    changes = [f"--set-param=train_{phase}.seed={seed}" for phase in ("extract", "finetune")]
+    params = [f"--set-param={key}={value}" for key, value in changes.items()]
     # In its copy of the project DVC does not find a relative fetch.watch.
-    dvc_output("exp", "run", "--temp", "--allow-missing", "--name", name, *changes)
+    dvc_output("exp", "run", "--temp", "--allow-missing", "--name", name, *params, "evaluate")
     return name
 
 
@@ -65,10 +73,28 @@ def read_metrics(rev: str) -> dict[str, float]:
     return {title: float(values[key]) for title, key in METRICS.items() if key in values}
 
 
-def table(number: int, summary: dict[str, dict[str, float]]) -> str:
-    """A line for each metric, with its mean, standard deviation, min and max."""
-    rows = pd.DataFrame(summary).T.rename_axis(columns=f"{number} seeds")
-    return rows.to_string(float_format="{:.4f}".format)
+def read_predicted(revs: list[str], path: Path) -> pd.DataFrame:
+    """The predicted labels, a row per image and a column per commit or experiment."""
+    tables = (parse_predictions(dvc.api.read(path.as_posix(), rev=rev, mode="rb")) for rev in revs)
+    return pd.concat([table.set_index("path")["predicted"] for table in tables], axis=1)
+
+
+def read_outputs(rev: str) -> dict[str, str]:
+    """The hash in dvc.lock of each of OUTPUTS, by path, in a commit or experiment."""
+    lock = parse_yaml(dvc.api.read("dvc.lock", rev=rev), f"dvc.lock of {rev}")
+    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
+    hashes = {out["path"]: out["md5"] for out in outs}
+    return {path.as_posix(): hashes[path.as_posix()] for path in OUTPUTS}
+
+
+def describe(record: dict) -> str:
+    """A line for each metric, and the images for which not all seeds predict the same label."""
+    rows = pd.DataFrame(record["scores"]).T.rename_axis(columns=f"{len(record['seeds'])} seeds")
+    lines = [
+        f"{split} images on which the seeds disagree: {count['disagree']} of {count['images']}"
+        for split, count in record["disagreements"].items()
+    ]
+    return "\n".join([rows.to_string(float_format="{:.4f}".format), *lines])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,9 +107,26 @@ def run(arguments: argparse.Namespace) -> None:
     number = arguments.seeds
     if number < 2:
         arguments.error(f"expected 2 or more seeds. Received: {number}")
-    seeds = tqdm(range(1, number + 1), desc="seeds", unit="run", disable=None)
-    runs = pd.DataFrame(read_metrics(run_experiment(seed)) for seed in seeds)
-    statistics = runs.agg(["mean", "std", "min", "max"]).rename({"std": "standard_deviation"})
-    summary = statistics.to_dict()
-    write_json(paths.SEEDS_METRICS, {"seeds": number, **summary})
-    print(table(number, summary))
+    params = load_params()
+    configured = {
+        "train_extract.seed": params.train_extract.seed,
+        "train_finetune.seed": params.train_finetune.seed,
+    }
+    seeds = [params.train_extract.seed + step for step in range(number)]
+    revs = [
+        run_experiment(seed, {key: first + step for key, first in configured.items()})
+        for step, seed in enumerate(tqdm(seeds, desc="seeds", unit="run", disable=None))
+    ]
+    scores = pd.DataFrame(map(read_metrics, revs)).agg(["mean", "std", "min", "max"])
+    predicted = {split: read_predicted(revs, path) for split, path in SPLITS.items()}
+    record = {
+        "seeds": seeds,
+        "outputs": read_outputs(revs[0]),
+        "scores": scores.rename({"std": "standard_deviation"}).to_dict(),
+        "disagreements": {
+            split: {"images": len(labels), "disagree": int((labels.nunique(axis=1) > 1).sum())}
+            for split, labels in predicted.items()
+        },
+    }
+    write_json(paths.SEEDS_METRICS, record)
+    print(describe(record))

@@ -55,9 +55,12 @@ LIKELY_WRONG_LABELS: Columns = {
     "split": "str",
     "probability": "float64",
 }
+PREDICTED = "the predicted class"
+# `label` is the class of the probabilities: the second of two, or PREDICTED of more.
 RELIABILITY: Columns = {
     "split": "str",
     "calibrated": "str",
+    "label": "str",
     "probability": "float64",
     "fraction": "float64",
     "low": "float64",

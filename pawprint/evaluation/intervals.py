@@ -20,6 +20,17 @@ def wilson(correct: int, total: int, confidence: float) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def clopper_pearson(correct: int, total: int, confidence: float) -> tuple[float, float]:
+    """The exact binomial interval of the proportion `correct / total`, also for one image.
+
+    Clopper and Pearson, The Use of Confidence or Fiducial Limits, 1934
+    (https://doi.org/10.1093/biomet/26.4.404). It has at least its confidence for every proportion;
+    Wilson's has it on average, and less near 0 and 1 with few images.
+    """
+    interval = binomtest(correct, total).proportion_ci(confidence, method="exact")
+    return float(interval.low), float(interval.high)
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """The p-value of McNemar's exact test, that two models have the same accuracy, in [0, 1].
 

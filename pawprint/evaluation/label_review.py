@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 INVERSE_REGULARISATION = 0.01
 
 
-def predict_training(features: np.ndarray, actual: np.ndarray, folds: int) -> np.ndarray:
+def cross_validate(features: np.ndarray, actual: np.ndarray, folds: int) -> np.ndarray:
     """float64 `(images, classes)`: probabilities, cross-validated over `folds` folds.
 
     `features` is `(images, …)`, the output of the frozen layers; `actual` holds class indices. With
@@ -40,11 +40,11 @@ def find_suspects(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions of images whose labels are likely wrong, their likely classes, and probabilities.
 
-    `actual` holds class indices; `probabilities` are float `(images, classes)`, by a model that was
-    not trained on the image. Those returned are of the labels that the images have, the lowest
-    first. Confident learning: an image is listed if another class is more probable, and at least as
-    probable as on average for images of that class (Northcutt, Jiang and Chuang 2021,
-    https://doi.org/10.1613/jair.1.12125).
+    `actual` holds class indices; `probabilities` are float `(images, classes)`, by models of one
+    kind that were not trained on the image: another kind has another average confidence. Those
+    returned are of the labels that the images have, the lowest first. Confident learning: an image
+    is listed if another class is more probable, and at least as probable as on average for images
+    of that class (Northcutt, Jiang and Chuang 2021, https://doi.org/10.1613/jair.1.12125).
     """
     is_suspect = find_label_issues(actual, probabilities, filter_by="confident_learning", n_jobs=1)
     suspects = np.flatnonzero(is_suspect)
@@ -57,9 +57,18 @@ def find_suspects(
 
 
 def tabulate_suspects(
-    images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]
+    judged: list[tuple[pd.DataFrame, np.ndarray]], labels: list[str]
 ) -> pd.DataFrame:
-    """The table LIKELY_WRONG_LABELS, from images with the columns `path`, `label` and `split`."""
-    actual = pd.Index(labels).get_indexer(images["label"])
-    suspects, likely, probability = find_suspects(actual, probabilities)
-    return images.iloc[suspects].assign(likely=np.array(labels)[likely], probability=probability)
+    """The table LIKELY_WRONG_LABELS, the least probable labels first.
+
+    Each pair is what one kind of model judged: images with the columns `path`, `label` and `split`,
+    and probabilities, `(images, classes)`.
+    """
+    listed = []
+    for images, probabilities in judged:
+        actual = pd.Index(labels).get_indexer(images["label"])
+        suspects, likely, probability = find_suspects(actual, probabilities)
+        listed.append(
+            images.iloc[suspects].assign(likely=np.array(labels)[likely], probability=probability)
+        )
+    return pd.concat(listed).sort_values("probability", kind="stable")

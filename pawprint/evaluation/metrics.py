@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import brier_score_loss, log_loss, roc_curve
 
-from pawprint.core.tables import PROBABILITY, SCORES
-from pawprint.evaluation.calibration import expected_calibration_error, reliability
+from pawprint.core.tables import PREDICTED, PROBABILITY, SCORES
+from pawprint.evaluation.calibration import (
+    debiased_calibration_error,
+    expected_calibration_error,
+    reliability,
+)
 from pawprint.evaluation.class_scores import NAMES, class_scores
-from pawprint.evaluation.intervals import resampled, wilson
+from pawprint.evaluation.intervals import clopper_pearson, resampled, wilson
 
 FEW = 100  # images: with all predictions correct, the 95 % interval still begins at 0.963
 SUMMARY = ("accuracy", "balanced_accuracy", "loss")  # in metrics/evaluate.json
@@ -87,6 +91,7 @@ def measure_probabilities(actual: np.ndarray, probabilities: np.ndarray) -> dict
         "loss": float(log_loss(actual, probabilities, labels=classes)),
         "brier_score": float(brier_score_loss(actual, probabilities, labels=classes)),
         "expected_calibration_error": expected_calibration_error(actual, probabilities),
+        "debiased_calibration_error": debiased_calibration_error(actual, probabilities),
     }
 
 
@@ -111,18 +116,20 @@ def tabulate(
 
 
 def tabulate_reliability(
-    actual: np.ndarray, probabilities: np.ndarray, confidence: float
+    actual: np.ndarray, probabilities: np.ndarray, labels: list[str], confidence: float
 ) -> pd.DataFrame:
-    """A row for each bin with images: the columns of RELIABILITY from `probability` on.
+    """A row for each bin with images: the columns of RELIABILITY from `label` on.
 
-    `fraction` is of the second of two classes, or of images whose most probable class is the true
-    one; `low` and `high` are Wilson's interval.
+    `label` is the class that probability and fraction are of: the second of two, or PREDICTED, the
+    most probable one of more. `low` and `high` are the exact interval, because most bins of an
+    accurate model hold few images.
     """
     mean, of_class, images = reliability(actual, probabilities)
-    intervals = [wilson(int(k), int(n), confidence) for k, n in zip(of_class, images)]
+    intervals = [clopper_pearson(int(k), int(n), confidence) for k, n in zip(of_class, images)]
     low, high = np.transpose(intervals)
     return pd.DataFrame(
         {
+            "label": labels[1] if len(labels) == 2 else PREDICTED,
             "probability": mean,
             "fraction": of_class / images,
             "low": low,

@@ -5,6 +5,7 @@
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
+from scipy.stats import chi2
 
 from pawprint.core.probabilities import of_classes
 
@@ -43,6 +44,16 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
 
     fitted = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(fitted.x))
+
+
+def likelihood_ratio_test(before: float, after: float, images: int) -> float:
+    """The p-value, in [0, 1], that dividing by the fitted temperature changes nothing.
+
+    `before` and `after` are the mean log losses of the images that it is fitted on. Wilks, The
+    Large-Sample Distribution of the Likelihood Ratio, 1938
+    (https://doi.org/10.1214/aoms/1177732360).
+    """
+    return float(chi2.sf(2 * images * (before - after), df=1))
 
 
 def cross_fit(actual: np.ndarray, logits: np.ndarray) -> np.ndarray:

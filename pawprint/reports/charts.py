@@ -5,12 +5,14 @@ takes longer than drawing all charts. Charts of many classes grow in height or l
 numbers, so that what they write can be read.
 """
 
+import itertools
+
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pawprint.core.tables import SPLITS, predicted_labels
+from pawprint.core.tables import PREDICTED, SPLITS, predicted_labels
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix
@@ -130,35 +132,30 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_reliability(reliability: pd.DataFrame, labels: list[str]) -> Figure:
-    """Reliability diagram of the validation and test splits (table RELIABILITY).
+def draw_reliability(reliability: pd.DataFrame) -> Figure:
+    """Reliability diagrams of the validation and test splits, before and after calibration.
 
     The area of a point grows with the number of images in its bin; a vertical line is the interval
     of the fraction. scikit-learn's CalibrationDisplay shows neither, and most bins of an accurate
-    model hold few images.
+    model hold few images. `reliability` is a table RELIABILITY.
     """
-    probability, fraction = (
-        (f"Mean predicted probability of {labels[1]}", f"Fraction of {labels[1]}")
-        if len(labels) == 2
-        else ("Mean probability of the predicted class", "Fraction of correct predictions")
-    )
-    figure, axes = new_figure(columns=2, width=9, height=4.6)
-    for axis, split in zip(axes, ("validation", "test")):
-        of_split = reliability[reliability["split"] == split]
-        before, after = (of_split[of_split["calibrated"] == each] for each in ("no", "yes"))
-        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1, label="ideal")
-        x, low, high = after["probability"], after["low"], after["high"]
-        axis.vlines(x, low, high, BLUE, linewidth=1, label="interval")
-        # Rings over discs: both are visible where they coincide.
-        ring = {"facecolors": "none", "edgecolors": ORANGE, "zorder": 3}
-        disc = {"facecolors": BLUE, "edgecolors": BLUE, "zorder": 2}
-        for bins, style, label in ((before, ring, "before"), (after, disc, "after")):
-            area = 20 + 400 * bins["images"] / bins["images"].sum()
-            points = bins["probability"], bins["fraction"], area
-            axis.scatter(*points, label=f"{label} calibration", **style)
-        axis.set(title=split.capitalize(), xlabel=probability, ylabel=fraction, aspect="equal")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    label = reliability["label"].iloc[0]
+    fraction = "correct predictions" if label == PREDICTED else label
+    figure, axes = new_figure(columns=2, rows=2, width=8, height=8.4)
+    shown = itertools.product(("validation", "test"), (("no", ORANGE), ("yes", BLUE)))
+    for axis, (split, (calibrated, colour)) in zip(axes, shown):
+        bins = reliability.query("split == @split and calibrated == @calibrated")
+        x, area = bins["probability"], 20 + 400 * bins["images"] / bins["images"].sum()
+        axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
+        axis.vlines(x, bins["low"], bins["high"], colour, linewidth=1)
+        axis.scatter(x, bins["fraction"], area, color=colour)
+        when = "after" if calibrated == "yes" else "before"
+        axis.set(
+            title=f"{split.capitalize()}, {when} calibration",
+            xlabel=f"Mean probability of {label}",
+            ylabel=f"Fraction of {fraction}",
+            aspect="equal",
+        )
     return figure
 
 

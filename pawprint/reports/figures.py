@@ -40,11 +40,13 @@ def use_style() -> None:
     plt.rcParams.update(STYLE)
 
 
-def new_figure(columns: int = 1, width: float = 6, height: float = 4) -> tuple[Figure, list[Axes]]:
-    """A figure with its axes in one row; `width` and `height` in inches."""
+def new_figure(
+    columns: int = 1, rows: int = 1, width: float = 6, height: float = 4
+) -> tuple[Figure, list[Axes]]:
+    """A figure with its axes, row by row; `width` and `height` in inches."""
     use_style()
-    figure, axes = plt.subplots(1, columns, figsize=(width, height), squeeze=False)
-    return figure, list(axes[0])
+    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
+    return figure, list(axes.flat)
 
 
 def shorten(text: str, length: int) -> str:

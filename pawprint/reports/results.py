@@ -23,7 +23,9 @@ RESULTS = {  # with their titles
     "brier_score": "Brier score",
     "expected_calibration_error": "expected calibration error",
     "uncalibrated_expected_calibration_error": "expected calibration error before calibration",
+    "debiased_calibration_error": "calibration error, debiased",
 }
+SIGNIFICANT = 0.05
 
 
 def name_classes(labels: list[str]) -> str:
@@ -112,11 +114,20 @@ def describe_weights(source: str) -> str:
 
 
 def describe_calibration(
-    calibrate: Calibrate, temperature: float, threshold: float | None, labels: list[str]
+    calibrate: Calibrate,
+    temperature: float,
+    threshold: float | None,
+    labels: list[str],
+    scores: pd.DataFrame,
 ) -> str:
-    """One sentence on the temperature, and one on the threshold of the second of two labels."""
+    """Sentences on the temperature, and one on the threshold of the second of two labels."""
     if calibrate.temperature:
-        first = f"Logits are divided by {temperature:.3f}, fitted on the validation split."
+        p_value = score_of(scores, "validation", "temperature_p_value")["value"]
+        change = "is" if p_value < SIGNIFICANT else "is not"
+        first = (
+            f"Logits are divided by {temperature:.3f}, fitted on the validation split, whose log "
+            f"loss {change} significantly lower than without (p = {p_value:.3f})."
+        )
     else:
         first = "Probabilities are not calibrated."
     if threshold is None:

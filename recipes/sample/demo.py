@@ -28,8 +28,9 @@ def prepare(workspace: Path, params: str) -> None:
         shutil.rmtree(workspace / folder, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
-    for file in ("dvc.yaml", ".dvcignore"):
-        shutil.copy(PROJECT / file, workspace)
+    (workspace / paths.SEEDS_METRICS.parent).mkdir(exist_ok=True)
+    for file in ("dvc.yaml", ".dvcignore", paths.SEEDS_METRICS):
+        shutil.copy(PROJECT / file, workspace / file)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
     no_corrections = f"{','.join(corrections.COLUMNS)}\n"
     (workspace / paths.LABELS).write_text(no_corrections, encoding="utf-8", newline="\n")

@@ -150,7 +150,7 @@ def test_unknown_key_is_named(folder, key):
         ({"cat": ["pets"], "dog": ["Pets"]}, "each folder once, in any case"),
         (
             {"none": ["cats"], "dog": ["dogs"]},
-            "characters, without spaces at the ends, other than none and unknown",
+            "labels of printable characters, without spaces at the ends, other than none",
         ),
         ({"cat": ["cats"]}, "two or more classes. Received: 1: cat"),
         ({"cat": ["a"], "Cat": ["b"]}, "labels that differ in more than upper and lower case"),

@@ -19,25 +19,29 @@ import onnxruntime
 import openvino
 import pytest
 from conftest import PROJECT, encode, photo
-from networks import COLOURS, metadata, with_probabilities
+from networks import COLOURS, LOGITS, metadata
 from PIL import Image
 
 from pawprint.cli.export import export, measure
 from pawprint.core import paths
+from pawprint.core.detector import Detector
 from pawprint.images.decoder import decode
 from pawprint.network.backend import keras
+from pawprint.network.head import build_head
+from pawprint.network.model import build_model, for_export, with_features
 from pawprint.runtime.conversion import convert
-from pawprint.serving.metadata import write_metadata
-from pawprint.serving.predictor import load_predictor
+from pawprint.serving.metadata import Metadata, write_metadata
+from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.serving.served_model import write_served_model
 
 pytestmark = pytest.mark.slow
 PAGE = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
-SIZE = 32
+SIZE, CHANNELS = 32, 8
+DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
 CASES = {
-    "crop": metadata(image_size=SIZE, resize="crop", threshold=0.3),
-    "stretch": metadata(image_size=SIZE, resize="stretch", threshold=0.7),
+    "crop": metadata(image_size=SIZE, resize="crop", threshold=0.5, unknown_threshold=1.0),
+    "stretch": metadata(image_size=SIZE, resize="stretch", threshold=0.5),
     "pad": metadata(image_size=SIZE, resize="pad", threshold=None, labels=COLOURS),
 }
 LOCKS = ("requirements.txt", "requirements-export.txt")
@@ -52,44 +56,6 @@ def scripts() -> dict[str, Script]:
     block = r"^`(\w+\.py)`[^`]*(?:`pip install ([^`]+)`)?:\n\n```python\n(.*?)^```$"
     found = re.findall(block, PAGE, re.MULTILINE | re.DOTALL)
     return {name: Script(code, packages.split()) for name, packages, code in found}
-
-
-def network(units: int) -> keras.Model:
-    """Logits that depend on the place and the colour of every pixel."""
-    keras.utils.set_random_seed(0)
-    layers = [
-        keras.Input((SIZE, SIZE, 3), name="pixels"),
-        keras.layers.Rescaling(1 / 127.5, -1),
-        keras.layers.Conv2D(4, 3, strides=2, activation="relu"),
-        keras.layers.Flatten(),
-        keras.layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(stddev=0.2)),
-    ]
-    output = layers[0]
-    for layer in layers[1:]:
-        output = layer(output)
-    return keras.Model(layers[0], output)
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory) -> Path:
-    """`CASE/served` and `CASE/FORMAT` for each case and format."""
-    root = tmp_path_factory.mktemp("models")
-    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
-    exported: dict[int, Path] = {}
-    for case, described in CASES.items():
-        logits = network(described.units)
-        write_served_model(convert(logits), described, root / case / "served")
-        model = with_probabilities(logits)
-        expected, _ = measure(model.predict_on_batch, images)
-        for name in FORMATS:
-            folder = root / case / name
-            if described.units in exported:  # another case of the same network
-                shutil.copytree(exported[described.units] / name, folder)
-                write_metadata(folder, described)
-            else:
-                export(name, model, described, folder, images[:0], images, expected)
-        exported.setdefault(described.units, root / case)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +81,63 @@ def photos(tmp_path_factory) -> list[Path]:
     return [folder / name for name in contents]
 
 
+def opened(path: Path) -> Image.Image:
+    return decode(path.read_bytes())
+
+
+def network(classes: int) -> keras.Model:
+    """A model whose probabilities and score depend on the place and colour of every pixel."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((SIZE, SIZE, 3))
+    maps = keras.layers.Conv2D(CHANNELS, 3, strides=2, activation="relu")(image)
+    backbone = keras.Model(image, maps, name="backbone")
+    return build_model("MobileNetV2", backbone, build_head(LOGITS, classes), "flatten")
+
+
+def with_thresholds(described: Metadata, predictor: Predictor, photos: list[Path]) -> Metadata:
+    """Thresholds that divide these photos."""
+    predicted = [predictor.predict(opened(each)) for each in photos]
+    changes = {}
+    if described.threshold:
+        changes["threshold"] = middle([float(each.probabilities[1]) for each in predicted])
+    if described.unknown_threshold:
+        changes["unknown_threshold"] = middle([each.unknown_score for each in predicted])
+    return described.model_copy(update=changes)
+
+
+def middle(values: list[float]) -> float:
+    first, second = sorted(values)[2:4]
+    return (first + second) / 2
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, photos) -> Path:
+    """`CASE/served` and `CASE/FORMAT` for each case and format."""
+    root = tmp_path_factory.mktemp("models")
+    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    for case, described in CASES.items():
+        model = network(len(described.labels))
+        detector = DETECTOR if described.unknown_threshold else None
+        served = root / case / "served"
+        write_served_model(convert(with_features(model)), described, detector, served)
+        described = with_thresholds(described, load_predictor(served), photos)
+        write_metadata(served, described)
+        exported = for_export(model, described.temperature, detector)
+        expected = measure(exported.predict_on_batch, images)
+        for name in FORMATS:
+            if case == "stretch":  # the network of "crop"
+                shutil.copytree(root / "crop" / name, root / case / name)
+                write_metadata(root / case / name, described)
+            else:
+                folder = root / case / name
+                export(name, exported, described, folder, images[:0], images, expected)
+    return root
+
+
 def expected_of(folder: Path, photos: list[Path]) -> list[tuple[str, list[float]]]:
     predictor = load_predictor(folder)
-    predicted = [predictor.predict(decode(each.read_bytes())) for each in photos]
-    return [(predictor.label(each), each.tolist()) for each in predicted]
+    predicted = [predictor.predict(opened(each)) for each in photos]
+    return [(each.label, each.probabilities.tolist()) for each in predicted]
 
 
 def environment(folder: Path, packages: list[str]) -> Path:
@@ -182,6 +201,9 @@ def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kin
         seen[case] = [probabilities for _, probabilities in expected]
         for first, second in pairwise(seen[case]):  # the photos differ, so that the rules matter
             assert np.abs(np.subtract(first, second)).max() > 1e-3
+        labels = {label for label, _ in expected}
+        assert ("unknown" in labels) == (case == "crop")
+        assert len(labels) > 1 or case == "pad"
     if not is_large:
         assert np.abs(np.subtract(seen["crop"], seen["stretch"])[0]).max() > 1e-3
 

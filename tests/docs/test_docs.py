@@ -8,7 +8,7 @@ from itertools import chain
 import pytest
 from conftest import PROJECT
 
-from pawprint.cli.seeds import table
+from pawprint.cli.seeds import describe
 from pawprint.core import paths
 from pawprint.core.params import Params
 from pawprint.core.tables import SCORES, read_table
@@ -59,11 +59,10 @@ def test_result_table_of_readme_has_the_committed_metrics():
 
 
 def test_readme_and_evaluation_page_have_the_committed_seeds():
-    summary = metrics("seeds")
-    number = summary.pop("seeds")
-    assert table(number, summary) in read("docs/evaluation.md")
+    record = metrics("seeds")
+    assert describe(record) in read("docs/evaluation.md")
     for split in ("validation", "test"):
-        mean, _, low, high = summary[f"{split} accuracy"].values()
+        mean, _, low, high = record["scores"][f"{split} accuracy"].values()
         assert f"{mean:.2%} ({low:.2%} to {high:.2%})" in read("README.md")
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from pawprint.evaluation.intervals import mcnemar, resampled, wilson
+from pawprint.evaluation.intervals import clopper_pearson, mcnemar, resampled, wilson
 
 RNG = np.random.default_rng(0)
 
@@ -29,6 +29,15 @@ def test_interval_holds_the_true_fraction_as_often_as_it_says():
     intervals = {count: wilson(count, total, 0.95) for count in set(counts.tolist())}
     held = [intervals[count][0] <= fraction <= intervals[count][1] for count in counts.tolist()]
     assert 0.93 <= np.mean(held) <= 0.98
+
+
+@pytest.mark.parametrize("total", [1, 4, 10])
+def test_exact_interval_has_at_least_its_confidence_also_for_few_images(total):
+    counts = np.arange(total + 1)
+    low, high = np.transpose([clopper_pearson(count, total, 0.95) for count in counts.tolist()])
+    for fraction in np.linspace(0, 1, 101):
+        holds = (low <= fraction) & (fraction <= high)
+        assert binom.pmf(counts, total, fraction)[holds].sum() >= 0.95
 
 
 def test_bootstrap_interval_narrows_with_more_images_and_is_the_same_every_time():

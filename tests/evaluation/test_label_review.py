@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.evaluation.label_review import find_suspects, predict_training, tabulate_suspects
+from pawprint.evaluation.label_review import cross_validate, find_suspects, tabulate_suspects
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -14,7 +14,7 @@ def test_flipped_labels_are_found_and_the_least_probable_come_first(classes):
     flipped = np.arange(0, len(truth), 25)  # of all classes
     labels = truth.copy()
     labels[flipped] = (labels[flipped] + 1) % classes
-    probabilities = predict_training(features, labels, 5)
+    probabilities = cross_validate(features, labels, 5)
     suspects, likely, of_label = find_suspects(labels, probabilities)
     # Only those with at least the average confidence: about half of them, and few others.
     found = np.isin(suspects, flipped)
@@ -29,7 +29,7 @@ def test_image_is_predicted_by_a_model_that_was_not_trained_on_it():
     """One image far from all others: a model trained on it would predict its label."""
     features = np.concatenate([np.tile([[1.0, 0], [-1.0, 0]], (50, 1)), [[1.0, 5.0]]])
     labels = np.append(np.tile([1, 0], 50), 0)
-    assert predict_training(features, labels, 5)[-1, 1] > 0.5
+    assert cross_validate(features, labels, 5)[-1, 1] > 0.5
 
 
 def two(probability: list[float] | np.ndarray) -> np.ndarray:
@@ -59,16 +59,33 @@ def test_suspects_are_listed_with_their_labels_and_the_likely_ones():
     probabilities[7] = [0.02, 0.08, 0.9]
     images = pd.DataFrame({"path": [f"{each}.jpg" for each in range(15)], "split": "test"})
     images["label"] = np.array(["ant", "bee", "cow"])[actual]
-    listed = tabulate_suspects(images, probabilities, ["ant", "bee", "cow"])
+    listed = tabulate_suspects([(images, probabilities)], ["ant", "bee", "cow"])
     assert listed.to_dict("records") == [
         {"path": "7.jpg", "split": "test", "label": "bee", "likely": "cow", "probability": 0.08}
     ]
 
 
+def test_each_model_has_its_own_thresholds():
+    """Beside a confident model, whose average is 0.99, an unsure one would list nothing."""
+    actual = np.repeat([0, 1], 20)
+    paths = [f"{number}.jpg" for number in range(40)]
+    judged = []
+    for split, confidence in (("train", 0.7), ("test", 0.99)):
+        probability = np.where(actual == 1, confidence, 1 - confidence)
+        probability[3] = confidence  # labelled 0
+        rows = {"path": paths, "split": split, "label": np.array(["cat", "dog"])[actual]}
+        judged.append((pd.DataFrame(rows), two(probability)))
+    listed = tabulate_suspects(judged, ["cat", "dog"])
+    assert listed[["path", "split"]].values.tolist() == [["3.jpg", "test"], ["3.jpg", "train"]]
+    assert listed["probability"].tolist() == pytest.approx([0.01, 0.3])
+    pooled = [(pd.concat(each[0] for each in judged), np.concatenate([each[1] for each in judged]))]
+    assert tabulate_suspects(pooled, ["cat", "dog"])["split"].tolist() == ["test"]
+
+
 @pytest.mark.parametrize("images", [1, 2])
 def test_class_of_too_few_images_has_no_suspects(images):
     labels = np.array([0] * 5 + [1] * images)
-    probabilities = predict_training(np.eye(len(labels)), labels, 5)
+    probabilities = cross_validate(np.eye(len(labels)), labels, 5)
     assert probabilities.shape == (len(labels), 2)
     if images == 1:
         assert find_suspects(labels, probabilities)[0].tolist() == []

@@ -5,7 +5,7 @@ import pytest
 from pawprint.core.probabilities import predicted_classes
 from pawprint.core.tables import SCORES
 from pawprint.evaluation.class_scores import NAMES, class_scores
-from pawprint.evaluation.intervals import resampled, wilson
+from pawprint.evaluation.intervals import clopper_pearson, resampled, wilson
 from pawprint.evaluation.metrics import (
     describe,
     measure,
@@ -153,6 +153,7 @@ def test_scores_have_the_names_that_other_commits_have():
     assert list(scores) == list(SCORES)[1:]
     of_class = ["precision", "recall", "f1"]
     probabilities = ["loss", "brier_score", "expected_calibration_error"]
+    probabilities += ["debiased_calibration_error"]
     assert list(zip(scores["label"], scores["score"])) == [
         *(("", name) for name in ("accuracy", "accuracy_at_half", "balanced_accuracy", *NAMES)),
         *(("", name) for name in probabilities),
@@ -160,7 +161,7 @@ def test_scores_have_the_names_that_other_commits_have():
         *(("cat", name) for name in of_class),
         *(("dog", name) for name in of_class),
     ]
-    assert list(scores["images"]) == [5] * 13 + [3] * 3 + [2] * 3
+    assert list(scores["images"]) == [5] * 15 + [3] * 3 + [2] * 3
 
 
 def test_few_scores_of_each_split_are_metrics():
@@ -203,9 +204,12 @@ def test_each_of_three_classes_has_its_roc_curve():
 def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
     second = np.array([0.01, 0.03, 0.03, 0.9])
     probabilities = np.column_stack([1 - second, second])
-    table = tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, 0.95)
+    table = tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, LABELS, 0.95)
     low, high = table.to_dict("records")
     assert (low["probability"], low["fraction"]) == pytest.approx((0.07 / 3, 1 / 3))
-    assert (low["low"], low["high"]) == wilson(1, 3, 0.95)
+    assert (low["low"], low["high"]) == clopper_pearson(1, 3, 0.95)
     assert (high["probability"], high["fraction"]) == (0.9, 1)
     assert (low["images"], high["images"]) == (3, 1)
+    assert set(table["label"]) == {"dog"}
+    of_three = tabulate_reliability(ACTUAL_OF_THREE, OF_THREE, THREE, 0.95)
+    assert set(of_three["label"]) == {"the predicted class"}

@@ -5,7 +5,12 @@ from scipy.stats import norm
 from sklearn.metrics import log_loss
 
 from pawprint.evaluation.calibration import expected_calibration_error
-from pawprint.evaluation.temperature import cross_fit, fit_temperature, probabilities_of
+from pawprint.evaluation.temperature import (
+    cross_fit,
+    fit_temperature,
+    likelihood_ratio_test,
+    probabilities_of,
+)
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))
@@ -79,3 +84,19 @@ def test_temperature_of_an_image_is_fitted_on_the_four_other_fifths():
         others = np.arange(23) % 5 != fold
         temperature = fit_temperature(actual[others], logits[others])
         assert crossed[fold::5] == pytest.approx(probabilities_of(logits[fold::5], temperature))
+
+
+@pytest.mark.parametrize(("temperature", "low", "high"), [(1.0, 0, 0.08), (2.0, 0.95, 1)])
+def test_temperature_of_calibrated_logits_is_significant_in_a_twentieth_of_draws(
+    temperature, low, high
+):
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 6, (788, 1))
+    p_values = []
+    for actual in (rng.random((100, 788)) < expit(logits[:, 0] / temperature)).astype(int):
+        fitted = fit_temperature(actual, logits)
+        before, after = (
+            log_loss(actual, probabilities_of(logits, each)[:, 1]) for each in (1, fitted)
+        )
+        p_values.append(likelihood_ratio_test(before, after, 788))
+    assert low <= np.mean(np.array(p_values) < 0.05) <= high

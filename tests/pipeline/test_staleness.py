@@ -5,6 +5,7 @@ import shutil
 import statistics
 from pathlib import Path
 
+import dvc.api
 import pytest
 from changed_params import TOGETHER_WITH, WEIGHTS, changed_values
 from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
@@ -13,6 +14,7 @@ from ruamel.yaml import YAML
 
 from pawprint.core.files import pack
 from pawprint.core.params import Params
+from pawprint.core.tables import parse_predictions
 from pawprint.network.applications import published, untrained
 from pawprint.network.backbone import save_weights
 from recipes.overlay import overlay
@@ -166,27 +168,39 @@ def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
     assert rates == {1e-6, 0.002, 0.003}
 
 
-def test_seeds_are_experiments_whose_spread_is_printed_and_written(workspace):
+def test_seeds_are_experiments_whose_spread_is_printed_and_shown(workspace, restored):
+    assert "seeds.json is out of date" in (workspace / "docs/model_card.md").read_text()
     result = run(
         "python", "-m", "pawprint", "seeds", "2", cwd=workspace, PAWPRINT_MIRROR="../mirror"
     )
     assert (result.returncode, result.stderr) == (0, "")
-    values = []
+    losses, predicted = [], []
     for seed in ("seed-1", "seed-2"):
-        show = ("dvc", "metrics", "diff", "--json", "--all", seed, "--targets")
-        shown = run(*show, "metrics/evaluate.json", cwd=workspace).stdout
-        values.append(json.loads(shown)["metrics/evaluate.json"]["validation.loss"]["old"])
-    assert values[0] != values[1]
-    summary = json.loads((workspace / "metrics" / "seeds.json").read_text())
-    assert summary["seeds"] == 2
-    loss = summary["validation loss"]
-    assert loss["mean"] == pytest.approx(statistics.mean(values))
-    assert loss["standard_deviation"] == pytest.approx(statistics.stdev(values))
-    assert (loss["min"], loss["max"]) == (min(values), max(values))
-    line = next(line for line in result.stdout.splitlines() if line.startswith("validation loss"))
-    assert line.split()[2:] == [f"{value:.4f}" for value in loss.values()]
+        evaluated = json.loads(dvc.api.read("metrics/evaluate.json", str(workspace), seed))
+        losses.append(evaluated["validation"]["loss"])
+        table = parse_predictions(
+            dvc.api.read("plots/predictions.csv", str(workspace), seed, mode="rb")
+        )
+        predicted.append(table["predicted"])
+    assert losses[0] != losses[1]
+    record = json.loads((workspace / "metrics" / "seeds.json").read_text())
+    assert record["seeds"] == [1, 2]
+    loss = record["scores"]["validation log loss"]
+    assert loss["mean"] == pytest.approx(statistics.mean(losses))
+    assert loss["standard_deviation"] == pytest.approx(statistics.stdev(losses))
+    assert (loss["min"], loss["max"]) == (min(losses), max(losses))
+    line = next(line for line in result.stdout.splitlines() if "validation log loss" in line)
+    assert line.split()[3:] == [f"{value:.4f}" for value in loss.values()]
+    disagree = int((predicted[0] != predicted[1]).sum())
+    assert record["disagreements"]["test"] == {"images": len(table), "disagree": disagree}
+    assert f"test images on which the seeds disagree: {disagree} of {len(table)}" in result.stdout
+    outputs = {out["path"]: out["md5"] for each in lock(workspace).values() for out in each["outs"]}
+    assert record["outputs"] and record["outputs"].items() <= outputs.items()
     status = run("git", "status", "--porcelain", cwd=workspace).stdout.split()
-    assert status == ["??", "metrics/seeds.json"]
+    assert status == ["M", "metrics/seeds.json"]
+    assert sorted(repro(workspace)) == ["card", "report"]
+    card = (workspace / "docs/model_card.md").read_text()
+    assert "accuracy, mean of 2 seeds (min to max)" in card and "out of date" not in card
 
 
 def test_one_seed_has_no_spread(workspace):

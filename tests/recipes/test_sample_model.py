@@ -32,7 +32,7 @@ def test_metadata_are_those_of_the_demo(tmp_path):
 def test_drawn_animals_are_told_apart():
     predictor = load_predictor(MODEL)
     right = [
-        predictor.label(predictor.predict(drawn_picture(SEED, animal, "validation", index)))
+        predictor.predict(drawn_picture(SEED, animal, "validation", index)).label
         == animal.removesuffix("s")
         for animal in ANIMALS
         for index in range(202, 252)  # the demo does not use them
@@ -48,7 +48,7 @@ def test_pictures_are_drawn_again_with_the_same_label_and_look(tmp_path):
     for name, content in contents(PICTURES).items():
         first, second = (np.asarray(decode(data), float) for data in (content, drawn[name]))
         assert np.abs(first - second).mean() < 1
-        assert predictor.label(predictor.predict(decode(content))) == Path(name).stem
+        assert predictor.predict(decode(content)).label == Path(name).stem
 
 
 def test_half_is_the_same_bytes_in_each_process_and_nearly_the_same_model(tmp_path):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import PROJECT, run
-from made_up_run import write_run
+from made_up_run import SEEDS, write_run
 
 from pawprint.core import paths
+from pawprint.core.files import write_json
 from pawprint.core.tables import REJECTED, SCORES, read_table
 from pawprint.reports.results import describe_accuracy, score_of
 from recipes.overlay import overlay
@@ -36,8 +37,10 @@ def card_of(
     numbers: dict[str, int],
     changes: str = "{}",
     splits: tuple[str, str] = ("train", "train"),
+    seeds: dict = SEEDS,
 ) -> str:
     write_run(workspace, numbers, pd.DataFrame(FILES, columns=list(REJECTED)), splits)
+    write_json(workspace / paths.SEEDS_METRICS, seeds)
     params = workspace / "params.yaml"
     params.write_text(overlay(params.read_text(encoding="utf-8"), changes), encoding="utf-8")
     result = run("python", "-m", "stages.card", cwd=workspace)
@@ -60,8 +63,36 @@ def test_card_shows_the_numbers_of_the_tables_and_the_hashes_of_archive_and_mode
     sentence = "A group is never divided between splits; number of images moved for this: 1."
     assert f"- Near-duplicates: 2 (number of groups: 1). {sentence}" in card
     assert "Initial weights of the backbone: pre-trained on ImageNet" in card
-    assert "Logits are divided by 1.250, fitted on the validation split." in card
+    assert "Logits are divided by 1.250, fitted on the validation split, whose log loss" in card
     assert "imbalanced" not in card
+    assert "the label is unknown if the unknown score is above 0.48." in card
+    assert "The threshold is the 99.5 % quantile of the validation split" in card
+    assert "| images labelled unknown |" in card
+    assert "such as other animals, are not tested" in card
+
+
+def of_this_run(workspace: Path) -> dict:
+    """The record of seeds whose first gave the tables in the workspace."""
+    outputs = (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES)
+    hashes = {
+        path.as_posix(): hashlib.md5((workspace / path).read_bytes()).hexdigest()
+        for path in outputs
+    }
+    return SEEDS | {"outputs": hashes}
+
+
+def test_card_shows_the_mean_of_seeds_only_if_the_first_of_them_gave_this_model(workspace):
+    card = card_of(workspace, {"ant": 9, "bee": 9})
+    assert "metrics/seeds.json is out of date" in card
+    assert "of 3 seeds" not in card
+    card = card_of(workspace, {"ant": 9, "bee": 9}, seeds=of_this_run(workspace))
+    assert "out of date" not in card
+    cell = "50.00% (25.00% to 75.00%)"
+    assert f"| accuracy, mean of 3 seeds (min to max) | {cell} | {cell} |" in card
+    cell = "0.5000 (0.2500 to 0.7500)"
+    assert f"| log loss, mean of 3 seeds (min to max) | {cell} | {cell} |" in card
+    assert "| images on which the seeds disagree | 3 of 20 | 0 of 20 |" in card
+    assert "The model is that of the seed in params.yaml, 7." in card
 
 
 def test_card_of_many_classes_shows_the_worst_and_no_threshold(workspace):

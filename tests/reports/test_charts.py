@@ -8,7 +8,7 @@ from made_up_run import predictions_of, split_of, table_of_predictions
 from sklearn.metrics import roc_auc_score
 
 from pawprint.core.tables import HISTORY, RELIABILITY
-from pawprint.evaluation.metrics import tabulate_roc
+from pawprint.evaluation.metrics import tabulate_reliability, tabulate_roc
 from pawprint.reports.charts import (
     draw_class_counts,
     draw_confusion,
@@ -150,27 +150,40 @@ def test_roc_of_many_classes_shows_each_their_mean_and_the_worst():
     assert len(axis.lines) == 5 + 3
 
 
-def test_reliability_has_points_with_areas_before_and_after_and_intervals_after():
+def test_reliability_names_the_class_and_shows_each_split_before_and_after():
     rows = [
-        (split, calibrated, probability + shift, fraction, 0.1, 0.9, images)
+        (split, calibrated, "dog", probability + shift, fraction, 0.1, 0.9, images)
         for split, shift in (("validation", 0), ("test", 0.1))
         for calibrated in ("no", "yes")
         for probability, fraction, images in ((0.2, 0.25, 30), (0.6, 0.5, 10))
     ]
-    rows.append(("test", "yes", 0.9, 1.0, 0.4, 1.0, 10))
+    rows.append(("test", "yes", "dog", 0.9, 1.0, 0.4, 1.0, 10))
     table = pd.DataFrame(rows, columns=list(RELIABILITY))
-    axes = draw_reliability(table, ["cat", "dog"]).axes
-    assert [axis.get_title("left") for axis in axes] == ["Validation", "Test"]
-    assert axes[0].get_ylabel() == "Fraction of dog"
-    for axis, expected, after in (
-        (axes[0], [[0.2, 0.25], [0.6, 0.5]], []),
-        (axes[1], [[0.3, 0.25], [0.7, 0.5]], [[0.9, 1.0]]),
+    axes = draw_reliability(table).axes
+    assert [axis.get_title("left") for axis in axes] == [
+        f"{split}, {when} calibration"
+        for split in ("Validation", "Test")
+        for when in ("before", "after")
+    ]
+    for axis, expected in zip(
+        axes,
+        [[[0.2, 0.25], [0.6, 0.5]]] * 2
+        + [[[0.3, 0.25], [0.7, 0.5]], [[0.3, 0.25], [0.7, 0.5], [0.9, 1.0]]],
     ):
-        intervals, *series = axis.collections
-        before, points = (each.get_offsets() for each in series)
-        assert before.tolist() == [pytest.approx(point) for point in expected]
-        assert points.tolist() == [pytest.approx(point) for point in expected + after]
+        assert axis.get_xlabel() == "Mean probability of dog"
+        assert axis.get_ylabel() == "Fraction of dog"
+        intervals, points = axis.collections
+        assert points.get_offsets().tolist() == [pytest.approx(point) for point in expected]
         ends = [segment[:, 1].tolist() for segment in intervals.get_segments()]
-        assert ends[:2] == [[0.1, 0.9]] * 2 and len(ends) == len(points)
-        larger, smaller = series[0].get_sizes()
+        assert ends[:2] == [[0.1, 0.9]] * 2 and len(ends) == len(expected)
+        larger, smaller, *_ = points.get_sizes()
         assert larger > 2 * smaller
+
+
+def test_reliability_of_many_classes_is_of_the_predicted_one():
+    actual, probabilities = predictions_of(FORTY[:3])
+    table = tabulate_reliability(actual, probabilities, FORTY[:3], 0.95)
+    both = [table.assign(split="test", calibrated=each) for each in ("no", "yes")]
+    axis = draw_reliability(pd.concat(both)).axes[2]
+    assert axis.get_xlabel() == "Mean probability of the predicted class"
+    assert axis.get_ylabel() == "Fraction of correct predictions"

@@ -84,6 +84,11 @@ def test_numbers_are_the_recorded_ones(page, workspace):
         assert with_interval(score_of(scores, "test", "f1", label)) in page
 
 
+def test_seeds_of_another_run_are_out_of_date(page):
+    assert "metrics/seeds.json is out of date" in page
+    assert "of 3 seeds" not in page
+
+
 def test_classes_are_counted_and_their_imbalance_is_named(page):
     cells = "".join(f'<td class="number">{number}</td>' for number in (5, 5, 5, 15))
     assert f'<th scope="row">&lt;cow&gt;</th>{cells}' in page

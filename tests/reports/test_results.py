@@ -28,6 +28,8 @@ def rows_of(split: str, offset: float) -> list[tuple]:
         (split, "", "brier_score", 0.1 + offset, None, None, 100),
         (split, "", "expected_calibration_error", 0.2 + offset, None, None, 100),
         (split, "", "uncalibrated_expected_calibration_error", 0.3 + offset, None, None, 100),
+        (split, "", "debiased_calibration_error", 0.15 + offset, None, None, 100),
+        (split, "", "temperature_p_value", 0.04, None, None, 100),
     ]
 
 
@@ -51,13 +53,26 @@ def test_each_result_has_a_column_per_split():
         ("Brier score", "0.1100", "0.1000"),
         ("expected calibration error", "0.2100", "0.2000"),
         ("expected calibration error before calibration", "0.3100", "0.3000"),
+        ("calibration error, debiased", "0.1600", "0.1500"),
     ]
 
 
 def test_more_than_two_classes_have_no_accuracy_at_a_threshold():
-    titles = [row[0] for row in result_rows(scores_of(["ant", "bee", "cow"]), SPLITS)]
-    assert "accuracy at a threshold of 0.5" not in titles
-    assert len(titles) == 7
+    of_two, of_three = (
+        [row[0] for row in result_rows(scores_of(labels), SPLITS)]
+        for labels in (["ant", "bee"], ["ant", "bee", "cow"])
+    )
+    of_two.remove("accuracy at a threshold of 0.5")
+    assert of_three == of_two
+
+
+def test_results_have_those_of_unknown_inputs_if_the_model_detects_them():
+    scores = scores_of(["ant", "bee"])
+    rows = {title: texts for title, *texts in result_rows(scores, SPLITS)}
+    assert rows["images labelled unknown"] == ["5.00% (1/20), 0.89% to 23.61%"] * 2
+    assert rows["drawn images of no class labelled unknown"][0].startswith("50.00% (1/2)")
+    without = scores[~scores["score"].isin(["refused", "drawn_refused"])]
+    assert not any("unknown" in title for title, *_ in result_rows(without, SPLITS))
 
 
 def test_each_class_has_its_scores_with_the_lowest_f1_first():
@@ -109,7 +124,11 @@ def test_weights_are_described_by_their_source(source, expected):
     assert describe_weights(source) == expected
 
 
-FITTED = "Logits are divided by 1.235, fitted on the validation split."
+NOTHING_SET = {"temperature": True, "threshold": None, "recall": None, "unknown_quantile": None}
+FITTED = (
+    "Logits are divided by 1.235, fitted on the validation split, whose log loss is significantly "
+    "lower than without (p = 0.040)."
+)
 
 
 @pytest.mark.parametrize(
@@ -140,11 +159,19 @@ FITTED = "Logits are divided by 1.235, fitted on the validation split."
     ],
 )
 def test_calibration_says_what_is_fitted_and_what_is_set(calibrate, threshold, expected):
-    params = Calibrate(**{"threshold": None, "recall": None} | calibrate)
-    assert describe_calibration(params, 1.23456, threshold, ["ant", "bee"]) == expected
+    params = Calibrate(**NOTHING_SET | calibrate)
+    described = describe_calibration(params, 1.23456, threshold, ["ant", "bee"], SCORES_OF_BOTH)
+    assert described == expected
 
 
 def test_many_classes_have_no_threshold():
-    params = Calibrate(temperature=True, threshold=None, recall=None)
-    described = describe_calibration(params, 1.23456, None, ["ant", "bee", "cow"])
+    params = Calibrate(**NOTHING_SET)
+    described = describe_calibration(params, 1.23456, None, ["ant", "bee", "cow"], SCORES_OF_BOTH)
     assert described == f"{FITTED} The most probable class is predicted."
+
+
+def test_temperature_that_changes_nothing_is_said_to():
+    params = Calibrate(**NOTHING_SET)
+    scores = SCORES_OF_BOTH.replace({"value": {0.04: 0.05}})
+    described = describe_calibration(params, 1.23456, None, ["ant", "bee", "cow"], scores)
+    assert "whose log loss is not significantly lower than without (p = 0.050)." in described
