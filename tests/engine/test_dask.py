@@ -45,7 +45,7 @@ CONNECT = "distributed.comm.timeouts.connect"
 STAGES = {
     "clean": "pawprint.dataset.cleaning",
     "split": None,  # on threads
-    "features": "pawprint.features.rows",
+    "features": "pawprint.images.augmentation",
     "calibrate": "pawprint.images.resizing",
     "evaluate": "pawprint.serving.predictor",
 }
