@@ -66,7 +66,11 @@ def classify(predictor: Predictor, data: bytes) -> dict:
         each: round(value, 4)
         for each, value in zip(predictor.metadata.labels, probabilities.tolist())
     }
-    return {"label": label, "probabilities": named, "unknown_score": score}
+    return {
+        "label": label,
+        "probabilities": named,
+        "unknown_score": score if score is None else round(score, 4),
+    }
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.tables import SPLIT, write_table
 from pawprint.evaluation.unknown import fit_detector
-from pawprint.images.archive import members, open_archive
+from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.backend import keras, tf
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model, save_model, with_features
@@ -44,7 +44,7 @@ from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 
-METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.5)
+METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.2)
 # How far probabilities may be from Keras': float32 is rounding, the others have fewer bits.
 TOLERANCE = {"litert-float16": 0.05, "litert-int8": 0.4}
 QUANTIZED = tuple(TOLERANCE)
@@ -66,7 +66,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
         for name in names:
             photo = folder / "photos" / name.replace("/", "-")
             photo.parent.mkdir(exist_ok=True)
-            photo.write_bytes(opened.read(name))
+            photo.write_bytes(read_member(opened, name))
     split = pd.DataFrame(dict.fromkeys(SPLIT, names))
     split["label"] = ["cat" if "/cats/" in name else "dog" for name in names]
     split["split"] = ["train" if "/train/" in name else "test" for name in names]

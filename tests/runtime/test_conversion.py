@@ -13,7 +13,7 @@ SIZE = 32
 
 
 def written(path: Path) -> dict[str, bytes]:
-    write_network(convert(colour_model(SIZE)), path, ["logits"])
+    write_network(convert(colour_model(SIZE)), path, ["logits", "features"])
     return {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
 
@@ -32,9 +32,11 @@ def test_network_that_is_read_gives_the_same_numbers_without_its_files(tmp_path)
     for path in tmp_path.iterdir():
         path.unlink()
     (image,) = pixels(1, SIZE)
-    expected = colour_model(SIZE)(image[None].astype(np.float32)).numpy()
-    assert (network.input().names, network.output().names) == ({"pixels"}, {"logits"})
-    assert compile_for_cpu(network)(image)[0] == pytest.approx(expected[0], rel=1e-5)
+    expected = colour_model(SIZE)(image[None].astype(np.float32))
+    assert network.input().names == {"pixels"}
+    assert [output.names for output in network.outputs] == [{"logits"}, {"features"}]
+    for given, of_keras in zip(compile_for_cpu(network)(image), expected, strict=True):
+        assert given == pytest.approx(of_keras.numpy()[0], rel=1e-5)
 
 
 def test_conversion_leaves_no_temporary_files_and_no_output(tmp_path, monkeypatch, capfd):

@@ -118,7 +118,7 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
 def test_drawn_images_of_no_class_are_unknown(workspace):
     predictor = load_predictor(paths.SERVED_MODEL)
     labels = [predictor.predict(image).label for image in draw_images()]
-    assert labels.count(UNKNOWN) > 0.9 * len(labels)
+    assert labels.count(UNKNOWN) > len(labels) / 2  # the training images are drawn, too
 
 
 def test_detector_can_be_turned_off(workspace):
