@@ -1,7 +1,7 @@
 """Whether a commit makes the pipeline slower: `python -m bench.guard main [HEAD]`.
 
 Runs the whole pipeline at both commits in turn, each time in a fresh clone with one epoch of each
-phase. Prints for each stage the ratio of the seconds, a geometric mean with its 95 % interval (t
+phase. Prints for each stage the ratio of the seconds, a geometric mean with its 95% interval (t
 distribution of the logarithms of the paired ratios). Exits with status 1 if the interval of the
 total lies above 1.1. Run after `dvc repro`, on a machine with nothing else to do. Both commits need
 the params of this one.
@@ -71,7 +71,7 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(ratios, indent=2))
     else:
-        print(f"| stage | {arguments.new} / {arguments.old} | 95 % interval |\n|---|---|---|")
+        print(f"| stage | {arguments.new} / {arguments.old} | 95% interval |\n|---|---|---|")
         for stage, found in ratios.items():
             print(f"| {stage} | {found['ratio']:.2f} | {found['low']:.2f} to {found['high']:.2f} |")
     if ratios["total"]["low"] > SLOWER:

@@ -17,7 +17,7 @@ from pawprint.evaluation.calibration import (
 from pawprint.evaluation.class_scores import NAMES, class_scores
 from pawprint.evaluation.intervals import clopper_pearson, resampled, wilson
 
-FEW = 100  # images: with all predictions correct, the 95 % interval still begins at 0.963
+FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
 SUMMARY = ("accuracy", "balanced_accuracy", "loss")  # in metrics/evaluate.json
 
 

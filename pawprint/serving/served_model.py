@@ -44,7 +44,7 @@ def write_served_model(
 
 def _score(features: openvino.Output, detector: Detector) -> openvino.Node:
     mean, components = map(operations.constant, detector)
-    unit = operations.normalize_l2(features, np.array([1]), SMALLEST, "max")
+    unit = operations.normalize_l2(features, np.array([1]), SMALLEST**2, "max")  # of squares
     centred = operations.subtract(unit, mean)
     projected = operations.matmul(centred, components, False, True)
     explained = operations.matmul(projected, components, False, False)
