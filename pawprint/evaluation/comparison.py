@@ -125,9 +125,9 @@ def compare_revisions(
         relabelled = (common["actual_old"] != common["actual"]).sum()
         if gone or added or relabelled:
             raise InputError(
-                f"{old} and {rev}: expected the same {split} images. Received: {gone} only in "
-                f"{old}, {added} only in {rev}, {relabelled} with another label. Accuracies on "
-                "different images cannot be compared: use the same data and split for both."
+                f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "
+                f"only in {old}, {added} only in {rev}, {relabelled} with another label. Such "
+                "accuracies cannot be compared: use the same data, labels and split for both."
             )
         correct.append((both["predicted"] == both["actual"]).to_numpy())
     # An outer merge sorts by path.
@@ -143,6 +143,8 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
         "better": f"{new} is better than {old}",
         "worse": f"{new} is worse than {old}",
     }[compared.verdict]
+    if not compared.only_old + compared.only_new:
+        conclusion = "both are correct on the same images"
     return (
         f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "
         f"{compared.new_correct}/{compared.images} in {new}; {compared.only_old} only in {old}, "

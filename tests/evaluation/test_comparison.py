@@ -6,7 +6,7 @@ import pytest
 from conftest import git_project, run
 from scipy.stats import binom
 
-from pawprint.evaluation.comparison import compare, holm
+from pawprint.evaluation.comparison import compare, describe, holm
 
 IMAGES = 200
 
@@ -76,6 +76,7 @@ def test_levels_of_several_tests_are_those_of_holm():
 def test_equal_runs_do_not_differ():
     (compared,) = compare(np.array([True, False] * 50), [np.array([True, False] * 50)], 0.95)
     assert (compared.difference, compared.p_value) == (0, 1)
+    assert describe("a", "b", "test", compared).endswith("both are correct on the same images")
 
 
 def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None:
@@ -131,7 +132,7 @@ def test_command_says_better_worse_or_not_significant(project):
         (("new", "old"), "old is worse than new"),
         (
             ("new",),
-            "not significant with 200 images: the difference may be by chance",
+            "both are correct on the same images",
         ),  # the workspace is as new
     ):
         result = run("python", "-m", "pawprint", "compare", *arguments, cwd=project)
@@ -220,7 +221,8 @@ def test_other_test_images_are_refused_with_the_reason(project):
             result = run("python", "-m", "pawprint", command, "new", cwd=project)
             assert result.returncode == 1
             (line,) = result.stderr.splitlines()
-            assert line.startswith("new and workspace: expected the same test images. Received: ")
+            expected = "new and workspace: expected the same test images and labels. Received: "
+            assert line.startswith(expected)
             assert "3 only in new, 1 only in workspace, 0 with another label" in line
     finally:
         run("git", "checkout", "-q", "--", ".", cwd=project)
