@@ -68,8 +68,14 @@ def fraction(accuracy: pd.Series) -> str:
 def result_rows(scores: pd.DataFrame, splits: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Rows of the table of results: a title, then one text per split."""
 
+    measured = set(zip(scores["split"], scores["score"]))
+
     def row(title: str, name: str, text) -> tuple[str, ...]:
-        return title, *(text(score_of(scores, split, name)) for split in splits)
+        cells = (
+            text(score_of(scores, split, name)) if (split, name) in measured else "no images"
+            for split in splits
+        )
+        return title, *cells
 
     rows = [row("accuracy", "accuracy", describe_accuracy)]
     if "accuracy_at_half" in set(scores["score"]):

@@ -164,7 +164,7 @@ def on_threads(project, monkeypatch) -> dict[str, str]:
     return outputs()
 
 
-@pytest.mark.parametrize("chunk", [3, 16])
+@pytest.mark.parametrize("chunk", [pytest.param(3, marks=pytest.mark.extended), 16])
 def test_stages_write_the_same_bytes_as_on_threads(on_threads, cluster, monkeypatch, chunk):
     monkeypatch.setattr(engine, "CHUNK", chunk)
     monkeypatch.setenv("PAWPRINT_DASK", cluster.address)
@@ -256,7 +256,7 @@ def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, pro
     assert f"worker {address} is not used: expected the same bytes" in printed
 
 
-@pytest.mark.parametrize("installed", ["none", "1.0"])
+@pytest.mark.parametrize("installed", [pytest.param("none", marks=pytest.mark.extended), "1.0"])
 def test_worker_with_other_packages_is_refused(start, tmp_path, installed):
     """A worker whose packages are links to those of this Python, but for Pillow."""
     for path in Path(sysconfig.get_path("purelib")).iterdir():

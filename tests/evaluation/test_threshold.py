@@ -36,7 +36,7 @@ def test_right_probabilities_move_the_threshold_at_most_in_5_percent_of_draws(nu
     for _ in range(DRAWN):
         logits = rng.normal(0, scale, number)
         actual = (rng.random(number) < expit(logits)).astype(int)
-        probability = expit(logits / fit_temperature(actual, logits))
+        probability = expit(logits / fit_temperature(actual, logits[:, None]))
         moved += choose_threshold(actual, probability, None) != 0.5
     assert 0 < moved <= 0.05 * DRAWN
 

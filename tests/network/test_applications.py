@@ -43,9 +43,10 @@ TESTED = {
     "DenseNet121": None,
     "ConvNeXtTiny": None,
 }
-FAST = ("MobileNetV2", "MobileNetV3Small")
+MARKS = dict.fromkeys(("MobileNetV2", "MobileNetV3Small"), ())
+MARKS |= dict.fromkeys(("EfficientNetV2B0", "ConvNeXtTiny"), pytest.mark.slow)
 EACH = [
-    pytest.param(name, alpha, id=name, marks=() if name in FAST else pytest.mark.slow)
+    pytest.param(name, alpha, id=name, marks=MARKS.get(name, pytest.mark.extended))
     for name, alpha in TESTED.items()
 ]
 

@@ -98,23 +98,24 @@ FOLLOWED = [param for param, row in TABLE.items() if with_all_after(readers(para
 FOLLOWED += ["augment.RandomZoom", "preview.near_duplicates", "model.image_size"]
 
 
-@pytest.mark.parametrize("param", FOLLOWED)
+def one_of_each_section(params: list[str]) -> list:
+    """The params; all but the first of each section are marked `extended`."""
+    first = {param.split(".")[0]: param for param in reversed(params)}.values()
+    return [
+        param if param in first else pytest.param(param, marks=pytest.mark.extended)
+        for param in params
+    ]
+
+
+@pytest.mark.parametrize("param", one_of_each_section(FOLLOWED))
 def test_change_reruns_exactly_the_stages_of_its_row(workspace, restored, param):
     (workspace / "params.yaml").write_text(changed_params(workspace, param), encoding="utf-8")
     assert sorted(repro(workspace, PAWPRINT_MIRROR="../mirror")) == sorted(TABLE[param])
 
 
-def one_of_each_section() -> list:
-    """The other params; all but the first of each section are marked `extended`."""
-    others = [param for param in TABLE if param not in FOLLOWED]
-    first = {param.split(".")[0]: param for param in reversed(others)}.values()
-    return [
-        param if param in first else pytest.param(param, marks=pytest.mark.extended)
-        for param in others
-    ]
-
-
-@pytest.mark.parametrize("param", one_of_each_section())
+@pytest.mark.parametrize(
+    "param", one_of_each_section([param for param in TABLE if param not in FOLLOWED])
+)
 def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, restored, param):
     """So that all stages after it run again, too."""
     before = lock(workspace)

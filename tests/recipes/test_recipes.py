@@ -55,8 +55,14 @@ def images(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("name", "head", "optimizer", "trained", "epochs"),
     [
-        ("filtered-160", ["Dense", "Activation"], "RMSprop", 18 + 2, (10, 10)),
-        ("filtered-160-sigmoid", ["Dense"], "Adam", 18 + 2, (10, 10)),
+        pytest.param(
+            *("filtered-160", ["Dense", "Activation"], "RMSprop", 18 + 2, (10, 10)),
+            marks=pytest.mark.extended,
+        ),
+        pytest.param(
+            *("filtered-160-sigmoid", ["Dense"], "Adam", 18 + 2, (10, 10)),
+            marks=pytest.mark.extended,
+        ),
         ("fresh-augmentation", ["Dense", "Activation"], "RMSprop", 18 + 2, (10, 10)),
         (
             "local-zip-dense",

@@ -71,6 +71,9 @@ def test_results_have_those_of_unknown_inputs_if_the_model_detects_them():
     rows = {title: texts for title, *texts in result_rows(scores, SPLITS)}
     assert rows["images labelled unknown"] == ["5.00% (1/20), 0.89% to 23.61%"] * 2
     assert rows["drawn images of no class labelled unknown"][0].startswith("50.00% (1/2)")
+    all_refused = scores[(scores["score"] != "kept_accuracy") | (scores["split"] != "test")]
+    rows = {title: texts for title, *texts in result_rows(all_refused, SPLITS)}
+    assert [texts[1] for texts in rows.values()].count("no images") == 1
     without = scores[~scores["score"].isin(["refused", "drawn_refused"])]
     assert not any("unknown" in title for title, *_ in result_rows(without, SPLITS))
 
