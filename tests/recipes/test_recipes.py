@@ -71,7 +71,10 @@ def images(tmp_path_factory) -> Path:
             6,
             (10, 0),
         ),
-        ("petimages-224", ["Dropout", "Dense"], "Adam", 34 + 2, (3, 3)),
+        pytest.param(
+            *("petimages-224", ["Dropout", "Dense"], "Adam", 34 + 2, (3, 3)),
+            marks=pytest.mark.extended,
+        ),
     ],
 )
 def test_recipe_runs_and_saves_the_model_of_its_notebook(
