@@ -66,7 +66,7 @@ def test_card_shows_the_numbers_of_the_tables_and_the_hashes_of_archive_and_mode
     assert "Logits are divided by 1.250, fitted on the validation split, whose log loss" in card
     assert "imbalanced" not in card
     assert "the label is unknown if the unknown score is above 0.48." in card
-    assert "The threshold is the 99.5 % quantile of the validation split" in card
+    assert "The threshold is the 99.5% quantile of the validation split" in card
     assert "| images labelled unknown |" in card
     assert "such as other animals, are not tested" in card
 
