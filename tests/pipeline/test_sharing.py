@@ -215,6 +215,7 @@ def test_two_branches_are_merged(finished, tmp_path):
     assert len(succeed("git", "log", "--format=%p", "-1", cwd=project).split()) == 2
 
 
+@pytest.mark.extended
 def test_run_cache_spares_a_clone_stages_without_files_in_git(origin):
     """DVC pushes the outputs of uncommitted runs, but not the metrics and tables for Git."""
     change_rate(origin, "0.02")

@@ -105,7 +105,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(
     assert index["view"].max() + 1 == load_params(workspace / "params.yaml").augment.views
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_three_classes_are_learned_offline(tmp_path):
     workspace = tmp_path / "project"
     things = run("python", "-m", "recipes.sample.things", str(tmp_path / "food"), cwd=PROJECT)
