@@ -53,9 +53,13 @@ class Script(NamedTuple):
 
 
 def scripts() -> dict[str, Script]:
-    block = r"^`(\w+\.py)`[^`]*(?:`pip install ([^`]+)`)?:\n\n```python\n(.*?)^```$"
-    found = re.findall(block, PAGE, re.MULTILINE | re.DOTALL)
-    return {name: Script(code, packages.split()) for name, packages, code in found}
+    block = r"^`(\w+\.py)`((?:.+\n)+)\n```python\n((?:.*\n)*?)```$"
+    found = re.findall(block, PAGE, re.MULTILINE)
+    return {name: Script(code, packages(intro)) for name, intro, code in found}
+
+
+def packages(intro: str) -> list[str]:
+    return " ".join(re.findall(r"`pip install ([^`]+)`", intro)).split()
 
 
 @pytest.fixture(scope="module")

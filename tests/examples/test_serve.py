@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,14 +25,14 @@ SAMPLE = PROJECT / "recipes" / "sample"
 PHOTO = (SAMPLE / "pictures" / "cat.jpg").read_bytes()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[tuple[subprocess.Popen, int]]:
+@contextmanager
+def started(log: Path, *options: str) -> Iterator[tuple[subprocess.Popen, int]]:
     """The process and its port."""
-    port, log = free_port(), tmp_path_factory.mktemp("server") / "log"
+    port = free_port()
     command = [sys.executable, "-m", "examples.serve", str(SAMPLE / "model"), "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--seconds", "2"],
+            [*command, *options],
             cwd=PROJECT,
             env=environment_with(),
             stdout=output,
@@ -52,20 +53,26 @@ def server(tmp_path_factory) -> Iterator[tuple[subprocess.Popen, int]]:
             process.wait()
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[tuple[subprocess.Popen, int]]:
+    with started(tmp_path_factory.mktemp("server") / "log") as server:
+        yield server
+
+
+def request(port: int, path: str, body=None, method: str = "POST") -> tuple[int, dict]:
+    """The status and the decoded answer."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=60)
+    try:
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
 @pytest.fixture
 def ask(server):
-    """The status and the decoded answer of a request."""
-
-    def ask(path: str, body=None, method: str = "POST") -> tuple[int, dict]:
-        connection = http.client.HTTPConnection(HOST, server[1], timeout=60)
-        try:
-            connection.request(method, path, body)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
-
-    return ask
+    return partial(request, server[1])
 
 
 def expected(photo: bytes) -> dict:
@@ -151,11 +158,12 @@ def begin(port: int) -> socket.socket:
     return connection
 
 
-def test_upload_that_stops_is_ended(ask, server):
-    with begin(server[1]) as connection:
-        assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
-    begin(server[1]).close()
-    assert ask("/predict", PHOTO)[0] == 200
+def test_upload_that_stops_is_ended(tmp_path):
+    with started(tmp_path / "log", "--seconds", "2") as (_, port):
+        with begin(port) as connection:
+            assert connection.recv(1000).startswith(b"HTTP/1.1 408 ")
+        begin(port).close()
+        assert request(port, "/health", method="GET")[0] == 200
 
 
 def test_more_connections_than_the_limit_are_told_and_others_are_served_later(ask, server):
