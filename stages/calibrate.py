@@ -6,14 +6,13 @@ Reads data/raw/archives/, data/split/images.csv and models/network/. Params: `ca
 `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
 """
 
-import hashlib
-
 import numpy as np
 import pandas as pd
 from PIL import Image
 
 from pawprint.core import paths
 from pawprint.core.errors import InputError
+from pawprint.core.files import md5
 from pawprint.core.params import load_params, problem_of_threshold
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.evaluation.temperature import fit_temperature, probabilities_of
@@ -26,6 +25,7 @@ from pawprint.runtime.conversion import read_network
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.predictor import predict_members
 from pawprint.serving.served_model import write_served_model
+from pawprint.serving.views import views_of
 
 DETECTOR_IMAGES = 10_000  # that the detector is fitted on, at most: those with the lowest hashes
 
@@ -47,8 +47,9 @@ def main() -> None:
         return run(resize(image, size, params.model.resize))[1]
 
     def logits_and_score(image: Image.Image) -> np.ndarray:
-        logits, features = run(resize(image, size, params.model.resize))
-        return np.append(logits, detector.score(features)) if detector else logits
+        views = views_of(image, size, params.model.resize, params.calibrate.views)
+        logits, features = map(np.stack, zip(*map(run, views)))
+        return np.column_stack([logits, detector.score(features)]) if detector else logits
 
     with open_archive(paths.RAW_ARCHIVES) as archive:
         if quantile is not None:
@@ -56,8 +57,8 @@ def main() -> None:
             features = predict_members(features_of, archive, train["path"], "detector")
             detector = fit_detector(features)
         outputs = predict_members(logits_and_score, archive, validation["path"], "calibrate")
-    units = 1 if len(labels) == 2 else len(labels)
-    logits, scores = outputs[:, :units], outputs[:, units:]
+    units = network.output(0).partial_shape[1].get_length()
+    logits, scores = outputs[..., :units], outputs[..., units:].mean(axis=1)
     actual = pd.Index(labels).get_indexer(validation["label"])
     temperature = fit_temperature(actual, logits) if params.calibrate.temperature else 1.0
     threshold = params.calibrate.threshold
@@ -71,8 +72,9 @@ def main() -> None:
         resize=params.model.resize,
         temperature=temperature,
         threshold=threshold,
+        views=params.calibrate.views,
         unknown_threshold=unknown_threshold,
-        data_md5=hashlib.md5(paths.SPLIT_IMAGES.read_bytes()).hexdigest(),
+        data_md5=md5(paths.SPLIT_IMAGES),
     )
     write_served_model(network, metadata, detector, paths.SERVED_MODEL)
     predicted = f"; {labels[1]} from a probability of {threshold:.3f}" if threshold else ""

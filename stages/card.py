@@ -24,7 +24,7 @@ from pawprint.reports.results import (
     name_classes,
     result_rows,
 )
-from pawprint.reports.seeds import describe_seeds, is_current, seed_rows
+from pawprint.reports.seeds import describe_seeds
 from pawprint.serving.metadata import read_metadata
 
 MAX_CLASSES = 10  # in a table
@@ -34,9 +34,7 @@ def main() -> None:
     params = load_params()
     metadata = read_metadata(paths.SERVED_MODEL)
     scores = read_table(paths.SCORES, tables.SCORES)
-    seeds = read_json(paths.SEEDS_METRICS)
-    outputs = paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES
-    of_seeds = is_current(seeds, *outputs)
+    of_seeds, seeds = describe_seeds(read_json(paths.SEEDS_METRICS), paths.SEED_OUTPUTS)
     images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
     near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     text = fill(
@@ -62,11 +60,8 @@ def main() -> None:
         rejected=describe_rejected(read_table(paths.CLEAN_REJECTED, tables.REJECTED)),
         near_duplicates=near_duplicates,
         divided_groups=divided_groups(near_duplicates),
-        results=[
-            *(seed_rows(seeds) if of_seeds else ()),
-            *result_rows(scores, ("validation", "test")),
-        ],
-        seeds=describe_seeds(seeds, of_seeds),
+        results=[*of_seeds, *result_rows(scores, ("validation", "test"))],
+        seeds=seeds,
         of_classes=class_rows(scores),
         max_classes=MAX_CLASSES,
         corrections=len(read_lines(paths.LABELS)),

@@ -47,7 +47,7 @@ def main() -> None:
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_ARCHIVES) as archive:
         outputs = predict_members(
-            lambda image: np.concatenate(predictor.outputs(image)),
+            lambda image: np.concatenate(predictor.outputs(image), axis=1),
             archive,
             rows["path"],
             "evaluate",
@@ -63,8 +63,8 @@ def main() -> None:
     ):
         of_split = (rows["split"] == name).to_numpy()
         actual = pd.Index(labels).get_indexer(rows["label"][of_split])
-        first, logits, score = np.split(outputs[of_split], [units, 2 * units], axis=1)
-        probabilities = of_classes(first)
+        first, logits, score = np.split(outputs[of_split], [units, 2 * units], axis=2)
+        probabilities = of_classes(first.mean(axis=1))
         uncalibrated = probabilities_of(logits)
         predicted = predicted_classes(probabilities, threshold)
         others = measure_all(actual, probabilities, uncalibrated)
@@ -80,7 +80,7 @@ def main() -> None:
         if drawn:
             is_correct = predicted == actual
             unknown = measure_unknown(
-                is_correct, score[:, 0], np.array(drawn), unknown_threshold, confidence
+                is_correct, score.mean(axis=(1, 2)), np.array(drawn), unknown_threshold, confidence
             )
             tables.append(unknown.assign(split=name))
         for calibrated, values in (("no", uncalibrated), ("yes", probabilities)):

@@ -23,7 +23,7 @@ from pawprint.reports.results import (
     result_rows,
     score_of,
 )
-from pawprint.reports.seeds import describe_seeds, is_current, seed_rows
+from pawprint.reports.seeds import describe_seeds
 from pawprint.serving.metadata import read_metadata
 
 MAX_REJECTED = 50  # rows shown
@@ -36,9 +36,7 @@ def main() -> None:
         values[section]["source"] = hide_secrets(values[section]["source"])
     metadata = read_metadata(paths.SERVED_MODEL)
     scores = read_table(paths.SCORES, tables.SCORES)
-    seeds = read_json(paths.SEEDS_METRICS)
-    outputs = paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES
-    of_seeds = is_current(seeds, *outputs)
+    of_seeds, seeds = describe_seeds(read_json(paths.SEEDS_METRICS), paths.SEED_OUTPUTS)
     images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
     near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     rejected = read_table(paths.CLEAN_REJECTED, tables.REJECTED)
@@ -65,11 +63,8 @@ def main() -> None:
         threshold=metadata.threshold,
         accuracies={split: score_of(scores, split, "accuracy") for split in ("test", "validation")},
         calibration_error=score_of(scores, "test", "expected_calibration_error")["value"],
-        results=[
-            *(seed_rows(seeds) if of_seeds else ()),
-            *result_rows(scores, ("validation", "test")),
-        ],
-        seeds=describe_seeds(seeds, of_seeds),
+        results=[*of_seeds, *result_rows(scores, ("validation", "test"))],
+        seeds=seeds,
         of_classes=class_rows(scores),
         counts=count_images(images),
         imbalance=describe_imbalance(images),

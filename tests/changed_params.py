@@ -82,6 +82,7 @@ def changed_values(workspace: Path) -> dict:
         "calibrate.temperature": False,
         "calibrate.threshold": median_probability(workspace),
         "calibrate.recall": 0.1,
+        "calibrate.views": "crops",
         "calibrate.unknown_quantile": None,
         "evaluate.confidence": 0.9,
         "review.folds": 2,

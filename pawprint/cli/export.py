@@ -33,11 +33,11 @@ from pawprint.core.tables import SPLIT, read_table
 from pawprint.engine.threads import map_in_threads
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.resizing import resize
 from pawprint.network.backend import keras
 from pawprint.network.model import for_export, load_model
 from pawprint.serving.metadata import Metadata, read_metadata, write_metadata
 from pawprint.serving.served_model import read_detector
+from pawprint.serving.views import views_of
 
 CALIBRATION = 300  # images; LiteRT's guide to quantization asks for 100 to 500
 QUANTIZE = ("none", "float16", "int8")
@@ -130,9 +130,9 @@ def export_all(names: list[str], destination: Path, commit: str | None) -> None:
     test, train = (split[split["split"] == name] for name in ("test", "train"))
     pixels = read_pixels(test["path"], metadata)
     spread = np.linspace(0, len(train) - 1, min(CALIBRATION, len(train))).astype(int)
-    calibration = pixels[:0]
+    calibration = pixels[:0, 0]
     if "litert-int8" in names:
-        calibration = read_pixels(train["path"].iloc[spread], metadata)
+        calibration = read_pixels(train["path"].iloc[spread], metadata)[:, 0]
     actual = pd.Index(metadata.labels).get_indexer(test["label"])
     expected = measure(model.predict_on_batch, pixels)
     of_keras = predicted_classes(expected.outputs["probability"], metadata.threshold)
@@ -169,26 +169,26 @@ def names_of(formats: list[str], quantize: list[str]) -> list[str]:
 
 
 def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
-    """uint8 `(images, size, size, 3)`: members of the archive as the model takes them."""
+    """uint8 `(images, views, size, size, 3)`: members of the archive as the model takes them."""
+    size, how, views = metadata.image_size, metadata.resize, metadata.views
     with open_archive(paths.RAW_ARCHIVES) as archive:
 
         def read(name: str) -> np.ndarray:
-            return resize(open_image(archive, name), metadata.image_size, metadata.resize)
+            return views_of(open_image(archive, name), size, how, views)
 
         return np.stack(list(map_in_threads(read, members)))
 
 
 def measure(run: Run, pixels: np.ndarray) -> Measured:
-    """The outputs for each image of uint8 `(images, size, size, 3)` alone."""
+    """The outputs for each image alone of uint8 `(images, views, size, size, 3)`: means."""
     rows, seconds = [], []
     for image in pixels:
-        batch = image[None].astype(np.float32)
+        batch = image.astype(np.float32)
         start = time.perf_counter()
-        rows.append(run(batch))
+        outputs = run(batch)
         seconds.append(time.perf_counter() - start)
-    outputs = {
-        name: np.concatenate([row[name] for row in rows]).astype(np.float64) for name in rows[0]
-    }
+        rows.append({name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()})
+    outputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     outputs["probability"] = of_classes(outputs["probability"])
     return Measured(outputs, statistics.median(seconds))
 

@@ -37,9 +37,6 @@ METRICS = {
     "test calibration error": "test.expected_calibration_error",
 }
 
-# What tells the configured seed's run from another: its training, and all its scores.
-OUTPUTS = (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES)
-
 
 def run_experiment(seed: int, changes: dict[str, int]) -> str:
     """Run the pipeline up to `evaluate` with these params and return the experiment's name."""
@@ -80,11 +77,11 @@ def read_predicted(revs: list[str], path: Path) -> pd.DataFrame:
 
 
 def read_outputs(rev: str) -> dict[str, str]:
-    """The hash in dvc.lock of each of OUTPUTS, by path, in a commit or experiment."""
+    """The hash in dvc.lock of each of SEED_OUTPUTS, by path, in a commit or experiment."""
     lock = parse_yaml(dvc.api.read("dvc.lock", rev=rev), f"dvc.lock of {rev}")
     outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
     hashes = {out["path"]: out["md5"] for out in outs}
-    return {path.as_posix(): hashes[path.as_posix()] for path in OUTPUTS}
+    return {path.as_posix(): hashes[path.as_posix()] for path in paths.SEED_OUTPUTS}
 
 
 def describe(record: dict) -> str:

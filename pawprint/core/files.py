@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -93,3 +94,13 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
             member = zipfile.ZipInfo(name, FIXED_DATE)
             member.create_system = 3  # Unix, whatever the system: it is part of the bytes
             archive.writestr(member, data)
+
+
+def md5(path: Path) -> str:
+    """The hash of a file, as DVC has it in dvc.lock. Raises InputError if it is missing."""
+    try:
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro`."
+        ) from None

@@ -174,6 +174,7 @@ def _not_boolean(value: object) -> object:
 
 
 Resize = Literal["crop", "pad", "stretch"]
+Views = Literal["one", "flip", "crops"]
 
 
 # Keras' names: https://keras.io/api/applications/
@@ -351,6 +352,7 @@ class Calibrate(Section):
     temperature: bool
     threshold: Fraction | None
     recall: Annotated[float, Field(gt=0, le=1)] | None
+    views: Views
     unknown_quantile: Fraction | None
 
     @model_validator(mode="after")

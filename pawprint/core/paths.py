@@ -44,6 +44,8 @@ LIKELY_WRONG_LABELS = Path("plots/likely_wrong_labels.csv")
 RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")
 SCORES = Path("plots/scores.csv")
+# What tells the run of one seed from that of another: its training, and all its scores.
+SEED_OUTPUTS = (EXTRACT_HISTORY, FINETUNE_HISTORY, SCORES)
 CURVES_PLOT = Path("plots/learning_curves.png")
 CONFUSION_PLOT = Path("plots/confusion.png")
 RELIABILITY_PLOT = Path("plots/reliability.png")

@@ -20,10 +20,12 @@ def probabilities_of(logits: np.ndarray, temperature: float | np.ndarray = 1.0) 
     """Probabilities `(images, classes)` for the logits of a network divided by a temperature.
 
     `logits` is `(images, 1)`, of the second of two classes, or `(images, classes)`; a temperature
-    for each image is `(images, 1)`.
+    for each image is `(images, 1)`. Probabilities of logits of several views of an image,
+    `(images, views, …)`, are means over them.
     """
     scaled = logits / temperature
-    return of_classes(expit(scaled)) if scaled.shape[1] == 1 else softmax(scaled, axis=1)
+    probabilities = of_classes(expit(scaled)) if scaled.shape[-1] == 1 else softmax(scaled, axis=-1)
+    return probabilities.mean(axis=1) if logits.ndim == 3 else probabilities
 
 
 def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
@@ -33,14 +35,17 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     prior around 1 is an addition to the paper: without an error among a few images the lowest loss
     is at 0. With hundreds of images it has little effect.
     """
-    if logits.shape[1] == 1:
-        logits = np.hstack([np.zeros_like(logits), logits])
-    of_actual = np.take_along_axis(logits, actual[:, None], axis=1)[:, 0]
+    views = logits.reshape(len(logits), -1, logits.shape[-1])
+    if logits.shape[-1] == 1:
+        views = np.concatenate([np.zeros_like(views), views], axis=-1)
+    of_actual = np.take_along_axis(views, actual[:, None, None], axis=-1)[..., 0]
 
     def loss(logarithm: float) -> float:
         temperature = np.exp(logarithm)
-        normalizer = np.logaddexp.reduce(logits / temperature, axis=1)
-        return np.sum(normalizer - of_actual / temperature) + (logarithm / PRIOR) ** 2 / 2
+        normalizer = np.logaddexp.reduce(views / temperature, axis=-1)
+        of_views = of_actual / temperature - normalizer
+        of_images = np.logaddexp.reduce(of_views, axis=1) - np.log(views.shape[1])
+        return (logarithm / PRIOR) ** 2 / 2 - np.sum(of_images)
 
     fitted = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(fitted.x))
@@ -62,4 +67,5 @@ def cross_fit(actual: np.ndarray, logits: np.ndarray) -> np.ndarray:
     temperature = [
         fit_temperature(actual[fold != each], logits[fold != each]) for each in range(FOLDS)
     ]
-    return probabilities_of(logits, np.array(temperature)[fold, None])
+    of_image = np.array(temperature)[fold]
+    return probabilities_of(logits, np.expand_dims(of_image, tuple(range(1, logits.ndim))))

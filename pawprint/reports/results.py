@@ -119,6 +119,13 @@ def describe_weights(source: str) -> str:
     return known.get(source, f"`{without_secrets(source)}`")
 
 
+MEAN_OVER_VIEWS = {
+    "one": "",
+    "flip": " Predictions are means over an image and its mirror image.",
+    "crops": " Predictions are means over three squares of an image and their mirror images.",
+}
+
+
 def describe_calibration(
     calibrate: Calibrate,
     temperature: float,
@@ -126,7 +133,7 @@ def describe_calibration(
     labels: list[str],
     scores: pd.DataFrame,
 ) -> str:
-    """Sentences on the temperature, and one on the threshold of the second of two labels."""
+    """Sentences on the temperature, the views and the threshold of the second of two labels."""
     if calibrate.temperature:
         p_value = score_of(scores, "validation", "temperature_p_value")["value"]
         change = "is" if p_value < SIGNIFICANT else "is not"
@@ -136,6 +143,7 @@ def describe_calibration(
         )
     else:
         first = "Probabilities are not calibrated."
+    first += MEAN_OVER_VIEWS[calibrate.views]
     if threshold is None:
         return f"{first} The most probable class is predicted."
     if calibrate.threshold is not None:

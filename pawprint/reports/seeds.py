@@ -4,31 +4,34 @@ A record is of the committed model if the outputs of its first seed, by their ha
 are those in the workspace. dvc.lock itself is no dependency that a stage could have.
 """
 
-import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-from pawprint.core.errors import InputError
+from pawprint.core.files import md5
 
 
-def md5(path: Path) -> str:
-    """The hash of a file, as DVC has it in dvc.lock. Raises InputError if it is missing."""
-    try:
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro`."
-        ) from None
+def describe_seeds(record: dict, outputs: Sequence[Path]) -> tuple[list[tuple[str, str, str]], str]:
+    """Rows of the table of results, and a text about the seeds of all rows.
 
-
-def is_current(record: dict, *outputs: Path) -> bool:
-    """Whether the first seed of the record gave these outputs of the pipeline."""
-    recorded = record.get("outputs", {})
+    A row is a title, then the texts of validation and test. There are none if the first seed of the
+    record did not give these outputs of the pipeline. Raises InputError if one is missing.
+    """
     current = {path.as_posix(): md5(path) for path in outputs}
-    return current.items() <= recorded.items()
+    if not current.items() <= record.get("outputs", {}).items():
+        return [], (
+            "These are the results of one seed; another one gives other errors. "
+            "metrics/seeds.json is out of date: it is not of this model and these results. "
+            "Run python -m pawprint seeds, then dvc repro."
+        )
+    first, *_ = seeds = record["seeds"]
+    return _rows(record), (
+        f"The model is that of the seed in params.yaml, {first}. Rows that name {len(seeds)} "
+        f"seeds are of the same training with the seeds {', '.join(map(str, seeds))}; all other "
+        "results are those of the model."
+    )
 
 
-def seed_rows(record: dict) -> list[tuple[str, str, str]]:
-    """Rows of the table of results: a title, then the texts of validation and test."""
+def _rows(record: dict) -> list[tuple[str, str, str]]:
     number, rows = len(record["seeds"]), []
     for name, form in (("accuracy", ".2%"), ("log loss", ".4f")):
         cells = []
@@ -39,19 +42,3 @@ def seed_rows(record: dict) -> list[tuple[str, str, str]]:
     differ = (record["disagreements"][split] for split in ("validation", "test"))
     cells = [f"{each['disagree']} of {each['images']}" for each in differ]
     return [*rows, ("images on which the seeds disagree", *cells)]
-
-
-def describe_seeds(record: dict, is_current: bool) -> str:
-    """Which model the results are of, and how they differ between seeds."""
-    if not is_current:
-        return (
-            "These are the results of one seed; another one gives other errors. "
-            "metrics/seeds.json is out of date: it is not of this model and these results. "
-            "Run python -m pawprint seeds, then dvc repro."
-        )
-    seeds = record["seeds"]
-    return (
-        f"The model is that of the seed in params.yaml, {seeds[0]}. Rows that name {len(seeds)} "
-        f"seeds are of the same training with the seeds {', '.join(map(str, seeds))}; all other "
-        "results are those of the model."
-    )

@@ -16,7 +16,7 @@ from pydantic import (
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import write_json
-from pawprint.core.params import Resize
+from pawprint.core.params import Resize, Views
 
 FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
@@ -36,7 +36,8 @@ class Metadata(BaseModel):
     filter `interpolation`, and given as `(1, image_size, image_size, 3)`. For two labels the model
     returns the probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For
     more it returns the probability of each, `(1, labels)`; the most probable one is predicted, and
-    `threshold` is null. `temperature` is already applied. An image whose `unknown_score`, the last
+    `threshold` is null. `temperature` is already applied. Outputs for the `views` of an image are
+    averaged (see views.py). An image whose `unknown_score`, the last
     output of the model, `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no
     image is.
 
@@ -57,6 +58,7 @@ class Metadata(BaseModel):
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     threshold: Annotated[float, Field(gt=0, lt=1)] | None
+    views: Views = "one"
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}

@@ -15,10 +15,10 @@ from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
-from pawprint.images.resizing import resize
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.serving.metadata import FILE, Metadata, read_metadata
 from pawprint.serving.third_party import read_checked
+from pawprint.serving.views import views_of
 
 # The model in its folder, by format. predict does not read HDF5.
 FILES = ("model.xml", "model.tflite", "model.onnx", "saved_model.pb")
@@ -54,28 +54,30 @@ class Predictor:
     run: Callable[[np.ndarray], list[np.ndarray]]
 
     def outputs(self, image: Image.Image) -> list[np.ndarray]:
-        """The outputs for an RGB image, float64.
+        """The outputs for the views of an RGB image, float64.
 
-        Of the served model: probability and logits, both `(units,)`, and with an unknown threshold
-        the unknown score, `(1,)`.
+        Of the served model: probability and logits, both `(views, units)`, and with an unknown
+        threshold the unknown score, `(views, 1)`.
 
         Raises InputError if one is not finite, or the first are no probabilities.
         """
-        pixels = resize(image, self.metadata.image_size, self.metadata.resize)
-        outputs = [np.asarray(output, np.float64) for output in self.run(pixels)]
-        first = outputs[0]
-        is_one_sum = first.size == 1 or abs(first.sum() - 1) <= TOLERANCE
+        size, how, views = self.metadata.image_size, self.metadata.resize, self.metadata.views
+        runs = zip(*map(self.run, views_of(image, size, how, views)))
+        outputs = [np.array(of_views, np.float64) for of_views in runs]
         is_finite = all(np.isfinite(output).all() for output in outputs)
+        first, sums = outputs[0], outputs[0].sum(axis=1)
+        is_one_sum = first.shape[1] == 1 or (abs(sums - 1) <= TOLERANCE).all()
         if not (is_finite and is_one_sum and ((first >= 0) & (first <= 1)).all()):
             raise InputError(
                 f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
-                f"two labels. Received: {first.min():g} to {first.max():g}, sum {first.sum():g}"
+                f"two labels. Received: {first.min():g} to {first.max():g}, sum {sums.max():g}"
             )
         return outputs
 
     def predict(self, image: Image.Image) -> Prediction:
         """Raises InputError as `outputs` does."""
-        outputs, threshold = self.outputs(image), self.metadata.unknown_threshold
+        outputs = [output.mean(axis=0) for output in self.outputs(image)]
+        threshold = self.metadata.unknown_threshold
         probabilities = of_classes(outputs[0])
         score = None if threshold is None else float(outputs[-1][0])
         is_unknown = score is not None and score > threshold

@@ -74,7 +74,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        pixels = read_pixels(train["path"], METADATA)
+        pixels = read_pixels(train["path"], METADATA)[:, 0]
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / paths.FINETUNE_MODEL)
     both = with_features(model)
@@ -237,10 +237,10 @@ def test_failed_conversion_leaves_the_old_export(tmp_path):
 
 def test_model_with_other_probabilities_is_not_kept(tmp_path):
     model = with_probabilities(colour_model(32))
-    images = np.zeros((2, 32, 32, 3), np.uint8)
+    images = np.zeros((2, 1, 32, 32, 3), np.uint8)
     with pytest.raises(InputError, match=r"within 0\.001\. Received: a difference of 0\.5000"):
         expected = expected_of([[0.5, 0.5], [0.0, 1.0]])
-        export(*("h5", model, METADATA, tmp_path / "h5"), images[:0], images, expected)
+        export(*("h5", model, METADATA, tmp_path / "h5"), images[:0, 0], images, expected)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -254,10 +254,10 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
     model = with_probabilities(colour_model(32, 3))
     images = np.zeros((3, 32, 32, 3), np.uint8)
     images[np.arange(3), :, :, [2, 1, 0]] = 50
-    of_keras = measure(model.predict_on_batch, images)
+    of_keras = measure(model.predict_on_batch, images[:, None])
     expected = of_keras.outputs["probability"]
     assert expected == pytest.approx(softmax(5 * np.eye(3), axis=1), abs=1e-6)
-    given = export(name, model, described, tmp_path / name, images, images, of_keras)
+    given = export(name, model, described, tmp_path / name, images, images[:, None], of_keras)
     assert given.outputs["probability"] == pytest.approx(expected, abs=TOLERANCE.get(name, 1e-4))
     if name != "h5":
         predictor = load_predictor(tmp_path / name)

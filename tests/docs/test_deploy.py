@@ -40,9 +40,11 @@ SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
 CASES = {
-    "crop": metadata(image_size=SIZE, resize="crop", threshold=0.5, unknown_threshold=1.0),
+    "crop": metadata(
+        image_size=SIZE, resize="crop", views="crops", threshold=0.5, unknown_threshold=1.0
+    ),
     "stretch": metadata(image_size=SIZE, resize="stretch", threshold=0.5),
-    "pad": metadata(image_size=SIZE, resize="pad", threshold=None, labels=COLOURS),
+    "pad": metadata(image_size=SIZE, resize="pad", views="flip", threshold=None, labels=COLOURS),
 }
 LOCKS = ("requirements.txt", "requirements-export.txt")
 
@@ -118,7 +120,7 @@ def middle(values: list[float]) -> float:
 def models(tmp_path_factory, photos) -> Path:
     """`CASE/served` and `CASE/FORMAT` for each case and format."""
     root = tmp_path_factory.mktemp("models")
-    images = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, 1, SIZE, SIZE, 3), np.uint8)
     for case, described in CASES.items():
         model = network(len(described.labels))
         detector = DETECTOR if described.unknown_threshold else None
@@ -134,7 +136,7 @@ def models(tmp_path_factory, photos) -> Path:
                 write_metadata(root / case / name, described)
             else:
                 folder = root / case / name
-                export(name, exported, described, folder, images[:0], images, expected)
+                export(name, exported, described, folder, images[:0, 0], images, expected)
     return root
 
 

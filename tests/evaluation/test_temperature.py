@@ -37,6 +37,25 @@ def test_temperature_undoes_over_and_underconfidence(actual, logits, factor):
     assert fit_temperature(actual, logits * factor) == pytest.approx(factor, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("actual", "logits"), [(ACTUAL, LOGITS), (ACTUAL_OF_THREE, OF_THREE)], ids=["two", "three"]
+)
+def test_probabilities_of_views_are_averaged_and_calibrated_as_such(actual, logits):
+    noise = np.random.default_rng(0).normal(0, 2, (len(logits), 4, logits.shape[1]))
+    views = logits[:, None] + noise
+    of_views = [probabilities_of(views[:, view], 3.0) for view in range(4)]
+    assert probabilities_of(views, 3.0) == pytest.approx(np.mean(of_views, axis=0))
+    losses = {
+        each: log_loss(actual, probabilities_of(views, each)) for each in np.geomspace(0.1, 10, 100)
+    }
+    assert fit_temperature(actual, views) == pytest.approx(min(losses, key=losses.get), rel=0.05)
+    assert fit_temperature(actual, logits[:, None]) == fit_temperature(actual, logits)
+    assert np.array_equal(cross_fit(actual, logits[:, None]), cross_fit(actual, logits))
+    others = np.arange(len(actual)) % 5 > 0
+    temperature = fit_temperature(actual[others], views[others])
+    assert cross_fit(actual, views)[::5] == pytest.approx(probabilities_of(views[::5], temperature))
+
+
 def test_two_classes_with_a_logit_each_have_the_temperature_of_their_difference():
     both = np.hstack([LOGITS / 3, LOGITS / 3 + LOGITS])
     assert fit_temperature(ACTUAL, both) == pytest.approx(fit_temperature(ACTUAL, LOGITS))

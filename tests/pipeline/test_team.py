@@ -16,6 +16,16 @@ def succeed(*command: str, cwd: Path) -> str:
     return result.stdout
 
 
+def init(project: Path) -> None:
+    for command in (
+        ("git", "init", "-q", "-b", "main"),
+        ("git", "config", "user.name", "Tester"),
+        ("git", "config", "user.email", "tester@example.org"),
+        ("dvc", "init", "-q"),
+    ):
+        succeed(*command, cwd=project)
+
+
 def commit(project: Path, message: str) -> None:
     succeed("git", "add", "-A", cwd=project)
     succeed("git", "commit", "-qm", message, cwd=project)
@@ -66,13 +76,7 @@ def test_photos_in_dvc_reach_a_clone_that_runs_nothing(tmp_path):
 def test_photos_imported_from_a_repository_of_data(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
-    for command in (
-        ("git", "init", "-q", "-b", "main"),
-        ("git", "config", "user.name", "Tester"),
-        ("git", "config", "user.email", "tester@example.org"),
-        ("dvc", "init", "-q"),
-    ):
-        succeed(*command, cwd=data)
+    init(data)
     add_photos(data / "photos", range(40))
     succeed("dvc", "add", "photos", cwd=data)
     add_remote(data)
@@ -126,13 +130,7 @@ def published(tmp_path_factory) -> Path:
     (project / "models" / "served").mkdir(parents=True)
     artifacts = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     (project / "dvc.yaml").write_text(yaml.safe_dump({"artifacts": artifacts}), encoding="utf-8")
-    for command in (
-        ("git", "init", "-q", "-b", "main"),
-        ("git", "config", "user.name", "Tester"),
-        ("git", "config", "user.email", "tester@example.org"),
-        ("dvc", "init", "-q"),
-    ):
-        succeed(*command, cwd=project)
+    init(project)
     add_remote(project)
     for version in ("v1.0.0", "v1.1.0"):
         (project / "models" / "served" / "model.json").write_text(version, encoding="utf-8")

@@ -73,10 +73,9 @@ def test_card_shows_the_numbers_of_the_tables_and_the_hashes_of_archive_and_mode
 
 def of_this_run(workspace: Path) -> dict:
     """The record of seeds whose first gave the tables in the workspace."""
-    outputs = (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY, paths.SCORES)
     hashes = {
         path.as_posix(): hashlib.md5((workspace / path).read_bytes()).hexdigest()
-        for path in outputs
+        for path in paths.SEED_OUTPUTS
     }
     return SEEDS | {"outputs": hashes}
 

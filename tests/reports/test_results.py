@@ -127,7 +127,13 @@ def test_weights_are_described_by_their_source(source, expected):
     assert describe_weights(source) == expected
 
 
-NOTHING_SET = {"temperature": True, "threshold": None, "recall": None, "unknown_quantile": None}
+NOTHING_SET = {
+    "temperature": True,
+    "threshold": None,
+    "recall": None,
+    "views": "one",
+    "unknown_quantile": None,
+}
 FITTED = (
     "Logits are divided by 1.235, fitted on the validation split, whose log loss is significantly "
     "lower than without (p = 0.040)."
@@ -158,6 +164,12 @@ FITTED = (
             {"temperature": False, "threshold": 0.5},
             0.5,
             "Probabilities are not calibrated. The threshold is set in params.yaml.",
+        ),
+        (
+            {"temperature": False, "threshold": 0.5, "views": "flip"},
+            0.5,
+            "Probabilities are not calibrated. Predictions are means over an image and its mirror "
+            "image. The threshold is set in params.yaml.",
         ),
     ],
 )

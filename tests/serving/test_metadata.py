@@ -35,6 +35,7 @@ def test_metadata_tells_all_that_a_program_needs(written, tmp_path):
         "pixel_range": [0, 255],
         "temperature": 1.5,
         "threshold": 0.3,
+        "views": "one",
         "unknown_threshold": None,
         "data_md5": None,
         "commit": None,
@@ -54,6 +55,7 @@ def test_metadata_tells_all_that_a_program_needs(written, tmp_path):
         ("temperature", 2),
         ("threshold", 5e-324),
         ("threshold", 0.9999999999999999),
+        ("views", "crops"),
         ("unknown_threshold", None),
         ("unknown_threshold", 0),
         ("unknown_threshold", 1.5),
@@ -84,6 +86,7 @@ def test_values_inside_the_bounds_are_accepted(written, tmp_path, key, value):
         *(("temperature", value) for value in (0, -1, "1", None, float("nan"), float("inf"))),
         *(("threshold", value) for value in (0, 1, -0.1, 1.1, "0.5", None, float("nan"))),
         *((key, 1) for key in ("data_md5", "commit")),
+        ("views", "all"),
         *(("unknown_threshold", value) for value in (-0.1, "0.5", float("nan"), float("inf"))),
         *(("versions", value) for value in (None, {"keras": 3}, ["keras"])),
         ("extra", 1),
@@ -109,7 +112,7 @@ def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_pat
 
 
 def test_model_of_before_unknown_inputs_is_read(written, tmp_path):
-    del written["unknown_threshold"]
+    del written["unknown_threshold"], written["views"]
     (tmp_path / FILE).write_text(json.dumps(written))
     assert read_metadata(tmp_path).unknown_threshold is None
 

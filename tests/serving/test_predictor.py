@@ -54,10 +54,10 @@ def test_most_probable_of_more_labels_is_predicted(of_three):
 
 def test_outputs_are_probability_and_logits(predictor, of_three):
     image = plain(110, 100)
-    expected = np.array([[expit(0.5)], [1]])
+    expected = np.array([[[expit(0.5)]], [[1]]])
     assert np.array(predictor.outputs(image)) == pytest.approx(expected, abs=1e-4)
     logits = np.array([10, 0, 11])
-    expected = np.stack([softmax(logits / 2), logits])
+    expected = np.stack([softmax(logits / 2), logits])[:, None]
     assert np.array(of_three.outputs(image)) == pytest.approx(expected, abs=1e-4)
 
 
@@ -105,7 +105,7 @@ def test_image_is_resized_as_the_metadata_says(tmp_path):
     image.paste((40, 0, 0), (32, 0, 64, 32))
     for resize, expected in (("crop", 4.0), ("stretch", -4 / 3)):
         predictor = load_predictor(write_colour_model(tmp_path / resize, resize=resize))
-        assert predictor.outputs(image)[1][0] == pytest.approx(expected, abs=0.3)
+        assert predictor.outputs(image)[1][0, 0] == pytest.approx(expected, abs=0.3)
 
 
 def test_threads_share_a_predictor(predictor):

@@ -100,10 +100,10 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_IMAGES) as archive:
         images = [open_image(archive, path) for path in rows["path"]]
-    pixels = export.read_pixels(rows["path"], predictor.metadata).astype(np.float32)
+    pixels = export.read_pixels(rows["path"], predictor.metadata)[:, 0].astype(np.float32)
     both = with_features(load_model(paths.FINETUNE_MODEL))
     logits, features = both.predict(pixels, verbose=0)
-    probabilities, served, scores = map(np.array, zip(*map(predictor.outputs, images)))
+    probabilities, served, scores = map(np.concatenate, zip(*map(predictor.outputs, images)))
     assert served == pytest.approx(logits, abs=1e-4 * float(np.abs(logits).max()))
     expected = probabilities_of(logits.astype(np.float64), predictor.metadata.temperature)
     assert probabilities == pytest.approx(expected, abs=1e-4)
