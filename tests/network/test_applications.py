@@ -44,7 +44,6 @@ TESTED = {
     "ConvNeXtTiny": None,
 }
 MARKS = dict.fromkeys(("MobileNetV2", "MobileNetV3Small"), ())
-MARKS["ConvNeXtTiny"] = pytest.mark.slow
 EACH = [
     pytest.param(name, alpha, id=name, marks=MARKS.get(name, pytest.mark.extended))
     for name, alpha in TESTED.items()

@@ -63,7 +63,10 @@ def images(tmp_path_factory) -> Path:
             *("filtered-160-sigmoid", ["Dense"], "Adam", 18 + 2, (10, 10)),
             marks=pytest.mark.extended,
         ),
-        ("fresh-augmentation", ["Dense", "Activation"], "RMSprop", 18 + 2, (10, 10)),
+        pytest.param(
+            *("fresh-augmentation", ["Dense", "Activation"], "RMSprop", 18 + 2, (10, 10)),
+            marks=pytest.mark.extended,
+        ),
         (
             "local-zip-dense",
             ["Flatten", "Dense", "BatchNormalization", "Dropout", "Dense"],
