@@ -42,12 +42,12 @@ CHANGES = {
 }
 
 
-def run_script(size: int, seed: int) -> dict:
+def run_script(size: int, seed: int, *options: str) -> dict:
     """Seconds of each step and in total, and validation accuracy, of the plain script."""
     command = [sys.executable, "bench/plain_script.py", "--json", "--epochs", str(EPOCHS)]
     start = time.perf_counter()
     result = subprocess.run(
-        [*command, "--size", str(size), "--seed", str(seed)],
+        [*command, "--size", str(size), "--seed", str(seed), *options],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

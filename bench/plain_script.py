@@ -18,7 +18,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-ALPHA, FINE_TUNE_AT, BATCH_SIZE = 0.35, 100, 32
+FINE_TUNE_AT, BATCH_SIZE = 100, 32
 
 
 def load(folder: Path, size: int) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
@@ -40,11 +40,11 @@ def load(folder: Path, size: int) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.
     )
 
 
-def build(weights: Path, size: int) -> tuple[keras.Model, keras.Model]:
+def build(weights: Path | None, size: int, alpha: float) -> tuple[keras.Model, keras.Model]:
     """The base, and the model with augmentation, rescaling and head around it."""
     shape = (size, size, 3)
     base = keras.applications.MobileNetV2(
-        input_shape=shape, alpha=ALPHA, include_top=False, weights=weights
+        input_shape=shape, alpha=alpha, include_top=False, weights=weights
     )
     base.trainable = False
     pixels = keras.Input(shape)
@@ -61,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archive", type=Path, default=Path("data/raw/archives/images.zip"))
     parser.add_argument("--weights", type=Path, default=Path("data/raw/weights.h5"))
+    parser.add_argument("--alpha", type=float, help="another width, with random weights")
     parser.add_argument("--size", type=int, default=224, help="of the images, in pixels")
     parser.add_argument("--epochs", type=int, default=10, help="of each phase")
     parser.add_argument("--seed", type=int, default=1)
@@ -78,7 +79,8 @@ def main() -> None:
         with zipfile.ZipFile(arguments.archive) as archive:
             archive.extractall(folder)
         train, validation, test = load(Path(folder), arguments.size)
-        base, model = build(arguments.weights, arguments.size)
+        weights = None if arguments.alpha else arguments.weights
+        base, model = build(weights, arguments.size, arguments.alpha or 0.35)
         lap("load")
         model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", metrics=["accuracy"])
         model.evaluate(validation, verbose=0)

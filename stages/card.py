@@ -44,6 +44,7 @@ def main() -> None:
         source=", ".join(map(without_secrets, params.fetch.source)),
         weights=describe_weights(params.weights.source),
         model=params.model,
+        views=metadata.views,
         confidence=params.evaluate.confidence,
         epochs={
             "extract": len(read_table(paths.EXTRACT_HISTORY, tables.HISTORY)),

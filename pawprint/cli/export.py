@@ -132,7 +132,9 @@ def export_all(names: list[str], destination: Path, commit: str | None) -> None:
     spread = np.linspace(0, len(train) - 1, min(CALIBRATION, len(train))).astype(int)
     calibration = pixels[:0, 0]
     if "litert-int8" in names:
-        calibration = read_pixels(train["path"].iloc[spread], metadata)[:, 0]
+        calibration = read_pixels(train["path"].iloc[spread], metadata)
+        index = np.arange(len(calibration))
+        calibration = calibration[index, index % calibration.shape[1]]
     actual = pd.Index(metadata.labels).get_indexer(test["label"])
     expected = measure(model.predict_on_batch, pixels)
     of_keras = predicted_classes(expected.outputs["probability"], metadata.threshold)
@@ -180,7 +182,10 @@ def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
 
 
 def measure(run: Run, pixels: np.ndarray) -> Measured:
-    """The outputs for each image alone of uint8 `(images, views, size, size, 3)`: means."""
+    """The outputs for each image of uint8 `(images, views, size, size, 3)`, means over its views.
+
+    The views of an image are one batch.
+    """
     rows, seconds = [], []
     for image in pixels:
         batch = image.astype(np.float32)

@@ -19,8 +19,8 @@ class Format(NamedTuple):
     """The model's file in its folder, `write(model, path, calibration)`, and `open(path)`: a Run.
 
     An empty `file` stands for the folder itself. `calibration` is uint8 pixels
-    `(images, size, size, 3)`, which only int8 needs; a Run takes a batch of one image. `tolerance`
-    is the largest accepted difference to Keras' outputs: any where weights are rounded.
+    `(images, size, size, 3)`, which only int8 needs; a Run takes the views of one image.
+    `tolerance` is the largest accepted difference to Keras' outputs: any where weights are rounded.
     `modules` are needed beside requirements.txt. int8 does not hold the unknown score: it has no
     numbers for scores above those of the calibration images.
     """

@@ -1,4 +1,4 @@
-"""Write files atomically, with the same bytes on every platform; read JSON."""
+"""Write files atomically, with the same bytes on every platform; read JSON; hash a file."""
 
 import contextlib
 import errno

@@ -20,8 +20,8 @@ def probabilities_of(logits: np.ndarray, temperature: float | np.ndarray = 1.0) 
     """Probabilities `(images, classes)` for the logits of a network divided by a temperature.
 
     `logits` is `(images, 1)`, of the second of two classes, or `(images, classes)`; a temperature
-    for each image is `(images, 1)`. Probabilities of logits of several views of an image,
-    `(images, views, …)`, are means over them.
+    for each image is `(images, 1)`. With views, `logits` is `(images, views, …)`, a temperature for
+    each image `(images, 1, 1)`, and the probabilities are means over the views.
     """
     scaled = logits / temperature
     probabilities = of_classes(expit(scaled)) if scaled.shape[-1] == 1 else softmax(scaled, axis=-1)

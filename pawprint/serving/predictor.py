@@ -66,11 +66,12 @@ class Predictor:
         outputs = [np.array(of_views, np.float64) for of_views in runs]
         is_finite = all(np.isfinite(output).all() for output in outputs)
         first, sums = outputs[0], outputs[0].sum(axis=1)
-        is_one_sum = first.shape[1] == 1 or (abs(sums - 1) <= TOLERANCE).all()
+        worst = sums[abs(sums - 1).argmax()]
+        is_one_sum = first.shape[1] == 1 or abs(worst - 1) <= TOLERANCE
         if not (is_finite and is_one_sum and ((first >= 0) & (first <= 1)).all()):
             raise InputError(
                 f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
-                f"two labels. Received: {first.min():g} to {first.max():g}, sum {sums.max():g}"
+                f"two labels. Received: {first.min():g} to {first.max():g}, sum {worst:g}"
             )
         return outputs
 

@@ -11,7 +11,8 @@ def views_of(image: Image.Image, size: int, how: Resize, views: Views) -> np.nda
     """uint8 `(views, size, size, 3)`.
 
     "one" is the image as `resize` makes it; "flip" adds its mirror image; "crops" are the squares
-    at the start, the middle and the end of the longer side, and their mirror images.
+    at the start, the middle and the end of the longer side, whatever `how` says, and their mirror
+    images.
     """
     if views == "crops":
         squares = np.stack([np.asarray(_crop(image, size, place)) for place in (0, 0.5, 1)])

@@ -244,6 +244,16 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_outputs_are_means_over_the_views_of_an_image():
+    pixels = np.zeros((2, 2, 4, 4, 3), np.uint8)
+    pixels[0, 0], pixels[1] = 100, 50
+
+    def mean_pixel(batch: np.ndarray) -> dict[str, np.ndarray]:
+        return {"probability": batch.mean(axis=(1, 2, 3))[:, None] / 200}
+
+    assert measure(mean_pixel, pixels).outputs["probability"][:, 1] == pytest.approx([0.25, 0.25])
+
+
 @pytest.mark.parametrize("name", EACH_FORMAT)
 def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
     try:

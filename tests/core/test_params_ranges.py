@@ -212,6 +212,7 @@ CHOICES = {
     "hardware.precision": ["auto", "float32", "mixed_float16", "mixed_bfloat16"],
     "train_extract.learning_rate_decay": ["cosine", None],
     "train_extract.views_per_epoch": ["one", "all"],
+    "calibrate.views": ["one", "flip", "crops"],
     "train_extract.class_weight": ["balanced", None],
     "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
     "train_extract.early_stopping.mode": ["auto", "min", "max"],

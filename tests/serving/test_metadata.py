@@ -114,7 +114,8 @@ def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_pat
 def test_model_of_before_unknown_inputs_is_read(written, tmp_path):
     del written["unknown_threshold"], written["views"]
     (tmp_path / FILE).write_text(json.dumps(written))
-    assert read_metadata(tmp_path).unknown_threshold is None
+    read = read_metadata(tmp_path)
+    assert (read.unknown_threshold, read.views) == (None, "one")
 
 
 @pytest.mark.parametrize("key", ["labels", "image_size", "resize", "temperature", "threshold"])

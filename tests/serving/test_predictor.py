@@ -99,6 +99,14 @@ def test_numbers_that_are_no_probabilities_of_three_labels_are_refused(tmp_path,
         given_for_three(tmp_path, *numbers)
 
 
+def test_view_whose_probabilities_do_not_sum_to_1_is_refused(tmp_path):
+    given = iter([(0.5, 0.3, 0.2), (0.25, 0.15, 0.1)])
+    described = metadata(labels=COLOURS, threshold=None, views="flip")
+    predictor = Predictor(tmp_path, described, lambda _: [np.array(next(given), np.float32)])
+    with pytest.raises(InputError, match=r"sum 0\.5$"):
+        predictor.predict(plain(0, 0))
+
+
 def test_image_is_resized_as_the_metadata_says(tmp_path):
     """Only the square in the middle is left of a wide image that is cropped."""
     image = Image.new("RGB", (96, 32), (0, 0, 40))

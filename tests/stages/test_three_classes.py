@@ -18,7 +18,7 @@ from pawprint.core.files import pack
 from pawprint.core.params import UNKNOWN
 from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.evaluation.drawn_images import draw_images
-from pawprint.evaluation.temperature import probabilities_of
+from pawprint.evaluation.temperature import fit_temperature, probabilities_of
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.network.model import load_model, with_features
@@ -40,6 +40,7 @@ model: {image_size: 96, fine_tune_at: 140}
 augment: {views: 2}
 train_extract: {epochs: 6, learning_rate: 0.01, class_weight: balanced}
 train_finetune: {epochs: 2, class_weight: balanced}
+calibrate: {views: crops}
 """
 
 
@@ -100,19 +101,28 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_IMAGES) as archive:
         images = [open_image(archive, path) for path in rows["path"]]
-    pixels = export.read_pixels(rows["path"], predictor.metadata)[:, 0].astype(np.float32)
+    pixels = export.read_pixels(rows["path"], predictor.metadata).astype(np.float32)
+    assert pixels.shape[1] == 6
     both = with_features(load_model(paths.FINETUNE_MODEL))
-    logits, features = both.predict(pixels, verbose=0)
-    probabilities, served, scores = map(np.concatenate, zip(*map(predictor.outputs, images)))
+    logits, features = both.predict(pixels.reshape(-1, *pixels.shape[2:]), verbose=0)
+    logits = logits.reshape(len(rows), 6, 3)
+    probabilities, served, scores = map(np.array, zip(*map(predictor.outputs, images)))
     assert served == pytest.approx(logits, abs=1e-4 * float(np.abs(logits).max()))
-    expected = probabilities_of(logits.astype(np.float64), predictor.metadata.temperature)
-    assert probabilities == pytest.approx(expected, abs=1e-4)
-    score = read_detector(paths.SERVED_MODEL).score(features)
-    assert scores[:, 0] == pytest.approx(score, abs=1e-4)
-    is_validation = rows["split"] == "validation"
-    assert (scores[is_validation, 0] <= predictor.metadata.unknown_threshold).all()
-    predicted = [predictor.predict(image).label for image in images]
-    assert (np.array(predicted) == rows["label"])[is_validation].mean() > 0.7
+    temperature = predictor.metadata.temperature
+    expected = probabilities_of(logits.astype(np.float64), temperature)
+    assert probabilities.mean(axis=1) == pytest.approx(expected, abs=1e-4)
+    score = read_detector(paths.SERVED_MODEL).score(features).reshape(len(rows), 6)
+    assert scores[..., 0] == pytest.approx(score, abs=1e-4)
+    is_validation = (rows["split"] == "validation").to_numpy()
+    actual = pd.Index(list(THINGS)).get_indexer(rows["label"][is_validation])
+    fitted = fit_temperature(actual, served[is_validation])
+    assert temperature == pytest.approx(fitted, rel=1e-3)
+    threshold = predictor.metadata.unknown_threshold
+    assert scores.mean(axis=1)[is_validation].max() == pytest.approx(threshold, abs=1e-3)
+    predicted = [predictor.predict(image) for image in images]
+    assert [each.unknown_score for each in predicted] == pytest.approx(scores.mean(axis=(1, 2)))
+    labels = np.array([each.label for each in predicted])
+    assert (labels == rows["label"])[is_validation].mean() > 0.7
 
 
 def test_drawn_images_of_no_class_are_unknown(workspace):
