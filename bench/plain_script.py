@@ -18,7 +18,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-FINE_TUNE_AT, BATCH_SIZE = 100, 32
+ALPHA, FINE_TUNE_AT, BATCH_SIZE = 0.35, 100, 32
 
 
 def load(folder: Path, size: int) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.data.Dataset]:
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archive", type=Path, default=Path("data/raw/archives/images.zip"))
     parser.add_argument("--weights", type=Path, default=Path("data/raw/weights.h5"))
-    parser.add_argument("--alpha", type=float, help="another width, with random weights")
+    parser.add_argument("--alpha", type=float, default=ALPHA, help="another has random weights")
     parser.add_argument("--size", type=int, default=224, help="of the images, in pixels")
     parser.add_argument("--epochs", type=int, default=10, help="of each phase")
     parser.add_argument("--seed", type=int, default=1)
@@ -79,8 +79,8 @@ def main() -> None:
         with zipfile.ZipFile(arguments.archive) as archive:
             archive.extractall(folder)
         train, validation, test = load(Path(folder), arguments.size)
-        weights = None if arguments.alpha else arguments.weights
-        base, model = build(weights, arguments.size, arguments.alpha or 0.35)
+        weights = arguments.weights if arguments.alpha == ALPHA else None
+        base, model = build(weights, arguments.size, arguments.alpha)
         lap("load")
         model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", metrics=["accuracy"])
         model.evaluate(validation, verbose=0)

@@ -3,7 +3,7 @@
 Prints a row of Markdown per recipe: mean and range of three seeds, and the seconds of the first,
 which computes the features. Images are those of the default recipe and the network is
 MobileNetV2 of width 0.35 at 224 px, in place of the recipe's own: what differs between rows is
-augmentation, head and schedule. About 25 minutes on two cores.
+augmentation, head and schedule. About half an hour on two cores.
 """
 
 import tempfile
@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from statistics import mean
 
+from bench.compare import with_seed
 from pawprint.core import paths
 from pawprint.core.files import read_json
 from pawprint.core.params import load_params
@@ -21,7 +22,6 @@ SAME_FOR_ALL = """
 fetch: {{source: "{source}", watch: "{watch}", sha256: null}}
 model: {{alpha: 0.35, image_size: 224}}
 """
-SEEDED = "train_extract: {{seed: {seed}}}\ntrain_finetune: {{seed: {seed}}}"
 SEEDS = 3
 
 
@@ -32,7 +32,7 @@ def run_recipe(name: str, workspace: Path) -> str:
     params = overlay(apply(params, name), SAME_FOR_ALL.format(**fetch.model_dump()))
     runs = []
     for seed in range(1, SEEDS + 1):
-        prepare(workspace, overlay(params, SEEDED.format(seed=seed)))
+        prepare(workspace, with_seed(params, seed))
         start = time.perf_counter()
         run_dvc(workspace, "repro", "--quiet")
         seconds = time.perf_counter() - start

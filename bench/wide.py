@@ -4,7 +4,7 @@ Both train MobileNetV2 of width 1.0 with random weights at 224 px, the network o
 petimages-224, for 3 + 3 epochs. The pipeline's seconds are those of the stages in
 `bench.compare.COMPARED`. Prints the ratio, and the one that a count of multiply-adds predicts: a
 backward pass counts twice a forward pass; decoding, augmentation and starts do not count. Run after
-`dvc repro`, on a machine with nothing else to do: about ten minutes on two cores.
+`dvc repro`, on a machine with nothing else to do: about six minutes on two cores.
 """
 
 import math
