@@ -6,7 +6,7 @@ import streamlit as st
 from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths, tables
-from pawprint.core.params import NEITHER
+from pawprint.core.labels import NEITHER
 from pawprint.core.tables import SPLITS, write_table
 from pawprint.dataset.corrections import read_lines
 

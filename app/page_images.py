@@ -7,7 +7,7 @@ import streamlit as st
 from app import files, photos
 from app.messages import explained, literal
 from pawprint.core import paths
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.tables import PROBABILITY, predicted_labels, read_predictions
 from pawprint.evaluation.intervals import wilson
 from pawprint.reports.ranking import rank

@@ -11,7 +11,7 @@ from app.history import Revision, content_of, revisions, table_of
 from app.messages import explained, literal
 from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import HISTORY, parse_predictions
 from pawprint.evaluation.comparison import SPLITS, compare

@@ -5,7 +5,7 @@ import streamlit as st
 from app import photos
 from app.messages import explained, literal
 from app.model import predictor
-from pawprint.core.params import UNKNOWN
+from pawprint.core.labels import UNKNOWN
 from pawprint.images.decoder import FORMATS, decode
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor

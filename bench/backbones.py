@@ -16,7 +16,8 @@ import numpy as np
 
 from pawprint.cli.formats import FORMATS
 from pawprint.core.errors import silent_stderr
-from pawprint.core.params import WIDTHS, Head
+from pawprint.core.params.head import Head
+from pawprint.core.params.model import WIDTHS
 from pawprint.engine.threads import map_in_threads
 from pawprint.network.applications import untrained
 from pawprint.network.backbone import load_backbone, save_weights

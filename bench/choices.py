@@ -15,7 +15,9 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from pawprint.core import paths
-from pawprint.core.params import Model, Resize, load_params
+from pawprint.core.params.model import Model
+from pawprint.core.params.types import Resize
+from pawprint.core.params.whole import load_params
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.engine.threads import map_in_threads
 from pawprint.evaluation.comparison import compare

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.core import paths
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.tables import (
     SPLIT,
     SPLITS,
@@ -25,7 +25,7 @@ from pawprint.core.tables import (
     write_table,
 )
 from pawprint.evaluation.label_review import cross_validate, find_suspects
-from pawprint.features.store import open_features
+from pawprint.features.reader import open_features
 
 FRACTION = 0.03
 RUNS = 5

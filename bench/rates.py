@@ -13,14 +13,15 @@ from collections.abc import Callable
 import numpy as np
 
 from pawprint.core import paths
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.engine.threads import map_in_threads
 from pawprint.features.rows import row_function
 from pawprint.images.archive import open_archive
-from pawprint.images.augmentation import draw_transformation, warp
+from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
+from pawprint.images.warp import warp
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import read_network
 

@@ -14,7 +14,7 @@ from statistics import mean
 from bench.compare import with_seed
 from pawprint.core import paths
 from pawprint.core.files import read_json
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from recipes.overlay import apply, names, overlay
 from recipes.sample.demo import PROJECT, prepare, run_dvc
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.compare import COMPARED, params_for, run_pipeline, run_script, with_epochs
 from pawprint.core import paths
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.network.applications import untrained
 from pawprint.network.backend import keras

@@ -13,6 +13,8 @@ from fastapi import FastAPI, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from pawprint.core.entry import run
+from pawprint.core.errors import InputError
 from pawprint.images.decoder import decode
 from pawprint.images.unusable import UnusableImageError
 from pawprint.runtime.compiled import CORES
@@ -40,6 +42,10 @@ def create_app(folder: Path, seconds: float) -> FastAPI:
                 return await run_in_threadpool(classify, predictor, data)
             except UnusableImageError as error:
                 raise HTTPException(422, str(error)) from None
+            except InputError as error:  # of the model
+                raise HTTPException(500, str(error)) from None
+            except MemoryError:
+                raise HTTPException(503, "expected more free memory") from None
 
     return app
 
@@ -90,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -2,13 +2,15 @@
 
 import argparse
 import importlib
-import os
 import sys
+
+from pawprint.core.entry import run
 
 COMMANDS = {
     "predict": "label photos with the served model",
     "export": "write the model as LiteRT, ONNX, SavedModel or HDF5",
     "compare": "test whether two runs differ, image by image",
+    "check": "fail if the committed results are not those of this code and these params",
     "gate": "fail if the workspace is significantly worse than a commit",
     "seeds": "repeat the training with several seeds",
 }
@@ -35,11 +37,4 @@ def main() -> int | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")  # of what the terminal's encoding lacks
-    try:
-        status = main()
-        sys.stdout.flush()
-    except BrokenPipeError:  # as in `predict … | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 1
-    sys.exit(status)
+    run(main)

@@ -9,6 +9,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from pawprint.core.entry import run
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_text
 from pawprint.core.yaml import parse_yaml
@@ -85,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

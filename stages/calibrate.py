@@ -11,9 +11,11 @@ import pandas as pd
 from PIL import Image
 
 from pawprint.core import paths
+from pawprint.core.entry import run_stage
 from pawprint.core.errors import InputError
 from pawprint.core.files import md5
-from pawprint.core.params import load_params, problem_of_threshold
+from pawprint.core.params.calibrate import Calibrate, problem_of_threshold
+from pawprint.core.params.model import Model
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.evaluation.temperature import fit_temperature, probabilities_of
 from pawprint.evaluation.threshold import choose_threshold
@@ -31,24 +33,24 @@ DETECTOR_IMAGES = 10_000  # that the detector is fitted on, at most: those with 
 
 
 def main() -> None:
-    params = load_params()
+    params, model = Calibrate.load(), Model.load()
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
     labels = sorted(split["label"].unique())  # alphabetical, as in training
-    if problem := problem_of_threshold(params.calibrate, len(labels)):
+    if problem := problem_of_threshold(params, len(labels)):
         raise InputError(f"params.yaml: {problem}")
     validation = split[split["split"] == "validation"]
-    quantile = params.calibrate.unknown_quantile
+    quantile = params.unknown_quantile
     network = read_network(paths.NETWORK)
     size = network.input().partial_shape[1].get_length()
-    run = compile_for_cpu(network)
+    compute = compile_for_cpu(network)
     detector = None
 
     def features_of(image: Image.Image) -> np.ndarray:
-        return run(resize(image, size, params.model.resize))[1]
+        return compute(resize(image, size, model.resize))[1]
 
     def logits_and_score(image: Image.Image) -> np.ndarray:
-        views = views_of(image, size, params.model.resize, params.calibrate.views)
-        logits, features = map(np.stack, zip(*map(run, views)))
+        views = views_of(image, size, model.resize, params.views)
+        logits, features = map(np.stack, zip(*map(compute, views)))
         return np.column_stack([logits, detector.score(features)]) if detector else logits
 
     with open_archive(paths.RAW_ARCHIVES) as archive:
@@ -60,19 +62,19 @@ def main() -> None:
     units = network.output(0).partial_shape[1].get_length()
     logits, scores = outputs[..., :units], outputs[..., units:].mean(axis=1)
     actual = pd.Index(labels).get_indexer(validation["label"])
-    temperature = fit_temperature(actual, logits) if params.calibrate.temperature else 1.0
-    threshold = params.calibrate.threshold
+    temperature = fit_temperature(actual, logits) if params.temperature else 1.0
+    threshold = params.threshold
     if threshold is None and len(labels) == 2:
         _, second = probabilities_of(logits, temperature).T
-        threshold = choose_threshold(actual, second, params.calibrate.recall)
+        threshold = choose_threshold(actual, second, params.recall)
     unknown_threshold = choose_unknown_threshold(scores[:, 0], quantile) if detector else None
     metadata = Metadata(
         labels=labels,
         image_size=size,
-        resize=params.model.resize,
+        resize=model.resize,
         temperature=temperature,
         threshold=threshold,
-        views=params.calibrate.views,
+        views=params.views,
         unknown_threshold=unknown_threshold,
         data_md5=md5(paths.SPLIT_IMAGES),
     )
@@ -88,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

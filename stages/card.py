@@ -9,8 +9,13 @@ Run: `python -m stages.card`
 
 from pawprint.core import paths, tables
 from pawprint.core.counts import describe_imbalance, divided_groups
+from pawprint.core.entry import run_stage
 from pawprint.core.files import read_json, write_text
-from pawprint.core.params import load_params
+from pawprint.core.params.calibrate import Calibrate
+from pawprint.core.params.evaluate import Evaluate
+from pawprint.core.params.fetch import Fetch
+from pawprint.core.params.model import Model
+from pawprint.core.params.weights import Weights
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import read_table
 from pawprint.dataset.corrections import read_lines
@@ -31,7 +36,11 @@ MAX_CLASSES = 10  # in a table
 
 
 def main() -> None:
-    params = load_params()
+    calibrate = Calibrate.load()
+    evaluate = Evaluate.load()
+    fetch = Fetch.load()
+    model = Model.load()
+    weights = Weights.load()
     metadata = read_metadata(paths.SERVED_MODEL)
     scores = read_table(paths.SCORES, tables.SCORES)
     of_seeds, seeds = describe_seeds(read_json(paths.SEEDS_METRICS), paths.SEED_OUTPUTS)
@@ -41,21 +50,21 @@ def main() -> None:
         paths.CARD_TEMPLATE,
         labels=metadata.labels,
         classes=name_classes(metadata.labels),
-        source=", ".join(map(without_secrets, params.fetch.source)),
-        weights=describe_weights(params.weights.source),
-        model=params.model,
+        source=", ".join(map(without_secrets, fetch.source)),
+        weights=describe_weights(weights.source),
+        model=model,
         views=metadata.views,
-        confidence=params.evaluate.confidence,
+        confidence=evaluate.confidence,
         epochs={
             "extract": len(read_table(paths.EXTRACT_HISTORY, tables.HISTORY)),
             "finetune": len(read_table(paths.FINETUNE_HISTORY, tables.HISTORY)),
         },
         calibration=describe_calibration(
-            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels, scores
+            calibrate, metadata.temperature, metadata.threshold, metadata.labels, scores
         ),
         threshold=metadata.threshold,
         unknown_threshold=metadata.unknown_threshold,
-        unknown_quantile=params.calibrate.unknown_quantile,
+        unknown_quantile=calibrate.unknown_quantile,
         counts=count_images(images),
         imbalance=describe_imbalance(images),
         rejected=describe_rejected(read_table(paths.CLEAN_REJECTED, tables.REJECTED)),
@@ -75,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -7,8 +7,9 @@ metrics/clean.json. Run: `python -m stages.clean`
 
 from pawprint.core import paths
 from pawprint.core.counts import describe_imbalance
+from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
-from pawprint.core.params import load_params
+from pawprint.core.params.clean import Clean
 from pawprint.core.tables import IMAGES, REJECTED, SOURCE_TABLE, read_table, write_table
 from pawprint.dataset.cleaning import clean, describe
 from pawprint.dataset.corrections import read_corrections
@@ -17,15 +18,15 @@ from pawprint.images.archive import members, open_archive
 
 
 def main() -> None:
-    params = load_params()
-    labels = params.clean.labels
+    params = Clean.load()
+    labels = params.labels
     table = read_table(paths.RAW_TABLE, SOURCE_TABLE) if paths.RAW_TABLE.exists() else None
     with open_archive(paths.RAW_ARCHIVES) as archive:
         names = members(archive)
         if labels == "auto":
             labels = find_labels(names, table, archive.filename)
         corrections = read_corrections(paths.LABELS, set(names), labels)
-        kept, rejected = clean(archive, labels, params.clean.rule, corrections, table)
+        kept, rejected = clean(archive, labels, params.rule, corrections, table)
     write_table(paths.CLEAN_IMAGES, kept, IMAGES)
     write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
     write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
@@ -36,4 +37,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from pawprint.core import paths
+from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
-from pawprint.core.params import load_params
+from pawprint.core.params.calibrate import Calibrate
+from pawprint.core.params.evaluate import Evaluate
 from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import (
     RELIABILITY,
@@ -40,10 +42,10 @@ from pawprint.serving.predictor import load_predictor, predict_members
 
 
 def main() -> None:
-    params = load_params()
+    calibrate, params = Calibrate.load(), Evaluate.load()
     predictor = load_predictor(paths.SERVED_MODEL)
     labels, threshold = predictor.metadata.labels, predictor.metadata.threshold
-    confidence = params.evaluate.confidence
+    confidence = params.confidence
     rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(paths.RAW_ARCHIVES) as archive:
         outputs = predict_members(
@@ -70,7 +72,7 @@ def main() -> None:
         others = measure_all(actual, probabilities, uncalibrated)
         if name == "validation":
             # Of images that the temperature was not fitted on.
-            crossed = cross_fit(actual, logits) if params.calibrate.temperature else uncalibrated
+            crossed = cross_fit(actual, logits) if calibrate.temperature else uncalibrated
             others["cross_fitted_calibration_error"] = expected_calibration_error(actual, crossed)
             others["temperature_p_value"] = likelihood_ratio_test(
                 others["uncalibrated_loss"], others["loss"], len(actual)
@@ -96,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

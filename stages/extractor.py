@@ -6,8 +6,9 @@ Run: `python -m stages.extractor`
 """
 
 from pawprint.core import paths
+from pawprint.core.entry import run_stage
 from pawprint.core.files import replacing
-from pawprint.core.params import load_params
+from pawprint.core.params.model import Model
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import make_deterministic
 from pawprint.network.cut import cut_index, first_trained
@@ -16,8 +17,7 @@ from pawprint.runtime.conversion import convert, write_network
 
 
 def main() -> None:
-    params = load_params()
-    model = params.model
+    model = Model.load()
     make_deterministic(seed=0)
     name = model.backbone
     backbone = load_backbone(name, model.alpha, model.image_size, paths.RAW_WEIGHTS)
@@ -32,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -11,9 +11,10 @@ import zipfile
 from pathlib import Path
 
 from pawprint.core import paths
+from pawprint.core.entry import run_stage
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack, replacing
-from pawprint.core.params import load_params
+from pawprint.core.params.fetch import Fetch
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import SOURCE_TABLE, write_table
 from pawprint.dataset.download import locate, verify
@@ -96,13 +97,13 @@ def _is_archive(path: Path | str) -> bool:
 
 
 def main() -> None:
-    params = load_params()
-    sources = params.fetch.source
-    require_watched(sources, params.fetch.watch)
-    fetch(sources, params.fetch.sha256, paths.RAW_ARCHIVES)
+    params = Fetch.load()
+    sources = params.source
+    require_watched(sources, params.watch)
+    fetch(sources, params.sha256, paths.RAW_ARCHIVES)
     size = sum(path.stat().st_size for path in paths.RAW_ARCHIVES.glob("*.zip"))
     print(f"fetch: {size:,} bytes from {', '.join(map(without_secrets, sources))}")
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

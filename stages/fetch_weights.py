@@ -13,9 +13,11 @@ from pathlib import Path
 import h5py
 
 from pawprint.core import paths
+from pawprint.core.entry import run_stage
 from pawprint.core.errors import InputError
 from pawprint.core.files import replacing
-from pawprint.core.params import Model, load_params
+from pawprint.core.params.model import Model
+from pawprint.core.params.weights import Weights
 from pawprint.dataset.download import locate, verify
 
 
@@ -66,10 +68,11 @@ def write_random_weights(name: str, alpha: float | None, image_size: int, path: 
 
 
 def main() -> None:
-    params = load_params()
-    fetch_weights(params.weights.source, params.weights.sha256, params.model, paths.RAW_WEIGHTS)
+    weights = Weights.load()
+    model = Model.load()
+    fetch_weights(weights.source, weights.sha256, model, paths.RAW_WEIGHTS)
     print(f"fetch_weights: {paths.RAW_WEIGHTS.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -7,7 +7,8 @@ plots/*.png, except those of the stage `preview`. Run: `python -m stages.plot`
 import pandas as pd
 
 from pawprint.core import paths, tables
-from pawprint.core.params import load_params
+from pawprint.core.entry import run_stage
+from pawprint.core.params.plot import Plot
 from pawprint.core.tables import read_predictions, read_table
 from pawprint.images.archive import open_archive
 from pawprint.reports.charts import (
@@ -26,7 +27,7 @@ from pawprint.reports.prediction_photos import (
 
 
 def main() -> None:
-    params = load_params()
+    params = Plot.load()
     extract = read_table(paths.EXTRACT_HISTORY, tables.HISTORY)
     finetune = read_table(paths.FINETUNE_HISTORY, tables.HISTORY)
     images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
@@ -41,13 +42,13 @@ def main() -> None:
     save(draw_roc(roc), paths.ROC_PLOT)
     save(draw_reliability(reliability), paths.RELIABILITY_PLOT)
     with open_archive(paths.RAW_ARCHIVES) as archive:
-        save(draw_predictions(archive, test, params.plot.predictions), paths.PREDICTIONS_PLOT)
+        save(draw_predictions(archive, test, params.predictions), paths.PREDICTIONS_PLOT)
         held_out = pd.concat([validation, test])
-        save(draw_errors(archive, held_out, params.plot.errors), paths.ERRORS_PLOT)
-        figure = draw_likely_wrong_labels(archive, likely_wrong, params.plot.likely_wrong_labels)
+        save(draw_errors(archive, held_out, params.errors), paths.ERRORS_PLOT)
+        figure = draw_likely_wrong_labels(archive, likely_wrong, params.likely_wrong_labels)
         save(figure, paths.LIKELY_WRONG_LABELS_PLOT)
     print(f"plot: 8 pictures in {paths.CURVES_PLOT.parent}")
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

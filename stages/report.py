@@ -9,8 +9,9 @@ import yaml
 
 from pawprint.core import paths, tables
 from pawprint.core.counts import describe_imbalance, divided_groups
+from pawprint.core.entry import run_stage
 from pawprint.core.files import read_json, write_text
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
 from pawprint.reports.rendering import embed, fill
@@ -81,4 +82,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

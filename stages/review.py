@@ -9,7 +9,8 @@ Writes plots/likely_wrong_labels.csv. Run: `python -m stages.review`
 import pandas as pd
 
 from pawprint.core import paths
-from pawprint.core.params import load_params
+from pawprint.core.entry import run_stage
+from pawprint.core.params.review import Review
 from pawprint.core.tables import (
     LIKELY_WRONG_LABELS,
     SPLIT,
@@ -20,11 +21,11 @@ from pawprint.core.tables import (
     write_table,
 )
 from pawprint.evaluation.label_review import cross_validate, tabulate_suspects
-from pawprint.features.store import open_features
+from pawprint.features.reader import open_features
 
 
 def main() -> None:
-    params = load_params()
+    params = Review.load()
     train = read_table(paths.SPLIT_IMAGES, SPLIT).query("split == 'train'")
     held_out = pd.concat(
         read_predictions(file).rename(columns={"actual": "label"}).assign(split=split)
@@ -36,7 +37,7 @@ def main() -> None:
     labels = predicted_labels(held_out)
     features = open_features(paths.FEATURES, "top", train["pixels_sha256"])[:, 0]
     actual = pd.Index(labels).get_indexer(train["label"])
-    crossed = cross_validate(features, actual, params.review.folds)
+    crossed = cross_validate(features, actual, params.folds)
     listed = tabulate_suspects([(train, crossed), (held_out, probabilities_in(held_out))], labels)
     write_table(paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
     images = len(train) + len(held_out)
@@ -44,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

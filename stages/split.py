@@ -8,16 +8,17 @@ Run: `python -m stages.split`
 
 from pawprint.core import paths
 from pawprint.core.counts import divided_groups
+from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
-from pawprint.core.params import load_params
+from pawprint.core.params.split import Split
 from pawprint.core.tables import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS, read_table, write_table
 from pawprint.dataset.splitting import split
 
 
 def main() -> None:
-    params = load_params()
+    params = Split.load()
     images = read_table(paths.CLEAN_IMAGES, IMAGES)
-    rows, listed = split(images, **dict(params.split))
+    rows, listed = split(images, **dict(params))
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(paths.SPLIT_IMAGES, rows, SPLIT)
     write_table(paths.NEAR_DUPLICATES, listed, NEAR_DUPLICATES)
@@ -35,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -7,8 +7,12 @@ Run: `python -m stages.train_extract`
 """
 
 from pawprint.core import paths
+from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
-from pawprint.core.params import load_params
+from pawprint.core.params.hardware import Hardware
+from pawprint.core.params.head import Head
+from pawprint.core.params.model import Model
+from pawprint.core.params.train import Train
 from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import make_deterministic
@@ -19,18 +23,19 @@ from pawprint.network.training import open_batches
 
 
 def main() -> None:
-    params = load_params()
-    make_deterministic(params.train_extract.seed)
+    params = Train.load("train_extract")
+    hardware, of_head, of_backbone = Hardware.load(), Head.load(), Model.load()
+    make_deterministic(params.seed)
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
-    train, validation, labels = open_batches(paths.FEATURES, split, "top", params.train_extract)
-    with training_on(params.hardware) as precision:
+    train, validation, labels = open_batches(paths.FEATURES, split, "top", params)
+    with training_on(hardware) as precision:
         head, optimizer, metrics, history = train_head(
-            params.train_extract, params.head, len(labels), precision, train, validation
+            params, of_head, len(labels), precision, train, validation
         )
-        name, alpha, size = params.model.backbone, params.model.alpha, params.model.image_size
+        name, alpha, size = of_backbone.backbone, of_backbone.alpha, of_backbone.image_size
         backbone = load_backbone(name, alpha, size, paths.RAW_WEIGHTS)
         backbone.trainable = False
-        model = build_model(name, backbone, head, params.model.pooling)
+        model = build_model(name, backbone, head, of_backbone.pooling)
     save_model(model, paths.EXTRACT_MODEL, optimizer)
     initial, final = metrics["initial"], metrics["validation"]
     accuracy = {
@@ -47,4 +52,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

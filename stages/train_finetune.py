@@ -11,8 +11,11 @@ Run: `python -m stages.train_finetune`
 import shutil
 
 from pawprint.core import paths
+from pawprint.core.entry import run_stage
 from pawprint.core.files import replacing
-from pawprint.core.params import load_params
+from pawprint.core.params.hardware import Hardware
+from pawprint.core.params.model import Model
+from pawprint.core.params.train import Train
 from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.network.backend import make_deterministic
 from pawprint.network.cut import first_trained
@@ -24,20 +27,17 @@ from pawprint.runtime.conversion import convert, write_network
 
 
 def main() -> None:
-    params = load_params()
-    make_deterministic(params.train_finetune.seed)
+    params = Train.load("train_finetune")
+    hardware, of_backbone = Hardware.load(), Model.load()
+    make_deterministic(params.seed)
     epochs_before = len(read_table(paths.EXTRACT_HISTORY, HISTORY))
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
-    train, validation, _ = open_batches(
-        paths.FEATURES, split, "cut", params.train_finetune, epochs_before
-    )
-    with training_on(params.hardware) as precision:
+    train, validation, _ = open_batches(paths.FEATURES, split, "cut", params, epochs_before)
+    with training_on(hardware) as precision:
         model = load_model(paths.EXTRACT_MODEL)
         _, backbone, *_ = parts(model)
-        first = first_trained(params.model, backbone)
-        optimizer, metrics, history = fine_tune(
-            model, params.train_finetune, precision, first, train, validation
-        )
+        first = first_trained(of_backbone, backbone)
+        optimizer, metrics, history = fine_tune(model, params, precision, first, train, validation)
     if len(history):
         save_model(model, paths.FINETUNE_MODEL, optimizer)
     else:  # no epochs: frozen layers and optimizer are those of feature extraction
@@ -55,4 +55,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -3,10 +3,9 @@
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
-from pawprint.core.params import Params
+from pawprint.core.params.whole import Params
 from pawprint.dataset.watching import UNWATCHED
 
-# As with the committed params: what fetch watches is its script.
 TEXT = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("${fetch.watch}", UNWATCHED)
 STAGES = YAML(typ="safe").load(TEXT)["stages"]
 

@@ -18,7 +18,7 @@ from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, write_archive, zipped
 
 from pawprint.core.errors import CONTROL_CHARACTERS, InputError
 from pawprint.core.files import read_json
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.tables import IMAGES as MANIFEST
 from pawprint.core.tables import NEAR_DUPLICATES, SPLIT, read_table, write_table
 from pawprint.images.archive import open_archive

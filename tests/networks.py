@@ -8,7 +8,9 @@ import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
 from pawprint.core.detector import Detector
-from pawprint.core.params import Dense, Head, Model, Train
+from pawprint.core.params.head import Dense, Head
+from pawprint.core.params.model import Model
+from pawprint.core.params.train import Train
 from pawprint.features.store import INDEX, write_shard
 from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import keras

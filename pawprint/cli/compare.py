@@ -6,7 +6,7 @@ without another one, the workspace. With several, the levels of the tests are Ho
 
 import argparse
 
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.evaluation.comparison import SPLITS, WORKSPACE, compare_revisions, describe
 
 

@@ -6,16 +6,10 @@ and code. The exit status is 1 if the gate fails.
 """
 
 import argparse
-from collections.abc import Iterator
 
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-
-from pawprint.core.errors import InputError
-from pawprint.core.params import load_params
+from pawprint.cli.check import require_reproduced
+from pawprint.core.params.whole import load_params
 from pawprint.evaluation.comparison import SPLITS, WORKSPACE, compare_revisions, describe
-
-MAX_CHANGES = 5  # in an error message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,39 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     confidence = load_params().evaluate.confidence
-    require_reproduced()
+    require_reproduced("evaluate")
     verdicts = []
     for split in SPLITS:
         (compared,) = compare_revisions(arguments.against, [WORKSPACE], split, confidence)
         print(describe(arguments.against, WORKSPACE, split, compared))
         verdicts.append(compared.verdict)
     return int("worse" in verdicts)
-
-
-def require_reproduced() -> None:
-    """Raise InputError if params, code or results differ from dvc.lock, up to `evaluate`."""
-    try:
-        with Repo() as repo:
-            status = repo.status(targets=["evaluate"], with_deps=True)
-    except DvcException as error:
-        raise InputError(f"workspace: expected a DVC project. Received: {error}") from None
-    found = sorted({name for changes in status.values() for name in changed(changes)})
-    if found:
-        more = f" and {len(found) - MAX_CHANGES} more" if found[MAX_CHANGES:] else ""
-        raise InputError(
-            "workspace: expected the results of its params and code. Received: changes since the "
-            f"last run: {', '.join(found[:MAX_CHANGES])}{more}. Run `dvc repro`."
-        )
-
-
-def changed(changes: list[dict | str]) -> Iterator[str]:
-    """The names of what differs, from the status of a stage. Missing data does not differ."""
-    for change in changes:
-        if isinstance(change, str):  # such as "changed command"
-            yield change
-            continue
-        for path, state in (pair for each in change.values() for pair in each.items()):
-            if isinstance(state, dict):
-                yield from (f"{path} {key}" for key in state)
-            elif state in ("modified", "new"):
-                yield path

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.tables import SCORES, parse_predictions, parse_table
 from pawprint.core.yaml import parse_yaml
 from pawprint.evaluation.comparison import SPLITS

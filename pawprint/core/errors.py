@@ -12,11 +12,11 @@ CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _STDERR = threading.RLock()
 
 
-class InputError(SystemExit):
-    """A wrong parameter, file or source: ends the process with one line on stderr and status 1.
+class InputError(Exception):
+    """A wrong parameter, file or source: a user's mistake.
 
     The message names the file or key, what was expected, what was received, and what to do. A tree
-    of the folders of an archive may follow it.
+    of the folders of an archive may follow it. Entry points print it and exit with status 1.
     """
 
 

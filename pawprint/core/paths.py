@@ -5,6 +5,8 @@ from pathlib import Path
 LABELS = Path("labels.csv")
 CARD_TEMPLATE = Path("pawprint/reports/templates/model_card.md")
 REPORT_TEMPLATE = Path("pawprint/reports/templates/report.html")
+CODE = Path("data/code")
+FEATURE_ROW_CODE = CODE / "feature_row.txt"
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
 RAW_TABLE = RAW_ARCHIVES / "table.csv"  # only if fetch.source is a table of labels

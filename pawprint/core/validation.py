@@ -21,25 +21,29 @@ WORDS = {
 }
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Lines such as `section.key: expected > 0. Received: -1`, printable on any terminal."""
-    return [printable(_line(problem, model)) for problem in error.errors()]
+def explain(error: ValidationError, model: type[BaseModel], inside: list[str]) -> list[str]:
+    """Lines such as `section.key: expected > 0. Received: -1`, printable on any terminal.
+
+    `inside` names the keys in which the content of the model stands.
+    """
+    return [printable(_line(problem, model, inside)) for problem in error.errors()]
 
 
-def _line(problem: dict, model: type[BaseModel]) -> str:
-    names = [str(name) for name in problem["loc"]]
+def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
+    within = [str(name) for name in problem["loc"]]
+    names = inside + within
     key, received = ".".join(names), hide_secrets(problem["input"])
     if problem["type"] == "missing":
         return f"{key}: expected this key. Received: none"
     if problem["type"] == "extra_forbidden":
-        known = _keys_of(model, names[:-1])
+        known = _keys_of(model, within[:-1])
         near = difflib.get_close_matches(names[-1], known, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
         return f"{key}: unknown key. {hint}"
     if problem["type"] == "value_error":
         return ": ".join(filter(None, [key, str(problem["ctx"]["error"])]))
     if problem["type"] == "model_type":
-        expected = f"a mapping with {', '.join(_keys_of(model, names))}"
+        expected = f"a mapping with {', '.join(_keys_of(model, within))}"
     else:
         expected = problem["msg"]
         for words, short in WORDS.items():

@@ -13,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core.errors import InputError, printable
-from pawprint.core.params import NEITHER
+from pawprint.core.labels import NEITHER
 from pawprint.core.tables import IMAGES, REJECTED
 from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
 from pawprint.engine.mapping import map_items

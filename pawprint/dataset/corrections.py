@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from pawprint.core.errors import InputError, printable
-from pawprint.core.params import NEITHER
+from pawprint.core.labels import NEITHER
 
 COLUMNS = ["path", "label"]
 

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import pandas as pd
 
 from pawprint.core.errors import InputError, printable
-from pawprint.core.params import problem_of_labels
+from pawprint.core.labels import problem_of_labels
 from pawprint.dataset.split_names import SPLIT_OF_FOLDER
 from pawprint.images.decoder import SUFFIXES
 

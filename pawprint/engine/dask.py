@@ -218,8 +218,6 @@ class Run:
             except LOST as error:
                 self.repeat(chunk, reason(error))
                 return
-            if isinstance(results, str):
-                raise InputError(results)
             self.waiting.update(enumerate(results, chunk.start))
 
     def admit(self, address: str, worker: Worker) -> None:
@@ -231,9 +229,6 @@ class Run:
             results = worker.proof.result(TIMEOUT)
         except LOST:
             self.done.put((address, worker.proof))  # unless `look` notices that the worker died
-            return
-        if isinstance(results, str):
-            self.refuse(address, results)
             return
         for item, result, expected in zip(self.known, results, self.expected):
             if _hash(result) != expected:

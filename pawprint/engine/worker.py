@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 def install(modules: bytes, function: bytes, versions: dict[str, str]) -> Callable[[bytes], list]:
-    """A function that computes a pickled list of items; of an InputError it returns the message.
+    """A function that computes a pickled list of items.
 
     `modules` is a zip, `function` is pickled. Raises RuntimeError if a package has another version
     or the function cannot be loaded, for example because the archive is not found.
@@ -40,15 +40,5 @@ def install(modules: bytes, function: bytes, versions: dict[str, str]) -> Callab
             sys.path[:] = [str(path), *(each for each in sys.path if "pawprint-" not in each)]
             for name in [name for name in sys.modules if name.split(".")[0] == "pawprint"]:
                 del sys.modules[name]
-        try:
-            compute_one = pickle.loads(function)
-        except SystemExit as error:  # InputError, which would end the worker
-            raise RuntimeError(str(error)) from None
-
-    def compute(items: bytes) -> list | str:
-        try:
-            return [compute_one(item) for item in pickle.loads(items)]
-        except SystemExit as error:
-            return str(error)
-
-    return compute
+        compute_one = pickle.loads(function)
+    return lambda items: [compute_one(item) for item in pickle.loads(items)]

@@ -4,15 +4,12 @@ A row is taken if it belongs to the same image and the same transformation, and 
 right. Whether the same network computed it, the caller decides.
 """
 
-import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from pawprint.core.errors import InputError
-from pawprint.core.yaml import read_yaml
+from pawprint.core.recorded import Recorded
 from pawprint.features.store import INDEX, Key, Kinds, Row, checksum, key_of
 
 Source = tuple[np.ndarray, list[np.ndarray]]  # an index, and the features of each kind
@@ -61,49 +58,24 @@ class Journal:
                 file.flush()
 
 
-class LastResult:
-    """What a stage wrote when DVC last recorded it: files in DVC's cache, by dvc.lock.
+def recorded_rows(
+    recorded: Recorded, stage: str, out: Path, shard: int, shards: int, kinds: Kinds
+) -> Iterator[Source]:
+    """The recorded shards of an output folder that may hold rows of a shard.
 
-    They are never written, and never fetched from a remote: what is not in the cache, or is
-    damaged, is left out.
+    There may be more or fewer of them than now. What is not in the cache, or is damaged, is left
+    out.
     """
-
-    def __init__(self, stage: str) -> None:
-        # Imported only here, because training reads features without DVC.
-        from dvc.config import Config
-        from dvc.exceptions import DvcException
-
-        self.hashes: dict[str, str] = {}
-        dvc = Path(os.environ.get("DVC_ROOT", "."), ".dvc")
+    files = {file["relpath"]: file["md5"] for file in recorded.json(stage, out)}
+    stored = sum(name.startswith("index-") for name in files)
+    for number in range(shard * stored // shards, -(-(shard + 1) * stored // shards)):
         try:
-            self.cache = Path(Config(dvc)["cache"].get("dir", dvc / "cache"), "files", "md5")
-            outs = read_yaml(Path("dvc.lock"))["stages"][stage]["outs"]
-            self.hashes = {out["path"]: out["md5"] for out in outs}
-        except (DvcException, InputError, LookupError, OSError, TypeError):
-            pass
-
-    def read(self, out: Path) -> dict | list:
-        """The content of a JSON file; of a folder DVC's list of its files. [] if there is none."""
-        try:
-            return json.loads(self._cached(self.hashes[out.as_posix()]).read_bytes())
-        except (LookupError, OSError, TypeError, ValueError):
-            return []
-
-    def sources(self, out: Path, shard: int, shards: int, kinds: Kinds) -> Iterator[Source]:
-        """The recorded shards that may hold rows of a shard. There may be more or fewer of them."""
-        files = {file["relpath"]: file["md5"] for file in self.read(out)}
-        stored = sum(name.startswith("index-") for name in files)
-        for number in range(shard * stored // shards, -(-(shard + 1) * stored // shards)):
-            try:
-                index, *arrays = (
-                    np.asarray(np.load(self._cached(files[f"{name}-{number}.npy"]), mmap_mode="r"))
-                    for name in ("index", *kinds)
-                )
-            except Exception:  # NumPy raises anything for a damaged file
-                continue
-            expected = [(len(index), *shape) for shape in kinds.values()]
-            if index.dtype == INDEX and [array.shape for array in arrays] == expected:
-                yield index, arrays
-
-    def _cached(self, md5: str) -> Path:
-        return self.cache / md5[:2] / md5[2:]
+            index, *arrays = (
+                np.asarray(np.load(recorded.file(files[f"{name}-{number}.npy"]), mmap_mode="r"))
+                for name in ("index", *kinds)
+            )
+        except Exception:  # NumPy raises anything for a damaged file
+            continue
+        expected = [(len(index), *shape) for shape in kinds.values()]
+        if index.dtype == INDEX and [array.shape for array in arrays] == expected:
+            yield index, arrays

@@ -1,13 +1,11 @@
-"""Augmented views: all random layers combined into one affine warp of the image.
+"""Augmented views: all random layers combined into one affine map (warp.py applies it).
 
-Names, arguments, units, distributions and order are those of the Keras layers. Pixels outside the
-image are filled with its reflection, once, after all layers.
+Names, arguments, units, distributions and order are those of the Keras layers.
 """
 
-import cv2
 import numpy as np
 
-from pawprint.core.params import (
+from pawprint.core.params.augment import (
     Augment,
     RandomFlip,
     RandomRotation,
@@ -15,11 +13,6 @@ from pawprint.core.params import (
     RandomTranslation,
     RandomZoom,
 )
-
-# Images are processed in parallel (engine/), not the pixels of one image.
-cv2.setNumThreads(1)
-
-IDENTITY = np.eye(3)[:2]
 
 
 def draw_transformation(params: Augment, pixels_sha256: str, view: int, size: int) -> np.ndarray:
@@ -37,19 +30,6 @@ def draw_transformation(params: Augment, pixels_sha256: str, view: int, size: in
                 entropy = [params.seed, view, index, int(pixels_sha256, 16)]
                 matrix = matrix @ draw(layer, np.random.default_rng(entropy), size)
     return matrix[:2]
-
-
-def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
-    """The view of an image, uint8 `(size, size, 3)` in and out, for a float64 `(2, 3)` map."""
-    if (transformation == IDENTITY).all():
-        return pixels
-    return cv2.warpAffine(
-        pixels,
-        transformation,
-        pixels.shape[1::-1],
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REFLECT,
-    )
 
 
 def _flip(layer: RandomFlip, random: np.random.Generator, size: int) -> np.ndarray:

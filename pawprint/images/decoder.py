@@ -60,9 +60,7 @@ def decode(data: bytes) -> Image.Image:
     except UnusableImageError:
         raise
     except MemoryError:  # not a fault of the image
-        raise InputError(
-            f"expected memory for images of up to {MAX_PIXELS:,} pixels. Received: too little."
-        ) from None
+        raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         detail = str(error).strip() or type(error).__name__
         is_cut = "truncated" in detail.lower() or "end of file" in detail  # Pillow, libheif

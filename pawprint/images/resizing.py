@@ -3,14 +3,12 @@
 import numpy as np
 from PIL import Image, ImageOps
 
-from pawprint.core.params import Resize
-
 # About the mean value of ImageNet's pixels, so that every backbone's preprocessing takes the border
 # to nearly 0: 0.485, 0.456 and 0.406 of 255 have the mean 114. Ultralytics pads with the same grey.
 GREY = (114, 114, 114)
 
 
-def resize(image: Image.Image, size: int, how: Resize) -> np.ndarray:
+def resize(image: Image.Image, size: int, how: str) -> np.ndarray:
     """uint8 `(size, size, 3)`, antialiased bilinear.
 
     "crop" keeps the aspect ratio and crops to the largest central square; "pad" keeps the aspect

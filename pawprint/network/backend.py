@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from pawprint.core.errors import InputError, silent_stderr
+from pawprint.core.errors import silent_stderr
 
 THREADS = 4  # of TensorFlow, on every machine: its number changes the last bits of a model
 # Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
@@ -27,7 +27,7 @@ def _not_importable(names: tuple[str, ...]) -> Iterator[None]:
 
 
 if sys.flags.optimize > 1:
-    raise InputError(
+    raise SystemExit(  # nothing can be imported from here
         "PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow needs its docstrings. Received: 2."
     )
 # Settings of the user that change results are replaced: DVC cannot see them.
@@ -36,6 +36,7 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 os.environ.pop("XLA_FLAGS", None)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with silent_stderr(), _not_importable(UNUSED):
+    import h5py  # noqa: F401 - decides the bytes of a model, as Keras writes weights with it
     import keras
     import tensorflow as tf
 

@@ -3,7 +3,7 @@
 import difflib
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import Model
+from pawprint.core.params.model import Model
 from pawprint.network.backend import keras
 
 # The default of model.fine_tune_at, which is chosen for one backbone.

@@ -7,7 +7,7 @@ fast as the decoding of the images.
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from pawprint.core.params import Hardware
+from pawprint.core.params.hardware import Hardware
 from pawprint.network.backend import keras, tf
 
 

@@ -1,6 +1,6 @@
 """The layers that are trained on the features of the backbone."""
 
-from pawprint.core.params import Head
+from pawprint.core.params.head import Head
 from pawprint.network.backend import keras
 
 HEAD = "head"  # its name as a layer of the whole model

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from pawprint.core.params import Head, Train
+from pawprint.core.params.head import Head
+from pawprint.core.params.train import Train
 from pawprint.network.backend import keras
 from pawprint.network.cut import cut_index, split_at
 from pawprint.network.hardware import computing_in

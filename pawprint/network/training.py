@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import Train
+from pawprint.core.params.train import Train
 from pawprint.core.tables import HISTORY
-from pawprint.features.store import Features, open_features
+from pawprint.features.reader import Features, open_features
 from pawprint.network.backend import keras
 
 

@@ -4,11 +4,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pawprint.core.params import Augment, Resize
+from pawprint.core.params.augment import Augment
+from pawprint.core.params.types import Resize
 from pawprint.images.archive import Archive
-from pawprint.images.augmentation import draw_transformation, warp
+from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
+from pawprint.images.warp import warp
 from pawprint.reports.figures import GREY
 from pawprint.reports.photo_grid import photo_grid, spread
 

@@ -5,7 +5,7 @@
 
 import pandas as pd
 
-from pawprint.core.params import Calibrate
+from pawprint.core.params.calibrate import Calibrate
 from pawprint.core.sources import without_secrets
 from pawprint.core.tables import SPLITS
 

@@ -69,3 +69,13 @@ def read_network(path: Path) -> openvino.Model:
     """
     weights = path.with_suffix(".bin").read_bytes()
     return openvino.Core().read_model(path.read_bytes(), weights)
+
+
+def output_shapes(network: openvino.Model) -> dict[str, tuple[int, ...]]:
+    """The shape of each output by its name, without the axis of the batch."""
+    return {
+        output.get_any_name(): tuple(
+            length.get_length() for length in list(output.partial_shape)[1:]
+        )
+        for output in network.outputs
+    }

@@ -16,7 +16,7 @@ from pydantic import (
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import write_json
-from pawprint.core.params import Resize, Views
+from pawprint.core.params.types import Resize, Views
 
 FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")

@@ -10,7 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core.errors import InputError, printable, silent_stderr
-from pawprint.core.params import UNKNOWN
+from pawprint.core.labels import UNKNOWN
 from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive

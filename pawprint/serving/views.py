@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageOps
 
-from pawprint.core.params import Resize, Views
+from pawprint.core.params.types import Resize, Views
 from pawprint.images.resizing import resize
 
 

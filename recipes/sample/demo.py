@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from pawprint.core import paths
+from pawprint.core.entry import run
 from pawprint.core.files import read_json
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.dataset import corrections
@@ -86,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -11,6 +11,7 @@ from pathlib import Path
 import openvino
 
 from pawprint.core import paths
+from pawprint.core.entry import run
 from pawprint.core.files import replacing
 from pawprint.runtime.conversion import read_network, write_network
 from pawprint.serving.metadata import read_metadata, write_metadata
@@ -49,4 +50,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -2,7 +2,7 @@ import pytest
 from conftest import PROJECT
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.yaml import parse_yaml
 
 TEXT = (PROJECT / "params.yaml").read_text(encoding="utf-8")

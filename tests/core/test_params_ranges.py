@@ -10,7 +10,11 @@ import pytest
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
-from pawprint.core.params import NEITHER, UNKNOWN, WIDTHS, Backbone, Dense, Optimizer, Params
+from pawprint.core.labels import NEITHER, UNKNOWN
+from pawprint.core.params.head import Dense
+from pawprint.core.params.model import WIDTHS, Backbone
+from pawprint.core.params.train import Optimizer
+from pawprint.core.params.whole import Params
 from pawprint.network.backend import keras
 
 SMALLEST, LARGEST = math.nextafter(0, 1), sys.float_info.max

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.yaml import parse_yaml, read_yaml
 from recipes.overlay import apply, overlay
 

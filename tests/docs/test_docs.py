@@ -10,7 +10,7 @@ from conftest import PROJECT
 
 from pawprint.cli.seeds import describe
 from pawprint.core import paths
-from pawprint.core.params import Params
+from pawprint.core.params.whole import Params
 from pawprint.core.tables import SCORES, read_table
 from pawprint.core.yaml import read_yaml
 from pawprint.reports.results import fraction, score_of

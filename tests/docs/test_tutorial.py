@@ -23,7 +23,7 @@ import pytest
 from conftest import MIRROR, PROJECT, environment_with, git_project, run
 
 from pawprint.core import paths
-from pawprint.core.params import Params
+from pawprint.core.params.whole import Params
 from pawprint.network.applications import published
 from recipes.overlay import overlay
 

@@ -28,8 +28,8 @@ from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
 from pawprint.features.rows import row_function
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.augmentation import IDENTITY
 from pawprint.images.decoder import open_image
+from pawprint.images.warp import IDENTITY
 from pawprint.network.cut import cut_index
 from pawprint.network.extractor import OUTPUTS, build_extractor
 from pawprint.network.model import with_features

@@ -97,7 +97,7 @@ DVC_YAML = """
 stages:
   evaluate:
     cmd: python -m stages.evaluate
-    deps: [models/served, pawprint/evaluation]
+    deps: [data/code/evaluate.txt, models/served]
     params: [evaluate]
     plots:
       - plots/predictions.csv: {cache: false}
@@ -116,6 +116,7 @@ def project(tmp_path_factory) -> Path:
     """Two commits, `old` with 20 wrong images and `new`, on main, with 5 of them."""
     project = git_project(tmp_path_factory.mktemp("compare") / "project", "{}")
     (project / "dvc.yaml").write_text(DVC_YAML)
+    assert run("python", "-m", "stages.code", cwd=project).returncode == 0
     (project / "models" / "served").mkdir(parents=True)
     (project / "models" / "served" / "model.bin").write_bytes(b"weights")
     for tag, wrong in (("old", set(range(20))), ("new", set(range(5)))):
@@ -168,7 +169,7 @@ def test_gate_fails_only_for_significantly_worse_results(project):
 
 CHANGES = {
     "params.yaml evaluate": ("params.yaml", "confidence: 0.95", "confidence: 0.9"),
-    "pawprint/evaluation": ("pawprint/evaluation/metrics.py", "import", "\nimport"),
+    "code of evaluate": ("pawprint/evaluation/metrics.py", "import numpy", "x = 1\nimport numpy"),
     "plots/predictions.csv": ("plots/predictions.csv", "cat,dog", "cat,cat"),
 }
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pawprint.features.reuse import Journal, LastResult, find_rows
+from pawprint.core.recorded import Recorded
+from pawprint.features.reuse import Journal, find_rows, recorded_rows
 from pawprint.features.store import INDEX, checksum, key_of, write_shard
 
 KINDS = {"cut": (2, 2), "top": (3,)}
@@ -108,9 +109,11 @@ def recorded(tmp_path, monkeypatch) -> Path:
 
 
 def reused(shards: int) -> dict:
-    last, wanted, found = LastResult("features"), rows(range(256)), {}
+    last, wanted, found = Recorded(), rows(range(256)), {}
     for shard in range(shards):
-        found |= find_rows(set(wanted), last.sources(FEATURES, shard, shards, KINDS))
+        found |= find_rows(
+            set(wanted), recorded_rows(last, "features", FEATURES, shard, shards, KINDS)
+        )
     return found
 
 
@@ -120,14 +123,15 @@ def test_last_result_is_found_in_the_cache_also_with_another_number_of_shards(re
 
 
 def test_only_the_shards_that_may_hold_the_rows_are_read(recorded):
-    found = find_rows(set(rows(range(256))), LastResult("features").sources(FEATURES, 0, 2, KINDS))
+    first = recorded_rows(Recorded(), "features", FEATURES, 0, 2, KINDS)
+    found = find_rows(set(rows(range(256))), first)
     assert_equal(found, rows(range(3)))
 
 
 def test_nothing_is_reused_without_a_recorded_result(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert reused(2) == {}
-    assert LastResult("features").read(FEATURES) == []
+    assert Recorded().json("features", FEATURES) == []
 
 
 @pytest.mark.parametrize("content", ["", "[", "stages: 1", "stages: {features: {outs: [1]}}"])

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from pawprint.core.errors import InputError
-from pawprint.features.store import INDEX, count_shards, open_features, shard_of, write_shard
+from pawprint.features.reader import open_features
+from pawprint.features.store import INDEX, count_shards, shard_of, write_shard
 
 SHA256 = pd.Series([f"{value:016x}".ljust(64, "0") for value in range(0, 2**64, 2**58)])
 KINDS = {"cut": (2, 3), "top": (1,)}

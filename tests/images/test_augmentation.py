@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from pawprint.core.params import Augment
-from pawprint.images.augmentation import LAYERS, draw_transformation, warp
+from pawprint.core.params.augment import Augment
+from pawprint.images.augmentation import LAYERS, draw_transformation
+from pawprint.images.warp import warp
 from pawprint.network.backend import keras
 
 SIZE = 64

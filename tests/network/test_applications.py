@@ -10,7 +10,7 @@ from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import Backbone
+from pawprint.core.params.model import Backbone
 from pawprint.evaluation.unknown import fit_detector
 from pawprint.network.applications import preprocessing, pretrained, untrained
 from pawprint.network.backbone import load_backbone, save_weights

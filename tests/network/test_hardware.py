@@ -10,7 +10,8 @@ import pytest
 from conftest import PROJECT
 from networks import sample_backbone, train_params, write_features
 
-from pawprint.core.params import Dense, Hardware, Head
+from pawprint.core.params.hardware import Hardware
+from pawprint.core.params.head import Dense, Head
 from pawprint.core.tables import SPLIT, read_table, write_table
 from pawprint.network.backend import keras, make_deterministic, tf
 from pawprint.network.hardware import computing_in, training_on

@@ -6,7 +6,7 @@ from networks import train_params, write_features
 from sklearn.utils.class_weight import compute_class_weight
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import EarlyStopping, Optimizer, ReduceLROnPlateau
+from pawprint.core.params.train import EarlyStopping, Optimizer, ReduceLROnPlateau
 from pawprint.core.tables import HISTORY
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.training import (

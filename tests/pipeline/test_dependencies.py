@@ -1,14 +1,13 @@
-"""`dvc.yaml` lists what each stage reads, writes and imports: no file less, no file more.
+"""`dvc.yaml` lists what each stage reads and writes, and its fingerprint every module it imports.
 
 A file that a stage reads but does not list would leave stale results behind in silence. So each
 stage runs for real, on small data,
-- under an audit hook that writes down every file of the project that it opens, modules included;
+- under an audit hook that writes down every file of the project that it opens: modules are in its
+  file in data/code/, all others in its dependencies;
 - in a folder that holds nothing but its dependencies, with other values for all params that it
   does not list: its outputs must be the same bytes. This also holds readers in C and C++, which the
   hook does not see;
 - without one of its dependencies at a time: it must fail or write something else.
-
-On failure the list of dependencies is printed as dvc.yaml should have it.
 """
 
 import hashlib
@@ -20,8 +19,7 @@ from pathlib import Path
 
 import pytest
 from changed_params import WEIGHTS, changed_values
-from code_graph import closure, room
-from conftest import PROJECT, SAMPLE_WEIGHTS, git_project, repro, run
+from conftest import SAMPLE_WEIGHTS, git_project, repro, run
 from dvc_yaml import OUTPUTS, STAGES, params_of
 
 from recipes.overlay import overlay
@@ -30,10 +28,10 @@ from recipes.sample.drawings import write_archive
 RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole file; DVC follows the keys that are listed.
 PARAMS = "params.yaml"
-CODE = ("pawprint/", "stages/")
 # Where `features` looks for rows that were computed before. It believes none that is damaged or of
 # another image or network, so what it finds there changes no byte of its outputs.
-COMPUTED_BEFORE = {"features": {".dvc/tmp/pawprint", ".dvc/cache/files", "dvc.lock", ".dvc/config"}}
+RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
+COMPUTED_BEFORE = {"code": RECORDED, "features": {*RECORDED, ".dvc/tmp/pawprint"}}
 # `.images.part.csv`, under which images.csv is written; see pawprint/core/files.py.
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # Of two params that exclude each other both differ from CHANGED.
@@ -64,7 +62,7 @@ def project(tmp_path_factory) -> Path:
     shutil.copy(SAMPLE_WEIGHTS, folder / "mirror" / WEIGHTS.format("0.35_96"))
     (folder / "records").mkdir()
     project = git_project(folder / "project", SMALL)
-    assert sorted(repro(project, **recording(folder / "records"))) == sorted(STAGES)
+    assert sorted(["code", *repro(project, **recording(folder / "records"))]) == sorted(STAGES)
     return project
 
 
@@ -94,37 +92,19 @@ def is_within(path: str, folders: set[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
-def as_listed(path: str) -> str:
-    """What dvc.yaml lists for a file: a room, an output of a stage, or the file itself."""
-    for output in set().union(*OUTPUTS.values()):
-        if is_within(path, {output}):
-            return output
-    parts = path.split("/")
-    return "/".join(parts[:2]) if parts[0] == "pawprint" and len(parts) > 2 else path
+def modules_of(project: Path, stage: str) -> set[str]:
+    """The files that the stage's fingerprint names."""
+    lines = (project / "data" / "code" / f"{stage}.txt").read_text(encoding="utf-8").splitlines()
+    return {line.split("  ")[1] for line in lines if "==" not in line}
 
 
-def rooms(stage: str) -> set[str]:
-    """The stage's script and the rooms that it imports, also where that is done later."""
-    script = PROJECT / "stages" / f"{stage}.py"
-    found = {room(path) for path in closure(script)} - {"stages"}
-    return found | {f"stages/{stage}.py"}
-
-
-def correct_deps(stage: str, read: set[str]) -> str:
-    """For dvc.yaml: what was opened or is imported, and listed data that a reader in C may open."""
-    listed = {dep for dep in STAGES[stage]["deps"] if not dep.startswith(CODE)}
-    deps = {as_listed(path) for path in read} | rooms(stage) | listed
-    ordered = sorted(deps, key=lambda dep: (dep.startswith("pawprint/"), dep.startswith(CODE), dep))
-    return "\n".join([f"{stage}:", "    deps:", *(f"      - {dep}" for dep in ordered)])
-
-
-def surprises(stage: str, record: Path) -> set[str]:
-    """Files that a stage opened, but does not list."""
+def surprises(project: Path, stage: str, record: Path) -> set[str]:
+    """Files that a stage opened, but that neither dvc.yaml nor its fingerprint lists."""
     read, written = opened(record)
-    read -= {PARAMS}
     before = COMPUTED_BEFORE.get(stage, set())
     deps, outputs = set(STAGES[stage]["deps"]) | before, OUTPUTS[stage] | before
-    found = {path for path in read if not is_within(path, deps)}
+    code = set() if stage == "code" else modules_of(project, stage)
+    found = {path for path in read - {PARAMS} - code if not is_within(path, deps)}
     return found | {path for path in written if not is_within(path, outputs)}
 
 
@@ -132,21 +112,13 @@ def surprises(stage: str, record: Path) -> set[str]:
 def test_stage_opens_only_what_it_lists(project, stage):
     record = project.parent / "records" / f"{stage}.txt"
     assert f"stages/{stage}.py" in opened(record)[0]
-    assert not surprises(stage, record), correct_deps(stage, opened(record)[0] - {PARAMS})
+    assert surprises(project, stage, record) == set()
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_code_that_a_stage_lists_is_the_rooms_that_it_imports(stage):
-    listed = {dep for dep in STAGES[stage]["deps"] if dep.startswith(CODE)}
-    assert listed == rooms(stage), correct_deps(stage, set())
-
-
-def test_map_is_short():
-    assert len((PROJECT / "dvc.yaml").read_text(encoding="utf-8").splitlines()) < 300
-    for name, stage in STAGES.items():
-        assert stage["cmd"] == f"python -m stages.{name}"
-        rooms_listed = [dep for dep in stage["deps"] if dep.startswith("pawprint/")]
-        assert len(rooms_listed) <= 6, f"{name} depends on {rooms_listed}"
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "code"])
+def test_code_dependency_of_a_stage_is_its_file(stage):
+    assert f"data/code/{stage}.txt" in STAGES[stage]["deps"]
+    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
 
 
 READS_README = (
@@ -174,12 +146,13 @@ def test_nothing_hides_from_the_hook(project, tmp_path, file, text, found):
     as_under_dvc = {"DVC_STAGE": "preview", "DVC_ROOT": str(alone)}
     result = run_stage(alone, "preview", **as_under_dvc, **recording(tmp_path))
     assert result.returncode == 0, result.stderr
-    assert surprises("preview", tmp_path / "preview.txt") == {found}
+    assert surprises(project, "preview", tmp_path / "preview.txt") == {found}
 
 
 def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
-    """A new folder with what a stage lists, and params.yaml."""
-    for name in {PARAMS, *STAGES[stage]["deps"]}:
+    """A new folder with what a stage and its fingerprint list, and params.yaml."""
+    code = set() if stage == "code" else modules_of(project, stage)
+    for name in {PARAMS, *STAGES[stage]["deps"], *code}:
         copy_into(folder, project, name)
     return folder
 
@@ -218,8 +191,6 @@ def other_values_for_all_but(project: Path, listed: set[str]) -> str:
 
 
 FAST = ["clean", "split"]
-# Needed for other sources of weights than the file of this run.
-UNUSED_HERE = {"fetch_weights": ["pawprint/network"]}
 
 
 @pytest.mark.parametrize(
@@ -235,7 +206,7 @@ def test_stage_needs_all_that_it_lists_and_nothing_else(project, tmp_path, stage
     result = run_stage(alone, stage)
     assert result.returncode == 0, result.stderr
     assert outputs(alone, stage) == outputs(project, stage)
-    listed = set(STAGES[stage]["deps"]) - set(UNUSED_HERE.get(stage, []))
+    listed = set(STAGES[stage]["deps"]) - {f"data/code/{stage}.txt"}  # for DVC, not for the stage
     idle = [dep for dep in sorted(listed) if is_idle(dep, alone, stage, project)]
     assert idle == [], f"{stage} gives the same outputs without them"
 

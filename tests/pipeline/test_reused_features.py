@@ -13,7 +13,7 @@ from kills import fingerprint
 
 from pawprint.core import paths
 from pawprint.core.tables import SPLIT, read_table
-from pawprint.features.store import open_features
+from pawprint.features.reader import open_features
 from recipes.overlay import apply, overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import write_archive

@@ -115,7 +115,7 @@ def test_unknown_section_is_refused_though_no_other_stage_has_to_run(project):
     dvc_yaml = project / "dvc.yaml"
     stage = dvc_yaml.read_text(encoding="utf-8").split("  report:\n")[1]
     params = next(line for line in stage.splitlines() if "params:" in line)
-    command = "python -c 'from pawprint.core.params import load_params; load_params()'"
+    command = "python -c 'from pawprint.core.params.whole import load_params; load_params()'"
     report = f"stages:\n  report:\n    cmd: {command}\n{params}\n"
     dvc_yaml.write_text(report, encoding="utf-8")
     assert repro(project) == ["report"]

@@ -13,7 +13,7 @@ from dvc_yaml import OUTPUTS, STAGES, params_of
 from ruamel.yaml import YAML
 
 from pawprint.core.files import pack
-from pawprint.core.params import Params
+from pawprint.core.params.whole import Params
 from pawprint.core.tables import parse_predictions
 from pawprint.network.applications import published, untrained
 from pawprint.network.backbone import save_weights

@@ -7,7 +7,7 @@ import pytest
 from conftest import PROJECT, git_project, repro, run
 
 from pawprint.core.files import pack, read_json
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.core.yaml import parse_yaml
 from pawprint.network.backend import keras
 from recipes.overlay import apply, names, overlay, read

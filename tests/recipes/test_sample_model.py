@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from conftest import PROJECT, run
 
-from pawprint.core.params import load_params
+from pawprint.core.params.whole import load_params
 from pawprint.images.decoder import decode
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import read_network

@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from pawprint.images.archive import members, open_archive
-from pawprint.images.augmentation import draw_transformation, warp
+from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
+from pawprint.images.warp import warp
 from pawprint.reports.data_photos import draw_augmented, draw_near_duplicates, draw_samples
 
 

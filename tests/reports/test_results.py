@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from made_up_run import scores_of, split_of
 
-from pawprint.core.params import Calibrate
+from pawprint.core.params.calibrate import Calibrate
 from pawprint.core.tables import REJECTED, SCORES
 from pawprint.reports.results import (
     class_rows,

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import UNKNOWN
+from pawprint.core.labels import UNKNOWN
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
 

@@ -15,7 +15,7 @@ from pawprint.cli import export
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
-from pawprint.core.params import UNKNOWN
+from pawprint.core.labels import UNKNOWN
 from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
 from pawprint.evaluation.drawn_images import draw_images
 from pawprint.evaluation.temperature import fit_temperature, probabilities_of

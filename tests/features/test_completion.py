@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 
 from pawprint.core.errors import InputError
-from pawprint.core.params import Augment
+from pawprint.core.params.augment import Augment
+from pawprint.features.completion import complete, computer, index_of, require_space
 from pawprint.features.reuse import Journal
 from pawprint.features.store import Key, Row, key_of
-from pawprint.images.augmentation import IDENTITY
-from stages.features import complete, index_of, require_space
+from pawprint.images.archive import members, open_archive
+from pawprint.images.warp import IDENTITY
 
 IMAGES = pd.DataFrame(
     {
@@ -88,6 +89,18 @@ def test_only_what_is_missing_is_computed_and_images_are_counted(tmp_path):
     assert all((found[key][0] == row[0]).all() for key, row in before.items())
     _, computed = complete(keys(IMAGES), journal, [], more)
     assert computed == 0
+
+
+def test_features_that_float16_cannot_hold_are_one_line(monkeypatch, drawn_archive):
+    def too_large(*_) -> list[Row]:
+        raise OverflowError
+
+    monkeypatch.setattr("pawprint.features.completion.row_function", lambda *_: too_large)
+    with open_archive(drawn_archive) as archive:
+        name = next(name for name in members(archive) if name.endswith("dog.1.jpg"))
+        compute = computer(archive, {"aa": name}, None, "crop")
+        with pytest.raises(InputError, match=r"^params.yaml: model.fine_tune_at: .*dog.1.jpg"):
+            list(compute({"aa": keys(IMAGES[:1])[:1]}))
 
 
 def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path):

@@ -1,0 +1,47 @@
+"""Entry points: what starts a process, and ends it with one line for a user's mistake."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from pawprint.core.errors import InputError
+from pawprint.core.paths import CODE
+from pawprint.core.pins import not_as_pinned
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Call `main` and exit with the status that it returns.
+
+    An InputError is printed on stderr, without a traceback, and the status is 1. Characters that
+    the terminal's encoding lacks are printed as escapes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        status = main()
+        sys.stdout.flush()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        status = 1
+    except MemoryError:
+        print(f"{sys.argv[0]}: expected more free memory. Received: too little.", file=sys.stderr)
+        status = 1
+    except BrokenPipeError:  # as in `python -m pawprint predict … | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def run_stage(main: Callable[[], None]) -> NoReturn:
+    """As `run`. One line names the packages that are not those which requirements.txt pins."""
+    code = CODE / f"{Path(sys.argv[0]).stem}.txt"
+    lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
+    if found := not_as_pinned(line for line in lines if "==" in line):
+        print(
+            f"{code.stem}: expected the versions of requirements.txt. Received: {', '.join(found)}."
+            " Results may differ. Run `pip install -r requirements.txt`.",
+            file=sys.stderr,
+        )
+    run(main)

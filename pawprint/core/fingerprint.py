@@ -1,0 +1,206 @@
+"""Fingerprints of code: what a script and all modules that it imports do.
+
+Comments, docstrings, blank lines and the layout of lines are left out. docs/decisions/24 has the
+reasons.
+"""
+
+import ast
+import functools
+import hashlib
+import io
+import sys
+import tokenize
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+from pawprint.core.errors import InputError
+from pawprint.core.pins import REQUIREMENTS, canonical, read_pins
+
+# Distributions that decide no byte of a result: they schedule, check, show progress or carry
+# functions and results to workers.
+DECIDE_NO_BYTE = {
+    *("cloudpickle", "dask", "distributed", "dvc", "joblib", "packaging"),
+    *("pydantic", "pydantic-core", "tqdm"),
+}
+# From 3.12 on an f-string is several tokens.
+FSTRING_START, FSTRING_END = (getattr(tokenize, f"FSTRING_{end}", None) for end in ("START", "END"))
+
+
+def meaning(source: str) -> str:
+    """The statements of a module, one per line, on every version of Python the same text.
+
+    Tokens are those of the source, one space apart; a line is indented by its level.
+    """
+    docstrings = list(_docstrings(source))
+    lines, tokens, level, was_docstring = [], [], 0, False
+    for kind, text, start, end in _tokens(source):
+        if kind in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
+            continue
+        if kind in (tokenize.INDENT, tokenize.DEDENT):
+            level += 1 if kind == tokenize.INDENT else -1
+            continue
+        is_docstring = any(first <= start and end <= last for first, last in docstrings)
+        if kind == tokenize.NEWLINE:
+            lines += [" " * level + " ".join(tokens)] if tokens else []
+            tokens = []
+        elif not is_docstring and not (was_docstring and text == ";"):
+            tokens.append(text)
+        was_docstring = is_docstring
+    return "\n".join(lines)
+
+
+def _tokens(source: str) -> Iterator[tuple[int, str, tuple[int, int], tuple[int, int]]]:
+    """Type, text, start and end of each token; an f-string is one token, as before 3.12."""
+    lines = source.splitlines(keepends=True)
+    depth, first = 0, (0, 0)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == FSTRING_START:
+            first = first if depth else token.start
+            depth += 1
+        elif token.type == FSTRING_END:
+            depth -= 1
+            if not depth:
+                (top, left), (bottom, right) = first, token.end
+                inside = lines[top - 1 : bottom]
+                inside[-1] = inside[-1][:right]
+                inside[0] = inside[0][left:]
+                yield tokenize.STRING, "".join(inside), first, token.end
+        elif not depth:
+            yield token.type, token.string, token.start, token.end
+
+
+def _docstrings(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """Start and end of each docstring: line, from 1, and character, from 0."""
+    lines = source.splitlines(keepends=True)
+
+    def place(line: int, offset: int) -> tuple[int, int]:
+        return line, len(lines[line - 1].encode()[:offset].decode())  # `ast` counts bytes
+
+    for node in ast.walk(ast.parse(source)):
+        with_docstring = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, with_docstring) and ast.get_docstring(node, clean=False) is not None:
+            first = node.body[0]
+            yield (
+                place(first.lineno, first.col_offset),
+                place(first.end_lineno, first.end_col_offset),
+            )
+
+
+def imported_names(source: str) -> set[str]:
+    """Full names of all that a module imports, also in functions: `pawprint.core.files.replacing`.
+
+    What is imported under TYPE_CHECKING only is left out, as it never runs. A relative import
+    raises ValueError.
+    """
+    found, nodes = set(), [ast.parse(source)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            nodes += node.orelse
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"a relative import in line {node.lineno}")
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+class Code:
+    """The code of a project. Files are named by their paths relative to its folder."""
+
+    def __init__(self, folder: Path = Path()) -> None:
+        self.folder = folder
+        self.pins = read_pins(folder / REQUIREMENTS)
+        self.distributions = packages_distributions()
+        self.names_in = functools.cache(self._names_in)
+        self._line = functools.cache(self._hash)
+        self._data_in = functools.cache(self._find_data)
+
+    def fingerprint(self, script: str) -> str:
+        """A line `HASH  FILE` for each file that decides what a script does, then the pins.
+
+        The files are the script, all modules that it imports, directly or through others, also in
+        functions, the `__init__.py` on the way, and data files beside a module, such as templates.
+        The pins are the lines of requirements.txt of the distributions that these modules import.
+        Raises InputError for a distribution that is not pinned, and for a relative import.
+        """
+        modules = self.closure(script)
+        folders = {(self.folder / module).parent for module in modules}
+        files = modules | {file for folder in folders for file in self._data_in(folder)}
+        pins = {pin for module in modules for pin in self._pins_of(module)}
+        return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
+
+    def closure(self, script: str) -> set[str]:
+        """The script and the modules of the project that it imports, directly or through others."""
+        found, new = set(), {script}
+        while new:
+            found |= new
+            new = {file for each in new for file in self.imported_files(each)} - found
+        return found
+
+    def imported_files(self, module: str) -> set[str]:
+        """The project's files that a module imports, without those that they import."""
+        found = set()
+        for name in self.names_in(module):
+            parts = name.split(".")
+            for end in range(1, len(parts) + 1):
+                path = "/".join(parts[:end])
+                found |= {f"{path}/__init__.py", f"{path}.py"}
+        return {file for file in found if (self.folder / file).is_file()}
+
+    def _names_in(self, module: str) -> set[str]:
+        try:
+            return imported_names((self.folder / module).read_text(encoding="utf-8"))
+        except (SyntaxError, ValueError) as error:
+            raise InputError(
+                f"{module}: expected Python, with imports by full name. Received: {error}"
+            ) from None
+
+    def _pins_of(self, module: str) -> Iterator[str]:
+        for top in {name.split(".")[0] for name in self.names_in(module)}:
+            names = {canonical(each) for each in self.distributions.get(top, [top])}
+            is_ours = top in sys.stdlib_module_names or (self.folder / top).is_dir()
+            if is_ours or names <= DECIDE_NO_BYTE:
+                continue
+            pinned = [line for name in names for line in self.pins.get(name, [])]
+            if not pinned:
+                raise InputError(
+                    f"{REQUIREMENTS}: expected a version of {' or '.join(sorted(names))}, which "
+                    f"{module} imports. Received: none. Add it to the requirements."
+                )
+            yield from pinned
+
+    def _find_data(self, folder: Path) -> list[str]:
+        """Files that are no modules, in a folder and in those below it that are no packages."""
+        found = []
+        for path in folder.iterdir():
+            if path.is_dir() and path.name != "__pycache__" and not any(path.glob("*.py")):
+                found += self._find_data(path)
+            elif path.is_file() and path.suffix != ".py":
+                found.append(path.relative_to(self.folder).as_posix())
+        return found
+
+    def _hash(self, file: str) -> str:
+        content = (self.folder / file).read_bytes()
+        if file.endswith(".py"):
+            content = meaning(content.decode()).encode()
+        return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+
+
+def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
+    """Lines such as "clean, features changed (pawprint/images/decoder.py)".
+
+    Fingerprints are given by stage, before an edit and after it; before it is None if unknown.
+    """
+    stages: dict[str, list[str]] = {}
+    for stage, text in after.items():
+        if text != before[stage]:
+            was, now = (set((each or "").splitlines()) for each in (before[stage], text))
+            names = {line.split("  ")[-1] for line in was ^ now}
+            why = ", ".join(sorted(names)) if before[stage] else "no earlier code is in the cache"
+            stages.setdefault(why, []).append(stage)
+    return [f"{', '.join(names)} changed ({why})" for why, names in stages.items()]

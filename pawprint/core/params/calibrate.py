@@ -1,0 +1,37 @@
+"""From outputs of the network to predictions."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from pawprint.core.params.section import Section
+from pawprint.core.params.types import Fraction, Views
+
+
+class Calibrate(Section):
+    temperature: bool
+    threshold: Fraction | None
+    recall: Annotated[float, Field(gt=0, le=1)] | None
+    views: Views
+    unknown_quantile: Fraction | None
+
+    @model_validator(mode="after")
+    def _recall_chooses_threshold(self) -> Self:
+        if self.threshold is not None and self.recall is not None:
+            raise ValueError(
+                "expected threshold, or recall to choose it by, and null for the other. "
+                f"Received: {self.threshold} and {self.recall}"
+            )
+        return self
+
+
+def problem_of_threshold(params: Calibrate, classes: int) -> str | None:
+    """What is wrong with a threshold, or how to choose it, for so many classes; or None."""
+    for key in ("threshold", "recall"):
+        value = getattr(params, key)
+        if classes > 2 and value is not None:
+            return (
+                f"calibrate.{key}: expected null, because a threshold exists for two classes only. "
+                f"Received: {value} for {classes} classes"
+            )
+    return None

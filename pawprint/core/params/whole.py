@@ -1,0 +1,55 @@
+"""The whole of `params.yaml`."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from pawprint.core.params.augment import Augment
+from pawprint.core.params.calibrate import Calibrate, problem_of_threshold
+from pawprint.core.params.clean import Clean
+from pawprint.core.params.evaluate import Evaluate
+from pawprint.core.params.fetch import Fetch
+from pawprint.core.params.hardware import Hardware
+from pawprint.core.params.head import Head
+from pawprint.core.params.model import Model
+from pawprint.core.params.plot import Plot
+from pawprint.core.params.preview import Preview
+from pawprint.core.params.review import Review
+from pawprint.core.params.section import PARAMS, Section, checked
+from pawprint.core.params.split import Split
+from pawprint.core.params.train import Train
+from pawprint.core.params.weights import Weights
+from pawprint.core.yaml import read_yaml
+
+
+class Params(Section):
+    """The whole file; one attribute per section."""
+
+    fetch: Fetch
+    weights: Weights
+    clean: Clean
+    split: Split
+    model: Model
+    augment: Augment
+    preview: Preview
+    head: Head
+    hardware: Hardware
+    train_extract: Train
+    train_finetune: Train
+    calibrate: Calibrate
+    evaluate: Evaluate
+    review: Review
+    plot: Plot
+
+    @model_validator(mode="after")
+    def _threshold_of_two_classes(self) -> Self:
+        named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
+        if problem := problem_of_threshold(self.calibrate, named):
+            raise ValueError(problem)
+        return self
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read and check all sections. Raises InputError with one line for each wrong key."""
+    return checked(Params, read_yaml(path), path, [])

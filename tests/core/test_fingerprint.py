@@ -1,0 +1,149 @@
+"""What a stage does is in its fingerprint; how it is written down is not."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import CODE, MODULES, PROJECT, run
+
+from pawprint.core.errors import InputError
+from pawprint.core.fingerprint import Code, describe_changes, meaning
+
+SAME = {
+    "a comment": ("x = 1\n", "# why\nx = 1  # one\n"),
+    "a docstring": ("def f():\n    return 1\n", 'def f():\n    "doc"\n    return 1\n'),
+    "a docstring before code on its line": ("def f(): return 1\n", 'def f(): "é"; return 1\n'),
+    "a docstring in parentheses": (
+        "class A:\n    x = 1\n",
+        'class A:\n    ("a"\n     "b")\n    x = 1\n',
+    ),
+    "blank lines": ("x = 1\ny = 2\n", "\nx = 1\n\n\ny = 2\n"),
+    "the layout": ("f(1, 2)\n", "f(\n    1,  # first\n    2\n)\n"),
+}
+OTHER = {
+    "a constant": ("x = 1\n", "x = 2\n"),
+    "a level": ("if a:\n    b\n    c\n", "if a:\n    b\nc\n"),
+    "a blank line inside a string": ('x = """a\nb"""\n', 'x = """a\n\nb"""\n'),
+    "a hash inside a string": ('x = "a"\n', 'x = "a#b"\n'),
+    "spaces inside an f-string": ('x = f"{a} b"\n', 'x = f"{a}  b"\n'),
+    "code after a docstring": ('def f(): "x"; return 1\n', 'def f(): "x"; return 2\n'),
+    "a string that is no docstring": ('x = 1\n"a"\n', 'x = 1\n"b"\n'),
+    "a bytes literal": ('def f():\n    b"a"\n', 'def f():\n    b"b"\n'),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), SAME.values(), ids=SAME)
+def test_what_changes_nothing_is_left_out(before, after):
+    assert meaning(before) == meaning(after)
+
+
+@pytest.mark.parametrize(("before", "after"), OTHER.values(), ids=OTHER)
+def test_what_changes_something_counts(before, after):
+    assert meaning(before) != meaning(after)
+
+
+@pytest.mark.parametrize("module", [each for each in MODULES if each.startswith("pawprint/")])
+def test_module_means_what_python_compiles_without_docstrings(module):
+    source = (PROJECT / module).read_text(encoding="utf-8")
+    bare = ast.parse(source)
+    for node in ast.walk(bare):
+        is_definition = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if is_definition and ast.get_docstring(node) is not None:
+            del node.body[0]
+            if not node.body and not isinstance(node, ast.Module):
+                pytest.skip("a definition that is nothing but its docstring has no body left")
+    assert ast.dump(ast.parse(meaning(source))) == ast.dump(bare)
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    files = {
+        "requirements.txt": "numpy==2.4.6 ; python_full_version < '3.12'\n"
+        "numpy==2.5.5 ; python_full_version >= '3.12'\n"
+        "pillow==13.0.0\ntqdm==4.68.0\nsix==1.17.0\n",
+        "stages/one.py": "from pawprint.a import used\n",
+        "stages/two.py": "import json\n",
+        "pawprint/a/__init__.py": "",
+        "pawprint/a/used.py": "def f():\n    from pawprint.b import late\n",
+        "pawprint/a/unused.py": "",
+        "pawprint/a/templates/page.html": "<html>",
+        "pawprint/a/inner/__init__.py": "",
+        "pawprint/a/inner/other.json": "{}",
+        "pawprint/b/__init__.py": "",
+        "pawprint/b/late.py": "from typing import TYPE_CHECKING\nimport PIL, numpy, tqdm\n"
+        "if TYPE_CHECKING:\n    import six\n    import pawprint.a.unused\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def names(fingerprint: str) -> list[str]:
+    return [line.split("  ")[-1] for line in fingerprint.splitlines()]
+
+
+def test_fingerprint_names_what_is_imported_and_nothing_else(project):
+    """Imports in functions, packages on the way and data beside a module; pins as they stand."""
+    assert names(Code(project).fingerprint("stages/one.py")) == [
+        "pawprint/a/__init__.py",
+        "pawprint/a/templates/page.html",
+        "pawprint/a/used.py",
+        "pawprint/b/__init__.py",
+        "pawprint/b/late.py",
+        "stages/one.py",
+        "numpy==2.4.6 ; python_full_version < '3.12'",
+        "numpy==2.5.5 ; python_full_version >= '3.12'",
+        "pillow==13.0.0",
+    ]
+    assert names(Code(project).fingerprint("stages/two.py")) == ["stages/two.py"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pawprint/b/late.py", "import numpy\n"),
+        ("pawprint/a/templates/page.html", "<body>"),
+        ("pawprint/a/__init__.py", "x = 1\n"),
+        ("requirements.txt", "numpy==2.5.5\npillow==13.0.1\n"),
+    ],
+)
+def test_edit_changes_the_fingerprints_that_it_reaches(project, file, text):
+    before = {stage: Code(project).fingerprint(f"stages/{stage}.py") for stage in ("one", "two")}
+    (project / file).write_text(text, encoding="utf-8")
+    after = {stage: Code(project).fingerprint(f"stages/{stage}.py") for stage in before}
+    assert [stage for stage in after if after[stage] != before[stage]] == ["one"]
+    (line,) = describe_changes(before, after)
+    assert line.startswith("one changed (")
+    assert file in line or "pillow==13.0.1" in line
+
+
+def test_pin_of_what_decides_no_byte_changes_nothing(project):
+    before = Code(project).fingerprint("stages/one.py")
+    path = project / "requirements.txt"
+    path.write_text(path.read_text().replace("tqdm==4.68.0", "tqdm==4.69.0"))
+    assert Code(project).fingerprint("stages/one.py") == before
+
+
+@pytest.mark.parametrize("line", ["import scipy\n", "from . import used\n", "import (\n"])
+def test_what_cannot_be_followed_is_one_line_that_names_the_module(project, line):
+    (project / "stages/two.py").write_text(line, encoding="utf-8")
+    with pytest.raises(InputError, match=r"^[^\n]*stages/two\.py[^\n]*$"):
+        Code(project).fingerprint("stages/two.py")
+
+
+def test_every_stage_pins_what_decides_its_bytes():
+    pins = " ".join(names(CODE.fingerprint("stages/train_finetune.py")))
+    for distribution in ("h5py", "keras", "numpy", "openvino", "tensorflow"):
+        assert f"{distribution}==" in pins
+    assert "tqdm==" not in pins and "pillow==" not in pins
+
+
+def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
+    fingerprint = CODE.fingerprint("stages/split.py").replace("pandas==", "pandas==0.")
+    (tmp_path / "data/code").mkdir(parents=True)
+    (tmp_path / "data/code/split.txt").write_text(fingerprint, encoding="utf-8")
+    result = run("python", "-m", "stages.split", cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert result.returncode == 1
+    first, _ = result.stderr.splitlines()
+    assert "pandas" in first and "requirements.txt" in first and "numpy" not in first
