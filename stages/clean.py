@@ -6,7 +6,6 @@ metrics/clean.json. Run: `python -m stages.clean`
 """
 
 from pawprint.core import paths
-from pawprint.core.counts import describe_imbalance
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
 from pawprint.core.tables import IMAGES, REJECTED, SOURCE_TABLE, read_table, write_table
@@ -14,6 +13,7 @@ from pawprint.dataset.cleaning import clean, describe
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
 from pawprint.images.archive import members, open_archive
+from pawprint.reports.counts import describe_imbalance
 
 
 def main() -> None:

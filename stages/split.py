@@ -7,11 +7,11 @@ Run: `python -m stages.split`
 """
 
 from pawprint.core import paths
-from pawprint.core.counts import divided_groups
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
 from pawprint.core.tables import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS, read_table, write_table
 from pawprint.dataset.splitting import split
+from pawprint.reports.counts import divided_groups
 
 
 def main() -> None:
