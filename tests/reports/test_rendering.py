@@ -28,12 +28,6 @@ def test_missing_value_is_an_error(tmp_path):
         fill(tmp_path / "a.md")
 
 
-def test_lines_of_a_loop_leave_no_empty_lines(tmp_path):
-    template = "{% for each in rows %}\n| {{ each }} |\n  {% endfor %}\nend\n"
-    (tmp_path / "a.md").write_text(template, encoding="utf-8")
-    assert fill(tmp_path / "a.md", rows=[1, 2]) == "| 1 |\n| 2 |\nend\n"
-
-
 def test_embedded_picture_is_webp(tmp_path):
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")
     head, _, data = embed(tmp_path / "a.png").partition(",")
