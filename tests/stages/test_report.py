@@ -139,6 +139,14 @@ def test_labels_and_names_of_files_are_text_and_not_markup(card, page):
     assert "<cow>" not in page and "<script>" not in page
 
 
+def test_labels_of_two_classes_are_text_in_every_sentence(other):
+    write_run(other, {"a|b": 61, "<cow>": 9}, NO_FILES)
+    card, page = reports(other, "{calibrate: {recall: 0.9}}")
+    assert r"# Model card: a\|b or \<cow\>" in card
+    assert r"recall of \<cow\> of at least 0.9" in card
+    assert "a|b" not in card and "<cow>" not in card + page
+
+
 def test_long_list_of_rejected_files_is_cut(page):
     assert page.count(">a.jpg<") == 49
     assert "The first 50 of 61; data/clean/rejected.csv lists all." in page
