@@ -6,7 +6,6 @@ metrics/clean.json. Run: `python -m stages.clean`
 """
 
 from pawprint.core import paths
-from pawprint.core.counts import describe_imbalance
 from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
 from pawprint.core.params.clean import Clean
@@ -15,6 +14,7 @@ from pawprint.dataset.cleaning import clean, describe
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
 from pawprint.images.archive import members, open_archive
+from pawprint.reports.counts import describe_imbalance
 
 
 def main() -> None:

@@ -1,46 +1,35 @@
-"""Write one HTML page about a run. It opens from disk without a network.
+"""Write the model card, and one HTML page about the run, which opens without a network.
 
-Reads plots/scores.csv, the histories, metrics/seeds.json, tables in data/clean/ and data/split/,
-models/served/, the pictures in plots/ and all params. Writes plots/report.html, which shows photos.
-Run: `python -m stages.report`
+Reads labels.csv, data/raw/archives/, tables in data/clean/, data/split/ and plots/, the pictures in
+plots/, metrics/seeds.json, models/served/ and all params. Writes docs/model_card.md and
+plots/report.html, which shows photos. Run: `python -m stages.report`
 """
 
-import yaml
+from functools import partial
 
 from pawprint.core import paths, tables
-from pawprint.core.counts import describe_imbalance, divided_groups
 from pawprint.core.entry import run_stage
 from pawprint.core.files import read_json, write_text
-from pawprint.core.params.whole import load_params
 from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
-from pawprint.reports.rendering import embed, fill
-from pawprint.reports.results import (
-    class_rows,
-    count_images,
-    describe_calibration,
-    describe_rejected,
-    name_classes,
-    result_rows,
-    score_of,
-)
+from pawprint.core.yaml import read_yaml
+from pawprint.dataset.corrections import read_lines
+from pawprint.reports import counts, results
+from pawprint.reports.pages import rendering
 from pawprint.reports.seeds import describe_seeds
 from pawprint.serving.metadata import read_metadata
 
-MAX_REJECTED = 50  # rows shown
-
 
 def main() -> None:
-    params = load_params()
-    values = params.model_dump()
-    for section in ("fetch", "weights"):
-        values[section]["source"] = hide_secrets(values[section]["source"])
-    metadata = read_metadata(paths.SERVED_MODEL)
+    params = hide_secrets(read_yaml(paths.PARAMS))
+    metadata = read_metadata(paths.SERVED_MODEL).model_dump()
     scores = read_table(paths.SCORES, tables.SCORES)
-    of_seeds, seeds = describe_seeds(read_json(paths.SEEDS_METRICS), paths.SEED_OUTPUTS)
     images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
-    near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
     rejected = read_table(paths.CLEAN_REJECTED, tables.REJECTED)
+    near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
+    histories = (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+    of_seeds, about_seeds = describe_seeds(read_json(paths.SEEDS_METRICS), paths.SEED_OUTPUTS)
+    about_intervals = results.describe_intervals(params["evaluate"]["confidence"])
     pictures = (
         paths.CURVES_PLOT,
         paths.CONFUSION_PLOT,
@@ -53,32 +42,29 @@ def main() -> None:
         paths.AUGMENTED_PLOT,
         paths.PREDICTIONS_PLOT,
     )
-    text = fill(
-        paths.REPORT_TEMPLATE,
-        labels=metadata.labels,
-        classes=name_classes(metadata.labels),
-        confidence=params.evaluate.confidence,
-        calibration=describe_calibration(
-            params.calibrate, metadata.temperature, metadata.threshold, metadata.labels, scores
-        ),
-        threshold=metadata.threshold,
-        accuracies={split: score_of(scores, split, "accuracy") for split in ("test", "validation")},
-        calibration_error=score_of(scores, "test", "expected_calibration_error")["value"],
-        results=[*of_seeds, *result_rows(scores, ("validation", "test"))],
-        seeds=seeds,
-        of_classes=class_rows(scores),
-        counts=count_images(images),
-        imbalance=describe_imbalance(images),
-        near_duplicates=near_duplicates,
-        divided_groups=divided_groups(near_duplicates),
-        described=describe_rejected(rejected),
-        rejected=rejected,
-        max_rejected=MAX_REJECTED,
-        pictures={path.stem: embed(path) for path in pictures},
-        params=yaml.safe_dump(values, sort_keys=False, allow_unicode=True),
-    )
-    write_text(paths.REPORT, text)
-    print(f"report: {paths.REPORT}")
+    context = {
+        "params": params,
+        "metadata": metadata,
+        "classes": results.name_classes(metadata["labels"]),
+        "calibration": results.describe_calibration(params["calibrate"], metadata, scores),
+        "epochs": [len(read_table(path, tables.HISTORY)) for path in histories],
+        "counts": counts.count_images(images),
+        "imbalance": counts.describe_imbalance(images),
+        "rejected": rejected,
+        "files": counts.describe_files(images, rejected),
+        "near_duplicates": counts.describe_near_duplicates(near_duplicates),
+        "corrections": len(read_lines(paths.LABELS)),
+        "likely_wrong": len(read_table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)),
+        "score": partial(results.score_of, scores),
+        "results": [*of_seeds, *results.result_rows(scores)],
+        "about_results": f"{about_seeds} {about_intervals}",
+        "of_classes": results.class_rows(scores),
+        "hashes": rendering.file_hashes(paths.RAW_ARCHIVES, paths.SERVED_MODEL),
+        "pictures": {path.stem: rendering.embed(path) for path in pictures},
+    }
+    write_text(paths.MODEL_CARD, rendering.fill(rendering.MODEL_CARD, **context))
+    write_text(paths.REPORT, rendering.fill(rendering.REPORT, **context))
+    print(f"report: {paths.MODEL_CARD}, {paths.REPORT}")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ Run: `python -m stages.split`
 """
 
 from pawprint.core import paths
-from pawprint.core.counts import divided_groups
 from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
 from pawprint.core.params.split import Split
 from pawprint.core.tables import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS, read_table, write_table
 from pawprint.dataset.splitting import split
+from pawprint.reports.counts import divided_groups
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
 
 DRAWN = {"train": 10, "validation": 5}  # pictures of each animal
 # What runs after a change of fine-tuning.
-AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "card", "report"]
+AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "report"]
 # Params of a run that takes seconds, for images.zip beside the project.
 TINY = """
 fetch: {source: ../images.zip, watch: ../images.zip}

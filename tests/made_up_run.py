@@ -78,7 +78,7 @@ def write_run(
     rejected: pd.DataFrame,
     splits: tuple[str, str] = ("train", "train"),
 ) -> None:
-    """What the stages `card` and `report` read, besides pictures, for images of these labels.
+    """What the stage `report` reads, besides pictures and the archive, for images of these labels.
 
     `splits` are those of two near-duplicates.
     """

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+PARAMS = Path("params.yaml")
 LABELS = Path("labels.csv")
-CARD_TEMPLATE = Path("pawprint/reports/templates/model_card.md")
-REPORT_TEMPLATE = Path("pawprint/reports/templates/report.html")
 CODE = Path("data/code")
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
 RAW_ARCHIVES = Path("data/raw/archives")
@@ -42,7 +41,8 @@ EXTRACT_HISTORY = Path("plots/history_extract.csv")
 FINETUNE_HISTORY = Path("plots/history_finetune.csv")
 PREDICTIONS = Path("plots/predictions.csv")
 VALIDATION_PREDICTIONS = Path("plots/predictions_validation.csv")
-LIKELY_WRONG_LABELS = Path("plots/likely_wrong_labels.csv")
+LIKELY_WRONG_PARAMS = Path("params.yaml")
+LABELS = Path("plots/likely_wrong_labels.csv")
 RELIABILITY = Path("plots/reliability.csv")
 ROC = Path("plots/roc.csv")
 SCORES = Path("plots/scores.csv")

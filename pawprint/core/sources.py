@@ -4,10 +4,12 @@ from urllib.parse import urlsplit
 
 
 def hide_secrets(value: object) -> object:
-    """The value of a param; a text, also in a list, as `without_secrets` returns it."""
-    values = value if isinstance(value, list) else [value]
-    shown = [without_secrets(each) if isinstance(each, str) else each for each in values]
-    return shown if isinstance(value, list) else shown[0]
+    """The value of a param or section, each text in it as `without_secrets` returns it."""
+    if isinstance(value, dict):
+        return {key: hide_secrets(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [hide_secrets(each) for each in value]
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def without_secrets(source: str) -> str:

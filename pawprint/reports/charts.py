@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pawprint.core.tables import PREDICTED, SPLITS, predicted_labels
+from pawprint.reports.counts import count_images
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix
@@ -40,8 +41,7 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
 
 def draw_class_counts(images: pd.DataFrame) -> Figure:
     """Number of images per class in each split, the largest class first (table SPLIT)."""
-    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
-    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    counts = count_images(images).sort_values("images", ascending=False, kind="stable")
     figure, axes = new_figure(columns=3, width=9, height=1.4 + 0.22 * len(counts))
     positions = np.arange(len(counts))
     for axis, split in zip(axes, SPLITS):

@@ -1,13 +1,8 @@
-"""Params, counts and scores in words and tables: classes, initial weights, calibration, results.
+"""Scores in words and tables; `scores` is a table SCORES."""
 
-`scores` is a table SCORES, `images` a table SPLIT.
-"""
+from collections.abc import Callable
 
 import pandas as pd
-
-from pawprint.core.params.calibrate import Calibrate
-from pawprint.core.sources import without_secrets
-from pawprint.core.tables import SPLITS
 
 UNKNOWN_RESULTS = {  # of a model with a detector of unknown inputs
     "refused": "images labelled unknown",
@@ -35,19 +30,6 @@ def name_classes(labels: list[str]) -> str:
     return f"{', '.join(labels[:-1])} or {labels[-1]}"
 
 
-def count_images(images: pd.DataFrame) -> pd.DataFrame:
-    """Images per class: a row per label, sorted, with a column per split and `images`."""
-    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
-    return counts.assign(images=counts.sum(axis=1))
-
-
-def describe_rejected(rejected: pd.DataFrame) -> str:
-    """The rejected files with their reasons, such as "3 rejected (2 empty, 1 damaged)"."""
-    reasons = rejected["reason"].str.replace("_", " ").value_counts(sort=False).items()
-    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
-    return f"{len(rejected):,} rejected" + (f" ({listed})" if listed else "")
-
-
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
     """The row of a score: `value`, `low`, `high` and `images`."""
     of = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
@@ -65,15 +47,14 @@ def fraction(accuracy: pd.Series) -> str:
     return f"{value:.2%} ({round(value * images)}/{images})"
 
 
-def result_rows(scores: pd.DataFrame, splits: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Rows of the table of results: a title, then one text per split."""
-
+def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Rows of the table of results: a title, then the texts of validation and test."""
     measured = set(zip(scores["split"], scores["score"]))
 
-    def row(title: str, name: str, text) -> tuple[str, ...]:
+    def row(title: str, name: str, text: Callable[[pd.Series], str]) -> tuple[str, str, str]:
         cells = (
             text(score_of(scores, split, name)) if (split, name) in measured else "no images"
-            for split in splits
+            for split in ("validation", "test")
         )
         return title, *cells
 
@@ -89,21 +70,19 @@ def result_rows(scores: pd.DataFrame, splits: tuple[str, ...]) -> list[tuple[str
 
 def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     """A row of texts per class, with the lowest F1 of the test split first."""
-    of_test = scores[(scores["label"] != "") & (scores["split"] == "test")]
-    f1 = of_test[of_test["score"] == "f1"].sort_values("value", kind="stable")
-    rows = []
-    for label, images in zip(f1["label"], f1["images"]):
-        rows.append(
-            {
-                "class": label,
-                "test images": f"{images:,}",
-                "precision": with_interval(score_of(scores, "test", "precision", label)),
-                "recall": with_interval(score_of(scores, "test", "recall", label)),
-                "F1": with_interval(score_of(scores, "test", "f1", label)),
-                "F1, validation": with_interval(score_of(scores, "validation", "f1", label)),
-            }
-        )
-    return pd.DataFrame(rows)
+    columns = {
+        "precision": ("test", "precision"),
+        "recall": ("test", "recall"),
+        "F1": ("test", "f1"),
+        "F1, validation": ("validation", "f1"),
+    }
+    f1 = scores.query("split == 'test' and score == 'f1' and label != ''")
+    f1 = f1.sort_values("value", kind="stable")
+    rows = pd.DataFrame({"class": f1["label"], "test images": f1["images"].map("{:,}".format)})
+    for title, (split, name) in columns.items():
+        texts = (with_interval(score_of(scores, split, name, label)) for label in rows["class"])
+        rows[title] = list(texts)
+    return rows
 
 
 def with_interval(score: pd.Series) -> str:
@@ -113,12 +92,6 @@ def with_interval(score: pd.Series) -> str:
     return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
-def describe_weights(source: str) -> str:
-    """The initial weights of the backbone, for the param `weights.source`."""
-    known = {"imagenet": "pre-trained on ImageNet, as Keras publishes them", "none": "random"}
-    return known.get(source, f"`{without_secrets(source)}`")
-
-
 MEAN_OVER_VIEWS = {
     "one": "",
     "flip": " Predictions are means over an image and its mirror image.",
@@ -126,36 +99,41 @@ MEAN_OVER_VIEWS = {
 }
 
 
-def describe_calibration(
-    calibrate: Calibrate,
-    temperature: float,
-    threshold: float | None,
-    labels: list[str],
-    scores: pd.DataFrame,
-) -> str:
-    """Sentences on the temperature, the views and the threshold of the second of two labels."""
-    if calibrate.temperature:
+def describe_calibration(calibrate: dict, metadata: dict, scores: pd.DataFrame) -> str:
+    """Sentences on the temperature, the views and the threshold of the second of two labels.
+
+    `calibrate` holds the params of that section, `metadata` those of the served model.
+    """
+    first = "Probabilities are not calibrated."
+    if calibrate["temperature"]:
         p_value = score_of(scores, "validation", "temperature_p_value")["value"]
         change = "is" if p_value < SIGNIFICANT else "is not"
         first = (
-            f"Logits are divided by {temperature:.3f}, fitted on the validation split, whose log "
-            f"loss {change} significantly lower than without (p = {p_value:.3f})."
+            f"Logits are divided by {metadata['temperature']:.3f}, fitted on the validation split, "
+            f"whose log loss {change} significantly lower than without (p = {p_value:.3f})."
+        )
+    if metadata["threshold"] is None:
+        last = "The most probable class is predicted."
+    elif calibrate["threshold"] is not None:
+        last = "The threshold is set in params.yaml."
+    elif calibrate["recall"] is not None:
+        last = (
+            "The threshold has the best precision on the validation split among those with a "
+            f"recall of {metadata['labels'][1]} of at least {calibrate['recall']:g}."
+        )
+    elif metadata["threshold"] == 0.5:
+        last = (
+            "The threshold is 0.5: no other is significantly more accurate on the validation split."
         )
     else:
-        first = "Probabilities are not calibrated."
-    first += MEAN_OVER_VIEWS[calibrate.views]
-    if threshold is None:
-        return f"{first} The most probable class is predicted."
-    if calibrate.threshold is not None:
-        return f"{first} The threshold is set in params.yaml."
-    if calibrate.recall is not None:
-        return (
-            f"{first} The threshold has the best precision on the validation split among those "
-            f"with a recall of {labels[1]} of at least {calibrate.recall:g}."
-        )
-    if threshold == 0.5:
-        return (
-            f"{first} The threshold is 0.5: no other is significantly more accurate on the "
-            "validation split."
-        )
-    return f"{first} The threshold has the best accuracy on the validation split."
+        last = "The threshold has the best accuracy on the validation split."
+    return f"{first}{MEAN_OVER_VIEWS[calibrate['views']]} {last}"
+
+
+def describe_intervals(confidence: float) -> str:
+    """Sentences on the intervals, and on what the test split is used for."""
+    return (
+        f"The intervals have a confidence of {100 * confidence:g}%: Wilson intervals for accuracy, "
+        "bootstrap intervals for the others. Balanced accuracy counts every class equally. Nothing "
+        "is fitted or chosen on the test split."
+    )

@@ -89,8 +89,8 @@ def test_learning_rate_of_fine_tuning_reruns_only_what_follows_it(small, params_
     assert repro(small) == AFTER_FINETUNING
     assert (small / "plots" / "history_finetune.csv").read_bytes() != before
     (small / "params.yaml").write_text(SMALL, encoding="utf-8")
-    # DVC has seen these inputs before; the card is in Git only, not in DVC's cache.
-    assert repro(small) == ["card"]
+    # DVC has seen these inputs before; the model card is in Git only, not in its cache.
+    assert repro(small) == ["report"]
     assert (small / "plots" / "history_finetune.csv").read_bytes() == before
 
 

@@ -17,7 +17,6 @@ NEEDED = {
     "evaluate": {"openvino", "pandas", "sklearn"},
     "review": {"pandas", "sklearn"},
     "plot": {"matplotlib", "pandas"},
-    "card": {"pandas"},
     "report": {"pandas"},
 }
 WITH_TENSORFLOW = {"extractor", "train_extract", "train_finetune"}

@@ -83,16 +83,6 @@ def test_errors_and_the_least_confident_others_are_in_order_of_confidence(archiv
     assert others.get_suptitle() == "Least confident other predictions (3 of 4)"
 
 
-def test_confidence_is_that_of_the_predicted_label_at_any_threshold(archive, names):
-    """Threshold 0.2: a dog at 0.25 is the least confident prediction."""
-    table = predictions(
-        names, ("dog", "dog", 0.25), ("cat", "dog", 0.3), ("cat", "dog", 0.5), ("cat", "cat", 0.1)
-    )
-    errors, others = draw_errors(archive, table, 6).subfigs
-    assert shown(errors) == ["dog 50%\n✗ label: cat", "dog 30%\n✗ label: cat"]
-    assert shown(others) == ["dog 25%", "cat 90%"]
-
-
 def test_model_without_errors_still_gives_a_picture(archive, names):
     table = predictions(names, ("cat", "cat", 0.1), ("dog", "dog", 0.95))
     errors, others = draw_errors(archive, table, 6).subfigs

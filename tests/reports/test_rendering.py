@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pawprint.core.errors import InputError
-from pawprint.reports.rendering import embed, file_hashes, fill
+from pawprint.reports.pages.rendering import embed, file_hashes, fill
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a.html", "&lt;b&gt;\n"), ("a.md", "<b>\n")])
@@ -26,12 +26,6 @@ def test_missing_value_is_an_error(tmp_path):
     (tmp_path / "a.md").write_text("{{ text }}", encoding="utf-8")
     with pytest.raises(jinja2.UndefinedError):
         fill(tmp_path / "a.md")
-
-
-def test_lines_of_a_loop_leave_no_empty_lines(tmp_path):
-    template = "{% for each in rows %}\n| {{ each }} |\n  {% endfor %}\nend\n"
-    (tmp_path / "a.md").write_text(template, encoding="utf-8")
-    assert fill(tmp_path / "a.md", rows=[1, 2]) == "| 1 |\n| 2 |\nend\n"
 
 
 def test_embedded_picture_is_webp(tmp_path):

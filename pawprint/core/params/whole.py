@@ -16,10 +16,11 @@ from pawprint.core.params.model import Model
 from pawprint.core.params.plot import Plot
 from pawprint.core.params.preview import Preview
 from pawprint.core.params.review import Review
-from pawprint.core.params.section import PARAMS, Section, checked
+from pawprint.core.params.section import Section, checked
 from pawprint.core.params.split import Split
 from pawprint.core.params.train import Train
 from pawprint.core.params.weights import Weights
+from pawprint.core.paths import PARAMS
 from pawprint.core.yaml import read_yaml
 
 

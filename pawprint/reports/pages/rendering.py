@@ -4,20 +4,23 @@ import base64
 import hashlib
 import io
 import re
+from functools import partial
 from pathlib import Path
 
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from pawprint.core.errors import InputError
 
+MODEL_CARD, REPORT = (Path(__file__).with_name(name) for name in ("model_card.md", "report.html"))
 WEBP_QUALITY = 85
 
 
 def fill(template: Path, **values: object) -> str:
     """The text of a template with its values; HTML is escaped in a template named .html.
 
-    In others, the filter `literal` escapes a text for Markdown. A missing value raises
+    In others, the filter `literal` escapes a value for Markdown. A missing value raises
     jinja2.UndefinedError.
     """
     environment = Environment(
@@ -29,12 +32,13 @@ def fill(template: Path, **values: object) -> str:
         lstrip_blocks=True,
     )
     environment.filters["literal"] = literal
+    environment.filters["yaml"] = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True)
     return environment.get_template(template.name).render(values)
 
 
-def literal(text: str) -> str:
-    """The text, escaped so that Markdown shows it unchanged, also in a cell of a table."""
-    return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", text)
+def literal(value: object) -> str:
+    """The value as text that Markdown shows unchanged, also in a cell of a table."""
+    return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", str(value))
 
 
 def embed(picture: Path) -> str:

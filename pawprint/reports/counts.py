@@ -1,0 +1,55 @@
+"""Counts of images, near-duplicates and rejected files, in tables and in words.
+
+The stages `clean` and `split` print some: this module imports no figures and no templates.
+"""
+
+import pandas as pd
+
+from pawprint.core.tables import SPLITS
+
+MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
+
+
+def count_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
+    return counts.assign(images=counts.sum(axis=1))
+
+
+def describe_imbalance(images: pd.DataFrame) -> str:
+    """Such as "300 images of dog, 40 of cat" if that is above MAX_IMBALANCE, or else "".
+
+    `images` has a column `label`.
+    """
+    of_class = images["label"].value_counts().sort_index()
+    largest, smallest = of_class.idxmax(), of_class.idxmin()
+    if of_class.max() <= MAX_IMBALANCE * of_class.min():
+        return ""
+    return f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}"
+
+
+def divided_groups(near_duplicates: pd.DataFrame) -> int:
+    """Groups of a table NEAR_DUPLICATES in the archive's test split and in another split."""
+    return int((near_duplicates.groupby("group")["split"].nunique() > 1).sum())
+
+
+def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
+    """Number of images and groups of a table NEAR_DUPLICATES, and which groups are divided."""
+    divided = divided_groups(near_duplicates)
+    which = "A group is never divided between splits"
+    if divided:
+        which = (
+            "Number of groups with images in the archive's test split and in another split: "
+            f"{divided}. No other group is divided between splits"
+        )
+    return (
+        f"{len(near_duplicates)} (number of groups: {near_duplicates['group'].nunique()}). "
+        f"{which}; number of images moved for this: {near_duplicates['moved'].sum()}."
+    )
+
+
+def describe_files(images: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Such as "2,999 usable, 3 rejected (2 empty, 1 damaged)"."""
+    reasons = rejected["reason"].str.replace("_", " ").value_counts(sort=False).items()
+    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
+    return f"{len(images):,} usable, {len(rejected):,} rejected" + f" ({listed})" * bool(listed)

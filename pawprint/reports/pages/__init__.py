@@ -1,0 +1,1 @@
+"""The model card and the report: templates, and what fills them in."""

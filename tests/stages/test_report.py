@@ -1,0 +1,220 @@
+"""The stage `report` on the tables of a made-up run, with grey pictures and a small archive."""
+
+import hashlib
+import html
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import PROJECT, run
+from made_up_run import SEEDS, write_run
+from PIL import Image
+
+from pawprint.core import paths
+from pawprint.core.files import write_json
+from pawprint.core.tables import REJECTED, SCORES, read_table
+from pawprint.reports.results import describe_accuracy, score_of, with_interval
+from recipes.overlay import overlay
+
+SERVED = [paths.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
+LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
+FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
+FILES += [("a.jpg", "truncated", "x")] * 60
+SECRET = "correct-horse"
+URL = f"https://user:{SECRET}@host/file?token={SECRET}"
+SECRETS = f"{{fetch: {{source: '{URL}'}}, weights: {{source: '{URL}'}}}}"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    workspace = tmp_path_factory.mktemp("report")
+    for name in ("pawprint", "stages"):
+        shutil.copytree(PROJECT / name, workspace / name)
+    shutil.copy(PROJECT / paths.LABELS, workspace)
+    for path in (paths.RAW_IMAGES, *SERVED):
+        (workspace / path).parent.mkdir(parents=True, exist_ok=True)
+        (workspace / path).write_text(path.name, encoding="utf-8")
+    pictures = [getattr(paths, name) for name in vars(paths) if name.endswith("_PLOT")]
+    write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
+    for picture in pictures:
+        Image.new("RGB", (30, 20), "grey").save(workspace / picture)
+    return workspace
+
+
+def reports(workspace: Path, changes: str = "{}") -> tuple[str, str]:
+    """The card, with a single space for each white space, and the page."""
+    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    (workspace / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
+    result = run("python", "-m", "stages.report", cwd=workspace)
+    assert (result.returncode, result.stderr) == (0, "")
+    card, page = (
+        (workspace / path).read_text(encoding="utf-8") for path in (paths.MODEL_CARD, paths.REPORT)
+    )
+    return " ".join(card.split()), page
+
+
+@pytest.fixture(scope="module")
+def both(workspace) -> tuple[str, str]:
+    return reports(workspace, SECRETS)
+
+
+@pytest.fixture(scope="module")
+def card(both) -> str:
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def page(both) -> str:
+    return both[1]
+
+
+@pytest.fixture
+def other(workspace, tmp_path) -> Path:
+    """A workspace for another run."""
+    return shutil.copytree(workspace, tmp_path / "workspace")
+
+
+NO_FILES = pd.DataFrame(columns=list(REJECTED))
+
+
+class Elements(HTMLParser):
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.found.append((tag, dict(attributes)))
+
+    def of(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def test_page_needs_nothing_beside_itself(page):
+    elements = Elements(page)
+    assert elements.of("script") == elements.of("link") == elements.of("iframe") == []
+    assert "url(" not in page and "@import" not in page
+    images = elements.of("img")
+    assert images and all(image["src"].startswith("data:image/webp;base64,") for image in images)
+
+
+def test_every_picture_has_an_alternative_text_of_its_own(page):
+    texts = [image["alt"] for image in Elements(page).of("img")]
+    assert all(texts) and len(set(texts)) == len(texts)
+
+
+def test_numbers_are_those_of_the_tables(both, workspace):
+    scores = read_table(workspace / paths.SCORES, SCORES)
+    for text in both:
+        for split in ("validation", "test"):
+            assert describe_accuracy(score_of(scores, split, "accuracy")) in text
+        for label in LABELS:
+            assert with_interval(score_of(scores, "test", "f1", label)) in text
+        assert "61 rejected (1 not an image, 60 truncated)" in text
+        assert "in another split: 1. No other group" in text
+    card, page = both
+    assert "| bee | 12 | 12 | 12 | 36 |" in card
+    assert "| all | 47 | 47 | 47 | 141 |" in card
+    for title, numbers in (("&lt;cow&gt;", (5, 5, 5, 15)), ("all", (47, 47, 47, 141))):
+        cells = "".join(f"<td>{number}</td>" for number in numbers)
+        assert f'<th scope="row">{title}</th>{cells}' in page
+
+
+def test_card_has_the_hashes_of_archive_and_model(card):
+    for path in (paths.RAW_IMAGES, paths.SERVED_MODEL / "model.xml"):
+        digest = hashlib.sha256(path.name.encode()).hexdigest()
+        assert f"| `{path.as_posix()}` | `{digest}` |" in card
+
+
+def test_labels_and_names_of_files_are_text_and_not_markup(card, page):
+    assert card.count(r"| a\|b |") == card.count(r"| \<cow\> |") == 2
+    assert r"90 images of a\|b, 15 of \<cow\>" in card
+    assert "a|b" not in card and "<cow>" not in card
+    assert "90 images of a|b, 15 of &lt;cow&gt;" in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;.jpg" in page
+    assert "<td>not an image</td><td>a &amp; b</td>" in page
+    assert "<cow>" not in page and "<script>" not in page
+
+
+def test_labels_of_two_classes_are_text_in_every_sentence(other):
+    write_run(other, {"a|b": 61, "<cow>": 9}, NO_FILES)
+    card, page = reports(other, "{calibrate: {recall: 0.9}}")
+    assert r"# Model card: a\|b or \<cow\>" in card
+    assert r"recall of \<cow\> of at least 0.9" in card
+    assert "a|b" not in card and "<cow>" not in card + page
+
+
+def test_long_list_of_rejected_files_is_cut(page):
+    assert page.count(">a.jpg<") == 49
+    assert "The first 50 of 61; data/clean/rejected.csv lists all." in page
+
+
+def test_passwords_and_tokens_of_sources_are_left_out(card, page):
+    assert SECRET not in card + page
+    assert card.count("`https://host/file`") == 2
+
+
+def test_params_are_all_there_in_their_order(page):
+    shown = yaml.safe_load(html.unescape(re.search(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)[1]))
+    expected = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    expected["fetch"]["source"] = expected["weights"]["source"] = "https://host/file"
+    assert shown == expected
+    assert list(shown) == list(expected)
+
+
+def test_mean_of_seeds_is_shown_only_if_the_first_of_them_gave_this_model(both, other):
+    for text in both:
+        assert "metrics/seeds.json is out of date" in text
+        assert "of 3 seeds" not in text
+    hashes = {
+        path.as_posix(): hashlib.md5((other / path).read_bytes()).hexdigest()
+        for path in paths.SEED_OUTPUTS
+    }
+    write_json(other / paths.SEEDS_METRICS, SEEDS | {"outputs": hashes})
+    for text in reports(other):
+        assert "out of date" not in text
+        for title, cell in (
+            ("accuracy, mean of 3 seeds (min to max)", "50.00% (25.00% to 75.00%)"),
+            ("log loss, mean of 3 seeds (min to max)", "0.5000 (0.2500 to 0.7500)"),
+        ):
+            assert title in text and text.count(cell) == 2
+        assert "3 of 20" in text and "0 of 20" in text
+
+
+def test_card_of_many_classes_shows_the_ten_with_the_lowest_f1_and_the_page_shows_all(other):
+    numbers = {f"class {number:02}": 10 for number in range(40)}
+    write_run(other, numbers, NO_FILES)
+    card, page = reports(other)
+    scores = read_table(other / paths.SCORES, SCORES).query("split == 'test' & label != ''")
+    worst = scores[scores["score"] == "f1"].sort_values("value", kind="stable")["label"]
+    of_images, of_scores = card.split("| F1, validation |")
+    assert [of_images.count(f"| {label} | 10 |") for label in numbers] == [1] * 10 + [0] * 30
+    assert [of_scores.count(f"| {label} | 10 |") for label in worst] == [1] * 10 + [0] * 30
+    assert "And 30 more classes" in card
+    assert all(page.count(f'<th scope="row">{label}</th>') == 2 for label in numbers)
+    assert "imbalanced" not in card + page
+
+
+def test_card_says_nothing_that_the_params_deny(other):
+    """Other classes, random weights, no calibration, a threshold that is set."""
+    write_run(other, {"ant": 9, "bee": 9}, NO_FILES)
+    changes = "{fetch: {source: mine}, weights: {source: none}, model: {resize: stretch}, "
+    card, _ = reports(other, changes + "calibrate: {temperature: false, threshold: 0.5}}")
+    for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):
+        assert word not in card, word
+    assert "The threshold is set in params.yaml." in card
+
+
+def test_missing_model_is_told_in_one_line_and_nothing_is_written(other):
+    for path in (paths.MODEL_CARD, paths.REPORT):
+        (other / path).unlink(missing_ok=True)
+    shutil.rmtree(other / paths.SERVED_MODEL)
+    result = run("python", "-m", "stages.report", cwd=other)
+    assert result.returncode == 1
+    assert result.stderr.startswith("models/served/model.json: ")
+    assert result.stderr.count("\n") == 1
+    assert not (other / paths.MODEL_CARD).exists() and not (other / paths.REPORT).exists()
