@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
   --no-annotate --custom-compile-command "make lock" --upgrade
 
-.PHONY: demo app test test-all test-extended lock
+.PHONY: demo app test test-all test-extended release-check lock
 
 demo: .venv/installed
 	$(BIN)/python -m recipes.sample.demo
@@ -32,6 +32,10 @@ test-all: test
 # All combinations of what `make test-all` tests one case of.
 test-extended: .venv/installed-dev
 	$(PYTEST) -m extended
+
+# The committed results are those of this code, these params and these packages.
+release-check: .venv/installed
+	$(BIN)/python -m pawprint check
 
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
