@@ -15,7 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from pawprint.core import paths
-from pawprint.core.params import Model, Resize, load_params
+from pawprint.core.params import Params, Resize, load_params
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.engine.threads import map_in_threads
 from pawprint.evaluation.comparison import compare
@@ -34,11 +34,12 @@ CHOICES = [*itertools.product((224, 256, 288, 320), ("stretch", "crop", "pad"))]
 INVERSE_STRENGTH = 0.03  # of the penalty
 
 
-def features(model: Model, size: int, how: Resize, members: pd.Series) -> np.ndarray:
+def features(params: Params, size: int, how: Resize, members: pd.Series) -> np.ndarray:
     """float32 `(images, channels)`: the pooled features of the frozen backbone."""
     pixels = keras.Input((size, size, 3))
-    backbone = load_backbone(model.backbone, model.alpha, size, paths.RAW_WEIGHTS)
-    maps = backbone(preprocessing(model.backbone)(pixels), training=False)
+    name, weights = params.model.backbone, params.weights
+    backbone = load_backbone(name, params.model.alpha, size, weights.source, weights.sha256)
+    maps = backbone(preprocessing(name)(pixels), training=False)
     run = compile_for_cpu(convert(keras.Model(pixels, pool(maps, "average"))))
     with open_archive(paths.RAW_ARCHIVES) as archive:
 
@@ -56,7 +57,7 @@ def main() -> None:
     for choice in CHOICES:
         probability = cross_val_predict(
             LogisticRegression(C=INVERSE_STRENGTH, max_iter=3000),
-            features(params.model, *choice, images["path"]),
+            features(params, *choice, images["path"]),
             actual,
             cv=StratifiedKFold(10, shuffle=True, random_state=1),
             method="predict_proba",

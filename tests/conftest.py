@@ -1,3 +1,4 @@
+import hashlib
 import io
 import os
 import shutil
@@ -21,6 +22,8 @@ SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample" / "base.h5"
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
 
 DRAWN = {"train": 10, "validation": 5}  # pictures of each animal
+SAMPLE_SHA256 = hashlib.sha256(SAMPLE_WEIGHTS.read_bytes()).hexdigest()
+OFFLINE = f"weights: {{source: recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
 # What runs after a change of fine-tuning.
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "card", "report"]
 # Params of a run that takes seconds, for images.zip beside the project.
@@ -76,6 +79,11 @@ def mirror() -> Path:
     if not (MIRROR / "cats_and_dogs_filtered.zip").is_file():
         pytest.skip(f"real images are not at {MIRROR}: set PAWPRINT_MIRROR")
     return MIRROR.resolve()
+
+
+def real(mirror: Path) -> dict[str, str]:
+    """The environment in which real images and weights are those of the mirror."""
+    return {"PAWPRINT_MIRROR": str(mirror), "KERAS_HOME": str(mirror / "keras")}
 
 
 def environment_with(**changes: str) -> dict[str, str]:

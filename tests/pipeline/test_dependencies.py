@@ -19,9 +19,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from changed_params import WEIGHTS, changed_values
+from changed_params import changed_values
 from code_graph import closure, room
-from conftest import PROJECT, SAMPLE_WEIGHTS, git_project, repro, run
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro, run
 from dvc_yaml import OUTPUTS, STAGES, params_of
 
 from recipes.overlay import overlay
@@ -39,7 +39,7 @@ TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # Of two params that exclude each other both differ from CHANGED.
 SMALL = f"""
 fetch: {{source: ../images.zip, watch: ../images.zip}}
-weights: {{source: ../mirror/{WEIGHTS.format("0.35_96")}}}
+weights: {{source: {SAMPLE_WEIGHTS}, sha256: {SAMPLE_SHA256}}}
 split: {{test_fraction: 0.5}}
 model: {{image_size: 96}}
 augment: {{views: 2}}
@@ -60,8 +60,6 @@ def project(tmp_path_factory) -> Path:
     """A project in which the pipeline has run under the hook; its records are in ../records."""
     folder = tmp_path_factory.mktemp("dependencies")
     write_archive(folder / "images.zip", train=8, validation=6)
-    (folder / "mirror").mkdir()
-    shutil.copy(SAMPLE_WEIGHTS, folder / "mirror" / WEIGHTS.format("0.35_96"))
     (folder / "records").mkdir()
     project = git_project(folder / "project", SMALL)
     assert sorted(repro(project, **recording(folder / "records"))) == sorted(STAGES)
@@ -218,8 +216,6 @@ def other_values_for_all_but(project: Path, listed: set[str]) -> str:
 
 
 FAST = ["clean", "split"]
-# Needed for other sources of weights than the file of this run.
-UNUSED_HERE = {"fetch_weights": ["pawprint/network"]}
 
 
 @pytest.mark.parametrize(
@@ -229,14 +225,12 @@ UNUSED_HERE = {"fetch_weights": ["pawprint/network"]}
 def test_stage_needs_all_that_it_lists_and_nothing_else(project, tmp_path, stage):
     alone = with_dependencies_only(project, stage, tmp_path / "project")
     shutil.copy(project.parent / "images.zip", tmp_path)
-    shutil.copytree(project.parent / "mirror", tmp_path / "mirror")
     params = other_values_for_all_but(project, params_of(STAGES[stage]))
     (alone / PARAMS).write_text(params, encoding="utf-8")
     result = run_stage(alone, stage)
     assert result.returncode == 0, result.stderr
     assert outputs(alone, stage) == outputs(project, stage)
-    listed = set(STAGES[stage]["deps"]) - set(UNUSED_HERE.get(stage, []))
-    idle = [dep for dep in sorted(listed) if is_idle(dep, alone, stage, project)]
+    idle = [dep for dep in sorted(STAGES[stage]["deps"]) if is_idle(dep, alone, stage, project)]
     assert idle == [], f"{stage} gives the same outputs without them"
 
 
