@@ -19,9 +19,7 @@ from pawprint.core.errors import silent_stderr
 from pawprint.core.params.head import Head
 from pawprint.core.params.model import WIDTHS
 from pawprint.engine.threads import map_in_threads
-from pawprint.network.applications import untrained
-from pawprint.network.backbone import load_backbone, save_weights
-from pawprint.network.backend import keras
+from pawprint.network.applications import application
 from pawprint.network.cut import cut_index, suggested
 from pawprint.network.extractor import build_extractor
 from pawprint.network.head import build_head
@@ -47,15 +45,9 @@ def width(name: str) -> float | None:
     return 1.0 if name in WIDTHS else None
 
 
-def random_backbone(name: str, size: int, folder: Path) -> keras.Model:
-    save_weights(untrained(name, width(name), size), folder / "weights.h5")
-    return load_backbone(name, width(name), size, folder / "weights.h5")
-
-
 def costs(name: str) -> str:
     """The row of a backbone in the first table."""
-    with tempfile.TemporaryDirectory() as folder:
-        backbone = random_backbone(name, SIZE, Path(folder))
+    backbone = application(name, width(name), SIZE)
     layer = suggested(backbone)
     cut = cut_index(backbone, backbone.layers.index(layer))
     extractor = build_extractor(name, backbone, cut, "average")
@@ -78,7 +70,7 @@ def formats(name: str) -> str:
     given = images.astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        backbone = random_backbone(name, SMALL, path)
+        backbone = application(name, width(name), SMALL)
         head = build_head(Head(dense=None, dropout=0.0, output="logits"), 2)
         save_model(build_model(name, backbone, head, "average"), path / "model.keras")
         model = load_model(path / "model.keras")

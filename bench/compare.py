@@ -95,13 +95,12 @@ def run_pipeline(workspace: Path) -> dict:
 
 
 def params_for(size: int, seed: int) -> str:
-    """The committed params with another seed; size, images and weights of the script."""
+    """The committed params with another seed; size and images of the script."""
     text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     text = overlay(
         text,
         f"""
 fetch: {{source: "{PROJECT / paths.RAW_IMAGES}", watch: "{PROJECT / paths.RAW_IMAGES}"}}
-weights: {{source: "{PROJECT / paths.RAW_WEIGHTS}"}}
 model: {{image_size: {size}, resize: stretch}}
 """,
     )

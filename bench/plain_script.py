@@ -40,7 +40,7 @@ def load(folder: Path, size: int) -> tuple[tf.data.Dataset, tf.data.Dataset, tf.
     )
 
 
-def build(weights: Path | None, size: int, alpha: float) -> tuple[keras.Model, keras.Model]:
+def build(weights: str | None, size: int, alpha: float) -> tuple[keras.Model, keras.Model]:
     """The base, and the model with augmentation, rescaling and head around it."""
     shape = (size, size, 3)
     base = keras.applications.MobileNetV2(
@@ -60,7 +60,6 @@ def build(weights: Path | None, size: int, alpha: float) -> tuple[keras.Model, k
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archive", type=Path, default=Path("data/raw/archives/images.zip"))
-    parser.add_argument("--weights", type=Path, default=Path("data/raw/weights.h5"))
     parser.add_argument("--alpha", type=float, default=ALPHA, help="another has random weights")
     parser.add_argument("--size", type=int, default=224, help="of the images, in pixels")
     parser.add_argument("--epochs", type=int, default=10, help="of each phase")
@@ -79,7 +78,7 @@ def main() -> None:
         with zipfile.ZipFile(arguments.archive) as archive:
             archive.extractall(folder)
         train, validation, test = load(Path(folder), arguments.size)
-        weights = arguments.weights if arguments.alpha == ALPHA else None
+        weights = "imagenet" if arguments.alpha == ALPHA else None
         base, model = build(weights, arguments.size, arguments.alpha)
         lap("load")
         model.compile(keras.optimizers.Adam(1e-4), "binary_crossentropy", metrics=["accuracy"])

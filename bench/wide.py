@@ -15,7 +15,7 @@ from bench.compare import COMPARED, params_for, run_pipeline, run_script, with_e
 from pawprint.core import paths
 from pawprint.core.params.whole import load_params
 from pawprint.core.tables import SPLIT, read_table
-from pawprint.network.applications import untrained
+from pawprint.network.applications import application
 from pawprint.network.backend import keras
 from recipes.overlay import overlay
 from recipes.sample.demo import PROJECT, prepare
@@ -36,7 +36,7 @@ def multiply_adds(layers: list[keras.layers.Layer]) -> int:
 def predicted_ratio() -> float:
     """Multiply-adds of the script divided by those of the pipeline."""
     params = load_params(PROJECT / "params.yaml")
-    base, first = untrained("MobileNetV2", ALPHA, SIZE), params.model.fine_tune_at
+    base, first = application("MobileNetV2", ALPHA, SIZE), params.model.fine_tune_at
     frozen, trained = multiply_adds(base.layers[:first]), multiply_adds(base.layers[first:])
     whole = frozen + trained
     images = read_table(paths.SPLIT_IMAGES, SPLIT)["split"].value_counts()

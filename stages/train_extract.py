@@ -1,8 +1,8 @@
 """Feature extraction: train a new head on the stored features of the frozen backbone.
 
-Reads data/features/, data/split/images.csv and data/raw/weights.h5. Params: `train_extract`,
-`head`, `hardware`, `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`. Writes
-models/extract.keras, metrics/train_extract.json and plots/history_extract.csv.
+Reads data/features/, data/split/images.csv and models/backbone/. Params: `train_extract`, `head`,
+`hardware`, `model.backbone`, `model.pooling`. Writes models/extract.keras,
+metrics/train_extract.json and plots/history_extract.csv.
 Run: `python -m stages.train_extract`
 """
 
@@ -14,10 +14,9 @@ from pawprint.core.params.head import Head
 from pawprint.core.params.model import Model
 from pawprint.core.params.train import Train
 from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
-from pawprint.network.backbone import load_backbone
 from pawprint.network.backend import make_deterministic
 from pawprint.network.hardware import training_on
-from pawprint.network.model import build_model, save_model
+from pawprint.network.model import build_model, load_model, save_model
 from pawprint.network.phases import train_head
 from pawprint.network.training import open_batches
 
@@ -32,10 +31,9 @@ def main() -> None:
         head, optimizer, metrics, history = train_head(
             params, of_head, len(labels), precision, train, validation
         )
-        name, alpha, size = of_backbone.backbone, of_backbone.alpha, of_backbone.image_size
-        backbone = load_backbone(name, alpha, size, paths.RAW_WEIGHTS)
+        backbone = load_model(paths.BACKBONE, layers=())
         backbone.trainable = False
-        model = build_model(name, backbone, head, of_backbone.pooling)
+        model = build_model(of_backbone.backbone, backbone, head, of_backbone.pooling)
     save_model(model, paths.EXTRACT_MODEL, optimizer)
     initial, final = metrics["initial"], metrics["validation"]
     accuracy = {

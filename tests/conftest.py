@@ -1,3 +1,4 @@
+import hashlib
 import io
 import os
 import shutil
@@ -29,6 +30,8 @@ MODULES = sorted(
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
 
 DRAWN = {"train": 10, "validation": 5}  # pictures of each animal
+SAMPLE_SHA256 = hashlib.sha256(SAMPLE_WEIGHTS.read_bytes()).hexdigest()
+OFFLINE = f"weights: {{source: recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
 # What runs after a change of fine-tuning.
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "report"]
 # Params of a run that takes seconds, for images.zip beside the project.
@@ -84,6 +87,11 @@ def mirror() -> Path:
     if not (MIRROR / "cats_and_dogs_filtered.zip").is_file():
         pytest.skip(f"real images are not at {MIRROR}: set PAWPRINT_MIRROR")
     return MIRROR.resolve()
+
+
+def real(mirror: Path) -> dict[str, str]:
+    """The environment in which real images and weights are those of the mirror."""
+    return {"PAWPRINT_MIRROR": str(mirror), "KERAS_HOME": str(mirror / "keras")}
 
 
 def environment_with(**changes: str) -> dict[str, str]:

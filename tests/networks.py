@@ -12,7 +12,7 @@ from pawprint.core.params.head import Dense, Head
 from pawprint.core.params.model import Model
 from pawprint.core.params.train import Train
 from pawprint.features.store import INDEX, write_shard
-from pawprint.network.backbone import load_backbone
+from pawprint.network.applications import application
 from pawprint.network.backend import keras
 from pawprint.network.head import activation_for, build_head
 from pawprint.network.model import build_model
@@ -43,7 +43,7 @@ def pixels(images: int, size: int = SIZE) -> np.ndarray:
 
 
 def sample_backbone() -> keras.Model:
-    return load_backbone("MobileNetV2", 0.35, SIZE, SAMPLE_WEIGHTS)
+    return application("MobileNetV2", 0.35, SIZE, SAMPLE_WEIGHTS)
 
 
 def model_with(kind: str) -> keras.Model:

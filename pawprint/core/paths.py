@@ -9,7 +9,6 @@ FEATURE_ROW_CODE = CODE / "feature_row.txt"
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
 RAW_TABLE = RAW_ARCHIVES / "table.csv"  # only if fetch.source is a table of labels
-RAW_WEIGHTS = Path("data/raw/weights.h5")
 CLEAN_IMAGES = Path("data/clean/images.csv")
 CLEAN_REJECTED = Path("data/clean/rejected.csv")
 SPLIT_IMAGES = Path("data/split/images.csv")
@@ -19,6 +18,7 @@ FEATURES_ORIGIN = Path("data/features.json")
 # Outside of the outputs, because DVC deletes those before a stage runs.
 INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
 
+BACKBONE = Path("models/backbone/network.keras")
 EXTRACTOR = Path("models/extractor/network.xml")
 EXTRACT_MODEL = Path("models/extract.keras")
 FINETUNE_MODEL = Path("models/finetune.keras")

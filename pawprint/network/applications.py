@@ -1,11 +1,10 @@
-"""Keras' applications by name: networks without their top, published weights, preprocessing.
+"""Keras' applications by name: networks without their top, preprocessing.
 
 https://keras.io/api/applications/
 """
 
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,87 +13,58 @@ from pawprint.core.errors import InputError, reason
 from pawprint.network.backend import keras
 
 PREPROCESSING, BACKBONE = "rescaling", "backbone"  # their names as layers of the whole model
-
-# The address of a file and its hash, where Keras has one, to a local path.
-GetFile = Callable[[str, str | None], str]
+IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
 
 
-class _FoundError(Exception):
-    """Ends the building of a network when Keras has named its file."""
-
-
-def untrained(name: str, alpha: float | None, image_size: int) -> keras.Model:
-    """A network with random weights: float32 `(batch, size, size, 3)` to feature maps.
-
-    Raises InputError for an image size that the application cannot take.
-    """
-    return _build(name, alpha, image_size, None)
-
-
-def pretrained(name: str, alpha: float | None, image_size: int, weights: Path) -> keras.Model:
-    """The network that Keras builds for its published weights, with the weights in a file.
-
-    Some applications have other layers than with random weights. Raises InputError as `untrained`,
-    and what Keras raises for a file that does not fit.
-    """
-    return _build(name, alpha, image_size, lambda *_: str(weights))
-
-
-def published(name: str, alpha: float | None, image_size: int) -> tuple[str, str | None]:
-    """The URL of Keras' weights on ImageNet, and their MD5 or SHA-256 where Keras lists one.
-
-    MobileNet and MobileNetV2 have files for several image sizes; other sizes take 224's.
-    """
-
-    def stop(url: str, digest: str | None) -> str:
-        raise _FoundError(url, digest)
-
-    # There are no files of more than full width for other sizes, for which Keras would ask.
-    size = 224 if alpha and alpha > 1 else image_size
-    try:
-        _build(name, alpha, size, stop)
-    except _FoundError as found:
-        return found.args
-    raise AssertionError(f"Keras has loaded no weights for {name}")
-
-
-def _build(
-    name: str, alpha: float | None, image_size: int, get_file: GetFile | None
+def application(
+    name: str, alpha: float | None, image_size: int, weights: str | Path | None = None
 ) -> keras.Model:
-    """An application whose weights come from `get_file`, or are random without one.
+    """A network without its top: float32 `(batch, size, size, 3)` to feature maps.
 
-    Keras names its files inside the constructors only, as arguments of its downloader, which is
-    replaced here while a network is built.
+    `weights` is IMAGENET, which Keras downloads to its cache, a file that Keras' `load_weights`
+    takes, or None for random weights. Raises InputError for an image size that the application
+    cannot take, weights that Keras cannot fetch, and a file that does not fit.
     """
-    was_asked = False
-
-    def give(_: str, origin: str, *, file_hash: str | None = None, **__) -> str:
-        nonlocal was_asked
-        was_asked = True
-        return get_file(origin, file_hash)
-
-    downloader = keras.src.utils.file_utils
-    original, downloader.get_file = downloader.get_file, give
+    if weights == IMAGENET and alpha and alpha > 1 and image_size != 224:
+        # There are no files of more than full width for other sizes, for which Keras would ask.
+        network = application(name, alpha, image_size)
+        network.set_weights(application(name, alpha, 224, weights).get_weights())
+        return network
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes without weights of their own take 224's
             network = getattr(keras.applications, name)(
                 input_shape=(image_size, image_size, 3),
                 include_top=False,
-                weights="imagenet" if get_file else None,
+                weights=weights and str(weights),
                 **({} if alpha is None else {"alpha": alpha}),
             )
-    except ValueError as error:
-        if was_asked:
-            raise
-        raise InputError(
-            f"params.yaml: model.image_size: expected a size that {name} takes. Received: "
-            f"{image_size} ({reason(error).rstrip('.')})"
-        ) from None
-    finally:
-        downloader.get_file = original
+    except Exception as error:  # of Keras, the connection and the file
+        if weights is None:
+            raise InputError(
+                f"params.yaml: model.image_size: expected a size that {name} takes. Received: "
+                f"{image_size} ({reason(error).rstrip('.')})"
+            ) from None
+        application(name, alpha, image_size)  # raises InputError for the size
+        raise InputError(_problem(name, alpha, weights, error)) from None
     # The layers keep the names that Keras gives them, which may begin with that of the network.
     return keras.Model(network.input, network.output, name=BACKBONE)
+
+
+def _problem(name: str, alpha: float | None, weights: str | Path, error: Exception) -> str:
+    if weights == IMAGENET:
+        # Errors of the connection may show the password of a proxy; those of Keras do not.
+        shown = reason(error) if type(error) in (Exception, OSError) else type(error).__name__
+        return (
+            f"weights.source: expected Keras' weights of {name}. Received: {shown}. Without a "
+            "network, set KERAS_HOME to a writable folder with this file in models/, or "
+            "weights.source to a local file. Delete a damaged file there."
+        )
+    width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
+    return (
+        f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
+        f"Received: {reason(error)} Check weights.source."
+    )
 
 
 def preprocessing(name: str) -> keras.layers.Layer:

@@ -1,38 +1,56 @@
-"""The pre-trained network without its top."""
+"""The pre-trained network without its top, with the weights that the params name."""
 
+import hashlib
 from pathlib import Path
 
-import h5py
-import numpy as np
-
-from pawprint.core.errors import InputError, reason
-from pawprint.network.applications import pretrained
+from pawprint.core.errors import InputError
+from pawprint.core.sources import without_secrets
+from pawprint.network.applications import IMAGENET, application
 from pawprint.network.backend import keras
 
 
-def save_weights(backbone: keras.Model, path: Path, dtype: str = "float32") -> None:
-    """Write the HDF5 layout in which Keras publishes weights."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [layer.name for layer in backbone.layers]
-        for layer in backbone.layers:
-            group = file.create_group(layer.name)
-            names = [f"{index}/{weight.name}" for index, weight in enumerate(layer.weights)]
-            group.attrs["weight_names"] = np.array(names, dtype="S")
-            for name, weight in zip(names, layer.weights):
-                group[name] = weight.numpy().astype(dtype)
+def load_backbone(
+    name: str, alpha: float | None, image_size: int, source: str, sha256: str | None
+) -> keras.Model:
+    """An application of Keras with the weights of a source: `imagenet`, `none` or a file's path.
 
-
-def load_backbone(name: str, alpha: float | None, image_size: int, weights: Path) -> keras.Model:
-    """An application of Keras with the weights in a file.
-
-    Takes what `preprocessing(name)` gives, and gives feature maps. Raises InputError if the weights
-    fit another network.
+    `sha256` is that of the file, and otherwise None or that of the weights: of their float32
+    values, little-endian, in the order of `get_weights`. These are the same in every layout of the
+    file and with every version of Keras. Raises InputError for another hash, a missing file, and as
+    `application`.
     """
-    try:
-        return pretrained(name, alpha, image_size, weights)
-    except (ValueError, OSError, KeyError) as error:
-        width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
+    if source in (IMAGENET, "none"):
+        network = application(name, alpha, image_size, IMAGENET if source == IMAGENET else None)
+        if sha256:
+            _verify(sha256, weights_sha256(network), f"the weights {source} of {name}")
+        return network
+    path = Path(source)
+    if not path.is_file():
         raise InputError(
-            f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
-            f"Received: {reason(error)} Check weights.source."
-        ) from None
+            "weights.source: expected imagenet, none or the path of a file. Received: "
+            f"{without_secrets(source)!r}, which is no file."
+        )
+    if name.startswith("EfficientNetB"):
+        # A layer without weights: whether a file needs it cannot be seen.
+        raise InputError(
+            f"weights.source: expected imagenet or none for {name}, to which Keras adds a layer "
+            f"for its own weights only. Received: {source!r}."
+        )
+    with path.open("rb") as file:
+        _verify(sha256, hashlib.file_digest(file, "sha256").hexdigest(), source)
+    return application(name, alpha, image_size, path)
+
+
+def weights_sha256(network: keras.Model) -> str:
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(weight.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _verify(expected: str | None, received: str, what: str) -> None:
+    if expected != received:
+        raise InputError(
+            f"weights.sha256: expected the hash of {what}. Received: {expected or 'null'}, where "
+            f"it is {received}. Set this one if these are the right weights."
+        )

@@ -17,6 +17,7 @@ from pawprint.network.backend import keras
 from pawprint.network.head import HEAD, activation_for, gives_logits, loss_for
 
 POOLING = "pooling"
+PARTS = (PREPROCESSING, BACKBONE, POOLING, HEAD)
 
 
 def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
@@ -43,7 +44,7 @@ def pool(features, pooling: str):
 
 def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
     """Preprocessing, backbone, pooling and head of a model that `build_model` built."""
-    return tuple(model.get_layer(name) for name in (PREPROCESSING, BACKBONE, POOLING, HEAD))
+    return tuple(map(model.get_layer, PARTS))
 
 
 def with_features(model: keras.Model) -> keras.Model:
@@ -131,11 +132,15 @@ def _number_shared_objects(config: bytes) -> bytes:
     return json.dumps(json.loads(config, object_hook=number)).encode()
 
 
-def load_model(path: Path) -> keras.Model:
-    """A model that `save_model` wrote. Raises InputError if it is missing or damaged."""
+def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
+    """A model that `save_model` wrote. Raises InputError if it is missing or damaged.
+
+    `layers` are the names of those that it must have.
+    """
     try:
         model = keras.models.load_model(path, compile=False)
-        parts(model)
+        for name in layers:
+            model.get_layer(name)
     except Exception as error:  # Keras raises anything for a damaged file
         if not path.exists():
             raise InputError(

@@ -9,10 +9,10 @@ file was made on one core; a run on two cores gives other weights with the same 
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 
-from pawprint.network.applications import untrained
-from pawprint.network.backbone import save_weights
+from pawprint.network.applications import application
 from pawprint.network.backend import keras, make_deterministic
 from recipes.sample.things import PAINTERS, drawn_thing
 
@@ -34,11 +34,23 @@ def drawn_things(first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def base_for_a_short_training() -> keras.Model:
     """An untrained base whose moving statistics keep up with few steps."""
-    base = untrained("MobileNetV2", 0.35, SIZE)
+    base = application("MobileNetV2", 0.35, SIZE)
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORMALIZATION_MOMENTUM
     return base
+
+
+def save_weights(base: keras.Model, path: Path) -> None:
+    """Write the HDF5 layout in which Keras publishes weights, as float16: half the size in Git."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name for layer in base.layers]
+        for layer in base.layers:
+            group = file.create_group(layer.name)
+            names = [f"{index}/{weight.name}" for index, weight in enumerate(layer.weights)]
+            group.attrs["weight_names"] = np.array(names, dtype="S")
+            for name, weight in zip(names, layer.weights):
+                group[name] = weight.numpy().astype("float16")
 
 
 def main() -> None:
@@ -62,7 +74,7 @@ def main() -> None:
     )
     model.fit(*drawn_things(0, TRAIN), batch_size=BATCH_SIZE, epochs=EPOCHS, verbose=2)
     held_out = drawn_things(TRAIN, HELD_OUT)
-    save_weights(base, TARGET, "float16")  # half the size in Git
+    save_weights(base, TARGET)
     base.load_weights(TARGET)
     print("held out:", model.evaluate(*held_out, verbose=0, return_dict=True))
 

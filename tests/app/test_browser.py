@@ -24,7 +24,7 @@ from app_browser import (
     settled,
 )
 from app_project import commit, git
-from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, encode, git_project, repro, run
+from conftest import OFFLINE, PROJECT, TINY, encode, git_project, repro, run
 from faults import black_png
 from PIL import Image
 
@@ -55,8 +55,7 @@ def workspace(tmp_path_factory) -> Path:
     """A project with a tagged model, a worse experiment on it, and the tagged one checked out."""
     folder = tmp_path_factory.mktemp("app")
     pack(folder / "images.zip", images())
-    weights = f"weights: {{source: {json.dumps(str(SAMPLE_WEIGHTS))}}}"
-    project = git_project(folder / "project", TINY + weights)
+    project = git_project(folder / "project", TINY + OFFLINE)
     repro(project)
     commit(project, "Train")
     git("tag", "v1", cwd=project)

@@ -15,7 +15,7 @@ from PIL import Image
 from pawprint.__main__ import COMMANDS
 from pawprint.cli.predict import FORMATS, find_images, predict
 from pawprint.core import paths
-from pawprint.network.applications import untrained
+from pawprint.network.applications import application
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model, save_model
 from pawprint.serving.predictor import Predictor, load_predictor
@@ -357,7 +357,7 @@ def test_prediction_imports_no_package_that_takes_long(workspace):
 def with_keras_model(workspace) -> Path:
     """The workspace with a model for gradients in models/finetune.keras."""
 
-    backbone = untrained("MobileNetV2", 0.35, 32)
+    backbone = application("MobileNetV2", 0.35, 32)
     model = build_model("MobileNetV2", backbone, build_head(PLAIN, 2), "average")
     save_model(model, workspace / paths.FINETUNE_MODEL)
     return workspace

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TINY, environment_with, git_project, repro
+from conftest import OFFLINE, PROJECT, TINY, environment_with, git_project, repro
 
 from recipes.overlay import overlay
 from recipes.sample.drawings import write_archive
@@ -15,7 +15,6 @@ PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("make demo", ". .venv/bin/activate")
 REMOTE = "/mnt/team/pawprint"
 # Drawn images in place of photos, so that the clone needs no network.
-OFFLINE = TINY + "weights: {source: recipes/sample/base.h5}\n"
 
 
 def commands() -> list[tuple[str, str]]:
@@ -59,7 +58,7 @@ def test_model_in_git_predicts_in_a_fresh_clone(tmp_path):
 @pytest.mark.extended
 def test_every_command_works_in_a_fresh_clone(tmp_path):
     write_archive(tmp_path / "images.zip", train=10, validation=8)
-    folder = clone(git_project(tmp_path / "project", OFFLINE))
+    folder = clone(git_project(tmp_path / "project", TINY + OFFLINE))
     ran = []
     for command, _ in commands():
         if command in NOT_RUN:

@@ -6,14 +6,14 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from conftest import SAMPLE_WEIGHTS
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
 from pawprint.core.errors import InputError
 from pawprint.core.params.model import Backbone
 from pawprint.evaluation.unknown import fit_detector
-from pawprint.network.applications import preprocessing, pretrained, untrained
-from pawprint.network.backbone import load_backbone, save_weights
+from pawprint.network.applications import application, preprocessing
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.cut import cut_index, first_trained, split_at, suggested
 from pawprint.network.extractor import build_extractor
@@ -32,7 +32,6 @@ from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
-from stages.fetch_weights import fetch_weights
 
 SIZE = 32
 TESTED = {
@@ -64,41 +63,29 @@ def test_mobilenet_v2_takes_exactly_what_it_always_took():
     assert np.array_equal(preprocessing("MobileNetV2")(images), expected)
 
 
-def test_network_for_published_weights_has_the_layers_that_keras_adds_for_them(tmp_path):
-    """EfficientNetB0 divides by the standard deviation twice, with weights="imagenet" only."""
-    random = untrained("EfficientNetB0", None, SIZE)
-    save_weights(random, tmp_path / "weights.h5")
-    network = pretrained("EfficientNetB0", None, SIZE, tmp_path / "weights.h5")
-    added = [type(layer).__name__ for layer in network.layers]
-    for layer in random.layers:
-        added.remove(type(layer).__name__)
-    assert added == ["Rescaling"]
-
-
 @pytest.mark.parametrize("name", ["Xception", "InceptionV3"])
-def test_size_that_a_backbone_cannot_take_is_one_line(name, tmp_path):
-    model = model_params(backbone=name, alpha=None, image_size=64)
+def test_size_that_a_backbone_cannot_take_is_one_line(name):
     message = f"params.yaml: model.image_size: expected a size that {name} takes. Received: 64"
-    for source in ("none", "imagenet"):
+    for weights in (None, "imagenet", SAMPLE_WEIGHTS):
         with pytest.raises(InputError) as raised:
-            fetch_weights(source, None, model, tmp_path / "weights.h5")
+            application(name, None, 64, weights)
         assert str(raised.value).startswith(message)
         assert "\n" not in str(raised.value)
-    with pytest.raises(InputError, match=r"model\.image_size"):
-        load_backbone(name, None, 64, tmp_path / "weights.h5")
 
 
-def test_weights_of_another_backbone_are_one_line(tmp_path):
-    save_weights(untrained("VGG16", None, SIZE), tmp_path / "weights.h5")
-    with pytest.raises(InputError, match=r"expected weights of ResNet50 \(model\.backbone\)") as it:
-        load_backbone("ResNet50", None, SIZE, tmp_path / "weights.h5")
-    assert "\n" not in str(it.value)
+@pytest.mark.parametrize(
+    ("name", "alpha"), [("MobileNetV2", 0.5), ("MobileNetV2", 1.0), ("ResNet50", None)]
+)
+def test_weights_of_another_network_are_one_line(name, alpha):
+    with pytest.raises(InputError, match=rf"base\.h5: expected weights of {name} .*") as error:
+        application(name, alpha, SIZE, SAMPLE_WEIGHTS)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["MobileNetV3Small", "DenseNet121", "ConvNeXtTiny"])
 def test_both_parts_in_order_give_the_output_of_the_backbone(name):
     keras.utils.set_random_seed(1)
-    backbone = untrained(name, TESTED[name], SIZE)
+    backbone = application(name, TESTED[name], SIZE)
     images = pixels(2, SIZE).astype(np.float32) / 255
     expected = backbone(images, training=False).numpy()
     for fraction in (0, 0.2, 0.5, 0.66, 0.9, 1):
@@ -111,10 +98,10 @@ def test_both_parts_in_order_give_the_output_of_the_backbone(name):
 @pytest.mark.parametrize(("name", "alpha"), EACH)
 def test_backbone_goes_from_weights_to_the_served_model(name, alpha, tmp_path):
     make_deterministic(1)
-    weights, served = tmp_path / "weights.h5", tmp_path / "served"
+    served = tmp_path / "served"
     params = model_params(backbone=name, alpha=alpha, image_size=SIZE)
-    fetch_weights("none", None, params, weights)
-    backbone = load_backbone(name, alpha, SIZE, weights)
+    save_model(application(name, alpha, SIZE), tmp_path / "backbone.keras")
+    backbone = load_model(tmp_path / "backbone.keras", layers=())
     layer = suggested(backbone).name
     first = first_trained(params.model_copy(update={"fine_tune_at": layer}), backbone)
     assert 0.5 < first / len(backbone.layers) < 0.8

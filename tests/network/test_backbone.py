@@ -1,37 +1,118 @@
+import hashlib
+import re
+import shutil
+from pathlib import Path
+from subprocess import CompletedProcess
+
 import numpy as np
 import pytest
-from conftest import SAMPLE_WEIGHTS
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, run
+from networks import sample_backbone
 
+from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.network.applications import untrained
-from pawprint.network.backbone import load_backbone, save_weights
+from pawprint.network.backbone import load_backbone, weights_sha256
+from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.model import load_model
+from recipes.overlay import overlay
+
+NETWORK = ("MobileNetV2", 0.35, 64)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_saved_weights_are_loaded_by_their_names(tmp_path, dtype):
-    backbone = untrained("MobileNetV2", 0.35, 32)
-    save_weights(backbone, tmp_path / "weights.h5", dtype)
-    loaded = load_backbone("MobileNetV2", 0.35, 32, tmp_path / "weights.h5")
-    for weight, expected in zip(loaded.get_weights(), backbone.get_weights(), strict=True):
-        assert np.array_equal(weight, expected.astype(dtype))
-
-
-def test_weights_fit_images_of_any_size():
-    backbone = load_backbone("MobileNetV2", 0.35, 64, SAMPLE_WEIGHTS)
+def test_weights_of_a_file_fit_images_of_any_size():
+    backbone = load_backbone(*NETWORK, str(SAMPLE_WEIGHTS), SAMPLE_SHA256)
     assert backbone.input_shape == (None, 64, 64, 3)
     assert backbone.output_shape == (None, 2, 2, 1280)
+    assert weights_sha256(backbone) == weights_sha256(sample_backbone())
 
 
-@pytest.mark.parametrize("alpha", [0.5, 1.0])
-def test_weights_of_another_width_are_refused_in_one_line(alpha):
-    with pytest.raises(
-        InputError, match=rf"expected weights of MobileNetV2 .*alpha {alpha}"
-    ) as error:
-        load_backbone("MobileNetV2", alpha, 96, SAMPLE_WEIGHTS)
-    assert "\n" not in str(error.value)
+def test_no_weights_are_random_ones_that_are_always_the_same():
+    hashes = []
+    for _ in range(2):
+        keras.utils.clear_session()  # as in a process of its own
+        make_deterministic(0)
+        hashes.append(weights_sha256(backbone := load_backbone(*NETWORK, "none", None)))
+    assert hashes[0] == hashes[1]
+    assert backbone.get_layer("Conv1").kernel.numpy().std() > 0
+
+
+def refusal(source: str, sha256: str | None, network: tuple = NETWORK) -> str:
+    with pytest.raises(InputError) as raised:
+        load_backbone(*network, source, sha256)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize("sha256", [None, "f" * 64])
+def test_file_needs_its_hash_which_the_message_gives(sha256):
+    message = refusal(str(SAMPLE_WEIGHTS), sha256)
+    assert message.startswith("weights.sha256: expected ")
+    assert SAMPLE_SHA256 in message
 
 
 def test_file_that_holds_no_weights_is_refused(tmp_path):
-    (tmp_path / "weights.h5").write_bytes(b"<html>")
-    with pytest.raises(InputError, match=r"weights\.h5: expected weights of MobileNetV2"):
-        load_backbone("MobileNetV2", 0.35, 96, tmp_path / "weights.h5")
+    file = tmp_path / "weights.h5"
+    file.write_bytes(b"<html>")
+    message = refusal(str(file), hashlib.sha256(b"<html>").hexdigest())
+    assert message.startswith(f"{file}: expected weights of MobileNetV2")
+
+
+def test_source_that_is_no_file_is_refused_and_keeps_its_secret():
+    assert refusal("no/such.h5", None).startswith("weights.source: expected imagenet, none or ")
+    assert "secret" not in refusal("https://me:secret@example.org/weights.h5", None)
+
+
+def test_file_is_refused_where_keras_builds_another_network_for_its_own_weights():
+    message = refusal(str(SAMPLE_WEIGHTS), SAMPLE_SHA256, ("EfficientNetB0", None, 64))
+    assert message.startswith("weights.source: expected imagenet or none for EfficientNetB0")
+
+
+def run_stage(folder: Path, changes: str) -> CompletedProcess:
+    """The stage with Keras' cache in `folder`, and no network."""
+    params = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)
+    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    proxy = "http://me:secret@127.0.0.1:9"
+    environment = {"PYTHONPATH": str(PROJECT), "KERAS_HOME": str(folder), "https_proxy": proxy}
+    return run("python", "-m", "stages.backbone", cwd=folder, **environment)
+
+
+@pytest.fixture
+def keras_home(tmp_path) -> Path:
+    """A folder with a file of weights where Keras looks for those of 224 px."""
+    (tmp_path / "models").mkdir()
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
+    shutil.copy(SAMPLE_WEIGHTS, tmp_path / "models" / name)
+    return tmp_path
+
+
+def test_weights_of_keras_are_those_of_224_pixels_for_another_size_in_every_process(keras_home):
+    written = []
+    for _ in range(2):
+        result = run_stage(keras_home, "model: {image_size: 150}")
+        assert (result.returncode, result.stderr) == (0, "")
+        files = sorted((keras_home / "models").glob("*/*"))
+        written.append([(file.name, file.read_bytes()) for file in files])
+    assert written[0] == written[1]
+    backbone = load_model(keras_home / paths.BACKBONE, layers=())
+    assert backbone.input_shape == (None, 150, 150, 3)
+    for weight, expected in zip(backbone.get_weights(), sample_backbone().get_weights()):
+        assert np.array_equal(weight, expected)
+
+    wrong = run_stage(keras_home, f"weights: {{sha256: {'f' * 64}}}")
+    assert wrong.returncode == 1
+    assert weights_sha256(backbone) in wrong.stderr
+    found = re.search("sha256 is null, that of these is (.*)", result.stdout)[1]
+    pinned = run_stage(keras_home, f"weights: {{sha256: {found}}}")
+    assert (pinned.returncode, pinned.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.4])
+def test_failed_download_is_one_line_that_says_what_to_do_and_leaves_nothing(tmp_path, alpha):
+    result = run_stage(tmp_path, f"model: {{alpha: {alpha}, image_size: 160}}")
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    size = 160 if alpha < 1 else 224  # wider networks have weights for this size only
+    assert f"_{alpha}_{size}_no_top.h5" in line
+    assert "KERAS_HOME" in line and "local file" in line
+    assert "secret" not in result.stdout + result.stderr
+    assert not [path for path in (tmp_path / "models").rglob("*") if path.is_file()]

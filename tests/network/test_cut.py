@@ -3,14 +3,14 @@ import pytest
 from networks import model_params
 
 from pawprint.core.errors import InputError
-from pawprint.network.applications import untrained
+from pawprint.network.applications import application
 from pawprint.network.backend import keras
 from pawprint.network.cut import cut_index, first_trained, split_at
 
 
 @pytest.fixture(scope="module")
 def backbone():
-    return untrained("MobileNetV2", 0.35, 32)
+    return application("MobileNetV2", 0.35, 32)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_cut_is_the_last_layer_that_all_later_layers_depend_on(backbone, fine_tu
 @pytest.mark.parametrize("alpha", [0.35, 1.0])
 def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha):
     keras.utils.set_random_seed(1)
-    backbone = untrained("MobileNetV2", alpha, 32)
+    backbone = application("MobileNetV2", alpha, 32)
     for weight in backbone.weights:  # statistics other than 0 and 1, so that every layer matters
         if "moving" in weight.name:
             weight.assign(np.random.default_rng(0).uniform(0.5, 1.5, weight.shape))
@@ -78,7 +78,7 @@ def test_layer_that_the_backbone_does_not_have_is_refused_in_one_line(backbone, 
 
 
 def test_default_index_of_another_backbone_is_refused_with_the_name_of_a_layer():
-    backbone = untrained("ResNet50", None, 32)
+    backbone = application("ResNet50", None, 32)
     with pytest.raises(InputError, match=r"example conv4_block4_out\. Received: 100, the default"):
         first(backbone, at=100, name="ResNet50")
     index = backbone.layers.index(backbone.get_layer("conv4_block4_out"))

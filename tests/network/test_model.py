@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
 from pawprint.evaluation.unknown import fit_detector
-from pawprint.network.applications import untrained
+from pawprint.network.applications import application
 from pawprint.network.backend import keras
 from pawprint.network.head import build_head
 from pawprint.network.model import (
@@ -105,7 +105,7 @@ def test_same_network_built_again_is_the_same_bytes(tmp_path):
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
 @pytest.mark.parametrize("classes", [2, 3])
 def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, classes):
-    backbone = untrained("MobileNetV2", 0.35, 32)
+    backbone = application("MobileNetV2", 0.35, 32)
     model = build_model("MobileNetV2", backbone, build_head(PLAIN, classes), "average")
     save_untrained(model, tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

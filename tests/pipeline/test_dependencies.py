@@ -18,8 +18,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from changed_params import WEIGHTS, changed_values
-from conftest import SAMPLE_WEIGHTS, git_project, repro, run
+from changed_params import changed_values
+from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro, run
 from dvc_yaml import OUTPUTS, STAGES, params_of
 
 from recipes.overlay import overlay
@@ -37,7 +37,7 @@ TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # Of two params that exclude each other both differ from CHANGED.
 SMALL = f"""
 fetch: {{source: ../images.zip, watch: ../images.zip}}
-weights: {{source: ../mirror/{WEIGHTS.format("0.35_96")}}}
+weights: {{source: {SAMPLE_WEIGHTS}, sha256: {SAMPLE_SHA256}}}
 split: {{test_fraction: 0.5}}
 model: {{image_size: 96}}
 augment: {{views: 2}}
@@ -58,8 +58,6 @@ def project(tmp_path_factory) -> Path:
     """A project in which the pipeline has run under the hook; its records are in ../records."""
     folder = tmp_path_factory.mktemp("dependencies")
     write_archive(folder / "images.zip", train=8, validation=6)
-    (folder / "mirror").mkdir()
-    shutil.copy(SAMPLE_WEIGHTS, folder / "mirror" / WEIGHTS.format("0.35_96"))
     (folder / "records").mkdir()
     project = git_project(folder / "project", SMALL)
     assert sorted(["code", *repro(project, **recording(folder / "records"))]) == sorted(STAGES)
@@ -200,7 +198,6 @@ FAST = ["clean", "split"]
 def test_stage_needs_all_that_it_lists_and_nothing_else(project, tmp_path, stage):
     alone = with_dependencies_only(project, stage, tmp_path / "project")
     shutil.copy(project.parent / "images.zip", tmp_path)
-    shutil.copytree(project.parent / "mirror", tmp_path / "mirror")
     params = other_values_for_all_but(project, params_of(STAGES[stage]))
     (alone / PARAMS).write_text(params, encoding="utf-8")
     result = run_stage(alone, stage)

@@ -96,7 +96,7 @@ def dirty(tmp_path_factory) -> list[Dirty]:
         workspace = folder / "workspace"
         prepare(workspace, overlay(overlay(apply(params, "sample"), TINY), ALL_SHOWN))
         before = {path for path in folder.rglob("*") if path.is_file()}
-        assert len(repro(workspace)) == 15
+        assert len(repro(workspace)) == 14
         after = {path for path in folder.rglob("*") if path.is_file()}
         assert all(path.is_relative_to(workspace) for path in after - before)
         made.append(Dirty(workspace, faults))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import AFTER_FINETUNING, PROJECT, TINY, repro, run
+from conftest import AFTER_FINETUNING, PROJECT, TINY, real, repro, run
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.core import paths
@@ -60,6 +60,7 @@ def test_folders_of_results_hold_what_dvc_yaml_lists_and_nothing_else(small):
     made.discard("metrics/seeds.json")  # of a command
     assert made - inside == listed - folders - {"docs/model_card.md"}
     assert {path.partition("/")[2] for path in inside if path.startswith("models/")} == {
+        "backbone/network.keras",
         "extractor/network.bin",
         "extractor/network.xml",
         "network/network.bin",
@@ -121,7 +122,7 @@ def test_dvc_shows_metrics_and_plots(small):
             "source: no/such.zip",
             "fetch.source: expected a URL, or the path",
         ),
-        ("alpha: 0.35", "alpha: 0.5", "data/raw/weights.h5: expected weights of MobileNetV2"),
+        ("alpha: 0.35", "alpha: 0.5", "recipes/sample/base.h5: expected weights of MobileNetV2"),
         ("[dog, dogs]", "[wolf]", "data/raw/archives/images.zip: expected a folder named wolf"),
         (
             "test_fraction: 0.5",
@@ -191,7 +192,7 @@ def test_prediction_of_a_drawn_cat(sample):
 @pytest.mark.slow
 def test_real_images_reach_the_published_accuracy(mirror, tmp_path):
     prepare(tmp_path, PARAMS)
-    assert sorted(repro(tmp_path, PAWPRINT_MIRROR=str(mirror))) == sorted(STAGES)
+    assert sorted(repro(tmp_path, **real(mirror))) == sorted(STAGES)
     evaluated = metrics(tmp_path, "evaluate")
     # With other seeds it was 0.974 to 0.984; of 200 test images one is half a percent.
     assert evaluated["validation"]["accuracy"] >= 0.97

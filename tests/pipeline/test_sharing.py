@@ -7,14 +7,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import AFTER_FINETUNING, TINY, git_project, repro, run
+from conftest import AFTER_FINETUNING, OFFLINE, TINY, git_project, repro, run
 
 from pawprint.core.files import pack
 from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
 
 pytestmark = pytest.mark.slow
-OFFLINE = TINY + "weights: {source: recipes/sample/base.h5}\n"
 
 
 def succeed(*command: str, cwd: Path) -> str:
@@ -47,8 +46,8 @@ def finished(tmp_path_factory) -> Path:
     """A project with two committed runs that differ in one param."""
     folder = tmp_path_factory.mktemp("first")
     pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
-    project = git_project(folder / "project", OFFLINE)
-    assert len(repro(project)) == 15
+    project = git_project(folder / "project", TINY + OFFLINE)
+    assert len(repro(project)) == 14
     succeed("git", "add", "-A", cwd=project)
     succeed("git", "commit", "-qm", "First run", cwd=project)
     change_rate(project, "0.01")
@@ -133,7 +132,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     ran = repro(second, "--pull", "--allow-missing")
     assert ran == AFTER_FINETUNING
     assert (second / "data" / "features" / "cut-0.npy").is_file()
-    assert not (second / "data" / "raw" / "weights.h5").exists()
+    assert not (second / "models" / "backbone").exists()
     print("dvc repro --pull --allow-missing: {} files, {:,} bytes".format(*travelled(second)))
 
 

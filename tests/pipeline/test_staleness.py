@@ -3,11 +3,12 @@
 import json
 import shutil
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 import dvc.api
 import pytest
-from changed_params import TOGETHER_WITH, WEIGHTS, changed_values
+from changed_params import TOGETHER_WITH, changed_values
 from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
 from dvc_yaml import OUTPUTS, STAGES, params_of
 from ruamel.yaml import YAML
@@ -15,11 +16,12 @@ from ruamel.yaml import YAML
 from pawprint.core.files import pack
 from pawprint.core.params.whole import Params
 from pawprint.core.tables import parse_predictions
-from pawprint.network.applications import published, untrained
-from pawprint.network.backbone import save_weights
+from pawprint.network.applications import application
 from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
+from recipes.sample.pretrain import save_weights
 
+WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 pytestmark = pytest.mark.slow
 TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
 
@@ -34,22 +36,24 @@ def lock(workspace: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory) -> Path:
-    """A project in which a tiny run is committed; beside it images and a mirror of weights."""
+def workspace(tmp_path_factory) -> Iterator[Path]:
+    """A project in which a tiny run is committed; beside it images, and a KERAS_HOME."""
     folder = tmp_path_factory.mktemp("staleness")
     pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
     pack(folder / "others.zip", drawn_dataset(train=12, validation=8, seed=8))
-    (folder / "mirror").mkdir()
+    published = folder / "keras" / "models"
+    published.mkdir(parents=True)
     for name in ("0.35_96", "0.35_128"):
-        shutil.copy(SAMPLE_WEIGHTS, folder / "mirror" / WEIGHTS.format(name))
-    for name in ("MobileNet", "MobileNetV2"):
-        url, _ = published(name, 0.5, 96)
-        save_weights(untrained(name, 0.5, 96), folder / "mirror" / Path(url).name)
-    project = git_project(folder / "project", TINY)
-    assert repro(project, PAWPRINT_MIRROR="../mirror")
-    run("git", "add", "-A", cwd=project)
-    run("git", "commit", "-qm", "Tiny run", cwd=project)
-    return project
+        shutil.copy(SAMPLE_WEIGHTS, published / WEIGHTS.format(name))
+    save_weights(application("MobileNetV2", 0.5, 96), published / WEIGHTS.format("0.5_96"))
+    save_weights(application("MobileNet", 0.5, 96), published / "mobilenet_5_0_224_tf_no_top.h5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(folder / "keras"))
+        project = git_project(folder / "project", TINY)
+        assert repro(project)
+        run("git", "add", "-A", cwd=project)
+        run("git", "commit", "-qm", "Tiny run", cwd=project)
+        yield project
 
 
 def test_every_param_has_its_row():
@@ -116,7 +120,7 @@ def one_of_each_section(params: list[str], without: tuple[str, ...]) -> list:
 )
 def test_change_reruns_exactly_the_stages_of_its_row(workspace, restored, param):
     (workspace / "params.yaml").write_text(changed_params(workspace, param), encoding="utf-8")
-    assert sorted(repro(workspace, PAWPRINT_MIRROR="../mirror")) == sorted(TABLE[param])
+    assert sorted(repro(workspace)) == sorted(TABLE[param])
 
 
 @pytest.mark.parametrize(
@@ -128,7 +132,7 @@ def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, resto
     before = lock(workspace)
     (workspace / "params.yaml").write_text(changed_params(workspace, param), encoding="utf-8")
     read_by = [stage for stage in readers(param) if stage != "report"]
-    ran = repro(workspace, *read_by, PAWPRINT_MIRROR="../mirror")
+    ran = repro(workspace, *read_by)
     assert set(read_by) <= set(ran) <= set(TABLE[param])
     after = lock(workspace)
     for stage in read_by:
@@ -136,7 +140,7 @@ def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, resto
 
 
 def test_everything_made_again_is_the_same_bytes(workspace):
-    assert len(repro(workspace, "--force", PAWPRINT_MIRROR="../mirror")) == 15
+    assert len(repro(workspace, "--force")) == 14
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 
@@ -154,17 +158,16 @@ def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
 
 
 def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
-    """Relative sources and mirror are found there too, and `1e-6` arrives as a number."""
-    mirror = {"PAWPRINT_MIRROR": "../mirror"}
+    """Relative sources are found there too, and `1e-6` arrives as a number."""
     changes = ("-S", "train_finetune.learning_rate=1e-6", "-S", "model.alpha=0.5")
-    single = run("dvc", "exp", "run", "-n", "wider", *changes, cwd=workspace, **mirror)
+    single = run("dvc", "exp", "run", "-n", "wider", *changes, cwd=workspace)
     assert single.returncode == 0, single.stdout + single.stderr
     for command in (("git", "reset", "-q", "--hard"), ("dvc", "checkout", "-q")):
         run(*command, cwd=workspace)
     sweep = ("-S", "train_finetune.learning_rate=0.002,0.003", "-S", "model.alpha=0.5")
     queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
     assert queued.stdout.count("Queued experiment") == 2, queued.stderr
-    everything = run("dvc", "exp", "run", "--run-all", cwd=workspace, **mirror)
+    everything = run("dvc", "exp", "run", "--run-all", cwd=workspace)
     assert everything.returncode == 0, everything.stdout + everything.stderr
     shown = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
     (commit,) = (each for each in shown if each["experiments"])
@@ -178,9 +181,7 @@ def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
 
 def test_seeds_are_experiments_whose_spread_is_printed_and_shown(workspace, restored):
     assert "seeds.json is out of date" in (workspace / "docs/model_card.md").read_text()
-    result = run(
-        "python", "-m", "pawprint", "seeds", "2", cwd=workspace, PAWPRINT_MIRROR="../mirror"
-    )
+    result = run("python", "-m", "pawprint", "seeds", "2", cwd=workspace)
     assert (result.returncode, result.stderr) == (0, "")
     losses, predicted = [], []
     for seed in ("seed-1", "seed-2"):

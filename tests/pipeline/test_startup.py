@@ -8,7 +8,6 @@ SLOW = {"tensorflow", "keras", "openvino", "matplotlib", "pandas", "sklearn"}
 # Of the stages that do without TensorFlow; the others import what they like.
 NEEDED = {
     "fetch": {"pandas"},
-    "fetch_weights": set(),
     "clean": {"pandas"},
     "split": {"pandas"},
     "preview": {"matplotlib", "pandas"},
@@ -19,7 +18,7 @@ NEEDED = {
     "plot": {"matplotlib", "pandas"},
     "report": {"pandas"},
 }
-WITH_TENSORFLOW = {"extractor", "train_extract", "train_finetune"}
+WITH_TENSORFLOW = {"backbone", "train_extract", "train_finetune"}
 
 
 def test_every_stage_is_one_of_the_two_kinds():

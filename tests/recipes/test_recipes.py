@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, git_project, repro, run
+from conftest import OFFLINE, PROJECT, git_project, repro, run
 
 from pawprint.core.files import pack, read_json
 from pawprint.core.params.whole import load_params
@@ -18,11 +18,11 @@ PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
 # What is not the recipe's: a few drawn images, and the small network that is there without a
 # download.
-SMALL = """
-fetch: {source: ../images.zip, watch: ../images.zip, sha256: null}
-weights: {source: recipes/sample/base.h5}
-model: {alpha: 0.35, image_size: 96}
-split: {test_fraction: 0.5}
+SMALL = f"""
+fetch: {{source: ../images.zip, watch: ../images.zip, sha256: null}}
+{OFFLINE}
+model: {{alpha: 0.35, image_size: 96}}
+split: {{test_fraction: 0.5}}
 """
 
 
@@ -85,7 +85,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(
 ):
     workspace = images / name
     prepare(workspace, overlay(apply(PARAMS, name), SMALL))
-    assert len(repro(workspace)) == 15
+    assert len(repro(workspace)) == 14
     model = keras.models.load_model(workspace / "models" / "finetune.keras")
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
@@ -114,7 +114,7 @@ def test_three_classes_are_learned_offline(tmp_path):
     things = run("python", "-m", "recipes.sample.things", str(tmp_path / "food"), cwd=PROJECT)
     assert things.returncode == 0, things.stderr
     prepare(workspace, apply(PARAMS, "three-classes"))
-    assert len(repro(workspace)) == 15
+    assert len(repro(workspace)) == 14
     scores = read_json(workspace / "metrics" / "evaluate.json")
     assert scores["validation"]["accuracy"] > 0.85
     metadata = read_json(workspace / "models" / "served" / "model.json")

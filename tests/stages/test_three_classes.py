@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS
+from conftest import OFFLINE, PROJECT
 
 from pawprint.__main__ import main as pawprint
 from pawprint.cli import export
@@ -28,7 +28,7 @@ from recipes.overlay import overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import encoded
 from recipes.sample.things import PAINTERS, balloon, drawn_thing, house, star
-from stages import calibrate, extractor, features, train_extract, train_finetune
+from stages import backbone, calibrate, features, train_extract, train_finetune
 
 pytestmark = pytest.mark.slow  # half a minute
 
@@ -56,10 +56,8 @@ def write_images(workspace: Path) -> None:
                 files[path] = encoded(picture)
                 rows.append((path, label, split, hashlib.sha256(files[path]).hexdigest()))
                 number += 1
-    for path in (paths.RAW_IMAGES, paths.RAW_WEIGHTS):
-        (workspace / path).parent.mkdir(parents=True, exist_ok=True)
+    (workspace / paths.RAW_IMAGES).parent.mkdir(parents=True)
     pack(workspace / paths.RAW_IMAGES, files.items())
-    (workspace / paths.RAW_WEIGHTS).write_bytes(SAMPLE_WEIGHTS.read_bytes())
     table = pd.DataFrame(rows, columns=list(SPLIT))
     write_table(workspace / paths.SPLIT_IMAGES, table.sort_values("path"), SPLIT)
     for path in ("house/0.jpg", "star/0.jpg"):
@@ -71,11 +69,13 @@ def write_images(workspace: Path) -> None:
 def workspace(tmp_path_factory):
     """A folder in which the stages from features to calibrate have run; it is the current one."""
     folder = tmp_path_factory.mktemp("three")
-    prepare(folder, overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), PARAMS))
+    prepare(
+        folder, overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), PARAMS + OFFLINE)
+    )
     write_images(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for stage in (extractor, features, train_extract, train_finetune, calibrate):
+        for stage in (backbone, features, train_extract, train_finetune, calibrate):
             stage.main()
         yield folder
 
