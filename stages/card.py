@@ -41,7 +41,7 @@ def main() -> None:
         paths.CARD_TEMPLATE,
         labels=metadata.labels,
         classes=name_classes(metadata.labels),
-        source=", ".join(map(without_secrets, params.fetch.source)),
+        source=without_secrets(params.fetch.source),
         weights=describe_weights(params.weights.source),
         model=params.model,
         views=metadata.views,

@@ -9,23 +9,24 @@ from pawprint.core import paths
 from pawprint.core.counts import describe_imbalance
 from pawprint.core.files import write_json
 from pawprint.core.params import load_params
-from pawprint.core.tables import IMAGES, REJECTED, SOURCE_TABLE, read_table, write_table
+from pawprint.core.tables import IMAGES, REJECTED, write_table
 from pawprint.dataset.cleaning import clean, describe
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
+from pawprint.dataset.metadata_csv import read_metadata
 from pawprint.images.archive import members, open_archive
 
 
 def main() -> None:
     params = load_params()
     labels = params.clean.labels
-    table = read_table(paths.RAW_TABLE, SOURCE_TABLE) if paths.RAW_TABLE.exists() else None
     with open_archive(paths.RAW_ARCHIVES) as archive:
         names = members(archive)
+        rows = read_metadata(archive, names)
         if labels == "auto":
-            labels = find_labels(names, table, archive.filename)
+            labels = find_labels(names, rows, archive.filename)
         corrections = read_corrections(paths.LABELS, set(names), labels)
-        kept, rejected = clean(archive, labels, params.clean.rule, corrections, table)
+        kept, rejected = clean(archive, labels, params.clean.rule, corrections, rows)
     write_table(paths.CLEAN_IMAGES, kept, IMAGES)
     write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
     write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})

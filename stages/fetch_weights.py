@@ -1,7 +1,7 @@
 """Fetch the pre-trained weights of the backbone without its top.
 
-Reads `weights.source`: `imagenet` (Keras' published file for the network in `model`), a URL, a
-path, or `none` for random weights. Params: `weights`, `model.backbone`, `model.alpha`,
+Reads `weights.source`: `imagenet` (Keras' published file for the network in `model`), a path,
+or `none` for random weights. Params: `weights`, `model.backbone`, `model.alpha`,
 `model.image_size`.
 Writes data/raw/weights.h5. Run: `python -m stages.fetch_weights`
 """
@@ -10,13 +10,11 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import h5py
-
 from pawprint.core import paths
 from pawprint.core.errors import InputError
-from pawprint.core.files import replacing
+from pawprint.core.files import replacing, sha256_of
 from pawprint.core.params import Model, load_params
-from pawprint.dataset.download import locate, verify
+from pawprint.dataset.download import download
 
 
 def fetch_weights(source: str, sha256: str | None, model: Model, target: Path) -> None:
@@ -34,16 +32,16 @@ def fetch_weights(source: str, sha256: str | None, model: Model, target: Path) -
             from pawprint.network.applications import published
 
             url, digest = published(*network)
-            found = locate(url, sha256, "weights.source", lambda path: is_published(path, digest))
-            shutil.copyfile(found, partial)
-            is_published(partial, digest)  # also a file of the mirror
+            shutil.copyfile(download(url, sha256, "weights.source"), partial)
+            require_published(partial, digest)
         else:
-            shutil.copyfile(locate(source, sha256, "weights.source", h5py.is_hdf5), partial)
-        verify(partial, sha256, "weights.sha256")
+            shutil.copyfile(source, partial)
+        if sha256 not in (None, found := sha256_of(partial)):
+            raise InputError(f"weights.sha256: expected {sha256}. Received: {found}")
 
 
-def is_published(path: str | Path, digest: str | None) -> bool:
-    """Whether a file is HDF5. Raises InputError if it has another MD5 or SHA-256 than `digest`."""
+def require_published(path: Path, digest: str | None) -> None:
+    """Raise InputError if a file has another MD5 or SHA-256 than `digest`."""
     algorithm = "md5" if digest and len(digest) == 32 else "sha256"
     with Path(path).open("rb") as file:
         received = digest and hashlib.file_digest(file, algorithm).hexdigest()
@@ -52,7 +50,6 @@ def is_published(path: str | Path, digest: str | None) -> bool:
             f"weights.source: expected the file that Keras publishes, with {algorithm} {digest}. "
             f"Received: {received}. Run `dvc repro` again, or set weights.source to a file."
         )
-    return h5py.is_hdf5(path)
 
 
 def write_random_weights(name: str, alpha: float | None, image_size: int, path: Path) -> None:

@@ -26,8 +26,6 @@ def changed_values(workspace: Path) -> dict:
     beside = workspace.parent
     return {
         "fetch.source": "../others.zip",
-        "fetch.watch": str(beside / "images.zip"),
-        "fetch.sha256": sha256(beside / "images.zip"),
         "weights.source": str(beside / "mirror" / WEIGHTS.format("0.35_96")),
         "weights.sha256": sha256(beside / "mirror" / WEIGHTS.format("0.35_96")),
         "clean.rule": "jfif",
@@ -94,7 +92,6 @@ def changed_values(workspace: Path) -> dict:
 
 # Logits alone give the same probabilities, up to rounding.
 TOGETHER_WITH = {
-    "fetch.source": {"watch": "../others.zip"},
     "model.backbone": {"alpha": 0.5, "fine_tune_at": "conv_pw_9"},
     "model.fine_tune_last": {"fine_tune_at": None},
     "head.output": {"dropout": 0.4},

@@ -25,7 +25,7 @@ DRAWN = {"train": 10, "validation": 5}  # pictures of each animal
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "card", "report"]
 # Params of a run that takes seconds, for images.zip beside the project.
 TINY = """
-fetch: {source: ../images.zip, watch: ../images.zip}
+fetch: {source: ../images.zip}
 split: {test_fraction: 0.5}
 model: {image_size: 96}
 augment: {views: 2}

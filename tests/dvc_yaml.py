@@ -3,11 +3,10 @@
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
-from pawprint.core.params import Params
-from pawprint.dataset.watching import UNWATCHED
+from pawprint.core.params import Params, load_params
 
-# As with the committed params: what fetch watches is its script.
-TEXT = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("${fetch.watch}", UNWATCHED)
+SOURCE = load_params(PROJECT / "params.yaml").fetch.source
+TEXT = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("${fetch.source}", SOURCE)
 STAGES = YAML(typ="safe").load(TEXT)["stages"]
 
 

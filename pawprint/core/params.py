@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from unicodedata import normalize
 
 from pydantic import (
     BaseModel,
@@ -21,9 +22,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from pawprint.core.errors import InputError, printable
+from pawprint.core.errors import InputError, is_printable, printable
 from pawprint.core.validation import REPR, explain
 from pawprint.core.yaml import read_yaml
 
@@ -55,43 +55,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-def _one_or_more(value: object, validate: Callable) -> list:
-    """A list; of a single value a list of one, but its error names no position in a list."""
-    if isinstance(value, list):
-        return validate(value)
-    try:
-        return validate([value])
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise PydanticCustomError(problem["type"], problem["msg"]) from None
-
-
-def _one_if_equal(values: list) -> object:
-    return values[0] if len(set(values)) == 1 else values
-
-
-ONE_OR_MORE = (Field(min_length=1), WrapValidator(_one_or_more), PlainSerializer(_one_if_equal))
-
-
 class Fetch(Section):
-    source: Annotated[list[Text], *ONE_OR_MORE]
-    watch: Text
-    sha256: Annotated[list[Sha256 | None], *ONE_OR_MORE]
-
-    @field_validator("sha256")
-    @classmethod
-    def _one_for_each_source(
-        cls, hashes: list[str | None], info: ValidationInfo
-    ) -> list[str | None]:
-        sources = info.data.get("source", hashes)  # missing if it is wrong itself
-        if hashes == [None]:
-            return hashes * len(sources)
-        if len(hashes) != len(sources):
-            raise ValueError(
-                f"expected null, or as many hashes as sources: {len(sources)}. "
-                f"Received: {len(hashes)}"
-            )
-        return hashes
+    source: Text
 
 
 class Weights(Section):
@@ -106,15 +71,15 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
         given = ", ".join(map(printable, labels)) or "none"
         return f"expected two or more classes. Received: {len(labels)}: {given}"
     for label in labels:
-        is_plain = label and label.isprintable() and label == label.strip()
-        if not is_plain or label in (NEITHER, UNKNOWN):
+        is_plain = label and is_printable(label) and label == label.strip()
+        if not is_plain or "<" in label or label in (NEITHER, UNKNOWN):  # DVC's plots are HTML
             return (
-                "expected labels of printable characters, without spaces at the ends, other than "
-                f"{NEITHER} and {UNKNOWN}. Received: {label!r}"
+                "expected labels of printable characters, without < and spaces at the ends, other "
+                f"than {NEITHER} and {UNKNOWN}. Received: {label!r}"
             )
     first: dict[str, str] = {}
     for label in labels:
-        other = first.setdefault(label.lower(), label)
+        other = first.setdefault(normalize("NFC", label).lower(), label)
         if other != label:
             return (
                 "expected labels that differ in more than upper and lower case. Received: "
@@ -148,7 +113,9 @@ class Clean(Section):
     def _distinct_classes(cls, labels: dict[str, list[str]] | str) -> dict[str, list[str]] | str:
         if labels == "auto":
             return labels
-        folders = [folder.lower() for names in labels.values() for folder in names]
+        folders = [
+            normalize("NFC", folder).lower() for names in labels.values() for folder in names
+        ]
         for folder, times in Counter(folders).items():
             if times > 1:
                 raise ValueError(
@@ -156,7 +123,10 @@ class Clean(Section):
                 )
         if problem := problem_of_labels(labels):
             raise ValueError(problem)
-        return labels
+        return {
+            normalize("NFC", label): [normalize("NFC", folder) for folder in names]
+            for label, names in labels.items()
+        }
 
 
 class Split(Section):

@@ -7,7 +7,6 @@ CARD_TEMPLATE = Path("pawprint/reports/templates/model_card.md")
 REPORT_TEMPLATE = Path("pawprint/reports/templates/report.html")
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
-RAW_TABLE = RAW_ARCHIVES / "table.csv"  # only if fetch.source is a table of labels
 RAW_WEIGHTS = Path("data/raw/weights.h5")
 CLEAN_IMAGES = Path("data/clean/images.csv")
 CLEAN_REJECTED = Path("data/clean/rejected.csv")

@@ -22,7 +22,7 @@ import pytest
 from changed_params import WEIGHTS, changed_values
 from code_graph import closure, room
 from conftest import PROJECT, SAMPLE_WEIGHTS, git_project, repro, run
-from dvc_yaml import OUTPUTS, STAGES, params_of
+from dvc_yaml import OUTPUTS, SOURCE, STAGES, params_of
 
 from recipes.overlay import overlay
 from recipes.sample.drawings import write_archive
@@ -38,7 +38,7 @@ COMPUTED_BEFORE = {"features": {".dvc/tmp/pawprint", ".dvc/cache/files", "dvc.lo
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 # Of two params that exclude each other both differ from CHANGED.
 SMALL = f"""
-fetch: {{source: ../images.zip, watch: ../images.zip}}
+fetch: {{source: ../images.zip}}
 weights: {{source: ../mirror/{WEIGHTS.format("0.35_96")}}}
 split: {{test_fraction: 0.5}}
 model: {{image_size: 96}}
@@ -218,8 +218,8 @@ def other_values_for_all_but(project: Path, listed: set[str]) -> str:
 
 
 FAST = ["clean", "split"]
-# Needed for other sources of weights than the file of this run.
-UNUSED_HERE = {"fetch_weights": ["pawprint/network"]}
+# Needed for other sources than the files of this run.
+UNUSED_HERE = {"fetch": [SOURCE], "fetch_weights": ["pawprint/network"]}
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_no_weights_are_random_ones_that_load_and_are_always_the_same(tmp_path):
 
 
 def test_missing_weights_are_named_and_leave_nothing(tmp_path):
-    with pytest.raises(InputError, match=r"weights\.source: expected a URL, or the path"):
+    with pytest.raises(InputError, match=r"own\.h5: expected to read it"):
         fetch_weights(
             str(tmp_path / "own.h5"), None, model_params(), tmp_path / "raw" / "weights.h5"
         )
