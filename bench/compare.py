@@ -100,7 +100,7 @@ def params_for(size: int, seed: int) -> str:
     text = overlay(
         text,
         f"""
-fetch: {{source: "{PROJECT / paths.RAW_IMAGES}", watch: "{PROJECT / paths.RAW_IMAGES}"}}
+fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}
 model: {{image_size: {size}, resize: stretch}}
 """,
     )

@@ -80,7 +80,7 @@ def measure(number: int) -> dict[str, str]:
         archive, workspace = Path(folder, "images.zip"), Path(folder, "workspace")
         workspace.mkdir()
         pack(archive, repeated_images(number))
-        source = f"fetch: {{source: {archive}, watch: {archive}}}"
+        source = f"fetch: {{source: {archive}}}"
         prepare(workspace, with_epochs(overlay(params_for(SIZE, seed=1), source), 1))
         stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
         used = {stage: run(workspace, "repro", "--single-item", stage) for stage in stages}

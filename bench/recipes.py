@@ -19,7 +19,7 @@ from recipes.overlay import apply, names, overlay
 from recipes.sample.demo import PROJECT, prepare, run_dvc
 
 SAME_FOR_ALL = """
-fetch: {{source: "{source}", watch: "{watch}", sha256: null}}
+fetch: {{source: "{source}"}}
 model: {{alpha: 0.35, image_size: 224}}
 """
 SEEDS = 3

@@ -9,10 +9,11 @@ from pawprint.core import paths
 from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
 from pawprint.core.params.clean import Clean
-from pawprint.core.tables import IMAGES, REJECTED, SOURCE_TABLE, read_table, write_table
+from pawprint.core.tables import IMAGES, REJECTED, write_table
 from pawprint.dataset.cleaning import clean, describe
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
+from pawprint.dataset.metadata_csv import read_metadata
 from pawprint.images.archive import members, open_archive
 from pawprint.reports.counts import describe_imbalance
 
@@ -20,13 +21,13 @@ from pawprint.reports.counts import describe_imbalance
 def main() -> None:
     params = Clean.load()
     labels = params.labels
-    table = read_table(paths.RAW_TABLE, SOURCE_TABLE) if paths.RAW_TABLE.exists() else None
     with open_archive(paths.RAW_ARCHIVES) as archive:
         names = members(archive)
+        rows = read_metadata(archive, names)
         if labels == "auto":
-            labels = find_labels(names, table, archive.filename)
+            labels = find_labels(names, rows, archive.filename)
         corrections = read_corrections(paths.LABELS, set(names), labels)
-        kept, rejected = clean(archive, labels, params.rule, corrections, table)
+        kept, rejected = clean(archive, labels, params.clean.rule, corrections, rows)
     write_table(paths.CLEAN_IMAGES, kept, IMAGES)
     write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
     write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})

@@ -26,11 +26,8 @@ def changed_values(workspace: Path) -> dict:
 
     Beside the workspace are images.zip and others.zip. The hash is that of what Keras loads.
     """
-    beside = workspace.parent
     return {
         "fetch.source": "../others.zip",
-        "fetch.watch": str(beside / "images.zip"),
-        "fetch.sha256": sha256(beside / "images.zip"),
         "weights.source": str(SAMPLE_WEIGHTS),
         "weights.sha256": weights_sha256(sample_backbone()),
         "clean.rule": "jfif",
@@ -97,7 +94,6 @@ def changed_values(workspace: Path) -> dict:
 
 # Logits alone give the same probabilities, up to rounding.
 TOGETHER_WITH = {
-    "fetch.source": {"watch": "../others.zip"},
     "weights.source": {"sha256": SAMPLE_SHA256},
     "model.backbone": {"alpha": 0.5, "fine_tune_at": "conv_pw_9"},
     "model.fine_tune_last": {"fine_tune_at": None},

@@ -36,7 +36,7 @@ OFFLINE = f"weights: {{source: recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "report"]
 # Params of a run that takes seconds, for images.zip beside the project.
 TINY = """
-fetch: {source: ../images.zip, watch: ../images.zip}
+fetch: {source: ../images.zip}
 split: {test_fraction: 0.5}
 model: {image_size: 96}
 augment: {views: 2}

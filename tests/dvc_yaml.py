@@ -3,10 +3,10 @@
 from conftest import PROJECT
 from ruamel.yaml import YAML
 
-from pawprint.core.params.whole import Params
-from pawprint.dataset.watching import UNWATCHED
+from pawprint.core.params.whole import Params, load_params
 
-TEXT = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("${fetch.watch}", UNWATCHED)
+SOURCE = load_params(PROJECT / "params.yaml").fetch.source
+TEXT = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("${fetch.source}", SOURCE)
 STAGES = YAML(typ="safe").load(TEXT)["stages"]
 
 

@@ -44,7 +44,7 @@ def run_experiment(seed: int, changes: dict[str, int]) -> str:
     if name in dvc_output("exp", "list", "--name-only").split():
         dvc_output("exp", "remove", name)
     params = [f"--set-param={key}={value}" for key, value in changes.items()]
-    # In its copy of the project DVC does not find a relative fetch.watch.
+    # In its copy of the project DVC does not find a relative path outside of it.
     dvc_output("exp", "run", "--temp", "--allow-missing", "--name", name, *params, "evaluate")
     return name
 

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 # Lone surrogates stand for bytes of a file name that are not text.
-CONTROL_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
+CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
+# With the marks that reverse the text after them: https://www.unicode.org/reports/tr9/
+_ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
 _STDERR = threading.RLock()
 
 
@@ -21,8 +24,13 @@ class InputError(Exception):
 
 
 def printable(name: str) -> str:
-    r"""The name with control characters escaped: a newline becomes `\n`."""
-    return CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
+    r"""The name with control characters and marks of direction escaped: a newline becomes `\n`."""
+    return _ESCAPED.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
+
+
+def is_printable(name: str) -> bool:
+    """As `str.isprintable`, but joiners of zero width are allowed: emoji and scripts need them."""
+    return re.sub("[\u200c\u200d]", "", name).isprintable()
 
 
 def reason(error: Exception) -> str:

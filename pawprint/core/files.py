@@ -104,3 +104,9 @@ def md5(path: Path) -> str:
         raise InputError(
             f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro`."
         ) from None
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file of any size. Raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,8 +1,9 @@
 """Labels of classes: which names they may have, and the two that mean no class."""
 
 from collections.abc import Iterable
+from unicodedata import normalize
 
-from pawprint.core.errors import printable
+from pawprint.core.errors import is_printable, printable
 
 # Not allowed as labels of classes.
 NEITHER = "none"  # in labels.csv, an image of no class
@@ -16,15 +17,15 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
         given = ", ".join(map(printable, labels)) or "none"
         return f"expected two or more classes. Received: {len(labels)}: {given}"
     for label in labels:
-        is_plain = label and label.isprintable() and label == label.strip()
-        if not is_plain or label in (NEITHER, UNKNOWN):
+        is_plain = label and is_printable(label) and label == label.strip()
+        if not is_plain or "<" in label or label in (NEITHER, UNKNOWN):  # DVC's plots are HTML
             return (
-                "expected labels of printable characters, without spaces at the ends, other than "
-                f"{NEITHER} and {UNKNOWN}. Received: {label!r}"
+                "expected labels of printable characters, without < and spaces at the ends, other "
+                f"than {NEITHER} and {UNKNOWN}. Received: {label!r}"
             )
     first: dict[str, str] = {}
     for label in labels:
-        other = first.setdefault(label.lower(), label)
+        other = first.setdefault(normalize("NFC", label).lower(), label)
         if other != label:
             return (
                 "expected labels that differ in more than upper and lower case. Received: "

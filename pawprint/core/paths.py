@@ -8,7 +8,6 @@ CODE = Path("data/code")
 FEATURE_ROW_CODE = CODE / "feature_row.txt"
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
-RAW_TABLE = RAW_ARCHIVES / "table.csv"  # only if fetch.source is a table of labels
 CLEAN_IMAGES = Path("data/clean/images.csv")
 CLEAN_REJECTED = Path("data/clean/rejected.csv")
 SPLIT_IMAGES = Path("data/split/images.csv")

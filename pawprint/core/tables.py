@@ -14,11 +14,11 @@ from pawprint.core.files import replacing
 
 # The columns of each table with their dtypes. A cell of a Float64 column may be empty.
 Columns = dict[str, str]
-SOURCE_TABLE: Columns = {"path": "str", "split": "str", "label": "str"}
 IMAGES: Columns = {
     "path": "str",
     "label": "str",
     "archive_split": "str",
+    "group": "str",  # from metadata.csv, or ""
     "width": "int64",
     "height": "int64",
     "pixels_sha256": "str",

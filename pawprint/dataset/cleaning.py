@@ -4,7 +4,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -16,6 +15,7 @@ from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import NEITHER
 from pawprint.core.tables import IMAGES, REJECTED
 from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
+from pawprint.dataset.metadata_csv import Row, is_metadata
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive, members, read_member
 from pawprint.images.decoder import decode
@@ -33,32 +33,30 @@ def clean(
     labels: dict[str, list[str]],
     rule: str,
     corrections: dict[str, str],
-    table: pd.DataFrame | None = None,
+    rows: dict[str, Row] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the usable images and the rejected files, with the columns of IMAGES and REJECTED.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
     "jfif", as in `clean.rule`. `corrections` gives the right label, or NEITHER, of a member.
-    `table`, with the columns of SOURCE_TABLE, gives label and split in place of the folders.
+    `rows`, of metadata.csv, give label, split and group in place of the folders.
 
     A file belongs to the class of the innermost folder above it that `labels` names. Of the other
     folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
 
-    Each file of the archive is in exactly one of the tables, which are sorted by path. Of images
+    Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Of images
     with the same pixels the first is kept, if possible one of the archive's test split, and one
     with a visible name and the suffix of an image, or none if their labels differ. Files with the
     same name are all rejected. A kept path is the name of the member, a rejected one is that name
-    made printable. Raises InputError if a class has no folder in the archive, or no usable image,
-    and if two zips of the archive have an image of the same name.
+    made printable. Raises InputError if a class has no folder in the archive, or no usable image.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in labels.items() for folder in folders
     }
-    names = members(archive)
+    names = [name for name in members(archive) if rows is None or not is_metadata(name)]
     times = Counter(names)
-    folders = folders_of(table)
-    _require_one_holder(archive, times)
-    _require_folders(labels, names, table, archive.filename)
+    folders = folders_of(rows)
+    _require_folders(labels, names, rows, archive.filename)
 
     def assign(name: str) -> dict:
         if times[name] > 1:
@@ -68,8 +66,12 @@ def clean(
         if label == NEITHER:
             raise UnusableImageError("neither_class", f"the corrected label is {NEITHER}")
         if not label:
-            raise UnusableImageError("no_class", "in no folder that clean.labels names")
-        return {"path": name, "label": label, "archive_split": archive_split}
+            detail = "in no folder that clean.labels names"
+            if rows is not None:
+                detail = "label not in clean.labels" if name in rows else "not in metadata.csv"
+            raise UnusableImageError("no_class", detail)
+        group = rows[name].group if rows and name in rows else ""
+        return {"path": name, "label": label, "archive_split": archive_split, "group": group}
 
     def examine(name: str) -> dict:
         data = read_member(archive, name)
@@ -152,27 +154,15 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     return images[~is_rejected].sort_values("path"), rejected
 
 
-def _require_one_holder(archive: Archive, times: Counter[str]) -> None:
-    """Two zips may hold the same README, or hidden files of macOS; `clean` rejects those."""
-    for name in sorted(name for name in times if times[name] > 1 and not is_unusual(name)):
-        holders = [Path(each.filename).name for each in archive.holders(name)]
-        if len(holders) > 1:
-            raise InputError(
-                f"{archive.filename}: expected each image in one of the archives of fetch.source, "
-                f"which are numbered as listed. Received: {printable(name)} in "
-                f"{' and in '.join(holders)}. Rename the folder above it in one of them."
-            )
-
-
 def _require_folders(
-    labels: dict[str, list[str]], names: list[str], table: pd.DataFrame | None, archive: str
+    labels: dict[str, list[str]], names: list[str], rows: dict[str, Row] | None, archive: str
 ) -> None:
-    folders = folders_of(table)
+    folders = folders_of(rows)
     found = {folder.lower() for name in names for folder in folders(name)}
     for label, expected in labels.items():
         if not {folder.lower() for folder in expected} & found:
             raise InputError(
-                f"{archive}: expected a {'folder' if table is None else 'label'} named "
+                f"{archive}: expected a {'folder' if rows is None else 'label'} named "
                 f"{' or '.join(expected)} (clean.labels.{label}). Correct clean.labels, or set it "
                 f"to auto. Received:\n{tree(names, folders)}"
             )

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Container, Iterable
 from pathlib import Path
+from unicodedata import normalize
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import NEITHER
@@ -19,6 +20,7 @@ def read_corrections(path: Path, members: Container[str], labels: Iterable[str])
     known = [*labels, NEITHER]
     corrections: dict[str, str] = {}
     for number, values in read_lines(path):
+        values = [values[0], normalize("NFC", values[1])]
         problem = _problem(values, known, members, corrections)
         if problem:
             raise InputError(f"{path}: line {number}: {printable(problem)}.")

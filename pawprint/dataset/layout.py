@@ -1,12 +1,12 @@
-"""Classes and splits of an archive, by its folders or by its table of labels."""
+"""Classes and splits of an archive, by its folders or by its metadata.csv."""
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
-
-import pandas as pd
+from unicodedata import normalize
 
 from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import problem_of_labels
+from pawprint.dataset.metadata_csv import Row
 from pawprint.dataset.split_names import SPLIT_OF_FOLDER
 from pawprint.images.decoder import SUFFIXES
 
@@ -20,19 +20,15 @@ Folders = Callable[[str], list[str]]  # of a file, innermost first
 Parts = tuple[str, ...]  # of a path
 
 
-def folders_of(table: pd.DataFrame | None) -> Folders:
-    """How to find the folders of a file: from its path or, in a table of labels, from its row.
+def folders_of(rows: dict[str, Row] | None) -> Folders:
+    """How to find the folders of a file, in NFC: from its path or, with `rows`, from metadata.csv.
 
-    `table` has the columns of `tables.SOURCE_TABLE`; its label counts as the innermost folder, its
-    split as the one above. A file that it does not list is in no folder.
+    There the label counts as the innermost folder, the split as the one above. A file that is not
+    listed is in no folder.
     """
-    if table is None:
-        return lambda name: list(reversed(PurePosixPath(name).parts[:-1]))
-    rows = {
-        path: [label, *([split] if split else [])]
-        for path, label, split in zip(table["path"], table["label"], table["split"])
-    }
-    return lambda name: rows.get(name, [])
+    if rows is None:
+        return lambda name: list(reversed(PurePosixPath(normalize("NFC", name)).parts[:-1]))
+    return lambda name: [each for each in rows[name][:2] if each] if name in rows else []
 
 
 def label_and_split(folders: list[str], label_of_folder: dict[str, str]) -> tuple[str | None, str]:
@@ -48,10 +44,12 @@ def label_and_split(folders: list[str], label_of_folder: dict[str, str]) -> tupl
     return label_of_folder.get(folder), split
 
 
-def find_labels(names: list[str], table: pd.DataFrame | None, archive: str) -> dict[str, list[str]]:
+def find_labels(
+    names: list[str], rows: dict[str, Row] | None, archive: str
+) -> dict[str, list[str]]:
     """The classes for `clean.labels: auto`, sorted, with the names of their folders.
 
-    Each label of the table is a class or, without a table, each folder that directly holds images.
+    Each label of metadata.csv is a class or, without one, each folder that directly holds images.
 
     An image is known by its suffix. A folder with the name of a split is a class only directly
     below another such folder, as in train/train; the images in it are else of the folder above, as
@@ -61,15 +59,16 @@ def find_labels(names: list[str], table: pd.DataFrame | None, archive: str) -> d
     Raises InputError for fewer than two classes, for names that cannot be labels, and for a folder
     of images that may be a class or a split, such as valid/ beside invalid/.
     """
-    labels = (
-        sorted(set(table["label"])) if table is not None else _labels_of_folders(names, archive)
-    )
+    if rows is None:
+        labels = _labels_of_folders([normalize("NFC", name) for name in names], archive)
+    else:
+        labels = sorted({row.label for row in rows.values()})
     if problem := problem_of_labels(labels):
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each folder of images is a "
             "class. Move the images into one folder per class, or name the classes and their "
             f"folders in clean.labels. Expected, for example:\n{EXPECTED}\n"
-            f"Received:\n{tree(names, folders_of(table))}"
+            f"Received:\n{tree(names, folders_of(rows))}"
         )
     return {label: [label] for label in labels}
 

@@ -27,10 +27,6 @@ class Archive(contextlib.AbstractContextManager):
         self.filename = str(path)  # for messages
         self.zips = zips
 
-    def holders(self, name: str) -> list[zipfile.ZipFile]:
-        """The zips that have a member of this name."""
-        return [each for each in self.zips if name in each.NameToInfo]
-
     def close(self) -> None:
         for each in self.zips:
             each.close()
@@ -104,7 +100,7 @@ def read_member(archive: Archive, name: str) -> bytes:
     or cannot be read completely, and for an unsafe name: absolute, or with `..`, a backslash, a
     drive letter or control characters.
     """
-    holder = next(iter(archive.holders(name)), None)
+    holder = next((each for each in archive.zips if name in each.NameToInfo), None)
     if holder is None:
         raise KeyError(f"There is no item named {name!r} in the archive")
     info = holder.getinfo(name)

@@ -14,7 +14,7 @@ from pydantic import (
     field_validator,
 )
 
-from pawprint.core.errors import InputError, printable
+from pawprint.core.errors import InputError, is_printable, printable
 from pawprint.core.files import write_json
 from pawprint.core.params.types import Resize, Views
 
@@ -23,8 +23,8 @@ PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
 
 
 def _different_names(labels: list[str]) -> list[str]:
-    is_printable = all(label and label.isprintable() for label in labels)
-    if len(set(labels)) != len(labels) or not is_printable:
+    are_printable = all(label and is_printable(label) for label in labels)
+    if len(set(labels)) != len(labels) or not are_printable:
         raise ValueError("expected different names that can be printed")
     return labels
 

@@ -1,7 +1,7 @@
 import os
 import threading
 
-from pawprint.core.errors import silent_stderr
+from pawprint.core.errors import is_printable, printable, silent_stderr
 
 
 def test_stderr_is_restored_after_overlapping_use_in_threads(capfd):
@@ -25,3 +25,10 @@ def test_stderr_is_restored_after_overlapping_use_in_threads(capfd):
         thread.join()
     os.write(2, b"shown")
     assert capfd.readouterr().err == "shown"
+
+
+def test_marks_that_reverse_text_are_escaped_and_joiners_are_not():
+    family = "\U0001f469\u200d\U0001f467"
+    assert printable(f"{family} \u202egpj.exe\n") == f"{family} \\u202egpj.exe\\n"
+    assert is_printable(family)
+    assert not is_printable("\u202egpj")

@@ -223,5 +223,5 @@ def test_params_cannot_be_changed(params):
 def test_committed_params_are_the_designed_ones(params):
     assert (params.model.alpha, params.model.image_size) == (0.35, 288)
     assert (params.model.fine_tune_at, params.model.fine_tune_last) == (100, None)
-    assert params.fetch.source[0].endswith("/cats_and_dogs_filtered.zip")
+    assert params.fetch.source.endswith("/cats_and_dogs_filtered.yaml")
     assert list(parse_yaml(TEXT, "params.yaml")) == list(type(params).model_fields)

@@ -79,9 +79,7 @@ RANGES = {
 # Accepted, and refused.
 SHA256 = ("0123456789abcdef" * 4, ["0" * 63, "0" * 65, "A" * 64, "g" * 64, ""])
 TEXTS = {
-    "fetch.source": ("x", ["", [], [""]]),
-    "fetch.watch": ("x", [""]),
-    "fetch.sha256": SHA256,
+    "fetch.source": ("x", ["", ["x"]]),
     "weights.source": ("x", [""]),
     "weights.sha256": SHA256,
     "model.fine_tune_at": ("block_11_expand", [""]),

@@ -38,6 +38,7 @@ def test_kept_rows_hold_label_split_and_size(drawn_archive):
         "path": "drawn/validation/dogs/dog.0001.jpg",
         "label": "dog",
         "archive_split": "validation",
+        "group": "",
         "width": width,
         "height": height,
         "pixels_sha256": row["pixels_sha256"],

@@ -10,11 +10,10 @@ from conftest import PROJECT, photo, run
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
-from pawprint.core.tables import SOURCE_TABLE, read_table
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.layout import find_labels
+from pawprint.dataset.metadata_csv import read_metadata
 from pawprint.dataset.splitting import split
-from pawprint.dataset.watching import UNWATCHED, require_watched
 from pawprint.images.archive import members, open_archive
 from stages.fetch import fetch
 
@@ -29,19 +28,20 @@ def photos_of(names: list[str]) -> list[tuple[str, bytes]]:
     return [(name, photo(number)) for number, name in enumerate(names)]
 
 
-def fetched(source: Path, folder: Path) -> tuple[Path, Path]:
-    fetch([str(source)], [None], folder / "raw")
-    return folder / "raw" / "images.zip", folder / "raw" / "table.csv"
+def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd.DataFrame, ...]:
+    """The usable images and the rejected files, as the stages fetch and clean make them."""
+    fetch(source, folder / "raw")
+    with open_archive(folder / "raw") as archive:
+        names = members(archive)
+        rows = read_metadata(archive, names)
+        if labels == "auto":
+            labels = find_labels(names, rows, archive.filename)
+        return clean(archive, labels, "decodes", {}, rows)
 
 
 def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) -> pd.DataFrame:
     """The rows of the split of a source, as the stages fetch, clean and split make them."""
-    images, path = fetched(source, folder)
-    table = read_table(path, SOURCE_TABLE) if path.exists() else None
-    with open_archive(images) as archive:
-        if labels == "auto":
-            labels = find_labels(members(archive), table, archive.filename)
-        kept, rejected = clean(archive, labels, "decodes", {}, table)
+    kept, rejected = cleaned(source, folder, labels)
     assert set(rejected["reason"]) <= {"no_class"}
     given = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True}
     return split(kept, seed=1, near_duplicate_distance=0, **given | params)[0]
@@ -183,8 +183,8 @@ def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, suffix,
         tmp_path / f"photos.{suffix}", [("a/1.jpg", photo(1) * 20), ("b/2.jpg", photo(2) * 20)]
     )
     source.write_bytes(change(source.read_bytes()))
-    with pytest.raises(InputError, match=r"expected a (complete tar|folder, a zip)") as error:
-        fetched(source, tmp_path)
+    with pytest.raises(InputError, match=r"expected (a complete tar|the path of a)") as error:
+        fetch(source, tmp_path / "raw")
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == [source]
 
@@ -194,7 +194,7 @@ def test_tar_that_grows_too_much_is_refused(tmp_path, suffix):
     source = tarred(tmp_path / f"bomb.{suffix}", [("a/1.jpg", bytes(10**7))])
     assert source.stat().st_size < 5000
     with pytest.raises(InputError, match="too many for a file of this size"):
-        fetched(source, tmp_path)
+        fetch(source, tmp_path / "raw")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
@@ -204,100 +204,97 @@ def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
         entry.type, entry.linkname = kind, "/etc/passwd"
         archive.addfile(entry)
     with pytest.raises(InputError, match=r"Received: a/1\.jpg, which is a (link|device)"):
-        fetched(tmp_path / "photos.tar", tmp_path)
+        fetch(tmp_path / "photos.tar", tmp_path / "raw")
 
 
-def table(folder: Path, text: str, name: str = "labels.csv") -> Path:
+def listed(folder: Path, text: str, name: str = "metadata.csv") -> Path:
+    """A folder of 48 photos with a metadata.csv."""
     folder.mkdir(exist_ok=True)
     for number in range(48):
         (folder / f"{number}.jpg").write_bytes(photo(number))
+    (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text(text, encoding="utf-8")
-    return folder / name
+    return folder
 
 
-@pytest.mark.parametrize(("name", "comma"), [("labels.csv", ","), ("labels.TSV", "\t")])
-def test_table_gives_labels_and_is_divided(tmp_path, name, comma):
-    lines = [f"./{n}.jpg{comma}{('cat/tabby', 'test', 'owl')[n % 3]}" for n in range(48)]
-    text = "\ufeff" + "\n".join([f"path{comma}label", *lines]) + "\n"
-    rows = splits(table(tmp_path / "photos", text, name), tmp_path)
-    assert len(rows) == 48
-    assert dict(zip(rows["path"], rows["label"]))["3.jpg"] == "cat/tabby"
-    assert sorted(set(rows["label"])) == ["cat/tabby", "owl", "test"]
+def test_metadata_gives_labels_groups_and_other_columns_are_ignored(tmp_path):
+    lines = [f"{n % 5 or ''},./{n}.jpg,{('cat/tabby', 'test', 'owl')[n % 3]},x" for n in range(48)]
+    text = "\ufeff" + "\n".join(["group,File_Name,label,text", *lines]) + "\n"
+    source = listed(tmp_path / "photos", text)
+    kept, rejected = cleaned(source, tmp_path)
+    assert len(rejected) == 0  # not metadata.csv either
+    rows = kept.set_index("path").loc["3.jpg"]
+    assert (rows["label"], rows["group"], rows["archive_split"]) == ("cat/tabby", "3", "")
+    assert sorted(set(kept["group"])) == ["", "1", "2", "3", "4"]
+    assert sorted(set(kept["label"])) == ["cat/tabby", "owl", "test"]
 
 
-def test_splits_of_a_table_are_kept_and_labels_can_be_joined(tmp_path):
+def test_splits_of_metadata_are_kept_and_labels_can_be_joined(tmp_path):
     names = ("Train", "val", "testing")
     lines = [f"{n}.jpg,{'abc'[n % 3]},{names[n // 3 % 3]}" for n in range(48)]
-    source = table(tmp_path / "photos", "\n".join(["path,label,split", *lines]))
+    source = listed(tmp_path / "photos", "\n".join(["file_name,label,split", *lines]))
     rows = splits(source, tmp_path, {"x": ["a", "b"], "y": ["C"]})
     assert set(rows["label"]) == {"x", "y"}
     assert (rows["split"] == rows["archive_split"]).all()
     assert set(rows["split"]) == {"train", "validation", "test"}
 
 
-def test_columns_of_a_table_are_in_any_order(tmp_path):
-    lines = [f"train,{'ab'[n % 2]},{n}.jpg" for n in range(4)]
-    source = table(tmp_path / "photos", "\n".join(["split,label,path", *lines]))
-    found = read_table(fetched(source, tmp_path)[1], SOURCE_TABLE)
-    assert found.to_numpy().tolist() == [[f"{n}.jpg", "train", "ab"[n % 2]] for n in range(4)]
-
-
-def test_labels_of_an_earlier_table_are_removed(tmp_path):
-    source = table(tmp_path / "photos", "path,label\n1.jpg,a\n2.jpg,b\n")
-    assert fetched(source, tmp_path)[1].exists()
-    assert not fetched(source.parent, tmp_path)[1].exists()
+def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
+    """One in each folder, as Hugging Face's ImageFolder allows; macOS adds files of its own."""
+    files = [("__MACOSX/train/metadata.csv", b"\0"), ("d/owl/9.jpg", photo(9))]
+    for number, split_name in enumerate(("train", "test")):
+        names = [f"{n}.jpg" for n in range(4)]
+        rows = [f"{name},{'ab'[n % 2]}" for n, name in enumerate(names)]
+        text = "\n".join(["file_name,label", *rows])
+        files.append((f"d/{split_name}/metadata.csv", text.encode()))
+        files += [(f"d/{split_name}/{each}", photo(10 * number + int(each[0]))) for each in names]
+    pack(tmp_path / "given.zip", files)
+    kept, rejected = cleaned(tmp_path / "given.zip", tmp_path)
+    assert list(kept["archive_split"]) == ["test"] * 4 + ["train"] * 4
+    assert list(kept["label"]) == list("abab") * 2
+    why = dict(zip(rejected["path"], rejected["detail"]))
+    assert why["d/owl/9.jpg"] == "not in metadata.csv"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,class\n1.jpg,a\n", "line 1: expected the columns path,label or path,label,split"),
-        ("path,label,label\n1.jpg,a,b\n", "line 1: expected the columns"),
-        ("path;label\n1.jpg;a\n", "line 1: .* separate them by commas"),
-        ("path,label\n1.jpg,\n", "line 2: expected 2 cells, none of them empty"),
-        ("path,label\n1.jpg,a,b\n", "line 2: expected 2 cells"),
-        ("path,label\n99.jpg,a\n", "line 2: expected the path of a file, .* does not exist"),
-        (
-            "path,label\n1.jpg,a\n1.jpg,b\n",
-            "line 3: .* once. Received: '1.jpg' again, as b after a",
-        ),
-        ("path,label\na\\1.jpg,a\n", "line 2: expected a path with /"),
-        ("path,label\n../1.jpg,a\n", "line 2: expected a path below the folder of the table"),
-        ("path,label\nC:/1.jpg,a\n", "line 2: expected a path below the folder of the table"),
-        ("path,label,split\n1.jpg,a,holdout\n", "line 2: expected a split: train, "),
-        ("path,label\n", "expected a line for each image"),
+        ("file,class\n1.jpg,a\n", "line 1: expected the columns file_name,label"),
+        ("file_name,label,label\n1.jpg,a,b\n", "line 1: expected the columns"),
+        ("file_name;label\n1.jpg;a\n", "line 1: .* separated by commas"),
+        ("file_name,label\n1.jpg,\n", "line 2: expected a file_name and a label"),
+        ("file_name,label\n1.jpg,a,b\n", "line 2: expected 2 cells"),
+        ("file_name,label\n99.jpg,a\n", "line 2: expected the path of a file, .* not exist"),
+        ("file_name,label\n../1.jpg,a\n", "line 2: expected the path of a file, .* not exist"),
+        ("file_name,label\n1.jpg,a\n./1.jpg,b\n", "line 3: .* '\\./1.jpg' again, as b after a"),
+        ("file_name,label,split\n1.jpg,a,holdout\n", "line 2: expected a split: train, "),
+        ('file_name,label\n"1.jpg,a\n', "expected a CSV in UTF-8"),
+        ("file_name,label\n", "expected two or more classes. Received: 0: none"),
     ],
 )
-def test_wrong_table_is_refused_in_one_line(tmp_path, text, message):
-    source = table(tmp_path / "photos", text)
-    with pytest.raises(InputError, match=message) as error:
-        fetched(source, tmp_path)
-    assert "\n" not in str(error.value)
-    assert not (tmp_path / "raw" / "images.zip").exists()
+def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
+    source = listed(tmp_path / "photos", text)
+    with pytest.raises(InputError, match=rf"images\.zip: (metadata\.csv: )?{message}") as error:
+        cleaned(source, tmp_path)
+    assert "\n" not in str(error.value) or "two or more classes" in message
 
 
 def test_label_without_an_image_is_named(tmp_path):
-    source = table(tmp_path / "photos", "path,label\n1.jpg,a\n2.jpg,b\n")
+    source = listed(tmp_path / "photos", "file_name,label\n1.jpg,a\n2.jpg,b\n")
     with pytest.raises(InputError, match=r"expected a label named dog \(clean\.labels\.y\)"):
         splits(source, tmp_path, {"x": ["a"], "y": ["dog"]})
 
 
-def test_folder_of_a_table_is_watched(tmp_path):
-    source = table(tmp_path / "photos", "path,label\n")
-    require_watched([str(source)], str(source.parent))
-    with pytest.raises(InputError, match=rf"Set fetch\.watch to '{source.parent}'\."):
-        require_watched([str(source)], str(source))
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
 
-@pytest.mark.parametrize("name", ["labels.csv", "../labels.csv", "photos/../../labels.csv", ".."])
-def test_source_around_the_project_is_refused_as_dvc_cannot_watch_it(tmp_path, monkeypatch, name):
-    (tmp_path / "project" / "photos").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "project")
-    for folder in ("photos", ".", ".."):
-        Path(folder, "labels.csv").touch()
-    for watch in (UNWATCHED, str(Path(name).parent), name):
-        with pytest.raises(InputError, match=r"Move the images, .* folder of their own") as error:
-            require_watched([name], watch)
-        assert f"Received: {name!r}. " in str(error.value)
-        assert "\n" not in str(error.value)
-    require_watched(["photos/labels.csv"], "photos")
+def test_composed_and_decomposed_names_are_one_class(tmp_path):
+    files = [(f"{name}/{n}.jpg", photo(n)) for n, name in enumerate([COMPOSED, DECOMPOSED, "bar"])]
+    pack(tmp_path / "given.zip", files)
+    for labels in ("auto", {COMPOSED: [COMPOSED], "bar": ["bar"]}):
+        kept, rejected = cleaned(tmp_path / "given.zip", tmp_path, labels)
+        assert sorted(kept["label"]) == ["bar", COMPOSED, COMPOSED]
+        assert len(rejected) == 0
+    rows = f"file_name,label\n{COMPOSED}/1.jpg,{DECOMPOSED}\nbar/2.jpg,bar\n"
+    pack(tmp_path / "given.zip", [*files[1:], ("metadata.csv", rows.encode())])
+    assert sorted(cleaned(tmp_path / "given.zip", tmp_path)[0]["label"]) == ["bar", COMPOSED]

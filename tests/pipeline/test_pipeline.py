@@ -120,7 +120,7 @@ def test_dvc_shows_metrics_and_plots(small):
         (
             "source: ../images.zip",
             "source: no/such.zip",
-            "fetch.source: expected a URL, or the path",
+            "failed to reproduce 'fetch': [Errno 2] No such file or directory",
         ),
         ("alpha: 0.35", "alpha: 0.5", "recipes/sample/base.h5: expected weights of MobileNetV2"),
         ("[dog, dogs]", "[wolf]", "data/raw/archives/images.zip: expected a folder named wolf"),

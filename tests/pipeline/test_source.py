@@ -11,7 +11,7 @@ from conftest import git_project, photo, repro, run
 
 from pawprint.core.files import pack
 
-CHANGES = "fetch: {source: ../photos, watch: ../photos}"
+CHANGES = "fetch: {source: ../photos}"
 
 
 @pytest.fixture
@@ -47,42 +47,34 @@ def test_images_added_to_a_folder_are_noticed_also_after_another_source(project)
     assert number_of_images(project) == 4
 
 
-def test_changed_archive_of_a_list_is_noticed(project):
-    archives = project.parent / "archives"
-    archives.mkdir()
-    pack(archives / "a.zip", [("cats/1.jpg", photo(1)), ("dogs/1.jpg", photo(2))])
-    pack(archives / "b.zip", [("cats/2.jpg", photo(3))])
-    replace(project, "source: ../photos", "source: [../archives/a.zip, ../archives/b.zip]")
-    replace(project, "watch: ../photos", "watch: ../archives")
-    assert repro(project, "clean") == ["fetch", "clean"]
-    assert number_of_images(project) == 3
-    pack(archives / "b.zip", [("cats/2.jpg", photo(3)), ("dogs/3.jpg", photo(4))])
-    assert repro(project, "clean") == ["fetch", "clean"]
-    assert number_of_images(project) == 4
-
-
-def test_unwatched_source_is_refused_and_the_message_says_what_to_write(project):
-    replace(project, "watch: ../photos", "watch: stages/fetch.py")
-    result = run("dvc", "repro", "fetch", cwd=project)
-    assert result.returncode
-    assert "fetch.watch: expected ../photos, the path of fetch.source" in result.stderr
-    assert "Received: 'stages/fetch.py'. Set fetch.watch to '../photos'." in result.stderr
+def test_labels_of_metadata_are_taken_and_a_changed_one_is_noticed(project):
+    metadata = project.parent / "photos" / "metadata.csv"
+    for label in ("cat", "dog"):
+        metadata.write_text(f"file_name,label\ncats/1.jpg,{label}\ndogs/1.jpg,dog\n")
+        result = run("dvc", "repro", "clean", cwd=project)
+        if label == "cat":
+            assert result.returncode == 0, result.stderr
+            assert number_of_images(project) == 2
+    assert "expected a label named cat or cats" in result.stderr
 
 
 def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "PAWPRINT_MIRROR": ""}
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
-        replace(
-            project,
-            "source: ../photos",
-            f"source: http://127.0.0.1:{server.server_port}/images.zip",
-        )
-        replace(project, "watch: ../photos", "watch: stages/fetch.py")
-        assert repro(project, "fetch", XDG_CACHE_HOME=str(tmp_path / "cache")) == ["fetch"]
+        url = f"url: http://127.0.0.1:{server.server_port}/images.zip\n"
+        (project / "photos.yaml").write_text(url, encoding="utf-8")
+        replace(project, "source: ../photos", "source: photos.yaml")
+        assert repro(project, "fetch", **cache) == ["fetch"]
         server.shutdown()
     (project / "labels.csv").write_text("path,label\ncats/1.jpg,none\n", encoding="utf-8")
     assert repro(project, "fetch") == []
+    assert repro(project, "--force", "fetch", **cache) == ["fetch"]  # from the user's cache
+    with (project / "photos.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"sha256: {'0' * 63}a\n")
+    result = run("dvc", "repro", "fetch", cwd=project, **cache)
+    assert "photos.yaml: could not download" in result.stderr
 
 
 def test_clone_without_the_folder_reproduces_with_allow_missing(project):
@@ -101,8 +93,8 @@ def test_experiments_take_another_folder_and_queued_ones_the_same(project):
         assert run("git", *command, cwd=project).returncode == 0
     sources = (
         ("--temp", "--allow-missing", "-S", "clean.rule=jfif"),
-        ("--temp", "-S", f"fetch.source={others}", "-S", f"fetch.watch={others}"),
-        ("-S", "fetch.source=../others", "-S", "fetch.watch=../others"),
+        ("--temp", "-S", f"fetch.source={others}"),
+        ("-S", "fetch.source=../others"),
     )
     for options in sources:
         result = run("dvc", "exp", "run", *options, "clean", cwd=project)

@@ -19,7 +19,7 @@ PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 # What is not the recipe's: a few drawn images, and the small network that is there without a
 # download.
 SMALL = f"""
-fetch: {{source: ../images.zip, watch: ../images.zip, sha256: null}}
+fetch: {{source: ../images.zip}}
 {OFFLINE}
 model: {{alpha: 0.35, image_size: 96}}
 split: {{test_fraction: 0.5}}

@@ -3,19 +3,12 @@ from pathlib import Path
 
 import pytest
 from changed_params import sha256
-from conftest import PROJECT, clean_archive, photo, run
 from faults import FOLDERS
 
 from pawprint.core.errors import InputError
-from pawprint.core.files import pack
 from pawprint.dataset import packing
 from pawprint.images.archive import members, open_archive, read_member
-from recipes.overlay import overlay
-from stages import fetch as stage
-
-
-def fetch(source: Path, folder: Path) -> None:
-    stage.fetch([str(source)], [None], folder)
+from stages.fetch import fetch
 
 
 def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
@@ -23,17 +16,50 @@ def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
     assert (tmp_path / "raw" / "images.zip").read_bytes() == drawn_archive.read_bytes()
 
 
-def test_stage_prints_its_source_without_tokens(drawn_archive, tmp_path):
-    params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    source = f"{drawn_archive.as_uri()}?token=correct-horse"
-    (tmp_path / "params.yaml").write_text(
-        overlay(params, f"fetch: {{source: '{source}', watch: {drawn_archive}}}"),
-        encoding="utf-8",
-    )
-    result = run("python", "-m", "stages.fetch", cwd=tmp_path, PYTHONPATH=str(PROJECT))
-    size = drawn_archive.stat().st_size
-    expected = f"fetch: {size:,} bytes from {drawn_archive.as_uri()}\n"
-    assert (result.returncode, result.stdout, result.stderr) == (0, expected, "")
+def test_source_that_is_not_there_is_named_without_its_token(tmp_path):
+    url = "https://user:correct-horse@host/x.zip?token=correct-horse"
+    with pytest.raises(
+        InputError, match=r"fetch\.source: .* Received: .*, which does not exist"
+    ) as e:
+        fetch(Path(url), tmp_path / "raw")
+    assert "\n" not in str(e.value)
+
+
+@pytest.fixture
+def mirror_of_one(drawn_archive, tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("PAWPRINT_MIRROR", str(drawn_archive.parent))
+    return tmp_path / "photos.yaml"
+
+
+def test_yaml_file_names_the_url_and_the_hash(drawn_archive, mirror_of_one, tmp_path):
+    url = f"https://host.invalid/{drawn_archive.name}"
+    for line in ("", f"sha256: {sha256(drawn_archive)}"):
+        mirror_of_one.write_text(f"url: {url}\n{line}\n", encoding="utf-8")
+        fetch(mirror_of_one, tmp_path / "raw")
+        assert (tmp_path / "raw" / "images.zip").read_bytes() == drawn_archive.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "url: https://host.invalid/images.zip\nsha256: {other}",
+            "expected a file with sha256 a{64}",
+        ),
+        ("url: https://host.invalid/images.zip\nsha265: x", r"sha265: unknown key\. .* sha256"),
+        ("sha256: null", "url: expected this key"),
+        ("url: ftp://host.invalid/images.zip", "url: expected String should match"),
+        ("url: https://host.invalid/photos/", "url: expected String should match"),
+        ("https://host.invalid/images.zip", "whole file: expected a mapping with url, sha256"),
+        ("url: [", "expected YAML"),
+    ],
+)
+def test_wrong_yaml_file_is_refused_in_one_line(mirror_of_one, tmp_path, text, message):
+    mirror_of_one.write_text(text.format(other="a" * 64), encoding="utf-8")
+    with pytest.raises(InputError, match=rf"photos\.yaml: {message}") as error:
+        fetch(mirror_of_one, tmp_path / "raw")
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "raw").exists()
 
 
 def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
@@ -52,7 +78,7 @@ def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<html>not here</html>", "expected a folder, a zip, a tar, or a"),
+        (b"<html>Welcome\n", r".* Received: .*given', which begins with b'<html>Welcome\\n'"),
         (None, "expected images in .* Received: an empty folder"),
     ],
 )
@@ -64,63 +90,8 @@ def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, 
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_archive_with_another_hash_is_refused_and_leaves_nothing(drawn_archive, tmp_path):
-    with pytest.raises(InputError, match=r"fetch\.sha256: expected a file with sha256 0{64}"):
-        stage.fetch([str(drawn_archive)], ["0" * 64], tmp_path / "data" / "raw")
-    assert list((tmp_path / "data").iterdir()) == []
-
-
-def write_zip(path: Path, *names: str) -> Path:
-    path.parent.mkdir(exist_ok=True)
-    pack(path, [(name, photo(number)) for number, name in enumerate(names, len(path.stem))])
-    return path
-
-
 def names_in(folder: Path) -> dict[str, list[str]]:
     return {path.name: members(open_archive(path)) for path in sorted(folder.iterdir())}
-
-
-def test_list_of_archives_is_read_as_one(tmp_path):
-    first = write_zip(tmp_path / "given" / "a.zip", "cats/1.jpg", "dogs/1.jpg", "README")
-    second = write_zip(tmp_path / "given" / "more.zip", "cats/2.jpg", "README")
-    hashes = [None, sha256(second)]
-    stage.fetch([str(first), second.as_uri()], hashes, tmp_path / "raw")
-    assert (tmp_path / "raw/images-001.zip").read_bytes() == first.read_bytes()
-    assert (tmp_path / "raw/images-002.zip").read_bytes() == second.read_bytes()
-    kept, rejected = clean_archive(tmp_path / "raw")
-    assert list(kept["path"]) == ["cats/1.jpg", "cats/2.jpg", "dogs/1.jpg"]
-    assert list(rejected["reason"]) == ["duplicate_name"] * 2
-
-
-def test_list_of_one_archive_is_that_archive(drawn_archive, tmp_path):
-    stage.fetch([str(drawn_archive)], [sha256(drawn_archive)], tmp_path / "raw")
-    assert (tmp_path / "raw/images.zip").read_bytes() == drawn_archive.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("second", "hashes", "message"),
-    [
-        ("none.zip", [None, None], r"fetch\.source\.1: expected a URL, or the path of .*none\.zip"),
-        ("given", [None, None], r"fetch\.source\.1: expected a zip or a tar, .* in a list\."),
-        ("b.zip", [None, "0" * 64], r"fetch\.sha256\.1: expected a file with sha256 0{64}\."),
-    ],
-)
-def test_wrong_archive_of_a_list_is_named_and_leaves_nothing(tmp_path, second, hashes, message):
-    first = write_zip(tmp_path / "given" / "a.zip", "cats/1.jpg")
-    write_zip(tmp_path / "b.zip", "dogs/1.jpg")
-    with pytest.raises(InputError, match=message) as error:
-        stage.fetch([str(first), str(tmp_path / second)], hashes, tmp_path / "data" / "raw")
-    assert "\n" not in str(error.value)
-    assert not list(tmp_path.glob("data/*"))
-
-
-def test_image_in_two_archives_is_named(tmp_path):
-    for name in ("images-001.zip", "images-002.zip"):
-        write_zip(tmp_path / name, "cats/1.jpg", "dogs/1.jpg", "__MACOSX/cats/._1.jpg")
-    message = r"Received: cats/1\.jpg in images-001\.zip and in images-002\.zip"
-    with pytest.raises(InputError, match=message) as error:
-        clean_archive(tmp_path)
-    assert "\n" not in str(error.value)
 
 
 @pytest.fixture
@@ -156,12 +127,6 @@ def test_file_added_to_a_large_folder_changes_few_archives(large_folder, tmp_pat
     )
     assert len(before) > 10
     assert len(after - before) <= 2
-
-
-def test_hash_of_a_large_folder_is_refused(large_folder, tmp_path):
-    with pytest.raises(InputError, match=r"fetch\.sha256: expected null .* for 200 files\."):
-        stage.fetch([str(large_folder)], ["0" * 64], tmp_path / "raw")
-    assert not (tmp_path / "raw").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names that are not text, and pipes")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from typing import Annotated, Literal
+from unicodedata import normalize
 
 from pydantic import Field, PlainSerializer, WrapValidator, field_validator
 
@@ -36,7 +37,9 @@ class Clean(Section):
     def _distinct_classes(cls, labels: dict[str, list[str]] | str) -> dict[str, list[str]] | str:
         if labels == "auto":
             return labels
-        folders = [folder.lower() for names in labels.values() for folder in names]
+        folders = [
+            normalize("NFC", folder).lower() for names in labels.values() for folder in names
+        ]
         for folder, times in Counter(folders).items():
             if times > 1:
                 raise ValueError(
@@ -44,4 +47,7 @@ class Clean(Section):
                 )
         if problem := problem_of_labels(labels):
             raise ValueError(problem)
-        return labels
+        return {
+            normalize("NFC", label): [normalize("NFC", folder) for folder in names]
+            for label, names in labels.items()
+        }

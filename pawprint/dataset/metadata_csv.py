@@ -1,0 +1,98 @@
+"""metadata.csv of an archive: label, and perhaps split and group, of each image.
+
+The convention of ImageFolder: https://huggingface.co/docs/datasets/image_dataset
+"""
+
+import csv
+import io
+import posixpath
+from typing import NamedTuple
+from unicodedata import normalize
+
+from pawprint.core.errors import InputError, printable
+from pawprint.dataset.split_names import SPLIT_OF_FOLDER
+from pawprint.images.archive import Archive, read_member
+from pawprint.images.unusable import UnusableImageError
+
+FILE_NAME = "metadata.csv"
+
+
+class Row(NamedTuple):
+    label: str
+    split: str  # train, validation, test or ""
+    group: str  # or ""
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a member is a metadata.csv, and not one of a hidden folder or of macOS."""
+    *folders, file = name.split("/")
+    return file == FILE_NAME and not any(each.startswith((".", "__MACOSX")) for each in folders)
+
+
+def read_metadata(archive: Archive, names: list[str]) -> dict[str, Row] | None:
+    """The rows of every metadata.csv among the members, by member, or None if there is none.
+
+    Paths are relative to the folder of the CSV. A row without a split takes the one that the
+    innermost folder above the image names, if any. Raises InputError with the line number for
+    missing columns, an empty file name or label, an image that is not in the archive or listed
+    twice, and an unknown split.
+    """
+    members = {normalize("NFC", name): name for name in names}
+    found: dict[str, Row] = {}
+    for name in filter(is_metadata, names):
+        where = f"{archive.filename}: {printable(name)}"
+        for line, cells in _read(archive, name, where):
+            path = posixpath.join(posixpath.dirname(name), cells["file_name"])
+            member = members.get(normalize("NFC", posixpath.normpath(path)))
+            if problem := _problem(cells, member, found):
+                raise InputError(f"{where}: line {line}: {printable(problem)}")
+            folders = [each.lower() for each in reversed(member.split("/")[:-1])]
+            splits = [cells.get("split", "").lower(), *folders]
+            split = next((SPLIT_OF_FOLDER[each] for each in splits if each in SPLIT_OF_FOLDER), "")
+            label = normalize("NFC", cells["label"])
+            found[member] = Row(label, split, cells.get("group", ""))
+    return found if any(map(is_metadata, names)) else None
+
+
+def _read(archive: Archive, name: str, where: str) -> list[tuple[int, dict[str, str]]]:
+    """The line number and the cells, by the column in lower case, of each row."""
+    try:
+        text = read_member(archive, name).decode("utf-8-sig")  # Excel writes a byte order mark
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = [column.strip().lower() for column in next(lines, [])]
+        rows = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines if cells]
+    except (UnusableImageError, UnicodeDecodeError, csv.Error) as error:
+        reason = printable(str(error))
+        raise InputError(f"{where}: expected a CSV in UTF-8. Received: {reason}.") from None
+    if {"file_name", "label"} - set(header) or len(set(header)) < len(header):
+        received = printable(repr(",".join(header)))
+        raise InputError(
+            f"{where}: line 1: expected the columns file_name,label and perhaps split and group, "
+            f"separated by commas. Received: {received}. Rename the file if it has other content."
+        )
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise InputError(
+                f"{where}: line {line}: expected {len(header)} cells. Received: {len(cells)}."
+            )
+    return [(line, dict(zip(header, cells))) for line, cells in rows]
+
+
+def _problem(cells: dict[str, str], member: str | None, found: dict[str, Row]) -> str | None:
+    name, label, split = cells["file_name"], cells["label"], cells.get("split", "")
+    if not name or not label:
+        return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
+    if member is None:
+        return (
+            "expected the path of a file, relative to the CSV and with /. Received: "
+            f"{name!r}, which does not exist. Correct the path, or remove the line."
+        )
+    if member in found:
+        return (
+            f"expected each image once. Received: {name!r} again, as {label} after "
+            f"{found[member].label}. Remove one of the lines."
+        )
+    if split and split.lower() not in SPLIT_OF_FOLDER:
+        known = ", ".join(SPLIT_OF_FOLDER)
+        return f"expected a split: {known}. Received: {split!r}. Correct it."
+    return None
