@@ -25,7 +25,7 @@ OUTSIDE = {
     "pawprint": {"pawprint/cli"},  # __main__.py
     "pawprint/cli": set(),
     "stages": set(),
-    "app": set(),
+    "app": {"pawprint/cli"},
     "recipes": set(),
     "examples": set(),
     "bench": {"recipes"},

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
+from pawprint.cli.compare import SPLITS, WORKSPACE, compare_revisions, describe
 from pawprint.core.errors import InputError
 from pawprint.core.params import load_params
-from pawprint.evaluation.comparison import SPLITS, WORKSPACE, compare_revisions, describe
 
 MAX_CHANGES = 5  # in an error message
 

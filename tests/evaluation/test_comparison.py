@@ -6,7 +6,8 @@ import pytest
 from conftest import git_project, run
 from scipy.stats import binom
 
-from pawprint.evaluation.comparison import compare, describe, holm
+from pawprint.cli.compare import describe
+from pawprint.evaluation.comparison import compare, holm
 
 IMAGES = 200
 
@@ -207,8 +208,7 @@ def test_predictions_without_a_row_are_one_line(project):
             result = run("python", "-m", "pawprint", command, "new", cwd=project)
             assert result.returncode == 1
             (line,) = result.stderr.splitlines()
-            assert line.startswith("workspace: expected a commit, branch, tag or experiment with")
-            assert line.endswith("Received: a table without rows")
+            assert line.startswith("workspace: plots/predictions.csv: expected a table with rows.")
     finally:
         run("git", "checkout", "-q", "--", ".", cwd=project)
 
