@@ -111,52 +111,14 @@ def table(workspace: Path, name: str) -> pd.DataFrame:
     return pd.read_csv(workspace / name, keep_default_na=False)
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_every_page_shows_itself_and_no_error(page, name):
-    open_page(page, name)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    expect(page.get_by_text("Unexpected error")).to_have_count(0)
-    expect(page.get_by_text("is missing")).to_have_count(0)
-
-
-@pytest.mark.parametrize("name", PARTS)
-def test_every_part_of_the_data_shows_itself(page, name):
-    open_page(page, "Data")
-    open_part(page, name)
+@pytest.mark.parametrize("name", [*PAGES, *PARTS])
+def test_every_page_shows_itself_without_error_and_is_accessible(page, name):
+    open_page(page, name if name in PAGES else "Data")
+    if name in PARTS:
+        open_part(page, name)
     expect(page.get_by_role("alert")).to_have_count(0)
-    expect(page.get_by_role("tabpanel").filter(visible=True)).not_to_be_empty()
-
-
-def test_threshold_moves_matrix_accuracy_recall_and_precision(page, workspace):
-    open_page(page, "Test images")
-    images = table(workspace, "plots/predictions.csv")
-    is_cat = images["actual"] == "cat"
-
-    def expected(threshold: float) -> list[str]:
-        is_dog = images["probability_dog"] >= threshold
-        cats, to_dog = (is_cat & ~is_dog).sum(), (is_cat & is_dog).sum()
-        to_cat, dogs = (~is_cat & ~is_dog).sum(), (~is_cat & is_dog).sum()
-
-        def percent(part: int, other: int) -> str:
-            return f"{part / (part + other):.1%}" if part + other else "–"
-
-        return [
-            *(str(cats), str(to_dog), percent(cats, to_dog)),
-            *(str(to_cat), str(dogs), percent(dogs, to_cat)),
-            *(percent(cats, to_cat), percent(dogs, to_dog), ""),
-        ]
-
-    assert expected(0.5) != expected(0.99)
-    cells = page.get_by_role("table").locator("tbody td")
-    expect(cells).to_have_text(expected(0.5))
-    slider = page.get_by_role("slider", name=re.compile("Threshold"))
-    slider.focus()
-    for _ in range(49):  # from 0.5 to 0.99
-        slider.press("ArrowRight")
-    expect(page.get_by_test_id("stSlider").first).to_contain_text("0.99")
-    expect(cells).to_have_text(expected(0.99))
-    correct = int(expected(0.99)[0]) + int(expected(0.99)[4])
-    expect(page.get_by_test_id("stMetricValue")).to_have_text(f"{correct / len(images):.2%}")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert serious(page) == {}
 
 
 def test_photos_are_those_that_the_filters_ask_for(page, workspace):
@@ -219,20 +181,21 @@ def test_hostile_uploads_get_their_reason_and_the_rest_go_on(page, workspace, tm
     expect(page.get_by_role("main").locator('img[alt="x"]')).to_have_count(0)
 
 
-def test_two_revisions_are_shown_side_by_side(page, workspace):
-    experiment = git("for-each-ref", "--format=%(objectname)", "refs/exps/??/*/*", cwd=workspace)
+def test_experiment_is_compared_with_a_tag(page, workspace):
+    (name,) = git("for-each-ref", "--format=%(refname)", "refs/exps/??/*/*", cwd=workspace).split()
     predictions = []
-    for revision in ("v1", experiment):
+    for revision in ("v1", name):
         text = git("show", f"{revision}:plots/predictions_validation.csv", cwd=workspace)
         predictions.append(pd.read_csv(io.StringIO(text), index_col="path")["predicted"])
-    page.get_by_role("combobox", name="Baseline", exact=True).fill("v1")
-    page.get_by_role("option", name=re.compile(r"\bv1\b.* ·")).click()
+    for box, option in (("Baseline", r"\bv1\b.* ·"), ("The baseline with", "^short .* ·")):
+        page.get_by_role("combobox", name=box, exact=True).click()
+        page.get_by_role("option", name=re.compile(option)).click()
+        settled(page)
     first, second = predictions
     differing = int((first != second).sum())
     assert differing, "the models should disagree on something"
     expect(page.get_by_text(f"{differing} of the {len(first)} validation images")).to_be_visible()
-    photos = page.get_by_role("img", name=PHOTO)
-    expect(photos).to_have_count(min(differing, 24))
+    expect(page.get_by_role("img", name=PHOTO)).to_have_count(min(differing, 24))
 
 
 def test_correction_is_written_to_labels_csv_and_can_be_withdrawn(page, workspace):
@@ -256,15 +219,11 @@ def test_correction_is_written_to_labels_csv_and_can_be_withdrawn(page, workspac
 
 def test_counts_and_rejected_files_are_those_of_the_stages(page, workspace):
     open_page(page, "Data")
-    open_part(page, "Counts")
     images = table(workspace, "data/split/images.csv")
     expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(images)))
     open_part(page, "Rejected")
     rejected = table(workspace, "data/clean/rejected.csv")
     expect(page.get_by_text(f"{len(rejected)} files were rejected")).to_be_visible()
-    open_part(page, "Near-duplicates")
-    groups = table(workspace, "data/split/near_duplicates.csv")["group"].nunique()
-    expect(page.get_by_text(f"near-duplicates, in {groups} groups")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -297,14 +256,6 @@ def test_keyboard_reaches(page, name, role, control):
         if wanted.evaluate("control => control.contains(document.activeElement)"):
             return
     pytest.fail(f"{control} is not reached by Tab")
-
-
-@pytest.mark.parametrize("name", [*PAGES, *PARTS])
-def test_nothing_of_ours_is_hard_to_read_or_without_a_name(page, name):
-    open_page(page, name if name in PAGES else "Data")
-    if name in PARTS:
-        open_part(page, name)
-    assert serious(page) == {}
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -99,7 +99,9 @@ def test_other_metrics_and_columns_of_an_old_commit_are_one_line(project, conten
     page = opened("page_models")
     assert len(page.dataframe[0].value) == 3
     (told,) = page.warning
-    assert told.value.replace("\\", "").startswith("workspace: plots/predictions_validation.csv: expected a table")
+    assert told.value.replace("\\", "").startswith(
+        "workspace: plots/predictions_validation.csv: expected a table"
+    )
     assert "\n" not in told.value
 
 
