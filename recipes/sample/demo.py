@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 
 from pawprint.core import paths
-from pawprint.core.files import read_json
-from pawprint.core.tables import SPLIT, read_table
 from pawprint.dataset import corrections
 from recipes.overlay import apply
 from recipes.sample.drawings import write_archive
@@ -53,22 +51,6 @@ def dvc_environment() -> dict[str, str]:
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
-def print_metrics(workspace: Path) -> None:
-    """The accuracy of each step of the run, and how many images stand behind it."""
-    extract = read_json(workspace / paths.EXTRACT_METRICS)
-    evaluate = read_json(workspace / paths.EVALUATE_METRICS)
-    images = read_table(workspace / paths.SPLIT_IMAGES, SPLIT)["split"].value_counts()
-    print("\nAccuracy:")
-    for step, split, accuracy in (
-        ("head untrained", "validation", extract["initial_accuracy"]),
-        ("after feature extraction", "validation", extract["validation_accuracy"]),
-        ("after fine-tuning", "validation", evaluate["validation"]["accuracy"]),
-        ("after fine-tuning", "test", evaluate["test"]["accuracy"]),
-    ):
-        correct = round(accuracy * images[split])
-        print(f"  {f'{split}, {step}':<38}{accuracy:>6.1%}  ({correct} of {images[split]} images)")
-
-
 def train(*targets: str) -> None:
     """Run these stages of the demo and those before them, or all, as far as they changed."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -79,7 +61,7 @@ def train(*targets: str) -> None:
 
 def main() -> None:
     train()
-    print_metrics(WORKSPACE)
+    run_dvc(WORKSPACE, "metrics", "show")
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
     print('README.md, "Your own images", trains on yours.')
