@@ -5,7 +5,7 @@ import streamlit as st
 
 from app import photos
 from app.history import Revision, revisions
-from app.messages import explained, literal
+from app.messages import explained, plain
 from pawprint.cli.compare import SPLITS, compare_revisions, describe, paired
 from pawprint.core.params import load_params
 from pawprint.core.sources import hide_secrets
@@ -94,7 +94,7 @@ def show_two(first: Revision, second: Revision, with_test: bool) -> None:
     st.markdown(f"{len(differ)} of the {len(both)} validation images have another prediction.")
 
     def predictions(row) -> str:
-        old, new, actual = map(literal, (row.predicted_old, row.predicted, row.actual))
+        old, new, actual = map(plain, (row.predicted_old, row.predicted, row.actual))
         return f"{old} → {new}, labelled {actual}"
 
     with explained():
