@@ -82,17 +82,6 @@ def test_project_in_a_folder_of_a_repository(project, monkeypatch):
     assert subjects() == ["this run", "Moved"]
 
 
-def test_number_of_processes_does_not_grow_with_the_revisions(project, tmp_path, monkeypatch):
-    for number in range(5):
-        (project / "params.yaml").write_text(f"number: {number}", encoding="utf-8")
-        commit(project, f"Params {number}")
-    log = tmp_path / "git.log"
-    monkeypatch.setenv("GIT_TRACE2_EVENT", str(log))
-    assert len(revisions()) == 8
-    started = [line for line in log.read_text().splitlines() if '"event":"start"' in line]
-    assert len(started) == 2  # `git log` and `git cat-file`
-
-
 def test_without_git_the_workspace_remains(project, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert [each.name for each in revisions()] == [WORKSPACE]

@@ -135,15 +135,6 @@ def test_another_threshold_changes_predictions_and_their_order(project):
     ]
 
 
-def test_counts_have_a_row_per_class_and_a_column_per_split(project):
-    labels = [f"thing {number:02}" for number in range(40)]
-    rows = [(f"{label}/1.jpg", label, "train", "0" * 64) for label in labels]
-    write_table(project / paths.SPLIT_IMAGES, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
-    counts = opened("page_data").dataframe[0].value
-    assert list(counts.index) == labels
-    assert counts["train"].tolist() == [1] * 40
-
-
 def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(project):
     write_photos(project)
     path, likely = PHOTOS[0][0], "wolf"
