@@ -61,7 +61,7 @@ def train(*targets: str) -> None:
 
 def main() -> None:
     train()
-    run_dvc(WORKSPACE, "metrics", "show")
+    run_dvc(WORKSPACE, "metrics", "show", paths.EVALUATE_METRICS.as_posix())
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
     print('README.md, "Your own images", trains on yours.')
