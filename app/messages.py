@@ -16,7 +16,7 @@ def explained() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        st.warning("  \n".join(map(literal, str(error).splitlines())))
+        st.warning("  \n".join(map(plain, str(error).splitlines())))
     except Exception as error:
         traceback.print_exc()
         st.error(
@@ -25,7 +25,7 @@ def explained() -> Iterator[None]:
         )
 
 
-def literal(text: str) -> str:
+def plain(text: str) -> str:
     """The text, escaped so that Markdown shows it unchanged. Names of files are untrusted.
 
     Escaping does not keep an address from becoming a link; a zero-width character does.

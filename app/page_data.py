@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from app import files, photos
-from app.messages import explained, literal
+from app.messages import explained, plain
 from pawprint.core import paths, tables
 from pawprint.core.labels import NEITHER
 from pawprint.core.tables import SPLITS, write_table
@@ -75,7 +75,7 @@ def show_near_duplicates() -> None:
 
 
 def label_and_split(row) -> str:
-    return f"{literal(row.label)}, {literal(row.split)}"
+    return f"{plain(row.label)}, {plain(row.split)}"
 
 
 def show_likely_wrong() -> None:
@@ -103,10 +103,10 @@ def show_likely_wrong() -> None:
 def show_suspect(row, classes: list[str], corrected: str | None) -> None:
     """An image, the doubt about its label, and a choice of labels; no choice: no correction."""
     doubt = (
-        f"Labelled **{literal(row.label)}** ({literal(row.split)}), with probability "
-        f"{row.probability:.1%}; likely **{literal(row.likely)}**."
+        f"Labelled **{plain(row.label)}** ({plain(row.split)}), with probability "
+        f"{row.probability:.1%}; likely **{plain(row.likely)}**."
     )
-    if photos.cell(row.path, f"suspect-{row.Index}", literal(photos.alt(row.path))):
+    if photos.cell(row.path, f"suspect-{row.Index}", plain(photos.alt(row.path))):
         photos.open_large(row.path, doubt)
     with st.container(width=560):
         st.markdown(doubt)

@@ -5,16 +5,16 @@ import pandas as pd
 import streamlit as st
 
 from app import files, photos
-from app.messages import explained, literal
+from app.messages import explained, plain
+from pawprint.cli.compare import SPLITS
 from pawprint.core import paths
-from pawprint.core.params.whole import load_params
+from pawprint.core.params.evaluate import Evaluate
 from pawprint.core.tables import PROBABILITY, predicted_labels, read_predictions
 from pawprint.evaluation.intervals import wilson
 from pawprint.reports.ranking import rank
 from pawprint.serving.metadata import read_metadata
 
 TITLE, ICON = "Test images", ":material/grid_view:"
-SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
 ANY = "any"
 IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
@@ -36,7 +36,7 @@ def show() -> None:
 def at_threshold(images: pd.DataFrame, labels: list[str], own: float) -> None:
     """A control for the threshold, which changes the predictions of two classes."""
     threshold = st.select_slider(
-        f"Threshold: the probability of {literal(labels[1])} from which it is predicted",
+        f"Threshold: the probability of {plain(labels[1])} from which it is predicted",
         sorted({own, *(step / 100 for step in range(101))}),
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
@@ -55,7 +55,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     counts = pd.crosstab(images["actual"], images["predicted"])
     counts = counts.reindex(index=labels, columns=labels, fill_value=0)
     correct = pd.Series(np.diag(counts), labels)
-    level = load_params().evaluate.confidence
+    level = Evaluate.load().confidence
     low, high = wilson(int(correct.sum()), len(images), level)
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(
@@ -72,7 +72,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     table = counts.astype(str)
     table["recall"] = (correct / counts.sum(axis=1)).map(percent)
     table.loc["precision"] = (correct / counts.sum(axis=0)).map(percent)
-    table = table.fillna("").rename(index=literal, columns=literal)
+    table = table.fillna("").rename(index=plain, columns=plain)
     st.table(table.rename_axis(index="true \\ predicted", columns=None), alt="Confusion matrix")
 
 
@@ -94,7 +94,7 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
     row = photos.grid(shown, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
     if row:
         photos.open_large(
-            row.path, f"Predicted **{verdict(row)}** · true label **{literal(row.actual)}**"
+            row.path, f"Predicted **{verdict(row)}** · true label **{plain(row.actual)}**"
         )
 
 
@@ -106,7 +106,7 @@ def choice(title: str, labels: list[str]) -> str:
 
 
 def verdict(row) -> str:
-    label = f"{literal(row.predicted)} {row.confidence:.1%}"
+    label = f"{plain(row.predicted)} {row.confidence:.1%}"
     return f":red[✗ {label}]" if row.wrong else label
 
 

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import photos
-from app.messages import explained, literal
+from app.messages import explained, plain
 from app.model import predictor
 from pawprint.core.labels import UNKNOWN
 from pawprint.images.decoder import FORMATS, decode
@@ -29,12 +29,12 @@ def show() -> None:
 
 
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
-    st.header(literal(name), anchor=False)
+    st.header(plain(name), anchor=False)
     try:
         image = decode(data)
     except UnusableImageError as unusable:
         st.warning(
-            f"This file cannot be used: {literal(str(unusable))}. Expected a whole "
+            f"This file cannot be used: {plain(str(unusable))}. Expected a whole "
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
         return
@@ -51,8 +51,8 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
             )
         for index in (-probabilities).argsort(kind="stable")[:MOST]:
             value = float(probabilities[index])
-            st.progress(value, f"{literal(labels[index])} {value:.1%}")
+            st.progress(value, f"{plain(labels[index])} {value:.1%}")
         if threshold is not None:
-            st.caption(f"{literal(labels[1])} is predicted from {threshold:.1%} on.")
+            st.caption(f"{plain(labels[1])} is predicted from {threshold:.1%} on.")
     with pictures:
         photos.show_with_saliency(image, name)

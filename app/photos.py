@@ -10,7 +10,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from app import files
-from app.messages import explained, literal
+from app.messages import explained, plain
 from app.model import show_saliency
 from pawprint.core import paths
 from pawprint.images.archive import Archive, open_archive
@@ -53,13 +53,13 @@ def pages(number: int, per_page: int, key: str) -> slice:
 def open_large(name: str, text: str) -> None:
     """A dialog with an image, its saliency, and Markdown above them."""
 
-    @st.dialog(literal(alt(name)), width="large")
+    @st.dialog(plain(alt(name)), width="large")
     def dialog() -> None:
         with explained():
             st.markdown(text)
             image = open_image(_archive(files.stamp(paths.RAW_ARCHIVES)), name)
             show_with_saliency(image, alt(name))
-            st.caption(literal(name))
+            st.caption(plain(name))
 
     dialog()
 

@@ -3,9 +3,9 @@
 Both train on the same images with the same weights and width, at 224 px and at 288 px, the
 committed size. The script has 10 + 10 epochs; the pipeline has the same, and the committed epochs
 if they differ. All run in turn, each time with another seed; seconds are medians, accuracies are
-means. Another table has the seconds that `dvc repro` takes after a change, at 288 px. `--json` is
-for programs. Run after `dvc repro`, on a machine with nothing else to do: about 100 minutes
-on two cores, or 40 with `--rounds 1`.
+means. Another table has the seconds that `dvc repro` takes after a change, at 288 px. Run
+after `dvc repro`, on a machine with nothing else to do: about 100 minutes on two cores, or 40 with
+`--rounds 1`.
 """
 
 import argparse
@@ -42,12 +42,12 @@ CHANGES = {
 }
 
 
-def run_script(size: int, seed: int, *options: str) -> dict:
+def run_script(size: int, seed: int) -> dict:
     """Seconds of each step and in total, and validation accuracy, of the plain script."""
-    command = [sys.executable, "bench/plain_script.py", "--json", "--epochs", str(EPOCHS)]
+    command = [sys.executable, "bench/plain_script.py"]
     start = time.perf_counter()
     result = subprocess.run(
-        [*command, "--size", str(size), "--seed", str(seed), *options],
+        [*command, "--epochs", str(EPOCHS), "--size", str(size), "--seed", str(seed)],
         cwd=PROJECT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -186,14 +186,9 @@ def print_tables(sizes: dict[int, dict], changes: dict[str, float]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, 3 unless told")
-    parser.add_argument("--json", action="store_true", help="for programs")
     arguments = parser.parse_args()
     sizes = {size: compare(size, arguments.rounds) for size in SIZES}
-    changes = cost_of_changes(SIZES[-1])
-    if arguments.json:
-        print(json.dumps({"sizes": sizes, "changes": changes}, indent=2))
-    else:
-        print_tables(sizes, changes)
+    print_tables(sizes, cost_of_changes(SIZES[-1]))
 
 
 if __name__ == "__main__":

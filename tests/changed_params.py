@@ -1,4 +1,4 @@
-"""For each param a value other than that of a tiny run."""
+"""For each param a value other than that of a tiny run, and the stages that it makes run."""
 
 import csv
 import hashlib
@@ -100,3 +100,43 @@ TOGETHER_WITH = {
     "head.output": {"dropout": 0.4},
     "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
 }
+
+LATE = ["calibrate", "evaluate", "review", "plot", "report"]
+FINETUNE = ["train_finetune", *LATE]
+EXTRACT = ["train_extract", *FINETUNE]
+FEATURES = ["features", *EXTRACT]
+SECTIONS = {
+    "fetch": ["fetch", "clean", "split", "preview", *FEATURES],
+    "split": ["split", "preview", *FEATURES],
+    "model": ["backbone", *FEATURES],
+    "augment": ["preview", *FEATURES],
+    "preview": ["preview", "report"],
+    "head": EXTRACT,
+    "hardware": EXTRACT,
+    "train_extract": EXTRACT,
+    "train_finetune": FINETUNE,
+    "calibrate": LATE,
+    "evaluate": ["evaluate", "plot", "report"],
+    "review": ["review", "plot", "report"],
+    "plot": ["plot", "report"],
+}
+# Params that other stages read, or whose value here leaves an output as it was.
+EXCEPTIONS = {
+    "weights.source": ["backbone", "report"],  # the same weights
+    "weights.sha256": ["backbone", "report"],
+    "clean.rule": ["clean", "report"],  # every image has a JFIF header
+    "clean.labels": ["clean", "report"],  # one more folder name, which the archive does not have
+    "split.validation_fraction": ["split", "report"],  # the archive has a split of its own
+    "split.near_duplicate_distance": ["split", "report"],  # no image looks like another
+    "model.image_size": ["preview", "backbone", *FEATURES],
+    "model.resize": ["preview", *FEATURES],
+    "hardware.devices": ["train_extract", "train_finetune", "report"],  # there is no GPU
+    "train_extract.class_weight": ["train_extract", "report"],  # the classes are of one size
+    "train_finetune.class_weight": ["train_finetune", "report"],
+    "calibrate.unknown_quantile": ["calibrate", "evaluate", "report"],
+}
+
+
+def expected_stages(param: str) -> list[str]:
+    """Those that `dvc repro` runs after the change of this param alone."""
+    return EXCEPTIONS.get(param) or SECTIONS[param.split(".")[0]]

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 from conftest import SAMPLE_WEIGHTS
@@ -35,6 +36,18 @@ HEADS = {
     "softmax": (PLAIN, "average", 3),
     "three logits": (LOGITS, "average", 3),
 }
+
+
+def save_weights(backbone: keras.Model, path: Path) -> None:
+    """Write the HDF5 layout in which Keras publishes weights."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name for layer in backbone.layers]
+        for layer in backbone.layers:
+            group = file.create_group(layer.name)
+            names = [f"{index}/{weight.name}" for index, weight in enumerate(layer.weights)]
+            group.attrs["weight_names"] = np.array(names, dtype="S")
+            for name, weight in zip(names, layer.weights):
+                group[name] = weight.numpy()
 
 
 def pixels(images: int, size: int = SIZE) -> np.ndarray:

@@ -28,7 +28,7 @@ OUTSIDE = {
     "app": {"pawprint/cli"},
     "recipes": set(),
     "examples": set(),
-    "bench": {"pawprint/cli", "recipes", "stages"},
+    "bench": {"recipes"},
 }
 ALLOWED = {
     f"pawprint/{name}": {f"pawprint/{each}" for each in MAY_IMPORT[name]} for name in MAY_IMPORT

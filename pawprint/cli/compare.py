@@ -5,9 +5,20 @@ without another one, the workspace. With several, the levels of the tests are Ho
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
 
-from pawprint.core.params.whole import load_params
-from pawprint.evaluation.comparison import SPLITS, WORKSPACE, compare_revisions, describe
+import dvc.api
+import pandas as pd
+from dvc.exceptions import DvcException
+
+from pawprint.core import paths
+from pawprint.core.errors import InputError
+from pawprint.core.params.evaluate import Evaluate
+from pawprint.core.tables import parse_predictions
+from pawprint.evaluation.comparison import Comparison, compare
+
+WORKSPACE = "workspace"
+SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +29,85 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    confidence = load_params().evaluate.confidence
+    confidence = Evaluate.load().confidence
     old, new = arguments.old, arguments.new
     compared = {split: compare_revisions(old, new, split, confidence) for split in SPLITS}
     for split, comparisons in compared.items():
         for rev, comparison in zip(new, comparisons):
             print(describe(old, rev, split, comparison))
+
+
+def compare_revisions(
+    old: str, new: Sequence[str], split: str, confidence: float
+) -> list[Comparison]:
+    """Compare the predictions of revisions with those of one. Raises InputError as `paired`."""
+    pairs = list(paired(old, new, split))
+    return compare(
+        (pairs[0]["predicted_old"] == pairs[0]["actual"]).to_numpy(),
+        [(both["predicted"] == both["actual"]).to_numpy() for both in pairs],
+        confidence,
+    )
+
+
+def paired(old: str, new: Sequence[str], split: str) -> Iterator[pd.DataFrame]:
+    """For each of the new revisions, the images of a split of SPLITS, sorted by path.
+
+    The columns are `path`, `actual`, `predicted_old` and `predicted`. A revision is a commit,
+    branch, tag or experiment, or WORKSPACE. Raises InputError if one has no predictions, or they
+    are not of the same images with the same labels.
+    """
+    before = _read_predictions(old, split)
+    for rev in new:
+        after = _read_predictions(rev, split)
+        both = before.merge(after, on="path", how="outer", suffixes=("_old", ""), indicator=True)
+        gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
+        common = both[both["_merge"] == "both"]
+        relabelled = (common["actual_old"] != common["actual"]).sum()
+        if gone or added or relabelled:
+            raise InputError(
+                f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "
+                f"only in {old}, {added} only in {rev}, {relabelled} with another label. Such "
+                "accuracies cannot be compared: use the same data, labels and split for both."
+            )
+        yield both[["path", "actual", "predicted_old", "predicted"]]
+
+
+def describe(old: str, new: str, split: str, compared: Comparison) -> str:
+    """Three lines: what each run got right, the difference with its interval, and the verdict."""
+    conclusion = {
+        "not significant": f"not significant with {compared.images} images: the difference may be "
+        "by chance",
+        "better": f"{new} is better than {old}",
+        "worse": f"{new} is worse than {old}",
+    }[compared.verdict]
+    if not compared.only_old + compared.only_new:
+        conclusion = "both are correct on the same images"
+    return (
+        f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "
+        f"{compared.new_correct}/{compared.images} in {new}; {compared.only_old} only in {old}, "
+        f"{compared.only_new} only in {new}\n"
+        f"  difference {100 * compared.difference:+.2f} points, {100 * compared.confidence:.4g}% "
+        f"interval {100 * compared.low:+.2f} to {100 * compared.high:+.2f}, McNemar p = "
+        f"{compared.p_value:.3f}\n"
+        f"  {conclusion}"
+    )
+
+
+def _read_predictions(rev: str, split: str) -> pd.DataFrame:
+    path = SPLITS[split]
+    try:
+        if rev == WORKSPACE:
+            content = path.read_bytes()
+        else:
+            content = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
+        predictions = parse_predictions(content)
+        if predictions.empty:
+            raise ValueError("expected a table with rows. Received: none")
+        return predictions
+    except ValueError as error:
+        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
+    except (OSError, DvcException) as error:
+        raise InputError(
+            f"{rev}: expected a commit, branch, tag or experiment with {path}. Received: "
+            f"{' '.join(str(error).split())}"
+        ) from None

@@ -8,8 +8,8 @@ and code. The exit status is 1 if the gate fails.
 import argparse
 
 from pawprint.cli.check import require_reproduced
-from pawprint.core.params.whole import load_params
-from pawprint.evaluation.comparison import SPLITS, WORKSPACE, compare_revisions, describe
+from pawprint.cli.compare import SPLITS, WORKSPACE, compare_revisions, describe
+from pawprint.core.params.evaluate import Evaluate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    confidence = load_params().evaluate.confidence
+    confidence = Evaluate.load().confidence
     require_reproduced("evaluate")
     verdicts = []
     for split in SPLITS:

@@ -15,13 +15,13 @@ import dvc.api
 import pandas as pd
 from tqdm import tqdm
 
+from pawprint.cli.compare import SPLITS
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 from pawprint.core.params.whole import load_params
 from pawprint.core.tables import SCORES, parse_predictions, parse_table
 from pawprint.core.yaml import parse_yaml
-from pawprint.evaluation.comparison import SPLITS
 
 # The value of each metric, in metrics/train_extract.json, metrics/evaluate.json or
 # plots/scores.csv. Those at a threshold of 0.5 exist for two classes only.

@@ -134,10 +134,7 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
 
 
 def parse_predictions(content: bytes) -> pd.DataFrame:
-    """As `parse_table`, a table PREDICTIONS with a column of probabilities per label.
-
-    Earlier commits have one column `probability`, of the second of two labels. It is read, too.
-    """
+    """As `parse_table`, a table PREDICTIONS with a column of probabilities per label."""
     try:
         header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
     except (UnicodeDecodeError, csv.Error):
@@ -151,7 +148,7 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
 
 
 def _prediction_columns(names: Iterable[str]) -> Columns:
-    return PREDICTIONS | {name: "float64" for name in names if name.startswith("probability")}
+    return PREDICTIONS | {name: "float64" for name in names if name.startswith(PROBABILITY)}
 
 
 def predicted_labels(predictions: pd.DataFrame) -> list[str]:

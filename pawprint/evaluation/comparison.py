@@ -1,22 +1,12 @@
 """Compare the predictions of two runs image by image."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-import dvc.api
 import numpy as np
-import pandas as pd
-from dvc.exceptions import DvcException
 from scipy.stats import norm
 
-from pawprint.core import paths
-from pawprint.core.errors import InputError
-from pawprint.core.tables import parse_predictions
 from pawprint.evaluation.intervals import mcnemar
-
-WORKSPACE = "workspace"
-SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
 
 
 class Comparison(NamedTuple):
@@ -105,69 +95,3 @@ def _compare(
         confidence=1 - level,
         p_value=p_value,
     )
-
-
-def compare_revisions(
-    old: str, new: Sequence[str], split: str, confidence: float
-) -> list[Comparison]:
-    """Compare the predictions of revisions with those of one for a split of SPLITS.
-
-    A revision is a commit, branch, tag or experiment, or WORKSPACE. Raises InputError if one has no
-    predictions, or they are not of the same images with the same labels.
-    """
-    before = _read_predictions(old, SPLITS[split])
-    correct = []
-    for rev in new:
-        after = _read_predictions(rev, SPLITS[split])
-        both = before.merge(after, on="path", how="outer", suffixes=("_old", ""), indicator=True)
-        gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
-        common = both[both["_merge"] == "both"]
-        relabelled = (common["actual_old"] != common["actual"]).sum()
-        if gone or added or relabelled:
-            raise InputError(
-                f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "
-                f"only in {old}, {added} only in {rev}, {relabelled} with another label. Such "
-                "accuracies cannot be compared: use the same data, labels and split for both."
-            )
-        correct.append((both["predicted"] == both["actual"]).to_numpy())
-    # An outer merge sorts by path.
-    before = before.sort_values("path")
-    return compare((before["predicted"] == before["actual"]).to_numpy(), correct, confidence)
-
-
-def describe(old: str, new: str, split: str, compared: Comparison) -> str:
-    """Three lines: what each run got right, the difference with its interval, and the verdict."""
-    conclusion = {
-        "not significant": f"not significant with {compared.images} images: the difference may be "
-        "by chance",
-        "better": f"{new} is better than {old}",
-        "worse": f"{new} is worse than {old}",
-    }[compared.verdict]
-    if not compared.only_old + compared.only_new:
-        conclusion = "both are correct on the same images"
-    return (
-        f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "
-        f"{compared.new_correct}/{compared.images} in {new}; {compared.only_old} only in {old}, "
-        f"{compared.only_new} only in {new}\n"
-        f"  difference {100 * compared.difference:+.2f} points, {100 * compared.confidence:.4g}% "
-        f"interval {100 * compared.low:+.2f} to {100 * compared.high:+.2f}, McNemar p = "
-        f"{compared.p_value:.3f}\n"
-        f"  {conclusion}"
-    )
-
-
-def _read_predictions(rev: str, path: Path) -> pd.DataFrame:
-    try:
-        if rev == WORKSPACE:
-            content = path.read_bytes()
-        else:
-            content = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
-        predictions = parse_predictions(content)
-        if predictions.empty:
-            raise ValueError("a table without rows")
-        return predictions
-    except (OSError, DvcException, ValueError) as error:
-        raise InputError(
-            f"{rev}: expected a commit, branch, tag or experiment with {path}. Received: "
-            f"{' '.join(str(error).split())}"
-        ) from None

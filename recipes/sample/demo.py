@@ -12,8 +12,6 @@ from pathlib import Path
 
 from pawprint.core import paths
 from pawprint.core.entry import run
-from pawprint.core.files import read_json
-from pawprint.core.tables import SPLIT, read_table
 from pawprint.dataset import corrections
 from recipes.overlay import apply
 from recipes.sample.drawings import write_archive
@@ -30,7 +28,7 @@ def prepare(workspace: Path, params: str) -> None:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
     (workspace / paths.SEEDS_METRICS.parent).mkdir(exist_ok=True)
-    for file in ("dvc.yaml", ".dvcignore", paths.SEEDS_METRICS):
+    for file in ("dvc.yaml", ".dvcignore", "requirements.txt", paths.SEEDS_METRICS):
         shutil.copy(PROJECT / file, workspace / file)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
     no_corrections = f"{','.join(corrections.COLUMNS)}\n"
@@ -54,22 +52,6 @@ def dvc_environment() -> dict[str, str]:
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
-def print_metrics(workspace: Path) -> None:
-    """The accuracy of each step of the run, and how many images stand behind it."""
-    extract = read_json(workspace / paths.EXTRACT_METRICS)
-    evaluate = read_json(workspace / paths.EVALUATE_METRICS)
-    images = read_table(workspace / paths.SPLIT_IMAGES, SPLIT)["split"].value_counts()
-    print("\nAccuracy:")
-    for step, split, accuracy in (
-        ("head untrained", "validation", extract["initial_accuracy"]),
-        ("after feature extraction", "validation", extract["validation_accuracy"]),
-        ("after fine-tuning", "validation", evaluate["validation"]["accuracy"]),
-        ("after fine-tuning", "test", evaluate["test"]["accuracy"]),
-    ):
-        correct = round(accuracy * images[split])
-        print(f"  {f'{split}, {step}':<38}{accuracy:>6.1%}  ({correct} of {images[split]} images)")
-
-
 def train(*targets: str) -> None:
     """Run these stages of the demo and those before them, or all, as far as they changed."""
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -80,7 +62,7 @@ def train(*targets: str) -> None:
 
 def main() -> None:
     train()
-    print_metrics(WORKSPACE)
+    run_dvc(WORKSPACE, "metrics", "show", paths.EVALUATE_METRICS.as_posix())
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
     print('README.md, "Your own images", trains on yours.')

@@ -9,8 +9,8 @@ import argparse
 import colorsys
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -19,7 +19,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from pawprint.core.files import pack, replacing
 
 Colour = tuple[int, int, int]
-Points = np.ndarray
+Points = np.ndarray  # of an outline, float (n, 2), in drawing coordinates: a head is about 2 wide
 
 SUPERSAMPLING = 3
 SIDES = (np.array([-1, 1]), np.array([1, 1]))
@@ -29,9 +29,7 @@ FUR = [
 ]  # fmt: skip
 IRIS = [(120, 170, 60), (214, 160, 40), (90, 150, 200), (110, 66, 34), (60, 40, 30)]
 NOSE = [(40, 34, 36), (90, 56, 48), (226, 130, 136)]
-PINK = (226, 142, 150)
-WHITE = (248, 246, 242)
-BLACK = (26, 22, 24)
+PINK, WHITE, BLACK = (226, 142, 150), (248, 246, 242), (26, 22, 24)
 
 
 def shade(colour: Colour, factor: float) -> Colour:
@@ -50,14 +48,14 @@ def one_of(random: Generator, colours: list[Colour]) -> Colour:
 
 
 def ellipse(x: float, y: float, width: float, height: float, tilt: float = 0) -> Points:
-    """Outline of an ellipse with half axes `width` and `height`, as float points (40, 2)."""
+    """Outline of an ellipse with half axes `width` and `height`."""
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     plane = (width * np.cos(angle) + 1j * height * np.sin(angle)) * np.exp(1j * tilt)
     return np.stack([x + plane.real, y + plane.imag], axis=1)
 
 
 def rounded(corners: list[tuple[float, float]], rounds: int = 3) -> Points:
-    """Closed curve that cuts the corners of a polygon `rounds` times, as points (n, 2)."""
+    """Closed curve that cuts the corners of a polygon `rounds` times."""
     points = np.array(corners, dtype=float)
     for _ in range(rounds):
         following = np.roll(points, -1, axis=0)
@@ -79,21 +77,6 @@ def random_pose(random: Generator, width: int, height: int) -> np.ndarray:
     return pose @ tilt
 
 
-def stripes(random: Generator, image: Image.Image) -> None:
-    colour, slope = any_colour(random), random.uniform(-1, 1) * image.height
-    step, thickness = random.uniform((0.12, 0.04), (0.4, 0.12)) * image.width
-    for x in np.arange(-image.height, image.width + image.height, step):
-        line = [(x, 0), (x + slope, image.height)]
-        ImageDraw.Draw(image).line(line, colour, int(thickness))
-
-
-def clutter(random: Generator, image: Image.Image) -> None:
-    for _ in range(random.integers(4, 14)):
-        x, y, radius = random.uniform((0, 0, 0.04), (1, 1, 0.22)) * (*image.size, image.width)
-        sides, turn = random.choice([3, 4, 5, 6, 24]).item(), random.uniform(0, 90)
-        ImageDraw.Draw(image).regular_polygon((x, y, radius), sides, turn, any_colour(random))
-
-
 def background(random: Generator, width: int, height: int) -> Image.Image:
     """A plain, graded, noisy, striped, cluttered or blurred RGB background."""
     kind = random.choice(["plain", "graded", "noisy", "striped", "cluttered", "blurred"])
@@ -106,9 +89,17 @@ def background(random: Generator, width: int, height: int) -> Image.Image:
         noise = Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC)
         image = Image.blend(image, noise, 0.4)
     elif kind == "striped":
-        stripes(random, image)
+        colour, slope = any_colour(random), random.uniform(-1, 1) * height
+        step, thickness = random.uniform((0.12, 0.04), (0.4, 0.12)) * width
+        for x in np.arange(-height, width + height, step):
+            line = [(x, 0), (x + slope, height)]
+            ImageDraw.Draw(image).line(line, colour, int(thickness))
     elif kind in ("cluttered", "blurred"):
-        clutter(random, image)
+        for _ in range(random.integers(4, 14)):
+            x, y, radius = random.uniform((0, 0, 0.04), (1, 1, 0.22)) * (width, height, width)
+            sides, turn = random.choice([3, 4, 5, 6, 24]).item(), random.uniform(0, 90)
+            shape = (x, y, radius), sides, turn, any_colour(random)
+            ImageDraw.Draw(image).regular_polygon(*shape)
     return image.filter(ImageFilter.GaussianBlur(width / 25)) if kind == "blurred" else image
 
 
@@ -139,204 +130,153 @@ class Canvas:
 
     def inside(self, outline: Points, marks: list[Points], colour: Colour) -> None:
         """Fill `marks` where they lie inside `outline`."""
-        self.image.paste(colour, mask=ImageChops.multiply(self.mask([outline]), self.mask(marks)))
-
-    def mask(self, outlines: list[Points]) -> Image.Image:
-        mask = Image.new("L", self.image.size)
-        for outline in outlines:
-            ImageDraw.Draw(mask).polygon(self.pixels(outline), fill=255)
-        return mask
+        masks = Image.new("L", self.image.size), Image.new("L", self.image.size)
+        for mask, outlines in zip(masks, ([outline], marks)):
+            for each in outlines:
+                ImageDraw.Draw(mask).polygon(self.pixels(each), fill=255)
+        self.image.paste(colour, mask=ImageChops.multiply(*masks))
 
     def photograph(self) -> Image.Image:
         """The finished picture: sometimes partly hidden, then lit, blurred and made grainy."""
-        if self.random.random() < 0.12:
-            self.hide_a_part()
-        blur, grain = self.random.uniform((-0.8, 0), (1.0, 7)).tolist()
+        random = self.random
+        if random.random() < 0.12:  # a bar or a ball covers one side of the subject
+            turn, length = random.uniform(0, 2 * np.pi), random.choice([0.4, 4])
+            cover = ellipse(1.2 * np.cos(turn), 1.2 * np.sin(turn), 0.4, length, turn)
+            self.shape(cover, any_colour(random))
+        blur, grain = random.uniform((-0.8, 0), (1.0, 7)).tolist()
         image = self.image.reduce(SUPERSAMPLING).filter(ImageFilter.GaussianBlur(max(0.0, blur)))
-        pixels = np.asarray(image, float) * self.light(*image.size)[..., None]
-        pixels += self.random.normal(0, grain, pixels.shape)
+        level, across, down = random.uniform((0.8, -0.25, -0.25), (1.15, 0.25, 0.25))
+        width, height = image.size
+        rows, columns = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
+        light = level + across * columns + down * rows  # from one side
+        pixels = np.asarray(image, float) * light[..., None]
+        pixels += random.normal(0, grain, pixels.shape)
         return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
-    def hide_a_part(self) -> None:
-        """Cover one side of the subject with a bar or a ball."""
-        turn, length = self.random.uniform(0, 2 * np.pi), self.random.choice([0.4, 4])
-        cover = ellipse(1.2 * np.cos(turn), 1.2 * np.sin(turn), 0.4, length, turn)
-        self.shape(cover, any_colour(self.random))
 
-    def light(self, width: int, height: int) -> np.ndarray:
-        """Brightness factors (height, width) of a light that comes from one side."""
-        level, across, down = self.random.uniform((0.8, -0.25, -0.25), (1.15, 0.25, 0.25))
-        rows, columns = np.mgrid[-0.5 : 0.5 : height * 1j, -0.5 : 0.5 : width * 1j]
-        return level + across * columns + down * rows
-
-
-@dataclass
-class Ear:
-    """The right ear: its outline, what is seen of its inside, and whether it covers the head."""
-
-    outline: Points
-    inside: Points | None = None
-    in_front: bool = False
-
-
-@dataclass
-class Face:
-    """The shapes that make a cat or a dog, in drawing coordinates (a head is about 2 wide)."""
-
-    ear: Ear
-    head: Points
-    eye: tuple[float, float]
-    eye_tilt: float
-    pupil: tuple[float, float]
-    muzzle: tuple[float, float]
-    nose: float
-    whiskers: bool
-    tongue: bool
-
-
-def pointed_ear(random: Generator, height: float) -> Ear:
+def pointed_ear(random: Generator, height: float) -> tuple[Points, Points, bool]:
+    """Outline, what is seen of the inside, and whether the ear covers the head."""
     tip = np.array([random.uniform(0.6, 1.0), -height])
     outline = rounded([(0.12, -0.65), tip, tip, (0.98, -0.1)], rounds=2)
     middle = np.array([0.58, -0.6])
-    return Ear(outline, inside=middle + 0.6 * (outline - middle))
-
-
-def folded_ear(random: Generator) -> Ear:
-    tip = random.uniform((0.55, -0.5), (0.75, -0.35))
-    return Ear(rounded([(0.2, -0.85), (0.7, -1.1), (1.05, -0.6), tip], rounds=2), in_front=True)
-
-
-def tipped_ear(random: Generator) -> Ear:
-    tip = random.uniform((1.0, -0.4), (1.35, -0.1))
-    corners = [(0.2, -0.8), (0.55, -1.35), (1.05, -1.25), tip, tip, (0.7, -0.75)]
-    return Ear(rounded(corners, rounds=2), in_front=True)
-
-
-def hanging_ear(random: Generator) -> Ear:
-    out, low = random.uniform((1.2, 0.6), (1.55, 1.2))
-    corners = [(0.35, -0.9), (0.95, -0.95), (out, -0.2), (out, low), (0.85, low), (0.75, -0.1)]
-    return Ear(rounded(corners), in_front=random.random() < 0.7)
+    return outline, middle + 0.6 * (outline - middle), False
 
 
 def head_outline(width: float, height: float, jaw: float) -> Points:
     right = [(0.55, -1.05), (1.05, -0.5), (1.1 * jaw, 0.45), (0.5 * jaw, 1.05)]
-    left = [(-x, y) for x, y in reversed(right)]
-    return rounded(right + left) * (width, height)
+    return rounded(right + [(-x, y) for x, y in reversed(right)]) * (width, height)
 
 
-def cat_face(random: Generator) -> Face:
+def cat_face(random: Generator) -> dict[str, Any]:
     """Upright pointed (rarely folded) ears, a wide head, large eyes and a small short muzzle."""
     folded, eye = random.random() < 0.06, random.uniform(0.22, 0.3)
-    return Face(
-        ear=folded_ear(random) if folded else pointed_ear(random, random.uniform(1.4, 1.75)),
-        head=head_outline(*random.uniform((0.98, 0.82, 0.9), (1.15, 0.98, 1.05))),
-        eye=(eye, eye * random.uniform(0.65, 1)),
-        eye_tilt=random.uniform(0, 0.35),
-        pupil=random.uniform((0.15, 0.9), (0.6, 0.95)),
-        muzzle=random.uniform((0.36, 0.24), (0.48, 0.34)),
-        nose=random.uniform(0.1, 0.16),
-        whiskers=random.random() < 0.6,
-        tongue=random.random() < 0.04,
-    )
+    if folded:
+        tip = random.uniform((0.55, -0.5), (0.75, -0.35))
+        ear = rounded([(0.2, -0.85), (0.7, -1.1), (1.05, -0.6), tip], rounds=2), None, True
+    else:
+        ear = pointed_ear(random, random.uniform(1.4, 1.75))
+    return {
+        "ear": ear,
+        "head": head_outline(*random.uniform((0.98, 0.82, 0.9), (1.15, 0.98, 1.05))),
+        "eye": (eye, eye * random.uniform(0.65, 1)),
+        "eye_tilt": random.uniform(0, 0.35),
+        "pupil": random.uniform((0.15, 0.9), (0.6, 0.95)),
+        "muzzle": random.uniform((0.36, 0.24), (0.48, 0.34)),
+        "nose": random.uniform(0.1, 0.16),
+        "whiskers": random.random() < 0.6,
+        "tongue": random.random() < 0.04,
+    }
 
 
-def dog_face(random: Generator) -> Face:
+def dog_face(random: Generator) -> dict[str, Any]:
     """Hanging, tipped or (rarely) pricked ears, a long head, a long muzzle and a big nose."""
-    ears = [hanging_ear(random), tipped_ear(random), pointed_ear(random, random.uniform(1.4, 1.8))]
+    out, low = random.uniform((1.2, 0.6), (1.55, 1.2))
+    hang = [(0.35, -0.9), (0.95, -0.95), (out, -0.2), (out, low), (0.85, low), (0.75, -0.1)]
+    hanging = rounded(hang), None, random.random() < 0.7
+    tip = random.uniform((1.0, -0.4), (1.35, -0.1))
+    bend = [(0.2, -0.8), (0.55, -1.35), (1.05, -1.25), tip, tip, (0.7, -0.75)]
+    tipped = rounded(bend, rounds=2), None, True
+    pricked = pointed_ear(random, random.uniform(1.4, 1.8))
     eye = random.uniform(0.14, 0.22)
-    return Face(
-        ear=random.choice(ears, p=[0.82, 0.13, 0.05]),
-        head=head_outline(*random.uniform((0.85, 0.92, 0.75), (1.05, 1.1, 0.95))),
-        eye=(eye, eye * random.uniform(0.8, 1.1)),
-        eye_tilt=random.uniform(-0.2, 0.15),
-        pupil=random.uniform((0.5, 0.6), (0.75, 0.85)),
-        muzzle=random.uniform((0.42, 0.48), (0.58, 0.68)),
-        nose=random.uniform(0.2, 0.3),
-        whiskers=False,
-        tongue=random.random() < 0.75,
-    )
+    return {
+        "ear": (hanging, tipped, pricked)[random.choice(3, p=[0.82, 0.13, 0.05])],
+        "head": head_outline(*random.uniform((0.85, 0.92, 0.75), (1.05, 1.1, 0.95))),
+        "eye": (eye, eye * random.uniform(0.8, 1.1)),
+        "eye_tilt": random.uniform(-0.2, 0.15),
+        "pupil": random.uniform((0.5, 0.6), (0.75, 0.85)),
+        "muzzle": random.uniform((0.42, 0.48), (0.58, 0.68)),
+        "nose": random.uniform(0.2, 0.3),
+        "whiskers": False,
+        "tongue": random.random() < 0.75,
+    }
 
 
-class Portrait:
-    """A face being drawn in one fur on one canvas."""
+def portrait(random: Generator, face: dict[str, Any]) -> Image.Image:
+    """A face in one fur."""
+    canvas = Canvas(random)
+    fur, second = (shade(fur, random.uniform(0.85, 1.1)) for fur in random.permutation(FUR)[:2])
+    ear_colour = fur if random.random() < 0.6 else second
+    if random.random() < 0.7:  # a body
+        canvas.shape(ellipse(0, 2.1, random.uniform(0.8, 1.2), 1.5), fur)
+    if random.random() < 0.3:  # a collar
+        canvas.shape(ellipse(0, 1.0, 0.7, 0.22), any_colour(random))
+    outline, inside, in_front = face["ear"]
 
-    def __init__(self, random: Generator, face: Face):
-        self.random = random
-        self.face = face
-        self.canvas = Canvas(random)
-        self.fur, self.second = (
-            shade(fur, random.uniform(0.85, 1.1)) for fur in random.permutation(FUR)[:2]
-        )
-        self.ear_colour = self.fur if random.random() < 0.6 else self.second
-
-    def draw(self) -> Image.Image:
-        self.body()
-        if not self.face.ear.in_front:
-            self.ears()
-        self.canvas.shape(self.face.head, self.fur)
-        self.canvas.inside(self.face.head, self.markings(), self.second)
-        if self.face.ear.in_front:
-            self.ears()
-        self.eyes()
-        self.muzzle()
-        return self.canvas.photograph()
-
-    def body(self) -> None:
-        if self.random.random() < 0.7:
-            self.canvas.shape(ellipse(0, 2.1, self.random.uniform(0.8, 1.2), 1.5), self.fur)
-        if self.random.random() < 0.3:
-            self.canvas.shape(ellipse(0, 1.0, 0.7, 0.22), any_colour(self.random))
-
-    def ears(self) -> None:
-        ear = self.face.ear
+    def ears() -> None:
         for side in SIDES:
-            shift = self.random.normal(0, 0.04, 2)
-            self.canvas.shape((ear.outline + shift) * side, self.ear_colour)
-            if ear.inside is not None:
-                self.canvas.shape((ear.inside + shift) * side, PINK)
+            shift = random.normal(0, 0.04, 2)
+            canvas.shape((outline + shift) * side, ear_colour)
+            if inside is not None:
+                canvas.shape((inside + shift) * side, PINK)
 
-    def markings(self) -> list[Points]:
-        """Outlines of nothing, stripes, a blaze, a mask or patches."""
-        places = self.random.uniform(-0.9, 0.9, (self.random.integers(1, 4), 2))
-        choices = [
-            [],
-            [ellipse(x, -0.75, 0.05, 0.3, -x / 3) for x in (-0.3, 0, 0.3)]
-            + [ellipse(x, y, 0.3, 0.05, x * y / 3) for x in (-1, 1) for y in (0.15, 0.4)],
-            [rounded([(-0.1, -1), (0.1, -1), (0.2, 0), (0.7, 1), (-0.7, 1), (-0.2, 0)])],
-            [ellipse(0, -0.7, 1.2, self.random.uniform(0.5, 0.9))],
-            [ellipse(x, y, *self.random.uniform(0.25, 0.5, 2)) for x, y in places],
-        ]
-        return choices[self.random.integers(len(choices))]
+    if not in_front:
+        ears()
+    canvas.shape(face["head"], fur)
+    canvas.inside(face["head"], markings(random), second)
+    if in_front:
+        ears()
+    iris = one_of(random, IRIS)
+    apart, look = random.uniform((0.36, -0.04), (0.46, 0.04))
+    pupil = np.multiply(face["eye"], face["pupil"])
+    for side in SIDES:
+        canvas.shape(ellipse(apart, -0.15, *face["eye"], -face["eye_tilt"]) * side, iris)
+        canvas.shape(ellipse(apart * side[0] + look, -0.15, *pupil), BLACK)
+        canvas.shape(ellipse(apart * side[0] + 0.05, -0.2, 0.045, 0.045), WHITE)
+    draw_muzzle(canvas, face, one_of(random, [shade(fur, 1.25), WHITE]))
+    return canvas.photograph()
 
-    def eyes(self) -> None:
-        (width, height), (narrow, tall) = self.face.eye, self.face.pupil
-        iris = one_of(self.random, IRIS)
-        apart, look = self.random.uniform((0.36, -0.04), (0.46, 0.04))
-        for side in SIDES:
-            eye = ellipse(apart, -0.15, width, height, -self.face.eye_tilt) * side
-            pupil = ellipse(apart * side[0] + look, -0.15, width * narrow, height * tall)
-            self.canvas.shape(eye, iris)
-            self.canvas.shape(pupil, BLACK)
-            self.canvas.shape(ellipse(apart * side[0] + 0.05, -0.2, 0.045, 0.045), WHITE)
 
-    def muzzle(self) -> None:
-        """Muzzle, nose and mouth, and where the face has them a tongue and whiskers."""
-        (width, height), nose = self.face.muzzle, self.face.nose
-        middle = 0.2 + 0.62 * height
-        lips = middle + 0.35 * height
-        colour = one_of(self.random, [shade(self.fur, 1.25), WHITE])
-        ink = BLACK if sum(colour) > 240 else shade(WHITE, 0.6)
-        if self.face.tongue:
-            self.canvas.shape(ellipse(0, lips + 0.22, 0.16, 0.3), PINK)
-        self.canvas.shape(ellipse(0, middle, width, height), colour)
-        for side in SIDES:
-            mouth = [(0, middle), (0, lips - 0.1), (0.08, lips), (0.2, lips), (0.3, lips - 0.08)]
-            self.canvas.line(mouth * side, ink, 0.04)
-            for rise in (-0.12, 0.02, 0.16) if self.face.whiskers else ():
-                whisker = [(0.25, middle + rise / 2), (1.25, middle + 2 * rise)]
-                self.canvas.line(whisker * side, WHITE, 0.025)
-        tip = rounded([(-1, -0.5), (1, -0.5), (0.5, 1), (-0.5, 1)], rounds=2)
-        self.canvas.shape(tip * nose + (0, middle - 0.5 * height), one_of(self.random, NOSE))
+def markings(random: Generator) -> list[Points]:
+    """Outlines of nothing, stripes, a blaze, a mask or patches."""
+    places = random.uniform(-0.9, 0.9, (random.integers(1, 4), 2))
+    choices = [
+        [],
+        [ellipse(x, -0.75, 0.05, 0.3, -x / 3) for x in (-0.3, 0, 0.3)]
+        + [ellipse(x, y, 0.3, 0.05, x * y / 3) for x in (-1, 1) for y in (0.15, 0.4)],
+        [rounded([(-0.1, -1), (0.1, -1), (0.2, 0), (0.7, 1), (-0.7, 1), (-0.2, 0)])],
+        [ellipse(0, -0.7, 1.2, random.uniform(0.5, 0.9))],
+        [ellipse(x, y, *random.uniform(0.25, 0.5, 2)) for x, y in places],
+    ]
+    return choices[random.integers(len(choices))]
+
+
+def draw_muzzle(canvas: Canvas, face: dict[str, Any], colour: Colour) -> None:
+    """Muzzle, nose and mouth, and where the face has them a tongue and whiskers."""
+    (width, height), nose = face["muzzle"], face["nose"]
+    middle = 0.2 + 0.62 * height
+    lips = middle + 0.35 * height
+    ink = BLACK if sum(colour) > 240 else shade(WHITE, 0.6)
+    if face["tongue"]:
+        canvas.shape(ellipse(0, lips + 0.22, 0.16, 0.3), PINK)
+    canvas.shape(ellipse(0, middle, width, height), colour)
+    for side in SIDES:
+        mouth = [(0, middle), (0, lips - 0.1), (0.08, lips), (0.2, lips), (0.3, lips - 0.08)]
+        canvas.line(mouth * side, ink, 0.04)
+        for rise in (-0.12, 0.02, 0.16) if face["whiskers"] else ():
+            whisker = [(0.25, middle + rise / 2), (1.25, middle + 2 * rise)]
+            canvas.line(whisker * side, WHITE, 0.025)
+    tip = rounded([(-1, -0.5), (1, -0.5), (0.5, 1), (-0.5, 1)], rounds=2)
+    canvas.shape(tip * nose + (0, middle - 0.5 * height), one_of(canvas.random, NOSE))
 
 
 ANIMALS = {"cats": cat_face, "dogs": dog_face}
@@ -345,9 +285,8 @@ SPLITS = ("train", "validation")
 
 def drawn_picture(seed: int, animal: str, split: str, index: int) -> Image.Image:
     """The RGB picture, 96 to 160 pixels a side, that belongs to these four values."""
-    key = [seed, list(ANIMALS).index(animal), SPLITS.index(split), index]
-    random = np.random.default_rng(key)
-    return Portrait(random, ANIMALS[animal](random)).draw()
+    random = np.random.default_rng([seed, [*ANIMALS].index(animal), SPLITS.index(split), index])
+    return portrait(random, ANIMALS[animal](random))
 
 
 def encoded(image: Image.Image) -> bytes:
@@ -359,7 +298,7 @@ def encoded(image: Image.Image) -> bytes:
 def drawn_dataset(
     train: int = 600, validation: int = 200, seed: int = 7
 ) -> Iterator[tuple[str, bytes]]:
-    """Yield (archive member name, file contents): JPEG pictures, then a few damaged files.
+    """Yield (archive member name, file contents): JPEG pictures, then files that `clean` rejects.
 
     `train` and `validation` count the pictures of each animal; a member is named like
     `drawn/train/cats/cat.0001.jpg`.
@@ -369,11 +308,7 @@ def drawn_dataset(
             for index in range(1, count + 1):
                 name = f"drawn/{split}/{animal}/{animal.removesuffix('s')}.{index:04}.jpg"
                 yield name, encoded(drawn_picture(seed, animal, split, index))
-    yield from damaged_files(encoded(drawn_picture(seed, "cats", "train", 0)))
-
-
-def damaged_files(picture: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield files that are named like pictures, but that cleaning must reject."""
+    picture = encoded(drawn_picture(seed, "cats", "train", 0))
     cut = picture[: len(picture) // 2]
     yield "drawn/train/cats/cat.empty.jpg", b""
     yield "drawn/train/cats/cat.cut.jpg", cut

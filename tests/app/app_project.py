@@ -7,13 +7,12 @@ from conftest import PROJECT, photo, run
 
 from pawprint.core import paths
 from pawprint.core.files import pack, write_json
-from pawprint.core.tables import SCORES, write_predictions, write_table
+from pawprint.core.tables import write_predictions
 from pawprint.serving.metadata import Metadata
 from recipes.overlay import overlay
 
 # No line break and no control character of a subject may end its record.
 SUBJECT = "Two\u2028lines\u0085and a\x0cpage"
-OLD_HISTORY = "epoch,accuracy,loss,validation_accuracy,validation_loss\n1,0.5,0.7,0.75,0.6\n"
 PHOTOS = [
     ("cats/1.jpg", "cat", "cat", 0.9, 0.1),
     ("cats/2.jpg", "cat", "dog", 0.4, 0.6),
@@ -37,38 +36,34 @@ def commit(project: Path, subject: str) -> str:
 
 
 def write_project(project: Path) -> Path:
-    """A repository with an early revision, and the one tagged `v2`.
+    """A repository with an early revision without errors, and `v2` with two in each split.
 
-    The early one has other metrics, one column of probabilities, no learning rates and other
-    params. Both splits have the same images. Data and models are missing.
+    Both splits have the same images. Data and models are missing.
     """
     project.mkdir()
     git("init", "--quiet", "--initial-branch=main", cwd=project)
     git("config", "user.name", "Tester", cwd=project)
     git("config", "user.email", "tester@example.org", cwd=project)
-    for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY):
-        (project / path).parent.mkdir(exist_ok=True)
-        (project / path).write_text(OLD_HISTORY, encoding="utf-8")
     predictions = pd.DataFrame(PHOTOS, columns=COLUMNS)
     right = predictions.assign(predicted=predictions["actual"])
-    right = right[COLUMNS[:3]].assign(probability=predictions["probability_dog"])
-    splits = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
-    for path in splits.values():
-        write_predictions(project / path, right)
-    metrics = {name: {"accuracy": 1.0, "correct": 4, "total": 4} for name in splits}
-    write_json(project / paths.EVALUATE_METRICS, metrics)
-    params = project / "params.yaml"
-    params.write_text("train: {rate: 1e-6, resume: no}\n", encoding="utf-8")
-    commit(project, "Early")
-    for path in splits.values():
-        write_predictions(project / path, predictions)
-    measured = {"accuracy": 0.5, "balanced_accuracy": 0.5, "loss": 0.7}
-    write_json(project / paths.EVALUATE_METRICS, dict.fromkeys(splits, measured))
-    accuracy = [(split, "", "accuracy", 0.5, 0.4, 0.6, 4) for split in splits]
-    write_table(project / paths.SCORES, pd.DataFrame(accuracy, columns=list(SCORES)), SCORES)
-    current = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    params.write_text(overlay(current, "evaluate: {confidence: 0.9}"), encoding="utf-8")
-    commit(project, SUBJECT)
+    params = overlay(
+        (PROJECT / "params.yaml").read_text(encoding="utf-8"), "evaluate: {confidence: 0.9}"
+    )
+    early = overlay(params, "train_finetune: {learning_rate: 1e-6}")
+    for subject, table, accuracy, text in (
+        ("Early", right, 1.0, early),
+        (SUBJECT, predictions, 0.5, params),
+    ):
+        for path in (paths.PREDICTIONS, paths.VALIDATION_PREDICTIONS):
+            (project / path).parent.mkdir(exist_ok=True)
+            write_predictions(project / path, table)
+        measured = {"accuracy": accuracy, "balanced_accuracy": accuracy, "loss": 0.7}
+        write_json(project / paths.EVALUATE_METRICS, {"validation": measured, "test": measured})
+        write_json(project / paths.SPLIT_METRICS, {"validation": 4, "test": 4})
+        (project / "params.yaml").write_text(text, encoding="utf-8")
+        commit(project, subject)
+    (project / ".dvc").mkdir()
+    (project / ".dvc" / "config").touch()
     git("tag", "v2", cwd=project)
     return project
 

@@ -3,7 +3,6 @@ import pytest
 
 from pawprint.core.errors import InputError
 from pawprint.core.tables import (
-    parse_predictions,
     predicted_labels,
     probabilities_in,
     read_predictions,
@@ -96,13 +95,9 @@ def test_predictions_have_the_labels_of_their_columns(tmp_path):
     assert "other" not in found
 
 
-def test_predictions_of_earlier_commits_are_read():
-    found = parse_predictions(b"path,actual,predicted,probability\n1.jpg,a,b,0.5\n")
-    assert found["predicted"].tolist() == ["b"]
-    assert predicted_labels(found) == []
-
-
-@pytest.mark.parametrize("lines", [b"", b"\xff", b"path,actual\n", b"path,actual,predicted,x\n"])
+@pytest.mark.parametrize(
+    "lines", [b"", b"\xff", b"path,actual\n", b"path,actual,predicted,probability\n"]
+)
 def test_other_tables_are_no_predictions(tmp_path, lines):
     (tmp_path / "rows.csv").write_bytes(lines)
     with pytest.raises(InputError, match="expected a table with the columns path, actual, predic"):

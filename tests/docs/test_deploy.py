@@ -212,9 +212,9 @@ def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kin
         assert len(labels) > 1 or case == "pad"
     if not is_large:
         assert np.abs(np.subtract(seen["crop"], seen["stretch"])[0]).max() > 1e-3
-    if kind == "served":  # made before there were views
-        older, cat = PROJECT / "recipes/sample/model", PROJECT / "recipes/sample/pictures/cat.jpg"
-        command = [str(python), name, str(older), str(cat)]
+    if kind == "served":  # the command on the page
+        model, cat = PROJECT / "recipes/sample/model", PROJECT / "recipes/sample/pictures/cat.jpg"
+        command = [str(python), name, str(model), str(cat)]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
         assert json.loads(result.stdout)[1] == "cat"

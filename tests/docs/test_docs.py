@@ -103,26 +103,6 @@ def test_make_targets_and_modules_in_commands_exist(page):
         assert found or module == "stages.NAME", module
 
 
-def test_layout_names_every_module_and_no_other():
-    folders = ("pawprint/", "recipes/", "app/", "examples/", "bench/")
-    modules = {
-        path
-        for path in TRACKED
-        if path.startswith(folders) and path.endswith(".py") and not path.endswith("__init__.py")
-    }
-    named = set(re.findall(r"^\| `([\w/]+\.py)`", read("docs/layout.md"), re.MULTILINE))
-    assert named == modules - {"pawprint/__main__.py"}
-
-
-def test_layout_names_every_file_and_folder_at_the_top():
-    layout = read("docs/layout.md")
-    tops = {path.split("/")[0] for path in TRACKED} - {"README.md", "LICENSE", "pyproject.toml"}
-    named = set(re.findall(r"`([\w.*]+)/?`", layout.split("\n## ")[0]))
-    for top in tops:
-        if not top.startswith((".", "requirements", "dvc.lock")):
-            assert top in named, top
-
-
 def test_pipeline_has_a_row_for_every_stage():
     stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
     rows = re.findall(r"^\| `(\w+)` \|", read("docs/pipeline.md"), re.MULTILINE)
@@ -149,15 +129,6 @@ def test_params_page_explains_every_param_and_no_other():
     rows = read("docs/params.md").split("\n## ")[0]
     cells = re.findall(r"^\| (`[^|]+) \|", rows, re.MULTILINE)
     assert sorted(re.findall(r"`([\w.]+)`", " ".join(cells))) == sorted(schema)
-
-
-def test_params_page_has_the_staleness_table():
-    params_of: dict[str, list[str]] = {}
-    for param, stages in read_yaml(PROJECT / "docs" / "staleness.yaml").items():
-        params_of.setdefault(", ".join(stages), []).append(f"`{param}`")
-    rows = [f"| {', '.join(params)} | {stages} |" for stages, params in params_of.items()]
-    expected = "\n".join(["| change | stages that run |", "|---|---|", *rows])
-    assert expected in read("docs/params.md"), "\n" + expected
 
 
 def test_predict_page_explains_every_key_of_the_metadata():

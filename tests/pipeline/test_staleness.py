@@ -8,9 +8,9 @@ from pathlib import Path
 
 import dvc.api
 import pytest
-from changed_params import TOGETHER_WITH, changed_values
-from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, git_project, repro, run
-from dvc_yaml import OUTPUTS, STAGES, params_of
+from changed_params import TOGETHER_WITH, changed_values, expected_stages
+from conftest import AFTER_FINETUNING, SAMPLE_WEIGHTS, TINY, git_project, repro, run
+from networks import save_weights
 from ruamel.yaml import YAML
 
 from pawprint.core.files import pack
@@ -19,16 +19,16 @@ from pawprint.core.tables import parse_predictions
 from pawprint.network.applications import application
 from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
-from recipes.sample.pretrain import save_weights
 
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 pytestmark = pytest.mark.slow
-TABLE = YAML(typ="safe").load(PROJECT / "docs" / "staleness.yaml")
-
-
-def readers(param: str) -> list[str]:
-    """The stages that depend on a param, in their order."""
-    return [name for name, stage in STAGES.items() if param in params_of(stage)]
+PARAMS = [
+    f"{section}.{key}"
+    for section, field in Params.model_fields.items()
+    for key in field.annotation.model_fields
+]
+# One of each section is a slow test; the others are extended tests.
+LAST = {param.split(".")[0]: param for param in PARAMS}.values()
 
 
 def lock(workspace: Path) -> dict:
@@ -56,15 +56,6 @@ def workspace(tmp_path_factory) -> Iterator[Path]:
         yield project
 
 
-def test_every_param_has_its_row():
-    every = {
-        f"{section}.{key}"
-        for section, field in Params.model_fields.items()
-        for key in field.annotation.model_fields
-    }
-    assert set(TABLE) == every
-
-
 def changed_params(workspace: Path, param: str) -> str:
     """The tiny run's params.yaml with another value of one param."""
     section, key = param.split(".")
@@ -86,61 +77,21 @@ def restored(workspace):
     run("dvc", "checkout", "-q", cwd=workspace)
 
 
-def with_all_after(stages: list[str]) -> set[str]:
-    """The stages, and all that depend on an output of one of them, directly or through others."""
-    found = set(stages)
-    for name, stage in STAGES.items():
-        if any(set(stage["deps"]) & OUTPUTS[each] for each in found):
-            found.add(name)
-    return found
-
-
-# A row that has all stages after the readers follows from their outputs: DVC runs what depends on
-# an output that changed. Followed to the end are the others, one of those, and those that leave an
-# output as it was: no image looks like another, and both sizes have the same weights.
-FOLLOWED = [param for param, row in TABLE.items() if with_all_after(readers(param)) != set(row)]
-FOLLOWED += ["augment.RandomZoom", "preview.near_duplicates", "model.image_size"]
-
-
-def one_of_each_section(params: list[str], without: tuple[str, ...]) -> list:
-    """The params; all but the first of each section are marked `extended`.
-
-    All of the sections in `without` are marked, because they take long.
-    """
-    first = {param.split(".")[0]: param for param in reversed(params)}
-    tested = [param for section, param in first.items() if section not in without]
-    return [
-        param if param in tested else pytest.param(param, marks=pytest.mark.extended)
-        for param in params
-    ]
-
-
-@pytest.mark.parametrize(
-    "param", one_of_each_section(FOLLOWED, ("hardware", "model", "train_extract"))
-)
-def test_change_reruns_exactly_the_stages_of_its_row(workspace, restored, param):
-    (workspace / "params.yaml").write_text(changed_params(workspace, param), encoding="utf-8")
-    assert sorted(repro(workspace)) == sorted(TABLE[param])
-
-
 @pytest.mark.parametrize(
     "param",
-    one_of_each_section([param for param in TABLE if param not in FOLLOWED], ("fetch",)),
+    [
+        param if param in LAST else pytest.param(param, marks=pytest.mark.extended)
+        for param in PARAMS
+    ],
 )
-def test_change_gives_other_outputs_of_each_stage_that_reads_it(workspace, restored, param):
-    """So that all stages after it run again, too."""
-    before = lock(workspace)
+def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, param):
     (workspace / "params.yaml").write_text(changed_params(workspace, param), encoding="utf-8")
-    read_by = [stage for stage in readers(param) if stage != "report"]
-    ran = repro(workspace, *read_by)
-    assert set(read_by) <= set(ran) <= set(TABLE[param])
-    after = lock(workspace)
-    for stage in read_by:
-        assert after[stage]["outs"] != before[stage]["outs"], stage
+    ran = repro(workspace)
+    assert sorted(ran) == sorted(expected_stages(param))
 
 
 def test_everything_made_again_is_the_same_bytes(workspace):
-    assert len(repro(workspace, "--force")) == 14
+    assert len(repro(workspace, "--force")) == 13
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 

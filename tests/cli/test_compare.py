@@ -1,0 +1,166 @@
+"""`compare` and `gate` on recorded predictions."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from conftest import git_project, run
+
+IMAGES = 200
+
+
+def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None:
+    """Predictions of both splits in which the images of these numbers are wrong."""
+    (project / "plots").mkdir(exist_ok=True)
+    for name in ("predictions", "predictions_validation"):
+        with (project / "plots" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["path", "actual", "predicted", "probability_cat", "probability_dog"])
+            for number in images:
+                actual = ("cat", "dog")[number % 2]
+                predicted = ("cat", "dog")[(number + (number in wrong)) % 2]
+                writer.writerow([f"{number}.jpg", actual, predicted, "0.5", "0.5"])
+
+
+# A stage whose outputs the tests write themselves, with a dependency that is not in Git.
+DVC_YAML = """
+stages:
+  evaluate:
+    cmd: python -m stages.evaluate
+    deps: [data/code/evaluate.txt, models/served]
+    params: [evaluate]
+    plots:
+      - plots/predictions.csv: {cache: false}
+      - plots/predictions_validation.csv: {cache: false}
+"""
+
+
+def record(project: Path) -> None:
+    """Write dvc.lock as after a run."""
+    result = run("dvc", "commit", "--force", "evaluate", cwd=project)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """Two commits, `old` with 20 wrong images and `new`, on main, with 5 of them."""
+    project = git_project(tmp_path_factory.mktemp("compare") / "project", "{}")
+    (project / "dvc.yaml").write_text(DVC_YAML)
+    assert run("python", "-m", "stages.code", cwd=project).returncode == 0
+    (project / "models" / "served").mkdir(parents=True)
+    (project / "models" / "served" / "model.bin").write_bytes(b"weights")
+    for tag, wrong in (("old", set(range(20))), ("new", set(range(5)))):
+        write(project, wrong)
+        record(project)
+        for command in (("add", "-A"), ("commit", "-qm", tag), ("tag", tag)):
+            assert run("git", *command, cwd=project).returncode == 0
+    return project
+
+
+def test_command_says_better_worse_or_not_significant(project):
+    for arguments, verdict in (
+        (("old", "new"), "new is better than old"),
+        (("new", "old"), "old is worse than new"),
+        (
+            ("new",),
+            "both are correct on the same images",
+        ),  # the workspace is as new
+    ):
+        result = run("python", "-m", "pawprint", "compare", *arguments, cwd=project)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.count(verdict) == 2  # test and validation
+    assert "200/200" not in result.stdout
+    assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in result.stdout
+
+
+def test_several_runs_are_compared_with_the_first_at_corrected_levels(project):
+    result = run("python", "-m", "pawprint", "compare", "old", "new", "workspace", cwd=project)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.count("new is better than old") == 2
+    assert result.stdout.count("workspace is better than old") == 2
+    assert result.stdout.count("97.5% interval") == 2  # of the first of two
+
+
+def test_gate_fails_only_for_significantly_worse_results(project):
+    for against, status in (("old", 0), ("new", 0)):
+        assert run("python", "-m", "pawprint", "gate", against, cwd=project).returncode == status
+    try:
+        write(project, set(range(20)))
+        record(project)
+        result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
+        assert result.returncode == 1
+        assert "workspace is worse than new" in result.stdout
+        write(project, set(range(7)))  # two more errors may be by chance
+        record(project)
+        assert run("python", "-m", "pawprint", "gate", "new", cwd=project).returncode == 0
+    finally:
+        run("git", "checkout", "-q", "--", ".", cwd=project)
+
+
+CHANGES = {
+    "params.yaml evaluate": ("params.yaml", "confidence: 0.95", "confidence: 0.9"),
+    "code of evaluate": ("pawprint/evaluation/metrics.py", "import numpy", "x = 1\nimport numpy"),
+    "plots/predictions.csv": ("plots/predictions.csv", "cat,dog", "cat,cat"),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_gate_refuses_results_of_other_params_code_or_predictions(project, changed):
+    name, before, after = CHANGES[changed]
+    text = (project / name).read_text(encoding="utf-8")
+    assert before in text
+    try:
+        (project / name).write_text(text.replace(before, after), encoding="utf-8")
+        result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
+        assert (result.returncode, result.stdout) == (1, "")
+        (line,) = result.stderr.splitlines()
+        assert line == (
+            "workspace: expected the results of its params and code. Received: changes since the "
+            f"last run: {changed}. Run `dvc repro`."
+        )
+    finally:
+        run("git", "checkout", "-q", "--", ".", cwd=project)
+
+
+def test_gate_needs_no_data_and_no_remote(project, tmp_path):
+    clone = tmp_path / "clone"
+    assert run("git", "clone", "-q", str(project), str(clone), cwd=tmp_path).returncode == 0
+    assert not (clone / "models").exists()
+    result = run("python", "-m", "pawprint", "gate", "old", cwd=clone)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_predictions_without_a_row_are_one_line(project):
+    try:
+        write(project, set(), range(0))
+        record(project)
+        for command in ("compare", "gate"):
+            result = run("python", "-m", "pawprint", command, "new", cwd=project)
+            assert result.returncode == 1
+            (line,) = result.stderr.splitlines()
+            assert line.startswith("workspace: plots/predictions.csv: expected a table with rows.")
+    finally:
+        run("git", "checkout", "-q", "--", ".", cwd=project)
+
+
+def test_other_test_images_are_refused_with_the_reason(project):
+    try:
+        write(project, set(), range(3, IMAGES + 1))
+        record(project)
+        for command in ("compare", "gate"):
+            result = run("python", "-m", "pawprint", command, "new", cwd=project)
+            assert result.returncode == 1
+            (line,) = result.stderr.splitlines()
+            expected = "new and workspace: expected the same test images and labels. Received: "
+            assert line.startswith(expected)
+            assert "3 only in new, 1 only in workspace, 0 with another label" in line
+    finally:
+        run("git", "checkout", "-q", "--", ".", cwd=project)
+
+
+@pytest.mark.parametrize("rev", ["nothing", "old~1"])
+def test_revision_without_predictions_is_one_line(project, rev):
+    result = run("python", "-m", "pawprint", "compare", rev, cwd=project)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"{rev}: expected a commit, branch, tag or experiment with plots/")
