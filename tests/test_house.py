@@ -73,16 +73,11 @@ def names_a_package(name: str, packages: set[str]) -> bool:
     return name.split(".")[0] in packages
 
 
-# OpenVINO does not check the checksums in a SavedModel; TensorFlow does.
-EXCEPTIONS = {"pawprint/serving/third_party.py": {"tensorflow"}}
-
-
 def test_keras_and_tensorflow_are_imported_in_the_room_of_the_network_only():
     for path in modules("pawprint", "stages", "app", "recipes"):
-        allowed = EXCEPTIONS.get(path.relative_to(PROJECT).as_posix(), set())
         if room(path) != "pawprint/network":
             found = [n for n in imported_names(path) if names_a_package(n, {"keras", "tensorflow"})]
-            assert set(found) <= allowed, path
+            assert found == [], path
 
 
 def test_only_the_network_its_stages_and_the_command_line_handle_keras_models():
