@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from networks import COLOURS, colour_model, metadata, with_probabilities, write_colour_model
 from PIL import Image
