@@ -95,6 +95,34 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
     )
 
 
+def succeed(*command: str, cwd: Path) -> str:
+    """What a command prints, which must succeed."""
+    result = run(*command, cwd=cwd)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def clone(project: Path, name: str = "clone") -> Path:
+    """A clone of a Git repository, beside it."""
+    folder = project.parent / name
+    succeed("git", "clone", "-q", str(project), str(folder), cwd=project.parent)
+    return folder
+
+
+def git_init(folder: Path) -> None:
+    for command in (
+        ("init", "-q", "-b", "main"),
+        ("config", "user.name", "Tester"),
+        ("config", "user.email", "tester@example.org"),
+    ):
+        succeed("git", *command, cwd=folder)
+
+
+def commit(project: Path, message: str) -> None:
+    succeed("git", "add", "-A", cwd=project)
+    succeed("git", "commit", "-qm", message, cwd=project)
+
+
 def repro(workspace: Path, *options: str, **environment: str) -> list[str]:
     """Run `dvc repro` and return the stages that ran, in order."""
     result = run("dvc", "repro", *options, cwd=workspace, **environment)
@@ -124,15 +152,8 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
             shutil.copy(PROJECT / name, folder / name)
     params = (folder / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
-    for command in (
-        ("init", "-q", "-b", "main"),
-        ("config", "user.name", "Tester"),
-        ("config", "user.email", "tester@example.org"),
-        ("add", "-A"),
-        ("commit", "-qm", "Code"),
-    ):
-        result = run("git", *command, cwd=folder)
-        assert result.returncode == 0, result.stderr
+    git_init(folder)
+    commit(folder, "Code")
     return folder
 
 

@@ -1,13 +1,15 @@
-"""Data and models travel through a DVC remote, a folder; test_remotes.py has the other kinds."""
+"""Data and models travel through a DVC remote: a folder, and servers of SSH and S3."""
 
 import hashlib
 import json
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import AFTER_FINETUNING, TINY, git_project, repro, run
+from conftest import AFTER_FINETUNING, TINY, clone, commit, git_project, repro, run, succeed
+from servers import S3, SSH, Server
 
 from pawprint.core.files import pack
 from recipes.overlay import overlay
@@ -15,12 +17,6 @@ from recipes.sample.drawings import drawn_dataset
 
 pytestmark = pytest.mark.slow
 OFFLINE = TINY + "weights: {source: recipes/sample/base.h5}\n"
-
-
-def succeed(*command: str, cwd: Path) -> str:
-    result = run(*command, cwd=cwd)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
 
 
 def change(project: Path, changes: str) -> None:
@@ -49,12 +45,10 @@ def finished(tmp_path_factory) -> Path:
     pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
     project = git_project(folder / "project", OFFLINE)
     assert len(repro(project)) == 15
-    succeed("git", "add", "-A", cwd=project)
-    succeed("git", "commit", "-qm", "First run", cwd=project)
+    commit(project, "First run")
     change_rate(project, "0.01")
     assert repro(project) == AFTER_FINETUNING
-    succeed("git", "add", "-A", cwd=project)
-    succeed("git", "commit", "-qm", "Faster", cwd=project)
+    commit(project, "Faster")
     return project
 
 
@@ -69,12 +63,6 @@ def origin(finished, tmp_path) -> Path:
     # What both commits need: `--all-commits` shares the history, not only the last run.
     assert "files pushed" in succeed("dvc", "push", "--all-commits", cwd=project)
     return project
-
-
-def clone(origin: Path, name: str) -> Path:
-    folder = origin.parent / name
-    succeed("git", "clone", "-q", str(origin), str(folder), cwd=origin.parent)
-    return folder
 
 
 def object_of(file: Path) -> Path:
@@ -99,6 +87,49 @@ def test_second_clone_pulls_and_reruns_nothing(origin, finished):
     assert predict(second, finished.parent / "images.zip") == predict(
         origin, finished.parent / "images.zip"
     )
+
+
+@pytest.fixture(scope="module", params=[SSH, S3], ids=["ssh", "s3"])
+def served(request, finished, tmp_path_factory) -> Iterator[tuple[Path, Server]]:
+    """The finished project, pushed to a server, which is its remote."""
+    folder = tmp_path_factory.mktemp("server")
+    server = request.param(folder)
+    project = folder / "project"
+    shutil.copytree(finished, project)
+    succeed("dvc", "remote", "add", "--default", "storage", server.url, cwd=project)
+    succeed("git", "commit", "-qam", "Remote", cwd=project)
+    configure(project, server.settings)
+    assert "files pushed" in succeed("dvc", "push", cwd=project)
+    yield project, server
+    server.kill()
+
+
+def configure(project: Path, settings: dict[str, str]) -> None:
+    """What `dvc remote modify --local` writes, for all options at once."""
+    lines = ["['remote \"storage\"']", *(f"{key} = {value}" for key, value in settings.items())]
+    (project / ".dvc" / "config.local").write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_clone_pulls_from_a_server_and_reruns_nothing(served, finished):
+    project, server = served
+    second = clone(project, "second")
+    configure(second, server.settings)
+    succeed("dvc", "pull", "models/served", cwd=second)
+    assert predict(second, finished.parent / "images.zip")
+    assert travelled(second)[0] == 4
+    succeed("dvc", "pull", cwd=second)
+    assert repro(second, "--allow-missing") == []
+    assert succeed("git", "status", "--porcelain", cwd=second) == ""
+
+
+def test_wrong_key_is_told_and_changes_nothing(served):
+    project, server = served
+    second = clone(project, "wrong")
+    configure(second, server.settings | server.wrong_key)
+    result = run("dvc", "pull", cwd=second)
+    assert result.returncode != 0
+    assert "ERROR: " in result.stderr and "Traceback" not in result.stderr
+    assert not (second / "models").exists()
 
 
 def test_clone_without_any_data_shows_what_a_change_did(finished, tmp_path):
