@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,6 +77,12 @@ def mirror() -> Path:
     if not (MIRROR / "cats_and_dogs_filtered.zip").is_file():
         pytest.skip(f"real images are not at {MIRROR}: set PAWPRINT_MIRROR")
     return MIRROR.resolve()
+
+
+def line_of(*parts: str) -> str:
+    """A pattern for `pytest.raises`: one line that holds these parts in their order."""
+    anything = r"[^\n]*"
+    return rf"\A{anything}{anything.join(map(re.escape, parts))}{anything}\Z"
 
 
 def environment_with(**changes: str) -> dict[str, str]:

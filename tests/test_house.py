@@ -54,15 +54,6 @@ def test_no_stage_imports_another_or_the_command_line():
         assert "pawprint/cli" not in {room(file) for file in closure(path)}
 
 
-def test_rooms_are_packages_and_the_folders_around_them_are_not():
-    """An `__init__.py` of pawprint/ or stages/ would be in no folder that dvc.yaml lists."""
-    for folder in ("pawprint", "stages"):
-        assert not (PROJECT / folder / "__init__.py").exists()
-    for path in modules("pawprint"):
-        if path.name != "__main__.py":
-            assert (path.parent / "__init__.py").is_file(), path
-
-
 def test_evaluation_and_calibration_do_not_depend_on_the_training_code():
     for stage in ("calibrate", "evaluate"):
         imported = {room(path) for path in closure(PROJECT / "stages" / f"{stage}.py")}
@@ -78,31 +69,6 @@ def test_keras_and_tensorflow_are_imported_in_the_room_of_the_network_only():
         if room(path) != "pawprint/network":
             found = [n for n in imported_names(path) if names_a_package(n, {"keras", "tensorflow"})]
             assert found == [], path
-
-
-def test_only_the_network_its_stages_and_the_command_line_handle_keras_models():
-    for path in modules("pawprint", "stages", "app"):
-        if room(path) not in ("pawprint/network", "pawprint/cli"):
-            named = imported_names(path) & {
-                "pawprint.network.backend.keras",
-                "pawprint.network.backend.tf",
-            }
-            assert not named or path.stem in ("extractor", "train_extract", "train_finetune"), path
-
-
-def test_only_the_network_reads_files_of_models():
-    """Keras opens `.keras` files; nothing else of the project takes them, or HDF5, apart."""
-    readers = {
-        path.relative_to(PROJECT).as_posix()
-        for path in modules(*PACKAGES)
-        if room(path) != "pawprint/network"
-        and any(names_a_package(name, {"h5py"}) for name in imported_names(path))
-    }
-    assert readers <= {"stages/fetch_weights.py"}  # asks whether a download is HDF5
-    for path in modules(*PACKAGES):
-        # Exported files are checked by the library that a user would read them with.
-        if room(path) not in ("pawprint/network", "pawprint/cli"):
-            assert ".load_model(" not in path.read_text(encoding="utf-8"), path
 
 
 @pytest.mark.parametrize(

@@ -162,16 +162,6 @@ def environment(folder: Path, packages: list[str]) -> Path:
     return python
 
 
-def test_every_script_is_short():
-    found = scripts()
-    assert list(found) == [
-        "photo.py", "with_openvino.py", "with_onnx.py", "with_litert.py", "with_tensorflow.py",
-    ]  # fmt: skip
-    for name, script in found.items():
-        assert name == "photo.py" or len(script.code.splitlines()) <= 16, name
-        assert "pawprint" not in script.code
-
-
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -184,6 +174,7 @@ def test_every_script_is_short():
 def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kind):
     found = scripts()
     packages = found[name].packages
+    assert "pawprint" not in found[name].code
     assert len(packages) == 3 and packages[1:] == ["numpy", "pillow"]
     is_large = packages[0] == "tensorflow"
     python = sys.executable if is_large else environment(tmp_path / "venv", packages)

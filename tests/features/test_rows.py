@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from code_graph import closure
-from conftest import PROJECT
+from conftest import PROJECT, line_of
 from networks import SIZE, sample_backbone
 from PIL import Image
 
@@ -61,7 +61,7 @@ def test_features_that_float16_cannot_hold_are_one_line(monkeypatch):
     large = [np.array([70_000.0], np.float32)]
     monkeypatch.setattr("pawprint.features.rows.compile_for_cpu", lambda _: lambda _: large)
     compute = row_function(network, "crop")
-    with pytest.raises(InputError, match=r"^params.yaml: model.fine_tune_at: .* up to 65,504"):
+    with pytest.raises(InputError, match=line_of("params.yaml: model.fine_tune_at: ")):
         compute(Image.new("RGB", (SIZE, SIZE)), [IDENTITY])
 
 
