@@ -23,9 +23,7 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
     file and for a network of other inputs or outputs.
     """
     image_size, network = metadata.image_size, _read(path)
-    if len(network.inputs) != 1:
-        raise ValueError(f"{len(network.inputs)} inputs, not 1")
-    shape = network.input().partial_shape
+    shape = network.input().partial_shape  # raises RuntimeError for more than one input
     wanted = openvino.PartialShape([-1, image_size, image_size, 3])
     if not wanted.compatible(shape):
         raise ValueError(f"input {shape}, not (batch, {image_size}, {image_size}, 3)")

@@ -66,8 +66,8 @@ def object_of(file: Path) -> Path:
 def predict(project: Path, images: Path) -> str:
     with zipfile.ZipFile(images) as archive:
         photo = archive.read("drawn/validation/dogs/dog.0001.jpg")
-    (project / "photo.jpg").write_bytes(photo)
-    return succeed("python", "-m", "pawprint", "predict", "photo.jpg", cwd=project)
+    (project.parent / "photo.jpg").write_bytes(photo)
+    return succeed("python", "-m", "pawprint", "predict", "../photo.jpg", cwd=project)
 
 
 @pytest.fixture(scope="module", params=[SSH, S3], ids=["ssh", "s3"])
