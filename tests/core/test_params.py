@@ -161,7 +161,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.fine_tune_at": None, "model.fine_tune_last": 54}, None),
         ({"model.fine_tune_at": "block_11_expand"}, None),
         ({"train_extract.learning_rate_decay": "cosine"}, "train_extract"),
-        ({"calibrate.threshold": 0.3}, None),
+        ({"calibrate.recall": 1.0}, None),
         ({"calibrate.threshold": 0.3, "calibrate.recall": 0.9}, "calibrate"),
         ({"clean.labels": {"a": ["a"], "b": ["b"], "c": ["c"]}}, None),
         ({"clean.labels": "auto"}, None),
