@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A file is one worker's, as its tests share a run of the pipeline; the longest files begin first.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
   --no-loadscope-reorder
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-  --no-annotate --custom-compile-command "make lock" --upgrade
+LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+  --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
 .PHONY: demo app test test-all test-extended release-check lock
 
@@ -39,13 +39,8 @@ release-check: .venv/installed
 
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
-	$(LOCK) -o requirements.txt requirements.in
-	$(LOCK) -o requirements-app.txt requirements-app.in
-	$(LOCK) -o requirements-dask.txt requirements-dask.in
-	$(LOCK) -o requirements-remotes.txt requirements-remotes.in
-	$(LOCK) -o requirements-export.txt requirements-export.in
-	$(LOCK) -o requirements-serve.txt requirements-serve.in
-	$(LOCK) -o requirements-dev.txt requirements-dev.in
+	$(LOCK) -o requirements.txt
+	$(LOCK) --all-extras -c requirements.txt -o requirements-dev.txt
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -54,8 +49,8 @@ lock:
 	$(PIP) -r requirements.txt
 	@touch $@
 
-.venv/installed-app: .venv/installed requirements-app.txt
-	$(PIP) -r requirements-app.txt
+.venv/installed-app: .venv/installed requirements-dev.txt pyproject.toml
+	$(PIP) -c requirements-dev.txt -e '.[app]'
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt

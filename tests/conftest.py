@@ -1,6 +1,7 @@
 import hashlib
 import io
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -94,6 +95,12 @@ def real(mirror: Path) -> dict[str, str]:
     return {"PAWPRINT_MIRROR": str(mirror), "KERAS_HOME": str(mirror / "keras")}
 
 
+def line_of(*parts: str) -> str:
+    """A pattern for `pytest.raises`: one line that holds these parts in their order."""
+    anything = r"[^\n]*"
+    return rf"\A{anything}{anything.join(map(re.escape, parts))}{anything}\Z"
+
+
 def environment_with(**changes: str) -> dict[str, str]:
     """The environment of a user for whom `python` is this Python."""
     return dvc_environment() | changes
@@ -109,6 +116,34 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
         text=True,
         encoding="utf-8",
     )
+
+
+def succeed(*command: str, cwd: Path) -> str:
+    """What a command prints, which must succeed."""
+    result = run(*command, cwd=cwd)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def clone(project: Path, name: str = "clone") -> Path:
+    """A clone of a Git repository, beside it."""
+    folder = project.parent / name
+    succeed("git", "clone", "-q", str(project), str(folder), cwd=project.parent)
+    return folder
+
+
+def git_init(folder: Path) -> None:
+    for command in (
+        ("init", "-q", "-b", "main"),
+        ("config", "user.name", "Tester"),
+        ("config", "user.email", "tester@example.org"),
+    ):
+        succeed("git", *command, cwd=folder)
+
+
+def commit(project: Path, message: str) -> None:
+    succeed("git", "add", "-A", cwd=project)
+    succeed("git", "commit", "-qm", message, cwd=project)
 
 
 def repro(workspace: Path, *options: str, **environment: str) -> list[str]:
@@ -144,15 +179,8 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
             shutil.copy(PROJECT / name, folder / name)
     params = (folder / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
-    for command in (
-        ("init", "-q", "-b", "main"),
-        ("config", "user.name", "Tester"),
-        ("config", "user.email", "tester@example.org"),
-        ("add", "-A"),
-        ("commit", "-qm", "Code"),
-    ):
-        result = run("git", *command, cwd=folder)
-        assert result.returncode == 0, result.stderr
+    git_init(folder)
+    commit(folder, "Code")
     return folder
 
 

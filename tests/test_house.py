@@ -69,13 +69,9 @@ def test_what_computes_a_row_of_features_depends_on_no_params_errors_or_tables()
     assert "pawprint/core" not in {room(m) for m in CODE.closure("pawprint/features/rows.py")}
 
 
-# OpenVINO does not check the checksums in a SavedModel; TensorFlow does.
-MAY_IMPORT_TENSORFLOW = {"pawprint/serving/third_party.py"}
-
-
 @pytest.mark.parametrize("module", MODULES)
 def test_keras_and_tensorflow_are_imported_in_the_room_of_the_network_only(module):
-    if room(module) not in ("pawprint/network", "bench") and module not in MAY_IMPORT_TENSORFLOW:
+    if room(module) not in ("pawprint/network", "bench", "pawprint/cli"):
         assert not {name.split(".")[0] for name in CODE.names_in(module)} & {"keras", "tensorflow"}
 
 

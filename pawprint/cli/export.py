@@ -2,31 +2,23 @@
 
 Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
 `pixels`, and returns the calibrated `probability` of the second of two classes, (batch, 1), or of
-each of more classes, (batch, classes), and except in int8 the `unknown_score`, (batch, 1). Its own
-runtime runs it on the test images before the folder takes its name. The table compares it with
-Keras: size, largest difference of an output, test images whose label changes, accuracy, number of
-unknown images, and median time of one image.
+each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). Its own runtime runs it
+on the test images before the folder takes its name. The table compares it with the served model:
+size, largest difference of an output, test images whose label changes, accuracy, and number of
+unknown images.
 """
 
 import argparse
-import contextlib
-import statistics
 import subprocess
-import tempfile
-import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from dvc.api import DVCFileSystem
-from dvc.exceptions import DvcException
-from dvc_data.index import DataIndexError
 from tqdm import tqdm
 
-from pawprint.cli.formats import FORMATS, Run, require_modules
+from pawprint.cli.formats import FORMATS, Outputs, Run, require_modules
 from pawprint.core import paths
-from pawprint.core.errors import InputError, printable, reason, silent_stderr
+from pawprint.core.errors import InputError, reason, silent_stderr
 from pawprint.core.files import replacing
 from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import SPLIT, read_table
@@ -35,48 +27,22 @@ from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.network.backend import keras
 from pawprint.network.model import for_export, load_model
-from pawprint.serving.metadata import Metadata, read_metadata, write_metadata
+from pawprint.serving.metadata import Metadata, write_metadata
+from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.serving.served_model import read_detector
 from pawprint.serving.views import views_of
-
-CALIBRATION = 300  # images; LiteRT's guide to quantization asks for 100 to 500
-QUANTIZE = ("none", "float16", "int8")
-INPUTS = (paths.SERVED_MODEL, paths.FINETUNE_MODEL, paths.SPLIT_IMAGES, paths.RAW_ARCHIVES)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--format",
-        nargs="+",
-        required=True,
-        choices=("litert", "onnx", "saved_model", "h5"),
-        help="one or more",
-    )
-    parser.add_argument(
-        "--quantize",
-        nargs="+",
-        choices=QUANTIZE,
-        default=["none"],
-        help="of litert only, one or more; default: none",
-    )
-    parser.add_argument(
-        "--rev", help="commit, branch or tag whose model is written; default: the workspace"
+        "--format", nargs="+", required=True, choices=tuple(FORMATS), help="one or more"
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if "litert" not in arguments.format and arguments.quantize != ["none"]:
-        arguments.error("argument --quantize: expected --format litert with it")
-    names = names_of(arguments.format, arguments.quantize)
-    for name in names:
+    for name in arguments.format:
         require_modules(name)
-    if arguments.rev is None:
-        return export_all(names, paths.EXPORT, current_commit())
-    destination = paths.EXPORT.resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        commit = get_inputs(arguments.rev, Path(folder))
-        with contextlib.chdir(folder):
-            export_all(names, destination, commit)
+    export_all(arguments.format)
 
 
 def current_commit() -> str | None:
@@ -91,83 +57,40 @@ def current_commit() -> str | None:
         return None
 
 
-def get_inputs(rev: str, folder: Path) -> str:
-    """Write what `export_all` reads, of a revision, from DVC's cache or the remote to `folder`.
-
-    Returns the commit of the revision. Raises InputError if there is no such revision, neither
-    cache nor remote have a file, or the disk has no room.
-    """
-    try:
-        files = DVCFileSystem(rev=rev)
-        for path in INPUTS:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            files.get(path.as_posix(), str(folder / path), recursive=True)
-        return files.repo.get_rev()
-    except (DvcException, DataIndexError, OSError) as error:
-        raise InputError(
-            f"--rev: expected a revision with {', '.join(map(str, INPUTS))} in DVC's cache or the "
-            f"remote, and room for a copy of them in {folder.parent}. Received: {printable(rev)} "
-            f"({reason(error)})"
-        ) from None
-
-
-class Measured(NamedTuple):
-    """Outputs by name, float64: `probability`, `(images, classes)`, and perhaps `unknown_score`,
-    `(images, 1)`; and the median seconds of one image.
-    """
-
-    outputs: dict[str, np.ndarray]
-    seconds: float
-
-
-def export_all(names: list[str], destination: Path, commit: str | None) -> None:
+def export_all(names: list[str]) -> None:
     """Write the model of the working directory in these formats, and print the table."""
-    metadata = read_metadata(paths.SERVED_MODEL).model_copy(update={"commit": commit})
+    predictor = load_predictor(paths.SERVED_MODEL)
+    metadata = predictor.metadata.model_copy(update={"commit": current_commit()})
     has_detector = metadata.unknown_threshold is not None
     detector = read_detector(paths.SERVED_MODEL) if has_detector else None
     model = for_export(load_model(paths.FINETUNE_MODEL), metadata.temperature, detector)
     split = read_table(paths.SPLIT_IMAGES, SPLIT)
-    test, train = (split[split["split"] == name] for name in ("test", "train"))
+    test = split[split["split"] == "test"]
     pixels = read_pixels(test["path"], metadata)
-    spread = np.linspace(0, len(train) - 1, min(CALIBRATION, len(train))).astype(int)
-    calibration = pixels[:0, 0]
-    if "litert-int8" in names:
-        calibration = read_pixels(train["path"].iloc[spread], metadata)
-        index = np.arange(len(calibration))
-        calibration = calibration[index, index % calibration.shape[1]]
     actual = pd.Index(metadata.labels).get_indexer(test["label"])
-    expected = measure(model.predict_on_batch, pixels)
-    of_keras = predicted_classes(expected.outputs["probability"], metadata.threshold)
+    served = outputs_of(run_of(predictor), pixels)
+    of_served = predicted_classes(served["probability"], metadata.threshold)
 
-    def row(name: str, path: Path, measured: Measured) -> dict:
+    def row(name: str, path: Path, outputs: Outputs) -> dict:
         files = [file for file in (path, *path.rglob("*")) if file.is_file()]
-        predicted = predicted_classes(measured.outputs["probability"], metadata.threshold)
+        predicted = predicted_classes(outputs["probability"], metadata.threshold)
         correct = int((predicted == actual).sum())
-        difference = largest_difference(measured, expected)
-        scores = measured.outputs.get("unknown_score")
-        refused = "-" if scores is None else int((scores > metadata.unknown_threshold).sum())
+        unknown = (outputs["unknown_score"] > metadata.unknown_threshold) if has_detector else []
         return {
             "format": name,
             "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
-            "largest difference": f"{difference:.6f}",
-            "changed labels": int((predicted != of_keras).sum()),
+            "largest difference": f"{largest_difference(outputs, served):.6f}",
+            "changed labels": int((predicted != of_served).sum()),
             "accuracy": f"{correct / len(test):.2%} ({correct}/{len(test)})",
-            "unknown": refused,
-            "ms per image": f"{measured.seconds * 1000:.2f}",
+            "unknown": int(np.sum(unknown)),
         }
 
-    rows = [row("keras", paths.FINETUNE_MODEL, expected)]
+    rows = [row("served", paths.SERVED_MODEL, served)]
     for name in tqdm(names, desc="export", unit="format", disable=None):
-        folder = destination / name
-        measured = export(name, model, metadata, folder, calibration, pixels, expected)
-        rows.append(row(name, folder / FORMATS[name].file, measured))
+        folder = paths.EXPORT / name
+        outputs = export(name, model, metadata, folder, pixels, served)
+        rows.append(row(name, folder / FORMATS[name].file, outputs))
     print(pd.DataFrame(rows).to_string(index=False))
-
-
-def names_of(formats: list[str], quantize: list[str]) -> list[str]:
-    """The formats as FORMATS names them."""
-    litert = [f"litert-{kind}".removesuffix("-none") for kind in quantize]
-    return [name for form in formats for name in (litert if form == "litert" else [form])]
 
 
 def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
@@ -181,28 +104,33 @@ def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
         return np.stack(list(map_in_threads(read, members)))
 
 
-def measure(run: Run, pixels: np.ndarray) -> Measured:
+def run_of(predictor: Predictor) -> Run:
+    """The network of the served model."""
+
+    def run(pixels: np.ndarray) -> Outputs:
+        outputs = zip(*map(predictor.run, pixels.astype(np.uint8)))
+        return dict(zip(("probability", "logits", "unknown_score"), map(np.stack, outputs)))
+
+    return run
+
+
+def outputs_of(run: Run, pixels: np.ndarray) -> Outputs:
     """The outputs for each image of uint8 `(images, views, size, size, 3)`, means over its views.
 
+    float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
     The views of an image are one batch.
     """
-    rows, seconds = [], []
-    for image in pixels:
-        batch = image.astype(np.float32)
-        start = time.perf_counter()
-        outputs = run(batch)
-        seconds.append(time.perf_counter() - start)
-        rows.append({name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()})
+    rows = [
+        {name: each.mean(axis=0, dtype=np.float64) for name, each in run(batch).items()}
+        for batch in map(np.float32, pixels)
+    ]
     outputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    outputs["probability"] = of_classes(outputs["probability"])
-    return Measured(outputs, statistics.median(seconds))
+    return outputs | {"probability": of_classes(outputs["probability"])}
 
 
-def largest_difference(measured: Measured, expected: Measured) -> float:
-    """Between the outputs that `measured` has."""
-    return max(
-        np.abs(values - expected.outputs[name]).max() for name, values in measured.outputs.items()
-    )
+def largest_difference(outputs: Outputs, expected: Outputs) -> float:
+    """Between the outputs that `outputs` has."""
+    return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
 
 
 def export(
@@ -210,39 +138,36 @@ def export(
     model: keras.Model,
     metadata: Metadata,
     folder: Path,
-    calibration: np.ndarray,
     pixels: np.ndarray,
-    expected: Measured,
-) -> Measured:
-    """Write a model and its metadata to `folder`, and measure it, as `measure` does, on `pixels`.
+    expected: Outputs,
+) -> Outputs:
+    """Write a model and its metadata to `folder`. Returns its outputs, as `outputs_of` gives them.
 
-    `expected` is measured with Keras. Raises InputError, and leaves `folder` as it was, if the
-    model cannot be converted or the converted model gives other outputs.
+    `expected` are those of the served model. Raises InputError, and leaves `folder` as it was, if
+    the model cannot be converted or the converted model gives other outputs.
     """
     form = FORMATS[name]
-    if not form.holds_score:
-        probability = {"probability": model.output["probability"]}
-        model = keras.Model(model.input, probability, name=model.name)
-        metadata = metadata.model_copy(update={"unknown_threshold": None})
     with replacing(folder) as partial:
         partial.mkdir()
         path = partial / form.file
         try:
+            model(model.inputs)  # Keras exports only a model that was called
             with silent_stderr():  # converters report their progress there
-                form.write(model, path, calibration)
+                form.write(model, path)
                 run = form.open(path)
-            measured = measure(run, pixels)
+            outputs = outputs_of(run, pixels)
         except OSError:  # a full disk, for example: not the fault of the model
             raise
         except Exception as error:  # a converter raises anything for what its format cannot hold
             raise InputError(
                 f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
             ) from None
-        difference = largest_difference(measured, expected)
+        difference = largest_difference(outputs, expected)
         if not difference <= form.tolerance:
             raise InputError(
-                f"{folder}: expected the outputs of Keras within {form.tolerance}. "
-                f"Received: a difference of {difference:.4f}"
+                f"{folder}: expected the outputs of the served model within {form.tolerance}. "
+                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
+                "format."
             )
         write_metadata(partial, metadata)
-    return measured
+    return outputs

@@ -12,25 +12,23 @@ from pawprint.core.errors import InputError
 from pawprint.network.backend import keras, tf
 from pawprint.runtime.compiled import CORES
 
-Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # the outputs by name
+Outputs = dict[str, np.ndarray]  # by name
+Run = Callable[[np.ndarray], Outputs]  # takes float32 `(batch, size, size, 3)`
 
 
 class Format(NamedTuple):
-    """The model's file in its folder, `write(model, path, calibration)`, and `open(path)`: a Run.
+    """The model's file in its folder, `write(model, path)`, and `open(path)`: a Run.
 
-    An empty `file` stands for the folder itself. `calibration` is uint8 pixels
-    `(images, size, size, 3)`, which only int8 needs; a Run takes the views of one image.
-    `tolerance` is the largest accepted difference to Keras' outputs: any where weights are rounded.
-    `modules` are needed beside requirements.txt. int8 does not hold the unknown score: it has no
-    numbers for scores above those of the calibration images.
+    An empty `file` stands for the folder itself. `tolerance` is the largest accepted difference to
+    the outputs of the served model: any where weights are rounded. `modules` come with the extra
+    `export`.
     """
 
     file: str
-    write: Callable[[keras.Model, Path, np.ndarray], None]
+    write: Callable[[keras.Model, Path], None]
     open: Callable[[Path], Run]
     tolerance: float = 1e-3
     modules: tuple[str, ...] = ()
-    holds_score: bool = True
 
 
 def require_modules(name: str) -> None:
@@ -39,25 +37,16 @@ def require_modules(name: str) -> None:
         if importlib.util.find_spec(module) is None:
             raise InputError(
                 f"{name}: expected the package {module} to be installed. Received: none. "
-                "Run `pip install -c requirements.txt -r requirements-export.txt`."
+                "Run `pip install -c requirements-dev.txt -e '.[export]'`."
             )
 
 
-def write_litert(model: keras.Model, path: Path, calibration: np.ndarray, kind: str) -> None:
-    """With `kind` "float16", float16 weights; with "int8", int8 weights and feature maps.
-
-    The range of each int8 map is its range over the calibration images.
-    """
+def write_litert(model: keras.Model, path: Path, is_float16: bool = False) -> None:
     # LiteRT's own operations only: others would need TensorFlow beside it.
     target: dict = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
     options = {}
-    if kind == "float16":
+    if is_float16:  # weights
         target["supported_types"] = [tf.float16]
-    if kind == "int8":
-        target["supported_ops"] = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        batches = calibration[:, None].astype(np.float32)
-        options["representative_dataset"] = lambda: ([batch] for batch in batches)
-    if kind != "none":
         options["optimizations"] = [tf.lite.Optimize.DEFAULT]
     model.export(path, format="litert", verbose=False, target_spec=target, **options)
 
@@ -88,13 +77,7 @@ def open_saved_model(path: Path) -> Run:
     return lambda pixels: {name: each.numpy() for name, each in loaded.serve(pixels).items()}
 
 
-def litert(kind: str, tolerance: float) -> Format:
-    write = functools.partial(write_litert, kind=kind)
-    modules = ("ai_edge_litert",)
-    return Format("model.tflite", write, open_litert, tolerance, modules, kind != "int8")
-
-
-def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:
+def write_h5(model: keras.Model, path: Path) -> None:
     """Raises ValueError for a backbone that Keras would save, and not load."""
     for part in [model, *model.layers]:
         for operation in getattr(part, "operations", []):
@@ -106,18 +89,23 @@ def write_h5(model: keras.Model, path: Path, _: np.ndarray) -> None:
 
 
 FORMATS = {
-    "litert": litert("none", tolerance=1e-3),
-    "litert-float16": litert("float16", tolerance=1),
-    "litert-int8": litert("int8", tolerance=1),
+    "litert": Format("model.tflite", write_litert, open_litert, modules=("ai_edge_litert",)),
+    "litert-float16": Format(
+        "model.tflite",
+        functools.partial(write_litert, is_float16=True),
+        open_litert,
+        tolerance=1,
+        modules=("ai_edge_litert",),
+    ),
     "onnx": Format(
         "model.onnx",
-        lambda model, path, _: model.export(str(path), format="onnx", verbose=False),
+        lambda model, path: model.export(str(path), format="onnx", verbose=False),
         open_onnx,
         modules=("tf2onnx", "onnxruntime"),
     ),
     "saved_model": Format(
         "",
-        lambda model, path, _: model.export(path, format="tf_saved_model", verbose=False),
+        lambda model, path: model.export(path, format="tf_saved_model", verbose=False),
         open_saved_model,
     ),
     "h5": Format(

@@ -24,7 +24,6 @@ from pawprint.images.decoder import SUFFIXES, decode
 from pawprint.images.resizing import resize
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor, load_predictor
-from pawprint.serving.trial import require_loadable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +48,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.top and arguments.format == "csv":
         arguments.error("argument --top: expected --format table or json with it")
     images = find_images(arguments.paths)
-    if arguments.model != paths.SERVED_MODEL:  # it may come from anyone
-        require_loadable(arguments.model)
     predictor = load_predictor(arguments.model)
     if arguments.no_unknown:
         predictor = predictor.without_unknown()

@@ -9,8 +9,7 @@ import numpy as np
 def of_classes(output: np.ndarray) -> np.ndarray:
     """Probabilities `(…, classes)`, which sum to 1, from a network's, `(…, units)`.
 
-    Those of more than two classes are divided by their sum: float32 leaves it near 1, and a network
-    in int8 rounds each probability.
+    Those of more than two classes are divided by their sum, which is near 1 in float32.
     """
     if output.shape[-1] == 1:
         return np.concatenate([1 - output, output], axis=-1)

@@ -22,8 +22,8 @@ def map_items(function: Callable, items: Iterable) -> Iterator:
             from pawprint.engine.dask import map_on_cluster
         except ModuleNotFoundError as error:
             raise InputError(
-                f"{VARIABLE}: expected the packages of requirements-dask.txt. Received: {error}. "
-                "Run `pip install -r requirements-dask.txt`, or unset it."
+                f"{VARIABLE}: expected the packages of the extra `dask`. Received: {error}. "
+                "Run `pip install -c requirements-dev.txt -e '.[dask]'`, or unset it."
             ) from None
         return map_on_cluster(scheduler, function, items)
     return map_in_threads(function, items)

@@ -17,12 +17,10 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.serving.metadata import FILE, Metadata, read_metadata
-from pawprint.serving.third_party import read_checked
+from pawprint.serving.model_file import FILES, read_model
 from pawprint.serving.views import views_of
 
-# The model in its folder, by format. predict does not read HDF5.
-FILES = ("model.xml", "model.tflite", "model.onnx", "saved_model.pb")
-TOLERANCE = 0.1  # of the sum of probabilities: a network in int8 rounds each to 1/256
+TOLERANCE = 1e-3  # of the sum of probabilities
 # How OpenVINO's messages begin and end: with places in its source.
 NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
 
@@ -97,8 +95,7 @@ class Predictor:
 def load_predictor(folder: Path) -> Predictor:
     """The model in `models/served`, or in the folder of an export.
 
-    The folder may come from anyone. Raises InputError if it is missing, damaged, or holds no model
-    of its labels.
+    Raises InputError if the folder is missing, damaged, or holds no model of its labels.
     """
     metadata = read_metadata(folder)
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
@@ -106,8 +103,8 @@ def load_predictor(folder: Path) -> Predictor:
         raise InputError(f"{folder}: expected {' or '.join(FILES)} beside {FILE}. Received: none.")
     try:
         with silent_stderr():
-            run = compile_for_cpu(read_checked(path, metadata))
-    except Exception as error:  # a library raises anything for a third-party file
+            run = compile_for_cpu(read_model(path, metadata))
+    except Exception as error:  # a library raises anything for a damaged file
         lines = (line.strip() for line in str(error).splitlines())
         reason = " ".join(line for line in lines if line and not line.startswith(NOISE))
         raise InputError(

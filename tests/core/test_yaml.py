@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from conftest import line_of
 from dvc.utils.serialize import loads_yaml
 
 from pawprint.core.errors import InputError
@@ -88,13 +89,12 @@ def test_values_are_those_of_yaml_1_2():
     ],
 )
 def test_document_that_cannot_be_read_is_one_line(text):
-    with pytest.raises(InputError, match=r"^params\.yaml: expected YAML\. Received: ") as error:
+    with pytest.raises(InputError, match=line_of("params.yaml: ")):
         parse_yaml(text, "params.yaml")
-    assert "\n" not in str(error.value)
 
 
 def test_repeated_key_is_named_with_its_line():
-    with pytest.raises(InputError, match=r"found the key 'seed' twice .*line 3, column 3"):
+    with pytest.raises(InputError, match=line_of("'seed' twice", "line 3")):
         parse_yaml("split:\n  seed: 1\n  seed: 2\n", "params.yaml")
 
 
@@ -103,5 +103,5 @@ def test_file_that_is_missing_or_no_text_is_one_line(tmp_path, content):
     path = tmp_path / "params.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"params\.yaml: expected a readable text file"):
+    with pytest.raises(InputError, match=line_of("params.yaml: ")):
         read_yaml(path)

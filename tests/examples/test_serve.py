@@ -17,7 +17,7 @@ from PIL import Image
 from servers import HOST, free_port
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("fastapi", reason="install requirements-serve.txt")
+pytest.importorskip("fastapi", reason="install the extra serve")
 SAMPLE = PROJECT / "recipes" / "sample"
 PHOTOS = sorted((SAMPLE / "pictures").iterdir())
 PHOTO = PHOTOS[0].read_bytes()

@@ -55,13 +55,13 @@ def test_unusable_bytes_are_rejected_with_their_reason(data, reason):
 
 def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(decoder, "MAX_PIXELS", 100)
-    with pytest.raises(UnusableImageError, match="too large: 60x40 pixels"):
+    with pytest.raises(UnusableImageError, match="60x40"):
         decode(encode(gradient()))
 
 
 def test_heic_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(decoder, "MAX_PIXELS", 100)
-    with pytest.raises(UnusableImageError, match="too large: 96x64 pixels"):
+    with pytest.raises(UnusableImageError, match="96x64"):
         decode(HEIC)
 
 

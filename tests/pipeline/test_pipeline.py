@@ -1,12 +1,13 @@
 """The pipeline as its users run it: real `dvc repro`, real stages, real processes."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import AFTER_FINETUNING, PROJECT, TINY, real, repro, run
+from conftest import AFTER_FINETUNING, PROJECT, TINY, real, repro, run, succeed
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.core import paths
@@ -93,6 +94,20 @@ def test_learning_rate_of_fine_tuning_reruns_only_what_follows_it(small, params_
     # DVC has seen these inputs before; the model card is in Git only, not in its cache.
     assert repro(small) == ["report"]
     assert (small / "plots" / "history_finetune.csv").read_bytes() == before
+
+
+def test_copy_pulls_from_a_folder_remote_and_reruns_nothing(small, tmp_path):
+    """The copy begins with what Git would bring."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    shutil.copytree(small, first)
+    succeed("dvc", "remote", "add", "--default", "storage", str(tmp_path / "remote"), cwd=first)
+    assert "files pushed" in succeed("dvc", "push", cwd=first)
+    shutil.copytree(first, second, ignore=shutil.ignore_patterns("cache", "data", "models", "tmp"))
+    succeed("dvc", "pull", cwd=second)
+    assert repro(second, "--allow-missing") == []  # the archive that fetch watches is not there
+    for name in OUTPUTS["calibrate"]:
+        for path in (small / name).iterdir():
+            assert (second / name / path.name).read_bytes() == path.read_bytes()
 
 
 def test_dvc_shows_metrics_and_plots(small):

@@ -1,13 +1,25 @@
-"""Data and models travel through a DVC remote, a folder; test_remotes.py has the other kinds."""
+"""Data and models travel through a DVC remote: a folder, and servers of SSH and S3."""
 
 import hashlib
 import json
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import AFTER_FINETUNING, OFFLINE, TINY, git_project, repro, run
+from conftest import (
+    AFTER_FINETUNING,
+    OFFLINE,
+    TINY,
+    clone,
+    commit,
+    git_project,
+    repro,
+    run,
+    succeed,
+)
+from servers import S3, SSH, Server
 
 from pawprint.core.files import pack
 from recipes.overlay import overlay
@@ -16,23 +28,9 @@ from recipes.sample.drawings import drawn_dataset
 pytestmark = pytest.mark.slow
 
 
-def succeed(*command: str, cwd: Path) -> str:
-    result = run(*command, cwd=cwd)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
-
-
 def change(project: Path, changes: str) -> None:
     path = project / "params.yaml"
     path.write_text(overlay(path.read_text(encoding="utf-8"), changes), encoding="utf-8")
-
-
-def change_rate(project: Path, rate: str) -> None:
-    path = project / "params.yaml"
-    text = path.read_text(encoding="utf-8")
-    before, after = text.split("train_finetune:")
-    line = next(line for line in after.splitlines() if "learning_rate" in line)
-    path.write_text(f"{before}train_finetune:{after.replace(line, f'  learning_rate: {rate}')}")
 
 
 def travelled(project: Path) -> tuple[int, int]:
@@ -47,13 +45,11 @@ def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("first")
     pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
     project = git_project(folder / "project", TINY + OFFLINE)
-    assert len(repro(project)) == 14
-    succeed("git", "add", "-A", cwd=project)
-    succeed("git", "commit", "-qm", "First run", cwd=project)
-    change_rate(project, "0.01")
+    assert len(repro(project)) == 13
+    commit(project, "First run")
+    change(project, "train_finetune: {learning_rate: 0.01}")
     assert repro(project) == AFTER_FINETUNING
-    succeed("git", "add", "-A", cwd=project)
-    succeed("git", "commit", "-qm", "Faster", cwd=project)
+    commit(project, "Faster")
     return project
 
 
@@ -70,12 +66,6 @@ def origin(finished, tmp_path) -> Path:
     return project
 
 
-def clone(origin: Path, name: str) -> Path:
-    folder = origin.parent / name
-    succeed("git", "clone", "-q", str(origin), str(folder), cwd=origin.parent)
-    return folder
-
-
 def object_of(file: Path) -> Path:
     """Where DVC keeps the content of a file, below a cache or a remote."""
     md5 = hashlib.md5(file.read_bytes()).hexdigest()
@@ -85,19 +75,52 @@ def object_of(file: Path) -> Path:
 def predict(project: Path, images: Path) -> str:
     with zipfile.ZipFile(images) as archive:
         photo = archive.read("drawn/validation/dogs/dog.0001.jpg")
-    (project / "photo.jpg").write_bytes(photo)
-    return succeed("python", "-m", "pawprint", "predict", "photo.jpg", cwd=project)
+    (project.parent / "photo.jpg").write_bytes(photo)
+    return succeed("python", "-m", "pawprint", "predict", "../photo.jpg", cwd=project)
 
 
-def test_second_clone_pulls_and_reruns_nothing(origin, finished):
-    second = clone(origin, "second")
+@pytest.fixture(scope="module", params=[SSH, S3], ids=["ssh", "s3"])
+def served(request, finished, tmp_path_factory) -> Iterator[tuple[Path, Server]]:
+    """The finished project, pushed to a server, which is its remote."""
+    folder = tmp_path_factory.mktemp("server")
+    server = request.param(folder)
+    project = folder / "project"
+    shutil.copytree(finished, project)
+    succeed("dvc", "remote", "add", "--default", "storage", server.url, cwd=project)
+    succeed("git", "commit", "-qam", "Remote", cwd=project)
+    configure(project, server.settings)
+    assert "files pushed" in succeed("dvc", "push", cwd=project)
+    yield project, server
+    server.kill()
+
+
+def configure(project: Path, settings: dict[str, str]) -> None:
+    """What `dvc remote modify --local` writes, for all options at once."""
+    lines = ["['remote \"storage\"']", *(f"{key} = {value}" for key, value in settings.items())]
+    (project / ".dvc" / "config.local").write_text("\n".join(lines), encoding="utf-8")
+
+
+def test_clone_pulls_from_a_server_and_reruns_nothing(served, finished):
+    project, server = served
+    second = clone(project, "second")
+    configure(second, server.settings)
+    succeed("dvc", "pull", "models/served", cwd=second)
+    assert travelled(second)[0] == 4  # the three files of the folder, and its listing
+    images = finished.parent / "images.zip"
+    assert predict(second, images) == predict(project, images)
     succeed("dvc", "pull", cwd=second)
-    print("dvc pull: {} files, {:,} bytes".format(*travelled(second)))
-    assert repro(second, "--allow-missing") == []  # the archive that fetch watches is not there
+    assert repro(second, "--allow-missing") == []
     assert succeed("git", "status", "--porcelain", cwd=second) == ""
-    assert predict(second, finished.parent / "images.zip") == predict(
-        origin, finished.parent / "images.zip"
-    )
+
+
+def test_wrong_key_is_told_and_changes_nothing(served):
+    project, server = served
+    second = clone(project, "wrong")
+    configure(second, server.settings | server.wrong_key)
+    result = run("dvc", "pull", cwd=second)
+    assert result.returncode != 0
+    assert "ERROR: " in result.stderr and "Traceback" not in result.stderr
+    assert not (second / "models").exists()
 
 
 def test_clone_without_any_data_shows_what_a_change_did(finished, tmp_path):
@@ -117,18 +140,9 @@ def test_clone_without_any_data_shows_what_a_change_did(finished, tmp_path):
         assert title in page
 
 
-def test_model_alone_is_enough_to_predict(origin, finished):
-    second = clone(origin, "model")
-    succeed("dvc", "pull", "models/served", cwd=second)
-    files, size = travelled(second)
-    print(f"dvc pull models/served: {files} files, {size:,} bytes")
-    assert files == 4  # the three of the folder, and its listing
-    assert predict(second, finished.parent / "images.zip")
-
-
 def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     second = clone(origin, "change")
-    change_rate(second, "0.02")
+    change(second, "train_finetune: {learning_rate: 0.02}")
     ran = repro(second, "--pull", "--allow-missing")
     assert ran == AFTER_FINETUNING
     assert (second / "data" / "features" / "cut-0.npy").is_file()
@@ -217,12 +231,12 @@ def test_two_branches_are_merged(finished, tmp_path):
 @pytest.mark.extended
 def test_run_cache_spares_a_clone_stages_without_files_in_git(origin):
     """DVC pushes the outputs of uncommitted runs, but not the metrics and tables for Git."""
-    change_rate(origin, "0.02")
+    change(origin, "train_finetune: {learning_rate: 0.02}")
     assert repro(origin, "--allow-missing") == AFTER_FINETUNING
     succeed("dvc", "push", "--run-cache", cwd=origin)
     second = clone(origin, "second")
     succeed("dvc", "pull", "--run-cache", cwd=second)
-    change_rate(second, "0.02")
+    change(second, "train_finetune: {learning_rate: 0.02}")
     ran = repro(second, "--pull", "--allow-missing")
     assert set(AFTER_FINETUNING) - set(ran) == {"calibrate", "report"}
     for name in ("models/served/model.bin", "metrics/evaluate.json"):

@@ -4,31 +4,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import PROJECT, TINY, git_project, photo, repro, run
+from conftest import (
+    PROJECT,
+    TINY,
+    clone,
+    commit,
+    git_init,
+    git_project,
+    photo,
+    repro,
+    succeed,
+)
 
 pytestmark = pytest.mark.slow
 FIRST_STAGES = ["fetch", "clean", "split"]  # enough to read the photos
-
-
-def succeed(*command: str, cwd: Path) -> str:
-    result = run(*command, cwd=cwd)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
-
-
-def init(project: Path) -> None:
-    for command in (
-        ("git", "init", "-q", "-b", "main"),
-        ("git", "config", "user.name", "Tester"),
-        ("git", "config", "user.email", "tester@example.org"),
-        ("dvc", "init", "-q"),
-    ):
-        succeed(*command, cwd=project)
-
-
-def commit(project: Path, message: str) -> None:
-    succeed("git", "add", "-A", cwd=project)
-    succeed("git", "commit", "-qm", message, cwd=project)
 
 
 def add_photos(folder: Path, numbers: range) -> None:
@@ -46,12 +35,6 @@ def project_of_photos(folder: Path) -> Path:
 def add_remote(project: Path) -> None:
     remote = project.parent / f"remote-of-{project.name}"
     succeed("dvc", "remote", "add", "--default", "storage", str(remote), cwd=project)
-
-
-def clone(project: Path) -> Path:
-    folder = project.parent / "clone"
-    succeed("git", "clone", "-q", str(project), str(folder), cwd=project.parent)
-    return folder
 
 
 def test_photos_in_dvc_reach_a_clone_that_runs_nothing(tmp_path):
@@ -76,7 +59,8 @@ def test_photos_in_dvc_reach_a_clone_that_runs_nothing(tmp_path):
 def test_photos_imported_from_a_repository_of_data(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
-    init(data)
+    git_init(data)
+    succeed("dvc", "init", "-q", cwd=data)
     add_photos(data / "photos", range(40))
     succeed("dvc", "add", "photos", cwd=data)
     add_remote(data)
@@ -130,7 +114,8 @@ def published(tmp_path_factory) -> Path:
     (project / "models" / "served").mkdir(parents=True)
     artifacts = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     (project / "dvc.yaml").write_text(yaml.safe_dump({"artifacts": artifacts}), encoding="utf-8")
-    init(project)
+    git_init(project)
+    succeed("dvc", "init", "-q", cwd=project)
     add_remote(project)
     for version in ("v1.0.0", "v1.1.0"):
         (project / "models" / "served" / "model.json").write_text(version, encoding="utf-8")

@@ -5,6 +5,7 @@ import numpy as np
 import openvino
 import openvino.opset15 as op
 import pytest
+from conftest import line_of
 from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, softmax
@@ -89,13 +90,13 @@ def given_for_three(folder: Path, *numbers: float) -> np.ndarray:
 
 
 def test_sum_of_rounded_probabilities_becomes_1(tmp_path):
-    predicted = given_for_three(tmp_path, 0.5, 0.3, 0.25)
-    assert predicted == pytest.approx(np.array([0.5, 0.3, 0.25]) / 1.05, abs=1e-6)
+    predicted = given_for_three(tmp_path, 0.5, 0.3, 0.2005)
+    assert predicted == pytest.approx(np.array([0.5, 0.3, 0.2005]) / 1.0005, abs=1e-6)
 
 
 @pytest.mark.parametrize("numbers", [(3, -4, 2), (0.5, 0.3, 0.05), (0.5, 0.5, 0.5), (0, 0, np.nan)])
 def test_numbers_that_are_no_probabilities_of_three_labels_are_refused(tmp_path, numbers):
-    with pytest.raises(InputError, match=r"expected probabilities .* Received: .* sum "):
+    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ")):
         given_for_three(tmp_path, *numbers)
 
 
@@ -127,7 +128,7 @@ def test_threads_share_a_predictor(predictor):
 
 def test_folder_without_a_model_is_refused(tmp_path):
     write_metadata(tmp_path, metadata())
-    with pytest.raises(InputError, match=r"expected model\.xml or .* beside model\.json"):
+    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ", "model.xml")):
         load_predictor(tmp_path)
 
 
@@ -142,6 +143,5 @@ def test_number_that_is_no_probability_is_refused_in_one_line(tmp_path, factor):
         output = op.multiply(output, op.constant(np.float32(each)))
     openvino.serialize(openvino.Model([output], [image]), tmp_path / "model.xml")
     write_metadata(tmp_path, metadata(image_size=32))
-    with pytest.raises(InputError, match="expected probabilities") as raised:
+    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ")):
         load_predictor(tmp_path).predict(plain(200, 100))
-    assert len(str(raised.value).splitlines()) == 1

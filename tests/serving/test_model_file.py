@@ -1,0 +1,150 @@
+"""Model files in every format that `predict` reads: good ones predict, others are one line."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from networks import COLOURS, colour_model, metadata, with_probabilities, write_colour_model
+from PIL import Image
+from scipy.special import softmax
+
+from pawprint.core.errors import InputError
+from pawprint.network.backend import keras
+from pawprint.runtime.conversion import convert
+from pawprint.serving.metadata import write_metadata
+from pawprint.serving.predictor import load_predictor
+from pawprint.serving.served_model import write_served_model
+
+SIZE = 32
+METADATA = metadata(image_size=SIZE)
+# The file of each format that a damage is done to.
+FORMATS = {
+    "xml": "model.xml",
+    "tflite": "model.tflite",
+    "onnx": "model.onnx",
+    "saved_model": "saved_model.pb",
+}
+KERAS_FORMATS = {"tflite": "litert", "onnx": "onnx", "saved_model": "tf_saved_model"}
+RED = Image.new("RGB", (SIZE, SIZE), (110, 0, 100))
+
+
+def write(form: str, model: keras.Model, folder: Path) -> Path:
+    """A Keras model of pixels as a format of FORMATS, with metadata."""
+    folder.mkdir(parents=True)
+    model(model.inputs)  # Keras exports only what was called
+    target = folder if form == "saved_model" else folder / FORMATS[form]
+    model.export(str(target), format=KERAS_FORMATS[form], verbose=False)
+    write_metadata(folder, METADATA)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Callable[[str], Path]:
+    """The folder of one good model in each format, made on first use."""
+    folder = tmp_path_factory.mktemp("made")
+
+    def in_format(form: str) -> Path:
+        if form == "onnx":
+            pytest.importorskip("tf2onnx", reason="not installed: tf2onnx")
+        if form == "tflite":
+            pytest.importorskip("ai_edge_litert", reason="not installed: ai_edge_litert")
+        target = folder / form
+        if not target.exists():
+            if form == "xml":
+                write_colour_model(target)
+            else:
+                write(form, with_probabilities(colour_model(SIZE)), target)
+        return target
+
+    return in_format
+
+
+@pytest.fixture
+def model(made, tmp_path) -> Callable[[str], Path]:
+    """A copy of a good model, to damage."""
+    return lambda form: shutil.copytree(made(form), tmp_path / form)
+
+
+def refusal(folder: Path) -> str:
+    """The one line that says why a folder holds no model."""
+    with pytest.raises(InputError) as raised:
+        load_predictor(folder)
+    message = str(raised.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_good_model_predicts(model, form):
+    second = 0.7310586
+    predicted = load_predictor(model(form)).predict(RED).probabilities
+    assert predicted == pytest.approx([1 - second, second], abs=1e-5)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_good_model_of_three_labels_predicts(made, tmp_path, form):
+    made(form)  # skips a format whose packages are missing
+    described = metadata(image_size=SIZE, labels=COLOURS, threshold=None)
+    folder = tmp_path / "three"
+    if form == "xml":
+        write_served_model(convert(colour_model(SIZE, 3)), described, None, folder)
+    else:
+        write(form, with_probabilities(colour_model(SIZE, 3)), folder)
+        write_metadata(folder, described)
+    expected = softmax([10, 0, 11])
+    assert load_predictor(folder).predict(RED).probabilities == pytest.approx(expected, abs=1e-5)
+    write_metadata(folder, METADATA)
+    assert "output" in refusal(folder)
+    assert "of one image, not (1, 1) of float32" in refusal(folder)
+
+
+@pytest.mark.parametrize("form", KERAS_FORMATS)
+def test_model_without_the_score_that_its_threshold_needs_is_refused(model, form):
+    folder = model(form)
+    write_metadata(folder, METADATA.model_copy(update={"unknown_threshold": 0.5}))
+    assert "one output, not also unknown_score" in refusal(folder)
+
+
+@pytest.mark.parametrize("damage", [b"", b"a model, once", None])
+@pytest.mark.parametrize("form", FORMATS)
+def test_damaged_file_is_refused(model, form, damage):
+    path = model(form) / FORMATS[form]
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] if damage is None else damage)
+    assert f"{path}: expected a served or exported model. Received: " in refusal(path.parent)
+
+
+@pytest.mark.parametrize("end", [None, 0, -1])
+def test_network_with_too_few_weights_is_refused(model, end):
+    path = model("xml") / "model.bin"
+    data = path.read_bytes()
+    path.unlink()
+    if end is not None:
+        path.write_bytes(data[:end])
+    assert "model.xml: expected a served or exported model" in refusal(path.parent)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if form != "xml"])
+@pytest.mark.parametrize(
+    ("shape", "units", "message"),
+    [
+        ((32, 16, 3), 1, r"input \[.*,32,16,3\], not \(batch, 32, 32, 3\)"),
+        ((32, 32, 3), 2, r"output \[1,2\] of one image, not \(1, 1\)"),
+    ],
+)
+def test_model_of_something_else_is_refused(made, tmp_path, form, shape, units, message):
+    made(form)  # skips a format whose packages are missing
+    inputs = keras.Input(shape)
+    pooled = keras.layers.GlobalAveragePooling2D()(inputs)
+    other = keras.Model(inputs, keras.layers.Dense(units)(pooled))
+    with pytest.raises(InputError, match=message):
+        load_predictor(write(form, other, tmp_path / "other"))
+
+
+@pytest.mark.parametrize("file", ["variables.index", "variables.data-00000-of-00001"])
+def test_saved_model_whose_weights_are_cut_off_is_refused(model, file):
+    folder = model("saved_model")
+    path = folder / "variables" / file
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "expected a served or exported model" in refusal(folder)
