@@ -11,11 +11,11 @@ from conftest import PROJECT, photo, run
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.dataset.cleaning import clean
+from pawprint.dataset.fetching import fetch
 from pawprint.dataset.layout import find_labels
 from pawprint.dataset.metadata_csv import read_metadata
 from pawprint.dataset.splitting import split
 from pawprint.images.archive import members, open_archive
-from stages.fetch import fetch
 
 FLAT = {f"{label}/{n}.jpg": "" for label in ("cat", "dog", "owl") for n in range(40)}
 

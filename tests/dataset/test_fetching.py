@@ -7,8 +7,8 @@ from faults import FOLDERS
 
 from pawprint.core.errors import InputError
 from pawprint.dataset import packing
+from pawprint.dataset.fetching import fetch
 from pawprint.images.archive import members, open_archive, read_member
-from stages.fetch import fetch
 
 
 def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
