@@ -4,12 +4,14 @@ Each stage checks the whole file, not only the sections that it uses: a misspelt
 of the last stage is reported before the first stage starts.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -159,12 +161,27 @@ class Clean(Section):
         return labels
 
 
+def _one_capturing_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"expected a regular expression. Received: {pattern}: {error}") from None
+    if groups != 1:
+        raise ValueError(
+            "expected a regular expression with one group in parentheses, as in '/site([0-9]+)/'. "
+            f"Received: {groups} in {pattern}"
+        )
+    return pattern
+
+
 class Split(Section):
     seed: Seed
     validation_fraction: Fraction
     test_fraction: Fraction
-    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)]
+    group: Annotated[str, AfterValidator(_one_capturing_group)] | None
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=16)]
     use_archive_split: bool
+    move_near_duplicates: bool
 
 
 def _not_boolean(value: object) -> object:

@@ -19,6 +19,7 @@ IMAGES: Columns = {
     "path": "str",
     "label": "str",
     "archive_split": "str",
+    "group": "str",  # from metadata.csv, or ""
     "width": "int64",
     "height": "int64",
     "pixels_sha256": "str",

@@ -69,7 +69,7 @@ def clean(
             raise UnusableImageError("neither_class", f"the corrected label is {NEITHER}")
         if not label:
             raise UnusableImageError("no_class", "in no folder that clean.labels names")
-        return {"path": name, "label": label, "archive_split": archive_split}
+        return {"path": name, "label": label, "archive_split": archive_split, "group": ""}
 
     def examine(name: str) -> dict:
         data = read_member(archive, name)
@@ -81,8 +81,8 @@ def clean(
             "width": image.width,
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
-            # 64 bits of the lowest frequencies: docs/decisions/10
-            "perceptual_hash": str(imagehash.phash(image)),
+            # 256 bits of the lowest frequencies: docs/decisions/10
+            "perceptual_hash": str(imagehash.phash(image, hash_size=16)),
         }
 
     assigned = [_or_rejected(assign, name) for name in names]
