@@ -26,7 +26,7 @@ def main() -> None:
     if len(listed):
         print(
             f"split: {len(listed):,} near-duplicates, {divided_pairs:,} pairs of them in different "
-            f"splits, {listed['moved'].sum():,} moved to training; see {paths.NEAR_DUPLICATES}"
+            f"splits; see {paths.NEAR_DUPLICATES}"
         )
     if divided := divided_groups(rows):
         print(

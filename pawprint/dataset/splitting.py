@@ -56,7 +56,7 @@ def split(
     name = images["group"] if group is None else _names(group, images["path"])
     content = name.where(name != "", images["perceptual_hash"])
     pairs = near_duplicates(images["perceptual_hash"], near_duplicate_distance)
-    unit = _join(name.where(name != "", images.index.astype(str)).factorize()[0], pairs)
+    unit = _join(name.where(name != "", images["pixels_sha256"]).factorize()[0], pairs)
 
     images["split"] = given if keeps_validation or keeps_test else "train"
     in_train = (given == "train").groupby(unit).transform("any")

@@ -43,7 +43,7 @@ RANGES = {
     "split.seed": SEED,
     "split.validation_fraction": FRACTION,
     "split.test_fraction": FRACTION,
-    "split.near_duplicate_distance": (0, -1, 64, 65),
+    "split.near_duplicate_distance": (0, -1, 16, 17),
     "model.image_size": (32, 31, 1024, 1025),
     "model.fine_tune_at": WHOLE_NUMBER,
     "model.fine_tune_last": WHOLE_NUMBER,

@@ -38,13 +38,14 @@ def test_kept_rows_hold_label_split_and_size(drawn_archive):
         "path": "drawn/validation/dogs/dog.0001.jpg",
         "label": "dog",
         "archive_split": "validation",
+        "group": "",
         "width": width,
         "height": height,
         "pixels_sha256": row["pixels_sha256"],
         "perceptual_hash": row["perceptual_hash"],
     }
     assert re.fullmatch("[0-9a-f]{64}", row["pixels_sha256"])
-    assert re.fullmatch("[0-9a-f]{16}", row["perceptual_hash"])
+    assert re.fullmatch("[0-9a-f]{64}", row["perceptual_hash"])
 
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):

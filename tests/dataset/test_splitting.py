@@ -77,7 +77,7 @@ CLASSES = st.dictionaries(
 
 def grouped(classes: dict[str, list[int]]) -> pd.DataFrame:
     rows = [
-        image(f"/{label}/{group}.{n}.jpg", group=f"{label}{group}")
+        image(f"/{label}/{group}.{n}.jpg", group=f"{ord(label)}{group}")
         for label, sizes in classes.items()
         for group, size in enumerate(sizes)
         for n in range(size)

@@ -40,7 +40,6 @@ TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 SMALL = f"""
 fetch: {{source: ../images.zip, watch: ../images.zip}}
 weights: {{source: ../mirror/{WEIGHTS.format("0.35_96")}}}
-split: {{test_fraction: 0.5}}
 model: {{image_size: 96}}
 augment: {{views: 2}}
 train_extract: {{epochs: 1, learning_rate_decay: cosine}}

@@ -22,7 +22,6 @@ SMALL = """
 fetch: {source: ../images.zip, watch: ../images.zip, sha256: null}
 weights: {source: recipes/sample/base.h5}
 model: {alpha: 0.35, image_size: 96}
-split: {test_fraction: 0.5}
 """
 
 
