@@ -17,6 +17,6 @@ def describe_imbalance(images: pd.DataFrame) -> str:
     return f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}"
 
 
-def divided_groups(near_duplicates: pd.DataFrame) -> int:
-    """Groups of a table NEAR_DUPLICATES in the archive's test split and in another split."""
-    return int((near_duplicates.groupby("group")["split"].nunique() > 1).sum())
+def divided_groups(images: pd.DataFrame) -> int:
+    """How many groups have images in several splits, of a table with columns `group`, `split`."""
+    return int((images.groupby("group")["split"].nunique() > 1).sum())

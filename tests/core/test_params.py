@@ -116,6 +116,16 @@ def write(tmp_path, old: str, new: str):
             "learning_rate_decay: linear",
             "train_extract.learning_rate_decay: expected 'cosine'. Received: 'linear'",
         ),
+        (
+            "  group: null",
+            "  group: site",
+            "split.group: expected a regular expression with one group",
+        ),
+        (
+            "  group: null",
+            "  group: (site",
+            "split.group: expected a regular expression. Received: ",
+        ),
         ("  dense: null", "  dense: 512", "head.dense: expected a mapping with units, l2, "),
         ("dog: [dog, dogs]", "dog: []", "clean.labels.dog: "),
         (", dog: [dog, dogs]}", "}", "clean.labels: "),
