@@ -160,7 +160,10 @@ def test_near_duplicates_are_in_one_split_and_listed():
     first, *others = WHOLE.to_dict("records")
     copies = [like(each, f"/cat/copy{n}.jpg") for n, each in enumerate(others[:60])]
     chain = like(first, "/dog/near.jpg", 8), like(first, "/cat/far.jpg", 16)
-    rows, listed, divided = split(with_images(WHOLE, *copies, *chain), **PARAMS)
+    table = with_images(WHOLE, *copies, *chain)
+    rows, listed, divided = split(table, **PARAMS)
+    renamed = run(table.assign(path=table["path"].str[::-1]), near_duplicate_distance=8)
+    assert splits_of(renamed) == {path[::-1]: name for path, name in splits_of(rows).items()}
     assert (listed.groupby("group")["split"].nunique() == 1).all()
     assert (len(listed), listed["group"].nunique(), divided) == (123, 61, 0)
     assert len(set(listed.groupby("group")["split"].first())) == 3

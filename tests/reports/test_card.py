@@ -114,9 +114,9 @@ def test_card_names_an_imbalance(workspace):
     assert "The classes are imbalanced: 183 images of ant, 36 of bee." in card
 
 
-def test_card_counts_the_groups_that_the_test_split_of_the_archive_divides(workspace):
+def test_card_counts_the_groups_that_the_splits_of_the_archive_divide(workspace):
     card = card_of(workspace, {"ant": 9, "bee": 9}, splits=("train", "test"))
-    assert "images in the archive's test split and in another split: 1. No other group" in card
+    assert "groups that the archive's own splits divide: 1. No other group" in card
     assert "A group is never divided" not in card
 
 

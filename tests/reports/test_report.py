@@ -95,9 +95,9 @@ def test_classes_are_counted_and_their_imbalance_is_named(page):
     assert "90 images of ant, 15 of &lt;cow&gt;" in page
 
 
-def test_groups_that_the_test_split_of_the_archive_divides_are_counted(page):
+def test_groups_that_the_splits_of_the_archive_divide_are_counted(page):
     text = " ".join(page.split())
-    assert "in the archive's test split and in another split: 1. No other group" in text
+    assert "that the archive's own splits divide: 1. No other group" in text
 
 
 def test_names_of_files_are_text_and_not_markup(page):
