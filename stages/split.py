@@ -1,7 +1,7 @@
 """Assign every usable image to training, validation or test, by a hash of its content.
 
-Images that look alike form a group. A group is in one split, apart from images of the archive's
-test split, which stay there. Reads data/clean/images.csv. Params: `split`. Writes
+A group of near-duplicates, or of `split.group`, is in one split, unless the archive's own splits
+divide it. Reads data/clean/images.csv. Params: `split`. Writes
 data/split/images.csv, data/split/near_duplicates.csv and metrics/split.json.
 Run: `python -m stages.split`
 """
@@ -18,20 +18,20 @@ from pawprint.reports.counts import divided_groups
 def main() -> None:
     params = Split.load()
     images = read_table(paths.CLEAN_IMAGES, IMAGES)
-    rows, listed = split(images, **dict(params))
+    rows, listed, divided_pairs = split(images, **dict(params))
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(paths.SPLIT_IMAGES, rows, SPLIT)
     write_table(paths.NEAR_DUPLICATES, listed, NEAR_DUPLICATES)
-    write_json(paths.SPLIT_METRICS, counts)
-    print(
-        "split: "
-        + ", ".join(f"{number:,} {name}" for name, number in counts.items())
-        + f"; {len(listed):,} near-duplicates, of which {listed['moved'].sum():,} moved"
-    )
-    if divided := divided_groups(listed):
+    write_json(paths.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
+    print("split: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    if len(listed):
         print(
-            f"split: {divided:,} groups of near-duplicates are in test and in another split, "
-            f"because the archive's test split stays as it is; see {paths.NEAR_DUPLICATES}"
+            f"split: {len(listed):,} near-duplicates, {divided_pairs:,} pairs of them in different "
+            f"splits; see {paths.NEAR_DUPLICATES}"
+        )
+    if divided := divided_groups(rows):
+        print(
+            f"split: {divided:,} groups are divided, because the archive's splits stay as they are"
         )
 
 

@@ -35,8 +35,10 @@ def changed_values(workspace: Path) -> dict:
         "split.seed": 2,
         "split.validation_fraction": 0.3,
         "split.test_fraction": 0.25,
+        "split.group": "([0-9]+)[.]jpg",
         "split.near_duplicate_distance": 0,
         "split.use_archive_split": False,
+        "split.move_near_duplicates": True,
         "model.backbone": "MobileNet",
         "model.alpha": 0.5,
         "model.image_size": 128,
@@ -126,8 +128,8 @@ EXCEPTIONS = {
     "weights.sha256": ["backbone", "report"],
     "clean.rule": ["clean", "report"],  # every image has a JFIF header
     "clean.labels": ["clean", "report"],  # one more folder name, which the archive does not have
-    "split.validation_fraction": ["split", "report"],  # the archive has a split of its own
     "split.near_duplicate_distance": ["split", "report"],  # no image looks like another
+    "split.move_near_duplicates": ["split", "report"],
     "model.image_size": ["preview", "backbone", *FEATURES],
     "model.resize": ["preview", *FEATURES],
     "hardware.devices": ["train_extract", "train_finetune", "report"],  # there is no GPU

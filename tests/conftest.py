@@ -38,7 +38,6 @@ AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot",
 # Params of a run that takes seconds, for images.zip beside the project.
 TINY = """
 fetch: {source: ../images.zip}
-split: {test_fraction: 0.5}
 model: {image_size: 96}
 augment: {views: 2}
 train_extract: {epochs: 3}

@@ -83,8 +83,8 @@ def clean(
             "width": image.width,
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
-            # 64 bits of the lowest frequencies: docs/decisions/10
-            "perceptual_hash": str(imagehash.phash(image)),
+            # 256 bits of the lowest frequencies: docs/decisions/10
+            "perceptual_hash": str(imagehash.phash(image, hash_size=16)),
         }
 
     assigned = [_or_rejected(assign, name) for name in names]

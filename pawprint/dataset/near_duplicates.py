@@ -1,7 +1,6 @@
-"""Pairs of images that look alike."""
+"""Pairs of images that look alike, by the bits in which their perceptual hashes differ."""
 
 import itertools
-import math
 from functools import partial
 
 import numpy as np
@@ -9,104 +8,80 @@ import pandas as pd
 
 from pawprint.engine.threads import map_in_threads
 
-BITS = 64
-TILE = 65536  # distances in a core's cache at a time
-COLUMNS = 4096  # of them, at most
-PARTS = 64  # into which the comparison of all pairs is divided
-# Nanoseconds, to choose a search: to sort a hash, to begin a bucket, to compare a pair.
-SORT, BUCKET, PAIR = 40, 15_000, 0.6
-Pairs = np.ndarray  # int64 `(pairs, 2)`, positions
+# A hash is a square of 16 x 16 bits: the signs of the lowest vertical (rows) and horizontal
+# (columns) frequencies of an image. In hexadecimal, a byte is half a row.
+LOW_BYTES = slice(0, 16, 2)  # the 8 x 8 lowest frequencies
+LOW_BITS = 64
+# Mirroring an image changes the sign of every odd horizontal frequency.
+MIRROR = np.uint64(0x5555_5555_5555_5555)
+SHARED = 3  # blocks
+MAX_COMPARED = 256  # others of the same blocks
 
 
 def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
-    """Pairs of images whose perceptual hashes differ in at most `max_distance` bits.
+    """Pairs of images whose perceptual hashes differ in few bits, perhaps after mirroring one.
 
-    `hashes` are 64 bits each, as hexadecimal text. The result has the int64 columns `first` and
-    `second`, two positions with first < second, and `distance`, the number of different bits. Of
-    images with the same hash, each is paired with the first one, and only the first one is paired
-    with images of other hashes.
+    `hashes` are 256 bits each, as hexadecimal text. Of the 64 bits of the lowest frequencies at
+    most `max_distance` differ, and of all bits at most six times as many. The result has the int64
+    columns `first` and `second`, two positions with first < second, and `distance`, the number of
+    different bits of 256. Of images with the same hash, each is paired with the first one, and only
+    the first one is paired with images of other hashes.
+
+    The 64 bits are divided into `max_distance + 3` blocks, of which the hashes of a pair share
+    three or more. So for each three blocks, hashes that are equal in them are compared. Each is
+    compared with at most the next 256, in the order of all bits. So of many hashes that are all
+    alike not every pair is found.
     """
-    values = np.array([int(value, 16) for value in hashes], np.uint64)
-    distinct, first, of_image = np.unique(values, return_index=True, return_inverse=True)
-    same = np.column_stack([first[of_image], np.arange(len(values))])
-    alike = first[search(distinct, max_distance, fastest(len(distinct), max_distance))]
-    pairs = np.concatenate([same[same[:, 0] != same[:, 1]], np.sort(alike, axis=1)])
-    frame = pd.DataFrame(pairs, columns=["first", "second"])
-    return frame.assign(distance=np.bitwise_count(np.bitwise_xor(*values[pairs.T])).astype(int))
-
-
-def search(hashes: np.ndarray, max_distance: int, shared: int) -> Pairs:
-    """All pairs of distinct hashes, uint64, that differ in at most `max_distance` bits.
-
-    The 64 bits are divided into `max_distance + shared` blocks. Two such hashes are equal in at
-    least `shared` blocks. So for each subset of so many blocks, hashes that are equal in them form
-    a bucket and are compared. With 0 shared blocks all pairs are compared.
-    """
-    blocks = _blocks(max_distance + shared)
-    subsets = itertools.combinations(range(len(blocks)), shared)
-    tasks = itertools.product(subsets, range(1 if shared else PARTS))
-    found = map_in_threads(partial(_compare, hashes, max_distance, blocks), tasks)
-    return np.concatenate([np.empty((0, 2), np.int64), *found])
-
-
-def fastest(hashes: int, max_distance: int) -> int:
-    """The number of shared blocks with which the search of so many hashes is fastest.
-
-    It is estimated for hashes of random bits; 0 for few hashes and for large distances.
-    """
-
-    def cost(shared: int) -> float:
-        blocks = max_distance + shared
-        pairs = hashes**2 / 2 / 2 ** (BITS * shared / max(blocks, 1))
-        buckets = min(2 ** (BITS * shared / max(blocks, 1)), pairs)  # of two hashes or more
-        return math.comb(blocks, shared) * (hashes * SORT + buckets * BUCKET + pairs * PAIR)
-
-    return min(range(BITS - max_distance + 1), key=cost)
-
-
-def _blocks(number: int) -> list[int]:
-    """Masks of so many blocks, of equal size up to one bit, that hold each of the bits once."""
-    edges = [BITS * index // max(number, 1) for index in range(number + 1)]
-    return [(1 << end) - (1 << start) for start, end in itertools.pairwise(edges)]
+    distinct, first, of_image = np.unique(
+        hashes.to_numpy("S64"), return_index=True, return_inverse=True
+    )
+    content = np.frombuffer(bytes.fromhex(distinct.tobytes().decode()), np.uint8)
+    content = content.reshape(len(distinct), 32)
+    blocks = max_distance + SHARED
+    edges = [LOW_BITS * index // blocks for index in range(blocks + 1)]
+    masks = [np.uint64((1 << end) - (1 << start)) for start, end in itertools.pairwise(edges)]
+    found = map_in_threads(
+        partial(_compare, content, max_distance, masks),
+        itertools.combinations(range(blocks), SHARED),
+    )
+    same = np.column_stack([first[of_image], np.arange(len(hashes)), np.zeros(len(hashes), int)])
+    alike = np.concatenate([np.empty((0, 3), np.int64), *found])
+    alike[:, :2] = np.sort(first[alike[:, :2]], axis=1)
+    pairs = np.concatenate([same[same[:, 0] != same[:, 1]], alike])
+    frame = pd.DataFrame(pairs, columns=["first", "second", "distance"])
+    return frame.sort_values(list(frame)).drop_duplicates(["first", "second"], ignore_index=True)
 
 
 def _compare(
-    hashes: np.ndarray,
-    max_distance: int,
-    blocks: list[int],
-    task: tuple[tuple[int, ...], int],
-) -> Pairs:
-    """The pairs that are equal in a subset of the blocks, but for those of an earlier subset.
-
-    `task` is the subset, and a part of the comparisons if it is empty.
-    """
-    subset, part = task
-    parts = 1 if subset else PARTS
-    mask = sum(blocks[block] for block in subset)
-    position = np.argsort(hashes & mask)
-    ordered = hashes[position]
-    edges = np.flatnonzero(np.diff(ordered & mask)) + 1
-    starts, ends = np.append(0, edges), np.append(edges, len(hashes))
-    several = ends - starts > 1
-    found = [np.empty((0, 2), np.int64)]
-    for start, end in zip(starts[several].tolist(), ends[several].tolist()):
-        width = min(end - start, COLUMNS)
-        height = TILE // width
-        for row in range(start + part * height, end, parts * height):
-            rows = ordered[row : min(row + height, end), None]
-            for column in range(row, end, width):
-                columns = ordered[column : min(column + width, end)]
-                distance = np.bitwise_count(rows ^ columns)
-                close = np.flatnonzero(distance <= max_distance)
-                if len(close):
-                    one, other = np.divmod(close, len(columns))
-                    found.append(np.column_stack([one + row, other + column]))
-    one, other = np.concatenate(found).T
-    difference = ordered[one] ^ ordered[other]
-    is_wanted = one < other
-    for block in set(range(max(subset, default=0))).difference(subset):
-        is_wanted &= (difference & blocks[block]) != 0
-    return np.column_stack([position[one[is_wanted]], position[other[is_wanted]]])
+    content: np.ndarray, max_distance: int, masks: list[np.uint64], blocks: tuple[int, ...]
+) -> np.ndarray:
+    """int64 `(pairs, 3)`: two rows that share these blocks and no three earlier ones; distance."""
+    low = np.ascontiguousarray(content[:, LOW_BYTES]).view(np.uint64).ravel()
+    mask = np.bitwise_or.reduce([masks[block] for block in blocks])
+    key = np.minimum(low & mask, (low ^ MIRROR) & mask)  # the same for the mirror image
+    order = np.argsort(key, kind="stable")
+    key, low = key[order], low[order]
+    words = content.view(np.uint64)
+    earlier = set(range(blocks[-1])).difference(blocks)
+    found = [np.empty((0, 3), np.int64)]
+    one = np.arange(len(key))
+    for offset in range(1, MAX_COMPARED + 1):
+        one = one[: np.searchsorted(one, len(key) - offset)]
+        one = one[key[one] == key[one + offset]]
+        if not len(one):
+            break
+        difference = low[one] ^ low[one + offset]
+        for flip in (np.uint64(0), MIRROR):
+            close = np.flatnonzero(np.bitwise_count(difference ^ flip) <= max_distance)
+            different = difference[close] ^ flip
+            is_new = different & mask == 0
+            for block in earlier:
+                is_new &= different & masks[block] != 0
+            pair = order[one[close[is_new], None] + [0, offset]]
+            bits = np.bitwise_count(words[pair[:, 0]] ^ words[pair[:, 1]] ^ flip)
+            pair = np.column_stack([pair, bits.sum(axis=1, dtype=np.int64)])
+            found.append(pair[pair[:, 2] <= 6 * max_distance])
+    return np.concatenate(found)
 
 
 def nearest(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -1,15 +1,17 @@
 """Assign images to training, validation or test by a hash of their content."""
 
 import hashlib
+from collections import Counter
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from pawprint.core.errors import InputError
 from pawprint.core.tables import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
+
+# Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
+MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20
 
 
 def split(
@@ -18,64 +20,149 @@ def split(
     seed: int,
     validation_fraction: float,
     test_fraction: float,
+    group: str | None = None,
     near_duplicate_distance: int,
     use_archive_split: bool,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the split of each image, and the near-duplicates.
+    move_near_duplicates: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    """Return the split of each image, the near-duplicates, and how many pairs of them are divided.
 
     `images` has the columns of `tables.IMAGES`; the tables returned have those of `tables.SPLIT`
-    and `tables.NEAR_DUPLICATES`, sorted by path and by group and path.
+    and `tables.NEAR_DUPLICATES`, sorted by path and by group and path. The first one also has the
+    column `group`, the first path of the group.
 
-    With `use_archive_split`, the archive's own test split stays as it is, and so do training and
-    validation if it has a validation split. If it has validation and no test, `test_fraction` of
-    its validation images become the test split. If it has test and no validation,
-    `validation_fraction` of its training images become the validation split. In all other cases
-    `test_fraction` of all images become the test split and `validation_fraction` the validation
-    split. The hash of an image decides: other images can be added or removed, and it stays in
-    its split. A fraction of n images is met within 4 * sqrt(fraction * (1 - fraction) / n), as with
-    any random draw.
+    Images of one group are in one split. `group`, a regular expression with one capturing group
+    that is searched for in the path, names the group of an image; without it the column `group`
+    does, unless it is "". Near-duplicates are joined to groups of at most 1 % of the images, or 20.
 
-    Images whose hashes differ in at most `near_duplicate_distance` bits form a group, which is in
-    one split: training, if the archive keeps its split and has one of its images there, or else the
-    split of the image with the smallest hash. Images of the archive's test split stay there, and
-    their hashes do not count for the others of their group. The column `moved` tells whether an
-    image would be in another split without its group.
+    Each class has as nearly `test_fraction` and `validation_fraction` of its images in test and
+    validation as its groups allow, and at least one in each split. Groups are taken in the order
+    of a hash of their content and the seed. So few images change their split if others are added
+    or removed, and none if images are renamed, unless their names give the groups.
 
-    Raises InputError if the archive has a split for only some images, or none for training, and if
-    a split has no image of a class.
+    With `use_archive_split`, the archive's own splits stay as they are. If it has validation and no
+    test, its validation images are divided in the ratio of the two fractions. If it has test and
+    no validation, validation images are taken from training. An archive with train alone is
+    divided as one without splits. With `move_near_duplicates`, the archive's validation images in
+    a group with training images become training images; the column `moved` names them.
+
+    Raises InputError if the archive has a split for only some images, or none for training, if
+    no path has the named group, and if a class has no image in a split.
     """
-    images = images.reset_index(drop=True)
+    images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     given = images["archive_split"] if use_archive_split else pd.Series("", images.index)
     _require_whole(given, images["path"])
     keeps_validation, keeps_test = (given == "validation").any(), (given == "test").any()
+    name = images["group"] if group is None else _names(group, images["path"])
+    content = name.where(name != "", images["perceptual_hash"])
     pairs = near_duplicates(images["perceptual_hash"], near_duplicate_distance)
-    links = coo_array(
-        (np.ones(len(pairs)), (pairs["first"], pairs["second"])), shape=(len(images), len(images))
-    )
-    group = connected_components(links, directed=False)[1]
+    unit = _join(name.where(name != "", images["pixels_sha256"]).factorize()[0], pairs)
 
-    end_of_test = 0 if keeps_test else test_fraction
-    end_of_validation = np.inf if keeps_validation else end_of_test + validation_fraction
+    images["split"] = given if keeps_validation or keeps_test else "train"
+    in_train = (given == "train").groupby(unit).transform("any")
+    images["moved"] = move_near_duplicates & in_train & (given == "validation")
+    images.loc[images["moved"], "split"] = "train"
+    draw = content.groupby(unit).first().map(lambda text: _uniform(seed, text))
+    order = draw.sort_values(kind="stable").index
 
-    def assign(draw: pd.Series, in_train: pd.Series) -> np.ndarray:
-        conditions = [given == "test", in_train, draw < end_of_test, draw < end_of_validation]
-        return np.select(conditions, ["test", "train", "test", "validation"], "train")
+    def take(source: str, target: str, fraction: float, of: pd.DataFrame, left: int) -> None:
+        """Move units from one split to another; `left` units of each class stay."""
+        here = images["split"] == source
+        sizes: dict[int, dict[str, int]] = {}
+        table = images[here].groupby([unit[here], "label"]).size()
+        for (key, label), number in table.items():
+            sizes.setdefault(key, {})[label] = number
+        wanted = of["label"].value_counts() * fraction
+        if wanted.sum() >= here.sum():
+            raise InputError(
+                f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
+                f"Received: {wanted.sum():,.0f} of {here.sum():,} for {target}. Decrease it."
+            )
+        taken = _nearest({key: sizes[key] for key in order if key in sizes}, wanted.to_dict(), left)
+        images.loc[here & np.isin(unit, taken), "split"] = target
 
-    draw = images["perceptual_hash"].map(lambda content: _uniform(seed, content)).astype(float)
-    in_train = keeps_validation & (given == "train")
-    alone = assign(draw, in_train)
-    draws_of_others = draw.where(given != "test")
-    images["split"] = assign(
-        draws_of_others.groupby(group).transform("min"), in_train.groupby(group).transform("any")
-    )
-    _require_all(images)
-    images["moved"] = images["split"] != alone
-    images["group"] = images["path"].groupby(group).transform("first")
+    if keeps_validation and not keeps_test:
+        validation = images[images["split"] == "validation"]
+        ratio = test_fraction / (validation_fraction + test_fraction)
+        take("validation", "test", ratio, validation, left=1)
+    elif not keeps_validation:
+        if not keeps_test:
+            take("train", "test", test_fraction, images, left=2)
+        take("train", "validation", validation_fraction, images, left=1)
+    _require_all(images, unit)
+
+    images["group"] = images["path"].groupby(unit).transform("min")
     closest = nearest(pairs)
     listed = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array, distance=closest["distance"].array
     )
-    return images.sort_values("path"), listed.sort_values(["group", "path"])
+    splits = images["split"].to_numpy()
+    divided = int((splits[pairs["first"]] != splits[pairs["second"]]).sum())
+    return images.sort_values("path"), listed.sort_values(["group", "path"]), divided
+
+
+def _names(pattern: str, paths: pd.Series) -> pd.Series:
+    """What the group of the pattern matches in each path, or ""."""
+    names = paths.str.extract(pattern, expand=False).fillna("")
+    if (names == "").all():
+        raise InputError(
+            f"split.group: expected an expression that is found in paths such as {paths.min()}. "
+            f"Received: {pattern}, found in none of {len(paths):,}."
+        )
+    return names
+
+
+def _join(unit: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
+    """Join the units of near-duplicates, nearest pairs first, but none above the largest size.
+
+    `unit` is int64 `(images,)` of numbers from 0; so is the result.
+    """
+    parent, size = np.arange(len(unit)).tolist(), np.bincount(unit).tolist()
+    largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(unit))
+
+    def root(key: int) -> int:
+        while parent[key] != key:
+            parent[key] = key = parent[parent[key]]
+        return key
+
+    in_order = pairs.sort_values(["distance", "first", "second"])
+    for first, second in unit[in_order[["first", "second"]]].tolist():
+        one, other = root(first), root(second)
+        if one != other and size[one] + size[other] <= largest:
+            parent[other] = one
+            size[one] += size[other]
+    return pd.factorize(np.array([root(key) for key in unit.tolist()], int))[0]
+
+
+def _nearest(units: dict[int, dict[str, int]], wanted: dict[str, float], left: int) -> list[int]:
+    """Units that bring each class as near to the number wanted as units in this order can.
+
+    Each unit has numbers of images by class. It is taken if the classes come nearer to what is
+    still wanted. A class of which none is taken gives its smallest unit. `left` units of each class
+    are not taken.
+    """
+    remaining = Counter(label for sizes in units.values() for label in sizes)
+    wanted = dict(wanted)
+    taken = []
+
+    def take(key: int) -> None:
+        taken.append(key)
+        for label, number in units[key].items():
+            wanted[label] -= number
+            remaining[label] -= 1
+
+    def is_free(key: int) -> bool:
+        return all(remaining[label] > left for label in units[key])
+
+    for key, sizes in units.items():
+        change = sum(abs(wanted[label] - n) - abs(wanted[label]) for label, n in sizes.items())
+        if change < 0 and is_free(key):
+            take(key)
+    for label in sorted(remaining):
+        free = [key for key, sizes in units.items() if label in sizes and is_free(key)]
+        if free and not any(label in units[key] for key in taken):
+            take(min(free, key=lambda key: sum(units[key].values())))
+    return taken
 
 
 def _require_whole(given: pd.Series, path: pd.Series) -> None:
@@ -83,7 +170,7 @@ def _require_whole(given: pd.Series, path: pd.Series) -> None:
     if "" in found and len(found) > 1:
         raise InputError(
             "split: expected a split in the archive for every image, or for none. Received: "
-            f"{path[given == ''].iloc[0]}, which is in no folder train, validation or test, and "
+            f"{path[given == ''].min()}, which is in no folder train, validation or test, and "
             "others that are. Move it, or set split.use_archive_split to false."
         )
     if found and not found & {"", "train"}:
@@ -93,13 +180,16 @@ def _require_whole(given: pd.Series, path: pd.Series) -> None:
         )
 
 
-def _require_all(rows: pd.DataFrame) -> None:
-    for label, splits in rows.groupby("label")["split"]:
+def _require_all(images: pd.DataFrame, unit: np.ndarray) -> None:
+    for label, rows in images.groupby("label"):
         for name in SPLITS:
-            if name not in set(splits):
+            if name not in set(rows["split"]):
+                groups = len(np.unique(unit[rows.index]))
                 raise InputError(
-                    f"split: expected at least one {label} for the {name} split. Received: none "
-                    f"of {len(splits)} images. Add images, or change split in params.yaml."
+                    f"split: expected images of class {label} for training, validation and test, "
+                    f"so three or more, not all of one group. Received: none for {name} of "
+                    f"{len(rows):,}, in groups: {groups:,}. Add images, or see split.group, "
+                    "split.near_duplicate_distance and split.use_archive_split."
                 )
 
 

@@ -28,9 +28,9 @@ def describe_imbalance(images: pd.DataFrame) -> str:
     return f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}"
 
 
-def divided_groups(near_duplicates: pd.DataFrame) -> int:
-    """Groups of a table NEAR_DUPLICATES in the archive's test split and in another split."""
-    return int((near_duplicates.groupby("group")["split"].nunique() > 1).sum())
+def divided_groups(images: pd.DataFrame) -> int:
+    """How many groups have images in several splits, of a table with columns `group`, `split`."""
+    return int((images.groupby("group")["split"].nunique() > 1).sum())
 
 
 def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
@@ -39,8 +39,8 @@ def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
     which = "A group is never divided between splits"
     if divided:
         which = (
-            "Number of groups with images in the archive's test split and in another split: "
-            f"{divided}. No other group is divided between splits"
+            f"Number of groups that the archive's own splits divide: {divided}. No other group is "
+            "divided between splits"
         )
     return (
         f"{len(near_duplicates)} (number of groups: {near_duplicates['group'].nunique()}). "

@@ -45,7 +45,7 @@ def test_kept_rows_hold_label_split_and_size(drawn_archive):
         "perceptual_hash": row["perceptual_hash"],
     }
     assert re.fullmatch("[0-9a-f]{64}", row["pixels_sha256"])
-    assert re.fullmatch("[0-9a-f]{16}", row["perceptual_hash"])
+    assert re.fullmatch("[0-9a-f]{64}", row["perceptual_hash"])
 
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):

@@ -38,7 +38,6 @@ TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 SMALL = f"""
 fetch: {{source: ../images.zip}}
 weights: {{source: {SAMPLE_WEIGHTS}, sha256: {SAMPLE_SHA256}}}
-split: {{test_fraction: 0.5}}
 model: {{image_size: 96}}
 augment: {{views: 2}}
 train_extract: {{epochs: 1, learning_rate_decay: cosine}}

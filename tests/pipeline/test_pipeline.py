@@ -140,9 +140,9 @@ def test_dvc_shows_metrics_and_plots(small):
         ("alpha: 0.35", "alpha: 0.5", "recipes/sample/base.h5: expected weights of MobileNetV2"),
         ("[dog, dogs]", "[wolf]", "data/raw/archives/images.zip: expected a folder named wolf"),
         (
-            "test_fraction: 0.5",
-            "test_fraction: 0.0001",
-            "expected at least one cat for the test split",
+            "  group: null",
+            "  group: (cat|dog)",
+            "expected images of class cat for training, validation and test",
         ),
         (
             "fine_tune_at: 54",

@@ -22,7 +22,6 @@ SMALL = f"""
 fetch: {{source: ../images.zip}}
 {OFFLINE}
 model: {{alpha: 0.35, image_size: 96}}
-split: {{test_fraction: 0.5}}
 """
 
 

@@ -115,7 +115,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
         for label in LABELS:
             assert with_interval(score_of(scores, "test", "f1", label)) in text
         assert "61 rejected (1 not an image, 60 truncated)" in text
-        assert "in another split: 1. No other group" in text
+        assert "own splits divide: 1. No other group" in text
     card, page = both
     assert "| bee | 12 | 12 | 12 | 36 |" in card
     assert "| all | 47 | 47 | 47 | 141 |" in card

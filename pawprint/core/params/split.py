@@ -1,16 +1,32 @@
 """How images are divided."""
 
+import re
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pawprint.core.params.section import Section
 from pawprint.core.params.types import Fraction, Seed
+
+
+def _one_capturing_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"expected a regular expression. Received: {pattern}: {error}") from None
+    if groups != 1:
+        raise ValueError(
+            "expected a regular expression with one group in parentheses, as in '/site([0-9]+)/'. "
+            f"Received: {groups} in {pattern}"
+        )
+    return pattern
 
 
 class Split(Section):
     seed: Seed
     validation_fraction: Fraction
     test_fraction: Fraction
-    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)]
+    group: Annotated[str, AfterValidator(_one_capturing_group)] | None
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=16)]
+    move_near_duplicates: bool
     use_archive_split: bool
