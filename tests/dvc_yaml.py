@@ -24,7 +24,8 @@ OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAG
 def params_of(stage: dict) -> set[str]:
     """The params of a stage, sections taken apart: {"split.seed", …}."""
     keys = set()
-    names = list(Params.model_fields) if stage["params"] == ALL_PARAMS else stage["params"]
+    listed = stage.get("params", [])
+    names = list(Params.model_fields) if listed == ALL_PARAMS else listed
     for name in names:
         section, _, key = name.partition(".")
         fields = Params.model_fields[section].annotation.model_fields

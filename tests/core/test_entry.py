@@ -1,0 +1,45 @@
+"""Entry points end with one line; the library raises exceptions that a program may catch."""
+
+import pytest
+from conftest import PROJECT, run
+
+
+def python(code: str, **environment: str):
+    return run("python", "-c", code, cwd=PROJECT, **environment)
+
+
+def test_program_that_loads_a_missing_model_goes_on():
+    code = (
+        "from pathlib import Path\n"
+        "from pawprint.core.errors import InputError\n"
+        "from pawprint.serving.predictor import load_predictor\n"
+        "try:\n    load_predictor(Path('nowhere'))\n"
+        "except InputError as error:\n    print('no model:', error)\n"
+        "print('and on')\n"
+    )
+    result = python(code)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "nowhere" in result.stdout and result.stdout.endswith("and on\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [("InputError('a.csv: expected b')", "a.csv: expected b"), ("MemoryError", "memory")],
+)
+def test_mistake_is_one_line_and_status_1(error, shown):
+    code = "from pawprint.core.entry import run\nfrom pawprint.core.errors import InputError\n"
+    result = python(code + f"def main():\n    raise {error}\nrun(main)")
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 1 and shown in line
+
+
+def test_label_that_the_terminal_cannot_show_is_printed_as_an_escape():
+    code = "from pawprint.core.entry import run\nrun(lambda: print('猫'))"
+    result = python(code, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "\\u732b\n", "")
+
+
+def test_reader_that_ends_early_is_no_traceback():
+    code = "from pawprint.core.entry import run\nrun(lambda: print('a' * 10**6))"
+    result = run("bash", "-c", f'python -c "{code}" | head -c 1', cwd=PROJECT)
+    assert (result.stdout, result.stderr) == ("a", "")
