@@ -23,8 +23,8 @@ WHY_TEST = (
     "it is. Experiments and uncommitted results have no test results here."
 )
 NOT_COMPARED = ("correct", "total", "_low", "_high")  # counts, and ends of intervals
-# Early revisions recorded no learning rate.
-CURVES = {name: kind for name, kind in HISTORY.items() if name != "learning_rate"}
+# Early revisions recorded neither of the others.
+CURVES = {name: kind for name, kind in HISTORY.items() if name not in ("learning_rate", "kept")}
 FOUR_DIGITS = st.column_config.NumberColumn(format="%.4f")
 
 

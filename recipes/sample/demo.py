@@ -30,7 +30,7 @@ def prepare(workspace: Path, params: str) -> None:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
     (workspace / paths.SEEDS_METRICS.parent).mkdir(exist_ok=True)
-    for file in ("dvc.yaml", ".dvcignore", paths.SEEDS_METRICS):
+    for file in ("dvc.yaml", ".dvcignore", "requirements.txt", paths.SEEDS_METRICS):
         shutil.copy(PROJECT / file, workspace / file)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
     no_corrections = f"{','.join(corrections.COLUMNS)}\n"
