@@ -1,11 +1,12 @@
 import pytest
-from conftest import PROJECT
+from conftest import ADAM, PROJECT
 
 from pawprint.core.errors import InputError
 from pawprint.core.params.whole import load_params
 from pawprint.core.yaml import parse_yaml
+from recipes.overlay import overlay
 
-TEXT = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+TEXT = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), ADAM)
 
 
 def write(tmp_path, old: str, new: str):

@@ -71,7 +71,6 @@ RANGES = {
     "calibrate.recall": (SMALLEST, 0.0, 1.0, AFTER_1),
     "calibrate.unknown_quantile": FRACTION,
     "evaluate.confidence": FRACTION,
-    "review.folds": (2, 1, 2**31 - 1, 2**31),
     "plot.predictions": COUNT,
     "plot.errors": COUNT,
     "plot.likely_wrong_labels": COUNT,

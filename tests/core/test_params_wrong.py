@@ -26,6 +26,13 @@ augment:
 head:
   dense: {units: 8, l2: 0.01, batch_normalization: true}
 train_extract:
+  optimizer: adam
+  epochs: 10
+  learning_rate: 0.001
+  batch_size: 32
+  views_per_epoch: one
+  keep_best: false
+  seed: 1
   early_stopping: {patience: 3, restore_best_weights: true}
   reduce_lr_on_plateau: {factor: 0.2, patience: 2}
 """
