@@ -20,6 +20,7 @@ from pathlib import Path
 
 from pawprint.core import paths
 from pawprint.core.files import read_json
+from pawprint.core.yaml import parse_yaml
 from recipes.overlay import overlay
 from recipes.sample.demo import PROJECT, dvc_environment, prepare
 
@@ -28,15 +29,15 @@ EPOCHS = 10  # of each phase of the script
 # What the script does too; the other stages prepare the data and draw pictures.
 COMPARED = ("features", "train_extract", "train_finetune", "calibrate", "evaluate")
 # What is changed, and the stages up to which `dvc repro` is asked to run; none for all.
+ADAM = (
+    "train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32, "
+    "views_per_epoch: one, keep_best: false, seed: 1}\n"
+)
 CHANGES = {
     "nothing": ("{}", ()),
     "train_finetune.learning_rate": ("train_finetune: {learning_rate: 0.0001}", ()),
-    "train_extract.learning_rate": ("train_extract: {learning_rate: 0.002}", ()),
-    "train_extract.learning_rate, for train_extract": (
-        "train_extract: {learning_rate: 0.003}",
-        ("train_extract",),
-    ),
-    "head.dropout": ("head: {dropout: 0.3}", ()),
+    "train_extract.class_weight": ("train_extract: {class_weight: balanced}", ()),
+    "head.dense, for train_extract": ("head: {dense: {units: 64}}\n" + ADAM, ("train_extract",)),
     "augment.RandomRotation": ("augment: {RandomRotation: {factor: 0.15}}", ()),
     "split.seed": ("split: {seed: 99}", ()),
 }
@@ -108,12 +109,17 @@ model: {{image_size: {size}, resize: stretch}}
 
 
 def with_seed(params: str, seed: int) -> str:
-    return overlay(params, f"train_extract: {{seed: {seed}}}\ntrain_finetune: {{seed: {seed}}}")
+    """The params with this seed of each phase that has one: a head that is solved has none."""
+    phases = ["train_finetune"]
+    if parse_yaml(params, "params.yaml")["train_extract"]["seed"] is not None:
+        phases.append("train_extract")
+    return overlay(params, "\n".join(f"{phase}: {{seed: {seed}}}" for phase in phases))
 
 
 def with_epochs(params: str, epochs: int) -> str:
+    """The params with so many epochs of each phase, both by Adam."""
     epochs_of_each = "train_extract: {epochs: %d}\ntrain_finetune: {epochs: %d}"
-    return overlay(params, epochs_of_each % (epochs, epochs))
+    return overlay(overlay(params, ADAM), epochs_of_each % (epochs, epochs))
 
 
 def compare(size: int, rounds: int) -> dict[str, dict]:

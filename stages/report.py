@@ -27,7 +27,9 @@ def main() -> None:
     images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
     rejected = read_table(paths.CLEAN_REJECTED, tables.REJECTED)
     near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
-    histories = (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+    histories = [
+        read_table(path, tables.HISTORY) for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+    ]
     of_seeds, about_seeds = describe_seeds(read_json(paths.SEEDS_METRICS), paths.SEED_OUTPUTS)
     about_intervals = results.describe_intervals(params["evaluate"]["confidence"])
     pictures = (
@@ -47,7 +49,7 @@ def main() -> None:
         "metadata": metadata,
         "classes": results.name_classes(metadata["labels"]),
         "calibration": results.describe_calibration(params["calibrate"], metadata, scores),
-        "epochs": [len(read_table(path, tables.HISTORY)) for path in histories],
+        "training": results.describe_training(*histories),
         "counts": counts.count_images(images),
         "imbalance": counts.describe_imbalance(images),
         "rejected": rejected,

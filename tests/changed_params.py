@@ -68,6 +68,7 @@ def changed_values(workspace: Path) -> dict:
         "train_extract.batch_size": 8,
         "train_extract.views_per_epoch": "all",
         "train_extract.class_weight": "balanced",
+        "train_extract.keep_best": True,
         "train_extract.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
         "train_extract.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_extract.seed": 2,
@@ -78,6 +79,7 @@ def changed_values(workspace: Path) -> dict:
         "train_finetune.batch_size": 8,
         "train_finetune.views_per_epoch": "all",
         "train_finetune.class_weight": "balanced",
+        "train_finetune.keep_best": False,
         "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
         "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
         "train_finetune.seed": 2,
@@ -87,7 +89,6 @@ def changed_values(workspace: Path) -> dict:
         "calibrate.views": "crops",
         "calibrate.unknown_quantile": None,
         "evaluate.confidence": 0.9,
-        "review.folds": 2,
         "plot.predictions": 2,
         "plot.errors": 1,
         "plot.likely_wrong_labels": 1,
@@ -119,7 +120,6 @@ SECTIONS = {
     "train_finetune": FINETUNE,
     "calibrate": LATE,
     "evaluate": ["evaluate", "plot", "report"],
-    "review": ["review", "plot", "report"],
     "plot": ["plot", "report"],
 }
 # Params that other stages read, or whose value here leaves an output as it was.
@@ -134,6 +134,7 @@ EXCEPTIONS = {
     "model.resize": ["preview", *FEATURES],
     "hardware.devices": ["train_extract", "train_finetune", "report"],  # there is no GPU
     "train_extract.class_weight": ["train_extract", "report"],  # the classes are of one size
+    "train_extract.keep_best": ["train_extract", "report"],  # the last epoch is the best
     "train_finetune.class_weight": ["train_finetune", "report"],
     "calibrate.unknown_quantile": ["calibrate", "evaluate", "report"],
 }

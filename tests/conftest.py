@@ -35,12 +35,19 @@ SAMPLE_SHA256 = hashlib.sha256(SAMPLE_WEIGHTS.read_bytes()).hexdigest()
 OFFLINE = f"weights: {{source: recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
 # What runs after a change of fine-tuning.
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "report"]
-# Params of a run that takes seconds, for images.zip beside the project.
+# A head that is trained in epochs.
+ADAM = """
+train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32,
+  views_per_epoch: one, keep_best: false, seed: 1}
+"""
+# Params of a run that takes seconds, for images.zip beside the project. The head is trained in
+# epochs, so that each param can be changed alone.
 TINY = """
 fetch: {source: ../images.zip}
 model: {image_size: 96}
 augment: {views: 2}
-train_extract: {epochs: 3}
+train_extract: {optimizer: adam, epochs: 3, learning_rate: 0.001, batch_size: 32,
+  views_per_epoch: one, keep_best: false, seed: 1}
 train_finetune: {epochs: 3, learning_rate: 0.001}
 """
 

@@ -64,7 +64,7 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
 def split_of(numbers: dict[str, int]) -> pd.DataFrame:
     """The table SPLIT with so many images of each label in each split."""
     rows = [
-        (f"{label}/{split}{number}.jpg", label, split, "0")
+        (path := f"{label}/{split}{number}.jpg", label, split, path, "0")
         for label, images in numbers.items()
         for split in ("train", "validation", "test")
         for number in range(images)

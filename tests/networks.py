@@ -74,8 +74,9 @@ def model_params(**changes) -> Model:
 
 def train_params(**changes) -> Train:
     values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
+    values |= {"views_per_epoch": "one", "keep_best": False}
     others = ("learning_rate_decay", "class_weight", "early_stopping", "reduce_lr_on_plateau")
-    return Train(**values | dict.fromkeys(others) | {"views_per_epoch": "one"} | changes)
+    return Train(**values | dict.fromkeys(others) | changes)
 
 
 def metadata(**changes) -> Metadata:
@@ -145,6 +146,7 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
             "path": [f"{split}/{image}" for split, image in names],
             "label": [("cat", "dog")[int(labels[image])] for _, image in names],
             "split": [split for split, _ in names],
+            "group": "",
             "pixels_sha256": [hashlib.sha256(str(name).encode()).hexdigest() for name in names],
         }
     )

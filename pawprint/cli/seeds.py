@@ -105,11 +105,10 @@ def run(arguments: argparse.Namespace) -> None:
     if number < 2:
         arguments.error(f"expected 2 or more seeds. Received: {number}")
     params = load_params()
-    configured = {
-        "train_extract.seed": params.train_extract.seed,
-        "train_finetune.seed": params.train_finetune.seed,
-    }
-    seeds = [params.train_extract.seed + step for step in range(number)]
+    configured = {"train_finetune.seed": params.train_finetune.seed}
+    if params.train_extract.seed is not None:  # a head that is solved has none
+        configured["train_extract.seed"] = params.train_extract.seed
+    seeds = [params.train_finetune.seed + step for step in range(number)]
     revs = [
         run_experiment(seed, {key: first + step for key, first in configured.items()})
         for step, seed in enumerate(tqdm(seeds, desc="seeds", unit="run", disable=None))

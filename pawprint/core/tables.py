@@ -26,7 +26,13 @@ IMAGES: Columns = {
 }
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
 SPLITS = ("train", "validation", "test")
-SPLIT: Columns = {"path": "str", "label": "str", "split": "str", "pixels_sha256": "str"}
+SPLIT: Columns = {
+    "path": "str",
+    "label": "str",
+    "split": "str",
+    "group": "str",  # the first path of the group
+    "pixels_sha256": "str",
+}
 NEAR_DUPLICATES: Columns = {
     "group": "str",
     "path": "str",
@@ -39,11 +45,12 @@ NEAR_DUPLICATES: Columns = {
 }
 HISTORY: Columns = {
     "epoch": "int64",
-    "learning_rate": "float64",
+    "learning_rate": "Float64",  # empty for LBFGS, whose epochs are tenths of its iterations
     "accuracy": "float64",
     "loss": "float64",
     "validation_accuracy": "float64",
     "validation_loss": "float64",
+    "kept": "bool",  # whether the phase ends with the weights of this epoch
 }
 # Then one column per label, in their order: PROBABILITY and the label.
 PREDICTIONS: Columns = {"path": "str", "actual": "str", "predicted": "str"}

@@ -31,6 +31,19 @@ class Features:
         return features
 
 
+def open_examples(
+    folder: Path, kind: str, split: pd.DataFrame, name: str
+) -> tuple[Features, np.ndarray, list[str]]:
+    """The features of the split `name`, a class index of each image (int64), and the labels.
+
+    `split` is the table SPLIT; the images are in its order, and the labels those of all splits.
+    """
+    labels = sorted(split["label"].unique())
+    images = split[split["split"] == name]
+    actual = pd.Index(labels).get_indexer(images["label"])
+    return open_features(folder, kind, images["pixels_sha256"]), actual, labels
+
+
 def open_features(folder: Path, kind: str, pixels_sha256: pd.Series) -> Features:
     """The features of these images, in their order; all have the same number of views.
 

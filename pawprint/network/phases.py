@@ -1,5 +1,6 @@
 """The two phases of training: a new head on the frozen backbone, then the last layers with it."""
 
+import numpy as np
 import pandas as pd
 
 from pawprint.core.params.head import Head
@@ -11,8 +12,6 @@ from pawprint.network.head import build_head, gives_logits
 from pawprint.network.model import parts
 from pawprint.network.training import Batches, compile_model, fit, measure, optimizer_of
 
-Trained = tuple[keras.Optimizer, dict, pd.DataFrame]
-
 
 def train_head(
     params: Train,
@@ -21,10 +20,10 @@ def train_head(
     precision: str,
     train: Batches,
     validation: Batches,
-) -> tuple[keras.Model, *Trained]:
+) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
     """Feature extraction: train a new head on pooled features.
 
-    Returns the head, the optimizer, the metrics on validation before and after, and the history.
+    Returns the arrays of the head, the metrics on validation before and after, and the history.
     """
     head = build_head(head_params, classes)
     inputs = keras.Input(train.features.shape[2:])
@@ -34,7 +33,7 @@ def train_head(
         initial = measure(model, validation)
         history = fit(model, train, validation, params, "train_extract")
         metrics = {"initial": initial, "validation": measure(model, validation)}
-    return head, optimizer_of(model), metrics, history
+    return head.get_weights(), metrics, history
 
 
 def fine_tune(
@@ -44,8 +43,10 @@ def fine_tune(
     first: int,
     train: Batches,
     validation: Batches,
-) -> Trained:
+) -> tuple[keras.Optimizer, dict, pd.DataFrame]:
     """Train the layers of the backbone from `first` on, and the head, in place.
+
+    Without epochs the backbone stays frozen.
 
     The backbone stays in inference mode, also inside `fit`, and batch normalization keeps its
     weights (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the
@@ -54,8 +55,8 @@ def fine_tune(
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
-        is_frozen = index < first or isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = not is_frozen
+        is_normalization = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = index >= first and not is_normalization and params.epochs > 0
     _, tail = split_at(backbone, cut_index(backbone, first))
     at_cut = keras.Input(tail.input_shape[1:])
     model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))

@@ -10,7 +10,7 @@ import pandas as pd
 from pawprint.core.errors import InputError
 from pawprint.core.params.train import Train
 from pawprint.core.tables import HISTORY
-from pawprint.features.reader import Features, open_features
+from pawprint.features.reader import Features, open_examples
 from pawprint.network.backend import keras
 
 
@@ -71,16 +71,11 @@ def open_batches(
     `split` is the table SPLIT, whose order the batches have before they are shuffled. A target is
     the position of the image's label in the labels.
     """
-    labels = sorted(split["label"].unique())
-
-    def arrays(name: str) -> tuple[Features, np.ndarray]:
-        images = split[split["split"] == name]
-        targets = pd.Index(labels).get_indexer(images["label"]).astype(np.float32)
-        return open_features(folder, kind, images["pixels_sha256"]), targets
-
+    features, actual, labels = open_examples(folder, kind, split, "train")
     order = params.views_per_epoch, params.seed, first_epoch
-    train = Batches(*arrays("train"), params.batch_size, *order)
-    return train, Batches(*arrays("validation"), params.batch_size), labels
+    train = Batches(features, actual.astype(np.float32), params.batch_size, *order)
+    features, actual, _ = open_examples(folder, kind, split, "validation")
+    return train, Batches(features, actual.astype(np.float32), params.batch_size), labels
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
@@ -110,13 +105,19 @@ def fit(
 ) -> pd.DataFrame:
     """Train from the first epoch of `train` on, and return the history, a row per epoch.
 
-    The columns are those of tables.HISTORY; epochs count from 1. Raises InputError, which names the
-    section of the params, if the loss is not finite.
+    The columns are those of tables.HISTORY; epochs count from 1. No epoch is kept if the model is
+    left as it was. Raises InputError, which names the section of the params, if the loss is not
+    finite.
     """
     first = train.epoch
     callbacks: list = []
+    keeper = None
     if params.early_stopping:
-        callbacks.append(keras.callbacks.EarlyStopping(**dict(params.early_stopping)))
+        keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
+    elif params.keep_best:
+        keeper = KeepBest(validation)
+    if keeper:
+        callbacks.append(keeper)
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
     if params.learning_rate_decay == "cosine":
@@ -147,7 +148,35 @@ def fit(
     history.insert(0, "epoch", history.index + 1)
     if "learning_rate" not in history:  # Keras records it only if a callback may change it
         history["learning_rate"] = params.learning_rate
+    kept = fitted.epoch[-1] if fitted.epoch else None
+    if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
+        kept = keeper.best_epoch
+    history["kept"] = history.index == kept
     return history.reindex(columns=list(HISTORY))
+
+
+class KeepBest(keras.callbacks.Callback):
+    """Ends training with the weights that have the lowest validation loss, without penalties.
+
+    They are those after an epoch or, with `best_epoch` None, those before the first.
+    """
+
+    def __init__(self, validation: Batches) -> None:
+        super().__init__()
+        self.validation = validation
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.best_epoch, self.best_weights = None, self.model.get_weights()
+        self.lowest = measure(self.model, self.validation)["loss"]
+
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        loss = logs["val_loss"] - penalty(self.model)
+        if loss < self.lowest:
+            self.best_epoch, self.best_weights = epoch, self.model.get_weights()
+            self.lowest = loss
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self.model.set_weights(self.best_weights)
 
 
 def balanced(labels: np.ndarray) -> dict[int, float]:
@@ -178,6 +207,11 @@ def measure(model: keras.Model, batches: Batches) -> dict[str, float]:
     measured = model.evaluate(batches, verbose=0, return_dict=True)
     images = len(batches.image)
     return {
-        "loss": measured["loss"] - float(sum(model.losses)),
+        "loss": measured["loss"] - penalty(model),
         "accuracy": round(measured["accuracy"] * images) / images,  # Keras' is float32
     }
+
+
+def penalty(model: keras.Model) -> float:
+    """The penalties on weights, which Keras adds to each loss."""
+    return float(sum(model.losses))

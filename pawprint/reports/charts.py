@@ -22,8 +22,13 @@ PAIRS = 10  # of classes, listed below the matrix
 
 
 def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
-    """Accuracy and loss over the epochs of both training phases (tables HISTORY)."""
+    """Accuracy and loss over the epochs of both training phases (tables HISTORY).
+
+    The epochs of a head by logistic regression are tenths of the solver's iterations.
+    """
     history = pd.concat([extract, finetune])
+    is_solved = extract["learning_rate"].isna().any()
+    epochs = "Tenth of the solver's iterations, then epoch" if is_solved else "Epoch"
     figure, axes = new_figure(columns=2, width=9, height=3.6)
     for axis, name in zip(axes, ("accuracy", "loss")):
         series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
@@ -32,7 +37,7 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
         if len(extract) and len(finetune):
             style = {"color": GREY, "linestyle": "--", "linewidth": 1.2}
             axis.axvline(len(extract) + 0.5, label="fine-tuning starts", **style)
-        axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
+        axis.set(title=name.capitalize(), xlabel=epochs, ylabel=name.capitalize())
         axis.xaxis.get_major_locator().set_params(integer=True)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

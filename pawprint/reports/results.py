@@ -92,6 +92,25 @@ def with_interval(score: pd.Series) -> str:
     return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
+def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame) -> str:
+    """How head and last layers were trained, and what is kept, from the two tables HISTORY."""
+    is_solved = extract["learning_rate"].isna().any()
+    head = "logistic regression" if is_solved else f"{len(extract)} epochs"
+    text = f"the head by {head}"
+    if finetune.empty:
+        return f"{text}; no fine-tuning."
+    text += f", then {len(finetune)} epochs of the head and the last layers of the backbone"
+    if not finetune["kept"].any():
+        return (
+            f"{text}. No epoch has a lower validation loss than the head alone, so the head alone "
+            "is used."
+        )
+    kept = finetune.loc[finetune["kept"], "epoch"].iloc[-1]
+    if kept == finetune["epoch"].iloc[-1]:
+        return f"{text}."
+    return f"{text}. Of these, epoch {kept - len(extract)} is used."
+
+
 MEAN_OVER_VIEWS = {
     "one": "",
     "flip": " Predictions are means over an image and its mirror image.",

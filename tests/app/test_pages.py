@@ -139,7 +139,7 @@ def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(p
     write_photos(project)
     path, likely = PHOTOS[0][0], "wolf"
     labels = ["ant", "bee", "cat", "dog", "elk", likely]
-    images = [(f"{label}/1.jpg", label, "train", "0" * 64) for label in labels]
+    images = [(f"{label}/1.jpg", label, "train", "", "0" * 64) for label in labels]
     write_table(project / paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
     table = pd.DataFrame([(path, "ant", likely, "test", 0.1)], columns=list(LIKELY_WRONG_LABELS))
     write_table(project / paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
@@ -176,8 +176,8 @@ def test_page_without_its_data_says_what_to_run(project, page, missing):
 
 def test_wrong_params_are_explained_line_by_line(project):
     params = (project / "params.yaml").read_text(encoding="utf-8")
-    params = params.replace("confidence: 0.9", "confidence: 2").replace("folds: 5", "folds: 1")
+    params = params.replace("confidence: 0.9", "confidence: 2").replace("errors: 12", "errors: 0")
     (project / "params.yaml").write_text(params, encoding="utf-8")
     (told,) = opened("page_models").warning
     lines = told.value.split("  \n")
-    assert [line.split(" ")[1] for line in lines] == [r"evaluate\.confidence\:", r"review\.folds\:"]
+    assert [line.split(" ")[1] for line in lines] == [r"evaluate\.confidence\:", r"plot\.errors\:"]

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import yaml
-from conftest import PROJECT
+from conftest import ADAM, PROJECT
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,8 @@ augment: {RandomShear: {x_factor: 0.1}, RandomZoom: {height_factor: 0.1}}
 head: {dense: {units: 8, l2: 0.01}}
 train_extract: {early_stopping: {patience: 3}, reduce_lr_on_plateau: {factor: 0.2}}
 """
-FULL = yaml.safe_load(overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), OPTIONAL))
+TEXT = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), ADAM)
+FULL = yaml.safe_load(overlay(TEXT, OPTIONAL))
 MISSING = object()
 LAST = 2**31 - 1
 SMALLEST, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
@@ -43,7 +44,6 @@ RANGES = {
     POSITIVE: ["train_extract.learning_rate", "train_finetune.learning_rate"],
     NOT_NEGATIVE: ["head.dense.l2"],
     (32, 1024): ["model.image_size"],
-    (2, LAST): ["review.folds"],
 }
 NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile")
 KEYS = [(key, ends) for ends, keys in RANGES.items() for key in keys]

@@ -1,6 +1,7 @@
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
 from networks import train_params, write_features
 from sklearn.utils.class_weight import compute_class_weight
@@ -152,6 +153,74 @@ def test_early_stopping_ends_training_and_restores_the_best_weights():
     assert len(losses) == 3
     assert measure(model, validation)["loss"] == pytest.approx(min(losses), rel=1e-5)
     assert min(losses) < losses[-1]
+
+
+def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
+    """A model that was trained for what makes validation worse, from the second epoch on or all."""
+    make_deterministic(1)
+    params = train_params(epochs=4, optimizer="sgd", learning_rate=1.0, **changes)
+    model = new_model()
+    compile_model(model, params, False)
+    train, validation = learnable()
+    validation.labels = 1 - LABELS
+    before = measure(model, validation)["loss"]
+    return model, fit(model, train, validation, params, SECTION), validation, before
+
+
+def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
+    model, history, validation, before = diverging(keep_best=True)
+    assert (history["validation_loss"] > before).all()
+    assert measure(model, validation)["loss"] == pytest.approx(before)
+    assert history["kept"].tolist() == [False] * 4
+
+
+def test_last_epoch_is_kept_without_keep_best():
+    model, history, validation, _ = diverging()
+    last = history["validation_loss"].iloc[-1]
+    assert measure(model, validation)["loss"] == pytest.approx(last)
+    assert history["kept"].tolist() == [False] * 3 + [True]
+
+
+def test_best_epoch_is_kept_by_its_loss_without_penalties():
+    """A penalty that falls in training hides that the loss on validation rises."""
+    make_deterministic(1)
+    params = train_params(epochs=6, optimizer="sgd", learning_rate=0.4, keep_best=True)
+    dense = keras.layers.Dense(1, "sigmoid", kernel_regularizer=keras.regularizers.L2(0.5))
+    model = keras.Sequential([keras.Input((2,)), dense])
+    dense.set_weights([np.array([[4.0], [-4.0]]), np.zeros(1)])
+    compile_model(model, params, False)
+    train, validation = learnable(first_epoch=3)
+    before = measure(model, validation)["loss"]
+    with_penalty = before + float(sum(model.losses))
+    history = fit(model, train, validation, params, SECTION)
+    assert (history["validation_loss"] < with_penalty).all()
+    assert measure(model, validation)["loss"] == pytest.approx(before)
+    assert not history["kept"].any()
+
+
+def test_best_epoch_between_others_is_kept():
+    make_deterministic(1)
+    params = train_params(epochs=8, optimizer="sgd", learning_rate=1.0, keep_best=True)
+    model = new_model()
+    compile_model(model, params, False)
+    train, validation = learnable(first_epoch=2)
+    validation.labels = LABELS.copy()
+    validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
+    history = fit(model, train, validation, params, SECTION)
+    losses = history["validation_loss"]
+    kept = history.index[history["kept"]]
+    assert kept.tolist() == [losses.idxmin()]
+    assert losses.index[0] < kept[0] < losses.index[-1]
+    assert measure(model, validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
+
+
+def test_early_stopping_takes_the_place_of_keep_best():
+    stopping = EarlyStopping(patience=10)
+    _, history, *_ = diverging(keep_best=True, early_stopping=stopping)
+    assert history["kept"].tolist() == [False] * 3 + [True]
+    stopping = EarlyStopping(patience=1, restore_best_weights=True)
+    _, history, *_ = diverging(early_stopping=stopping)
+    assert history["kept"].tolist() == [True, False]
 
 
 def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():

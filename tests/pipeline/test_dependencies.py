@@ -40,7 +40,8 @@ fetch: {{source: ../images.zip}}
 weights: {{source: {SAMPLE_WEIGHTS}, sha256: {SAMPLE_SHA256}}}
 model: {{image_size: 96}}
 augment: {{views: 2}}
-train_extract: {{epochs: 1, learning_rate_decay: cosine}}
+train_extract: {{optimizer: adam, epochs: 1, learning_rate: 0.001, learning_rate_decay: cosine,
+  batch_size: 32, views_per_epoch: one, keep_best: false, seed: 1}}
 train_finetune: {{epochs: 1}}
 calibrate: {{threshold: 0.5}}
 """

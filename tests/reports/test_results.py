@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 from made_up_run import scores_of
 
-from pawprint.core.tables import SCORES
+from pawprint.core.tables import HISTORY, SCORES
 from pawprint.reports.results import (
     class_rows,
     describe_calibration,
+    describe_training,
     name_classes,
     result_rows,
     score_of,
@@ -122,3 +123,18 @@ def test_temperature_that_changes_nothing_is_said_to(p_value, expected):
     metadata = {"temperature": 1.2, "threshold": 0.5, "labels": ["ant", "bee"]}
     scores = SCORES_OF_BOTH.replace({"value": {0.04: p_value}})
     assert f"log loss {expected} significantly" in describe_calibration(UNSET, metadata, scores)
+
+
+def history(epochs: list[int], kept: int | None, rate: float | None = 0.1) -> pd.DataFrame:
+    rows = dict.fromkeys(HISTORY, 0.5) | {"epoch": epochs, "learning_rate": rate}
+    table = pd.DataFrame(rows, index=range(len(epochs))).astype(HISTORY)
+    return table.assign(kept=table["epoch"] == kept)
+
+
+def test_training_is_described_with_what_is_kept():
+    solved, trained = history([1, 2], 2, None), history([1, 2], 2)
+    assert "by logistic regression; no fine-tuning" in describe_training(solved, history([], 0))
+    assert "by 2 epochs, then 3 epochs of" in describe_training(trained, history([3, 4, 5], 5))
+    assert "used" not in describe_training(trained, history([3, 4, 5], 5))
+    assert "epoch 2 is used" in describe_training(trained, history([3, 4, 5], 4))
+    assert "the head alone is used" in describe_training(solved, history([3, 4, 5], None))

@@ -16,7 +16,7 @@ from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.core.labels import UNKNOWN
-from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
+from pawprint.core.tables import HISTORY, SPLIT, read_predictions, read_table, write_table
 from pawprint.evaluation.drawn_images import draw_images
 from pawprint.evaluation.temperature import fit_temperature, probabilities_of
 from pawprint.images.archive import open_archive
@@ -38,7 +38,7 @@ PICTURES = {"train": 12, "validation": 6, "test": 4}
 PARAMS = """
 model: {image_size: 96, fine_tune_at: 140}
 augment: {views: 2}
-train_extract: {epochs: 6, learning_rate: 0.01, class_weight: balanced}
+train_extract: {class_weight: balanced}
 train_finetune: {epochs: 2, class_weight: balanced}
 calibrate: {views: crops}
 """
@@ -53,7 +53,7 @@ def write_images(workspace: Path) -> None:
             for _ in range(pictures // 2 if label == "star" else pictures):
                 path = f"{label}/{number}.jpg"
                 files[path] = encoded(drawn_thing(label, number))
-                rows.append((path, label, split, hashlib.sha256(files[path]).hexdigest()))
+                rows.append((path, label, split, path, hashlib.sha256(files[path]).hexdigest()))
                 number += 1
     (workspace / paths.RAW_IMAGES).parent.mkdir(parents=True)
     pack(workspace / paths.RAW_IMAGES, files.items())
@@ -83,11 +83,17 @@ def test_training_learns_three_classes_and_records_it(workspace):
     extract, finetune = (
         read_table(path, HISTORY) for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
     )
-    assert (len(extract), len(finetune)) == (6, 2)
+    assert (len(extract), len(finetune)) == (10, 2)
+    assert finetune["epoch"].tolist() == [11, 12]
     assert extract["validation_loss"].iloc[0] < 2 * np.log(3)
     assert finetune["validation_accuracy"].iloc[-1] > 0.7
     metrics = json.loads(paths.EXTRACT_METRICS.read_text(encoding="utf-8"))
-    assert list(metrics) == ["initial_accuracy", "validation_accuracy"]
+    judged = read_predictions(paths.CROSS_VALIDATION)
+    assert len(judged) == (read_table(paths.SPLIT_IMAGES, SPLIT)["split"] == "train").sum()
+    is_right = judged["actual"] == judged["predicted"]
+    assert metrics["cross_validated_accuracy"] == pytest.approx(is_right.mean())
+    assert 0.5 < metrics["cross_validated_accuracy"] < 1.01
+    assert 0 < metrics["cross_validated_loss"] < np.log(3)
     last = extract["validation_accuracy"].iloc[-1]
     assert metrics["validation_accuracy"] == pytest.approx(last, abs=1e-5)
 

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.core.params.section import Section
 from pawprint.core.params.types import Count, Fraction, NotNegative, Positive, Seed, WholeNumber
+from pawprint.core.validation import REPR
 
 Monitor = Literal["val_loss", "val_accuracy", "loss", "accuracy"]
 # Keras' identifiers: https://keras.io/api/optimizers/
@@ -40,13 +41,16 @@ class ReduceLROnPlateau(Section):
 
 
 class Train(Section):
-    epochs: WholeNumber
+    """A phase that Keras trains in epochs."""
+
     optimizer: Optimizer
+    epochs: WholeNumber
     learning_rate: Positive
     learning_rate_decay: Literal["cosine"] | None
     batch_size: Count
     views_per_epoch: Literal["one", "all"]
     class_weight: Literal["balanced"] | None
+    keep_best: bool
     early_stopping: EarlyStopping | None
     reduce_lr_on_plateau: ReduceLROnPlateau | None
     seed: Seed
@@ -59,3 +63,45 @@ class Train(Section):
                 "Received: both"
             )
         return self
+
+
+LBFGS = "lbfgs"
+REQUIRED = ("epochs", "learning_rate", "batch_size", "views_per_epoch", "keep_best", "seed")
+OPTIONAL = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
+
+
+class TrainHead(Train):
+    """The head: solved by LBFGS, where what describes epochs is null, or trained in epochs."""
+
+    optimizer: Literal[Optimizer, LBFGS]
+    epochs: WholeNumber | None
+    learning_rate: Positive | None
+    batch_size: Count | None
+    views_per_epoch: Literal["one", "all"] | None
+    keep_best: bool | None
+    seed: Seed | None
+
+    @field_validator(*REQUIRED, *OPTIONAL)
+    @classmethod
+    def _belongs_to_the_optimizer(cls, value: object, info: ValidationInfo) -> object:
+        optimizer = info.data.get("optimizer")  # missing if it is wrong itself
+        if optimizer == LBFGS and value is not None:
+            raise ValueError(
+                f"expected null, because train_extract.optimizer is {LBFGS}. "
+                f"Received: {REPR.repr(value)}"
+            )
+        if optimizer not in (LBFGS, None) and value is None and info.field_name in REQUIRED:
+            raise ValueError(
+                f"expected a value, because train_extract.optimizer is {optimizer}. Received: null"
+            )
+        return value
+
+
+def problem_of_head(optimizer: str, dense: object) -> str | None:
+    """What is wrong with a dense layer in the head for this optimizer, or None."""
+    if optimizer == LBFGS and dense is not None:
+        return (
+            f"head.dense: expected null, because train_extract.optimizer is {LBFGS}, which solves "
+            "one linear layer. Set another optimizer, such as adam, or remove the dense layer"
+        )
+    return None

@@ -15,10 +15,9 @@ from pawprint.core.params.head import Head
 from pawprint.core.params.model import Model
 from pawprint.core.params.plot import Plot
 from pawprint.core.params.preview import Preview
-from pawprint.core.params.review import Review
 from pawprint.core.params.section import Section, checked
 from pawprint.core.params.split import Split
-from pawprint.core.params.train import Train
+from pawprint.core.params.train import Train, TrainHead, problem_of_head
 from pawprint.core.params.weights import Weights
 from pawprint.core.paths import PARAMS
 from pawprint.core.yaml import read_yaml
@@ -36,17 +35,22 @@ class Params(Section):
     preview: Preview
     head: Head
     hardware: Hardware
-    train_extract: Train
+    train_extract: TrainHead
     train_finetune: Train
     calibrate: Calibrate
     evaluate: Evaluate
-    review: Review
     plot: Plot
 
     @model_validator(mode="after")
     def _threshold_of_two_classes(self) -> Self:
         named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
         if problem := problem_of_threshold(self.calibrate, named):
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _head_of_the_optimizer(self) -> Self:
+        if problem := problem_of_head(self.train_extract.optimizer, self.head.dense):
             raise ValueError(problem)
         return self
 

@@ -1,0 +1,208 @@
+"""A linear head by logistic regression, and cross-validated probabilities of training images.
+
+Without Keras: the head is one layer, and its loss is convex. Features are standardised, as the
+penalty on weights needs it, and the solution is folded back to a layer on the stored features.
+One thread computes, because the number of threads changes the last bits of a sum.
+"""
+
+import contextlib
+import math
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
+
+from pawprint.core.errors import InputError
+from pawprint.core.tables import HISTORY
+from pawprint.features.reader import Features
+
+# scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
+VALUES_OF_C = (0.001, 0.01, 0.1, 1.0, 10.0)
+USUAL_C = (0.01,)  # where C is not chosen
+FOLDS = 5
+MAX_CROSS_VALIDATED = 10_000  # images that a cross-validation learns from
+# Rows x features x classes. At the limit a fit takes a minute or two on one core, and the features
+# of two classes take 3 GB.
+MAX_SIZE = 1_500_000_000
+MAX_ITERATIONS = 1000
+PARTS = 10  # rows of the history
+BLOCK = 4096  # images predicted at a time
+
+
+class CrossValidation(NamedTuple):
+    """float32 `(images, classes)`, NaN for an image that is not judged; C; iterations of a fit."""
+
+    probabilities: np.ndarray
+    C: float
+    iterations: float
+
+
+def check_size(features: Features | np.ndarray, classes: int) -> None:
+    """Raise InputError if the features `(images, views, …)` are too many for one fit."""
+    images, views, *shape = features.shape
+    rows, columns = images * views, math.prod(shape)
+    if rows * columns * classes > MAX_SIZE:
+        raise InputError(
+            "params.yaml: train_extract.optimizer: expected one that works in batches, such as "
+            f"adam, for more than {MAX_SIZE:,} rows x features x classes. Received: lbfgs, for "
+            f"{rows:,} x {columns:,} x {classes:,}."
+        )
+
+
+def cross_validate(
+    features: Features | np.ndarray,
+    actual: np.ndarray,
+    groups: np.ndarray,
+    classes: int,
+    class_weight: str | None = None,
+    values_of_c: tuple[float, ...] = VALUES_OF_C,
+) -> CrossValidation:
+    """Probabilities of each image by a regression that learned neither from it nor its group.
+
+    Takes the first view of the features `(images, views, …)`; `actual` holds class indices. C is
+    that of `values_of_c` with the lowest log loss. Of more than MAX_CROSS_VALIDATED images a random
+    part is learned from. An image is not judged if the others have none of its class, as where a
+    class has one image or one group. Raises InputError if no image is judged.
+    """
+    rows = _view(features, 0)
+    fold = _folds(actual, groups)
+    found = np.full((len(values_of_c), len(rows), classes), np.nan, np.float32)
+    iterations = np.zeros(len(values_of_c))
+    for held_out in range(fold.max() + 1):
+        learned = np.flatnonzero((fold != held_out) & (fold >= 0))
+        # The first also judges the images that none learns from.
+        others = (fold == held_out) | ((fold < 0) & (held_out == 0))
+        judged = np.flatnonzero(others & np.isin(actual, actual[learned]))
+        if len(np.unique(actual[learned])) < 2 or not len(judged):
+            continue
+        with _one_thread():
+            known = rows[learned].astype(np.float32)
+            mean, scale = _standardise(known)
+            for index, c in enumerate(values_of_c):
+                model = LogisticRegression(C=c, class_weight=class_weight, max_iter=MAX_ITERATIONS)
+                model.fit(known, actual[learned])
+                iterations[index] += model.n_iter_[0] / (fold.max() + 1)
+                for part in np.array_split(judged, -(-len(judged) // BLOCK)):
+                    block = (rows[part].astype(np.float32) - mean) / scale
+                    found[index, part] = 0
+                    found[np.ix_([index], part, model.classes_)] = model.predict_proba(block)
+    is_judged = ~np.isnan(found[0, :, 0])
+    if not is_judged.any():
+        raise InputError(
+            "data/split/images.csv: expected training images of two classes or more, with two "
+            "images or groups of one of them. Received: fewer. Add images."
+        )
+    weights = compute_sample_weight(class_weight, actual[is_judged])
+    losses = [measure(each[is_judged], actual[is_judged], weights)["loss"] for each in found]
+    best = int(np.argmin(losses))
+    return CrossValidation(found[best], values_of_c[best], iterations[best])
+
+
+def solve(
+    train: tuple[Features | np.ndarray, np.ndarray],
+    validation: tuple[Features | np.ndarray, np.ndarray],
+    labels: list[str],
+    crossed: CrossValidation,
+    class_weight: str | None = None,
+) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
+    """Fit all views of the training images, which together weigh as much as the image.
+
+    Each pair is of features `(images, views, …)` and class indices. Returns kernel and bias of a
+    dense layer, float32 `(features, units)` and `(units,)`; the metrics on validation of a head of
+    zeros and of this one; and the table HISTORY with a row for each tenth of the iterations. Two
+    classes have one unit, the logit of the second. Raises InputError if a class has no image.
+    """
+    features, actual = train
+    if missing := set(range(len(labels))) - set(actual.tolist()):
+        raise InputError(
+            "data/split/images.csv: expected training images of every class. Received: none of "
+            f"{labels[min(missing)]}. Add images, or remove the class."
+        )
+    images, views, *shape = features.shape
+    rows = np.empty((images * views, math.prod(shape)), np.float32)
+    for view in range(views):
+        rows[view::views] = _view(features, view)
+    of_rows = np.repeat(actual, views)
+    weights = compute_sample_weight(class_weight, of_rows)
+    held_out, of_held_out = _view(validation[0], 0).astype(np.float32), validation[1]
+    untrained = np.full((len(held_out), len(labels)), 1 / len(labels))
+    history = []
+    with _one_thread():
+        mean, scale = _standardise(rows)
+        held_out = (held_out - mean) / scale
+        model = LogisticRegression(C=crossed.C / views, class_weight=class_weight, warm_start=True)
+        for part in range(1, PARTS + 1):
+            iterations = max(1, round(crossed.iterations / PARTS))
+            model.max_iter = iterations if part < PARTS else MAX_ITERATIONS
+            model.fit(rows, of_rows)
+            fitted = measure(model.predict_proba(rows), of_rows, weights)
+            final = measure(model.predict_proba(held_out), of_held_out)
+            named = {f"validation_{name}": value for name, value in final.items()}
+            history.append({"epoch": part, "kept": part == PARTS} | fitted | named)
+    kernel = (model.coef_ / scale).T
+    bias = model.intercept_ - mean @ kernel
+    arrays = [kernel.astype(np.float32), bias.astype(np.float32)]
+    metrics = {"initial": measure(untrained, of_held_out), "validation": final}
+    return arrays, metrics, pd.DataFrame(history).reindex(columns=list(HISTORY))
+
+
+def measure(
+    probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, float]:
+    """Log loss, weighted, and accuracy of probabilities `(images, classes)`."""
+    classes = np.arange(probabilities.shape[1])
+    loss = log_loss(actual, probabilities, labels=classes, sample_weight=weights)
+    return {"loss": float(loss), "accuracy": float((probabilities.argmax(axis=1) == actual).mean())}
+
+
+def _folds(actual: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The fold of each image, or -1 if the cross-validation does not learn from it."""
+    fold = np.full(len(actual), -1)
+    group = np.unique(groups, return_inverse=True)[1]
+    place = np.random.default_rng(0).permutation(group.max() + 1)[group]
+    images_until = np.cumsum(np.bincount(place))[place]
+    chosen = np.flatnonzero(images_until <= MAX_CROSS_VALIDATED)
+    folds = min(FOLDS, np.bincount(actual[chosen]).max(initial=0))
+    if folds > 1:
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a class with fewer images
+            parts = list(splitter.split(chosen, actual[chosen], group[chosen]))
+        for number, (_, held_out) in enumerate(parts):
+            fold[chosen[held_out]] = number
+    return fold
+
+
+def _view(features: Features | np.ndarray, view: int) -> np.ndarray:
+    """float16 `(images, features)`: one view of each image."""
+    images = np.arange(features.shape[0])
+    return features[images, np.full_like(images, view)].reshape(len(images), -1)
+
+
+def _standardise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Make the columns of float32 rows of mean 0 and deviation 1, in place; returns both before.
+
+    A constant column has a deviation of 1.
+    """
+    mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    rows -= mean
+    scale = np.sqrt(np.einsum("ij,ij->j", rows, rows, dtype=np.float64) / len(rows))
+    scale = np.where(scale > 0, scale, 1).astype(np.float32)
+    rows /= scale
+    return mean, scale
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread, and do not warn of a fit that is to be continued."""
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield

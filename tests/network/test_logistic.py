@@ -1,0 +1,196 @@
+import numpy as np
+import pytest
+from conftest import PROJECT, run
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+from pawprint.core.errors import InputError
+from pawprint.core.tables import HISTORY
+from pawprint.network import logistic
+from pawprint.network.logistic import cross_validate, measure, solve
+
+
+def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """float16 features `(images, views, 12)` around a point of each class, and the classes.
+
+    The columns are of very different sizes, and one is constant.
+    """
+    rng = np.random.default_rng(0)
+    actual = np.arange(images) % classes
+    points = rng.normal(0, 1, (classes, 12))[actual]
+    features = points[:, None] + rng.normal(0, 1, (images, views, 12))
+    features = features * np.geomspace(0.01, 100, 12) + 5
+    features[..., 3] = 2.5
+    return features.astype(np.float16), actual
+
+
+def solved(classes: int, class_weight: str | None = None, images: int = 120):
+    train = clusters(classes, images)
+    crossed = cross_validate(*train, np.arange(images), classes, class_weight)
+    labels = [f"class {each}" for each in range(classes)]
+    return train, crossed, solve(train, train, labels, crossed, class_weight)
+
+
+def probabilities_by(arrays: list[np.ndarray], features: np.ndarray) -> np.ndarray:
+    """What a dense layer with these arrays gives, `(images, classes)`."""
+    logits = features.astype(np.float32) @ arrays[0] + arrays[1]
+    if logits.shape[1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(classes):
+    (features, actual), _, (arrays, metrics, history) = solved(classes)
+    units = 1 if classes == 2 else classes
+    assert [array.shape for array in arrays] == [(12, units), (units,)]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
+    measured = measure(probabilities_by(arrays, features[:, 0]), actual)
+    assert metrics["validation"] == pytest.approx(measured, rel=1e-3)
+    assert metrics["initial"]["loss"] == pytest.approx(np.log(classes))
+    last = history.iloc[-1]
+    assert last["validation_loss"] == metrics["validation"]["loss"]
+    of_views = measure(
+        probabilities_by(arrays, features.reshape(-1, 12)), np.repeat(actual, features.shape[1])
+    )
+    assert (last["loss"], last["accuracy"]) == pytest.approx(tuple(of_views.values()), rel=1e-3)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(classes):
+    (features, actual), crossed, (arrays, *_) = solved(classes)
+    rows = features.reshape(-1, 12).astype(np.float64)
+    rows = (rows - rows.mean(axis=0)) / np.where(rows.std(axis=0) > 0, rows.std(axis=0), 1)
+    plain = LogisticRegression(C=crossed.C, tol=1e-8, max_iter=10_000)
+    plain.fit(rows, np.repeat(actual, 2), np.full(len(rows), 1 / 2))
+    expected = plain.predict_proba(rows)
+    assert probabilities_by(arrays, features.reshape(-1, 12)) == pytest.approx(expected, abs=0.01)
+
+
+def test_history_has_a_row_for_each_tenth_and_the_last_is_kept():
+    *_, (_, _, history) = solved(2)
+    assert list(history) == list(HISTORY)
+    assert history["epoch"].tolist() == list(range(1, 11))
+    assert history["kept"].tolist() == [False] * 9 + [True]
+    assert history["loss"].iloc[0] > history["loss"].iloc[-1]
+    assert history["learning_rate"].isna().all()
+
+
+def test_balanced_classes_weigh_the_same_in_the_fit():
+    """Without a feature to tell them apart, each class gets the same probability."""
+    features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
+    for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
+        crossed = cross_validate(features, actual, np.arange(60), 2, class_weight)
+        pair = features, actual
+        arrays, *_ = solve(pair, pair, ["a", "b"], crossed, class_weight)
+        assert probabilities_by(arrays, features[:1, 0])[0, 1] == pytest.approx(expected, abs=0.01)
+        assert crossed.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
+
+
+def test_inverse_penalty_is_the_one_with_the_lowest_cross_validated_loss():
+    train = clusters(3, 120)
+    losses = {}
+    for c in logistic.VALUES_OF_C:
+        of_one = cross_validate(*train, np.arange(120), 3, values_of_c=(c,))
+        losses[c] = measure(of_one.probabilities, train[1])["loss"]
+    best = cross_validate(*train, np.arange(120), 3)
+    assert min(losses, key=losses.get) == best.C
+    assert measure(best.probabilities, train[1])["loss"] == losses[best.C]
+
+
+def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group():
+    """Copies of one image far from all others: a model that knew one would predict its label."""
+    actual = np.append(np.arange(100) % 2, [0, 0, 0])
+    features = np.stack([2.0 * actual - 1, np.zeros(103)], axis=1)
+    features[100:] = (1, 5)
+    groups = np.append(np.arange(100), [100, 100, 100])
+    judged = cross_validate(features[:, None], actual, groups, 2, values_of_c=(100.0,))
+    assert (judged.probabilities[100:, 0] < 0.5).all()
+    divided = cross_validate(features[:, None], actual, np.arange(103), 2, values_of_c=(100.0,))
+    assert (divided.probabilities[100:, 0] > 0.5).any()
+
+
+def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch):
+    monkeypatch.setattr(logistic, "MAX_CROSS_VALIDATED", 60)
+    features, actual = clusters(3, 300)
+    groups = np.arange(300) // 2
+    fold = logistic._folds(actual, groups)
+    assert 50 < (fold >= 0).sum() <= 60
+    assert (fold[::2] == fold[1::2]).all()
+    crossed = cross_validate(features, actual, groups, 3)
+    assert not np.isnan(crossed.probabilities).any()
+    assert measure(crossed.probabilities, actual)["accuracy"] > 0.6
+
+
+def test_class_of_one_image_or_one_group_is_not_judged():
+    features, actual = clusters(2, 40)
+    actual = np.append(actual, [2, 3, 3])
+    features = np.concatenate([features, features[:3]])
+    groups = np.append(np.arange(40), [40, 41, 41])
+    crossed = cross_validate(features, actual, groups, 4)
+    is_judged = ~np.isnan(crossed.probabilities).any(axis=1)
+    assert np.flatnonzero(~is_judged).tolist() == [40, 41, 42]
+    assert crossed.probabilities[is_judged].sum(axis=1) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
+def test_too_few_images_are_told_in_one_line(actual):
+    features = np.arange(len(actual), dtype=np.float16)[:, None, None]
+    with pytest.raises(InputError, match=r"^data/split/images\.csv: expected training images of"):
+        cross_validate(features, np.array(actual), np.arange(len(actual)), 2)
+
+
+def test_class_without_training_images_is_named():
+    train, crossed, _ = solved(2)
+    with pytest.raises(InputError, match=r"Received: none of eel\."):
+        solve(train, train, ["cat", "dog", "eel"], crossed)
+
+
+def test_too_large_a_problem_names_another_optimizer(monkeypatch):
+    features = np.zeros((10, 2, 3, 4))
+    logistic.check_size(features, 5)
+    monkeypatch.setattr(logistic, "MAX_SIZE", 10 * 2 * 12 * 5 - 1)
+    with pytest.raises(InputError, match=r"train_extract\.optimizer: expected .* adam, .*20 x 12"):
+        logistic.check_size(features, 5)
+
+
+def test_digits_are_learned():
+    digits = load_digits()
+    train = np.arange(len(digits.target)) % 2 == 0
+    features = digits.data[:, None].astype(np.float16)
+    pair, held_out = ((features[part], digits.target[part]) for part in (train, ~train))
+    crossed = cross_validate(*pair, np.arange(train.sum()), 10)
+    _, metrics, _ = solve(pair, held_out, list("0123456789"), crossed)
+    assert metrics["validation"]["accuracy"] > 0.94
+    assert measure(crossed.probabilities, pair[1])["accuracy"] > 0.94
+
+
+CODE = """
+import hashlib, numpy as np, sys
+from pawprint.network.logistic import cross_validate, solve
+rng = np.random.default_rng(0)
+actual = np.arange(900) % 3
+features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual][:, None]
+pair = features.astype(np.float16), actual
+crossed = cross_validate(*pair, np.arange(900), 3)
+arrays, *_ = solve(pair, pair, ["a", "b", "c"], crossed)
+print(hashlib.sha256(b"".join(a.tobytes() for a in [*arrays, crossed.probabilities])).hexdigest())
+print(*{"tensorflow", "keras"} & set(sys.modules))
+"""
+
+
+def test_number_of_threads_changes_no_byte_and_tensorflow_does_not_start():
+    results = {
+        run(
+            *("python", "-c", CODE),
+            cwd=PROJECT,
+            OPENBLAS_NUM_THREADS=threads,
+            OMP_NUM_THREADS=threads,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(results) == 1
+    digest, others = results.pop().split("\n", 1)
+    assert len(digest) == 64
+    assert not others.strip()
