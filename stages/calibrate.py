@@ -19,7 +19,6 @@ from pawprint.core.params.model import Model
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.evaluation.temperature import fit_temperature, probabilities_of
 from pawprint.evaluation.threshold import choose_threshold
-from pawprint.evaluation.unknown import choose_unknown_threshold, fit_detector
 from pawprint.images.archive import open_archive
 from pawprint.images.resizing import resize
 from pawprint.runtime.compiled import compile_for_cpu
@@ -27,6 +26,7 @@ from pawprint.runtime.conversion import read_network
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.predictor import predict_members
 from pawprint.serving.served_model import write_served_model
+from pawprint.serving.unknown import choose_unknown_threshold, fit_detector
 from pawprint.serving.views import views_of
 
 DETECTOR_IMAGES = 10_000  # that the detector is fitted on, at most: those with the lowest hashes

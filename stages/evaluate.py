@@ -14,7 +14,6 @@ from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
 from pawprint.core.params.calibrate import Calibrate
 from pawprint.core.params.evaluate import Evaluate
-from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import (
     RELIABILITY,
     ROC,
@@ -39,6 +38,7 @@ from pawprint.evaluation.temperature import cross_fit, likelihood_ratio_test, pr
 from pawprint.evaluation.unknown import measure_unknown
 from pawprint.images.archive import open_archive
 from pawprint.serving.predictor import load_predictor, predict_members
+from pawprint.serving.probabilities import of_classes, predicted_classes
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ import pandas as pd
 
 from pawprint.core import paths, tables
 from pawprint.core.files import write_json
-from pawprint.core.probabilities import predicted_classes
 from pawprint.core.tables import write_table
 from pawprint.evaluation.metrics import measure, measure_all, tabulate
 from pawprint.evaluation.unknown import measure_unknown
 from pawprint.serving.metadata import Metadata
+from pawprint.serving.probabilities import predicted_classes
 
 IMAGES = 10  # of each class in a split
 SPREAD = {"mean": 0.5, "standard_deviation": 0.1, "min": 0.25, "max": 0.75}

@@ -7,8 +7,6 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
 from scipy.stats import chi2
 
-from pawprint.core.probabilities import of_classes
-
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
 # between 0.6 and 1.65.
 PRIOR = 0.5
@@ -24,7 +22,11 @@ def probabilities_of(logits: np.ndarray, temperature: float | np.ndarray = 1.0) 
     each image `(images, 1, 1)`, and the probabilities are means over the views.
     """
     scaled = logits / temperature
-    probabilities = of_classes(expit(scaled)) if scaled.shape[-1] == 1 else softmax(scaled, axis=-1)
+    if scaled.shape[-1] == 1:
+        second = expit(scaled)
+        probabilities = np.concatenate([1 - second, second], axis=-1)
+    else:
+        probabilities = softmax(scaled, axis=-1)
     return probabilities.mean(axis=1) if logits.ndim == 3 else probabilities
 
 

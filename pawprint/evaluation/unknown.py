@@ -1,38 +1,11 @@
-"""Unknown inputs: fitting the detector, choosing its threshold, and measuring it."""
+"""Unknown inputs: measuring the detector."""
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from pawprint.core.detector import Detector, unit_length
 from pawprint.core.tables import SCORES
 from pawprint.evaluation.intervals import wilson
-
-COMPONENTS = 64
-DIGITS = 4  # of the threshold
-
-
-def fit_detector(features: np.ndarray) -> Detector:
-    """The mean and the first principal components of features, `(images, channels)`.
-
-    There are COMPONENTS of them, or fewer than images and than channels. Two images and two
-    channels are the minimum.
-    """
-    number = min(COMPONENTS, len(features) - 1, features.shape[1] - 1)
-    fitted = PCA(number, svd_solver="covariance_eigh").fit(unit_length(features))
-    return Detector(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
-
-
-def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
-    """The lowest of the scores, `(images,)`, that at least this fraction of them do not exceed.
-
-    It is rounded up, so that rounding in another runtime does not refuse the image it belongs to.
-    With fewer than `1 / (1 - quantile)` images it is the highest score: none of them is refused,
-    and of new images of the same kind about one in `images + 1`.
-    """
-    threshold = np.quantile(scores, quantile, method="inverted_cdf")
-    return float(np.ceil(threshold * 10**DIGITS) / 10**DIGITS)
 
 
 def measure_unknown(

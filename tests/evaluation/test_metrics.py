@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.core.probabilities import predicted_classes
 from pawprint.core.tables import SCORES
 from pawprint.evaluation.class_scores import NAMES, class_scores
 from pawprint.evaluation.intervals import clopper_pearson, resampled, wilson
@@ -16,6 +15,7 @@ from pawprint.evaluation.metrics import (
     tabulate_reliability,
     tabulate_roc,
 )
+from pawprint.serving.probabilities import predicted_classes
 
 LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])

@@ -23,7 +23,7 @@ from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.network.model import load_model, with_features
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.served_model import read_detector
+from pawprint.serving.unknown import read_detector
 from recipes.overlay import overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import encoded

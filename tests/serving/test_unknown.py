@@ -1,9 +1,16 @@
+import re
+
 import numpy as np
 import pytest
 
-from pawprint.core.detector import Detector
-from pawprint.evaluation.drawn_images import KINDS, draw_images
-from pawprint.evaluation.unknown import choose_unknown_threshold, fit_detector, measure_unknown
+from pawprint.core.errors import InputError
+from pawprint.serving.unknown import (
+    Detector,
+    choose_unknown_threshold,
+    fit_detector,
+    read_detector,
+    write_detector,
+)
 
 
 def features_of(images: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -61,25 +68,15 @@ def test_threshold_keeps_at_least_the_quantile(images, quantile, refused):
     assert (scores - 1e-6 > threshold).sum() == (scores + 1e-6 > threshold).sum()
 
 
-def test_scores_are_of_the_images_that_are_refused_and_kept():
-    is_correct = np.array([True, True, False, True, False])
-    scores, drawn = np.array([0.1, 0.2, 0.3, 0.6, 0.7]), np.array([0.65, 0.8, 0.9, 0.4])
-    table = measure_unknown(is_correct, scores, drawn, 0.5, 0.95).set_index("score")
-    value = table["value"]
-    assert value["refused"] == 2 / 5
-    assert value["kept_accuracy"] == 2 / 3
-    assert value["unknown_roc_auc"] == pytest.approx(17 / 20)
-    assert value["drawn_refused"] == 3 / 4
-    assert list(table["images"]) == [5, 3, 5, 4]
-    of_none = measure_unknown(is_correct, scores, drawn, 0.0, 0.95)
-    assert list(of_none["score"]) == ["refused", "unknown_roc_auc", "drawn_refused"]
-
-
-def test_drawn_images_are_the_same_every_time_and_of_each_kind():
-    images = draw_images()
-    assert len(images) == 20 * len(KINDS)
-    assert len({image.tobytes() for image in images}) == len(images)
-    for image, again in zip(images, draw_images(), strict=True):
-        assert image.mode == "RGB"
-        assert min(image.size) >= 160
-        assert image.tobytes() == again.tobytes()
+def test_missing_or_damaged_arrays_are_one_line(tmp_path):
+    detector = fit_detector(features_of(20, 5))
+    for content in (None, b"", b"PK\x03\x04 damaged", b"{}"):
+        if content is not None:
+            (tmp_path / "detector.npz").write_bytes(content)
+        with pytest.raises(InputError, match=re.escape("detector.npz: expected the arrays mean")):
+            read_detector(tmp_path)
+    np.savez(tmp_path / "detector.npz", mean=detector.mean)
+    with pytest.raises(InputError, match="components"):
+        read_detector(tmp_path)
+    write_detector(tmp_path, detector)
+    assert np.array_equal(read_detector(tmp_path).components, detector.components)
