@@ -46,7 +46,7 @@ def main() -> None:
         "params": params,
         "metadata": metadata,
         "classes": results.name_classes(metadata["labels"]),
-        "calibration": results.describe_calibration(params["calibrate"], metadata, scores),
+        "calibration": results.describe_calibration(params["calibrate"], metadata),
         "epochs": [len(read_table(path, tables.HISTORY)) for path in histories],
         "counts": counts.count_images(images),
         "imbalance": counts.describe_imbalance(images),

@@ -109,7 +109,7 @@ def run_of(predictor: Predictor) -> Run:
 
     def run(pixels: np.ndarray) -> Outputs:
         outputs = zip(*map(predictor.run, pixels.astype(np.uint8)))
-        return dict(zip(("probability", "logits", "unknown_score"), map(np.stack, outputs)))
+        return dict(zip(("probability", "unknown_score"), map(np.stack, outputs)))
 
     return run
 

@@ -54,8 +54,8 @@ class Predictor:
     def outputs(self, image: Image.Image) -> list[np.ndarray]:
         """The outputs for the views of an RGB image, float64.
 
-        Of the served model: probability and logits, both `(views, units)`, and with an unknown
-        threshold the unknown score, `(views, 1)`.
+        They are the probabilities, `(views, units)`, and with an unknown threshold the unknown
+        score, `(views, 1)`.
 
         Raises InputError if one is not finite, or the first are no probabilities.
         """

@@ -20,10 +20,9 @@ def write_served_model(
     """Write model.xml, model.bin, model.json, and the arrays of a detector in detector.npz.
 
     `network` takes uint8 pixels and gives logits, `(batch, 1)` for two classes and
-    `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives two
-    outputs of the shape of the logits: `probability`, their sigmoid or softmax after division by
-    the temperature, and `logits` as they are. With a detector it also gives `unknown_score`,
-    `(batch, 1)`, as `Detector.score`.
+    `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives
+    `probability`, the sigmoid or softmax of the logits after division by the temperature, and with
+    a detector `unknown_score`, `(batch, 1)`, as `Detector.score`.
     """
     logits, features = (result.input_value(0) for result in network.get_results())
     for result in network.get_results():
@@ -32,7 +31,7 @@ def write_served_model(
     scaled = operations.divide(logits, temperature)
     is_one = metadata.units == 1
     probability = operations.sigmoid(scaled) if is_one else operations.softmax(scaled, axis=1)
-    outputs = {"probability": probability.output(0), "logits": logits}
+    outputs = {"probability": probability.output(0)}
     if detector:
         outputs["unknown_score"] = _score(features, detector).output(0)
     served = openvino.Model(list(outputs.values()), network.get_parameters())

@@ -14,6 +14,7 @@ from pawprint.core.errors import InputError, reason
 
 FILE = "detector.npz"
 COMPONENTS = 64
+FOLDS = 5
 DIGITS = 4  # of the threshold
 SMALLEST = 1e-12  # norm to divide by, as in Keras' UnitNormalization
 
@@ -56,15 +57,36 @@ def fit_detector(features: np.ndarray) -> Detector:
     return Detector(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
 
 
-def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
-    """The lowest of the scores, `(images,)`, that at least this fraction of them do not exceed.
+def fit_unknown(
+    training: np.ndarray, validation: np.ndarray, quantile: float
+) -> tuple[Detector, float]:
+    """The detector, and the score above which an image is unknown.
 
-    It is rounded up, so that rounding in another runtime does not refuse the image it belongs to.
-    With fewer than `1 / (1 - quantile)` images it is the highest score: none of them is refused,
-    and of new images of the same kind about one in `images + 1`.
+    `training` and `validation` are features, `(images, views, channels)`; the score of an image is
+    the mean over its views. The detector is fitted on training. The scores behind the threshold
+    are of images that it is not fitted on: those of validation, and those of each of FOLDS of
+    training by a detector of the others, as validation alone has few images for the quantile.
     """
-    threshold = np.quantile(scores, quantile, method="inverted_cdf")
-    return float(np.ceil(threshold * 10**DIGITS) / 10**DIGITS)
+    fold = np.arange(len(training)) % FOLDS
+    scores = []
+    for each in np.unique(fold) if len(training) > 2 else ():
+        others = fit_detector(np.concatenate(training[fold != each]))
+        scores.append(others.score(training[fold == each]))
+    detector = fit_detector(np.concatenate(training))
+    scores = np.concatenate([*scores, detector.score(validation)]).mean(axis=1)
+    return detector, choose_unknown_threshold(scores, quantile)
+
+
+def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
+    """The score that a new image does not exceed with at least this probability.
+
+    `scores`, `(images,)`, are of images of the same kind; the quantile is that of `images + 1`
+    (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005). With fewer than
+    `quantile / (1 - quantile)` images it is the highest score. It is rounded up, so that rounding
+    in another runtime does not refuse the image it belongs to.
+    """
+    rank = min(int(np.ceil(quantile * (len(scores) + 1))), len(scores))
+    return float(np.ceil(np.sort(scores)[rank - 1] * 10**DIGITS) / 10**DIGITS)
 
 
 def write_detector(folder: Path, detector: Detector) -> None:

@@ -58,7 +58,7 @@ CHOICES = {
     "train_extract.learning_rate_decay": ["cosine", None],
     "train_extract.class_weight": ["balanced", None],
     "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
-    "calibrate.views": ["one", "flip", "crops"],
+    "calibrate.views": ["auto", "one", "flip", "crops"],
     "split.use_archive_split": [True, False],
 }
 SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract.early_stopping"]

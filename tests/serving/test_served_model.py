@@ -35,8 +35,7 @@ def test_outputs_are_those_of_keras_calibrated_and_the_unknown_score(tmp_path, k
     write_served_model(convert(model), described, detector, folder)
     predictor = load_predictor(folder)
     images = [Image.fromarray(each) for each in PIXELS]  # 96 px already: no resizing
-    _, served, scores = zip(*map(predictor.outputs, images))
-    assert np.concatenate(served) == pytest.approx(logits, abs=1e-4 * max(1, np.abs(logits).max()))
+    _, scores = zip(*map(predictor.outputs, images))
     predicted = np.array([predictor.predict(image).probabilities for image in images])
     assert predicted == pytest.approx(probabilities_of(logits, TEMPERATURE), abs=1e-5)
     assert np.ravel(scores) == pytest.approx(detector.score(features), abs=1e-5)

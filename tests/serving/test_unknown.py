@@ -8,6 +8,7 @@ from pawprint.serving.unknown import (
     Detector,
     choose_unknown_threshold,
     fit_detector,
+    fit_unknown,
     read_detector,
     write_detector,
 )
@@ -58,7 +59,7 @@ def test_features_of_another_kind_have_higher_scores():
 
 @pytest.mark.parametrize(
     ("images", "quantile", "refused"),
-    [(1000, 0.995, 5), (200, 0.995, 1), (199, 0.995, 0), (20, 0.995, 0), (20, 0.5, 10)],
+    [(1000, 0.995, 4), (399, 0.995, 1), (398, 0.995, 0), (20, 0.995, 0), (20, 0.5, 9)],
 )
 def test_threshold_keeps_at_least_the_quantile(images, quantile, refused):
     scores = np.random.default_rng(0).permutation(np.linspace(0.10005, 0.90005, images))
@@ -66,6 +67,25 @@ def test_threshold_keeps_at_least_the_quantile(images, quantile, refused):
     assert (scores > threshold).sum() == refused
     assert threshold == round(threshold, 4)
     assert (scores - 1e-6 > threshold).sum() == (scores + 1e-6 > threshold).sum()
+
+
+def test_new_images_are_refused_as_often_as_the_quantile_says():
+    """Scores of images that the detector was fitted on would refuse 39%."""
+    directions, refused = np.abs(np.random.default_rng(9).normal(size=(100, 200))), []
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        of_images = random.exponential(1, (1400, 1, 100)) ** 2 @ directions
+        features = of_images + random.normal(size=(1400, 2, 200))
+        training, validation, new = np.split(features, [300, 400])
+        detector, threshold = fit_unknown(training, validation, 0.9)
+        refused.append((detector.score(new).mean(axis=1) > threshold).mean())
+    assert 0.07 < np.mean(refused) < 0.12
+
+
+@pytest.mark.parametrize("images", [2, 3])
+def test_few_images_still_give_a_threshold(images):
+    features = features_of(images * 2, 20).reshape(images, 2, 20)
+    assert np.isfinite(fit_unknown(features, features[:1], 0.995)[1])
 
 
 def test_missing_or_damaged_arrays_are_one_line(tmp_path):
