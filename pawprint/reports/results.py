@@ -98,9 +98,10 @@ def describe_calibration(calibrate: dict, metadata: dict) -> str:
             "The threshold has the best precision on the validation split among those with a "
             f"recall of {metadata['labels'][1]} of at least {calibrate['recall']:g}."
         )
+    elif calibrate["threshold"] is not None:
+        last = "The threshold is set in params.yaml."
     else:
-        origin = "not chosen" if calibrate["threshold"] is None else "set in params.yaml"
-        last = f"The threshold, {metadata['threshold']:g}, is {origin}."
+        last = "The threshold is 0.5."
     return f"{first}{MEAN_OVER_VIEWS[metadata['views']]} {last}"
 
 

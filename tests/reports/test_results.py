@@ -74,7 +74,7 @@ METADATA = {"temperature": 1.23456, "threshold": 0.5, "views": "one", "labels": 
 @pytest.mark.parametrize(
     ("calibrate", "metadata", "expected"),
     [
-        ({}, {}, r"divided by 1.235.* is significantly lower .* threshold, 0\.5, is not chosen"),
+        ({}, {}, r"divided by 1.235.* is significantly lower .* threshold is 0\.5\."),
         ({}, {"temperature": 1.0}, "not divided by .* is not significantly lower"),
         ({"recall": 0.95}, {}, "best precision .* a recall of bee of at least 0.95"),
         ({"temperature": False, "threshold": 0.5}, {}, "^Probabilities are not .* set in params"),
