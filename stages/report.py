@@ -48,7 +48,7 @@ def main() -> None:
         "params": params,
         "metadata": metadata,
         "classes": results.name_classes(metadata["labels"]),
-        "calibration": results.describe_calibration(params["calibrate"], metadata, scores),
+        "calibration": results.describe_calibration(params["calibrate"], metadata),
         "training": results.describe_training(*histories),
         "counts": counts.count_images(images),
         "imbalance": counts.describe_imbalance(images),

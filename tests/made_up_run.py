@@ -7,11 +7,10 @@ import pandas as pd
 
 from pawprint.core import paths, tables
 from pawprint.core.files import write_json
-from pawprint.core.probabilities import predicted_classes
 from pawprint.core.tables import write_table
-from pawprint.evaluation.metrics import measure, measure_all, tabulate
-from pawprint.evaluation.unknown import measure_unknown
+from pawprint.evaluation.metrics import measure, tabulate
 from pawprint.serving.metadata import Metadata
+from pawprint.serving.probabilities import predicted_classes
 
 IMAGES = 10  # of each class in a split
 SPREAD = {"mean": 0.5, "standard_deviation": 0.1, "min": 0.25, "max": 0.75}
@@ -52,12 +51,9 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
     for seed, split in enumerate(("validation", "test")):
         actual, probabilities = predictions_of(labels, seed)
         predicted = predicted_classes(probabilities, 0.5 if len(labels) == 2 else None)
-        others = measure_all(actual, probabilities, probabilities) | {"temperature_p_value": 1.0}
-        scores = measure(actual, probabilities, predicted, labels, 0.95, others)
-        is_correct = predicted == actual
-        distances = np.linspace(0.1, 0.5, len(actual))
-        unknown = measure_unknown(is_correct, distances, np.array([0.45, 0.9]), 0.48, 0.95)
-        both += [scores.assign(split=split), unknown.assign(split=split)]
+        unknown = np.linspace(0.1, 0.5, len(actual)) > 0.48
+        scores = measure(actual, probabilities, predicted, labels, 0.95, unknown)
+        both.append(scores.assign(split=split))
     return pd.concat(both, ignore_index=True)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
-from pawprint.core.detector import Detector
 from pawprint.core.params.head import Dense, Head
 from pawprint.core.params.model import Model
 from pawprint.core.params.train import Train
@@ -20,6 +19,7 @@ from pawprint.network.model import build_model
 from pawprint.runtime.conversion import convert
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.served_model import write_served_model
+from pawprint.serving.unknown import Detector
 
 SIZE = 96  # of the images that the sample backbone was trained on
 PLAIN = Head(dense=None, dropout=0.2, output="probabilities")

@@ -20,7 +20,6 @@ from pawprint.cli.formats import FORMATS, Outputs, Run, require_modules
 from pawprint.core import paths
 from pawprint.core.errors import InputError, reason, silent_stderr
 from pawprint.core.files import replacing
-from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.core.tables import SPLIT, read_table
 from pawprint.engine.threads import map_in_threads
 from pawprint.images.archive import open_archive
@@ -29,7 +28,8 @@ from pawprint.network.backend import keras
 from pawprint.network.model import for_export, load_model
 from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
-from pawprint.serving.served_model import read_detector
+from pawprint.serving.probabilities import of_classes, predicted_classes
+from pawprint.serving.unknown import read_detector
 from pawprint.serving.views import views_of
 
 
@@ -109,7 +109,7 @@ def run_of(predictor: Predictor) -> Run:
 
     def run(pixels: np.ndarray) -> Outputs:
         outputs = zip(*map(predictor.run, pixels.astype(np.uint8)))
-        return dict(zip(("probability", "logits", "unknown_score"), map(np.stack, outputs)))
+        return dict(zip(("probability", "unknown_score"), map(np.stack, outputs)))
 
     return run
 

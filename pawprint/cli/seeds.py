@@ -24,16 +24,14 @@ from pawprint.core.tables import SCORES, parse_predictions, parse_table
 from pawprint.core.yaml import parse_yaml
 
 # The value of each metric, in metrics/train_extract.json, metrics/evaluate.json or
-# plots/scores.csv. Those at a threshold of 0.5 exist for two classes only.
+# plots/scores.csv.
 METRICS = {
     "validation accuracy after feature extraction": "validation_accuracy",
     "validation accuracy": "validation.accuracy",
-    "validation accuracy at a threshold of 0.5": "validation.accuracy_at_half",
     "validation log loss": "validation.loss",
-    "validation calibration error, cross-fitted": "validation.cross_fitted_calibration_error",
     "test accuracy": "test.accuracy",
-    "test accuracy at a threshold of 0.5": "test.accuracy_at_half",
     "test log loss": "test.loss",
+    "validation calibration error": "validation.expected_calibration_error",
     "test calibration error": "test.expected_calibration_error",
 }
 

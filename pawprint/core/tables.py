@@ -66,7 +66,6 @@ PREDICTED = "the predicted class"
 # `label` is the class of the probabilities: the second of two, or PREDICTED of more.
 RELIABILITY: Columns = {
     "split": "str",
-    "calibrated": "str",
     "label": "str",
     "probability": "float64",
     "fraction": "float64",

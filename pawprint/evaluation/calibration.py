@@ -37,24 +37,6 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
     return float(np.abs(mean * images - of_class).sum() / len(actual))
 
 
-def debiased_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
-    """The root mean square of the same difference, less what random variation adds, in [0, 1].
-
-    Kumar, Liang and Ma, Verified Uncertainty Calibration, 2019 (https://arxiv.org/abs/1909.10155).
-    The bins have equal numbers of images, two or more, because the variance of the fraction in each
-    is subtracted. The result is 0 where the estimate of the square is not above 0: then the error
-    cannot be told from none. Fewer than two images have an error of 0.
-    """
-    probability, is_of_class = _of_one_class(actual, probabilities)
-    order = np.argsort(probability, kind="stable")
-    square = 0.0
-    for images in np.array_split(order, min(BINS, len(order) // 2)) if len(order) > 1 else ():
-        fraction = is_of_class[images].mean()
-        variance = fraction * (1 - fraction) / (len(images) - 1)
-        square += len(images) * ((probability[images].mean() - fraction) ** 2 - variance)
-    return float(np.sqrt(max(square, 0) / len(actual)))
-
-
 def _of_one_class(actual: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For each image the probability that is looked at, and whether the image is of that class."""
     if probabilities.shape[1] == 2:

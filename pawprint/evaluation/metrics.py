@@ -6,19 +6,20 @@ float `(images, classes)`, with columns in the order of the labels.
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import brier_score_loss, log_loss, roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from pawprint.core.tables import PREDICTED, PROBABILITY, SCORES
-from pawprint.evaluation.calibration import (
-    debiased_calibration_error,
-    expected_calibration_error,
-    reliability,
+from pawprint.evaluation.calibration import expected_calibration_error, reliability
+from pawprint.evaluation.intervals import (
+    clopper_pearson,
+    mean_interval,
+    roc_area_interval,
+    wilson,
 )
-from pawprint.evaluation.class_scores import NAMES, class_scores
-from pawprint.evaluation.intervals import clopper_pearson, resampled, wilson
+from pawprint.evaluation.temperature import log_losses
 
 FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
-SUMMARY = ("accuracy", "balanced_accuracy", "loss")  # in metrics/evaluate.json
+SUMMARY = ("accuracy", "loss")  # in metrics/evaluate.json
 
 
 def measure(
@@ -27,72 +28,29 @@ def measure(
     predicted: np.ndarray,
     labels: list[str],
     confidence: float,
-    others: dict[str, float],
+    is_unknown: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """The columns of SCORES after `split`: scores of all classes, then those of each.
+    """The columns of SCORES after `split`: scores of all classes, then the recall of each.
 
-    Accuracy has Wilson's interval. Precision, recall, F1 and the area under the ROC curve, each
-    class against the others, have bootstrap intervals; without a label they are means over the
-    classes. `others` are further scores of all classes, without intervals. `accuracy_at_half`, for
-    two classes only, is for a threshold of 0.5.
+    `is_unknown`, bool `(images,)`, says which images the detector of unknown inputs refuses. Each
+    class has an image. Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc`
+    Newcombe's. With more than two classes, `roc_auc` is the mean over the classes, each against
+    the others, and so are its ends, which makes the interval wider than its confidence asks.
     """
-    scores = class_scores(actual, predicted, probabilities)
-    values = scores(np.ones((1, len(actual))))[..., 0]
-    low, high = resampled(scores, actual, confidence)
-    # One image does not show the spread of its class: 0 to 1, also within the means. With two
-    # classes, the scores of the other one depend on it as well.
-    alone = 1 + np.flatnonzero(np.bincount(actual) == 1)
-    if len(labels) == 2 and len(alone):
-        alone = np.array([1, 2])
-    low[:, 0] -= values[:, alone].sum(axis=1) / len(labels)
-    high[:, 0] += (1 - values[:, alone]).sum(axis=1) / len(labels)
-    low[:, alone], high[:, alone] = 0, 1
-    low, high = low.clip(0, 1), high.clip(0, 1)
-    of_class = {
-        (label, name): (values[i, j], low[i, j], high[i, j])
-        for j, label in enumerate(["", *labels])
-        for i, name in enumerate(NAMES)
-    }
-    rows = {("", "accuracy"): _accuracy(predicted == actual, confidence)}
-    if len(labels) == 2:
-        is_right = (probabilities[:, 1] >= 0.5) == actual
-        rows["", "accuracy_at_half"] = _accuracy(is_right, confidence)
-        for label in labels:  # one curve for both
-            del of_class[label, "roc_auc"]
-    rows["", "balanced_accuracy"] = of_class["", "recall"]
-    rows |= {key: ends for key, ends in of_class.items() if key[0] == ""}
-    rows |= {("", name): (value, np.nan, np.nan) for name, value in others.items()}
-    rows |= of_class
-    images = {label: (actual == index).sum() for index, label in enumerate(labels)}
-    images[""] = len(actual)
-    return pd.DataFrame(
-        [(*key, *ends, images[key[0]]) for key, ends in rows.items()],
-        columns=list(SCORES)[1:],
-    )
-
-
-def measure_all(
-    actual: np.ndarray, probabilities: np.ndarray, uncalibrated: np.ndarray
-) -> dict[str, float]:
-    """`measure_probabilities` after and before calibration."""
-    before = measure_probabilities(actual, uncalibrated)
-    return measure_probabilities(actual, probabilities) | {
-        f"uncalibrated_{name}": value for name, value in before.items()
-    }
-
-
-def measure_probabilities(actual: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Scores of the probabilities, which do not depend on a threshold; 0 is best for each.
-
-    The Brier score is in [0, 1] for two classes, and for more the sum over the classes, in [0, 2].
-    """
-    classes = np.arange(probabilities.shape[1])
-    return {
-        "loss": float(log_loss(actual, probabilities, labels=classes)),
-        "brier_score": float(brier_score_loss(actual, probabilities, labels=classes)),
-        "expected_calibration_error": expected_calibration_error(actual, probabilities),
-        "debiased_calibration_error": debiased_calibration_error(actual, probabilities),
-    }
+    losses, images = log_losses(actual, probabilities), len(actual)
+    calibration_error = expected_calibration_error(actual, probabilities)
+    rows = [
+        ("", *_fraction("accuracy", predicted == actual, confidence)),
+        ("", "loss", losses.mean(), *mean_interval(losses, confidence), images),
+        ("", "roc_auc", *_roc_area(actual, probabilities, confidence), images),
+        ("", "expected_calibration_error", calibration_error, np.nan, np.nan, images),
+    ]
+    if is_unknown is not None:
+        rows.append(("", *_fraction("refused", is_unknown, confidence)))
+    for index, label in enumerate(labels):
+        is_found = predicted[actual == index] == index
+        rows.append((label, *_fraction("recall", is_found, confidence)))
+    return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
@@ -146,7 +104,7 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
     curve has no finite threshold; 1 is written.
     """
     curves = []
-    for index in [1] if len(labels) == 2 else range(len(labels)):
+    for index in _classes_with_a_curve(len(labels)):
         false, true, threshold = roc_curve(actual == index, probabilities[:, index])
         curves.append(
             pd.DataFrame(
@@ -175,5 +133,22 @@ def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
     )
 
 
-def _accuracy(is_right: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    return is_right.mean(), *wilson(int(is_right.sum()), len(is_right), confidence)
+def _fraction(name: str, is_true: np.ndarray, confidence: float) -> tuple:
+    low, high = wilson(int(is_true.sum()), len(is_true), confidence)
+    return name, is_true.mean(), low, high, len(is_true)
+
+
+def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) -> np.ndarray:
+    """The area and the ends of its interval, means over the classes if there are more than two."""
+    areas = []
+    for index in _classes_with_a_curve(probabilities.shape[1]):
+        is_class = actual == index
+        area, images = roc_auc_score(is_class, probabilities[:, index]), int(is_class.sum())
+        interval = roc_area_interval(area, images, len(actual) - images, confidence)
+        areas.append((area, *interval))
+    return np.mean(areas, axis=0)
+
+
+def _classes_with_a_curve(classes: int) -> range:
+    """Of two classes the second: 1 - p rounds small probabilities to ties."""
+    return range(1, 2) if classes == 2 else range(classes)

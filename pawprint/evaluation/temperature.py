@@ -7,13 +7,11 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
 from scipy.stats import chi2
 
-from pawprint.core.probabilities import of_classes
-
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
 # between 0.6 and 1.65.
 PRIOR = 0.5
 TEMPERATURES = (0.05, 20)  # range of the search
-FOLDS = 5
+SIGNIFICANT = 0.05  # p-value below which a temperature is applied
 
 
 def probabilities_of(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> np.ndarray:
@@ -24,7 +22,11 @@ def probabilities_of(logits: np.ndarray, temperature: float | np.ndarray = 1.0) 
     each image `(images, 1, 1)`, and the probabilities are means over the views.
     """
     scaled = logits / temperature
-    probabilities = of_classes(expit(scaled)) if scaled.shape[-1] == 1 else softmax(scaled, axis=-1)
+    if scaled.shape[-1] == 1:
+        second = expit(scaled)
+        probabilities = np.concatenate([1 - second, second], axis=-1)
+    else:
+        probabilities = softmax(scaled, axis=-1)
     return probabilities.mean(axis=1) if logits.ndim == 3 else probabilities
 
 
@@ -51,21 +53,26 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     return float(np.exp(fitted.x))
 
 
-def likelihood_ratio_test(before: float, after: float, images: int) -> float:
-    """The p-value, in [0, 1], that dividing by the fitted temperature changes nothing.
+def calibrate(actual: np.ndarray, logits: np.ndarray) -> float:
+    """The temperature that `fit_temperature` gives, or 1 if it is not SIGNIFICANT."""
+    temperature = fit_temperature(actual, logits)
+    significant = likelihood_ratio_test(actual, logits, temperature) < SIGNIFICANT
+    return temperature if significant else 1.0
 
-    `before` and `after` are the mean log losses of the images that it is fitted on. Wilks, The
-    Large-Sample Distribution of the Likelihood Ratio, 1938
-    (https://doi.org/10.1214/aoms/1177732360).
+
+def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: float) -> float:
+    """The p-value, in [0, 1], that dividing by the temperature that is fitted changes nothing.
+
+    The images are those that it is fitted on. Wilks, The Large-Sample Distribution of the
+    Likelihood Ratio, 1938 (https://doi.org/10.1214/aoms/1177732360).
     """
-    return float(chi2.sf(2 * images * (before - after), df=1))
+    before, after = (
+        log_losses(actual, probabilities_of(logits, each)).sum() for each in (1.0, temperature)
+    )
+    return float(chi2.sf(2 * (before - after), df=1))
 
 
-def cross_fit(actual: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """`probabilities_of` of each image, with the temperature fitted on the other folds."""
-    fold = np.arange(len(actual)) % FOLDS
-    temperature = [
-        fit_temperature(actual[fold != each], logits[fold != each]) for each in range(FOLDS)
-    ]
-    of_image = np.array(temperature)[fold]
-    return probabilities_of(logits, np.expand_dims(of_image, tuple(range(1, logits.ndim))))
+def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """The log loss of each image, from 0 on, `(images,)`; probabilities are at least 2.2e-16."""
+    of_actual = probabilities[np.arange(len(actual)), actual]
+    return -np.log(np.maximum(of_actual, np.finfo(float).eps))

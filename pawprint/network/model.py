@@ -8,13 +8,16 @@ percent of accuracy (docs/decisions/01).
 import json
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pawprint.core.detector import Detector
 from pawprint.core.errors import InputError, reason
 from pawprint.core.files import pack, replacing
 from pawprint.network.applications import BACKBONE, PREPROCESSING, preprocessing
 from pawprint.network.backend import keras
 from pawprint.network.head import HEAD, activation_for, gives_logits, loss_for
+
+if TYPE_CHECKING:
+    from pawprint.serving.unknown import Detector
 
 POOLING = "pooling"
 PARTS = (PREPROCESSING, BACKBONE, POOLING, HEAD)
@@ -69,7 +72,7 @@ def with_features(model: keras.Model) -> keras.Model:
 
 
 def for_export(
-    model: keras.Model, temperature: float, detector: Detector | None = None
+    model: keras.Model, temperature: float, detector: "Detector | None" = None
 ) -> keras.Model:
     """A model with the outputs `probability`, calibrated, and with a detector `unknown_score`.
 

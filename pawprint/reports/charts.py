@@ -5,8 +5,6 @@ takes longer than drawing all charts. Charts of many classes grow in height or l
 numbers, so that what they write can be read.
 """
 
-import itertools
-
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -138,7 +136,7 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
 
 
 def draw_reliability(reliability: pd.DataFrame) -> Figure:
-    """Reliability diagrams of the validation and test splits, before and after calibration.
+    """Reliability diagrams of the validation and test splits.
 
     The area of a point grows with the number of images in its bin; a vertical line is the interval
     of the fraction. scikit-learn's CalibrationDisplay shows neither, and most bins of an accurate
@@ -146,17 +144,15 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
     """
     label = reliability["label"].iloc[0]
     fraction = "correct predictions" if label == PREDICTED else label
-    figure, axes = new_figure(columns=2, rows=2, width=8, height=8.4)
-    shown = itertools.product(("validation", "test"), (("no", ORANGE), ("yes", BLUE)))
-    for axis, (split, (calibrated, colour)) in zip(axes, shown):
-        bins = reliability.query("split == @split and calibrated == @calibrated")
+    figure, axes = new_figure(columns=2, width=8, height=4.2)
+    for axis, split in zip(axes, ("validation", "test")):
+        bins = reliability[reliability["split"] == split]
         x, area = bins["probability"], 20 + 400 * bins["images"] / bins["images"].sum()
         axis.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
-        axis.vlines(x, bins["low"], bins["high"], colour, linewidth=1)
-        axis.scatter(x, bins["fraction"], area, color=colour)
-        when = "after" if calibrated == "yes" else "before"
+        axis.vlines(x, bins["low"], bins["high"], BLUE, linewidth=1)
+        axis.scatter(x, bins["fraction"], area, color=BLUE)
         axis.set(
-            title=f"{split.capitalize()}, {when} calibration",
+            title=split.capitalize(),
             xlabel=f"Mean probability of {label}",
             ylabel=f"Fraction of {fraction}",
             aspect="equal",

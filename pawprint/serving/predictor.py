@@ -11,13 +11,13 @@ from tqdm import tqdm
 
 from pawprint.core.errors import InputError, printable, silent_stderr
 from pawprint.core.labels import UNKNOWN
-from pawprint.core.probabilities import of_classes, predicted_classes
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.serving.metadata import FILE, Metadata, read_metadata
 from pawprint.serving.model_file import FILES, read_model
+from pawprint.serving.probabilities import of_classes, predicted_classes
 from pawprint.serving.views import views_of
 
 TOLERANCE = 1e-3  # of the sum of probabilities
@@ -54,8 +54,8 @@ class Predictor:
     def outputs(self, image: Image.Image) -> list[np.ndarray]:
         """The outputs for the views of an RGB image, float64.
 
-        Of the served model: probability and logits, both `(views, units)`, and with an unknown
-        threshold the unknown score, `(views, 1)`.
+        They are the probabilities, `(views, units)`, and with an unknown threshold the unknown
+        score, `(views, 1)`.
 
         Raises InputError if one is not finite, or the first are no probabilities.
         """

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from pawprint.core.detector import SMALLEST, Detector
 from pawprint.core.files import replacing
-from pawprint.runtime.conversion import read_network, write_network
+from pawprint.runtime.conversion import write_network
 from pawprint.serving.metadata import Metadata, write_metadata
+from pawprint.serving.unknown import SMALLEST, Detector, write_detector
 
 FILE = "model.xml"
 operations = openvino.opset15
@@ -17,13 +17,12 @@ operations = openvino.opset15
 def write_served_model(
     network: openvino.Model, metadata: Metadata, detector: Detector | None, folder: Path
 ) -> None:
-    """Write model.xml, model.bin and model.json.
+    """Write model.xml, model.bin, model.json, and the arrays of a detector in detector.npz.
 
     `network` takes uint8 pixels and gives logits, `(batch, 1)` for two classes and
-    `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives two
-    outputs of the shape of the logits: `probability`, their sigmoid or softmax after division by
-    the temperature, and `logits` as they are. With a detector it also gives `unknown_score`,
-    `(batch, 1)`, as `Detector.score`.
+    `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives
+    `probability`, the sigmoid or softmax of the logits after division by the temperature, and with
+    a detector `unknown_score`, `(batch, 1)`, as `Detector.score`.
     """
     logits, features = (result.input_value(0) for result in network.get_results())
     for result in network.get_results():
@@ -32,7 +31,7 @@ def write_served_model(
     scaled = operations.divide(logits, temperature)
     is_one = metadata.units == 1
     probability = operations.sigmoid(scaled) if is_one else operations.softmax(scaled, axis=1)
-    outputs = {"probability": probability.output(0), "logits": logits}
+    outputs = {"probability": probability.output(0)}
     if detector:
         outputs["unknown_score"] = _score(features, detector).output(0)
     served = openvino.Model(list(outputs.values()), network.get_parameters())
@@ -40,6 +39,8 @@ def write_served_model(
         partial.mkdir()
         write_network(served, partial / FILE, list(outputs))
         write_metadata(partial, metadata)
+        if detector:
+            write_detector(partial, detector)
 
 
 def _score(features: openvino.Output, detector: Detector) -> openvino.Node:
@@ -50,13 +51,3 @@ def _score(features: openvino.Output, detector: Detector) -> openvino.Node:
     explained = operations.matmul(projected, components, False, False)
     residual = operations.subtract(centred, explained)
     return operations.reduce_l2(residual, np.array([1]), keep_dims=True)
-
-
-def read_detector(folder: Path) -> Detector:
-    """The detector in a served model with the output `unknown_score`."""
-    *_, result = read_network(folder / FILE).get_results()
-    norm = result.input_value(0).get_node()
-    residual = norm.input_value(0).get_node()
-    centred, explained = (residual.input_value(index).get_node() for index in (0, 1))
-    mean, components = (node.input_value(1).get_node().get_data() for node in (centred, explained))
-    return Detector(mean.copy().ravel(), components.copy())

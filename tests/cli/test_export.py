@@ -26,7 +26,6 @@ from pawprint.cli.predict import predict
 from pawprint.core import paths
 from pawprint.core.errors import InputError
 from pawprint.core.tables import SPLIT, write_table
-from pawprint.evaluation.unknown import fit_detector
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.backend import keras, tf
 from pawprint.network.head import build_head
@@ -34,6 +33,7 @@ from pawprint.network.model import build_model, save_model, with_features
 from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
+from pawprint.serving.unknown import fit_detector
 
 METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.2)
 # How far outputs may be from those of the served model: by rounding, or by rounded weights.

@@ -11,6 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pawprint.core.errors import InputError
+from pawprint.core.params.augment import RandomFlip
+from pawprint.core.params.calibrate import views_at_prediction
 from pawprint.core.params.whole import load_params
 from pawprint.network.backend import keras
 from recipes.overlay import overlay
@@ -58,7 +60,7 @@ CHOICES = {
     "train_extract.learning_rate_decay": ["cosine", None],
     "train_extract.class_weight": ["balanced", None],
     "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
-    "calibrate.views": ["one", "flip", "crops"],
+    "calibrate.views": ["auto", "one", "flip", "crops"],
     "split.use_archive_split": [True, False],
 }
 SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract.early_stopping"]
@@ -218,3 +220,21 @@ def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals)
 def test_loaded_params_cannot_be_changed(params):
     with pytest.raises(ValueError, match="frozen"):
         params.split.seed = 2
+
+
+@pytest.mark.parametrize(
+    ("views", "flip", "expected"),
+    [
+        ("auto", "horizontal", "flip"),
+        ("auto", "horizontal_and_vertical", "flip"),
+        ("auto", "vertical", "one"),
+        ("auto", None, "one"),
+        ("crops", None, "crops"),
+    ],
+)
+def test_views_follow_the_augmentation_only_if_they_are_automatic(views, flip, expected):
+    params = load_params(PROJECT / "params.yaml")
+    calibrate = params.calibrate.model_copy(update={"views": views})
+    mode = flip and RandomFlip(mode=flip)
+    augment = params.augment.model_copy(update={"RandomFlip": mode})
+    assert views_at_prediction(calibrate, augment) == expected

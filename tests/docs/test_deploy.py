@@ -24,7 +24,6 @@ from PIL import Image
 
 from pawprint.cli.export import export, outputs_of, run_of
 from pawprint.core import paths
-from pawprint.core.detector import Detector
 from pawprint.images.decoder import decode
 from pawprint.network.backend import keras
 from pawprint.network.head import build_head
@@ -33,6 +32,7 @@ from pawprint.runtime.conversion import convert
 from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.serving.served_model import write_served_model
+from pawprint.serving.unknown import Detector
 
 pytestmark = pytest.mark.slow
 PAGE = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")

@@ -1,11 +1,7 @@
 import numpy as np
 import pytest
 
-from pawprint.evaluation.calibration import (
-    debiased_calibration_error,
-    expected_calibration_error,
-    reliability,
-)
+from pawprint.evaluation.calibration import expected_calibration_error, reliability
 
 
 def two(probability: list[float] | np.ndarray) -> np.ndarray:
@@ -45,40 +41,3 @@ def test_top_label_of_more_than_two_classes_is_looked_at():
     assert (of_class.tolist(), images.tolist()) == ([1, 1], [1, 2])
     error = expected_calibration_error(np.array([0, 2, 2]), probabilities)
     assert error == pytest.approx((0.5 + 2 * 0.3) / 3)
-
-
-def test_debiased_error_is_that_of_the_formula():
-    """Fifteen bins of two images; the fractions are 0, a half or 1."""
-    rng = np.random.default_rng(0)
-    probability, actual = np.sort(rng.random(30)), rng.integers(0, 2, 30)
-    square = 0
-    for first in range(0, 30, 2):
-        mean, fraction = probability[first : first + 2].mean(), actual[first : first + 2].mean()
-        square += ((mean - fraction) ** 2 - fraction * (1 - fraction)) / 15
-    error = debiased_calibration_error(actual, two(probability))
-    assert error == pytest.approx(np.sqrt(square))
-    order = rng.permutation(30)
-    assert debiased_calibration_error(actual[order], two(probability[order])) == error
-
-
-def test_random_variation_adds_to_the_binned_error_and_not_to_the_debiased_one():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 6, 788)
-    predicted = 1 / (1 + np.exp(-logits))
-    for temperature in (1, 2):
-        true = 1 / (1 + np.exp(-logits / temperature))
-        labels = (rng.random((200, 788)) < true).astype(int)
-        binned = [expected_calibration_error(each, two(predicted)) for each in labels]
-        debiased = [debiased_calibration_error(each, two(predicted)) for each in labels]
-        if temperature == 1:
-            assert np.median(binned) > 0.007
-            assert np.median(debiased) == 0
-        else:
-            error = np.sqrt(np.mean((true - predicted) ** 2))
-            assert np.mean(debiased) == pytest.approx(error, rel=0.2)
-
-
-@pytest.mark.parametrize("images", [1, 2, 3])
-def test_debiased_error_of_few_images_is_a_number(images):
-    probabilities = two(np.full(images, 0.9))
-    assert 0 <= debiased_calibration_error(np.zeros(images, int), probabilities) <= 1

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, norm
+from sklearn.metrics import roc_auc_score
 
-from pawprint.evaluation.intervals import clopper_pearson, mcnemar, resampled, wilson
+from pawprint.evaluation.intervals import (
+    clopper_pearson,
+    mcnemar,
+    mean_interval,
+    roc_area_interval,
+    wilson,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -41,48 +48,62 @@ def test_exact_interval_has_at_least_its_confidence_also_for_few_images(total):
 
 
 def test_bootstrap_interval_narrows_with_more_images_and_is_the_same_every_time():
-    def interval(images: int) -> tuple[float, float]:
-        value = np.random.default_rng(1).uniform(0, 1, images)
-        return resampled(lambda weights: weights @ value / images, np.arange(images) % 2, 0.95)
-
-    assert interval(50) == interval(50)
-    (wide_low, wide_high), (low, high) = interval(50), interval(1000)
+    values = np.random.default_rng(1).exponential(1, 1000)
+    (wide_low, wide_high), (low, high) = (
+        mean_interval(values[:50], 0.95),
+        mean_interval(values, 0.95),
+    )
+    assert mean_interval(values, 0.95) == (low, high)
     assert high - low < (wide_high - wide_low) / 2
+    assert wide_low < values[:50].mean() < wide_high
 
 
-def test_bootstrap_interval_does_not_change_between_versions_of_the_project():
-    """Recorded values, so that metrics of different commits can be compared."""
-    actual = np.arange(60) % 2
-    probability = np.random.default_rng(1).uniform(0, 0.7, 60) + actual * 0.3
-
-    def difference(weights: np.ndarray) -> np.ndarray:
-        return weights @ (probability * np.where(actual == 1, 1, -1)) / 30
-
-    recorded = {0.95: (0.2530758874, 0.4501077093), 0.5: (0.3169934052, 0.3888229864)}
-    for confidence, ends in recorded.items():
-        found = resampled(difference, actual, confidence)
-        assert found == pytest.approx(ends, rel=1e-7)
+@pytest.mark.parametrize("values", [[0.3], [0.3, 0.3, 0.3]])
+def test_mean_of_equal_values_has_no_interval(values):
+    assert np.isnan(mean_interval(np.array(values), 0.95)).all()
 
 
-def test_every_resample_has_as_many_images_of_each_class():
-    actual = np.array([0, 0, 1, 1, 1, 2, 2])
-
-    def counts(weights: np.ndarray) -> np.ndarray:
-        return np.stack([weights[:, actual == each].sum(axis=1) for each in range(3)])
-
-    low, high = resampled(counts, actual, 0.95)
-    assert low.tolist() == high.tolist() == [2, 3, 2]
+def test_log_loss_is_never_below_0():
+    assert mean_interval(np.append(np.full(30, 1e-6), 5.0), 0.95)[0] == 0
 
 
-def test_image_of_a_class_of_one_is_in_every_resample_once():
-    actual = np.array([0, 0, 1, 2, 2])
-    low, high = resampled(lambda weights: weights.T, actual, 0.95)
-    assert (low[2], high[2]) == (1, 1)
-    assert (low[[0, 1, 3, 4]] < high[[0, 1, 3, 4]]).all()
+def test_interval_of_the_area_is_wilsons_where_its_variance_is_that_of_a_fraction():
+    """With one image of each kind, the area is the fraction of one pair."""
+    assert roc_area_interval(1.0, 1, 1, 0.95) == pytest.approx(wilson(1, 1, 0.95))
+    assert roc_area_interval(0.0, 1, 1, 0.95) == pytest.approx(wilson(0, 1, 0.95))
 
 
-def test_bootstrap_interval_needs_a_class_with_two_images():
-    assert resampled(lambda weights: weights @ [0, 0, 1], np.arange(3), 0.95) == (0, 1)
+@pytest.mark.parametrize("area", [0.0, 0.3, 0.999, 1.0])
+def test_interval_of_an_area_holds_it_and_mirrors_that_of_its_complement(area):
+    low, high = roc_area_interval(area, 40, 60, 0.95)
+    assert 0 <= low <= area <= high <= 1
+    assert low < high
+    assert (1 - high, 1 - low) == pytest.approx(roc_area_interval(1 - area, 60, 40, 0.95))
+
+
+def losses_and_areas(images: int) -> tuple[np.ndarray, float]:
+    """Log losses and the area of a model that is right on 98% of the images, as on the photos."""
+    actual = np.arange(images) % 2
+    logits = RNG.normal(6 * actual - 3, 1.45)
+    losses = np.logaddexp(0, np.where(actual == 1, -logits, logits))
+    return losses, roc_auc_score(actual, logits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("images", [212, 500, 788])
+def test_coverage_of_the_intervals_of_log_loss_and_area(images):
+    many, draws = losses_and_areas(1_000_000)[0], 300
+    true_loss, true_area = many.mean(), norm.cdf(6 / (1.45 * np.sqrt(2)))
+    held = []
+    for _ in range(draws):
+        losses, area = losses_and_areas(images)
+        low, high = mean_interval(losses, 0.95)
+        low_area, high_area = roc_area_interval(area, images // 2, images // 2, 0.95)
+        held.append((low <= true_loss <= high, low_area <= true_area <= high_area))
+    of_loss, of_area = np.mean(held, axis=0)
+    print(f"{images} images: log loss {of_loss:.3f}, area {of_area:.3f}")
+    assert 0.90 <= of_loss <= 0.98
+    assert of_area >= 0.92
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 6), (6, 0), (3, 3), (1, 8), (2, 7)])

@@ -12,7 +12,6 @@ from PIL import Image
 
 from pawprint.core.errors import InputError
 from pawprint.core.params.model import Backbone
-from pawprint.evaluation.unknown import fit_detector
 from pawprint.network.applications import application, preprocessing
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.cut import cut_index, first_trained, split_at, suggested
@@ -32,6 +31,7 @@ from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
+from pawprint.serving.unknown import fit_detector
 
 SIZE = 32
 TESTED = {

@@ -8,7 +8,6 @@ from networks import HEADS, PLAIN, SIZE, model_with, pixels
 from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
-from pawprint.evaluation.unknown import fit_detector
 from pawprint.network.applications import application
 from pawprint.network.backend import keras
 from pawprint.network.head import build_head
@@ -20,6 +19,7 @@ from pawprint.network.model import (
     save_model,
     with_features,
 )
+from pawprint.serving.unknown import fit_detector
 
 PIXELS = pixels(3).astype(np.float32)
 

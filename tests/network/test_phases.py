@@ -3,13 +3,13 @@ import pytest
 from networks import DENSE, LOGITS, PLAIN, model_with, pixels, train_params
 
 from pawprint.core.errors import InputError
-from pawprint.core.probabilities import of_classes
 from pawprint.evaluation.temperature import probabilities_of
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.cut import cut_index, split_at
 from pawprint.network.model import parts
 from pawprint.network.phases import fine_tune, train_head
 from pawprint.network.training import Batches
+from pawprint.serving.probabilities import of_classes
 
 IMAGES = 12
 FIRST = 144  # of the layers trained: two convolutions, and others, follow

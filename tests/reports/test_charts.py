@@ -117,25 +117,17 @@ def test_roc_of_many_classes_shows_each_their_mean_and_the_worst():
     assert len(axis.lines) == 5 + 3
 
 
-def test_reliability_names_the_class_and_shows_each_split_before_and_after():
+def test_reliability_names_the_class_and_shows_each_split():
     rows = [
-        (split, calibrated, "dog", probability + shift, fraction, 0.1, 0.9, images)
+        (split, "dog", probability + shift, fraction, 0.1, 0.9, images)
         for split, shift in (("validation", 0), ("test", 0.1))
-        for calibrated in ("no", "yes")
         for probability, fraction, images in ((0.2, 0.25, 30), (0.6, 0.5, 10))
     ]
-    rows.append(("test", "yes", "dog", 0.9, 1.0, 0.4, 1.0, 10))
-    table = pd.DataFrame(rows, columns=list(RELIABILITY))
-    axes = draw_reliability(table).axes
-    assert [axis.get_title("left") for axis in axes] == [
-        f"{split}, {when} calibration"
-        for split in ("Validation", "Test")
-        for when in ("before", "after")
-    ]
+    rows.append(("test", "dog", 0.9, 1.0, 0.4, 1.0, 10))
+    axes = draw_reliability(pd.DataFrame(rows, columns=list(RELIABILITY))).axes
+    assert [axis.get_title("left") for axis in axes] == ["Validation", "Test"]
     for axis, expected in zip(
-        axes,
-        [[[0.2, 0.25], [0.6, 0.5]]] * 2
-        + [[[0.3, 0.25], [0.7, 0.5]], [[0.3, 0.25], [0.7, 0.5], [0.9, 1.0]]],
+        axes, [[[0.2, 0.25], [0.6, 0.5]], [[0.3, 0.25], [0.7, 0.5], [0.9, 1.0]]]
     ):
         assert axis.get_xlabel() == "Mean probability of dog"
         assert axis.get_ylabel() == "Fraction of dog"
@@ -149,8 +141,7 @@ def test_reliability_names_the_class_and_shows_each_split_before_and_after():
 
 def test_reliability_of_many_classes_is_of_the_predicted_one():
     actual, probabilities = predictions_of(FORTY[:3])
-    table = tabulate_reliability(actual, probabilities, FORTY[:3], 0.95)
-    both = [table.assign(split="test", calibrated=each) for each in ("no", "yes")]
-    axis = draw_reliability(pd.concat(both)).axes[2]
+    table = tabulate_reliability(actual, probabilities, FORTY[:3], 0.95).assign(split="test")
+    axis = draw_reliability(table).axes[1]
     assert axis.get_xlabel() == "Mean probability of the predicted class"
     assert axis.get_ylabel() == "Fraction of correct predictions"

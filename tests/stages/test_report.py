@@ -17,7 +17,7 @@ from PIL import Image
 from pawprint.core import paths
 from pawprint.core.files import write_json
 from pawprint.core.tables import REJECTED, SCORES, read_table
-from pawprint.reports.results import describe_accuracy, score_of, with_interval
+from pawprint.reports.results import describe_fraction, score_of
 from recipes.overlay import overlay
 
 SERVED = [paths.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
@@ -111,9 +111,9 @@ def test_numbers_are_those_of_the_tables(both, workspace):
     scores = read_table(workspace / paths.SCORES, SCORES)
     for text in both:
         for split in ("validation", "test"):
-            assert describe_accuracy(score_of(scores, split, "accuracy")) in text
+            assert describe_fraction(score_of(scores, split, "accuracy")) in text
         for label in LABELS:
-            assert with_interval(score_of(scores, "test", "f1", label)) in text
+            assert describe_fraction(score_of(scores, "test", "recall", label)) in text
         assert "61 rejected (1 not an image, 60 truncated)" in text
         assert "own splits divide: 1. No other group" in text
     card, page = both
@@ -185,15 +185,15 @@ def test_mean_of_seeds_is_shown_only_if_the_first_of_them_gave_this_model(both, 
         assert "3 of 20" in text and "0 of 20" in text
 
 
-def test_card_of_many_classes_shows_the_ten_with_the_lowest_f1_and_the_page_shows_all(other):
+def test_card_of_many_classes_shows_the_ten_with_the_lowest_recall_and_the_page_shows_all(other):
     numbers = {f"class {number:02}": 10 for number in range(40)}
     write_run(other, numbers, NO_FILES)
     card, page = reports(other)
     scores = read_table(other / paths.SCORES, SCORES).query("split == 'test' & label != ''")
-    worst = scores[scores["score"] == "f1"].sort_values("value", kind="stable")["label"]
-    of_images, of_scores = card.split("| F1, validation |")
+    worst = scores[scores["score"] == "recall"].sort_values("value", kind="stable")["label"]
+    of_images, of_scores = card.split("| recall, validation |")
     assert [of_images.count(f"| {label} | 10 |") for label in numbers] == [1] * 10 + [0] * 30
-    assert [of_scores.count(f"| {label} | 10 |") for label in worst] == [1] * 10 + [0] * 30
+    assert [of_scores.count(f"| {label} |") for label in worst] == [1] * 10 + [0] * 30
     assert "And 30 more classes" in card
     assert all(page.count(f'<th scope="row">{label}</th>') == 2 for label in numbers)
     assert "imbalanced" not in card + page

@@ -1,9 +1,10 @@
 """From outputs of the network to predictions."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pawprint.core.params.augment import Augment
 from pawprint.core.params.section import Section
 from pawprint.core.params.types import Fraction, Views
 
@@ -12,7 +13,7 @@ class Calibrate(Section):
     temperature: bool
     threshold: Fraction | None
     recall: Annotated[float, Field(gt=0, le=1)] | None
-    views: Views
+    views: Literal["auto", "one", "flip", "crops"]
     unknown_quantile: Fraction | None
 
     @model_validator(mode="after")
@@ -23,6 +24,14 @@ class Calibrate(Section):
                 f"Received: {self.threshold} and {self.recall}"
             )
         return self
+
+
+def views_at_prediction(params: Calibrate, augment: Augment) -> Views:
+    """`auto` is flip where training mirrors images left to right, and else one."""
+    if params.views != "auto":
+        return params.views
+    flip = augment.RandomFlip
+    return "flip" if flip and flip.mode != "vertical" else "one"
 
 
 def problem_of_threshold(params: Calibrate, classes: int) -> str | None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pawprint.core.probabilities import of_classes, predicted_classes
+from pawprint.serving.probabilities import of_classes, predicted_classes
 
 
 @pytest.mark.parametrize(
