@@ -15,13 +15,6 @@ SCALARS = r"""
 1:30 12:30:45 1.2.3 2001-1 'no' "no" '1' "1e-6" é a_b <a
 """
 MORE_SCALARS = ["", "1 000", "!!str 1", "!!int 7", "!!int 017", "!!float 1", "!!bool yes"]
-# Where the two readers differ: scalar, ours, DVC's.
-ODDITIES = [
-    ("1_000", "1_000", 1000),
-    ("1_0.5", "1_0.5", 10.5),
-    ("0b101", "0b101", 5),
-    (".5e2", 50.0, ".5e2"),
-]
 
 
 def typed(value: object) -> tuple[type, str]:
@@ -32,17 +25,6 @@ def typed(value: object) -> tuple[type, str]:
 def test_scalar_is_read_as_dvc_reads_it(scalar):
     text = f"key: {scalar}"
     assert typed(parse_yaml(text, "")["key"]) == typed(loads_yaml(text)["key"])
-
-
-@pytest.mark.parametrize(("scalar", "ours", "dvcs"), ODDITIES)
-def test_oddity_is_the_documented_one(scalar, ours, dvcs):
-    text = f"key: {scalar}"
-    assert typed(parse_yaml(text, "")["key"]) == typed(ours)
-    assert typed(loads_yaml(text)["key"]) == typed(dvcs)
-
-
-def test_date_is_text():
-    assert parse_yaml("key: 2001-01-01", "") == {"key": "2001-01-01"}
 
 
 @pytest.mark.parametrize(
@@ -76,10 +58,10 @@ def test_values_are_those_of_yaml_1_2():
         "a: b: c",
         "a\n\nb: c",
         "\x00",
-        "{[a]: b}",
         "a: !!float x",
         "a: !!int x",
         "a: !!bool maybe",
+        r'a: "\U99999999"',
         "a: !unknown x",
         "a: !!python/object/apply:os.getcwd []",
         "a: *missing",
@@ -94,7 +76,7 @@ def test_document_that_cannot_be_read_is_one_line(text):
 
 
 def test_repeated_key_is_named_with_its_line():
-    with pytest.raises(InputError, match=line_of("'seed' twice", "line 3")):
+    with pytest.raises(InputError, match=line_of('"seed"', "line 3")):
         parse_yaml("split:\n  seed: 1\n  seed: 2\n", "params.yaml")
 
 
