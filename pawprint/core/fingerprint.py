@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from pawprint.core.errors import InputError
-from pawprint.core.pins import REQUIREMENTS, canonical, read_pins
+from pawprint.core.pins import REQUIREMENTS, read_pins
 
 # Distributions that decide no byte of a result: they schedule, check, show progress or carry
 # functions and results to workers.
@@ -120,7 +122,7 @@ class Code:
 
     def _pins_of(self, module: str) -> Iterator[str]:
         for top in {name.split(".")[0] for name in self.names_in(module)}:
-            names = {canonical(each) for each in self.distributions.get(top, [top])}
+            names = {canonicalize_name(each) for each in self.distributions.get(top, [top])}
             is_ours = top in sys.stdlib_module_names or (self.folder / top).is_dir()
             if is_ours or names <= DECIDE_NO_BYTE:
                 continue

@@ -1,4 +1,4 @@
-"""Counts of images, near-duplicates and rejected files, in tables and in words.
+"""Counts of images and near-duplicates, in tables and in words.
 
 The stages `clean` and `split` print some: this module imports no figures and no templates.
 """
@@ -46,10 +46,3 @@ def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
         f"{len(near_duplicates)} (number of groups: {near_duplicates['group'].nunique()}). "
         f"{which}; number of images moved for this: {near_duplicates['moved'].sum()}."
     )
-
-
-def describe_files(images: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Such as "2,999 usable, 3 rejected (2 empty, 1 damaged)"."""
-    reasons = rejected["reason"].str.replace("_", " ").value_counts(sort=False).items()
-    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
-    return f"{len(images):,} usable, {len(rejected):,} rejected" + f" ({listed})" * bool(listed)

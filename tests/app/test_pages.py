@@ -176,8 +176,9 @@ def test_page_without_its_data_says_what_to_run(project, page, missing):
 
 def test_wrong_params_are_explained_line_by_line(project):
     params = (project / "params.yaml").read_text(encoding="utf-8")
-    params = params.replace("confidence: 0.9", "confidence: 2").replace("folds: 5", "folds: 1")
+    params = params.replace("confidence: 0.9", "confidence: 2\n  other: 1")
     (project / "params.yaml").write_text(params, encoding="utf-8")
     (told,) = opened("page_models").warning
     lines = told.value.split("  \n")
-    assert [line.split(" ")[1] for line in lines] == [r"evaluate\.confidence\:", r"review\.folds\:"]
+    names = [line.split(" ")[1] for line in lines]
+    assert names == [r"evaluate\.confidence\:", r"evaluate\.other\:"]
