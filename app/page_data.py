@@ -9,7 +9,7 @@ from pawprint.core import paths, tables
 from pawprint.core.labels import NEITHER
 from pawprint.core.tables import SPLITS, write_table
 from pawprint.dataset.corrections import COLUMNS, read_lines
-from pawprint.images.unusable import describe_files
+from pawprint.dataset.rejected import describe_files
 from pawprint.reports.counts import count_images
 
 TITLE, ICON = "Data", ":material/database:"

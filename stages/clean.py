@@ -14,8 +14,8 @@ from pawprint.dataset.cleaning import clean
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
 from pawprint.dataset.metadata_csv import read_metadata
+from pawprint.dataset.rejected import describe_files
 from pawprint.images.archive import members, open_archive
-from pawprint.images.unusable import describe_files
 from pawprint.reports.counts import describe_imbalance
 
 

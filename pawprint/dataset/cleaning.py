@@ -16,10 +16,11 @@ from pawprint.core.labels import NEITHER
 from pawprint.core.tables import IMAGES, REJECTED
 from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
 from pawprint.dataset.metadata_csv import Row, is_metadata
+from pawprint.dataset.rejected import describe_files
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive, members, read_member
 from pawprint.images.decoder import decode
-from pawprint.images.unusable import UnusableImageError, describe_files
+from pawprint.images.unusable import UnusableImageError
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py

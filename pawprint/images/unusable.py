@@ -2,8 +2,6 @@
 
 from typing import Literal, get_args
 
-import pandas as pd
-
 Reason = Literal[
     "empty",
     "not_an_image",
@@ -32,11 +30,3 @@ class UnusableImageError(Exception):
         super().__init__(f"{reason.replace('_', ' ')}: {detail}")
         self.reason = reason
         self.detail = detail
-
-
-def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Such as "kept 4 of 7 files (2 truncated, 1 empty)", of tables IMAGES and REJECTED."""
-    reasons = rejected["reason"].str.replace("_", " ").value_counts().items()
-    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
-    files = f"kept {len(kept):,} of {len(kept) + len(rejected):,} files"
-    return f"{files} ({listed})" if listed else files
