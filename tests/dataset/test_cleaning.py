@@ -2,6 +2,7 @@ import io
 import re
 import zipfile
 
+import pandas as pd
 import pytest
 from conftest import JPEG, clean_archive, encode, photo
 from PIL import Image
