@@ -8,10 +8,11 @@ from app.messages import explained, plain
 from pawprint.core import paths, tables
 from pawprint.core.labels import NEITHER
 from pawprint.core.tables import SPLITS, write_table
-from pawprint.dataset.corrections import read_lines
+from pawprint.dataset.corrections import COLUMNS, read_lines
+from pawprint.dataset.rejected import describe_files
+from pawprint.reports.counts import count_images
 
 TITLE, ICON = "Data", ":material/database:"
-CORRECTIONS = {"path": "str", "label": "str"}
 PER_PAGE = 10
 IN_CONTROL = 6  # labels at most
 
@@ -32,7 +33,7 @@ def show() -> None:
 
 def show_counts() -> None:
     images = files.table(paths.SPLIT_IMAGES, tables.SPLIT)
-    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
+    counts = count_images(images)[list(SPLITS)]
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
         for split, number in counts.sum().items():
@@ -47,9 +48,7 @@ def show_rejected() -> None:
     if rows.empty:
         st.success("None: all files are usable.")
         return
-    rows["reason"] = rows["reason"].str.replace("_", " ")
-    numbers = [f"{number:,} {reason}" for reason, number in rows["reason"].value_counts().items()]
-    st.markdown(f"{len(rows):,} files were rejected: {', '.join(numbers)}.")
+    st.markdown(f"`clean` {describe_files(files.table(paths.CLEAN_IMAGES, tables.IMAGES), rows)}.")
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
 
 
@@ -97,7 +96,7 @@ def show_likely_wrong() -> None:
     classes = sorted(files.table(paths.SPLIT_IMAGES, tables.SPLIT)["label"].unique())
     for row in rows[photos.pages(len(rows), PER_PAGE, "suspects")].itertuples():
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="medium"):
-            show_suspect(row, classes, written.get(row.path))
+            show_suspect(row, classes, written.get(row.path, {}).get("label"))
 
 
 def show_suspect(row, classes: list[str], corrected: str | None) -> None:
@@ -125,17 +124,22 @@ def show_suspect(row, classes: list[str], corrected: str | None) -> None:
             st.rerun()
 
 
-def corrections() -> dict[str, str]:
-    """The corrected label, or NEITHER, by path in the archive. Raises InputError."""
+def corrections() -> dict[str, dict[str, str]]:
+    """The rows of labels.csv by path, with the corrected label or NEITHER. Raises InputError."""
     if not paths.LABELS.exists():
         return {}
-    return {path: label for _, (path, label) in read_lines(paths.LABELS)}
+    return {row["path"]: row for _, row in read_lines(paths.LABELS)}
 
 
 def correct(path: str, label: str | None) -> None:
-    """Write the correction of a path to labels.csv, in place of an earlier one; None removes it."""
-    kept = {name: each for name, each in corrections().items() if name != path}
+    """Write the correction of a path to labels.csv, in place of an earlier one; None removes it.
+
+    Columns of the user's own stay.
+    """
+    kept = corrections()
+    columns = list(next(iter(kept.values()), COLUMNS))
+    before = kept.pop(path, {})
     if label is not None:
-        kept[path] = label
-    frame = pd.DataFrame(kept.items(), columns=list(CORRECTIONS))
-    write_table(paths.LABELS, frame, CORRECTIONS)
+        kept[path] = dict.fromkeys(columns, "") | before | {"path": path, "label": label}
+    frame = pd.DataFrame(kept.values(), columns=columns)
+    write_table(paths.LABELS, frame, dict.fromkeys(columns, "str"))

@@ -11,6 +11,7 @@ from pawprint.core import paths
 from pawprint.core.params.evaluate import Evaluate
 from pawprint.core.tables import PROBABILITY, predicted_labels, read_predictions
 from pawprint.evaluation.intervals import wilson
+from pawprint.reports.counts import confused, confusion
 from pawprint.reports.ranking import rank
 from pawprint.serving.metadata import read_metadata
 
@@ -52,8 +53,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
 
     The matrix has recall by row and precision by column.
     """
-    counts = pd.crosstab(images["actual"], images["predicted"])
-    counts = counts.reindex(index=labels, columns=labels, fill_value=0)
+    counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
     level = Evaluate.load().confidence
     low, high = wilson(int(correct.sum()), len(images), level)
@@ -63,10 +63,8 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
         f"{low:.1%} to {high:.1%}"
     )
     if len(labels) > IN_MATRIX:
-        wrong = images[images["actual"] != images["predicted"]]
-        confused = wrong.groupby(["actual", "predicted"]).size().rename("images")
         st.caption(f"The most confused of {len(labels)} classes")
-        table = confused.sort_values(ascending=False, kind="stable").head(IN_MATRIX).reset_index()
+        table = confused(images, IN_MATRIX)
         st.dataframe(table, hide_index=True, alt="Most confused classes")
         return
     table = counts.astype(str)

@@ -10,10 +10,11 @@ from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
 from pawprint.core.params.clean import Clean
 from pawprint.core.tables import IMAGES, REJECTED, write_table
-from pawprint.dataset.cleaning import clean, describe
+from pawprint.dataset.cleaning import clean
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
 from pawprint.dataset.metadata_csv import read_metadata
+from pawprint.dataset.rejected import describe_files
 from pawprint.images.archive import members, open_archive
 from pawprint.reports.counts import describe_imbalance
 
@@ -32,7 +33,7 @@ def main() -> None:
     write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
     write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {paths.CLEAN_REJECTED}" if len(rejected) else ""
-    print(f"clean: {describe(kept, rejected)}{why}")
+    print(f"clean: {describe_files(kept, rejected)}{why}")
     if imbalance := describe_imbalance(kept):
         print(f"clean: the classes are imbalanced: {imbalance}; see train_finetune.class_weight")
 

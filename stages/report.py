@@ -14,6 +14,7 @@ from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
 from pawprint.core.yaml import read_yaml
 from pawprint.dataset.corrections import read_lines
+from pawprint.dataset.rejected import describe_files
 from pawprint.reports import counts, results
 from pawprint.reports.pages import rendering
 from pawprint.reports.seeds import describe_seeds
@@ -53,7 +54,7 @@ def main() -> None:
         "counts": counts.count_images(images),
         "imbalance": counts.describe_imbalance(images),
         "rejected": rejected,
-        "files": counts.describe_files(images, rejected),
+        "files": describe_files(images, rejected),
         "near_duplicates": counts.describe_near_duplicates(near_duplicates),
         "corrections": len(read_lines(paths.LABELS)),
         "likely_wrong": len(read_table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)),

@@ -1,21 +1,20 @@
 """Fingerprints of code: what a script and all modules that it imports do.
 
-Comments, docstrings, blank lines and the layout of lines are left out. docs/decisions/24 has the
-reasons.
+Comments, docstrings and layout are left out. docs/decisions/24 has the reasons.
 """
 
 import ast
 import functools
 import hashlib
-import io
 import sys
-import tokenize
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from pawprint.core.errors import InputError
-from pawprint.core.pins import REQUIREMENTS, canonical, read_pins
+from pawprint.core.pins import REQUIREMENTS, read_pins
 
 # Distributions that decide no byte of a result: they schedule, check, show progress or carry
 # functions and results to workers.
@@ -23,68 +22,29 @@ DECIDE_NO_BYTE = {
     *("cloudpickle", "dask", "distributed", "dvc", "joblib", "packaging"),
     *("pydantic", "pydantic-core", "tqdm"),
 }
-# From 3.12 on an f-string is several tokens.
-FSTRING_START, FSTRING_END = (getattr(tokenize, f"FSTRING_{end}", None) for end in ("START", "END"))
+WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def meaning(source: str) -> str:
-    """The statements of a module, one per line, on every version of Python the same text.
+    """The syntax tree of a module without docstrings, on every version of Python the same text.
 
-    Tokens are those of the source, one space apart; a line is indented by its level.
+    `ast.dump` differs: newer versions have more fields, which are empty in older code.
     """
-    docstrings = list(_docstrings(source))
-    lines, tokens, level, was_docstring = [], [], 0, False
-    for kind, text, start, end in _tokens(source):
-        if kind in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
-            continue
-        if kind in (tokenize.INDENT, tokenize.DEDENT):
-            level += 1 if kind == tokenize.INDENT else -1
-            continue
-        is_docstring = any(first <= start and end <= last for first, last in docstrings)
-        if kind == tokenize.NEWLINE:
-            lines += [" " * level + " ".join(tokens)] if tokens else []
-            tokens = []
-        elif not is_docstring and not (was_docstring and text == ";"):
-            tokens.append(text)
-        was_docstring = is_docstring
-    return "\n".join(lines)
+    return _text(ast.parse(source))
 
 
-def _tokens(source: str) -> Iterator[tuple[int, str, tuple[int, int], tuple[int, int]]]:
-    """Type, text, start and end of each token; an f-string is one token, as before 3.12."""
-    lines = source.splitlines(keepends=True)
-    depth, first = 0, (0, 0)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == FSTRING_START:
-            first = first if depth else token.start
-            depth += 1
-        elif token.type == FSTRING_END:
-            depth -= 1
-            if not depth:
-                (top, left), (bottom, right) = first, token.end
-                inside = lines[top - 1 : bottom]
-                inside[-1] = inside[-1][:right]
-                inside[0] = inside[0][left:]
-                yield tokenize.STRING, "".join(inside), first, token.end
-        elif not depth:
-            yield token.type, token.string, token.start, token.end
-
-
-def _docstrings(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Start and end of each docstring: line, from 1, and character, from 0."""
-    lines = source.splitlines(keepends=True)
-
-    def place(line: int, offset: int) -> tuple[int, int]:
-        return line, len(lines[line - 1].encode()[:offset].decode())  # `ast` counts bytes
-
-    for node in ast.walk(ast.parse(source)):
-        with_docstring = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        if isinstance(node, with_docstring) and ast.get_docstring(node, clean=False) is not None:
-            first = node.body[0]
-            yield (
-                place(first.lineno, first.col_offset),
-                place(first.end_lineno, first.end_col_offset),
-            )
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if not isinstance(value, ast.AST):
+        return ascii(value)  # what `repr` escapes depends on the version of Unicode
+    fields = dict(ast.iter_fields(value))
+    if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
+        fields["body"] = value.body[1:]
+    if isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty texts
+        fields["values"] = [each for each in value.values if each.value != ""]
+    shown = [f"{name}={_text(each)}" for name, each in fields.items() if each not in (None, [])]
+    return f"{type(value).__name__}({', '.join(shown)})"
 
 
 def imported_names(source: str) -> set[str]:
@@ -162,7 +122,7 @@ class Code:
 
     def _pins_of(self, module: str) -> Iterator[str]:
         for top in {name.split(".")[0] for name in self.names_in(module)}:
-            names = {canonical(each) for each in self.distributions.get(top, [top])}
+            names = {canonicalize_name(each) for each in self.distributions.get(top, [top])}
             is_ours = top in sys.stdlib_module_names or (self.folder / top).is_dir()
             if is_ours or names <= DECIDE_NO_BYTE:
                 continue

@@ -6,16 +6,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 REQUIREMENTS = Path("requirements.txt")
-
-
-def canonical(distribution: str) -> str:
-    """The name as package indexes compare it: `PyYAML` is `pyyaml`.
-
-    https://packaging.python.org/en/latest/specifications/name-normalization/
-    """
-    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
@@ -23,7 +16,7 @@ def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
     pins: dict[str, list[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         if found := re.match(r"[A-Za-z0-9._-]+(?===)", line):
-            pins.setdefault(canonical(found[0]), []).append(line)
+            pins.setdefault(canonicalize_name(found[0]), []).append(line)
     return pins
 
 

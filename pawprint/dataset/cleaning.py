@@ -16,10 +16,11 @@ from pawprint.core.labels import NEITHER
 from pawprint.core.tables import IMAGES, REJECTED
 from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
 from pawprint.dataset.metadata_csv import Row, is_metadata
+from pawprint.dataset.rejected import describe_files
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive, members, read_member
 from pawprint.images.decoder import decode
-from pawprint.images.unusable import REASONS, UnusableImageError
+from pawprint.images.unusable import UnusableImageError
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
@@ -100,18 +101,9 @@ def clean(
         if not (kept["label"] == label).any():
             raise InputError(
                 f"{archive.filename}: expected a usable image of class {label}. Received: "
-                f"{describe(kept, rejected)}. See clean.labels."
+                f"{describe_files(kept, rejected)}. See clean.labels."
             )
     return kept, rejected
-
-
-def describe(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """A summary such as "kept 4 of 7 files (1 empty, 2 truncated)"."""
-    found = rejected["reason"].value_counts()
-    reasons = [f"{found[name]} {name.replace('_', ' ')}" for name in REASONS if name in found]
-    return f"kept {len(kept):,} of {len(kept) + len(rejected):,} files" + (
-        f" ({', '.join(reasons)})" if reasons else ""
-    )
 
 
 def pixels_sha256(image: Image.Image) -> str:

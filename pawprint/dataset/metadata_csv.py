@@ -3,13 +3,12 @@
 The convention of ImageFolder: https://huggingface.co/docs/datasets/image_dataset
 """
 
-import csv
-import io
 import posixpath
 from typing import NamedTuple
 from unicodedata import normalize
 
 from pawprint.core.errors import InputError, printable
+from pawprint.dataset.csv_rows import csv_rows
 from pawprint.dataset.split_names import SPLIT_OF_FOLDER
 from pawprint.images.archive import Archive, read_member
 from pawprint.images.unusable import UnusableImageError
@@ -41,7 +40,12 @@ def read_metadata(archive: Archive, names: list[str]) -> dict[str, Row] | None:
     found: dict[str, Row] = {}
     for name in filter(is_metadata, names):
         where = f"{archive.filename}: {printable(name)}"
-        for line, cells in _read(archive, name, where):
+        try:
+            rows = csv_rows(read_member(archive, name), where, ("file_name", "label"))
+        except UnusableImageError as error:
+            raise InputError(f"{where}: {printable(str(error))}") from None
+        for line, row in rows:
+            cells = {column: cell.strip() for column, cell in row.items()}
             path = posixpath.join(posixpath.dirname(name), cells["file_name"])
             member = members.get(normalize("NFC", posixpath.normpath(path)))
             if problem := _problem(cells, member, found):
@@ -52,30 +56,6 @@ def read_metadata(archive: Archive, names: list[str]) -> dict[str, Row] | None:
             label = normalize("NFC", cells["label"])
             found[member] = Row(label, split, cells.get("group", ""))
     return found if any(map(is_metadata, names)) else None
-
-
-def _read(archive: Archive, name: str, where: str) -> list[tuple[int, dict[str, str]]]:
-    """The line number and the cells, by the column in lower case, of each row."""
-    try:
-        text = read_member(archive, name).decode("utf-8-sig")  # Excel writes a byte order mark
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-        header = [column.strip().lower() for column in next(lines, [])]
-        rows = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines if cells]
-    except (UnusableImageError, UnicodeDecodeError, csv.Error) as error:
-        reason = printable(str(error))
-        raise InputError(f"{where}: expected a CSV in UTF-8. Received: {reason}.") from None
-    if {"file_name", "label"} - set(header) or len(set(header)) < len(header):
-        received = printable(repr(",".join(header)))
-        raise InputError(
-            f"{where}: line 1: expected the columns file_name,label and perhaps split and group, "
-            f"separated by commas. Received: {received}. Rename the file if it has other content."
-        )
-    for line, cells in rows:
-        if len(cells) != len(header):
-            raise InputError(
-                f"{where}: line {line}: expected {len(header)} cells. Received: {len(cells)}."
-            )
-    return [(line, dict(zip(header, cells))) for line, cells in rows]
 
 
 def _problem(cells: dict[str, str], member: str | None, found: dict[str, Row]) -> str | None:

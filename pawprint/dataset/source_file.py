@@ -3,12 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from pawprint.core.errors import InputError
-from pawprint.core.params.section import Section
+from pawprint.core.params.section import Section, checked
 from pawprint.core.params.types import Sha256
-from pawprint.core.validation import explain
 from pawprint.core.yaml import read_yaml
 
 
@@ -19,7 +17,4 @@ class Source(Section):
 
 def read_source(path: Path) -> Source:
     """Read and check the file. Raises InputError with one line for each wrong key."""
-    try:
-        return Source.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise InputError("\n".join(f"{path}: {line}" for line in explain(error, Source))) from None
+    return checked(Source, read_yaml(path), path, [])

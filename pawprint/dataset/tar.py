@@ -71,8 +71,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
                     if entry.isdir():
                         continue
                     _require_regular(entry)
-                    data = archive.extractfile(entry).read()
-                    yield member_name(entry.name), data
+                    yield member_name(entry.name), archive.extractfile(entry).read()
                 # tarfile also ends at a damaged header, without an error.
                 file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
@@ -92,12 +91,10 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _require_regular(entry: tarfile.TarInfo) -> None:
-    if entry.isreg() and not entry.issparse():
-        return
-    is_link = entry.issym() or entry.islnk()
-    kind = "a link" if is_link else "a file with holes" if entry.isreg() else "a device or similar"
-    raise InputError(
-        f"fetch.source: expected files and folders in the tar. Received: {printable(entry.name)}, "
-        f"which is {kind}. Unpack it, put copies in the place of such files, and set fetch.source "
-        "to the folder."
-    )
+    if not entry.isreg() or entry.issparse():
+        kind = "a link" if entry.issym() or entry.islnk() else "a device or a file with holes"
+        raise InputError(
+            f"fetch.source: expected files and folders in the tar. Received: "
+            f"{printable(entry.name)}, which is {kind}. Unpack it, put copies in the place of such "
+            "files, and set fetch.source to the folder."
+        )

@@ -15,6 +15,8 @@ from pawprint.images.unusable import UnusableImageError
 # Pillow's own threshold for a decompression bomb: a quarter of a gigabyte of RGB pixels.
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS
 MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
+# What zipfile raises for a damaged directory or member.
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
 
 
 class Archive(contextlib.AbstractContextManager):
@@ -61,8 +63,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         raise _missing(path) from None
     except OSError as error:
         raise InputError(f"{path}: expected a readable file. Received: {error}") from None
-    # zipfile raises the others for a damaged directory of members.
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
+    except BROKEN as error:
         raise InputError(f"{path}: expected a complete zip archive. Received: {error}") from None
     size = path.stat().st_size
     listed = sum(info.compress_size for info in archive.infolist())
@@ -123,15 +124,7 @@ def read_member(archive: Archive, name: str) -> bytes:
     try:
         with holder.open(info) as file:
             data = file.read(info.file_size)  # the argument limits memory
-    # zipfile reports broken members through any of these.
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        NotImplementedError,
-        ValueError,
-    ) as error:
+    except BROKEN as error:
         raise UnusableImageError("unreadable", str(error) or "the data ends early") from None
     if len(data) < info.file_size:
         raise UnusableImageError("unreadable", f"{len(data)} of {info.file_size} bytes")

@@ -33,43 +33,35 @@ def draw_transformation(params: Augment, pixels_sha256: str, view: int, size: in
 
 
 def _flip(layer: RandomFlip, random: np.random.Generator, size: int) -> np.ndarray:
-    linear = np.eye(3)
-    for axis, (name, draw) in enumerate(zip(("horizontal", "vertical"), random.random(2))):
-        if name in layer.mode and draw < 0.5:
-            linear[axis, axis] = -1
-    return _about_centre(linear, size)
+    draws = zip(("horizontal", "vertical"), random.random(2))
+    signs = [-1.0 if name in layer.mode and draw < 0.5 else 1.0 for name, draw in draws]
+    return _about_centre(np.diag([*signs, 1]), size)
 
 
 def _rotation(layer: RandomRotation, random: np.random.Generator, size: int) -> np.ndarray:
     angle = random.uniform(-layer.factor, layer.factor) * 2 * np.pi
-    linear = np.eye(3)
-    linear[0, 0] = linear[1, 1] = np.cos(angle)
-    linear[0, 1], linear[1, 0] = -np.sin(angle), np.sin(angle)
-    return _about_centre(linear, size)
+    cos, sin = np.cos(angle), np.sin(angle)
+    return _about_centre(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]), size)
 
 
 def _translation(layer: RandomTranslation, random: np.random.Generator, size: int) -> np.ndarray:
-    linear = np.eye(3)
-    linear[0, 2] = -size * random.uniform(-layer.width_factor, layer.width_factor)
-    linear[1, 2] = -size * random.uniform(-layer.height_factor, layer.height_factor)
-    return linear
+    x = -size * random.uniform(-layer.width_factor, layer.width_factor)
+    y = -size * random.uniform(-layer.height_factor, layer.height_factor)
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
 def _shear(layer: RandomShear, random: np.random.Generator, size: int) -> np.ndarray:
     """As in Keras, about the corner of the image, not its centre."""
-    linear = np.eye(3)
-    linear[0, 1] = random.uniform(-layer.x_factor, layer.x_factor)
-    linear[1, 0] = random.uniform(-layer.y_factor, layer.y_factor)
-    return linear
+    x = random.uniform(-layer.x_factor, layer.x_factor)
+    y = random.uniform(-layer.y_factor, layer.y_factor)
+    return np.array([[1, x, 0], [y, 1, 0], [0, 0, 1]])
 
 
 def _zoom(layer: RandomZoom, random: np.random.Generator, size: int) -> np.ndarray:
-    linear = np.eye(3)
-    linear[1, 1] += random.uniform(-layer.height_factor, layer.height_factor)
-    linear[0, 0] = linear[1, 1]
+    x = y = 1 + random.uniform(-layer.height_factor, layer.height_factor)
     if layer.width_factor is not None:
-        linear[0, 0] = 1 + random.uniform(-layer.width_factor, layer.width_factor)
-    return _about_centre(linear, size)
+        x = 1 + random.uniform(-layer.width_factor, layer.width_factor)
+    return _about_centre(np.diag([x, y, 1]), size)
 
 
 # In the order of application.

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pawprint.core.tables import PREDICTED, SPLITS, predicted_labels
-from pawprint.reports.counts import count_images
+from pawprint.reports.counts import confused, confusion, count_images
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix
@@ -74,8 +74,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
     figure, (axis,) = new_figure(width=size + 0.2, height=size - 0.2 + below)
-    counts = pd.crosstab(actual, predicted).reindex(index=labels, columns=labels, fill_value=0)
-    counts = counts.to_numpy()
+    counts = confusion(predictions, labels).to_numpy()
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     blues = matplotlib.colormaps["Blues"]
     axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
@@ -91,7 +90,11 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
             axis.text(column, row, f"{number:,}\n{fraction:.1%}", color=colour, **style)
     else:
         axis.tick_params(labelsize=8)
-        figure.supxlabel(_confused(counts, labels), x=0.01, ha="left", fontsize=9)
+        lines = ["Pairs that are confused most often:"]
+        for row in confused(predictions, PAIRS).itertuples():
+            of = f"{row.images:,} of {(actual == row.actual).sum():,} images"
+            lines.append(f"{row.actual} predicted as {row.predicted}: {of}")
+        figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9)
     axis.grid(False)
     axis.spines[:].set_visible(False)
     correct = int((actual == predicted).sum())
@@ -158,16 +161,3 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
             aspect="equal",
         )
     return figure
-
-
-def _confused(counts: np.ndarray, labels: list[str]) -> str:
-    """A line for each of the pairs of classes that are confused most often."""
-    wrong = counts * ~np.eye(len(labels), dtype=bool)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
-    pairs = [np.unravel_index(position, wrong.shape) for position in order]
-    lines = [
-        f"{labels[i]} predicted as {labels[j]}: {wrong[i, j]:,} of {counts[i].sum():,} images"
-        for i, j in pairs
-        if wrong[i, j]
-    ]
-    return "\n".join(["Pairs that are confused most often:", *lines])

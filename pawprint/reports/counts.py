@@ -1,4 +1,4 @@
-"""Counts of images, near-duplicates and rejected files, in tables and in words.
+"""Counts of images, errors and near-duplicates, in tables and in words.
 
 The stages `clean` and `split` print some: this module imports no figures and no templates.
 """
@@ -14,6 +14,19 @@ def count_images(images: pd.DataFrame) -> pd.DataFrame:
     """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))
+
+
+def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Images (table PREDICTIONS): a row per true label, a column per predicted label."""
+    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
+    return counts.reindex(index=labels, columns=labels, fill_value=0)
+
+
+def confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
+    """The pairs of classes that are confused most often: `actual`, `predicted` and `images`."""
+    wrong = predictions[predictions["actual"] != predictions["predicted"]]
+    pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
+    return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()
 
 
 def describe_imbalance(images: pd.DataFrame) -> str:
@@ -46,10 +59,3 @@ def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
         f"{len(near_duplicates)} (number of groups: {near_duplicates['group'].nunique()}). "
         f"{which}; number of images moved for this: {near_duplicates['moved'].sum()}."
     )
-
-
-def describe_files(images: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Such as "2,999 usable, 3 rejected (2 empty, 1 damaged)"."""
-    reasons = rejected["reason"].str.replace("_", " ").value_counts(sort=False).items()
-    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
-    return f"{len(images):,} usable, {len(rejected):,} rejected" + f" ({listed})" * bool(listed)

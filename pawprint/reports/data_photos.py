@@ -20,13 +20,9 @@ MAX_VIEWS = 12  # shown; two rows
 def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
     """Training images at equal distances in the table SPLIT, with label and size in pixels."""
     shown = spread(train, number)
-
-    def cells():
-        for row in shown.itertuples():
-            image = open_image(archive, row.path)
-            yield image, f"{row.label}\n{image.width}×{image.height}", GREY
-
-    return photo_grid({f"Training images ({len(shown):,} of {len(train):,})": cells()})
+    images = ((row.label, open_image(archive, row.path)) for row in shown.itertuples())
+    cells = ((image, f"{label}\n{image.width}×{image.height}", GREY) for label, image in images)
+    return photo_grid({f"Training images ({len(shown):,} of {len(train):,})": cells})
 
 
 def draw_augmented(
@@ -50,11 +46,8 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number
     """The first images of the table NEAR_DUPLICATES, with number of group, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
     shown = near_duplicates.assign(group=groups).head(number)
-
-    def cells():
-        for row in shown.itertuples():
-            title = f"group {row.group}\n{row.label}, {row.split}"
-            yield open_image(archive, row.path), title, GREY
-
-    title = f"Near-duplicates ({len(shown):,} of {len(near_duplicates):,})"
-    return photo_grid({title: cells()})
+    cells = (
+        (open_image(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
+        for row in shown.itertuples()
+    )
+    return photo_grid({f"Near-duplicates ({len(shown):,} of {len(near_duplicates):,})": cells})

@@ -215,7 +215,9 @@ def test_counts_and_rejected_files_are_those_of_the_stages(page, workspace):
     expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(images)))
     open_part(page, "Rejected")
     rejected = table(workspace, "data/clean/rejected.csv")
-    expect(page.get_by_text(f"{len(rejected)} files were rejected")).to_be_visible()
+    expect(
+        page.get_by_text(f"kept {len(images)} of {len(images) + len(rejected)} files")
+    ).to_be_visible()
 
 
 @pytest.mark.parametrize("name", PAGES)

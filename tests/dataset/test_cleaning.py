@@ -2,6 +2,7 @@ import io
 import re
 import zipfile
 
+import pandas as pd
 import pytest
 from conftest import JPEG, clean_archive, encode, photo
 from PIL import Image
@@ -9,6 +10,7 @@ from PIL import Image
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.dataset.cleaning import clean
+from pawprint.dataset.rejected import describe_files
 from pawprint.images.archive import members, open_archive
 
 
@@ -219,3 +221,11 @@ def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
         ["dogs/3.jpg", "dog"],
     ]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["dogs/4.jpg", "neither_class"]]
+
+
+def test_files_are_described_with_the_reasons_of_the_rejected():
+    kept = pd.DataFrame(index=range(1200))
+    rejected = pd.DataFrame({"reason": ["empty", "not_an_image", "empty"]})
+    described = describe_files(kept, rejected)
+    assert described == "kept 1,200 of 1,203 files (2 empty, 1 not an image)"
+    assert describe_files(kept, rejected.head(0)) == "kept 1,200 of 1,200 files"

@@ -60,7 +60,8 @@ def changed(source: str, rng: random.Random) -> str | None:
 def copy(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("edits")
     shutil.copy(PROJECT / "requirements.txt", folder)
-    for module in [*MODULES, "pawprint/reports/pages/report.html"]:
+    pages = [f"pawprint/reports/pages/{name}" for name in ("model_card.md", "report.html")]
+    for module in [*MODULES, *pages]:
         (folder / module).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / module, folder / module)
     return folder

@@ -4,10 +4,8 @@ import pandas as pd
 import pytest
 from made_up_run import split_of
 
-from pawprint.core.tables import REJECTED
 from pawprint.reports.counts import (
     count_images,
-    describe_files,
     describe_imbalance,
     describe_near_duplicates,
     divided_groups,
@@ -40,11 +38,3 @@ def test_groups_in_two_splits_are_counted():
     numbers = re.findall(r"\d+", describe_near_duplicates(table))
     assert numbers == ["7", "3", "2", "3"]  # images, groups, divided, moved
     assert "never divided" in describe_near_duplicates(table.head(2))
-
-
-def test_rejected_files_are_counted_by_reason():
-    files = [("1", "empty", "x"), ("2", "not_an_image", "x"), ("3", "empty", "x")]
-    images, rejected = pd.DataFrame(index=range(1200)), pd.DataFrame(files, columns=list(REJECTED))
-    described = describe_files(images, rejected)
-    assert described == "1,200 usable, 3 rejected (2 empty, 1 not an image)"
-    assert describe_files(images, rejected.head(0)) == "1,200 usable, 0 rejected"
