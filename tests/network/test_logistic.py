@@ -88,6 +88,18 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
         assert crossed.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
 
 
+def test_loss_of_training_in_the_history_is_the_weighted_one():
+    features, actual = clusters(2, 240)
+    chosen = np.flatnonzero((actual == 0) | (np.arange(240) < 60))
+    pair = features[chosen], actual[chosen]
+    crossed = cross_validate(*pair, np.arange(len(chosen)), 2, "balanced")
+    arrays, _, history = solve(pair, pair, ["a", "b"], crossed, "balanced")
+    of_rows = np.repeat(pair[1], 2)
+    weights = np.where(of_rows == 1, (of_rows == 0).sum() / (of_rows == 1).sum(), 1)
+    expected = measure(probabilities_by(arrays, pair[0].reshape(-1, 12)), of_rows, weights)
+    assert history["loss"].iloc[-1] == pytest.approx(expected["loss"], rel=1e-3)
+
+
 def test_inverse_penalty_is_the_one_with_the_lowest_cross_validated_loss():
     train = clusters(3, 120)
     losses = {}
@@ -97,6 +109,18 @@ def test_inverse_penalty_is_the_one_with_the_lowest_cross_validated_loss():
     best = cross_validate(*train, np.arange(120), 3)
     assert min(losses, key=losses.get) == best.C
     assert measure(best.probabilities, train[1])["loss"] == losses[best.C]
+
+
+def test_inverse_penalty_is_chosen_with_the_weights_of_the_classes():
+    rng = np.random.default_rng(3)
+    actual = (np.arange(90) % 9 == 0).astype(int)
+    features = (rng.normal(0, 1, (90, 1, 20)) + 0.4 * actual[:, None, None]).astype(np.float16)
+    weights, losses = np.where(actual == 1, 80 / 10, 1), {}
+    for c in logistic.VALUES_OF_C:
+        of_one = cross_validate(features, actual, np.arange(90), 2, "balanced", (c,))
+        losses[c] = measure(of_one.probabilities, actual, weights)["loss"]
+    best = cross_validate(features, actual, np.arange(90), 2, "balanced")
+    assert losses[best.C] == min(losses.values())
 
 
 def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group():
