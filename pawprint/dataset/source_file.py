@@ -22,4 +22,6 @@ def read_source(path: Path) -> Source:
     try:
         return Source.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise InputError("\n".join(f"{path}: {line}" for line in explain(error, Source))) from None
+        raise InputError(
+            "\n".join(f"{path}: {line}" for line in explain(error, Source, []))
+        ) from None
