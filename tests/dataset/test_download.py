@@ -71,7 +71,6 @@ TROUBLE = {
     "stall": stall,
     "etag": answer_with_etag,
     "status404": lambda handler: handler.answer(404),
-    "status500": lambda handler: handler.answer(500),
     "loop": lambda handler: handler.answer(302, Location=handler.path),
     "insecure": lambda handler: handler.answer(302, Location="http://127.0.0.1:9/images.zip"),
 }
@@ -88,7 +87,7 @@ def server(tmp_path):
     (tmp_path / "served" / "images.zip").write_bytes(CONTENT)
     handler = functools.partial(Handler, directory=str(tmp_path / "served"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.statuses, server.authorized = [], []
+        server.statuses, server.authorized, server.folder = [], [], tmp_path / "served"
         server.has_begun, server.is_over = threading.Event(), threading.Event()
         server.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -115,6 +114,9 @@ def cached(folder: Path) -> list[str]:
 def test_url_with_a_hash_is_asked_once(server):
     assert [get(f"{server.url}/images.zip", SHA256) for _ in range(2)] == [CONTENT] * 2
     assert server.statuses == [200]
+    (server.folder / "other").mkdir()
+    (server.folder / "other" / "images.zip").write_bytes(OTHER)
+    assert get(f"{server.url}/other/images.zip") == OTHER  # of the same name
 
 
 @pytest.mark.parametrize("path", ["images.zip", "etag/images.zip"])
@@ -144,13 +146,6 @@ def test_damaged_file_in_the_cache_is_downloaded_again(server):
     url = f"{server.url}/images.zip"
     download(url, None, "photos.yaml").write_bytes(CONTENT[:-9])
     assert get(url) == CONTENT
-
-
-def test_files_of_one_name_from_two_places_are_kept_apart(server, tmp_path):
-    (tmp_path / "served" / "other").mkdir()
-    (tmp_path / "served" / "other" / "images.zip").write_bytes(OTHER)
-    assert get(f"{server.url}/images.zip") == CONTENT
-    assert get(f"{server.url}/other/images.zip") == OTHER
 
 
 def test_other_hash_is_refused_in_one_line_until_the_server_has_that_file(server, tmp_path):
@@ -188,7 +183,6 @@ def test_server_that_fails_at_first_is_asked_again(server):
         ("drop", "ProtocolError"),
         ("stall", "ReadTimeoutError"),
         ("status404", "HTTP status 404"),
-        ("status500", "HTTP status 500"),
         ("loop", "TooManyRedirects"),
     ],
 )

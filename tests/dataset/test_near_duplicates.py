@@ -79,10 +79,9 @@ def test_of_many_that_are_alike_each_is_paired_with_some(monkeypatch):
     assert len(pairs) < 200 * 199 / 4
 
 
-@pytest.mark.parametrize("images", [0, 1])
-def test_no_pairs_of_fewer_than_two_images(images):
-    for max_distance in (0, 8, 16):
-        assert near_duplicates(as_text(np.zeros((images, 16, 16), bool)), max_distance).empty
+def test_no_pairs_of_fewer_than_two_images():
+    for images in (0, 1):
+        assert near_duplicates(as_text(np.zeros((images, 16, 16), bool)), 8).empty
 
 
 def test_nearest_of_several_is_the_lowest_at_the_smallest_distance():

@@ -84,29 +84,6 @@ def test_photos_imported_from_a_repository_of_data(tmp_path):
     assert repro(project, "split") == FIRST_STAGES
 
 
-def test_branches_that_add_photos_are_merged_by_dvc(tmp_path):
-    project = project_of_photos(tmp_path / "project")
-    add_photos(project / "photos", range(10))
-    succeed("dvc", "add", "photos", cwd=project)
-    commit(project, "Photos")
-    driver = "dvc git-hook merge-driver --ancestor %O --our %A --their %B"
-    succeed("git", "config", "merge.dvc.driver", driver, cwd=project)
-    with (project / ".gitattributes").open("a", encoding="utf-8") as attributes:
-        attributes.write("*.dvc merge=dvc\n")
-    commit(project, "Merge driver")
-    for branch, numbers in (("other", range(10, 14)), ("main", range(14, 18))):
-        succeed(
-            "git", "checkout", "-q", *(["-b"] if branch == "other" else []), branch, cwd=project
-        )
-        succeed("dvc", "checkout", "photos.dvc", cwd=project)
-        add_photos(project / "photos", numbers)
-        succeed("dvc", "add", "photos", cwd=project)
-        commit(project, f"Photos of {branch}")
-    succeed("git", "merge", "-q", "--no-edit", "other", cwd=project)
-    succeed("dvc", "checkout", "photos.dvc", cwd=project)
-    assert len(list((project / "photos").rglob("*.jpg"))) == 18
-
-
 @pytest.fixture(scope="module")
 def published(tmp_path_factory) -> Path:
     """A project with two versions of a model under the artifact of this project's dvc.yaml."""
