@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -60,34 +59,18 @@ def test_folders_of_results_hold_what_dvc_yaml_lists_and_nothing_else(small):
     inside = {path for path in made if path.startswith(tuple(f"{each}/" for each in folders))}
     made.discard("metrics/seeds.json")  # of a command
     assert made - inside == listed - folders - {"docs/model_card.md"}
-    assert {path.partition("/")[2] for path in inside if path.startswith("models/")} == {
-        "backbone/network.keras",
-        "extractor/network.bin",
-        "extractor/network.xml",
-        "network/network.bin",
-        "network/network.xml",
-        "served/model.bin",
-        "served/model.json",
-        "served/model.xml",
-    }
 
 
-def test_second_run_runs_nothing(small):
+def test_second_run_and_a_comment_in_params_run_nothing(small, params_restored):
     assert repro(small) == []
-
-
-def test_comment_in_params_runs_nothing(small, params_restored):
     change(small, "\nsplit:", "\n# a comment\nsplit:")
     assert repro(small) == []
 
 
-def test_learning_rate_of_fine_tuning_reruns_only_what_follows_it(small, params_restored):
+def test_epochs_of_fine_tuning_rerun_only_what_follows_it(small, params_restored):
     before = (small / "plots" / "history_finetune.csv").read_bytes()
-    change(
-        small,
-        SMALL.split("train_finetune:")[1],
-        SMALL.split("train_finetune:")[1].replace("epochs: ", "epochs: 1  # was "),
-    )
+    finetune = SMALL.split("train_finetune:")[1]
+    change(small, finetune, finetune.replace("epochs: ", "epochs: 1  # was "))
     assert repro(small) == AFTER_FINETUNING
     assert (small / "plots" / "history_finetune.csv").read_bytes() != before
     (small / "params.yaml").write_text(SMALL, encoding="utf-8")
@@ -127,11 +110,7 @@ def test_dvc_shows_metrics_and_plots(small):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (
-            "  dropout:",
-            "  droput:",
-            "params.yaml: head.droput: unknown key. Did you mean dropout?",
-        ),
+        ("  dropout:", "  droput:", "params.yaml: head.droput: unknown key. Did you mean dropout?"),
         (
             "source: ../images.zip",
             "source: no/such.zip",
@@ -139,11 +118,6 @@ def test_dvc_shows_metrics_and_plots(small):
         ),
         ("alpha: 0.35", "alpha: 0.5", "recipes/sample/base.h5: expected weights of MobileNetV2"),
         ("[dog, dogs]", "[wolf]", "data/raw/archives/images.zip: expected a folder named wolf"),
-        (
-            "  group: null",
-            "  group: (cat|dog)",
-            "expected images of class cat for training, validation and test",
-        ),
         (
             "fine_tune_at: 54",
             "fine_tune_at: 200",
@@ -163,28 +137,22 @@ def test_wrong_input_is_one_line_and_leaves_nothing_half_written(
     assert not list(small.rglob(".*.part*"))
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory) -> Path:
+@pytest.fixture
+def sample(tmp_path) -> Path:
     """A workspace in which the sample recipe has run, offline."""
-    workspace = tmp_path_factory.mktemp("sample")
-    prepare(workspace, SAMPLE)
-    write_archive(workspace / ARCHIVE)
-    assert sorted(repro(workspace)) == sorted(STAGES)
-    return workspace
+    prepare(tmp_path, SAMPLE)
+    write_archive(tmp_path / ARCHIVE)
+    assert sorted(repro(tmp_path)) == sorted(STAGES)
+    return tmp_path
 
 
 @pytest.mark.slow
-def test_sample_learns_and_fine_tuning_improves_it(sample):
-    extract = metrics(sample, "train_extract")
+def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
+    """Evaluation decodes images and runs the whole model; training used stored features."""
+    extract, evaluated = metrics(sample, "train_extract"), metrics(sample, "evaluate")
     assert extract["initial_accuracy"] < 0.7 < extract["validation_accuracy"]
-    evaluated = metrics(sample, "evaluate")
     assert evaluated["validation"]["accuracy"] > extract["validation_accuracy"]
     assert evaluated["test"]["accuracy"] >= 0.9
-
-
-@pytest.mark.slow
-def test_saved_model_gives_what_training_measured(sample):
-    """Evaluation decodes images and runs the whole model; training used stored features."""
     trained = read_table(sample / paths.FINETUNE_HISTORY, HISTORY).iloc[-1]
     scores = read_table(sample / paths.SCORES, SCORES)
     at_half = score_of(scores, "validation", "accuracy_at_half")
@@ -192,16 +160,6 @@ def test_saved_model_gives_what_training_measured(sample):
     assert wrong < 1.01
     loss = score_of(scores, "validation", "uncalibrated_loss")["value"]
     assert loss == pytest.approx(trained["validation_loss"], abs=2e-3)
-
-
-@pytest.mark.slow
-def test_prediction_of_a_drawn_cat(sample):
-    name = "drawn/validation/cats/cat.0001.jpg"
-    with zipfile.ZipFile(sample / "data/raw/archives/images.zip") as archive:
-        (sample / "cat.jpg").write_bytes(archive.read(name))
-    result = run("python", "-m", "pawprint", "predict", "cat.jpg", cwd=sample)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.split()[0] == "cat"
 
 
 @pytest.mark.slow
