@@ -12,7 +12,7 @@ NEEDED = {
     "features": {"openvino"},
     **{stage: {"openvino", "sklearn"} for stage in ("calibrate", "evaluate")},
     "review": {"sklearn"},
-    **{stage: SLOW for stage in ("backbone", "train_extract", "train_finetune")},
+    **dict.fromkeys(("backbone", "train_extract", "train_finetune"), SLOW),
 }
 
 
