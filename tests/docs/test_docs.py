@@ -94,7 +94,8 @@ def test_make_targets_and_modules_in_commands_exist(page):
 
 def test_pages_explain_every_stage_param_key_and_command():
     stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
-    assert re.findall(r"^\| `(\w+)` \|", read("docs/pipeline.md"), re.MULTILINE) == list(stages)
+    rows = re.findall(r"^\| `(\w+)` \|", read("docs/pipeline.md"), re.MULTILINE)
+    assert rows == [stage for stage in stages if stage != "code"]  # which has a section
     schema = {
         f"{section}.{key}"
         for section, field in Params.model_fields.items()
