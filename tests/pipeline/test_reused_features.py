@@ -12,8 +12,6 @@ from conftest import PROJECT, TINY, environment_with, run
 from kills import fingerprint
 
 from pawprint.core import paths
-from pawprint.core.tables import SPLIT, read_table
-from pawprint.features.reader import open_features
 from recipes.overlay import apply, overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import write_archive
@@ -90,31 +88,6 @@ def test_other_seed_of_the_split_computes_what_was_in_the_test_split(workspace):
     replace(workspace / "params.yaml", "split:\n  seed: 1", "split:\n  seed: 2")
     new, _ = computed(workspace)
     assert 0 < new <= 9
-
-
-def test_rows_are_found_when_the_number_of_shards_grows(workspace):
-    split = read_table(workspace / paths.SPLIT_IMAGES, SPLIT)
-    images = split[split["split"] == "train"]["pixels_sha256"]
-    folder = workspace / paths.FEATURES
-    before = open_features(folder, "top", images)[:, VIEWS - 1]
-    replace(
-        workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 4096", "IMAGES_PER_SHARD = 16"
-    )
-    assert computed(workspace) == (0, IMAGES)
-    assert len(list(folder.glob("index-*.npy"))) == 4
-    assert (open_features(folder, "top", images)[:, VIEWS - 1] == before).all()
-    check_from_nothing(workspace)
-
-
-def test_damaged_features_in_the_cache_are_computed_again(workspace):
-    before = features(workspace)
-    stored = (workspace / paths.FEATURES / "top-0.npy").read_bytes()
-    for path in (workspace / ".dvc" / "cache").rglob("*"):
-        if path.is_file() and path.read_bytes() == stored:
-            path.chmod(0o644)
-            path.write_bytes(stored[:-1] + bytes([stored[-1] ^ 1]))  # in the last row
-    assert computed(workspace, *FEATURES) == (1, IMAGES - 1)
-    assert features(workspace) == before
 
 
 @pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")

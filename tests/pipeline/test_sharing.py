@@ -4,7 +4,6 @@ What DVC itself promises of its remotes, its cache and its errors is tested by D
 """
 
 import hashlib
-import json
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -103,18 +102,6 @@ def test_clone_pulls_from_a_server_and_reruns_nothing(served, finished):
     succeed("dvc", "pull", cwd=second)
     assert repro(second, "--allow-missing") == []
     assert succeed("git", "status", "--porcelain", cwd=second) == ""
-
-
-def test_clone_without_any_data_shows_what_a_change_did(finished, tmp_path):
-    second = tmp_path / "second"
-    succeed("git", "clone", "-q", str(finished), str(second), cwd=tmp_path)
-    for kind, changed in (("metrics", {"metrics/evaluate.json"}), ("params", {"params.yaml"})):
-        shown = succeed("dvc", kind, "diff", "--json", "HEAD~1", "HEAD", cwd=second)
-        assert set(json.loads(shown)) == changed
-    succeed("dvc", "plots", "diff", "HEAD~1", "HEAD", cwd=second)
-    page = (second / "dvc_plots" / "index.html").read_text(encoding="utf-8")
-    for title in ("Accuracy", "Loss", "ROC on the test split", "Confusion matrix"):
-        assert title in page
 
 
 def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):

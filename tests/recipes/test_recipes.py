@@ -5,7 +5,7 @@ import pytest
 from conftest import OFFLINE, PROJECT, git_project, repro, run
 
 from pawprint.core import paths
-from pawprint.core.files import pack, read_json
+from pawprint.core.files import pack
 from pawprint.core.params.whole import load_params
 from pawprint.core.tables import HISTORY, read_table
 from pawprint.core.yaml import parse_yaml
@@ -85,20 +85,6 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
         assert (len(first), len(second)) == expected
     index = np.load(workspace / "data" / "features" / "index-0.npy")
     assert index["view"].max() + 1 == params.augment.views
-
-
-@pytest.mark.extended
-def test_three_classes_are_learned_offline(tmp_path):
-    workspace = tmp_path / "project"
-    things = run("python", "-m", "recipes.sample.things", str(tmp_path / "food"), cwd=PROJECT)
-    assert things.returncode == 0, things.stderr
-    prepare(workspace, apply(PARAMS, "three-classes"))
-    assert len(repro(workspace)) == 14
-    scores = read_json(workspace / "metrics" / "evaluate.json")
-    assert scores["validation"]["accuracy"] > 0.85
-    metadata = read_json(workspace / "models" / "served" / "model.json")
-    assert metadata["labels"] == ["burger", "hotdog", "other"]
-    assert metadata["threshold"] is None
 
 
 def test_recipes_are_listed_and_shown_and_an_unknown_one_names_the_nearest():
