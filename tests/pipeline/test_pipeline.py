@@ -111,6 +111,7 @@ def test_dvc_shows_metrics_and_plots(small):
     ("old", "new", "message"),
     [
         ("  dropout:", "  droput:", "params.yaml: head.droput: unknown key. Did you mean dropout?"),
+        ("\nsplit:", "\nbackbone: ResNet50\nsplit:", "params.yaml: backbone: unknown key."),
         (
             "source: ../images.zip",
             "source: no/such.zip",
