@@ -54,23 +54,21 @@ pillow==13.0.0
 tqdm==4.68.0
 six==1.17.0
 """
+EMPTY = ("a/__init__", "a/inner/__init__", "a/unused", "b/__init__")
 
 
 @pytest.fixture
 def project(tmp_path) -> Path:
+    late = "from typing import TYPE_CHECKING\nimport PIL, numpy, tqdm\n"
     files = {
         "requirements.txt": PINS,
         "stages/one.py": "from pawprint.a import used\n",
         "stages/two.py": "import json\n",
-        "pawprint/a/__init__.py": "",
         "pawprint/a/used.py": "def f():\n    from pawprint.b import late\n",
-        "pawprint/a/unused.py": "",
         "pawprint/a/templates/page.html": "<html>",
-        "pawprint/a/inner/__init__.py": "",
         "pawprint/a/inner/other.json": "{}",
-        "pawprint/b/__init__.py": "",
-        "pawprint/b/late.py": "from typing import TYPE_CHECKING\nimport PIL, numpy, tqdm\n"
-        "if TYPE_CHECKING:\n    import six\n    import pawprint.a.unused\n",
+        "pawprint/b/late.py": f"{late}if TYPE_CHECKING:\n    import six, pawprint.a.unused\n",
+        **dict.fromkeys((f"pawprint/{name}.py" for name in EMPTY), ""),
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -15,16 +15,12 @@ SCALARS = r"""
 1:30 12:30:45 1.2.3 2001-1 'no' "1" '1e-6' é a_b <a
 """
 MORE_SCALARS = ["", "1 000", "!!str 1", "!!int 017", "!!float 1", "!!bool yes"]
-# Where the two readers differ: scalar, ours, DVC's.
-ODDITIES = [
-    ("1_000", "1_000", 1000),
-    ("1_0.5", "1_0.5", 10.5),
-    ("0b101", "0b101", 5),
-    (".5e2", 50.0, ".5e2"),
-]
 
 
-@pytest.mark.parametrize(("scalar", "ours", "dvcs"), ODDITIES)
+@pytest.mark.parametrize(
+    ("scalar", "ours", "dvcs"),
+    [("1_000", "1_000", 1000), ("0b101", "0b101", 5), (".5e2", 50.0, ".5e2")],
+)
 def test_oddity_is_the_documented_one(scalar, ours, dvcs):
     text = f"key: {scalar}"
     assert typed(parse_yaml(text, "")["key"]) == typed(ours)
@@ -62,23 +58,11 @@ def test_document_is_read_as_dvc_reads_it(text):
     assert parse_yaml(text, "") == loads_yaml(text)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a: [",
-        "a: b: c",
-        "a\n\nb: c",
-        "\x00",
-        "{[a]: b}",
-        "a: !!float x",
-        "a: !unknown x",
-        "a: !!python/object/apply:os.getcwd []",
-        "a: *missing",
-        "<<: 1",
-        "--- 1\n--- 2",
-        "[" * 5000,
-    ],
-)
+BROKEN = ["a: [", "a: b: c", "a\n\nb: c", "\0", "{[a]: b}", "a: !!float x", "a: !unknown x"]
+BROKEN += ["a: !!python/object/apply:os.getcwd []", "a: *missing", "<<: 1", "--- 1\n--- 2"]
+
+
+@pytest.mark.parametrize("text", [*BROKEN, "[" * 5000])
 def test_document_that_cannot_be_read_is_one_line(text):
     with pytest.raises(InputError, match=line_of("params.yaml: ")):
         parse_yaml(text, "params.yaml")

@@ -63,7 +63,7 @@ def dirty(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     workspace = folder / "workspace"
     prepare(workspace, overlay(overlay(apply(params, "sample"), TINY), ALL_SHOWN))
     before = {path for path in folder.rglob("*") if path.is_file()}
-    assert len(repro(workspace)) == 14
+    repro(workspace)
     after = {path for path in folder.rglob("*") if path.is_file()}
     assert all(path.is_relative_to(workspace) for path in after - before)
     return workspace, faults

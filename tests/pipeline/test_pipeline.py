@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import AFTER_FINETUNING, PROJECT, TINY, real, repro, run, succeed
+from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, real, repro, run, succeed
+from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.core import paths
@@ -18,7 +19,8 @@ from recipes.sample.drawings import write_archive
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 SAMPLE = apply(PARAMS, "sample")
-SMALL = overlay(SAMPLE, TINY)
+# The weights are no file of the workspace, whose files the hook writes down.
+SMALL = overlay(overlay(SAMPLE, TINY), f"weights: {{source: {SAMPLE_WEIGHTS}}}")
 
 
 def metrics(workspace: Path, name: str) -> dict:
@@ -33,12 +35,44 @@ def change(workspace: Path, old: str, new: str) -> None:
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
-    """A workspace in which the pipeline has run on a few drawn images."""
+    """A workspace in which the pipeline has run under an audit hook; its records are beside it."""
     workspace = tmp_path_factory.mktemp("small") / "workspace"
     write_archive(workspace.parent / "images.zip", train=10, validation=6)
+    (workspace.parent / "records").mkdir()
     prepare(workspace, SMALL)
-    assert sorted(repro(workspace)) == sorted(STAGES)
+    ran = repro(workspace, **recording(workspace.parent / "records"))
+    assert sorted(["code", *ran]) == sorted(STAGES)
     return workspace
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_opens_only_what_it_lists(small, stage):
+    record = small.parent / "records" / f"{stage}.txt"
+    assert f"stages/{stage}.py" in opened(record)[0]
+    assert surprises(small, stage, record) == set()
+    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
+    assert stage == "code" or f"data/code/{stage}.txt" in STAGES[stage]["deps"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "found"),
+    [
+        ("pawprint/core/files.py", "\nPath('README.md').read_bytes()\n", "README.md"),
+        ("pawprint/core/files.py", "\nPath('notes.txt').write_text('')\n", "notes.txt"),
+        ("pawprint/__init__.py", "", "pawprint/__init__.py"),
+        ("matplotlibrc", "figure.dpi: 50\n", "matplotlibrc"),
+    ],
+)
+def test_nothing_hides_from_the_hook(small, tmp_path, file, text, found):
+    """In a helper, in a package's `__init__.py`, in a configuration file of a library."""
+    alone = with_dependencies_only(small, "preview", tmp_path / "alone")
+    shutil.copy(PROJECT / "README.md", alone)
+    with (alone / file).open("a", encoding="utf-8") as planted:
+        planted.write(text)
+    as_under_dvc = {"DVC_STAGE": "preview", "DVC_ROOT": str(alone)}
+    result = run_stage(alone, "preview", **as_under_dvc, **recording(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert surprises(small, "preview", tmp_path / "preview.txt") == {found}
 
 
 @pytest.fixture
@@ -143,7 +177,7 @@ def sample(tmp_path) -> Path:
     """A workspace in which the sample recipe has run, offline."""
     prepare(tmp_path, SAMPLE)
     write_archive(tmp_path / ARCHIVE)
-    assert sorted(repro(tmp_path)) == sorted(STAGES)
+    assert sorted(["code", *repro(tmp_path)]) == sorted(STAGES)
     return tmp_path
 
 
@@ -166,7 +200,7 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
 @pytest.mark.slow
 def test_real_images_reach_the_published_accuracy(mirror, tmp_path):
     prepare(tmp_path, PARAMS)
-    assert sorted(repro(tmp_path, **real(mirror))) == sorted(STAGES)
+    assert sorted(["code", *repro(tmp_path, **real(mirror))]) == sorted(STAGES)
     evaluated = metrics(tmp_path, "evaluate")
     # With other seeds it was 0.974 to 0.984; of 200 test images one is half a percent.
     assert evaluated["validation"]["accuracy"] >= 0.97

