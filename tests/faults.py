@@ -1,4 +1,4 @@
-"""Everything that is known to go wrong with images and archives, made here, with what is promised.
+"""What goes wrong with images and archives, made here, with what is promised: one of each kind.
 
 `IMAGES` are files by name with their bytes, `MEMBERS` write a member into an archive, `ARCHIVES`
 change the bytes of a whole one, and `FOLDERS` make an entry of a folder. What is promised of an
@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,6 @@ JPEG, PNG = encode(PHOTO), encode(PHOTO, "PNG")
 HEIC, TURNED_HEIC = (
     Path(__file__).with_name(name).read_bytes() for name in ("two.heic", "turned.heic")
 )
-TABLES, CODES, SCAN = (JPEG.index(marker) for marker in (b"\xff\xdb", b"\xff\xc4", b"\xff\xda"))
 
 
 @dataclass
@@ -79,34 +79,21 @@ def ycck() -> bytes:
     return data[:transform] + b"\x02" + data[transform + 1 :]
 
 
+CODES, SCAN = JPEG.index(b"\xff\xc4"), JPEG.index(b"\xff\xda")
+DEEP = Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.uint16) * 256)
+
+
 def rotated() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn
     return encode(PHOTO, exif=exif)
 
 
-def damaged_exif() -> bytes:
-    data = rotated()
-    return flipped(data, data.index(b"Exif") + 6, 8)
-
-
-def with_comment() -> bytes:
-    """A JPEG whose letters JFIF stand beyond its first ten bytes."""
-    return JPEG[:2] + b"\xff\xfe\x00\x12" + b"." * 16 + JPEG[2:]
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk of a PNG."""
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
 def black_png(side: int) -> bytes:
-    """A whole PNG of one bit per pixel, a few kilobytes however large the picture."""
-    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes((side // 8 + 1) * side))
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    )
+    """A PNG of a few bytes that says it is this large."""
+    data = encode(Image.new("1", (8, 8)), "PNG")
+    header = data[12:16] + struct.pack(">II", side, side) + data[24:29]
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
 def scans(number: int) -> bytes:
@@ -124,80 +111,50 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def sixteen_bits(form: str) -> bytes:
-    grey = np.asarray(PHOTO.convert("L")).astype(np.uint16) * 256
-    return encode(Image.fromarray(grey), form)
-
-
-def float_pixels() -> bytes:
-    return encode(PHOTO.convert("F"), "TIFF")
-
-
-def animated(form: str) -> bytes:
-    return encode(PHOTO, form, save_all=True, append_images=[PHOTO.rotate(180)], duration=100)
-
-
 IMAGES = {
     "empty.jpg": Fault(b"", "empty"),
-    "jpeg 10 percent.jpg": Fault(part(JPEG, 10), "truncated"),
-    "jpeg 50 percent.jpg": Fault(part(JPEG, 50), "truncated"),
-    "jpeg 99 percent.jpg": Fault(part(JPEG, 99), "truncated"),
-    "png 10 percent.png": Fault(part(PNG, 10), "truncated"),
-    "png 50 percent.png": Fault(part(PNG, 50), "truncated"),
-    "png 99 percent.png": Fault(part(PNG, 99), "truncated"),
+    "jpeg cut.jpg": Fault(part(JPEG, 50), "truncated"),
+    "jpeg without its end.jpg": Fault(part(JPEG, 99), "truncated"),
+    "png cut.png": Fault(part(PNG, 50), "truncated"),
+    "heic cut.heic": Fault(part(HEIC, 50), "truncated"),
     "jpeg header flipped.jpg": Fault(flipped(JPEG, 0, 4), "not_an_image"),
-    "jpeg quantization flipped.jpg": Fault(flipped(JPEG, TABLES + 4, 8), "not_an_image"),
     "jpeg codes flipped.jpg": Fault(flipped(JPEG, CODES + 5, 8), "damaged"),
     # JPEG has no checksum: such pixels are wrong, and nothing says so.
     "jpeg scan flipped.jpg": Fault(flipped(JPEG, SCAN + 200, 2), KEPT),
-    "png header flipped.png": Fault(flipped(PNG, 0, 4), "not_an_image"),
-    "png size flipped.png": Fault(flipped(PNG, 18, 1), "not_an_image"),
     "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
     "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
-    "heic 10 percent.heic": Fault(part(HEIC, 10), "damaged"),
-    "heic 50 percent.heic": Fault(part(HEIC, 50), "truncated"),
-    "heic header flipped.heic": Fault(flipped(HEIC, 4, 4), "not_an_image"),
     "heic pixels flipped.heic": Fault(flipped(TURNED_HEIC, len(TURNED_HEIC) - 300, 40), "damaged"),
-    "png as.jpg": Fault(PNG, KEPT),
-    "gif as.jpg": Fault(encode(PHOTO, "GIF"), KEPT),
-    "bmp as.jpg": Fault(encode(PHOTO, "BMP"), KEPT),
-    "webp as.jpg": Fault(encode(PHOTO, "WEBP"), KEPT),
-    "tiff as.jpg": Fault(encode(PHOTO, "TIFF"), KEPT),
-    "avif as.jpg": Fault(encode(PHOTO, "AVIF"), KEPT),
+    **{
+        f"{form} as.jpg": Fault(encode(PHOTO, form), KEPT)
+        for form in ("PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
+    },
     "heic as.jpg": Fault(HEIC, KEPT),
     "turned.heic": Fault(TURNED_HEIC, KEPT),
     "page as.jpg": Fault(b"<!doctype html><title>404 Not Found</title>", "not_an_image"),
-    "text as.jpg": Fault(b"a dog was meant to sit here", "not_an_image"),
     # Pillow would run Ghostscript on it.
     "postscript as.jpg": Fault(encode(PHOTO, "EPS"), "not_an_image"),
     "zip as.jpg": Fault(zipped(("cats/1.jpg", JPEG)), "not_an_image"),
     "cmyk.jpg": Fault(encode(PHOTO.convert("CMYK")), KEPT),
     "ycck.jpg": Fault(ycck(), KEPT),
     "grey.jpg": Fault(encode(PHOTO.convert("L")), KEPT),
-    "grey.png": Fault(encode(PHOTO.convert("L"), "PNG"), KEPT),
     "grey and alpha.png": Fault(encode(PHOTO.convert("LA"), "PNG"), KEPT),
-    "palette.png": Fault(encode(PHOTO.quantize(16), "PNG"), KEPT),
     "palette and alpha.png": Fault(encode(PHOTO.quantize(16), "PNG", transparency=0), KEPT),
     "one bit.png": Fault(encode(PHOTO.convert("1"), "PNG"), KEPT),
-    "16 bits.png": Fault(sixteen_bits("PNG"), KEPT),
-    "16 bits.tiff": Fault(sixteen_bits("TIFF"), KEPT),
-    "float.tiff": Fault(float_pixels(), "unsupported"),
+    "16 bits.png": Fault(encode(DEEP, "PNG"), KEPT),
+    "16 bits.tiff": Fault(encode(DEEP, "TIFF"), KEPT),
+    "float.tiff": Fault(encode(PHOTO.convert("F"), "TIFF"), "unsupported"),
     "rgba.png": Fault(encode(PHOTO.convert("RGBA"), "PNG"), KEPT),
-    "animated.gif": Fault(animated("GIF"), KEPT),
-    "animated.png": Fault(animated("PNG"), KEPT),
+    "animated.png": Fault(
+        encode(PHOTO, "PNG", save_all=True, append_images=[PHOTO.rotate(180)], duration=100), KEPT
+    ),
     "progressive.jpg": Fault(encode(PHOTO, progressive=True), KEPT),
     "exif orientation.jpg": Fault(rotated(), KEPT),
-    "exif damaged.jpg": Fault(damaged_exif(), KEPT),
-    "jfif after a comment.jpg": Fault(with_comment(), KEPT),
-    "jfif revision.jpg": Fault(flipped(JPEG, 11, 2), KEPT),
+    "exif damaged.jpg": Fault(flipped(rotated(), rotated().index(b"Exif") + 6, 8), KEPT),
     "trailing garbage.jpg": Fault(JPEG + b"garbage" * 100, KEPT),
     "1x1.png": Fault(encode(Image.new("RGB", (1, 1)), "PNG"), KEPT),
     "20000x20000.png": Fault(black_png(20_000), "too_large"),
     "thousand scans.jpg": Fault(scans(1000), "too_large"),
-    "Thumbs.db": Fault(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), "not_an_image"),
-    ".DS_Store": Fault(b"\x00\x00\x00\x01Bud1" + bytes(504), "not_an_image"),
     "__MACOSX/._1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
-    "with space.jpg": Fault(JPEG, KEPT),
     "with 'single' and \"double\" quotes, and a comma.jpg": Fault(JPEG, KEPT),
     "Кот 猫 🐈 e\u0301.jpg": Fault(JPEG, KEPT),
     f"{251 * 'x'}.jpg": Fault(JPEG, KEPT),
@@ -230,9 +187,7 @@ MEMBERS = {
     "drive": Fault(member("C:/{folder}/drive.jpg"), "unsafe_name"),
     "path out of the folder": Fault(member("../../{folder}/out.jpg"), "unsafe_name"),
     "backslash": Fault(member("{folder}/back\\slash.jpg"), "unsafe_name"),
-    "newline in the name": Fault(member("{folder}/new\nline.jpg"), "unsafe_name"),
-    "carriage return in the name": Fault(member("{folder}/carriage\rreturn.jpg"), "unsafe_name"),
-    "escape in the name": Fault(member("{folder}/\x1b[31mred.jpg"), "unsafe_name"),
+    "control characters in the name": Fault(member("{folder}/\x1b[31m\n.jpg"), "unsafe_name"),
     "zero byte in the name": Fault(member("{folder}/zero@.jpg"), "unsafe_name"),
     "name that is not UTF-8": Fault(member("{folder}/caf@@.jpg"), KEPT),
     "symbolic link": Fault(
@@ -241,9 +196,6 @@ MEMBERS = {
     ),
     "device": Fault(member("{folder}/device.jpg", mode=stat.S_IFCHR | 0o666), "not_a_file"),
     "folder with bytes": Fault(member("{folder}/folder.jpg/"), "unsafe_name"),
-    "says more bytes than it has": Fault(
-        member("{folder}/more.jpg", file_size=len(JPEG) + 9), "unreadable"
-    ),
     "says fewer bytes than it has": Fault(
         member("{folder}/fewer.jpg", file_size=len(JPEG) - 9), "unreadable"
     ),
@@ -256,17 +208,15 @@ MEMBERS = {
     "bomb that says it is small": Fault(
         member("{folder}/small.jpg", BOMB, method=DEFLATED, file_size=1000), "unreadable"
     ),
-    "hidden": Fault(member("{folder}/.hidden.jpg"), KEPT),
     "no suffix": Fault(member("{folder}/0"), KEPT),
-    "deflated": Fault(member("{folder}/deflated.jpg", method=DEFLATED), KEPT),
-    "zip64 member": Fault(member("{folder}/zip64.jpg", zip64=True), KEPT),
+    "zip64 member": Fault(member("{folder}/zip64.jpg", method=DEFLATED, zip64=True), KEPT),
 }
 
 
 def write_archive(
     path: Path, folders: list[str], drawn: Iterable[tuple[str, bytes]], faults: dict[str, Fault]
 ) -> dict:
-    """An archive of drawn images and, in each of the folders, the faults given.
+    """An archive of drawn images and the faults, which take turns in the folders.
 
     Returns the name of the fault behind each of its members, by the path that a manifest shows.
     """
@@ -275,15 +225,12 @@ def write_archive(
         warnings.simplefilter("ignore")  # zipfile warns of names that it writes twice
         for name, data in drawn:
             archive.writestr(name, data)
-        for folder in folders:
-            for name, fault in faults.items():
-                write = (
-                    fault.made if callable(fault.made) else member(f"{{folder}}/{name}", fault.made)
-                )
-                path_shown = printable(write(archive, folder))
-                for placeholder, (_, read) in RAW_NAMES.items():
-                    path_shown = path_shown.replace(placeholder, read)
-                behind[path_shown] = name
+        for folder, (name, fault) in zip(cycle(folders), faults.items()):
+            write = fault.made if callable(fault.made) else member(f"{{folder}}/{name}", fault.made)
+            path_shown = printable(write(archive, folder))
+            for placeholder, (_, read) in RAW_NAMES.items():
+                path_shown = path_shown.replace(placeholder, read)
+            behind[path_shown] = name
     data = path.read_bytes()
     for placeholder, (raw, _) in RAW_NAMES.items():
         data = data.replace(placeholder.encode(), raw)
@@ -291,21 +238,7 @@ def write_archive(
     return behind
 
 
-def cut(data: bytes) -> bytes:
-    return part(data, 50)
-
-
-def without_start(data: bytes) -> bytes:
-    return data[100:]
-
-
-def directory_damaged(data: bytes) -> bytes:
-    return flipped(data, data.index(b"PK\x01\x02"), 2)
-
-
-def names_said_to_be_utf8(data: bytes) -> bytes:
-    """Names of letters beyond ASCII are flagged as UTF-8; here one of them is none."""
-    return data.replace("ж".encode(), b"\xd0\x28")
+COMPLETE = "expected a complete zip archive"
 
 
 def members_in_one_place(data: bytes) -> bytes:
@@ -320,15 +253,15 @@ def members_in_one_place(data: bytes) -> bytes:
 
 
 ARCHIVES = {
-    "cut off in the middle": Fault(cut, "expected a complete zip archive"),
-    "without its start": Fault(without_start, "some outside the file"),
-    "directory damaged": Fault(directory_damaged, "expected a complete zip archive"),
+    "cut off in the middle": Fault(lambda data: part(data, 50), COMPLETE),
+    "without its start": Fault(lambda data: data[100:], "some outside the file"),
+    "directory damaged": Fault(lambda data: flipped(data, data.index(b"PK\x01\x02"), 2), COMPLETE),
+    # Names of letters beyond ASCII are flagged as UTF-8; here one of them is none.
     "a name that is no UTF-8 and says so": Fault(
-        names_said_to_be_utf8, "expected a complete zip archive"
+        lambda data: data.replace("ж".encode(), b"\xd0\x28"), COMPLETE
     ),
     "members in one place": Fault(members_in_one_place, "lists .* bytes of members"),
-    "empty": Fault(lambda data: b"", "expected a complete zip archive"),
-    "a page": Fault(lambda data: b"<!doctype html>", "expected a complete zip archive"),
+    "a page": Fault(lambda data: b"<!doctype html>", COMPLETE),
     "no members": Fault(lambda data: zipped(), "expected a folder named cat or cats"),
     "a class empty after cleaning": Fault(
         lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),
@@ -342,20 +275,9 @@ def link_to_folder(path: Path) -> None:
     path.symlink_to(path.parents[1] / "elsewhere", target_is_directory=True)
 
 
-def link_to_file(path: Path) -> None:
-    (path.parents[1] / "secret.txt").write_bytes(b"secret")
-    path.symlink_to(path.parents[1] / "secret.txt")
-
-
-def link_to_sibling(path: Path) -> None:
-    path.with_name("sibling.jpg").write_bytes(JPEG)
-    path.symlink_to("sibling.jpg")
-
-
 FOLDERS = {
     "link to a folder": Fault(link_to_folder, "which is a link"),
-    "link to a file": Fault(link_to_file, "which is a link"),
-    "link inside the folder": Fault(link_to_sibling, "which is a link"),
+    "link to a file": Fault(lambda path: path.symlink_to(__file__), "which is a link"),
     "broken link": Fault(lambda path: path.symlink_to("nowhere"), "which is a link"),
     "pipe": Fault(lambda path: os.mkfifo(path), "which is neither"),
 }

@@ -2,8 +2,6 @@
 
 import getpass
 import importlib.util
-import json
-import os
 import shutil
 import socket
 import subprocess
@@ -28,18 +26,15 @@ class Server:
     package: str  # of DVC
     url: str  # for `dvc remote add`
     settings: dict[str, str]  # options of `dvc remote modify --local`
-    wrong_key: dict[str, str]  # settings that the server refuses
 
     def __init__(self, folder: Path):
         self.folder, self.port = folder, free_port()
         if not importlib.util.find_spec(self.package):
             pytest.skip(f"needs {self.package}: install the extra remotes")
 
-    def start(self, *command: str, **environment: str) -> None:
+    def start(self, *command: str) -> None:
         with (self.folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, env=os.environ | environment, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         while not self.answers():
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout=0.05)
@@ -56,41 +51,29 @@ class Server:
 
 
 class S3(Server):
-    """moto, which checks signatures."""
+    """moto, whose user has a bucket and a key."""
 
     package, url = "dvc_s3", "s3://pawprint/project"
 
     def __init__(self, folder: Path):
         super().__init__(folder)
         pytest.importorskip("moto", reason="install the extra dev")
-        # Creating the user takes three requests without a signature, and the bucket a fourth.
-        command = (sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(self.port))
-        self.start(*command, INITIAL_NO_AUTH_ACTION_COUNT="4")
-        iam = self.client("iam")
-        iam.create_user(UserName="tester")
-        allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-        iam.put_user_policy(UserName="tester", PolicyName="all", PolicyDocument=policy)
-        key = iam.create_access_key(UserName="tester")["AccessKey"]
-        self.client("s3").create_bucket(Bucket="pawprint")
+        self.start(sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(self.port))
         self.settings = {
             "endpointurl": f"http://{HOST}:{self.port}",
             "region": "us-east-1",
-            "access_key_id": key["AccessKeyId"],
-            "secret_access_key": key["SecretAccessKey"],
+            "access_key_id": "tester",
+            "secret_access_key": "secret",
         }
-        self.wrong_key = {"secret_access_key": "wrong"}
-
-    def client(self, service: str):
         import boto3
 
-        return boto3.client(
-            service,
-            endpoint_url=f"http://{HOST}:{self.port}",
-            region_name="us-east-1",
-            aws_access_key_id="none",
-            aws_secret_access_key="none",
-        )
+        boto3.client(
+            "s3",
+            endpoint_url=self.settings["endpointurl"],
+            region_name=self.settings["region"],
+            aws_access_key_id=self.settings["access_key_id"],
+            aws_secret_access_key=self.settings["secret_access_key"],
+        ).create_bucket(Bucket="pawprint")
 
 
 class SSH(Server):
@@ -103,7 +86,7 @@ class SSH(Server):
         sshd = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
         if not sshd:
             pytest.skip("needs OpenSSH's sshd")
-        for name in ("host", "user", "unknown"):
+        for name in ("host", "user"):
             keygen = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name)
             subprocess.run(keygen, cwd=folder, check=True)
         (folder / "config").write_text(
@@ -113,5 +96,4 @@ class SSH(Server):
         )
         self.url = f"ssh://{getpass.getuser()}@{HOST}{folder}/remote"
         self.settings = {"port": str(self.port), "keyfile": str(folder / "user")}
-        self.wrong_key = {"keyfile": str(folder / "unknown")}
         self.start(sshd, "-D", "-e", "-f", str(folder / "config"))

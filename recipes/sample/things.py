@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
+from pawprint.core.entry import run
 from pawprint.core.errors import InputError
 from pawprint.core.files import replacing
 from recipes.sample.drawings import (
@@ -136,4 +137,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -43,7 +43,8 @@ def opened(page: str):
     return shown
 
 
-def test_models_have_validation_results_and_their_intervals_the_best_first(project):
+def test_models_have_their_results_and_intervals_the_best_first(project):
+    """Those of the test split on demand, and only of commits."""
     page = opened("page_models")
     table = page.dataframe[0].value.set_index("name")
     assert list(table["validation.accuracy"]) == [1.0, 0.5, 0.5]
@@ -51,11 +52,6 @@ def test_models_have_validation_results_and_their_intervals_the_best_first(proje
     assert table.loc["v2", "validation, 90% interval"] == interval
     assert table["train_finetune.learning_rate"].iloc[0] == 1e-6
     assert not [name for name in table if name.startswith("test")]
-
-
-def test_test_results_are_shown_on_demand_and_only_of_commits(project):
-    page = opened("page_models")
-    assert not [each for each in page.code if "test:" in each.value]
     page.toggle[0].set_value(True).run()
     table = page.dataframe[0].value.set_index("name")
     assert pd.isna(table.loc["workspace", "test.accuracy"])
@@ -91,48 +87,30 @@ def test_params_are_shown_without_passwords_and_tokens(project):
     assert "word" not in " ".join(table.to_string() for table in tables)
 
 
-@pytest.mark.parametrize("content", ['{"test": 1}', '{"validation": {"accuracy": "high"}}'])
-def test_other_metrics_and_columns_of_an_old_commit_are_one_line(project, content):
-    (project / paths.EVALUATE_METRICS).write_text(content, encoding="utf-8")
+def test_other_metrics_and_columns_of_an_old_commit_are_one_line(project):
+    (project / paths.EVALUATE_METRICS).write_text('{"validation": {"accuracy": "high"}}')
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
     (project / paths.VALIDATION_PREDICTIONS).write_text(old, encoding="utf-8")
     page = opened("page_models")
     assert len(page.dataframe[0].value) == 3
     (told,) = page.warning
-    assert told.value.replace("\\", "").startswith(
-        "workspace: plots/predictions_validation.csv: expected a table"
-    )
+    assert "plots/predictions_validation.csv: expected a" in told.value.replace("\\", "")
     assert "\n" not in told.value
 
 
-def test_test_images_have_their_interval_and_the_most_confident_error_first(project):
+def test_test_images_have_their_interval_and_another_threshold_changes_their_order(project):
     write_photos(project)
     page = opened("page_images")
     assert page.metric[0].value == "50.00%"
     interval = f"90% interval (Wilson) {ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert page.caption[0].value == f"2 of 4 correct; {interval}"
-    assert [button.label for button in page.button] == [
-        ":red[✗ cat 80.0%]",
-        ":red[✗ dog 60.0%]",
-        "dog 70.0%",
-        "cat 90.0%",
-    ]
-
-
-def test_another_threshold_changes_predictions_and_their_order(project):
-    write_photos(project)
-    page = opened("page_images")
-    table = page.table[0].value
-    assert list(table["recall"]) == ["50.0%", "50.0%", ""]
-    assert list(table.loc["precision"]) == ["50.0%", "50.0%", ""]
+    right = ["dog 70.0%", "cat 90.0%"]
+    wrong = [":red[✗ cat 80.0%]", ":red[✗ dog 60.0%]"]
+    assert [button.label for button in page.button] == wrong + right
+    assert list(page.table[0].value["recall"]) == ["50.0%", "50.0%", ""]
     page.select_slider[0].set_value(0.65).run()
     assert page.caption[0].value.startswith("3 of 4 correct")
-    assert [button.label for button in page.button] == [
-        ":red[✗ cat 80.0%]",
-        "cat 40.0%",
-        "dog 70.0%",
-        "cat 90.0%",
-    ]
+    assert [button.label for button in page.button] == [wrong[0], "cat 40.0%", *right]
 
 
 def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(project):
@@ -159,19 +137,12 @@ def show_likely_wrong_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "missing"),
-    [
-        ("page_images", paths.SERVED_MODEL),
-        ("page_try", paths.SERVED_MODEL),
-        ("page_data", paths.SPLIT_IMAGES),
-    ],
+    ("page", "missing"), [("page_try", paths.SERVED_MODEL), ("page_data", paths.SPLIT_IMAGES)]
 )
 def test_page_without_its_data_says_what_to_run(project, page, missing):
     (told,) = opened(page).warning
-    words = told.value.replace("\\", "")
-    assert f"{missing.as_posix()}: no such file." in words
-    assert "`dvc pull`" in words
-    assert "`dvc repro`" in words
+    assert f"{missing.as_posix()}: no such file." in told.value.replace("\\", "")
+    assert "`dvc pull`" in told.value.replace("\\", "")
 
 
 def test_wrong_params_are_explained_line_by_line(project):
@@ -179,5 +150,5 @@ def test_wrong_params_are_explained_line_by_line(project):
     params = params.replace("confidence: 0.9", "confidence: 2").replace("errors: 12", "errors: 0")
     (project / "params.yaml").write_text(params, encoding="utf-8")
     (told,) = opened("page_models").warning
-    lines = told.value.split("  \n")
-    assert [line.split(" ")[1] for line in lines] == [r"evaluate\.confidence\:", r"plot\.errors\:"]
+    for line, key in zip(told.value.split("  \n"), ("evaluate.confidence:", "plot.errors:")):
+        assert key in line.replace("\\", "")

@@ -3,12 +3,11 @@ import io
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, encode, environment_with, run
+from conftest import JPEG, PROJECT, encode, run
 from networks import COLOURS, PLAIN, metadata, write_colour_model
 from PIL import Image
 
@@ -55,35 +54,12 @@ def photos(tmp_path):
     return tmp_path
 
 
-def test_folder_stands_for_the_image_files_below_it(photos):
+def test_folder_stands_for_its_images_and_a_named_file_for_itself(photos):
+    (photos / "page.pdf").write_bytes(JPEG)
     names = [path.relative_to(photos).as_posix() for path in find_images([photos])]
     assert names == ["b.jpg", "deep/a.JPEG", "text.jpg"]
-
-
-def test_file_that_is_named_is_taken_whatever_its_suffix(photos):
-    given = [photos / "deep" / "notes.txt", photos / "b.jpg"]
+    given = [photos / "page.pdf", photos / "b.jpg", Path("a\0.jpg"), Path("x" * 5000)]
     assert find_images(given) == given
-
-
-def test_files_with_other_suffixes_in_a_folder_are_left_out(tmp_path):
-    for name in ("a.pdf", "b.eps", "c.h5", "d.webp"):
-        (tmp_path / name).write_bytes(JPEG)
-    assert [path.name for path in find_images([tmp_path])] == ["d.webp"]
-
-
-def test_label_and_its_probability_follow_from_the_threshold(photos):
-    for second, expected in (
-        (0.29, {"cat": 0.71, "dog": 0.29}),
-        (0.3, {"dog": 0.3, "cat": 0.7}),
-    ):
-        decided = Predictor(
-            photos,
-            metadata(threshold=0.3),
-            lambda _, second=second: [np.array([second])],
-        )
-        (row,) = predict(decided, [photos / "b.jpg"])
-        assert row["label"] == next(iter(expected))
-        assert list(row["probabilities"].items()) == list(expected.items())
 
 
 LABELS = ["ant", "bee", "cat", "dog"]
@@ -100,19 +76,10 @@ def rows_of_four(photos):
     return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])
 
 
-def test_most_probable_labels_come_first(rows_of_four):
-    row, failed = rows_of_four
-    assert row["label"] == "cat"
-    expected = [("cat", 0.65), ("ant", 0.2), ("bee", 0.1), ("dog", 0.05)]
-    assert list(row["probabilities"].items()) == expected
-    assert (failed["label"], failed["probabilities"]) == ("", {})
-
-
 @pytest.mark.parametrize(
     ("top", "cells"),
     [
         (None, ["cat", "65.0%"]),
-        (2, ["cat", "65.0%", "ant", "20.0%"]),
         (9, ["cat", "65.0%", "ant", "20.0%", "bee", "10.0%", "dog", "5.0%"]),
     ],
 )
@@ -134,21 +101,20 @@ def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
     assert bad["error"] == "no such file or directory"
 
 
-@pytest.mark.parametrize("top", [None, 1, 9])
-def test_json_has_the_probability_of_each_label_or_of_the_most_probable(rows_of_four, capsys, top):
-    FORMATS["json"](rows_of_four, LABELS, top)
-    good, bad = json.loads(capsys.readouterr().out)
+def test_json_has_the_probability_of_each_label_or_of_the_most_probable(rows_of_four, capsys):
     expected = {"cat": 0.65, "ant": 0.2, "bee": 0.1, "dog": 0.05}
-    assert good["probabilities"] == ({"cat": 0.65} if top == 1 else expected)
-    assert (good["label"], good["error"]) == ("cat", None)
-    assert (bad["label"], bad["probabilities"]) == (None, None)
+    for top, probabilities in ((None, expected), (1, {"cat": 0.65})):
+        FORMATS["json"](rows_of_four, LABELS, top)
+        good, bad = json.loads(capsys.readouterr().out)
+        assert good["probabilities"] == probabilities
+        assert (good["label"], good["error"]) == ("cat", None)
+        assert (bad["label"], bad["probabilities"]) == (None, None)
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
         (("--top", "0"), "argument --top: expected 1 or more. Received: 0"),
-        (("--top", "x"), "argument --top: invalid int value: 'x'"),
         (("--top", "2", "--format", "csv"), "--top: expected --format table or json with it"),
     ],
 )
@@ -159,23 +125,18 @@ def test_number_of_labels_is_checked(workspace, arguments, line):
 
 
 def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(predictor, photos):
-    given = [photos / "text.jpg", photos / "b.jpg", photos / "nothing.jpg", photos / "empty"]
+    given = [photos / "text.jpg", photos / "b.jpg", photos / "nothing.jpg", photos / "empty"] * 20
     (photos / "empty").mkdir()
     rows = predict(predictor, given)
-    assert [row["error"] for row in rows] == [
+    assert [row["path"] for row in rows] == [str(path) for path in given]
+    reasons = [
         "not an image: no image format recognised",
         "",
         "no such file or directory",
         "no image files in this folder",
     ]
-    assert [row["label"] != "" for row in rows] == [False, True, False, False]
-
-
-def test_rows_are_in_the_order_of_the_images(predictor, photos):
-    given = [photos / "b.jpg", photos / "text.jpg"] * 40
-    rows = predict(predictor, given)
-    assert [row["path"] for row in rows] == [str(path) for path in given]
-    assert [bool(row["error"]) for row in rows] == [False, True] * 40
+    assert [row["error"] for row in rows] == reasons * 20
+    assert [row["label"] != "" for row in rows] == [False, True, False, False] * 20
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name here")
@@ -185,110 +146,56 @@ def test_pipe_is_not_waited_for(predictor, tmp_path):
     assert row["error"] == "not a file"
 
 
-@pytest.mark.parametrize(
-    "name", [b"caf\xe9.jpg", b"new\nline.jpg", b"\x1b[31mred.jpg"], ids=["latin", "line", "escape"]
-)
-@pytest.mark.parametrize("form", ["table", "csv", "json"])
-def test_control_characters_in_a_name_are_printed_as_escapes(
-    predictor, tmp_path, name, form, capsys
-):
+@pytest.mark.parametrize("name", [b"caf\xe9.jpg", b"\x1b[31mred\n.jpg"], ids=["latin", "escape"])
+def test_control_characters_in_a_name_are_printed_as_escapes(predictor, tmp_path, name, capsys):
     try:
         path = tmp_path / os.fsdecode(name)
         path.write_bytes(JPEG)
     except (OSError, UnicodeError):
         pytest.skip("this system has no such names")
-    FORMATS[form](predict(predictor, [path]), predictor.metadata.labels, None)
-    shown = capsys.readouterr().out
-    shown.encode()
-    assert "\x1b" not in shown
-    assert len(shown.splitlines()) == {"table": 1, "csv": 2, "json": 12}[form]
+    for form, lines in {"table": 1, "csv": 2, "json": 12}.items():
+        FORMATS[form](predict(predictor, [path]), predictor.metadata.labels, None)
+        shown = capsys.readouterr().out
+        shown.encode()
+        assert "\x1b" not in shown
+        assert len(shown.splitlines()) == lines
 
 
 def test_path_that_no_system_can_hold_has_its_reason(predictor):
-    given = [Path("a\0.jpg"), Path("x" * 5000)]
-    assert find_images(given) == given
-    rows = predict(predictor, given)
-    assert all(row["error"] for row in rows)
+    assert all(row["error"] for row in predict(predictor, [Path("a\0.jpg"), Path("x" * 5000)]))
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "json"])
-def test_command_prints_every_row_and_its_status_tells_of_errors(workspace, form):
-    result = command(workspace, "--format", form, "photos", "text.jpg")
+def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
+    result = command(workspace, "photos", "text.jpg")
     assert (result.returncode, result.stderr) == (1, "")
-    expected = [
-        [str(Path("photos/cat.png")), "cat", "1.0", ""],
-        [str(Path("photos/deep/dog.PNG")), "dog", "1.0", ""],
-        [str(Path("photos/dog.png")), "dog", "1.0", ""],
-        ["text.jpg", "", "", "not an image: no image format recognised"],
+    *good, bad = result.stdout.splitlines()
+    paths_of = {"cat": ["photos/cat.png"], "dog": ["photos/deep/dog.PNG", "photos/dog.png"]}
+    assert [line.split() for line in good] == [
+        [label, "100.0%", str(Path(path))] for label, given in paths_of.items() for path in given
     ]
-    if form == "csv":
-        rows = list(csv.DictReader(io.StringIO(result.stdout)))
-        names = ["probability_cat", "probability_dog"]
-        assert list(rows[0]) == ["path", "label", *names, "unknown_score", "error"]
-        for row, (path, label, probability, error) in zip(rows, expected, strict=True):
-            assert (row["path"], row["label"], row["error"]) == (path, label, error)
-            assert row.get(f"probability_{label}", "") == probability
-    elif form == "json":
-        rows = json.loads(result.stdout)
-        given = [[row["path"], row["label"]] for row in rows[:3]]
-        assert given == [row[:2] for row in expected[:3]]
-        assert rows[0]["probabilities"] == {"cat": 1.0, "dog": 0.0}
-        assert list(rows[3].values()) == ["text.jpg", None, None, None, expected[3][3]]
-    else:
-        *good, bad = result.stdout.splitlines()
-        assert [line.split() for line in good] == [
-            [label, "100.0%", path] for path, label, *_ in expected[:3]
-        ]
-        assert bad.endswith("text.jpg  (not an image: no image format recognised)")
-
-
-def test_status_without_errors_is_0(workspace):
-    result = command(workspace, "photos/dog.png")
+    assert bad.endswith("text.jpg  (not an image: no image format recognised)")
+    result = command(workspace, "--format", "json", "photos/dog.png")
     assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.split() == ["dog", "100.0%", "photos/dog.png"]
+    assert json.loads(result.stdout)[0]["probabilities"] == {"dog": 1.0, "cat": 0.0}
 
 
-@pytest.fixture(scope="module")
-def with_detector(workspace) -> Path:
-    """A model for which a red or blue image is unknown, unless it has a little green."""
-    return write_colour_model(workspace / "detector", unknown_threshold=0.25)
-
-
-@pytest.fixture(scope="module")
-def unlike(workspace) -> list[str]:
-    """An image like those that the model knows, and one that is not."""
+def test_image_unlike_those_of_training_is_unknown(workspace):
+    """For the detector, a red or blue image is unknown unless it has a little green."""
+    model = write_colour_model(workspace / "detector", unknown_threshold=0.25)
     for name, colour in (("known.png", (100, 34, 0)), ("green.png", (20, 100, 0))):
         (workspace / name).write_bytes(encode(Image.new("RGB", (40, 30), colour), "PNG"))
-    return ["known.png", "green.png"]
-
-
-def test_image_unlike_those_of_training_is_unknown(workspace, with_detector, unlike):
-    given = ("--model", str(with_detector))
-    result = command(workspace, *given, *unlike)
+    given = ("--model", str(model), "known.png", "green.png")
+    result = command(workspace, *given)
     assert (result.returncode, result.stderr) == (0, "")
     known, unknown = (line.split() for line in result.stdout.splitlines())
     assert known == ["dog", "100.0%", "known.png"]
     assert unknown == ["unknown", "-", "green.png"]
-    result = command(workspace, *given, "--no-unknown", "--top", "2", *unlike)
+    known, unknown = json.loads(command(workspace, *given, "--format", "json").stdout)
+    assert unknown["label"] == "unknown"
+    assert known["unknown_score"] < 0.25 < unknown["unknown_score"]
+    result = command(workspace, *given, "--no-unknown", "--top", "2")
     _, unknown = (line.split() for line in result.stdout.splitlines())
     assert unknown == ["dog", "88.1%", "cat", "11.9%", "green.png"]
-
-
-def test_csv_and_json_have_the_unknown_score(with_detector, workspace, unlike, capsys):
-    predictor = load_predictor(with_detector)
-    rows = predict(predictor, [workspace / name for name in unlike])
-    labels = predictor.metadata.labels
-    FORMATS["csv"](rows, labels, None)
-    known, unknown = csv.DictReader(io.StringIO(capsys.readouterr().out))
-    assert (known["label"], unknown["label"]) == ("dog", "unknown")
-    assert float(known["unknown_score"]) < 0.25 < float(unknown["unknown_score"])
-    assert unknown["probability_dog"] == "0.8808"
-    FORMATS["json"](rows, labels, None)
-    for record, row in zip(json.loads(capsys.readouterr().out), rows, strict=True):
-        assert (record["label"], record["unknown_score"]) == (row["label"], row["unknown_score"])
-    FORMATS["table"](rows, labels, 2)
-    _, line = capsys.readouterr().out.splitlines()
-    assert line.split()[:4] == ["unknown", "-", "-", "-"]
 
 
 def test_missing_model_is_one_line(tmp_path):
@@ -314,49 +221,18 @@ def test_model_of_another_folder_is_tried_in_another_process(workspace, tmp_path
     assert result.stderr.count("\n") == 1
 
 
-def test_reader_that_ends_early_is_no_error(workspace):
-    """As in `predict … | head -1`."""
-    with subprocess.Popen(
-        [*COMMAND, *["photos"] * 2000],
-        cwd=workspace,
-        env=environment_with(PYTHONPATH=str(PROJECT)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.stderr.read() == ""
-    assert process.returncode == 1
-
-
-def test_terminal_that_lacks_a_character_gets_its_escape(workspace, tmp_path):
-    path = tmp_path / "süß.png"
-    path.write_bytes((workspace / "photos" / "dog.png").read_bytes())
-    result = command(workspace, str(path), PYTHONIOENCODING="ascii")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert r"s\xfc\xdf.png" in result.stdout
-
-
-UNNEEDED = ("tensorflow", "keras", "pandas", "matplotlib", "scipy", "h5py", "onnx")
-MODULES = f"""
-import sys
-from pawprint.__main__ import main
-sys.argv = ["pawprint", "predict", "photos/dog.png"]
-assert main() == 0
-sys.exit(",".join(name for name in {UNNEEDED} if name in sys.modules))
-"""
-
-
 def test_prediction_imports_no_package_that_takes_long(workspace):
-    result = run(sys.executable, "-c", MODULES, cwd=workspace, PYTHONPATH=str(PROJECT))
+    slow = {"tensorflow", "keras", "pandas", "matplotlib", "scipy", "h5py", "onnx"}
+    code = "import sys; from pawprint.__main__ import main; "
+    code += "sys.argv = ['pawprint', 'predict', 'photos/dog.png']; assert main() == 0; "
+    code += f"sys.exit(','.join({slow} & set(sys.modules)))"
+    result = run("python", "-c", code, cwd=workspace, PYTHONPATH=str(PROJECT))
     assert result.stderr.strip() == ""
 
 
 @pytest.fixture(scope="module")
 def with_keras_model(workspace) -> Path:
     """The workspace with a model for gradients in models/finetune.keras."""
-
     backbone = application("MobileNetV2", 0.35, 32)
     model = build_model("MobileNetV2", backbone, build_head(PLAIN, 2), "average")
     save_model(model, workspace / paths.FINETUNE_MODEL)
@@ -374,43 +250,21 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(with_keras_model,
     assert Image.open(written["2_dog.png"]).size == (32, 32)
 
 
-def test_saliency_of_a_model_with_other_labels_is_one_line(with_keras_model, tmp_path):
-    other = write_colour_model(tmp_path / "other", labels=COLOURS, threshold=None)
-    given = ("--model", str(other), "--saliency", str(tmp_path / "pictures"), "photos")
-    result = command(with_keras_model, *given)
-    assert (result.returncode, result.stdout) == (1, "")
-    expected = (
-        f"{paths.FINETUNE_MODEL}: expected a model of 3 labels, as {other}. Received: one of 2"
-    )
-    assert result.stderr.strip() == expected
+def test_saliency_without_the_keras_model_or_of_another_is_one_line(with_keras_model, tmp_path):
+    other = write_colour_model(tmp_path / paths.SERVED_MODEL, labels=COLOURS, threshold=None)
+    photo = str(with_keras_model / "photos" / "dog.png")
+    for folder, expected in (
+        (tmp_path, "no such model. Run `dvc repro`"),
+        (with_keras_model, f"expected a model of 3 labels, as {other}. Received: one of 2"),
+    ):
+        given = ("--model", str(other), "--saliency", str(tmp_path / "pictures"), photo)
+        result = command(folder, *given)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"{paths.FINETUNE_MODEL}: {expected}")
+        assert result.stderr.count("\n") == 1
 
 
-def test_saliency_without_the_keras_model_is_one_line(workspace, tmp_path):
-    write_colour_model(tmp_path / paths.SERVED_MODEL)
-    photo = str(workspace / "photos" / "dog.png")
-    result = command(tmp_path, "--saliency", "pictures", photo)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith(f"{paths.FINETUNE_MODEL}: no such model. Run `dvc repro`")
-    assert result.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("name", ["", *COMMANDS])
-def test_help_of_a_command_says_what_it_does(workspace, name):
-    given = [name] if name else []
-    result = run(
-        *("python", "-m", "pawprint", *given, "--help"), cwd=workspace, PYTHONPATH=str(PROJECT)
-    )
+def test_help_lists_every_command(workspace):
+    result = run("python", "-m", "pawprint", "--help", cwd=workspace, PYTHONPATH=str(PROJECT))
     assert (result.returncode, result.stderr) == (0, "")
-    assert f"usage: python -m pawprint {name}".strip() in result.stdout
-    assert len(result.stdout.splitlines()) > 8
-    if not name:
-        assert all(f"{command}  " in result.stdout for command in COMMANDS)
-
-
-def test_command_without_arguments_says_what_is_missing(workspace):
-    result = run("python", "-m", "pawprint", cwd=workspace, PYTHONPATH=str(PROJECT))
-    assert result.returncode == 2
-    assert "arguments are required: COMMAND" in result.stderr.splitlines()[-1]
-    result = command(workspace)
-    assert result.returncode == 2
-    assert "arguments are required: PATH" in result.stderr.splitlines()[-1]
+    assert all(f"{command}  " in result.stdout for command in COMMANDS)

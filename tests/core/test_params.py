@@ -135,10 +135,10 @@ def test_choice_is_one_of_those_documented(refusals, key, value):
     assert is_named(refusals({key: value}), key)
 
 
-@pytest.mark.parametrize("key", CHOICES)
-def test_every_documented_choice_is_accepted(refusals, key):
+def test_every_documented_choice_is_accepted(refusals):
     others = {"train_extract.reduce_lr_on_plateau": None}  # excludes a decay
-    assert [refusals(others | {key: choice}) for choice in CHOICES[key]] == [[]] * len(CHOICES[key])
+    for key, choices in CHOICES.items():
+        assert [refusals(others | {key: choice}) for choice in choices] == [[]] * len(choices), key
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -200,16 +200,14 @@ def test_threshold_is_of_two_classes_only(refusals, key):
     assert is_named(refusals(changes), f"calibrate.{key}")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[1]", "fetch: [", "a: b: c", "\x00", "[" * 5000, "{[a]: b}", "a: !!float x"]
-)
+@pytest.mark.parametrize("text", [None, "", "[1]", "fetch: ["])
 def test_file_that_is_no_mapping_is_named(tmp_path, text):
     path = tmp_path / "params.yaml"
-    for written in (True, False):
-        path.write_text(text) if written else path.unlink()
-        with pytest.raises(InputError) as error:
-            load_params(path)
-        assert all(line.startswith(str(path)) for line in str(error.value).splitlines())
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError) as error:
+        load_params(path)
+    assert all(line.startswith(str(path)) for line in str(error.value).splitlines())
 
 
 def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):

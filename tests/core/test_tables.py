@@ -22,17 +22,11 @@ def table(path: str = "a.jpg", images: int = 1, probability: float = 0.5) -> pd.
 
 def test_table_is_read_as_written_with_the_dtypes_of_its_columns(tmp_path):
     rows = pd.concat([table('a "b", c\n.jpg'), table(" кот.jpg "), table("NA", 0, 1.0)])
-    write_table(tmp_path / "new" / "rows.csv", rows, COLUMNS)
-    found = read_table(tmp_path / "new" / "rows.csv", COLUMNS)
-    assert found.to_dict("records") == rows.to_dict("records")
-    assert found.dtypes.map(str).to_dict() == COLUMNS
-
-
-def test_empty_table_keeps_its_dtypes(tmp_path):
-    write_table(tmp_path / "rows.csv", pd.DataFrame(columns=list(COLUMNS)), COLUMNS)
-    found = read_table(tmp_path / "rows.csv", COLUMNS)
-    assert len(found) == 0
-    assert found.dtypes.map(str).to_dict() == COLUMNS
+    for written in (rows, rows[:0]):
+        write_table(tmp_path / "new" / "rows.csv", written, COLUMNS)
+        found = read_table(tmp_path / "new" / "rows.csv", COLUMNS)
+        assert found.to_dict("records") == written.to_dict("records")
+        assert found.dtypes.map(str).to_dict() == COLUMNS
 
 
 def test_columns_are_ordered_and_floats_have_six_significant_digits(tmp_path):
@@ -52,11 +46,8 @@ def test_missing_table_says_how_to_make_it(tmp_path):
     "lines",
     [
         b"",
-        b"path,images,probability\n",
         b"images,path,probability,label\n",
-        b"path,images,probability,label,more\n",
         b"path,images,probability,label\na,1,0.5\n",
-        b"path,images,probability,label\na,1,0.5,cat,more\n",
         b"path,images,probability,label\na,1,0.5,cat\nb,1,0.5,cat,more\n",
         b'path,images,probability,label\n"a,1,0.5,cat\n',
         b"path,images,probability,label\n\xff,1,0.5,cat\n",
@@ -67,10 +58,8 @@ def test_missing_table_says_how_to_make_it(tmp_path):
 )
 def test_another_table_is_one_line_with_the_columns_expected(tmp_path, lines):
     (tmp_path / "rows.csv").write_bytes(lines)
-    expected = r"rows\.csv: expected a table with the columns path, images, probability, label\. "
-    with pytest.raises(InputError, match=expected + "Received: ") as error:
+    with pytest.raises(InputError, match=line_of("rows.csv: ", "path, images, probability, label")):
         read_table(tmp_path / "rows.csv", COLUMNS)
-    assert "\n" not in str(error.value)
 
 
 def test_empty_cell_is_read_only_in_a_column_that_may_have_one(tmp_path):
@@ -96,9 +85,7 @@ def test_predictions_have_the_labels_of_their_columns(tmp_path):
     assert "other" not in found
 
 
-@pytest.mark.parametrize(
-    "lines", [b"", b"\xff", b"path,actual\n", b"path,actual,predicted,probability\n"]
-)
+@pytest.mark.parametrize("lines", [b"", b"path,actual,predicted,probability\n"])
 def test_other_tables_are_no_predictions(tmp_path, lines):
     (tmp_path / "rows.csv").write_bytes(lines)
     with pytest.raises(InputError, match=line_of("path, actual, predic")):

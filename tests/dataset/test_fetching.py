@@ -32,9 +32,9 @@ def mirror_of_one(drawn_archive, tmp_path, monkeypatch) -> Path:
 
 
 def test_yaml_file_names_the_url_and_the_hash(drawn_archive, mirror_of_one, tmp_path):
-    url = f"https://host.invalid/{drawn_archive.name}"
     for line in ("", f"sha256: {sha256(drawn_archive)}"):
-        mirror_of_one.write_text(f"url: {url}\n{line}\n", encoding="utf-8")
+        text = f"url: https://host.invalid/{drawn_archive.name}\n{line}\n"
+        mirror_of_one.write_text(text, encoding="utf-8")
         fetch(mirror_of_one, tmp_path / "raw")
         assert (tmp_path / "raw" / "images.zip").read_bytes() == drawn_archive.read_bytes()
 
@@ -42,16 +42,11 @@ def test_yaml_file_names_the_url_and_the_hash(drawn_archive, mirror_of_one, tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "url: https://host.invalid/images.zip\nsha256: {other}",
-            "expected a file with sha256 a{64}",
-        ),
+        ("url: https://host.invalid/images.zip\nsha256: {other}", "expected a file with sha256 a"),
         ("url: https://host.invalid/images.zip\nsha265: x", r"sha265: unknown key\. .* sha256"),
         ("sha256: null", "url: expected this key"),
         ("url: ftp://host.invalid/images.zip", "url: expected String should match"),
-        ("url: https://host.invalid/photos/", "url: expected String should match"),
         ("https://host.invalid/images.zip", "whole file: expected a mapping with url, sha256"),
-        ("url: [", "expected YAML"),
     ],
 )
 def test_wrong_yaml_file_is_refused_in_one_line(mirror_of_one, tmp_path, text, message):
@@ -90,38 +85,22 @@ def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, 
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def names_in(folder: Path) -> dict[str, list[str]]:
-    return {path.name: members(open_archive(path)) for path in sorted(folder.iterdir())}
-
-
-@pytest.fixture
-def large_folder(tmp_path, monkeypatch) -> Path:
-    """200 files, and archives of at most 20."""
+def test_large_folder_becomes_archives_of_which_an_added_file_changes_few(tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "MAX_FILES", 20)
     for number in range(200):
         path = tmp_path / "photos" / ("cats" if number % 2 else "dogs") / f"{number:03}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"%d" % number)
-    return tmp_path / "photos"
-
-
-def test_large_folder_becomes_several_archives_with_the_same_names(large_folder, tmp_path):
-    fetch(large_folder, tmp_path / "raw")
-    found = names_in(tmp_path / "raw")
-    assert list(found) == [f"images-{number:03}.zip" for number in range(1, len(found) + 1)]
-    assert max(map(len, found.values())) <= 20
-    files = (path.relative_to(large_folder) for path in large_folder.glob("*/*"))
-    expected = sorted(path.as_posix() for path in files)
-    assert [name for names in found.values() for name in names] == expected
-    with open_archive(tmp_path / "raw") as archive:
-        assert members(archive) == expected
+    fetch(tmp_path / "photos", tmp_path / "before")
+    found = sorted((tmp_path / "before").iterdir())
+    assert [path.name for path in found] == [f"images-{n + 1:03}.zip" for n in range(len(found))]
+    assert max(len(members(open_archive(path))) for path in found) <= 20
+    with open_archive(tmp_path / "before") as archive:
+        files = (path.relative_to(tmp_path / "photos") for path in tmp_path.glob("photos/*/*"))
+        assert members(archive) == sorted(path.as_posix() for path in files)
         assert read_member(archive, "cats/199.jpg") == b"199"
-
-
-def test_file_added_to_a_large_folder_changes_few_archives(large_folder, tmp_path):
-    fetch(large_folder, tmp_path / "before")
-    (large_folder / "cats" / "050.jpg").write_bytes(b"new")
-    fetch(large_folder, tmp_path / "after")
+    (tmp_path / "photos" / "cats" / "050.jpg").write_bytes(b"new")
+    fetch(tmp_path / "photos", tmp_path / "after")
     before, after = (
         {path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("before", "after")
     )

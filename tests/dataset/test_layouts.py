@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import PROJECT, photo, run
+from conftest import PROJECT, line_of, photo, run
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
@@ -63,30 +63,17 @@ def tarred(path: Path, files: list[tuple[str, bytes]]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("folders", "expected"),
-    [
-        (("train", "validation", "test"), {"train", "validation", "test"}),
-        (("Training", "val", "testing"), {"train", "validation", "test"}),
-        (("train", "dev", "test"), {"train", "validation", "test"}),
-        (("data/train", "data/valid", "data/test"), {"train", "validation", "test"}),
-    ],
+    "folders", [("train", "dev", "test"), ("data/Training", "data/val", "data/testing")]
 )
-def test_split_folders_of_any_name_and_depth_are_kept(tmp_path, folders, expected):
+def test_split_folders_of_any_name_and_depth_are_kept(tmp_path, folders):
     rows = splits(zipped(tmp_path, divided(*folders)), tmp_path)
     assert set(rows["label"]) == {"a", "b"}
-    assert set(rows["split"]) == expected
+    assert set(rows["split"]) == {"train", "validation", "test"}
     assert (rows["split"] == rows["archive_split"]).all()
 
 
-def test_train_and_test_get_validation_from_train(tmp_path):
-    rows = splits(zipped(tmp_path, divided("train", "test")), tmp_path)
-    assert set(rows["split"][rows["archive_split"] == "test"]) == {"test"}
-    assert set(rows["split"][rows["archive_split"] == "train"]) == {"train", "validation"}
-
-
-@pytest.mark.parametrize("names", [list(FLAT), [f"animals/{name}" for name in FLAT]])
-def test_class_folders_are_found_also_under_groups(tmp_path, names):
-    rows = splits(zipped(tmp_path, names), tmp_path)
+def test_class_folders_are_found_also_under_groups(tmp_path):
+    rows = splits(zipped(tmp_path, [f"animals/{name}" for name in FLAT]), tmp_path)
     assert sorted(set(rows["label"])) == ["cat", "dog", "owl"]
     assert set(rows["split"]) == {"train", "validation", "test"}
 
@@ -95,11 +82,9 @@ def test_class_folders_are_found_also_under_groups(tmp_path, names):
     ("names", "labels"),
     [
         (["cat/train/1.jpg", "cat/val/2.jpg", "dog/train/3.jpg"], ["cat", "dog"]),
-        (["train/cat/1.jpg", "train/dog/2.jpg", "test/3.jpg"], ["cat", "dog"]),
         (["d/train/cat/1.jpg", "d/train/dog/2.jpg", "d/test/3.jpg"], ["cat", "dog"]),
         (["train/train/1.jpg", "train/car/2.jpg"], ["car", "train"]),
         (["cat/1.jpg", "dog/2.jpg", "notes/readme.txt", ".cache/3.jpg"], ["cat", "dog"]),
-        (["train/cat/1.jpg", "train/dog/2.jpg", "valid/cat/3.jpg", "valid/4.jpg"], ["cat", "dog"]),
         (["train/cat/1.jpg", "train/dog/2.jpg", "owl/3.jpg", "test/4.jpg"], ["cat", "dog", "owl"]),
     ],
 )
@@ -111,7 +96,6 @@ def test_folders_of_splits_and_of_no_images_are_no_classes(names, labels):
     ("names", "message"),
     [
         (["1.jpg", "2.jpg"], "two or more classes. Received: 0: none"),
-        (["train/1.jpg", "val/2.jpg"], "two or more classes. Received: 0: none"),
         (["cat/1.jpg"], "two or more classes. Received: 1: cat"),
         (["cat/1.jpg", "x/Cat/2.jpg"], "labels that differ in more than upper and lower case"),
         (["none/1.jpg", "cat/2.jpg"], "labels of printable characters"),
@@ -129,29 +113,23 @@ def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names
 @pytest.mark.parametrize(
     ("names", "received"),
     [
-        (["valid/1.jpg", "invalid/2.jpg", "blurry/3.jpg"], "'valid' beside 'blurry'"),
         (["test/1.jpg", "cat/2.jpg"], "'test' beside 'cat'"),
-        (
-            ["cat/train/1.jpg", "cat/siamese/train/2.jpg", "dog/train/3.jpg"],
-            "'cat/train' beside 'siamese'",
-        ),
+        (["a/train/1.jpg", "a/b/train/2.jpg", "c/train/3.jpg"], "'a/train' beside 'b'"),
     ],
 )
 def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line(names, received):
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match=line_of(f"Received: {received}. Name the classes")):
         find_labels(names, None, "images.zip")
-    assert f"Received: {received}. Name the classes" in str(error.value)
-    assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("seed", ["0", "1", "2"])
-def test_order_of_a_set_does_not_decide_the_classes(seed):
+def test_order_of_a_set_does_not_decide_the_classes():
     """The order of a set of strings depends on PYTHONHASHSEED."""
     code = "from pawprint.dataset.layout import find_labels\n"
     code += "names = ['d/test/1.jpg', 'd/train/cat/train/2.jpg', 'e/train/dog/3.jpg']\n"
     code += "print(list(find_labels(names, None, 'images.zip')))"
-    result = run("python", "-c", code, cwd=PROJECT, PYTHONHASHSEED=seed)
-    assert result.stdout == "['cat', 'dog']\n"
+    for seed in "012":
+        result = run("python", "-c", code, cwd=PROJECT, PYTHONHASHSEED=seed)
+        assert result.stdout == "['cat', 'dog']\n"
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
@@ -165,28 +143,20 @@ def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, suffix):
     assert made == (tmp_path / "expected.zip").read_bytes()
 
 
-def cut(data: bytes) -> bytes:
-    return data[: len(data) // 2]
-
-
-def damaged_header(data: bytes) -> bytes:
-    at = data.index(b"b/2.jpg")
-    return data[:at] + b"?" + data[at + 1 :]
-
-
-@pytest.mark.parametrize(
-    ("suffix", "change"),
-    [("tar", cut), ("tar", damaged_header), ("tar.gz", cut), ("tar.bz2", cut), ("tar.xz", cut)],
-)
-def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, suffix, change):
-    source = tarred(
-        tmp_path / f"photos.{suffix}", [("a/1.jpg", photo(1) * 20), ("b/2.jpg", photo(2) * 20)]
-    )
-    source.write_bytes(change(source.read_bytes()))
-    with pytest.raises(InputError, match=r"expected (a complete tar|the path of a)") as error:
-        fetch(source, tmp_path / "raw")
-    assert "\n" not in str(error.value)
-    assert list(tmp_path.iterdir()) == [source]
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
+def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, suffix):
+    files = [("a/1.jpg", photo(1) * 20), ("b/2.jpg", photo(2) * 20)]
+    source = tarred(tmp_path / f"photos.{suffix}", files)
+    whole = source.read_bytes()
+    damaged = [whole[: len(whole) // 2]]
+    if suffix == "tar":
+        damaged.append(whole.replace(b"b/2.jpg", b"?/2.jpg"))  # another than the checksum says
+    for data in damaged:
+        source.write_bytes(data)
+        with pytest.raises(InputError, match=r"expected (a complete tar|the path of a)") as error:
+            fetch(source, tmp_path / "raw")
+        assert "\n" not in str(error.value)
+        assert list(tmp_path.iterdir()) == [source]
 
 
 @pytest.mark.parametrize("suffix", ["tar.bz2", "tar.xz"])
@@ -207,33 +177,28 @@ def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
         fetch(tmp_path / "photos.tar", tmp_path / "raw")
 
 
-def listed(folder: Path, text: str, name: str = "metadata.csv") -> Path:
+def listed(folder: Path, text: str) -> Path:
     """A folder of 48 photos with a metadata.csv."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     for number in range(48):
         (folder / f"{number}.jpg").write_bytes(photo(number))
-    (folder / name).parent.mkdir(exist_ok=True)
-    (folder / name).write_text(text, encoding="utf-8")
+    (folder / "metadata.csv").write_text(text, encoding="utf-8")
     return folder
 
 
-def test_metadata_gives_labels_groups_and_other_columns_are_ignored(tmp_path):
-    lines = [f"{n % 5 or ''},./{n}.jpg,{('cat/tabby', 'test', 'owl')[n % 3]},x" for n in range(48)]
-    text = "\ufeff" + "\n".join(["group,File_Name,label,text", *lines]) + "\n"
+def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(tmp_path):
+    """With a byte order mark and names in capitals."""
+    labels, names = ("cat/tabby", "test", "owl"), ("Train", "val", "testing")
+    lines = [f"{n % 5 or ''},./{n}.jpg,{labels[n % 3]},x,{names[n // 3 % 3]}" for n in range(48)]
+    text = "\ufeff" + "\n".join(["group,File_Name,label,text,split", *lines]) + "\n"
     source = listed(tmp_path / "photos", text)
     kept, rejected = cleaned(source, tmp_path)
     assert len(rejected) == 0  # not metadata.csv either
-    rows = kept.set_index("path").loc["3.jpg"]
-    assert (rows["label"], rows["group"], rows["archive_split"]) == ("cat/tabby", "3", "")
+    row = kept.set_index("path").loc["3.jpg"]
+    assert (row["label"], row["group"], row["archive_split"]) == ("cat/tabby", "3", "validation")
     assert sorted(set(kept["group"])) == ["", "1", "2", "3", "4"]
-    assert sorted(set(kept["label"])) == ["cat/tabby", "owl", "test"]
-
-
-def test_splits_of_metadata_are_kept_and_labels_can_be_joined(tmp_path):
-    names = ("Train", "val", "testing")
-    lines = [f"{n}.jpg,{'abc'[n % 3]},{names[n // 3 % 3]}" for n in range(48)]
-    source = listed(tmp_path / "photos", "\n".join(["file_name,label,split", *lines]))
-    rows = splits(source, tmp_path, {"x": ["a", "b"], "y": ["C"]})
+    assert sorted(set(kept["label"])) == sorted(labels)
+    rows = splits(source, tmp_path / "joined", {"x": ["cat/tabby", "test"], "y": ["OWL"]})
     assert set(rows["label"]) == {"x", "y"}
     assert (rows["split"] == rows["archive_split"]).all()
     assert set(rows["split"]) == {"train", "validation", "test"}
@@ -242,41 +207,34 @@ def test_splits_of_metadata_are_kept_and_labels_can_be_joined(tmp_path):
 def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
     """One in each folder, as Hugging Face's ImageFolder allows; macOS adds files of its own."""
     files = [("__MACOSX/train/metadata.csv", b"\0"), ("d/owl/9.jpg", photo(9))]
-    for number, split_name in enumerate(("train", "test")):
-        names = [f"{n}.jpg" for n in range(4)]
-        rows = [f"{name},{'ab'[n % 2]}" for n, name in enumerate(names)]
-        text = "\n".join(["file_name,label", *rows])
-        files.append((f"d/{split_name}/metadata.csv", text.encode()))
-        files += [(f"d/{split_name}/{each}", photo(10 * number + int(each[0]))) for each in names]
+    for number, name in enumerate(("train", "test")):
+        files.append((f"d/{name}/metadata.csv", b"file_name,label\n1.jpg,a\n2.jpg,b\n"))
+        files += [(f"d/{name}/{n}.jpg", photo(10 * number + n)) for n in (1, 2)]
     pack(tmp_path / "given.zip", files)
     kept, rejected = cleaned(tmp_path / "given.zip", tmp_path)
-    assert list(kept["archive_split"]) == ["test"] * 4 + ["train"] * 4
-    assert list(kept["label"]) == list("abab") * 2
-    why = dict(zip(rejected["path"], rejected["detail"]))
-    assert why["d/owl/9.jpg"] == "not in metadata.csv"
+    assert list(kept["archive_split"]) == ["test", "test", "train", "train"]
+    assert list(kept["label"]) == list("abab")
+    assert dict(zip(rejected["path"], rejected["detail"]))["d/owl/9.jpg"] == "not in metadata.csv"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("file,class\n1.jpg,a\n", "line 1: expected the columns file_name,label"),
-        ("file_name,label,label\n1.jpg,a,b\n", "line 1: expected the columns"),
         ("file_name;label\n1.jpg;a\n", "line 1: .* separated by commas"),
         ("file_name,label\n1.jpg,\n", "line 2: expected a file_name and a label"),
         ("file_name,label\n1.jpg,a,b\n", "line 2: expected 2 cells"),
-        ("file_name,label\n99.jpg,a\n", "line 2: expected the path of a file, .* not exist"),
         ("file_name,label\n../1.jpg,a\n", "line 2: expected the path of a file, .* not exist"),
         ("file_name,label\n1.jpg,a\n./1.jpg,b\n", "line 3: .* '\\./1.jpg' again, as b after a"),
         ("file_name,label,split\n1.jpg,a,holdout\n", "line 2: expected a split: train, "),
         ('file_name,label\n"1.jpg,a\n', "expected a CSV in UTF-8"),
-        ("file_name,label\n", "expected two or more classes. Received: 0: none"),
     ],
 )
 def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
     source = listed(tmp_path / "photos", text)
-    with pytest.raises(InputError, match=rf"images\.zip: (metadata\.csv: )?{message}") as error:
+    with pytest.raises(InputError, match=rf"images\.zip: metadata\.csv: {message}") as error:
         cleaned(source, tmp_path)
-    assert "\n" not in str(error.value) or "two or more classes" in message
+    assert "\n" not in str(error.value)
 
 
 def test_label_without_an_image_is_named(tmp_path):

@@ -41,9 +41,6 @@ def like(original: dict, path: str, bits: int = 3, **changes: str) -> dict:
     return image(path, perceptual_hash=f"{value:064x}") | changes
 
 
-SPLIT_ARCHIVE = images(
-    {"train/cat": 300, "train/dog": 310, "validation/cat": 100, "validation/dog": 200}
-)
 CURATED = images(
     {f"{name}/{label}": 50 for name in ("train", "validation", "test") for label in "ab"}
 )
@@ -216,30 +213,13 @@ def test_fractions_that_leave_no_image_for_training_are_refused():
 
 
 def test_validation_of_the_archive_is_divided_in_the_ratio_of_the_fractions():
+    folders = {"train/cat": 300, "train/dog": 310, "validation/cat": 100, "validation/dog": 200}
     for validation, test, expected in ((0.2, 0.2, (50, 100)), (0.4, 0.1, (20, 40))):
-        rows = run(SPLIT_ARCHIVE, validation_fraction=validation, test_fraction=test)
+        rows = run(images(folders), validation_fraction=validation, test_fraction=test)
         counts = pd.crosstab(rows["label"], rows["split"])
         assert tuple(counts["test"]) == expected
         assert tuple(counts["train"]) == (300, 310)
         assert (rows["path"].str.startswith("train") == (rows["split"] == "train")).all()
-
-
-def test_archive_with_only_a_train_folder_is_divided_as_one_without_split_folders():
-    rows = run(WHOLE.assign(archive_split="train"), move_near_duplicates=True)
-    assert splits_of(rows) == splits_of(run(WHOLE))
-    assert not rows["moved"].any()
-
-
-def test_archive_with_validation_and_no_train_says_so():
-    with pytest.raises(InputError, match="expected a folder train in the archive beside"):
-        run(images({"validation/cat": 3, "validation/dog": 3}))
-
-
-def test_archive_that_is_split_in_part_only_is_refused():
-    partly = images({"train/cat": 99, "/cat": 99})
-    with pytest.raises(InputError, match=r"Received: /cat/0\.jpg, which is in no folder train"):
-        run(partly)
-    run(partly, use_archive_split=False)
 
 
 def test_curated_test_split_stays_as_it_is_with_and_without_validation():
@@ -254,6 +234,21 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
 def test_split_of_the_archive_can_be_ignored():
     rows = run(CURATED, use_archive_split=False)
     assert splits_of(rows) == splits_of(run(CURATED.assign(archive_split="")))
+
+
+def test_archive_with_only_a_train_folder_is_divided_as_one_without_split_folders():
+    rows = run(WHOLE.assign(archive_split="train"), move_near_duplicates=True)
+    assert splits_of(rows) == splits_of(run(WHOLE))
+    assert not rows["moved"].any()
+
+
+def test_archive_without_a_train_folder_or_split_in_part_only_is_refused():
+    with pytest.raises(InputError, match="expected a folder train in the archive beside"):
+        run(images({"validation/cat": 3, "validation/dog": 3}))
+    partly = images({"train/cat": 99, "/cat": 99})
+    with pytest.raises(InputError, match=r"Received: /cat/0\.jpg, which is in no folder train"):
+        run(partly)
+    run(partly, use_archive_split=False)
 
 
 def test_near_duplicates_across_the_splits_of_the_archive_stay_and_are_counted():

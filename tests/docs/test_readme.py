@@ -1,11 +1,10 @@
 """README.md: its commands work in a fresh clone."""
 
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import OFFLINE, PROJECT, TINY, environment_with, git_project, repro
+from conftest import OFFLINE, PROJECT, TINY, git_project, repro
+from pages import blocks, commands, execute
 
 from recipes.overlay import overlay
 from recipes.sample.drawings import write_archive
@@ -14,30 +13,11 @@ PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 # What `make demo` installs is installed; the demo itself is tests/pipeline/test_pipeline.py's.
 NOT_RUN = ("make demo", ". .venv/bin/activate")
 REMOTE = "/mnt/team/pawprint"
-# Drawn images in place of photos, so that the clone needs no network.
 
 
-def commands() -> list[tuple[str, str]]:
-    """Each command of the page, and what it prints as the page shows it."""
-    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    parts = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-    return [(part.split("\n", 1)[0], part.split("\n", 1)[1]) for part in parts]
-
-
-def execute(command: str, folder: Path) -> str:
-    """What a command prints, which must succeed."""
-    result = subprocess.run(
-        command,
-        shell=True,
-        cwd=folder,
-        env=environment_with(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-    )
-    assert result.returncode == 0, f"$ {command}\n{result.stdout}"
-    return result.stdout
+COMMANDS = [
+    each for language, text in blocks(PAGE) if language == "console" for each in commands(text)
+]
 
 
 def clone(project: Path) -> Path:
@@ -50,9 +30,9 @@ def clone(project: Path) -> Path:
 
 def test_model_in_git_predicts_in_a_fresh_clone(tmp_path):
     folder = clone(git_project(tmp_path / "project", "{}"))
-    shown = dict(commands())
-    (command,) = (each for each in shown if each.startswith("python -m pawprint predict"))
-    assert execute(command, folder) == shown[command]
+    (found,) = (each for each in COMMANDS if each[0].startswith("python -m pawprint predict"))
+    command, shown = found
+    assert execute(command, folder) == shown
 
 
 @pytest.mark.extended
@@ -60,7 +40,7 @@ def test_every_command_works_in_a_fresh_clone(tmp_path):
     write_archive(tmp_path / "images.zip", train=10, validation=8)
     folder = clone(git_project(tmp_path / "project", TINY + OFFLINE))
     ran = []
-    for command, _ in commands():
+    for command, _ in COMMANDS:
         if command in NOT_RUN:
             continue
         if command == "dvc repro" and ran:  # "Change a param" of a committed run

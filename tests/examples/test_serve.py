@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, encode, environment_with, run
-from PIL import Image
+from conftest import PROJECT, environment_with, run
+from faults import black_png
 from servers import HOST, free_port
 
 pytestmark = pytest.mark.slow
@@ -30,25 +30,20 @@ def started(log: Path, *options: str) -> Iterator[tuple[subprocess.Popen, int]]:
     command = [sys.executable, "-m", "examples.serve", str(SAMPLE / "model"), "--port", str(port)]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, *options],
-            cwd=PROJECT,
-            env=environment_with(),
-            stdout=output,
-            stderr=output,
+            [*command, *options], cwd=PROJECT, env=environment_with(), stdout=output, stderr=output
         )
-        try:
-            while True:
-                try:
-                    socket.create_connection((HOST, port)).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, log.read_text()
-            yield process, port
-            assert process.poll() is None
-            assert "Traceback" not in log.read_text()
-        finally:
-            process.kill()
-            process.wait()
+    try:
+        while True:
+            with suppress(OSError):
+                socket.create_connection((HOST, port)).close()
+                break
+            assert process.poll() is None, log.read_text()
+        yield process, port
+        assert process.poll() is None
+        assert "Traceback" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +54,10 @@ def server(tmp_path_factory) -> Iterator[tuple[subprocess.Popen, int]]:
 
 def request(port: int, path: str, body=None, method: str = "POST") -> tuple[int, dict]:
     """The status and the decoded answer."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=60)
-    try:
+    with closing(http.client.HTTPConnection(HOST, port, timeout=60)) as connection:
         connection.request(method, path, body)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
 
 
 @pytest.fixture
@@ -91,8 +83,10 @@ def answers() -> list[dict]:
     ]
 
 
-def test_health_names_the_labels(ask):
+def test_health_names_the_labels_and_other_requests_are_refused(ask):
     assert ask("/health", method="GET") == (200, {"status": "ok", "labels": ["cat", "dog"]})
+    assert ask("/predict", method="GET")[0] == 405
+    assert ask("/../params.yaml")[0] == 404
 
 
 def test_answers_under_load_are_those_of_predict(ask, answers):
@@ -104,11 +98,6 @@ def test_answers_under_load_are_those_of_predict(ask, answers):
             assert answer == (200, answers[index % 2])
 
 
-def bomb() -> bytes:
-    """A PNG of a few kilobytes with 400 million pixels."""
-    return encode(Image.new("1", (20_000, 20_000)), "PNG")
-
-
 def endless() -> Iterator[bytes]:
     while True:
         yield bytes(2**16)
@@ -118,13 +107,10 @@ def endless() -> Iterator[bytes]:
     ("body", "status", "detail"),
     [
         (b"", 422, "0 bytes"),
-        (b"no image", 422, "no image format recognised"),
         (PHOTO[: len(PHOTO) // 2], 422, "truncated"),
-        (PHOTO[:200] + bytes(2000), 422, ""),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 422, "no image format"),
-        (b"\xff\xd8" + b"\xff\xda" * 10_000, 422, ""),
-        (bomb, 422, "400000000 pixels"),
-        (bytes(11 * 2**20), 413, "at most 10,485,760 bytes"),
+        (lambda: black_png(20_000), 422, "400000000 pixels"),
+        (lambda: bytes(11 * 2**20), 413, "at most 10,485,760 bytes"),
         (endless, 413, "at most 10,485,760 bytes"),
     ],
 )
@@ -138,20 +124,6 @@ def test_hostile_upload_is_refused_in_one_line(ask, answers, body, status, detai
         assert detail in answer["detail"]
         assert len(answer["detail"].splitlines()) == 1
     assert ask("/predict", PHOTO) == (200, answers[0])
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/predict", 405), ("POST", "/../params.yaml", 404)]
-)
-def test_other_requests_are_refused(ask, method, path, status):
-    assert ask(path, method=method)[0] == status
-
-
-def test_upload_without_an_end_to_another_path_is_ended(server):
-    connection = http.client.HTTPConnection(HOST, server[1], timeout=60)
-    with pytest.raises((BrokenPipeError, ConnectionResetError)):
-        connection.request("POST", "/other", endless())
-    connection.close()
 
 
 def begin(port: int) -> socket.socket:

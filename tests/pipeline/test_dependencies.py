@@ -1,9 +1,8 @@
 """`dvc.yaml` lists what each stage reads and writes, and its fingerprint every module it imports.
 
-A file that a stage reads but does not list would leave stale results behind in silence. So each
-stage runs for real, on small data,
-- under an audit hook that writes down every file of the project that it opens: modules are in its
-  file in data/code/, all others in its dependencies;
+A file that a stage reads but does not list would leave stale results behind. So each stage runs for
+real, on small data,
+- under an audit hook that writes down every file of the project that it opens (test_pipeline.py);
 - in a folder that holds nothing but its dependencies, with other values for all params that it
   does not list: its outputs must be the same bytes. This also holds readers in C and C++, which the
   hook does not see;
@@ -12,28 +11,19 @@ stage runs for real, on small data,
 
 import hashlib
 import json
-import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from changed_params import changed_values
-from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro, run
+from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro
+from dependencies import PARAMS, copy_into, run_stage, with_dependencies_only
 from dvc_yaml import OUTPUTS, SOURCE, STAGES, params_of
 
 from recipes.overlay import overlay
 from recipes.sample.drawings import write_archive
 
-RECORDER = Path(__file__).parent / "recorder"
-# Every stage checks the whole file; DVC follows the keys that are listed.
-PARAMS = "params.yaml"
-# Where `features` looks for rows that were computed before. It believes none that is damaged or of
-# another image or network, so what it finds there changes no byte of its outputs.
-RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
-COMPUTED_BEFORE = {"code": RECORDED, "features": {*RECORDED, ".dvc/tmp/pawprint"}}
-# `.images.part.csv`, under which images.csv is written; see pawprint/core/files.py.
-TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
+pytestmark = pytest.mark.slow
 # Of two params that exclude each other both differ from CHANGED.
 SMALL = f"""
 fetch: {{source: ../images.zip}}
@@ -55,114 +45,12 @@ CHANGED = {
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A project in which the pipeline has run under the hook; its records are in ../records."""
+    """A project in which the pipeline has run."""
     folder = tmp_path_factory.mktemp("dependencies")
     write_archive(folder / "images.zip", train=8, validation=6)
-    (folder / "records").mkdir()
     project = git_project(folder / "project", SMALL)
-    assert sorted(["code", *repro(project, **recording(folder / "records"))]) == sorted(STAGES)
+    assert repro(project)
     return project
-
-
-def recording(records: Path) -> dict[str, str]:
-    """The environment in which stages write down what they open; modules are read as source."""
-    return {
-        "RECORD": str(records),
-        "PYTHONPATH": str(RECORDER),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-
-
-def opened(record: Path) -> tuple[set[str], set[str]]:
-    """Paths that a stage has read, but for what it had written before; and paths written."""
-    read, written = set(), set()
-    for line in record.read_text(encoding="utf-8").splitlines():
-        kind, path = line.split(" ", 1)
-        path = TEMPORARY.sub(r"\1\2", path)
-        if kind == "write":
-            written.add(path)
-        elif path not in written:
-            read.add(path)
-    return read, written
-
-
-def is_within(path: str, folders: set[str]) -> bool:
-    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
-
-
-def modules_of(project: Path, stage: str) -> set[str]:
-    """The files that the stage's fingerprint names."""
-    lines = (project / "data" / "code" / f"{stage}.txt").read_text(encoding="utf-8").splitlines()
-    return {line.split("  ")[1] for line in lines if "==" not in line}
-
-
-def surprises(project: Path, stage: str, record: Path) -> set[str]:
-    """Files that a stage opened, but that neither dvc.yaml nor its fingerprint lists."""
-    read, written = opened(record)
-    before = COMPUTED_BEFORE.get(stage, set())
-    deps, outputs = set(STAGES[stage]["deps"]) | before, OUTPUTS[stage] | before
-    code = set() if stage == "code" else modules_of(project, stage)
-    found = {path for path in read - {PARAMS} - code if not is_within(path, deps)}
-    return found | {path for path in written if not is_within(path, outputs)}
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_stage_opens_only_what_it_lists(project, stage):
-    record = project.parent / "records" / f"{stage}.txt"
-    assert f"stages/{stage}.py" in opened(record)[0]
-    assert surprises(project, stage, record) == set()
-
-
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "code"])
-def test_code_dependency_of_a_stage_is_its_file(stage):
-    assert f"data/code/{stage}.txt" in STAGES[stage]["deps"]
-    assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
-
-
-READS_README = (
-    "\nfrom pathlib import Path\nPath(__file__).parents[2].joinpath('README.md').read_bytes()\n"
-)
-WRITES_NOTES = "\nPath('notes.txt').write_text('')\n"
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "found"),
-    [
-        ("pawprint/core/files.py", READS_README, "README.md"),
-        ("pawprint/core/files.py", WRITES_NOTES, "notes.txt"),
-        ("pawprint/__init__.py", "", "pawprint/__init__.py"),
-        ("stages/__init__.py", "", "stages/__init__.py"),
-        ("matplotlibrc", "figure.dpi: 50\n", "matplotlibrc"),
-    ],
-)
-def test_nothing_hides_from_the_hook(project, tmp_path, file, text, found):
-    """In a helper, in a package's `__init__.py`, in a configuration file of a library."""
-    alone = with_dependencies_only(project, "preview", tmp_path / "alone")
-    shutil.copy(project / "README.md", alone)
-    with (alone / file).open("a", encoding="utf-8") as planted:
-        planted.write(text)
-    as_under_dvc = {"DVC_STAGE": "preview", "DVC_ROOT": str(alone)}
-    result = run_stage(alone, "preview", **as_under_dvc, **recording(tmp_path))
-    assert result.returncode == 0, result.stderr
-    assert surprises(project, "preview", tmp_path / "preview.txt") == {found}
-
-
-def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
-    """A new folder with what a stage and its fingerprint list, and params.yaml."""
-    code = set() if stage == "code" else modules_of(project, stage)
-    for name in {PARAMS, *STAGES[stage]["deps"], *code}:
-        copy_into(folder, project, name)
-    return folder
-
-
-def copy_into(folder: Path, project: Path, name: str) -> None:
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    copy = shutil.copytree if (project / name).is_dir() else shutil.copy
-    copy(project / name, folder / name)
-
-
-def run_stage(folder: Path, stage: str, **environment: str) -> subprocess.CompletedProcess:
-    return run("python", "-m", f"stages.{stage}", cwd=folder, **environment)
 
 
 def outputs(folder: Path, stage: str) -> dict[str, str]:
@@ -188,15 +76,11 @@ def other_values_for_all_but(project: Path, listed: set[str]) -> str:
     return overlay(before, json.dumps(changes))  # which is YAML
 
 
-FAST = ["clean", "split"]
 # Needed for other sources than the files of this run.
 UNUSED_HERE = {"fetch": {SOURCE}}
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in STAGES if name not in FAST)],
-)
+@pytest.mark.parametrize("stage", STAGES)
 def test_stage_needs_all_that_it_lists_and_nothing_else(project, tmp_path, stage):
     alone = with_dependencies_only(project, stage, tmp_path / "project")
     shutil.copy(project.parent / "images.zip", tmp_path)

@@ -85,9 +85,6 @@ def check_refused(result: subprocess.CompletedProcess, reason: str) -> None:
 
 
 def contents(workspace: Path) -> dict[Path, bytes]:
-    made = (
-        path
-        for name in ("data", "metrics", "models", "plots")
-        for path in (workspace / name).rglob("*")
-    )
+    folders = (workspace / name for name in ("data", "metrics", "models", "plots"))
+    made = (path for folder in folders for path in folder.rglob("*"))
     return {path: path.read_bytes() for path in made if path.is_file()}

@@ -12,8 +12,6 @@ from conftest import PROJECT, TINY, environment_with, run
 from kills import fingerprint
 
 from pawprint.core import paths
-from pawprint.core.tables import SPLIT, read_table
-from pawprint.features.reader import open_features
 from recipes.overlay import apply, overlay
 from recipes.sample.demo import prepare
 from recipes.sample.drawings import write_archive
@@ -77,9 +75,12 @@ def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):
     assert features(workspace) == before
 
 
-def test_added_images_are_computed_and_no_other(workspace):
+def test_added_images_and_views_are_computed_and_no_others(workspace):
     write_archive(workspace.parent / "images.zip", train=23, validation=10)
     assert computed(workspace) == (6, IMAGES)
+    check_from_nothing(workspace)
+    replace(workspace / "params.yaml", f"views: {VIEWS}", f"views: {VIEWS + 1}")
+    assert computed(workspace) == (46, IMAGES - 40)
     check_from_nothing(workspace)
 
 
@@ -87,48 +88,6 @@ def test_other_seed_of_the_split_computes_what_was_in_the_test_split(workspace):
     replace(workspace / "params.yaml", "split:\n  seed: 1", "split:\n  seed: 2")
     new, _ = computed(workspace)
     assert 0 < new <= 9
-    check_from_nothing(workspace)
-
-
-def test_more_views_keep_those_that_are_there(workspace):
-    replace(workspace / "params.yaml", f"views: {VIEWS}", f"views: {VIEWS + 1}")
-    assert computed(workspace) == (40, IMAGES - 40)
-    check_from_nothing(workspace)
-
-
-def test_rows_are_found_when_the_number_of_shards_grows(workspace):
-    split = read_table(workspace / paths.SPLIT_IMAGES, SPLIT)
-    images = split[split["split"] == "train"]["pixels_sha256"]
-    folder = workspace / paths.FEATURES
-    before = open_features(folder, "top", images)[:, VIEWS - 1]
-    replace(
-        workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 4096", "IMAGES_PER_SHARD = 16"
-    )
-    assert computed(workspace) == (0, IMAGES)
-    assert len(list(folder.glob("index-*.npy"))) == 4
-    assert (open_features(folder, "top", images)[:, VIEWS - 1] == before).all()
-    check_from_nothing(workspace)
-
-
-@pytest.mark.parametrize("damaged", ["index", "cut", "top"])
-def test_damaged_features_in_the_cache_are_computed_again(workspace, damaged):
-    before = features(workspace)
-    stored = (workspace / paths.FEATURES / f"{damaged}-0.npy").read_bytes()
-    for path in (workspace / ".dvc" / "cache").rglob("*"):
-        if path.is_file() and path.read_bytes() == stored:
-            path.chmod(0o644)
-            path.write_bytes(stored[:-1] + bytes([stored[-1] ^ 1]))  # in the last row
-    assert computed(workspace, *FEATURES) == (1, IMAGES - 1)
-    assert features(workspace) == before
-
-
-def test_code_that_decides_features_computes_all_again(workspace):
-    before = features(workspace)
-    with (workspace / "pawprint/images/resizing.py").open("a", encoding="utf-8") as file:
-        file.write("# A comment.\n")
-    assert computed(workspace) == (IMAGES, 0)
-    after = features(workspace)
-    assert {path for path in after if after[path] != before[path]} == {"data/features.json"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="groups of processes as in POSIX")

@@ -1,7 +1,9 @@
-"""Data and models travel through a DVC remote: a folder, and servers of SSH and S3."""
+"""Data and models travel through a DVC remote: a folder, and servers of SSH and S3.
+
+What DVC itself promises of its remotes, its cache and its errors is tested by DVC.
+"""
 
 import hashlib
-import json
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -33,12 +35,6 @@ def change(project: Path, changes: str) -> None:
     path.write_text(overlay(path.read_text(encoding="utf-8"), changes), encoding="utf-8")
 
 
-def travelled(project: Path) -> tuple[int, int]:
-    """Files in the cache of a clone that started empty, and their bytes."""
-    files = [path for path in (project / ".dvc/cache/files").rglob("*") if path.is_file()]
-    return len(files), sum(path.stat().st_size for path in files)
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     """A project with two committed runs that differ in one param."""
@@ -64,12 +60,6 @@ def origin(finished, tmp_path) -> Path:
     # What both commits need: `--all-commits` shares the history, not only the last run.
     assert "files pushed" in succeed("dvc", "push", "--all-commits", cwd=project)
     return project
-
-
-def object_of(file: Path) -> Path:
-    """Where DVC keeps the content of a file, below a cache or a remote."""
-    md5 = hashlib.md5(file.read_bytes()).hexdigest()
-    return Path("files", "md5", md5[:2], md5[2:])
 
 
 def predict(project: Path, images: Path) -> str:
@@ -105,7 +95,8 @@ def test_clone_pulls_from_a_server_and_reruns_nothing(served, finished):
     second = clone(project, "second")
     configure(second, server.settings)
     succeed("dvc", "pull", "models/served", cwd=second)
-    assert travelled(second)[0] == 4  # the three files of the folder, and its listing
+    cached = [path for path in (second / ".dvc/cache/files").rglob("*") if path.is_file()]
+    assert len(cached) == 4  # the three files of the folder, and its listing
     images = finished.parent / "images.zip"
     assert predict(second, images) == predict(project, images)
     succeed("dvc", "pull", cwd=second)
@@ -113,52 +104,12 @@ def test_clone_pulls_from_a_server_and_reruns_nothing(served, finished):
     assert succeed("git", "status", "--porcelain", cwd=second) == ""
 
 
-def test_wrong_key_is_told_and_changes_nothing(served):
-    project, server = served
-    second = clone(project, "wrong")
-    configure(second, server.settings | server.wrong_key)
-    result = run("dvc", "pull", cwd=second)
-    assert result.returncode != 0
-    assert "ERROR: " in result.stderr and "Traceback" not in result.stderr
-    assert not (second / "models").exists()
-
-
-def test_clone_without_any_data_shows_what_a_change_did(finished, tmp_path):
-    succeed("git", "clone", "-q", str(finished), str(tmp_path / "second"), cwd=tmp_path)
-    for kind, changed in (
-        (
-            "metrics",
-            {"metrics/evaluate.json"},
-        ),
-        ("params", {"params.yaml"}),
-    ):
-        shown = succeed("dvc", kind, "diff", "--json", "HEAD~1", "HEAD", cwd=tmp_path / "second")
-        assert set(json.loads(shown)) == changed
-    succeed("dvc", "plots", "diff", "HEAD~1", "HEAD", cwd=tmp_path / "second")
-    page = (tmp_path / "second" / "dvc_plots" / "index.html").read_text(encoding="utf-8")
-    for title in ("Accuracy", "Loss", "ROC on the test split", "Confusion matrix"):
-        assert title in page
-
-
 def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     second = clone(origin, "change")
     change(second, "train_finetune: {learning_rate: 0.02}")
-    ran = repro(second, "--pull", "--allow-missing")
-    assert ran == AFTER_FINETUNING
+    assert repro(second, "--pull", "--allow-missing") == AFTER_FINETUNING
     assert (second / "data" / "features" / "cut-0.npy").is_file()
     assert not (second / "models" / "backbone").exists()
-    print("dvc repro --pull --allow-missing: {} files, {:,} bytes".format(*travelled(second)))
-
-
-def test_file_that_the_remote_lacks_is_told_and_nothing_is_made_up(origin):
-    remote = origin.parent / "remote"
-    second = clone(origin, "lacking")
-    lacking = object_of(origin / "models" / "served" / "model.bin")
-    (remote / lacking).unlink()
-    result = run("dvc", "pull", cwd=second)
-    assert result.returncode != 0
-    assert "".join(lacking.parts[-2:]) in result.stderr
-    assert not (second / "models" / "served" / "model.bin").exists()
 
 
 def test_flipped_byte_in_the_cache_is_found_and_mended(origin, finished):
@@ -167,31 +118,17 @@ def test_flipped_byte_in_the_cache_is_found_and_mended(origin, finished):
     shutil.copy(finished.parent / "images.zip", second.parent)
     succeed("dvc", "pull", cwd=second)
     model = second / "models" / "served" / "model.bin"
-    whole, cached = model.read_bytes(), second / ".dvc" / "cache" / object_of(model)
-    flipped = bytearray(whole)
-    flipped[len(flipped) // 2] ^= 1
+    whole = model.read_bytes()
+    md5 = hashlib.md5(whole).hexdigest()
+    cached = second / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
     cached.chmod(0o644)
-    cached.write_bytes(flipped)
+    cached.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
     model.unlink()
     run("dvc", "checkout", cwd=second)
     assert "models/served" in run("dvc", "status", cwd=second).stdout
     assert repro(second) == ["calibrate"]
     assert model.read_bytes() == whole
     assert succeed("git", "status", "--porcelain", cwd=second) == ""
-
-
-@pytest.mark.parametrize(
-    ("url", "message"), [(None, "no remote"), ("http://127.0.0.1:9/data", "Cannot connect")]
-)
-def test_remote_that_cannot_be_reached_is_told(finished, tmp_path, url, message):
-    project = tmp_path / "project"
-    shutil.copytree(finished, project)
-    if url:
-        succeed("dvc", "remote", "add", "--default", "storage", url, cwd=project)
-    result = run("dvc", "push", cwd=project)
-    assert result.returncode != 0
-    assert message in result.stderr
-    assert repro(project, "--allow-missing") == []
 
 
 RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")
@@ -226,34 +163,3 @@ def test_two_branches_are_merged(finished, tmp_path):
     assert succeed("git", "status", "--porcelain", cwd=project) == ""
     assert repro(project) == []
     assert len(succeed("git", "log", "--format=%p", "-1", cwd=project).split()) == 2
-
-
-@pytest.mark.extended
-def test_run_cache_spares_a_clone_stages_without_files_in_git(origin):
-    """DVC pushes the outputs of uncommitted runs, but not the metrics and tables for Git."""
-    change(origin, "train_finetune: {learning_rate: 0.02}")
-    assert repro(origin, "--allow-missing") == AFTER_FINETUNING
-    succeed("dvc", "push", "--run-cache", cwd=origin)
-    second = clone(origin, "second")
-    succeed("dvc", "pull", "--run-cache", cwd=second)
-    change(second, "train_finetune: {learning_rate: 0.02}")
-    ran = repro(second, "--pull", "--allow-missing")
-    assert set(AFTER_FINETUNING) - set(ran) == {"calibrate", "report"}
-    for name in ("models/served/model.bin", "metrics/evaluate.json"):
-        assert (second / name).read_bytes() == (origin / name).read_bytes()
-
-
-def test_gc_keeps_what_the_named_commits_need(origin):
-    def size() -> int:
-        return travelled(origin)[1]
-
-    before = size()
-    succeed("dvc", "gc", "--all-commits", "--force", cwd=origin)
-    both = size()
-    succeed("dvc", "gc", "--workspace", "--force", cwd=origin)
-    print(f"bytes in the cache: {before:,}; of all commits {both:,}; of the workspace {size():,}")
-    assert before >= both > size()
-    assert repro(origin, "--allow-missing") == []
-    first_run = ("git", "checkout", "-q", "HEAD~2", "--", "params.yaml", *RESULTS)
-    succeed(*first_run, cwd=origin)
-    assert run("dvc", "checkout", cwd=origin).returncode != 0

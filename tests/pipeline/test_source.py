@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import git_project, photo, repro, run
+from conftest import git_project, photo, repro
 
 from pawprint.core.files import pack
 
@@ -17,10 +17,9 @@ CHANGES = "fetch: {source: ../photos}"
 @pytest.fixture
 def project(tmp_path) -> Path:
     """A project whose source is the folder photos beside it."""
-    for number, label in enumerate(("cats", "dogs")):
-        (tmp_path / "photos" / label).mkdir(parents=True)
-        (tmp_path / "photos" / label / "1.jpg").write_bytes(photo(number))
-    pack(tmp_path / "images.zip", [("cats/1.jpg", photo(1)), ("dogs/1.jpg", photo(2))])
+    files = [("cats/1.jpg", photo(1)), ("dogs/1.jpg", photo(2))]
+    pack(tmp_path / "images.zip", files)
+    shutil.unpack_archive(tmp_path / "images.zip", tmp_path / "photos")
     return git_project(tmp_path / "project", CHANGES)
 
 
@@ -29,33 +28,18 @@ def replace(project: Path, old: str, new: str) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
 
 
-def number_of_images(project: Path) -> int:
-    return len((project / "data/clean/images.csv").read_text(encoding="utf-8").splitlines()) - 1
-
-
 def test_images_added_to_a_folder_are_noticed_also_after_another_source(project):
     assert repro(project, "clean") == ["fetch", "clean"]
     assert repro(project, "clean") == []
     replace(project, "../photos", "../images.zip")
-    assert repro(project, "clean") == ["fetch", "clean"]
+    repro(project, "clean")
     (project.parent / "photos" / "cats" / "2.jpg").write_bytes(photo(3))
     replace(project, "../images.zip", "../photos")
     assert repro(project, "clean") == ["fetch", "clean"]
-    assert number_of_images(project) == 3
-    (project.parent / "photos" / "cats" / "3.jpg").write_bytes(photo(4))
-    assert repro(project, "clean") == ["fetch", "clean"]
-    assert number_of_images(project) == 4
-
-
-def test_labels_of_metadata_are_taken_and_a_changed_one_is_noticed(project):
-    metadata = project.parent / "photos" / "metadata.csv"
-    for label in ("cat", "dog"):
-        metadata.write_text(f"file_name,label\ncats/1.jpg,{label}\ndogs/1.jpg,dog\n")
-        result = run("dvc", "repro", "clean", cwd=project)
-        if label == "cat":
-            assert result.returncode == 0, result.stderr
-            assert number_of_images(project) == 2
-    assert "expected a label named cat or cats" in result.stderr
+    images = (project / "data/clean/images.csv").read_text(encoding="utf-8").splitlines()
+    assert len(images) == 1 + 3
+    shutil.rmtree(project.parent / "photos")
+    assert repro(project, "--allow-missing", "clean") == []
 
 
 def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
@@ -68,54 +52,5 @@ def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
         replace(project, "source: ../photos", "source: photos.yaml")
         assert repro(project, "fetch", **cache) == ["fetch"]
         server.shutdown()
-    (project / "labels.csv").write_text("path,label\ncats/1.jpg,none\n", encoding="utf-8")
     assert repro(project, "fetch") == []
     assert repro(project, "--force", "fetch", **cache) == ["fetch"]  # from the user's cache
-    with (project / "photos.yaml").open("a", encoding="utf-8") as file:
-        file.write(f"sha256: {'0' * 63}a\n")
-    result = run("dvc", "repro", "fetch", cwd=project, **cache)
-    assert "photos.yaml: could not download" in result.stderr
-
-
-def test_clone_without_the_folder_reproduces_with_allow_missing(project):
-    assert repro(project, "clean")
-    shutil.rmtree(project.parent / "photos")
-    assert repro(project, "--allow-missing", "clean") == []
-
-
-@pytest.mark.slow
-def test_experiments_take_another_folder_and_queued_ones_the_same(project):
-    others = project.parent / "others"
-    shutil.copytree(project.parent / "photos", others)
-    (others / "cats" / "2.jpg").write_bytes(photo(3))
-    assert repro(project, "clean")
-    for command in (("add", "-A"), ("commit", "-qm", "Run")):
-        assert run("git", *command, cwd=project).returncode == 0
-    sources = (
-        ("--temp", "--allow-missing", "-S", "clean.rule=jfif"),
-        ("--temp", "-S", f"fetch.source={others}"),
-        ("-S", "fetch.source=../others"),
-    )
-    for options in sources:
-        result = run("dvc", "exp", "run", *options, "clean", cwd=project)
-        assert result.returncode == 0, result.stdout + result.stderr
-    assert number_of_images(project) == 3
-
-
-def test_unknown_section_is_refused_though_no_other_stage_has_to_run(project):
-    """Of the report, which comes last, only the params are needed here."""
-    dvc_yaml = project / "dvc.yaml"
-    stage = dvc_yaml.read_text(encoding="utf-8").split("  report:\n")[1]
-    params = next(line for line in stage.splitlines() if "params:" in line)
-    command = "python -c 'from pawprint.core.params.whole import load_params; load_params()'"
-    report = f"stages:\n  report:\n    cmd: {command}\n{params}\n"
-    dvc_yaml.write_text(report, encoding="utf-8")
-    assert repro(project) == ["report"]
-    with (project / "params.yaml").open("a", encoding="utf-8") as file:
-        file.write("# a comment\n")
-    assert repro(project) == []
-    with (project / "params.yaml").open("a", encoding="utf-8") as file:
-        file.write("backbone: ResNet50\n")
-    result = run("dvc", "repro", cwd=project)
-    assert result.returncode
-    assert "params.yaml: backbone: unknown key." in result.stderr

@@ -27,33 +27,9 @@ def add_photos(folder: Path, numbers: range) -> None:
         path.write_bytes(photo(number))
 
 
-def project_of_photos(folder: Path) -> Path:
-    changes = TINY.replace("../images.zip", "photos")
-    return git_project(folder, changes)
-
-
 def add_remote(project: Path) -> None:
     remote = project.parent / f"remote-of-{project.name}"
     succeed("dvc", "remote", "add", "--default", "storage", str(remote), cwd=project)
-
-
-def test_photos_in_dvc_reach_a_clone_that_runs_nothing(tmp_path):
-    project = project_of_photos(tmp_path / "project")
-    add_photos(project / "photos", range(40))
-    succeed("dvc", "add", "photos", cwd=project)
-    assert repro(project, "split") == FIRST_STAGES
-    add_remote(project)
-    commit(project, "Photos")
-    assert "photos/" not in succeed("git", "ls-files", cwd=project)
-    succeed("dvc", "push", cwd=project)
-    second = clone(project)
-    succeed("dvc", "pull", "photos", "split", "--with-deps", cwd=second)
-    assert len(list((second / "photos").rglob("*.jpg"))) == 40
-    assert repro(second, "split") == []
-
-    add_photos(second / "photos", range(40, 44))
-    assert repro(second, "split") == FIRST_STAGES
-    assert " M photos.dvc" in succeed("git", "status", "--porcelain", cwd=second).splitlines()
 
 
 def test_photos_imported_from_a_repository_of_data(tmp_path):
@@ -67,13 +43,17 @@ def test_photos_imported_from_a_repository_of_data(tmp_path):
     commit(data, "Photos")
     succeed("dvc", "push", cwd=data)
 
-    project = project_of_photos(tmp_path / "project")
+    project = git_project(tmp_path / "project", TINY.replace("../images.zip", "photos"))
     succeed("dvc", "import", str(data), "photos", cwd=project)
     assert repro(project, "split") == FIRST_STAGES
+    add_remote(project)
     commit(project, "Import")
+    assert "photos/" not in succeed("git", "ls-files", cwd=project)
+    succeed("dvc", "push", cwd=project)
     second = clone(project)
-    succeed("dvc", "pull", "photos.dvc", cwd=second)  # from the remote of the repository of data
+    succeed("dvc", "pull", "photos.dvc", "split", "--with-deps", cwd=second)
     assert len(list((second / "photos").rglob("*.jpg"))) == 40
+    assert repro(second, "split") == []
 
     add_photos(data / "photos", range(40, 44))
     succeed("dvc", "add", "photos", cwd=data)
@@ -84,54 +64,23 @@ def test_photos_imported_from_a_repository_of_data(tmp_path):
     assert repro(project, "split") == FIRST_STAGES
 
 
-def test_branches_that_add_photos_are_merged_by_dvc(tmp_path):
-    project = project_of_photos(tmp_path / "project")
-    add_photos(project / "photos", range(10))
-    succeed("dvc", "add", "photos", cwd=project)
-    commit(project, "Photos")
-    driver = "dvc git-hook merge-driver --ancestor %O --our %A --their %B"
-    succeed("git", "config", "merge.dvc.driver", driver, cwd=project)
-    with (project / ".gitattributes").open("a", encoding="utf-8") as attributes:
-        attributes.write("*.dvc merge=dvc\n")
-    commit(project, "Merge driver")
-    for branch, numbers in (("other", range(10, 14)), ("main", range(14, 18))):
-        succeed(
-            "git", "checkout", "-q", *(["-b"] if branch == "other" else []), branch, cwd=project
-        )
-        succeed("dvc", "checkout", "photos.dvc", cwd=project)
-        add_photos(project / "photos", numbers)
-        succeed("dvc", "add", "photos", cwd=project)
-        commit(project, f"Photos of {branch}")
-    succeed("git", "merge", "-q", "--no-edit", "other", cwd=project)
-    succeed("dvc", "checkout", "photos.dvc", cwd=project)
-    assert len(list((project / "photos").rglob("*.jpg"))) == 18
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory) -> Path:
-    """A project with two versions of a model under the artifact of this project's dvc.yaml."""
-    project = tmp_path_factory.mktemp("published") / "project"
-    (project / "models" / "served").mkdir(parents=True)
+def test_published_model_is_fetched_from_another_folder(tmp_path):
+    """By the artifact that this project's dvc.yaml names and an annotated tag."""
+    project = tmp_path / "published"
+    model = project / "models" / "served"
+    model.mkdir(parents=True)
     artifacts = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     (project / "dvc.yaml").write_text(yaml.safe_dump({"artifacts": artifacts}), encoding="utf-8")
     git_init(project)
     succeed("dvc", "init", "-q", cwd=project)
     add_remote(project)
     for version in ("v1.0.0", "v1.1.0"):
-        (project / "models" / "served" / "model.json").write_text(version, encoding="utf-8")
+        (model / "model.json").write_text(version, encoding="utf-8")
         succeed("dvc", "add", "models/served", cwd=project)
         commit(project, version)
         succeed("dvc", "push", cwd=project)
         succeed("git", "tag", "-a", f"classifier@{version}", "-m", version, cwd=project)
-    (project / "models" / "served" / "model.json").write_text("not published", encoding="utf-8")
-    succeed("dvc", "add", "models/served", cwd=project)
-    commit(project, "Later")
-    succeed("git", "tag", "classifier@v2.0.0", cwd=project)  # not an annotated tag
-    return project
-
-
-@pytest.mark.parametrize(("options", "version"), [((), "v1.1.0"), (("--rev", "v1.0.0"), "v1.0.0")])
-def test_published_model_is_fetched_from_another_folder(published, tmp_path, options, version):
-    get = ("dvc", "artifacts", "get", str(published), "classifier", "--out", "model", *options)
-    succeed(*get, cwd=tmp_path)
-    assert (tmp_path / "model" / "model.json").read_text(encoding="utf-8") == version
+    get = ("dvc", "artifacts", "get", str(project), "classifier", "--out")
+    for out, version, options in (("a", "v1.1.0", ()), ("b", "v1.0.0", ("--rev", "v1.0.0"))):
+        succeed(*get, out, *options, cwd=tmp_path)
+        assert (tmp_path / out / "model.json").read_text(encoding="utf-8") == version

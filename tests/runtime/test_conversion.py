@@ -44,11 +44,3 @@ def test_conversion_leaves_no_temporary_files_and_no_output(tmp_path, monkeypatc
     convert(colour_model(SIZE))
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
-
-
-def test_damaged_network_is_an_error(tmp_path):
-    written(tmp_path / "network.xml")
-    weights = tmp_path / "network.bin"
-    weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(RuntimeError):
-        read_network(tmp_path / "network.xml")
