@@ -27,7 +27,7 @@ def main() -> None:
         if labels == "auto":
             labels = find_labels(names, rows, archive.filename)
         corrections = read_corrections(paths.LABELS, set(names), labels)
-        kept, rejected = clean(archive, labels, params.clean.rule, corrections, rows)
+        kept, rejected = clean(archive, labels, params.rule, corrections, rows)
     write_table(paths.CLEAN_IMAGES, kept, IMAGES)
     write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
     write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
