@@ -1,44 +1,89 @@
 """What runs on a worker of the cluster.
 
-This file is sent by value, and with it the modules of `pawprint`: a worker needs the packages, but
-no copy of the project, and never computes with modules from before an edit.
+The source of this file goes with each task, and with the run the modules of `pawprint`: a worker
+needs the packages, but no copy of the project, and never computes with modules from before an edit.
 """
 
 import hashlib
 import os
 import pickle
+import platform
 import sys
 import threading
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import joblib
+from distributed import get_worker
 
-def install(modules: bytes, function: bytes, versions: dict[str, str]) -> Callable[[bytes], list]:
-    """A function that computes a pickled list of items.
+# They decide the bytes of results, or carry functions and results.
+PACKAGES = (
+    *("cloudpickle", "distributed", "imagehash", "joblib", "numpy", "opencv-python-headless"),
+    *("openvino", "pi-heif", "pillow", "scipy"),
+)
+RUNS = 4  # whose functions a process keeps
 
-    `modules` is a zip, `function` is pickled. Raises RuntimeError if a package has another version
-    or the function cannot be loaded, for example because the archive is not found.
+
+def compute(run: dict, items: bytes) -> list | tuple[str, str]:
+    """The results of pickled items, or the worker's address and why this process is refused.
+
+    The first task of a run in a process is its admission. Others wait for it: modules are imported,
+    and OpenVINO is used for the first time, in one thread only.
     """
-    from distributed import get_worker
-
-    for package, expected in versions.items():
-        try:
-            found = version(package)
-        except PackageNotFoundError:
-            found = "none"
-        if found != expected:
-            raise RuntimeError(f"expected {package} {expected}. Received: {found}")
     worker = get_worker()
-    # Modules are imported, and OpenVINO is used for the first time, in one thread only.
-    with vars(worker).setdefault("pawprint", threading.Lock()):
-        # So that joblib.cpu_count() is the number of threads given to this worker.
-        os.environ["LOKY_MAX_CPU_COUNT"] = str(worker.state.nthreads)
-        path = Path(worker.local_directory, f"pawprint-{hashlib.sha256(modules).hexdigest()}.zip")
-        if str(path) not in sys.path:
-            path.write_bytes(modules)
-            sys.path[:] = [str(path), *(each for each in sys.path if "pawprint-" not in each)]
-            for name in [name for name in sys.modules if name.split(".")[0] == "pawprint"]:
-                del sys.modules[name]
-        compute_one = pickle.loads(function)
-    return lambda items: [compute_one(item) for item in pickle.loads(items)]
+    state = vars(worker).setdefault("pawprint", {"lock": threading.Lock(), "path": "", "runs": {}})
+    with state["lock"]:
+        runs = state["runs"]
+        if run["name"] not in runs:
+            try:
+                admitted = admit(run, worker, state)
+            except Exception as error:  # whatever the function raises here and not on the driver
+                admitted = (str(error).strip() or type(error).__name__).splitlines()[0]
+            state["runs"] = runs = dict([*runs.items(), (run["name"], admitted)][-RUNS:])
+    function = runs[run["name"]]
+    if isinstance(function, str):
+        return worker.address, function
+    return [function(item) for item in pickle.loads(items)]
+
+
+def admit(run: dict, worker, state: dict):
+    """The function of a run. Raises an exception if this process differs from the driver's."""
+    for name, expected in run["versions"].items():
+        if (found := versions((name,))[name]) != expected:
+            raise RuntimeError(f"expected {name} {expected}. Received: {found}")
+    # So that joblib.cpu_count() is the number of threads given to this worker.
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(worker.state.nthreads)
+    digest = hashlib.sha256(run["modules"]).hexdigest()
+    path = str(Path(worker.local_directory, f"{digest}.zip"))
+    if path != state["path"]:
+        Path(path).write_bytes(run["modules"])
+        sys.path[:] = [path, *(each for each in sys.path if each != state["path"])]
+        state["path"] = path
+        for name in [name for name in sys.modules if name.split(".")[0] == "pawprint"]:
+            del sys.modules[name]
+    function, prove = pickle.loads(run["functions"])
+    for item, expected in zip(pickle.loads(run["items"]), run["expected"], strict=True):
+        if hash_of(prove(item)) != expected:
+            what = f"expected the same bytes as on the driver for {name_of(item)}"
+            raise RuntimeError(f"{what}. Received: others, as of another processor or file")
+    return function
+
+
+def versions(names: tuple[str, ...] = ("Python", *PACKAGES)) -> dict[str, str]:
+    """Versions of Python, whose bytecode is pickled, and of packages."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = platform.python_version() if name == "Python" else version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def hash_of(result: object) -> str:
+    """Of the values and their layout in memory, on every computer after one pickling."""
+    return joblib.hash(pickle.loads(pickle.dumps(result)))
+
+
+def name_of(item: object) -> str:
+    return str(item[0] if isinstance(item, tuple) else item)

@@ -145,7 +145,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     change(second, "train_finetune: {learning_rate: 0.02}")
     ran = repro(second, "--pull", "--allow-missing")
     assert ran == AFTER_FINETUNING
-    assert (second / "data" / "features" / "cut-0.npy").is_file()
+    assert (second / "data" / "features" / "shard-0.npy").is_file()
     assert not (second / "models" / "backbone").exists()
     print("dvc repro --pull --allow-missing: {} files, {:,} bytes".format(*travelled(second)))
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import OFFLINE, PROJECT, git_project, repro, run
 
 from pawprint.core.files import pack, read_json
 from pawprint.core.params.whole import load_params
 from pawprint.core.yaml import parse_yaml
+from pawprint.features.store import Shard
 from pawprint.network.backend import keras
 from recipes.overlay import apply, names, overlay, read
 from recipes.sample.demo import prepare
@@ -104,7 +104,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(
         assert tuple(map(len, histories)) == epochs
     numbers = [int(row.split(",")[0]) for history in histories for row in history]
     assert numbers == list(range(1, len(numbers) + 1))
-    index = np.load(workspace / "data" / "features" / "index-0.npy")
+    index = Shard(workspace / "data" / "features" / "shard-0.npy").read("index")
     assert index["view"].max() + 1 == load_params(workspace / "params.yaml").augment.views
 
 
