@@ -7,11 +7,13 @@ import itertools
 import json
 import logging
 import pickle
+import platform
 import queue
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from importlib.metadata import version
 from pathlib import Path
 
 import cloudpickle
@@ -22,11 +24,17 @@ from distributed.scheduler import KilledWorker
 from pawprint.core.errors import InputError, printable, reason
 from pawprint.core.files import pack
 from pawprint.engine import worker
+from pawprint.engine.worker import hash_of, name_of
 
-AHEAD = 1000  # tasks that are on their way or whose results are not due yet
+AHEAD = 1000  # tasks that run, wait, or have results that are not due yet
 PROOF = 8  # items that the driver computes, and every worker process as its proof
+# They decide the bytes of results, or carry functions and results.
+PACKAGES = (
+    *("cloudpickle", "distributed", "imagehash", "joblib", "numpy", "opencv-python-headless"),
+    *("openvino", "pi-heif", "pillow", "scipy"),
+)
 LOST = (CancelledError, OSError, TimeoutError)  # the connection to the scheduler
-# A worker of another Python cannot read functions by value.
+# A worker of another Python can run source, but no pickled function.
 COMPUTE = "exec(source, names) or names['compute'](run, items)"
 
 
@@ -43,30 +51,28 @@ def map_on_cluster(
     results = [prove(item) for item in known]
     if proof is None:
         yield from results
-    if more := list(itertools.islice(items, 1)):
-        run = {
-            "name": uuid.uuid4().hex,
-            "modules": _imported_modules(),
-            "versions": worker.versions(),
-            "functions": cloudpickle.dumps((function, prove)),
-            "items": pickle.dumps(known),
-            "expected": [worker.hash_of(result) for result in results],
-        }
-        yield from Run(client, run).results(itertools.chain(more, items), chunk)
+    run = {
+        "name": uuid.uuid4().hex,
+        "modules": _imported_modules(),
+        "versions": {"Python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "functions": cloudpickle.dumps((function, prove, known)),
+        "expected": [hash_of(result) for result in results],
+    }
+    yield from Run(client, run).results(items, chunk)
 
 
 @functools.cache
 def connect(scheduler: str) -> Client:
     """Connect, and print where, once in a process. Raises InputError if no scheduler answers."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are explained here
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # errors are explained here
     # A function has its network in it.
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GB"})
     try:
-        if "://" in scheduler:
-            client = Client(scheduler)
-        else:
-            json.loads(Path(scheduler).read_text(encoding="utf-8"))  # Client waits for the file
-            client = Client(scheduler_file=scheduler)
+        is_address = "://" in scheduler
+        client = Client(
+            scheduler if is_address else json.loads(Path(scheduler).read_text())["address"]
+        )
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             "PAWPRINT_DASK: expected the address or the file of a running Dask scheduler. "
@@ -89,40 +95,30 @@ class Run:
 
     def results(self, items: Iterator, chunk: int) -> Iterator:
         waiting: dict[int, object] = {}  # results that are not due yet, by position
-        due, start = 0, 0
-        self.workers()
+        due = start = 0
         try:
             while True:
-                while len(self.running) + len(waiting) / chunk < AHEAD:
-                    if not (more := list(itertools.islice(items, chunk))):
-                        break
-                    self.submit(start, more)
-                    start += len(more)
+                room = AHEAD - len(self.running) - len(waiting) // chunk
+                for _ in range(room):
+                    if more := list(itertools.islice(items, chunk)):
+                        self.submit(start, more)
+                        start += len(more)
                 if not self.running:
                     return
-                with contextlib.suppress(queue.Empty):
-                    waiting.update(self.take(self.done.get(timeout=5)))
-                    while due in waiting:
-                        yield waiting.pop(due)
-                        due += 1
-                    continue
-                self.workers()
+                try:
+                    waiting.update(self.take(self.done.get(timeout=1)))
+                except queue.Empty:
+                    self.workers()
+                while due in waiting:
+                    yield waiting.pop(due)
+                    due += 1
         finally:
             with contextlib.suppress(*LOST):
                 self.client.cancel([self.run, *self.running])
 
-    def workers(self) -> set[str]:
-        """Addresses of the workers. Raises InputError if there are none for a while."""
-        timeout = dask.config.get("distributed.comm.timeouts.connect")
-        try:
-            self.client.wait_for_workers(1, timeout)
-            return set(self.client.nthreads())
-        except LOST:
-            raise _unusable(f"none within {timeout}") from None
-
     def submit(self, start: int, items: list) -> None:
         where = {}
-        if self.refused:  # a preference: a restarted worker has another address
+        if self.refused:  # a preference, because a restarted worker has another address
             others = list(self.workers() - self.refused)
             where = {"workers": others, "allow_other_workers": True}
         names = {"source": self.source, "names": {"__name__": worker.__name__}}
@@ -132,37 +128,38 @@ class Run:
         future.add_done_callback(self.done.put)
 
     def take(self, future: Future) -> Iterable[tuple[int, object]]:
-        """Results of a task with their positions; none if its items are submitted again."""
+        """Results of a task with their positions; none if its worker handed it back."""
         start, items = self.running.pop(future)
-        if future.status == "error":
-            if not isinstance(error := future.exception(), KilledWorker):
-                raise error
-            if len(items) == 1:
-                raise InputError(
-                    f"{printable(worker.name_of(items[0]))}: expected a worker to compute it. "
-                    f"Received: {error.allowed_failures + 1} workers that died. Check the image, "
-                    "and the memory of the workers."
-                )
-            for position, item in enumerate(items, start):
-                self.submit(position, [item])
-            return ()
         try:
             results = future.result()
-        except LOST as error:
-            raise _unusable(f"no connection to the scheduler ({reason(error)})") from None
+        except KilledWorker as error:
+            first, last = (printable(name_of(items[place])) for place in (0, -1))
+            raise InputError(
+                f"{first} to {last}: expected a worker to compute them. Received: "
+                f"{error.allowed_failures + 1} workers that died. Check the images, and the memory "
+                "of the workers."
+            ) from None
+        except CancelledError:
+            raise _unusable("no connection to the scheduler") from None
         if isinstance(results, list):
             return enumerate(results, start)
-        self.refuse(*results)
-        self.submit(start, items)
-        return ()
-
-    def refuse(self, address: str, why: str) -> None:
-        """Go on without a worker process. Raises InputError if there is no other one."""
+        address, why = results
         if address not in self.refused:
             self.refused.add(address)
             if self.workers() <= self.refused:
                 raise _unusable(f"worker {address}: {printable(why)}")
             print(f"PAWPRINT_DASK: worker {address} is not used: {printable(why)}", file=sys.stderr)
+        self.submit(start, items)
+        return ()
+
+    def workers(self) -> set[str]:
+        """Addresses of the workers. Raises InputError if there are none for a while."""
+        timeout = dask.config.get("distributed.comm.timeouts.connect")
+        try:
+            self.client.wait_for_workers(1, timeout)
+            return set(self.client.nthreads())
+        except LOST:
+            raise _unusable(f"none within {timeout}") from None
 
 
 def _imported_modules() -> bytes:

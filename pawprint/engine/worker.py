@@ -10,18 +10,12 @@ import pickle
 import platform
 import sys
 import threading
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import joblib
-from distributed import get_worker
-
-# They decide the bytes of results, or carry functions and results.
-PACKAGES = (
-    *("cloudpickle", "distributed", "imagehash", "joblib", "numpy", "opencv-python-headless"),
-    *("openvino", "pi-heif", "pillow", "scipy"),
-)
-RUNS = 4  # whose functions a process keeps
+from distributed import Worker, get_worker
 
 
 def compute(run: dict, items: bytes) -> list | tuple[str, str]:
@@ -31,53 +25,42 @@ def compute(run: dict, items: bytes) -> list | tuple[str, str]:
     and OpenVINO is used for the first time, in one thread only.
     """
     worker = get_worker()
-    state = vars(worker).setdefault("pawprint", {"lock": threading.Lock(), "path": "", "runs": {}})
+    state = vars(worker).setdefault(
+        "pawprint_runs", {"lock": threading.Lock(), "path": "", "admitted": {}}
+    )
     with state["lock"]:
-        runs = state["runs"]
-        if run["name"] not in runs:
+        if run["name"] not in state["admitted"]:
             try:
-                admitted = admit(run, worker, state)
+                function = admit(run, worker, state)
             except Exception as error:  # whatever the function raises here and not on the driver
-                admitted = (str(error).strip() or type(error).__name__).splitlines()[0]
-            state["runs"] = runs = dict([*runs.items(), (run["name"], admitted)][-RUNS:])
-    function = runs[run["name"]]
+                function = (str(error).strip() or type(error).__name__).splitlines()[0]
+            state["admitted"] = {run["name"]: function}  # what earlier runs hold is freed
+        function = state["admitted"][run["name"]]
     if isinstance(function, str):
         return worker.address, function
     return [function(item) for item in pickle.loads(items)]
 
 
-def admit(run: dict, worker, state: dict):
+def admit(run: dict, worker: Worker, state: dict) -> Callable:
     """The function of a run. Raises an exception if this process differs from the driver's."""
     for name, expected in run["versions"].items():
-        if (found := versions((name,))[name]) != expected:
+        if (found := platform.python_version() if name == "Python" else version(name)) != expected:
             raise RuntimeError(f"expected {name} {expected}. Received: {found}")
     # So that joblib.cpu_count() is the number of threads given to this worker.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(worker.state.nthreads)
-    digest = hashlib.sha256(run["modules"]).hexdigest()
-    path = str(Path(worker.local_directory, f"{digest}.zip"))
+    path = str(Path(worker.local_directory, hashlib.sha256(run["modules"]).hexdigest() + ".zip"))
     if path != state["path"]:
         Path(path).write_bytes(run["modules"])
         sys.path[:] = [path, *(each for each in sys.path if each != state["path"])]
         state["path"] = path
         for name in [name for name in sys.modules if name.split(".")[0] == "pawprint"]:
             del sys.modules[name]
-    function, prove = pickle.loads(run["functions"])
-    for item, expected in zip(pickle.loads(run["items"]), run["expected"], strict=True):
+    function, prove, known = pickle.loads(run["functions"])
+    for item, expected in zip(known, run["expected"], strict=True):
         if hash_of(prove(item)) != expected:
             what = f"expected the same bytes as on the driver for {name_of(item)}"
             raise RuntimeError(f"{what}. Received: others, as of another processor or file")
     return function
-
-
-def versions(names: tuple[str, ...] = ("Python", *PACKAGES)) -> dict[str, str]:
-    """Versions of Python, whose bytecode is pickled, and of packages."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = platform.python_version() if name == "Python" else version(name)
-        except PackageNotFoundError:
-            found[name] = "none"
-    return found
 
 
 def hash_of(result: object) -> str:

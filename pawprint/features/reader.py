@@ -22,22 +22,19 @@ class Features:
         self, shards: list[Shard], kind: str, shard: np.ndarray, first: np.ndarray, views: int
     ) -> None:
         self.paths = [shard.path for shard in shards]
-        self.start = np.array([shard.places[kind][0] for shard in shards])
+        self.start = [shard.places[kind][0] for shard in shards]
         self.shard, self.first = shard, first
         self.shape = (len(shard), views, *shards[0].places[kind][1][1:])
 
     def __getitem__(self, index: tuple) -> np.ndarray:
         image, view = index
-        shard, row = self.shard[image], self.first[image] + view
+        shard, row = self.shard[image].tolist(), (self.first[image] + view).tolist()
         features = np.empty((len(row), *self.shape[2:]), np.float16)
-        size = 2 * int(np.prod(self.shape[2:]))
-        data = memoryview(features.reshape(-1).view(np.uint8))
-        for chosen in _groups(shard):
-            number = shard[chosen[0]]
+        of_each = features.reshape(len(row), -1).view(np.uint8)
+        for number, position, target in zip(shard, row, of_each):
             with self.paths[number].open("rb", buffering=0) as file:
-                for place in chosen[np.argsort(row[chosen])].tolist():
-                    file.seek(int(self.start[number]) + size * int(row[place]))
-                    file.readinto(data[size * place : size * (place + 1)])
+                file.seek(self.start[number] + position * target.nbytes)
+                file.readinto(target)
         return features
 
 
@@ -46,17 +43,16 @@ def open_features(folder: Path, kind: str, pixels_sha256: pd.Series) -> Features
 
     Raises InputError if the folder holds no features of one of them, or a file is damaged.
     """
-    shards = [
-        Shard(shard_path(folder, n)) for n in range(len(list(folder.glob("shard-*.npy"))) or 1)
-    ]
-    shard = shard_of(pixels_sha256, len(shards))
+    count = len(list(folder.glob("shard-*.npy"))) or 1
+    shard = shard_of(pixels_sha256, count)
     wanted = pixels_sha256.to_numpy("S64")
     first, views = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
-    groups = _groups(shard)
-    read = functools.partial(_index, kind=kind)
-    for chosen, stored in zip(
-        groups, map_in_threads(read, [shards[shard[each[0]]] for each in groups])
-    ):
+    order = np.argsort(shard, kind="stable")
+    ends = np.searchsorted(shard[order], range(count + 1))
+    shards = [Shard(shard_path(folder, number)) for number in range(count)]
+    stored_images = map_in_threads(lambda shard: _images(shard, kind), shards)
+    for number, stored in enumerate(stored_images):
+        chosen = order[ends[number] : ends[number + 1]]
         first[chosen] = np.searchsorted(stored, wanted[chosen])
         views[chosen] = np.searchsorted(stored, wanted[chosen], "right") - first[chosen]
     if len(np.unique(views)) != 1 or not views[0]:
@@ -68,19 +64,13 @@ def open_features(folder: Path, kind: str, pixels_sha256: pd.Series) -> Features
     return Features(shards, kind, shard, first, int(views[0]))
 
 
-def _groups(shard: np.ndarray) -> list[np.ndarray]:
-    """The places of each number that occurs."""
-    order = np.argsort(shard, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(shard[order])) + 1) if len(order) else []
-
-
-def _index(shard: Shard, kind: str) -> np.ndarray:
-    """The images of a shard's rows; what training reads later, `kind`, is checked too."""
+def _images(shard: Shard, kind: str) -> np.ndarray:
+    """The pixels_sha256 of each row. The features, which are read later, are checked too."""
     _check(shard.path, kind, shard.path.stat().st_mtime_ns)
     return shard.read("index")["pixels_sha256"]
 
 
 @functools.cache
 def _check(path: Path, kind: str, changed: int) -> None:
-    """Once in a process, also for training and validation images of the same file."""
+    """Once in a process, which opens the same files for training and for validation."""
     Shard(path).read(kind)

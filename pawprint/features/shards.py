@@ -52,7 +52,7 @@ class ShardComputer:
         """Write a shard. Returns the number of images, and of those that had to be computed."""
         index = self.index_of(task.images)
         wanted = keys_of(index)
-        found = take_over(set(wanted), task.sources, self.kinds)
+        found = take_over(set(wanted), [task.path, *task.sources], self.kinds)
         missing: dict[bytes, list[Key]] = {}
         for key in dict.fromkeys(wanted):
             if key not in found:
