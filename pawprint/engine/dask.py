@@ -54,7 +54,8 @@ def map_on_cluster(
     run = {
         "name": uuid.uuid4().hex,
         "modules": _imported_modules(),
-        "versions": {"Python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        "versions": {"Python": platform.python_version_tuple()[:2]}
+        | {p: version(p) for p in PACKAGES},
         "functions": cloudpickle.dumps((function, prove, known)),
         "expected": [hash_of(result) for result in results],
     }
@@ -110,7 +111,9 @@ class Run:
                 except queue.Empty:
                     self.workers()
                 while due in waiting:
-                    yield waiting.pop(due)
+                    if isinstance(result := waiting.pop(due), InputError):
+                        raise result
+                    yield result
                     due += 1
         finally:
             with contextlib.suppress(*LOST):
@@ -134,11 +137,12 @@ class Run:
             results = future.result()
         except KilledWorker as error:
             first, last = (printable(name_of(items[place])) for place in (0, -1))
-            raise InputError(
+            problem = InputError(
                 f"{first} to {last}: expected a worker to compute them. Received: "
                 f"{error.allowed_failures + 1} workers that died. Check the images, and the memory "
                 "of the workers."
-            ) from None
+            )
+            return [(start, problem)]  # raised when due: tasks that waited behind it fail too
         except CancelledError:
             raise _unusable("no connection to the scheduler") from None
         if isinstance(results, list):

@@ -44,7 +44,8 @@ def compute(run: dict, items: bytes) -> list | tuple[str, str]:
 def admit(run: dict, worker: Worker, state: dict) -> Callable:
     """The function of a run. Raises an exception if this process differs from the driver's."""
     for name, expected in run["versions"].items():
-        if (found := platform.python_version() if name == "Python" else version(name)) != expected:
+        found = platform.python_version_tuple()[:2] if name == "Python" else version(name)
+        if found != expected:
             raise RuntimeError(f"expected {name} {expected}. Received: {found}")
     # So that joblib.cpu_count() is the number of threads given to this worker.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(worker.state.nthreads)
