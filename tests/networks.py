@@ -11,7 +11,7 @@ from conftest import SAMPLE_WEIGHTS
 from pawprint.core.params.head import Dense, Head
 from pawprint.core.params.model import Model
 from pawprint.core.params.train import Train
-from pawprint.features.store import INDEX, write_shard
+from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.network.applications import application
 from pawprint.network.backend import keras
 from pawprint.network.head import activation_for, build_head
@@ -156,7 +156,10 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
         for sha256, (_, image) in zip(table["pixels_sha256"], names)
         for view in range(views)
     )
-    index = np.array([(sha256.encode(), view, 0, b"") for sha256, view, _ in rows], INDEX)
-    features = [[array[image, view] for array in kinds.values()] for _, view, image in rows]
-    write_shard(folder, 0, index, features, {kind: kinds[kind].shape[2:] for kind in kinds})
+    index = np.array([(sha256.encode(), view, 0) for sha256, view, _ in rows], INDEX)
+    columns = {
+        kind: np.array([array[image, view] for _, view, image in rows], np.float16)
+        for kind, array in kinds.items()
+    }
+    write_shard(shard_path(folder, 0), {"index": index} | columns)
     return table

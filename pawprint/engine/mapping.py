@@ -9,13 +9,20 @@ from pawprint.engine.threads import map_in_threads
 VARIABLE = "PAWPRINT_DASK"
 
 
-def map_items(function: Callable, items: Iterable) -> Iterator:
+def map_items(
+    function: Callable,
+    items: Iterable,
+    chunk: int = 16,
+    proof: tuple[Callable, list] | None = None,
+) -> Iterator:
     """`function(item)` of each item in order, on threads or on the Dask cluster of PAWPRINT_DASK.
 
     PAWPRINT_DASK is the address of a scheduler (`tcp://…`, `tls://…`) or the path of its scheduler
     file. For a cluster, the function and its results can be pickled by cloudpickle, paths in them
-    are absolute, and an item is a name or a tuple that begins with one. Raises InputError, also
-    for a cluster that cannot be used.
+    are absolute, and an item is a name or a tuple that begins with one. A task has `chunk` items,
+    and may run more than once. A worker takes part only if `proof`, a function and items, has the
+    results that it has here; without it, the first items. Raises InputError, also for a cluster
+    that cannot be used.
     """
     if scheduler := os.environ.get(VARIABLE):
         try:
@@ -25,5 +32,5 @@ def map_items(function: Callable, items: Iterable) -> Iterator:
                 f"{VARIABLE}: expected the packages of the extra `dask`. Received: {error}. "
                 "Run `pip install -c requirements-dev.txt -e '.[dask]'`, or unset it."
             ) from None
-        return map_on_cluster(scheduler, function, items)
+        return map_on_cluster(scheduler, function, items, chunk, proof)
     return map_in_threads(function, items)

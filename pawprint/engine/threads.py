@@ -16,10 +16,13 @@ def map_in_threads(function: Callable, items: Iterable) -> Iterator:
     lock. At most AHEAD results are in memory.
     """
     pending: deque = deque()
-    with ThreadPoolExecutor(joblib.cpu_count()) as threads:
+    threads = ThreadPoolExecutor(joblib.cpu_count())
+    try:
         for item in items:
             pending.append(threads.submit(function, item))
             if len(pending) > AHEAD:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    finally:
+        threads.shutdown(cancel_futures=True)

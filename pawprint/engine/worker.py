@@ -1,44 +1,73 @@
 """What runs on a worker of the cluster.
 
-This file is sent by value, and with it the modules of `pawprint`: a worker needs the packages, but
-no copy of the project, and never computes with modules from before an edit.
+The source of this file goes with each task, and with the run the modules of `pawprint`: a worker
+needs the packages, but no copy of the project, and never computes with modules from before an edit.
 """
 
 import hashlib
 import os
 import pickle
+import platform
 import sys
 import threading
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
+import joblib
+from distributed import Worker, get_worker
 
-def install(modules: bytes, function: bytes, versions: dict[str, str]) -> Callable[[bytes], list]:
-    """A function that computes a pickled list of items.
 
-    `modules` is a zip, `function` is pickled. Raises RuntimeError if a package has another version
-    or the function cannot be loaded, for example because the archive is not found.
+def compute(run: dict, items: bytes) -> list | tuple[str, str]:
+    """The results of pickled items, or the worker's address and why this process is refused.
+
+    The first task of a run in a process is its admission. Others wait for it: modules are imported,
+    and OpenVINO is used for the first time, in one thread only.
     """
-    from distributed import get_worker
-
-    for package, expected in versions.items():
-        try:
-            found = version(package)
-        except PackageNotFoundError:
-            found = "none"
-        if found != expected:
-            raise RuntimeError(f"expected {package} {expected}. Received: {found}")
     worker = get_worker()
-    # Modules are imported, and OpenVINO is used for the first time, in one thread only.
-    with vars(worker).setdefault("pawprint", threading.Lock()):
-        # So that joblib.cpu_count() is the number of threads given to this worker.
-        os.environ["LOKY_MAX_CPU_COUNT"] = str(worker.state.nthreads)
-        path = Path(worker.local_directory, f"pawprint-{hashlib.sha256(modules).hexdigest()}.zip")
-        if str(path) not in sys.path:
-            path.write_bytes(modules)
-            sys.path[:] = [str(path), *(each for each in sys.path if "pawprint-" not in each)]
-            for name in [name for name in sys.modules if name.split(".")[0] == "pawprint"]:
-                del sys.modules[name]
-        compute_one = pickle.loads(function)
-    return lambda items: [compute_one(item) for item in pickle.loads(items)]
+    state = vars(worker).setdefault(
+        "pawprint_runs", {"lock": threading.Lock(), "path": "", "admitted": {}}
+    )
+    with state["lock"]:
+        if run["name"] not in state["admitted"]:
+            try:
+                function = admit(run, worker, state)
+            except Exception as error:  # whatever the function raises here and not on the driver
+                function = (str(error).strip() or type(error).__name__).splitlines()[0]
+            state["admitted"] = {run["name"]: function}  # what earlier runs hold is freed
+        function = state["admitted"][run["name"]]
+    if isinstance(function, str):
+        return worker.address, function
+    return [function(item) for item in pickle.loads(items)]
+
+
+def admit(run: dict, worker: Worker, state: dict) -> Callable:
+    """The function of a run. Raises an exception if this process differs from the driver's."""
+    for name, expected in run["versions"].items():
+        found = platform.python_version_tuple()[:2] if name == "Python" else version(name)
+        if found != expected:
+            raise RuntimeError(f"expected {name} {expected}. Received: {found}")
+    # So that joblib.cpu_count() is the number of threads given to this worker.
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(worker.state.nthreads)
+    path = str(Path(worker.local_directory, hashlib.sha256(run["modules"]).hexdigest() + ".zip"))
+    if path != state["path"]:
+        Path(path).write_bytes(run["modules"])
+        sys.path[:] = [path, *(each for each in sys.path if each != state["path"])]
+        state["path"] = path
+        for name in [name for name in sys.modules if name.split(".")[0] == "pawprint"]:
+            del sys.modules[name]
+    function, prove, known = pickle.loads(run["functions"])
+    for item, expected in zip(known, run["expected"], strict=True):
+        if hash_of(prove(item)) != expected:
+            what = f"expected the same bytes as on the driver for {name_of(item)}"
+            raise RuntimeError(f"{what}. Received: others, as of another processor or file")
+    return function
+
+
+def hash_of(result: object) -> str:
+    """Of the values and their layout in memory, on every computer after one pickling."""
+    return joblib.hash(pickle.loads(pickle.dumps(result)))
+
+
+def name_of(item: object) -> str:
+    return str(item[0] if isinstance(item, tuple) else item)

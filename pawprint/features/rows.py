@@ -10,10 +10,11 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.features.store import Row
 from pawprint.images.resizing import resize
 from pawprint.images.warp import warp
 from pawprint.runtime.compiled import compile_for_cpu
+
+Row = list[np.ndarray]  # float16, one array for each kind
 
 
 def row_function(

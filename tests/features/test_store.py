@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,7 +7,7 @@ from conftest import line_of
 
 from pawprint.core.errors import InputError
 from pawprint.features.reader import open_features
-from pawprint.features.store import INDEX, count_shards, shard_of, write_shard
+from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
 
 SHA256 = pd.Series([f"{value:016x}".ljust(64, "0") for value in range(0, 2**64, 2**58)])
 KINDS = {"cut": (2, 3), "top": (1,)}
@@ -21,24 +23,25 @@ def features(kind: str) -> np.ndarray:
 def write(folder, shards: int) -> None:
     shard = shard_of(SHA256, shards)
     for number in range(shards):
-        at = [(image, v) for image in np.flatnonzero(shard == number) for v in range(VIEWS)]
-        index = np.array([(SHA256[i].encode(), v, 0, b"") for i, v in at], INDEX)
-        rows = [[features(kind)[place] for kind in KINDS] for place in at]
-        write_shard(folder, number, index, rows, KINDS)
+        images = np.flatnonzero(shard == number)
+        index = [(SHA256[image].encode(), view, 0) for image in images for view in range(VIEWS)]
+        columns = {
+            kind: np.concatenate([features(kind)[:0, 0], *features(kind)[images]]) for kind in KINDS
+        }
+        write_shard(shard_path(folder, number), {"index": np.array(index, INDEX)} | columns)
 
 
 @pytest.mark.parametrize(
     ("images", "shards"),
-    [(0, 1), (1, 1), (4096, 1), (4097, 2), (8192, 2), (8193, 4), (10**6, 256)],
+    [(0, 1), (1, 1), (256, 1), (257, 2), (512, 2), (513, 4), (10**6, 4096), (10**7, 4096)],
 )
-def test_number_of_shards_grows_in_powers_of_two(images, shards):
+def test_number_of_shards_is_a_power_of_two_and_bounded(images, shards):
     assert count_shards(images) == shards
 
 
-@pytest.mark.parametrize("shards", [1, 2, 4, 8])
+@pytest.mark.parametrize("shards", [1, 2, 4, 8, 128])  # of 128 some have no images
 def test_features_come_in_the_order_that_is_asked_for(tmp_path, shards):
     write(tmp_path, shards)
-    assert sorted(set(shard_of(SHA256, shards))) == list(range(shards))
     order = np.random.default_rng(0).permutation(len(SHA256))[:40]
     image, view = np.arange(40), np.arange(40) % VIEWS
     for kind in KINDS:
@@ -47,21 +50,40 @@ def test_features_come_in_the_order_that_is_asked_for(tmp_path, shards):
         assert stored[image, view].dtype == np.float16
         assert (stored[image, view] == features(kind)[order[image], view]).all()
         assert (stored[:, 0] == features(kind)[order, 0]).all()
-        assert all(isinstance(shard, np.memmap) for shard in stored.shards)
+        assert (stored[image[::-1], view] == features(kind)[order[image[::-1]], view]).all()
 
 
-def test_files_are_as_numpy_writes_them(tmp_path):
+def test_no_file_stays_open(tmp_path):
+    resource = pytest.importorskip("resource")
+    write(tmp_path, 64)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = len(list(Path("/dev/fd").iterdir()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 16, hard))
+    try:
+        stored = open_features(tmp_path, "cut", SHA256)
+        assert (stored[:, 1] == features("cut")[:, 1]).all()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_file_is_arrays_as_numpy_writes_them(tmp_path):
     write(tmp_path, 1)
-    for path in list(tmp_path.iterdir()):
-        np.save(tmp_path / "copy.npy", np.load(path))
-        assert (tmp_path / "copy.npy").read_bytes() == path.read_bytes()
+    path = shard_path(tmp_path, 0)
+    with path.open("rb") as file, (tmp_path / "copy").open("wb") as copy:
+        for _ in range(4):
+            np.save(copy, np.load(file))
+    assert (tmp_path / "copy").read_bytes() == path.read_bytes()
 
 
-def test_shard_without_images_is_written_and_read(tmp_path):
-    write(tmp_path, 2)
-    write_shard(tmp_path, 1, np.empty(0, INDEX), [], KINDS)
-    chosen = SHA256[shard_of(SHA256, 2) == 0]
-    assert open_features(tmp_path, "cut", chosen).shape == (len(chosen), VIEWS, 2, 3)
+def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
+    write(tmp_path, 1)
+    path = shard_path(tmp_path, 0)
+    data = path.read_bytes()
+    start = Shard(path).places["top"][0]
+    path.write_bytes(data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :])
+    open_features(tmp_path, "cut", SHA256)
+    with pytest.raises(InputError, match=line_of("shard-0.npy: expected the bytes")):
+        open_features(tmp_path, "top", SHA256)
 
 
 def test_missing_image_is_one_line(tmp_path):

@@ -73,7 +73,6 @@ def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
     train, validation, labels = open_batches(tmp_path, split, "top", train_params(), first_epoch=2)
     assert labels == ["cat", "dog"]
     assert (len(train), len(validation), train.epoch) == (3, 8, 2)
-    assert all(isinstance(shard, np.memmap) for shard in train.features.shards)
     expected = Batches(FEATURES, LABELS, 4, "one", seed=1, first_epoch=2)
     for batches, like in ((train, expected), (validation, Batches(FEATURES, LABELS, 4))):
         for index in range(len(like)):

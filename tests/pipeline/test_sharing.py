@@ -108,7 +108,7 @@ def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     second = clone(origin, "change")
     change(second, "train_finetune: {learning_rate: 0.02}")
     assert repro(second, "--pull", "--allow-missing") == AFTER_FINETUNING
-    assert (second / "data" / "features" / "cut-0.npy").is_file()
+    assert (second / "data" / "features" / "shard-0.npy").is_file()
     assert not (second / "models" / "backbone").exists()
 
 

@@ -1,6 +1,5 @@
 """Recipes as their users run them, and the models that come out."""
 
-import numpy as np
 import pytest
 from conftest import OFFLINE, PROJECT, git_project, repro, run
 
@@ -9,6 +8,7 @@ from pawprint.core.files import pack
 from pawprint.core.params.whole import load_params
 from pawprint.core.tables import HISTORY, read_table
 from pawprint.core.yaml import parse_yaml
+from pawprint.features.store import Shard
 from pawprint.network.backend import keras
 from recipes.overlay import apply, names, overlay, read
 from recipes.sample.demo import prepare
@@ -81,7 +81,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     if name != "local-zip-dense":  # which stops early
         expected = params.train_extract.epochs, params.train_finetune.epochs
         assert (len(first), len(second)) == expected
-    index = np.load(workspace / "data" / "features" / "index-0.npy")
+    index = Shard(workspace / "data" / "features" / "shard-0.npy").read("index")
     assert index["view"].max() + 1 == params.augment.views
 
 

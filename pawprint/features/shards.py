@@ -1,0 +1,200 @@
+"""Compute a shard of stored features: rows that were computed before, and those that are missing.
+
+A shard is what is computed by one call, reused, kept by a killed run and sent to a remote. A row is
+taken over if it belongs to the same image and the same transformation, and the checksums of its
+shard are right. Whether the same network computed it, the caller decides.
+"""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from pawprint.core.errors import InputError
+from pawprint.core.params.augment import Augment
+from pawprint.core.recorded import Recorded
+from pawprint.engine.mapping import map_items
+from pawprint.features.rows import Row
+from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
+from pawprint.images.archive import Archive
+from pawprint.images.augmentation import draw_transformation
+from pawprint.images.decoder import open_image
+from pawprint.images.warp import IDENTITY
+
+Key = tuple[bytes, bytes]  # of a row: pixels_sha256, transformation
+
+
+class Task(NamedTuple):
+    """A shard to compute, all that differs from shard to shard."""
+
+    path: str
+    images: list[tuple[str, str, str]]  # pixels_sha256, split and path in the archive
+    sources: list[str]  # shards that may hold rows of it
+
+
+@dataclass(frozen=True)
+class ShardComputer:
+    """A function of tasks, on this computer or on another one that sees the same files."""
+
+    archive: Archive
+    rows_of: Callable  # features/rows.py
+    kinds: dict[str, tuple[int, ...]]  # the shape of a row of each kind
+    augment: Augment
+    size: int
+
+    def __call__(self, task: Task) -> tuple[int, int]:
+        """Write a shard. Returns the number of images, and of those that had to be computed."""
+        index = self.index_of(task.images)
+        wanted = keys_of(index)
+        found = take_over(set(wanted), [task.path, *task.sources], self.kinds)
+        missing: dict[bytes, list[Key]] = {}
+        for key in dict.fromkeys(wanted):
+            if key not in found:
+                missing.setdefault(key[0], []).append(key)
+        for sha256, _, path in task.images:
+            if keys := missing.get(sha256.encode()):
+                views = [np.frombuffer(transformation).reshape(2, 3) for _, transformation in keys]
+                found |= zip(keys, self.compute(path, views))
+        columns = {"index": index}
+        for number, (kind, shape) in enumerate(self.kinds.items()):
+            rows = [found[key][number] for key in wanted]
+            columns[kind] = np.array(rows, "<f2").reshape(len(rows), *shape)
+        write_shard(Path(task.path), columns)
+        return len(task.images), len(missing)
+
+    def compute(self, path: str, views: Iterable[np.ndarray] = (IDENTITY,)) -> list[Row]:
+        """The rows of an image. Raises InputError for features that float16 cannot hold."""
+        try:
+            return self.rows_of(open_image(self.archive, path), views)
+        except OverflowError:
+            raise InputError(
+                "params.yaml: model.fine_tune_at: expected a layer before which the backbone "
+                f"gives numbers up to {np.finfo(np.float16).max:,.0f}, which features are "
+                f"stored with. Received: larger ones for {path}. Name another layer, or check "
+                "weights.source."
+            ) from None
+
+    def index_of(self, images: Iterable[tuple[str, str, str]]) -> np.ndarray:
+        """The rows of images, sorted.
+
+        A training image has `augment.views` views; a validation image has one, the image itself.
+        """
+        rows = []
+        for sha256, split, _ in sorted(images):
+            views = [IDENTITY]
+            if split == "train":
+                numbers = range(self.augment.views)
+                views = [draw_transformation(self.augment, sha256, v, self.size) for v in numbers]
+            rows += [(sha256.encode(), view, drawn) for view, drawn in enumerate(views)]
+        return np.array(rows, INDEX)
+
+
+def keys_of(index: np.ndarray) -> list[Key]:
+    """What decides each row besides the network."""
+    views = map(np.ndarray.tobytes, index["transformation"])
+    return list(zip(index["pixels_sha256"].tolist(), views))
+
+
+def take_over(wanted: set[Key], sources: Iterable[str], kinds: dict) -> dict[Key, Row]:
+    """Those of the rows that undamaged shards hold."""
+    found: dict[Key, Row] = {}
+    for source in sources:
+        try:
+            shard = Shard(Path(source))
+            index = shard.read("index")
+            keys = keys_of(index)
+            if wanted - found.keys() and not wanted.isdisjoint(keys):
+                columns = [shard.read(kind) for kind in kinds]
+                if [column.shape[1:] for column in columns] == list(kinds.values()):
+                    rows = zip(keys, zip(*columns, strict=True), strict=True)
+                    found = {key: list(row) for key, row in rows if key in wanted} | found
+        except InputError:
+            continue
+    return found
+
+
+def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[Task]:
+    """The shards of images (table SPLIT) in a folder.
+
+    `earlier` holds complete lists of shards, of any number, where rows are looked for.
+    """
+    shards = count_shards(len(images))
+    rows: list[list[tuple]] = [[] for _ in range(shards)]
+    columns = (images[name] for name in ("pixels_sha256", "split", "path"))
+    for shard, image in zip(shard_of(images["pixels_sha256"], shards), zip(*columns)):
+        rows[shard].append(image)
+
+    def sources(number: int) -> Iterator[str]:
+        for paths in earlier:
+            first, end = (each * len(paths) // shards for each in (number, number + 1))
+            yield from paths[first : max(end, first + 1)]
+
+    return [
+        Task(str(shard_path(folder, number)), rows[number], list(sources(number)))
+        for number in range(shards)
+    ]
+
+
+def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> int:
+    """Write shards into a folder, and nothing else. Returns how many images had to be computed.
+
+    Raises InputError if a worker of a cluster wrote one elsewhere.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    token = folder / "token"  # a worker that sees it writes into the same folder
+    token.write_text(uuid.uuid4().hex)
+
+    def prove(path: str) -> tuple[str, list[Row]]:
+        return token.read_text(), computer.compute(path)
+
+    some = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
+    images = sum(len(task.images) for task in todo)
+    computed = 0
+    with tqdm(desc="features", total=images, unit="image", disable=None) as bar:
+        for done, new in map_items(computer, todo, chunk=1, proof=(prove, some)):
+            bar.update(done)
+            computed += new
+    expected = {Path(task.path).name for task in todo}
+    for path in folder.iterdir():
+        if path.name not in expected:  # of a killed process
+            path.unlink()
+    if len(list(folder.iterdir())) < len(expected):
+        raise InputError(
+            f"{folder}: expected {len(expected)} shards. Received: fewer, so a worker wrote "
+            "elsewhere. Let all workers see this folder (docs/scale.md)."
+        )
+    return computed
+
+
+def interrupted_shards(kept: Path) -> list[list[str]]:
+    """The shards that killed runs may have finished: each folder is named by how many it has."""
+    counts = [int(folder.name) for folder in kept.glob("[0-9]*")]
+    return [[str(shard_path(kept / f"{n}", i)) for i in range(n)] for n in counts]
+
+
+def recorded_shards(recorded: Recorded, stage: str, out: Path) -> list[str]:
+    """The places in DVC's cache of the shards of the last recorded result, whether there or not."""
+    files = {file["relpath"]: file["md5"] for file in recorded.json(stage, out)}
+    names = (shard_path(Path(), number).name for number in range(len(files)))
+    return [str(recorded.file(files[name]).absolute()) for name in names if name in files]
+
+
+def require_space(target: Path, numbers: int) -> None:
+    """Print the size of so many float16 numbers. Raises InputError if the disk lacks the space.
+
+    DVC may keep a copy in its cache.
+    """
+    needed = 2 * numbers / 1e6
+    free = shutil.disk_usage(target.parent).free / 1e6
+    print(f"features: {needed:,.0f} MB to write, and as much in DVC's cache", flush=True)
+    if free < 2 * needed:
+        raise InputError(
+            f"{target}: expected {2 * needed:,.0f} MB of free space, for the features and the copy "
+            f"in DVC's cache. Received: {free:,.0f} MB. Free some, or lower augment.views."
+        )

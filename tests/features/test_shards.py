@@ -1,0 +1,222 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawprint.core.errors import InputError
+from pawprint.core.params.augment import Augment
+from pawprint.core.recorded import Recorded
+from pawprint.features import shards as module
+from pawprint.features.reader import open_features
+from pawprint.features.rows import Row
+from pawprint.features.shards import (
+    ShardComputer,
+    Task,
+    interrupted_shards,
+    recorded_shards,
+    require_space,
+    tasks,
+    write_shards,
+)
+from pawprint.features.store import Shard, shard_path
+from pawprint.images.warp import IDENTITY
+
+LAYERS = ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
+ROTATE = Augment(
+    **dict.fromkeys(LAYERS) | {"RandomRotation": {"factor": 0.1}},
+    views=3,
+    keep_original=True,
+    seed=1,
+)
+KINDS = {"cut": (2, 2), "top": (3,)}
+FEATURES = Path("data/features")
+IMAGES = pd.DataFrame(
+    {
+        "pixels_sha256": [f"{32 * number:02x}".ljust(64, "0") for number in range(8)],
+        "split": ["train", "validation"] * 4,
+        "path": [f"{number}.jpg" for number in range(8)],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path) -> None:
+    """Four images in a shard, of an image that is its path."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pawprint.features.store.IMAGES_PER_SHARD", 4)
+    monkeypatch.setattr(module, "open_image", lambda archive, path: path)
+
+
+class Computed(ShardComputer):
+    """Computes a row from the image and the view, and remembers which it was asked for."""
+
+    def __init__(self, augment: Augment = ROTATE) -> None:
+        self.asked = asked = []
+
+        def rows_of(path: str, views: list[np.ndarray]) -> list[Row]:
+            asked.extend((path, view.tobytes()) for view in views)
+            number = int(path.split(".")[0])
+            return [
+                [np.full(shape, number + view[0, 2], np.float16) for shape in KINDS.values()]
+                for view in views
+            ]
+
+        super().__init__(None, rows_of, KINDS, augment, 96)
+
+
+def written(folder: Path, images: pd.DataFrame, earlier=(), augment: Augment = ROTATE) -> Computed:
+    computer = Computed(augment)
+    folder = folder.absolute()
+    computer.images = write_shards(computer, tasks(images, folder, list(earlier)), folder)
+    return computer
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def paths_in(folder: Path) -> list[str]:
+    return [str(shard_path(folder, number)) for number in range(len(list(folder.iterdir())))]
+
+
+def test_training_images_have_views_and_validation_images_are_as_they_are(tmp_path):
+    written(tmp_path / "2", IMAGES[::-1])
+    index = Shard(shard_path(tmp_path / "2", 0)).read("index")
+    assert index["pixels_sha256"].tolist() == sorted(index["pixels_sha256"].tolist())
+    for sha256, split in zip(IMAGES["pixels_sha256"][:4], IMAGES["split"]):
+        of_image = index[index["pixels_sha256"] == sha256.encode()]
+        assert of_image["view"].tolist() == ([0, 1, 2] if split == "train" else [0])
+        assert (of_image["transformation"][0] == IDENTITY).all()
+    stored = open_features(tmp_path / "2", "top", IMAGES["pixels_sha256"][1::2])
+    assert (stored[np.arange(4), np.zeros(4, int)][:, 0] == [1, 3, 5, 7]).all()
+
+
+@pytest.mark.parametrize("before", [3, 5, 7])
+def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(tmp_path, before):
+    """Three images are in one shard, five and more in two."""
+    first = written(tmp_path / "before", IMAGES[:before])
+    more = written(tmp_path / "after", IMAGES, [paths_in(tmp_path / "before")])
+    again = written(tmp_path / "less", IMAGES[:before], [paths_in(tmp_path / "after")])
+    assert {path for path, _ in more.asked} == set(IMAGES["path"][before:])
+    assert (first.images, more.images, again.images) == (before, 8 - before, 0)
+    written(tmp_path / "nothing", IMAGES)
+    assert content(tmp_path / "after") == content(tmp_path / "nothing")
+    assert content(tmp_path / "less") == content(tmp_path / "before")
+
+
+@pytest.mark.parametrize(("keep_original", "new"), [(True, 2), (False, 3)])
+def test_image_that_moves_to_training_needs_only_new_views(tmp_path, keep_original, new):
+    augment = ROTATE.model_copy(update={"keep_original": keep_original})
+    written(tmp_path / "before", IMAGES, augment=augment)
+    moved = IMAGES.assign(split=["train", "train", *IMAGES["split"][2:]])
+    more = written(tmp_path / "after", moved, [paths_in(tmp_path / "before")], augment)
+    assert (len(more.asked), more.images) == (new, 1)
+
+
+def test_equal_views_are_computed_once(tmp_path):
+    flips = ROTATE.model_copy(update={"RandomRotation": None})  # all views are the image itself
+    assert len(written(tmp_path / "2", IMAGES, augment=flips).asked) == len(IMAGES)
+
+
+def test_no_damaged_shard_is_taken_over(tmp_path):
+    """Whichever byte changes: of the headers, the checksums, the index or the features."""
+    written(tmp_path / "before", IMAGES[:2])
+    path = shard_path(tmp_path / "before", 0)
+    whole = path.read_bytes()
+    flipped = (
+        whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        for place in [*range(0, len(whole), 13), len(whole) - 1]
+    )
+    for data in (b"", whole[:150], whole[:-1], *flipped):
+        path.write_bytes(data)
+        written(tmp_path / "after", IMAGES[:2], [[str(path)]])
+        assert content(tmp_path / "after") == {path.name: whole}
+        shutil.rmtree(tmp_path / "after")
+
+
+def test_rows_of_other_shapes_are_not_taken_over(tmp_path, monkeypatch):
+    written(tmp_path / "before", IMAGES[:2])
+    monkeypatch.setitem(KINDS, "top", (4,))
+    assert written(tmp_path / "after", IMAGES[:2], [paths_in(tmp_path / "before")]).images == 2
+
+
+def test_finished_shards_of_a_killed_run_are_found(tmp_path):
+    kept = tmp_path / "kept"
+    computer = Computed()
+    (kept / "2").mkdir(parents=True)
+    first, second = tasks(IMAGES, kept / "2", [])
+    computer(second)
+    (kept / "2" / ".half.part").write_bytes(b"half")
+    for name, images in (("2", IMAGES), ("1", IMAGES[4:])):
+        more = written(kept / name, images, interrupted_shards(kept))
+        assert {path for path, _ in more.asked} == set(images["path"]) - set(IMAGES["path"][4:])
+    assert sorted(content(kept / "2")) == [Path(task.path).name for task in (first, second)]
+
+
+def test_shard_that_was_written_elsewhere_is_one_line(tmp_path):
+    todo = tasks(IMAGES, tmp_path / "elsewhere", [])
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(InputError, match=r"expected 2 shards. Received: fewer"):
+        write_shards(Computed(), todo, tmp_path / "here")
+
+
+@pytest.fixture
+def recorded(tmp_path) -> Path:
+    """A project whose last recorded result is two shards of images; the folder of its cache."""
+    cache = tmp_path / "elsewhere"
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc" / "config").write_text(f"[cache]\n    dir = {cache}\n")
+    written(tmp_path / "written", IMAGES)
+    listing = []
+    for number, path in enumerate(sorted((tmp_path / "written").iterdir())):
+        listing.append({"md5": f"{number:032x}", "relpath": path.name})
+        place = cache / "files" / "md5" / "00" / f"{number:030x}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    folder = "ff" + "0" * 30 + ".dir"
+    (cache / "files" / "md5" / "ff").mkdir()
+    (cache / "files" / "md5" / "ff" / folder[2:]).write_text(json.dumps(listing))
+    lock = f"stages:\n  features:\n    outs:\n    - path: {FEATURES}\n      md5: '{folder}'\n"
+    (tmp_path / "dvc.lock").write_text(lock)
+    return cache
+
+
+def reused(folder: Path) -> int:
+    earlier = recorded_shards(Recorded(), "features", FEATURES)
+    return len(IMAGES) - written(folder, IMAGES, [earlier]).images
+
+
+def test_last_result_is_found_in_the_cache_which_is_not_written(recorded, tmp_path):
+    before = {path: path.read_bytes() for path in recorded.rglob("*") if path.is_file()}
+    assert reused(tmp_path / "new") == len(IMAGES)
+    assert before == {path: path.read_bytes() for path in recorded.rglob("*") if path.is_file()}
+
+
+def test_file_that_the_cache_lacks_costs_its_shard_only(recorded, tmp_path):
+    (recorded / "files" / "md5" / "00" / f"{0:030x}").unlink()
+    assert reused(tmp_path / "new") == 4
+
+
+@pytest.mark.parametrize("content", ["", "[", "stages: 1", "stages: {features: {outs: [1]}}"])
+def test_damaged_lock_is_as_none(recorded, tmp_path, content):
+    Path("dvc.lock").write_text(content)
+    assert reused(tmp_path / "new") == 0
+
+
+def test_features_that_float16_cannot_hold_are_one_line(tmp_path):
+    def too_large(*_) -> list[Row]:
+        raise OverflowError
+
+    computer = ShardComputer(None, too_large, KINDS, ROTATE, 96)
+    with pytest.raises(InputError, match=r"^params.yaml: model.fine_tune_at: .*0.jpg"):
+        computer(Task(str(tmp_path / "shard-0.npy"), [tuple(IMAGES.iloc[0])], []))
+
+
+def test_features_too_large_for_the_disk_are_refused_before_any_work(tmp_path, capsys):
+    with pytest.raises(InputError, match=r"features: expected 4,000,000,000 MB of free space"):
+        require_space(tmp_path / "features", 10**15)
+    require_space(tmp_path / "features", 2_500_000)
+    assert capsys.readouterr().out.endswith("features: 5 MB to write, and as much in DVC's cache\n")
