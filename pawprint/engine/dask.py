@@ -54,7 +54,7 @@ def map_on_cluster(
     run = {
         "name": uuid.uuid4().hex,
         "modules": _imported_modules(),
-        "versions": {"Python": platform.python_version_tuple()[:2]}
+        "versions": {"Python": platform.python_version().rpartition(".")[0]}
         | {p: version(p) for p in PACKAGES},
         "functions": cloudpickle.dumps((function, prove, known)),
         "expected": [hash_of(result) for result in results],

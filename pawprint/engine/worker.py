@@ -25,17 +25,17 @@ def compute(run: dict, items: bytes) -> list | tuple[str, str]:
     and OpenVINO is used for the first time, in one thread only.
     """
     worker = get_worker()
-    state = vars(worker).setdefault(
-        "pawprint_runs", {"lock": threading.Lock(), "path": "", "admitted": {}}
-    )
-    with state["lock"]:
-        if run["name"] not in state["admitted"]:
+    state = vars(worker).setdefault("pawprint_state", {})  # also that of another version
+    admitted = state.setdefault("admitted", {})
+    with state.setdefault("lock", threading.Lock()):
+        if run["name"] not in admitted:
             try:
                 function = admit(run, worker, state)
             except Exception as error:  # whatever the function raises here and not on the driver
                 function = (str(error).strip() or type(error).__name__).splitlines()[0]
-            state["admitted"] = {run["name"]: function}  # what earlier runs hold is freed
-        function = state["admitted"][run["name"]]
+            admitted.clear()  # what earlier runs hold is freed
+            admitted[run["name"]] = function
+        function = admitted[run["name"]]
     if isinstance(function, str):
         return worker.address, function
     return [function(item) for item in pickle.loads(items)]
@@ -44,15 +44,15 @@ def compute(run: dict, items: bytes) -> list | tuple[str, str]:
 def admit(run: dict, worker: Worker, state: dict) -> Callable:
     """The function of a run. Raises an exception if this process differs from the driver's."""
     for name, expected in run["versions"].items():
-        found = platform.python_version_tuple()[:2] if name == "Python" else version(name)
+        found = platform.python_version().rpartition(".")[0] if name == "Python" else version(name)
         if found != expected:
             raise RuntimeError(f"expected {name} {expected}. Received: {found}")
     # So that joblib.cpu_count() is the number of threads given to this worker.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(worker.state.nthreads)
     path = str(Path(worker.local_directory, hashlib.sha256(run["modules"]).hexdigest() + ".zip"))
-    if path != state["path"]:
+    if path != state.get("path"):
         Path(path).write_bytes(run["modules"])
-        sys.path[:] = [path, *(each for each in sys.path if each != state["path"])]
+        sys.path[:] = [path, *(each for each in sys.path if each != state.get("path"))]
         state["path"] = path
         for name in [name for name in sys.modules if name.split(".")[0] == "pawprint"]:
             del sys.modules[name]
