@@ -4,8 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, real, repro, run, succeed
 from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
@@ -137,8 +135,6 @@ def test_dvc_shows_metrics_and_plots(small):
     shown = run("dvc", "metrics", "show", "--json", cwd=small)
     values = json.loads(shown.stdout)[""]["data"]
     assert values["metrics/evaluate.json"]["data"] == metrics(small, "evaluate")
-    rows = pd.json_normalize([each["data"] for each in values.values()]).notna()
-    assert rows.to_numpy().sum() == 12  # that a person reads at a glance
     page = run("dvc", "plots", "show", cwd=small)
     assert page.returncode == 0, page.stderr
     html = (small / "dvc_plots" / "index.html").read_text(encoding="utf-8")
