@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, real, repro, run, succeed
 from dependencies import opened, recording, run_stage, surprises, with_dependencies_only

@@ -114,7 +114,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
             assert describe_fraction(score_of(scores, split, "accuracy")) in text
         for label in LABELS:
             assert describe_fraction(score_of(scores, "test", "recall", label)) in text
-        assert "61 rejected (1 not an image, 60 truncated)" in text
+        assert "files (60 truncated, 1 not an image)" in text
         assert "own splits divide: 1. No other group" in text
     card, page = both
     assert "| bee | 12 | 12 | 12 | 36 |" in card
