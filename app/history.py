@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pawprint.cli.compare import WORKSPACE
-from pawprint.core import paths
+from pawprint.core import data_paths, result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.yaml import parse_yaml
 
-RESULTS = (Path("params.yaml"), paths.EVALUATE_METRICS, paths.SPLIT_METRICS)
+RESULTS = (Path("params.yaml"), result_paths.EVALUATE_METRICS, data_paths.SPLIT_METRICS)
 # DVC keeps an experiment as a reference that holds the commit it started from, and its name.
 EXPERIMENTS = "refs/exps/??/*/*"
 REFERENCE = re.compile(r"(?:tag: refs/tags/|refs/exps/../\w{38}/)([^,]+)")
@@ -96,7 +96,7 @@ def _log() -> list[tuple[str, ...]]:
         f"--decorate-refs={EXPERIMENTS}",
         "--simplify-by-decoration",  # with paths: commits that change them or have a decoration
         *("--branches", "--tags", "--remotes", f"--glob={EXPERIMENTS}", "HEAD", "--"),
-        *map(str, (*RESULTS, paths.PREDICTIONS, paths.VALIDATION_PREDICTIONS)),
+        *map(str, (*RESULTS, result_paths.PREDICTIONS, result_paths.VALIDATION_PREDICTIONS)),
     )
     texts = iter(values.decode(errors="replace").split("\0"))
     return list(zip(*[texts] * len(FIELDS)))

@@ -5,7 +5,7 @@ import streamlit as st
 from PIL import Image
 
 from app import files
-from pawprint.core import paths
+from pawprint.core import model_paths
 from pawprint.images.resizing import resize
 from pawprint.serving.predictor import Predictor, load_predictor
 
@@ -15,7 +15,7 @@ SALIENCY_SIZE = 600  # pixels of its side
 
 def predictor() -> Predictor:
     """The served model. Raises InputError if it is missing or damaged."""
-    return _predictor(files.stamp(paths.SERVED_MODEL))
+    return _predictor(files.stamp(model_paths.SERVED_MODEL))
 
 
 def show_saliency(image: Image.Image, alt: str) -> None:
@@ -26,7 +26,7 @@ def show_saliency(image: Image.Image, alt: str) -> None:
     shape = served.metadata
     label = shape.labels.index(served.class_of(served.predict(image).probabilities))
     pixels = resize(image, shape.image_size, shape.resize)
-    heat = grad_cam(_network(files.stamp(paths.FINETUNE_MODEL)), pixels, label)
+    heat = grad_cam(_network(files.stamp(model_paths.FINETUNE_MODEL)), pixels, label)
     picture = overlay(
         resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
     )
@@ -35,7 +35,7 @@ def show_saliency(image: Image.Image, alt: str) -> None:
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")
 def _predictor(stamp: files.Stamp) -> Predictor:
-    return load_predictor(paths.SERVED_MODEL)
+    return load_predictor(model_paths.SERVED_MODEL)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")
@@ -43,4 +43,4 @@ def _network(stamp: files.Stamp):
     """The keras.Model that `_predictor` serves, for its gradients."""
     from pawprint.network.model import load_model
 
-    return load_model(paths.FINETUNE_MODEL)
+    return load_model(model_paths.FINETUNE_MODEL)

@@ -5,9 +5,10 @@ import streamlit as st
 
 from app import files, photos
 from app.messages import explained, plain
-from pawprint.core import paths, tables
+from pawprint.core import data_paths, data_tables, result_paths, result_tables
+from pawprint.core.data_tables import SPLITS
 from pawprint.core.labels import NEITHER
-from pawprint.core.tables import SPLITS, write_table
+from pawprint.core.tables import write_table
 from pawprint.dataset.corrections import COLUMNS, read_lines
 from pawprint.dataset.rejected import describe_files
 from pawprint.reports.counts import count_images
@@ -32,7 +33,7 @@ def show() -> None:
 
 
 def show_counts() -> None:
-    images = files.table(paths.SPLIT_IMAGES, tables.SPLIT)
+    images = files.table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)
     counts = count_images(images)[list(SPLITS)]
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
@@ -44,16 +45,18 @@ def show_counts() -> None:
 
 
 def show_rejected() -> None:
-    rows = files.table(paths.CLEAN_REJECTED, tables.REJECTED)
+    rows = files.table(data_paths.CLEAN_REJECTED, data_tables.REJECTED)
     if rows.empty:
         st.success("None: all files are usable.")
         return
-    st.markdown(f"`clean` {describe_files(files.table(paths.CLEAN_IMAGES, tables.IMAGES), rows)}.")
+    st.markdown(
+        f"`clean` {describe_files(files.table(data_paths.CLEAN_IMAGES, data_tables.IMAGES), rows)}."
+    )
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
 
 
 def show_near_duplicates() -> None:
-    rows = files.table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
+    rows = files.table(data_paths.NEAR_DUPLICATES, data_tables.NEAR_DUPLICATES)
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
         return
@@ -78,7 +81,7 @@ def label_and_split(row) -> str:
 
 
 def show_likely_wrong() -> None:
-    rows = files.table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)
+    rows = files.table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
     if rows.empty:
         st.success("None: no label is likely wrong.")
         return
@@ -93,7 +96,7 @@ def show_likely_wrong() -> None:
             f"`labels.csv` corrects {len(written)} labels. Run `dvc repro` to train with them, and "
             "commit the file."
         )
-    classes = sorted(files.table(paths.SPLIT_IMAGES, tables.SPLIT)["label"].unique())
+    classes = sorted(files.table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)["label"].unique())
     for row in rows[photos.pages(len(rows), PER_PAGE, "suspects")].itertuples():
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="medium"):
             show_suspect(row, classes, written.get(row.path, {}).get("label"))
@@ -126,9 +129,9 @@ def show_suspect(row, classes: list[str], corrected: str | None) -> None:
 
 def corrections() -> dict[str, dict[str, str]]:
     """The rows of labels.csv by path, with the corrected label or NEITHER. Raises InputError."""
-    if not paths.LABELS.exists():
+    if not data_paths.LABELS.exists():
         return {}
-    return {row["path"]: row for _, row in read_lines(paths.LABELS)}
+    return {row["path"]: row for _, row in read_lines(data_paths.LABELS)}
 
 
 def correct(path: str, label: str | None) -> None:
@@ -142,4 +145,4 @@ def correct(path: str, label: str | None) -> None:
     if label is not None:
         kept[path] = dict.fromkeys(columns, "") | before | {"path": path, "label": label}
     frame = pd.DataFrame(kept.values(), columns=columns)
-    write_table(paths.LABELS, frame, dict.fromkeys(columns, "str"))
+    write_table(data_paths.LABELS, frame, dict.fromkeys(columns, "str"))

@@ -7,9 +7,9 @@ import streamlit as st
 from app import files, photos
 from app.messages import explained, plain
 from pawprint.cli.compare import SPLITS
-from pawprint.core import paths
+from pawprint.core import model_paths
 from pawprint.core.params.evaluate import Evaluate
-from pawprint.core.tables import PROBABILITY, predicted_labels, read_predictions
+from pawprint.core.predictions import PROBABILITY, predicted_labels, read_predictions
 from pawprint.evaluation.intervals import wilson
 from pawprint.reports.counts import confused, confusion
 from pawprint.reports.ranking import rank
@@ -22,11 +22,11 @@ IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
 def show() -> None:
     split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
-    for path in (SPLITS[split], paths.SERVED_MODEL):
+    for path in (SPLITS[split], model_paths.SERVED_MODEL):
         files.stamp(path)
     images = read_predictions(SPLITS[split])
     labels = predicted_labels(images)
-    own = read_metadata(paths.SERVED_MODEL).threshold
+    own = read_metadata(model_paths.SERVED_MODEL).threshold
     if own is not None:
         at_threshold(images, labels, own)
     show_scores(images, labels)

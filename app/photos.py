@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from app import files
 from app.messages import explained, plain
 from app.model import show_saliency
-from pawprint.core import paths
+from pawprint.core import data_paths
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 
@@ -39,7 +39,9 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
 def cell(name: str, key: str, label: str) -> bool:
     """A small photo with a button. Returns whether it was clicked. Raises InputError."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
-        st.image(_square(name, files.stamp(paths.RAW_ARCHIVES)), width="stretch", alt=alt(name))
+        st.image(
+            _square(name, files.stamp(data_paths.RAW_ARCHIVES)), width="stretch", alt=alt(name)
+        )
         return st.button(label, type="tertiary", key=f"open-{key}")
 
 
@@ -57,7 +59,7 @@ def open_large(name: str, text: str) -> None:
     def dialog() -> None:
         with explained():
             st.markdown(text)
-            image = open_image(_archive(files.stamp(paths.RAW_ARCHIVES)), name)
+            image = open_image(_archive(files.stamp(data_paths.RAW_ARCHIVES)), name)
             show_with_saliency(image, alt(name))
             st.caption(plain(name))
 
@@ -81,7 +83,7 @@ def alt(name: str) -> str:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def _archive(stamp: files.Stamp) -> Archive:
-    return open_archive(paths.RAW_ARCHIVES)
+    return open_archive(data_paths.RAW_ARCHIVES)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.files import read_json
 from pawprint.core.yaml import parse_yaml
 from recipes.overlay import overlay
@@ -86,11 +86,14 @@ def seconds_of_repro(workspace: Path, *targets: str) -> dict[str, float]:
 
 def run_pipeline(workspace: Path) -> dict:
     """Seconds of each stage and in total, and validation accuracy."""
+    seconds = seconds_of_repro(workspace)
+    extract = read_json(workspace / model_paths.EXTRACT_METRICS)
+    evaluate = read_json(workspace / result_paths.EVALUATE_METRICS)
     return {
-        "seconds": seconds_of_repro(workspace),
+        "seconds": seconds,
         "accuracy": {
-            "train_extract": read_json(workspace / paths.EXTRACT_METRICS)["validation_accuracy"],
-            "evaluate": read_json(workspace / paths.EVALUATE_METRICS)["validation"]["accuracy"],
+            "train_extract": extract["validation_accuracy"],
+            "evaluate": evaluate["validation"]["accuracy"],
         },
     }
 
@@ -101,7 +104,7 @@ def params_for(size: int, seed: int) -> str:
     text = overlay(
         text,
         f"""
-fetch: {{source: "{PROJECT / paths.RAW_IMAGES}"}}
+fetch: {{source: "{PROJECT / data_paths.RAW_IMAGES}"}}
 model: {{image_size: {size}, resize: stretch}}
 """,
     )

@@ -21,7 +21,7 @@ from pathlib import Path
 from PIL import ImageOps
 
 from bench.compare import params_for, with_epochs
-from pawprint.core import paths
+from pawprint.core import data_paths
 from pawprint.core.files import pack
 from pawprint.core.yaml import read_yaml
 from pawprint.images.archive import members, open_archive, read_member
@@ -36,7 +36,7 @@ PARTS = ((0, 0, 1, 1), (0, 0, 2 / 3, 2 / 3), (1 / 3, 1 / 3, 1, 1))
 
 def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
     """The archive's images again and again, each time altered in another way."""
-    with open_archive(paths.RAW_ARCHIVES) as archive:
+    with open_archive(data_paths.RAW_ARCHIVES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
         random.Random(1).shuffle(names)  # the first thousand are of all folders
         for index in range(number):
@@ -87,7 +87,7 @@ def measure(number: int) -> dict[str, str]:
         cells = {
             stage: f"{seconds:.1f} s, {memory:,.0f} MB" for stage, (seconds, memory) in used.items()
         }
-        files = (workspace / paths.FEATURES).iterdir()
+        files = (workspace / data_paths.FEATURES).iterdir()
         nothing_to_do, version = (
             min(run(workspace, command)[0] for _ in range(3)) for command in ("repro", "version")
         )

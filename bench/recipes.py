@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 
 from bench.compare import with_seed
-from pawprint.core import paths
+from pawprint.core import model_paths, result_paths
 from pawprint.core.files import read_json
 from pawprint.core.params.whole import load_params
 from recipes.overlay import apply, names, overlay
@@ -36,8 +36,8 @@ def run_recipe(name: str, workspace: Path) -> str:
         start = time.perf_counter()
         run_dvc(workspace, "repro", "--quiet")
         seconds = time.perf_counter() - start
-        extract = read_json(workspace / paths.EXTRACT_METRICS)
-        evaluate = read_json(workspace / paths.EVALUATE_METRICS)
+        extract = read_json(workspace / model_paths.EXTRACT_METRICS)
+        evaluate = read_json(workspace / result_paths.EVALUATE_METRICS)
         accuracies = (
             extract["validation_accuracy"],
             evaluate["validation"]["accuracy"],

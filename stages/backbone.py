@@ -6,7 +6,7 @@ KERAS_HOME names. Params: `weights`, `model.backbone`, `model.alpha`, `model.ima
 models/extractor/. Run: `python -m stages.backbone`
 """
 
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths
 from pawprint.core.entry import run_stage
 from pawprint.core.files import replacing
 from pawprint.core.params.model import Model
@@ -26,10 +26,10 @@ def main() -> None:
     backbone = load_backbone(name, alpha, size, weights.source, weights.sha256)
     cut = cut_index(backbone, first_trained(model, backbone))
     network = convert(build_extractor(name, backbone, cut, model.pooling))
-    save_model(backbone, paths.BACKBONE)
-    with replacing(paths.EXTRACTOR.parent) as folder:
+    save_model(backbone, model_paths.BACKBONE)
+    with replacing(data_paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
-        write_network(network, folder / paths.EXTRACTOR.name, list(OUTPUTS))
+        write_network(network, folder / data_paths.EXTRACTOR.name, list(OUTPUTS))
     shapes = (list(output.partial_shape)[1:] for output in network.outputs)
     sizes = ("x".join(str(length.get_length()) for length in shape) for shape in shapes)
     print("backbone: " + ", ".join(f"{kind} {size}" for kind, size in zip(OUTPUTS, sizes)))

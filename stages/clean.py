@@ -5,11 +5,12 @@ labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/rejected.c
 metrics/clean.json. Run: `python -m stages.clean`
 """
 
-from pawprint.core import paths
+from pawprint.core import data_paths
+from pawprint.core.data_tables import IMAGES, REJECTED
 from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
 from pawprint.core.params.clean import Clean
-from pawprint.core.tables import IMAGES, REJECTED, write_table
+from pawprint.core.tables import write_table
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import find_labels
@@ -22,17 +23,17 @@ from pawprint.reports.counts import describe_imbalance
 def main() -> None:
     params = Clean.load()
     labels = params.labels
-    with open_archive(paths.RAW_ARCHIVES) as archive:
+    with open_archive(data_paths.RAW_ARCHIVES) as archive:
         names = members(archive)
         rows = read_metadata(archive, names)
         if labels == "auto":
             labels = find_labels(names, rows, archive.filename)
-        corrections = read_corrections(paths.LABELS, set(names), labels)
+        corrections = read_corrections(data_paths.LABELS, set(names), labels)
         kept, rejected = clean(archive, labels, params.rule, corrections, rows)
-    write_table(paths.CLEAN_IMAGES, kept, IMAGES)
-    write_table(paths.CLEAN_REJECTED, rejected, REJECTED)
-    write_json(paths.CLEAN_METRICS, {"rejected": len(rejected)})
-    why = f"; see {paths.CLEAN_REJECTED}" if len(rejected) else ""
+    write_table(data_paths.CLEAN_IMAGES, kept, IMAGES)
+    write_table(data_paths.CLEAN_REJECTED, rejected, REJECTED)
+    write_json(data_paths.CLEAN_METRICS, {"rejected": len(rejected)})
+    why = f"; see {data_paths.CLEAN_REJECTED}" if len(rejected) else ""
     print(f"clean: {describe_files(kept, rejected)}{why}")
     if imbalance := describe_imbalance(kept):
         print(f"clean: the classes are imbalanced: {imbalance}; see train_finetune.class_weight")

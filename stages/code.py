@@ -7,8 +7,8 @@ Run: `python -m stages.code`
 
 from pathlib import Path
 
-from pawprint.core import paths
-from pawprint.core.entry import run
+from pawprint.core import data_paths
+from pawprint.core.entry import CODE, run
 from pawprint.core.files import replacing, write_text
 from pawprint.core.fingerprint import Code, describe_changes
 from pawprint.core.params.whole import load_params
@@ -24,13 +24,13 @@ def main() -> None:
     scripts = {path.stem: path.as_posix() for path in sorted(Path("stages").glob("*.py"))}
     del scripts["code"]  # it depends on the folders
     recorded, before, after = Recorded(), {}, {}
-    with replacing(paths.CODE) as folder:
+    with replacing(CODE) as folder:
         folder.mkdir()
-        write_text(folder / paths.FEATURE_ROW_CODE.name, code.fingerprint(FEATURE_ROW))
+        write_text(folder / data_paths.FEATURE_ROW_CODE.name, code.fingerprint(FEATURE_ROW))
         for stage, script in scripts.items():
             after[stage] = code.fingerprint(script)
             write_text(folder / f"{stage}.txt", after[stage])
-            md5 = recorded.hash_of(stage, paths.CODE / f"{stage}.txt", "deps")
+            md5 = recorded.hash_of(stage, CODE / f"{stage}.txt", "deps")
             before[stage] = recorded.text(md5)
     for line in describe_changes(before, after) or ["no stage changed"]:
         print(f"code: {line}")

@@ -8,11 +8,12 @@ plots/reliability.csv and plots/roc.csv. Run: `python -m stages.evaluate`
 import numpy as np
 import pandas as pd
 
-from pawprint.core import paths, tables
+from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
 from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
 from pawprint.core.params.evaluate import Evaluate
-from pawprint.core.tables import read_table, write_predictions, write_table
+from pawprint.core.predictions import write_predictions
+from pawprint.core.tables import read_table, write_table
 from pawprint.evaluation import metrics
 from pawprint.images.archive import open_archive
 from pawprint.serving.predictor import load_predictor, predict_members
@@ -21,15 +22,15 @@ from pawprint.serving.probabilities import of_classes, predicted_classes
 
 def main() -> None:
     confidence = Evaluate.load().confidence
-    predictor = load_predictor(paths.SERVED_MODEL)
+    predictor = load_predictor(model_paths.SERVED_MODEL)
     metadata = predictor.metadata
     labels, unknown_threshold = metadata.labels, metadata.unknown_threshold
-    split = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
+    split = read_table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)
     scores, reliabilities = [], []
-    with open_archive(paths.RAW_ARCHIVES) as archive:
+    with open_archive(data_paths.RAW_ARCHIVES) as archive:
         for name, file in (
-            ("validation", paths.VALIDATION_PREDICTIONS),
-            ("test", paths.PREDICTIONS),
+            ("validation", result_paths.VALIDATION_PREDICTIONS),
+            ("test", result_paths.PREDICTIONS),
         ):
             rows = split[split["split"] == name]
             outputs = predict_members(
@@ -51,11 +52,11 @@ def main() -> None:
             write_predictions(file, metrics.tabulate(rows, probabilities, predicted, labels))
             if name == "test":
                 curves = metrics.tabulate_roc(actual, probabilities, labels)
-                write_table(paths.ROC, curves, tables.ROC)
+                write_table(result_paths.ROC, curves, result_tables.ROC)
             print(f"evaluate: {metrics.describe(name, measured, confidence)}")
-    write_table(paths.RELIABILITY, pd.concat(reliabilities), tables.RELIABILITY)
-    write_table(paths.SCORES, pd.concat(scores), tables.SCORES)
-    write_json(paths.EVALUATE_METRICS, metrics.summarize(pd.concat(scores)))
+    write_table(result_paths.RELIABILITY, pd.concat(reliabilities), result_tables.RELIABILITY)
+    write_table(result_paths.SCORES, pd.concat(scores), result_tables.SCORES)
+    write_json(result_paths.EVALUATE_METRICS, metrics.summarize(pd.concat(scores)))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ images-001.zip and so on for a large folder. Run: `python -m stages.fetch`
 
 from pathlib import Path
 
-from pawprint.core import paths
+from pawprint.core import data_paths
 from pawprint.core.entry import run_stage
 from pawprint.core.params.fetch import Fetch
 from pawprint.dataset.fetching import fetch
@@ -15,8 +15,8 @@ from pawprint.dataset.fetching import fetch
 
 def main() -> None:
     source = Fetch.load().source
-    fetch(Path(source), paths.RAW_ARCHIVES)
-    size = sum(path.stat().st_size for path in paths.RAW_ARCHIVES.glob("*.zip"))
+    fetch(Path(source), data_paths.RAW_ARCHIVES)
+    size = sum(path.stat().st_size for path in data_paths.RAW_ARCHIVES.glob("*.zip"))
     print(f"fetch: {size:,} bytes from {source}")
 
 

@@ -6,10 +6,11 @@ plots/*.png, except those of the stage `preview`. Run: `python -m stages.plot`
 
 import pandas as pd
 
-from pawprint.core import paths, tables
+from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
 from pawprint.core.entry import run_stage
 from pawprint.core.params.plot import Plot
-from pawprint.core.tables import read_predictions, read_table
+from pawprint.core.predictions import read_predictions
+from pawprint.core.tables import read_table
 from pawprint.images.archive import open_archive
 from pawprint.reports.charts import (
     draw_class_counts,
@@ -28,26 +29,26 @@ from pawprint.reports.prediction_photos import (
 
 def main() -> None:
     params = Plot.load()
-    extract = read_table(paths.EXTRACT_HISTORY, tables.HISTORY)
-    finetune = read_table(paths.FINETUNE_HISTORY, tables.HISTORY)
-    images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
-    roc = read_table(paths.ROC, tables.ROC)
-    reliability = read_table(paths.RELIABILITY, tables.RELIABILITY)
-    validation = read_predictions(paths.VALIDATION_PREDICTIONS)
-    test = read_predictions(paths.PREDICTIONS)
-    likely_wrong = read_table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)
-    save(draw_curves(extract, finetune), paths.CURVES_PLOT)
-    save(draw_class_counts(images), paths.CLASSES_PLOT)
-    save(draw_confusion(test), paths.CONFUSION_PLOT)
-    save(draw_roc(roc), paths.ROC_PLOT)
-    save(draw_reliability(reliability), paths.RELIABILITY_PLOT)
-    with open_archive(paths.RAW_ARCHIVES) as archive:
-        save(draw_predictions(archive, test, params.predictions), paths.PREDICTIONS_PLOT)
+    extract = read_table(model_paths.EXTRACT_HISTORY, data_tables.HISTORY)
+    finetune = read_table(model_paths.FINETUNE_HISTORY, data_tables.HISTORY)
+    images = read_table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)
+    roc = read_table(result_paths.ROC, result_tables.ROC)
+    reliability = read_table(result_paths.RELIABILITY, result_tables.RELIABILITY)
+    validation = read_predictions(result_paths.VALIDATION_PREDICTIONS)
+    test = read_predictions(result_paths.PREDICTIONS)
+    likely_wrong = read_table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
+    save(draw_curves(extract, finetune), result_paths.CURVES_PLOT)
+    save(draw_class_counts(images), result_paths.CLASSES_PLOT)
+    save(draw_confusion(test), result_paths.CONFUSION_PLOT)
+    save(draw_roc(roc), result_paths.ROC_PLOT)
+    save(draw_reliability(reliability), result_paths.RELIABILITY_PLOT)
+    with open_archive(data_paths.RAW_ARCHIVES) as archive:
+        save(draw_predictions(archive, test, params.predictions), result_paths.PREDICTIONS_PLOT)
         held_out = pd.concat([validation, test])
-        save(draw_errors(archive, held_out, params.errors), paths.ERRORS_PLOT)
+        save(draw_errors(archive, held_out, params.errors), result_paths.ERRORS_PLOT)
         figure = draw_likely_wrong_labels(archive, likely_wrong, params.likely_wrong_labels)
-        save(figure, paths.LIKELY_WRONG_LABELS_PLOT)
-    print(f"plot: 8 pictures in {paths.CURVES_PLOT.parent}")
+        save(figure, result_paths.LIKELY_WRONG_LABELS_PLOT)
+    print(f"plot: 8 pictures in {result_paths.CURVES_PLOT.parent}")
 
 
 if __name__ == "__main__":

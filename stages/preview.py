@@ -5,7 +5,7 @@ Reads data/raw/archives/, data/split/images.csv and data/split/near_duplicates.c
 plots/augmented.png and plots/near_duplicates.png. Run: `python -m stages.preview`
 """
 
-from pawprint.core import paths, tables
+from pawprint.core import data_paths, data_tables, result_paths
 from pawprint.core.entry import run_stage
 from pawprint.core.params.augment import Augment
 from pawprint.core.params.model import Model
@@ -18,16 +18,16 @@ from pawprint.reports.figures import save
 
 def main() -> None:
     augment, model, params = Augment.load(), Model.load(), Preview.load()
-    images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
-    near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
+    images = read_table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)
+    near_duplicates = read_table(data_paths.NEAR_DUPLICATES, data_tables.NEAR_DUPLICATES)
     train = images[images["split"] == "train"]
     size, how = model.image_size, model.resize
-    with open_archive(paths.RAW_ARCHIVES) as archive:
-        save(draw_samples(archive, train, params.samples), paths.SAMPLES_PLOT)
-        save(draw_augmented(archive, train, augment, size, how), paths.AUGMENTED_PLOT)
+    with open_archive(data_paths.RAW_ARCHIVES) as archive:
+        save(draw_samples(archive, train, params.samples), result_paths.SAMPLES_PLOT)
+        save(draw_augmented(archive, train, augment, size, how), result_paths.AUGMENTED_PLOT)
         figure = draw_near_duplicates(archive, near_duplicates, params.near_duplicates)
-        save(figure, paths.NEAR_DUPLICATES_PLOT)
-    print(f"preview: 3 pictures in {paths.SAMPLES_PLOT.parent}")
+        save(figure, result_paths.NEAR_DUPLICATES_PLOT)
+    print(f"preview: 3 pictures in {result_paths.SAMPLES_PLOT.parent}")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ plots/report.html, which shows photos. Run: `python -m stages.report`
 
 from functools import partial
 
-from pawprint.core import paths, tables
+from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
 from pawprint.core.entry import run_stage
 from pawprint.core.files import read_json, write_text
+from pawprint.core.params.section import PARAMS
 from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
 from pawprint.core.yaml import read_yaml
@@ -22,28 +23,31 @@ from pawprint.serving.metadata import read_metadata
 
 
 def main() -> None:
-    params = hide_secrets(read_yaml(paths.PARAMS))
-    metadata = read_metadata(paths.SERVED_MODEL).model_dump()
-    scores = read_table(paths.SCORES, tables.SCORES)
-    images = read_table(paths.SPLIT_IMAGES, tables.SPLIT)
-    rejected = read_table(paths.CLEAN_REJECTED, tables.REJECTED)
-    near_duplicates = read_table(paths.NEAR_DUPLICATES, tables.NEAR_DUPLICATES)
+    params = hide_secrets(read_yaml(PARAMS))
+    metadata = read_metadata(model_paths.SERVED_MODEL).model_dump()
+    scores = read_table(result_paths.SCORES, result_tables.SCORES)
+    images = read_table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)
+    rejected = read_table(data_paths.CLEAN_REJECTED, data_tables.REJECTED)
+    near_duplicates = read_table(data_paths.NEAR_DUPLICATES, data_tables.NEAR_DUPLICATES)
     histories = [
-        read_table(path, tables.HISTORY) for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+        read_table(path, data_tables.HISTORY)
+        for path in (model_paths.EXTRACT_HISTORY, model_paths.FINETUNE_HISTORY)
     ]
-    of_seeds, about_seeds = describe_seeds(read_json(paths.SEEDS_METRICS), paths.SEED_OUTPUTS)
+    of_seeds, about_seeds = describe_seeds(
+        read_json(result_paths.SEEDS_METRICS), result_paths.SEED_OUTPUTS
+    )
     about_intervals = results.describe_intervals(params["evaluate"]["confidence"])
     pictures = (
-        paths.CURVES_PLOT,
-        paths.CONFUSION_PLOT,
-        paths.ROC_PLOT,
-        paths.RELIABILITY_PLOT,
-        paths.ERRORS_PLOT,
-        paths.LIKELY_WRONG_LABELS_PLOT,
-        paths.NEAR_DUPLICATES_PLOT,
-        paths.SAMPLES_PLOT,
-        paths.AUGMENTED_PLOT,
-        paths.PREDICTIONS_PLOT,
+        result_paths.CURVES_PLOT,
+        result_paths.CONFUSION_PLOT,
+        result_paths.ROC_PLOT,
+        result_paths.RELIABILITY_PLOT,
+        result_paths.ERRORS_PLOT,
+        result_paths.LIKELY_WRONG_LABELS_PLOT,
+        result_paths.NEAR_DUPLICATES_PLOT,
+        result_paths.SAMPLES_PLOT,
+        result_paths.AUGMENTED_PLOT,
+        result_paths.PREDICTIONS_PLOT,
     )
     context = {
         "params": params,
@@ -56,18 +60,20 @@ def main() -> None:
         "rejected": rejected,
         "files": describe_files(images, rejected),
         "near_duplicates": counts.describe_near_duplicates(near_duplicates),
-        "corrections": len(read_lines(paths.LABELS)),
-        "likely_wrong": len(read_table(paths.LIKELY_WRONG_LABELS, tables.LIKELY_WRONG_LABELS)),
+        "corrections": len(read_lines(data_paths.LABELS)),
+        "likely_wrong": len(
+            read_table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
+        ),
         "score": partial(results.score_of, scores),
         "results": [*of_seeds, *results.result_rows(scores)],
         "about_results": f"{about_seeds} {about_intervals}",
         "of_classes": results.class_rows(scores),
-        "hashes": rendering.file_hashes(paths.RAW_ARCHIVES, paths.SERVED_MODEL),
+        "hashes": rendering.file_hashes(data_paths.RAW_ARCHIVES, model_paths.SERVED_MODEL),
         "pictures": {path.stem: rendering.embed(path) for path in pictures},
     }
-    write_text(paths.MODEL_CARD, rendering.fill(rendering.MODEL_CARD, **context))
-    write_text(paths.REPORT, rendering.fill(rendering.REPORT, **context))
-    print(f"report: {paths.MODEL_CARD}, {paths.REPORT}")
+    write_text(result_paths.MODEL_CARD, rendering.fill(rendering.MODEL_CARD, **context))
+    write_text(result_paths.REPORT, rendering.fill(rendering.REPORT, **context))
+    print(f"report: {result_paths.MODEL_CARD}, {result_paths.REPORT}")
 
 
 if __name__ == "__main__":

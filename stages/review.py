@@ -8,9 +8,11 @@ Run: `python -m stages.review`
 
 import pandas as pd
 
-from pawprint.core import paths
+from pawprint.core import model_paths, result_paths
 from pawprint.core.entry import run_stage
-from pawprint.core.tables import LIKELY_WRONG_LABELS, read_predictions, write_table
+from pawprint.core.predictions import read_predictions
+from pawprint.core.result_tables import LIKELY_WRONG_LABELS
+from pawprint.core.tables import write_table
 from pawprint.evaluation.label_review import list_suspects
 
 
@@ -18,13 +20,13 @@ def main() -> None:
     judged = pd.concat(
         read_predictions(file).assign(split=split)
         for split, file in (
-            ("train", paths.CROSS_VALIDATION),
-            ("validation", paths.VALIDATION_PREDICTIONS),
-            ("test", paths.PREDICTIONS),
+            ("train", model_paths.CROSS_VALIDATION),
+            ("validation", result_paths.VALIDATION_PREDICTIONS),
+            ("test", result_paths.PREDICTIONS),
         )
     )
     listed = list_suspects(judged)
-    write_table(paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
+    write_table(result_paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
     print(f"review: {len(listed)} of {len(judged):,} labels are likely wrong")
 
 

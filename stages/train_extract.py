@@ -9,14 +9,17 @@ Run: `python -m stages.train_extract`
 
 import numpy as np
 
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths
+from pawprint.core.data_tables import HISTORY, SPLIT
 from pawprint.core.entry import run_stage
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 from pawprint.core.params.hardware import Hardware
 from pawprint.core.params.head import Head
+from pawprint.core.params.section import PARAMS
 from pawprint.core.params.train import LBFGS, TrainHead, problem_of_head
-from pawprint.core.tables import HISTORY, SPLIT, read_table, write_predictions, write_table
+from pawprint.core.predictions import write_predictions
+from pawprint.core.tables import read_table, write_table
 from pawprint.evaluation.metrics import tabulate
 from pawprint.features.reader import open_examples
 from pawprint.network import logistic
@@ -27,9 +30,9 @@ def main() -> None:
     params = TrainHead.load("train_extract")
     hardware, of_head = Hardware.load(), Head.load()
     if problem := problem_of_head(params.optimizer, of_head.dense):
-        raise InputError(f"{paths.PARAMS}: {problem}")
-    split = read_table(paths.SPLIT_IMAGES, SPLIT)
-    train, actual, labels = open_examples(paths.FEATURES, "top", split, "train")
+        raise InputError(f"{PARAMS}: {problem}")
+    split = read_table(data_paths.SPLIT_IMAGES, SPLIT)
+    train, actual, labels = open_examples(data_paths.FEATURES, "top", split, "train")
     is_solved = params.optimizer == LBFGS
     if is_solved:
         logistic.check_size(train, len(labels))
@@ -43,7 +46,9 @@ def main() -> None:
         logistic.VALUES_OF_C if is_solved else logistic.USUAL_C,
     )
     if is_solved:
-        validation, of_validation, _ = open_examples(paths.FEATURES, "top", split, "validation")
+        validation, of_validation, _ = open_examples(
+            data_paths.FEATURES, "top", split, "validation"
+        )
         pairs = (train, actual), (validation, of_validation)
         arrays, metrics, history = logistic.solve(*pairs, labels, crossed, params.class_weight)
         how = f"by logistic regression, C = {crossed.C:g}"
@@ -54,7 +59,7 @@ def main() -> None:
         from pawprint.network.training import open_batches
 
         make_deterministic(params.seed)
-        *batches, _ = open_batches(paths.FEATURES, split, "top", params)
+        *batches, _ = open_batches(data_paths.FEATURES, split, "top", params)
         with training_on(hardware) as precision:
             arrays, metrics, history = train_head(params, of_head, len(labels), precision, *batches)
         how = f"after {len(history)} epochs"
@@ -69,10 +74,10 @@ def main() -> None:
         "cross_validated_accuracy": of_folds["accuracy"],
         "cross_validated_loss": of_folds["loss"],
     }
-    write_head(paths.HEAD, arrays)
-    write_predictions(paths.CROSS_VALIDATION, judged)
-    write_json(paths.EXTRACT_METRICS, accuracy)
-    write_table(paths.EXTRACT_HISTORY, history, HISTORY)
+    write_head(model_paths.HEAD, arrays)
+    write_predictions(model_paths.CROSS_VALIDATION, judged)
+    write_json(model_paths.EXTRACT_METRICS, accuracy)
+    write_table(model_paths.EXTRACT_HISTORY, history, HISTORY)
     print(
         f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
         f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} {how}"

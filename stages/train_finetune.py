@@ -9,14 +9,15 @@ plots/history_finetune.csv.
 Run: `python -m stages.train_finetune`
 """
 
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths
+from pawprint.core.data_tables import HISTORY, SPLIT
 from pawprint.core.entry import run_stage
 from pawprint.core.files import replacing
 from pawprint.core.params.hardware import Hardware
 from pawprint.core.params.head import Head
 from pawprint.core.params.model import Model
 from pawprint.core.params.train import Train
-from pawprint.core.tables import HISTORY, SPLIT, read_table, write_table
+from pawprint.core.tables import read_table, write_table
 from pawprint.network.backend import make_deterministic
 from pawprint.network.cut import first_trained
 from pawprint.network.hardware import training_on
@@ -32,22 +33,24 @@ def main() -> None:
     params = Train.load("train_finetune")
     hardware, of_head, of_backbone = Hardware.load(), Head.load(), Model.load()
     make_deterministic(params.seed)
-    epochs_before = len(read_table(paths.EXTRACT_HISTORY, HISTORY))
-    split = read_table(paths.SPLIT_IMAGES, SPLIT)
-    train, validation, labels = open_batches(paths.FEATURES, split, "cut", params, epochs_before)
+    epochs_before = len(read_table(model_paths.EXTRACT_HISTORY, HISTORY))
+    split = read_table(data_paths.SPLIT_IMAGES, SPLIT)
+    train, validation, labels = open_batches(
+        data_paths.FEATURES, split, "cut", params, epochs_before
+    )
     with training_on(hardware) as precision:
-        backbone = load_model(paths.BACKBONE, layers=())
+        backbone = load_model(model_paths.BACKBONE, layers=())
         head = build_head(of_head, len(labels))
         model = build_model(of_backbone.backbone, backbone, head, of_backbone.pooling)
-        head.set_weights(read_head(paths.HEAD))
+        head.set_weights(read_head(model_paths.HEAD))
         first = first_trained(of_backbone, backbone)
         optimizer, metrics, history = fine_tune(model, params, precision, first, train, validation)
-    save_model(model, paths.FINETUNE_MODEL, optimizer)
-    with replacing(paths.NETWORK.parent) as folder:
+    save_model(model, model_paths.FINETUNE_MODEL, optimizer)
+    with replacing(model_paths.NETWORK.parent) as folder:
         folder.mkdir()
         network = convert(with_features(model))
-        write_network(network, folder / paths.NETWORK.name, ["logits", "features"])
-    write_table(paths.FINETUNE_HISTORY, history, HISTORY)
+        write_network(network, folder / model_paths.NETWORK.name, ["logits", "features"])
+    write_table(model_paths.FINETUNE_HISTORY, history, HISTORY)
     print(
         f"train_finetune: validation accuracy {metrics['accuracy']:.4f}, "
         f"loss {metrics['loss']:.4f} after {len(history)} epochs"

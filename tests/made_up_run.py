@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.core import paths, tables
+from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
 from pawprint.core.files import write_json
 from pawprint.core.tables import write_table
 from pawprint.evaluation.metrics import measure, tabulate
@@ -65,7 +65,7 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
         for split in ("train", "validation", "test")
         for number in range(images)
     ]
-    return pd.DataFrame(rows, columns=list(tables.SPLIT))
+    return pd.DataFrame(rows, columns=list(data_tables.SPLIT))
 
 
 def write_run(
@@ -79,21 +79,21 @@ def write_run(
     `splits` are those of two near-duplicates.
     """
     labels = list(numbers)
-    history = pd.DataFrame({name: [1, 2] for name in tables.HISTORY})
-    copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in tables.NEAR_DUPLICATES})
+    history = pd.DataFrame({name: [1, 2] for name in data_tables.HISTORY})
+    copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in data_tables.NEAR_DUPLICATES})
     copies = copies.assign(group="a.jpg", split=splits, distance=0, moved=[False, True])
-    suspects = pd.DataFrame({name: [0.5] for name in tables.LIKELY_WRONG_LABELS})
+    suspects = pd.DataFrame({name: [0.5] for name in result_tables.LIKELY_WRONG_LABELS})
     for path, frame, columns in (
-        (paths.SCORES, scores_of(labels), tables.SCORES),
-        (paths.SPLIT_IMAGES, split_of(numbers), tables.SPLIT),
-        (paths.CLEAN_REJECTED, rejected, tables.REJECTED),
-        (paths.NEAR_DUPLICATES, copies, tables.NEAR_DUPLICATES),
-        (paths.EXTRACT_HISTORY, history, tables.HISTORY),
-        (paths.FINETUNE_HISTORY, history, tables.HISTORY),
-        (paths.LIKELY_WRONG_LABELS, suspects, tables.LIKELY_WRONG_LABELS),
+        (result_paths.SCORES, scores_of(labels), result_tables.SCORES),
+        (data_paths.SPLIT_IMAGES, split_of(numbers), data_tables.SPLIT),
+        (data_paths.CLEAN_REJECTED, rejected, data_tables.REJECTED),
+        (data_paths.NEAR_DUPLICATES, copies, data_tables.NEAR_DUPLICATES),
+        (model_paths.EXTRACT_HISTORY, history, data_tables.HISTORY),
+        (model_paths.FINETUNE_HISTORY, history, data_tables.HISTORY),
+        (result_paths.LIKELY_WRONG_LABELS, suspects, result_tables.LIKELY_WRONG_LABELS),
     ):
         write_table(workspace / path, frame, columns)
-    write_json(workspace / paths.SEEDS_METRICS, SEEDS)
+    write_json(workspace / result_paths.SEEDS_METRICS, SEEDS)
     metadata = Metadata(
         labels=labels,
         image_size=96,
@@ -102,4 +102,4 @@ def write_run(
         threshold=0.5 if len(labels) == 2 else None,
         unknown_threshold=0.48,
     )
-    write_json(workspace / paths.SERVED_MODEL / "model.json", metadata.model_dump())
+    write_json(workspace / model_paths.SERVED_MODEL / "model.json", metadata.model_dump())

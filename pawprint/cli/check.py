@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from pawprint.core import paths
+from pawprint.core.entry import CODE
 from pawprint.core.errors import InputError
 from pawprint.core.fingerprint import Code
 from pawprint.core.pins import not_as_pinned
@@ -83,6 +83,6 @@ def changed_code(stages: Iterable[str]) -> Iterator[str]:
     code, recorded = Code(), Recorded()
     for stage in stages:
         now = code.fingerprint(f"stages/{stage}.py").encode()
-        before = recorded.hash_of(stage, paths.CODE / f"{stage}.txt", "deps")
+        before = recorded.hash_of(stage, CODE / f"{stage}.txt", "deps")
         if hashlib.md5(now, usedforsecurity=False).hexdigest() != before:
             yield f"code of {stage}"

@@ -11,14 +11,14 @@ import dvc.api
 import pandas as pd
 from dvc.exceptions import DvcException
 
-from pawprint.core import paths
+from pawprint.core import result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.params.evaluate import Evaluate
-from pawprint.core.tables import parse_predictions
+from pawprint.core.predictions import parse_predictions
 from pawprint.evaluation.comparison import Comparison, compare
 
 WORKSPACE = "workspace"
-SPLITS = {"test": paths.PREDICTIONS, "validation": paths.VALIDATION_PREDICTIONS}
+SPLITS = {"test": result_paths.PREDICTIONS, "validation": result_paths.VALIDATION_PREDICTIONS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,10 +17,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from pawprint.cli.formats import FORMATS, Outputs, Run, require_modules
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths
+from pawprint.core.data_tables import SPLIT
 from pawprint.core.errors import InputError, reason, silent_stderr
 from pawprint.core.files import replacing
-from pawprint.core.tables import SPLIT, read_table
+from pawprint.core.tables import read_table
 from pawprint.engine.threads import map_in_threads
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
@@ -59,12 +60,12 @@ def current_commit() -> str | None:
 
 def export_all(names: list[str]) -> None:
     """Write the model of the working directory in these formats, and print the table."""
-    predictor = load_predictor(paths.SERVED_MODEL)
+    predictor = load_predictor(model_paths.SERVED_MODEL)
     metadata = predictor.metadata.model_copy(update={"commit": current_commit()})
     has_detector = metadata.unknown_threshold is not None
-    detector = read_detector(paths.SERVED_MODEL) if has_detector else None
-    model = for_export(load_model(paths.FINETUNE_MODEL), metadata.temperature, detector)
-    split = read_table(paths.SPLIT_IMAGES, SPLIT)
+    detector = read_detector(model_paths.SERVED_MODEL) if has_detector else None
+    model = for_export(load_model(model_paths.FINETUNE_MODEL), metadata.temperature, detector)
+    split = read_table(data_paths.SPLIT_IMAGES, SPLIT)
     test = split[split["split"] == "test"]
     pixels = read_pixels(test["path"], metadata)
     actual = pd.Index(metadata.labels).get_indexer(test["label"])
@@ -85,9 +86,9 @@ def export_all(names: list[str]) -> None:
             "unknown": int(np.sum(unknown)),
         }
 
-    rows = [row("served", paths.SERVED_MODEL, served)]
+    rows = [row("served", model_paths.SERVED_MODEL, served)]
     for name in tqdm(names, desc="export", unit="format", disable=None):
-        folder = paths.EXPORT / name
+        folder = model_paths.EXPORT / name
         outputs = export(name, model, metadata, folder, pixels, served)
         rows.append(row(name, folder / FORMATS[name].file, outputs))
     print(pd.DataFrame(rows).to_string(index=False))
@@ -96,7 +97,7 @@ def export_all(names: list[str]) -> None:
 def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
     """uint8 `(images, views, size, size, 3)`: members of the archive as the model takes them."""
     size, how, views = metadata.image_size, metadata.resize, metadata.views
-    with open_archive(paths.RAW_ARCHIVES) as archive:
+    with open_archive(data_paths.RAW_ARCHIVES) as archive:
 
         def read(name: str) -> np.ndarray:
             return views_of(open_image(archive, name), size, how, views)

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from pawprint.core import paths
+from pawprint.core import model_paths
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import replacing
 from pawprint.engine.mapping import map_items
@@ -35,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, metavar="K", help=top)
     folder = {"type": Path, "metavar": "FOLDER"}
     served = "the served model or an export; default: %(default)s"
-    parser.add_argument("--model", **folder, default=paths.SERVED_MODEL, help=served)
+    parser.add_argument("--model", **folder, default=model_paths.SERVED_MODEL, help=served)
     known = "label every photo with one of the classes"
     parser.add_argument("--no-unknown", action="store_true", help=known)
-    saliency = f"also write Grad-CAM pictures of {paths.FINETUNE_MODEL} to this folder"
+    saliency = f"also write Grad-CAM pictures of {model_paths.FINETUNE_MODEL} to this folder"
     parser.add_argument("--saliency", **folder, help=saliency)
 
 
@@ -115,10 +115,10 @@ def write_saliency(
     from pawprint.network.model import load_model
     from pawprint.network.saliency import grad_cam, overlay
 
-    labels, model = predictor.metadata.labels, load_model(paths.FINETUNE_MODEL)
+    labels, model = predictor.metadata.labels, load_model(model_paths.FINETUNE_MODEL)
     if model.output_shape[1] != predictor.metadata.units:
         raise InputError(
-            f"{paths.FINETUNE_MODEL}: expected a model of {len(labels)} labels, as "
+            f"{model_paths.FINETUNE_MODEL}: expected a model of {len(labels)} labels, as "
             f"{predictor.folder}. Received: one of {max(model.output_shape[1], 2)}"
         )
     digits = len(str(len(images)))

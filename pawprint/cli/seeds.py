@@ -16,11 +16,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from pawprint.cli.compare import SPLITS
-from pawprint.core import paths
+from pawprint.core import model_paths, result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 from pawprint.core.params.whole import load_params
-from pawprint.core.tables import SCORES, parse_predictions, parse_table
+from pawprint.core.predictions import parse_predictions
+from pawprint.core.result_tables import SCORES
+from pawprint.core.tables import parse_table
 from pawprint.core.yaml import parse_yaml
 
 # The value of each metric, in metrics/train_extract.json, metrics/evaluate.json or
@@ -59,10 +61,10 @@ def dvc_output(*arguments: str) -> str:
 
 def read_metrics(rev: str) -> dict[str, float]:
     """The value of each of METRICS, by title, in a commit or experiment."""
-    scores = parse_table(dvc.api.read(paths.SCORES.as_posix(), rev=rev, mode="rb"), SCORES)
+    scores = parse_table(dvc.api.read(result_paths.SCORES.as_posix(), rev=rev, mode="rb"), SCORES)
     of_all = scores[scores["label"] == ""]
     values = dict(zip(of_all["split"] + "." + of_all["score"], of_all["value"]))
-    for path in (paths.EXTRACT_METRICS, paths.EVALUATE_METRICS):  # with more digits
+    for path in (model_paths.EXTRACT_METRICS, result_paths.EVALUATE_METRICS):  # with more digits
         measured = json.loads(dvc.api.read(path.as_posix(), rev=rev))
         values |= pd.json_normalize(measured).iloc[0].to_dict()
     return {title: float(values[key]) for title, key in METRICS.items() if key in values}
@@ -79,7 +81,7 @@ def read_outputs(rev: str) -> dict[str, str]:
     lock = parse_yaml(dvc.api.read("dvc.lock", rev=rev), f"dvc.lock of {rev}")
     outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
     hashes = {out["path"]: out["md5"] for out in outs}
-    return {path.as_posix(): hashes[path.as_posix()] for path in paths.SEED_OUTPUTS}
+    return {path.as_posix(): hashes[path.as_posix()] for path in result_paths.SEED_OUTPUTS}
 
 
 def describe(record: dict) -> str:
@@ -122,5 +124,5 @@ def run(arguments: argparse.Namespace) -> None:
             for split, labels in predicted.items()
         },
     }
-    write_json(paths.SEEDS_METRICS, record)
+    write_json(result_paths.SEEDS_METRICS, record)
     print(describe(record))

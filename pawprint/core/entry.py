@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from pawprint.core.errors import InputError
-from pawprint.core.paths import CODE
 from pawprint.core.pins import not_as_pinned
+
+CODE = Path("data/code")  # of the stage `code`
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

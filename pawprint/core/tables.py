@@ -1,12 +1,13 @@
-"""Tables: pandas DataFrames in code, CSV on disk with the same bytes on every platform."""
+"""Tables: pandas DataFrames in code, CSV on disk with the same bytes on every platform.
 
-import csv
+The columns of each table are in modules of their own, so that a stage depends on its own only.
+"""
+
 import io
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from pawprint.core.errors import InputError
@@ -14,81 +15,6 @@ from pawprint.core.files import replacing
 
 # The columns of each table with their dtypes. A cell of a Float64 column may be empty.
 Columns = dict[str, str]
-IMAGES: Columns = {
-    "path": "str",
-    "label": "str",
-    "archive_split": "str",
-    "group": "str",  # from metadata.csv, or ""
-    "width": "int64",
-    "height": "int64",
-    "pixels_sha256": "str",
-    "perceptual_hash": "str",
-}
-REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
-SPLITS = ("train", "validation", "test")
-SPLIT: Columns = {
-    "path": "str",
-    "label": "str",
-    "split": "str",
-    "group": "str",  # the first path of the group
-    "pixels_sha256": "str",
-}
-NEAR_DUPLICATES: Columns = {
-    "group": "str",
-    "path": "str",
-    "label": "str",
-    "archive_split": "str",
-    "split": "str",
-    "nearest": "str",
-    "distance": "int64",
-    "moved": "bool",
-}
-HISTORY: Columns = {
-    "epoch": "int64",
-    "learning_rate": "Float64",  # empty for LBFGS, whose epochs are tenths of its iterations
-    "accuracy": "float64",
-    "loss": "float64",
-    "validation_accuracy": "float64",
-    "validation_loss": "float64",
-    "kept": "bool",  # whether the phase ends with the weights of this epoch
-}
-# Then one column per label, in their order: PROBABILITY and the label.
-PREDICTIONS: Columns = {"path": "str", "actual": "str", "predicted": "str"}
-PROBABILITY = "probability_"
-LIKELY_WRONG_LABELS: Columns = {
-    "path": "str",
-    "label": "str",
-    "likely": "str",
-    "split": "str",
-    "probability": "float64",
-}
-PREDICTED = "the predicted class"
-# `label` is the class of the probabilities: the second of two, or PREDICTED of more.
-RELIABILITY: Columns = {
-    "split": "str",
-    "label": "str",
-    "probability": "float64",
-    "fraction": "float64",
-    "low": "float64",
-    "high": "float64",
-    "images": "int64",
-}
-ROC: Columns = {
-    "label": "str",
-    "false_positive_rate": "float64",
-    "true_positive_rate": "float64",
-    "threshold": "float64",
-}
-# `label` is "" for a score of all classes; `low` and `high` are the ends of an interval.
-SCORES: Columns = {
-    "split": "str",
-    "label": "str",
-    "score": "str",
-    "value": "float64",
-    "low": "Float64",
-    "high": "Float64",
-    "images": "int64",
-}
 
 
 def read_table(path: Path, columns: Columns) -> pd.DataFrame:
@@ -96,15 +22,11 @@ def read_table(path: Path, columns: Columns) -> pd.DataFrame:
 
     Text is not converted: an empty cell is "", and "NA" is a word.
     """
-    return _read(path, lambda content: parse_table(content, columns))
+    return read_with(path, lambda content: parse_table(content, columns))
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
-    """As `read_table`, a table PREDICTIONS with the columns of its labels."""
-    return _read(path, parse_predictions)
-
-
-def _read(path: Path, parse: Callable[[bytes], pd.DataFrame]) -> pd.DataFrame:
+def read_with(path: Path, parse: Callable[[bytes], pd.DataFrame]) -> pd.DataFrame:
+    """What `parse` makes of the bytes of a file. Raises InputError as `read_table`."""
     try:
         return parse(path.read_bytes())
     except FileNotFoundError:
@@ -137,35 +59,6 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
             f"expected a table with the columns {', '.join(columns)}. Received: {reason}"
         ) from None
     return frame
-
-
-def parse_predictions(content: bytes) -> pd.DataFrame:
-    """As `parse_table`, a table PREDICTIONS with a column of probabilities per label."""
-    try:
-        header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
-    except (UnicodeDecodeError, csv.Error):
-        header = []
-    return parse_table(content, _prediction_columns(header))
-
-
-def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """As `write_table`, a table PREDICTIONS."""
-    write_table(path, predictions, _prediction_columns(predictions))
-
-
-def _prediction_columns(names: Iterable[str]) -> Columns:
-    return PREDICTIONS | {name: "float64" for name in names if name.startswith(PROBABILITY)}
-
-
-def predicted_labels(predictions: pd.DataFrame) -> list[str]:
-    """The labels of a table PREDICTIONS in their order, with those of no image."""
-    names = [name for name in predictions if name.startswith(PROBABILITY)]
-    return [name.removeprefix(PROBABILITY) for name in names]
-
-
-def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
-    """float64 `(images, classes)`: the probabilities in a table PREDICTIONS."""
-    return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:

@@ -11,9 +11,9 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from pawprint.core.data_tables import IMAGES, REJECTED
 from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import NEITHER
-from pawprint.core.tables import IMAGES, REJECTED
 from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
 from pawprint.dataset.metadata_csv import Row, is_metadata
 from pawprint.dataset.rejected import describe_files

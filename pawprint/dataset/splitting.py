@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from pawprint.core.data_tables import SPLITS
 from pawprint.core.errors import InputError
-from pawprint.core.tables import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.

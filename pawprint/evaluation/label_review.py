@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.core.tables import predicted_labels, probabilities_in
+from pawprint.core.predictions import predicted_labels, probabilities_in
 
 # A label is likely wrong below the first, if another has more than the second: among many classes
 # an image may have a low probability of each. docs/decisions/13 has the precision and the recall.

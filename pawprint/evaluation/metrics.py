@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from pawprint.core.tables import PREDICTED, PROBABILITY, SCORES
+from pawprint.core.predictions import PROBABILITY
+from pawprint.core.result_tables import PREDICTED, SCORES
 from pawprint.evaluation.calibration import expected_calibration_error, reliability
 from pawprint.evaluation.intervals import (
     clopper_pearson,

@@ -20,8 +20,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
+from pawprint.core.data_tables import HISTORY
 from pawprint.core.errors import InputError
-from pawprint.core.tables import HISTORY
 from pawprint.features.reader import Features
 
 # scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.

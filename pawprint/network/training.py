@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pawprint.core.data_tables import HISTORY
 from pawprint.core.errors import InputError
 from pawprint.core.params.train import Train
-from pawprint.core.tables import HISTORY
 from pawprint.features.reader import Features, open_examples
 from pawprint.network.backend import keras
 

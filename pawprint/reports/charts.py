@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pawprint.core.tables import PREDICTED, SPLITS, predicted_labels
+from pawprint.core.data_tables import SPLITS
+from pawprint.core.predictions import predicted_labels
+from pawprint.core.result_tables import PREDICTED
 from pawprint.reports.counts import confused, confusion, count_images
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 

@@ -5,7 +5,7 @@ The stages `clean` and `split` print some: this module imports no figures and no
 
 import pandas as pd
 
-from pawprint.core.tables import SPLITS
+from pawprint.core.data_tables import SPLITS
 
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 

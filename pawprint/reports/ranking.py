@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.core.tables import predicted_labels, probabilities_in
+from pawprint.core.predictions import predicted_labels, probabilities_in
 
 
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:

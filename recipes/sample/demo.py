@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pawprint.core import paths
+from pawprint.core import data_paths, result_paths
 from pawprint.core.entry import run
 from pawprint.dataset import corrections
 from recipes.overlay import apply
@@ -27,13 +27,13 @@ def prepare(workspace: Path, params: str) -> None:
         shutil.rmtree(workspace / folder, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
-    (workspace / paths.SEEDS_METRICS.parent).mkdir(exist_ok=True)
-    for file in ("dvc.yaml", ".dvcignore", "requirements.txt", paths.SEEDS_METRICS):
+    (workspace / result_paths.SEEDS_METRICS.parent).mkdir(exist_ok=True)
+    for file in ("dvc.yaml", ".dvcignore", "requirements.txt", result_paths.SEEDS_METRICS):
         shutil.copy(PROJECT / file, workspace / file)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
     no_corrections = f"{','.join(corrections.COLUMNS)}\n"
-    (workspace / paths.LABELS).write_text(no_corrections, encoding="utf-8", newline="\n")
-    (workspace / paths.MODEL_CARD.parent).mkdir(exist_ok=True)
+    (workspace / data_paths.LABELS).write_text(no_corrections, encoding="utf-8", newline="\n")
+    (workspace / result_paths.MODEL_CARD.parent).mkdir(exist_ok=True)
     if not (workspace / ".dvc").exists():
         run_dvc(workspace, "init", "--no-scm", "--quiet")
 
@@ -62,8 +62,8 @@ def train(*targets: str) -> None:
 
 def main() -> None:
     train()
-    run_dvc(WORKSPACE, "metrics", "show", paths.EVALUATE_METRICS.as_posix())
-    print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / paths.REPORT)}")
+    run_dvc(WORKSPACE, "metrics", "show", result_paths.EVALUATE_METRICS.as_posix())
+    print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / result_paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
     print('README.md, "Your own images", trains on yours.')
 

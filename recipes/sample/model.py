@@ -10,7 +10,7 @@ from pathlib import Path
 
 import openvino
 
-from pawprint.core import paths
+from pawprint.core import model_paths
 from pawprint.core.entry import run
 from pawprint.core.files import replacing
 from pawprint.runtime.conversion import read_network, write_network
@@ -45,7 +45,7 @@ def write_pictures(folder: Path) -> None:
 
 def main() -> None:
     demo.train("calibrate")
-    write_half(demo.WORKSPACE / paths.SERVED_MODEL, MODEL)
+    write_half(demo.WORKSPACE / model_paths.SERVED_MODEL, MODEL)
     write_pictures(PICTURES)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pandas as pd
 from conftest import PROJECT, photo, run
 
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.files import pack, write_json
-from pawprint.core.tables import write_predictions
+from pawprint.core.predictions import write_predictions
 from pawprint.serving.metadata import Metadata
 from recipes.overlay import overlay
 
@@ -54,12 +54,14 @@ def write_project(project: Path) -> Path:
         ("Early", right, 1.0, early),
         (SUBJECT, predictions, 0.5, params),
     ):
-        for path in (paths.PREDICTIONS, paths.VALIDATION_PREDICTIONS):
+        for path in (result_paths.PREDICTIONS, result_paths.VALIDATION_PREDICTIONS):
             (project / path).parent.mkdir(exist_ok=True)
             write_predictions(project / path, table)
         measured = {"accuracy": accuracy, "loss": 0.7}
-        write_json(project / paths.EVALUATE_METRICS, {"validation": measured, "test": measured})
-        write_json(project / paths.SPLIT_METRICS, {"validation": 4, "test": 4})
+        write_json(
+            project / result_paths.EVALUATE_METRICS, {"validation": measured, "test": measured}
+        )
+        write_json(project / data_paths.SPLIT_METRICS, {"validation": 4, "test": 4})
         (project / "params.yaml").write_text(text, encoding="utf-8")
         commit(project, subject)
     (project / ".dvc").mkdir()
@@ -70,10 +72,10 @@ def write_project(project: Path) -> Path:
 
 def write_photos(project: Path) -> None:
     """The archive with the photos of the predictions, and the metadata of the served model."""
-    archive = project / paths.RAW_IMAGES
+    archive = project / data_paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, ((row[0], photo(number)) for number, row in enumerate(PHOTOS)))
     metadata = Metadata(
         labels=["cat", "dog"], image_size=96, resize="crop", temperature=1.0, threshold=0.5
     )
-    write_json(project / paths.SERVED_MODEL / "model.json", metadata.model_dump())
+    write_json(project / model_paths.SERVED_MODEL / "model.json", metadata.model_dump())

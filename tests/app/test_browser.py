@@ -28,9 +28,10 @@ from conftest import OFFLINE, PROJECT, TINY, encode, git_project, repro, run
 from faults import black_png
 from PIL import Image
 
-from pawprint.core import paths
+from pawprint.core import result_paths
 from pawprint.core.files import pack
-from pawprint.core.tables import SCORES, read_table
+from pawprint.core.result_tables import SCORES
+from pawprint.core.tables import read_table
 from pawprint.reports.results import score_of
 from recipes.sample.drawings import drawn_dataset
 
@@ -221,7 +222,7 @@ def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace, wi
         pictures = page.locator("img")
         assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
         assert page.locator("html").evaluate("page => page.scrollWidth") <= width
-        test = score_of(read_table(workspace / paths.SCORES, SCORES), "test", "accuracy")
+        test = score_of(read_table(workspace / result_paths.SCORES, SCORES), "test", "accuracy")
         correct = f"{round(test['value'] * test['images'])} of {test['images']}"
         expect(page.get_by_text(correct).first).to_be_visible()
         assert serious(page) == {}

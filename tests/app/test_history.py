@@ -10,7 +10,7 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 from app_project import SUBJECT, commit, git, write_project
 
 from app.history import WORKSPACE, revisions
-from pawprint.core import paths
+from pawprint.core import result_paths
 
 
 @pytest.fixture
@@ -43,7 +43,9 @@ def test_this_run_and_commits_that_changed_results_or_have_a_tag_are_listed(proj
 def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     parent = git("rev-parse", "v2", cwd=project)
     git("checkout", "--quiet", "--detach", cwd=project)
-    paths.EVALUATE_METRICS.write_text(json.dumps({"test": {"accuracy": 0.75}}), encoding="utf-8")
+    result_paths.EVALUATE_METRICS.write_text(
+        json.dumps({"test": {"accuracy": 0.75}}), encoding="utf-8"
+    )
     made = commit(project, "dvc: commit experiment")
     git("checkout", "--quiet", "main", cwd=project)
     reference = f"refs/exps/{parent[:2]}/{parent[2:]}/short"
@@ -59,7 +61,7 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
 
 
 def test_revision_without_metrics_is_left_out(project):
-    paths.EVALUATE_METRICS.write_text("\xff", encoding="latin-1")
+    result_paths.EVALUATE_METRICS.write_text("\xff", encoding="latin-1")
     commit(project, "Other")
     assert subjects() == [SUBJECT, "Early"]
 

@@ -11,8 +11,10 @@ from app_project import PHOTOS, git, write_photos, write_project
 from conftest import PROJECT, run
 from streamlit.testing.v1 import AppTest
 
-from pawprint.core import paths
-from pawprint.core.tables import LIKELY_WRONG_LABELS, SPLIT, write_table
+from pawprint.core import data_paths, model_paths, result_paths
+from pawprint.core.data_tables import SPLIT
+from pawprint.core.result_tables import LIKELY_WRONG_LABELS
+from pawprint.core.tables import write_table
 from pawprint.evaluation.intervals import wilson
 from recipes.overlay import overlay
 
@@ -88,9 +90,9 @@ def test_params_are_shown_without_passwords_and_tokens(project):
 
 
 def test_other_metrics_and_columns_of_an_old_commit_are_one_line(project):
-    (project / paths.EVALUATE_METRICS).write_text('{"validation": {"accuracy": "high"}}')
+    (project / result_paths.EVALUATE_METRICS).write_text('{"validation": {"accuracy": "high"}}')
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
-    (project / paths.VALIDATION_PREDICTIONS).write_text(old, encoding="utf-8")
+    (project / result_paths.VALIDATION_PREDICTIONS).write_text(old, encoding="utf-8")
     page = opened("page_models")
     assert len(page.dataframe[0].value) == 3
     (told,) = page.warning
@@ -118,16 +120,16 @@ def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(p
     path, likely = PHOTOS[0][0], "wolf"
     labels = ["ant", "bee", "cat", "dog", "elk", likely]
     images = [(f"{label}/1.jpg", label, "train", "", "0" * 64) for label in labels]
-    write_table(project / paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
+    write_table(project / data_paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
     table = pd.DataFrame([(path, "ant", likely, "test", 0.1)], columns=list(LIKELY_WRONG_LABELS))
-    write_table(project / paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
+    write_table(project / result_paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
     page = AppTest.from_function(show_likely_wrong_labels, default_timeout=60).run()
     choice = page.selectbox[0]
     assert choice.value is None
     assert choice.options == ["wolf", "ant", "bee", "cat", "dog", "elk", "none"]
     choice.set_value("wolf").run()
     assert not page.exception
-    assert f"{path},wolf" in (project / paths.LABELS).read_text(encoding="utf-8")
+    assert f"{path},wolf" in (project / data_paths.LABELS).read_text(encoding="utf-8")
 
 
 def show_likely_wrong_labels() -> None:
@@ -137,7 +139,8 @@ def show_likely_wrong_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "missing"), [("page_try", paths.SERVED_MODEL), ("page_data", paths.SPLIT_IMAGES)]
+    ("page", "missing"),
+    [("page_try", model_paths.SERVED_MODEL), ("page_data", data_paths.SPLIT_IMAGES)],
 )
 def test_page_without_its_data_says_what_to_run(project, page, missing):
     (told,) = opened(page).warning

@@ -23,9 +23,10 @@ from scipy.special import softmax
 from pawprint.cli.export import current_commit, export, outputs_of, read_pixels
 from pawprint.cli.formats import FORMATS, require_modules
 from pawprint.cli.predict import predict
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths
+from pawprint.core.data_tables import SPLIT
 from pawprint.core.errors import InputError
-from pawprint.core.tables import SPLIT, write_table
+from pawprint.core.tables import write_table
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.backend import keras, tf
 from pawprint.network.head import build_head
@@ -44,7 +45,7 @@ TOLERANCE = {name: 0.05 if name == "litert-float16" else 2e-4 for name in FORMAT
 def workspace(tmp_path_factory, drawn_archive) -> Path:
     """A folder with drawn images, their split, and a model that tells most of them apart."""
     folder = tmp_path_factory.mktemp("workspace")
-    archive = folder / paths.RAW_IMAGES
+    archive = folder / data_paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     shutil.copy(drawn_archive, archive)
     with open_archive(archive) as opened:
@@ -56,16 +57,16 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     split = pd.DataFrame(dict.fromkeys(SPLIT, names))
     split["label"] = ["cat" if "/cats/" in name else "dog" for name in names]
     split["split"] = ["train" if "/train/" in name else "test" for name in names]
-    write_table(folder / paths.SPLIT_IMAGES, split, SPLIT)
+    write_table(folder / data_paths.SPLIT_IMAGES, split, SPLIT)
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         pixels = read_pixels(train["path"], METADATA)[:, 0]
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
-    save_model(model, folder / paths.FINETUNE_MODEL)
+    save_model(model, folder / model_paths.FINETUNE_MODEL)
     both = with_features(model)
     detector = fit_detector(both.predict(pixels.astype(np.float32), verbose=0)[1])
-    write_served_model(convert(both), METADATA, detector, folder / paths.SERVED_MODEL)
+    write_served_model(convert(both), METADATA, detector, folder / model_paths.SERVED_MODEL)
     return folder
 
 
@@ -116,7 +117,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(workspa
     assert float(difference) <= TOLERANCE[name]
     if name != "litert-float16":
         assert [changed, *others] == ["0", *exported["served"][4:]]
-    folder = workspace / paths.EXPORT / name
+    folder = workspace / model_paths.EXPORT / name
     assert json.loads((folder / "model.json").read_text()) == METADATA.model_dump(mode="json")
     if name != "saved_model":
         assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}
@@ -126,7 +127,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(workspa
 def test_exported_model_takes_a_batch_of_any_size(workspace, exported, name):
     assert exported[name]
     pixels = np.random.default_rng(0).uniform(0, 255, (3, 96, 96, 3)).astype(np.float32)
-    path = workspace / paths.EXPORT / name / FORMATS[name].file
+    path = workspace / model_paths.EXPORT / name / FORMATS[name].file
     outputs = FORMATS[name].open(path)(pixels)
     assert sorted(outputs) == ["probability", "unknown_score"]
     assert all(output.shape == (3, 1) for output in outputs.values())
@@ -136,9 +137,9 @@ def test_exported_model_takes_a_batch_of_any_size(workspace, exported, name):
 def test_predict_gives_the_probabilities_of_the_served_model(workspace, exported, name):
     assert exported[name]
     photos = sorted((workspace / "photos").iterdir())
-    expected = predict(load_predictor(workspace / paths.SERVED_MODEL), photos)
+    expected = predict(load_predictor(workspace / model_paths.SERVED_MODEL), photos)
     assert {row["label"] for row in expected} == {"cat", "dog", "unknown"}
-    rows = predict(load_predictor(workspace / paths.EXPORT / name), photos)
+    rows = predict(load_predictor(workspace / model_paths.EXPORT / name), photos)
     assert [row["path"] for row in rows] == [str(photo) for photo in photos]
     assert [row["label"] for row in rows] == [row["label"] for row in expected]
     for row, of_served in zip(rows, expected):
@@ -233,19 +234,19 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--format", "h5"), f"{paths.FINETUNE_MODEL}: no such model. Run `dvc repro`"),
+        (("--format", "h5"), f"{model_paths.FINETUNE_MODEL}: no such model. Run `dvc repro`"),
         (("--format", "zip"), "--format"),
         ((), "--format"),
     ],
 )
 def test_mistake_of_the_user_is_told_in_one_line(tmp_path, arguments, line):
-    write_colour_model(tmp_path / paths.SERVED_MODEL)
+    write_colour_model(tmp_path / model_paths.SERVED_MODEL)
     command = ("python", "-m", "pawprint", "export", *arguments)
     result = run(*command, cwd=tmp_path, PYTHONPATH=str(PROJECT))
     assert result.returncode != 0
     assert line in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
-    assert not (tmp_path / paths.EXPORT).exists()
+    assert not (tmp_path / model_paths.EXPORT).exists()
 
 
 def test_commit_of_the_workspace_says_whether_files_were_changed(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pawprint.__main__ import COMMANDS
 from pawprint.cli.predict import FORMATS, find_images, predict
-from pawprint.core import paths
+from pawprint.core import model_paths
 from pawprint.network.applications import application
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model, save_model
@@ -26,7 +26,7 @@ COMMAND = ("python", "-m", "pawprint", "predict")
 def workspace(tmp_path_factory) -> Path:
     """A folder with a served model, which calls red images dogs, and photos."""
     folder = tmp_path_factory.mktemp("workspace")
-    write_colour_model(folder / paths.SERVED_MODEL)
+    write_colour_model(folder / model_paths.SERVED_MODEL)
     for name, colour in (("dog.png", "red"), ("cat.png", "blue"), ("deep/dog.PNG", "red")):
         path = folder / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def workspace(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def predictor(workspace) -> Predictor:
-    return load_predictor(workspace / paths.SERVED_MODEL)
+    return load_predictor(workspace / model_paths.SERVED_MODEL)
 
 
 def command(workspace: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
@@ -201,7 +201,7 @@ def test_image_unlike_those_of_training_is_unknown(workspace):
 def test_missing_model_is_one_line(tmp_path):
     result = command(tmp_path, "a.jpg")
     assert result.returncode == 1
-    path = paths.SERVED_MODEL / "model.json"
+    path = model_paths.SERVED_MODEL / "model.json"
     assert result.stderr.startswith(f"{path}: no such file. Run `dvc repro`")
     assert result.stderr.count("\n") == 1
 
@@ -235,7 +235,7 @@ def with_keras_model(workspace) -> Path:
     """The workspace with a model for gradients in models/finetune.keras."""
     backbone = application("MobileNetV2", 0.35, 32)
     model = build_model("MobileNetV2", backbone, build_head(PLAIN, 2), "average")
-    save_model(model, workspace / paths.FINETUNE_MODEL)
+    save_model(model, workspace / model_paths.FINETUNE_MODEL)
     return workspace
 
 
@@ -251,7 +251,7 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(with_keras_model,
 
 
 def test_saliency_without_the_keras_model_or_of_another_is_one_line(with_keras_model, tmp_path):
-    other = write_colour_model(tmp_path / paths.SERVED_MODEL, labels=COLOURS, threshold=None)
+    other = write_colour_model(tmp_path / model_paths.SERVED_MODEL, labels=COLOURS, threshold=None)
     photo = str(with_keras_model / "photos" / "dog.png")
     for folder, expected in (
         (tmp_path, "no such model. Run `dvc repro`"),
@@ -260,7 +260,7 @@ def test_saliency_without_the_keras_model_or_of_another_is_one_line(with_keras_m
         given = ("--model", str(other), "--saliency", str(tmp_path / "pictures"), photo)
         result = command(folder, *given)
         assert (result.returncode, result.stdout) == (1, "")
-        assert result.stderr.startswith(f"{paths.FINETUNE_MODEL}: {expected}")
+        assert result.stderr.startswith(f"{model_paths.FINETUNE_MODEL}: {expected}")
         assert result.stderr.count("\n") == 1
 
 

@@ -3,14 +3,13 @@ import pytest
 from conftest import line_of
 
 from pawprint.core.errors import InputError
-from pawprint.core.tables import (
+from pawprint.core.predictions import (
     predicted_labels,
     probabilities_in,
     read_predictions,
-    read_table,
     write_predictions,
-    write_table,
 )
+from pawprint.core.tables import read_table, write_table
 
 COLUMNS = {"path": "str", "images": "int64", "probability": "float64", "label": "str"}
 

@@ -21,7 +21,7 @@ from networks import COLOURS, LOGITS, metadata
 from PIL import Image
 
 from pawprint.cli.export import export, outputs_of, run_of
-from pawprint.core import paths
+from pawprint.core import model_paths
 from pawprint.images.decoder import decode
 from pawprint.network.backend import keras
 from pawprint.network.head import build_head
@@ -194,7 +194,10 @@ def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kin
 
 
 def test_copies_of_the_page_are_a_model_repository(models, tmp_path):
-    for source, target in (("served", paths.SERVED_MODEL), ("onnx", paths.EXPORT / "onnx")):
+    for source, target in (
+        ("served", model_paths.SERVED_MODEL),
+        ("onnx", model_paths.EXPORT / "onnx"),
+    ):
         shutil.copytree(models / "pad" / source, tmp_path / target)
     console, listed = re.search(
         r"```console\n((?:\$ [^\n]*\n)*?\$ cp[^`]*)```\n\n```text\n([^`]*)```", PAGE

@@ -11,9 +11,10 @@ from conftest import PROJECT
 
 from pawprint.__main__ import COMMANDS
 from pawprint.cli.seeds import describe
-from pawprint.core import paths
+from pawprint.core import result_paths
 from pawprint.core.params.whole import Params
-from pawprint.core.tables import SCORES, read_table
+from pawprint.core.result_tables import SCORES
+from pawprint.core.tables import read_table
 from pawprint.core.yaml import read_yaml
 from pawprint.reports.results import fraction, score_of
 from pawprint.serving.metadata import Metadata
@@ -33,7 +34,7 @@ def metrics(name: str) -> dict:
 
 
 def test_result_table_of_readme_has_the_committed_metrics():
-    scores, extract = read_table(PROJECT / paths.SCORES, SCORES), metrics("train_extract")
+    scores, extract = read_table(PROJECT / result_paths.SCORES, SCORES), metrics("train_extract")
     validation, test = (score_of(scores, split, "accuracy") for split in ("validation", "test"))
     expected = {
         name: [fraction(dict(validation) | {"value": extract[f"{key}_accuracy"]})]

@@ -18,7 +18,7 @@ import pytest
 from conftest import MIRROR, OFFLINE, PROJECT, git_project, real, run
 from pages import blocks, commands, execute
 
-from pawprint.core import paths
+from pawprint.core import data_paths, result_paths
 from recipes.overlay import overlay
 
 PAGE = PROJECT / "docs" / "tutorial.md"
@@ -69,7 +69,7 @@ def test_every_command_works_and_prints_what_the_page_shows(tmp_path):
             file = folder / "params.yaml"
             file.write_text(overlay(file.read_text(encoding="utf-8"), text), encoding="utf-8")
         elif language == "csv":
-            (folder / paths.LABELS).write_text(text, encoding="utf-8")
+            (folder / data_paths.LABELS).write_text(text, encoding="utf-8")
         else:
             assert language == "console"
             for command, lines in commands(text):
@@ -78,6 +78,6 @@ def test_every_command_works_and_prints_what_the_page_shows(tmp_path):
                 elif not command.startswith(INSTALLATION):
                     printed = execute(command, folder, **real(MIRROR.resolve()))
                     found, shown = comparable(printed), comparable(lines)
-                    is_part = command.endswith(paths.LIKELY_WRONG_LABELS.as_posix())
+                    is_part = command.endswith(result_paths.LIKELY_WRONG_LABELS.as_posix())
                     holds = set(shown) <= set(found) if is_part else agrees(shown, found)
                     assert holds, "\n".join([f"$ {command}", *printed])

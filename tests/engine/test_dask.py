@@ -21,7 +21,8 @@ from networks import model_with, sample_backbone
 from servers import HOST, free_port
 
 from pawprint.cli.predict import predict
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths
+from pawprint.core.entry import CODE
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.engine import dask as engine
@@ -125,17 +126,17 @@ def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(overlay(params, TINY), encoding="utf-8")
-    (folder / paths.LABELS).write_text("path,label\n", encoding="utf-8")
-    (folder / paths.CODE).mkdir(parents=True)
-    (folder / paths.FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
-    (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
-    write_archive(folder / paths.RAW_IMAGES, train=15, validation=15)
+    (folder / data_paths.LABELS).write_text("path,label\n", encoding="utf-8")
+    (folder / CODE).mkdir(parents=True)
+    (folder / data_paths.FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
+    (folder / data_paths.RAW_ARCHIVES).mkdir(parents=True)
+    write_archive(folder / data_paths.RAW_IMAGES, train=15, validation=15)
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
     extractor = build_extractor("MobileNetV2", backbone, cut, "average")
     for path, model, outputs in (
-        (paths.EXTRACTOR, extractor, OUTPUTS),
-        (paths.NETWORK, with_features(model_with("logits")), ["logits", "features"]),
+        (data_paths.EXTRACTOR, extractor, OUTPUTS),
+        (model_paths.NETWORK, with_features(model_with("logits")), ["logits", "features"]),
     ):
         (folder / path).parent.mkdir(parents=True)
         write_network(convert(model), folder / path, list(outputs))
@@ -184,7 +185,7 @@ def test_folder_is_predicted_as_on_threads(on_threads, cluster, tmp_path, monkey
     for number, name in enumerate(NAMES):
         (tmp_path / name).write_bytes(photo(number) if number % 7 else b"damaged")
     photos = [Path(os.path.relpath(tmp_path / name)) for name in NAMES]
-    predictor = load_predictor(paths.SERVED_MODEL)
+    predictor = load_predictor(model_paths.SERVED_MODEL)
     rows = predict(predictor, photos)
     monkeypatch.delenv("PAWPRINT_DASK")
     assert rows == predict(predictor, photos)
@@ -237,8 +238,8 @@ def test_image_that_kills_every_worker_is_named(start):
 
 def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, project, capfd):
     address = cluster.worker("--no-nanny", ONEDNN_MAX_CPU_ISA="SSE41")
-    compute = row_function(read_network(project / paths.EXTRACTOR), "crop")
-    with open_archive(project / paths.RAW_IMAGES) as archive:
+    compute = row_function(read_network(project / data_paths.EXTRACTOR), "crop")
+    with open_archive(project / data_paths.RAW_IMAGES) as archive:
         names = [name for name in members(archive) if "cat.0" in name]
 
         def features(name: str) -> list[np.ndarray]:
@@ -323,7 +324,7 @@ def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tm
     assert failed.returncode
     assert failed.stderr.count("PAWPRINT_DASK") == 1
     assert "Traceback" not in failed.stderr
-    assert not any(path.is_file() for path in (project / paths.CLEAN_IMAGES.parent).rglob("*"))
+    assert not any(path.is_file() for path in (project / data_paths.CLEAN_IMAGES.parent).rglob("*"))
     assert repro(project, "clean", PAWPRINT_DASK="") == ["clean"]
     lock = (project / "dvc.lock").read_bytes()
     assert repro(project, "clean") == []

@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.core.tables import LIKELY_WRONG_LABELS, PROBABILITY
+from pawprint.core.predictions import PROBABILITY
+from pawprint.core.result_tables import LIKELY_WRONG_LABELS
 from pawprint.evaluation.label_review import list_suspects
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.core.tables import SCORES
+from pawprint.core.result_tables import SCORES
 from pawprint.evaluation.intervals import clopper_pearson, wilson
 from pawprint.evaluation.metrics import (
     describe,

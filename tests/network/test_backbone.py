@@ -9,7 +9,7 @@ import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, run
 from networks import sample_backbone
 
-from pawprint.core import paths
+from pawprint.core import model_paths
 from pawprint.core.errors import InputError
 from pawprint.network.backbone import load_backbone, weights_sha256
 from pawprint.network.backend import keras, make_deterministic
@@ -93,7 +93,7 @@ def test_weights_of_keras_are_those_of_224_pixels_for_another_size_in_every_proc
         files = sorted((keras_home / "models").glob("*/*"))
         written.append([(file.name, file.read_bytes()) for file in files])
     assert written[0] == written[1]
-    backbone = load_model(keras_home / paths.BACKBONE, layers=())
+    backbone = load_model(keras_home / model_paths.BACKBONE, layers=())
     assert backbone.input_shape == (None, 150, 150, 3)
     for weight, expected in zip(backbone.get_weights(), sample_backbone().get_weights()):
         assert np.array_equal(weight, expected)

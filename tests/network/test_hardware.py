@@ -10,9 +10,10 @@ import pytest
 from conftest import PROJECT
 from networks import sample_backbone, train_params, write_features
 
+from pawprint.core.data_tables import SPLIT
 from pawprint.core.params.hardware import Hardware
 from pawprint.core.params.head import Dense, Head
-from pawprint.core.tables import SPLIT, read_table, write_table
+from pawprint.core.tables import read_table, write_table
 from pawprint.network.backend import keras, make_deterministic, tf
 from pawprint.network.hardware import computing_in, training_on
 from pawprint.network.model import build_model, load_model, save_model

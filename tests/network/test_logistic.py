@@ -4,8 +4,8 @@ from conftest import PROJECT, run
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from pawprint.core.data_tables import HISTORY
 from pawprint.core.errors import InputError
-from pawprint.core.tables import HISTORY
 from pawprint.network import logistic
 from pawprint.network.logistic import cross_validate, measure, solve
 

@@ -6,9 +6,9 @@ import pytest
 from networks import train_params, write_features
 from sklearn.utils.class_weight import compute_class_weight
 
+from pawprint.core.data_tables import HISTORY
 from pawprint.core.errors import InputError
 from pawprint.core.params.train import EarlyStopping, Optimizer, ReduceLROnPlateau
-from pawprint.core.tables import HISTORY
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.training import (
     Batches,

@@ -12,10 +12,11 @@ from conftest import PROJECT, TINY, clean_archive, encode, photo, repro, run
 from faults import ARCHIVES, IMAGES, JPEG, KEPT, MEMBERS, PHOTO, write_archive
 from PIL import ImageChops, ImageStat
 
+from pawprint.core.data_tables import IMAGES as IMAGE_COLUMNS
+from pawprint.core.data_tables import REJECTED
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import pack, read_json
-from pawprint.core.tables import IMAGES as IMAGE_COLUMNS
-from pawprint.core.tables import REJECTED, read_table
+from pawprint.core.tables import read_table
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.resizing import resize

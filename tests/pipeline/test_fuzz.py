@@ -12,11 +12,12 @@ from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, write_archive, zipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pawprint.core.data_tables import IMAGES as MANIFEST
+from pawprint.core.data_tables import NEAR_DUPLICATES, SPLIT
 from pawprint.core.errors import CONTROL_CHARACTERS, InputError
 from pawprint.core.files import read_json
 from pawprint.core.params.whole import load_params
-from pawprint.core.tables import IMAGES as MANIFEST
-from pawprint.core.tables import NEAR_DUPLICATES, SPLIT, read_table, write_table
+from pawprint.core.tables import read_table, write_table
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.resizing import resize

@@ -10,8 +10,9 @@ from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, real, repr
 from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
 from dvc_yaml import OUTPUTS, STAGES
 
-from pawprint.core import paths
-from pawprint.core.tables import HISTORY, SPLIT, read_table
+from pawprint.core import data_paths, model_paths
+from pawprint.core.data_tables import HISTORY, SPLIT
+from pawprint.core.tables import read_table
 from pawprint.evaluation.temperature import log_losses, probabilities_of
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
@@ -197,10 +198,10 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
     assert extract["initial_accuracy"] < 0.7 < extract["validation_accuracy"]
     assert evaluated["validation"]["accuracy"] > extract["validation_accuracy"]
     assert evaluated["test"]["accuracy"] >= 0.9
-    trained = read_table(sample / paths.FINETUNE_HISTORY, HISTORY).iloc[-1]
-    rows = read_table(sample / paths.SPLIT_IMAGES, SPLIT).query("split == 'validation'")
-    compute = compile_for_cpu(read_network(sample / paths.NETWORK))
-    with open_archive(sample / paths.RAW_ARCHIVES) as archive:
+    trained = read_table(sample / model_paths.FINETUNE_HISTORY, HISTORY).iloc[-1]
+    rows = read_table(sample / data_paths.SPLIT_IMAGES, SPLIT).query("split == 'validation'")
+    compute = compile_for_cpu(read_network(sample / model_paths.NETWORK))
+    with open_archive(sample / data_paths.RAW_ARCHIVES) as archive:
         images = [open_image(archive, path) for path in rows["path"]]
     logits = np.array([compute(resize(image, 96, "crop"))[0] for image in images])
     actual = (rows["label"] == "dog").to_numpy().astype(int)

@@ -10,7 +10,7 @@ import pytest
 from conftest import PROJECT, TINY, environment_with, run
 from kills import fingerprint
 
-from pawprint.core import paths
+from pawprint.core import data_paths
 from pawprint.features.store import Shard
 from recipes.overlay import apply, overlay
 from recipes.sample.demo import prepare
@@ -70,7 +70,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):
     before = features(workspace)
-    with (workspace / paths.LABELS).open("a", encoding="utf-8") as labels:
+    with (workspace / data_paths.LABELS).open("a", encoding="utf-8") as labels:
         labels.write("drawn/train/cats/cat.0001.jpg,dog\n")
     assert computed(workspace) == (0, IMAGES)
     assert features(workspace) == before
@@ -97,7 +97,7 @@ def set_images_per_shard(workspace: Path, number: int) -> None:
 
 def test_damaged_features_in_the_cache_are_computed_again(workspace):
     before = features(workspace)
-    stored = (workspace / paths.FEATURES / "shard-0.npy").read_bytes()
+    stored = (workspace / data_paths.FEATURES / "shard-0.npy").read_bytes()
     for path in (workspace / ".dvc" / "cache").rglob("*"):
         if path.is_file() and path.read_bytes() == stored:
             path.chmod(0o644)
@@ -120,7 +120,7 @@ def test_killed_run_goes_on_where_it_was(workspace):
     """Killed after each shard that it finishes, it computes the others."""
     (workspace / "dvc.lock").unlink()
     set_images_per_shard(workspace, 8)
-    kept = workspace / paths.INTERRUPTED_FEATURES
+    kept = workspace / data_paths.INTERRUPTED_FEATURES
     for finished in range(1, 5):
         with subprocess.Popen(
             FEATURES,
@@ -142,5 +142,7 @@ def test_killed_run_goes_on_where_it_was(workspace):
 
 
 def images_of_shards(workspace: Path) -> list[int]:
-    indices = [Shard(p).read("index") for p in (workspace / paths.FEATURES).glob("shard-*.npy")]
+    indices = [
+        Shard(p).read("index") for p in (workspace / data_paths.FEATURES).glob("shard-*.npy")
+    ]
     return [len(set(index["pixels_sha256"])) for index in indices]

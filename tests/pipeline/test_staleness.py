@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from pawprint.core.files import pack
 from pawprint.core.params.whole import Params
-from pawprint.core.tables import parse_predictions
+from pawprint.core.predictions import parse_predictions
 from pawprint.network.applications import application
 from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset

@@ -3,10 +3,11 @@
 import pytest
 from conftest import OFFLINE, PROJECT, git_project, repro, run
 
-from pawprint.core import paths
+from pawprint.core import model_paths
+from pawprint.core.data_tables import HISTORY
 from pawprint.core.files import pack
 from pawprint.core.params.whole import load_params
-from pawprint.core.tables import HISTORY, read_table
+from pawprint.core.tables import read_table
 from pawprint.core.yaml import parse_yaml
 from pawprint.features.store import Shard
 from pawprint.network.backend import keras
@@ -75,7 +76,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     params = load_params(workspace / "params.yaml")
     first, second = (
         list(read_table(workspace / path, HISTORY)["epoch"])
-        for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+        for path in (model_paths.EXTRACT_HISTORY, model_paths.FINETUNE_HISTORY)
     )
     assert first + second == list(range(1, 1 + len(first + second)))
     if name != "local-zip-dense":  # which stops early

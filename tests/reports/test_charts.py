@@ -5,7 +5,8 @@ import pytest
 from made_up_run import predictions_of, table_of_predictions
 from sklearn.metrics import roc_auc_score
 
-from pawprint.core.tables import HISTORY, RELIABILITY
+from pawprint.core.data_tables import HISTORY
+from pawprint.core.result_tables import RELIABILITY
 from pawprint.evaluation.metrics import tabulate_reliability, tabulate_roc
 from pawprint.reports.charts import (
     draw_class_counts,

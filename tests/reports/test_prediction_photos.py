@@ -2,7 +2,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from pawprint.core.tables import LIKELY_WRONG_LABELS
+from pawprint.core.result_tables import LIKELY_WRONG_LABELS
 from pawprint.images.archive import members, open_archive
 from pawprint.reports.figures import BLUE, RED
 from pawprint.reports.prediction_photos import (

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from made_up_run import scores_of
 
-from pawprint.core.tables import HISTORY, SCORES
+from pawprint.core.data_tables import HISTORY
+from pawprint.core.result_tables import SCORES
 from pawprint.reports.results import (
     class_rows,
     describe_calibration,

@@ -14,13 +14,15 @@ from conftest import PROJECT, run
 from made_up_run import SEEDS, write_run
 from PIL import Image
 
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths, result_paths
+from pawprint.core.data_tables import REJECTED
 from pawprint.core.files import write_json
-from pawprint.core.tables import REJECTED, SCORES, read_table
+from pawprint.core.result_tables import SCORES
+from pawprint.core.tables import read_table
 from pawprint.reports.results import describe_fraction, score_of
 from recipes.overlay import overlay
 
-SERVED = [paths.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
+SERVED = [model_paths.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
 FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
 FILES += [("a.jpg", "truncated", "x")] * 60
@@ -34,11 +36,11 @@ def workspace(tmp_path_factory) -> Path:
     workspace = tmp_path_factory.mktemp("report")
     for name in ("pawprint", "stages"):
         shutil.copytree(PROJECT / name, workspace / name)
-    shutil.copy(PROJECT / paths.LABELS, workspace)
-    for path in (paths.RAW_IMAGES, *SERVED):
+    shutil.copy(PROJECT / data_paths.LABELS, workspace)
+    for path in (data_paths.RAW_IMAGES, *SERVED):
         (workspace / path).parent.mkdir(parents=True, exist_ok=True)
         (workspace / path).write_text(path.name, encoding="utf-8")
-    pictures = [getattr(paths, name) for name in vars(paths) if name.endswith("_PLOT")]
+    pictures = [path for name, path in vars(result_paths).items() if name.endswith("_PLOT")]
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
     for picture in pictures:
         Image.new("RGB", (30, 20), "grey").save(workspace / picture)
@@ -52,7 +54,8 @@ def reports(workspace: Path, changes: str = "{}") -> tuple[str, str]:
     result = run("python", "-m", "stages.report", cwd=workspace)
     assert (result.returncode, result.stderr) == (0, "")
     card, page = (
-        (workspace / path).read_text(encoding="utf-8") for path in (paths.MODEL_CARD, paths.REPORT)
+        (workspace / path).read_text(encoding="utf-8")
+        for path in (result_paths.MODEL_CARD, result_paths.REPORT)
     )
     return " ".join(card.split()), page
 
@@ -108,7 +111,7 @@ def test_every_picture_has_an_alternative_text_of_its_own(page):
 
 
 def test_numbers_are_those_of_the_tables(both, workspace):
-    scores = read_table(workspace / paths.SCORES, SCORES)
+    scores = read_table(workspace / result_paths.SCORES, SCORES)
     for text in both:
         for split in ("validation", "test"):
             assert describe_fraction(score_of(scores, split, "accuracy")) in text
@@ -125,7 +128,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
 
 
 def test_card_has_the_hashes_of_archive_and_model(card):
-    for path in (paths.RAW_IMAGES, paths.SERVED_MODEL / "model.xml"):
+    for path in (data_paths.RAW_IMAGES, model_paths.SERVED_MODEL / "model.xml"):
         digest = hashlib.sha256(path.name.encode()).hexdigest()
         assert f"| `{path.as_posix()}` | `{digest}` |" in card
 
@@ -172,9 +175,9 @@ def test_mean_of_seeds_is_shown_only_if_the_first_of_them_gave_this_model(both, 
         assert "of 3 seeds" not in text
     hashes = {
         path.as_posix(): hashlib.md5((other / path).read_bytes()).hexdigest()
-        for path in paths.SEED_OUTPUTS
+        for path in result_paths.SEED_OUTPUTS
     }
-    write_json(other / paths.SEEDS_METRICS, SEEDS | {"outputs": hashes})
+    write_json(other / result_paths.SEEDS_METRICS, SEEDS | {"outputs": hashes})
     for text in reports(other):
         assert "out of date" not in text
         for title, cell in (
@@ -189,7 +192,7 @@ def test_card_of_many_classes_shows_the_ten_with_the_lowest_recall_and_the_page_
     numbers = {f"class {number:02}": 10 for number in range(40)}
     write_run(other, numbers, NO_FILES)
     card, page = reports(other)
-    scores = read_table(other / paths.SCORES, SCORES).query("split == 'test' & label != ''")
+    scores = read_table(other / result_paths.SCORES, SCORES).query("split == 'test' & label != ''")
     worst = scores[scores["score"] == "recall"].sort_values("value", kind="stable")["label"]
     of_images, of_scores = card.split("| recall, validation |")
     assert [of_images.count(f"| {label} | 10 |") for label in numbers] == [1] * 10 + [0] * 30
@@ -210,11 +213,14 @@ def test_card_says_nothing_that_the_params_deny(other):
 
 
 def test_missing_model_is_told_in_one_line_and_nothing_is_written(other):
-    for path in (paths.MODEL_CARD, paths.REPORT):
+    for path in (result_paths.MODEL_CARD, result_paths.REPORT):
         (other / path).unlink(missing_ok=True)
-    shutil.rmtree(other / paths.SERVED_MODEL)
+    shutil.rmtree(other / model_paths.SERVED_MODEL)
     result = run("python", "-m", "stages.report", cwd=other)
     assert result.returncode == 1
     assert result.stderr.startswith("models/served/model.json: ")
     assert result.stderr.count("\n") == 1
-    assert not (other / paths.MODEL_CARD).exists() and not (other / paths.REPORT).exists()
+    assert (
+        not (other / result_paths.MODEL_CARD).exists()
+        and not (other / result_paths.REPORT).exists()
+    )

@@ -13,11 +13,13 @@ from PIL import Image
 
 from pawprint.__main__ import main as pawprint
 from pawprint.cli import export
-from pawprint.core import paths
+from pawprint.core import data_paths, model_paths
+from pawprint.core.data_tables import HISTORY, SPLIT
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.core.labels import UNKNOWN
-from pawprint.core.tables import HISTORY, SPLIT, read_predictions, read_table, write_table
+from pawprint.core.predictions import read_predictions
+from pawprint.core.tables import read_table, write_table
 from pawprint.evaluation.temperature import calibrate as fitted_temperature
 from pawprint.evaluation.temperature import probabilities_of
 from pawprint.images.archive import open_archive
@@ -56,10 +58,10 @@ def write_images(workspace: Path) -> None:
                 files[path] = encoded(drawn_thing(label, number))
                 rows.append((path, label, split, path, hashlib.sha256(files[path]).hexdigest()))
                 number += 1
-    (workspace / paths.RAW_IMAGES).parent.mkdir(parents=True)
-    pack(workspace / paths.RAW_IMAGES, files.items())
+    (workspace / data_paths.RAW_IMAGES).parent.mkdir(parents=True)
+    pack(workspace / data_paths.RAW_IMAGES, files.items())
     table = pd.DataFrame(rows, columns=list(SPLIT))
-    write_table(workspace / paths.SPLIT_IMAGES, table.sort_values("path"), SPLIT)
+    write_table(workspace / data_paths.SPLIT_IMAGES, table.sort_values("path"), SPLIT)
     for path in ("house/0.jpg", "star/0.jpg"):
         (workspace / "photos" / path).parent.mkdir(parents=True)
         (workspace / "photos" / path).write_bytes(files[path])
@@ -82,15 +84,16 @@ def workspace(tmp_path_factory):
 
 def test_training_learns_three_classes_and_records_it(workspace):
     extract, finetune = (
-        read_table(path, HISTORY) for path in (paths.EXTRACT_HISTORY, paths.FINETUNE_HISTORY)
+        read_table(path, HISTORY)
+        for path in (model_paths.EXTRACT_HISTORY, model_paths.FINETUNE_HISTORY)
     )
     assert (len(extract), len(finetune)) == (10, 2)
     assert finetune["epoch"].tolist() == [11, 12]
     assert extract["validation_loss"].iloc[0] < 2 * np.log(3)
     assert finetune["validation_accuracy"].iloc[-1] > 0.7
-    metrics = json.loads(paths.EXTRACT_METRICS.read_text(encoding="utf-8"))
-    judged = read_predictions(paths.CROSS_VALIDATION)
-    assert len(judged) == (read_table(paths.SPLIT_IMAGES, SPLIT)["split"] == "train").sum()
+    metrics = json.loads(model_paths.EXTRACT_METRICS.read_text(encoding="utf-8"))
+    judged = read_predictions(model_paths.CROSS_VALIDATION)
+    assert len(judged) == (read_table(data_paths.SPLIT_IMAGES, SPLIT)["split"] == "train").sum()
     is_right = judged["actual"] == judged["predicted"]
     assert metrics["cross_validated_accuracy"] == pytest.approx(is_right.mean())
     assert 0.5 < metrics["cross_validated_accuracy"] < 1.01
@@ -100,22 +103,22 @@ def test_training_learns_three_classes_and_records_it(workspace):
 
 
 def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
-    predictor = load_predictor(paths.SERVED_MODEL)
+    predictor = load_predictor(model_paths.SERVED_MODEL)
     assert predictor.metadata.labels == THINGS
     assert predictor.metadata.threshold is None
-    rows = read_table(paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
-    with open_archive(paths.RAW_IMAGES) as archive:
+    rows = read_table(data_paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
+    with open_archive(data_paths.RAW_IMAGES) as archive:
         images = [open_image(archive, path) for path in rows["path"]]
     pixels = export.read_pixels(rows["path"], predictor.metadata).astype(np.float32)
     assert pixels.shape[1] == 6
-    both = with_features(load_model(paths.FINETUNE_MODEL))
+    both = with_features(load_model(model_paths.FINETUNE_MODEL))
     logits, features = both.predict(pixels.reshape(-1, *pixels.shape[2:]), verbose=0)
     logits = logits.reshape(len(rows), 6, 3)
     probabilities, scores = map(np.array, zip(*map(predictor.outputs, images)))
     temperature = predictor.metadata.temperature
     expected = probabilities_of(logits.astype(np.float64), temperature)
     assert probabilities.mean(axis=1) == pytest.approx(expected, abs=1e-4)
-    score = read_detector(paths.SERVED_MODEL).score(features).reshape(len(rows), 6)
+    score = read_detector(model_paths.SERVED_MODEL).score(features).reshape(len(rows), 6)
     assert scores[..., 0] == pytest.approx(score, abs=1e-4)
     is_validation = (rows["split"] == "validation").to_numpy()
     actual = pd.Index(THINGS).get_indexer(rows["label"][is_validation])
@@ -131,21 +134,21 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
 
 def test_images_of_no_class_are_unknown(workspace):
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
-    assert load_predictor(paths.SERVED_MODEL).predict(Image.fromarray(noise)).label == UNKNOWN
+    assert load_predictor(model_paths.SERVED_MODEL).predict(Image.fromarray(noise)).label == UNKNOWN
 
 
 def test_detector_can_be_turned_off(workspace):
-    served = {path: path.read_bytes() for path in paths.SERVED_MODEL.iterdir()}
+    served = {path: path.read_bytes() for path in model_paths.SERVED_MODEL.iterdir()}
     params = Path("params.yaml").read_text(encoding="utf-8")
     off = overlay(params, "calibrate: {unknown_quantile: null}")
     Path("params.yaml").write_text(off, encoding="utf-8")
     calibrate.main()
     Path("params.yaml").write_text(params, encoding="utf-8")
-    predictor = load_predictor(paths.SERVED_MODEL)
+    predictor = load_predictor(model_paths.SERVED_MODEL)
     assert predictor.metadata.unknown_threshold is None
     assert predictor.predict(Image.new("RGB", (96, 96))).label in THINGS
     calibrate.main()
-    assert {path: path.read_bytes() for path in paths.SERVED_MODEL.iterdir()} == served
+    assert {path: path.read_bytes() for path in model_paths.SERVED_MODEL.iterdir()} == served
 
 
 def test_command_line_labels_photos_of_three_classes(workspace, monkeypatch, capsys):

@@ -6,10 +6,10 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pawprint.core.errors import InputError
-from pawprint.core.paths import PARAMS
 from pawprint.core.validation import explain
 from pawprint.core.yaml import read_yaml
 
+PARAMS = Path("params.yaml")
 Kind = TypeVar("Kind", bound=BaseModel)
 
 

@@ -15,11 +15,10 @@ from pawprint.core.params.head import Head
 from pawprint.core.params.model import Model
 from pawprint.core.params.plot import Plot
 from pawprint.core.params.preview import Preview
-from pawprint.core.params.section import Section, checked
+from pawprint.core.params.section import PARAMS, Section, checked
 from pawprint.core.params.split import Split
 from pawprint.core.params.train import Train, TrainHead, problem_of_head
 from pawprint.core.params.weights import Weights
-from pawprint.core.paths import PARAMS
 from pawprint.core.yaml import read_yaml
 
 

@@ -1,0 +1,14 @@
+"""Paths of models and of what training records."""
+
+from pathlib import Path
+
+BACKBONE = Path("models/backbone/network.keras")
+HEAD = Path("models/head.npz")
+CROSS_VALIDATION = Path("data/cross_validation.csv")
+EXTRACT_METRICS = Path("metrics/train_extract.json")
+EXTRACT_HISTORY = Path("plots/history_extract.csv")
+FINETUNE_MODEL = Path("models/finetune.keras")
+FINETUNE_HISTORY = Path("plots/history_finetune.csv")
+NETWORK = Path("models/network/network.xml")
+SERVED_MODEL = Path("models/served")
+EXPORT = Path("models/export")  # of `python -m pawprint export`
