@@ -12,7 +12,7 @@ from pawprint.core import data_paths, data_tables, model_paths, result_paths, re
 from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
 from pawprint.core.params.evaluate import Evaluate
-from pawprint.core.predictions import write_predictions
+from pawprint.core.predictions import tabulate, write_predictions
 from pawprint.core.tables import read_table, write_table
 from pawprint.evaluation import metrics
 from pawprint.images.archive import open_archive
@@ -49,7 +49,7 @@ def main() -> None:
             scores.append(measured.assign(split=name))
             bins = metrics.tabulate_reliability(actual, probabilities, labels, confidence)
             reliabilities.append(bins.assign(split=name))
-            write_predictions(file, metrics.tabulate(rows, probabilities, predicted, labels))
+            write_predictions(file, tabulate(rows, probabilities, predicted, labels))
             if name == "test":
                 curves = metrics.tabulate_roc(actual, probabilities, labels)
                 write_table(result_paths.ROC, curves, result_tables.ROC)

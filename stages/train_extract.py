@@ -18,9 +18,8 @@ from pawprint.core.params.hardware import Hardware
 from pawprint.core.params.head import Head
 from pawprint.core.params.section import PARAMS
 from pawprint.core.params.train import LBFGS, TrainHead, problem_of_head
-from pawprint.core.predictions import write_predictions
+from pawprint.core.predictions import tabulate, write_predictions
 from pawprint.core.tables import read_table, write_table
-from pawprint.evaluation.metrics import tabulate
 from pawprint.features.reader import open_examples
 from pawprint.network import logistic
 from pawprint.network.head_arrays import write_head

@@ -7,8 +7,9 @@ import pandas as pd
 
 from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
 from pawprint.core.files import write_json
+from pawprint.core.predictions import tabulate
 from pawprint.core.tables import write_table
-from pawprint.evaluation.metrics import measure, tabulate
+from pawprint.evaluation.metrics import measure
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.probabilities import predicted_classes
 

@@ -135,10 +135,15 @@ class Code:
             yield from pinned
 
     def _find_data(self, folder: Path) -> list[str]:
-        """Files that are no modules, in a folder and in those below it that are no packages."""
+        """Files that are no modules, in a folder and in those below it that are no packages.
+
+        Hidden ones are left out: systems and editors write them.
+        """
         found = []
         for path in folder.iterdir():
-            if path.is_dir() and path.name != "__pycache__" and not any(path.glob("*.py")):
+            if path.name.startswith(".") or path.name == "__pycache__":
+                continue
+            if path.is_dir() and not any(path.glob("*.py")):
                 found += self._find_data(path)
             elif path.is_file() and path.suffix != ".py":
                 found.append(path.relative_to(self.folder).as_posix())

@@ -46,3 +46,17 @@ def predicted_labels(predictions: pd.DataFrame) -> list[str]:
 def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
     """float64 `(images, classes)`: the probabilities in a table PREDICTIONS."""
     return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
+
+
+def tabulate(
+    rows: pd.DataFrame, probabilities: np.ndarray, predicted: np.ndarray, labels: list[str]
+) -> pd.DataFrame:
+    """The table PREDICTIONS, from rows with the columns `path` and `label` in the same order."""
+    return pd.DataFrame(
+        {
+            "path": rows["path"].array,
+            "actual": rows["label"].array,
+            "predicted": np.array(labels)[predicted],
+            **{PROBABILITY + label: column for label, column in zip(labels, probabilities.T)},
+        }
+    )

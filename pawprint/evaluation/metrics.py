@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from pawprint.core.predictions import PROBABILITY
 from pawprint.core.result_tables import PREDICTED, SCORES
 from pawprint.evaluation.calibration import expected_calibration_error, reliability
 from pawprint.evaluation.intervals import (
@@ -58,20 +57,6 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     """The SUMMARY of each split in a table SCORES: what `dvc metrics diff` shows."""
     of_all = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
     return {name: of_all.loc[name, list(SUMMARY)].to_dict() for name in scores["split"].unique()}
-
-
-def tabulate(
-    rows: pd.DataFrame, probabilities: np.ndarray, predicted: np.ndarray, labels: list[str]
-) -> pd.DataFrame:
-    """The table PREDICTIONS, from rows with the columns `path` and `label` in the same order."""
-    return pd.DataFrame(
-        {
-            "path": rows["path"].array,
-            "actual": rows["label"].array,
-            "predicted": np.array(labels)[predicted],
-            **{PROBABILITY + label: column for label, column in zip(labels, probabilities.T)},
-        }
-    )
 
 
 def tabulate_reliability(

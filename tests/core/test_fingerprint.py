@@ -53,6 +53,7 @@ def project(tmp_path) -> Path:
         "stages/two.py": "import json\n",
         "pawprint/a/used.py": "def f():\n    from pawprint.b import late\n",
         "pawprint/a/templates/page.html": "<html>",
+        "pawprint/a/.DS_Store": "",
         "pawprint/a/inner/other.json": "{}",
         "pawprint/b/late.py": f"{late}if TYPE_CHECKING:\n    import six, pawprint.a.unused\n",
         **dict.fromkeys((f"pawprint/{name}.py" for name in EMPTY), ""),

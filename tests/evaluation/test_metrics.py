@@ -2,13 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pawprint.core.predictions import tabulate
 from pawprint.core.result_tables import SCORES
 from pawprint.evaluation.intervals import clopper_pearson, wilson
 from pawprint.evaluation.metrics import (
     describe,
     measure,
     summarize,
-    tabulate,
     tabulate_reliability,
     tabulate_roc,
 )
