@@ -62,6 +62,6 @@ def overlay(params: str, changes: str) -> str:
 
 def _keep_near(comments: list | None) -> None:
     """Put the comment at the end of a changed line two spaces after the new value."""
-    if comments and comments[2]:
+    if comments and comments[2] and comments[2].value.startswith("#"):  # or a blank line
         comments[2].column = 0
         comments[2].value = f" {comments[2].value}"

@@ -36,6 +36,7 @@ def prepare(workspace: Path, params: str) -> None:
     (workspace / result_paths.MODEL_CARD.parent).mkdir(exist_ok=True)
     if not (workspace / ".dvc").exists():
         run_dvc(workspace, "init", "--no-scm", "--quiet")
+    shutil.copytree(PROJECT / ".dvc" / "plots", workspace / ".dvc" / "plots", dirs_exist_ok=True)
 
 
 def run_dvc(workspace: Path, *arguments: str) -> None:

@@ -16,6 +16,7 @@ from pawprint.core.params.head import Dense, Head
 from pawprint.core.tables import read_table, write_table
 from pawprint.network.backend import keras, make_deterministic, tf
 from pawprint.network.hardware import computing_in, training_on
+from pawprint.network.head import build_head
 from pawprint.network.model import build_model, load_model, save_model
 from pawprint.network.phases import fine_tune, train_head
 from pawprint.network.training import open_batches
@@ -43,8 +44,10 @@ def trained(features, precision="float32"):
     make_deterministic(1)
     split = read_table(features / "split.csv", SPLIT)
     train, validation, _ = open_batches(features, split, "top", TRAIN)
-    head, _, _, first = train_head(TRAIN, HEAD, 2, precision, train, validation)
+    arrays, _, first = train_head(TRAIN, HEAD, 2, precision, train, validation)
+    head = build_head(HEAD, 2)
     model = build_model("MobileNetV2", sample_backbone(), head, "average")
+    head.set_weights(arrays)
     train, validation, _ = open_batches(features, split, "cut", TRAIN, first_epoch=len(first))
     optimizer, metrics, second = fine_tune(model, TRAIN, precision, FIRST, train, validation)
     return model, optimizer, metrics, [*first["loss"], *second["loss"]]
