@@ -25,11 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    require_reproduced()
-    code = Code()
+    stages, code = require_reproduced(), Code()
     pins = {
         line
-        for stage in Recorded().stages
+        for stage in stages
         for line in code.fingerprint(f"stages/{stage}.py").splitlines()
         if "==" in line
     }
@@ -41,10 +40,11 @@ def run(arguments: argparse.Namespace) -> None:
     print("check: the results are those of this code, these params and these packages")
 
 
-def require_reproduced(*stages: str) -> None:
+def require_reproduced(*stages: str) -> set[str]:
     """Raise InputError if params, code or results of these stages differ from dvc.lock.
 
-    Those of the stages before them count, too; without names, all stages do.
+    Those of the stages before them count, too; without names, all stages do. Returns the names of
+    all that count, without `code`.
     """
     try:
         with Repo() as repo:
@@ -63,6 +63,7 @@ def require_reproduced(*stages: str) -> None:
             "workspace: expected the results of its params and code. Received: changes since the "
             f"last run: {', '.join(found[:MAX_CHANGES])}{more}. Run `dvc repro`."
         )
+    return names
 
 
 def changed(changes: list[dict | str]) -> Iterator[str]:
