@@ -48,7 +48,7 @@ def images() -> Iterator[tuple[str, bytes]]:
         yield name, data
         if name == "drawn/train/cats/cat.0001.jpg":
             again = Image.open(io.BytesIO(data)).convert("RGB")
-            yield "drawn/validation/cats/cat.again.jpg", encode(again, quality=60)
+            yield "drawn/train/cats/cat.again.jpg", encode(again, quality=60)
 
 
 @pytest.fixture(scope="module")
