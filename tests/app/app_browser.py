@@ -75,7 +75,7 @@ def opened(browser, address: str, **device) -> Iterator:
         page.goto(address)
         settled(page)
         yield page
-        assert errors == []
+        assert errors == [], errors
 
 
 def settled(page) -> None:

@@ -30,8 +30,8 @@ from PIL import Image
 
 from pawprint.core import result_paths
 from pawprint.core.files import pack
-from pawprint.core.result_tables import SCORES
-from pawprint.core.tables import read_table
+from pawprint.core.result_tables import LIKELY_WRONG_LABELS, SCORES
+from pawprint.core.tables import read_table, write_table
 from pawprint.reports.results import score_of
 from recipes.sample.drawings import drawn_dataset
 
@@ -58,6 +58,10 @@ def workspace(tmp_path_factory) -> Path:
     pack(folder / "images.zip", images())
     project = git_project(folder / "project", TINY + OFFLINE)
     repro(project)
+    # The drawn images have no label that is likely wrong.
+    row = ("drawn/train/cats/cat.0002.jpg", "cat", "dog", "train", 0.01)
+    suspects = pd.DataFrame([row], columns=list(LIKELY_WRONG_LABELS))
+    write_table(project / result_paths.LIKELY_WRONG_LABELS, suspects, LIKELY_WRONG_LABELS)
     commit(project, "Train")
     return project
 
