@@ -198,7 +198,8 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
     assert extract["initial_accuracy"] < 0.7 < extract["validation_accuracy"]
     assert evaluated["validation"]["accuracy"] > extract["validation_accuracy"]
     assert evaluated["test"]["accuracy"] >= 0.9
-    trained = read_table(sample / model_paths.FINETUNE_HISTORY, HISTORY).iloc[-1]
+    history = read_table(sample / model_paths.FINETUNE_HISTORY, HISTORY)
+    trained = history[history["kept"]].iloc[-1]
     rows = read_table(sample / data_paths.SPLIT_IMAGES, SPLIT).query("split == 'validation'")
     compute = compile_for_cpu(read_network(sample / model_paths.NETWORK))
     with open_archive(sample / data_paths.RAW_ARCHIVES) as archive:
