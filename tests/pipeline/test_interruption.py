@@ -52,7 +52,7 @@ def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(workspac
 @pytest.mark.parametrize(
     ("stage", "folder", "options", "reason"),
     [
-        ("features", "data", "size={size}", "expected 1 MB of free space"),
+        ("features", "data", "size={size}", "expected . MB of free space"),
         ("split", "metrics", "ro", "expected to write it.*Read-only file system"),
     ],
 )
@@ -61,7 +61,10 @@ def test_full_disk_and_read_only_folder_are_named(workspace, stage, folder, opti
     here.rename(saved)
     here.mkdir()
     needed = [
-        path for name in ("raw", "split") for path in (saved / name).rglob("*") if path.is_file()
+        path
+        for name in ("code", "raw", "split")
+        for path in (saved / name).rglob("*")
+        if path.is_file()
     ]
     size = 100_000 + sum(path.stat().st_size for path in needed)
     mount = ("mount", "-t", "tmpfs", "-o", options.format(size=size), "tmpfs", here)
