@@ -6,7 +6,7 @@ if an installed package is not the version that requirements.txt pins.
 
 import argparse
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -25,14 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    stages, code = require_reproduced(), Code()
-    pins = {
-        line
-        for stage in stages
-        for line in code.fingerprint(f"stages/{stage}.py").splitlines()
-        if "==" in line
-    }
-    if found := not_as_pinned(sorted(pins)):
+    lines = {line for each in require_reproduced().values() for line in each.splitlines()}
+    if found := not_as_pinned(sorted(line for line in lines if "==" in line)):
         raise InputError(
             f"requirements.txt: expected the installed versions. Received: {', '.join(found)}. Run "
             "`pip install -r requirements.txt`."
@@ -40,11 +34,11 @@ def run(arguments: argparse.Namespace) -> None:
     print("check: the results are those of this code, these params and these packages")
 
 
-def require_reproduced(*stages: str) -> set[str]:
+def require_reproduced(*stages: str) -> dict[str, str]:
     """Raise InputError if params, code or results of these stages differ from dvc.lock.
 
-    Those of the stages before them count, too; without names, all stages do. Returns the names of
-    all that count, without `code`.
+    Those of the stages before them count, too; without names, all stages do. Returns the
+    fingerprint of each that counts, without `code`.
     """
     try:
         with Repo() as repo:
@@ -56,14 +50,16 @@ def require_reproduced(*stages: str) -> set[str]:
     status.pop("code", None)
     found = {name for changes in status.values() for name in changed(changes)}
     names = {stage.name for each in collected for stage in each} - {"code"}
-    found = sorted(found | set(changed_code(names)))
+    code = Code()
+    fingerprints = {name: code.fingerprint(f"stages/{name}.py") for name in names}
+    found = sorted(found | set(changed_code(fingerprints)))
     if found:
         more = f" and {len(found) - MAX_CHANGES} more" if found[MAX_CHANGES:] else ""
         raise InputError(
             "workspace: expected the results of its params and code. Received: changes since the "
             f"last run: {', '.join(found[:MAX_CHANGES])}{more}. Run `dvc repro`."
         )
-    return names
+    return fingerprints
 
 
 def changed(changes: list[dict | str]) -> Iterator[str]:
@@ -79,11 +75,10 @@ def changed(changes: list[dict | str]) -> Iterator[str]:
                 yield path
 
 
-def changed_code(stages: Iterable[str]) -> Iterator[str]:
+def changed_code(fingerprints: dict[str, str]) -> Iterator[str]:
     """Those of the stages whose code does something else than when they ran."""
-    code, recorded = Code(), Recorded()
-    for stage in stages:
-        now = code.fingerprint(f"stages/{stage}.py").encode()
+    recorded = Recorded()
+    for stage, now in fingerprints.items():
         before = recorded.hash_of(stage, CODE / f"{stage}.txt", "deps")
-        if hashlib.md5(now, usedforsecurity=False).hexdigest() != before:
+        if hashlib.md5(now.encode(), usedforsecurity=False).hexdigest() != before:
             yield f"code of {stage}"

@@ -18,7 +18,7 @@ FILES = ("model.xml", "model.tflite", "model.onnx", "saved_model.pb")
 def read_model(path: Path, metadata: Metadata) -> openvino.Model:
     """The network in a file of one of the formats in FILES.
 
-    Takes uint8 `(1, image_size, image_size, 3)`. Each output is float32 `(1, units)`, but for the
+    Takes uint8 `(1, image_size, image_size, 3)`. Each output is float32 `(1, units)`, except the
     last one, if it is an unknown score: `(1, 1)`. Raises ValueError or RuntimeError for a damaged
     file and for a network of other inputs or outputs.
     """
