@@ -22,7 +22,7 @@ def median_probability(workspace: Path) -> float:
 
 
 def changed_values(workspace: Path) -> dict:
-    """The values by `section.key`; each alone makes a whole params.yaml, but for TOGETHER_WITH.
+    """The values by `section.key`; each alone makes a whole file, except those in TOGETHER_WITH.
 
     Beside the workspace are images.zip and others.zip. The hash is that of what Keras loads.
     """

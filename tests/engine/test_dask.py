@@ -258,7 +258,7 @@ def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, pro
 
 @pytest.mark.parametrize("installed", [pytest.param("none", marks=pytest.mark.extended), "1.0"])
 def test_worker_with_other_packages_is_refused(start, tmp_path, installed):
-    """A worker whose packages are links to those of this Python, but for Pillow."""
+    """A worker whose packages are links to those of this Python, except Pillow."""
     for path in Path(sysconfig.get_path("purelib")).iterdir():
         if not path.name.lower().startswith("pillow"):
             (tmp_path / path.name).symlink_to(path)

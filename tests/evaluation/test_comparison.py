@@ -28,7 +28,7 @@ def test_large_difference_is_significant(old, new, verdict):
 
 @pytest.mark.parametrize("accuracy", [0.9, 0.94])
 def test_interval_holds_the_true_difference_as_often_as_it_says(accuracy):
-    """The new run agrees with the old one, but for a tenth of the images."""
+    """The new run agrees with the old one, except on a tenth of the images."""
     rng = np.random.default_rng(0)
     held = []
     for _ in range(2000):

@@ -29,7 +29,7 @@ def recording(records: Path) -> dict[str, str]:
 
 
 def opened(record: Path) -> tuple[set[str], set[str]]:
-    """Paths that a stage has read, but for what it had written before; and paths written."""
+    """Paths that a stage has read, except what it had written before; and paths written."""
     read, written = set(), set()
     for line in record.read_text(encoding="utf-8").splitlines():
         kind, path = line.split(" ", 1)
