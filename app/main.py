@@ -27,7 +27,7 @@ def frame(page):
 
 
 st.set_page_config(page_title="Pawprint", page_icon="🐾", layout="wide")
-PAGES = [frame(page) for page in (page_models, page_images, page_try, page_data)]
+PAGES = [frame(page) for page in (page_images, page_data, page_try, page_models)]
 chosen = st.navigation(PAGES, position="hidden")
 with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones
     for page in PAGES:

@@ -1,10 +1,13 @@
 """The models that the app runs, each loaded on first use."""
 
+from pathlib import Path
+
 import cv2
 import streamlit as st
 from PIL import Image
 
 from app import files
+from pawprint.cli.predict import default_model
 from pawprint.core import model_paths
 from pawprint.images.resizing import resize
 from pawprint.serving.predictor import Predictor, load_predictor
@@ -14,8 +17,9 @@ SALIENCY_SIZE = 600  # pixels of its side
 
 
 def predictor() -> Predictor:
-    """The served model. Raises InputError if it is missing or damaged."""
-    return _predictor(files.stamp(model_paths.SERVED_MODEL))
+    """The served model, or the one in Git. Raises InputError if it is damaged."""
+    folder = default_model()
+    return _predictor(folder, files.stamp(folder))
 
 
 def show_saliency(image: Image.Image, alt: str) -> None:
@@ -34,8 +38,8 @@ def show_saliency(image: Image.Image, alt: str) -> None:
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")
-def _predictor(stamp: files.Stamp) -> Predictor:
-    return load_predictor(model_paths.SERVED_MODEL)
+def _predictor(folder: Path, stamp: files.Stamp) -> Predictor:
+    return load_predictor(folder)
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")

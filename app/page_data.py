@@ -39,9 +39,7 @@ def show_counts() -> None:
         st.metric("Images", f"{len(images):,}")
         for split, number in counts.sum().items():
             st.metric(split.capitalize(), f"{number:,}")
-    alt = "Images per class and split"
-    st.bar_chart(counts, horizontal=True, sort=False, alt=alt)
-    st.dataframe(counts, alt=alt)
+    st.dataframe(counts, alt="Images per class and split")
 
 
 def show_rejected() -> None:
@@ -96,10 +94,26 @@ def show_likely_wrong() -> None:
             f"`labels.csv` corrects {len(written)} labels. Run `dvc repro` to train with them, and "
             "commit the file."
         )
+    show_all_suggestions(dict(zip(rows["path"], rows["likely"])), written)
     classes = sorted(files.table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)["label"].unique())
     for row in rows[photos.pages(len(rows), PER_PAGE, "suspects")].itertuples():
         with st.container(border=True, horizontal=True, vertical_alignment="center", gap="medium"):
             show_suspect(row, classes, written.get(row.path, {}).get("label"))
+
+
+def show_all_suggestions(likely: dict[str, str], written: dict) -> None:
+    """A button that corrects all images without a correction, and one that takes this back."""
+    suggested = {path: label for path, label in likely.items() if path not in written}
+    accepted = st.session_state.get("accepted", {})
+    with st.container(horizontal=True):
+        if suggested and st.button(f"Accept all {len(suggested)} suggestions"):
+            correct(suggested)
+            st.session_state["accepted"] = suggested
+            st.rerun()
+        if accepted and st.button(f"Take back {len(accepted)} suggestions"):
+            correct(dict.fromkeys(accepted))
+            del st.session_state["accepted"]
+            st.rerun()
 
 
 def show_suspect(row, classes: list[str], corrected: str | None) -> None:
@@ -123,7 +137,7 @@ def show_suspect(row, classes: list[str], corrected: str | None) -> None:
         else:
             choice = st.segmented_control("labels.csv", options, default=corrected, key=key)
         if choice != corrected:
-            correct(row.path, choice)
+            correct({row.path: choice})
             st.rerun()
 
 
@@ -134,15 +148,16 @@ def corrections() -> dict[str, dict[str, str]]:
     return {row["path"]: row for _, row in read_lines(data_paths.LABELS)}
 
 
-def correct(path: str, label: str | None) -> None:
-    """Write the correction of a path to labels.csv, in place of an earlier one; None removes it.
+def correct(labels: dict[str, str | None]) -> None:
+    """Write the corrections by path to labels.csv, in place of earlier ones; None removes one.
 
     Columns of the user's own stay.
     """
     kept = corrections()
     columns = list(next(iter(kept.values()), COLUMNS))
-    before = kept.pop(path, {})
-    if label is not None:
-        kept[path] = dict.fromkeys(columns, "") | before | {"path": path, "label": label}
+    for path, label in labels.items():
+        before = kept.pop(path, {})
+        if label is not None:
+            kept[path] = dict.fromkeys(columns, "") | before | {"path": path, "label": label}
     frame = pd.DataFrame(kept.values(), columns=columns)
     write_table(data_paths.LABELS, frame, dict.fromkeys(columns, "str"))

@@ -1,4 +1,4 @@
-"""Test images: the prediction of every image, and the effect of another threshold."""
+"""This run: accuracy, the prediction of every image, and the effect of another threshold."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ import streamlit as st
 from app import files, photos
 from app.messages import explained, plain
 from pawprint.cli.compare import SPLITS
-from pawprint.core import model_paths
+from pawprint.core import model_paths, result_paths, result_tables
 from pawprint.core.params.evaluate import Evaluate
 from pawprint.core.predictions import PROBABILITY, predicted_labels, read_predictions
 from pawprint.evaluation.intervals import wilson
@@ -15,7 +15,7 @@ from pawprint.reports.counts import confused, confusion
 from pawprint.reports.ranking import rank
 from pawprint.serving.metadata import read_metadata
 
-TITLE, ICON = "Test images", ":material/grid_view:"
+TITLE, ICON = "This run", ":material/grid_view:"
 ANY = "any"
 IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
@@ -30,6 +30,9 @@ def show() -> None:
     if own is not None:
         at_threshold(images, labels, own)
     show_scores(images, labels)
+    with explained():
+        suspects = files.table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
+        st.caption(f"{len(suspects)} labels are likely wrong; the page Data lists them.")
     with explained():
         show_photos(rank(images), labels, split)
 

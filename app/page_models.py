@@ -53,9 +53,12 @@ def show_all(found: list[Revision], level: float, with_test: bool) -> None:
             for accuracy, each in zip(accuracies, found)
         ]
     table["validation.loss"] = numbers["validation.loss"]
-    table = table.join(differing(found)).sort_values(
-        "validation.accuracy", ascending=False, kind="stable"
-    )
+    table = table.join(differing(found))
+    # This run and experiments before commits, which may be those of the project's authors.
+    table.insert(0, "is_committed", [each.is_committed for each in found])
+    table = table.sort_values(
+        ["is_committed", "validation.accuracy"], ascending=[True, False], kind="stable"
+    ).drop(columns="is_committed")
     percent = st.column_config.NumberColumn(format="percent")
     columns = {"validation.accuracy": percent, "test.accuracy": percent}
     alt = "Revisions with their accuracy and the params that differ"

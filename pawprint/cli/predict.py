@@ -34,8 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=int, metavar="K", help=top)
     folder = {"type": Path, "metavar": "FOLDER"}
-    served = "the served model or an export; default: %(default)s"
-    parser.add_argument("--model", **folder, default=model_paths.SERVED_MODEL, help=served)
+    served = (
+        f"the served model or an export; default: {model_paths.SERVED_MODEL} or, if it does not "
+    )
+    served += f"exist, {model_paths.EXAMPLE_MODEL}"
+    parser.add_argument("--model", **folder, help=served)
     known = "label every photo with one of the classes"
     parser.add_argument("--no-unknown", action="store_true", help=known)
     saliency = f"also write Grad-CAM pictures of {model_paths.FINETUNE_MODEL} to this folder"
@@ -48,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.top and arguments.format == "csv":
         arguments.error("argument --top: expected --format table or json with it")
     images = find_images(arguments.paths)
-    predictor = load_predictor(arguments.model)
+    predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.without_unknown()
     rows = predict(predictor, images)
@@ -56,6 +59,15 @@ def run(arguments: argparse.Namespace) -> int:
         write_saliency(predictor, images, rows, arguments.saliency)
     FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
     return int(any(row["error"] for row in rows))
+
+
+def default_model() -> Path:
+    """The served model or, in a clone without one, the one in Git, which a line on stderr names."""
+    served, example = model_paths.SERVED_MODEL, model_paths.EXAMPLE_MODEL
+    if served.exists() or not example.exists():
+        return served
+    print(f"{served} does not exist: the model is {example}", file=sys.stderr)
+    return example
 
 
 def find_images(given: list[Path]) -> list[Path]:

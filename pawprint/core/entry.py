@@ -15,8 +15,8 @@ CODE = Path("data/code")  # of the stage `code`
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with the status that it returns.
 
-    An InputError is printed on stderr, without a traceback, and the status is 1. Characters that
-    the terminal's encoding lacks are printed as escapes.
+    An InputError is printed on stderr, without a traceback, and the status is 1. Ctrl-C is one line
+    and status 130. Characters that the terminal's encoding lacks are printed as escapes.
     """
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
@@ -32,6 +32,15 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:  # as in `python -m pawprint predict … | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
+    except KeyboardInterrupt:
+        print(f"\n{Path(sys.argv[0]).stem}: stopped", file=sys.stderr)
+        status = 130
+    if status and "DVC_STAGE" in os.environ:
+        print(
+            "DVC has removed the outputs of this stage. `dvc repro` makes them again; "
+            "`dvc checkout` restores those of the last run.",
+            file=sys.stderr,
+        )
     sys.exit(status)
 
 

@@ -11,4 +11,5 @@ FINETUNE_MODEL = Path("models/finetune.keras")
 FINETUNE_HISTORY = Path("plots/history_finetune.csv")
 NETWORK = Path("models/network/network.xml")
 SERVED_MODEL = Path("models/served")
+EXAMPLE_MODEL = Path("examples/cats_and_dogs")  # in Git: the served model of the committed results
 EXPORT = Path("models/export")  # of `python -m pawprint export`

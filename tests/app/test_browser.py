@@ -37,7 +37,7 @@ from recipes.sample.drawings import drawn_dataset
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("Models", "Test images", "Try it", "Data")
+PAGES = ("This run", "Data", "Try it", "Models")
 PARTS = ("Counts", "Rejected", "Near-duplicates", "Likely wrong labels")
 PHOTO = re.compile(r"\b(cat|dog)\.\d")
 
@@ -117,7 +117,7 @@ def test_every_page_shows_itself_without_error_and_is_accessible(page, name):
 
 
 def test_photos_are_those_that_the_filters_ask_for(page, workspace):
-    open_page(page, "Test images")
+    open_page(page, "This run")
     page.get_by_role("radiogroup", name="True label").get_by_text("cat").click()
     for split, file in (("test", "predictions"), ("validation", "predictions_validation")):
         page.get_by_role("radiogroup", name="Split").get_by_text(split).click()
@@ -127,7 +127,7 @@ def test_photos_are_those_that_the_filters_ask_for(page, workspace):
 
 
 def test_click_on_a_photo_opens_it_large_with_its_saliency(page):
-    open_page(page, "Test images")
+    open_page(page, "This run")
     page.get_by_role("img", name=PHOTO).first.click(force=True)  # where its button lies over it
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("img", name=re.compile("^Grad-CAM of"))).to_be_visible()
@@ -197,7 +197,7 @@ def test_phone_never_scrolls_sideways(phone, name):
     ("name", "role", "control"),
     [
         ("Models", "combobox", "Baseline"),
-        ("Test images", "button", r"\d%$"),
+        ("This run", "button", r"\d%$"),
         ("Try it", "button", "Upload"),
         ("Data", "tab", "Counts"),
     ],

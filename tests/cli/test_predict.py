@@ -54,6 +54,16 @@ def photos(tmp_path):
     return tmp_path
 
 
+def test_model_in_git_is_used_until_there_is_a_served_one(tmp_path):
+    write_colour_model(tmp_path / model_paths.EXAMPLE_MODEL)
+    (tmp_path / "dog.png").write_bytes(encode(Image.new("RGB", (40, 30), "red"), "PNG"))
+    result = command(tmp_path, "dog.png")
+    assert result.returncode == 0 and result.stdout.startswith("dog")
+    assert str(model_paths.EXAMPLE_MODEL) in result.stderr
+    write_colour_model(tmp_path / model_paths.SERVED_MODEL)
+    assert command(tmp_path, "dog.png").stderr == ""
+
+
 def test_folder_stands_for_its_images_and_a_named_file_for_itself(photos):
     (photos / "page.pdf").write_bytes(JPEG)
     names = [path.relative_to(photos).as_posix() for path in find_images([photos])]

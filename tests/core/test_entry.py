@@ -33,6 +33,16 @@ def test_mistake_is_one_line_and_status_1(error, shown):
     assert result.returncode == 1 and shown in line
 
 
+def test_ctrl_c_is_one_line_and_a_stage_says_what_dvc_has_removed():
+    code = (
+        "from pawprint.core.entry import run\ndef main():\n    raise KeyboardInterrupt\nrun(main)"
+    )
+    result = python(code)
+    (line,) = result.stderr.split("\n")[1:-1]
+    assert result.returncode == 130 and "stopped" in line
+    assert "`dvc checkout`" in python(code, DVC_STAGE="split").stderr
+
+
 def test_label_that_the_terminal_cannot_show_is_printed_as_an_escape():
     code = "from pawprint.core.entry import run\nrun(lambda: print('猫'))"
     result = python(code, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
