@@ -60,6 +60,7 @@ def changed_values(workspace: Path) -> dict:
         "head.dropout": 0.5,
         "head.output": "logits",
         "hardware.devices": "cpu",
+        "hardware.threads": 1,
         "hardware.precision": "mixed_bfloat16",
         "train_extract.epochs": 4,
         "train_extract.optimizer": "sgd",

@@ -6,9 +6,13 @@ import os
 import sys
 from collections.abc import Iterator
 
+import joblib
+
 from pawprint.core.errors import silent_stderr
 
-THREADS = 4  # of TensorFlow, on every machine: its number changes the last bits of a model
+# Every core that the process may use. Their number changes the last bits of a model, so it is the
+# same on machines of up to four cores; with two, four threads are as fast as two.
+THREADS = max(4, joblib.cpu_count())
 # Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
 # two thirds of the time.
 UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")

@@ -17,6 +17,8 @@ def training_on(params: Hardware) -> Iterator[str]:
 
     With several GPUs each holds a copy of the network and computes a part of every batch.
     """
+    if params.threads != "auto":
+        tf.config.threading.set_intra_op_parallelism_threads(params.threads)
     gpus = tf.config.list_physical_devices("GPU") if params.devices == "auto" else []
     tf.config.set_visible_devices(gpus, "GPU")
     precision = params.precision

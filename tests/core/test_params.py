@@ -33,7 +33,7 @@ COUNT, WHOLE, SEED = (1, LAST), (0, LAST), (0, 2**32 - 1)
 FRACTION, BELOW_ONE, UP_TO_ONE = (SMALLEST, BELOW_1), (0.0, BELOW_1), (0.0, 1.0)
 POSITIVE, NOT_NEGATIVE = (SMALLEST, 1e308), (0.0, 1e308)
 RANGES = {
-    COUNT: ["augment.views", "preview.samples", "head.dense.units", "train_extract.batch_size"],
+    COUNT: ["augment.views", "preview.samples", "head.dense.units", "hardware.threads"],
     WHOLE: ["train_extract.epochs", "train_extract.early_stopping.patience", "model.fine_tune_at"],
     SEED: ["split.seed", "augment.seed", "train_extract.seed", "train_finetune.seed"],
     FRACTION: [

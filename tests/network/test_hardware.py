@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, run
 from networks import sample_backbone, train_params, write_features
 
 from pawprint.core.data_tables import SPLIT
@@ -72,6 +72,21 @@ print(json.dumps(losses))
 """
 
 
+THREADS = """
+from pawprint.core.params.hardware import Hardware
+from pawprint.network.backend import make_deterministic, tf
+from pawprint.network.hardware import training_on
+make_deterministic(1)
+with training_on(Hardware(devices="auto", threads=3, precision="auto")):
+    tf.zeros(1)
+    print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+
+
+def test_training_takes_the_threads_that_it_is_told():
+    assert run("python", "-c", THREADS, cwd=PROJECT).stdout.split() == ["3"]
+
+
 def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_path):
     path = tmp_path / "model.keras"
     result = subprocess.run(
@@ -115,7 +130,7 @@ def test_layers_compute_in_the_precision_inside_and_in_float32_after():
     ("precision", "trained_in"), [("auto", "float32"), ("mixed_bfloat16", "mixed_bfloat16")]
 )
 def test_cpu_trains_in_float32_unless_told_otherwise(precision, trained_in):
-    with training_on(Hardware(devices="cpu", precision=precision)) as chosen:
+    with training_on(Hardware(devices="cpu", threads="auto", precision=precision)) as chosen:
         assert chosen == trained_in
         assert tf.distribute.get_strategy().num_replicas_in_sync == 1
         assert tf.config.get_visible_devices("GPU") == []
