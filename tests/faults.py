@@ -188,6 +188,9 @@ MEMBERS = {
     "path out of the folder": Fault(member("../../{folder}/out.jpg"), "unsafe_name"),
     "backslash": Fault(member("{folder}/back\\slash.jpg"), "unsafe_name"),
     "control characters in the name": Fault(member("{folder}/\x1b[31m\n.jpg"), "unsafe_name"),
+    "page of plots in the name": Fault(
+        member("{folder}/</script><script>alert(1)</script>.jpg"), "unsafe_name"
+    ),
     "zero byte in the name": Fault(member("{folder}/zero@.jpg"), "unsafe_name"),
     "name that is not UTF-8": Fault(member("{folder}/caf@@.jpg"), KEPT),
     "symbolic link": Fault(
