@@ -11,6 +11,7 @@ COMMANDS = {
     "export": "write the model as LiteRT, ONNX, SavedModel or HDF5",
     "compare": "test whether two runs differ, image by image",
     "check": "fail if the committed results are not those of this code and these params",
+    "verify": "find damaged files in DVC's cache and in the workspace",
     "gate": "fail if the workspace is significantly worse than a commit",
     "seeds": "repeat the training with several seeds",
 }

@@ -89,16 +89,16 @@ def rotated() -> bytes:
     return encode(PHOTO, exif=exif)
 
 
-def black_png(side: int) -> bytes:
+def black_png(width: int, height: int) -> bytes:
     """A PNG of a few bytes that says it is this large."""
     data = encode(Image.new("1", (8, 8)), "PNG")
-    header = data[12:16] + struct.pack(">II", side, side) + data[24:29]
+    header = data[12:16] + struct.pack(">II", width, height) + data[24:29]
     return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
 
 
-def scans(number: int) -> bytes:
+def scans(number: int, image: Image.Image = PHOTO) -> bytes:
     """A progressive JPEG with its last scan sent again and again."""
-    data = encode(PHOTO, progressive=True)
+    data = encode(image, progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * number + data[-2:]
 
@@ -152,8 +152,12 @@ IMAGES = {
     "exif damaged.jpg": Fault(flipped(rotated(), rotated().index(b"Exif") + 6, 8), KEPT),
     "trailing garbage.jpg": Fault(JPEG + b"garbage" * 100, KEPT),
     "1x1.png": Fault(encode(Image.new("RGB", (1, 1)), "PNG"), KEPT),
-    "20000x20000.png": Fault(black_png(20_000), "too_large"),
+    "20000x20000.png": Fault(black_png(20_000, 20_000), "too_large"),
+    "1x70000.png": Fault(encode(Image.new("1", (1, 70_000)), "PNG"), "too_large"),
+    "1x65535.png": Fault(encode(Image.new("1", (1, 65_535)), "PNG"), KEPT),
     "thousand scans.jpg": Fault(scans(1000), "too_large"),
+    "90 scans.jpg": Fault(scans(80), KEPT),
+    "90 large scans.jpg": Fault(scans(80, Image.new("L", (4000, 4000))), "too_large"),
     "__MACOSX/._1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
     "with 'single' and \"double\" quotes, and a comma.jpg": Fault(JPEG, KEPT),
     "Кот 猫 🐈 e\u0301.jpg": Fault(JPEG, KEPT),
@@ -188,6 +192,9 @@ MEMBERS = {
     "path out of the folder": Fault(member("../../{folder}/out.jpg"), "unsafe_name"),
     "backslash": Fault(member("{folder}/back\\slash.jpg"), "unsafe_name"),
     "control characters in the name": Fault(member("{folder}/\x1b[31m\n.jpg"), "unsafe_name"),
+    "page of plots in the name": Fault(
+        member("{folder}/</script><script>alert(1)</script>.jpg"), "unsafe_name"
+    ),
     "zero byte in the name": Fault(member("{folder}/zero@.jpg"), "unsafe_name"),
     "name that is not UTF-8": Fault(member("{folder}/caf@@.jpg"), KEPT),
     "symbolic link": Fault(

@@ -96,8 +96,8 @@ def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
         row |= {"unknown_score": None, "error": ""}
         try:
             predicted = predictor.predict(decode(_read(path)))
-        except UnusableImageError as unusable:
-            return row | {"error": printable(str(unusable))}
+        except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
+            return row | {"error": printable(str(error))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
         first, score = predictor.class_of(predicted.probabilities), predicted.unknown_score

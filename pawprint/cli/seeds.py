@@ -1,8 +1,8 @@
 """Repeat the training with several seeds, and print mean, standard deviation, min and max.
 
-The first seed is that of params.yaml. Each seed is one DVC experiment, such as `seed-1`, on the
-same images, split and features. Writes metrics/seeds.json, for the model card and the report; run
-`dvc repro` afterwards.
+The first seed is that of params.yaml. Each seed is one DVC experiment on the same images, split
+and features, such as `pawprint-seed-1`, and replaces that of an earlier call. Writes
+metrics/seeds.json, for the model card and the report; run `dvc repro` afterwards.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from pawprint.core.result_tables import SCORES
 from pawprint.core.tables import parse_table
 from pawprint.core.yaml import parse_yaml
 
+PREFIX = "pawprint-seed-"  # of the experiments of this command: no other one is replaced
 # The value of each metric, in metrics/train_extract.json, metrics/evaluate.json or
 # plots/scores.csv.
 METRICS = {
@@ -40,7 +41,7 @@ METRICS = {
 
 def run_experiment(seed: int, changes: dict[str, int]) -> str:
     """Run the pipeline up to `evaluate` with these params and return the experiment's name."""
-    name = f"seed-{seed}"
+    name = f"{PREFIX}{seed}"
     if name in dvc_output("exp", "list", "--name-only").split():
         dvc_output("exp", "remove", name)
     params = [f"--set-param={key}={value}" for key, value in changes.items()]

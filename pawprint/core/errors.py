@@ -7,12 +7,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from pawprint.core.sources import without_secrets
+
 # Lone surrogates stand for bytes of a file name that are not text.
 _CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
 CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
 # With the marks that reverse the text after them: https://www.unicode.org/reports/tr9/
 _ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
 _STDERR = threading.RLock()
+LONGEST = 1000  # characters in a line of a message
 
 
 class InputError(Exception):
@@ -20,7 +23,21 @@ class InputError(Exception):
 
     The message names the file or key, what was expected, what was received, and what to do. A tree
     of the folders of an archive may follow it. Entry points print it and exit with status 1.
+
+    Whatever the message quotes, it shows no secrets, and not the middle of a very long line.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("\n".join(map(_shown, message.split("\n"))))
+
+
+def _shown(line: str) -> str:
+    # First to a length for which patterns are fast.
+    return _shortened(without_secrets(_shortened(line, 2 * LONGEST)), LONGEST)
+
+
+def _shortened(line: str, length: int) -> str:
+    return line if len(line) <= length else f"{line[: length // 2]} … {line[-length // 2 :]}"
 
 
 def printable(name: str) -> str:

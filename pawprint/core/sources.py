@@ -1,6 +1,14 @@
 """How a source is shown: without passwords and tokens."""
 
-from urllib.parse import urlsplit
+import re
+
+# Patterns of text of any kind, also of URLs with a mistake, and what is left of them. A password
+# may hold any character, so all up to the last @ belongs to it.
+PATTERNS = (
+    (r"(?:\b([a-z][a-z0-9+.-]+:/+)[^\n]*|//\S*|[^\s'\"(:]*:\S*)@", r"\1…@"),
+    (r"(\b[a-z][a-z0-9+.-]+:/[^\s?#]*)[?#][^\s'\")]*", r"\1"),
+    (r"\b([\w-]*(?:token|key|sig|signature|password|secret)=)[^\s&'\")]+", r"\1…"),
+)
 
 
 def hide_secrets(value: object) -> object:
@@ -12,17 +20,10 @@ def hide_secrets(value: object) -> object:
     return without_secrets(value) if isinstance(value, str) else value
 
 
-def without_secrets(source: str) -> str:
-    """The URL without user, password, query and fragment; a path as it is.
-
-    Of a URL that is not valid only the scheme is left, because its parts are unknown.
+def without_secrets(text: str) -> str:
+    """Text without what looks like user and password, like query and fragment of a URL, or like the
+    value of a token, key, signature or password.
     """
-    scheme, separator, _ = source.partition("://")
-    if not separator:
-        return source
-    try:
-        url = urlsplit(source)
-        _ = url.port  # raises ValueError for a password with a slash, which ends the host too early
-    except ValueError:
-        return f"{scheme}://…"
-    return url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    for pattern, left in PATTERNS:
+        text = re.sub(pattern, left, text, flags=re.IGNORECASE)
+    return text

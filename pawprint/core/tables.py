@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.core.errors import InputError
+from pawprint.core.errors import InputError, printable
 from pawprint.core.files import replacing
 
 # The columns of each table with their dtypes. A cell of a Float64 column may be empty.
@@ -56,7 +56,7 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
     except (ValueError, OverflowError, Warning) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"expected a table with the columns {', '.join(columns)}. Received: {reason}"
+            f"expected a table with the columns {', '.join(columns)}. Received: {printable(reason)}"
         ) from None
     return frame
 

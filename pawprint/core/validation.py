@@ -7,7 +7,7 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 
 from pawprint.core.errors import printable
-from pawprint.core.sources import hide_secrets
+from pawprint.core.sources import without_secrets
 
 # A received value is shortened to about one line.
 REPR = reprlib.Repr()
@@ -32,7 +32,7 @@ def explain(error: ValidationError, model: type[BaseModel], inside: list[str]) -
 def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
     within = [str(name) for name in problem["loc"]]
     names = inside + within
-    key, received = ".".join(names), hide_secrets(problem["input"])
+    key = ".".join(names)
     if problem["type"] == "missing":
         return f"{key}: expected this key. Received: none"
     if problem["type"] == "extra_forbidden":
@@ -48,7 +48,14 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
         expected = problem["msg"]
         for words, short in WORDS.items():
             expected = expected.replace(words, short)
-    return f"{key or 'whole file'}: expected {expected}. Received: {REPR.repr(received)}"
+    return f"{key or 'whole file'}: expected {expected}. Received: {_received(problem['input'])}"
+
+
+def _received(value: object) -> str:
+    """What is inside a mapping or a list may be secret."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return REPR.repr(without_secrets(value) if isinstance(value, str) else value)
 
 
 def _keys_of(model: type[BaseModel], section: list[str]) -> list[str]:

@@ -72,5 +72,7 @@ def parse_yaml(text: str, name: str) -> object:
         return yaml.load(text, _Loader)
     # PyYAML lets errors of what it calls pass: int("x"), an unknown !!bool, nested lists.
     except (yaml.YAMLError, AttributeError, LookupError, RecursionError, ValueError) as error:
+        if mark := getattr(error, "problem_mark", None):  # the line itself may hold a password
+            error = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{name}: expected YAML. Received: {printable(reason)}") from None

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack, replacing
-from pawprint.core.sources import without_secrets
 from pawprint.dataset.download import download
 from pawprint.dataset.packing import contents, folder_files, parts_of
 from pawprint.dataset.source_file import read_source
@@ -49,5 +48,5 @@ def _no_source(source: Path) -> InputError:
             received = f"begins with {file.read(40)!r}"
     return InputError(
         "fetch.source: expected the path of a folder, a zip, a tar, or a .yaml with the url of "
-        f"one. Received: {without_secrets(str(source))!r}, which {received}."
+        f"one. Received: {str(source)!r}, which {received}."
     )

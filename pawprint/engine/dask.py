@@ -23,6 +23,7 @@ from distributed.scheduler import KilledWorker
 
 from pawprint.core.errors import InputError, printable, reason
 from pawprint.core.files import pack
+from pawprint.core.sources import without_secrets
 from pawprint.engine import worker
 from pawprint.engine.worker import hash_of, name_of
 
@@ -79,7 +80,8 @@ def connect(scheduler: str) -> Client:
             "PAWPRINT_DASK: expected the address or the file of a running Dask scheduler. "
             f"Received: {printable(scheduler)} ({reason(error)}). Start one, or unset the variable."
         ) from None
-    print(f"Dask: scheduler {scheduler}, dashboard {client.dashboard_link}", file=sys.stderr)
+    shown = without_secrets(f"scheduler {scheduler}, dashboard {client.dashboard_link}")
+    print(f"Dask: {shown}", file=sys.stderr)
     return client
 
 

@@ -99,7 +99,7 @@ def read_member(archive: Archive, name: str) -> bytes:
 
     Raises KeyError if there is none, and UnusableImageError for a member that is not a regular file
     or cannot be read completely, and for an unsafe name: absolute, or with `..`, a backslash, a
-    drive letter or control characters.
+    drive letter, control characters or what ends a script in HTML.
     """
     holder = next((each for each in archive.zips if name in each.NameToInfo), None)
     if holder is None:
@@ -111,6 +111,8 @@ def read_member(archive: Archive, name: str) -> bytes:
         raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
     if CONTROL_CHARACTERS.search(raw):
         raise UnusableImageError("unsafe_name", "control characters in the name")
+    if "</" in raw or "<!" in raw:
+        raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would take for HTML")
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         raise UnusableImageError("not_a_file", f"{stat.filemode(kind)[0]} in its mode")

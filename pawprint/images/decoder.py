@@ -1,8 +1,8 @@
 """Decode image files. All stages, the command line and the app use this decoder.
 
-The cost of an untrusted file is limited: at most MAX_BYTES and MAX_PIXELS, and therefore less than
-2 GB of memory for each thread. Only the first frame of an animation, or the primary image of a HEIC
-file, is decoded.
+The cost of an untrusted file is limited by the constants below, and therefore to less than 2 GB of
+memory and some ten seconds for each thread. Only the first frame of an animation, or the primary
+image of a HEIC file, is decoded.
 """
 
 import io
@@ -25,9 +25,11 @@ pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
 )
 SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
+MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels. These bytes
 # cannot occur inside a scan.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
+MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
 
 # Pillow warns about what it repairs or ignores; an unusable image raises an error.
 warnings.filterwarnings("ignore", module="PIL")
@@ -46,10 +48,12 @@ def decode(data: bytes) -> Image.Image:
         raise UnusableImageError("too_large", f"more than {MAX_BYTES:,} bytes")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        if image.width * image.height > MAX_PIXELS:
+        pixels = image.width * image.height
+        if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
             raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
-        if image.format in ("JPEG", "MPO") and data.count(START_OF_SCAN) > MAX_SCANS:
-            raise UnusableImageError("too_large", f"more than {MAX_SCANS} scans")
+        scans = data.count(START_OF_SCAN) if image.format in ("JPEG", "MPO") else 1
+        if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
+            raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
         return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes

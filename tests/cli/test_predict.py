@@ -86,6 +86,15 @@ def rows_of_four(photos):
     return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])
 
 
+def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(photos):
+    (photos / "black.png").write_bytes(encode(Image.new("RGB", (40, 30)), "PNG"))
+    model = Predictor(photos, metadata(), lambda x: [np.array([0.2 if x.any() else np.nan])])
+    wrong, right = predict(model, [photos / "black.png", photos / "b.jpg"])
+    assert (wrong["label"], wrong["probabilities"]) == ("", {})
+    assert "expected probabilities in [0, 1]" in wrong["error"]
+    assert (right["label"], right["error"]) == ("cat", "")
+
+
 @pytest.mark.parametrize(
     ("top", "cells"),
     [

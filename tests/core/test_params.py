@@ -215,6 +215,22 @@ def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals)
     assert line.isprintable() and "word" not in line
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("fetch.source", {"url": "word"}),
+        ("weights.source", ["word"]),
+        ("fetch.source", "https://host/x.zip?key=word"),
+        ("fetch.source", "https:/me:word@host/x.zip"),
+        ("fetch.source", "me:word@host/x.zip"),
+    ],
+)
+def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value):
+    lines = refusals({key: value})
+    assert is_named(lines, key)
+    assert "word" not in str(lines)
+
+
 def test_loaded_params_cannot_be_changed(params):
     with pytest.raises(ValueError, match="frozen"):
         params.split.seed = 2

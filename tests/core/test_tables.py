@@ -53,12 +53,15 @@ def test_missing_table_says_how_to_make_it(tmp_path):
         b"path,images,probability,label\na,1.5,0.5,cat\n",
         b"path,images,probability,label\na,99999999999999999999,0.5,cat\n",
         b"path,images,probability,label\na,1,half,cat\n",
+        b"\x1b[31mpath,images\n",
     ],
 )
 def test_another_table_is_one_line_with_the_columns_expected(tmp_path, lines):
     (tmp_path / "rows.csv").write_bytes(lines)
-    with pytest.raises(InputError, match=line_of("rows.csv: ", "path, images, probability, label")):
+    message = line_of("rows.csv: ", "path, images, probability, label")
+    with pytest.raises(InputError, match=message) as error:
         read_table(tmp_path / "rows.csv", COLUMNS)
+    assert str(error.value).isprintable()
 
 
 def test_empty_cell_is_read_only_in_a_column_that_may_have_one(tmp_path):

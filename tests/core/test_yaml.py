@@ -69,8 +69,15 @@ def test_document_that_cannot_be_read_is_one_line(text):
 
 
 def test_repeated_key_is_named_with_its_line():
-    with pytest.raises(InputError, match=line_of("'seed' twice", "line 3")):
+    with pytest.raises(InputError, match=line_of("line 3", "'seed' twice")):
         parse_yaml("split:\n  seed: 1\n  seed: 2\n", "params.yaml")
+
+
+@pytest.mark.parametrize("line", ["url: 'word", "url: word: word", "- word", "url: @word"])
+def test_line_that_is_no_yaml_is_not_quoted(line):
+    with pytest.raises(InputError, match=line_of("photos.yaml: ", "line ", "column ")) as error:
+        parse_yaml(f"sha256: null\n{line}", "photos.yaml")
+    assert "word" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", [None, b"\xff"])

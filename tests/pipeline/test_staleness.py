@@ -9,7 +9,7 @@ from pathlib import Path
 import dvc.api
 import pytest
 from changed_params import TOGETHER_WITH, changed_values, expected_stages
-from conftest import AFTER_FINETUNING, SAMPLE_WEIGHTS, TINY, git_project, repro, run
+from conftest import AFTER_FINETUNING, SAMPLE_WEIGHTS, TINY, git_project, repro, run, succeed
 from networks import save_weights
 from ruamel.yaml import YAML
 
@@ -128,15 +128,19 @@ def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
 
 def test_seeds_are_experiments_whose_spread_is_printed_and_shown(workspace, restored):
     assert "seeds.json is out of date" in (workspace / "docs/model_card.md").read_text()
+    head = succeed("git", "rev-parse", "HEAD", cwd=workspace).strip()
+    users = f"refs/exps/{head[:2]}/{head[2:]}/seed-1"  # an experiment that a user named so
+    succeed("git", "update-ref", users, head, cwd=workspace)
     result = run("python", "-m", "pawprint", "seeds", "2", cwd=workspace)
     assert (result.returncode, result.stderr) == (0, "")
     losses, predicted = [], []
-    for seed in ("seed-1", "seed-2"):
+    for seed in ("pawprint-seed-1", "pawprint-seed-2"):
         evaluated = json.loads(dvc.api.read("metrics/evaluate.json", str(workspace), seed))
         losses.append(evaluated["validation"]["loss"])
         table = dvc.api.read("plots/predictions.csv", str(workspace), seed, mode="rb")
         predicted.append(parse_predictions(table)["predicted"])
     assert losses[0] != losses[1]
+    assert succeed("git", "rev-parse", users, cwd=workspace).strip() == head
     record = json.loads((workspace / "metrics" / "seeds.json").read_text())
     assert record["seeds"] == [1, 2]
     loss = record["scores"]["validation log loss"]

@@ -1,0 +1,75 @@
+"""Hash the files that dvc.lock names, in DVC's cache and in the workspace.
+
+DVC does not hash a read-only file of its cache, so it restores a damaged one. This command removes
+damaged files from the cache, and nothing else: `dvc repro` makes them again, `dvc repro --pull`
+fetches them. A file of the workspace that differs is named. One that is missing is not damaged. The
+exit status is 1 if any file is damaged.
+"""
+
+import argparse
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pawprint.core.errors import InputError
+from pawprint.core.recorded import LOCK, Recorded
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def run(arguments: argparse.Namespace) -> None:
+    recorded = Recorded()
+    outs = [
+        (stage, Path(out["path"]), out["md5"])
+        for stage, entry in recorded.stages.items()
+        for out in entry.get("outs", ())
+    ]
+    if not outs:
+        raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
+    damaged = list(find_damaged(recorded, ((path, md5) for _, path, md5 in outs)))
+    # The lists of files of folders: those that are left are undamaged.
+    listed = [
+        (path / file["relpath"], file["md5"])
+        for stage, path, md5 in outs
+        if md5.endswith(".dir")
+        for file in recorded.json(stage, path)
+    ]
+    damaged += find_damaged(recorded, listed)
+    if damaged:
+        raise InputError("\n".join(damaged))
+    print("verify: every file has the hash of dvc.lock")
+
+
+def find_damaged(recorded: Recorded, files: Iterable[tuple[Path, str]]) -> Iterator[str]:
+    """A line for each damaged copy of files, given with their MD5; those in the cache are removed.
+
+    The MD5 of a folder is that of the list of its files, which is in the cache only.
+    """
+    copies = {}
+    for path, md5 in files:
+        copies[path] = copies[recorded.file(md5)] = path, md5
+    copies = {copy: known for copy, known in copies.items() if copy.is_file()}
+    size = sum(copy.stat().st_size for copy in copies)
+    with tqdm(desc="verify", total=size, unit="B", unit_scale=True, disable=None) as progress:
+        for copy, (path, md5) in copies.items():
+            progress.update(copy.stat().st_size)
+            try:
+                with copy.open("rb") as file:
+                    found = hashlib.file_digest(file, "md5").hexdigest()
+                if found == md5.removesuffix(".dir"):
+                    continue
+                expected = f"{copy}: expected the file {path} with the MD5 {md5}. Received: {found}"
+                if copy == path:
+                    yield f"{expected}. If you did not change it, remove it. Run `dvc repro`."
+                else:
+                    copy.unlink()
+                    yield f"{expected}. It is removed from DVC's cache. Run `dvc repro`."
+            except OSError as error:
+                yield (
+                    f"{copy}: expected to read it, and to remove it from DVC's cache if it is "
+                    f"damaged. Received: {error.strerror}. Check permissions."
+                )
