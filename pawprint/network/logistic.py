@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from pawprint.core.data_tables import HISTORY
 from pawprint.core.errors import InputError
+from pawprint.core.predictions import tabulate
 from pawprint.features.reader import Features
 
 # scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
@@ -104,6 +105,22 @@ def cross_validate(
     losses = [measure(each[is_judged], actual[is_judged], weights)["loss"] for each in found]
     best = int(np.argmin(losses))
     return CrossValidation(found[best], values_of_c[best], iterations[best])
+
+
+def judge(
+    crossed: CrossValidation, images: pd.DataFrame, labels: list[str]
+) -> tuple[pd.DataFrame, dict[str, float], dict[str, int]]:
+    """The table PREDICTIONS of the judged images, their log loss and accuracy, and the others.
+
+    `images` has the columns `path` and `label`. The others are the number of images of each label
+    that are not judged.
+    """
+    is_judged = ~np.isnan(crossed.probabilities).any(axis=1)
+    probabilities, rows = crossed.probabilities[is_judged], images[is_judged]
+    predictions = tabulate(rows, probabilities, probabilities.argmax(axis=1), labels)
+    measured = measure(probabilities, pd.Index(labels).get_indexer(rows["label"]))
+    others = images["label"][~is_judged].value_counts(sort=False).to_dict()
+    return predictions, measured, others
 
 
 def solve(

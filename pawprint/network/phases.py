@@ -1,16 +1,26 @@
 """The two phases of training: a new head on the frozen backbone, then the last layers with it."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from pawprint.core.params.hardware import Hardware
 from pawprint.core.params.head import Head
 from pawprint.core.params.train import Train
-from pawprint.network.backend import keras
+from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.cut import cut_index, split_at
-from pawprint.network.hardware import computing_in
+from pawprint.network.hardware import computing_in, training_on
 from pawprint.network.head import build_head, gives_logits
 from pawprint.network.model import parts
-from pawprint.network.training import Batches, compile_model, fit, measure, optimizer_of
+from pawprint.network.training import (
+    Batches,
+    compile_model,
+    fit,
+    measure,
+    open_batches,
+    optimizer_of,
+)
 
 
 def train_head(
@@ -34,6 +44,16 @@ def train_head(
         history = fit(model, train, validation, params, "train_extract")
         metrics = {"initial": initial, "validation": measure(model, validation)}
     return head.get_weights(), metrics, history
+
+
+def train_stored_head(
+    folder: Path, split: pd.DataFrame, params: Train, head_params: Head, hardware: Hardware
+) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
+    """`train_head` on the stored features in `folder` of the images of the table SPLIT."""
+    make_deterministic(params.seed)
+    train, validation, labels = open_batches(folder, split, "top", params)
+    with training_on(hardware) as precision:
+        return train_head(params, head_params, len(labels), precision, train, validation)
 
 
 def fine_tune(

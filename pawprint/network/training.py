@@ -1,7 +1,6 @@
 """Training on stored features: batches from memory-mapped files, one fit, one history."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -120,8 +119,10 @@ def fit(
         callbacks.append(keeper)
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
-    if params.learning_rate_decay == "cosine":
-        callbacks.append(keras.callbacks.LearningRateScheduler(cosine_decay(params, first)))
+    steps = len(train)
+    schedule = None
+    if params.learning_rate_decay == "cosine" and params.epochs:
+        schedule = optimizer_of(model).learning_rate = cosine_decay(params, steps)
     callbacks += [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: train.start_epoch(epoch)),
         keras.callbacks.TerminateOnNaN(),
@@ -146,7 +147,10 @@ def fit(
     history = pd.DataFrame(fitted.history, index=fitted.epoch)
     history = history.rename(columns=lambda name: name.replace("val_", "validation_"))
     history.insert(0, "epoch", history.index + 1)
-    if "learning_rate" not in history:  # Keras records it only if a callback may change it
+    if schedule:
+        last_steps = (history["epoch"] - first) * steps - 1
+        history["learning_rate"] = [float(schedule(step)) for step in last_steps]
+    elif "learning_rate" not in history:  # Keras records it only if a callback may change it
         history["learning_rate"] = params.learning_rate
     kept = fitted.epoch[-1] if fitted.epoch else None
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
@@ -189,17 +193,18 @@ def balanced(labels: np.ndarray) -> dict[int, float]:
     return dict(zip(classes.astype(int).tolist(), weights.tolist()))
 
 
-def cosine_decay(params: Train, first_epoch: int) -> Callable[[int, float], float]:
-    """The learning rate of each epoch: half a cosine from `learning_rate` down to almost 0.
+def cosine_decay(params: Train, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate of each step, of which an epoch has `steps`.
 
-    Loshchilov and Hutter, SGDR, 2017 (https://arxiv.org/abs/1608.03983).
+    It increases linearly from 0 to `learning_rate` in half an epoch, then decreases as half a
+    cosine to almost 0. Goyal et al., Accurate, Large Minibatch SGD, 2017
+    (https://arxiv.org/abs/1706.02677); Loshchilov and Hutter, SGDR, 2017
+    (https://arxiv.org/abs/1608.03983).
     """
-
-    def rate(epoch: int, _: float) -> float:
-        turn = np.pi * (epoch - first_epoch) / params.epochs
-        return float(params.learning_rate * (1 + np.cos(turn)) / 2)
-
-    return rate
+    warmup = steps // 2
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, params.epochs * steps - warmup, warmup_target=params.learning_rate, warmup_steps=warmup
+    )
 
 
 def measure(model: keras.Model, batches: Batches) -> dict[str, float]:

@@ -14,6 +14,7 @@ from pawprint.network.training import (
     Batches,
     balanced,
     compile_model,
+    cosine_decay,
     fit,
     measure,
     open_batches,
@@ -241,13 +242,27 @@ def test_no_epochs_train_nothing():
     assert all((old == new).all() for old, new in zip(before, model.get_weights()))
 
 
-def test_rate_decays_as_a_cosine_from_the_first_epoch_of_the_phase_to_almost_0():
-    params = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
+DECAYED = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
+
+
+def test_rate_warms_up_for_half_an_epoch_and_decays_as_a_cosine_in_every_step():
+    schedule = cosine_decay(DECAYED, steps=10)
+    warmup = [0, 0.02, 0.04, 0.06, 0.08]
+    expected = [*warmup, *(0.05 * (1 + np.cos(np.pi * np.arange(35) / 35)))]
+    assert [float(schedule(step)) for step in range(40)] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("first", "batch_size"), [(0, 4), (7, 4), (0, 1000)])
+def test_training_has_the_decayed_rate_and_the_history_that_of_the_last_step(first, batch_size):
     model = new_model()
-    compile_model(model, params, False)
-    rates = fit(model, *learnable(first_epoch=7), params, SECTION)["learning_rate"].to_list()
-    expected = [0.1 * (1 + np.cos(np.pi * part)) / 2 for part in (0, 0.25, 0.5, 0.75)]
-    assert rates == pytest.approx(expected, rel=1e-5)
+    compile_model(model, DECAYED, False)
+    train, validation = learnable(first_epoch=first)
+    train.batch_size = batch_size
+    history = fit(model, train, validation, DECAYED, SECTION)
+    steps, schedule = len(train), cosine_decay(DECAYED, len(train))
+    expected = [float(schedule(epoch * steps - 1)) for epoch in range(1, 5)]
+    assert history["learning_rate"].to_list() == pytest.approx(expected)
+    assert float(model.optimizer.learning_rate) == pytest.approx(float(schedule(4 * steps)))
 
 
 class Recorded(Batches):
