@@ -272,7 +272,7 @@ ARCHIVES = {
     "no members": Fault(lambda data: zipped(), "expected a folder named cat or cats"),
     "a class empty after cleaning": Fault(
         lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),
-        r"expected a usable image of class dog. Received: kept 1 of 2 files \(1 empty\)",
+        r"expected a usable image of class dog. Received: kept 1 of 2 images \(1 empty\)",
     ),
 }
 

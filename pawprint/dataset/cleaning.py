@@ -46,9 +46,9 @@ def clean(
     folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
 
     Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Of images
-    with the same pixels the first is kept, if possible one of the archive's test split, and one
-    with a visible name and the suffix of an image, or none if their labels differ. Files with the
-    same name are all rejected. A kept path is the name of the member, a rejected one is that name
+    with the same pixels one is kept, or none if their labels differ: if possible one of the
+    archive's test split, one with a visible name and the suffix of an image, and the one with the
+    shortest path. Files with the same name are all rejected. A kept path is the name of the member, a rejected one is that name
     made printable. Raises InputError if a class has no folder in the archive, or no usable image.
     """
     label_of_folder = {
@@ -125,6 +125,8 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
     `images` is sorted by path.
     """
+    # Copies have longer names: IMG_3.jpg, IMG_3 (1).jpg.
+    images = images.sort_values("path", key=lambda paths: paths.str.len(), kind="stable")
     images = images.sort_values("path", key=lambda paths: paths.map(is_unusual), kind="stable")
     # Of duplicates, the one in the archive's test split is kept.
     images = images.sort_values("archive_split", key=lambda splits: splits != "test", kind="stable")

@@ -12,7 +12,7 @@ Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
 
 def folder_files(folder: Path) -> Files:
-    """Every file, named by its path below the folder and sorted by it.
+    """Every file, named by its path below the folder and sorted by it; empty folders are printed.
 
     Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
     is such an entry, because what it leads to may lie outside the folder and be private.
@@ -28,6 +28,8 @@ def folder_files(folder: Path) -> Files:
     for parent, folders, files in os.walk(folder, onerror=refuse):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         found += [Path(parent, name) for name in (*links, *files)]
+        if not folders and not files:
+            print(f"fetch: {printable(parent)} is empty")
     found.sort(key=lambda path: path.relative_to(folder).as_posix())
     if not found:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")

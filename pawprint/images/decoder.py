@@ -67,8 +67,9 @@ def decode(data: bytes) -> Image.Image:
         raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         detail = str(error).strip() or type(error).__name__
-        is_cut = "truncated" in detail.lower() or "end of file" in detail  # Pillow, libheif
-        raise UnusableImageError("truncated" if is_cut else "damaged", detail) from None
+        if "truncated" in detail.lower() or "end of file" in detail:  # Pillow, libheif
+            raise UnusableImageError("truncated", "the file ends before the image") from None
+        raise UnusableImageError("damaged", detail) from None
 
 
 def open_image(archive: Archive, name: str) -> Image.Image:

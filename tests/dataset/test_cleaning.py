@@ -107,8 +107,10 @@ def test_real_archive_is_kept_whole(mirror):
     assert (len(kept), len(rejected)) == (2999, 0)
 
 
-@pytest.mark.parametrize("unusual", [".cache/1.jpg", "Thumbs.db", "0", "__MACOSX/._1.jpg"])
-def test_of_images_with_the_same_pixels_the_first_with_a_usual_name_is_kept(tmp_path, unusual):
+@pytest.mark.parametrize(
+    "unusual", ["z (1).JPG", ".cache/1.jpg", "Thumbs.db", "0", "__MACOSX/._1.jpg"]
+)
+def test_of_images_with_the_same_pixels_the_one_with_a_usual_name_is_kept(tmp_path, unusual):
     png = encode(Image.open(io.BytesIO(photo(1))), "PNG")
     same = [(f"cats/{unusual}", photo(1)), ("cats/z.JPG", photo(1)), ("cats/zz.png", png)]
     pack(tmp_path / "images.zip", [*same, ("dogs/4.jpg", photo(3))])
@@ -147,7 +149,9 @@ def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
 
 def test_files_are_described_with_the_reasons_of_the_rejected():
     kept = pd.DataFrame(index=range(1200))
-    rejected = pd.DataFrame({"reason": ["empty", "not_an_image", "empty"]})
+    reasons = {"1.jpg": "empty", "2.JPG": "not_an_image", "3.png": "empty"}
+    reasons |= {".DS_Store": "not_an_image", "a/clip.mov": "not_an_image"}
+    rejected = pd.DataFrame(reasons.items(), columns=["path", "reason"])
     described = describe_files(kept, rejected)
-    assert described == "kept 1,200 of 1,203 files (2 empty, 1 not an image)"
-    assert describe_files(kept, rejected.head(0)) == "kept 1,200 of 1,200 files"
+    assert described == "kept 1,200 of 1,203 images (2 empty, 1 not an image); 2 other files"
+    assert describe_files(kept, rejected.head(0)) == "kept 1,200 of 1,200 images"
