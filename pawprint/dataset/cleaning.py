@@ -48,8 +48,9 @@ def clean(
     Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Of images
     with the same pixels one is kept, or none if their labels differ: if possible one of the
     archive's test split, one with a visible name and the suffix of an image, and the one with the
-    shortest path. Files with the same name are all rejected. A kept path is the name of the member, a rejected one is that name
-    made printable. Raises InputError if a class has no folder in the archive, or no usable image.
+    shortest path. Files with the same name are all rejected. A kept path is the name of the member,
+    a rejected one is that name made printable. Raises InputError if a class has no folder in the
+    archive, or no usable image.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in labels.items() for folder in folders

@@ -66,7 +66,7 @@ def main() -> None:
     run_dvc(WORKSPACE, "metrics", "show", result_paths.EVALUATE_METRICS.as_posix())
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / result_paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")
-    print('README.md, "Your own images", trains on yours.')
+    print('README.md, "Your own photos in five minutes", trains on yours.')
 
 
 if __name__ == "__main__":
