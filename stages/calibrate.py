@@ -64,7 +64,8 @@ def main() -> None:
     image = {"image_size": size, "resize": resize, "views": views}
     metadata = Metadata(labels=labels, **image, **fitted, data_md5=md5(data_paths.SPLIT_IMAGES))
     write_served_model(network, metadata, detector, model_paths.SERVED_MODEL)
-    print(f"calibrate: temperature {temperature:g}, threshold {threshold}, views {views}")
+    of_second = "" if threshold is None else f"threshold {threshold:g}, "
+    print(f"calibrate: temperature {temperature:g}, {of_second}views {views}")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
 `pixels`, and returns the calibrated `probability` of the second of two classes, (batch, 1), or of
-each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). Its own runtime runs it
-on the test images before the folder takes its name. The table compares it with the served model:
-size, largest difference of an output, test images whose label changes, accuracy, and number of
-unknown images.
+each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). Where the format can
+hold it, these are means over the image and its mirror image, if the served model has the views
+"flip"; `views` in model.json is what the caller has to average. Its own runtime runs the model on
+the test images before the folder takes its name. The table compares it with the served model: size,
+largest difference of an output, test images whose label changes, accuracy, and number of unknown
+images.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from pawprint.core import data_paths, model_paths
 from pawprint.core.data_tables import SPLIT
 from pawprint.core.errors import InputError, reason, silent_stderr
 from pawprint.core.files import replacing
+from pawprint.core.params.types import Views
 from pawprint.core.tables import read_table
 from pawprint.engine.threads import map_in_threads
 from pawprint.images.archive import open_archive
@@ -92,6 +95,25 @@ def export_all(names: list[str]) -> None:
         outputs = export(name, model, metadata, folder, pixels, served)
         rows.append(row(name, folder / FORMATS[name].file, outputs))
     print(pd.DataFrame(rows).to_string(index=False))
+    for name in names:
+        if (views := views_outside(name, metadata.views)) != "one":
+            print(f"{name}: average over the views {views!r} yourself (docs/deploy.md#rules)")
+
+
+def views_outside(name: str, views: Views) -> Views:
+    """The views that a caller of the format of this name gives, and whose outputs they average.
+
+    Those of "crops" are parts of the photo that the square image does not have.
+    """
+    return "one" if views == "flip" and FORMATS[name].holds_flip else views
+
+
+def mean_over_flip(model: keras.Model) -> keras.Model:
+    """The model whose outputs are means over each image and its mirror image."""
+    pixels = keras.Input(model.input_shape[1:], name="pixels")
+    first, second = model(pixels), model(keras.ops.flip(pixels, axis=2))
+    outputs = {name: (first[name] + second[name]) / 2 for name in first}
+    return keras.Model(pixels, outputs, name=model.name)
 
 
 def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
@@ -144,10 +166,14 @@ def export(
 ) -> Outputs:
     """Write a model and its metadata to `folder`. Returns its outputs, as `outputs_of` gives them.
 
-    `expected` are those of the served model. Raises InputError, and leaves `folder` as it was, if
-    the model cannot be converted or the converted model gives other outputs.
+    `model` and `metadata` are of one view; `pixels` and `expected` have the views and the outputs
+    of the served model. Raises InputError, and leaves `folder` as it was, if the model cannot be
+    converted or the converted model gives other outputs.
     """
-    form = FORMATS[name]
+    form, views = FORMATS[name], views_outside(name, metadata.views)
+    if views != metadata.views:
+        model, metadata = mean_over_flip(model), metadata.model_copy(update={"views": views})
+        pixels = pixels[:, :1]
     with replacing(folder) as partial:
         partial.mkdir()
         path = partial / form.file

@@ -21,7 +21,7 @@ class Format(NamedTuple):
 
     An empty `file` stands for the folder itself. `tolerance` is the largest accepted difference to
     the outputs of the served model: any where weights are rounded. `modules` come with the extra
-    `export`.
+    `export`. `holds_flip`: whether it can hold the mean over an image and its mirror image.
     """
 
     file: str
@@ -29,6 +29,7 @@ class Format(NamedTuple):
     open: Callable[[Path], Run]
     tolerance: float = 1e-3
     modules: tuple[str, ...] = ()
+    holds_flip: bool = True
 
 
 def require_modules(name: str) -> None:
@@ -112,5 +113,6 @@ FORMATS = {
         "model.h5",
         write_h5,
         lambda path: keras.models.load_model(path, compile=False).predict_on_batch,
+        holds_flip=False,  # Keras saves keras.ops.flip in HDF5, and does not load it
     ),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.decomposition import PCA
+from scipy.linalg import eigh
 
 from pawprint.core.errors import InputError, reason
 
@@ -52,9 +52,11 @@ def fit_detector(features: np.ndarray) -> Detector:
     There are COMPONENTS of them, or fewer than images and than channels. Two images and two
     channels are the minimum.
     """
-    number = min(COMPONENTS, len(features) - 1, features.shape[1] - 1)
-    fitted = PCA(number, svd_solver="covariance_eigh").fit(unit_length(features))
-    return Detector(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
+    unit, channels = unit_length(features), features.shape[1]
+    number = min(COMPONENTS, len(features) - 1, channels - 1)
+    # The eigenvectors of the highest eigenvalues alone, in ascending order.
+    _, vectors = eigh(np.cov(unit, rowvar=False), subset_by_index=[channels - number, channels - 1])
+    return Detector(unit.mean(axis=0).astype(np.float32), vectors.T[::-1].astype(np.float32))
 
 
 def fit_unknown(

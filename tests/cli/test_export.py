@@ -36,7 +36,7 @@ from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import fit_detector
 
-METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.2)
+METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.2, views="flip")
 # How far outputs may be from those of the served model: by rounding, or by rounded weights.
 TOLERANCE = {name: 0.05 if name == "litert-float16" else 2e-4 for name in FORMATS}
 
@@ -99,8 +99,9 @@ class Exported(dict):
             PYTHONPATH=str(PROJECT),
         )
         assert (result.returncode, result.stderr) == (0, "")
-        _, served, row = (line.split() for line in result.stdout.splitlines())
+        _, served, row, *hint = (line.split() for line in result.stdout.splitlines())
         assert (served[0], row[0]) == ("served", name)
+        assert [line[0] for line in hint] == (["h5:"] if name == "h5" else [])
         self[name], self["served"] = row, served
         return row
 
@@ -118,7 +119,8 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(workspa
     if name != "litert-float16":
         assert [changed, *others] == ["0", *exported["served"][4:]]
     folder = workspace / model_paths.EXPORT / name
-    assert json.loads((folder / "model.json").read_text()) == METADATA.model_dump(mode="json")
+    described = METADATA.model_dump(mode="json") | {"views": "flip" if name == "h5" else "one"}
+    assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
         assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}
 
