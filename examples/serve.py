@@ -1,11 +1,14 @@
 """An HTTP service for a served or exported model: `python -m examples.serve models/served`.
 
-`POST /predict` takes the bytes of an image as the body, and answers with the label, the probability
-of each class and the unknown score. `GET /health` answers once the model is loaded.
+`POST /predict` takes the bytes of an image as the body or as the first part of a form, and answers
+with the label, the probability of each class and the unknown score. `GET /health` answers once the
+model is loaded.
 """
 
 import argparse
 import asyncio
+from email.parser import BytesParser
+from email.policy import HTTP
 from pathlib import Path
 
 import uvicorn
@@ -36,7 +39,9 @@ def create_app(folder: Path, seconds: float) -> FastAPI:
 
     @app.post("/predict")
     async def predict(request: Request) -> dict:
-        data = await read_upload(request, seconds)
+        data = image_of(
+            await read_upload(request, seconds), request.headers.get("Content-Type", "")
+        )
         async with decoding:
             try:
                 return await run_in_threadpool(classify, predictor, data)
@@ -65,6 +70,17 @@ async def read_upload(request: Request, seconds: float) -> bytes:
     return bytes(data)
 
 
+def image_of(data: bytes, content_type: str) -> bytes:
+    """The upload, or the content of the first part of a form, such as `curl -F photo=@cat.jpg`."""
+    if not content_type.lower().startswith("multipart/form-data"):
+        return data
+    form = BytesParser(policy=HTTP).parsebytes(
+        f"Content-Type: {content_type}\r\n\r\n".encode("latin-1") + data
+    )
+    part = next(form.iter_parts(), None)
+    return b"" if part is None else part.get_payload(decode=True) or b""
+
+
 def classify(predictor: Predictor, data: bytes) -> dict:
     """Raises UnusableImageError if `data` is no complete image."""
     label, probabilities, score = predictor.predict(decode(data))
@@ -82,12 +98,15 @@ def classify(predictor: Predictor, data: bytes) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.serve", description="Serve a model.")
     parser.add_argument("model", type=Path, metavar="FOLDER", help="a served model or an export")
+    host = "address to listen on; default: %(default)s, this computer only"
+    parser.add_argument("--host", default="127.0.0.1", help=host)
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     seconds = "that an upload may take; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
     given = parser.parse_args()
     uvicorn.run(
         create_app(given.model, given.seconds),
+        host=given.host,
         port=given.port,
         limit_concurrency=MAX_CONNECTIONS,
         # Otherwise a client could go on to send an upload that was refused.

@@ -97,7 +97,9 @@ def export_all(names: list[str]) -> None:
     print(pd.DataFrame(rows).to_string(index=False))
     for name in names:
         if (views := views_outside(name, metadata.views)) != "one":
-            print(f"{name}: average over the views {views!r} yourself (docs/deploy.md#rules)")
+            print(
+                f"{name}: average over the views {views!r} yourself (docs/use.md#the-served-model)"
+            )
 
 
 def views_outside(name: str, views: Views) -> Views:

@@ -105,8 +105,9 @@ def test_pages_explain_every_stage_param_key_and_command():
     rows = read("docs/params.md").split("\n## ")[0]
     cells = re.findall(r"^\| (`[^|]+) \|", rows, re.MULTILINE)
     assert sorted(re.findall(r"`([\w.]+)`", " ".join(cells))) == sorted(schema)
-    keys = re.findall(r"^\| `(\w+)` \|", read("docs/predict.md"), re.MULTILINE)
-    assert keys == list(Metadata.model_fields)
+    section = read("docs/use.md").partition("## The served model")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(Metadata.model_fields)
     text = "".join(map(read, PAGES))
     assert [each for each in COMMANDS if f"python -m pawprint {each}" not in text] == []
 

@@ -1,0 +1,48 @@
+"""The rules for images and answers of model.json; with_*.py beside this file import it."""
+
+import numpy as np
+from PIL import Image, ImageOps
+
+BILINEAR = Image.Resampling.BILINEAR
+
+
+def pixels(photo, model):
+    """uint8 (views, size, size, 3), as model.json says."""
+    image, size = ImageOps.exif_transpose(Image.open(photo)), model["image_size"]
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    image = image.convert("RGB")
+    if model["views"] == "crops":
+        squares = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in (0, 0.5, 1)]
+    else:
+        squares = [resized(image, size, model["resize"])]
+    if model["views"] != "one":
+        squares += [ImageOps.mirror(square) for square in squares]
+    return np.stack(squares)
+
+
+def resized(image, size, how):
+    if how == "crop":
+        return ImageOps.fit(image, (size, size), BILINEAR)
+    if how == "stretch":
+        return image.resize((size, size), BILINEAR)
+    inner = [max(1, round(size * side / max(image.size))) for side in image.size]
+    square = Image.new("RGB", (size, size), (114, 114, 114))
+    square.paste(image.resize(inner, BILINEAR), [(size - side) // 2 for side in inner])
+    return square
+
+
+def answer(outputs, model):
+    """The predicted label, which may be "unknown", and the probability of each label."""
+    labels, values = model["labels"], np.mean(outputs["probability"], axis=0, dtype=float)
+    if len(labels) == 2:
+        values = np.append(1 - values, values)
+        predicted = labels[int(values[1] >= model["threshold"])]
+    else:
+        values /= values.sum()
+        predicted = labels[values.argmax()]
+    limit = model["unknown_threshold"]
+    if limit is not None and np.mean(outputs["unknown_score"]) > limit:
+        predicted = "unknown"
+    return predicted, {label: round(float(each), 4) for label, each in zip(labels, values)}

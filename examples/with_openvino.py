@@ -1,0 +1,17 @@
+"""`pip install openvino numpy pillow`; python with_openvino.py MODEL_FOLDER PHOTO …"""
+
+import json
+import sys
+from pathlib import Path
+
+import openvino
+from photo import answer, pixels
+
+folder, *photos = sys.argv[1:]
+model = json.loads(Path(folder, "model.json").read_text(encoding="utf-8"))
+# Where the processor has bfloat16, OpenVINO would use it: other numbers.
+precision = {"INFERENCE_PRECISION_HINT": "f32"}
+run = openvino.compile_model(Path(folder, "model.xml"), "CPU", precision)
+for photo in photos:
+    outputs = run(pixels(photo, model))
+    print(json.dumps([photo, *answer(outputs, model)]))
