@@ -1,14 +1,15 @@
 """Decode every image once, and list which can be used and why the others cannot.
 
 Applies the corrections of labels.csv; exact duplicates are removed. Reads data/raw/archives/ and
-labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/rejected.csv and
-metrics/clean.json. Run: `python -m stages.clean`
+labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/unknown.csv,
+data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
 """
 
 from pawprint.core import data_paths
 from pawprint.core.data_tables import IMAGES, REJECTED
 from pawprint.core.entry import run_stage
 from pawprint.core.files import write_json
+from pawprint.core.labels import UNKNOWN
 from pawprint.core.params.clean import Clean
 from pawprint.core.tables import write_table
 from pawprint.dataset.cleaning import clean
@@ -30,12 +31,16 @@ def main() -> None:
             labels = find_labels(names, rows, archive.filename)
         corrections = read_corrections(data_paths.LABELS, set(names), labels)
         kept, rejected = clean(archive, labels, params.rule, corrections, rows)
-    write_table(data_paths.CLEAN_IMAGES, kept, IMAGES)
+    is_unknown = kept["label"] == UNKNOWN
+    write_table(data_paths.CLEAN_IMAGES, kept[~is_unknown], IMAGES)
+    write_table(data_paths.CLEAN_UNKNOWN, kept[is_unknown], IMAGES)
     write_table(data_paths.CLEAN_REJECTED, rejected, REJECTED)
     write_json(data_paths.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {data_paths.CLEAN_REJECTED}" if len(rejected) else ""
     print(f"clean: {describe_files(kept, rejected)}{why}")
-    if imbalance := describe_imbalance(kept):
+    if is_unknown.any():
+        print(f"clean: {is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training")
+    if imbalance := describe_imbalance(kept[~is_unknown]):
         print(f"clean: the classes are imbalanced: {imbalance}; see train_finetune.class_weight")
 
 

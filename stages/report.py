@@ -1,8 +1,8 @@
 """Write the model card, and one HTML page about the run, which opens without a network.
 
 Reads labels.csv, data/raw/archives/, tables in data/clean/, data/split/ and plots/, the pictures in
-plots/, metrics/seeds.json, models/served/ and all params. Writes docs/model_card.md and
-plots/report.html, which shows photos. Run: `python -m stages.report`
+plots/, metrics/seeds.json, metrics/train_extract.json, models/served/ and all params. Writes
+docs/model_card.md and plots/report.html, which shows photos. Run: `python -m stages.report`
 """
 
 from functools import partial
@@ -11,6 +11,7 @@ from pawprint.core import data_paths, data_tables, model_paths, result_paths, re
 from pawprint.core.entry import run_stage
 from pawprint.core.files import read_json, write_text
 from pawprint.core.params.section import PARAMS
+from pawprint.core.params.train import LBFGS
 from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
 from pawprint.core.yaml import read_yaml
@@ -36,7 +37,11 @@ def main() -> None:
     of_seeds, about_seeds = describe_seeds(
         read_json(result_paths.SEEDS_METRICS), result_paths.SEED_OUTPUTS
     )
-    about_intervals = results.describe_intervals(params["evaluate"]["confidence"])
+    confidence, images_of = params["evaluate"]["confidence"], images["split"].value_counts()
+    about = [about_seeds, results.describe_intervals(confidence)]
+    if params["train_extract"]["optimizer"] == LBFGS:  # else cross-validation is of another head
+        extract = read_json(model_paths.EXTRACT_METRICS)
+        about.append(results.describe_draw(extract, images_of.to_dict(), confidence))
     pictures = (
         result_paths.CURVES_PLOT,
         result_paths.CONFUSION_PLOT,
@@ -66,7 +71,7 @@ def main() -> None:
         ),
         "score": partial(results.score_of, scores),
         "results": [*of_seeds, *results.result_rows(scores)],
-        "about_results": f"{about_seeds} {about_intervals}",
+        "about_results": " ".join(filter(None, about)),
         "of_classes": results.class_rows(scores),
         "hashes": rendering.file_hashes(data_paths.RAW_ARCHIVES, model_paths.SERVED_MODEL),
         "pictures": {path.stem: rendering.embed(path) for path in pictures},

@@ -15,6 +15,8 @@ from pawprint.serving.probabilities import predicted_classes
 
 IMAGES = 10  # of each class in a split
 SPREAD = {"mean": 0.5, "standard_deviation": 0.1, "min": 0.25, "max": 0.75}
+# Of the head, with images that are more difficult in training than in validation.
+EXTRACT = {"cross_validated_accuracy": 0.5, "validation_accuracy": 1.0}
 # What `python -m pawprint seeds` writes, of another run.
 SEEDS = {
     "seeds": [7, 8, 9],
@@ -95,6 +97,7 @@ def write_run(
     ):
         write_table(workspace / path, frame, columns)
     write_json(workspace / result_paths.SEEDS_METRICS, SEEDS)
+    write_json(workspace / model_paths.EXTRACT_METRICS, EXTRACT)
     metadata = Metadata(
         labels=labels,
         image_size=96,

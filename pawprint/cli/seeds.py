@@ -21,21 +21,16 @@ from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 from pawprint.core.params.whole import load_params
 from pawprint.core.predictions import parse_predictions
-from pawprint.core.result_tables import SCORES
-from pawprint.core.tables import parse_table
 from pawprint.core.yaml import parse_yaml
 
 PREFIX = "pawprint-seed-"  # of the experiments of this command: no other one is replaced
-# The value of each metric, in metrics/train_extract.json, metrics/evaluate.json or
-# plots/scores.csv.
+# The value of each metric, in metrics/train_extract.json or metrics/evaluate.json.
 METRICS = {
     "validation accuracy after feature extraction": "validation_accuracy",
     "validation accuracy": "validation.accuracy",
     "validation log loss": "validation.loss",
     "test accuracy": "test.accuracy",
     "test log loss": "test.loss",
-    "validation calibration error": "validation.expected_calibration_error",
-    "test calibration error": "test.expected_calibration_error",
 }
 
 
@@ -62,13 +57,11 @@ def dvc_output(*arguments: str) -> str:
 
 def read_metrics(rev: str) -> dict[str, float]:
     """The value of each of METRICS, by title, in a commit or experiment."""
-    scores = parse_table(dvc.api.read(result_paths.SCORES.as_posix(), rev=rev, mode="rb"), SCORES)
-    of_all = scores[scores["label"] == ""]
-    values = dict(zip(of_all["split"] + "." + of_all["score"], of_all["value"]))
-    for path in (model_paths.EXTRACT_METRICS, result_paths.EVALUATE_METRICS):  # with more digits
+    values: dict[str, float] = {}
+    for path in (model_paths.EXTRACT_METRICS, result_paths.EVALUATE_METRICS):
         measured = json.loads(dvc.api.read(path.as_posix(), rev=rev))
         values |= pd.json_normalize(measured).iloc[0].to_dict()
-    return {title: float(values[key]) for title, key in METRICS.items() if key in values}
+    return {title: float(values[key]) for title, key in METRICS.items()}
 
 
 def read_predicted(revs: list[str], path: Path) -> pd.DataFrame:

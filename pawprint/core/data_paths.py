@@ -10,6 +10,7 @@ FEATURE_ROW_CODE = Path("data/code/feature_row.txt")
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
 CLEAN_IMAGES = Path("data/clean/images.csv")
+CLEAN_UNKNOWN = Path("data/clean/unknown.csv")
 CLEAN_REJECTED = Path("data/clean/rejected.csv")
 SPLIT_IMAGES = Path("data/split/images.csv")
 NEAR_DUPLICATES = Path("data/split/near_duplicates.csv")

@@ -7,7 +7,7 @@ from pawprint.core.errors import is_printable, printable
 
 # Not allowed as labels of classes.
 NEITHER = "none"  # in labels.csv, an image of no class
-UNKNOWN = "unknown"  # what is predicted for an image unlike those of training
+UNKNOWN = "unknown"  # predicted for an image unlike those of training; the folder of such images
 
 
 def problem_of_labels(labels: Iterable[str]) -> str | None:

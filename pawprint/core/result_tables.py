@@ -26,7 +26,8 @@ ROC: Columns = {
     "true_positive_rate": "float64",
     "threshold": "float64",
 }
-# `label` is "" for a score of all classes; `low` and `high` are the ends of an interval.
+# `label` is "" for a score of all classes, UNKNOWN for one of images of no class; `low` and `high`
+# are the ends of an interval.
 SCORES: Columns = {
     "split": "str",
     "label": "str",

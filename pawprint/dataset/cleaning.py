@@ -44,6 +44,7 @@ def clean(
 
     A file belongs to the class of the innermost folder above it that `labels` names. Of the other
     folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
+    A file in or below a folder called unknown, which is of no class, has the label UNKNOWN.
 
     Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Of images
     with the same pixels one is kept, or none if their labels differ: if possible one of the

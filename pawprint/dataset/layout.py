@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from unicodedata import normalize
 
 from pawprint.core.errors import InputError, printable
-from pawprint.core.labels import problem_of_labels
+from pawprint.core.labels import UNKNOWN, problem_of_labels
 from pawprint.dataset.metadata_csv import Row
 from pawprint.dataset.split_names import SPLIT_OF_FOLDER
 from pawprint.images.decoder import SUFFIXES
@@ -35,8 +35,11 @@ def label_and_split(folders: list[str], label_of_folder: dict[str, str]) -> tupl
     """The class by the innermost folder that names one, and the split by the other folders.
 
     `label_of_folder` has lower-case names. A class may be called train: its folder gives no split.
+    A folder called unknown that is of no class makes all that is below it UNKNOWN.
     """
     rest = [folder.lower() for folder in folders]
+    if UNKNOWN in rest and UNKNOWN not in label_of_folder:
+        return UNKNOWN, ""
     folder = next((folder for folder in rest if folder in label_of_folder), None)
     if folder:
         rest.remove(folder)
@@ -54,15 +57,17 @@ def find_labels(
     An image is known by its suffix. A folder with the name of a split is a class only directly
     below another such folder, as in train/train; the images in it are else of the folder above, as
     in cat/train, unless that folder also holds folders of classes. Then they are of no class, as
-    those in test/ beside train/cat and train/dog.
+    those in test/ beside train/cat and train/dog. What is called unknown, or below it, is no class.
 
     Raises InputError for fewer than two classes, for names that cannot be labels, and for a folder
     of images that may be a class or a split, such as valid/ beside invalid/.
     """
     if rows is None:
-        labels = _labels_of_folders([normalize("NFC", name) for name in names], archive)
+        known = [name for name in names if UNKNOWN not in name.lower().split("/")[:-1]]
+        labels = _labels_of_folders([normalize("NFC", name) for name in known], archive)
     else:
-        labels = sorted({row.label for row in rows.values()})
+        given = {row.label for row in rows.values()}
+        labels = sorted(label for label in given if label.lower() != UNKNOWN)
     if problem := problem_of_labels(labels):
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each folder of images is a "

@@ -18,6 +18,20 @@ def wilson(correct: int, total: int, confidence: float) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def difference_interval(
+    first: tuple[int, int], second: tuple[int, int], confidence: float
+) -> tuple[float, float]:
+    """The interval of the difference of two proportions of other images, each `(correct, total)`.
+
+    Method 10 of Newcombe, Interval Estimation for the Difference Between Independent Proportions,
+    Statistics in Medicine 17:873-890, 1998: the Wilson intervals of both, combined.
+    """
+    one, other = (correct / total for correct, total in (first, second))
+    (low, high), (other_low, other_high) = (wilson(*each, confidence) for each in (first, second))
+    below, above = np.hypot(one - low, other_high - other), np.hypot(high - one, other - other_low)
+    return float(one - other - below), float(one - other + above)
+
+
 def clopper_pearson(correct: int, total: int, confidence: float) -> tuple[float, float]:
     """The exact binomial interval of the proportion `correct / total`, also for one image.
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from pawprint.core.labels import UNKNOWN
 from pawprint.core.result_tables import PREDICTED, SCORES
 from pawprint.evaluation.calibration import expected_calibration_error, reliability
 from pawprint.evaluation.intervals import (
@@ -50,6 +51,24 @@ def measure(
     for index, label in enumerate(labels):
         is_found = predicted[actual == index] == index
         rows.append((label, *_fraction("recall", is_found, confidence)))
+    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+
+
+def measure_unknown(
+    unknown: np.ndarray, known: np.ndarray, threshold: float, confidence: float
+) -> pd.DataFrame:
+    """How well the detector tells images of no class from those of the classes, as `measure` does.
+
+    `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
+    fraction refused of `unknown`, and the area under the ROC curve of both.
+    """
+    images, others = len(unknown), len(known)
+    area = roc_auc_score(np.repeat([1, 0], [images, others]), np.append(unknown, known))
+    interval = roc_area_interval(area, images, others, confidence)
+    rows = [
+        (UNKNOWN, *_fraction("refused", unknown > threshold, confidence)),
+        (UNKNOWN, "roc_auc", area, *interval, images),
+    ]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from pawprint.core.labels import UNKNOWN
+from pawprint.evaluation.intervals import difference_interval
 from pawprint.evaluation.temperature import SIGNIFICANT
 
 MAX_NAMED = 4  # classes in a title
@@ -49,6 +51,12 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     rows += [row(title, name, with_interval) for name, title in RESULTS.items()]
     if "refused" in set(scores["score"]):  # of a model with a detector of unknown inputs
         rows.append(row("images labelled unknown", "refused", describe_fraction))
+    if UNKNOWN in set(scores["label"]):
+        refused, area = (score_of(scores, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
+        rows += [
+            ("images of no class labelled unknown", "", describe_fraction(refused)),
+            ("area under the ROC curve of unknown and test images", "", with_interval(area)),
+        ]
     return rows
 
 
@@ -122,6 +130,27 @@ def describe_calibration(calibrate: dict, metadata: dict) -> str:
     else:
         last = "The threshold is 0.5."
     return f"{first}{MEAN_OVER_VIEWS[metadata['views']]} {last}"
+
+
+def describe_draw(extract: dict, images: dict[str, int], confidence: float) -> str:
+    """A sentence if the validation split is easier or harder than cross-validation, or "".
+
+    `extract` holds metrics/train_extract.json, of one head on both; `images` the number of images
+    of each split.
+    """
+    crossed, validation = extract["cross_validated_accuracy"], extract["validation_accuracy"]
+    pairs = (
+        (round(accuracy * number), number)
+        for accuracy, number in ((validation, images["validation"]), (crossed, images["train"]))
+    )
+    low, high = difference_interval(*pairs, confidence)
+    if low <= 0 <= high:
+        return ""
+    return (
+        f"The validation split is {'an easy' if low > 0 else 'a hard'} draw: the head alone has an "
+        f"accuracy of {validation:.2%} on it and of {crossed:.2%} in cross-validation on the "
+        f"training split, {100 * low:+.2f} to {100 * high:+.2f} points apart."
+    )
 
 
 def describe_intervals(confidence: float) -> str:

@@ -10,6 +10,7 @@ from conftest import PROJECT, line_of, photo, run
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
+from pawprint.core.labels import UNKNOWN
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.fetching import fetch
 from pawprint.dataset.layout import find_labels
@@ -50,6 +51,30 @@ def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) ->
 def zipped(folder: Path, names: list[str]) -> Path:
     pack(folder / "given.zip", photos_of(names))
     return folder / "given.zip"
+
+
+@pytest.mark.parametrize("labels", ["auto", {"a": ["a"], "b": ["b"]}])
+def test_folder_unknown_holds_images_of_no_class_wherever_it_is(tmp_path, labels):
+    unknown = ["Unknown/1.jpg", "test/unknown/2.jpg", "unknown/foxes/3.jpg", "unknown/a/4.jpg"]
+    kept, rejected = cleaned(zipped(tmp_path, [*divided("train"), *unknown]), tmp_path, labels)
+    assert rejected.empty
+    is_unknown = kept["label"] == UNKNOWN
+    assert sorted(kept["path"][is_unknown]) == sorted(unknown)
+    assert set(kept["label"][~is_unknown]) == {"a", "b"}
+
+
+def test_folder_unknown_that_the_params_name_is_of_a_class(tmp_path):
+    source = zipped(tmp_path, ["a/1.jpg", "unknown/2.jpg"])
+    kept, _ = cleaned(source, tmp_path, {"a": ["a"], "strange": ["Unknown"]})
+    assert kept["label"].tolist() == ["a", "strange"]
+
+
+def test_label_unknown_of_metadata_is_of_no_class(tmp_path):
+    listed = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
+    files = [*photos_of(["1.jpg", "2.jpg", "3.jpg"]), ("metadata.csv", listed.encode())]
+    pack(tmp_path / "given.zip", files)
+    kept, _ = cleaned(tmp_path / "given.zip", tmp_path)
+    assert kept["label"].tolist() == ["a", "b", UNKNOWN]
 
 
 def tarred(path: Path, files: list[tuple[str, bytes]]) -> Path:

@@ -5,6 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 from pawprint.evaluation.intervals import (
     clopper_pearson,
+    difference_interval,
     mcnemar,
     mean_interval,
     roc_area_interval,
@@ -36,6 +37,14 @@ def test_interval_holds_the_true_fraction_as_often_as_it_says():
     intervals = {count: wilson(count, total, 0.95) for count in set(counts.tolist())}
     held = [intervals[count][0] <= fraction <= intervals[count][1] for count in counts.tolist()]
     assert 0.93 <= np.mean(held) <= 0.98
+
+
+def test_interval_of_a_difference_is_that_of_the_paper():
+    """Rows (a) and (h) of table II of Newcombe, 1998."""
+    assert difference_interval((56, 70), (48, 80), 0.95) == pytest.approx(
+        (0.0524, 0.3339), abs=1e-4
+    )
+    assert difference_interval((10, 10), (0, 10), 0.95) == pytest.approx((0.6075, 1), abs=1e-4)
 
 
 @pytest.mark.parametrize("total", [1, 4, 10])

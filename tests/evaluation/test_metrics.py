@@ -8,6 +8,7 @@ from pawprint.evaluation.intervals import clopper_pearson, wilson
 from pawprint.evaluation.metrics import (
     describe,
     measure,
+    measure_unknown,
     summarize,
     tabulate_reliability,
     tabulate_roc,
@@ -30,6 +31,14 @@ OF_THREE = np.array(
         [0.2, 0.1, 0.7],
     ]
 )
+
+
+def test_images_of_no_class_are_refused_above_the_threshold():
+    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.6, 0.95)
+    rows = rows.set_index("score")
+    assert rows["value"].to_dict() == pytest.approx({"refused": 2 / 3, "roc_auc": 5 / 6})
+    assert tuple(rows.loc["refused", ["low", "high"]]) == wilson(2, 3, 0.95)
+    assert rows.loc["roc_auc", "low"] < 5 / 6 < rows.loc["roc_auc", "high"]
 
 
 def measured(

@@ -6,12 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import AFTER_FINETUNING, PROJECT, SAMPLE_WEIGHTS, TINY, real, repro, run, succeed
+from conftest import (
+    AFTER_FINETUNING,
+    PROJECT,
+    SAMPLE_WEIGHTS,
+    TINY,
+    photo,
+    real,
+    repro,
+    run,
+    succeed,
+)
 from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
 from dvc_yaml import OUTPUTS, STAGES
 
-from pawprint.core import data_paths, model_paths
+from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.data_tables import HISTORY, SPLIT
+from pawprint.core.files import pack
+from pawprint.core.labels import UNKNOWN
+from pawprint.core.result_tables import SCORES
 from pawprint.core.tables import read_table
 from pawprint.evaluation.temperature import log_losses, probabilities_of
 from pawprint.images.archive import open_archive
@@ -21,7 +34,7 @@ from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.conversion import read_network
 from recipes.overlay import apply, overlay
 from recipes.sample.demo import ARCHIVE, prepare
-from recipes.sample.drawings import write_archive
+from recipes.sample.drawings import drawn_dataset, write_archive
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 SAMPLE = apply(PARAMS, "sample")
@@ -117,6 +130,20 @@ def test_epochs_of_fine_tuning_rerun_only_what_follows_it(small, params_restored
     # DVC has seen these inputs before; the model card is in Git only, not in its cache.
     assert repro(small) == ["report"]
     assert (small / "plots" / "history_finetune.csv").read_bytes() == before
+
+
+def test_images_of_no_class_are_evaluated_and_train_nothing(small, tmp_path):
+    workspace = shutil.copytree(small, tmp_path / "workspace")
+    before = read_table(workspace / result_paths.SCORES, SCORES)
+    drawn = drawn_dataset(train=10, validation=6)
+    others = [(f"drawn/unknown/{name}.jpg", photo(name)) for name in range(4)]
+    pack(tmp_path / "images.zip", [*drawn, *others])
+    assert {"split", "train_extract"}.isdisjoint(repro(workspace, "evaluate"))
+    scores = read_table(workspace / result_paths.SCORES, SCORES)
+    of_no_class = scores[scores["label"] == UNKNOWN]
+    assert of_no_class["score"].tolist() == ["refused", "roc_auc"]
+    assert of_no_class["images"].tolist() == [4, 4]
+    assert scores[scores["label"] != UNKNOWN].equals(before)
 
 
 def test_copy_pulls_from_a_folder_remote_and_reruns_nothing(small, tmp_path):

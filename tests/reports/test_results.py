@@ -1,20 +1,25 @@
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from made_up_run import scores_of
 
 from pawprint.core.data_tables import HISTORY
 from pawprint.core.result_tables import SCORES
+from pawprint.evaluation.metrics import measure_unknown
 from pawprint.reports.results import (
     class_rows,
     describe_calibration,
+    describe_draw,
     describe_fraction,
     describe_training,
     name_classes,
     result_rows,
     score_of,
 )
+
+RISING = np.linspace(0, 1, 10)  # unknown scores
 
 
 def rows_of(split: str, offset: float) -> list[tuple]:
@@ -48,6 +53,30 @@ def test_each_result_has_a_column_per_split():
 def test_results_have_the_images_refused_if_the_model_detects_unknown_inputs():
     rows = {title: texts for title, *texts in result_rows(scores_of(["ant", "bee"]))}
     assert rows["images labelled unknown"] == ["5.00% (1/20), 0.89% to 23.61%"] * 2
+
+
+def test_results_have_the_images_of_no_class_if_there_are_some():
+    scores = scores_of(["ant", "bee"])
+    of_no_class = measure_unknown(RISING, RISING, 0.5, 0.95).assign(split="test")
+    both = pd.concat([scores, of_no_class])
+    assert result_rows(both)[:-2] == result_rows(scores)
+    refused, area = result_rows(both)[-2:]
+    assert refused[1:] == ("", "50.00% (5/10), 23.66% to 76.34%")
+    assert area[2].startswith("0.5000 (")
+
+
+@pytest.mark.parametrize(
+    ("validation", "crossed", "expected"),
+    [
+        (0.9848, 0.9715, "an easy draw.* 98.48% on it and of 97.15% in .* \\+"),
+        (0.9500, 0.9715, "a hard draw"),
+        (0.9780, 0.9740, "^$"),
+    ],
+)
+def test_validation_that_is_easier_or_harder_than_training_is_said(validation, crossed, expected):
+    extract = {"validation_accuracy": validation, "cross_validated_accuracy": crossed}
+    found = describe_draw(extract, {"train": 1999, "validation": 788, "test": 212}, 0.95)
+    assert re.search(expected, found)
 
 
 def test_each_class_has_its_recall_with_the_lowest_first():
