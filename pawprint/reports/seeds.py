@@ -7,6 +7,7 @@ are those in the workspace. dvc.lock itself is no dependency that a stage could 
 from collections.abc import Sequence
 from pathlib import Path
 
+from pawprint.core.errors import InputError
 from pawprint.core.files import md5
 
 
@@ -14,9 +15,20 @@ def describe_seeds(record: dict, outputs: Sequence[Path]) -> tuple[list[tuple[st
     """Rows of the table of results, and a text about the seeds of all rows.
 
     A row is a title, then the texts of validation and test. There are none if the first seed of the
-    record did not give these outputs of the pipeline. Raises InputError if one is missing.
+    record did not give these outputs of the pipeline. Raises InputError if one is missing, and for
+    another record.
     """
     current = {path.as_posix(): md5(path) for path in outputs}
+    try:
+        return _described(record, current)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            "metrics/seeds.json: expected what `python -m pawprint seeds` writes. Received: a wrong "
+            f"key or value ({error}). Run the command, or `git checkout` the file."
+        ) from None
+
+
+def _described(record: dict, current: dict[str, str]) -> tuple[list[tuple[str, str, str]], str]:
     if not current.items() <= record.get("outputs", {}).items():
         return [], (
             "These are the results of one seed; another one gives other errors. "

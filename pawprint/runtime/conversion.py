@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.core.errors import InputError, silent_stderr
+from pawprint.core.errors import InputError, reason, silent_stderr
 
 if TYPE_CHECKING:
     import keras
@@ -25,11 +25,8 @@ def convert(model: "keras.Model") -> openvino.Model:
         try:
             with silent_stderr():
                 model.export(str(path), format="openvino", verbose=False)
-        except RuntimeError as error:  # OpenVINO's, for a full disk
-            raise InputError(
-                f"{folder}: expected to write the network. Received: {error}. Check permissions "
-                "and free space."
-            ) from None
+        except RuntimeError as error:
+            raise _not_written(Path(folder), error) from None
         network = read_network(path)
     # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
     for result in network.get_results()[len(model.outputs) :]:
@@ -50,6 +47,7 @@ def write_network(network: openvino.Model, path: Path, outputs: list[str]) -> No
     A converter numbers nodes and tensors differently in every process, so nodes are named by their
     order, and no tensor has a name but the outputs and the input, `pixels`. Model servers address
     both by name. The network is named by its file, because OpenVINO counts those of a process.
+    Raises InputError for a full disk.
     """
     network.set_friendly_name(path.stem)
     for index, node in enumerate(network.get_ordered_ops()):
@@ -59,7 +57,18 @@ def write_network(network: openvino.Model, path: Path, outputs: list[str]) -> No
     network.input().get_tensor().set_names({"pixels"})
     for output, name in zip(network.outputs, outputs, strict=True):
         output.get_tensor().set_names({name})
-    openvino.serialize(network, path)
+    try:
+        openvino.serialize(network, path)
+    except RuntimeError as error:
+        raise _not_written(path, error) from None
+
+
+def _not_written(path: Path, error: RuntimeError) -> InputError:
+    """OpenVINO raises this type for a full disk."""
+    return InputError(
+        f"{path}: expected to write the network. Received: {reason(error)}. Check permissions and "
+        "free space."
+    )
 
 
 def read_network(path: Path) -> openvino.Model:

@@ -39,7 +39,9 @@ def test_troubleshooting_tells_what_to_do_with_what_dvc_left_half_written(messag
 
 # One stage for each kind of file: zip, CSV, PNG, memory-mapped arrays, model.
 @posix
-@pytest.mark.parametrize("stage", ["fetch", "clean", "preview", "features", "train_extract"])
+@pytest.mark.parametrize(
+    "stage", ["fetch", "clean", "preview", "features", "train_extract", "calibrate"]
+)
 def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(workspace, stage):
     before = contents(workspace)
     command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "

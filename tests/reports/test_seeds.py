@@ -1,6 +1,7 @@
 import hashlib
 
 import pytest
+from conftest import line_of
 
 from pawprint.core.errors import InputError
 from pawprint.reports.seeds import describe_seeds
@@ -31,6 +32,9 @@ def test_seeds_are_of_this_model_while_every_output_has_its_recorded_hash(tmp_pa
         path.write_text("another")
         assert describe_seeds(record, outputs) == older
         path.write_text(content)
+    for broken in ([], {"outputs": 1}, record | {"seeds": 1}, {"outputs": hashes, "seeds": [1]}):
+        with pytest.raises(InputError, match=line_of("metrics/seeds.json: ")):
+            describe_seeds(broken, outputs)
     outputs[1].unlink()
     with pytest.raises(InputError, match=r"scores\.csv: expected the file that a stage wrote"):
         describe_seeds(record, outputs)
