@@ -9,7 +9,7 @@ from functools import partial
 
 from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
 from pawprint.core.entry import run_stage
-from pawprint.core.files import read_json, write_text
+from pawprint.core.files import md5, read_json, write_text
 from pawprint.core.params.section import PARAMS
 from pawprint.core.params.train import LBFGS
 from pawprint.core.sources import hide_secrets
@@ -19,7 +19,7 @@ from pawprint.dataset.corrections import read_lines
 from pawprint.dataset.rejected import describe_files
 from pawprint.reports import counts, results
 from pawprint.reports.pages import rendering
-from pawprint.reports.seeds import describe_seeds
+from pawprint.reports.seeds import SEED_INPUTS, describe_seeds, params_hash
 from pawprint.serving.metadata import read_metadata
 
 
@@ -34,8 +34,9 @@ def main() -> None:
         read_table(path, data_tables.HISTORY)
         for path in (model_paths.EXTRACT_HISTORY, model_paths.FINETUNE_HISTORY)
     ]
+    inputs = {path.as_posix(): md5(path) for path in SEED_INPUTS}
     of_seeds, about_seeds = describe_seeds(
-        read_json(result_paths.SEEDS_METRICS), result_paths.SEED_OUTPUTS
+        read_json(result_paths.SEEDS_METRICS), inputs | {"params.yaml": params_hash(params)}
     )
     confidence, images_of = params["evaluate"]["confidence"], images["split"].value_counts()
     about = [about_seeds, results.describe_intervals(confidence)]

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
-from pawprint.core.files import write_json
+from pawprint.core.files import write_json, write_text
 from pawprint.core.predictions import tabulate
 from pawprint.core.tables import write_table
 from pawprint.evaluation.metrics import measure
+from pawprint.reports.seeds import SEED_INPUTS
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.probabilities import predicted_classes
 
@@ -20,7 +21,7 @@ EXTRACT = {"cross_validated_accuracy": 0.5, "validation_accuracy": 1.0}
 # What `python -m pawprint seeds` writes, of another run.
 SEEDS = {
     "seeds": [7, 8, 9],
-    "outputs": {},
+    "inputs": {},
     "scores": {
         f"{split} {score}": SPREAD
         for split in ("validation", "test")
@@ -98,6 +99,8 @@ def write_run(
         write_table(workspace / path, frame, columns)
     write_json(workspace / result_paths.SEEDS_METRICS, SEEDS)
     write_json(workspace / model_paths.EXTRACT_METRICS, EXTRACT)
+    for path in SEED_INPUTS[1:]:  # of code
+        write_text(workspace / path, path.name)
     metadata = Metadata(
         labels=labels,
         image_size=96,

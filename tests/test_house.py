@@ -71,7 +71,7 @@ def test_what_computes_a_row_of_features_depends_on_no_params_errors_or_tables()
 
 @pytest.mark.parametrize("module", MODULES)
 def test_keras_and_tensorflow_are_imported_in_the_room_of_the_network_only(module):
-    if room(module) not in ("pawprint/network", "bench", "pawprint/cli"):
+    if room(module) not in ("pawprint/network", "bench", "examples", "pawprint/cli"):
         assert not {name.split(".")[0] for name in CODE.names_in(module)} & {"keras", "tensorflow"}
 
 

@@ -19,9 +19,12 @@ from pawprint.cli.compare import SPLITS
 from pawprint.core import model_paths, result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
+from pawprint.core.params.section import PARAMS
 from pawprint.core.params.whole import load_params
 from pawprint.core.predictions import parse_predictions
-from pawprint.core.yaml import parse_yaml
+from pawprint.core.sources import hide_secrets
+from pawprint.core.yaml import parse_yaml, read_yaml
+from pawprint.reports.seeds import SEED_INPUTS, params_hash
 
 PREFIX = "pawprint-seed-"  # of the experiments of this command: no other one is replaced
 # The value of each metric, in metrics/train_extract.json or metrics/evaluate.json.
@@ -70,12 +73,12 @@ def read_predicted(revs: list[str], path: Path) -> pd.DataFrame:
     return pd.concat([table.set_index("path")["predicted"] for table in tables], axis=1)
 
 
-def read_outputs(rev: str) -> dict[str, str]:
-    """The hash in dvc.lock of each of SEED_OUTPUTS, by path, in a commit or experiment."""
+def read_inputs(rev: str) -> dict[str, str]:
+    """The hash in dvc.lock of each of SEED_INPUTS, by path, in a commit or experiment."""
     lock = parse_yaml(dvc.api.read("dvc.lock", rev=rev), f"dvc.lock of {rev}")
-    outs = [out for stage in lock["stages"].values() for out in stage.get("outs", ())]
-    hashes = {out["path"]: out["md5"] for out in outs}
-    return {path.as_posix(): hashes[path.as_posix()] for path in result_paths.SEED_OUTPUTS}
+    deps = [each for stage in lock["stages"].values() for each in stage.get("deps", ())]
+    hashes = {each["path"]: each["md5"] for each in deps}
+    return {path.as_posix(): hashes[path.as_posix()] for path in SEED_INPUTS}
 
 
 def describe(record: dict) -> str:
@@ -111,7 +114,8 @@ def run(arguments: argparse.Namespace) -> None:
     predicted = {split: read_predicted(revs, path) for split, path in SPLITS.items()}
     record = {
         "seeds": seeds,
-        "outputs": read_outputs(revs[0]),
+        "inputs": read_inputs(revs[0])
+        | {"params.yaml": params_hash(hide_secrets(read_yaml(PARAMS)))},
         "scores": scores.rename({"std": "standard_deviation"}).to_dict(),
         "disagreements": {
             split: {"images": len(labels), "disagree": int((labels.nunique(axis=1) > 1).sum())}

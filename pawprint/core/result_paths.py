@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from pawprint.core.model_paths import EXTRACT_HISTORY, FINETUNE_HISTORY
-
 SEEDS_METRICS = Path("metrics/seeds.json")  # of `python -m pawprint seeds`
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
@@ -25,5 +23,3 @@ CLASSES_PLOT = Path("plots/class_counts.png")
 LIKELY_WRONG_LABELS_PLOT = Path("plots/likely_wrong_labels.png")
 ERRORS_PLOT = Path("plots/errors.png")
 PREDICTIONS_PLOT = Path("plots/predictions.png")
-# What tells the run of one seed from that of another: its training, and all its scores.
-SEED_OUTPUTS = (EXTRACT_HISTORY, FINETUNE_HISTORY, SCORES)

@@ -1,38 +1,48 @@
 """The results of several seeds, which `python -m pawprint seeds` writes to metrics/seeds.json.
 
-A record is of the committed model if the outputs of its first seed, by their hashes in dvc.lock,
-are those in the workspace. dvc.lock itself is no dependency that a stage could have.
+A record is of the committed model if it is of the same images, code and params. The outputs of the
+same seed would differ on another processor.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+import hashlib
+import json
 
+from pawprint.core.data_paths import SPLIT_IMAGES
+from pawprint.core.entry import CODE
 from pawprint.core.errors import InputError
-from pawprint.core.files import md5
+
+STAGES = ("backbone", "features", "train_extract", "train_finetune", "calibrate", "evaluate")
+SEED_INPUTS = (SPLIT_IMAGES, *(CODE / f"{stage}.txt" for stage in STAGES))
+SECTIONS = ("weights", "model", "augment", "head", "hardware", "train_extract", "train_finetune")
 
 
-def describe_seeds(record: dict, outputs: Sequence[Path]) -> tuple[list[tuple[str, str, str]], str]:
+def params_hash(params: dict) -> str:
+    """The MD5 of the params that decide the training."""
+    text = json.dumps({name: params[name] for name in SECTIONS}, sort_keys=True)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def describe_seeds(record: dict, inputs: dict[str, str]) -> tuple[list[tuple[str, str, str]], str]:
     """Rows of the table of results, and a text about the seeds of all rows.
 
-    A row is a title, then the texts of validation and test. There are none if the first seed of the
-    record did not give these outputs of the pipeline. Raises InputError if one is missing, and for
-    another record.
+    A row is a title, then the texts of validation and test. There are none if the record is not of
+    these inputs: the hash of each of SEED_INPUTS by path, and of "params.yaml". Raises InputError
+    for another record.
     """
-    current = {path.as_posix(): md5(path) for path in outputs}
     try:
-        return _described(record, current)
+        return _described(record, inputs)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
-            "metrics/seeds.json: expected what `python -m pawprint seeds` writes. Received: a wrong "
-            f"key or value ({error}). Run the command, or `git checkout` the file."
+            "metrics/seeds.json: expected what `python -m pawprint seeds` writes. Received: a "
+            f"wrong key or value ({error}). Run the command, or `git checkout` the file."
         ) from None
 
 
-def _described(record: dict, current: dict[str, str]) -> tuple[list[tuple[str, str, str]], str]:
-    if not current.items() <= record.get("outputs", {}).items():
+def _described(record: dict, inputs: dict[str, str]) -> tuple[list[tuple[str, str, str]], str]:
+    if record.get("inputs") != inputs:
         return [], (
             "These are the results of one seed; another one gives other errors. "
-            "metrics/seeds.json is out of date: it is not of this model and these results. "
+            "metrics/seeds.json is out of date: it is not of these images, params and code. "
             "Run python -m pawprint seeds, then dvc repro."
         )
     first, *_ = seeds = record["seeds"]

@@ -152,10 +152,8 @@ def test_seeds_are_experiments_whose_spread_is_printed_and_shown(workspace, rest
     disagree = int((predicted[0] != predicted[1]).sum())
     images = {"images": len(predicted[0]), "disagree": disagree}
     assert record["disagreements"]["test"] == images
-    stages = YAML(typ="safe").load(workspace / "dvc.lock")["stages"]
-    outputs = {out["path"]: out["md5"] for each in stages.values() for out in each["outs"]}
-    assert record["outputs"] and record["outputs"].items() <= outputs.items()
     status = run("git", "status", "--porcelain", cwd=workspace).stdout.split()
     assert status == ["M", "metrics/seeds.json"]
     assert repro(workspace) == ["report"]
+    assert "mean of 2 seeds" in (workspace / "docs/model_card.md").read_text()
     assert "out of date" not in (workspace / "docs/model_card.md").read_text()

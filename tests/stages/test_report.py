@@ -18,8 +18,11 @@ from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.data_tables import REJECTED
 from pawprint.core.files import write_json
 from pawprint.core.result_tables import SCORES
+from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
+from pawprint.core.yaml import read_yaml
 from pawprint.reports.results import describe_fraction, score_of
+from pawprint.reports.seeds import SEED_INPUTS, params_hash
 from recipes.overlay import overlay
 
 SERVED = [model_paths.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
@@ -117,7 +120,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
             assert describe_fraction(score_of(scores, split, "accuracy")) in text
         for label in LABELS:
             assert describe_fraction(score_of(scores, "test", "recall", label)) in text
-        assert "files (60 truncated, 1 not an image)" in text
+        assert "images (60 truncated, 1 not an image)" in text
         assert "own splits divide: 1. No other group" in text
     card, page = both
     assert "| bee | 12 | 12 | 12 | 36 |" in card
@@ -162,26 +165,26 @@ def test_long_list_of_rejected_files_is_cut(page):
 
 def test_passwords_and_tokens_of_sources_are_left_out(card, page):
     assert SECRET not in card + page
-    assert card.count("`https://host/file`") == 2
+    assert card.count("`https://…@host/file`") == 2
 
 
 def test_params_are_all_there_in_their_order(page):
     shown = yaml.safe_load(html.unescape(re.search(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)[1]))
     expected = yaml.safe_load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
-    expected["fetch"]["source"] = expected["weights"]["source"] = "https://host/file"
+    expected["fetch"]["source"] = expected["weights"]["source"] = "https://…@host/file"
     assert shown == expected
     assert list(shown) == list(expected)
 
 
-def test_mean_of_seeds_is_shown_only_if_the_first_of_them_gave_this_model(both, other):
+def test_mean_of_seeds_is_shown_only_if_they_are_of_this_run(both, other):
     for text in both:
         assert "metrics/seeds.json is out of date" in text
         assert "of 3 seeds" not in text
     hashes = {
         path.as_posix(): hashlib.md5((other / path).read_bytes()).hexdigest()
-        for path in result_paths.SEED_OUTPUTS
-    }
-    write_json(other / result_paths.SEEDS_METRICS, SEEDS | {"outputs": hashes})
+        for path in SEED_INPUTS
+    } | {"params.yaml": params_hash(hide_secrets(read_yaml(PROJECT / "params.yaml")))}
+    write_json(other / result_paths.SEEDS_METRICS, SEEDS | {"inputs": hashes})
     for text in reports(other):
         assert "out of date" not in text
         for title, cell in (
