@@ -104,7 +104,7 @@ def models(tmp_path_factory, photos) -> Path:
     """`CASE/served` and `CASE/FORMAT` for each case and format."""
     root = tmp_path_factory.mktemp("models")
     images = np.random.default_rng(0).integers(0, 256, (2, 1, SIZE, SIZE, 3), np.uint8)
-    images = np.concatenate([images, images[:, :, :, ::-1]], axis=1)
+    images = np.concatenate([images, images[:, :, :, ::-1]], axis=1)  # the views of "flip"
     for case, described in CASES.items():
         model = network(len(described.labels))
         detector = DETECTOR if described.unknown_threshold else None
