@@ -23,8 +23,8 @@ def describe_seeds(record: dict, outputs: Sequence[Path]) -> tuple[list[tuple[st
         return _described(record, current)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
-            "metrics/seeds.json: expected what `python -m pawprint seeds` writes. Received: a wrong "
-            f"key or value ({error}). Run the command, or `git checkout` the file."
+            "metrics/seeds.json: expected what `python -m pawprint seeds` writes. Received: a "
+            f"wrong key or value ({error}). Run the command, or `git checkout` the file."
         ) from None
 
 
