@@ -34,10 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=int, metavar="K", help=top)
     folder = {"type": Path, "metavar": "FOLDER"}
-    served = (
-        f"the served model or an export; default: {model_paths.SERVED_MODEL} or, if it does not "
-    )
-    served += f"exist, {model_paths.EXAMPLE_MODEL}"
+    default = f"{model_paths.SERVED_MODEL} or, if there is none, {model_paths.EXAMPLE_MODEL}"
+    served = f"the served model or an export; default: {default}"
     parser.add_argument("--model", **folder, help=served)
     known = "label every photo with one of the classes"
     parser.add_argument("--no-unknown", action="store_true", help=known)
