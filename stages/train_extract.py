@@ -37,7 +37,7 @@ def main() -> None:
         crossed = cross_validate(*known)
         *validation, _ = open_examples(data_paths.FEATURES, "top", split, "validation")
         arrays, metrics, history = solve(train, validation, labels, crossed, params.class_weight)
-        how = f"by logistic regression, C = {crossed.C:g}"
+        how = f"by logistic regression, C = {crossed.C:g}, views = {crossed.views}"
     else:
         from pawprint.network.phases import train_stored_head  # TensorFlow starts here only
 

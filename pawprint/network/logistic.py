@@ -39,11 +39,15 @@ BLOCK = 4096  # images predicted at a time
 
 
 class CrossValidation(NamedTuple):
-    """float32 `(images, classes)`, NaN for an image that is not judged; C; iterations of a fit."""
+    """float32 `(images, classes)`, NaN for an image that is not judged; C; iterations of a fit.
+
+    `views` is the number of views of each image that the fits learned from: one, or all.
+    """
 
     probabilities: np.ndarray
     C: float
     iterations: float
+    views: int
 
 
 def check_size(features: Features | np.ndarray, classes: int) -> None:
@@ -68,15 +72,50 @@ def cross_validate(
 ) -> CrossValidation:
     """Probabilities of each image by a regression that learned neither from it nor its group.
 
-    Takes the first view of the features `(images, views, …)`; `actual` holds class indices. C is
-    that of `values_of_c` with the lowest log loss. Of more than MAX_CROSS_VALIDATED images a random
-    part is learned from. An image is not judged if the others have none of its class, as where a
-    class has one image or one group. Raises InputError if no image is judged.
+    `actual` holds class indices. C is that of `values_of_c` with the lowest log loss, where the
+    first view of the features `(images, views, …)` is learned from; all views take its place if
+    that lowers the log loss further. An image is judged by its first view. Of more than
+    MAX_CROSS_VALIDATED images a random part is learned from. An image is not judged if the others
+    have none of its class, as where a class has one image or one group. Raises InputError if no
+    image is judged.
     """
-    rows = _view(features, 0)
+    views = [_view(features, view) for view in range(features.shape[1])]
     fold = _folds(actual, groups)
-    found = np.full((len(values_of_c), len(rows), classes), np.nan, np.float32)
-    iterations = np.zeros(len(values_of_c))
+
+    def crossed(number: int, c: float) -> CrossValidation:
+        found, iterations = _held_out(views[:number], actual, fold, classes, class_weight, c)
+        return CrossValidation(found, c, iterations, number)
+
+    candidates = [crossed(1, c) for c in values_of_c]
+    is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
+    if not is_judged.any():
+        raise InputError(
+            "data/split/images.csv: expected training images of two classes or more, with two "
+            "images or groups of one of them. Received: fewer. Add images."
+        )
+    weights = compute_sample_weight(class_weight, actual[is_judged])
+
+    def loss(candidate: CrossValidation) -> float:
+        return measure(candidate.probabilities[is_judged], actual[is_judged], weights)["loss"]
+
+    best = min(candidates, key=loss)
+    return best if len(views) == 1 else min(best, crossed(len(views), best.C), key=loss)
+
+
+def _held_out(
+    views: list[np.ndarray],
+    actual: np.ndarray,
+    fold: np.ndarray,
+    classes: int,
+    class_weight: str | None,
+    c: float,
+) -> tuple[np.ndarray, float]:
+    """Probabilities as those of CrossValidation, and iterations of a fit.
+
+    The fits learn from these views, each float16 `(images, features)`, which together weigh as much
+    as the image.
+    """
+    found, iterations = np.full((len(actual), classes), np.nan, np.float32), 0.0
     for held_out in range(fold.max() + 1):
         learned = np.flatnonzero((fold != held_out) & (fold >= 0))
         # The first also judges the images that none learns from.
@@ -85,26 +124,18 @@ def cross_validate(
         if len(np.unique(actual[learned])) < 2 or not len(judged):
             continue
         with _one_thread():
-            known = rows[learned].astype(np.float32)
+            known = np.concatenate([view[learned] for view in views]).astype(np.float32)
             mean, scale = _standardise(known)
-            for index, c in enumerate(values_of_c):
-                model = LogisticRegression(C=c, class_weight=class_weight, max_iter=MAX_ITERATIONS)
-                model.fit(known, actual[learned])
-                iterations[index] += model.n_iter_[0] / (fold.max() + 1)
-                for part in np.array_split(judged, -(-len(judged) // BLOCK)):
-                    block = (rows[part].astype(np.float32) - mean) / scale
-                    found[index, part] = 0
-                    found[np.ix_([index], part, model.classes_)] = model.predict_proba(block)
-    is_judged = ~np.isnan(found[0, :, 0])
-    if not is_judged.any():
-        raise InputError(
-            "data/split/images.csv: expected training images of two classes or more, with two "
-            "images or groups of one of them. Received: fewer. Add images."
-        )
-    weights = compute_sample_weight(class_weight, actual[is_judged])
-    losses = [measure(each[is_judged], actual[is_judged], weights)["loss"] for each in found]
-    best = int(np.argmin(losses))
-    return CrossValidation(found[best], values_of_c[best], iterations[best])
+            model = LogisticRegression(
+                C=c / len(views), class_weight=class_weight, max_iter=MAX_ITERATIONS
+            )
+            model.fit(known, np.tile(actual[learned], len(views)))
+            iterations += model.n_iter_[0] / (fold.max() + 1)
+            for part in np.array_split(judged, -(-len(judged) // BLOCK)):
+                found[part] = 0
+                block = (views[0][part].astype(np.float32) - mean) / scale
+                found[np.ix_(part, model.classes_)] = model.predict_proba(block)
+    return found, iterations
 
 
 def judge(
@@ -130,7 +161,9 @@ def solve(
     crossed: CrossValidation,
     class_weight: str | None = None,
 ) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
-    """Fit all views of the training images, which together weigh as much as the image.
+    """Fit the views of the training images that the cross-validation chose: one, or all.
+
+    All views of an image together weigh as much as the image.
 
     Each pair is of features `(images, views, …)` and class indices. Returns kernel and bias of a
     dense layer, float32 `(features, units)` and `(units,)`; the metrics on validation of a head of
@@ -143,7 +176,8 @@ def solve(
             "data/split/images.csv: expected training images of every class. Received: none of "
             f"{labels[min(missing)]}. Add images, or remove the class."
         )
-    images, views, *shape = features.shape
+    images, _, *shape = features.shape
+    views = crossed.views
     rows = np.empty((images * views, math.prod(shape)), np.float32)
     for view in range(views):
         rows[view::views] = _view(features, view)

@@ -28,7 +28,7 @@ def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.
 
 def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
-    crossed = cross_validate(*train, np.arange(images), classes, class_weight)
+    crossed = cross_validate(*train, np.arange(images), classes, class_weight)._replace(views=2)
     labels = [f"class {each}" for each in range(classes)]
     return train, crossed, solve(train, train, labels, crossed, class_weight)
 
@@ -111,6 +111,22 @@ def test_inverse_penalty_is_the_one_with_the_lowest_cross_validated_loss():
     best = cross_validate(*train, np.arange(120), 3)
     assert min(losses, key=losses.get) == best.C
     assert measure(best.probabilities, train[1])["loss"] == losses[best.C]
+
+
+@pytest.mark.parametrize(("is_like_the_image", "views"), [(True, 3), (False, 1)])
+def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
+    is_like_the_image, views
+):
+    features, actual = clusters(2, 40, 3)
+    if not is_like_the_image:  # as mirrored digits, which look like others
+        features[:, 1:] = features[np.argsort(actual)[::-1], 1:]
+    crossed = cross_validate(features, actual, np.arange(40), 2)
+    assert crossed.views == views
+    other = features if views == 3 else features[:, :1]
+    (arrays, _, _), (expected, _, _) = (
+        solve((each, actual), (each, actual), ["a", "b"], crossed) for each in (features, other)
+    )
+    assert np.array_equal(arrays[0], expected[0])
 
 
 def test_inverse_penalty_is_chosen_with_the_weights_of_the_classes():
