@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pytest
 from conftest import SAMPLE_WEIGHTS
 
 from pawprint.core.params.head import Dense, Head
@@ -36,6 +37,11 @@ HEADS = {
     "softmax": (PLAIN, "average", 3),
     "three logits": (LOGITS, "average", 3),
 }
+# All of them in `make test-extended`.
+EACH_HEAD = [
+    kind if kind in ("sigmoid", "three logits") else pytest.param(kind, marks=pytest.mark.extended)
+    for kind in HEADS
+]
 
 
 def save_weights(backbone: keras.Model, path: Path) -> None:

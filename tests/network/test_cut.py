@@ -29,7 +29,7 @@ def test_cut_is_the_last_layer_that_all_later_layers_depend_on(backbone, fine_tu
     assert name.startswith(cut)
 
 
-@pytest.mark.parametrize("alpha", [0.35, 1.0])
+@pytest.mark.parametrize("alpha", [0.35, pytest.param(1.0, marks=pytest.mark.extended)])
 def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha):
     keras.utils.set_random_seed(1)
     backbone = application("MobileNetV2", alpha, 32)

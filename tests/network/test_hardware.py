@@ -87,6 +87,7 @@ def test_training_takes_the_threads_that_it_is_told():
     assert run("python", "-c", THREADS, cwd=PROJECT).stdout.split() == ["3"]
 
 
+@pytest.mark.slow
 def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_path):
     path = tmp_path / "model.keras"
     result = subprocess.run(
@@ -103,7 +104,9 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_pa
     assert np.abs(load_model(path)(pixels) - alone(pixels)).max() < 1e-2
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.extended)]
+)
 def test_mixed_precision_learns_and_saves_a_model_in_float32(features, tmp_path, precision):
     model, optimizer, metrics, losses = trained(features, precision)
     assert metrics["accuracy"] == 1.0

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SAMPLE_WEIGHTS
-from networks import HEADS, PLAIN, SIZE, model_with, pixels
+from networks import EACH_HEAD, HEADS, PLAIN, SIZE, model_with, pixels
 from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
@@ -40,7 +40,7 @@ def test_model_takes_pixels_and_gives_probabilities(model):
     assert ((probabilities > 0) & (probabilities < 1)).all()
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", EACH_HEAD)
 def test_model_is_rescaling_backbone_pooling_and_head_in_inference_mode(kind):
     model = model_with(kind)
     _, backbone, _, head = parts(model)
@@ -52,7 +52,7 @@ def test_model_is_rescaling_backbone_pooling_and_head_in_inference_mode(kind):
     assert model.predict(PIXELS, verbose=0) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", EACH_HEAD)
 def test_outputs_are_logits_and_the_mean_of_the_last_maps(kind):
     model = model_with(kind)
     logits, features = with_features(model).predict(PIXELS, verbose=0)
@@ -64,7 +64,7 @@ def test_outputs_are_logits_and_the_mean_of_the_last_maps(kind):
     assert features == pytest.approx(maps.mean(axis=(1, 2)), abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", EACH_HEAD)
 def test_exported_outputs_are_the_calibrated_probability_and_the_score(kind):
     model = model_with(kind)
     logits, features = with_features(model).predict(PIXELS, verbose=0)
@@ -103,7 +103,7 @@ def test_same_network_built_again_is_the_same_bytes(tmp_path):
 
 
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.extended)])
 def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, classes):
     backbone = application("MobileNetV2", 0.35, 32)
     model = build_model("MobileNetV2", backbone, build_head(PLAIN, classes), "average")

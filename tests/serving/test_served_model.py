@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT, run
-from networks import HEADS, metadata, model_with, pixels
+from networks import EACH_HEAD, HEADS, metadata, model_with, pixels
 from PIL import Image
 
 from pawprint.evaluation.temperature import probabilities_of
@@ -18,7 +18,7 @@ PIXELS = pixels(4)
 TEMPERATURE = 2.5
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", EACH_HEAD)
 def test_outputs_are_those_of_keras_calibrated_and_the_unknown_score(tmp_path, kind):
     model = with_features(model_with(kind))
     logits, features = model.predict(PIXELS.astype(np.float32), verbose=0)
