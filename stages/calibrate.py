@@ -17,7 +17,7 @@ from pawprint.core.params.augment import Augment
 from pawprint.core.params.calibrate import Calibrate, problem_of_threshold, views_at_prediction
 from pawprint.core.params.model import Model
 from pawprint.core.tables import read_table
-from pawprint.evaluation.temperature import calibrate, probabilities_of
+from pawprint.evaluation.temperature import calibrate, probabilities_of, views_are_worse
 from pawprint.evaluation.threshold import choose_threshold
 from pawprint.images.archive import open_archive
 from pawprint.runtime.compiled import compile_for_cpu
@@ -49,12 +49,15 @@ def main() -> None:
         validation = split[split["split"] == "validation"]
         outputs = predict_members(outputs_of, archive, validation["path"], "calibrate")
         units = network.output(0).partial_shape[1].get_length()
+        actual = pd.Index(labels).get_indexer(validation["label"])
+        is_tried = params.views == "auto" and views == "flip"
+        if is_tried and views_are_worse(actual, outputs[..., :units]):
+            views, outputs = "one", outputs[:, :1]
         logits, features = np.split(outputs, [units], axis=2)
         if params.unknown_quantile is not None:
             train = split[split["split"] == "train"].sort_values("pixels_sha256")[:DETECTOR_IMAGES]
             of_train = predict_members(outputs_of, archive, train["path"], "detector")[..., units:]
             detector, unknown = fit_unknown(of_train, features, params.unknown_quantile)
-    actual = pd.Index(labels).get_indexer(validation["label"])
     temperature = calibrate(actual, logits) if params.temperature else 1.0
     threshold = None
     if units == 1:

@@ -5,13 +5,13 @@
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, softmax
-from scipy.stats import chi2
+from scipy.stats import chi2, ttest_rel
 
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
 # between 0.6 and 1.65.
 PRIOR = 0.5
 TEMPERATURES = (0.05, 20)  # range of the search
-SIGNIFICANT = 0.05  # p-value below which a temperature is applied
+SIGNIFICANT = 0.05  # p-value below which a temperature is applied, or views are not
 
 
 def probabilities_of(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> np.ndarray:
@@ -70,6 +70,15 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
         log_losses(actual, probabilities_of(logits, each)).sum() for each in (1.0, temperature)
     )
     return float(chi2.sf(2 * (before - after), df=1))
+
+
+def views_are_worse(actual: np.ndarray, logits: np.ndarray) -> bool:
+    """Whether the mean over views has a significantly higher log loss than the first view alone.
+
+    By a paired t-test of one side. `logits` is `(images, views, …)`.
+    """
+    one, mean = (log_losses(actual, probabilities_of(each)) for each in (logits[:, :1], logits))
+    return bool(ttest_rel(mean, one, alternative="greater").pvalue < SIGNIFICANT)
 
 
 def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from pawprint.evaluation.temperature import (
     fit_temperature,
     likelihood_ratio_test,
     probabilities_of,
+    views_are_worse,
 )
 
 RNG = np.random.default_rng(0)
@@ -110,3 +111,10 @@ def test_p_value_is_that_of_the_two_log_losses():
     expected = chi2.sf(2 * 200 * (before - after), 1)
     assert 0.001 < expected < 0.9
     assert likelihood_ratio_test(actual, logits, 1.2) == pytest.approx(expected)
+
+
+def test_views_are_worse_only_where_that_is_significant():
+    logits = 2 * OF_THREE[:, None]
+    other = np.concatenate([logits, np.roll(logits, 1, axis=2)], axis=1)  # as a mirrored digit
+    assert views_are_worse(ACTUAL_OF_THREE, other)
+    assert not views_are_worse(ACTUAL_OF_THREE, np.concatenate([logits, OF_THREE[:, None]], axis=1))

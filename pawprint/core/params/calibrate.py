@@ -27,7 +27,10 @@ class Calibrate(Section):
 
 
 def views_at_prediction(params: Calibrate, augment: Augment) -> Views:
-    """`auto` is flip where training mirrors images left to right, and else one."""
+    """`auto` is flip where training mirrors images left to right, and else one.
+
+    The stage takes one also where flip is significantly worse.
+    """
     if params.views != "auto":
         return params.views
     flip = augment.RandomFlip
