@@ -111,7 +111,10 @@ def show_all_suggestions(likely: dict[str, str], written: dict) -> None:
             st.session_state["accepted"] = suggested
             st.rerun()
         if accepted and st.button(f"Take back {len(accepted)} suggestions"):
-            correct(dict.fromkeys(accepted))
+            still = [
+                path for path in accepted if written.get(path, {}).get("label") == likely[path]
+            ]
+            correct(dict.fromkeys(still))
             del st.session_state["accepted"]
             st.rerun()
 

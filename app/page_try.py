@@ -17,6 +17,7 @@ MOST = 5  # labels shown of each photo, the most probable ones
 def show() -> None:
     st.markdown("Upload photos to see what the model predicts. They stay on this computer.")
     served = predictor()
+    st.caption(f"The model is {plain(str(served.folder))}.")
     given = st.file_uploader(
         f"Photos ({', '.join(FORMATS)})", type="image", accept_multiple_files=True
     )

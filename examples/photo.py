@@ -9,6 +9,8 @@ BILINEAR = Image.Resampling.BILINEAR
 def pixels(photo, model):
     """uint8 (views, size, size, 3), as model.json says."""
     image, size = ImageOps.exif_transpose(Image.open(photo)), model["image_size"]
+    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

@@ -7,8 +7,6 @@ model is loaded.
 
 import argparse
 import asyncio
-from email.parser import BytesParser
-from email.policy import HTTP
 from pathlib import Path
 
 import uvicorn
@@ -72,13 +70,12 @@ async def read_upload(request: Request, seconds: float) -> bytes:
 
 def image_of(data: bytes, content_type: str) -> bytes:
     """The upload, or the content of the first part of a form, such as `curl -F photo=@cat.jpg`."""
-    if not content_type.lower().startswith("multipart/form-data"):
+    kind, _, boundary = content_type.partition("boundary=")
+    if not kind.lower().startswith("multipart/form-data"):
         return data
-    form = BytesParser(policy=HTTP).parsebytes(
-        f"Content-Type: {content_type}\r\n\r\n".encode("latin-1") + data
-    )
-    part = next(form.iter_parts(), None)
-    return b"" if part is None else part.get_payload(decode=True) or b""
+    _, _, rest = data.partition(b"\r\n\r\n")
+    end = b"\r\n--" + boundary.split(";")[0].strip('" ').encode("latin-1")
+    return rest.partition(end)[0]
 
 
 def classify(predictor: Predictor, data: bytes) -> dict:

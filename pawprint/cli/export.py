@@ -168,8 +168,8 @@ def export(
 ) -> Outputs:
     """Write a model and its metadata to `folder`. Returns its outputs, as `outputs_of` gives them.
 
-    `model` and `metadata` are of one view; `pixels` and `expected` have the views and the outputs
-    of the served model. Raises InputError, and leaves `folder` as it was, if the model cannot be
+    `model` takes one view; `metadata`, `pixels` and `expected` have the views and the outputs of
+    the served model. Raises InputError, and leaves `folder` as it was, if the model cannot be
     converted or the converted model gives other outputs.
     """
     form, views = FORMATS[name], views_outside(name, metadata.views)

@@ -15,14 +15,16 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from pawprint.core import model_paths
+from pawprint.core import data_paths, model_paths
 from pawprint.core.errors import InputError, printable
 from pawprint.core.files import replacing
+from pawprint.core.recorded import Recorded
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import MAX_BYTES
 from pawprint.images.decoder import SUFFIXES, decode
 from pawprint.images.resizing import resize
 from pawprint.images.unusable import UnusableImageError
+from pawprint.serving.metadata import read_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
 
 
@@ -60,9 +62,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def default_model() -> Path:
-    """The served model or, in a clone without one, the one in Git, which a line on stderr names."""
+    """The served model or, if there is none and dvc.lock is of the same images, the one in Git.
+
+    A line on stderr names that. Raises InputError if it is damaged.
+    """
     served, example = model_paths.SERVED_MODEL, model_paths.EXAMPLE_MODEL
     if served.exists() or not example.exists():
+        return served
+    if Recorded().hash_of("split", data_paths.SPLIT_IMAGES) != read_metadata(example).data_md5:
         return served
     print(f"{served} does not exist: the model is {example}", file=sys.stderr)
     return example

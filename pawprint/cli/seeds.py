@@ -24,7 +24,7 @@ from pawprint.core.params.whole import load_params
 from pawprint.core.predictions import parse_predictions
 from pawprint.core.sources import hide_secrets
 from pawprint.core.yaml import parse_yaml, read_yaml
-from pawprint.reports.seeds import SEED_INPUTS, params_hash
+from pawprint.reports.seeds import SEED_INPUTS, STAGES, params_hash
 
 PREFIX = "pawprint-seed-"  # of the experiments of this command: no other one is replaced
 # The value of each metric, in metrics/train_extract.json or metrics/evaluate.json.
@@ -76,7 +76,8 @@ def read_predicted(revs: list[str], path: Path) -> pd.DataFrame:
 def read_inputs(rev: str) -> dict[str, str]:
     """The hash in dvc.lock of each of SEED_INPUTS, by path, in a commit or experiment."""
     lock = parse_yaml(dvc.api.read("dvc.lock", rev=rev), f"dvc.lock of {rev}")
-    deps = [each for stage in lock["stages"].values() for each in stage.get("deps", ())]
+    # Those of stages that an experiment does not run, such as report, are of an earlier run.
+    deps = [each for stage in STAGES for each in lock["stages"][stage]["deps"]]
     hashes = {each["path"]: each["md5"] for each in deps}
     return {path.as_posix(): hashes[path.as_posix()] for path in SEED_INPUTS}
 

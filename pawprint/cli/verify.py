@@ -8,7 +8,6 @@ exit status is 1 if any file is damaged.
 
 import argparse
 import hashlib
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -30,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     if not outs:
         raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
-    damaged = list(find_damaged(recorded, ((path, md5) for _, path, md5 in outs)))
+    checked, damaged = find_damaged(recorded, [(path, md5) for _, path, md5 in outs])
     # The lists of files of folders: those that are left are undamaged.
     listed = [
         (path / file["relpath"], file["md5"])
@@ -38,38 +37,49 @@ def run(arguments: argparse.Namespace) -> None:
         if md5.endswith(".dir")
         for file in recorded.json(stage, path)
     ]
-    damaged += find_damaged(recorded, listed)
-    if damaged:
-        raise InputError("\n".join(damaged))
-    print("verify: every file has the hash of dvc.lock")
+    unlisted = [
+        path.as_posix()
+        for _, path, md5 in outs
+        if md5.endswith(".dir") and not recorded.file(md5).is_file()
+    ]
+    files, of_folders = find_damaged(recorded, listed)
+    if damaged + of_folders:
+        raise InputError("\n".join(damaged + of_folders))
+    print(f"verify: {checked + files:,} copies of files have the hash of dvc.lock")
+    if unlisted:
+        print(f"verify: not in DVC's cache, so not checked: {', '.join(unlisted)}")
 
 
-def find_damaged(recorded: Recorded, files: Iterable[tuple[Path, str]]) -> Iterator[str]:
-    """A line for each damaged copy of files, given with their MD5; those in the cache are removed.
+def find_damaged(recorded: Recorded, files: list[tuple[Path, str]]) -> tuple[int, list[str]]:
+    """The number of copies of files, given with their MD5, and a line for each damaged one.
 
-    The MD5 of a folder is that of the list of its files, which is in the cache only.
+    Those in the cache are removed. The MD5 of a folder is that of the list of its files, which is
+    in the cache only.
     """
-    copies = {}
+    copies, damaged = {}, []
     for path, md5 in files:
         copies[path] = copies[recorded.file(md5)] = path, md5
     copies = {copy: known for copy, known in copies.items() if copy.is_file()}
     size = sum(copy.stat().st_size for copy in copies)
     with tqdm(desc="verify", total=size, unit="B", unit_scale=True, disable=None) as progress:
         for copy, (path, md5) in copies.items():
-            progress.update(copy.stat().st_size)
             try:
+                progress.update(copy.stat().st_size)
                 with copy.open("rb") as file:
                     found = hashlib.file_digest(file, "md5").hexdigest()
                 if found == md5.removesuffix(".dir"):
                     continue
                 expected = f"{copy}: expected the file {path} with the MD5 {md5}. Received: {found}"
                 if copy == path:
-                    yield f"{expected}. If you did not change it, remove it. Run `dvc repro`."
+                    damaged.append(
+                        f"{expected}. If you did not change it, remove it. Run `dvc repro`."
+                    )
                 else:
                     copy.unlink()
-                    yield f"{expected}. It is removed from DVC's cache. Run `dvc repro`."
+                    damaged.append(f"{expected}. It is removed from DVC's cache. Run `dvc repro`.")
             except OSError as error:
-                yield (
+                damaged.append(
                     f"{copy}: expected to read it, and to remove it from DVC's cache if it is "
                     f"damaged. Received: {error.strerror}. Check permissions."
                 )
+    return len(copies), damaged

@@ -33,12 +33,12 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except KeyboardInterrupt:
-        print(f"\n{Path(sys.argv[0]).stem}: stopped", file=sys.stderr)
+        print(f"\n{Path(sys.argv[0].removesuffix('/__main__.py')).stem}: stopped", file=sys.stderr)
         status = 130
     if status and "DVC_STAGE" in os.environ:
         print(
-            "DVC has removed the outputs of this stage. `dvc repro` makes them again; "
-            "`dvc checkout` restores those of the last run.",
+            "DVC has removed the outputs of this stage. `dvc repro` makes them again; `git restore "
+            "metrics plots docs` and `dvc checkout` restore those of the last commit.",
             file=sys.stderr,
         )
     sys.exit(status)

@@ -7,6 +7,7 @@ image of a HEIC file, is decoded.
 
 import io
 import logging
+import re
 import warnings
 
 import numpy as np
@@ -26,9 +27,11 @@ pi_heif.register_heif_opener(
 )
 SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
-# A progressive JPEG has about ten scans, and decoding each takes time for all pixels. These bytes
-# cannot occur inside a scan.
-START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
+# A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
+MAX_SCANS = 100
+# Of a segment of a JPEG; others occur inside a scan, or have no content.
+MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
 
 # Pillow warns about what it repairs or ignores; an unusable image raises an error.
@@ -51,7 +54,7 @@ def decode(data: bytes) -> Image.Image:
         pixels = image.width * image.height
         if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
             raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
-        scans = data.count(START_OF_SCAN) if image.format in ("JPEG", "MPO") else 1
+        scans = _count_scans(data) if image.format in ("JPEG", "MPO") else 1
         if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
             raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
         return _to_rgb(ImageOps.exif_transpose(image))
@@ -81,6 +84,16 @@ def open_image(archive: Archive, name: str) -> Image.Image:
             f"{archive.filename}: expected {name} to be the image that `clean` kept. Received: "
             f"{error}. Run `dvc repro`."
         ) from None
+
+
+def _count_scans(data: bytes) -> int:
+    """Of the first image of a JPEG, without those of thumbnails before and of images after it."""
+    number, found = 0, MARKER.search(data, 2)
+    while found and found[1] != END_OF_IMAGE:
+        number += found[1] == START_OF_SCAN
+        length = int.from_bytes(data[found.end() : found.end() + 2])
+        found = MARKER.search(data, found.end() + max(length, 2))
+    return number
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -73,13 +73,13 @@ def cross_validate(
     """Probabilities of each image by a regression that learned neither from it nor its group.
 
     `actual` holds class indices. C is that of `values_of_c` with the lowest log loss, where the
-    first view of the features `(images, views, …)` is learned from; all views take its place if
-    that lowers the log loss further. An image is judged by its first view. Of more than
-    MAX_CROSS_VALIDATED images a random part is learned from. An image is not judged if the others
-    have none of its class, as where a class has one image or one group. Raises InputError if no
-    image is judged.
+    first view of the features `(images, views, …)` is learned from. Where C is chosen, all views
+    take its place if that lowers the log loss further. An image is judged by its first view. Of
+    more than MAX_CROSS_VALIDATED images a random part is learned from. An image is not judged if
+    the others have none of its class, as where a class has one image or one group. Raises
+    InputError if no image is judged.
     """
-    views = [_view(features, view) for view in range(features.shape[1])]
+    views = [_view(features, 0)]
     fold = _folds(actual, groups)
 
     def crossed(number: int, c: float) -> CrossValidation:
@@ -99,7 +99,10 @@ def cross_validate(
         return measure(candidate.probabilities[is_judged], actual[is_judged], weights)["loss"]
 
     best = min(candidates, key=loss)
-    return best if len(views) == 1 else min(best, crossed(len(views), best.C), key=loss)
+    if len(values_of_c) == 1 or features.shape[1] == 1:
+        return best
+    views += [_view(features, view) for view in range(1, features.shape[1])]
+    return min(best, crossed(len(views), best.C), key=loss)
 
 
 def _held_out(

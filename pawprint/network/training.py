@@ -119,10 +119,10 @@ def fit(
         callbacks.append(keeper)
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
-    steps = len(train)
-    schedule = None
-    if params.learning_rate_decay == "cosine" and params.epochs:
-        schedule = optimizer_of(model).learning_rate = cosine_decay(params, steps)
+    steps, rates = len(train), None
+    if params.learning_rate_decay == "cosine":
+        rates = cosine_decay(params, steps)
+        callbacks.append(Rates(rates, params.learning_rate))
     callbacks += [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: train.start_epoch(epoch)),
         keras.callbacks.TerminateOnNaN(),
@@ -147,9 +147,8 @@ def fit(
     history = pd.DataFrame(fitted.history, index=fitted.epoch)
     history = history.rename(columns=lambda name: name.replace("val_", "validation_"))
     history.insert(0, "epoch", history.index + 1)
-    if schedule:
-        last_steps = (history["epoch"] - first) * steps - 1
-        history["learning_rate"] = [float(schedule(step)) for step in last_steps]
+    if rates is not None:
+        history["learning_rate"] = rates[((history["epoch"] - first) * steps - 1).astype(int)]
     elif "learning_rate" not in history:  # Keras records it only if a callback may change it
         history["learning_rate"] = params.learning_rate
     kept = fitted.epoch[-1] if fitted.epoch else None
@@ -162,7 +161,8 @@ def fit(
 class KeepBest(keras.callbacks.Callback):
     """Ends training with the weights that have the lowest validation loss, without penalties.
 
-    They are those after an epoch or, with `best_epoch` None, those before the first.
+    They are those after an epoch whose validation accuracy is no lower than before the first or,
+    with `best_epoch` None, those before the first. A loss can fall by less confidence alone.
     """
 
     def __init__(self, validation: Batches) -> None:
@@ -171,16 +171,37 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.best_epoch, self.best_weights = None, self.model.get_weights()
-        self.lowest = measure(self.model, self.validation)["loss"]
+        before = measure(self.model, self.validation)
+        self.lowest, self.accuracy = before["loss"], before["accuracy"]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         loss = logs["val_loss"] - penalty(self.model)
-        if loss < self.lowest:
+        images = len(self.validation.image)
+        accuracy = round(logs["val_accuracy"] * images) / images  # Keras' is float32
+        if loss < self.lowest and accuracy >= self.accuracy:
             self.best_epoch, self.best_weights = epoch, self.model.get_weights()
             self.lowest = loss
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.set_weights(self.best_weights)
+
+
+class Rates(keras.callbacks.Callback):
+    """Sets the learning rate of each step, and that of the params at the end.
+
+    A schedule of Keras would be saved with the optimizer, and end there: a rate of 0 for whoever
+    continues the training.
+    """
+
+    def __init__(self, rates: np.ndarray, last: float) -> None:
+        super().__init__()
+        self.rates, self.last = iter(rates.tolist()), last
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        optimizer_of(self.model).learning_rate = next(self.rates)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        optimizer_of(self.model).learning_rate = self.last
 
 
 def balanced(labels: np.ndarray) -> dict[int, float]:
@@ -193,18 +214,18 @@ def balanced(labels: np.ndarray) -> dict[int, float]:
     return dict(zip(classes.astype(int).tolist(), weights.tolist()))
 
 
-def cosine_decay(params: Train, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The learning rate of each step, of which an epoch has `steps`.
+def cosine_decay(params: Train, steps: int) -> np.ndarray:
+    """The learning rate of each step, `(epochs * steps,)`, of which an epoch has `steps`.
 
     It increases linearly from 0 to `learning_rate` in half an epoch, then decreases as half a
     cosine to almost 0. Goyal et al., Accurate, Large Minibatch SGD, 2017
     (https://arxiv.org/abs/1706.02677); Loshchilov and Hutter, SGDR, 2017
     (https://arxiv.org/abs/1608.03983).
     """
-    warmup = steps // 2
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, params.epochs * steps - warmup, warmup_target=params.learning_rate, warmup_steps=warmup
-    )
+    step, warmup = np.arange(params.epochs * steps), steps // 2
+    turn = np.pi * (step - warmup) / (len(step) - warmup)
+    decrease = (1 + np.cos(turn)) / 2
+    return params.learning_rate * np.where(step < warmup, step / max(warmup, 1), decrease)
 
 
 def measure(model: keras.Model, batches: Batches) -> dict[str, float]:

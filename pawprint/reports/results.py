@@ -133,7 +133,7 @@ def describe_calibration(calibrate: dict, metadata: dict) -> str:
 
 
 def describe_draw(extract: dict, images: dict[str, int], confidence: float) -> str:
-    """A sentence if the validation split is easier or harder than cross-validation, or "".
+    """A sentence if validation and cross-validated accuracy differ significantly, or "".
 
     `extract` holds metrics/train_extract.json, of one head on both; `images` the number of images
     of each split.
@@ -147,9 +147,9 @@ def describe_draw(extract: dict, images: dict[str, int], confidence: float) -> s
     if low <= 0 <= high:
         return ""
     return (
-        f"The validation split is {'an easy' if low > 0 else 'a hard'} draw: the head alone has an "
-        f"accuracy of {validation:.2%} on it and of {crossed:.2%} in cross-validation on the "
-        f"training split, {100 * low:+.2f} to {100 * high:+.2f} points apart."
+        f"The head alone has an accuracy of {validation:.2%} on the validation split and of "
+        f"{crossed:.2%} in cross-validation on the training split, {100 * low:+.2f} to "
+        f"{100 * high:+.2f} points apart: more than sampling explains."
     )
 
 

@@ -13,11 +13,14 @@ from pawprint.core.errors import InputError
 
 STAGES = ("backbone", "features", "train_extract", "train_finetune", "calibrate", "evaluate")
 SEED_INPUTS = (SPLIT_IMAGES, *(CODE / f"{stage}.txt" for stage in STAGES))
-SECTIONS = ("weights", "model", "augment", "head", "hardware", "train_extract", "train_finetune")
+SECTIONS = (
+    *("weights", "model", "augment", "head", "hardware", "train_extract", "train_finetune"),
+    "calibrate",
+)
 
 
 def params_hash(params: dict) -> str:
-    """The MD5 of the params that decide the training."""
+    """The MD5 of the params that decide the results of a seed."""
     text = json.dumps({name: params[name] for name in SECTIONS}, sort_keys=True)
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 

@@ -12,6 +12,7 @@ from pawprint.core.params.train import EarlyStopping, Optimizer, ReduceLROnPlate
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
+    KeepBest,
     balanced,
     compile_model,
     cosine_decay,
@@ -246,23 +247,43 @@ DECAYED = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine"
 
 
 def test_rate_warms_up_for_half_an_epoch_and_decays_as_a_cosine_in_every_step():
-    schedule = cosine_decay(DECAYED, steps=10)
     warmup = [0, 0.02, 0.04, 0.06, 0.08]
     expected = [*warmup, *(0.05 * (1 + np.cos(np.pi * np.arange(35) / 35)))]
-    assert [float(schedule(step)) for step in range(40)] == pytest.approx(expected, abs=1e-6)
+    assert cosine_decay(DECAYED, steps=10) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("first", "batch_size"), [(0, 4), (7, 4), (0, 1000)])
-def test_training_has_the_decayed_rate_and_the_history_that_of_the_last_step(first, batch_size):
-    model = new_model()
-    compile_model(model, DECAYED, False)
-    train, validation = learnable(first_epoch=first)
-    train.batch_size = batch_size
-    history = fit(model, train, validation, DECAYED, SECTION)
-    steps, schedule = len(train), cosine_decay(DECAYED, len(train))
-    expected = [float(schedule(epoch * steps - 1)) for epoch in range(1, 5)]
-    assert history["learning_rate"].to_list() == pytest.approx(expected)
-    assert float(model.optimizer.learning_rate) == pytest.approx(float(schedule(4 * steps)))
+def test_each_step_has_its_rate_and_training_can_be_continued(first, batch_size):
+    params = DECAYED.model_copy(update={"optimizer": "sgd"})
+    models = [new_model(), new_model()]
+    models[1].set_weights(models[0].get_weights())
+    for model in models:
+        compile_model(model, params, False)
+    (train, validation), (again, _) = learnable(first_epoch=first), learnable(first_epoch=first)
+    train.batch_size = again.batch_size = batch_size
+    history = fit(models[0], train, validation, params, SECTION)
+    rates = cosine_decay(params, len(train)).reshape(params.epochs, -1)
+    assert history["learning_rate"].to_list() == rates[:, -1].tolist()
+    assert float(models[0].optimizer.learning_rate) == pytest.approx(params.learning_rate)
+    for epoch, of_epoch in enumerate(rates):
+        again.start_epoch(first + epoch)
+        for index, rate in enumerate(of_epoch):
+            models[1].optimizer.learning_rate = rate
+            models[1].train_on_batch(*again[index])
+    for trained, expected in zip(*(model.get_weights() for model in models)):
+        assert trained == pytest.approx(expected, abs=1e-6)
+
+
+def test_epoch_that_lowers_the_loss_and_the_accuracy_is_not_kept():
+    model, (_, validation) = new_model(), learnable()
+    compile_model(model, train_params(), False)
+    keeper = KeepBest(validation)
+    keeper.set_model(model)
+    keeper.on_train_begin()
+    accuracy = keeper.accuracy
+    for epoch, lower, kept in ((0, 0.1, None), (1, 0.0, 1)):
+        keeper.on_epoch_end(epoch, {"val_loss": 0.01, "val_accuracy": accuracy - lower})
+        assert keeper.best_epoch == kept
 
 
 class Recorded(Batches):
