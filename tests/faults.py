@@ -157,6 +157,7 @@ IMAGES = {
     "1x65535.png": Fault(encode(Image.new("1", (1, 65_535)), "PNG"), KEPT),
     "thousand scans.jpg": Fault(scans(1000), "too_large"),
     "90 scans.jpg": Fault(scans(80), KEPT),
+    "photo with a film after it.jpg": Fault(JPEG + b"\xff\xda" * 1000, KEPT),
     "90 large scans.jpg": Fault(scans(80, Image.new("L", (4000, 4000))), "too_large"),
     "__MACOSX/._1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
     "with 'single' and \"double\" quotes, and a comma.jpg": Fault(JPEG, KEPT),
