@@ -1,5 +1,6 @@
 """The documentation agrees with the project: names, links, tables, numbers."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -11,7 +12,8 @@ from conftest import PROJECT
 
 from pawprint.__main__ import COMMANDS
 from pawprint.cli.seeds import describe
-from pawprint.core import result_paths
+from pawprint.core import model_paths, result_paths
+from pawprint.core.files import md5
 from pawprint.core.params.whole import Params
 from pawprint.core.result_tables import SCORES
 from pawprint.core.tables import read_table
@@ -54,6 +56,17 @@ def test_readme_and_evaluation_page_have_the_committed_seeds():
     for split in ("validation", "test"):
         mean, _, low, high = record["scores"][f"{split} accuracy"].values()
         assert f"{mean:.2%} ({low:.2%} to {high:.2%})" in read("README.md")
+
+
+def test_model_in_git_is_the_one_of_the_committed_results():
+    files = [
+        {"md5": md5(path), "relpath": path.name}
+        for path in sorted((PROJECT / model_paths.EXAMPLE_MODEL).iterdir())
+    ]
+    listed = json.dumps(files, sort_keys=True).encode()  # as DVC hashes a folder
+    (out,) = read_yaml(PROJECT / "dvc.lock")["stages"]["calibrate"]["outs"]
+    assert out["path"] == model_paths.SERVED_MODEL.as_posix()
+    assert out["md5"] == f"{hashlib.md5(listed).hexdigest()}.dir"
 
 
 def anchors(page: str) -> set[str]:
