@@ -1,5 +1,6 @@
 """README.md: its commands work in a fresh clone."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def clone(project: Path) -> Path:
 def test_model_in_git_predicts_in_a_fresh_clone(tmp_path):
     folder = clone(git_project(tmp_path / "project", "{}"))
     (found,) = (each for each in COMMANDS if each[0].startswith("python -m pawprint predict"))
+    shutil.copy(PROJECT / "dvc.lock", folder)
     lines = execute(found[0], folder)
     assert all(any(name in line for line in lines) for name in ("cat.jpg", "dog.jpg"))
     assert any("examples/cats_and_dogs" in line for line in lines)
