@@ -150,7 +150,7 @@ def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
 def test_files_are_described_with_the_reasons_of_the_rejected():
     kept = pd.DataFrame(index=range(1200))
     reasons = {"1.jpg": "empty", "2.JPG": "not_an_image", "3.png": "empty"}
-    reasons |= {".DS_Store": "not_an_image", "a/clip.mov": "not_an_image"}
+    reasons |= {".DS_Store": "no_class", "a/clip.mov": "not_an_image"}
     rejected = pd.DataFrame(reasons.items(), columns=["path", "reason"])
     described = describe_files(kept, rejected)
     assert described == "kept 1,200 of 1,203 images (2 empty, 1 not an image); 2 other files"

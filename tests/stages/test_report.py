@@ -123,6 +123,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
         assert "images (60 truncated, 1 not an image)" in text
         assert "own splits divide: 1. No other group" in text
     card, page = both
+    assert "of 141 images" in page
     assert "| bee | 12 | 12 | 12 | 36 |" in card
     assert "| all | 47 | 47 | 47 | 141 |" in card
     for title, numbers in (("&lt;cow&gt;", (5, 5, 5, 15)), ("all", (47, 47, 47, 141))):
