@@ -131,8 +131,8 @@ def test_numbers_are_those_of_the_tables(both, workspace):
         assert f'<th scope="row">{title}</th>{cells}' in page
 
 
-def test_card_and_page_say_that_validation_is_an_easy_draw(both):
-    assert all("The validation split is an easy draw" in text for text in both)
+def test_card_and_page_say_that_validation_differs_from_cross_validation(both):
+    assert all("more than sampling explains" in text for text in both)
 
 
 def test_card_has_the_hashes_of_archive_and_model(card):
