@@ -40,8 +40,8 @@ def main() -> None:
     )
     confidence, images_of = params["evaluate"]["confidence"], images["split"].value_counts()
     about = [about_seeds, results.describe_intervals(confidence)]
+    extract = read_json(model_paths.EXTRACT_METRICS)
     if params["train_extract"]["optimizer"] == LBFGS:  # else cross-validation is of another head
-        extract = read_json(model_paths.EXTRACT_METRICS)
         about.append(results.describe_draw(extract, images_of.to_dict(), confidence))
     pictures = (
         result_paths.CURVES_PLOT,
