@@ -112,7 +112,9 @@ def show_all_suggestions(likely: dict[str, str], written: dict) -> None:
             st.rerun()
         if accepted and st.button(f"Take back {len(accepted)} suggestions"):
             still = [
-                path for path in accepted if written.get(path, {}).get("label") == likely[path]
+                path
+                for path, label in accepted.items()
+                if written.get(path, {}).get("label") == label
             ]
             correct(dict.fromkeys(still))
             del st.session_state["accepted"]

@@ -31,17 +31,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
     checked, damaged = find_damaged(recorded, [(path, md5) for _, path, md5 in outs])
     # The lists of files of folders: those that are left are undamaged.
+    folders = [each for each in outs if each[2].endswith(".dir")]
     listed = [
         (path / file["relpath"], file["md5"])
-        for stage, path, md5 in outs
-        if md5.endswith(".dir")
+        for stage, path, _ in folders
         for file in recorded.json(stage, path)
     ]
-    unlisted = [
-        path.as_posix()
-        for _, path, md5 in outs
-        if md5.endswith(".dir") and not recorded.file(md5).is_file()
-    ]
+    unlisted = [path.as_posix() for _, path, md5 in folders if not recorded.file(md5).is_file()]
     files, of_folders = find_damaged(recorded, listed)
     if damaged + of_folders:
         raise InputError("\n".join(damaged + of_folders))

@@ -152,6 +152,28 @@ def test_all_suggestions_are_accepted_at_once_and_taken_back(project):
     assert labels.read_text(encoding="utf-8") == before
 
 
+def test_taking_back_leaves_what_the_user_chose_since(project):
+    write_photos(project)
+    images = [(*row[:2], "train", "", "0" * 64) for row in PHOTOS]
+    write_table(project / data_paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
+    rows = [(path, label, "none", "test", 0.1) for path, label, *_ in PHOTOS]
+    table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
+    write_table(project / result_paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
+    labels, by_hand = project / data_paths.LABELS, f"path,label\n{PHOTOS[0][0]},dog\n"
+    page = AppTest.from_function(show_likely_wrong_labels, default_timeout=60).run()
+    next(each for each in page.button if each.label.startswith("Accept all")).click().run()
+    written = labels.read_text(encoding="utf-8").replace(
+        f"{PHOTOS[0][0]},none", f"{PHOTOS[0][0]},dog"
+    )
+    labels.write_text(written, encoding="utf-8")
+    # As after the next run, whose list is another.
+    write_table(project / result_paths.LIKELY_WRONG_LABELS, table[:1], LIKELY_WRONG_LABELS)
+    page.run()
+    next(each for each in page.button if each.label.startswith("Take back")).click().run()
+    assert not page.exception
+    assert labels.read_text(encoding="utf-8") == by_hand
+
+
 def show_likely_wrong_labels() -> None:
     from app.page_data import show_likely_wrong
 
