@@ -42,7 +42,7 @@ def main() -> None:
         from pawprint.network.phases import train_stored_head  # TensorFlow starts here only
 
         crossed = cross_validate(*known, USUAL_C)
-        settings = params, of_head, hardware
+        settings = params, of_head, hardware, model_paths.EXTRACT_HISTORY
         arrays, metrics, history = train_stored_head(data_paths.FEATURES, split, *settings)
         how = f"after {len(history)} epochs"
     judged, metrics["cross_validated"], not_judged = judge(crossed, images, labels)

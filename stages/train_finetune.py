@@ -44,19 +44,22 @@ def main() -> None:
         model = build_model(of_backbone.backbone, backbone, head, of_backbone.pooling)
         head.set_weights(read_head(model_paths.HEAD))
         first = first_trained(of_backbone, backbone)
-        optimizer, metrics, history = fine_tune(model, params, precision, first, train, validation)
+        settings = params, precision, first, train, validation, model_paths.FINETUNE_HISTORY
+        optimizer, history = fine_tune(model, *settings)
     save_model(model, model_paths.FINETUNE_MODEL, optimizer)
     with replacing(model_paths.NETWORK.parent) as folder:
         folder.mkdir()
         network = convert(with_features(model))
         write_network(network, folder / model_paths.NETWORK.name, ["logits", "features"])
     write_table(model_paths.FINETUNE_HISTORY, history, HISTORY)
-    print(
-        f"train_finetune: validation accuracy {metrics['accuracy']:.4f}, "
-        f"loss {metrics['loss']:.4f} after {len(history)} epochs"
-    )
-    if len(history) and not history["kept"].any():
-        print("train_finetune: the head alone is kept, as no epoch has a lower validation loss")
+    kept = history[history["kept"]]
+    for epoch in kept.itertuples():
+        print(
+            f"train_finetune: epoch {epoch.epoch} is kept: validation accuracy "
+            f"{epoch.validation_accuracy:.4f}, loss {epoch.validation_loss:.4f}"
+        )
+    if len(history) and kept.empty:
+        print("train_finetune: the head alone is kept, as no epoch improves its validation loss")
 
 
 if __name__ == "__main__":

@@ -30,10 +30,12 @@ def train_head(
     precision: str,
     train: Batches,
     validation: Batches,
+    path: Path | None = None,
 ) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
     """Feature extraction: train a new head on pooled features.
 
-    Returns the arrays of the head, the metrics on validation before and after, and the history.
+    Returns the arrays of the head, the metrics on validation before and after, and the history,
+    which is also written to `path` after each epoch.
     """
     head = build_head(head_params, classes)
     inputs = keras.Input(train.features.shape[2:])
@@ -41,19 +43,24 @@ def train_head(
     with computing_in(precision, [model, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
         initial = measure(model, validation)
-        history = fit(model, train, validation, params, "train_extract")
+        history = fit(model, train, validation, params, "train_extract", path)
         metrics = {"initial": initial, "validation": measure(model, validation)}
     return head.get_weights(), metrics, history
 
 
 def train_stored_head(
-    folder: Path, split: pd.DataFrame, params: Train, head_params: Head, hardware: Hardware
+    folder: Path,
+    split: pd.DataFrame,
+    params: Train,
+    head_params: Head,
+    hardware: Hardware,
+    path: Path | None = None,
 ) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
     """`train_head` on the stored features in `folder` of the images of the table SPLIT."""
     make_deterministic(params.seed)
     train, validation, labels = open_batches(folder, split, "top", params)
     with training_on(hardware) as precision:
-        return train_head(params, head_params, len(labels), precision, train, validation)
+        return train_head(params, head_params, len(labels), precision, train, validation, path)
 
 
 def fine_tune(
@@ -63,14 +70,16 @@ def fine_tune(
     first: int,
     train: Batches,
     validation: Batches,
-) -> tuple[keras.Optimizer, dict, pd.DataFrame]:
+    path: Path | None = None,
+) -> tuple[keras.Optimizer, pd.DataFrame]:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
     Without epochs the backbone stays frozen.
 
     The backbone stays in inference mode, also inside `fit`, and batch normalization keeps its
     weights (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the
-    feature maps at the cut. Returns the optimizer, the metrics on validation, and the history.
+    feature maps at the cut. Returns the optimizer and the history, which is also written to `path`
+    after each epoch.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
@@ -82,6 +91,5 @@ def fine_tune(
     model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))
     with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
-        history = fit(model, train, validation, params, "train_finetune")
-        metrics = measure(model, validation)
-    return optimizer_of(model), metrics, history
+        history = fit(model, train, validation, params, "train_finetune", path)
+    return optimizer_of(model), history

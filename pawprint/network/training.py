@@ -9,6 +9,7 @@ import pandas as pd
 from pawprint.core.data_tables import HISTORY
 from pawprint.core.errors import InputError
 from pawprint.core.params.train import Train
+from pawprint.core.tables import write_table
 from pawprint.features.reader import Features, open_examples
 from pawprint.network.backend import keras
 
@@ -100,16 +101,22 @@ def optimizer_of(model: keras.Model) -> keras.Optimizer:
 
 
 def fit(
-    model: keras.Model, train: Batches, validation: Batches, params: Train, section: str
+    model: keras.Model,
+    train: Batches,
+    validation: Batches,
+    params: Train,
+    section: str,
+    path: Path | None = None,
 ) -> pd.DataFrame:
-    """Train from the first epoch of `train` on, and return the history, a row per epoch.
+    """Train from the first epoch of `train` on, and return the table HISTORY, a row per epoch.
 
-    The columns are those of tables.HISTORY; epochs count from 1. No epoch is kept if the model is
-    left as it was. Raises InputError, which names the section of the params, if the loss is not
-    finite.
+    Epochs count from 1. No epoch is kept if the model is left as it was. The table is written to
+    `path` after each epoch, so that others can watch. Raises InputError, which names the section of
+    the params, if the loss is not finite.
     """
-    first = train.epoch
-    callbacks: list = []
+    first, steps = train.epoch, len(train)
+    recorder = Recorder(path)
+    callbacks: list = [recorder]
     keeper = None
     if params.early_stopping:
         keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
@@ -119,15 +126,13 @@ def fit(
         callbacks.append(keeper)
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
-    steps, rates = len(train), None
     if params.learning_rate_decay == "cosine":
-        rates = cosine_decay(params, steps)
-        callbacks.append(Rates(rates, params.learning_rate))
+        callbacks.append(Rates(cosine_decay(params, steps), params.learning_rate))
     callbacks += [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: train.start_epoch(epoch)),
         keras.callbacks.TerminateOnNaN(),
     ]
-    fitted = model.fit(
+    model.fit(
         train,
         validation_data=validation,
         initial_epoch=first,
@@ -137,25 +142,35 @@ def fit(
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),
     )
-    losses = [*fitted.history.get("loss", []), *fitted.history.get("val_loss", [])]
-    if not np.isfinite(losses).all():
+    history = recorder.history()
+    if not np.isfinite(history[["loss", "validation_loss"]].astype(float)).all(axis=None):
         raise InputError(
             f"params.yaml: {section}.learning_rate: expected a rate at which training converges. "
             f"Received: {params.learning_rate:g}, and the loss is not finite after epoch "
-            f"{fitted.epoch[-1] + 1}. Lower it."
+            f"{history['epoch'].iloc[-1]}. Lower it."
         )
-    history = pd.DataFrame(fitted.history, index=fitted.epoch)
-    history = history.rename(columns=lambda name: name.replace("val_", "validation_"))
-    history.insert(0, "epoch", history.index + 1)
-    if rates is not None:
-        history["learning_rate"] = rates[((history["epoch"] - first) * steps - 1).astype(int)]
-    elif "learning_rate" not in history:  # Keras records it only if a callback may change it
-        history["learning_rate"] = params.learning_rate
-    kept = fitted.epoch[-1] if fitted.epoch else None
+    kept = history["epoch"].max()
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
-        kept = keeper.best_epoch
-    history["kept"] = history.index == kept
-    return history.reindex(columns=list(HISTORY))
+        kept = None if keeper.best_epoch is None else keeper.best_epoch + 1
+    return history.assign(kept=history["epoch"] == kept)
+
+
+class Recorder(keras.callbacks.Callback):
+    """Records the table HISTORY, and writes it to `path` after each epoch, where one is given."""
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__()
+        self.path, self.rows = path, []
+
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        measured = {name.replace("val_", "validation_"): value for name, value in logs.items()}
+        rate = float(optimizer_of(self.model).learning_rate)
+        self.rows.append(measured | {"epoch": epoch + 1, "learning_rate": rate, "kept": False})
+        if self.path:
+            write_table(self.path, self.history(), HISTORY)
+
+    def history(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows, columns=list(HISTORY))
 
 
 class KeepBest(keras.callbacks.Callback):

@@ -1,6 +1,5 @@
 """From Keras to OpenVINO, and OpenVINO's files with the same bytes for the same network."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,17 +16,15 @@ def convert(model: "keras.Model") -> openvino.Model:
     """A Keras model of RGB pixels in inference mode.
 
     Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
-    They differ from those of Keras by less than 1e-4 of their range. Raises InputError if the
-    temporary folder has no room.
+    They differ from those of Keras by less than 1e-4 of their range.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "network.xml")
-        try:
-            with silent_stderr():
-                model.export(str(path), format="openvino", verbose=False)
-        except RuntimeError as error:
-            raise _not_written(Path(folder), error) from None
-        network = read_network(path)
+    import tensorflow as tf  # which the model has imported; serving does without
+
+    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long.
+    pixels = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    function = tf.function(lambda images: model(images, training=False))
+    with silent_stderr():
+        network = openvino.convert_model(function.get_concrete_function(pixels))
     # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
     for result in network.get_results()[len(model.outputs) :]:
         network.remove_result(result)
@@ -59,16 +56,11 @@ def write_network(network: openvino.Model, path: Path, outputs: list[str]) -> No
         output.get_tensor().set_names({name})
     try:
         openvino.serialize(network, path)
-    except RuntimeError as error:
-        raise _not_written(path, error) from None
-
-
-def _not_written(path: Path, error: RuntimeError) -> InputError:
-    """OpenVINO raises this type for a full disk."""
-    return InputError(
-        f"{path}: expected to write the network. Received: {reason(error)}. Check permissions and "
-        "free space."
-    )
+    except RuntimeError as error:  # for a full disk
+        raise InputError(
+            f"{path}: expected to write the network. Received: {reason(error)}. Check permissions "
+            "and free space."
+        ) from None
 
 
 def read_network(path: Path) -> openvino.Model:

@@ -77,7 +77,7 @@ def test_diverged_phase_is_named():
 
 @pytest.fixture(scope="module", params=["sigmoid", "flatten", "softmax"])
 def fine_tuned(request):
-    """A model after fine-tuning, its weights before, its metrics and history."""
+    """A model after fine-tuning, its weights before, and its history."""
     make_deterministic(1)
     model = model_with(request.param)
     _, backbone, *_ = parts(model)
@@ -85,13 +85,13 @@ def fine_tuned(request):
     train, validation = batches_of(before(bright_and_dark() / 127.5 - 1, training=False).numpy())
     weights = {weight.path: weight.numpy() for weight in backbone.weights}
     params = train_params(epochs=3, learning_rate=1e-3)
-    _, metrics, history = fine_tune(model, params, "float32", FIRST, train, validation)
-    return model, weights, metrics, history
+    _, history = fine_tune(model, params, "float32", FIRST, train, validation)
+    return model, weights, history
 
 
 def test_fine_tuning_changes_the_last_convolutions_and_nothing_else_of_the_backbone(fine_tuned):
     """Batch normalization keeps its statistics and its weights (docs/decisions/01)."""
-    model, before, *_ = fine_tuned
+    model, before, _ = fine_tuned
     _, backbone, *_ = parts(model)
     assert any(name.endswith("moving_mean") for name in before)
     trained = {
@@ -111,16 +111,15 @@ def test_fine_tuning_changes_the_last_convolutions_and_nothing_else_of_the_backb
 
 def test_model_predicts_what_training_measured(fine_tuned):
     """Training runs the layers after the cut as the whole model runs them: in inference mode."""
-    model, _, metrics, history = fine_tuned
+    model, _, history = fine_tuned
     output = model.predict(bright_and_dark(), verbose=0).astype(np.float64)
     probabilities = of_classes(output)
     losses = -np.log(np.take_along_axis(probabilities, LABELS.astype(int)[:, None], axis=1))
     _, _, _, head = parts(model)
-    assert metrics["loss"] == pytest.approx(losses.mean(), rel=1e-4)
     penalties = sum(float(loss) for loss in head.losses)
-    last = history["validation_loss"].iloc[-1]
-    assert last == pytest.approx(losses.mean() + penalties, rel=1e-4)
-    assert metrics["accuracy"] == (probabilities.argmax(axis=1) == LABELS).mean()
+    last = history.iloc[-1]
+    assert last["validation_loss"] == pytest.approx(losses.mean() + penalties, rel=1e-4)
+    assert last["validation_accuracy"] == (probabilities.argmax(axis=1) == LABELS).mean()
 
 
 def test_fine_tuning_without_layers_of_the_backbone_trains_the_head_alone():
@@ -139,7 +138,7 @@ def test_without_epochs_the_backbone_stays_frozen():
     _, backbone, _, head = parts(model)
     before, _ = split_at(backbone, cut_index(backbone, FIRST))
     batches = batches_of(before(bright_and_dark() / 127.5 - 1, training=False).numpy())
-    optimizer, *_, history = fine_tune(model, train_params(epochs=0), "float32", FIRST, *batches)
+    optimizer, history = fine_tune(model, train_params(epochs=0), "float32", FIRST, *batches)
     assert not len(history)
     assert not backbone.trainable_variables
     # Its state of so many weights, besides the count of steps and the rate.

@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from pawprint.core.data_tables import HISTORY
 from pawprint.core.errors import InputError
 from pawprint.core.params.train import EarlyStopping, Optimizer, ReduceLROnPlateau
+from pawprint.core.tables import read_table
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
@@ -241,6 +242,22 @@ def test_no_epochs_train_nothing():
     assert len(history) == 0
     assert list(history.columns) == list(HISTORY)
     assert all((old == new).all() for old, new in zip(before, model.get_weights()))
+
+
+def test_history_is_written_after_each_epoch(tmp_path, monkeypatch):
+    params, path = train_params(epochs=3), tmp_path / "history.csv"
+    model, (train, validation), written = new_model(), learnable(), []
+    compile_model(model, params, False)
+    begin = train.start_epoch
+
+    def start_epoch(epoch: int) -> None:
+        written.append(len(read_table(path, HISTORY)) if path.exists() else 0)
+        begin(epoch)
+
+    monkeypatch.setattr(train, "start_epoch", start_epoch)
+    history = fit(model, train, validation, params, SECTION, path)
+    assert written == [0, 1, 2]
+    assert read_table(path, HISTORY)["loss"].to_list() == pytest.approx(history["loss"].to_list())
 
 
 DECAYED = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
