@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -99,14 +100,15 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 def md5(path: Path) -> str:
     """The hash of a file, as DVC has it in dvc.lock. Raises InputError if it is missing."""
     try:
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        return digest(path, "md5")
     except OSError as error:
         raise InputError(
             f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro`."
         ) from None
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file of any size. Raises OSError if it cannot be read."""
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """The hash of a file of any size in hexadecimal. Raises OSError if it cannot be read."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
+        return hashlib.file_digest(file, new).hexdigest()

@@ -8,6 +8,7 @@ PATTERNS = (
     (r"(?:\b([a-z][a-z0-9+.-]+:/+)[^\n]*|//\S*|[^\s'\"(:]*:\S*)@", r"\1"),
     (r"(\b[a-z][a-z0-9+.-]+:/[^\s?#]*)[?#][^\s'\")]*", r"\1"),
     (r"\b([\w-]*(?:token|key|sig|signature|password|secret)=)[^\s&'\")]+", r"\1…"),
+    (r"((?:token|password|secret)['\"]?: +).+", r"\1…"),  # of a line of YAML
 )
 
 

@@ -12,19 +12,9 @@ SCALARS = r"""
 0 -0 7 -7 +7 007 017 08 09.5 0o17 -0o17 0o8 0x 0x1F -0x1F --1 1,000
 99999999999999999999 0.0 1. .5 -.5 1.5 1e-6 -1e-6 1E6 1e+6 1.e3 1e400
 0.000001 1e e5. . + .inf -.inf .Inf .nan .NAN -.nan inf nan 0.1e
-1:30 12:30:45 1.2.3 2001-1 'no' "1" '1e-6' é a_b <a
+1:30 12:30:45 1.2.3 2001-1 1_000 0b101 .5e2 2001-01-01 'no' "1" '1e-6' é a_b <a
 """
 MORE_SCALARS = ["", "1 000", "!!str 1", "!!int 017", "!!float 1", "!!bool yes"]
-
-
-@pytest.mark.parametrize(
-    ("scalar", "ours", "dvcs"),
-    [("1_000", "1_000", 1000), ("0b101", "0b101", 5), (".5e2", 50.0, ".5e2")],
-)
-def test_oddity_is_the_documented_one(scalar, ours, dvcs):
-    text = f"key: {scalar}"
-    assert typed(parse_yaml(text, "")["key"]) == typed(ours)
-    assert typed(loads_yaml(text)["key"]) == typed(dvcs)
 
 
 def typed(value: object) -> tuple[type, str]:
@@ -38,11 +28,11 @@ def test_scalars_are_read_as_dvc_reads_them():
 
 
 def test_values_are_those_of_yaml_1_2():
-    text = "{a: 1e-6, b: no, c: 017, d: 0o17, e: 0x1F, f: .nan, g: TRUE, h: ~, i: 2001-01-01}"
+    text = "{a: 1e-6, b: no, c: 017, d: 0o17, e: 0x1F, f: .nan, g: TRUE, h: ~}"
     values = parse_yaml(text, "")
     assert math.isnan(values.pop("f"))
     expected = {"a": 1e-6, "b": "no", "c": 17, "d": 15, "e": 31, "g": True, "h": None}
-    assert values == expected | {"i": "2001-01-01"}
+    assert values == expected
 
 
 @pytest.mark.parametrize(
@@ -58,7 +48,7 @@ def test_document_is_read_as_dvc_reads_it(text):
     assert parse_yaml(text, "") == loads_yaml(text)
 
 
-BROKEN = ["a: [", "a: b: c", "a\n\nb: c", "\0", "{[a]: b}", "a: !!float x", "a: !unknown x"]
+BROKEN = ["a: [", "a: b: c", "a\n\nb: c", "\0", "{{a: 1}: b}", "a: !!float x", "a: !unknown x"]
 BROKEN += ["a: !!python/object/apply:os.getcwd []", "a: *missing", "<<: 1", "--- 1\n--- 2"]
 
 
@@ -69,7 +59,7 @@ def test_document_that_cannot_be_read_is_one_line(text):
 
 
 def test_repeated_key_is_named_with_its_line():
-    with pytest.raises(InputError, match=line_of("line 3", "'seed' twice")):
+    with pytest.raises(InputError, match=line_of("line 3", "duplicate key", "seed")):
         parse_yaml("split:\n  seed: 1\n  seed: 2\n", "params.yaml")
 
 
