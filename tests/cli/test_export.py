@@ -222,7 +222,7 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
     images[np.arange(3), :, :, [2, 1, 0]] = 50
     expected = softmax(5 * np.eye(3), axis=1)
     of_served = {"probability": expected}
-    given = export(name, model, described, tmp_path / name, images[:, None], of_served)
+    given, _ = export(name, model, described, tmp_path / name, images[:, None], of_served)
     assert given["probability"] == pytest.approx(expected, abs=TOLERANCE[name])
     if name != "h5":
         predictor = load_predictor(tmp_path / name)
