@@ -18,7 +18,7 @@ class Fetch(Section):
         """Refused before DVC looks for such a file, and prints its name with the password."""
         if source.startswith("~"):
             raise ValueError(
-                f"expected a path without ~, such as from {Path.home()} on. Received: {source!r}"
+                f"expected a path without ~, here {Path.home()}. Received: {source!r}"
             )
         if "://" in source or without_secrets(source) != source:
             raise ValueError(
