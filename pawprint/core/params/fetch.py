@@ -17,9 +17,7 @@ class Fetch(Section):
     def _is_local(cls, source: str) -> str:
         """Refused before DVC looks for such a file, and prints its name with the password."""
         if source.startswith("~"):
-            raise ValueError(
-                f"expected a path without ~, here {Path.home()}. Received: {source!r}"
-            )
+            raise ValueError(f"expected a path without ~, here {Path.home()}. Received: {source!r}")
         if "://" in source or without_secrets(source) != source:
             raise ValueError(
                 "expected a local path. Write the URL into a YAML file: docs/images.md. Received: "
