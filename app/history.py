@@ -7,10 +7,9 @@ import io
 import json
 import re
 import subprocess
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pawprint.cli.compare import WORKSPACE
 from pawprint.core import data_paths, result_paths
@@ -60,19 +59,16 @@ def revisions() -> list[Revision]:
 
 
 def _parsed(files: list[bytes]) -> list[dict]:
-    params, *metrics = files
-    return [_dict(params, lambda text: parse_yaml(text, "params.yaml"))] + [
-        _dict(each, json.loads) for each in metrics
-    ]
-
-
-def _dict(content: bytes, parse: Callable[[str], Any]) -> dict:
-    """What `parse` returns for the text; {} if that is no dict."""
-    try:
-        parsed = parse(content.decode())
-    except (ValueError, InputError):
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
+    """The content of each of RESULTS; {} for one that is no dict."""
+    found = []
+    for path, content in zip(RESULTS, files):
+        try:
+            text = content.decode()
+            parsed = json.loads(text) if path.suffix == ".json" else parse_yaml(text, path.name)
+        except (ValueError, InputError):
+            parsed = None
+        found.append(parsed if isinstance(parsed, dict) else {})
+    return found
 
 
 def _read(names: list[str]) -> list[bytes]:

@@ -9,6 +9,7 @@ from PIL import Image
 from app import files
 from pawprint.cli.predict import default_model
 from pawprint.core import model_paths
+from pawprint.core.recorded import LOCK
 from pawprint.images.resizing import resize
 from pawprint.serving.predictor import Predictor, load_predictor
 
@@ -18,7 +19,8 @@ SALIENCY_SIZE = 600  # pixels of its side
 
 def predictor() -> Predictor:
     """The served model, or the one in Git. Raises InputError if it is damaged."""
-    folder = default_model()
+    lock = LOCK.exists() and files.stamp(LOCK)
+    folder = _folder(model_paths.SERVED_MODEL.exists(), lock)
     return _predictor(folder, files.stamp(folder))
 
 
@@ -35,6 +37,11 @@ def show_saliency(image: Image.Image, alt: str) -> None:
         resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
     )
     st.image(picture, width="stretch", alt=f"Grad-CAM of {alt}", caption=SALIENCY)
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def _folder(is_served: bool, lock: files.Stamp) -> Path:
+    return default_model()
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")

@@ -10,8 +10,8 @@ from pawprint.core.data_tables import SPLITS
 from pawprint.core.labels import NEITHER
 from pawprint.core.tables import write_table
 from pawprint.dataset.corrections import COLUMNS, read_lines
-from pawprint.dataset.rejected import describe_files
-from pawprint.reports.counts import count_images
+from pawprint.dataset.layout import describe_files
+from pawprint.reports.counts import count_images, divided_groups
 
 TITLE, ICON = "Data", ":material/database:"
 PER_PAGE = 10
@@ -59,14 +59,13 @@ def show_near_duplicates() -> None:
         st.success("None: no two images are near-duplicates.")
         return
     groups = [group for _, group in rows.groupby("group", sort=False)]
-    across = [group for group in groups if group["split"].nunique() > 1]
+    groups.sort(key=lambda group: group["split"].nunique() == 1)
     st.markdown(f"{len(rows):,} images are near-duplicates, in {len(groups):,} groups.")
-    if across:
+    if across := divided_groups(rows):
         st.warning(
-            f"{len(across):,} groups lie across splits: a copy of a training image makes the "
+            f"{across:,} groups lie across splits: a copy of a training image makes the "
             "measured accuracy too high. They come first."
         )
-    groups.sort(key=lambda group: group["split"].nunique() == 1)
     for index, group in enumerate(groups[photos.pages(len(groups), PER_PAGE, "groups")]):
         with st.container(border=True):
             row = photos.grid(group, f"group-{index}", label_and_split)
@@ -111,12 +110,8 @@ def show_all_suggestions(likely: dict[str, str], written: dict) -> None:
             st.session_state["accepted"] = suggested
             st.rerun()
         if accepted and st.button(f"Take back {len(accepted)} suggestions"):
-            still = [
-                path
-                for path, label in accepted.items()
-                if written.get(path, {}).get("label") == label
-            ]
-            correct(dict.fromkeys(still))
+            unchanged = {path: row["label"] for path, row in written.items()}.items()
+            correct(dict.fromkeys(path for path, _ in accepted.items() & unchanged))
             del st.session_state["accepted"]
             st.rerun()
 

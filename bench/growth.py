@@ -47,25 +47,23 @@ def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
 def alter(data: bytes, turn: int) -> bytes:
     """The image in one of 48 ways: a part of it, mirrored, turned by quarters, colors inverted."""
     image = decode(data)
-    part, inverted, mirrored, quarters = turn // 16, turn // 8 % 2, turn // 4 % 2, turn % 4
-    width, height = image.size
-    box = [round(edge * side) for edge, side in zip(PARTS[part], (width, height) * 2)]
+    box = [round(edge * side) for edge, side in zip(PARTS[turn // 16], image.size * 2)]
     image = image.resize((SIZE, SIZE), box=box)
-    if inverted:
+    if turn // 8 % 2:
         image = ImageOps.invert(image)
-    if mirrored:
+    if turn // 4 % 2:
         image = ImageOps.mirror(image)
     buffer = io.BytesIO()
-    image.rotate(90 * quarters).save(buffer, "JPEG")
+    image.rotate(90 * (turn % 4)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
 def run(workspace: Path, *arguments: str) -> tuple[float, float]:
     """Seconds of a DVC command, and the largest resident memory of any of its processes in MB."""
     start = time.perf_counter()
-    command = [sys.executable, "-m", "dvc", *arguments]
+    command, environment = [sys.executable, "-m", "dvc", *arguments], dvc_environment()
     with subprocess.Popen(
-        command, cwd=workspace, env=dvc_environment(), stdout=subprocess.DEVNULL
+        command, cwd=workspace, env=environment, stdout=subprocess.DEVNULL
     ) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -82,21 +80,19 @@ def measure(number: int) -> dict[str, str]:
         pack(archive, repeated_images(number))
         source = f"fetch: {{source: {archive}}}"
         prepare(workspace, with_epochs(overlay(params_for(SIZE, seed=1), source), 1))
-        stages = read_yaml(PROJECT / "dvc.yaml")["stages"]
-        used = {stage: run(workspace, "repro", "--single-item", stage) for stage in stages}
-        cells = {
-            stage: f"{seconds:.1f} s, {memory:,.0f} MB" for stage, (seconds, memory) in used.items()
-        }
-        files = (workspace / data_paths.FEATURES).iterdir()
-        nothing_to_do, version = (
-            min(run(workspace, command)[0] for _ in range(3)) for command in ("repro", "version")
-        )
-        return cells | {
-            "all stages": f"{sum(seconds for seconds, _ in used.values()):.1f} s",
-            "`dvc repro`, nothing to do": f"{nothing_to_do:.1f} s",
-            "`dvc version`": f"{version:.1f} s",
-            "stored features": f"{sum(file.stat().st_size for file in files) / 1e6:,.0f} MB",
-        }
+        cells, total = {}, 0.0
+        for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
+            seconds, memory = run(workspace, "repro", "--single-item", stage)
+            cells[stage] = f"{seconds:.1f} s, {memory:,.0f} MB"
+            total += seconds
+        cells["all stages"] = f"{total:.1f} s"
+        for name, command in (
+            ("`dvc repro`, nothing to do", "repro"),
+            ("`dvc version`", "version"),
+        ):
+            cells[name] = f"{min(run(workspace, command)[0] for _ in range(3)):.1f} s"
+        stored = sum(file.stat().st_size for file in (workspace / data_paths.FEATURES).iterdir())
+        return cells | {"stored features": f"{stored / 1e6:,.0f} MB"}
 
 
 def main() -> None:

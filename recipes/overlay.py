@@ -1,7 +1,4 @@
-"""Recipes: YAML files with only the params that they change.
-
-ruamel.yaml is used here because it keeps the comments of `params.yaml`.
-"""
+"""Recipes: YAML files with only the params that they change; comments of `params.yaml` stay."""
 
 import difflib
 import io

@@ -13,10 +13,11 @@ from pawprint.core.params.model import Model
 from pawprint.core.params.weights import Weights
 from pawprint.network.backbone import load_backbone, weights_sha256
 from pawprint.network.backend import make_deterministic
+from pawprint.network.conversion import convert
 from pawprint.network.cut import cut_index, first_trained
 from pawprint.network.extractor import OUTPUTS, build_extractor
 from pawprint.network.model import save_model
-from pawprint.runtime.conversion import convert, write_network
+from pawprint.runtime.network_file import write_network
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from pawprint.evaluation.temperature import calibrate, probabilities_of, views_a
 from pawprint.evaluation.threshold import choose_threshold
 from pawprint.images.archive import open_archive
 from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import read_network
+from pawprint.runtime.network_file import read_network
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.predictor import predict_members
 from pawprint.serving.served_model import write_served_model

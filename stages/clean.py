@@ -14,9 +14,8 @@ from pawprint.core.params.clean import Clean
 from pawprint.core.tables import write_table
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.corrections import read_corrections
-from pawprint.dataset.layout import find_labels
+from pawprint.dataset.layout import describe_files, find_labels
 from pawprint.dataset.metadata_csv import read_metadata
-from pawprint.dataset.rejected import describe_files
 from pawprint.images.archive import members, open_archive
 from pawprint.reports.counts import describe_imbalance
 

@@ -22,7 +22,7 @@ def main() -> None:
     load_params()
     code = Code()
     scripts = {path.stem: path.as_posix() for path in sorted(Path("stages").glob("*.py"))}
-    del scripts["code"]  # it depends on the folders
+    del scripts["__init__"], scripts["code"]  # that depends on the folders
     recorded, before, after = Recorded(), {}, {}
     with replacing(CODE) as folder:
         folder.mkdir()

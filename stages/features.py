@@ -30,7 +30,7 @@ from pawprint.features.shards import (
 )
 from pawprint.features.store import count_shards
 from pawprint.images.archive import open_archive
-from pawprint.runtime.conversion import output_shapes, read_network
+from pawprint.runtime.network_file import output_shapes, read_network
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
 from pawprint.core.yaml import read_yaml
 from pawprint.dataset.corrections import read_lines
-from pawprint.dataset.rejected import describe_files
+from pawprint.dataset.layout import describe_files
 from pawprint.reports import counts, results
 from pawprint.reports.pages import rendering
 from pawprint.reports.seeds import SEED_INPUTS, describe_seeds, params_hash

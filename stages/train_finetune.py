@@ -19,6 +19,7 @@ from pawprint.core.params.model import Model
 from pawprint.core.params.train import Train
 from pawprint.core.tables import read_table, write_table
 from pawprint.network.backend import make_deterministic
+from pawprint.network.conversion import convert
 from pawprint.network.cut import first_trained
 from pawprint.network.hardware import training_on
 from pawprint.network.head import build_head
@@ -26,7 +27,7 @@ from pawprint.network.head_arrays import read_head
 from pawprint.network.model import build_model, load_model, save_model, with_features
 from pawprint.network.phases import fine_tune
 from pawprint.network.training import open_batches
-from pawprint.runtime.conversion import convert, write_network
+from pawprint.runtime.network_file import write_network
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ from pawprint.core.params.train import Train
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.network.applications import application
 from pawprint.network.backend import keras
+from pawprint.network.conversion import convert
 from pawprint.network.head import activation_for, build_head
 from pawprint.network.model import build_model
-from pawprint.runtime.conversion import convert
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import Detector

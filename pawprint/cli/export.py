@@ -43,12 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
-    for name in arguments.format:
-        require_modules(name)
-    export_all(arguments.format)
-
-
 def current_commit() -> str | None:
     """The commit of the working directory, with "-dirty" if tracked files differ; None outside Git.
 
@@ -61,8 +55,9 @@ def current_commit() -> str | None:
         return None
 
 
-def export_all(names: list[str]) -> None:
-    """Write the model of the working directory in these formats, and print the table."""
+def run(arguments: argparse.Namespace) -> None:
+    for name in arguments.format:
+        require_modules(name)
     predictor = load_predictor(model_paths.SERVED_MODEL)
     metadata = predictor.metadata.model_copy(update={"commit": current_commit()})
     has_detector = metadata.unknown_threshold is not None
@@ -89,25 +84,16 @@ def export_all(names: list[str]) -> None:
             "unknown": int(np.sum(unknown)),
         }
 
-    rows = [row("served", model_paths.SERVED_MODEL, served)]
-    for name in tqdm(names, desc="export", unit="format", disable=None):
+    rows, hints = [row("served", model_paths.SERVED_MODEL, served)], []
+    for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
         folder = model_paths.EXPORT / name
-        outputs = export(name, model, metadata, folder, pixels, served)
+        outputs, views = export(name, model, metadata, folder, pixels, served)
         rows.append(row(name, folder / FORMATS[name].file, outputs))
+        if views != "one":
+            hints.append(f"{name}: average over the views {views!r} yourself")
     print(pd.DataFrame(rows).to_string(index=False))
-    for name in names:
-        if (views := views_outside(name, metadata.views)) != "one":
-            print(
-                f"{name}: average over the views {views!r} yourself (docs/use.md#the-served-model)"
-            )
-
-
-def views_outside(name: str, views: Views) -> Views:
-    """The views that a caller of the format of this name gives, and whose outputs they average.
-
-    Those of "crops" are parts of the photo that the square image does not have.
-    """
-    return "one" if views == "flip" and FORMATS[name].holds_flip else views
+    for hint in hints:
+        print(f"{hint} (docs/use.md#the-served-model)")
 
 
 def mean_over_flip(model: keras.Model) -> keras.Model:
@@ -165,16 +151,17 @@ def export(
     folder: Path,
     pixels: np.ndarray,
     expected: Outputs,
-) -> Outputs:
-    """Write a model and its metadata to `folder`. Returns its outputs, as `outputs_of` gives them.
+) -> tuple[Outputs, Views]:
+    """Write a model and its metadata to `folder`.
 
-    `model` takes one view; `metadata`, `pixels` and `expected` have the views and the outputs of
-    the served model. Raises InputError, and leaves `folder` as it was, if the model cannot be
-    converted or the converted model gives other outputs.
+    Returns its outputs, as `outputs_of` gives them, and the views whose outputs its caller
+    averages. `model` takes one view; `metadata`, `pixels` and `expected` have the views and the
+    outputs of the served model. Raises InputError, and leaves `folder` as it was, if the model
+    cannot be converted or the converted model gives other outputs.
     """
-    form, views = FORMATS[name], views_outside(name, metadata.views)
-    if views != metadata.views:
-        model, metadata = mean_over_flip(model), metadata.model_copy(update={"views": views})
+    form = FORMATS[name]
+    if metadata.views == "flip" and form.holds_flip:  # the square has no other views in it
+        model, metadata = mean_over_flip(model), metadata.model_copy(update={"views": "one"})
         pixels = pixels[:, :1]
     with replacing(folder) as partial:
         partial.mkdir()
@@ -199,4 +186,4 @@ def export(
                 "format."
             )
         write_metadata(partial, metadata)
-    return outputs
+    return outputs, metadata.views

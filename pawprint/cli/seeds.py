@@ -9,19 +9,17 @@ import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import dvc.api
 import pandas as pd
 from tqdm import tqdm
 
-from pawprint.cli.compare import SPLITS
+from pawprint.cli.compare import SPLITS, read_predictions
 from pawprint.core import model_paths, result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 from pawprint.core.params.section import PARAMS
 from pawprint.core.params.whole import load_params
-from pawprint.core.predictions import parse_predictions
 from pawprint.core.sources import hide_secrets
 from pawprint.core.yaml import parse_yaml, read_yaml
 from pawprint.reports.seeds import SEED_INPUTS, STAGES, params_hash
@@ -67,10 +65,10 @@ def read_metrics(rev: str) -> dict[str, float]:
     return {title: float(values[key]) for title, key in METRICS.items()}
 
 
-def read_predicted(revs: list[str], path: Path) -> pd.DataFrame:
-    """The predicted labels, a row per image and a column per commit or experiment."""
-    tables = (parse_predictions(dvc.api.read(path.as_posix(), rev=rev, mode="rb")) for rev in revs)
-    return pd.concat([table.set_index("path")["predicted"] for table in tables], axis=1)
+def count_disagreements(revs: list[str], split: str) -> dict[str, int]:
+    tables = pd.concat(read_predictions(rev, split) for rev in revs)
+    labels = tables.groupby("path")["predicted"].nunique()
+    return {"images": len(labels), "disagree": int((labels > 1).sum())}
 
 
 def read_inputs(rev: str) -> dict[str, str]:
@@ -112,16 +110,12 @@ def run(arguments: argparse.Namespace) -> None:
         for step, seed in enumerate(tqdm(seeds, desc="seeds", unit="run", disable=None))
     ]
     scores = pd.DataFrame(map(read_metrics, revs)).agg(["mean", "std", "min", "max"])
-    predicted = {split: read_predicted(revs, path) for split, path in SPLITS.items()}
     record = {
         "seeds": seeds,
         "inputs": read_inputs(revs[0])
         | {"params.yaml": params_hash(hide_secrets(read_yaml(PARAMS)))},
         "scores": scores.rename({"std": "standard_deviation"}).to_dict(),
-        "disagreements": {
-            split: {"images": len(labels), "disagree": int((labels.nunique(axis=1) > 1).sum())}
-            for split, labels in predicted.items()
-        },
+        "disagreements": {split: count_disagreements(revs, split) for split in SPLITS},
     }
     write_json(result_paths.SEEDS_METRICS, record)
     print(describe(record))

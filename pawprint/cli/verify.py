@@ -7,12 +7,12 @@ exit status is 1 if any file is damaged.
 """
 
 import argparse
-import hashlib
 from pathlib import Path
 
 from tqdm import tqdm
 
 from pawprint.core.errors import InputError
+from pawprint.core.files import digest
 from pawprint.core.recorded import LOCK, Recorded
 
 
@@ -61,8 +61,7 @@ def find_damaged(recorded: Recorded, files: list[tuple[Path, str]]) -> tuple[int
         for copy, (path, md5) in copies.items():
             try:
                 progress.update(copy.stat().st_size)
-                with copy.open("rb") as file:
-                    found = hashlib.file_digest(file, "md5").hexdigest()
+                found = digest(copy, "md5")
                 if found == md5.removesuffix(".dir"):
                     continue
                 expected = f"{copy}: expected the file {path} with the MD5 {md5}. Received: {found}"

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import NoReturn
 
 from pawprint.core.errors import InputError
@@ -15,9 +16,10 @@ CODE = Path("data/code")  # of the stage `code`
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with the status that it returns.
 
-    An InputError is printed on stderr, without a traceback, and the status is 1. Ctrl-C is one line
-    and status 130. Characters that the terminal's encoding lacks are printed as escapes.
+    An InputError is printed on stderr, without a traceback, and the status is 1. Ctrl-C is one
+    line. Characters that the terminal's encoding lacks are printed as escapes.
     """
+    sys.excepthook = shorten_ctrl_c
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
     try:
@@ -32,16 +34,26 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except BrokenPipeError:  # as in `python -m pawprint predict … | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
-    except KeyboardInterrupt:
-        print(f"\n{Path(sys.argv[0].removesuffix('/__main__.py')).stem}: stopped", file=sys.stderr)
-        status = 130
-    if status and "DVC_STAGE" in os.environ:
+    if status:
+        _say_what_dvc_removed()
+    sys.exit(status)
+
+
+def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | None) -> None:
+    """A `sys.excepthook` with one line for Ctrl-C; Python then ends the process as SIGINT does."""
+    if kind is not KeyboardInterrupt:
+        return sys.__excepthook__(kind, error, traceback)
+    print(f"\n{Path(sys.argv[0].removesuffix('/__main__.py')).stem}: stopped", file=sys.stderr)
+    _say_what_dvc_removed()
+
+
+def _say_what_dvc_removed() -> None:
+    if os.environ.get("DVC_STAGE", CODE.name) != CODE.name:
         print(
             "DVC has removed the outputs of this stage. `dvc repro` makes them again; `git restore "
             "metrics plots docs` and `dvc checkout` restore those of the last commit.",
             file=sys.stderr,
         )
-    sys.exit(status)
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:

@@ -2,17 +2,20 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from pawprint.core.errors import InputError, printable
 
+Parsed = TypeVar("Parsed")
 # Errors of writing only.
 NO_ROOM = (errno.EFBIG, errno.ENOSPC, errno.EROFS)
 
@@ -66,17 +69,21 @@ def write_json(path: Path, record: dict | list) -> None:
     write_text(path, text + "\n")
 
 
-def read_json(path: Path) -> dict | list:
-    """The content of a JSON file. Raises InputError if it is missing or damaged."""
+def read(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """What `parse` makes of the bytes of a file that a stage wrote.
+
+    Raises InputError if the file is missing, or `parse` raises ValueError.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro` to "
-            "make it again."
-        ) from None
+    except (OSError, RecursionError, ValueError) as error:
+        raise InputError(f"{path}: {error}. Run `dvc repro` to make it again.") from None
+
+
+def read_json(path: Path) -> dict | list:
+    return read(path, json.loads)
 
 
 # The earliest date of a zip; a fixed one, so that equal contents give equal bytes.
@@ -97,16 +104,12 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 
 
 def md5(path: Path) -> str:
-    """The hash of a file, as DVC has it in dvc.lock. Raises InputError if it is missing."""
-    try:
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"{path}: expected the file that a stage wrote. Received: {error}. Run `dvc repro`."
-        ) from None
+    """The hash of a file, as DVC has it in dvc.lock. Raises InputError as `read`."""
+    return read(path, lambda content: hashlib.md5(content, usedforsecurity=False).hexdigest())
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file of any size. Raises OSError if it cannot be read."""
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """The hash of a file of any size in hexadecimal. Raises OSError if it cannot be read."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
+        return hashlib.file_digest(file, new).hexdigest()

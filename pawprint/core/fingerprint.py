@@ -96,7 +96,10 @@ class Code:
 
     def closure(self, script: str) -> set[str]:
         """The script and the modules of the project that it imports, directly or through others."""
+        package = Path(script).with_name("__init__.py")  # Python runs it first
         found, new = set(), {script}
+        if (self.folder / package).is_file():
+            new.add(package.as_posix())
         while new:
             found |= new
             new = {file for each in new for file in self.imported_files(each)} - found

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.core.tables import Columns, parse_table, read_with, write_table
+from pawprint.core.files import read
+from pawprint.core.tables import Columns, parse_table, write_table
 
 # Then one column per label, in their order: PROBABILITY and the label.
 PREDICTIONS: Columns = {"path": "str", "actual": "str", "predicted": "str"}
@@ -16,7 +17,7 @@ PROBABILITY = "probability_"
 
 def read_predictions(path: Path) -> pd.DataFrame:
     """As `read_table`, a table PREDICTIONS with the columns of its labels."""
-    return read_with(path, parse_predictions)
+    return read(path, parse_predictions)
 
 
 def parse_predictions(content: bytes) -> pd.DataFrame:

@@ -5,13 +5,12 @@ The columns of each table are in modules of their own, so that a stage depends o
 
 import io
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
-from pawprint.core.errors import InputError, printable
-from pawprint.core.files import replacing
+from pawprint.core.errors import printable
+from pawprint.core.files import read, replacing
 
 # The columns of each table with their dtypes. A cell of a Float64 column may be empty.
 Columns = dict[str, str]
@@ -22,17 +21,7 @@ def read_table(path: Path, columns: Columns) -> pd.DataFrame:
 
     Text is not converted: an empty cell is "", and "NA" is a word.
     """
-    return read_with(path, lambda content: parse_table(content, columns))
-
-
-def read_with(path: Path, parse: Callable[[bytes], pd.DataFrame]) -> pd.DataFrame:
-    """What `parse` makes of the bytes of a file. Raises InputError as `read_table`."""
-    try:
-        return parse(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {error}. Run `dvc repro` to make it again.") from None
+    return read(path, lambda content: parse_table(content, columns))
 
 
 def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """One line for each wrong key that pydantic found."""
 
 import difflib
+import re
 import reprlib
 from typing import get_args
 
@@ -12,6 +13,7 @@ from pawprint.core.sources import without_secrets
 # A received value is shortened to about one line.
 REPR = reprlib.Repr()
 REPR.maxstring = REPR.maxother = 80
+MAX_CHOICES = 20  # named in a line
 WORDS = {
     "Input should be ": "",
     "greater than": ">",
@@ -48,6 +50,11 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
         expected = problem["msg"]
         for words, short in WORDS.items():
             expected = expected.replace(words, short)
+        choices = re.findall(r"'(\w+)'", expected)
+        if len(choices) > MAX_CHOICES:
+            near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
+            first = f"{', '.join(near)} or another" if near else "one"
+            expected = f"{first} of {len(choices)} names (docs/params.md)"
     return f"{key or 'whole file'}: expected {expected}. Received: {_received(problem['input'])}"
 
 

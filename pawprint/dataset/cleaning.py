@@ -14,9 +14,14 @@ from tqdm import tqdm
 from pawprint.core.data_tables import IMAGES, REJECTED
 from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import NEITHER
-from pawprint.dataset.layout import folders_of, is_unusual, label_and_split, tree
+from pawprint.dataset.layout import (
+    describe_files,
+    folders_of,
+    is_unusual,
+    label_and_split,
+    tree,
+)
 from pawprint.dataset.metadata_csv import Row, is_metadata
-from pawprint.dataset.rejected import describe_files
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive, members, read_member
 from pawprint.images.decoder import decode
@@ -127,11 +132,10 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
     `images` is sorted by path.
     """
+    paths = images["path"]
     # Copies have longer names: IMG_3.jpg, IMG_3 (1).jpg.
-    images = images.sort_values("path", key=lambda paths: paths.str.len(), kind="stable")
-    images = images.sort_values("path", key=lambda paths: paths.map(is_unusual), kind="stable")
-    # Of duplicates, the one in the archive's test split is kept.
-    images = images.sort_values("archive_split", key=lambda splits: splits != "test", kind="stable")
+    keys = paths.str.len(), paths.map(is_unusual), images["archive_split"] != "test"
+    images = images.iloc[np.lexsort(keys)]  # by the last key first
     same = images.groupby("pixels_sha256", sort=False)
     is_contradictory = same["label"].transform("nunique") > 1
     is_repeated = images.duplicated("pixels_sha256")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from urllib3 import Retry
 
 from pawprint.core.errors import InputError
-from pawprint.core.files import replacing, sha256_of, write_json
+from pawprint.core.files import digest, replacing, write_json
 from pawprint.core.sources import without_secrets
 
 MIRROR = "PAWPRINT_MIRROR"
@@ -44,7 +44,7 @@ def download(url: str, sha256: str | None, key: str) -> Path:
     try:
         if not path or not path.is_file():
             path = _cached(url, sha256, key)
-        received = sha256 and sha256_of(path)
+        received = sha256 and digest(path)
     except OSError as error:  # of the disk and, as requests' errors are OSErrors, of the network
         raise InputError(
             f"{key}: could not download {url} ({_reason(error)}). Set {MIRROR} to "
@@ -71,11 +71,11 @@ def _cached(url: str, sha256: str | None, key: str) -> Path:
 
 
 def _update(file: Path, session: requests.Session, url: str, sha256: str | None, key: str) -> Path:
-    digest, record = sha256_of(file) if file.is_file() else None, file.with_suffix(".json")
-    if digest and digest == sha256:
+    held, record = digest(file) if file.is_file() else None, file.with_suffix(".json")
+    if held and held == sha256:
         return file
     known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    if sha256 or known.get("sha256") != digest:  # damaged, or a process died between the two
+    if sha256 or known.get("sha256") != held:  # damaged, or a process died between the two
         known = {}
     headers = {ask: known[name] for name, ask in VALIDATORS.items() if known.get(name)}
     headers["Accept-Encoding"] = "identity"
@@ -98,7 +98,7 @@ def _update(file: Path, session: requests.Session, url: str, sha256: str | None,
                 out.write(data)
                 progress.update(len(data))
         known = {name: response.headers.get(name) for name in VALIDATORS}
-        write_json(record, known | {"sha256": sha256_of(file)})
+        write_json(record, known | {"sha256": digest(file)})
     return file
 
 

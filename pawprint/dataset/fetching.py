@@ -3,15 +3,27 @@
 import shutil
 import zipfile
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack, replacing
+from pawprint.core.params.section import Section, checked
+from pawprint.core.params.types import Sha256
+from pawprint.core.yaml import read_yaml
 from pawprint.dataset.download import download
-from pawprint.dataset.packing import contents, folder_files, parts_of
-from pawprint.dataset.source_file import read_source
+from pawprint.dataset.packing import folder_files, parts_of
 from pawprint.dataset.tar import is_tar, tar_files
 
 IMAGES = "images.zip"  # or images-001.zip and so on
+
+
+class Source(Section):
+    """A YAML file as the source: the URL of an archive and, if known, its SHA-256."""
+
+    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # of a file, not of a folder
+    sha256: Sha256 | None = None
 
 
 def fetch(source: Path, folder: Path) -> None:
@@ -21,7 +33,7 @@ def fetch(source: Path, folder: Path) -> None:
     if the source is missing or none of these.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
-        remote = read_source(source)
+        remote = checked(Source, read_yaml(source), source, [])
         source = download(remote.url, remote.sha256, str(source))
     if not source.is_dir() and not source.is_file():  # a pipe would never end
         raise _no_source(source)
@@ -32,7 +44,8 @@ def fetch(source: Path, folder: Path) -> None:
             parts = parts_of(folder_files(source))
             for number, part in enumerate(parts, 1):
                 name = f"{images.stem}-{number:03}" if parts[1:] else images.stem
-                pack(images.with_stem(name), contents(part))
+                files = ((member, path.read_bytes()) for member, path in part)
+                pack(images.with_stem(name), files)
         elif is_tar(source):
             pack(images, tar_files(source))
         elif zipfile.is_zipfile(source):

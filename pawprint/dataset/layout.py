@@ -1,13 +1,14 @@
-"""Classes and splits of an archive, by its folders or by its metadata.csv."""
+"""Classes and splits of an archive, by its folders or by its metadata.csv; its files in words."""
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from unicodedata import normalize
 
+import pandas as pd
+
 from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import UNKNOWN, problem_of_labels
-from pawprint.dataset.metadata_csv import Row
-from pawprint.dataset.split_names import SPLIT_OF_FOLDER
+from pawprint.dataset.metadata_csv import SPLIT_OF_FOLDER, Row
 from pawprint.images.decoder import SUFFIXES
 
 SHOWN = 12  # folders in a tree
@@ -100,6 +101,20 @@ def tree(names: list[str], folders: Folders) -> str:
     ]
     more = [f"and {len(lines) - SHOWN:,} more folders"] if lines[SHOWN:] else []
     return "\n".join([*lines[:SHOWN], *more]) or "no files"
+
+
+def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files", which are unusual.
+
+    The tables are IMAGES and REJECTED.
+    """
+    is_other = rejected["reason"].isin(["not_an_image", "no_class"])
+    is_other &= rejected["path"].map(is_unusual).astype(bool)
+    reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
+    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
+    text = f"kept {len(kept):,} of {len(kept) + len(rejected) - is_other.sum():,} images"
+    text += f" ({listed})" if listed else ""
+    return f"{text}; {is_other.sum():,} other files" if is_other.any() else text
 
 
 def _labels_of_folders(names: list[str], archive: str) -> list[str]:

@@ -9,11 +9,21 @@ from unicodedata import normalize
 
 from pawprint.core.errors import InputError, printable
 from pawprint.dataset.csv_rows import csv_rows
-from pawprint.dataset.split_names import SPLIT_OF_FOLDER
 from pawprint.images.archive import Archive, read_member
 from pawprint.images.unusable import UnusableImageError
 
 FILE_NAME = "metadata.csv"
+# The split of a folder, or of a cell of a table, by its lower-case name.
+SPLIT_OF_FOLDER = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
 
 
 class Row(NamedTuple):

@@ -2,7 +2,6 @@
 
 import os
 import zlib
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from pawprint.core.errors import InputError, printable
@@ -61,12 +60,6 @@ def parts_of(files: Files) -> list[Files]:
         if zlib.crc32(file[0].encode()) % (MAX_FILES // 2) == 0:
             parts.append([])
     return list(filter(None, parts))
-
-
-def contents(files: Files) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of the files, one at a time."""
-    for name, path in files:
-        yield name, path.read_bytes()
 
 
 def member_name(path: str) -> str:

@@ -17,7 +17,9 @@ def reliability(
 
     The results are float64, int64 and int64 `(bins,)`, for increasing probability.
     """
-    probability, is_of_class = _of_one_class(actual, probabilities)
+    probability, is_of_class = probabilities.max(axis=1), actual == probabilities.argmax(axis=1)
+    if probabilities.shape[1] == 2:
+        probability, is_of_class = probabilities[:, 1], actual == 1
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     images = np.bincount(bins)
     is_used = images > 0
@@ -35,10 +37,3 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
     """
     mean, of_class, images = reliability(actual, probabilities)
     return float(np.abs(mean * images - of_class).sum() / len(actual))
-
-
-def _of_one_class(actual: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each image the probability that is looked at, and whether the image is of that class."""
-    if probabilities.shape[1] == 2:
-        return probabilities[:, 1], actual == 1
-    return probabilities.max(axis=1), actual == probabilities.argmax(axis=1)

@@ -1,4 +1,4 @@
-"""Learning curves, class counts, confusion matrix, ROC curves and reliability diagram.
+"""Learning curves, confusion matrix, ROC curves and reliability diagram.
 
 The tables are those of `pawprint.core.tables`. scikit-learn's displays are not used: importing it
 takes longer than drawing all charts. Charts of many classes grow in height or leave out
@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pawprint.core.data_tables import SPLITS
 from pawprint.core.predictions import predicted_labels
 from pawprint.core.result_tables import PREDICTED
-from pawprint.reports.counts import confused, confusion, count_images
+from pawprint.reports.counts import confused, confusion
 from pawprint.reports.figures import BLUE, GREY, ORANGE, new_figure, shorten
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix
@@ -41,24 +40,6 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
         axis.xaxis.get_major_locator().set_params(integer=True)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    return figure
-
-
-def draw_class_counts(images: pd.DataFrame) -> Figure:
-    """Number of images per class in each split, the largest class first (table SPLIT)."""
-    counts = count_images(images).sort_values("images", ascending=False, kind="stable")
-    figure, axes = new_figure(columns=3, width=9, height=1.4 + 0.22 * len(counts))
-    positions = np.arange(len(counts))
-    for axis, split in zip(axes, SPLITS):
-        bars = axis.barh(positions, counts[split], color=BLUE)
-        axis.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
-        axis.invert_yaxis()
-        axis.grid(False, axis="y")
-        axis.margins(x=0.2, y=0.5 / len(counts))
-        axis.set_yticks(positions, [""] * len(counts))
-        axis.set(title=f"{split.capitalize()}: {counts[split].sum():,}", xlabel="Images")
-        axis.xaxis.get_major_locator().set_params(nbins=4, integer=True)
-    axes[0].set_yticklabels([shorten(label, 2 * MAX_LABEL) for label in counts.index], fontsize=8)
     return figure
 
 

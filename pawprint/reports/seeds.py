@@ -33,27 +33,23 @@ def describe_seeds(record: dict, inputs: dict[str, str]) -> tuple[list[tuple[str
     for another record.
     """
     try:
-        return _described(record, inputs)
+        if record.get("inputs") != inputs:
+            return [], (
+                "These are the results of one seed; another one gives other errors. "
+                "metrics/seeds.json is out of date: it is not of these images, params and code. "
+                "Run python -m pawprint seeds, then dvc repro."
+            )
+        first, *_ = seeds = record["seeds"]
+        return _rows(record), (
+            f"The model is that of the seed in params.yaml, {first}. Rows that name {len(seeds)} "
+            f"seeds are of the same training with the seeds {', '.join(map(str, seeds))}; all "
+            "other results are those of the model."
+        )
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             "metrics/seeds.json: expected what `python -m pawprint seeds` writes. Received: a "
             f"wrong key or value ({error}). Run the command, or `git checkout` the file."
         ) from None
-
-
-def _described(record: dict, inputs: dict[str, str]) -> tuple[list[tuple[str, str, str]], str]:
-    if record.get("inputs") != inputs:
-        return [], (
-            "These are the results of one seed; another one gives other errors. "
-            "metrics/seeds.json is out of date: it is not of these images, params and code. "
-            "Run python -m pawprint seeds, then dvc repro."
-        )
-    first, *_ = seeds = record["seeds"]
-    return _rows(record), (
-        f"The model is that of the seed in params.yaml, {first}. Rows that name {len(seeds)} "
-        f"seeds are of the same training with the seeds {', '.join(map(str, seeds))}; all other "
-        "results are those of the model."
-    )
 
 
 def _rows(record: dict) -> list[tuple[str, str, str]]:

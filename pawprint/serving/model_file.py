@@ -8,7 +8,7 @@ from pathlib import Path
 
 import openvino
 
-from pawprint.runtime.conversion import read_network, take_uint8
+from pawprint.runtime.network_file import read_network, take_uint8
 from pawprint.serving.metadata import Metadata
 
 # The model in its folder, by format. HDF5 is not read.

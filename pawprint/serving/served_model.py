@@ -6,7 +6,7 @@ import numpy as np
 import openvino
 
 from pawprint.core.files import replacing
-from pawprint.runtime.conversion import write_network
+from pawprint.runtime.network_file import write_network
 from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.unknown import SMALLEST, Detector, write_detector
 

@@ -29,9 +29,9 @@ from pawprint.core.errors import InputError
 from pawprint.core.tables import write_table
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.backend import keras, tf
+from pawprint.network.conversion import convert
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model, save_model, with_features
-from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import fit_detector
@@ -222,7 +222,7 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
     images[np.arange(3), :, :, [2, 1, 0]] = 50
     expected = softmax(5 * np.eye(3), axis=1)
     of_served = {"probability": expected}
-    given = export(name, model, described, tmp_path / name, images[:, None], of_served)
+    given, _ = export(name, model, described, tmp_path / name, images[:, None], of_served)
     assert given["probability"] == pytest.approx(expected, abs=TOLERANCE[name])
     if name != "h5":
         predictor = load_predictor(tmp_path / name)

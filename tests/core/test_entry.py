@@ -1,5 +1,7 @@
 """Entry points end with one line; the library raises exceptions that a program may catch."""
 
+import signal
+
 import pytest
 from conftest import PROJECT, run
 
@@ -39,8 +41,18 @@ def test_ctrl_c_is_one_line_and_a_stage_says_what_dvc_has_removed():
     )
     result = python(code)
     (line,) = result.stderr.split("\n")[1:-1]
-    assert result.returncode == 130 and "stopped" in line
+    assert result.returncode == -signal.SIGINT and "stopped" in line
     assert "`dvc checkout`" in python(code, DVC_STAGE="split").stderr
+    assert "dvc" not in python(code, DVC_STAGE="code").stderr
+
+
+def test_ctrl_c_while_a_stage_starts_is_one_line(tmp_path):
+    (tmp_path / "pandas.py").write_text(
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+    )
+    result = run("python", "-m", "stages.evaluate", cwd=PROJECT, PYTHONPATH=str(tmp_path))
+    assert (result.returncode, result.stderr) == (-signal.SIGINT, "\nevaluate: stopped\n")
 
 
 def test_label_that_the_terminal_cannot_show_is_printed_as_an_escape():

@@ -210,6 +210,11 @@ def test_file_that_is_no_mapping_is_named(tmp_path, text):
     assert all(line.startswith(str(path)) for line in str(error.value).splitlines())
 
 
+def test_unknown_backbone_names_the_nearest_and_not_all(refusals):
+    (line,) = refusals({"model.backbone": "mobilenet_v2"})
+    assert "MobileNetV2" in line and "VGG16" not in line
+
+
 def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):
     (line,) = refusals({"fetch": "https://user:word@host/x.zip?token=word\x1b"})
     assert line.isprintable() and "word" not in line
@@ -223,6 +228,7 @@ def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals)
         ("fetch.source", "https://host/x.zip?key=word"),
         ("fetch.source", "https:/me:word@host/x.zip"),
         ("fetch.source", "me:word@host/x.zip"),
+        ("fetch.source", "~/photos"),
     ],
 )
 def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value):

@@ -10,7 +10,7 @@ from PIL import Image
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.rejected import describe_files
+from pawprint.dataset.layout import describe_files
 from pawprint.images.archive import members, open_archive
 
 

@@ -31,10 +31,11 @@ from pawprint.features.rows import row_function
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.warp import IDENTITY
+from pawprint.network.conversion import convert
 from pawprint.network.cut import cut_index
 from pawprint.network.extractor import OUTPUTS, build_extractor
 from pawprint.network.model import with_features
-from pawprint.runtime.conversion import convert, read_network, write_network
+from pawprint.runtime.network_file import read_network, write_network
 from pawprint.serving.predictor import load_predictor
 from recipes.overlay import overlay
 from recipes.sample.drawings import write_archive

@@ -24,9 +24,9 @@ from pawprint.cli.export import export, outputs_of, run_of
 from pawprint.core import model_paths
 from pawprint.images.decoder import decode
 from pawprint.network.backend import keras
+from pawprint.network.conversion import convert
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model, for_export, with_features
-from pawprint.runtime.conversion import convert
 from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Prediction, load_predictor
 from pawprint.serving.served_model import write_served_model

@@ -6,9 +6,10 @@ from PIL import Image
 from pawprint.features.rows import row_function
 from pawprint.images.resizing import resize
 from pawprint.images.warp import IDENTITY, warp
+from pawprint.network.conversion import convert
 from pawprint.network.cut import cut_index, split_at
 from pawprint.network.extractor import OUTPUTS, build_extractor
-from pawprint.runtime.conversion import convert, read_network, write_network
+from pawprint.runtime.network_file import read_network, write_network
 
 MIRRORED = np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]])
 

@@ -14,6 +14,7 @@ from pawprint.core.errors import InputError
 from pawprint.core.params.model import Backbone
 from pawprint.network.applications import application, preprocessing
 from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.conversion import convert
 from pawprint.network.cut import cut_index, first_trained, split_at, suggested
 from pawprint.network.extractor import build_extractor
 from pawprint.network.head import build_head
@@ -29,7 +30,6 @@ from pawprint.network.phases import fine_tune, train_head
 from pawprint.network.saliency import grad_cam
 from pawprint.network.training import Batches
 from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import fit_detector

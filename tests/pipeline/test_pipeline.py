@@ -31,7 +31,7 @@ from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.resizing import resize
 from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import read_network
+from pawprint.runtime.network_file import read_network
 from recipes.overlay import apply, overlay
 from recipes.sample.demo import ARCHIVE, prepare
 from recipes.sample.drawings import drawn_dataset, write_archive

@@ -9,7 +9,6 @@ from pawprint.core.data_tables import HISTORY
 from pawprint.core.result_tables import RELIABILITY
 from pawprint.evaluation.metrics import tabulate_reliability, tabulate_roc
 from pawprint.reports.charts import (
-    draw_class_counts,
     draw_confusion,
     draw_curves,
     draw_reliability,
@@ -80,17 +79,6 @@ def test_roc_names_its_area_with_four_digits():
     assert list(curve.get_ydata()) == [0, 0.5, 1, 1]
     assert curve.get_label() == "model (AUC = 0.9975)"
     assert list(chance.get_xdata()) == list(chance.get_ydata()) == [0, 1]
-
-
-def test_class_counts_are_written_on_their_bars_with_the_largest_class_first():
-    images = pd.DataFrame(
-        [("train", "dog")] * 1200 + [("train", "cat"), ("test", "cat")],
-        columns=["split", "label"],
-    )
-    axes = draw_class_counts(images).axes
-    assert [axis.get_title("left") for axis in axes] == ["Train: 1,201", "Validation: 0", "Test: 1"]
-    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["dog", "cat"]
-    assert [texts(axis) for axis in axes] == [["1,200", "1"], ["0", "0"], ["0", "1"]]
 
 
 @pytest.mark.parametrize(("classes", "is_written"), [(3, True), (12, True), (13, False)])

@@ -5,10 +5,10 @@ import pytest
 from conftest import PROJECT, run
 from networks import pixels, sample_backbone
 
+from pawprint.network.conversion import convert
 from pawprint.network.cut import cut_index
 from pawprint.network.extractor import build_extractor
 from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import convert
 
 PIXELS = pixels(6)
 
@@ -47,7 +47,7 @@ def test_first_use_from_several_threads_does_not_block(tmp_path):
 import threading, numpy as np, openvino, openvino.opset15 as op
 from concurrent.futures import ThreadPoolExecutor
 from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import take_uint8
+from pawprint.runtime.network_file import take_uint8
 image = op.parameter([-1, 8, 8, 3], np.float32)
 mean = op.reduce_mean(image, op.constant(np.array([1, 2])), False)
 compute = compile_for_cpu(take_uint8(openvino.Model([mean], [image])))

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from pawprint.core.errors import InputError
 from pawprint.network.backend import keras
-from pawprint.runtime.conversion import convert
+from pawprint.network.conversion import convert
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model

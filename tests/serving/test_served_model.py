@@ -8,8 +8,8 @@ from networks import EACH_HEAD, HEADS, metadata, model_with, pixels
 from PIL import Image
 
 from pawprint.evaluation.temperature import probabilities_of
+from pawprint.network.conversion import convert
 from pawprint.network.model import with_features
-from pawprint.runtime.conversion import convert
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import fit_detector, read_detector

@@ -41,15 +41,11 @@ class Params(Section):
     plot: Plot
 
     @model_validator(mode="after")
-    def _threshold_of_two_classes(self) -> Self:
+    def _sections_agree(self) -> Self:
         named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
-        if problem := problem_of_threshold(self.calibrate, named):
-            raise ValueError(problem)
-        return self
-
-    @model_validator(mode="after")
-    def _head_of_the_optimizer(self) -> Self:
-        if problem := problem_of_head(self.train_extract.optimizer, self.head.dense):
+        problem = problem_of_threshold(self.calibrate, named)
+        problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
+        if problem:
             raise ValueError(problem)
         return self
 

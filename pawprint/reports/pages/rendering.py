@@ -1,7 +1,6 @@
 """Templates and what they embed: pictures, hashes of files."""
 
 import base64
-import hashlib
 import io
 import re
 from functools import partial
@@ -12,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from pawprint.core.errors import InputError
+from pawprint.core.files import digest
 
 MODEL_CARD, REPORT = (Path(__file__).with_name(name) for name in ("model_card.md", "report.html"))
 WEBP_QUALITY = 85
@@ -50,7 +50,9 @@ def embed(picture: Path) -> str:
     try:
         Image.open(picture).save(data, "WEBP", quality=WEBP_QUALITY)
     except OSError as error:
-        raise _unreadable(picture, "a picture", error) from None
+        raise InputError(
+            f"{picture}: expected a picture. Received: {error}. Run `dvc repro`."
+        ) from None
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
@@ -59,16 +61,11 @@ def file_hashes(*folders: Path) -> dict[str, str]:
 
     Raises InputError if a folder is missing.
     """
-    hashes = {}
-    for folder in folders:
-        try:
-            for path in sorted(folder.iterdir()):
-                with path.open("rb") as file:
-                    hashes[path.as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise _unreadable(folder, "a folder of files", error) from None
-    return hashes
-
-
-def _unreadable(path: Path, expected: str, error: OSError) -> InputError:
-    return InputError(f"{path}: expected {expected}. Received: {error}. Run `dvc repro`.")
+    try:
+        files = [path for folder in folders for path in sorted(folder.iterdir())]
+        return {path.as_posix(): digest(path) for path in files}
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: expected a file of a stage. Received: {error.strerror}. "
+            "Run `dvc repro`."
+        ) from None

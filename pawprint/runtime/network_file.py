@@ -1,34 +1,11 @@
-"""From Keras to OpenVINO, and OpenVINO's files with the same bytes for the same network."""
+"""OpenVINO's networks in files, with the same bytes for the same network."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.core.errors import InputError, reason, silent_stderr
-
-if TYPE_CHECKING:
-    import keras
-
-
-def convert(model: "keras.Model") -> openvino.Model:
-    """A Keras model of RGB pixels in inference mode.
-
-    Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
-    They differ from those of Keras by less than 1e-4 of their range.
-    """
-    import tensorflow as tf  # which the model has imported; serving does without
-
-    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long.
-    pixels = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    function = tf.function(lambda images: model(images, training=False))
-    with silent_stderr():
-        network = openvino.convert_model(function.get_concrete_function(pixels))
-    # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
-    for result in network.get_results()[len(model.outputs) :]:
-        network.remove_result(result)
-    return take_uint8(network)
+from pawprint.core.errors import InputError, reason
 
 
 def take_uint8(network: openvino.Model) -> openvino.Model:

@@ -6,8 +6,9 @@ import pytest
 from networks import colour_model, pixels
 
 from pawprint.network.backend import keras
+from pawprint.network.conversion import convert
 from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.conversion import convert, read_network, write_network
+from pawprint.runtime.network_file import read_network, write_network
 
 SIZE = 32
 

@@ -1,0 +1,7 @@
+"""The scripts that DVC runs, one for each stage."""
+
+import sys
+
+from pawprint.core.entry import shorten_ctrl_c
+
+sys.excepthook = shorten_ctrl_c  # before a script's imports, which take seconds
