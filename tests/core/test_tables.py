@@ -36,11 +36,6 @@ def test_columns_are_ordered_and_floats_have_six_significant_digits(tmp_path):
     )
 
 
-def test_missing_table_says_how_to_make_it(tmp_path):
-    with pytest.raises(InputError, match=line_of("rows.csv: ")):
-        read_table(tmp_path / "rows.csv", COLUMNS)
-
-
 @pytest.mark.parametrize(
     "lines",
     [

@@ -1,5 +1,3 @@
-import math
-
 import pytest
 from conftest import line_of
 from dvc.utils.serialize import loads_yaml
@@ -35,14 +33,6 @@ def test_scalars_are_read_as_dvc_reads_them():
     for scalar in SCALARS.split() + MORE_SCALARS:
         text = f"key: {scalar}"
         assert typed(parse_yaml(text, "")["key"]) == typed(loads_yaml(text)["key"]), scalar
-
-
-def test_values_are_those_of_yaml_1_2():
-    text = "{a: 1e-6, b: no, c: 017, d: 0o17, e: 0x1F, f: .nan, g: TRUE, h: ~, i: 2001-01-01}"
-    values = parse_yaml(text, "")
-    assert math.isnan(values.pop("f"))
-    expected = {"a": 1e-6, "b": "no", "c": 17, "d": 15, "e": 31, "g": True, "h": None}
-    assert values == expected | {"i": "2001-01-01"}
 
 
 @pytest.mark.parametrize(
