@@ -71,12 +71,6 @@ def test_scores_of_three_classes_are_those_computed_by_hand():
     assert value(scores, "loss") == pytest.approx(-np.log([0.7, 0.6, 0.8, 0.4, 0.8, 0.7]).mean())
 
 
-def test_threshold_decides_what_is_predicted():
-    scores = measured(threshold=0.85)
-    assert value(scores, "recall", "dog") == 0
-    assert value(scores, "accuracy") == 0.4
-
-
 def test_predictions_have_a_column_of_probabilities_per_label():
     rows = pd.DataFrame({"path": ["1", "0"], "label": ["ant", "cow"]}, index=[7, 5])
     table = tabulate(rows, OF_THREE[[0, 3]], np.array([0, 0]), THREE)
