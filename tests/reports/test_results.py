@@ -14,7 +14,6 @@ from pawprint.reports.results import (
     describe_draw,
     describe_fraction,
     describe_training,
-    name_classes,
     result_rows,
     score_of,
 )
@@ -90,12 +89,6 @@ def test_each_class_has_its_recall_with_the_lowest_first():
     for split in ("test", "validation"):
         expected = describe_fraction(score_of(scores, split, "recall", rows["class"].iloc[0]))
         assert rows[f"recall, {split}"].iloc[0] == expected
-
-
-def test_many_classes_are_named_by_their_number():
-    assert name_classes(["cat", "dog"]) == "cat or dog"
-    assert name_classes(["ant", "bee", "cow"]) == "ant, bee or cow"
-    assert name_classes([*"abcde"]) == "5 classes"
 
 
 UNSET = {"temperature": True, "threshold": None, "recall": None, "views": "auto"}
