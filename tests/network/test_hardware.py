@@ -83,6 +83,7 @@ with training_on(Hardware(devices="auto", threads=3, precision="auto")):
 """
 
 
+@pytest.mark.slow
 def test_training_takes_the_threads_that_it_is_told():
     assert run("python", "-c", THREADS, cwd=PROJECT).stdout.split() == ["3"]
 

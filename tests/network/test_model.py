@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE_WEIGHTS
-from networks import EACH_HEAD, HEADS, PLAIN, SIZE, model_with, pixels
+from conftest import SAMPLE_WEIGHTS, line_of
+from networks import EACH_HEAD, HEADS, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
 from pawprint.core.errors import InputError
@@ -31,13 +31,6 @@ def model():
 
 def probabilities_of(logits: np.ndarray) -> np.ndarray:
     return expit(logits) if logits.shape[1] == 1 else softmax(logits, axis=1)
-
-
-def test_model_takes_pixels_and_gives_probabilities(model):
-    assert model.input_shape == (None, 96, 96, 3)
-    probabilities = model.predict(PIXELS, verbose=0)
-    assert probabilities.shape == (3, 1)
-    assert ((probabilities > 0) & (probabilities < 1)).all()
 
 
 @pytest.mark.parametrize("kind", EACH_HEAD)
@@ -116,39 +109,31 @@ def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, c
     assert int(loaded.optimizer.iterations) == 1
 
 
-def refusal(path: Path) -> str:
-    with pytest.raises(InputError) as raised:
-        load_model(path)
-    message = str(raised.value)
-    assert "\n" not in message
-    return message
-
-
-def test_missing_model_says_how_to_get_it(tmp_path):
-    path = tmp_path / "finetune.keras"
-    assert f"{path}: no such model. Run `dvc repro`" in refusal(path)
-
-
-def test_damaged_model_is_refused(model, tmp_path):
-    path = tmp_path / "model.keras"
-    save_model(model, path)
-    path.write_bytes(path.read_bytes()[:-100])
-    assert f"{path}: expected a model of this project" in refusal(path)
-    path.write_text("a model")
-    assert f"{path}: expected a model of this project" in refusal(path)
-
-
-def test_model_of_another_program_is_refused(tmp_path):
-    inputs = keras.Input((SIZE, SIZE, 3))
-    path = tmp_path / "other.keras"
-    keras.Model(inputs, keras.layers.Flatten()(inputs)).save(path)
-    assert f"{path}: expected a model of this project" in refusal(path)
-    shutil.copy(SAMPLE_WEIGHTS, path)
-    assert f"{path}: expected a model of this project" in refusal(path)
-
-
-def test_model_that_would_run_code_while_it_is_loaded_is_refused(tmp_path):
+def flat_model(layer: keras.layers.Layer) -> keras.Model:
     inputs = keras.Input((8, 8, 3))
-    path = tmp_path / "code.keras"
-    keras.Model(inputs, keras.layers.Lambda(lambda maps: maps)(inputs)).save(path)
-    assert "Lambda" in refusal(path)
+    return keras.Model(inputs, layer(inputs))
+
+
+def cut_off(path: Path) -> None:
+    save_model(model_with("sigmoid"), path)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+LAMBDA = keras.layers.Lambda(lambda maps: maps)
+OTHER = "expected a model of this project"
+OTHER_FILES = {
+    "missing": (lambda path: None, "no such model. Run `dvc repro`"),
+    "cut off": (cut_off, OTHER),
+    "text": (lambda path: path.write_text("a model"), OTHER),
+    "weights": (lambda path: shutil.copy(SAMPLE_WEIGHTS, path), OTHER),
+    "of another program": (lambda path: flat_model(keras.layers.Flatten()).save(path), OTHER),
+    "with code": (lambda path: flat_model(LAMBDA).save(path), "Lambda"),
+}
+
+
+@pytest.mark.parametrize("file", OTHER_FILES)
+def test_file_that_holds_no_model_of_this_project_is_one_line(tmp_path, file):
+    path, (write, message) = tmp_path / "finetune.keras", OTHER_FILES[file]
+    write(path)
+    with pytest.raises(InputError, match=line_of(f"{path}: ", message)):
+        load_model(path)

@@ -27,8 +27,9 @@ def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> tuple[Batch
     return Batches(features[:, None], labels, 4, "one", 1), Batches(features[:, None], labels, 4)
 
 
-@pytest.mark.parametrize("params", [PLAIN, LOGITS])
-@pytest.mark.parametrize(("classes", "labels"), [(2, LABELS), (3, OF_THREE)])
+@pytest.mark.parametrize(
+    ("params", "classes", "labels"), [(PLAIN, 2, LABELS), (LOGITS, 2, LABELS), (PLAIN, 3, OF_THREE)]
+)
 def test_head_learns_from_pooled_features(params, classes, labels):
     make_deterministic(1)
     train, validation = batches_of(np.eye(classes)[labels.astype(int)], labels)
@@ -75,7 +76,7 @@ def test_diverged_phase_is_named():
         fine_tune(model, params, "float32", layers, *batches_of(maps))
 
 
-@pytest.fixture(scope="module", params=["sigmoid", "flatten", "softmax"])
+@pytest.fixture(scope="module", params=["flatten", "softmax"])
 def fine_tuned(request):
     """A model after fine-tuning, its weights before, its metrics and history."""
     make_deterministic(1)
