@@ -113,7 +113,7 @@ def test_no_group_brings_its_class_nearer_to_the_fractions(classes, seed, fracti
             assert -missing <= sizes[split_of == "test"].max() / 2 + 1e-9
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("number", [3, 7, 100])
 def test_images_without_groups_meet_the_fractions_within_one(seed, number):
     rows = run(images({"/cat": number, "/dog": 900}), seed=seed)
@@ -135,22 +135,19 @@ def test_group_of_several_classes_is_whole():
 
 def test_large_groups_are_not_drawn_to_one_split():
     in_test = 0
-    for seed in range(30):
+    for seed in range(10):
         rows = run(grouped({"a": [1] * 100 + [10] * 10}), seed=seed)
         in_test += (rows["split"] == "test")[rows["path"].str.match("/a/10[0-9]")].sum()
-    assert 0.12 < in_test / 30 / 100 < 0.28
+    assert 0.1 < in_test / 10 / 100 < 0.3
 
 
-def test_few_images_change_split_if_others_are_added_or_removed():
-    for seed in range(10):
+def test_seed_decides_and_few_images_change_split_if_others_are_added_or_removed():
+    assert moved(run(WHOLE, seed=2), run(WHOLE, seed=1)) > 100
+    for seed in range(5):
         rows = run(images({"/cat": 1530}), seed=seed)
         fewer = run(images({"/cat": 1530}).iloc[30:], seed=seed)
         assert 0 < moved(fewer, rows) < 20
         assert moved(run(WHOLE, seed=seed), run(with_images(WHOLE, image("/cat/x")), seed=seed)) < 4
-
-
-def test_seed_decides():
-    assert moved(run(WHOLE, seed=2), run(WHOLE)) > 100
 
 
 def test_near_duplicates_are_in_one_split_and_listed():

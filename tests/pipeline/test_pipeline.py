@@ -73,45 +73,26 @@ def test_stage_opens_only_what_it_lists(small, stage):
     assert stage == "code" or f"data/code/{stage}.txt" in STAGES[stage]["deps"]
 
 
-@pytest.mark.parametrize(
-    ("file", "text", "found"),
-    [
-        ("pawprint/core/files.py", "\nPath('README.md').read_bytes()\n", "README.md"),
-        ("pawprint/core/files.py", "\nPath('notes.txt').write_text('')\n", "notes.txt"),
-        ("pawprint/__init__.py", "", "pawprint/__init__.py"),
-        ("matplotlibrc", "figure.dpi: 50\n", "matplotlibrc"),
-    ],
-)
-def test_nothing_hides_from_the_hook(small, tmp_path, file, text, found):
+def test_nothing_hides_from_the_hook(small, tmp_path):
     """In a helper, in a package's `__init__.py`, in a configuration file of a library."""
     alone = with_dependencies_only(small, "preview", tmp_path / "alone")
     shutil.copy(PROJECT / "README.md", alone)
-    with (alone / file).open("a", encoding="utf-8") as planted:
-        planted.write(text)
+    helper = alone / "pawprint" / "core" / "files.py"
+    code = "\nPath('README.md').read_bytes()\nPath('notes.txt').write_text('')\n"
+    helper.write_text(helper.read_text(encoding="utf-8") + code, encoding="utf-8")
+    (alone / "pawprint" / "__init__.py").touch()
+    (alone / "matplotlibrc").write_text("figure.dpi: 50\n", encoding="utf-8")
     as_under_dvc = {"DVC_STAGE": "preview", "DVC_ROOT": str(alone)}
     result = run_stage(alone, "preview", **as_under_dvc, **recording(tmp_path))
     assert result.returncode == 0, result.stderr
-    assert surprises(small, "preview", tmp_path / "preview.txt") == {found}
+    found = surprises(small, "preview", tmp_path / "preview.txt")
+    assert found == {"README.md", "notes.txt", "pawprint/__init__.py", "matplotlibrc"}
 
 
 @pytest.fixture
 def params_restored(small):
     yield
     (small / "params.yaml").write_text(SMALL, encoding="utf-8")
-
-
-def test_folders_of_results_hold_what_dvc_yaml_lists_and_nothing_else(small):
-    listed = set().union(*OUTPUTS.values())
-    made = {
-        path.relative_to(small).as_posix()
-        for folder in ("data", "metrics", "models", "plots")
-        for path in (small / folder).rglob("*")
-        if path.is_file()
-    }
-    folders = {path for path in listed if (small / path).is_dir()}
-    inside = {path for path in made if path.startswith(tuple(f"{each}/" for each in folders))}
-    made.discard("metrics/seeds.json")  # of a command
-    assert made - inside == listed - folders - {"docs/model_card.md"}
 
 
 def test_second_run_and_a_comment_in_params_run_nothing(small, params_restored):
@@ -161,19 +142,11 @@ def test_copy_pulls_from_a_folder_remote_and_reruns_nothing(small, tmp_path):
 
 
 def test_dvc_shows_metrics_and_plots(small):
-    shown = run("dvc", "metrics", "show", "--json", cwd=small)
-    values = json.loads(shown.stdout)[""]["data"]
-    assert values["metrics/evaluate.json"]["data"] == metrics(small, "evaluate")
-    page = run("dvc", "plots", "show", cwd=small)
-    assert page.returncode == 0, page.stderr
+    shown = json.loads(succeed("dvc", "metrics", "show", "--json", cwd=small))
+    assert shown[""]["data"]["metrics/evaluate.json"]["data"] == metrics(small, "evaluate")
+    succeed("dvc", "plots", "show", cwd=small)
     html = (small / "dvc_plots" / "index.html").read_text(encoding="utf-8")
-    for title in (
-        "Accuracy",
-        "Loss",
-        "ROC on the test split",
-        "Confusion matrix",
-        "Recall of each",
-    ):
+    for title in ("Accuracy", "Loss", "ROC", "Confusion matrix", "Recall"):
         assert title in html
     assert '"title": "step"' not in html  # DVC's name of the x axis of a table that it knows not
 
@@ -182,14 +155,11 @@ def test_dvc_shows_metrics_and_plots(small):
     ("old", "new", "message"),
     [
         ("  dropout:", "  droput:", "params.yaml: head.droput: unknown key. Did you mean dropout?"),
-        ("\nsplit:", "\nbackbone: ResNet50\nsplit:", "params.yaml: backbone: unknown key."),
         (
             "source: ../images.zip",
             "source: no/such.zip",
             "failed to reproduce 'fetch': [Errno 2] No such file or directory",
         ),
-        ("alpha: 0.35", "alpha: 0.5", "recipes/sample/base.h5: expected weights of MobileNetV2"),
-        ("[dog, dogs]", "[wolf]", "data/raw/archives/images.zip: expected a folder named wolf"),
         (
             "fine_tune_at: 54",
             "fine_tune_at: 200",
