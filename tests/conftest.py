@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pawprint.core.errors import InputError
 from pawprint.core.fingerprint import Code
 from pawprint.core.params.whole import Params, load_params
 from pawprint.dataset.cleaning import clean
@@ -125,9 +126,14 @@ def real(mirror: Path) -> dict[str, str]:
 
 
 def line_of(*parts: str) -> str:
-    """A pattern for `pytest.raises`: one line that holds these parts in their order."""
+    """A pattern of one line that holds these parts in their order."""
     anything = r"[^\n]*"
     return rf"\A{anything}{anything.join(map(re.escape, parts))}{anything}\Z"
+
+
+def refused(*parts: str):
+    """What must raise InputError with one line that holds these parts in their order."""
+    return pytest.raises(InputError, match=line_of(*parts))
 
 
 def environment_with(**changes: str) -> dict[str, str]:

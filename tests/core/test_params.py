@@ -45,9 +45,12 @@ RANGES = {
     POSITIVE: ["train_extract.learning_rate", "train_finetune.learning_rate"],
     NOT_NEGATIVE: ["head.dense.l2"],
     (32, 1024): ["model.image_size"],
+    (0, 16): ["split.near_duplicate_distance"],
+    (SMALLEST, 1.0): ["calibrate.recall"],
 }
-NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile")
+NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile", "calibrate.recall")
 KEYS = [(key, ends) for ends, keys in RANGES.items() for key in keys]
+BASELINE = "train_extract.early_stopping.baseline"
 CHOICES = {
     "clean.rule": ["decodes", "jfif"],
     "model.resize": ["crop", "pad", "stretch"],
@@ -154,6 +157,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
     [
         ({"model.alpha": 0.4}, "model.alpha"),
         ({"model.alpha": None}, "model.alpha"),
+        ({"model.alpha": True}, "model.alpha"),
         ({"model.backbone": "ResNet50"}, "model.alpha"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
         ({"model.backbone": "ResNet"}, "model.backbone"),
@@ -161,18 +165,26 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.fine_tune_at": None}, "model"),
         ({"model.fine_tune_at": None, "model.fine_tune_last": 54}, None),
         ({"model.fine_tune_at": "block_11_expand"}, None),
+        ({"model.fine_tune_at": ""}, "model.fine_tune_at"),
+        ({"split.group": "/site([0-9]+)/"}, None),
+        ({"split.group": "("}, "split.group"),
+        ({"split.group": "site[0-9]"}, "split.group"),
+        ({"split.group": "(a)(b)"}, "split.group"),
+        ({BASELINE: math.inf}, BASELINE),
         ({"train_extract.learning_rate_decay": "cosine"}, "train_extract"),
-        ({"calibrate.recall": 1.0}, None),
         ({"calibrate.threshold": 0.3, "calibrate.recall": 0.9}, "calibrate"),
         ({"clean.labels": {"a": ["a"], "b": ["b"], "c": ["c"]}}, None),
         ({"clean.labels": "auto"}, None),
         ({"clean.labels": "folders"}, "clean.labels"),
         ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
+        ({"clean.labels": {"cat": [], "dog": ["dogs"]}}, "clean.labels.cat"),
         ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["a"], "Cat": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"none": ["a"], "dog": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"\x1b": ["a"], "dog": ["b"]}}, "clean.labels"),
         ({"weights.sha256": "A" * 64}, "weights.sha256"),
+        ({"weights.source": ""}, "weights.source"),
+        ({"weights.source": "a"}, None),
         ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
         ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
         ({"split.seed": MISSING}, "split.seed"),

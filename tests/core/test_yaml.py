@@ -1,8 +1,7 @@
 import pytest
-from conftest import line_of
+from conftest import refused
 from dvc.utils.serialize import loads_yaml
 
-from pawprint.core.errors import InputError
 from pawprint.core.yaml import parse_yaml, read_yaml
 
 SCALARS = r"""
@@ -54,18 +53,18 @@ BROKEN += ["a: !!python/object/apply:os.getcwd []", "a: *missing", "<<: 1", "---
 
 @pytest.mark.parametrize("text", [*BROKEN, "[" * 5000])
 def test_document_that_cannot_be_read_is_one_line(text):
-    with pytest.raises(InputError, match=line_of("params.yaml: ")):
+    with refused("params.yaml: "):
         parse_yaml(text, "params.yaml")
 
 
 def test_repeated_key_is_named_with_its_line():
-    with pytest.raises(InputError, match=line_of("line 3", "'seed' twice")):
+    with refused("line 3", "'seed' twice"):
         parse_yaml("split:\n  seed: 1\n  seed: 2\n", "params.yaml")
 
 
 @pytest.mark.parametrize("line", ["url: 'word", "url: word: word", "- word", "url: @word"])
 def test_line_that_is_no_yaml_is_not_quoted(line):
-    with pytest.raises(InputError, match=line_of("photos.yaml: ", "line ", "column ")) as error:
+    with refused("photos.yaml: ", "line ", "column ") as error:
         parse_yaml(f"sha256: null\n{line}", "photos.yaml")
     assert "word" not in str(error.value)
 
@@ -75,5 +74,5 @@ def test_file_that_is_missing_or_no_text_is_one_line(tmp_path, content):
     path = tmp_path / "params.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=line_of("params.yaml: ")):
+    with refused("params.yaml: "):
         read_yaml(path)
