@@ -56,6 +56,16 @@ def test_mean_of_equal_values_has_no_interval(values):
     assert np.isnan(mean_interval(np.array(values), 0.95)).all()
 
 
+def test_bootstrap_interval_of_many_values_is_that_of_the_normal_distribution():
+    values = np.random.default_rng(1).normal(10, 2, 400)
+    expected = norm.interval(0.95, values.mean(), values.std() / 20)
+    assert mean_interval(values, 0.95) == pytest.approx(expected, abs=0.02)
+
+
+def test_draws_of_one_value_alone_leave_an_interval():
+    assert np.isfinite(mean_interval(np.array([0.0, 0.0, 1.0]), 0.95)).all()
+
+
 def test_log_loss_is_never_below_0():
     assert mean_interval(np.append(np.full(30, 1e-6), 5.0), 0.95)[0] == 0
 
@@ -72,6 +82,16 @@ def test_interval_of_an_area_holds_it_and_mirrors_that_of_its_complement(area):
     assert 0 <= low <= area <= high <= 1
     assert low < high
     assert (1 - high, 1 - low) == pytest.approx(roc_area_interval(1 - area, 60, 40, 0.95))
+    for end in {low, high} - {0, 1}:
+        reach = norm.ppf(0.975) * np.sqrt(variance_of_area(end, 40, 60))
+        assert abs(area - end) == pytest.approx(reach)
+
+
+def variance_of_area(area: float, of_class: int, others: int) -> float:
+    """By Hanley and McNeil, 1982, with the mean number of images for both, as Newcombe takes it."""
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    pairs = ((of_class + others) / 2 - 1) * (one + two - 2 * area**2)
+    return (area * (1 - area) + pairs) / (of_class * others)
 
 
 def losses_and_areas(images: int) -> tuple[np.ndarray, float]:
