@@ -1,18 +1,16 @@
 """Every application of Keras can be the backbone."""
 
 import inspect
-import re
 import sys
 from typing import get_args
 
 import numpy as np
 import pytest
-from conftest import SAMPLE_WEIGHTS, line_of
+from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
-from pawprint.core.errors import InputError
-from pawprint.core.params.model import WIDTHS, Backbone
+from pawprint.core.params.model import Backbone
 from pawprint.network.applications import application, preprocessing
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.cut import cut_index, first_trained, split_at, suggested
@@ -68,21 +66,13 @@ def test_mobilenet_v2_takes_exactly_what_it_always_took():
 @pytest.mark.parametrize("weights", [None, "imagenet", SAMPLE_WEIGHTS])
 def test_size_that_a_backbone_cannot_take_is_one_line(weights):
     message = "params.yaml: model.image_size: expected a size that Xception takes. Received: 64"
-    with pytest.raises(InputError, match=line_of(message)):
+    with refused(message):
         application("Xception", None, 64, weights)
-
-
-@pytest.mark.parametrize("name", WIDTHS)
-def test_widths_are_those_for_which_keras_publishes_weights(name):
-    with pytest.raises(ValueError, match="alpha") as raised:
-        getattr(keras.applications, name)(alpha=0.1, include_top=False)
-    published = {float(width) for width in re.findall(r"`(\d\.\d+)`", str(raised.value))}
-    assert published == set(WIDTHS[name])
 
 
 @pytest.mark.parametrize(("name", "alpha"), [("MobileNetV2", 0.5), ("ResNet50", None)])
 def test_weights_of_another_network_are_one_line(name, alpha):
-    with pytest.raises(InputError, match=line_of(f"base.h5: expected weights of {name} ")):
+    with refused(f"base.h5: expected weights of {name} "):
         application(name, alpha, SIZE, SAMPLE_WEIGHTS)
 
 

@@ -2,10 +2,9 @@ import os
 
 import numpy as np
 import pytest
-from conftest import PROJECT, run
+from conftest import PROJECT, refused, run
 from sklearn.linear_model import LogisticRegression
 
-from pawprint.core.errors import InputError
 from pawprint.network import logistic
 from pawprint.network.logistic import cross_validate, measure, solve
 
@@ -171,13 +170,13 @@ def test_class_of_one_image_or_one_group_is_not_judged():
 @pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
 def test_too_few_images_are_told_in_one_line(actual):
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
-    with pytest.raises(InputError, match=r"^data/split/images\.csv: expected training images of"):
+    with refused("data/split/images.csv: expected training images of"):
         cross_validate(features, np.array(actual), np.arange(len(actual)), 2)
 
 
 def test_class_without_training_images_is_named():
     train, crossed, _ = solved(2)
-    with pytest.raises(InputError, match=r"Received: none of eel\."):
+    with refused("Received: none of eel."):
         solve(train, train, ["cat", "dog", "eel"], crossed)
 
 
@@ -185,7 +184,7 @@ def test_too_large_a_problem_names_another_optimizer(monkeypatch):
     features = np.zeros((10, 2, 3, 4))
     logistic.check_size(features, 5)
     monkeypatch.setattr(logistic, "MAX_SIZE", 10 * 2 * 12 * 5 - 1)
-    with pytest.raises(InputError, match=r"train_extract\.optimizer: expected .* adam, .*20 x 12"):
+    with refused("train_extract.optimizer: expected ", " adam, ", "20 x 12"):
         logistic.check_size(features, 5)
 
 
