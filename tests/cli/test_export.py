@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, commit, git_init, run, succeed
+from conftest import PROJECT, commit, git_init, refused, run, succeed
 from networks import (
     COLOURS,
     PLAIN,
@@ -132,9 +132,8 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
 
 def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if it were not installed
-    with pytest.raises(InputError, match=r"^onnx: .*tf2onnx.*\[export\]") as e:
+    with refused("onnx: ", "tf2onnx", "[export]"):
         require_modules("onnx")
-    assert len(str(e.value).splitlines()) == 1
 
 
 class Inverse(keras.layers.Layer):
@@ -152,9 +151,8 @@ def test_failed_conversion_leaves_the_old_export(tmp_path):
     folder.mkdir()
     (folder / "model.tflite").write_text("the old model")
     images = np.zeros((1, 96, 96, 3), np.uint8)
-    with pytest.raises(InputError, match="litert") as raised:
+    with refused("litert"):
         export("litert", model, METADATA, folder, images, {"probability": np.array([[0.5, 0.5]])})
-    assert len(str(raised.value).splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["litert"]
     assert (folder / "model.tflite").read_text() == "the old model"
 
@@ -163,7 +161,7 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path):
     model = with_probabilities(colour_model(32))
     images = np.zeros((2, 1, 32, 32, 3), np.uint8)
     expected = {"probability": np.array([[0.5, 0.5], [0.0, 1.0]])}
-    with pytest.raises(InputError, match=r"a difference of 0\.5000"):
+    with refused("a difference of 0.5000"):
         export("h5", model, METADATA, tmp_path / "h5", images, expected)
     assert list(tmp_path.iterdir()) == []
 

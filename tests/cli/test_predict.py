@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import io
 import json
@@ -7,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, encode, run
+from conftest import JPEG, PROJECT, encode, refused, run
 from networks import COLOURS, PLAIN, metadata, write_colour_model
 from PIL import Image
 
-from pawprint.cli.predict import FORMATS, find_images, predict
+from pawprint.cli.predict import FORMATS, find_images, predict, write_saliency
 from pawprint.core import model_paths
 from pawprint.network.applications import application
 from pawprint.network.head import build_head
@@ -260,13 +261,11 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(with_keras_model,
 
 def test_saliency_without_the_keras_model_or_of_another_is_one_line(with_keras_model, tmp_path):
     other = write_colour_model(tmp_path / model_paths.SERVED_MODEL, labels=COLOURS, threshold=None)
-    photo = str(with_keras_model / "photos" / "dog.png")
+    predictor, photos = load_predictor(other), [with_keras_model / "photos" / "dog.png"]
+    rows = predict(predictor, photos)
     for folder, expected in (
         (tmp_path, "no such model. Run `dvc repro`"),
         (with_keras_model, f"expected a model of 3 labels, as {other}. Received: one of 2"),
     ):
-        given = ("--model", str(other), "--saliency", str(tmp_path / "pictures"), photo)
-        result = command(folder, *given)
-        assert (result.returncode, result.stdout) == (1, "")
-        assert result.stderr.startswith(f"{model_paths.FINETUNE_MODEL}: {expected}")
-        assert result.stderr.count("\n") == 1
+        with contextlib.chdir(folder), refused(f"{model_paths.FINETUNE_MODEL}: {expected}"):
+            write_saliency(predictor, photos, rows, tmp_path / "pictures")

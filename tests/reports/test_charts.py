@@ -77,8 +77,7 @@ def test_roc_names_its_area_with_four_digits():
 
 def test_class_counts_are_written_on_their_bars_with_the_largest_class_first():
     images = pd.DataFrame(
-        [("train", "dog")] * 1200 + [("train", "cat"), ("test", "cat")],
-        columns=["split", "label"],
+        [("train", "dog")] * 1200 + [("train", "cat"), ("test", "cat")], columns=["split", "label"]
     )
     axes = draw_class_counts(images).axes
     assert [axis.get_title("left") for axis in axes] == ["Train: 1,201", "Validation: 0", "Test: 1"]

@@ -28,12 +28,7 @@ def shown(part) -> list[str]:
 
 
 def test_predictions_are_spread_over_the_split_and_mark_errors(drawn_images, names):
-    table = predictions(
-        names,
-        ("cat", "cat", 0.2),
-        ("cat", "dog", 0.6),
-        ("dog", "cat", 0.02),
-    )
+    table = predictions(names, ("cat", "cat", 0.2), ("cat", "dog", 0.6), ("dog", "cat", 0.02))
     figure = draw_predictions(drawn_images, table, 3)
     assert shown(figure) == ["cat 80%", "dog 60%\n✗ label: cat", "cat 98%\n✗ label: dog"]
     colours = [axis.title.get_color() for axis in figure.axes if axis.images]

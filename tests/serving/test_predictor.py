@@ -5,12 +5,11 @@ import numpy as np
 import openvino
 import openvino.opset15 as op
 import pytest
-from conftest import line_of
+from conftest import refused
 from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, logit, softmax
 
-from pawprint.core.errors import InputError
 from pawprint.core.labels import UNKNOWN
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
@@ -78,7 +77,7 @@ def given_for_three(folder: Path, *numbers: float) -> np.ndarray:
 
 @pytest.mark.parametrize("numbers", [(3, -4, 2), (0.5, 0.3, 0.05), (0.5, 0.5, 0.5), (0, 0, np.nan)])
 def test_numbers_that_are_no_probabilities_of_three_labels_are_refused(tmp_path, numbers):
-    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ")):
+    with refused(f"{tmp_path}: "):
         given_for_three(tmp_path, *numbers)
 
 
@@ -86,7 +85,7 @@ def test_view_whose_probabilities_do_not_sum_to_1_is_refused(tmp_path):
     given = iter([(0.5, 0.3, 0.2), (0.25, 0.15, 0.1)])
     described = metadata(labels=COLOURS, threshold=None, views="flip")
     predictor = Predictor(tmp_path, described, lambda _: [np.array(next(given), np.float32)])
-    with pytest.raises(InputError, match=r"sum 0\.5$"):
+    with refused("sum 0.5"):
         predictor.predict(plain(0, 0))
 
 
@@ -110,7 +109,7 @@ def test_threads_share_a_predictor(predictor):
 
 def test_folder_without_a_model_is_refused(tmp_path):
     write_metadata(tmp_path, metadata())
-    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ", "model.xml")):
+    with refused(f"{tmp_path}: ", "model.xml"):
         load_predictor(tmp_path)
 
 
@@ -125,5 +124,5 @@ def test_number_that_is_no_probability_is_refused_in_one_line(tmp_path, factor):
         output = op.multiply(output, op.constant(np.float32(each)))
     openvino.serialize(openvino.Model([output], [image]), tmp_path / "model.xml")
     write_metadata(tmp_path, metadata(image_size=32))
-    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ")):
+    with refused(f"{tmp_path}: "):
         load_predictor(tmp_path).predict(plain(200, 100))
