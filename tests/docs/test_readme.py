@@ -11,11 +11,7 @@ from recipes.sample.drawings import write_archive
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 # The packages are installed; the demo is tests/pipeline/test_pipeline.py's.
-NOT_RUN = (
-    "python3 -m venv .venv",
-    ". .venv/bin/activate",
-    "pip install -r requirements.txt",
-)
+NOT_RUN = ("python3 -m venv .venv", ". .venv/bin/activate", "pip install -r requirements.txt")
 REMOTE = "/mnt/team/pawprint"
 
 

@@ -27,8 +27,7 @@ def test_every_stage_is_tested():
     assert set(STAGES) == {*WITH_TENSORFLOW, *(each for stages, _ in NEEDED for each in stages)}
 
 
-@pytest.mark.parametrize("module", ["pawprint.cli.predict", "stages.evaluate"])
-def test_openvino_reports_no_import_to_its_makers(module):
-    code = f"import sys, {module}; print([n for n in sys.modules if n == 'openvino.tools.ovc'])"
+def test_openvino_reports_no_import_to_its_makers():
+    code = "import sys, pawprint.cli.predict; print('openvino.tools.ovc' in sys.modules)"
     code += "; print(sys.modules['openvino_telemetry'])"
-    assert succeed("python", "-c", code, cwd=PROJECT) == "['openvino.tools.ovc']\nNone\n"
+    assert succeed("python", "-c", code, cwd=PROJECT) == "True\nNone\n"
