@@ -1,7 +1,6 @@
 """For each param a value other than that of a tiny run, and the stages that it makes run."""
 
 import csv
-import hashlib
 import statistics
 from pathlib import Path
 
@@ -9,10 +8,6 @@ from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS
 from networks import sample_backbone
 
 from pawprint.network.backbone import weights_sha256
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def median_probability(workspace: Path) -> float:

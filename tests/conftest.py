@@ -4,6 +4,9 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pawprint.core.errors import InputError
 from pawprint.core.fingerprint import Code
 from pawprint.core.params.whole import Params, load_params
 from pawprint.dataset.cleaning import clean
@@ -31,7 +35,13 @@ MODULES = sorted(
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
 
 DRAWN = {"train": 10, "validation": 5}  # pictures of each animal
-SAMPLE_SHA256 = hashlib.sha256(SAMPLE_WEIGHTS.read_bytes()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+SAMPLE_SHA256 = sha256(SAMPLE_WEIGHTS)
 OFFLINE = f"weights: {{source: recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
 # What runs after a change of fine-tuning.
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "report"]
@@ -90,6 +100,20 @@ def drawn_archive(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def drawn_images(drawn_archive) -> Iterator[zipfile.ZipFile]:
+    """The archive, open."""
+    with open_archive(drawn_archive) as archive:
+        yield archive
+
+
+@pytest.fixture(autouse=True)
+def figures_closed() -> Iterator[None]:
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
+@pytest.fixture(scope="session")
 def mirror() -> Path:
     if not (MIRROR / "cats_and_dogs_filtered.zip").is_file():
         pytest.skip(f"real images are not at {MIRROR}: set PAWPRINT_MIRROR")
@@ -102,9 +126,14 @@ def real(mirror: Path) -> dict[str, str]:
 
 
 def line_of(*parts: str) -> str:
-    """A pattern for `pytest.raises`: one line that holds these parts in their order."""
+    """A pattern of one line that holds these parts in their order."""
     anything = r"[^\n]*"
     return rf"\A{anything}{anything.join(map(re.escape, parts))}{anything}\Z"
+
+
+def refused(*parts: str):
+    """What must raise InputError with one line that holds these parts in their order."""
+    return pytest.raises(InputError, match=line_of(*parts))
 
 
 def environment_with(**changes: str) -> dict[str, str]:
@@ -124,9 +153,9 @@ def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
     )
 
 
-def succeed(*command: str, cwd: Path) -> str:
+def succeed(*command: str, cwd: Path, **environment: str) -> str:
     """What a command prints, which must succeed."""
-    result = run(*command, cwd=cwd)
+    result = run(*command, cwd=cwd, **environment)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -135,16 +164,18 @@ def clone(project: Path, name: str = "clone") -> Path:
     """A clone of a Git repository, beside it."""
     folder = project.parent / name
     succeed("git", "clone", "-q", str(project), str(folder), cwd=project.parent)
+    set_author(folder)
     return folder
 
 
 def git_init(folder: Path) -> None:
-    for command in (
-        ("init", "-q", "-b", "main"),
-        ("config", "user.name", "Tester"),
-        ("config", "user.email", "tester@example.org"),
-    ):
-        succeed("git", *command, cwd=folder)
+    succeed("git", "init", "-q", "-b", "main", cwd=folder)
+    set_author(folder)
+
+
+def set_author(folder: Path) -> None:
+    for key, value in (("name", "Tester"), ("email", "tester@example.org")):
+        succeed("git", "config", f"user.{key}", value, cwd=folder)
 
 
 def commit(project: Path, message: str) -> None:
@@ -157,9 +188,7 @@ def repro(workspace: Path, *options: str, **environment: str) -> list[str]:
 
     That one runs after every edit of code or params.
     """
-    result = run("dvc", "repro", *options, cwd=workspace, **environment)
-    assert result.returncode == 0, result.stdout + result.stderr
-    lines = result.stdout.splitlines()
+    lines = succeed("dvc", "repro", *options, cwd=workspace, **environment).splitlines()
     ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
     return [stage for stage in ran if stage != "code"]
 

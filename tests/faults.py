@@ -28,10 +28,7 @@ from pawprint.images.decoder import MAX_BYTES
 KEPT = "kept"
 # Names that zipfile does not write, by what stands for them until it has written the others, and
 # how it reads them: in code page 437, and up to a zero byte.
-RAW_NAMES = {
-    "caf@@.jpg": (b"caf\xe9\xe8.jpg", "cafΘΦ.jpg"),
-    "zero@.jpg": (b"zero\0.jpg", "zero"),
-}
+RAW_NAMES = {"caf@@.jpg": (b"caf\xe9\xe8.jpg", "cafΘΦ.jpg"), "zero@.jpg": (b"zero\0.jpg", "zero")}
 
 PHOTO = Image.merge(
     "RGB",
@@ -199,8 +196,7 @@ MEMBERS = {
     "zero byte in the name": Fault(member("{folder}/zero@.jpg"), "unsafe_name"),
     "name that is not UTF-8": Fault(member("{folder}/caf@@.jpg"), KEPT),
     "symbolic link": Fault(
-        member("{folder}/link.jpg", b"/etc/passwd", mode=stat.S_IFLNK | 0o777),
-        "not_a_file",
+        member("{folder}/link.jpg", b"/etc/passwd", mode=stat.S_IFLNK | 0o777), "not_a_file"
     ),
     "device": Fault(member("{folder}/device.jpg", mode=stat.S_IFCHR | 0o666), "not_a_file"),
     "folder with bytes": Fault(member("{folder}/folder.jpg/"), "unsafe_name"),

@@ -6,7 +6,6 @@ over, or in what comes next. Then `dvc repro` starts again, to be killed again, 
 through; its files must be the bytes of a run that nobody disturbed.
 """
 
-import hashlib
 import os
 import random
 import signal
@@ -17,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import PROJECT, TINY, environment_with
+from conftest import PROJECT, TINY, environment_with, sha256
 
 from pawprint.core.files import pack
 from recipes.overlay import apply, overlay
@@ -36,11 +35,7 @@ MADE = ("data", "metrics", "models", "plots", "dvc.lock")
 def fingerprint(workspace: Path) -> dict[str, str]:
     """SHA-256 of every file that the pipeline made, by path; half-written ones count too."""
     made = (path for name in MADE for path in [workspace / name, *(workspace / name).rglob("*")])
-    return {
-        path.relative_to(workspace).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in made
-        if path.is_file()
-    }
+    return {path.relative_to(workspace).as_posix(): sha256(path) for path in made if path.is_file()}
 
 
 def start(workspace: Path) -> subprocess.Popen:

@@ -2,7 +2,6 @@
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import environment_with
+from servers import free_port
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -35,9 +35,7 @@ expect.set_options(timeout=PATIENCE)
 @contextlib.contextmanager
 def served(workspace: Path) -> Iterator[str]:
     """The address of the app of a workspace."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = (sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port))
     log = workspace.parent / f"{workspace.name}.log"
     with (

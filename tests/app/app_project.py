@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
-from conftest import PROJECT, photo, run
+from conftest import PROJECT, commit, git_init, photo, succeed
 
 from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.files import pack, write_json
@@ -23,16 +23,7 @@ COLUMNS = ["path", "actual", "predicted", "probability_cat", "probability_dog"]
 
 
 def git(*arguments: str, cwd: Path) -> str:
-    result = run("git", *arguments, cwd=cwd)
-    assert result.returncode == 0, result.stderr
-    return result.stdout.strip()
-
-
-def commit(project: Path, subject: str) -> str:
-    """Commit all files. Returns the hash."""
-    git("add", "--all", cwd=project)
-    git("commit", "--quiet", "--message", subject, cwd=project)
-    return git("rev-parse", "HEAD", cwd=project)
+    return succeed("git", *arguments, cwd=cwd).strip()
 
 
 def write_project(project: Path) -> Path:
@@ -41,9 +32,7 @@ def write_project(project: Path) -> Path:
     Both splits have the same images. Data and models are missing.
     """
     project.mkdir()
-    git("init", "--quiet", "--initial-branch=main", cwd=project)
-    git("config", "user.name", "Tester", cwd=project)
-    git("config", "user.email", "tester@example.org", cwd=project)
+    git_init(project)
     predictions = pd.DataFrame(PHOTOS, columns=COLUMNS)
     right = predictions.assign(predicted=predictions["actual"])
     params = overlay(

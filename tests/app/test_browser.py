@@ -23,8 +23,7 @@ from app_browser import (
     served,
     settled,
 )
-from app_project import commit
-from conftest import OFFLINE, PROJECT, TINY, encode, git_project, repro, run
+from conftest import OFFLINE, PROJECT, TINY, commit, encode, git_project, repro, run
 from faults import black_png
 from PIL import Image
 

@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from app_project import SUBJECT, commit, git, write_project
+from app_project import SUBJECT, git, write_project
+from conftest import commit
 
 from app.history import WORKSPACE, revisions
 from pawprint.core import result_paths
@@ -46,7 +47,8 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     result_paths.EVALUATE_METRICS.write_text(
         json.dumps({"test": {"accuracy": 0.75}}), encoding="utf-8"
     )
-    made = commit(project, "dvc: commit experiment")
+    commit(project, "dvc: commit experiment")
+    made = git("rev-parse", "HEAD", cwd=project)
     git("checkout", "--quiet", "main", cwd=project)
     reference = f"refs/exps/{parent[:2]}/{parent[2:]}/short"
     git("update-ref", reference, made, cwd=project)

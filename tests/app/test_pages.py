@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project
-from conftest import PROJECT, run
+from conftest import PROJECT, succeed
 from streamlit.testing.v1 import AppTest
 
 from pawprint.core import data_paths, model_paths, result_paths
@@ -70,9 +70,8 @@ def test_two_models_are_compared_as_compare_does_with_their_params_and_photos(pr
     params = page.dataframe[1].value
     assert params.loc["train_finetune.learning_rate", early] == "1e-06"
     command = ("python", "-m", "pawprint", "compare", "v2", early)
-    compared = run(*command, cwd=project, PYTHONPATH=str(PROJECT))
-    assert compared.returncode == 0, compared.stderr
-    assert page.code[0].value == compared.stdout[compared.stdout.index("validation: ") :].strip()
+    compared = succeed(*command, cwd=project, PYTHONPATH=str(PROJECT))
+    assert page.code[0].value == compared[compared.index("validation: ") :].strip()
     assert f"2/4 correct in v2, 4/4 in {early}" in page.code[0].value
     assert [button.label for button in page.button] == [
         "dog → cat, labelled cat",
@@ -115,15 +114,34 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     assert [button.label for button in page.button] == [wrong[0], "cat 40.0%", *right]
 
 
-def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(project):
-    write_photos(project)
-    path, likely = PHOTOS[0][0], "wolf"
-    labels = ["ant", "bee", "cat", "dog", "elk", likely]
+def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = ("cat", "dog")):
+    """The part of the page Data for these likely wrong labels, of a data set with these labels."""
     images = [(f"{label}/1.jpg", label, "train", "", "0" * 64) for label in labels]
     write_table(project / data_paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
-    table = pd.DataFrame([(path, "ant", likely, "test", 0.1)], columns=list(LIKELY_WRONG_LABELS))
+    list_suspects(project, rows)
+
+    def script() -> None:
+        from app.page_data import show_likely_wrong
+
+        show_likely_wrong()
+
+    return AppTest.from_function(script, default_timeout=60).run()
+
+
+def list_suspects(project: Path, rows: list[tuple]) -> None:
+    table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
     write_table(project / result_paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
-    page = AppTest.from_function(show_likely_wrong_labels, default_timeout=60).run()
+
+
+def press(page: AppTest, label: str) -> None:
+    next(each for each in page.button if each.label.startswith(label)).click().run()
+    assert not page.exception
+
+
+def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(project):
+    write_photos(project)
+    path, labels = PHOTOS[0][0], ("ant", "bee", "cat", "dog", "elk", "wolf")
+    page = likely_wrong(project, [(path, "ant", "wolf", "test", 0.1)], labels)
     choice = page.selectbox[0]
     assert choice.value is None
     assert choice.options == ["wolf", "ant", "bee", "cat", "dog", "elk", "none"]
@@ -132,52 +150,35 @@ def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(p
     assert f"{path},wolf" in (project / data_paths.LABELS).read_text(encoding="utf-8")
 
 
+OTHER = {"cat": "dog", "dog": "cat"}
+SUSPECTS = [(path, label, OTHER[label], "test", 0.1) for path, label, *_ in PHOTOS]
+
+
 def test_all_suggestions_are_accepted_at_once_and_taken_back(project):
     write_photos(project)
-    images = [(*row[:2], "train", "", "0" * 64) for row in PHOTOS]
-    write_table(project / data_paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
-    other = {"cat": "dog", "dog": "cat"}
-    rows = [(path, label, other[label], "test", 0.1) for path, label, *_ in PHOTOS]
-    table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
-    write_table(project / result_paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
-    labels = project / data_paths.LABELS
-    before = f"path,label\n{PHOTOS[0][0]},none\n"
+    labels, first = project / data_paths.LABELS, PHOTOS[0][0]
+    before = f"path,label\n{first},none\n"
     labels.write_text(before, encoding="utf-8")
-    page = AppTest.from_function(show_likely_wrong_labels, default_timeout=60).run()
-    next(each for each in page.button if each.label.startswith("Accept all 3")).click().run()
-    assert pd.read_csv(labels, index_col="path")["label"].to_dict() == {
-        path: other[label] if index else "none" for index, (path, label, *_) in enumerate(PHOTOS)
-    }
-    next(each for each in page.button if each.label.startswith("Take back 3")).click().run()
+    page = likely_wrong(project, SUSPECTS)
+    press(page, "Accept all 3")
+    suggested = {path: likely for path, _, likely, *_ in SUSPECTS}
+    written = pd.read_csv(labels, index_col="path")["label"].to_dict()
+    assert written == suggested | {first: "none"}
+    press(page, "Take back 3")
     assert labels.read_text(encoding="utf-8") == before
 
 
 def test_taking_back_leaves_what_the_user_chose_since(project):
     write_photos(project)
-    images = [(*row[:2], "train", "", "0" * 64) for row in PHOTOS]
-    write_table(project / data_paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
-    rows = [(path, label, "none", "test", 0.1) for path, label, *_ in PHOTOS]
-    table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
-    write_table(project / result_paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
-    labels, by_hand = project / data_paths.LABELS, f"path,label\n{PHOTOS[0][0]},dog\n"
-    page = AppTest.from_function(show_likely_wrong_labels, default_timeout=60).run()
-    next(each for each in page.button if each.label.startswith("Accept all")).click().run()
-    written = labels.read_text(encoding="utf-8").replace(
-        f"{PHOTOS[0][0]},none", f"{PHOTOS[0][0]},dog"
-    )
-    labels.write_text(written, encoding="utf-8")
-    # As after the next run, whose list is another.
-    write_table(project / result_paths.LIKELY_WRONG_LABELS, table[:1], LIKELY_WRONG_LABELS)
+    labels, first = project / data_paths.LABELS, PHOTOS[0][0]
+    page = likely_wrong(project, SUSPECTS)
+    press(page, "Accept all")
+    written = labels.read_text(encoding="utf-8")
+    labels.write_text(written.replace(f"{first},dog", f"{first},none"), encoding="utf-8")
+    list_suspects(project, SUSPECTS[:1])  # as after the next run, whose list is another
     page.run()
-    next(each for each in page.button if each.label.startswith("Take back")).click().run()
-    assert not page.exception
-    assert labels.read_text(encoding="utf-8") == by_hand
-
-
-def show_likely_wrong_labels() -> None:
-    from app.page_data import show_likely_wrong
-
-    show_likely_wrong()
+    press(page, "Take back")
+    assert labels.read_text(encoding="utf-8") == f"path,label\n{first},none\n"
 
 
 @pytest.mark.parametrize(

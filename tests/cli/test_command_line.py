@@ -3,7 +3,6 @@ import json
 import pytest
 from conftest import PROJECT, run
 
-from pawprint.__main__ import COMMANDS
 from pawprint.cli.predict import print_json
 
 
@@ -14,9 +13,7 @@ def test_probability_of_zero_is_a_number_in_json(capsys):
     assert json.loads(capsys.readouterr().out) == [row | {"error": None}]
 
 
-@pytest.mark.parametrize(
-    "command", [*(("pawprint", name, "--help") for name in COMMANDS), ("recipes", "list")]
-)
+@pytest.mark.parametrize("command", [("pawprint", "export", "--help"), ("recipes", "list")])
 def test_command_runs_without_docstrings_or_says_what_needs_them(command):
     """`PYTHONOPTIMIZE=2` removes them, and TensorFlow reads its own."""
     result = run("python", "-m", *command, cwd=PROJECT, PYTHONOPTIMIZE="2")

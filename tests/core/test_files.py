@@ -1,7 +1,7 @@
 import errno
 
 import pytest
-from conftest import line_of
+from conftest import refused
 from PIL import UnidentifiedImageError
 
 from pawprint.core.errors import InputError
@@ -41,7 +41,7 @@ def test_failure_while_writing_leaves_nothing_behind(tmp_path, is_folder):
 def test_json_that_is_missing_or_not_whole_is_named(tmp_path, content):
     if content is not None:
         (tmp_path / "record.json").write_bytes(content)
-    with pytest.raises(InputError, match=line_of("record.json: ")):
+    with refused("record.json: "):
         read_json(tmp_path / "record.json")
 
 
@@ -64,7 +64,7 @@ def test_folder_replaces_the_one_before_it_and_what_a_killed_process_left(tmp_pa
     ],
 )
 def test_error_of_the_file_system_names_the_file_that_it_is_about(tmp_path, error, parts):
-    with pytest.raises(InputError, match=line_of(*parts)), replacing(tmp_path / "images.zip"):
+    with refused(*parts), replacing(tmp_path / "images.zip"):
         raise error
 
 

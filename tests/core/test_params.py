@@ -1,7 +1,6 @@
 """params.yaml: a wrong value of any key is named in one line, before any work."""
 
 import copy
-import inspect
 import math
 
 import pytest
@@ -13,18 +12,18 @@ from hypothesis import strategies as st
 from pawprint.core.errors import InputError
 from pawprint.core.params.augment import RandomFlip
 from pawprint.core.params.calibrate import views_at_prediction
+from pawprint.core.params.train import OPTIONAL, REQUIRED
 from pawprint.core.params.whole import load_params
-from pawprint.network.backend import keras
 from recipes.overlay import overlay
 
 # Every key that may be null has a value, so that the keys in it are tested too.
-OPTIONAL = """
+NULLABLE_SECTIONS = """
 augment: {RandomShear: {x_factor: 0.1}, RandomZoom: {height_factor: 0.1}}
 head: {dense: {units: 8, l2: 0.01}}
 train_extract: {early_stopping: {patience: 3}, reduce_lr_on_plateau: {factor: 0.2}}
 """
 TEXT = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), ADAM)
-FULL = yaml.safe_load(overlay(TEXT, OPTIONAL))
+FULL = yaml.safe_load(overlay(TEXT, NULLABLE_SECTIONS))
 MISSING = object()
 LAST = 2**31 - 1
 SMALLEST, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
@@ -46,9 +45,12 @@ RANGES = {
     POSITIVE: ["train_extract.learning_rate", "train_finetune.learning_rate"],
     NOT_NEGATIVE: ["head.dense.l2"],
     (32, 1024): ["model.image_size"],
+    (0, 16): ["split.near_duplicate_distance"],
+    (SMALLEST, 1.0): ["calibrate.recall"],
 }
-NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile")
+NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile", "calibrate.recall")
 KEYS = [(key, ends) for ends, keys in RANGES.items() for key in keys]
+BASELINE = "train_extract.early_stopping.baseline"
 CHOICES = {
     "clean.rule": ["decodes", "jfif"],
     "model.resize": ["crop", "pad", "stretch"],
@@ -155,6 +157,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
     [
         ({"model.alpha": 0.4}, "model.alpha"),
         ({"model.alpha": None}, "model.alpha"),
+        ({"model.alpha": True}, "model.alpha"),
         ({"model.backbone": "ResNet50"}, "model.alpha"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
         ({"model.backbone": "ResNet"}, "model.backbone"),
@@ -162,19 +165,28 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.fine_tune_at": None}, "model"),
         ({"model.fine_tune_at": None, "model.fine_tune_last": 54}, None),
         ({"model.fine_tune_at": "block_11_expand"}, None),
+        ({"model.fine_tune_at": ""}, "model.fine_tune_at"),
+        ({"split.group": "/site([0-9]+)/"}, None),
+        ({"split.group": "("}, "split.group"),
+        ({"split.group": "site[0-9]"}, "split.group"),
+        ({"split.group": "(a)(b)"}, "split.group"),
+        ({BASELINE: math.inf}, BASELINE),
         ({"train_extract.learning_rate_decay": "cosine"}, "train_extract"),
-        ({"calibrate.recall": 1.0}, None),
         ({"calibrate.threshold": 0.3, "calibrate.recall": 0.9}, "calibrate"),
         ({"clean.labels": {"a": ["a"], "b": ["b"], "c": ["c"]}}, None),
         ({"clean.labels": "auto"}, None),
         ({"clean.labels": "folders"}, "clean.labels"),
         ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
+        ({"clean.labels": {"cat": [], "dog": ["dogs"]}}, "clean.labels.cat"),
         ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["a"], "Cat": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"none": ["a"], "dog": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"\x1b": ["a"], "dog": ["b"]}}, "clean.labels"),
         ({"weights.sha256": "A" * 64}, "weights.sha256"),
+        ({"weights.source": ""}, "weights.source"),
+        ({"weights.source": "a"}, None),
         ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
+        ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
         ({"split.seed": MISSING}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
     ],
@@ -184,13 +196,26 @@ def test_keys_that_depend_on_each_other(refusals, changes, key):
     assert is_named(lines, key) if key else lines == []
 
 
-def test_backbones_and_optimizers_are_those_of_keras(refusals):
-    for name, build in inspect.getmembers(keras.applications, inspect.isfunction):
-        alpha = 1.0 if "alpha" in inspect.signature(build).parameters else None
-        assert refusals({"model.backbone": name, "model.alpha": alpha}) == []
-    for name in ("adadelta", "adafactor", "adam", "adamw", "lion", "nadam", "rmsprop", "sgd"):
-        assert type(keras.optimizers.get(name)).__name__.lower() == name
-        assert refusals({"train_extract.optimizer": name}) == []
+# A head that is solved: what describes epochs is null, and there is no dense layer.
+SOLVED = {f"train_extract.{key}": None for key in (*REQUIRED, *OPTIONAL)}
+SOLVED |= {"train_extract.optimizer": "lbfgs", "head.dense": None}
+DECAY = {"learning_rate_decay": "cosine"}
+
+
+def test_head_is_solved_without_the_params_of_epochs(refusals):
+    assert refusals(SOLVED) == refusals(SOLVED | {"train_extract.class_weight": "balanced"}) == []
+    for key in (*REQUIRED, *OPTIONAL):
+        (line,) = refusals(SOLVED | {f"train_extract.{key}": (FULL["train_extract"] | DECAY)[key]})
+        assert line.startswith(f"train_extract.{key}: expected null, because ")
+    (line,) = refusals(SOLVED | {"head.dense": {"units": 8}})
+    assert line.startswith("head.dense: expected null, because ")
+
+
+def test_head_is_trained_in_epochs_with_their_params(refusals):
+    assert refusals({"train_extract.class_weight": "balanced"}) == []
+    for key in REQUIRED:
+        (line,) = refusals({f"train_extract.{key}": None})
+        assert line.startswith(f"train_extract.{key}: expected a value, because ")
 
 
 @pytest.mark.parametrize("key", ["threshold", "recall"])

@@ -1,10 +1,7 @@
-import math
-
 import pytest
-from conftest import line_of
+from conftest import refused
 from dvc.utils.serialize import loads_yaml
 
-from pawprint.core.errors import InputError
 from pawprint.core.yaml import parse_yaml, read_yaml
 
 SCALARS = r"""
@@ -37,14 +34,6 @@ def test_scalars_are_read_as_dvc_reads_them():
         assert typed(parse_yaml(text, "")["key"]) == typed(loads_yaml(text)["key"]), scalar
 
 
-def test_values_are_those_of_yaml_1_2():
-    text = "{a: 1e-6, b: no, c: 017, d: 0o17, e: 0x1F, f: .nan, g: TRUE, h: ~, i: 2001-01-01}"
-    values = parse_yaml(text, "")
-    assert math.isnan(values.pop("f"))
-    expected = {"a": 1e-6, "b": "no", "c": 17, "d": 15, "e": 31, "g": True, "h": None}
-    assert values == expected | {"i": "2001-01-01"}
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -64,18 +53,18 @@ BROKEN += ["a: !!python/object/apply:os.getcwd []", "a: *missing", "<<: 1", "---
 
 @pytest.mark.parametrize("text", [*BROKEN, "[" * 5000])
 def test_document_that_cannot_be_read_is_one_line(text):
-    with pytest.raises(InputError, match=line_of("params.yaml: ")):
+    with refused("params.yaml: "):
         parse_yaml(text, "params.yaml")
 
 
 def test_repeated_key_is_named_with_its_line():
-    with pytest.raises(InputError, match=line_of("line 3", "'seed' twice")):
+    with refused("line 3", "'seed' twice"):
         parse_yaml("split:\n  seed: 1\n  seed: 2\n", "params.yaml")
 
 
 @pytest.mark.parametrize("line", ["url: 'word", "url: word: word", "- word", "url: @word"])
 def test_line_that_is_no_yaml_is_not_quoted(line):
-    with pytest.raises(InputError, match=line_of("photos.yaml: ", "line ", "column ")) as error:
+    with refused("photos.yaml: ", "line ", "column ") as error:
         parse_yaml(f"sha256: null\n{line}", "photos.yaml")
     assert "word" not in str(error.value)
 
@@ -85,5 +74,5 @@ def test_file_that_is_missing_or_no_text_is_one_line(tmp_path, content):
     path = tmp_path / "params.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=line_of("params.yaml: ")):
+    with refused("params.yaml: "):
         read_yaml(path)

@@ -1,6 +1,6 @@
 import pytest
+from conftest import refused
 
-from pawprint.core.errors import InputError
 from pawprint.dataset.corrections import read_corrections
 
 MEMBERS = {"cats/1.jpg", "dogs/4.jpg"}
@@ -18,13 +18,13 @@ def test_corrections_are_read_as_spreadsheets_write_them(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,label\ncats/9.jpg,dog\n", r"line 2: expected the path of a file .*'cats/9\.jpg'"),
-        ("path,label\ncats/1.jpg,cow\n", "line 2: expected the label cat, dog or none.*'cow'"),
+        ("path,label\ncats/9.jpg,dog\n", "line 2: expected the path of a file …'cats/9.jpg'"),
+        ("path,label\ncats/1.jpg,cow\n", "line 2: expected the label cat, dog or none…'cow'"),
         ("path,label\ncats/1.jpg,cat\ncats/1.jpg,dog\n", "line 3: expected each path once"),
         ("path,label\ncats/1.jpg\n", "line 2: expected 2 cells"),
         ("cats/1.jpg,dog\n", "line 1: expected the columns path,label"),
         ("", "line 1: expected the columns path,label"),
-        ("path;label\n", "line 1: expected the columns path,label.*'path;label'"),
+        ("path;label\n", "line 1: expected the columns path,label…'path;label'"),
         (None, "expected a file that can be read"),
         ('path,label\n"cats', "expected a CSV"),
     ],
@@ -33,6 +33,5 @@ def test_correction_that_cannot_be_applied_names_its_line(tmp_path, text, messag
     labels = tmp_path / "labels.csv"
     if text is not None:
         labels.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=message) as raised:
+    with refused(*message.split("…")):
         read_corrections(labels, MEMBERS, LABELS)
-    assert "\n" not in str(raised.value)

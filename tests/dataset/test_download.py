@@ -12,9 +12,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, environment_with, run
+from conftest import PROJECT, environment_with, refused, succeed
 
-from pawprint.core.errors import InputError
 from pawprint.dataset import download as module
 from pawprint.dataset.download import download
 
@@ -133,11 +132,8 @@ def test_without_network_the_last_download_is_used_and_a_line_says_so(server, ca
 def test_other_hash_is_refused_in_one_line_until_the_server_has_that_file(server, tmp_path):
     url = f"{server.url}/images.zip"
     expected = hashlib.sha256(OTHER).hexdigest()
-    with pytest.raises(
-        InputError, match=rf"photos\.yaml: .* {expected}\. Received: {SHA256}\."
-    ) as e:
+    with refused("photos.yaml: ", f"{expected}. Received: {SHA256}."):
         get(url, expected)
-    assert "\n" not in str(e.value)
     (tmp_path / "served" / "images.zip").write_bytes(OTHER)
     assert get(url, expected) == OTHER
 
@@ -145,11 +141,11 @@ def test_other_hash_is_refused_in_one_line_until_the_server_has_that_file(server
 def test_mirror_is_searched_first_by_file_name(server, tmp_path, monkeypatch):
     monkeypatch.setenv("PAWPRINT_MIRROR", str(tmp_path / "served"))
     assert get("https://images.invalid/deep/images.zip", SHA256) == CONTENT
-    with pytest.raises(InputError, match="expected a file with sha256 0"):
+    with refused("expected a file with sha256 0"):
         get("https://images.invalid/images.zip", "0" * 64)
     assert get(f"{server.url}/etag/other.zip") == CONTENT
     monkeypatch.setenv("PAWPRINT_MIRROR", str(tmp_path / "nowhere"))
-    with pytest.raises(InputError, match="PAWPRINT_MIRROR: expected a folder"):
+    with refused("PAWPRINT_MIRROR: expected a folder"):
         get(f"{server.url}/images.zip")
 
 
@@ -174,10 +170,9 @@ def test_server_in_trouble_is_one_line_without_secrets_and_leaves_nothing(
 ):
     monkeypatch.setattr(module, "TIMEOUT", 0.2)
     host = server.url.replace("://", f"://user:{SECRET}@")
-    shown = rf"photos\.yaml: could not download {server.url}/{trouble}/images\.zip \({reason}\)\."
-    with pytest.raises(InputError, match=shown) as error:
+    shown = f"photos.yaml: could not download {server.url}/{trouble}/images.zip ({reason})."
+    with refused(shown) as error:
         get(f"{host}/{trouble}/images.zip?token={SECRET}#{SECRET}")
-    assert "\n" not in str(error.value)
     assert SECRET not in str(error.value)
     assert all(server.authorized)
     assert set(cached(tmp_path)) == {"lock"}
@@ -196,18 +191,17 @@ def test_killed_download_leaves_no_file_that_is_taken_for_it(server, tmp_path):
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 def test_redirect_from_https_to_http_is_not_followed(server, tmp_path, monkeypatch):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = run(
+    succeed(
         *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
         *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
         *("-keyout", str(key), "-out", str(certificate)),
         cwd=tmp_path,
     )
-    assert made.returncode == 0, made.stderr
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     url = server.url.replace("http:", "https:")
     assert get(f"{url}/images.zip", SHA256) == CONTENT
-    with pytest.raises(InputError, match=r"could not download .* \(InvalidSchema\)"):
+    with refused("could not download ", " (InvalidSchema)"):
         get(f"{url}/insecure/images.zip")

@@ -2,10 +2,9 @@ import os
 from pathlib import Path
 
 import pytest
-from changed_params import sha256
+from conftest import refused, sha256
 from faults import FOLDERS
 
-from pawprint.core.errors import InputError
 from pawprint.dataset import packing
 from pawprint.dataset.fetching import fetch
 from pawprint.images.archive import members, open_archive, read_member
@@ -18,11 +17,9 @@ def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
 
 def test_source_that_is_not_there_is_named_without_its_token(tmp_path):
     url = "https://user:correct-horse@host/x.zip?token=correct-horse"
-    with pytest.raises(
-        InputError, match=r"fetch\.source: .* Received: .*, which does not exist"
-    ) as e:
+    with refused("fetch.source: ", "Received: ", "which does not exist") as error:
         fetch(Path(url), tmp_path / "raw")
-    assert "\n" not in str(e.value)
+    assert "correct-horse" not in str(error.value)
 
 
 @pytest.fixture
@@ -43,7 +40,7 @@ def test_yaml_file_names_the_url_and_the_hash(drawn_archive, mirror_of_one, tmp_
     ("text", "message"),
     [
         ("url: https://host.invalid/images.zip\nsha256: {other}", "expected a file with sha256 a"),
-        ("url: https://host.invalid/images.zip\nsha265: x", r"sha265: unknown key\. .* sha256"),
+        ("url: https://host.invalid/images.zip\nsha265: x", "sha265: unknown key."),
         ("sha256: null", "url: expected this key"),
         ("url: ftp://host.invalid/images.zip", "url: expected String should match"),
         ("https://host.invalid/images.zip", "whole file: expected a mapping with url, sha256"),
@@ -51,9 +48,8 @@ def test_yaml_file_names_the_url_and_the_hash(drawn_archive, mirror_of_one, tmp_
 )
 def test_wrong_yaml_file_is_refused_in_one_line(mirror_of_one, tmp_path, text, message):
     mirror_of_one.write_text(text.format(other="a" * 64), encoding="utf-8")
-    with pytest.raises(InputError, match=rf"photos\.yaml: {message}") as error:
+    with refused(f"photos.yaml: {message}"):
         fetch(mirror_of_one, tmp_path / "raw")
-    assert "\n" not in str(error.value)
     assert not (tmp_path / "raw").exists()
 
 
@@ -73,14 +69,14 @@ def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"<html>Welcome\n", r".* Received: .*given', which begins with b'<html>Welcome\\n'"),
-        (None, "expected images in .* Received: an empty folder"),
+        (b"<html>Welcome\n", "given', which begins with b'<html>Welcome\\n'"),
+        (None, "Received: an empty folder"),
     ],
 )
 def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, message):
     given = tmp_path / "given"
     given.mkdir() if content is None else given.write_bytes(content)
-    with pytest.raises(InputError, match=rf"fetch\.source: {message}"):
+    with refused("fetch.source: ", message):
         fetch(given, tmp_path / "data" / "raw")
     assert list((tmp_path / "data").iterdir()) == []
 
@@ -127,7 +123,6 @@ def test_entry_that_is_neither_file_nor_folder_is_named_and_nothing_is_packed(tm
     folder = tmp_path / "photos"
     folder.mkdir()
     FOLDERS[name].made(folder / "1.jpg")
-    with pytest.raises(InputError, match=rf"Received: .*1\.jpg, {FOLDERS[name].promise}") as error:
+    with refused("Received: ", f"1.jpg, {FOLDERS[name].promise}"):
         fetch(folder, tmp_path / "raw")
-    assert "\n" not in str(error.value)
     assert not (tmp_path / "raw").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import PROJECT, line_of, photo, run
+from conftest import PROJECT, photo, refused, run
 
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
@@ -143,7 +143,7 @@ def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names
     ],
 )
 def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line(names, received):
-    with pytest.raises(InputError, match=line_of(f"Received: {received}. Name the classes")):
+    with refused(f"Received: {received}. Name the classes"):
         find_labels(names, None, "images.zip")
 
 
@@ -178,9 +178,8 @@ def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, suffix)
         damaged.append(whole.replace(b"b/2.jpg", b"?/2.jpg"))  # another than the checksum says
     for data in damaged:
         source.write_bytes(data)
-        with pytest.raises(InputError, match=r"expected (a complete tar|the path of a)") as error:
+        with refused(": expected "):
             fetch(source, tmp_path / "raw")
-        assert "\n" not in str(error.value)
         assert list(tmp_path.iterdir()) == [source]
 
 
@@ -188,7 +187,7 @@ def test_damaged_tar_is_refused_in_one_line_and_leaves_nothing(tmp_path, suffix)
 def test_tar_that_grows_too_much_is_refused(tmp_path, suffix):
     source = tarred(tmp_path / f"bomb.{suffix}", [("a/1.jpg", bytes(10**7))])
     assert source.stat().st_size < 5000
-    with pytest.raises(InputError, match="too many for a file of this size"):
+    with refused("too many for a file of this size"):
         fetch(source, tmp_path / "raw")
 
 
@@ -198,7 +197,7 @@ def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
         entry = tarfile.TarInfo("a/1.jpg")
         entry.type, entry.linkname = kind, "/etc/passwd"
         archive.addfile(entry)
-    with pytest.raises(InputError, match=r"Received: a/1\.jpg, which is a (link|device)"):
+    with refused("Received: a/1.jpg, which is a "):
         fetch(tmp_path / "photos.tar", tmp_path / "raw")
 
 
@@ -246,20 +245,19 @@ def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
     ("text", "message"),
     [
         ("file,class\n1.jpg,a\n", "line 1: expected the columns file_name,label"),
-        ("file_name;label\n1.jpg;a\n", "line 1: .* separated by commas"),
+        ("file_name;label\n1.jpg;a\n", "separated by commas"),
         ("file_name,label\n1.jpg,\n", "line 2: expected a file_name and a label"),
         ("file_name,label\n1.jpg,a,b\n", "line 2: expected 2 cells"),
-        ("file_name,label\n../1.jpg,a\n", "line 2: expected the path of a file, .* not exist"),
-        ("file_name,label\n1.jpg,a\n./1.jpg,b\n", "line 3: .* '\\./1.jpg' again, as b after a"),
+        ("file_name,label\n../1.jpg,a\n", "line 2: expected the path of a file, "),
+        ("file_name,label\n1.jpg,a\n./1.jpg,b\n", "'./1.jpg' again, as b after a"),
         ("file_name,label,split\n1.jpg,a,holdout\n", "line 2: expected a split: train, "),
         ('file_name,label\n"1.jpg,a\n', "expected a CSV in UTF-8"),
     ],
 )
 def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
     source = listed(tmp_path / "photos", text)
-    with pytest.raises(InputError, match=rf"images\.zip: metadata\.csv: {message}") as error:
+    with refused("images.zip: metadata.csv: ", message):
         cleaned(source, tmp_path)
-    assert "\n" not in str(error.value)
 
 
 def test_label_without_an_image_is_named(tmp_path):

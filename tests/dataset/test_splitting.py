@@ -3,7 +3,7 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from conftest import clean_archive
+from conftest import clean_archive, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,9 +66,7 @@ def moved(before: pd.DataFrame, after: pd.DataFrame) -> int:
 
 # Classes, each with the sizes of its groups.
 CLASSES = st.dictionaries(
-    st.sampled_from("abc"),
-    st.lists(st.integers(1, 12), min_size=3, max_size=12),
-    min_size=1,
+    st.sampled_from("abc"), st.lists(st.integers(1, 12), min_size=3, max_size=12), min_size=1
 )
 
 
@@ -113,7 +111,7 @@ def test_no_group_brings_its_class_nearer_to_the_fractions(classes, seed, fracti
             assert -missing <= sizes[split_of == "test"].max() / 2 + 1e-9
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("number", [3, 7, 100])
 def test_images_without_groups_meet_the_fractions_within_one(seed, number):
     rows = run(images({"/cat": number, "/dog": 900}), seed=seed)
@@ -135,22 +133,19 @@ def test_group_of_several_classes_is_whole():
 
 def test_large_groups_are_not_drawn_to_one_split():
     in_test = 0
-    for seed in range(30):
+    for seed in range(10):
         rows = run(grouped({"a": [1] * 100 + [10] * 10}), seed=seed)
         in_test += (rows["split"] == "test")[rows["path"].str.match("/a/10[0-9]")].sum()
-    assert 0.12 < in_test / 30 / 100 < 0.28
+    assert 0.1 < in_test / 10 / 100 < 0.3
 
 
-def test_few_images_change_split_if_others_are_added_or_removed():
-    for seed in range(10):
+def test_seed_decides_and_few_images_change_split_if_others_are_added_or_removed():
+    assert moved(run(WHOLE, seed=2), run(WHOLE, seed=1)) > 100
+    for seed in range(5):
         rows = run(images({"/cat": 1530}), seed=seed)
         fewer = run(images({"/cat": 1530}).iloc[30:], seed=seed)
         assert 0 < moved(fewer, rows) < 20
         assert moved(run(WHOLE, seed=seed), run(with_images(WHOLE, image("/cat/x")), seed=seed)) < 4
-
-
-def test_seed_decides():
-    assert moved(run(WHOLE, seed=2), run(WHOLE)) > 100
 
 
 def test_near_duplicates_are_in_one_split_and_listed():
@@ -185,12 +180,18 @@ def test_many_that_look_alike_are_divided_and_the_pairs_between_splits_are_count
     assert divided == sum(split_of[path] != split_of[first] for path in same["path"]) > 0
 
 
+def test_up_to_a_hundredth_of_many_images_are_one_group():
+    same = [image(f"/cat/same{n}.jpg", perceptual_hash="0" * 64) for n in range(25)]
+    _, listed, divided = split(with_images(images({"/cat": 2600}), *same), **PARAMS)
+    assert (len(listed), listed["group"].nunique(), divided) == (25, 1, 0)
+
+
 def test_expression_on_the_path_gives_the_groups():
     table = WHOLE.assign(path=[f"/x/site{n % 40}/{n}.jpg" for n in range(len(WHOLE))], group="one")
     rows = run(table, group="/site([0-9]+)/")
     assert (rows.groupby(rows["path"].str.split("/").str[2])["split"].nunique() == 1).all()
     assert rows["split"].nunique() == 3
-    with pytest.raises(InputError, match=r"split\.group: .* found in none of 1,300"):
+    with refused("split.group: ", " found in none of 1,300"):
         run(table, group="/patient([0-9]+)/")
 
 
@@ -208,7 +209,7 @@ def test_class_of_too_few_images_or_groups_is_named(folders, group, expected):
 
 
 def test_fractions_that_leave_no_image_for_training_are_refused():
-    with pytest.raises(InputError, match="leaves images for train"):
+    with refused("leaves images for train"):
         run(WHOLE, validation_fraction=0.6, test_fraction=0.4)
 
 
@@ -220,6 +221,11 @@ def test_validation_of_the_archive_is_divided_in_the_ratio_of_the_fractions():
         assert tuple(counts["test"]) == expected
         assert tuple(counts["train"]) == (300, 310)
         assert (rows["path"].str.startswith("train") == (rows["split"] == "train")).all()
+
+
+def test_two_validation_images_of_a_class_are_enough_to_divide():
+    folders = {f"{name}/{label}": 2 for name in ("train", "validation") for label in "ab"}
+    assert Counter(run(images(folders))["split"]) == {"train": 4, "validation": 2, "test": 2}
 
 
 def test_curated_test_split_stays_as_it_is_with_and_without_validation():
@@ -243,10 +249,10 @@ def test_archive_with_only_a_train_folder_is_divided_as_one_without_split_folder
 
 
 def test_archive_without_a_train_folder_or_split_in_part_only_is_refused():
-    with pytest.raises(InputError, match="expected a folder train in the archive beside"):
+    with refused("expected a folder train in the archive beside"):
         run(images({"validation/cat": 3, "validation/dog": 3}))
     partly = images({"train/cat": 99, "/cat": 99})
-    with pytest.raises(InputError, match=r"Received: /cat/0\.jpg, which is in no folder train"):
+    with refused("Received: /cat/0.jpg, which is in no folder train"):
         run(partly)
     run(partly, use_archive_split=False)
 

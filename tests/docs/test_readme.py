@@ -1,10 +1,9 @@
 """README.md: its commands work in a fresh clone."""
 
 import shutil
-from pathlib import Path
 
 import pytest
-from conftest import OFFLINE, PROJECT, TINY, git_project, repro
+from conftest import OFFLINE, PROJECT, TINY, clone, git_project, repro
 from pages import blocks, commands, execute
 
 from recipes.overlay import overlay
@@ -12,25 +11,13 @@ from recipes.sample.drawings import write_archive
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 # The packages are installed; the demo is tests/pipeline/test_pipeline.py's.
-NOT_RUN = (
-    "python3 -m venv .venv",
-    ". .venv/bin/activate",
-    "pip install -r requirements.txt",
-)
+NOT_RUN = ("python3 -m venv .venv", ". .venv/bin/activate", "pip install -r requirements.txt")
 REMOTE = "/mnt/team/pawprint"
 
 
 COMMANDS = [
     each for language, text in blocks(PAGE) if language == "console" for each in commands(text)
 ]
-
-
-def clone(project: Path) -> Path:
-    folder = project.parent / "clone"
-    execute(f"git clone -q {project} {folder}", project)
-    for name, value in (("user.name", "Tester"), ("user.email", "tester@example.org")):
-        execute(f"git config {name} {value}", folder)
-    return folder
 
 
 def test_model_in_git_predicts_in_a_fresh_clone(tmp_path):

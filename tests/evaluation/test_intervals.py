@@ -25,20 +25,6 @@ def test_wilsons_interval_is_that_of_the_formula():
     assert wilson(correct, total, 0.95) == pytest.approx((middle - reach, middle + reach))
 
 
-@pytest.mark.parametrize(("correct", "total"), [(0, 5), (5, 5), (1, 1)])
-def test_interval_of_an_extreme_fraction_stays_between_0_and_1(correct, total):
-    low, high = wilson(correct, total, 0.95)
-    assert 0 <= low < high <= 1
-
-
-def test_interval_holds_the_true_fraction_as_often_as_it_says():
-    fraction, total = 0.97, 200
-    counts = RNG.binomial(total, fraction, 4000)
-    intervals = {count: wilson(count, total, 0.95) for count in set(counts.tolist())}
-    held = [intervals[count][0] <= fraction <= intervals[count][1] for count in counts.tolist()]
-    assert 0.93 <= np.mean(held) <= 0.98
-
-
 def test_interval_of_a_difference_is_that_of_the_paper():
     """Rows (a) and (h) of table II of Newcombe, 1998."""
     assert difference_interval((56, 70), (48, 80), 0.95) == pytest.approx(
@@ -47,8 +33,8 @@ def test_interval_of_a_difference_is_that_of_the_paper():
     assert difference_interval((10, 10), (0, 10), 0.95) == pytest.approx((0.6075, 1), abs=1e-4)
 
 
-@pytest.mark.parametrize("total", [1, 4, 10])
-def test_exact_interval_has_at_least_its_confidence_also_for_few_images(total):
+def test_exact_interval_has_at_least_its_confidence_also_for_few_images():
+    total = 4
     counts = np.arange(total + 1)
     low, high = np.transpose([clopper_pearson(count, total, 0.95) for count in counts.tolist()])
     for fraction in np.linspace(0, 1, 101):
@@ -58,10 +44,8 @@ def test_exact_interval_has_at_least_its_confidence_also_for_few_images(total):
 
 def test_bootstrap_interval_narrows_with_more_images_and_is_the_same_every_time():
     values = np.random.default_rng(1).exponential(1, 1000)
-    (wide_low, wide_high), (low, high) = (
-        mean_interval(values[:50], 0.95),
-        mean_interval(values, 0.95),
-    )
+    few, many = values[:50], values
+    (wide_low, wide_high), (low, high) = mean_interval(few, 0.95), mean_interval(many, 0.95)
     assert mean_interval(values, 0.95) == (low, high)
     assert high - low < (wide_high - wide_low) / 2
     assert wide_low < values[:50].mean() < wide_high
@@ -70,6 +54,16 @@ def test_bootstrap_interval_narrows_with_more_images_and_is_the_same_every_time(
 @pytest.mark.parametrize("values", [[0.3], [0.3, 0.3, 0.3]])
 def test_mean_of_equal_values_has_no_interval(values):
     assert np.isnan(mean_interval(np.array(values), 0.95)).all()
+
+
+def test_bootstrap_interval_of_many_values_is_that_of_the_normal_distribution():
+    values = np.random.default_rng(1).normal(10, 2, 400)
+    expected = norm.interval(0.95, values.mean(), values.std() / 20)
+    assert mean_interval(values, 0.95) == pytest.approx(expected, abs=0.02)
+
+
+def test_draws_of_one_value_alone_leave_an_interval():
+    assert np.isfinite(mean_interval(np.array([0.0, 0.0, 1.0]), 0.95)).all()
 
 
 def test_log_loss_is_never_below_0():
@@ -88,6 +82,16 @@ def test_interval_of_an_area_holds_it_and_mirrors_that_of_its_complement(area):
     assert 0 <= low <= area <= high <= 1
     assert low < high
     assert (1 - high, 1 - low) == pytest.approx(roc_area_interval(1 - area, 60, 40, 0.95))
+    for end in {low, high} - {0, 1}:
+        reach = norm.ppf(0.975) * np.sqrt(variance_of_area(end, 40, 60))
+        assert abs(area - end) == pytest.approx(reach)
+
+
+def variance_of_area(area: float, of_class: int, others: int) -> float:
+    """By Hanley and McNeil, 1982, with the mean number of images for both, as Newcombe takes it."""
+    one, two = area / (2 - area), 2 * area**2 / (1 + area)
+    pairs = ((of_class + others) / 2 - 1) * (one + two - 2 * area**2)
+    return (area * (1 - area) + pairs) / (of_class * others)
 
 
 def losses_and_areas(images: int) -> tuple[np.ndarray, float]:
@@ -115,11 +119,7 @@ def test_coverage_of_the_intervals_of_log_loss_and_area(images):
     assert of_area >= 0.92
 
 
-@pytest.mark.parametrize(("first", "second"), [(0, 6), (6, 0), (3, 3), (1, 8), (2, 7)])
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (0, 6), (3, 3), (8, 1)])
 def test_mcnemar_is_the_two_sided_binomial_test(first, second):
     expected = min(1, 2 * binom.cdf(min(first, second), first + second, 0.5))
     assert mcnemar(first, second) == pytest.approx(expected)
-
-
-def test_models_that_agree_on_every_image_do_not_differ():
-    assert mcnemar(0, 0) == 1

@@ -4,7 +4,7 @@ import pytest
 
 from pawprint.core.predictions import tabulate
 from pawprint.core.result_tables import SCORES
-from pawprint.evaluation.intervals import clopper_pearson, wilson
+from pawprint.evaluation.intervals import clopper_pearson, roc_area_interval, wilson
 from pawprint.evaluation.metrics import (
     describe,
     measure,
@@ -34,7 +34,7 @@ OF_THREE = np.array(
 
 
 def test_images_of_no_class_are_refused_above_the_threshold():
-    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.6, 0.95)
+    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.4, 0.95)
     rows = rows.set_index("score")
     assert rows["value"].to_dict() == pytest.approx({"refused": 2 / 3, "roc_auc": 5 / 6})
     assert tuple(rows.loc["refused", ["low", "high"]]) == wilson(2, 3, 0.95)
@@ -71,12 +71,6 @@ def test_scores_of_three_classes_are_those_computed_by_hand():
     assert value(scores, "loss") == pytest.approx(-np.log([0.7, 0.6, 0.8, 0.4, 0.8, 0.7]).mean())
 
 
-def test_threshold_decides_what_is_predicted():
-    scores = measured(threshold=0.85)
-    assert value(scores, "recall", "dog") == 0
-    assert value(scores, "accuracy") == 0.4
-
-
 def test_predictions_have_a_column_of_probabilities_per_label():
     rows = pd.DataFrame({"path": ["1", "0"], "label": ["ant", "cow"]}, index=[7, 5])
     table = tabulate(rows, OF_THREE[[0, 3]], np.array([0, 0]), THREE)
@@ -99,10 +93,12 @@ def test_every_interval_holds_its_score():
     assert (scores["value"] < scores["high"]).all()
 
 
-def test_fractions_have_wilsons_interval():
+def test_fractions_have_wilsons_interval_and_the_area_newcombes():
     scores = measured(threshold=0.6, confidence=0.8).set_index(["label", "score"])
     assert tuple(scores.loc[("", "accuracy"), ["low", "high"]]) == wilson(3, 5, 0.8)
     assert tuple(scores.loc[("dog", "recall"), ["low", "high"]]) == wilson(1, 2, 0.8)
+    area = roc_area_interval(4 / 6, 2, 3, 0.8)
+    assert tuple(scores.loc[("", "roc_auc"), ["low", "high"]]) == pytest.approx(area)
 
 
 def test_scores_have_the_names_that_other_commits_have():

@@ -4,7 +4,6 @@ from scipy.special import expit, softmax
 from scipy.stats import chi2, norm
 from sklearn.metrics import log_loss
 
-from pawprint.evaluation.calibration import expected_calibration_error
 from pawprint.evaluation.temperature import (
     calibrate,
     fit_temperature,
@@ -51,28 +50,6 @@ def test_probabilities_of_views_are_averaged_and_calibrated_as_such(actual, logi
     }
     assert fit_temperature(actual, views) == pytest.approx(min(losses, key=losses.get), rel=0.05)
     assert fit_temperature(actual, logits[:, None]) == fit_temperature(actual, logits)
-
-
-def test_two_classes_with_a_logit_each_have_the_temperature_of_their_difference():
-    both = np.hstack([LOGITS / 3, LOGITS / 3 + LOGITS])
-    assert fit_temperature(ACTUAL, both) == pytest.approx(fit_temperature(ACTUAL, LOGITS))
-
-
-def test_temperature_lowers_error_and_loss_on_images_it_was_not_fitted_on():
-    first, others = slice(2000), slice(2000, None)
-    temperature = fit_temperature(ACTUAL[first], LOGITS[first] * 3)
-    before, after = (probabilities_of(LOGITS[others] * 3, each) for each in (1.0, temperature))
-    actual = ACTUAL[others]
-    error = expected_calibration_error(actual, before)
-    assert expected_calibration_error(actual, after) < error / 3
-    assert log_loss(actual, after) < log_loss(actual, before)
-
-
-@pytest.mark.parametrize("images", [2, 20, 200])
-def test_temperature_without_an_error_is_not_0(images):
-    actual = np.arange(images) % 2
-    temperature = fit_temperature(actual, (actual[:, None] - 0.5) * 5)
-    assert 0.3 < temperature < 1
 
 
 def test_temperature_has_the_lowest_loss_with_a_prior_that_is_normal_in_its_logarithm():

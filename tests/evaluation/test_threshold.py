@@ -17,6 +17,8 @@ def test_threshold_is_0_5_without_a_recall():
 def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
     actual, probability = images((0, 0.2, 3), (0, 0.4, 3), (1, 0.44, 3), (1, 0.9, 3))
     assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.42)
+    actual, probability = images((1, 0.2, 3), (0, 0.6, 3))
+    assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.1)  # below all
     for below, above in ((0.1, 0.6), (0.4, 0.9)):  # 0.5 is as good as their midpoint
         actual, probability = images((0, below, 3), (1, above, 3))
         assert choose_threshold(actual, probability, 1.0) == 0.5

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from networks import SIZE, sample_backbone
+from networks import SIZE, colour_model, sample_backbone
 from PIL import Image
 
 from pawprint.features.rows import row_function
@@ -14,7 +14,9 @@ from pawprint.runtime.network_file import read_network, write_network
 MIRRORED = np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]])
 
 
-@pytest.mark.parametrize("pooling", ["average", "flatten"])
+@pytest.mark.parametrize(
+    "pooling", ["flatten", pytest.param("average", marks=pytest.mark.extended)]
+)
 def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
@@ -40,7 +42,7 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
 
 
 def test_features_that_float16_cannot_hold_are_no_infinity(monkeypatch):
-    network = convert(build_extractor("MobileNetV2", sample_backbone(), 0, "average"))
+    network = convert(colour_model(SIZE))
     large = [np.array([70_000.0], np.float32)]
     monkeypatch.setattr("pawprint.features.rows.compile_for_cpu", lambda _: lambda _: large)
     compute = row_function(network, "crop")

@@ -3,9 +3,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import line_of
+from conftest import refused
 
-from pawprint.core.errors import InputError
 from pawprint.features.reader import open_features
 from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
 
@@ -82,11 +81,11 @@ def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     start = Shard(path).places["top"][0]
     path.write_bytes(data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :])
     open_features(tmp_path, "cut", SHA256)
-    with pytest.raises(InputError, match=line_of("shard-0.npy: expected the bytes")):
+    with refused("shard-0.npy: expected the bytes"):
         open_features(tmp_path, "top", SHA256)
 
 
 def test_missing_image_is_one_line(tmp_path):
     write(tmp_path, 2)
-    with pytest.raises(InputError, match=line_of("from 0 to 2 views")):
+    with refused("from 0 to 2 views"):
         open_features(tmp_path, "cut", pd.Series([*SHA256, "f" * 64]))

@@ -2,9 +2,8 @@ import tracemalloc
 import zipfile
 
 import pytest
-from conftest import line_of
+from conftest import refused
 
-from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.images.archive import members, open_archive
 
@@ -21,12 +20,12 @@ def test_members_are_the_files_sorted_and_no_folders(tmp_path):
 def test_archive_that_is_missing_or_no_zip_is_named(tmp_path, content):
     if content:
         (tmp_path / "images.zip").write_bytes(content)
-    with pytest.raises(InputError, match=line_of("images.zip: ")):
+    with refused("images.zip: "):
         open_archive(tmp_path / "images.zip")
 
 
 def test_folder_without_a_zip_is_named(tmp_path):
-    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ")):
+    with refused(f"{tmp_path}: "):
         open_archive(tmp_path)
 
 

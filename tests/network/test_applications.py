@@ -6,11 +6,10 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from conftest import SAMPLE_WEIGHTS
+from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
-from pawprint.core.errors import InputError
 from pawprint.core.params.model import Backbone
 from pawprint.network.applications import application, preprocessing
 from pawprint.network.backend import keras, make_deterministic
@@ -43,10 +42,10 @@ TESTED = {
     "DenseNet121": None,
     "ConvNeXtTiny": None,
 }
-MARKS = dict.fromkeys(("MobileNetV2", "MobileNetV3Small"), ())
+# MobileNetV2 is that of the other tests.
 EACH = [
-    pytest.param(name, alpha, id=name, marks=MARKS.get(name, pytest.mark.extended))
-    for name, alpha in TESTED.items()
+    pytest.param(name, id=name, marks=() if name == "MobileNetV3Small" else pytest.mark.extended)
+    for name in TESTED
 ]
 
 
@@ -64,26 +63,20 @@ def test_mobilenet_v2_takes_exactly_what_it_always_took():
     assert np.array_equal(preprocessing("MobileNetV2")(images), expected)
 
 
-@pytest.mark.parametrize("name", ["Xception", "InceptionV3"])
-def test_size_that_a_backbone_cannot_take_is_one_line(name):
-    message = f"params.yaml: model.image_size: expected a size that {name} takes. Received: 64"
-    for weights in (None, "imagenet", SAMPLE_WEIGHTS):
-        with pytest.raises(InputError) as raised:
-            application(name, None, 64, weights)
-        assert str(raised.value).startswith(message)
-        assert "\n" not in str(raised.value)
+@pytest.mark.parametrize("weights", [None, "imagenet", SAMPLE_WEIGHTS])
+def test_size_that_a_backbone_cannot_take_is_one_line(weights):
+    message = "params.yaml: model.image_size: expected a size that Xception takes. Received: 64"
+    with refused(message):
+        application("Xception", None, 64, weights)
 
 
-@pytest.mark.parametrize(
-    ("name", "alpha"), [("MobileNetV2", 0.5), ("MobileNetV2", 1.0), ("ResNet50", None)]
-)
+@pytest.mark.parametrize(("name", "alpha"), [("MobileNetV2", 0.5), ("ResNet50", None)])
 def test_weights_of_another_network_are_one_line(name, alpha):
-    with pytest.raises(InputError, match=rf"base\.h5: expected weights of {name} .*") as error:
+    with refused(f"base.h5: expected weights of {name} "):
         application(name, alpha, SIZE, SAMPLE_WEIGHTS)
-    assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["MobileNetV3Small", "DenseNet121", "ConvNeXtTiny"])
+@pytest.mark.parametrize("name", EACH)
 def test_both_parts_in_order_give_the_output_of_the_backbone(name):
     keras.utils.set_random_seed(1)
     backbone = application(name, TESTED[name], SIZE)
@@ -96,10 +89,10 @@ def test_both_parts_in_order_give_the_output_of_the_backbone(name):
         assert np.abs(given - expected).max() < 1e-4 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize(("name", "alpha"), EACH)
-def test_backbone_goes_from_weights_to_the_served_model(name, alpha, tmp_path):
+@pytest.mark.parametrize("name", EACH)
+def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     make_deterministic(1)
-    served = tmp_path / "served"
+    served, alpha = tmp_path / "served", TESTED[name]
     params = model_params(backbone=name, alpha=alpha, image_size=SIZE)
     save_model(application(name, alpha, SIZE), tmp_path / "backbone.keras")
     backbone = load_model(tmp_path / "backbone.keras", layers=())

@@ -2,8 +2,7 @@
 
 import json
 
-import pytest
-from conftest import PROJECT, run
+from conftest import PROJECT, succeed
 
 # A step of training of a convolution, and the hash of its weights.
 TRAINING = """
@@ -26,32 +25,22 @@ KERAS_JSON = {
     "backend": "jax",
     "image_data_format": "channels_first",
 }
+ENVIRONMENT = {
+    "KERAS_BACKEND": "jax",
+    "KERAS_FLOATX": "float16",
+    "TF_ENABLE_ONEDNN_OPTS": "0",
+    "XLA_FLAGS": "--xla_no_such_flag",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 def trained(folder, **environment: str) -> str:
-    result = run("python", "-c", TRAINING, cwd=folder, PYTHONPATH=str(PROJECT), **environment)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    return succeed("python", "-c", TRAINING, cwd=folder, PYTHONPATH=str(PROJECT), **environment)
 
 
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory) -> str:
-    return trained(tmp_path_factory.mktemp("plain"))
-
-
-def test_configuration_file_of_keras_changes_nothing(tmp_path, expected):
+def test_environment_and_configuration_file_of_keras_change_nothing(tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps(KERAS_JSON))
-    assert trained(tmp_path, KERAS_HOME=str(tmp_path)) == expected
-
-
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"KERAS_BACKEND": "jax", "KERAS_FLOATX": "float16"},
-        {"TF_ENABLE_ONEDNN_OPTS": "0", "XLA_FLAGS": "--xla_no_such_flag"},
-        {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    ],
-    ids=["backend", "kernels", "threads"],
-)
-def test_environment_changes_nothing(tmp_path, expected, environment):
-    assert trained(tmp_path, **environment) == expected
+    given = trained(tmp_path, KERAS_HOME=str(tmp_path), **ENVIRONMENT)
+    assert given == trained(tmp_path)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from conftest import refused
 from networks import model_params
 
 from pawprint.core.errors import InputError
@@ -29,8 +30,10 @@ def test_cut_is_the_last_layer_that_all_later_layers_depend_on(backbone, fine_tu
     assert name.startswith(cut)
 
 
-@pytest.mark.parametrize("alpha", [0.35, pytest.param(1.0, marks=pytest.mark.extended)])
-def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha):
+@pytest.mark.parametrize(
+    ("alpha", "step"), [(0.35, 5), pytest.param(1.0, 1, marks=pytest.mark.extended)]
+)
+def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha, step):
     keras.utils.set_random_seed(1)
     backbone = application("MobileNetV2", alpha, 32)
     for weight in backbone.weights:  # statistics other than 0 and 1, so that every layer matters
@@ -41,7 +44,7 @@ def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha
     assert np.abs(expected).max() > 0.01
     cuts = {cut_index(backbone, first) for first in range(len(backbone.layers) + 1)}
     assert len(cuts) > 70
-    for cut in sorted(cuts):
+    for cut in sorted(cuts)[::step]:
         before, after = split_at(backbone, cut)
         difference = after(before(scaled, training=False), training=False) - expected
         assert np.abs(difference).max() < 1e-5, backbone.layers[cut].name
@@ -79,7 +82,7 @@ def test_layer_that_the_backbone_does_not_have_is_refused_in_one_line(backbone, 
 
 def test_default_index_of_another_backbone_is_refused_with_the_name_of_a_layer():
     backbone = application("ResNet50", None, 32)
-    with pytest.raises(InputError, match=r"example conv4_block4_out\. Received: 100, the default"):
+    with refused("example conv4_block4_out. Received: 100, the default"):
         first(backbone, at=100, name="ResNet50")
     index = backbone.layers.index(backbone.get_layer("conv4_block4_out"))
     assert first(backbone, at="conv4_block4_out", name="ResNet50") == index

@@ -84,6 +84,7 @@ with training_on(Hardware(devices="auto", threads=3, precision="auto")):
 """
 
 
+@pytest.mark.slow
 def test_training_takes_the_threads_that_it_is_told():
     assert run("python", "-c", THREADS, cwd=PROJECT).stdout.split() == ["3"]
 
@@ -105,6 +106,7 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_pa
     assert np.abs(load_model(path)(pixels) - alone(pixels)).max() < 1e-2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.extended)]
 )

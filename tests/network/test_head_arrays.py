@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
+from conftest import refused
 
-from pawprint.core.errors import InputError
 from pawprint.network.head_arrays import read_head, write_head
 
 ARRAYS = [np.arange(each + 2, dtype=np.float32).reshape(-1, 1) for each in range(12)]
@@ -21,6 +21,5 @@ def test_missing_or_damaged_file_is_one_line(tmp_path, content):
     path = tmp_path / "head.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"head\.npz: expected the arrays of a head") as error:
+    with refused("head.npz: expected the arrays of a head"):
         read_head(path)
-    assert "\n" not in str(error.value)

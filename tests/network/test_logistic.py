@@ -2,12 +2,9 @@ import os
 
 import numpy as np
 import pytest
-from conftest import PROJECT, run
-from sklearn.datasets import load_digits
+from conftest import PROJECT, refused, run
 from sklearn.linear_model import LogisticRegression
 
-from pawprint.core.data_tables import HISTORY
-from pawprint.core.errors import InputError
 from pawprint.network import logistic
 from pawprint.network.logistic import cross_validate, measure, solve
 
@@ -51,7 +48,10 @@ def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(cl
     measured = measure(probabilities_by(arrays, features[:, 0]), actual)
     assert metrics["validation"] == pytest.approx(measured, rel=1e-3)
     assert metrics["initial"]["loss"] == pytest.approx(np.log(classes))
+    assert history["epoch"].tolist() == list(range(1, 11))
+    assert history["kept"].tolist() == [False] * 9 + [True]
     last = history.iloc[-1]
+    assert history["loss"].iloc[0] > last["loss"]
     assert last["validation_loss"] == metrics["validation"]["loss"]
     of_views = measure(
         probabilities_by(arrays, features.reshape(-1, 12)), np.repeat(actual, features.shape[1])
@@ -68,15 +68,6 @@ def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(
     plain.fit(rows, np.repeat(actual, 2), np.full(len(rows), 1 / 2))
     expected = plain.predict_proba(rows)
     assert probabilities_by(arrays, features.reshape(-1, 12)) == pytest.approx(expected, abs=0.01)
-
-
-def test_history_has_a_row_for_each_tenth_and_the_last_is_kept():
-    *_, (_, _, history) = solved(2)
-    assert list(history) == list(HISTORY)
-    assert history["epoch"].tolist() == list(range(1, 11))
-    assert history["kept"].tolist() == [False] * 9 + [True]
-    assert history["loss"].iloc[0] > history["loss"].iloc[-1]
-    assert history["learning_rate"].isna().all()
 
 
 def test_balanced_classes_weigh_the_same_in_the_fit():
@@ -179,13 +170,13 @@ def test_class_of_one_image_or_one_group_is_not_judged():
 @pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
 def test_too_few_images_are_told_in_one_line(actual):
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
-    with pytest.raises(InputError, match=r"^data/split/images\.csv: expected training images of"):
+    with refused("data/split/images.csv: expected training images of"):
         cross_validate(features, np.array(actual), np.arange(len(actual)), 2)
 
 
 def test_class_without_training_images_is_named():
     train, crossed, _ = solved(2)
-    with pytest.raises(InputError, match=r"Received: none of eel\."):
+    with refused("Received: none of eel."):
         solve(train, train, ["cat", "dog", "eel"], crossed)
 
 
@@ -193,19 +184,8 @@ def test_too_large_a_problem_names_another_optimizer(monkeypatch):
     features = np.zeros((10, 2, 3, 4))
     logistic.check_size(features, 5)
     monkeypatch.setattr(logistic, "MAX_SIZE", 10 * 2 * 12 * 5 - 1)
-    with pytest.raises(InputError, match=r"train_extract\.optimizer: expected .* adam, .*20 x 12"):
+    with refused("train_extract.optimizer: expected ", " adam, ", "20 x 12"):
         logistic.check_size(features, 5)
-
-
-def test_digits_are_learned():
-    digits = load_digits()
-    train = np.arange(len(digits.target)) % 2 == 0
-    features = digits.data[:, None].astype(np.float16)
-    pair, held_out = ((features[part], digits.target[part]) for part in (train, ~train))
-    crossed = cross_validate(*pair, np.arange(train.sum()), 10)
-    _, metrics, _ = solve(pair, held_out, list("0123456789"), crossed)
-    assert metrics["validation"]["accuracy"] > 0.94
-    assert measure(crossed.probabilities, pair[1])["accuracy"] > 0.94
 
 
 ON_SOME_CORES = """

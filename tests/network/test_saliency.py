@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from networks import HEADS, LOGITS, model_with, pixels, sample_backbone
+from networks import EACH_HEAD, LOGITS, model_with, pixels, sample_backbone
 
 from pawprint.network.head import build_head
 from pawprint.network.model import build_model
@@ -9,7 +9,7 @@ from pawprint.network.saliency import grad_cam, overlay
 PIXELS = pixels(1)[0]
 
 
-@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("kind", EACH_HEAD)
 def test_heat_is_a_map_of_the_image_between_0_and_1(kind):
     heat = grad_cam(model_with(kind), PIXELS, 1)
     assert (heat.shape, heat.dtype) == ((96, 96), np.float32)

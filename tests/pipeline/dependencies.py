@@ -21,11 +21,7 @@ TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 
 def recording(records: Path) -> dict[str, str]:
     """The environment in which stages write down what they open; modules are read as source."""
-    return {
-        "RECORD": str(records),
-        "PYTHONPATH": str(RECORDER),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    return {"RECORD": str(records), "PYTHONPATH": str(RECORDER), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def opened(record: Path) -> tuple[set[str], set[str]]:

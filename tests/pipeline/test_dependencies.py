@@ -9,14 +9,13 @@ real, on small data,
 - without one of its dependencies at a time: it must fail or write something else.
 """
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 from changed_params import changed_values
-from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro
+from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro, sha256
 from dependencies import PARAMS, copy_into, run_stage, with_dependencies_only
 from dvc_yaml import OUTPUTS, SOURCE, STAGES, params_of
 
@@ -55,14 +54,8 @@ def project(tmp_path_factory) -> Path:
 
 def outputs(folder: Path, stage: str) -> dict[str, str]:
     """SHA-256 of each file that a stage has written, by path."""
-    found = {}
-    for output in OUTPUTS[stage]:
-        path = folder / output
-        for file in [path, *path.rglob("*")]:
-            if file.is_file():
-                name = file.relative_to(folder).as_posix()
-                found[name] = hashlib.sha256(file.read_bytes()).hexdigest()
-    return found
+    made = (file for out in OUTPUTS[stage] for file in [folder / out, *(folder / out).rglob("*")])
+    return {file.relative_to(folder).as_posix(): sha256(file) for file in made if file.is_file()}
 
 
 def other_values_for_all_but(project: Path, listed: set[str]) -> str:

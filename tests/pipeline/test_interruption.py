@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, run
-from kills import HALF_WRITTEN_BY_DVC, Undisturbed, recover
+from kills import HALF_WRITTEN_BY_DVC, Undisturbed, fingerprint, recover
 
 pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
@@ -43,12 +43,12 @@ def test_troubleshooting_tells_what_to_do_with_what_dvc_left_half_written(messag
     "stage", ["fetch", "clean", "preview", "features", "train_extract", "calibrate"]
 )
 def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(workspace, stage):
-    before = contents(workspace)
+    before = fingerprint(workspace)
     command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
     command += f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
     result = run("python", "-c", command, cwd=workspace)
     check_refused(result, r"expected to write .*(File too large|iostream error)")
-    assert contents(workspace) == before
+    assert fingerprint(workspace) == before
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_full_disk_and_read_only_folder_are_named(workspace, stage, folder, opti
         for path in needed:
             (here / path.relative_to(saved)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, here / path.relative_to(saved))
-        before = contents(workspace)
+        before = fingerprint(workspace)
         check_refused(run("python", "-m", f"stages.{stage}", cwd=workspace), reason)
-        assert contents(workspace) == before
+        assert fingerprint(workspace) == before
     finally:
         subprocess.run(("umount", here), check=True)
 
@@ -87,9 +87,3 @@ def check_refused(result: subprocess.CompletedProcess, reason: str) -> None:
     assert result.returncode == 1, result.stderr
     assert result.stderr.count("\n") == 1, result.stderr
     assert re.search(reason, result.stderr), result.stderr
-
-
-def contents(workspace: Path) -> dict[Path, bytes]:
-    folders = (workspace / name for name in ("data", "metrics", "models", "plots"))
-    made = (path for folder in folders for path in folder.rglob("*"))
-    return {path: path.read_bytes() for path in made if path.is_file()}

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TINY, environment_with, run
+from conftest import PROJECT, TINY, environment_with, succeed
 from kills import fingerprint
 
 from pawprint.core import data_paths
@@ -42,9 +42,8 @@ def workspace(finished, tmp_path) -> Path:
 
 def computed(workspace: Path, *command: str) -> tuple[int, int]:
     """Run `features`, or DVC up to it. Returns how many images were computed, and reused."""
-    result = run(*(command or ("dvc", "repro", "features")), cwd=workspace)
-    assert result.returncode == 0, result.stdout + result.stderr
-    (line,) = (each for each in result.stdout.splitlines() if " computed, " in each)
+    printed = succeed(*(command or ("dvc", "repro", "features")), cwd=workspace)
+    (line,) = (each for each in printed.splitlines() if " computed, " in each)
     words = line.split()
     return int(words[1]), int(words[4])
 

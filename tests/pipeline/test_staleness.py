@@ -9,7 +9,16 @@ from pathlib import Path
 import dvc.api
 import pytest
 from changed_params import TOGETHER_WITH, changed_values, expected_stages
-from conftest import AFTER_FINETUNING, SAMPLE_WEIGHTS, TINY, git_project, repro, run, succeed
+from conftest import (
+    AFTER_FINETUNING,
+    SAMPLE_WEIGHTS,
+    TINY,
+    commit,
+    git_project,
+    repro,
+    run,
+    succeed,
+)
 from networks import save_weights
 from ruamel.yaml import YAML
 
@@ -47,8 +56,7 @@ def workspace(tmp_path_factory) -> Iterator[Path]:
         patch.setenv("KERAS_HOME", str(folder / "keras"))
         project = git_project(folder / "project", TINY)
         assert repro(project)
-        run("git", "add", "-A", cwd=project)
-        run("git", "commit", "-qm", "Tiny run", cwd=project)
+        commit(project, "Tiny run")
         yield project
 
 
@@ -66,11 +74,15 @@ def changed_params(workspace: Path, param: str) -> str:
     return changed
 
 
+def restore(workspace: Path) -> None:
+    succeed("git", "reset", "-q", "--hard", cwd=workspace)
+    succeed("dvc", "checkout", "-q", cwd=workspace)
+
+
 @pytest.fixture
 def restored(workspace):
     yield
-    run("git", "reset", "-q", "--hard", cwd=workspace)
-    run("dvc", "checkout", "-q", cwd=workspace)
+    restore(workspace)
 
 
 @pytest.mark.parametrize(
@@ -107,19 +119,16 @@ def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
 def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
     """Relative sources are found there too, and `1e-6` arrives as a number."""
     changes = ("-S", "train_finetune.learning_rate=1e-6", "-S", "model.alpha=0.5")
-    single = run("dvc", "exp", "run", "-n", "wider", *changes, cwd=workspace)
-    assert single.returncode == 0, single.stdout + single.stderr
-    for command in (("git", "reset", "-q", "--hard"), ("dvc", "checkout", "-q")):
-        run(*command, cwd=workspace)
+    succeed("dvc", "exp", "run", "-n", "wider", *changes, cwd=workspace)
+    restore(workspace)
     sweep = ("-S", "train_finetune.learning_rate=0.002,0.003", "-S", "model.alpha=0.5")
     queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
     assert queued.stdout.count("Queued experiment") == 2, queued.stderr
-    everything = run("dvc", "exp", "run", "--run-all", cwd=workspace)
-    assert everything.returncode == 0, everything.stdout + everything.stderr
+    succeed("dvc", "exp", "run", "--run-all", cwd=workspace)
     shown = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
-    (commit,) = (each for each in shown if each["experiments"])
+    (head,) = (each for each in shown if each["experiments"])
     rates = set()
-    for experiment in commit["experiments"]:
+    for experiment in head["experiments"]:
         data = experiment["revs"][0]["data"]
         rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
         assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0

@@ -4,17 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import (
-    PROJECT,
-    TINY,
-    clone,
-    commit,
-    git_init,
-    git_project,
-    photo,
-    repro,
-    succeed,
-)
+from conftest import PROJECT, TINY, clone, commit, git_init, git_project, photo, repro, succeed
 
 pytestmark = pytest.mark.slow
 FIRST_STAGES = ["fetch", "clean", "split"]  # enough to read the photos

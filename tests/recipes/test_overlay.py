@@ -1,6 +1,5 @@
-import pytest
+from conftest import refused
 
-from pawprint.core.errors import InputError
 from recipes.overlay import overlay
 
 PARAMS = """# head
@@ -31,7 +30,7 @@ def test_null_and_comment_stay_in_their_places():
     assert overlay(changed, "a: {b: null, c: {d: 1}}") == params
 
 
-@pytest.mark.parametrize("recipe", ["splitt: {seed: 2}", "split: {seeds: 2}"])
-def test_key_that_params_lacks_is_named(recipe):
-    with pytest.raises(InputError, match=r"splitt?\.seeds?: the recipe names a key not in params"):
-        overlay(PARAMS, recipe)
+def test_key_that_params_lacks_is_named():
+    for recipe, key in (("splitt: {seed: 2}", "splitt.seed"), ("split: {seeds: 2}", "split.seeds")):
+        with refused(f"{key}: the recipe names a key not in params"):
+            overlay(PARAMS, recipe)

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from pawprint.core.data_tables import HISTORY
 from pawprint.core.result_tables import RELIABILITY
-from pawprint.evaluation.metrics import tabulate_reliability, tabulate_roc
+from pawprint.evaluation.metrics import tabulate_roc
 from pawprint.reports.charts import (
     draw_confusion,
     draw_curves,
@@ -17,12 +16,6 @@ from pawprint.reports.charts import (
 
 FORTY = [f"a_class_with_a_long_name_{number:02}" for number in range(40)]
 OF_TWO = ["path", "actual", "predicted", "probability_cat", "probability_dog"]
-
-
-@pytest.fixture(autouse=True)
-def figures_closed():
-    yield
-    plt.close("all")
 
 
 def history(first: int, last: int) -> pd.DataFrame:
@@ -126,11 +119,3 @@ def test_reliability_names_the_class_and_shows_each_split():
         assert ends[:2] == [[0.1, 0.9]] * 2 and len(ends) == len(expected)
         larger, smaller, *_ = points.get_sizes()
         assert larger > 2 * smaller
-
-
-def test_reliability_of_many_classes_is_of_the_predicted_one():
-    actual, probabilities = predictions_of(FORTY[:3])
-    table = tabulate_reliability(actual, probabilities, FORTY[:3], 0.95).assign(split="test")
-    axis = draw_reliability(table).axes[1]
-    assert axis.get_xlabel() == "Mean probability of the predicted class"
-    assert axis.get_ylabel() == "Fraction of correct predictions"

@@ -1,9 +1,8 @@
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from pawprint.core.result_tables import LIKELY_WRONG_LABELS
-from pawprint.images.archive import members, open_archive
+from pawprint.images.archive import members
 from pawprint.reports.figures import BLUE, RED
 from pawprint.reports.prediction_photos import (
     draw_errors,
@@ -12,21 +11,9 @@ from pawprint.reports.prediction_photos import (
 )
 
 
-@pytest.fixture(autouse=True)
-def figures_closed():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
-def archive(drawn_archive):
-    with open_archive(drawn_archive) as archive:
-        yield archive
-
-
-@pytest.fixture(scope="module")
-def names(archive) -> list[str]:
-    return [name for name in members(archive) if "validation" in name and ".0" in name]
+def names(drawn_images) -> list[str]:
+    return [name for name in members(drawn_images) if "validation" in name and ".0" in name]
 
 
 def predictions(names: list[str], *rows: tuple[str, str, float]) -> pd.DataFrame:
@@ -40,28 +27,23 @@ def shown(part) -> list[str]:
     return [axis.get_title() for axis in part.axes if axis.images]
 
 
-def test_predictions_are_spread_over_the_split_and_mark_errors(archive, names):
-    table = predictions(
-        names,
-        ("cat", "cat", 0.2),
-        ("cat", "dog", 0.6),
-        ("dog", "cat", 0.02),
-    )
-    figure = draw_predictions(archive, table, 3)
+def test_predictions_are_spread_over_the_split_and_mark_errors(drawn_images, names):
+    table = predictions(names, ("cat", "cat", 0.2), ("cat", "dog", 0.6), ("dog", "cat", 0.02))
+    figure = draw_predictions(drawn_images, table, 3)
     assert shown(figure) == ["cat 80%", "dog 60%\n✗ label: cat", "cat 98%\n✗ label: dog"]
     colours = [axis.title.get_color() for axis in figure.axes if axis.images]
     assert colours == [BLUE, RED, RED]
-    figure = draw_predictions(archive, table, 2)
+    figure = draw_predictions(drawn_images, table, 2)
     assert shown(figure) == ["cat 80%", "cat 98%\n✗ label: dog"]
     assert figure.subfigs[0].get_suptitle() == "Test images (2 of 3)"
 
 
-def test_probability_shown_is_that_of_the_predicted_label_at_any_threshold(archive, names):
+def test_probability_shown_is_that_of_the_predicted_label_at_any_threshold(drawn_images, names):
     table = predictions(names, ("dog", "dog", 0.3), ("cat", "cat", 0.6))
-    assert shown(draw_predictions(archive, table, 2)) == ["dog 30%", "cat 40%"]
+    assert shown(draw_predictions(drawn_images, table, 2)) == ["dog 30%", "cat 40%"]
 
 
-def test_errors_and_the_least_confident_others_are_in_order_of_confidence(archive, names):
+def test_errors_and_the_least_confident_others_are_in_order_of_confidence(drawn_images, names):
     table = predictions(
         names,
         ("cat", "cat", 0.01),
@@ -72,7 +54,7 @@ def test_errors_and_the_least_confident_others_are_in_order_of_confidence(archiv
         ("cat", "dog", 0.99),
         ("cat", "cat", 0.4),
     )
-    errors, others = draw_errors(archive, table, 3).subfigs
+    errors, others = draw_errors(drawn_images, table, 3).subfigs
     assert shown(errors) == [
         "dog 99%\n✗ label: cat",
         "cat 95%\n✗ label: dog",
@@ -83,19 +65,12 @@ def test_errors_and_the_least_confident_others_are_in_order_of_confidence(archiv
     assert others.get_suptitle() == "Least confident other predictions (3 of 4)"
 
 
-def test_model_without_errors_still_gives_a_picture(archive, names):
-    table = predictions(names, ("cat", "cat", 0.1), ("dog", "dog", 0.95))
-    errors, others = draw_errors(archive, table, 6).subfigs
-    assert (shown(errors), shown(others)) == ([], ["cat 90%", "dog 95%"])
-    assert errors.get_suptitle() == "Most confident errors (0 of 0)"
-
-
-def test_likely_wrong_labels_show_file_label_and_its_probability(archive, names):
+def test_likely_wrong_labels_show_file_label_and_its_probability(drawn_images, names):
     rows = [(name, "cat", "dog", "train", 0.021) for name in names[:2]]
     table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
-    figure = draw_likely_wrong_labels(archive, table, 1)
+    figure = draw_likely_wrong_labels(drawn_images, table, 1)
     name = names[0].split("/")[-1]
     assert shown(figure) == [f"{name}\ncat 2.1%\nlikely dog"]
     assert figure.subfigs[0].get_suptitle() == "Labels that are likely wrong (1 of 2)"
-    none = draw_likely_wrong_labels(archive, table.head(0), 1)
+    none = draw_likely_wrong_labels(drawn_images, table.head(0), 1)
     assert none.subfigs[0].get_suptitle() == "Labels that are likely wrong (0 of 0)"

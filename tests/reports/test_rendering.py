@@ -4,9 +4,9 @@ import io
 
 import jinja2
 import pytest
+from conftest import refused
 from PIL import Image
 
-from pawprint.core.errors import InputError
 from pawprint.reports.pages.rendering import embed, file_hashes, fill
 
 
@@ -48,12 +48,11 @@ def test_hashes_are_those_of_all_files_in_order(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("read", [embed, file_hashes])
 def test_missing_file_is_told_in_one_line(tmp_path, read):
-    with pytest.raises(InputError, match=r"absent: expected a .* Run `dvc repro`\.$") as raised:
+    with refused("absent: expected a ", " Run `dvc repro`."):
         read(tmp_path / "absent")
-    assert "\n" not in str(raised.value)
 
 
 def test_file_that_is_no_picture_is_told_in_one_line(tmp_path):
     (tmp_path / "a.png").write_text("text")
-    with pytest.raises(InputError, match=r"a\.png: expected a picture"):
+    with refused("a.png: expected a picture"):
         embed(tmp_path / "a.png")

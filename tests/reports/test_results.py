@@ -14,7 +14,6 @@ from pawprint.reports.results import (
     describe_draw,
     describe_fraction,
     describe_training,
-    name_classes,
     result_rows,
     score_of,
 )
@@ -39,11 +38,7 @@ SCORES_OF_BOTH = pd.DataFrame(
 
 def test_each_result_has_a_column_per_split():
     assert result_rows(SCORES_OF_BOTH) == [
-        (
-            "accuracy",
-            "91.00% (91/100), 86.00% to 96.00%",
-            "90.00% (90/100), 85.00% to 95.00%",
-        ),
+        ("accuracy", "91.00% (91/100), 86.00% to 96.00%", "90.00% (90/100), 85.00% to 95.00%"),
         ("log loss", "0.1100 (0.0900 to 0.2100)", "0.1000 (0.0800 to 0.2000)"),
         ("area under the ROC curve", "0.9800 (0.9700 to 0.9900)", "0.9700 (0.9600 to 0.9800)"),
         ("expected calibration error", "0.2100", "0.2000"),
@@ -90,12 +85,6 @@ def test_each_class_has_its_recall_with_the_lowest_first():
     for split in ("test", "validation"):
         expected = describe_fraction(score_of(scores, split, "recall", rows["class"].iloc[0]))
         assert rows[f"recall, {split}"].iloc[0] == expected
-
-
-def test_many_classes_are_named_by_their_number():
-    assert name_classes(["cat", "dog"]) == "cat or dog"
-    assert name_classes(["ant", "bee", "cow"]) == "ant, bee or cow"
-    assert name_classes([*"abcde"]) == "5 classes"
 
 
 UNSET = {"temperature": True, "threshold": None, "recall": None, "views": "auto"}

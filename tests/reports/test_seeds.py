@@ -1,7 +1,5 @@
-import pytest
-from conftest import line_of
+from conftest import refused
 
-from pawprint.core.errors import InputError
 from pawprint.reports.seeds import describe_seeds
 
 
@@ -25,5 +23,5 @@ def test_seeds_are_shown_while_images_code_and_params_are_theirs():
     for key in inputs:
         assert describe_seeds(record, inputs | {key: "another"}) == older
     for broken in ([], record | {"seeds": 1}, {"inputs": inputs, "seeds": [1]}):
-        with pytest.raises(InputError, match=line_of("metrics/seeds.json: ")):
+        with refused("metrics/seeds.json: "):
             describe_seeds(broken, inputs)

@@ -25,6 +25,10 @@ FORMATS = {
     "onnx": "model.onnx",
     "saved_model": "saved_model.pb",
 }
+EACH_FORMAT = [
+    pytest.param(form, marks=() if form in ("xml", "onnx") else pytest.mark.slow)
+    for form in FORMATS
+]
 KERAS_FORMATS = {"tflite": "litert", "onnx": "onnx", "saved_model": "tf_saved_model"}
 RED = Image.new("RGB", (SIZE, SIZE), (110, 0, 100))
 
@@ -75,14 +79,14 @@ def refusal(folder: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", EACH_FORMAT)
 def test_good_model_predicts(model, form):
     second = 0.7310586
     predicted = load_predictor(model(form)).predict(RED).probabilities
     assert predicted == pytest.approx([1 - second, second], abs=1e-5)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", EACH_FORMAT)
 def test_good_model_of_three_labels_predicts(made, tmp_path, form):
     made(form)  # skips a format whose packages are missing
     described = metadata(image_size=SIZE, labels=COLOURS, threshold=None)
@@ -99,7 +103,7 @@ def test_good_model_of_three_labels_predicts(made, tmp_path, form):
     assert "of one image, not (1, 1) of float32" in refusal(folder)
 
 
-@pytest.mark.parametrize("form", KERAS_FORMATS)
+@pytest.mark.parametrize("form", EACH_FORMAT[1:])
 def test_model_without_the_score_that_its_threshold_needs_is_refused(model, form):
     folder = model(form)
     write_metadata(folder, METADATA.model_copy(update={"unknown_threshold": 0.5}))
@@ -107,7 +111,7 @@ def test_model_without_the_score_that_its_threshold_needs_is_refused(model, form
 
 
 @pytest.mark.parametrize("damage", [b"", b"a model, once", None])
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", EACH_FORMAT)
 def test_damaged_file_is_refused(model, form, damage):
     path = model(form) / FORMATS[form]
     data = path.read_bytes()
@@ -125,7 +129,7 @@ def test_network_with_too_few_weights_is_refused(model, end):
     assert "model.xml: expected a served or exported model" in refusal(path.parent)
 
 
-@pytest.mark.parametrize("form", [form for form in FORMATS if form != "xml"])
+@pytest.mark.parametrize("form", EACH_FORMAT[1:])
 @pytest.mark.parametrize(
     ("shape", "units", "message"),
     [
@@ -142,6 +146,7 @@ def test_model_of_something_else_is_refused(made, tmp_path, form, shape, units, 
         load_predictor(write(form, other, tmp_path / "other"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["variables.index", "variables.data-00000-of-00001"])
 def test_saved_model_whose_weights_are_cut_off_is_refused(model, file):
     folder = model("saved_model")

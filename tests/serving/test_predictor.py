@@ -5,12 +5,11 @@ import numpy as np
 import openvino
 import openvino.opset15 as op
 import pytest
-from conftest import line_of
+from conftest import refused
 from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, logit, softmax
 
-from pawprint.core.errors import InputError
 from pawprint.core.labels import UNKNOWN
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
@@ -43,23 +42,10 @@ def test_probabilities_are_those_of_the_labels(predictor, of_three, red, blue):
     assert of_three.predict(plain(red, blue)).probabilities == pytest.approx(expected, abs=1e-5)
 
 
-def test_second_of_two_labels_is_predicted_from_the_threshold_on(predictor):
+def test_threshold_of_the_metadata_decides_between_two_labels(predictor, of_three):
     assert predictor.class_of(np.array([0.71, 0.29])) == "cat"
     assert predictor.class_of(np.array([0.7, 0.3])) == "dog"
-
-
-def test_most_probable_of_more_labels_is_predicted(of_three):
-    assert of_three.class_of(np.array([0.3, 0.25, 0.45])) == "red"
     assert of_three.predict(plain(90, 100)).label == "blue"
-
-
-def test_output_is_the_probability_of_each_unit(predictor, of_three):
-    image = plain(110, 100)
-    expected = np.array([[[expit(0.5)]]])
-    assert np.array(predictor.outputs(image)) == pytest.approx(expected, abs=1e-4)
-    logits = np.array([10, 0, 11])
-    expected = softmax(logits / 2)[None, None]
-    assert np.array(of_three.outputs(image)) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("changes", [{}, {"labels": COLOURS, "threshold": None}])
@@ -89,14 +75,9 @@ def given_for_three(folder: Path, *numbers: float) -> np.ndarray:
     return Predictor(folder, described, lambda _: [output]).predict(plain(0, 0)).probabilities
 
 
-def test_sum_of_rounded_probabilities_becomes_1(tmp_path):
-    predicted = given_for_three(tmp_path, 0.5, 0.3, 0.2005)
-    assert predicted == pytest.approx(np.array([0.5, 0.3, 0.2005]) / 1.0005, abs=1e-6)
-
-
 @pytest.mark.parametrize("numbers", [(3, -4, 2), (0.5, 0.3, 0.05), (0.5, 0.5, 0.5), (0, 0, np.nan)])
 def test_numbers_that_are_no_probabilities_of_three_labels_are_refused(tmp_path, numbers):
-    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ")):
+    with refused(f"{tmp_path}: "):
         given_for_three(tmp_path, *numbers)
 
 
@@ -104,7 +85,7 @@ def test_view_whose_probabilities_do_not_sum_to_1_is_refused(tmp_path):
     given = iter([(0.5, 0.3, 0.2), (0.25, 0.15, 0.1)])
     described = metadata(labels=COLOURS, threshold=None, views="flip")
     predictor = Predictor(tmp_path, described, lambda _: [np.array(next(given), np.float32)])
-    with pytest.raises(InputError, match=r"sum 0\.5$"):
+    with refused("sum 0.5"):
         predictor.predict(plain(0, 0))
 
 
@@ -128,7 +109,7 @@ def test_threads_share_a_predictor(predictor):
 
 def test_folder_without_a_model_is_refused(tmp_path):
     write_metadata(tmp_path, metadata())
-    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ", "model.xml")):
+    with refused(f"{tmp_path}: ", "model.xml"):
         load_predictor(tmp_path)
 
 
@@ -143,5 +124,5 @@ def test_number_that_is_no_probability_is_refused_in_one_line(tmp_path, factor):
         output = op.multiply(output, op.constant(np.float32(each)))
     openvino.serialize(openvino.Model([output], [image]), tmp_path / "model.xml")
     write_metadata(tmp_path, metadata(image_size=32))
-    with pytest.raises(InputError, match=line_of(f"{tmp_path}: ")):
+    with refused(f"{tmp_path}: "):
         load_predictor(tmp_path).predict(plain(200, 100))

@@ -1,6 +1,5 @@
 """Three classes of drawn things, from images to predictions, through the real stages."""
 
-import argparse
 import hashlib
 import json
 from pathlib import Path
@@ -169,17 +168,6 @@ def test_command_line_labels_photos_of_three_classes(workspace, monkeypatch, cap
     for line in lines:
         assert {*line.split()[:-1:2]} == set(THINGS)
     assert len(list(Path("saliency").iterdir())) == 2
-
-
-def test_export_has_the_predictions_of_keras(workspace, capsys):
-    for module in ("ai_edge_litert", "tf2onnx", "onnxruntime"):
-        pytest.importorskip(module, reason=f"not installed: {module}")
-    export.run(argparse.Namespace(format=["litert", "onnx"], quantize=["none"], rev=None))
-    _, of_keras, *rows = (line.split() for line in capsys.readouterr().out.splitlines()[:4])
-    assert [row[0] for row in rows] == ["litert", "onnx"]
-    for row in rows:
-        assert float(row[2]) < 1e-4
-        assert row[3:6] == of_keras[3:6]
 
 
 @pytest.mark.parametrize("key", ["threshold", "recall"])
