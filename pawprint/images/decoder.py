@@ -8,6 +8,7 @@ image of a HEIC file, is decoded.
 import io
 import logging
 import re
+import struct
 import warnings
 
 import numpy as np
@@ -50,6 +51,8 @@ def decode(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise UnusableImageError("too_large", f"more than {MAX_BYTES:,} bytes")
     try:
+        if data[4:8] == b"ftyp":
+            _require_text_of_items(data)
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         pixels = image.width * image.height
         if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
@@ -94,6 +97,23 @@ def _count_scans(data: bytes) -> int:
         length = int.from_bytes(data[found.end() : found.end() + 2])
         found = MARKER.search(data, found.end() + max(length, 2))
     return number
+
+
+def _require_text_of_items(data: bytes) -> None:
+    """Raise UnicodeDecodeError for a HEIC with an item whose type or name is not UTF-8.
+
+    pi-heif 1.4 ends the process for such a type. Boxes `infe`: ISO/IEC 14496-12, 8.11.6.
+    """
+    start = 0
+    while len(data) - start >= 16:
+        size, kind, long_size = struct.unpack_from(">I4sQ", data, start)
+        end = start + (long_size if size == 1 else size or len(data))
+        box = data[start:end] if kind == b"meta" else b""
+        for found in re.finditer(b"infe", box):
+            length = int.from_bytes(box[found.start() - 4 : found.start()])
+            item = box[found.start() - 4 :][: length if length > 1 else None]
+            item[16:].decode()  # after size, name of the box, version, flags, ID and protection
+        start = max(end, start + 8)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
