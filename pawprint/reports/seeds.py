@@ -34,7 +34,7 @@ def describe_seeds(record: dict, inputs: dict[str, str]) -> tuple[list[tuple[str
     """
     try:
         return _described(record, inputs)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             "metrics/seeds.json: expected what `python -m pawprint seeds` writes. Received: a "
             f"wrong key or value ({error}). Run the command, or `git checkout` the file."
