@@ -17,6 +17,7 @@ from pawprint.core.data_tables import NEAR_DUPLICATES, SPLIT
 from pawprint.core.errors import CONTROL_CHARACTERS, InputError
 from pawprint.core.files import read_json
 from pawprint.core.params.whole import load_params
+from pawprint.core.predictions import read_predictions
 from pawprint.core.tables import read_table, write_table
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, open_image
@@ -60,6 +61,7 @@ def check_text(data: bytes, path: Path) -> None:
         read_json,
         lambda path: read_table(path, SPLIT),
         lambda path: read_table(path, NEAR_DUPLICATES),
+        read_predictions,
     ):
         try:
             read(path)
@@ -84,6 +86,7 @@ TEXTS = [
     *(apply(PARAMS, name).encode() for name in ("default", "local-zip-dense")),
     b'path,label,split\n"a ""b"", c.jpg",cat,train\nd.jpg,dog,test\n',
     b"group,path,label,archive_split,split,nearest,distance\na,a,cat,,train,b,1\na,b,cat,,test,a,1\n",
+    b"path,actual,predicted,probability_cat,probability_dog\na.jpg,cat,dog,0.1,0.9\n",
     b'{"a": {"b": [1.5]}}',
 ]
 WORDS = (
