@@ -30,6 +30,7 @@ SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if 
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
+MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
 # Of a segment of a JPEG; others occur inside a scan, or have no content.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
@@ -100,20 +101,29 @@ def _count_scans(data: bytes) -> int:
 
 
 def _require_text_of_items(data: bytes) -> None:
-    """Raise UnicodeDecodeError for a HEIC with an item whose type or name is not UTF-8.
+    """Raise ValueError for a HEIC with an item whose type or name is not UTF-8.
 
-    pi-heif 1.4 ends the process for such a type. Boxes `infe`: ISO/IEC 14496-12, 8.11.6.
+    pi-heif 1.4 ends the process for such a type. Boxes: ISO/IEC 14496-12, 4.2 and 8.11.
     """
-    start = 0
-    while len(data) - start >= 16:
-        size, kind, long_size = struct.unpack_from(">I4sQ", data, start)
-        end = start + (long_size if size == 1 else size or len(data))
-        box = data[start:end] if kind == b"meta" else b""
-        for found in re.finditer(b"infe", box):
-            length = int.from_bytes(box[found.start() - 4 : found.start()])
-            item = box[found.start() - 4 :][: length if length > 1 else None]
-            item[16:].decode()  # after size, name of the box, version, flags, ID and protection
-        start = max(end, start + 8)
+    ranges, number = [(0, len(data))], 0
+    for start, end in ranges:
+        while end - start >= 8:
+            size, name = struct.unpack_from(">I4s", data, start)
+            first = start + 8
+            if size == 1:
+                (size,) = struct.unpack_from(">Q", data, first)
+                first += 8
+            last = min(start + size, end) if size else end
+            if name == b"meta":
+                ranges.append((first + 4, last))
+            elif name == b"iinf":
+                ranges.append((first + (8 if data[first] else 6), last))
+            elif name == b"infe":
+                data[first + 8 : last].decode()  # after version, flags, ID and protection
+            start = max(first, last)
+            number += 1
+            if number > MAX_BOXES:
+                raise ValueError(f"more than {MAX_BOXES:,} boxes")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

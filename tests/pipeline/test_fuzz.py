@@ -3,6 +3,9 @@
 `make test-extended` reads a hundred times as many.
 """
 
+import contextlib
+import io
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from pawprint.core.files import read_json
 from pawprint.core.params.whole import load_params
 from pawprint.core.predictions import read_predictions
 from pawprint.core.tables import read_table, write_table
+from pawprint.dataset.fetching import fetch
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.resizing import resize
@@ -53,6 +57,18 @@ def check_archive(data: bytes, path: Path) -> None:
             open_image(archive, name)
 
 
+def check_tar(data: bytes, path: Path) -> None:
+    """What `fetch` packs into a zip is an archive for `clean`."""
+    path.write_bytes(data)
+    try:
+        fetch(path, path.with_name("archives"))
+    except InputError as error:
+        assert not CONTROL_CHARACTERS.search(str(error)), error
+    else:
+        with contextlib.suppress(InputError):
+            clean_archive(path.with_name("archives"))
+
+
 def check_text(data: bytes, path: Path) -> None:
     """Each reader gives a value or lines that begin with the path and hold no control character."""
     path.write_bytes(data)
@@ -79,6 +95,19 @@ def archives() -> list[bytes]:
         write_archive(path, ["cats"], [(f"dogs/{n}.jpg", JPEG) for n in range(4)], faults)
         plain = zipped(*((f"{of}/{n}.png", PNG) for of in ("cats", "dogs") for n in range(4)))
         return [plain, path.read_bytes(), *(fault.made(plain) for fault in ARCHIVES.values())]
+
+
+def tars() -> list[bytes]:
+    made = []
+    for mode, form in (("w", tarfile.GNU_FORMAT), ("w", tarfile.PAX_FORMAT), ("w:gz", None)):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode=mode, format=form) as archive:
+            for name in ("cats/ж.png", f"dogs/{150 * 'x'}.png"):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(PNG)
+                archive.addfile(entry, io.BytesIO(PNG))
+        made.append(buffer.getvalue())
+    return made
 
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
@@ -118,6 +147,7 @@ TARGETS = {
         300,
     ),
     "archive": (check_archive, damaged(archives(), NUMBER), 100),
+    "tar": (check_tar, damaged(tars(), NUMBER), 100),
     "text": (check_text, damaged(TEXTS, WORD), 150),
 }
 
