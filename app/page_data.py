@@ -1,5 +1,7 @@
 """Data: the images of each split, rejected files, near-duplicates and likely wrong labels."""
 
+import threading
+
 import pandas as pd
 import streamlit as st
 
@@ -16,6 +18,7 @@ from pawprint.reports.counts import count_images, divided_groups
 TITLE, ICON = "Data", ":material/database:"
 PER_PAGE = 10
 IN_CONTROL = 6  # labels at most
+WRITING = threading.Lock()  # each user's session is a thread
 
 
 def show() -> None:
@@ -153,11 +156,12 @@ def correct(labels: dict[str, str | None]) -> None:
 
     Columns of the user's own stay.
     """
-    kept = corrections()
-    columns = list(next(iter(kept.values()), COLUMNS))
-    for path, label in labels.items():
-        before = kept.pop(path, {})
-        if label is not None:
-            kept[path] = dict.fromkeys(columns, "") | before | {"path": path, "label": label}
-    frame = pd.DataFrame(kept.values(), columns=columns)
-    write_table(data_paths.LABELS, frame, dict.fromkeys(columns, "str"))
+    with WRITING:
+        kept = corrections()
+        columns = list(next(iter(kept.values()), COLUMNS))
+        for path, label in labels.items():
+            before = kept.pop(path, {})
+            if label is not None:
+                kept[path] = dict.fromkeys(columns, "") | before | {"path": path, "label": label}
+        frame = pd.DataFrame(kept.values(), columns=columns)
+        write_table(data_paths.LABELS, frame, dict.fromkeys(columns, "str"))

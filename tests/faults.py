@@ -120,6 +120,8 @@ IMAGES = {
     "jpeg scan flipped.jpg": Fault(flipped(JPEG, SCAN + 200, 2), KEPT),
     "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
     "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
+    # The type of an item, for which pi-heif would end the process.
+    "heic item flipped.heic": Fault(flipped(TURNED_HEIC, TURNED_HEIC.index(b"Exif"), 4), "damaged"),
     "heic pixels flipped.heic": Fault(flipped(TURNED_HEIC, len(TURNED_HEIC) - 300, 40), "damaged"),
     **{
         f"{form} as.jpg": Fault(encode(PHOTO, form), KEPT)

@@ -44,9 +44,9 @@ def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
             raise ValueError("a row with fewer values")
     except (ValueError, OverflowError, Warning) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(
-            f"expected a table with the columns {', '.join(columns)}. Received: {printable(reason)}"
-        ) from None
+        # Columns of probabilities have names of the file.
+        expected = f"expected a table with the columns {', '.join(columns)}. Received: {reason}"
+        raise ValueError(printable(expected)) from None
     return frame
 
 

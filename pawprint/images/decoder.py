@@ -8,6 +8,7 @@ image of a HEIC file, is decoded.
 import io
 import logging
 import re
+import struct
 import warnings
 
 import numpy as np
@@ -29,6 +30,7 @@ SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if 
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
+MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
 # Of a segment of a JPEG; others occur inside a scan, or have no content.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
@@ -50,6 +52,8 @@ def decode(data: bytes) -> Image.Image:
     if len(data) > MAX_BYTES:
         raise UnusableImageError("too_large", f"more than {MAX_BYTES:,} bytes")
     try:
+        if data[4:8] == b"ftyp":
+            _require_text_of_items(data)
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         pixels = image.width * image.height
         if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
@@ -94,6 +98,32 @@ def _count_scans(data: bytes) -> int:
         length = int.from_bytes(data[found.end() : found.end() + 2])
         found = MARKER.search(data, found.end() + max(length, 2))
     return number
+
+
+def _require_text_of_items(data: bytes) -> None:
+    """Raise ValueError for a HEIC with an item whose type or name is not UTF-8.
+
+    pi-heif 1.4 ends the process for such a type. Boxes: ISO/IEC 14496-12, 4.2 and 8.11.
+    """
+    ranges, number = [(0, len(data))], 0
+    for start, end in ranges:
+        while end - start >= 8:
+            size, name = struct.unpack_from(">I4s", data, start)
+            first = start + 8
+            if size == 1:
+                (size,) = struct.unpack_from(">Q", data, first)
+                first += 8
+            last = min(start + size, end) if size else end
+            if name == b"meta":
+                ranges.append((first + 4, last))
+            elif name == b"iinf":
+                ranges.append((first + (8 if data[first] else 6), last))
+            elif name == b"infe":
+                data[first + 8 : last].decode()  # after version, flags, ID and protection
+            start = max(first, last)
+            number += 1
+            if number > MAX_BOXES:
+                raise ValueError(f"more than {MAX_BOXES:,} boxes")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -45,7 +45,7 @@ def describe_seeds(record: dict, inputs: dict[str, str]) -> tuple[list[tuple[str
             f"seeds are of the same training with the seeds {', '.join(map(str, seeds))}; all "
             "other results are those of the model."
         )
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(
             "metrics/seeds.json: expected what `python -m pawprint seeds` writes. Received: a "
             f"wrong key or value ({error}). Run the command, or `git checkout` the file."

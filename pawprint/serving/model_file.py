@@ -24,13 +24,15 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
     """
     image_size, network = metadata.image_size, _read(path)
     shape = network.input().partial_shape  # raises RuntimeError for more than one input
-    wanted = openvino.PartialShape([-1, image_size, image_size, 3])
-    if not wanted.compatible(shape):
+    pixels = openvino.PartialShape([-1, image_size, image_size, 3])
+    if not pixels.compatible(shape):
         raise ValueError(f"input {shape}, not (batch, {image_size}, {image_size}, 3)")
     network.reshape([1, image_size, image_size, 3])
     is_scored = metadata.unknown_threshold is not None
-    if is_scored and len(network.outputs) == 1:
-        raise ValueError("one output, not also unknown_score as unknown_threshold demands")
+    wanted = ["probability", "unknown_score"][: 1 + is_scored]
+    if len(network.outputs) < len(wanted):
+        given = len(network.outputs)
+        raise ValueError(f"number of outputs {given}, less than {len(wanted)}: {', '.join(wanted)}")
     expected = [metadata.units] * (len(network.outputs) - is_scored) + [1] * is_scored
     for output, units in zip(network.outputs, expected, strict=True):
         taken = output.partial_shape, output.element_type

@@ -1,5 +1,6 @@
 """Pages of the app in Streamlit's own test runner, without a browser."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from app_project import PHOTOS, git, write_photos, write_project
 from conftest import PROJECT, succeed
 from streamlit.testing.v1 import AppTest
 
+from app.page_data import correct, corrections
 from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.data_tables import SPLIT
 from pawprint.core.result_tables import LIKELY_WRONG_LABELS
@@ -179,6 +181,16 @@ def test_taking_back_leaves_what_the_user_chose_since(project):
     page.run()
     press(page, "Take back")
     assert labels.read_text(encoding="utf-8") == f"path,label\n{first},none\n"
+
+
+def test_corrections_of_several_users_at_once_are_all_written(project):
+    def choose(user: int) -> None:
+        for image in range(10):
+            correct({f"{user}/{image}.jpg": "cat"})
+
+    with ThreadPoolExecutor(10) as users:
+        list(users.map(choose, range(10)))
+    assert len(corrections()) == 100
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,16 @@ def test_predictions_have_the_labels_of_their_columns(tmp_path):
     assert "other" not in found
 
 
-@pytest.mark.parametrize("lines", [b"", b"path,actual,predicted,probability\n"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"",
+        b"path,actual,predicted,probability\n",
+        b"path,actual,predicted,probability_\x1b[31m\n1.jpg,cat,cat,\n",
+    ],
+)
 def test_other_tables_are_no_predictions(tmp_path, lines):
     (tmp_path / "rows.csv").write_bytes(lines)
-    with refused("path, actual, predic"):
+    with refused("path, actual, predic") as error:
         read_predictions(tmp_path / "rows.csv")
+    assert str(error.value).isprintable()

@@ -257,23 +257,46 @@ def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, pro
     assert f"worker {address} is not used: expected the same bytes" in printed
 
 
+def link_packages(folder: Path, without: str = " ") -> dict[str, str]:
+    """The environment of a worker whose packages are links, in a folder, to those of this Python.
+
+    It starts with python=("-S", *DASK). Packages whose names begin with `without` are left out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not path.name.lower().startswith(without):
+            (folder / path.name).symlink_to(path)
+    return {"PYTHONPATH": str(folder)}
+
+
 @pytest.mark.parametrize("installed", [pytest.param("none", marks=pytest.mark.extended), "1.0"])
 def test_worker_with_other_packages_is_refused(start, tmp_path, installed):
-    """A worker whose packages are links to those of this Python, except Pillow."""
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if not path.name.lower().startswith("pillow"):
-            (tmp_path / path.name).symlink_to(path)
+    packages = link_packages(tmp_path, without="pillow")
     if installed != "none":
         (tmp_path / "pillow.dist-info").mkdir()
         (tmp_path / "pillow.dist-info" / "METADATA").write_text(
             f"Name: pillow\nVersion: {installed}"
         )
-    address = start().worker("--no-nanny", python=("-S", *DASK), PYTHONPATH=str(tmp_path))
+    address = start().worker("--no-nanny", python=("-S", *DASK), **packages)
     with pytest.raises(InputError) as error:
         list(map_items(str.upper, NAMES))
     assert f"worker {address}: " in str(error.value)
     if installed != "none":
         assert f"expected pillow {version('pillow')}. Received: 1.0" in str(error.value)
+
+
+def test_worker_computes_with_packages_in_a_folder_named_like_the_project(start, tmp_path):
+    """In that of a downloaded zip."""
+    packages = link_packages(tmp_path / "pawprint-main" / ".venv" / "lib")
+    start().worker("--no-nanny", python=("-S", *DASK), **packages)
+
+    def hashed(name: str) -> str:
+        import imagehash  # which no other module of a worker imports
+
+        return f"{imagehash.__name__} {name}"
+
+    for _ in range(2):  # runs, of which the second one finds what the first one left
+        assert list(map_items(hashed, NAMES)) == [f"imagehash {name}" for name in NAMES]
 
 
 def test_worker_with_a_full_disk_is_refused(start):

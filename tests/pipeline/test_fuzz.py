@@ -3,6 +3,9 @@
 `make test-extended` reads a hundred times as many.
 """
 
+import contextlib
+import io
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -17,7 +20,9 @@ from pawprint.core.data_tables import NEAR_DUPLICATES, SPLIT
 from pawprint.core.errors import CONTROL_CHARACTERS, InputError
 from pawprint.core.files import read_json
 from pawprint.core.params.whole import load_params
+from pawprint.core.predictions import read_predictions
 from pawprint.core.tables import read_table, write_table
+from pawprint.dataset.fetching import fetch
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.resizing import resize
@@ -52,6 +57,18 @@ def check_archive(data: bytes, path: Path) -> None:
             open_image(archive, name)
 
 
+def check_tar(data: bytes, path: Path) -> None:
+    """What `fetch` packs into a zip is an archive for `clean`."""
+    path.write_bytes(data)
+    try:
+        fetch(path, path.with_name("archives"))
+    except InputError as error:
+        assert not CONTROL_CHARACTERS.search(str(error)), error
+    else:
+        with contextlib.suppress(InputError):
+            clean_archive(path.with_name("archives"))
+
+
 def check_text(data: bytes, path: Path) -> None:
     """Each reader gives a value or lines that begin with the path and hold no control character."""
     path.write_bytes(data)
@@ -60,6 +77,7 @@ def check_text(data: bytes, path: Path) -> None:
         read_json,
         lambda path: read_table(path, SPLIT),
         lambda path: read_table(path, NEAR_DUPLICATES),
+        read_predictions,
     ):
         try:
             read(path)
@@ -79,11 +97,25 @@ def archives() -> list[bytes]:
         return [plain, path.read_bytes(), *(fault.made(plain) for fault in ARCHIVES.values())]
 
 
+def tars() -> list[bytes]:
+    made = []
+    for mode, form in (("w", tarfile.GNU_FORMAT), ("w", tarfile.PAX_FORMAT), ("w:gz", None)):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode=mode, format=form) as archive:
+            for name in ("cats/ж.png", f"dogs/{150 * 'x'}.png"):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(PNG)
+                archive.addfile(entry, io.BytesIO(PNG))
+        made.append(buffer.getvalue())
+    return made
+
+
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 TEXTS = [
     *(apply(PARAMS, name).encode() for name in ("default", "local-zip-dense")),
     b'path,label,split\n"a ""b"", c.jpg",cat,train\nd.jpg,dog,test\n',
     b"group,path,label,archive_split,split,nearest,distance\na,a,cat,,train,b,1\na,b,cat,,test,a,1\n",
+    b"path,actual,predicted,probability_cat,probability_dog\na.jpg,cat,dog,0.1,0.9\n",
     b'{"a": {"b": [1.5]}}',
 ]
 WORDS = (
@@ -115,6 +147,7 @@ TARGETS = {
         300,
     ),
     "archive": (check_archive, damaged(archives(), NUMBER), 100),
+    "tar": (check_tar, damaged(tars(), NUMBER), 100),
     "text": (check_text, damaged(TEXTS, WORD), 150),
 }
 

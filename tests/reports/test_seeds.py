@@ -22,6 +22,12 @@ def test_seeds_are_shown_while_images_code_and_params_are_theirs():
     assert "out of date" in older[1]
     for key in inputs:
         assert describe_seeds(record, inputs | {key: "another"}) == older
-    for broken in ([], record | {"seeds": 1}, {"inputs": inputs, "seeds": [1]}):
+    too_large = dict.fromkeys(scores, dict.fromkeys(split, 10**400))
+    for broken in (
+        [],
+        record | {"seeds": 1},
+        record | {"scores": too_large},
+        {"inputs": inputs, "seeds": [1]},
+    ):
         with refused("metrics/seeds.json: "):
             describe_seeds(broken, inputs)

@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import openvino
 import pytest
 from networks import COLOURS, colour_model, metadata, with_probabilities, write_colour_model
 from PIL import Image
@@ -14,7 +16,7 @@ from pawprint.network.backend import keras
 from pawprint.network.conversion import convert
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.served_model import write_served_model
+from pawprint.serving.served_model import operations, write_served_model
 
 SIZE = 32
 METADATA = metadata(image_size=SIZE)
@@ -107,7 +109,14 @@ def test_good_model_of_three_labels_predicts(made, tmp_path, form):
 def test_model_without_the_score_that_its_threshold_needs_is_refused(model, form):
     folder = model(form)
     write_metadata(folder, METADATA.model_copy(update={"unknown_threshold": 0.5}))
-    assert "one output, not also unknown_score" in refusal(folder)
+    assert "number of outputs 1, less than 2: probability, unknown_score" in refusal(folder)
+
+
+def test_network_without_outputs_is_refused(model):
+    folder = model("xml")
+    pixels = operations.parameter([-1, SIZE, SIZE, 3], np.uint8)
+    openvino.serialize(openvino.Model([], [pixels]), folder / "model.xml")
+    assert "number of outputs 0, less than 1: probability" in refusal(folder)
 
 
 @pytest.mark.parametrize("damage", [b"", b"a model, once", None])
