@@ -34,6 +34,12 @@ class _Loader(yaml.SafeLoader):
                 seen.add((key.tag, key.value))
         return node
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        r"""Refuse `"\ud800"`, which is no character and cannot be printed or written."""
+        text = super().construct_scalar(node)
+        text.encode()
+        return text
+
     def construct_int(self, node: yaml.ScalarNode) -> int:
         """PyYAML reads `017` as octal, as YAML 1.1 does; YAML 1.2 writes `0o17`."""
         text = self.construct_scalar(node)

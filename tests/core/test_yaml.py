@@ -51,7 +51,7 @@ BROKEN = ["a: [", "a: b: c", "a\n\nb: c", "\0", "{[a]: b}", "a: !!float x", "a: 
 BROKEN += ["a: !!python/object/apply:os.getcwd []", "a: *missing", "<<: 1", "--- 1\n--- 2"]
 
 
-@pytest.mark.parametrize("text", [*BROKEN, "[" * 5000])
+@pytest.mark.parametrize("text", [*BROKEN, "[" * 5000, r'a: "\ud800"'])
 def test_document_that_cannot_be_read_is_one_line(text):
     with refused("params.yaml: "):
         parse_yaml(text, "params.yaml")
