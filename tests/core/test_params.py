@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pawprint.core.errors import InputError
 from pawprint.core.params.augment import RandomFlip
 from pawprint.core.params.calibrate import views_at_prediction
+from pawprint.core.params.head import Dense
 from pawprint.core.params.train import OPTIONAL, REQUIRED
 from pawprint.core.params.whole import load_params
 from recipes.overlay import overlay
@@ -188,6 +189,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
         ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
         ({"split.seed": MISSING}, "split.seed"),
+        ({"split.seed": "1"}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
     ],
 )
@@ -260,6 +262,10 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
     lines = refusals({key: value})
     assert is_named(lines, key)
     assert "word" not in str(lines)
+
+
+def test_dense_layer_has_a_penalty_or_normalization_only_if_it_is_asked_for():
+    assert Dense(units=8) == Dense(units=8, l2=0.0, batch_normalization=False)
 
 
 def test_loaded_params_cannot_be_changed(params):
