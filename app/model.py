@@ -40,7 +40,7 @@ def show_saliency(image: Image.Image, alt: str) -> None:
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
-def _folder(is_served: bool, lock: files.Stamp) -> Path:
+def _folder(is_served: bool, lock: files.Stamp | bool) -> Path:
     return default_model()
 
 

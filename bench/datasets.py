@@ -222,6 +222,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stamps", type=Path, help="the folder of stamps; without it no stamps")
     folder = parser.parse_args().stamps
+    if folder and not folder.is_dir():
+        parser.error(f"--stamps: expected a folder. Received: {folder}")
     sets = {"cats and dogs": photos(), "300 cats and dogs": photos(150), "digits": digits()}
     sets["drawn pages"] = drawn_pages(50)
     if folder:

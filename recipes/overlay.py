@@ -1,4 +1,7 @@
-"""Recipes: YAML files with only the params that they change; comments of `params.yaml` stay."""
+"""Recipes: YAML files with only the params that they change.
+
+ruamel.yaml keeps the comments of `params.yaml`.
+"""
 
 import difflib
 import io

@@ -54,13 +54,14 @@ def main() -> None:
         write_network(network, folder / model_paths.NETWORK.name, ["logits", "features"])
     write_table(model_paths.FINETUNE_HISTORY, history, HISTORY)
     kept = history[history["kept"]]
-    for epoch in kept.itertuples():
+    if kept.empty:
+        print("train_finetune: the head alone is kept, as no epoch improves it on validation")
+    else:
+        epoch = kept.iloc[0]
         print(
-            f"train_finetune: epoch {epoch.epoch} is kept: validation accuracy "
-            f"{epoch.validation_accuracy:.4f}, loss {epoch.validation_loss:.4f}"
+            f"train_finetune: epoch {epoch['epoch']} is kept: validation accuracy "
+            f"{epoch['validation_accuracy']:.4f}, loss {epoch['validation_loss']:.4f}"
         )
-    if len(history) and kept.empty:
-        print("train_finetune: the head alone is kept, as no epoch improves its validation loss")
 
 
 if __name__ == "__main__":

@@ -56,9 +56,9 @@ def paired(old: str, new: Sequence[str], split: str) -> Iterator[pd.DataFrame]:
     branch, tag or experiment, or WORKSPACE. Raises InputError if one has no predictions, or they
     are not of the same images with the same labels.
     """
-    before = read_predictions(old, split)
+    before = predictions_of(old, split)
     for rev in new:
-        after = read_predictions(rev, split)
+        after = predictions_of(rev, split)
         both = before.merge(after, on="path", how="outer", suffixes=("_old", ""), indicator=True)
         gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
         common = both[both["_merge"] == "both"]
@@ -93,7 +93,7 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
     )
 
 
-def read_predictions(rev: str, split: str) -> pd.DataFrame:
+def predictions_of(rev: str, split: str) -> pd.DataFrame:
     """The table PREDICTIONS of a revision or WORKSPACE. Raises InputError if it has none."""
     path = SPLITS[split]
     try:

@@ -14,7 +14,7 @@ import dvc.api
 import pandas as pd
 from tqdm import tqdm
 
-from pawprint.cli.compare import SPLITS, read_predictions
+from pawprint.cli.compare import SPLITS, predictions_of
 from pawprint.core import model_paths, result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
@@ -66,7 +66,7 @@ def read_metrics(rev: str) -> dict[str, float]:
 
 
 def count_disagreements(revs: list[str], split: str) -> dict[str, int]:
-    tables = pd.concat(read_predictions(rev, split) for rev in revs)
+    tables = pd.concat(predictions_of(rev, split) for rev in revs)
     labels = tables.groupby("path")["predicted"].nunique()
     return {"images": len(labels), "disagree": int((labels > 1).sum())}
 

@@ -69,21 +69,33 @@ def write_json(path: Path, record: dict | list) -> None:
     write_text(path, text + "\n")
 
 
-def read(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
     """What `parse` makes of the bytes of a file that a stage wrote.
 
-    Raises InputError if the file is missing, or `parse` raises ValueError.
+    Raises InputError if the file cannot be read, or `parse` raises ValueError: "expected …".
     """
     try:
         return parse(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
-    except (OSError, RecursionError, ValueError) as error:
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a file that can be read. Received: {error.strerror}"
+        ) from None
+    except ValueError as error:
         raise InputError(f"{path}: {error}. Run `dvc repro` to make it again.") from None
 
 
 def read_json(path: Path) -> dict | list:
-    return read(path, json.loads)
+    """What `write_json` wrote. Raises InputError as `parse_file`."""
+    return parse_file(path, _parse_json)
+
+
+def _parse_json(content: bytes) -> dict | list:
+    try:
+        return json.loads(content)
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"expected JSON. Received: {error}") from None
 
 
 # The earliest date of a zip; a fixed one, so that equal contents give equal bytes.
@@ -104,8 +116,8 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 
 
 def md5(path: Path) -> str:
-    """The hash of a file, as DVC has it in dvc.lock. Raises InputError as `read`."""
-    return read(path, lambda content: hashlib.md5(content, usedforsecurity=False).hexdigest())
+    """The hash of a file, as DVC has it in dvc.lock. Raises InputError as `parse_file`."""
+    return parse_file(path, lambda content: hashlib.md5(content, usedforsecurity=False).hexdigest())
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.core.files import read
+from pawprint.core.files import parse_file
 from pawprint.core.tables import Columns, parse_table, write_table
 
 # Then one column per label, in their order: PROBABILITY and the label.
@@ -17,7 +17,7 @@ PROBABILITY = "probability_"
 
 def read_predictions(path: Path) -> pd.DataFrame:
     """As `read_table`, a table PREDICTIONS with the columns of its labels."""
-    return read(path, parse_predictions)
+    return parse_file(path, parse_predictions)
 
 
 def parse_predictions(content: bytes) -> pd.DataFrame:

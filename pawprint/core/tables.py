@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint.core.errors import printable
-from pawprint.core.files import read, replacing
+from pawprint.core.files import parse_file, replacing
 
 # The columns of each table with their dtypes. A cell of a Float64 column may be empty.
 Columns = dict[str, str]
@@ -21,7 +21,7 @@ def read_table(path: Path, columns: Columns) -> pd.DataFrame:
 
     Text is not converted: an empty cell is "", and "NA" is a word.
     """
-    return read(path, lambda content: parse_table(content, columns))
+    return parse_file(path, lambda content: parse_table(content, columns))
 
 
 def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:

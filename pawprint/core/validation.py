@@ -54,7 +54,7 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
         if len(choices) > MAX_CHOICES:
             near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
             first = f"{', '.join(near)} or another" if near else "one"
-            expected = f"{first} of {len(choices)} names (docs/params.md)"
+            expected = f"{first} of {len(choices)} names (docs/backbones.md)"
     return f"{key or 'whole file'}: expected {expected}. Received: {_received(problem['input'])}"
 
 

@@ -37,7 +37,9 @@ class _Loader(yaml.SafeLoader):
     def construct_scalar(self, node: yaml.ScalarNode) -> str:
         r"""Refuse `"\ud800"`, which is no character and cannot be printed or written."""
         text = super().construct_scalar(node)
-        text.encode()
+        if re.search("[\ud800-\udfff]", text):
+            problem = "found half of a character"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         return text
 
     def construct_int(self, node: yaml.ScalarNode) -> int:

@@ -144,6 +144,8 @@ def fit(
     )
     history = recorder.history()
     if not np.isfinite(history[["loss", "validation_loss"]].astype(float)).all(axis=None):
+        if path:
+            path.unlink()
         raise InputError(
             f"params.yaml: {section}.learning_rate: expected a rate at which training converges. "
             f"Received: {params.learning_rate:g}, and the loss is not finite after epoch "

@@ -51,6 +51,8 @@ def compile_for_cpu(network: openvino.Model) -> CompiledNetwork:
         {
             "NUM_STREAMS": CORES,
             "INFERENCE_NUM_THREADS": CORES,
+            # Two processes, such as Dask workers, would pin their threads to the same cores.
+            "ENABLE_CPU_PINNING": False,
             # Where the processor has bfloat16, OpenVINO would use it: faster, but other numbers.
             "INFERENCE_PRECISION_HINT": "f32",
         },

@@ -5,6 +5,7 @@ backgrounds, sizes and poses come from the same ranges for both animals: only th
 face (ears, eyes, muzzle, nose, whiskers, tongue) tell a cat from a dog, and some of them overlap.
 """
 
+import argparse
 import colorsys
 import io
 from collections.abc import Iterator
@@ -321,3 +322,11 @@ def write_archive(path: Path, **counts: int) -> None:
     """Write `drawn_dataset(**counts)` as one zip, the same bytes every time."""
     with replacing(path) as partial:
         pack(partial, drawn_dataset(**counts))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes.sample.drawings", description="Draw cats and dogs into a zip."
+    )
+    parser.add_argument("zip", type=Path)
+    write_archive(parser.parse_args().zip)

@@ -1,3 +1,4 @@
+import argparse
 import json
 import re
 import shutil
@@ -20,7 +21,8 @@ from networks import (
 from PIL import Image
 from scipy.special import softmax
 
-from pawprint.cli.export import current_commit, export, export_all, outputs_of, read_pixels
+from pawprint.cli.export import current_commit, export, outputs_of, read_pixels
+from pawprint.cli.export import run as run_export
 from pawprint.cli.formats import FORMATS, require_modules
 from pawprint.cli.predict import predict
 from pawprint.core import data_paths, model_paths
@@ -98,7 +100,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     require(name)
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
-    export_all([name])
+    run_export(argparse.Namespace(format=[name]))
     _, served, row, *hint = (line.split() for line in capsys.readouterr().out.splitlines())
     assert (served[0], row[0]) == ("served", name)
     assert [line[0] for line in hint] == (["h5:"] if name == "h5" else [])

@@ -29,13 +29,6 @@ def test_only_what_is_public_of_a_source_is_shown(source, shown):
     assert str(InputError(message)) == message.replace(repr(source), repr(shown))
 
 
-def test_secret_of_a_line_of_yaml_is_not_shown():
-    shown = str(InputError("a.yaml: line 2: 'api_token: word, password: word'\nb: 1"))
-    assert shown == "a.yaml: line 2: 'api_token: …\nb: 1"
-    message = "a.yaml: token: unknown key. Known here: url, sha256"
-    assert str(InputError(message)) == message
-
-
 def test_long_line_of_a_message_is_shortened_in_its_middle():
     first, second = str(InputError(f"labels.csv: a: {10**6 * 'x:@'}. Do this.\nb")).split("\n")
     assert first.startswith("labels.csv: a: ") and first.endswith(". Do this.")

@@ -1,6 +1,8 @@
+import struct
+
 import numpy as np
 import pytest
-from faults import HEIC, JPEG
+from faults import HEIC, JPEG, TURNED_HEIC
 from PIL import Image
 
 from pawprint.images import decoder
@@ -21,6 +23,18 @@ def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch, data):
     monkeypatch.setattr(decoder, "MAX_PIXELS", 100)
     with pytest.raises(UnusableImageError, match="96x64"):
         decode(data)
+
+
+def test_heic_of_very_many_boxes_is_refused():
+    with pytest.raises(UnusableImageError, match="10,000 boxes"):
+        decode(HEIC + struct.pack(">I4s", 8, b"free") * 10_001)
+
+
+def test_item_of_a_heic_is_read_behind_a_box_with_a_size_of_64_bits():
+    flipped = TURNED_HEIC.replace(b"Exif", b"\xba\x87\x96\x99")
+    end = int.from_bytes(flipped[:4])
+    with pytest.raises(UnusableImageError, match="utf-8"):
+        decode(flipped[:end] + struct.pack(">I4sQ", 1, b"free", 16) + flipped[end:])
 
 
 @pytest.mark.parametrize("how", ["crop", "pad", "stretch"])

@@ -31,6 +31,13 @@ def test_each_section_starts_a_row_under_its_title():
     assert [part.get_suptitle() for part in figure.subfigs] == ["First", "Second"]
 
 
+def test_long_titles_lose_their_middle():
+    (axis,) = [
+        each for each in photo_grid({"": [cell("a" * 11 + "b" * 12 + "\nc")]}).axes if each.images
+    ]
+    assert axis.get_title() == "a" * 10 + "…" + "b" * 11 + "\nc"
+
+
 def test_section_without_photos_shows_its_title():
     figure = photo_grid({"Nothing": []})
     assert [part.get_suptitle() for part in figure.subfigs] == ["Nothing"]

@@ -14,9 +14,16 @@ from pawprint.reports.results import (
     describe_draw,
     describe_fraction,
     describe_training,
+    name_classes,
     result_rows,
     score_of,
 )
+
+
+def test_many_classes_are_named_by_their_number():
+    assert name_classes(["ant", "bee", "cow"]) == "ant, bee or cow"
+    assert name_classes([*"abcde"]) == "5 classes"
+
 
 RISING = np.linspace(0, 1, 10)  # unknown scores
 

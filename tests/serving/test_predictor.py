@@ -75,6 +75,11 @@ def given_for_three(folder: Path, *numbers: float) -> np.ndarray:
     return Predictor(folder, described, lambda _: [output]).predict(plain(0, 0)).probabilities
 
 
+def test_sum_of_rounded_probabilities_becomes_1(tmp_path):
+    predicted = given_for_three(tmp_path, 0.5, 0.3, 0.2005)
+    assert predicted == pytest.approx(np.array([0.5, 0.3, 0.2005]) / 1.0005, abs=1e-6)
+
+
 @pytest.mark.parametrize("numbers", [(3, -4, 2), (0.5, 0.3, 0.05), (0.5, 0.5, 0.5), (0, 0, np.nan)])
 def test_numbers_that_are_no_probabilities_of_three_labels_are_refused(tmp_path, numbers):
     with refused(f"{tmp_path}: "):

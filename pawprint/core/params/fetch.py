@@ -1,7 +1,5 @@
 """Where the images come from."""
 
-from pathlib import Path
-
 from pydantic import field_validator
 
 from pawprint.core.params.section import Section
@@ -16,8 +14,10 @@ class Fetch(Section):
     @classmethod
     def _is_local(cls, source: str) -> str:
         """Refused before DVC looks for such a file, and prints its name with the password."""
-        if source.startswith("~"):
-            raise ValueError(f"expected a path without ~, here {Path.home()}. Received: {source!r}")
+        if source == "~" or source.startswith("~/"):  # DVC does not expand it
+            raise ValueError(
+                f"expected a path. Write the home folder in full. Received: {source!r}"
+            )
         if "://" in source or without_secrets(source) != source:
             raise ValueError(
                 "expected a local path. Write the URL into a YAML file: docs/images.md. Received: "
