@@ -28,7 +28,7 @@ from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import fit_unknown
 from pawprint.serving.views import views_of
 
-DETECTOR_IMAGES = 1000  # of training, at most: those with the lowest hashes
+DETECTOR_IMAGES = 2000  # of training, at most: those with the lowest hashes
 
 
 def main() -> None:
