@@ -66,8 +66,11 @@ def show_all(found: list[Revision], level: float, with_test: bool) -> None:
 
 
 def interval(accuracy: float, images: int | None, level: float) -> str:
-    """Wilson's interval in words; "" if the accuracy or the number of images is unknown."""
-    if pd.isna(accuracy) or not images:
+    """Wilson's interval in words; "" if the accuracy or the number of images is unknown.
+
+    Commits of other versions of the project may hold anything.
+    """
+    if pd.isna(accuracy) or not isinstance(images, int) or not images:
         return ""
     low, high = wilson(round(accuracy * images), images, level)
     return f"{low:.1%} to {high:.1%}"

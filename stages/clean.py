@@ -14,7 +14,11 @@ from pawprint.core.params.clean import Clean
 from pawprint.core.tables import write_table
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.corrections import read_corrections
-from pawprint.dataset.layout import describe_files, find_labels
+from pawprint.dataset.layout import (
+    describe_files,
+    describe_folders_of_no_class,
+    find_labels,
+)
 from pawprint.dataset.metadata_csv import read_metadata
 from pawprint.images.archive import members, open_archive
 from pawprint.reports.counts import describe_imbalance
@@ -37,6 +41,8 @@ def main() -> None:
     write_json(data_paths.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {data_paths.CLEAN_REJECTED}" if len(rejected) else ""
     print(f"clean: {describe_files(kept, rejected)}{why}")
+    if params.labels != "auto" and (folders := describe_folders_of_no_class(rejected)):
+        print(f"clean: no class: {folders}; clean.labels: auto makes each folder a class")
     if is_unknown.any():
         print(f"clean: {is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training")
     if imbalance := describe_imbalance(kept[~is_unknown]):

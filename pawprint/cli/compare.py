@@ -5,6 +5,7 @@ without another one, the workspace. With several, the levels of the tests are Ho
 """
 
 import argparse
+import functools
 from collections.abc import Iterator, Sequence
 
 import dvc.api
@@ -26,22 +27,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "new", metavar="REV", nargs="*", default=[WORKSPACE], help="default: the workspace"
     )
+    parser.add_argument(
+        "--common", action="store_true", help="compare on the images that all runs have"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     confidence = Evaluate.load().confidence
     old, new = arguments.old, arguments.new
-    compared = {split: compare_revisions(old, new, split, confidence) for split in SPLITS}
+    common = arguments.common
+    compared = {split: compare_revisions(old, new, split, confidence, common) for split in SPLITS}
     for split, comparisons in compared.items():
         for rev, comparison in zip(new, comparisons):
             print(describe(old, rev, split, comparison))
 
 
 def compare_revisions(
-    old: str, new: Sequence[str], split: str, confidence: float
+    old: str, new: Sequence[str], split: str, confidence: float, common: bool = False
 ) -> list[Comparison]:
     """Compare the predictions of revisions with those of one. Raises InputError as `paired`."""
-    pairs = list(paired(old, new, split))
+    pairs = list(paired(old, new, split, common))
     return compare(
         (pairs[0]["predicted_old"] == pairs[0]["actual"]).to_numpy(),
         [(both["predicted"] == both["actual"]).to_numpy() for both in pairs],
@@ -49,16 +54,22 @@ def compare_revisions(
     )
 
 
-def paired(old: str, new: Sequence[str], split: str) -> Iterator[pd.DataFrame]:
+def paired(
+    old: str, new: Sequence[str], split: str, common: bool = False
+) -> Iterator[pd.DataFrame]:
     """For each of the new revisions, the images of a split of SPLITS, sorted by path.
 
     The columns are `path`, `actual`, `predicted_old` and `predicted`. A revision is a commit,
-    branch, tag or experiment, or WORKSPACE. Raises InputError if one has no predictions, or they
-    are not of the same images with the same labels.
+    branch, tag or experiment, or WORKSPACE. With `common`, the images are those that all have, with
+    the same label, and a line says how many. Raises InputError if a revision has no predictions, or
+    they are not of the same images with the same labels.
     """
-    before = predictions_of(old, split)
+    tables = {rev: predictions_of(rev, split) for rev in (old, *new)}
+    if common:
+        tables = _with_common_images(tables, split)
+    before = tables[old]
     for rev in new:
-        after = predictions_of(rev, split)
+        after = tables[rev]
         both = before.merge(after, on="path", how="outer", suffixes=("_old", ""), indicator=True)
         gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
         common = both[both["_merge"] == "both"]
@@ -67,9 +78,21 @@ def paired(old: str, new: Sequence[str], split: str) -> Iterator[pd.DataFrame]:
             raise InputError(
                 f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "
                 f"only in {old}, {added} only in {rev}, {relabelled} with another label. Such "
-                "accuracies cannot be compared: use the same data, labels and split for both."
+                "accuracies cannot be compared. --common compares on the images that both have; "
+                "without it, commit this run, change one param, and compare with HEAD."
             )
         yield both[["path", "actual", "predicted_old", "predicted"]]
+
+
+def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
+    """The rows of each table PREDICTIONS, by revision, whose image and label are in all."""
+    key = ["path", "actual"]
+    common = functools.reduce(pd.merge, (table[key] for table in tables.values()))
+    images = ", ".join(f"{len(table):,} of {rev}" for rev, table in tables.items())
+    if common.empty:
+        raise InputError(f"{split}: expected common images. Received: none, of {images}")
+    print(f"{split}: {len(common):,} common images, of {images}")
+    return {rev: table.merge(common) for rev, table in tables.items()}
 
 
 def describe(old: str, new: str, split: str, compared: Comparison) -> str:

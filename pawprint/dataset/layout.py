@@ -1,5 +1,6 @@
 """Classes and splits of an archive, by its folders or by its metadata.csv; its files in words."""
 
+import collections
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from unicodedata import normalize
@@ -115,6 +116,17 @@ def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
     text = f"kept {len(kept):,} of {len(kept) + len(rejected) - is_other.sum():,} images"
     text += f" ({listed})" if listed else ""
     return f"{text}; {is_other.sum():,} other files" if is_other.any() else text
+
+
+def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:
+    """Such as "birds/ (50)": folders with images that were rejected as they are of no class.
+
+    The largest first, at most SHOWN of them. The table is REJECTED.
+    """
+    paths = rejected.loc[rejected["reason"] == "no_class", "path"]
+    folders = [f"{PurePosixPath(path).parent}/" for path in paths if not is_unusual(path)]
+    number = collections.Counter(folders).most_common(SHOWN)
+    return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)
 
 
 def _labels_of_folders(names: list[str], archive: str) -> list[str]:

@@ -9,12 +9,13 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project
-from conftest import PROJECT, succeed
+from conftest import PROJECT, commit, succeed
 from streamlit.testing.v1 import AppTest
 
 from app.page_data import correct, corrections
 from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.data_tables import SPLIT
+from pawprint.core.files import write_json
 from pawprint.core.result_tables import LIKELY_WRONG_LABELS
 from pawprint.core.tables import write_table
 from pawprint.evaluation.intervals import wilson
@@ -61,6 +62,12 @@ def test_models_have_their_results_and_intervals_this_run_first_then_the_best(pr
     assert pd.isna(table.loc["workspace", "test.accuracy"])
     assert table.loc["v2", "test.accuracy"] == 0.5
     assert not [each for each in page.code if "test:" in each.value]
+
+
+def test_commit_of_another_version_of_the_project_has_no_interval(project):
+    write_json(data_paths.SPLIT_METRICS, {"validation": {"total": 4}, "test": [4]})
+    commit(project, "Other version")
+    assert not opened("page_models").exception
 
 
 def test_two_models_are_compared_as_compare_does_with_their_params_and_photos(project):

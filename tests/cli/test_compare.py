@@ -139,6 +139,19 @@ def test_other_test_images_are_refused_with_the_reason(project):
     assert "3 only in new, 1 only in workspace, 0 with another label" in line
 
 
+def test_runs_of_other_images_are_compared_on_the_common_ones(project):
+    write(project, set(range(20)), range(10, IMAGES + 5))
+    result = run("python", "-m", "pawprint", "compare", "--common", "old", "new", cwd=project)
+    assert "test: 200 common images, of 200 of old, 200 of new" in result.stdout
+    result = run("python", "-m", "pawprint", "compare", "new", cwd=project)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "--common" in result.stderr
+    result = run("python", "-m", "pawprint", "compare", "--common", "new", cwd=project)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "test: 190 common images, of 200 of new, 195 of workspace" in result.stdout
+    assert "190/190 correct in new, 180/190 in workspace" in result.stdout
+
+
 @pytest.mark.parametrize("rev", ["nothing", "old~1"])
 def test_revision_without_predictions_is_one_line(project, rev):
     result = run("python", "-m", "pawprint", "compare", rev, cwd=project)

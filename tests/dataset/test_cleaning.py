@@ -10,7 +10,7 @@ from PIL import Image
 from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layout import describe_files
+from pawprint.dataset.layout import describe_files, describe_folders_of_no_class
 from pawprint.images.archive import members, open_archive
 
 
@@ -140,6 +140,14 @@ def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
         ["dogs/3.jpg", "dog"],
     ]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["dogs/4.jpg", "neither_class"]]
+
+
+def test_folders_of_no_class_are_named():
+    reasons = dict.fromkeys(["birds/1.jpg", "birds/2.png", "fish/4.jpg"], "no_class")
+    reasons |= {"cats/3.jpg": "empty", "notes/.DS_Store": "no_class"}
+    rejected = pd.DataFrame(reasons.items(), columns=["path", "reason"])
+    assert describe_folders_of_no_class(rejected) == "birds/ (2), fish/ (1)"
+    assert describe_folders_of_no_class(rejected[:0]) == ""
 
 
 def test_files_are_described_with_the_reasons_of_the_rejected():

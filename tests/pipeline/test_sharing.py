@@ -105,6 +105,7 @@ def test_clone_pulls_from_a_server_and_reruns_nothing(served, finished):
 
 def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     second = clone(origin, "change")
+    assert "no stage changed" in succeed("python", "-m", "stages.code", cwd=second)
     change(second, "train_finetune: {learning_rate: 0.02}")
     assert repro(second, "--pull", "--allow-missing") == AFTER_FINETUNING
     assert (second / "data" / "features" / "shard-0.npy").is_file()
