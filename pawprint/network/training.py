@@ -166,7 +166,7 @@ class Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         measured = {name.replace("val_", "validation_"): value for name, value in logs.items()}
-        rate = float(optimizer_of(self.model).learning_rate)
+        rate = float(keras.ops.convert_to_numpy(optimizer_of(self.model).learning_rate))
         self.rows.append(measured | {"epoch": epoch + 1, "learning_rate": rate, "kept": False})
         if self.path:
             write_table(self.path, self.history(), HISTORY)
