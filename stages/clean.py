@@ -14,11 +14,7 @@ from pawprint.core.params.clean import Clean
 from pawprint.core.tables import write_table
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.corrections import read_corrections
-from pawprint.dataset.layout import (
-    describe_files,
-    describe_folders_of_no_class,
-    find_labels,
-)
+from pawprint.dataset.layout import describe_files, describe_folders_of_no_class, find_labels
 from pawprint.dataset.metadata_csv import read_metadata
 from pawprint.images.archive import members, open_archive
 from pawprint.reports.counts import describe_imbalance

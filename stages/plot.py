@@ -1,7 +1,7 @@
 """Draw the pictures of a run from the tables that other stages wrote.
 
-Reads tables in plots/ and data/raw/archives/. Params: `plot`. Writes
-plots/*.png, except those of the stage `preview`. Run: `python -m stages.plot`
+Reads tables in plots/ and data/raw/archives/. Params: `plot`. Writes plots/*.png, except those of
+the stage `preview`. Run: `python -m stages.plot`
 """
 
 import pandas as pd

@@ -67,13 +67,13 @@ def paired(
     tables = {rev: predictions_of(rev, split) for rev in (old, *new)}
     if common:
         tables = _with_common_images(tables, split)
-    before = tables[old]
     for rev in new:
-        after = tables[rev]
-        both = before.merge(after, on="path", how="outer", suffixes=("_old", ""), indicator=True)
+        both = tables[old].merge(
+            tables[rev], on="path", how="outer", suffixes=("_old", ""), indicator=True
+        )
         gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
-        common = both[both["_merge"] == "both"]
-        relabelled = (common["actual_old"] != common["actual"]).sum()
+        in_both = both[both["_merge"] == "both"]
+        relabelled = (in_both["actual_old"] != in_both["actual"]).sum()
         if gone or added or relabelled:
             raise InputError(
                 f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "

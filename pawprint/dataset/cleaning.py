@@ -14,13 +14,7 @@ from tqdm import tqdm
 from pawprint.core.data_tables import IMAGES, REJECTED
 from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import NEITHER
-from pawprint.dataset.layout import (
-    describe_files,
-    folders_of,
-    is_unusual,
-    label_and_split,
-    tree,
-)
+from pawprint.dataset.layout import describe_files, folders_of, is_unusual, label_and_split, tree
 from pawprint.dataset.metadata_csv import Row, is_metadata
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive, members, read_member
