@@ -12,8 +12,9 @@ from pawprint.core import model_paths
 from pawprint.core.recorded import LOCK
 from pawprint.images.resizing import resize
 from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.saliency import occlusion, overlay
 
-SALIENCY = "Regions that drive the prediction, the brighter the more (Grad-CAM)."
+SALIENCY = "Regions that drive the prediction, the brighter the more (occlusion)."
 SALIENCY_SIZE = 600  # pixels of its side
 
 
@@ -25,18 +26,16 @@ def predictor() -> Predictor:
 
 
 def show_saliency(image: Image.Image, alt: str) -> None:
-    """The image with its saliency over it. Raises InputError if a model is missing or damaged."""
-    from pawprint.network.saliency import grad_cam, overlay  # TensorFlow takes seconds to import
-
+    """The image with its saliency over it. Raises InputError if the model is missing or damaged."""
     served = predictor()
     shape = served.metadata
     label = shape.labels.index(served.class_of(served.predict(image).probabilities))
     pixels = resize(image, shape.image_size, shape.resize)
-    heat = grad_cam(_network(files.stamp(model_paths.FINETUNE_MODEL)), pixels, label)
+    heat = occlusion(served, pixels, label)
     picture = overlay(
         resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
     )
-    st.image(picture, width="stretch", alt=f"Grad-CAM of {alt}", caption=SALIENCY)
+    st.image(picture, width="stretch", alt=f"Saliency of {alt}", caption=SALIENCY)
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
@@ -47,11 +46,3 @@ def _folder(is_served: bool, lock: files.Stamp | bool) -> Path:
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")
 def _predictor(folder: Path, stamp: files.Stamp) -> Predictor:
     return load_predictor(folder)
-
-
-@st.cache_resource(max_entries=1, show_spinner="Loading the model …")
-def _network(stamp: files.Stamp):
-    """The keras.Model that `_predictor` serves, for its gradients."""
-    from pawprint.network.model import load_model
-
-    return load_model(model_paths.FINETUNE_MODEL)

@@ -1,41 +1,55 @@
 """Load the pre-trained backbone, and convert its frozen layers to OpenVINO for `features`.
 
 Keras downloads the weights `imagenet` to its cache, in the folder that the environment variable
-KERAS_HOME names. Params: `weights`, `model.backbone`, `model.alpha`, `model.image_size`,
-`model.pooling`, `model.fine_tune_at`, `model.fine_tune_last`. Writes models/backbone/ and
-models/extractor/. Run: `python -m stages.backbone`
+KERAS_HOME names. Of a backbone in an ONNX file all layers are frozen. Params: `weights`,
+`model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.fine_tune_at`,
+`model.fine_tune_last`, `model.onnx`. Writes models/backbone/ and models/extractor/.
+Run: `python -m stages.backbone`
 """
 
 from pawprint.core import data_paths, model_paths
 from pawprint.core.entry import run_stage
 from pawprint.core.files import replacing
-from pawprint.core.params.model import Model
+from pawprint.core.params.model import ONNX, Model
 from pawprint.core.params.weights import Weights
-from pawprint.network.backbone import load_backbone, weights_sha256
+from pawprint.dataset.download import download
+from pawprint.network.backbone import load_backbone, weights_file, weights_sha256
 from pawprint.network.backend import make_deterministic
 from pawprint.network.conversion import convert
 from pawprint.network.cut import cut_index, first_trained
 from pawprint.network.extractor import OUTPUTS, build_extractor
 from pawprint.network.model import save_model
-from pawprint.runtime.network_file import write_network
+from pawprint.runtime.network_file import output_shapes, write_network
+from pawprint.runtime.onnx_file import read_onnx
 
 
 def main() -> None:
     model, weights = Model.load(), Weights.load()
     make_deterministic(seed=0)
-    name, alpha, size = model.backbone, model.alpha, model.image_size
-    backbone = load_backbone(name, alpha, size, weights.source, weights.sha256)
-    cut = cut_index(backbone, first_trained(model, backbone))
-    network = convert(build_extractor(name, backbone, cut, model.pooling))
-    save_model(backbone, model_paths.BACKBONE)
+    name, alpha, size, source = model.backbone, model.alpha, model.image_size, weights.source
+    with replacing(model_paths.BACKBONE.parent) as folder:
+        folder.mkdir()
+        if name == ONNX:
+            if "://" in source:
+                source = str(download(source, weights.sha256, "weights.source"))
+            expected = "the path or the URL of a file, because model.backbone is onnx"
+            network = read_onnx(weights_file(source, weights.sha256, expected), model)
+            outputs = OUTPUTS[1:]
+            write_network(network, folder / model_paths.ONNX_BACKBONE.name, outputs)
+        else:
+            backbone = load_backbone(name, alpha, size, source, weights.sha256)
+            cut = cut_index(backbone, first_trained(model, backbone))
+            network = convert(build_extractor(name, backbone, cut, model.pooling))
+            outputs = OUTPUTS
+            save_model(backbone, folder / model_paths.BACKBONE.name)
+            if weights.sha256 is None:
+                digest = weights_sha256(backbone)
+                print(f"backbone: weights.sha256 is null, that of these is {digest}")
     with replacing(data_paths.EXTRACTOR.parent) as folder:
         folder.mkdir()
-        write_network(network, folder / data_paths.EXTRACTOR.name, list(OUTPUTS))
-    shapes = (list(output.partial_shape)[1:] for output in network.outputs)
-    sizes = ("x".join(str(length.get_length()) for length in shape) for shape in shapes)
-    print("backbone: " + ", ".join(f"{kind} {size}" for kind, size in zip(OUTPUTS, sizes)))
-    if weights.sha256 is None:
-        print(f"backbone: weights.sha256 is null, that of these is {weights_sha256(backbone)}")
+        write_network(network, folder / data_paths.EXTRACTOR.name, outputs)
+    for kind, shape in output_shapes(network).items():
+        print(f"backbone: each image has {'x'.join(map(str, shape))} features called {kind}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pawprint.core import data_paths
 from pawprint.core.entry import CODE, run
-from pawprint.core.files import md5, replacing, write_text
+from pawprint.core.files import replacing, write_text
 from pawprint.core.fingerprint import Code, describe_changes
 from pawprint.core.params.whole import load_params
 from pawprint.core.recorded import Recorded
@@ -30,9 +30,11 @@ def main() -> None:
         for stage, script in scripts.items():
             after[stage] = code.fingerprint(script)
             write_text(folder / f"{stage}.txt", after[stage])
-            known = recorded.hash_of(stage, CODE / f"{stage}.txt", "deps")
-            is_same = known == md5(folder / f"{stage}.txt")  # also where the cache lacks the text
-            before[stage] = after[stage] if is_same else recorded.text(known)
+            if recorded.has_code(stage, after[stage]):  # also where the cache lacks the text
+                before[stage] = after[stage]
+            else:
+                known = recorded.hash_of(stage, CODE / f"{stage}.txt", "deps")
+                before[stage] = recorded.text(known)
     for line in describe_changes(before, after) or ["no stage changed"]:
         print(f"code: {line}")
 

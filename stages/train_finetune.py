@@ -5,21 +5,26 @@ computed. Reads data/features/, data/split/images.csv, models/backbone/, models/
 continue the count of epochs, plots/history_extract.csv. Params: `train_finetune`, `head`,
 `hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`, `model.fine_tune_last`. Writes
 models/finetune.keras, the same network for OpenVINO in models/network/, and
-plots/history_finetune.csv.
+plots/history_finetune.csv. The layers of a backbone in an ONNX file cannot be trained, so the head
+is joined to it as it is, and models/finetune.keras is the head alone.
 Run: `python -m stages.train_finetune`
 """
+
+import pandas as pd
 
 from pawprint.core import data_paths, model_paths
 from pawprint.core.data_tables import HISTORY, SPLIT
 from pawprint.core.entry import run_stage
+from pawprint.core.errors import InputError
 from pawprint.core.files import replacing
 from pawprint.core.params.hardware import Hardware
 from pawprint.core.params.head import Head
-from pawprint.core.params.model import Model
+from pawprint.core.params.model import ONNX, Model, problem_of_epochs
+from pawprint.core.params.section import PARAMS
 from pawprint.core.params.train import Train
 from pawprint.core.tables import read_table, write_table
 from pawprint.network.backend import make_deterministic
-from pawprint.network.conversion import convert
+from pawprint.network.conversion import convert, with_head
 from pawprint.network.cut import first_trained
 from pawprint.network.hardware import training_on
 from pawprint.network.head import build_head
@@ -27,30 +32,40 @@ from pawprint.network.head_arrays import read_head
 from pawprint.network.model import build_model, load_model, save_model, with_features
 from pawprint.network.phases import fine_tune
 from pawprint.network.training import open_batches
-from pawprint.runtime.network_file import write_network
+from pawprint.runtime.network_file import output_shapes, read_network, write_network
 
 
 def main() -> None:
     params = Train.load("train_finetune")
     hardware, of_head, of_backbone = Hardware.load(), Head.load(), Model.load()
+    if problem := problem_of_epochs(of_backbone.backbone, params.epochs):
+        raise InputError(f"{PARAMS}: {problem}")
     make_deterministic(params.seed)
-    epochs_before = len(read_table(model_paths.EXTRACT_HISTORY, HISTORY))
     split = read_table(data_paths.SPLIT_IMAGES, SPLIT)
-    train, validation, labels = open_batches(
-        data_paths.FEATURES, split, "cut", params, epochs_before
-    )
-    with training_on(hardware) as precision:
-        backbone = load_model(model_paths.BACKBONE, layers=())
-        head = build_head(of_head, len(labels))
-        model = build_model(of_backbone.backbone, backbone, head, of_backbone.pooling)
+    classes = split["label"].nunique()
+    if of_backbone.backbone == ONNX:
+        backbone = read_network(model_paths.ONNX_BACKBONE)
+        head = build_head(of_head, classes)
+        head.build((None, *output_shapes(backbone)["top"]))
         head.set_weights(read_head(model_paths.HEAD))
-        first = first_trained(of_backbone, backbone)
-        settings = params, precision, first, train, validation, model_paths.FINETUNE_HISTORY
-        optimizer, history = fine_tune(model, *settings)
-    save_model(model, model_paths.FINETUNE_MODEL, optimizer)
+        save_model(head, model_paths.FINETUNE_MODEL)
+        network, history = with_head(backbone, head), pd.DataFrame(columns=list(HISTORY))
+    else:
+        epochs_before = len(read_table(model_paths.EXTRACT_HISTORY, HISTORY))
+        opened = data_paths.FEATURES, split, "cut", params, epochs_before
+        train, validation, _ = open_batches(*opened)
+        with training_on(hardware) as precision:
+            backbone = load_model(model_paths.BACKBONE, layers=())
+            head = build_head(of_head, classes)
+            model = build_model(of_backbone.backbone, backbone, head, of_backbone.pooling)
+            head.set_weights(read_head(model_paths.HEAD))
+            first = first_trained(of_backbone, backbone)
+            settings = params, precision, first, train, validation, model_paths.FINETUNE_HISTORY
+            optimizer, history = fine_tune(model, *settings)
+        save_model(model, model_paths.FINETUNE_MODEL, optimizer)
+        network = convert(with_features(model))
     with replacing(model_paths.NETWORK.parent) as folder:
         folder.mkdir()
-        network = convert(with_features(model))
         write_network(network, folder / model_paths.NETWORK.name, ["logits", "features"])
     write_table(model_paths.FINETUNE_HISTORY, history, HISTORY)
     kept = history[history["kept"]]

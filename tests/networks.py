@@ -74,7 +74,7 @@ def model_with(kind: str) -> keras.Model:
 
 def model_params(**changes) -> Model:
     values = {"backbone": "MobileNetV2", "alpha": 0.35, "image_size": SIZE, "resize": "crop"}
-    others = {"pooling": "average", "fine_tune_at": 100, "fine_tune_last": None}
+    others = {"pooling": "average", "fine_tune_at": 100, "fine_tune_last": None, "onnx": None}
     return Model(**values | others | changes)
 
 

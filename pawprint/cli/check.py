@@ -5,13 +5,11 @@ if an installed package is not the version that requirements.txt pins.
 """
 
 import argparse
-import hashlib
 from collections.abc import Iterator
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from pawprint.core.entry import CODE
 from pawprint.core.errors import InputError
 from pawprint.core.fingerprint import Code
 from pawprint.core.pins import not_as_pinned
@@ -52,7 +50,9 @@ def require_reproduced(*stages: str) -> dict[str, str]:
     names = {stage.name for each in collected for stage in each} - {"code"}
     code = Code()
     fingerprints = {name: code.fingerprint(f"stages/{name}.py") for name in names}
-    found = sorted(found | set(changed_code(fingerprints)))
+    recorded = Recorded()
+    of_code = {name for name in names if not recorded.has_code(name, fingerprints[name])}
+    found = sorted(found | {f"code of {name}" for name in of_code})
     if found:
         more = f" and {len(found) - MAX_CHANGES} more" if found[MAX_CHANGES:] else ""
         raise InputError(
@@ -73,12 +73,3 @@ def changed(changes: list[dict | str]) -> Iterator[str]:
                 yield from (f"{path} {key}" for key in state)
             elif state in ("modified", "new"):
                 yield path
-
-
-def changed_code(fingerprints: dict[str, str]) -> Iterator[str]:
-    """Those of the stages whose code does something else than when they ran."""
-    recorded = Recorded()
-    for stage, now in fingerprints.items():
-        before = recorded.hash_of(stage, CODE / f"{stage}.txt", "deps")
-        if hashlib.md5(now.encode(), usedforsecurity=False).hexdigest() != before:
-            yield f"code of {stage}"

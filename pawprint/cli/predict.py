@@ -26,6 +26,7 @@ from pawprint.images.resizing import resize
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.metadata import read_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.saliency import occlusion, overlay
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", **folder, help=served)
     known = "label every photo with one of the classes"
     parser.add_argument("--no-unknown", action="store_true", help=known)
-    saliency = f"also write Grad-CAM pictures of {model_paths.FINETUNE_MODEL} to this folder"
+    saliency = "also write pictures of the regions that matter (saliency) to this folder"
     parser.add_argument("--saliency", **folder, help=saliency)
 
 
@@ -123,30 +124,20 @@ def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
 def write_saliency(
     predictor: Predictor, images: list[Path], rows: list[dict], folder: Path
 ) -> None:
-    """Write a Grad-CAM picture for each row without an error.
+    """Write a picture of the regions that matter for each row without an error.
 
-    Its name begins with the row's number, counted from 1. Raises InputError if the model is
-    missing or has another number of labels, or the folder cannot be written to.
+    Its name begins with the row's number, counted from 1. Raises InputError if the folder cannot be
+    written to.
     """
-    # Gradients need TensorFlow, which takes seconds to start.
-    from pawprint.network.model import load_model
-    from pawprint.network.saliency import grad_cam, overlay
-
-    labels, model = predictor.metadata.labels, load_model(model_paths.FINETUNE_MODEL)
-    if model.output_shape[1] != predictor.metadata.units:
-        raise InputError(
-            f"{model_paths.FINETUNE_MODEL}: expected a model of {len(labels)} labels, as "
-            f"{predictor.folder}. Received: one of {max(model.output_shape[1], 2)}"
-        )
-    digits = len(str(len(images)))
+    metadata, digits = predictor.metadata, len(str(len(images)))
     for index, path in enumerate(tqdm(images, desc="saliency", unit="image", disable=None)):
         if rows[index]["error"]:
             continue
-        pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
+        pixels = resize(decode(_read(path)), metadata.image_size, metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
         with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
             first = next(iter(rows[index]["probabilities"]))
-            heat = grad_cam(model, pixels, labels.index(first))
+            heat = occlusion(predictor, pixels, metadata.labels.index(first))
             Image.fromarray(overlay(pixels, heat)).save(partial)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 BACKBONE = Path("models/backbone/network.keras")
+ONNX_BACKBONE = Path("models/backbone/network.xml")  # of an ONNX file, as OpenVINO has it
 HEAD = Path("models/head.npz")
 CROSS_VALIDATION = Path("data/cross_validation.csv")
 EXTRACT_METRICS = Path("metrics/train_extract.json")

@@ -1,9 +1,11 @@
 """What DVC recorded last: `dvc.lock`, and the files in DVC's cache that it names."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
+from pawprint.core.entry import CODE
 from pawprint.core.errors import InputError
 from pawprint.core.yaml import read_yaml
 
@@ -36,6 +38,11 @@ class Recorded:
             return listed[path.as_posix()]
         except (LookupError, TypeError):
             return None
+
+    def has_code(self, stage: str, fingerprint: str) -> bool:
+        """Whether a stage last ran with the code of this fingerprint."""
+        known = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
+        return known == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
 
     def file(self, md5: str) -> Path:
         """The place in the cache of a file with this MD5, whether it is there or not."""

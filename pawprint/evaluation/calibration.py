@@ -17,9 +17,10 @@ def reliability(
 
     The results are float64, int64 and int64 `(bins,)`, for increasing probability.
     """
-    probability, is_of_class = probabilities.max(axis=1), actual == probabilities.argmax(axis=1)
     if probabilities.shape[1] == 2:
         probability, is_of_class = probabilities[:, 1], actual == 1
+    else:
+        probability, is_of_class = probabilities.max(axis=1), actual == probabilities.argmax(axis=1)
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     images = np.bincount(bins)
     is_used = images > 0

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from pawprint.core.errors import InputError
+from pawprint.core.files import digest
 from pawprint.core.sources import without_secrets
 from pawprint.network.applications import IMAGENET, application
 from pawprint.network.backend import keras
@@ -24,21 +25,27 @@ def load_backbone(
         if sha256:
             _verify(sha256, weights_sha256(network), f"the weights {source} of {name}")
         return network
-    path = Path(source)
-    if not path.is_file():
-        raise InputError(
-            "weights.source: expected imagenet, none or the path of a file. Received: "
-            f"{without_secrets(source)!r}, which is no file."
-        )
     if name.startswith("EfficientNetB"):
         # A layer without weights: whether a file needs it cannot be seen.
         raise InputError(
             f"weights.source: expected imagenet or none for {name}, to which Keras adds a layer "
             f"for its own weights only. Received: {source!r}."
         )
-    with path.open("rb") as file:
-        _verify(sha256, hashlib.file_digest(file, "sha256").hexdigest(), source)
-    return application(name, alpha, image_size, path)
+    return application(name, alpha, image_size, weights_file(source, sha256))
+
+
+def weights_file(
+    source: str, sha256: str | None, expected: str = "imagenet, none or the path of a file"
+) -> Path:
+    """The path of a local file. Raises InputError if there is none, or its hash is another."""
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(
+            f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
+            "no file."
+        )
+    _verify(sha256, digest(path), source)
+    return path
 
 
 def weights_sha256(network: keras.Model) -> str:

@@ -4,6 +4,7 @@ import openvino
 
 from pawprint.core.errors import silent_stderr
 from pawprint.network.backend import keras, tf
+from pawprint.network.model import logits_of
 from pawprint.runtime.network_file import take_uint8
 
 
@@ -13,12 +14,27 @@ def convert(model: keras.Model) -> openvino.Model:
     Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
     They differ from those of Keras by less than 1e-4 of their range.
     """
+    return take_uint8(_converted(model))
+
+
+def with_head(backbone: openvino.Model, head: keras.Model) -> openvino.Model:
+    """A network that gives features, with a head for these: it gives logits and features."""
+    features = keras.Input(head.input_shape[1:])
+    logits = _converted(keras.Model(features, logits_of(head, features)))
+    given = backbone.output(0).get_node().input_value(0)
+    for taker in logits.input().get_target_inputs():
+        taker.replace_source_output(given)
+    outputs = [logits.output(0).get_node().input_value(0), given]
+    return openvino.Model(outputs, backbone.get_parameters())
+
+
+def _converted(model: keras.Model) -> openvino.Model:
     # Keras' own export also tracks the variables for a SavedModel, which takes twice as long.
-    pixels = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    function = tf.function(lambda images: model(images, training=False))
+    taken = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    function = tf.function(lambda batch: model(batch, training=False))
     with silent_stderr():
-        network = openvino.convert_model(function.get_concrete_function(pixels))
+        network = openvino.convert_model(function.get_concrete_function(taken))
     # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
     for result in network.get_results()[len(model.outputs) :]:
         network.remove_result(result)
-    return take_uint8(network)
+    return network

@@ -61,14 +61,19 @@ def with_features(model: keras.Model) -> keras.Model:
     maps = backbone(rescaling(pixels), training=False)
     features = keras.layers.GlobalAveragePooling2D(name="features")(maps)
     is_average = isinstance(pooling, keras.layers.GlobalAveragePooling2D)
-    hidden = features if is_average else pooling(maps)
+    logits = logits_of(head, features if is_average else pooling(maps))
+    return keras.Model(pixels, [logits, features], name="pawprint")
+
+
+def logits_of(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTensor:
+    """What a head gives for features `(batch, features)`, before its activation."""
     for layer in head.layers[:-1]:
-        hidden = layer(hidden, training=False)
+        features = layer(features, training=False)
     last = head.layers[-1]
     logits = keras.layers.Dense(last.units, name="logits")
-    both = keras.Model(pixels, [logits(hidden), features], name="pawprint")
+    output = logits(features)
     logits.set_weights(last.get_weights())
-    return both
+    return output
 
 
 def for_export(
@@ -142,6 +147,8 @@ def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
     """
     try:
         model = keras.models.load_model(path, compile=False)
+        if layers and model.name == HEAD:
+            raise ValueError("a head alone: its backbone is an ONNX file, which Keras cannot hold")
         for name in layers:
             model.get_layer(name)
     except Exception as error:  # Keras raises anything for a damaged file

@@ -35,9 +35,9 @@ def describe_seeds(record: dict, inputs: dict[str, str]) -> tuple[list[tuple[str
     try:
         if record.get("inputs") != inputs:
             return [], (
-                "These are the results of one seed; another one gives other errors. "
-                "metrics/seeds.json is out of date: it is not of these images, params and code. "
-                "Run python -m pawprint seeds, then dvc repro."
+                "These are the results of one seed; another one gives other errors. For those of "
+                "several, run python -m pawprint seeds, then dvc repro: metrics/seeds.json is of "
+                "other images, params or code."
             )
         first, *_ = seeds = record["seeds"]
         return _rows(record), (

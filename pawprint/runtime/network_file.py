@@ -1,11 +1,22 @@
 """OpenVINO's networks in files, with the same bytes for the same network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.core.errors import InputError, reason
+from pawprint.core.errors import InputError, printable, reason
+
+# How OpenVINO's messages begin and end: with places in its source.
+NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
+
+
+def message_of(error: Exception) -> str:
+    """What an error of OpenVINO says, in one printable line."""
+    lines = (line.strip() for line in str(error).splitlines())
+    said = " ".join(line for line in lines if line and not line.startswith(NOISE))
+    return printable(said or type(error).__name__)
 
 
 def take_uint8(network: openvino.Model) -> openvino.Model:
@@ -15,7 +26,7 @@ def take_uint8(network: openvino.Model) -> openvino.Model:
     return steps.build()
 
 
-def write_network(network: openvino.Model, path: Path, outputs: list[str]) -> None:
+def write_network(network: openvino.Model, path: Path, outputs: Sequence[str]) -> None:
     """Write `path`, an .xml file, and the weights beside it as .bin; `outputs` names the outputs.
 
     A converter numbers nodes and tensors differently in every process, so nodes are named by their

@@ -9,20 +9,19 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from pawprint.core.errors import InputError, printable, silent_stderr
+from pawprint.core.errors import InputError, silent_stderr
 from pawprint.core.labels import UNKNOWN
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.network_file import message_of
 from pawprint.serving.metadata import FILE, Metadata, read_metadata
 from pawprint.serving.model_file import FILES, read_model
 from pawprint.serving.probabilities import of_classes, predicted_classes
 from pawprint.serving.views import views_of
 
 TOLERANCE = 1e-3  # of the sum of probabilities
-# How OpenVINO's messages begin and end: with places in its source.
-NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
 
 
 class Prediction(NamedTuple):
@@ -105,11 +104,8 @@ def load_predictor(folder: Path) -> Predictor:
         with silent_stderr():
             run = compile_for_cpu(read_model(path, metadata))
     except Exception as error:  # a library raises anything for a damaged file
-        lines = (line.strip() for line in str(error).splitlines())
-        reason = " ".join(line for line in lines if line and not line.startswith(NOISE))
         raise InputError(
-            f"{path}: expected a served or exported model. Received: "
-            f"{printable(reason or type(error).__name__)}"
+            f"{path}: expected a served or exported model. Received: {message_of(error)}"
         ) from None
     return Predictor(folder, metadata, run)
 

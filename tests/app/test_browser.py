@@ -129,7 +129,7 @@ def test_click_on_a_photo_opens_it_large_with_its_saliency(page):
     open_page(page, "This run")
     page.get_by_role("img", name=PHOTO).first.click(force=True)  # where its button lies over it
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("img", name=re.compile("^Grad-CAM of"))).to_be_visible()
+    expect(dialog.get_by_role("img", name=re.compile("^Saliency of"))).to_be_visible()
     expect(dialog.get_by_role("img")).to_have_count(2)
 
 
@@ -154,7 +154,7 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
     expect(page.get_by_test_id("stMetricValue")).to_have_text(predicted["label"])
     probability = f"{predicted['label']} {predicted['probabilities'][predicted['label']]:.1%}"
     expect(page.get_by_text(probability)).to_be_visible()
-    expect(page.get_by_role("img", name="Grad-CAM of cat.jpg")).to_be_visible()
+    expect(page.get_by_role("img", name="Saliency of cat.jpg")).to_be_visible()
     for _, reason in reasons.values():
         expect(page.get_by_text(f"This file cannot be used: {reason}")).to_be_visible()
     expect(page.get_by_role("heading", level=2)).to_have_count(len(files))

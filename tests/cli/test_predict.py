@@ -1,4 +1,3 @@
-import contextlib
 import csv
 import io
 import json
@@ -8,15 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, encode, refused, run
-from networks import COLOURS, PLAIN, metadata, write_colour_model
+from conftest import JPEG, PROJECT, encode, run
+from networks import metadata, write_colour_model
 from PIL import Image
 
-from pawprint.cli.predict import FORMATS, find_images, predict, write_saliency
+from pawprint.cli.predict import FORMATS, find_images, predict
 from pawprint.core import model_paths
-from pawprint.network.applications import application
-from pawprint.network.head import build_head
-from pawprint.network.model import build_model, save_model
 from pawprint.serving.predictor import Predictor, load_predictor
 
 COMMAND = ("python", "-m", "pawprint", "predict")
@@ -239,33 +235,12 @@ def test_prediction_imports_no_package_that_takes_long(workspace):
     assert result.stderr.strip() == ""
 
 
-@pytest.fixture(scope="module")
-def with_keras_model(workspace) -> Path:
-    """The workspace with a model for gradients in models/finetune.keras."""
-    backbone = application("MobileNetV2", 0.35, 32)
-    model = build_model("MobileNetV2", backbone, build_head(PLAIN, 2), "average")
-    save_model(model, workspace / model_paths.FINETUNE_MODEL)
-    return workspace
-
-
-def test_saliency_is_a_picture_for_each_image_that_is_labelled(with_keras_model, tmp_path):
+def test_saliency_is_a_picture_for_each_image_that_is_labelled(workspace, tmp_path):
     long = tmp_path / f"{'ü' * 100}.png"  # 200 bytes
-    long.write_bytes((with_keras_model / "photos" / "dog.png").read_bytes())
+    long.write_bytes((workspace / "photos" / "dog.png").read_bytes())
     given = ["text.jpg", "photos/dog.png", str(long)]
-    result = command(with_keras_model, "--saliency", str(tmp_path / "pictures"), *given)
+    result = command(workspace, "--saliency", str(tmp_path / "pictures"), *given)
     assert (result.returncode, result.stderr) == (1, "")
     written = {path.name: path for path in (tmp_path / "pictures").iterdir()}
     assert set(written) == {"2_dog.png", f"3_{'ü' * 50}.png"}
     assert Image.open(written["2_dog.png"]).size == (32, 32)
-
-
-def test_saliency_without_the_keras_model_or_of_another_is_one_line(with_keras_model, tmp_path):
-    other = write_colour_model(tmp_path / model_paths.SERVED_MODEL, labels=COLOURS, threshold=None)
-    predictor, photos = load_predictor(other), [with_keras_model / "photos" / "dog.png"]
-    rows = predict(predictor, photos)
-    for folder, expected in (
-        (tmp_path, "no such model. Run `dvc repro`"),
-        (with_keras_model, f"expected a model of 3 labels, as {other}. Received: one of 2"),
-    ):
-        with contextlib.chdir(folder), refused(f"{model_paths.FINETUNE_MODEL}: {expected}"):
-            write_saliency(predictor, photos, rows, tmp_path / "pictures")

@@ -26,7 +26,6 @@ from pawprint.network.model import (
     with_features,
 )
 from pawprint.network.phases import fine_tune, train_head
-from pawprint.network.saliency import grad_cam
 from pawprint.network.training import Batches
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.serving.predictor import load_predictor
@@ -149,4 +148,3 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     of_keras = for_export(model, 1.0, detector)(images.astype(np.float32))["unknown_score"]
     scores = [each.unknown_score for each in predicted]
     assert scores == pytest.approx(np.ravel(of_keras), abs=1e-4)
-    assert grad_cam(model, images[0], True).shape == (SIZE, SIZE)

@@ -19,7 +19,7 @@ def test_seeds_are_shown_while_images_code_and_params_are_theirs():
     assert "the seeds 7, 8" in text
     older = describe_seeds({"seeds": 5}, inputs)  # as earlier commits have it
     assert older[0] == []
-    assert "out of date" in older[1]
+    assert "is of other images" in older[1]
     for key in inputs:
         assert describe_seeds(record, inputs | {key: "another"}) == older
     too_large = dict.fromkeys(scores, dict.fromkeys(split, 10**400))

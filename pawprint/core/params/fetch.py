@@ -3,21 +3,17 @@
 from pydantic import field_validator
 
 from pawprint.core.params.section import Section
-from pawprint.core.params.types import Text
+from pawprint.core.params.types import Source
 from pawprint.core.sources import without_secrets
 
 
 class Fetch(Section):
-    source: Text
+    source: Source
 
     @field_validator("source")
     @classmethod
     def _is_local(cls, source: str) -> str:
         """Refused before DVC looks for such a file, and prints its name with the password."""
-        if source == "~" or source.startswith("~/"):  # DVC does not expand it
-            raise ValueError(
-                f"expected a path. Write the home folder in full. Received: {source!r}"
-            )
         if "://" in source or without_secrets(source) != source:
             raise ValueError(
                 "expected a local path. Write the URL into a YAML file: docs/images.md. Received: "

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.core.params.section import Section
-from pawprint.core.params.types import Resize, WholeNumber
+from pawprint.core.params.types import Positive, Resize, Text, UpToOne, WholeNumber
 from pawprint.core.validation import REPR
 
 # Keras' names: https://keras.io/api/applications/
@@ -19,6 +19,7 @@ Backbone = Literal[
     "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
     "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
 ]  # fmt: skip
+ONNX = "onnx"  # a file instead
 # The widths for which Keras publishes weights; other backbones have one width.
 WIDTHS = {
     "MobileNet": (0.25, 0.5, 0.75, 1.0),
@@ -34,14 +35,28 @@ def _not_boolean(value: object) -> object:
     return value
 
 
+class Onnx(Section):
+    """What the ONNX file of a backbone does not say.
+
+    `mean` and `std` are those of the red, green and blue of its training images, divided by 255;
+    the defaults are ImageNet's, as in https://docs.pytorch.org/vision/stable/models.html.
+    """
+
+    output: Text | None = None
+    tokens: Literal["class", "mean", "both"] | None = None
+    mean: list[UpToOne] = Field([0.485, 0.456, 0.406], min_length=3, max_length=3)
+    std: list[Positive] = Field([0.229, 0.224, 0.225], min_length=3, max_length=3)
+
+
 class Model(Section):
-    backbone: Backbone
+    backbone: Literal[Backbone, ONNX]
     alpha: Annotated[float | None, BeforeValidator(_not_boolean)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
     pooling: Literal["average", "flatten"]
     fine_tune_at: WholeNumber | Annotated[str, Field(min_length=1)] | None
     fine_tune_last: WholeNumber | None
+    onnx: Onnx | None
 
     @field_validator("alpha")
     @classmethod
@@ -77,3 +92,27 @@ class Model(Section):
                 f"Received: {self.fine_tune_at} and {self.fine_tune_last}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _file_has_no_layers(self) -> Self:
+        is_file = self.backbone == ONNX
+        if is_file and self.fine_tune_last != 0:
+            raise ValueError(
+                "expected fine_tune_last 0 and fine_tune_at null, because the layers of an ONNX "
+                f"file stay frozen. Received: {self.fine_tune_last} and {self.fine_tune_at}"
+            )
+        if self.onnx and not is_file:
+            raise ValueError(
+                f"expected onnx null, because backbone is {self.backbone}. Received: a mapping"
+            )
+        return self
+
+
+def problem_of_epochs(backbone: str, epochs: int) -> str | None:
+    """What is wrong with so many epochs of fine-tuning this backbone, or None."""
+    if backbone == ONNX and epochs:
+        return (
+            "train_finetune.epochs: expected 0, because the layers of an ONNX file stay frozen. "
+            f"Received: {epochs}"
+        )
+    return None

@@ -1,9 +1,9 @@
 """Where the pre-trained weights come from."""
 
 from pawprint.core.params.section import Section
-from pawprint.core.params.types import Sha256, Text
+from pawprint.core.params.types import Sha256, Source
 
 
 class Weights(Section):
-    source: Text
+    source: Source
     sha256: Sha256 | None

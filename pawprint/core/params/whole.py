@@ -12,7 +12,7 @@ from pawprint.core.params.evaluate import Evaluate
 from pawprint.core.params.fetch import Fetch
 from pawprint.core.params.hardware import Hardware
 from pawprint.core.params.head import Head
-from pawprint.core.params.model import Model
+from pawprint.core.params.model import Model, problem_of_epochs
 from pawprint.core.params.plot import Plot
 from pawprint.core.params.preview import Preview
 from pawprint.core.params.section import PARAMS, Section, checked
@@ -45,6 +45,7 @@ class Params(Section):
         named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
         problem = problem_of_threshold(self.calibrate, named)
         problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
+        problem = problem or problem_of_epochs(self.model.backbone, self.train_finetune.epochs)
         if problem:
             raise ValueError(problem)
         return self

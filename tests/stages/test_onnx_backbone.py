@@ -1,0 +1,97 @@
+"""The pipeline with a backbone in an ONNX file, against the same one of Keras."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import OFFLINE, git_project, repro, run
+from networks import pixels, sample_backbone
+
+from pawprint.core import data_paths, model_paths, result_paths
+from pawprint.core.files import digest, read_json
+from pawprint.core.predictions import PROBABILITY, read_predictions
+from pawprint.network.backend import keras
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.network_file import read_network
+from recipes.overlay import overlay
+from recipes.sample.drawings import write_archive
+
+pytestmark = pytest.mark.slow
+
+SMALL = """
+fetch: {source: ../images.zip}
+model: {image_size: 96, fine_tune_at: null, fine_tune_last: 0}
+augment: {views: 2}
+train_finetune: {epochs: 0}
+calibrate: {threshold: 0.5}
+"""
+# Keras scales pixels of MobileNetV2 to [-1, 1].
+ONNX = """
+weights: {source: ../pooled.onnx, sha256: %s}
+model: {backbone: onnx, alpha: null, onnx: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory) -> tuple[Path, Path]:
+    """Two projects of the same images in which the pipeline has run: of Keras, of the file."""
+    folder = tmp_path_factory.mktemp("onnx")
+    write_archive(folder / "images.zip", train=24, validation=20)
+    backbone = sample_backbone()
+    pixels = keras.Input((96, 96, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(backbone(pixels, training=False))
+    model = keras.Model(pixels, pooled)
+    model(np.zeros((1, 96, 96, 3)))
+    model.export(folder / "pooled.onnx", format="onnx", verbose=False)
+    native = git_project(folder / "native", overlay(SMALL, OFFLINE))
+    file = git_project(folder / "file", overlay(SMALL, ONNX % digest(folder / "pooled.onnx")))
+    assert repro(native)
+    assert repro(file)
+    return native, file
+
+
+def test_features_are_those_of_keras(projects):
+    native, file = (compile_for_cpu(read_network(each / data_paths.EXTRACTOR)) for each in projects)
+    for picture in pixels(4):
+        _, of_keras = native(picture)
+        (of_file,) = file(picture)
+        assert np.abs(of_file - of_keras).max() < 1e-4 * np.abs(of_keras).max()
+
+
+def test_every_image_gets_the_decision_of_keras(projects):
+    for path in (result_paths.PREDICTIONS, result_paths.VALIDATION_PREDICTIONS):
+        native, file = (read_predictions(each / path) for each in projects)
+        assert native["predicted"].equals(file["predicted"])
+        of_dogs = PROBABILITY + "dog"
+        assert file[of_dogs].to_numpy() == pytest.approx(native[of_dogs].to_numpy(), abs=1e-3)
+    native, file = (read_json(each / model_paths.EXTRACT_METRICS) for each in projects)
+    assert file["validation_accuracy"] == native["validation_accuracy"]
+
+
+def test_served_model_works_without_keras_and_export_says_why_it_does_not(projects, tmp_path):
+    _, file = projects
+    photo = file.parent / "photo.png"
+    keras.utils.save_img(photo, pixels(1)[0])
+    given = ("python", "-m", "pawprint", "predict", str(photo), "--saliency", str(tmp_path))
+    result = run(*given, cwd=file)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["1_photo.png"]
+    result = run("python", "-m", "pawprint", "export", "--format", "onnx", cwd=file)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith(f"{model_paths.FINETUNE_MODEL}: ")
+
+
+def test_stages_after_the_backbone_run_for_other_features_alone(projects):
+    _, file = projects
+    params = file / "params.yaml"
+    text = params.read_text(encoding="utf-8")
+    moved = (file.parent / "pooled.onnx").rename(file.parent / "moved.onnx")
+    params.write_text(text.replace("pooled.onnx", moved.name), encoding="utf-8")
+    assert repro(file) == ["backbone", "report"]
+    params.write_text(overlay(text, "train_finetune: {epochs: 1}"), encoding="utf-8")
+    result = run("dvc", "repro", cwd=file)
+    assert "train_finetune.epochs: expected 0" in result.stderr
+    text = overlay(text.replace("pooled.onnx", moved.name), "model: {onnx: {mean: [0, 0, 0]}}")
+    params.write_text(text, encoding="utf-8")
+    assert repro(file)[:4] == ["backbone", "features", "train_extract", "train_finetune"]
