@@ -20,15 +20,16 @@ pytestmark = pytest.mark.slow
 
 SMALL = """
 fetch: {source: ../images.zip}
-model: {image_size: 96, fine_tune_at: null, fine_tune_last: 0}
 augment: {views: 2}
 train_finetune: {epochs: 0}
 calibrate: {threshold: 0.5}
 """
+NATIVE = f"{OFFLINE}model: {{image_size: 96, fine_tune_at: null, fine_tune_last: 0}}"
 # Keras scales pixels of MobileNetV2 to [-1, 1].
 ONNX = """
 weights: {source: ../pooled.onnx, sha256: %s}
-model: {backbone: onnx, alpha: null, onnx: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}
+model: {backbone: onnx, alpha: null, image_size: 96, fine_tune_at: null, fine_tune_last: 0,
+  onnx: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}
 """
 
 
@@ -43,8 +44,8 @@ def projects(tmp_path_factory) -> tuple[Path, Path]:
     model = keras.Model(pixels, pooled)
     model(np.zeros((1, 96, 96, 3)))
     model.export(folder / "pooled.onnx", format="onnx", verbose=False)
-    native = git_project(folder / "native", overlay(SMALL, OFFLINE))
-    file = git_project(folder / "file", overlay(SMALL, ONNX % digest(folder / "pooled.onnx")))
+    native = git_project(folder / "native", SMALL + NATIVE)
+    file = git_project(folder / "file", SMALL + ONNX % digest(folder / "pooled.onnx"))
     assert repro(native)
     assert repro(file)
     return native, file
