@@ -1,0 +1,38 @@
+"""Files of a revision: a commit, branch, tag or experiment, or the workspace."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import dvc.api
+from dvc.exceptions import DvcException
+
+from pawprint.core.errors import InputError
+
+WORKSPACE = "workspace"
+Parsed = TypeVar("Parsed")
+
+
+def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """What `parse` makes of a file of a revision, in Git or in DVC's cache or remote.
+
+    Raises InputError if there is none, or if `parse` raises ValueError: "expected …".
+    """
+    with _explained(rev, path):
+        if rev == WORKSPACE:
+            return parse(path.read_bytes())
+        return parse(dvc.api.read(path.as_posix(), rev=rev, mode="rb"))
+
+
+@contextlib.contextmanager
+def _explained(rev: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
+    except (OSError, DvcException) as error:
+        raise InputError(
+            f"{rev}: expected a commit, branch, tag or experiment with {path}. Received: "
+            f"{' '.join(str(error).split())}"
+        ) from None
