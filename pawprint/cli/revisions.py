@@ -1,6 +1,7 @@
 """Files of a revision: a commit, branch, tag or experiment, or the workspace."""
 
 import contextlib
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -8,7 +9,9 @@ from typing import TypeVar
 import dvc.api
 from dvc.exceptions import DvcException
 
+from pawprint.core import data_paths
 from pawprint.core.errors import InputError
+from pawprint.images.archive import BROKEN, Archive
 
 WORKSPACE = "workspace"
 Parsed = TypeVar("Parsed")
@@ -26,10 +29,25 @@ def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Par
 
 
 @contextlib.contextmanager
+def open_images(rev: str) -> Iterator[Archive]:
+    """The images of a revision. The zips are read where they lie, in DVC's cache or remote.
+
+    Raises InputError if there are none, also for an error of reading in the block.
+    """
+    path = data_paths.RAW_ARCHIVES
+    with _explained(rev, path), contextlib.ExitStack() as opened:
+        files = dvc.api.DVCFileSystem(rev=None if rev == WORKSPACE else rev)
+        names = sorted(files.ls(path.as_posix(), detail=False))
+        parts = [opened.enter_context(files.open(name)) for name in names if name.endswith(".zip")]
+        zips = [opened.enter_context(zipfile.ZipFile(part)) for part in parts]
+        yield Archive(path, zips)
+
+
+@contextlib.contextmanager
 def _explained(rev: str, path: Path) -> Iterator[None]:
     try:
         yield
-    except ValueError as error:
+    except BROKEN as error:
         raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
     except (OSError, DvcException) as error:
         raise InputError(

@@ -13,7 +13,9 @@ from PIL import Image
 from pawprint.core.errors import InputError
 from pawprint.core.files import digest
 
-MODEL_CARD, REPORT = (Path(__file__).with_name(name) for name in ("model_card.md", "report.html"))
+MODEL_CARD, REPORT, SHEET = (
+    Path(__file__).with_name(name) for name in ("model_card.md", "report.html", "sheet.html")
+)
 WEBP_QUALITY = 85
 
 
@@ -46,13 +48,18 @@ def embed(picture: Path) -> str:
 
     Raises InputError if the file is missing or not a picture.
     """
-    data = io.BytesIO()
     try:
-        Image.open(picture).save(data, "WEBP", quality=WEBP_QUALITY)
+        return data_uri(Image.open(picture))
     except OSError as error:
         raise InputError(
             f"{picture}: expected a picture. Received: {error}. Run `dvc repro`."
         ) from None
+
+
+def data_uri(image: Image.Image) -> str:
+    """A data URI with the image as WebP."""
+    data = io.BytesIO()
+    image.save(data, "WEBP", quality=WEBP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
