@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import dvc.api
 from dvc.exceptions import DvcException
+from dvc_data.index import DataIndexDirError
 
 from pawprint.core import data_paths
 from pawprint.core.errors import InputError
@@ -49,7 +50,7 @@ def _explained(rev: str, path: Path) -> Iterator[None]:
         yield
     except BROKEN as error:
         raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
-    except (OSError, DvcException) as error:
+    except (OSError, DvcException, DataIndexDirError) as error:
         raise InputError(
             f"{rev}: expected a commit, branch, tag or experiment with {path}. Received: "
             f"{' '.join(str(error).split())}"

@@ -144,7 +144,7 @@ def test_sheet_has_the_photos_of_both_sides_from_the_remote_alone(project, tmp_p
 
 def test_sheet_escapes_names_and_limits_the_photos_of_a_kind(project):
     other = clone(project, "edited")
-    succeed("dvc", "pull", "--quiet", cwd=other)
+    succeed("dvc", "pull", "--quiet", "clean", "split", cwd=other)
     path = other / "data/split/images.csv"
     images = pd.read_csv(path)
     label = "<script>alert(1)</script>"
@@ -167,7 +167,7 @@ def test_revision_without_tables_is_one_line(project, rev):
 
 def test_table_of_another_layout_is_one_line(project):
     other = clone(project, "older")
-    succeed("dvc", "pull", "--quiet", cwd=other)
+    succeed("dvc", "pull", "--quiet", "code", "clean", "split", cwd=other)
     path = other / "data/split/images.csv"
     pd.read_csv(path).drop(columns="group").to_csv(path, index=False)
     succeed("dvc", "commit", "--force", "split", cwd=other)
@@ -181,8 +181,7 @@ def test_tables_or_images_that_are_nowhere_are_one_line(project):
     other, remote = clone(project, "without_remote"), project.parent / "remote"
     for rev in ("old", "new"):
         succeed("git", "checkout", "-q", rev, cwd=other)
-        succeed("dvc", "fetch", "--quiet", "split", "data/clean/unknown.csv", cwd=other)
-        succeed("dvc", "fetch", "--quiet", "data/clean/rejected.csv", cwd=other)
+        succeed("dvc", "fetch", "--quiet", "clean", "split", cwd=other)
     remote.rename(remote.with_name("away"))
     try:
         assert diff(other, "old", "new", "--format", "csv") == CHANGES
