@@ -15,12 +15,14 @@ from conftest import clone, commit, git_project, photo, run, succeed
 from PIL import Image
 
 from pawprint.core.data_tables import SPLIT
+from pawprint.core.errors import printable
 from pawprint.core.tables import write_table
 
 SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
 PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]
-CHANGES = """path,kind,before,after,reason
-train/dog/new.jpg,added,,dog,
+NEW = "train/dog/\u202enew.jpg"  # with a mark that reverses the text after it in a terminal
+CHANGES = f"""path,kind,before,after,reason
+{NEW},added,,dog,
 train/cat/0.jpg,removed,cat,,
 train/cat/1.jpg,relabelled,cat,dog,
 unknown/2.jpg,relabelled,dog,unknown,
@@ -42,7 +44,7 @@ def project(tmp_path_factory) -> Path:
     project = git_project(folder / "project", "fetch: {source: ../photos}")
     succeed("dvc", "remote", "add", "--default", "storage", str(folder / "remote"), cwd=project)
     record(project, "old")
-    (photos / "train/dog/new.jpg").write_bytes(photo(100))
+    (photos / NEW).write_bytes(photo(100))
     (photos / "train/cat/0.jpg").unlink()
     (photos / "train/cat/2.jpg").rename(photos / "train/cat/renamed.jpg")
     (photos / "train/dog/1.jpg").rename(photos / "test/dog/moved.jpg")
@@ -92,7 +94,7 @@ def test_every_kind_of_change_between_two_commits_is_a_row(project):
 def test_files_rejected_before_are_added_when_they_can_be_used(project):
     rows = csv.DictReader(io.StringIO(diff(project, "new", "old", "--format", "csv")))
     found = {(row["kind"], row["path"]) for row in rows}
-    assert {("added", "train/dog/0.jpg"), ("removed", "train/dog/new.jpg")} <= found
+    assert {("added", "train/dog/0.jpg"), ("removed", NEW)} <= found
     assert "rejected" not in {kind for kind, _ in found}
 
 
@@ -108,7 +110,7 @@ def test_table_counts_changes_per_class_and_lists_them(project):
         ["all", "1", "1", "2", "1", "3"],
     ]
     assert [line.split("  ")[0] for line in rows.splitlines()] == [
-        line.split(",")[0] for line in CHANGES.splitlines()
+        printable(line.split(",")[0]) for line in CHANGES.splitlines()
     ]
 
 
@@ -128,7 +130,7 @@ def test_sheet_has_the_photos_of_both_sides_from_the_remote_alone(project, tmp_p
     found = photos_in(sheet.read_text(encoding="utf-8"))
     before = {path: number for number, path in enumerate(PATHS)}
     of_files = {
-        "train/dog/new.jpg": 100,
+        NEW: 100,
         "test/dog/moved.jpg": before["train/dog/1.jpg"],
         "unknown/2.jpg": before["train/dog/2.jpg"],
         "train/cat/3 (1).jpg": before["train/cat/3.jpg"],
