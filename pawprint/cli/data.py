@@ -23,8 +23,9 @@ from pawprint.dataset.changes import CHANGES, KINDS, count_changes, find_changes
 from pawprint.images.archive import Archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.images.unusable import UnusableImageError
-from pawprint.reports.pages.rendering import SHEET, data_uri, fill
+from pawprint.reports.pages.rendering import data_uri, fill
 
+SHEET = Path(__file__).with_name("data.html")
 MAX_PHOTOS = 48  # of each kind of change
 PHOTO_SIZE = (320, 320)  # pixels, at most; twice those shown, for sharp screens
 
@@ -44,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     old, new = arguments.old, arguments.new
+    if arguments.sheet and arguments.sheet.suffix != ".html":
+        arguments.error(f"argument --sheet: expected FILE.html. Received: {arguments.sheet}")
     before, after = tables_of(old), tables_of(new)
     changes = find_changes(before[0], after[0], before[1], after[1])
     if arguments.sheet:

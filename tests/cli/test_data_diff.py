@@ -160,6 +160,15 @@ def test_sheet_escapes_names_and_limits_the_photos_of_a_kind(project):
     assert photos_in(page) == {}  # the archive has no such images
 
 
+def test_sheet_replaces_no_file_that_is_no_page(project):
+    before = (project / "labels.csv").read_bytes()
+    command = ("python", "-m", "pawprint", "data", "diff", "old", "new", "--sheet", "labels.csv")
+    result = run(*command, cwd=project)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "argument --sheet: expected FILE.html. Received: labels.csv" in result.stderr
+    assert (project / "labels.csv").read_bytes() == before
+
+
 @pytest.mark.parametrize("rev", ["nothing", "old~1"])
 def test_revision_without_tables_is_one_line(project, rev):
     assert refused(project, rev).startswith(

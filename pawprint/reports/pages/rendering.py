@@ -13,9 +13,7 @@ from PIL import Image
 from pawprint.core.errors import InputError
 from pawprint.core.files import digest
 
-MODEL_CARD, REPORT, SHEET = (
-    Path(__file__).with_name(name) for name in ("model_card.md", "report.html", "sheet.html")
-)
+MODEL_CARD, REPORT = (Path(__file__).with_name(name) for name in ("model_card.md", "report.html"))
 WEBP_QUALITY = 85
 
 
@@ -44,10 +42,7 @@ def literal(value: object) -> str:
 
 
 def embed(picture: Path) -> str:
-    """A data URI with the picture as WebP, a tenth of the size of a PNG with photos.
-
-    Raises InputError if the file is missing or not a picture.
-    """
+    """The `data_uri` of a file. Raises InputError if it is missing or not a picture."""
     try:
         return data_uri(Image.open(picture))
     except OSError as error:
@@ -56,10 +51,10 @@ def embed(picture: Path) -> str:
         ) from None
 
 
-def data_uri(image: Image.Image) -> str:
-    """A data URI with the image as WebP."""
+def data_uri(picture: Image.Image) -> str:
+    """The picture as WebP, a tenth of the size of a PNG with photos."""
     data = io.BytesIO()
-    image.save(data, "WEBP", quality=WEBP_QUALITY)
+    picture.save(data, "WEBP", quality=WEBP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 
