@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from pawprint.cli.compare import WORKSPACE
+from pawprint.cli.revisions import WORKSPACE
 from pawprint.core import data_paths, result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.yaml import parse_yaml

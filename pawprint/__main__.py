@@ -10,6 +10,7 @@ COMMANDS = {
     "predict": "label photos with the served model",
     "export": "write the model as LiteRT, ONNX, SavedModel or HDF5",
     "compare": "test whether two runs differ, image by image",
+    "data": "`data diff`: list the images that changed between two commits",
     "check": "fail if the committed results are not those of this code and these params",
     "verify": "find damaged files in DVC's cache and in the workspace",
     "gate": "fail if the workspace is significantly worse than a commit",

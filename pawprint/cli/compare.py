@@ -8,17 +8,15 @@ import argparse
 import functools
 from collections.abc import Iterator, Sequence
 
-import dvc.api
 import pandas as pd
-from dvc.exceptions import DvcException
 
+from pawprint.cli.revisions import WORKSPACE, read_revision
 from pawprint.core import result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.params.evaluate import Evaluate
 from pawprint.core.predictions import parse_predictions
 from pawprint.evaluation.comparison import Comparison, compare
 
-WORKSPACE = "workspace"
 SPLITS = {"test": result_paths.PREDICTIONS, "validation": result_paths.VALIDATION_PREDICTIONS}
 
 
@@ -118,20 +116,11 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
 
 def predictions_of(rev: str, split: str) -> pd.DataFrame:
     """The table PREDICTIONS of a revision or WORKSPACE. Raises InputError if it has none."""
-    path = SPLITS[split]
-    try:
-        if rev == WORKSPACE:
-            content = path.read_bytes()
-        else:
-            content = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
-        predictions = parse_predictions(content)
-        if predictions.empty:
-            raise ValueError("expected a table with rows. Received: none")
-        return predictions
-    except ValueError as error:
-        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
-    except (OSError, DvcException) as error:
-        raise InputError(
-            f"{rev}: expected a commit, branch, tag or experiment with {path}. Received: "
-            f"{' '.join(str(error).split())}"
-        ) from None
+    return read_revision(rev, SPLITS[split], _parse)
+
+
+def _parse(content: bytes) -> pd.DataFrame:
+    predictions = parse_predictions(content)
+    if predictions.empty:
+        raise ValueError("expected a table with rows. Received: none")
+    return predictions

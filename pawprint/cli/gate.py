@@ -8,7 +8,8 @@ and code. The exit status is 1 if the gate fails.
 import argparse
 
 from pawprint.cli.check import require_reproduced
-from pawprint.cli.compare import SPLITS, WORKSPACE, compare_revisions, describe
+from pawprint.cli.compare import SPLITS, compare_revisions, describe
+from pawprint.cli.revisions import WORKSPACE
 from pawprint.core.params.evaluate import Evaluate
 
 

@@ -1,0 +1,205 @@
+"""`data diff` on two recorded runs of `fetch`, `clean` and `split`."""
+
+import base64
+import csv
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import clone, commit, git_project, photo, run, succeed
+from PIL import Image
+
+from pawprint.core.data_tables import SPLIT
+from pawprint.core.errors import printable
+from pawprint.core.tables import write_table
+
+SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
+PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]
+NEW = "train/dog/\u202enew.jpg"  # with a mark that reverses the text after it in a terminal
+CHANGES = f"""path,kind,before,after,reason
+{NEW},added,,dog,
+train/cat/0.jpg,removed,cat,,
+train/cat/1.jpg,relabelled,cat,dog,
+unknown/2.jpg,relabelled,dog,unknown,
+test/dog/moved.jpg,moved,train,test,
+test/cat/1.jpg,rejected,cat,,neither_class: the corrected label is none
+train/cat/3 (1).jpg,rejected,,,"duplicate: cat with the pixels of train/cat/3.jpg, cat"
+train/dog/0.jpg,rejected,dog,,truncated: the file ends before the image
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """Two commits, `old` and `new`, on main; the tables and images of both are in a remote."""
+    folder = tmp_path_factory.mktemp("data_diff")
+    photos = folder / "photos"
+    for number, path in enumerate(PATHS):
+        (photos / path).parent.mkdir(parents=True, exist_ok=True)
+        (photos / path).write_bytes(photo(number))
+    project = git_project(folder / "project", "fetch: {source: ../photos}")
+    succeed("dvc", "remote", "add", "--default", "storage", str(folder / "remote"), cwd=project)
+    record(project, "old")
+    (photos / NEW).write_bytes(photo(100))
+    (photos / "train/cat/0.jpg").unlink()
+    (photos / "train/cat/2.jpg").rename(photos / "train/cat/renamed.jpg")
+    (photos / "train/dog/1.jpg").rename(photos / "test/dog/moved.jpg")
+    (photos / "unknown").mkdir()
+    (photos / "train/dog/2.jpg").rename(photos / "unknown/2.jpg")
+    shutil.copy(photos / "train/cat/3.jpg", photos / "train/cat/3 (1).jpg")
+    (photos / "train/dog/0.jpg").write_bytes(photo(PATHS.index("train/dog/0.jpg"))[:-100])
+    (project / "labels.csv").write_text("path,label\ntrain/cat/1.jpg,dog\ntest/cat/1.jpg,none\n")
+    record(project, "new")
+    return project
+
+
+def record(project: Path, tag: str) -> None:
+    succeed("dvc", "repro", "split", cwd=project)
+    commit(project, tag)
+    succeed("git", "tag", tag, cwd=project)
+    succeed("dvc", "push", cwd=project)
+
+
+def diff(project: Path, *arguments: str) -> str:
+    result = run("python", "-m", "pawprint", "data", "diff", *arguments, cwd=project)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def refused(project: Path, *arguments: str) -> str:
+    """The line on stderr of a command that must fail and print nothing else."""
+    result = run("python", "-m", "pawprint", "data", "diff", *arguments, cwd=project)
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def photos_in(page: str) -> dict[str, Image.Image]:
+    """The photos of a sheet by their text alternatives."""
+    found = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
+    return {name: Image.open(io.BytesIO(base64.b64decode(data))) for data, name in found}
+
+
+def test_every_kind_of_change_between_two_commits_is_a_row(project):
+    assert diff(project, "old", "new", "--format", "csv") == CHANGES
+    rows = list(csv.DictReader(io.StringIO(CHANGES)))
+    expected = [{key: value or None for key, value in row.items()} for row in rows]
+    assert json.loads(diff(project, "old", "new", "--format", "json")) == expected
+
+
+def test_files_rejected_before_are_added_when_they_can_be_used(project):
+    rows = csv.DictReader(io.StringIO(diff(project, "new", "old", "--format", "csv")))
+    found = {(row["kind"], row["path"]) for row in rows}
+    assert {("added", "train/dog/0.jpg"), ("removed", NEW)} <= found
+    assert "rejected" not in {kind for kind, _ in found}
+
+
+def test_table_counts_changes_per_class_and_lists_them(project):
+    counts, rows = diff(project, "old", "new").split("\n\n")
+    numbers = [line.split() for line in counts.splitlines()]
+    assert numbers == [
+        ["added", "removed", "relabelled", "moved", "rejected"],
+        ["-", "0", "0", "0", "0", "1"],
+        ["cat", "0", "1", "0", "0", "1"],
+        ["dog", "1", "0", "1", "1", "1"],
+        ["unknown", "0", "0", "1", "0", "0"],
+        ["all", "1", "1", "2", "1", "3"],
+    ]
+    assert [line.split("  ")[0] for line in rows.splitlines()] == [
+        printable(line.split(",")[0]) for line in CHANGES.splitlines()
+    ]
+
+
+def test_workspace_is_compared_by_default_and_the_same_data_is_one_line(project):
+    assert diff(project, "old", "--format", "csv") == CHANGES
+    (line,) = diff(project, "new").splitlines()
+    assert line.startswith("new and workspace have the same images.")
+    assert diff(project, "old", "old") == "old and old have the same images\n"
+    assert diff(project, "old", "old", "--format", "csv").count("\n") == 1
+    assert json.loads(diff(project, "old", "old", "--format", "json")) == []
+
+
+def test_sheet_has_the_photos_of_both_sides_from_the_remote_alone(project, tmp_path):
+    other = clone(project, "without_cache")
+    sheet = tmp_path / "sheet.html"
+    assert diff(other, "old", "new", "--format", "csv", "--sheet", str(sheet)) == CHANGES
+    found = photos_in(sheet.read_text(encoding="utf-8"))
+    before = {path: number for number, path in enumerate(PATHS)}
+    of_files = {
+        NEW: 100,
+        "test/dog/moved.jpg": before["train/dog/1.jpg"],
+        "unknown/2.jpg": before["train/dog/2.jpg"],
+        "train/cat/3 (1).jpg": before["train/cat/3.jpg"],
+        **{name: before[name] for name in ("train/cat/0.jpg", "train/cat/1.jpg")},
+        **{name: before[name] for name in ("train/dog/0.jpg", "test/cat/1.jpg")},
+    }
+    assert found.keys() == of_files.keys()
+    for name, number in of_files.items():
+        expected = Image.open(io.BytesIO(photo(number)))
+        difference = np.subtract(found[name], expected, dtype=float)
+        assert np.abs(difference).mean() < 20, name  # of other noise: 80
+
+
+def test_sheet_escapes_names_and_limits_the_photos_of_a_kind(project):
+    other = clone(project, "edited")
+    succeed("dvc", "pull", "--quiet", "clean", "split", cwd=other)
+    path = other / "data/split/images.csv"
+    images = pd.read_csv(path)
+    label = "<script>alert(1)</script>"
+    rows = [(f"{n}.jpg", label, "train", f"{n}.jpg", f"{n}") for n in range(60)]
+    added = pd.DataFrame(rows, columns=list(SPLIT))
+    write_table(path, pd.concat([images, added]), SPLIT)
+    assert label in diff(other, "new", "--sheet", "sheet.html")
+    page = (other / "sheet.html").read_text(encoding="utf-8")
+    assert "<script" not in page and "&lt;script&gt;" in page
+    assert "added (48 of 60)" in page and page.count("<figure>") == 48
+    assert photos_in(page) == {}  # the archive has no such images
+
+
+def test_sheet_replaces_no_file_that_is_no_page(project):
+    before = (project / "labels.csv").read_bytes()
+    command = ("python", "-m", "pawprint", "data", "diff", "old", "new", "--sheet", "labels.csv")
+    result = run(*command, cwd=project)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "argument --sheet: expected FILE.html. Received: labels.csv" in result.stderr
+    assert (project / "labels.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize("rev", ["nothing", "old~1"])
+def test_revision_without_tables_is_one_line(project, rev):
+    assert refused(project, rev).startswith(
+        f"{rev}: expected a commit, branch, tag or experiment with data/split/images.csv. Received:"
+    )
+
+
+def test_table_of_another_layout_is_one_line(project):
+    other = clone(project, "older")
+    succeed("dvc", "pull", "--quiet", "code", "clean", "split", cwd=other)
+    path = other / "data/split/images.csv"
+    pd.read_csv(path).drop(columns="group").to_csv(path, index=False)
+    succeed("dvc", "commit", "--force", "split", cwd=other)
+    commit(other, "Older")
+    line = refused(other, "HEAD", "new")
+    assert line.startswith("HEAD: data/split/images.csv: expected a table with the columns path,")
+    assert "Received: the columns path, label, split, pixels_sha256." in line
+
+
+def test_tables_or_images_that_are_nowhere_are_one_line(project):
+    other, remote = clone(project, "without_remote"), project.parent / "remote"
+    for rev in ("old", "new"):
+        succeed("git", "checkout", "-q", rev, cwd=other)
+        succeed("dvc", "fetch", "--quiet", "clean", "split", cwd=other)
+    remote.rename(remote.with_name("away"))
+    try:
+        assert diff(other, "old", "new", "--format", "csv") == CHANGES
+        expected = "old: expected a commit, branch, tag or experiment with data/raw/archives"
+        assert refused(other, "old", "new", "--sheet", "sheet.html").startswith(expected)
+        assert not (other / "sheet.html").exists()
+        shutil.rmtree(other / ".dvc" / "cache")
+        assert "with data/split/images.csv. Received:" in refused(other, "old", "new")
+    finally:
+        remote.with_name("away").rename(remote)
