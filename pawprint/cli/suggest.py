@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of images, also in subfolders")
     number = "number of images; default: %(default)s"
     parser.add_argument("-n", "--number", type=int, default=50, metavar="N", help=number)
-    unknown = "at most N of them are images that the model calls unknown, which are unlike all "
-    unknown += "others, and most often of no class; default: %(default)s"
+    unknown = "at most so many of them that the model calls unknown: most show no class, and all "
+    unknown += "are far from the others, so they would come first; default: %(default)s"
     parser.add_argument("--unknown", type=int, default=0, metavar="N", help=unknown)
     sheet = "also write a page with the photos to FILE.html"
     parser.add_argument("--sheet", type=Path, metavar="FILE", help=sheet)
@@ -158,8 +158,8 @@ def _compare(known: pd.Series, new: pd.Series) -> tuple[np.ndarray, csr_array]:
     The new ones differ from each other and from the known ones.
     """
     distance = Split.load().near_duplicate_distance if PARAMS.exists() else DISTANCE
-    pairs = near_duplicates(pd.concat([known, new]), distance)[["first", "second"]].to_numpy()
-    pairs -= len(known)
+    found = near_duplicates(pd.concat([known, new]), distance)
+    pairs = found[["first", "second"]].to_numpy() - len(known)
     is_near = np.isin(np.arange(len(new)), pairs[pairs[:, 0] < 0, 1])
     pairs = pairs[pairs[:, 0] >= 0]
     both = np.concatenate([pairs, pairs[:, ::-1]])

@@ -26,7 +26,7 @@ def test_most_uncertain_of_equally_distant_images_is_first():
 
 
 def test_images_are_far_from_labelled_ones_and_from_each_other():
-    assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [4, 2, 3, 1, 0]
+    assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [2, 4, 3, 1, 0]
     assert chosen(at(0, 1, 2, 90, 91, 45), number=3) == [0, 4, 5]
 
 
@@ -46,5 +46,5 @@ def test_no_images_and_images_all_alike():
 
 
 def test_probabilities_near_each_other_are_uncertain():
-    given = uncertainty(np.array([[0.5, 0.5], [0.9, 0.1], [0.0, 1.0]]))
-    assert given == pytest.approx([0.5, 0.1, 0])
+    given = uncertainty(np.array([[0.5, 0.5, 0], [0.6, 0.1, 0.3], [0.1, 0, 0.9], [0, 1, 0]]))
+    assert given == pytest.approx([1, 0.7, 0.2, 0.01])
