@@ -1,10 +1,11 @@
 """Whether labels of suggested images help more: `python -m bench.suggest`.
 
 Prints Markdown: the accuracy on validation images of a head that is solved on START random images,
-and after each of STEPS times STEP further ones: those that `suggest` chooses, the most uncertain
-ones, or random ones. Means over SEEDS starts, and the 95% interval of the difference to random ones
-after the last step. Features are those of the frozen backbone in place of a served model's, as no
-network is trained. Run after `dvc repro`; about NN minutes on one core.
+and after each of STEPS times STEP further ones: those that `suggest` chooses, the most uncertain,
+those that greedy k-center chooses, or random ones. Means over SEEDS starts; the difference is that
+to random ones in points, the mean over the steps with its 95% interval. Features are those of the
+frozen backbone in place of a served model's, as no network is trained. Run after `dvc repro`; about
+five minutes on one core.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import eye_array
+from numpy.random import Generator
+from scipy.sparse import csr_array
 from scipy.stats import t
 
 from bench.datasets import Images, digits
@@ -32,7 +34,8 @@ from pawprint.serving.suggestion import choose, uncertainty
 from pawprint.serving.unknown import unit_length
 
 START, STEP, STEPS, SEEDS = 200, 50, 5, 20
-RARE = 0.25
+HOW = ("suggest", "most uncertain", "k-center", "random")
+RARE, COPIES, NOISE = 0.25, 4, 0.3
 USUAL = CrossValidation(np.empty(0), USUAL_C[0], iterations=100, views=1)
 
 
@@ -67,32 +70,38 @@ def computed(images: Images) -> Examples:
 
 
 def imbalanced(examples: Examples) -> Examples:
-    """With the first half of the classes as they are, and a random RARE of the other images."""
+    """The first half of the classes as they are, and a random RARE of the other images."""
     random, actual = np.random.default_rng(0), examples.actual
     is_kept = (actual <= actual.max() / 2) | (random.random(len(actual)) < RARE)
     return examples._replace(pool=examples.pool[is_kept], actual=actual[is_kept])
 
 
-# Each chooses STEP rows of `open_to` by the features of a pool, the uncertainty of its images, and
-# the rows that are labelled.
-def suggested(unit, weight, labelled, open_to, random):
-    alike, is_limited = eye_array(len(open_to), format="csr"), np.zeros(len(open_to), bool)
-    known = unit[labelled]
-    return open_to[choose(unit[open_to], weight[open_to], known, alike, STEP, is_limited, 1)]
+def repeated(examples: Examples) -> Examples:
+    """600 random images, each COPIES times, with noise of NOISE standard deviations."""
+    random = np.random.default_rng(0)
+    kept = np.tile(random.choice(len(examples.pool), 600, replace=False), COPIES)
+    pool, deviation = examples.pool[kept], NOISE * examples.pool.std(axis=0, dtype=float)
+    pool = np.maximum(pool + deviation * random.normal(size=pool.shape), 0)
+    return examples._replace(pool=pool, actual=examples.actual[kept])
 
 
-def most_uncertain(unit, weight, labelled, open_to, random):
-    return open_to[np.argsort(-weight[open_to], kind="stable")[:STEP]]
+def choose_step(
+    how: str, unit: np.ndarray, weight: np.ndarray, labelled: np.ndarray, random: Generator
+) -> np.ndarray:
+    """STEP positions that are not labelled, in one of the ways of HOW."""
+    others = np.setdiff1d(np.arange(len(unit)), labelled)
+    weight = weight[others]
+    if how == "random":
+        return random.choice(others, STEP, replace=False)
+    if how == "most uncertain":
+        return others[np.argsort(-weight, kind="stable")[:STEP]]
+    if how == "k-center":
+        weight = np.ones_like(weight)
+    alike, none = csr_array((len(others), len(others))), np.zeros(len(others), bool)
+    return others[choose(unit[others], weight, unit[labelled], alike, STEP, none, 1)]
 
 
-def at_random(unit, weight, labelled, open_to, random):
-    return random.choice(open_to, STEP, replace=False)
-
-
-CHOICES = {"suggest": suggested, "most uncertain": most_uncertain, "random": at_random}
-
-
-def accuracies(examples: Examples, choice, seed: int) -> Iterator[float]:
+def accuracies(examples: Examples, how: str, seed: int) -> Iterator[float]:
     """On validation, at the start and after each step."""
     random = np.random.default_rng(seed)
     pool, unit = examples.pool, unit_length(examples.pool.astype(np.float32))
@@ -104,8 +113,7 @@ def accuracies(examples: Examples, choice, seed: int) -> Iterator[float]:
         (kernel, bias), metrics, _ = solve(train, validation, labels, USUAL)
         yield metrics["validation"]["accuracy"]
         weight = uncertainty(probabilities_of(pool @ kernel + bias))
-        open_to = np.setdiff1d(np.arange(len(pool)), labelled)
-        labelled = np.append(labelled, choice(unit, weight, labelled, open_to, random))
+        labelled = np.append(labelled, choose_step(how, unit, weight, labelled, random))
 
 
 def main() -> None:
@@ -116,19 +124,20 @@ def main() -> None:
         ("cats and dogs", stored()),
         ("digits", of_digits := computed(digits())),
         ("digits, half of the classes rare", imbalanced(of_digits)),
+        ("digits, four noisy copies of each", repeated(of_digits)),
     ):
         found = {
-            title: np.array([[*accuracies(examples, choice, seed)] for seed in range(SEEDS)])
-            for title, choice in CHOICES.items()
+            how: np.array([[*accuracies(examples, how, seed)] for seed in range(SEEDS)])
+            for how in HOW
         }
-        for title, each in found.items():
+        for how, each in found.items():
             gain = 100 * (each - found["random"])[:, 1:].mean(axis=1)
             half = t.ppf(0.975, SEEDS - 1) * gain.std(ddof=1) / SEEDS**0.5
             cells = [f"{value:.2%}" for value in each.mean(axis=0)]
             cells.append(
                 f"{gain.mean():+.2f} ({gain.mean() - half:+.2f} to {gain.mean() + half:+.2f})"
             )
-            print(f"| {name} | {title} | {' | '.join(cells)} |", flush=True)
+            print(f"| {name} | {how} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
