@@ -29,7 +29,7 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
         if window:
             top, left = window
             covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
-        probability = of_classes(predictor.run(covered)[0])[label]
+        probability = of_classes(predictor.run(covered)["probability"])[label]
         probability = np.clip(np.float64(probability), SMALLEST, 1 - SMALLEST)
         return float(np.log(probability / (1 - probability)))
 
