@@ -13,21 +13,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from pawprint.cli import sheet
 from pawprint.cli.revisions import WORKSPACE, open_images, read_revision
 from pawprint.core import data_paths
 from pawprint.core.data_tables import IMAGES, REJECTED, SPLIT
 from pawprint.core.errors import printable
-from pawprint.core.files import write_text
 from pawprint.core.tables import parse_table
 from pawprint.dataset.changes import CHANGES, KINDS, count_changes, find_changes
 from pawprint.images.archive import Archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.images.unusable import UnusableImageError
-from pawprint.reports.pages.rendering import data_uri, fill
 
-SHEET = Path(__file__).with_name("data.html")
 MAX_PHOTOS = 48  # of each kind of change
-PHOTO_SIZE = (320, 320)  # pixels, at most; twice those shown, for sharp screens
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
     )
-    sheet = f"also write a page with at most {MAX_PHOTOS} photos of each kind of change"
-    parser.add_argument("--sheet", type=Path, metavar="FILE.html", help=sheet)
+    about = f"also write a page with at most {MAX_PHOTOS} photos of each kind of change"
+    sheet.add_argument(parser, about)
 
 
 def run(arguments: argparse.Namespace) -> None:
     old, new = arguments.old, arguments.new
-    if arguments.sheet and arguments.sheet.suffix != ".html":
-        arguments.error(f"argument --sheet: expected FILE.html. Received: {arguments.sheet}")
     before, after = tables_of(old), tables_of(new)
     changes = find_changes(before[0], after[0], before[1], after[1])
     if arguments.sheet:
@@ -103,25 +98,24 @@ def write_sheet(path: Path, changes: pd.DataFrame, old: str, new: str) -> None:
     numbers = changes["kind"].value_counts()
     shown = pd.concat([spread(changes[changes["kind"] == kind], MAX_PHOTOS) for kind in KINDS])
     is_lost = (shown["before"] != "") & (shown["after"] == "")
-    photos = {}
+    pictures = {}
     for rev, names in ((old, shown["path"][is_lost]), (new, shown["path"][~is_lost])):
         if len(names):
             with open_images(rev) as archive:
-                photos |= {key: photo_of(archive, name) for key, name in names.items()}
-    groups = {
-        f"{kind} ({len(rows):,} of {numbers[kind]:,})": rows
-        for kind, rows in shown.groupby("kind", sort=False)
-    }
+                pictures |= {key: picture_of(archive, name) for key, name in names.items()}
+    groups: dict[str, list[sheet.Photo]] = {}
+    for kind, rows in shown.groupby("kind", sort=False):
+        photos = groups[f"{kind} ({len(rows):,} of {numbers[kind]:,})"] = []
+        for row in rows.itertuples():
+            label = " → ".join(filter(None, (row.before, row.after)))
+            photos.append(sheet.Photo(pictures[row.Index], row.path, label, row.reason))
     title = f"Images of {new}, compared with {old}"
-    values = {"counts": count_changes(changes), "groups": groups, "photos": photos}
-    write_text(path, fill(SHEET, title=title, **values))
+    sheet.write_sheet(path, title, groups, count_changes(changes))
 
 
-def photo_of(archive: Archive, name: str) -> str:
-    """A data URI with a member of the archive, reduced, or "" if it cannot be decoded."""
+def picture_of(archive: Archive, name: str) -> str:
+    """A member of the archive, embedded, or "" if it cannot be decoded."""
     try:
-        image = decode(read_member(archive, name))
+        return sheet.embedded(decode(read_member(archive, name)))
     except (KeyError, UnusableImageError):
         return ""
-    image.thumbnail(PHOTO_SIZE)
-    return data_uri(image)

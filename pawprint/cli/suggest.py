@@ -15,6 +15,7 @@ import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
 
+from pawprint.cli import sheet
 from pawprint.cli.predict import (
     FORMATS,
     add_format_and_model,
@@ -26,7 +27,6 @@ from pawprint.cli.predict import (
 from pawprint.core import data_paths
 from pawprint.core.data_tables import IMAGES, SPLIT
 from pawprint.core.errors import InputError, printable
-from pawprint.core.files import write_text
 from pawprint.core.labels import UNKNOWN
 from pawprint.core.params.section import PARAMS
 from pawprint.core.params.split import Split
@@ -35,7 +35,6 @@ from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.images.archive import open_archive
 from pawprint.images.unusable import UnusableImageError
-from pawprint.reports.pages.rendering import data_uri, fill
 from pawprint.serving.predictor import Prediction, Predictor, load_predictor, predict_members
 from pawprint.serving.suggestion import choose, uncertainty
 from pawprint.serving.unknown import unit_length
@@ -43,7 +42,6 @@ from pawprint.serving.unknown import unit_length
 TRAINING_IMAGES = 2000  # compared, at most: those with the lowest hashes, as in calibrate
 DISTANCE = 8  # of near-duplicates where there is no params.yaml
 MEASURED = ("hash", "features", "uncertainty")
-SHEET, SIDE = Path(__file__).with_name("sheet.html"), 320  # pixels of a photo, at most
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,16 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     unknown = "at most so many of them that the model calls unknown: most show no class, and all "
     unknown += "are far from the others, so they would come first; default: %(default)s"
     parser.add_argument("--unknown", type=int, default=0, metavar="N", help=unknown)
-    sheet = "also write a page with the photos to FILE.html"
-    parser.add_argument("--sheet", type=Path, metavar="FILE", help=sheet)
+    sheet.add_argument(parser, "also write a page with the photos")
     add_format_and_model(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.number < 1:
         arguments.error(f"argument -n: expected 1 or more. Received: {arguments.number}")
-    if arguments.sheet and arguments.sheet.suffix != ".html":
-        arguments.error(f"argument --sheet: expected FILE.html. Received: {arguments.sheet}")
     predictor = load_predictor(arguments.model or default_model())
     found = rank(predictor, arguments.folder, arguments.number, arguments.unknown)
     rows = [row for _, row in found]
@@ -167,17 +162,18 @@ def _compare(known: pd.Series, new: pd.Series) -> tuple[np.ndarray, csr_array]:
 
 
 def write_sheet(path: Path, ranked: list[tuple[Path, dict]]) -> None:
-    """Write one page of HTML with the photos that `rank` chose, which needs no other file."""
+    """Write a page with the photos that `rank` chose."""
     photos = []
     for image, row in ranked:
         if row["error"]:
             continue
         try:
-            photo = read_image(image)
+            picture = sheet.embedded(read_image(image))
         except (OSError, UnusableImageError) as error:
             raise InputError(
                 f"{row['path']}: expected the image again. Received: {error}"
             ) from None
-        photo.thumbnail((SIDE, SIDE))
-        photos.append(row | {"picture": data_uri(photo)})
-    write_text(path, fill(SHEET, photos=photos))
+        probability = row["probabilities"].get(row["label"])  # none of unknown
+        text = "" if probability is None else f"{probability:.1%}"
+        photos.append(sheet.Photo(picture, row["path"], row["label"], text))
+    sheet.write_sheet(path, "Images to label first", {"With their predictions": photos})
