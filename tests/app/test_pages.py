@@ -181,11 +181,11 @@ def test_images_with_a_correction_are_shown_again_only_if_all_have_one(project):
     press(page, "Undo")
     press(page, "Finish")
     press(page, "Start")
-    assert page.caption[1].value.startswith("1 of 1")
+    assert page.caption[0].value.startswith("1 of 1")
     press(page, "cat")
     press(page, "Finish")
     press(page, "Start")
-    assert page.caption[1].value.startswith("1 of 4")
+    assert page.caption[0].value.startswith("1 of 4")
 
 
 def test_all_suggestions_are_accepted_at_once_and_taken_back(project):
