@@ -12,7 +12,7 @@ STYLE = """<style>
 [class*="st-key-photo-"] .stElementToolbar {display: none}
 [class*="st-key-photo-"] .stElementContainer:has(.stButton) {position: static}
 [class*="st-key-photo-"] button::after {content: ""; position: absolute; inset: 0; cursor: pointer}
-.st-key-asked img {max-height: 75vh; object-fit: contain}
+.st-key-asked img {max-height: calc(100vh - 20rem); object-fit: contain}
 </style>"""
 
 

@@ -61,36 +61,42 @@ def ask(key: str) -> None:
     done = len(answers)
     item = items[done] if done < len(items) else None
 
-    def is_pressed(label: str, shortcut: str | None = None) -> bool:
-        # Another key for each image: a second press labels no image that was not yet shown.
-        return st.button(plain(label), f"{key}-{done}-{label}", shortcut=shortcut, width="stretch")
+    # Each image has buttons of its own, so that a second press answers for no image after it.
+    def button(label: str, press: Callable[[], object], shortcut: str | None = None) -> None:
+        widget = {"key": f"{key}-{done}-{label}", "on_click": press, "shortcut": shortcut}
+        st.button(plain(label), width="stretch", **widget)
+
+    def answer(label: str | None) -> None:
+        with explained():
+            if len(answers) == done and label:
+                answers.append(item.save(label))
+
+    def skip() -> None:
+        if len(answers) == done:
+            answers.append(lambda: None)
+
+    def undo() -> None:
+        with explained():
+            if len(answers) == done:
+                answers[-1]()
+                answers.pop()
 
     left, right = st.columns([2, 1])
-    with right, explained():
+    with right:
         if item:
             st.markdown(item.text)
-            pressed = [
-                label for i, label in enumerate(labels[:KEYS]) if is_pressed(label, str(i + 1))
-            ]
+            for number, label in enumerate(labels[:KEYS], 1):
+                button(label, partial(answer, label), str(number))
             if labels[KEYS:]:
-                more = st.selectbox("Other classes", labels[KEYS:], None, key=f"{key}-{done}-more")
-                pressed += [more] if more else []
-            if is_pressed("None of them", "0"):
-                pressed.append(NEITHER)
-            if pressed:
-                answers.append(item.save(pressed[0]))
-                st.rerun()
-            if is_pressed("Skip", "space"):
-                answers.append(lambda: None)
-                st.rerun()
-        if answers and is_pressed("Undo", "u"):
-            answers[-1]()
-            answers.pop()
-            st.rerun()
-        if is_pressed("Finish"):
-            del st.session_state[key]
-            st.rerun()
-        st.caption(then)
+                more = f"{key}-{done}-more"
+                chosen = {"key": more, "on_change": lambda: answer(st.session_state[more])}
+                st.selectbox("Other classes", labels[KEYS:], None, **chosen)
+            button("None of them", partial(answer, NEITHER), "0")
+            button("Skip", skip, "space")
+        if answers:
+            button("Undo", undo, "u")
+        button("Finish", partial(st.session_state.pop, key, None))
+        st.markdown(then)
     with left, explained():
         if not item:
             st.success(f"You have seen all {len(items)} images.")

@@ -31,7 +31,7 @@ def show() -> None:
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
     st.header(plain(name), anchor=False)
     image = decode(data)
-    label, probabilities, score = served.predict(image)
+    label, probabilities, score = served.predict(image)[:3]
     labels, threshold = served.metadata.labels, served.metadata.threshold
     answer, pictures = st.columns([1, 3], gap="medium")
     with answer:

@@ -188,6 +188,17 @@ def test_images_with_a_correction_are_shown_again_only_if_all_have_one(project):
     assert page.caption[0].value.startswith("1 of 4")
 
 
+def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
+    write_photos(project)
+    page = likely_wrong(project, SUSPECTS)
+    press(page, "Start")
+    (project / data_paths.LABELS).write_text("path;label\n", encoding="utf-8")
+    press(page, "dog")
+    (told,) = page.warning
+    assert "labels.csv: line 1" in told.value.replace("\\", "")
+    assert page.caption[0].value.startswith("1 of 4")
+
+
 def test_all_suggestions_are_accepted_at_once_and_taken_back(project):
     write_photos(project)
     labels, first = project / data_paths.LABELS, PHOTOS[0][0]
