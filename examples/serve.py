@@ -80,14 +80,13 @@ def image_of(data: bytes, content_type: str) -> bytes:
 
 def classify(predictor: Predictor, data: bytes) -> dict:
     """Raises UnusableImageError if `data` is no complete image."""
-    label, probabilities, score = predictor.predict(decode(data))
-    named = {
-        each: round(value, 4)
-        for each, value in zip(predictor.metadata.labels, probabilities.tolist())
-    }
+    predicted = predictor.predict(decode(data))
+    score, probabilities = predicted.unknown_score, predicted.probabilities.tolist()
     return {
-        "label": label,
-        "probabilities": named,
+        "label": predicted.label,
+        "probabilities": {
+            label: round(value, 4) for label, value in zip(predictor.metadata.labels, probabilities)
+        },
         "unknown_score": score if score is None else round(score, 4),
     }
 

@@ -8,6 +8,7 @@ from pawprint.core.entry import run
 
 COMMANDS = {
     "predict": "label photos with the served model",
+    "suggest": "rank images without a label by how much a label would help",
     "export": "write the model as LiteRT, ONNX, SavedModel or HDF5",
     "compare": "test whether two runs differ, image by image",
     "check": "fail if the committed results are not those of this code and these params",

@@ -8,6 +8,7 @@ Run: `python -m stages.evaluate`
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
 from pawprint.core.entry import run_stage
@@ -29,16 +30,16 @@ def main() -> None:
     labels, threshold = metadata.labels, metadata.unknown_threshold
     split = read_table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)
     of_no_class = read_table(data_paths.CLEAN_UNKNOWN, data_tables.IMAGES)
+    answers = ["probability"] if threshold is None else ["probability", "unknown_score"]
     scores, reliabilities = [], []
     with open_archive(data_paths.RAW_ARCHIVES) as archive:
 
+        def answer(image: Image.Image) -> np.ndarray:
+            outputs = predictor.outputs(image)
+            return np.concatenate([outputs[name] for name in answers], axis=1).mean(axis=0)
+
         def outputs_of(name: str, paths: pd.Series) -> np.ndarray:
-            return predict_members(
-                lambda image: np.concatenate(predictor.outputs(image), axis=1).mean(axis=0),
-                archive,
-                paths,
-                f"evaluate {name}",
-            )
+            return predict_members(answer, archive, paths, f"evaluate {name}")
 
         for name, file in (
             ("validation", result_paths.VALIDATION_PREDICTIONS),

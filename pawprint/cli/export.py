@@ -119,8 +119,8 @@ def run_of(predictor: Predictor) -> Run:
     """The network of the served model."""
 
     def run(pixels: np.ndarray) -> Outputs:
-        outputs = zip(*map(predictor.run, pixels.astype(np.uint8)))
-        return dict(zip(("probability", "unknown_score"), map(np.stack, outputs)))
+        views = [predictor.run(view) for view in pixels.astype(np.uint8)]
+        return {name: np.stack([view[name] for view in views]) for name in views[0]}
 
     return run
 

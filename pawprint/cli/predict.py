@@ -10,6 +10,7 @@ import csv
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -25,24 +26,27 @@ from pawprint.images.decoder import SUFFIXES, decode
 from pawprint.images.resizing import resize
 from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.metadata import read_metadata
-from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.predictor import Prediction, Predictor, load_predictor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
-    parser.add_argument(
-        "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
-    )
+    add_format_and_model(parser)
     top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=int, metavar="K", help=top)
-    folder = {"type": Path, "metavar": "FOLDER"}
-    default = f"{model_paths.SERVED_MODEL} or, if there is none, {model_paths.EXAMPLE_MODEL}"
-    served = f"the served model or an export; default: {default}"
-    parser.add_argument("--model", **folder, help=served)
     known = "label every photo with one of the classes"
     parser.add_argument("--no-unknown", action="store_true", help=known)
     saliency = f"also write Grad-CAM pictures of {model_paths.FINETUNE_MODEL} to this folder"
-    parser.add_argument("--saliency", **folder, help=saliency)
+    parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
+
+
+def add_format_and_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
+    )
+    default = f"{model_paths.SERVED_MODEL} or, if there is none, {model_paths.EXAMPLE_MODEL}"
+    served = f"the served model or an export; default: {default}"
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help=served)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,20 +91,25 @@ def find_images(given: list[Path]) -> list[Path]:
     return found
 
 
-def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
+def predict(
+    predictor: Predictor,
+    images: list[Path],
+    more: Callable[[Image.Image, Prediction], dict] | None = None,
+) -> list[dict]:
     """The path, label, probabilities, unknown score and error of each image.
 
     `label` may be UNKNOWN. `probabilities` has those of all classes by label, the predicted one
     first, then the most probable. It is empty, and so is `label`, if there is an error.
-    `unknown_score` is None then, and for a model without a detector.
+    `unknown_score` is None then, and for a model without a detector. `more` returns further cells
+    of a row without an error.
     """
 
-    def predict_image(image: tuple[str, Path]) -> dict:
-        name, path = image
+    def predict_image(item: tuple[str, Path]) -> dict:
+        name, path = item
         row = {"path": name, "label": "", "probabilities": {}}
         row |= {"unknown_score": None, "error": ""}
         try:
-            predicted = predictor.predict(decode(_read(path)))
+            predicted = predictor.predict(image := read_image(path))
         except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
             return row | {"error": printable(str(error))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
@@ -114,6 +123,7 @@ def predict(predictor: Predictor, images: list[Path]) -> list[dict]:
             "label": predicted.label,
             "probabilities": {each: round(value, 4) for each, value in ordered},
             "unknown_score": None if score is None else round(score, 4),
+            **(more(image, predicted) if more else {}),
         }
 
     rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])
@@ -142,7 +152,7 @@ def write_saliency(
     for index, path in enumerate(tqdm(images, desc="saliency", unit="image", disable=None)):
         if rows[index]["error"]:
             continue
-        pixels = resize(decode(_read(path)), model.input_shape[1], predictor.metadata.resize)
+        pixels = resize(read_image(path), model.input_shape[1], predictor.metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
         with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
             first = next(iter(rows[index]["probabilities"]))
@@ -150,13 +160,14 @@ def write_saliency(
             Image.fromarray(overlay(pixels, heat)).save(partial)
 
 
-def _read(path: Path) -> bytes:
+def read_image(path: Path) -> Image.Image:
+    """Raises UnusableImageError, OSError, or ValueError for a path that no system can hold."""
     if path.is_dir():
         raise OSError("no image files in this folder")
     if path.exists() and not path.is_file():  # a device or a pipe, which may never end
         raise OSError("not a file")
     with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+        return decode(file.read(MAX_BYTES + 1))
 
 
 def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:

@@ -85,8 +85,7 @@ def clean(
             "width": image.width,
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
-            # 256 bits of the lowest frequencies: docs/decisions/10
-            "perceptual_hash": str(imagehash.phash(image, hash_size=16)),
+            "perceptual_hash": perceptual_hash(image),
         }
 
     assigned = [_or_rejected(assign, name) for name in names]
@@ -110,6 +109,11 @@ def clean(
 def pixels_sha256(image: Image.Image) -> str:
     """The same for images that decode to the same RGB pixels, whatever their files."""
     return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
+
+
+def perceptual_hash(image: Image.Image) -> str:
+    """256 bits of the lowest frequencies, in hexadecimal: docs/decisions/10."""
+    return str(imagehash.phash(image, hash_size=16))
 
 
 def _or_rejected(function: Callable[[str], dict], name: str) -> dict:

@@ -36,10 +36,9 @@ class Metadata(BaseModel):
     filter `interpolation`, and given as `(1, image_size, image_size, 3)`. For two labels the model
     returns the probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For
     more it returns the probability of each, `(1, labels)`; the most probable one is predicted, and
-    `threshold` is null. `temperature` is already applied. An image whose `unknown_score`, the last
-    output of the model, `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no
-    image is. If `views` is not "one", the image is given as several squares (see views.py), whose
-    outputs are averaged.
+    `threshold` is null. `temperature` is already applied. An image whose output `unknown_score`,
+    `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no image is. If `views` is
+    not "one", the image is given as several squares (see views.py), whose outputs are averaged.
 
     `data_md5` is the MD5 of data/split/images.csv, as dvc.lock has it: of the images, their labels
     and splits. `commit` is the project's when a model was exported, with "-dirty" if tracked files

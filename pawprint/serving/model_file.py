@@ -11,6 +11,7 @@ import openvino
 from pawprint.runtime.network_file import read_network, take_uint8
 from pawprint.serving.metadata import Metadata
 
+FEATURES = "features"
 # The model in its folder, by format. HDF5 is not read.
 FILES = ("model.xml", "model.tflite", "model.onnx", "saved_model.pb")
 
@@ -18,9 +19,10 @@ FILES = ("model.xml", "model.tflite", "model.onnx", "saved_model.pb")
 def read_model(path: Path, metadata: Metadata) -> openvino.Model:
     """The network in a file of one of the formats in FILES.
 
-    Takes uint8 `(1, image_size, image_size, 3)`. Each output is float32 `(1, units)`, except the
-    last one, if it is an unknown score: `(1, 1)`. Raises ValueError or RuntimeError for a damaged
-    file and for a network of other inputs or outputs.
+    Takes uint8 `(1, image_size, image_size, 3)`. The outputs are those that `output_names` gives,
+    float32: `(1, units)`, `(1, 1)` and, if the network has an output of this name, features,
+    `(1, channels)`. Raises ValueError or RuntimeError for a damaged file and for a network of other
+    inputs or outputs.
     """
     image_size, network = metadata.image_size, _read(path)
     shape = network.input().partial_shape  # raises RuntimeError for more than one input
@@ -28,19 +30,28 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
     if not pixels.compatible(shape):
         raise ValueError(f"input {shape}, not (batch, {image_size}, {image_size}, 3)")
     network.reshape([1, image_size, image_size, 3])
-    is_scored = metadata.unknown_threshold is not None
-    wanted = ["probability", "unknown_score"][: 1 + is_scored]
-    if len(network.outputs) < len(wanted):
-        given = len(network.outputs)
+    *wanted, _ = output_names(metadata)
+    others = [output for output in network.outputs if FEATURES not in output.names]
+    if len(others) < len(wanted):
+        given = len(others)
         raise ValueError(f"number of outputs {given}, less than {len(wanted)}: {', '.join(wanted)}")
-    expected = [metadata.units] * (len(network.outputs) - is_scored) + [1] * is_scored
-    for output, units in zip(network.outputs, expected, strict=True):
+    answers = others[: len(wanted)]
+    for output, units in zip(answers, (metadata.units, 1)):
         taken = output.partial_shape, output.element_type
         if taken != (openvino.PartialShape([1, units]), openvino.Type.f32):
             raise ValueError(
                 f"output {output.partial_shape} of one image, not (1, {units}) of float32"
             )
+    features = [output for output in network.outputs if FEATURES in output.names]
+    results = [output.get_node() for output in (*answers, *features)]
+    network = openvino.Model(results, network.get_parameters())
     return network if network.input().element_type == openvino.Type.u8 else take_uint8(network)
+
+
+def output_names(metadata: Metadata) -> list[str]:
+    """The outputs in their order. Exports, and served models of earlier versions, lack the last."""
+    score = [] if metadata.unknown_threshold is None else ["unknown_score"]
+    return ["probability", *score, FEATURES]
 
 
 def _read(path: Path) -> openvino.Model:

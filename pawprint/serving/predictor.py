@@ -16,7 +16,7 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.serving.metadata import FILE, Metadata, read_metadata
-from pawprint.serving.model_file import FILES, read_model
+from pawprint.serving.model_file import FEATURES, FILES, output_names, read_model
 from pawprint.serving.probabilities import of_classes, predicted_classes
 from pawprint.serving.views import views_of
 
@@ -29,41 +29,41 @@ class Prediction(NamedTuple):
     """What a model says about an image.
 
     `label` is one of the labels, or UNKNOWN. `probabilities` are float64 `(classes,)`, of each of
-    the labels; they sum to 1. `unknown_score` is None without an unknown threshold.
+    the labels; they sum to 1. `unknown_score` is None without an unknown threshold. `features`,
+    float64 `(channels,)`, are the means of the backbone's last maps; None for an export.
     """
 
     label: str
     probabilities: np.ndarray
     unknown_score: float | None
+    features: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class Predictor:
     """Labels images. Several threads may share one.
 
-    `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the outputs of the network,
-    each float32. The first are probabilities, `(units,)`: of `metadata.labels[1]`, or of each of
-    more than two labels. If `metadata.unknown_threshold` is a number, the last is the unknown
-    score, `(1,)`.
+    `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the outputs of the network by
+    name, each float32. `probability`, `(units,)`, is of `metadata.labels[1]`, or of each of more
+    than two labels. If `metadata.unknown_threshold` is a number, `unknown_score` is `(1,)`. A
+    served model also has `features`, `(channels,)`.
     """
 
     folder: Path
     metadata: Metadata
-    run: Callable[[np.ndarray], list[np.ndarray]]
+    run: Callable[[np.ndarray], dict[str, np.ndarray]]
 
-    def outputs(self, image: Image.Image) -> list[np.ndarray]:
-        """The outputs for the views of an RGB image, float64.
+    def outputs(self, image: Image.Image) -> dict[str, np.ndarray]:
+        """The outputs for the views of an RGB image, float64 `(views, …)` by name, as of `run`.
 
-        They are the probabilities, `(views, units)`, and with an unknown threshold the unknown
-        score, `(views, 1)`.
-
-        Raises InputError if one is not finite, or the first are no probabilities.
+        Raises InputError if one is not finite, or `probability` has no probabilities.
         """
         size, how, views = self.metadata.image_size, self.metadata.resize, self.metadata.views
-        runs = zip(*map(self.run, views_of(image, size, how, views)))
-        outputs = [np.array(of_views, np.float64) for of_views in runs]
-        is_finite = all(np.isfinite(output).all() for output in outputs)
-        first, sums = outputs[0], outputs[0].sum(axis=1)
+        runs = [self.run(view) for view in views_of(image, size, how, views)]
+        outputs = {name: np.array([each[name] for each in runs], np.float64) for name in runs[0]}
+        is_finite = all(np.isfinite(output).all() for output in outputs.values())
+        first = outputs["probability"]
+        sums = first.sum(axis=1)
         worst = sums[abs(sums - 1).argmax()]
         is_one_sum = first.shape[1] == 1 or abs(worst - 1) <= TOLERANCE
         if not (is_finite and is_one_sum and ((first >= 0) & (first <= 1)).all()):
@@ -75,13 +75,13 @@ class Predictor:
 
     def predict(self, image: Image.Image) -> Prediction:
         """Raises InputError as `outputs` does."""
-        outputs = [output.mean(axis=0) for output in self.outputs(image)]
+        outputs = {name: output.mean(axis=0) for name, output in self.outputs(image).items()}
         threshold = self.metadata.unknown_threshold
-        probabilities = of_classes(outputs[0])
-        score = None if threshold is None else float(outputs[-1][0])
+        probabilities = of_classes(outputs["probability"])
+        score = None if threshold is None else float(outputs["unknown_score"][0])
         is_unknown = score is not None and score > threshold
         label = UNKNOWN if is_unknown else self.class_of(probabilities)
-        return Prediction(label, probabilities, score)
+        return Prediction(label, probabilities, score, outputs.get(FEATURES))
 
     def class_of(self, probabilities: np.ndarray) -> str:
         """The class that is predicted at these probabilities, `(classes,)`."""
@@ -103,7 +103,7 @@ def load_predictor(folder: Path) -> Predictor:
         raise InputError(f"{folder}: expected {' or '.join(FILES)} beside {FILE}. Received: none.")
     try:
         with silent_stderr():
-            run = compile_for_cpu(read_model(path, metadata))
+            compute = compile_for_cpu(read_model(path, metadata))
     except Exception as error:  # a library raises anything for a damaged file
         lines = (line.strip() for line in str(error).splitlines())
         reason = " ".join(line for line in lines if line and not line.startswith(NOISE))
@@ -111,7 +111,8 @@ def load_predictor(folder: Path) -> Predictor:
             f"{path}: expected a served or exported model. Received: "
             f"{printable(reason or type(error).__name__)}"
         ) from None
-    return Predictor(folder, metadata, run)
+    names = output_names(metadata)
+    return Predictor(folder, metadata, lambda pixels: dict(zip(names, compute(pixels))))
 
 
 def predict_members(

@@ -21,8 +21,8 @@ def write_served_model(
 
     `network` takes uint8 pixels and gives logits, `(batch, 1)` for two classes and
     `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives
-    `probability`, the sigmoid or softmax of the logits after division by the temperature, and with
-    a detector `unknown_score`, `(batch, 1)`, as `Detector.score`.
+    `probability`, the sigmoid or softmax of the logits after division by the temperature, with a
+    detector `unknown_score`, `(batch, 1)`, as `Detector.score`, and `features`.
     """
     logits, features = (result.input_value(0) for result in network.get_results())
     for result in network.get_results():
@@ -34,6 +34,7 @@ def write_served_model(
     outputs = {"probability": probability.output(0)}
     if detector:
         outputs["unknown_score"] = _score(features, detector).output(0)
+    outputs["features"] = features
     served = openvino.Model(list(outputs.values()), network.get_parameters())
     with replacing(folder) as partial:
         partial.mkdir()

@@ -81,14 +81,15 @@ def rows_of_four(photos):
     four = Predictor(
         photos,
         metadata(labels=LABELS, threshold=None),
-        lambda _: [np.array([0.2, 0.1, 0.65, 0.05])],
+        lambda _: {"probability": np.array([0.2, 0.1, 0.65, 0.05])},
     )
     return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])
 
 
 def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(photos):
     (photos / "black.png").write_bytes(encode(Image.new("RGB", (40, 30)), "PNG"))
-    model = Predictor(photos, metadata(), lambda x: [np.array([0.2 if x.any() else np.nan])])
+    run = lambda x: {"probability": np.array([0.2 if x.any() else np.nan])}  # noqa: E731
+    model = Predictor(photos, metadata(), run)
     wrong, right = predict(model, [photos / "black.png", photos / "b.jpg"])
     assert (wrong["label"], wrong["probabilities"]) == ("", {})
     assert "expected probabilities in [0, 1]" in wrong["error"]

@@ -84,8 +84,9 @@ def refusal(folder: Path) -> str:
 @pytest.mark.parametrize("form", EACH_FORMAT)
 def test_good_model_predicts(model, form):
     second = 0.7310586
-    predicted = load_predictor(model(form)).predict(RED).probabilities
-    assert predicted == pytest.approx([1 - second, second], abs=1e-5)
+    predicted = load_predictor(model(form)).predict(RED)
+    assert predicted.probabilities == pytest.approx([1 - second, second], abs=1e-5)
+    assert (predicted.features is None) == (form != "xml")
 
 
 @pytest.mark.parametrize("form", EACH_FORMAT)

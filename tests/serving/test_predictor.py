@@ -72,7 +72,8 @@ def given_for_three(folder: Path, *numbers: float) -> np.ndarray:
     """What is predicted from these outputs of a network of three labels."""
     output = np.array(numbers, np.float32)
     described = metadata(labels=COLOURS, threshold=None)
-    return Predictor(folder, described, lambda _: [output]).predict(plain(0, 0)).probabilities
+    predictor = Predictor(folder, described, lambda _: {"probability": output})
+    return predictor.predict(plain(0, 0)).probabilities
 
 
 def test_sum_of_rounded_probabilities_becomes_1(tmp_path):
@@ -89,7 +90,8 @@ def test_numbers_that_are_no_probabilities_of_three_labels_are_refused(tmp_path,
 def test_view_whose_probabilities_do_not_sum_to_1_is_refused(tmp_path):
     given = iter([(0.5, 0.3, 0.2), (0.25, 0.15, 0.1)])
     described = metadata(labels=COLOURS, threshold=None, views="flip")
-    predictor = Predictor(tmp_path, described, lambda _: [np.array(next(given), np.float32)])
+    run = lambda _: {"probability": np.array(next(given), np.float32)}  # noqa: E731
+    predictor = Predictor(tmp_path, described, run)
     with refused("sum 0.5"):
         predictor.predict(plain(0, 0))
 
@@ -100,7 +102,8 @@ def test_image_is_resized_as_the_metadata_says(tmp_path):
     image.paste((40, 0, 0), (32, 0, 64, 32))
     for resize, expected in (("crop", 4.0), ("stretch", -4 / 3)):
         predictor = load_predictor(write_colour_model(tmp_path / resize, resize=resize))
-        assert logit(predictor.outputs(image)[0][0, 0]) == pytest.approx(expected, abs=0.3)
+        ((probability,),) = predictor.outputs(image)["probability"]
+        assert logit(probability) == pytest.approx(expected, abs=0.3)
 
 
 def test_threads_share_a_predictor(predictor):

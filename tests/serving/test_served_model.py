@@ -34,10 +34,11 @@ def test_outputs_are_those_of_keras_calibrated_and_the_unknown_score(tmp_path, k
     write_served_model(convert(model), described, detector, folder)
     predictor = load_predictor(folder)
     images = [Image.fromarray(each) for each in PIXELS]  # 96 px already: no resizing
-    _, scores = zip(*map(predictor.outputs, images))
-    predicted = np.array([predictor.predict(image).probabilities for image in images])
-    assert predicted == pytest.approx(probabilities_of(logits, TEMPERATURE), abs=1e-5)
+    predicted, _, features_of_each = zip(*(predictor.predict(image)[1:] for image in images))
+    scores = [predictor.outputs(image)["unknown_score"] for image in images]
+    assert np.array(predicted) == pytest.approx(probabilities_of(logits, TEMPERATURE), abs=1e-5)
     assert np.ravel(scores) == pytest.approx(detector.score(features), abs=1e-5)
+    assert np.array(features_of_each) == pytest.approx(features, abs=1e-4)
     for given, written in zip(detector, read_detector(folder), strict=True):
         assert np.array_equal(given, written)
 

@@ -31,10 +31,10 @@ def test_flip_adds_the_mirror_image_to_the_only_view():
     assert (one[:, -1, 0] > 180).all()
 
 
-def first_pixel(pixels: np.ndarray) -> list[np.ndarray]:
-    """A probability and an unknown score that are the red of the first pixel of 250."""
+def first_pixel(pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs that are the red of the first pixel of 250."""
     value = np.array([pixels[0, 0, 0] / 250], np.float32)
-    return [value, value]
+    return dict.fromkeys(("probability", "unknown_score", "features"), value)
 
 
 @pytest.mark.parametrize(("views", "mean"), [("one", 0.0), ("flip", 0.4), ("crops", 0.4)])
@@ -44,4 +44,5 @@ def test_predictions_of_views_are_averaged(tmp_path, views, mean):
     predicted = predictor.predict(stripes(0, 200, upright=False))
     assert predicted.probabilities == pytest.approx([1 - mean, mean], abs=0.01)
     assert predicted.unknown_score == pytest.approx(mean, abs=0.01)
+    assert predicted.features == pytest.approx([mean], abs=0.01)
     assert predicted.label == "cat"

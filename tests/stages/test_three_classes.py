@@ -113,7 +113,9 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     both = with_features(load_model(model_paths.FINETUNE_MODEL))
     logits, features = both.predict(pixels.reshape(-1, *pixels.shape[2:]), verbose=0)
     logits = logits.reshape(len(rows), 6, 3)
-    probabilities, scores = map(np.array, zip(*map(predictor.outputs, images)))
+    outputs = [predictor.outputs(image) for image in images]
+    probabilities = np.array([each["probability"] for each in outputs])
+    scores = np.array([each["unknown_score"] for each in outputs])
     temperature = predictor.metadata.temperature
     expected = probabilities_of(logits.astype(np.float64), temperature)
     assert probabilities.mean(axis=1) == pytest.approx(expected, abs=1e-4)

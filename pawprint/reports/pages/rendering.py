@@ -42,17 +42,19 @@ def literal(value: object) -> str:
 
 
 def embed(picture: Path) -> str:
-    """A data URI with the picture as WebP, a tenth of the size of a PNG with photos.
-
-    Raises InputError if the file is missing or not a picture.
-    """
-    data = io.BytesIO()
+    """The `data_uri` of a file. Raises InputError if it is missing or not a picture."""
     try:
-        Image.open(picture).save(data, "WEBP", quality=WEBP_QUALITY)
+        return data_uri(Image.open(picture))
     except OSError as error:
         raise InputError(
             f"{picture}: expected a picture. Received: {error}. Run `dvc repro`."
         ) from None
+
+
+def data_uri(picture: Image.Image) -> str:
+    """The picture as WebP, a tenth of the size of a PNG with photos."""
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=WEBP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
 
 

@@ -1,0 +1,220 @@
+import base64
+import contextlib
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PROJECT, clean_archive, encode, photo, refused, run
+from networks import metadata, write_colour_model
+from PIL import Image
+
+from pawprint.cli.predict import predict
+from pawprint.cli.suggest import rank, suggested, write_sheet
+from pawprint.core import data_paths, model_paths
+from pawprint.core.data_tables import IMAGES, SPLIT
+from pawprint.core.files import pack
+from pawprint.core.tables import write_table
+from pawprint.serving.predictor import Predictor, load_predictor
+
+COMMAND = ("python", "-m", "pawprint", "suggest")
+
+
+def re_encoded(data: bytes) -> bytes:
+    return encode(Image.open(io.BytesIO(data)).resize((50, 50)), quality=80)
+
+
+def tinted(colour: tuple[int, int, int], number: int) -> bytes:
+    """An image of nearly this colour that looks like no other number's."""
+    noise = np.random.default_rng(number).integers(-15, 16, (8, 8, 1))
+    image = Image.fromarray((colour + noise).astype(np.uint8))
+    return encode(image.resize((64, 64), Image.Resampling.NEAREST), "PNG")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory) -> Path:
+    """A folder with a served model and the images of a run, `photo(100)` to `photo(103)`."""
+    folder = tmp_path_factory.mktemp("labelled")
+    write_colour_model(folder / model_paths.SERVED_MODEL)
+    archive = folder / data_paths.RAW_IMAGES
+    archive.parent.mkdir(parents=True)
+    names = ("cats/100.jpg", "cats/101.jpg", "dogs/102.jpg", "dogs/103.jpg")
+    pack(archive, ((name, photo(int(Path(name).stem))) for name in names))
+    images, _ = clean_archive(archive)
+    write_table(folder / data_paths.CLEAN_IMAGES, images, IMAGES)
+    split = images.assign(split=["train", "validation", "train", "test"], group=images["path"])
+    write_table(folder / data_paths.SPLIT_IMAGES, split, SPLIT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictor(labelled) -> Predictor:
+    return load_predictor(labelled / model_paths.SERVED_MODEL)
+
+
+@pytest.fixture
+def photos(tmp_path) -> Path:
+    """A folder of five photos."""
+    folder = tmp_path / "фото 📷"
+    (folder / "deep").mkdir(parents=True)
+    for number in range(5):
+        (folder / "deep" / f"é{number}.jpg").write_bytes(photo(number))
+    return folder
+
+
+@pytest.fixture
+def here(labelled, monkeypatch) -> None:
+    monkeypatch.chdir(labelled)
+
+
+def names(rows: list[dict]) -> list[str]:
+    return sorted(Path(row["path"]).name for row in rows)
+
+
+def test_near_duplicates_of_labelled_images_of_any_split_are_left_out(
+    here, predictor, photos, capsys
+):
+    for number in (100, 101, 103):
+        (photos / f"{number}.jpg").write_bytes(re_encoded(photo(number)))
+    (photos / "102.jpg").write_bytes(photo(102))
+    rows = suggested(predictor, photos, 50)
+    assert names(rows) == [f"é{number}.jpg" for number in range(5)]
+    assert "left out 4 near-duplicates" in capsys.readouterr().err
+
+
+def test_of_equal_images_and_of_near_duplicates_one_is_suggested(here, predictor, photos, capsys):
+    for number in range(5):
+        (photos / f"same {number}.jpg").write_bytes(photo(number))
+        (photos / f"smaller {number}.jpg").write_bytes(re_encoded(photo(number)))
+    rows = suggested(predictor, photos, 50)
+    assert sorted(re.search(r"\d", name)[0] for name in names(rows)) == [*"01234"]
+    assert "left out 10 near-duplicates" in capsys.readouterr().err
+
+
+def test_image_unlike_the_training_images_is_first(here, predictor, tmp_path):
+    """The model is equally uncertain of all, as none is redder than blue."""
+    for number in range(4):
+        (tmp_path / f"grey {number}.png").write_bytes(tinted((120, 120, 120), number))
+    (tmp_path / "other.png").write_bytes(tinted((20, 220, 20), 4))
+    assert names(suggested(predictor, tmp_path, 1)) == ["other.png"]
+
+
+def test_rows_are_those_of_predict(here, predictor, photos):
+    rows = suggested(predictor, photos, 2)
+    assert len(rows) == 2
+    assert predict(predictor, [Path(row["path"]) for row in rows]) == rows
+
+
+def test_without_the_images_of_a_run_a_line_says_so(predictor, photos, tmp_path, capsys):
+    with contextlib.chdir(tmp_path):
+        assert len(suggested(predictor, photos, 50)) == 5
+    line, _ = capsys.readouterr().err.splitlines()
+    assert "not compared with labelled" in line
+
+
+def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, photos):
+    (photos / "a.jpg").write_text("a dog")
+    result = run(*COMMAND, str(photos), "-n", "2", cwd=labelled, PYTHONPATH=str(PROJECT))
+    *good, bad = result.stdout.splitlines()
+    assert (len(good), result.returncode) == (2, 1)
+    assert bad.endswith("a.jpg  (not an image: no image format recognised)")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("suggest: left out 0 near-duplicates")
+
+
+@pytest.mark.parametrize(("unknown", "suggested_of_them"), [(0, 0), (1, 1), (9, 2)])
+def test_unknown_images_are_suggested_on_request(tmp_path, unknown, suggested_of_them, capsys):
+    """Green ones, for the detector."""
+    model = write_colour_model(tmp_path / "model", unknown_threshold=0.25)
+    for number in range(5):
+        colour = (20, 220, 20) if number < 2 else (100, 50, 100)
+        (tmp_path / f"{number}.png").write_bytes(tinted(colour, number))
+    rows = suggested(load_predictor(model), tmp_path, 50, unknown)
+    labels = [row["label"] for row in rows]
+    assert (labels.count("unknown"), len(labels)) == (suggested_of_them, 3 + suggested_of_them)
+    assert f"and {2 - suggested_of_them} unknown images" in capsys.readouterr().err
+
+
+def test_folder_without_images_is_one_line(predictor, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "absent"):
+        with refused(f"{tmp_path / name}: expected a folder of images"):
+            suggested(predictor, tmp_path / name, 5)
+
+
+def test_folder_of_unreadable_files_has_no_suggestion(here, predictor, tmp_path):
+    (tmp_path / "a.jpg").write_text("a dog")
+    assert suggested(predictor, tmp_path, 5) == []
+
+
+def test_model_without_features_is_one_line(photos, tmp_path):
+    export = Predictor(tmp_path, metadata(), lambda _: {"probability": np.array([0.5])})
+    with refused(f"{tmp_path}: expected a served model with the output features"):
+        suggested(export, photos, 5)
+
+
+def test_every_format_has_the_columns_of_predict(labelled, photos):
+    given = (str(photos), "-n", "1")
+    table, csv, as_json = (
+        run(*COMMAND, *given, "--format", form, cwd=labelled, PYTHONPATH=str(PROJECT)).stdout
+        for form in ("table", "csv", "json")
+    )
+    (row,) = json.loads(as_json)
+    assert list(row) == ["path", "label", "probabilities", "unknown_score", "error"]
+    assert row["path"] in table and row["path"] in csv
+    assert csv.startswith("path,label,probability_cat,probability_dog,unknown_score,error")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("-n", "0"), "argument -n: expected 1 or more. Received: 0"),
+        (("--sheet", "photo.jpg"), "argument --sheet: expected FILE.html. Received: photo.jpg"),
+    ],
+)
+def test_wrong_argument_is_one_line(labelled, photos, arguments, line):
+    result = run(*COMMAND, str(photos), *arguments, cwd=labelled, PYTHONPATH=str(PROJECT))
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].endswith(line)
+
+
+class Sheet(HTMLParser):
+    """The photos of a page, by their text, and what the page would load from elsewhere."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.photos, self.loaded = {}, []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = dict(attributes)
+        for name in ("src", "href"):
+            head, _, data = (given.get(name) or "").partition("base64,")
+            if data:
+                self.photos[given["alt"]] = Image.open(io.BytesIO(base64.b64decode(data)))
+            elif head:
+                self.loaded.append(head)
+
+
+def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lies on its side
+    wide = Image.open(io.BytesIO(photo(50))).resize((900, 600))
+    (photos / "<b>wide & turned.jpg").write_bytes(encode(wide, exif=turned))
+    (photos / "text.jpg").write_text("a dog")
+    ranked = rank(predictor, photos, 50, 0)
+    path = tmp_path / "sheet.html"
+    write_sheet(path, ranked)
+    sheet = Sheet(path)
+    assert list(sheet.photos) == [str(image) for image, _ in ranked[:-1]]
+    assert sheet.photos[str(photos / "<b>wide & turned.jpg")].size == (213, 320)
+    assert sheet.loaded == []
+    text = path.read_text(encoding="utf-8")
+    assert f"{100 * max(ranked[0][1]['probabilities'].values()):.1f}%" in text
+    ranked[1][0].unlink()
+    with refused("expected the image again"):
+        write_sheet(path, ranked)
+    assert path.read_text(encoding="utf-8") == text
