@@ -11,13 +11,13 @@ from PIL import Image
 from app import files, labelling, photos
 from app.messages import explained, plain
 from app.model import predictor
-from pawprint.cli.predict import find_images
+from pawprint.cli.predict import find_images, read_image
+from pawprint.cli.suggest import suggested
 from pawprint.core import data_paths, data_tables, result_paths, result_tables
 from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import NEITHER
 from pawprint.core.params.clean import Clean
 from pawprint.core.params.fetch import Fetch
-from pawprint.images.decoder import decode
 
 TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time
@@ -151,25 +151,19 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
         name for name, path in paths.items() if path in refused or labelling.copy_of(path, places)
     }
     items = []
-    from pawprint.cli.suggest import suggested
-
     for row in suggested(served, folder, NUMBER + len(known)):
-        if row["path"] not in known and not row["error"]:
+        if row["path"] not in known:
             path, label = paths[row["path"]], row["label"]
             probability = row["probabilities"].get(label)  # none of unknown
             text = f"Predicted: **{plain(label)}**"
             text += f" {probability:.1%}" if probability else ""
-            items.append(Item(row["path"], text, partial(read, path), partial(save, path)))
+            items.append(Item(row["path"], text, partial(read_image, path), partial(save, path)))
     if not items:
         raise InputError(f"{folder}: expected images without a label. Received: none.")
     then = "Run `dvc repro` to train with the labelled images."
     if not other.is_relative_to(source.resolve()):
         then = f"To train with them, set `fetch.source` to {plain(str(target))}, then `dvc repro`."
     return Walk(items[:NUMBER], labels, then, [])
-
-
-def read(path: Path) -> Image.Image:
-    return decode(path.read_bytes())
 
 
 def show_likely_wrong() -> Walk | None:
