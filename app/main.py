@@ -1,16 +1,18 @@
-"""The app: links to its four pages, and their style. Run: `make app`"""
+"""The app: links to its pages, and their style. Run: `make app`"""
 
 import streamlit as st
 
-from app import page_data, page_images, page_models, page_try
+from app import page_data, page_images, page_label, page_models, page_try
 from app.messages import explained
 
-# The button of a photo covers the photo, so that a click on the photo presses it.
+# The button of a photo covers the photo, so that a click on the photo presses it. The photo that
+# gets a label fits into the window.
 STYLE = """<style>
 [class*="st-key-photo-"] {position: relative}
 [class*="st-key-photo-"] .stElementToolbar {display: none}
 [class*="st-key-photo-"] .stElementContainer:has(.stButton) {position: static}
 [class*="st-key-photo-"] button::after {content: ""; position: absolute; inset: 0; cursor: pointer}
+.st-key-asked img {max-height: calc(100vh - 20rem); object-fit: contain}
 </style>"""
 
 
@@ -27,7 +29,7 @@ def frame(page):
 
 
 st.set_page_config(page_title="Pawprint", page_icon="🐾", layout="wide")
-PAGES = [frame(page) for page in (page_images, page_data, page_try, page_models)]
+PAGES = [frame(page) for page in (page_images, page_data, page_label, page_try, page_models)]
 chosen = st.navigation(PAGES, position="hidden")
 with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones
     for page in PAGES:

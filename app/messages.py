@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import streamlit as st
 
 from pawprint.core.errors import InputError, printable
+from pawprint.images.decoder import FORMATS
+from pawprint.images.unusable import UnusableImageError
 
 
 @contextlib.contextmanager
@@ -17,7 +19,16 @@ def explained() -> Iterator[None]:
         yield
     except InputError as error:
         st.warning("  \n".join(map(plain, str(error).splitlines())))
+    except UnusableImageError as error:
+        st.warning(
+            f"This file cannot be used: {plain(str(error))}. Expected a whole "
+            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
+        )
     except Exception as error:
+        if isinstance(error, OSError) and error.filename:
+            reason = f"{error.filename}: expected to read or write it. Received: {error.strerror}."
+            st.warning(plain(f"{reason} Check the path and its permissions."))
+            return
         traceback.print_exc()
         st.error(
             f"Unexpected error ({type(error).__name__}). The terminal of `make app` shows the "

@@ -32,7 +32,7 @@ def show() -> None:
     show_scores(images, labels)
     with explained():
         suspects = files.table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
-        st.caption(f"{len(suspects)} labels are likely wrong; the page Data lists them.")
+        st.caption(f"{len(suspects)} labels are likely wrong; the page Label lists them.")
     with explained():
         show_photos(rank(images), labels, split)
 

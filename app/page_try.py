@@ -7,7 +7,6 @@ from app.messages import explained, plain
 from app.model import predictor
 from pawprint.core.labels import UNKNOWN
 from pawprint.images.decoder import FORMATS, decode
-from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Predictor
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
@@ -31,15 +30,8 @@ def show() -> None:
 
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
     st.header(plain(name), anchor=False)
-    try:
-        image = decode(data)
-    except UnusableImageError as unusable:
-        st.warning(
-            f"This file cannot be used: {plain(str(unusable))}. Expected a whole "
-            f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
-        )
-        return
-    label, probabilities, score = served.predict(image)
+    image = decode(data)
+    label, probabilities, score = served.predict(image)[:3]
     labels, threshold = served.metadata.labels, served.metadata.threshold
     answer, pictures = st.columns([1, 3], gap="medium")
     with answer:

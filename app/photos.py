@@ -18,7 +18,7 @@ from pawprint.images.decoder import open_image
 
 CELL = 154  # pixels of a photo in a grid; two fit side by side on a phone
 PER_PAGE = 24
-LARGE = 900  # pixels, at most, of a photo in the dialog
+LARGE = 900  # pixels, at most, of a large photo
 BACKGROUND = "#f3f5f7"
 
 
@@ -59,8 +59,7 @@ def open_large(name: str, text: str) -> None:
     def dialog() -> None:
         with explained():
             st.markdown(text)
-            image = open_image(_archive(files.stamp(data_paths.RAW_ARCHIVES)), name)
-            show_with_saliency(image, alt(name))
+            show_with_saliency(photo(name), alt(name))
             st.caption(plain(name))
 
     dialog()
@@ -68,12 +67,23 @@ def open_large(name: str, text: str) -> None:
 
 def show_with_saliency(image: Image.Image, text: str) -> None:
     """An image, and beside it the same with its saliency; `text` is the text alternative."""
-    shown = image.copy()
-    shown.thumbnail((LARGE, LARGE))
     left, right = st.columns(2)
-    left.image(shown, width="stretch", alt=text)
+    with left:
+        show_large(image, text)
     with right, explained():
         show_saliency(image, text)
+
+
+def show_large(image: Image.Image, text: str) -> None:
+    """An image in the width of its column; `text` is the text alternative."""
+    shown = image.copy()
+    shown.thumbnail((LARGE, LARGE))
+    st.image(shown, width="stretch", alt=text)
+
+
+def photo(name: str) -> Image.Image:
+    """An image of the archive. Raises InputError."""
+    return open_image(_archive(files.stamp(data_paths.RAW_ARCHIVES)), name)
 
 
 def alt(name: str) -> str:
@@ -90,6 +100,7 @@ def _archive(stamp: files.Stamp) -> Archive:
 def _square(name: str, stamp: files.Stamp) -> bytes:
     """A JPEG of the photo, padded to a square, with twice the pixels shown, for sharp screens."""
     buffer = io.BytesIO()
-    image = open_image(_archive(stamp), name)
-    ImageOps.pad(image, (2 * CELL, 2 * CELL), color=BACKGROUND).save(buffer, "JPEG", quality=85)
+    ImageOps.pad(photo(name), (2 * CELL, 2 * CELL), color=BACKGROUND).save(
+        buffer, "JPEG", quality=85
+    )
     return buffer.getvalue()

@@ -31,13 +31,22 @@ from pawprint.core import result_paths
 from pawprint.core.files import pack
 from pawprint.core.result_tables import LIKELY_WRONG_LABELS, SCORES
 from pawprint.core.tables import read_table, write_table
+from pawprint.dataset.fetching import fetch
+from pawprint.dataset.metadata_csv import read_metadata
+from pawprint.images.archive import members, open_archive
 from pawprint.reports.results import score_of
 from recipes.sample.drawings import drawn_dataset
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("This run", "Data", "Try it", "Models")
-PARTS = ("Counts", "Rejected", "Near-duplicates", "Likely wrong labels")
+PAGES = ("This run", "Data", "Label", "Try it", "Models")
+PARTS = {  # of pages
+    "Counts": "Data",
+    "Rejected": "Data",
+    "Near-duplicates": "Data",
+    "New images": "Label",
+    "Likely wrong labels": "Label",
+}
 PHOTO = re.compile(r"\b(cat|dog)\.\d")
 
 
@@ -107,7 +116,7 @@ def table(workspace: Path, name: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize("name", [*PAGES, *PARTS])
 def test_every_page_shows_itself_without_error_and_is_accessible(page, name):
-    open_page(page, name if name in PAGES else "Data")
+    open_page(page, PARTS.get(name, name))
     if name in PARTS:
         open_part(page, name)
     expect(page.get_by_role("alert")).to_have_count(0)
@@ -162,34 +171,106 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
     expect(page.get_by_role("main").locator('img[alt="x"]')).to_have_count(0)
 
 
-def test_counts_are_those_of_the_stages_and_a_correction_is_written_and_withdrawn(page, workspace):
+def test_counts_are_those_of_the_stages(page, workspace):
+    open_page(page, "Data")
+    images = table(workspace, "data/split/images.csv")
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(images)))
+
+
+def press(page, key: str, shown: str) -> None:
+    """A key, after which the page shows this."""
+    page.keyboard.press(key)
+    expect(page.get_by_text(shown)).to_be_visible()
+    settled(page)
+
+
+def asked(page) -> str:
+    """The name of the file whose label the page asks for."""
+    return Path(page.locator(".st-key-asked img").get_attribute("alt")).name
+
+
+def start(page, folder: Path, target: Path, how: str) -> None:
+    for name, path in (("without labels", folder), ("for labelled images", target)):
+        page.get_by_role("textbox", name=re.compile(name)).fill(str(path))
+        page.keyboard.press("Tab")
+    page.get_by_role("radiogroup", name="Images are").get_by_text(how).click()
+    settled(page)
+    page.get_by_role("button", name="Start").click()
+
+
+@pytest.mark.parametrize("how", ["copied", "moved"])
+def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_path, how):
+    folder, target = tmp_path / "new", tmp_path / "labelled"
+    folder.mkdir()
+    for name, data in drawn_dataset(train=23, validation=0):
+        if re.search(r"\.(002[1-3]|cut)\.", name):  # new ones, and one that cannot be read
+            (folder / Path(name).name).write_bytes(data)
+    names = {path.name for path in folder.iterdir()}
+    open_page(page, "Label")
+    start(page, folder, target, how)
+    expect(page.get_by_text("1 of 6")).to_be_visible()
+    assert serious(page) == {}
+    first = asked(page)
+    press(page, "1", "2 of 6")
+    second = asked(page)
+    both = page.get_by_role("button", name=re.compile("^(dog|cat) Shortcut"))
+    both.evaluate_all("all => all.reverse().forEach(each => each.click())")  # the first counts
+    expect(page.get_by_text("3 of 6")).to_be_visible()
+    settled(page)
+    skipped = asked(page)
+    press(page, "Space", "4 of 6")
+    refused = asked(page)
+    press(page, "0", "5 of 6")
+    undone = asked(page)
+    press(page, "1", "6 of 6")
+    press(page, "u", "5 of 6")
+    assert asked(page) == undone
+    fetch(target, tmp_path / "raw")
+    with open_archive(tmp_path / "raw") as archive:
+        rows = read_metadata(archive, members(archive))
+    assert {name: row.label for name, row in rows.items()} == {first: "cat", second: "dog"}
+    assert {path.name for path in target.iterdir()} == {first, second, "metadata.csv"}
+    left = names if how == "copied" else names - {first, second}
+    assert {path.name for path in folder.iterdir()} == left
+    page.get_by_role("button", name="Finish").click()
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("1 of 3")).to_be_visible()
+    for number in (2, 3):
+        press(page, "Space", f"{number} of 3")
+    press(page, "Space", "You have seen all 3 images")
+    assert {first, second, refused}.isdisjoint({skipped, undone})
+
+
+def test_likely_wrong_labels_are_corrected_by_keys(phone, workspace):
     labels = workspace / "labels.csv"
     kept = "path,label\nkept.jpg,cat\n"
     labels.write_text(kept, encoding="utf-8")
     suspect = table(workspace, "plots/likely_wrong_labels.csv")["path"][0]
-    open_page(page, "Data")
-    images = table(workspace, "data/split/images.csv")
-    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(images)))
-    open_part(page, "Likely wrong labels")
-    choice = page.get_by_role("radiogroup", name="labels.csv").first
-    choice.get_by_text("none").click()
-    expect(page.get_by_text("labels.csv corrects 2 labels.")).to_be_visible()
-    settled(page)
-    assert labels.read_text(encoding="utf-8") == f"{kept}{suspect},none\n"
-    choice.get_by_text("none").click()
-    expect(page.get_by_text("labels.csv corrects 1 labels.")).to_be_visible()
-    settled(page)
-    assert labels.read_text(encoding="utf-8") == kept
+    open_page(phone, "Label")
+    open_part(phone, "Likely wrong labels")
+    phone.get_by_role("button", name="Start").click()
+    expect(phone.get_by_text("1 of 1")).to_be_visible()
+    assert_fits(phone)
+    assert serious(phone) == {}
+    for key, label in (("2", "dog"), ("0", "none")):
+        press(phone, key, "You have seen all 1 images")
+        assert labels.read_text(encoding="utf-8") == f"{kept}{suspect},{label}\n"
+        press(phone, "u", "1 of 1")
+        assert labels.read_text(encoding="utf-8") == kept
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_phone_never_scrolls_sideways(phone, name):
     open_page(phone, name)
-    for part in PARTS if name == "Data" else [None]:
+    for part in [part for part in PARTS if PARTS[part] == name] or [None]:
         if part:
             open_part(phone, part)
-        for box in (phone.locator("html"), phone.get_by_test_id("stMain")):
-            assert box.evaluate("box => box.scrollWidth") <= 390, part
+        assert_fits(phone)
+
+
+def assert_fits(phone) -> None:
+    for box in (phone.locator("html"), phone.get_by_test_id("stMain")):
+        assert box.evaluate("box => box.scrollWidth") <= 390
 
 
 @pytest.mark.parametrize(
@@ -199,6 +280,7 @@ def test_phone_never_scrolls_sideways(phone, name):
         ("This run", "button", r"\d%$"),
         ("Try it", "button", "Upload"),
         ("Data", "tab", "Counts"),
+        ("Label", "button", "Start"),
     ],
 )
 def test_keyboard_reaches(page, name, role, control):

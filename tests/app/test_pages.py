@@ -1,6 +1,5 @@
 """Pages of the app in Streamlit's own test runner, without a browser."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +11,6 @@ from app_project import PHOTOS, git, write_photos, write_project
 from conftest import PROJECT, commit, succeed
 from streamlit.testing.v1 import AppTest
 
-from app.page_data import correct, corrections
 from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.data_tables import SPLIT
 from pawprint.core.files import write_json
@@ -124,15 +122,21 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
 
 
 def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = ("cat", "dog")):
-    """The part of the page Data for these likely wrong labels, of a data set with these labels."""
+    """The part of the page Label for these likely wrong labels, of a data set with these labels."""
     images = [(f"{label}/1.jpg", label, "train", "", "0" * 64) for label in labels]
     write_table(project / data_paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
     list_suspects(project, rows)
 
     def script() -> None:
-        from app.page_data import show_likely_wrong
+        import streamlit as st
 
-        show_likely_wrong()
+        from app.page_label import ask, show_likely_wrong
+
+        if "walk" in st.session_state:
+            ask("walk")
+        elif walk := show_likely_wrong():
+            st.session_state["walk"] = walk
+            st.rerun()
 
     return AppTest.from_function(script, default_timeout=60).run()
 
@@ -147,20 +151,52 @@ def press(page: AppTest, label: str) -> None:
     assert not page.exception
 
 
-def test_correction_of_many_classes_is_chosen_from_a_list_the_likely_one_first(project):
-    write_photos(project)
-    path, labels = PHOTOS[0][0], ("ant", "bee", "cat", "dog", "elk", "wolf")
-    page = likely_wrong(project, [(path, "ant", "wolf", "test", 0.1)], labels)
-    choice = page.selectbox[0]
-    assert choice.value is None
-    assert choice.options == ["wolf", "ant", "bee", "cat", "dog", "elk", "none"]
-    choice.set_value("wolf").run()
-    assert not page.exception
-    assert f"{path},wolf" in (project / data_paths.LABELS).read_text(encoding="utf-8")
-
-
 OTHER = {"cat": "dog", "dog": "cat"}
 SUSPECTS = [(path, label, OTHER[label], "test", 0.1) for path, label, *_ in PHOTOS]
+
+
+def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
+    write_photos(project)
+    labels = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kite")
+    page = likely_wrong(project, SUSPECTS[:2], labels)
+    press(page, "Start")
+    assert page.selectbox[0].options == ["jay", "kite"]
+    page.selectbox[0].set_value("kite").run()
+    assert not page.exception
+    assert page.selectbox[0].value is None
+    first = f"path,label\n{PHOTOS[0][0]},kite\n"
+    assert (project / data_paths.LABELS).read_text(encoding="utf-8") == first
+    press(page, "Undo")
+    assert page.selectbox[0].value is None
+    assert (project / data_paths.LABELS).read_text(encoding="utf-8") == "path,label\n"
+
+
+def test_images_with_a_correction_are_shown_again_only_if_all_have_one(project):
+    write_photos(project)
+    page = likely_wrong(project, SUSPECTS)
+    press(page, "Start")
+    press(page, "None of them")
+    for _ in SUSPECTS[1:]:
+        press(page, "dog")
+    press(page, "Undo")
+    press(page, "Finish")
+    press(page, "Start")
+    assert page.caption[0].value.startswith("1 of 1")
+    press(page, "cat")
+    press(page, "Finish")
+    press(page, "Start")
+    assert page.caption[0].value.startswith("1 of 4")
+
+
+def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
+    write_photos(project)
+    page = likely_wrong(project, SUSPECTS)
+    press(page, "Start")
+    (project / data_paths.LABELS).write_text("path;label\n", encoding="utf-8")
+    press(page, "dog")
+    (told,) = page.warning
+    assert "labels.csv: line 1" in told.value.replace("\\", "")
+    assert page.caption[0].value.startswith("1 of 4")
 
 
 def test_all_suggestions_are_accepted_at_once_and_taken_back(project):
@@ -188,16 +224,6 @@ def test_taking_back_leaves_what_the_user_chose_since(project):
     page.run()
     press(page, "Take back")
     assert labels.read_text(encoding="utf-8") == f"path,label\n{first},none\n"
-
-
-def test_corrections_of_several_users_at_once_are_all_written(project):
-    def choose(user: int) -> None:
-        for image in range(10):
-            correct({f"{user}/{image}.jpg": "cat"})
-
-    with ThreadPoolExecutor(10) as users:
-        list(users.map(choose, range(10)))
-    assert len(corrections()) == 100
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,227 @@
+"""Label: new images, the most useful first, and images whose label is likely wrong; by keys."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import streamlit as st
+from PIL import Image
+
+from app import files, labelling, photos
+from app.messages import explained, plain
+from app.model import predictor
+from pawprint.cli.predict import find_images, read_image
+from pawprint.cli.suggest import suggested
+from pawprint.core import data_paths, data_tables, result_paths, result_tables
+from pawprint.core.errors import InputError, printable
+from pawprint.core.labels import NEITHER
+from pawprint.core.params.clean import Clean
+from pawprint.core.params.fetch import Fetch
+
+TITLE, ICON = "Label", ":material/label:"
+NUMBER = 50  # new images at a time
+KEYS = 9  # classes that have a key
+
+
+class Item(NamedTuple):
+    """An image without a label. `save` takes a class or NEITHER, and returns what undoes it."""
+
+    name: str
+    text: str  # Markdown
+    read: Callable[[], Image.Image]
+    save: Callable[[str], Callable[[], object]]
+
+
+class Walk(NamedTuple):
+    """Images in their order, and what undoes each answer given."""
+
+    items: list[Item]
+    labels: list[str]
+    then: str  # what to do with the labels, in Markdown
+    answers: list[Callable[[], object]]
+
+
+def show() -> None:
+    parts = {"New images": show_new, "Likely wrong labels": show_likely_wrong}
+    tabs = st.tabs(list(parts), key="label-part", on_change="rerun")
+    for tab, (key, part) in zip(tabs, parts.items()):
+        if tab.open:
+            with tab, explained():
+                if key in st.session_state:
+                    ask(key)
+                elif walk := part():
+                    st.session_state[key] = walk
+                    st.rerun()
+
+
+def ask(key: str) -> None:
+    """The next image of a walk, and buttons for its label."""
+    items, labels, then, answers = st.session_state[key]
+    done = len(answers)
+    item = items[done] if done < len(items) else None
+
+    # Each image has buttons of its own, so that a second press answers for no image after it.
+    def button(label: str, press: Callable[[], object], shortcut: str | None = None) -> None:
+        widget = {"key": f"{key}-{done}-{label}", "on_click": press, "shortcut": shortcut}
+        st.button(plain(label), width="stretch", **widget)
+
+    def answer(label: str | None) -> None:
+        with explained():
+            if len(answers) == done and label:
+                answers.append(item.save(label))
+
+    def skip() -> None:
+        if len(answers) == done:
+            answers.append(lambda: None)
+
+    def undo() -> None:
+        with explained():
+            if len(answers) == done:
+                answers[-1]()
+                answers.pop()
+
+    left, right = st.columns([2, 1])
+    with right:
+        if item:
+            st.markdown(item.text)
+            for number, label in enumerate(labels[:KEYS], 1):
+                button(label, partial(answer, label), str(number))
+            if labels[KEYS:]:
+                more = f"{key}-{done}-more"
+                chosen = {"key": more, "on_change": lambda: answer(st.session_state[more])}
+                st.selectbox("Other classes", labels[KEYS:], None, **chosen)
+            button("None of them", partial(answer, NEITHER), "0")
+            button("Skip", skip, "space")
+        if answers:
+            button("Undo", undo, "u")
+        button("Finish", partial(st.session_state.pop, key, None))
+        st.markdown(then)
+    with left, explained():
+        if not item:
+            st.success(f"You have seen all {len(items)} images.")
+            return
+        st.caption(f"{done + 1} of {len(items)}: {plain(item.name)}")
+        with st.container(key="asked"):
+            photos.show_large(item.read(), photos.alt(item.name))
+
+
+def show_new() -> Walk | None:
+    """A form; the walk when it begins."""
+    st.markdown(
+        f"Shows the {NUMBER} images of a folder whose labels help the model most, one by one."
+    )
+    source = Path(Fetch.load().source)
+    default = str(source) if source.is_dir() else ""
+    folder, target, how = st.session_state.get("given", ("", default, "copied"))
+    folder = st.text_input("Folder of images without labels", folder)
+    about = "It has a `metadata.csv` or a subfolder for each class, or is new."
+    target = st.text_input("Folder for labelled images", target, help=about)
+    how = st.segmented_control("Images are", ["copied", "moved"], default=how, required=True)
+    if not st.button("Start", type="primary"):
+        return None
+    st.session_state["given"] = folder, target, how
+    if not folder or not target:
+        raise InputError("Expected the names of both folders. Received: an empty name.")
+    with st.spinner("Ranking the images …"):
+        return walk_of_new(Path(folder).expanduser(), Path(target).expanduser(), how == "moved")
+
+
+def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
+    """Through the suggested images of the folder that are not in the target."""
+    whole, other = folder.resolve(), target.resolve()
+    if not folder.is_dir() or whole.is_relative_to(other) or other.is_relative_to(whole):
+        raise InputError(
+            f"{folder}: expected a folder, neither in the one for labelled images nor around it."
+        )
+    served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
+    labels = served.metadata.labels
+    names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
+    places = labelling.places_in(target, names, source)
+    refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
+
+    def save(path: Path, label: str) -> Callable[[], object]:
+        if label == NEITHER:
+            refused.add(path)
+            return partial(refused.discard, path)
+        return labelling.add(places, path, label, is_moved)
+
+    paths = {printable(str(path)): path for path in find_images([folder])}
+    known = {
+        name for name, path in paths.items() if path in refused or labelling.copy_of(path, places)
+    }
+    items = []
+    for row in suggested(served, folder, NUMBER + len(known)):
+        if row["path"] not in known:
+            path, label = paths[row["path"]], row["label"]
+            probability = row["probabilities"].get(label)  # none of unknown
+            text = f"Predicted: **{plain(label)}**"
+            text += f" {probability:.1%}" if probability else ""
+            items.append(Item(row["path"], text, partial(read_image, path), partial(save, path)))
+    if not items:
+        raise InputError(f"{folder}: expected images without a label. Received: none.")
+    then = "Run `dvc repro` to train with the labelled images."
+    if not other.is_relative_to(source.resolve()):
+        then = f"To train with them, set `fetch.source` to {plain(str(target))}, then `dvc repro`."
+    return Walk(items[:NUMBER], labels, then, [])
+
+
+def show_likely_wrong() -> Walk | None:
+    """The images, and a button that corrects all of them; the walk when it begins."""
+    rows = files.table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
+    if rows.empty:
+        st.success("None: no label is likely wrong.")
+        return None
+    st.markdown(
+        "Images whose label has a low probability by a model that was not trained on them, the "
+        "lowest first. The labels that you choose go to `labels.csv`."
+    )
+    written = labelling.read_labels(data_paths.LABELS, "path")
+    then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
+    if written:
+        st.info(f"`labels.csv` corrects {len(written)} labels. {then}")
+    with st.container(horizontal=True):
+        is_started = st.button("Start", type="primary")
+        accept_all(dict(zip(rows["path"], rows["likely"])), written)
+    if row := photos.grid(
+        rows,
+        "suspects",
+        lambda row: f"{plain(row.label)} → {plain(written.get(row.path, f'{row.likely}?'))}",
+    ):
+        photos.open_large(row.path, doubt(row))
+    if not is_started:
+        return None
+    left = rows[~rows["path"].isin(list(written))]
+    classes = files.table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)["label"]
+    items = [
+        Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row.path))
+        for row in (rows if left.empty else left).itertuples()
+    ]
+    return Walk(items, sorted(classes.unique()), then, [])
+
+
+def doubt(row) -> str:
+    return (
+        f"Labelled **{plain(row.label)}** ({plain(row.split)}), with probability "
+        f"{row.probability:.1%}; likely **{plain(row.likely)}**."
+    )
+
+
+def correct(path: str, label: str) -> Callable[[], object]:
+    before = labelling.write_labels(data_paths.LABELS, "path", {path: label})
+    return partial(labelling.write_labels, data_paths.LABELS, "path", before)
+
+
+def accept_all(likely: dict[str, str], written: dict[str, str]) -> None:
+    """A button that corrects all images without a correction, and one that takes this back."""
+    suggested = {path: label for path, label in likely.items() if path not in written}
+    accepted = st.session_state.get("accepted", {})
+    if suggested and st.button(f"Accept all {len(suggested)} suggestions"):
+        labelling.write_labels(data_paths.LABELS, "path", suggested)
+        st.session_state["accepted"] = suggested
+        st.rerun()
+    if accepted and st.button(f"Take back {len(accepted)} suggestions"):
+        unchanged = dict.fromkeys(path for path, _ in accepted.items() & written.items())
+        labelling.write_labels(data_paths.LABELS, "path", unchanged)
+        del st.session_state["accepted"]
+        st.rerun()

@@ -1,0 +1,187 @@
+"""Labels that the app writes, and images that it copies or moves."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("streamlit", reason="Streamlit is not installed")
+
+from conftest import CATS_AND_DOGS, photo, refused
+
+from app.labelling import Places, add, copy_of, places_in, read_labels, write_labels
+from pawprint.dataset.cleaning import clean
+from pawprint.dataset.fetching import fetch
+from pawprint.dataset.metadata_csv import read_metadata
+from pawprint.images.archive import members, open_archive
+
+NAMES = {"cat": ["cat"], "dog": ["dog"]}
+numbers = itertools.count()
+
+
+@pytest.fixture
+def target(tmp_path) -> Path:
+    return tmp_path / "labelled"
+
+
+@pytest.fixture
+def places(target) -> Places:
+    return places_in(target, NAMES, Path("images.yaml"))
+
+
+def new(path: Path) -> Path:
+    """A photo unlike any other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(photo(next(numbers)))
+    return path
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rows_of(target: Path) -> dict[str, str]:
+    return read_labels(target / "metadata.csv", "file_name")
+
+
+def labels_after_clean(source: Path, raw: Path) -> dict[str, str]:
+    """The labels by path that `fetch` and `clean` give the images of a source."""
+    fetch(source, raw)
+    with open_archive(raw) as archive:
+        rows = read_metadata(archive, members(archive))
+        kept, _ = clean(archive, CATS_AND_DOGS, "decodes", {}, rows)
+    return dict(zip(kept["path"], kept["label"]))
+
+
+def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_files(
+    target, places, tmp_path
+):
+    names = ["1.jpg", "a/1.jpg", 'kätzchen, "süß".JPG', " odd\\\n<!.jpg", f"{'ü' * 125}.jpg"]
+    for name, label in zip(names, itertools.cycle(NAMES)):
+        add(places, new(tmp_path / "new" / name), label, is_moved=False)
+    found = labels_after_clean(target, tmp_path / "raw")
+    assert found == rows_of(target)
+    assert sorted(found.values()) == ["cat", "cat", "cat", "dog", "dog"]
+
+
+def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
+    target, places, tmp_path
+):
+    for name in ("1.jpg", "1-2.jpg", "metadata.csv.txt"):
+        new(target / name)
+    before = contents(target)
+    image = new(tmp_path / "new" / "1.jpg")
+    take_back = add(places, image, "cat", is_moved=False)
+    assert rows_of(target) == {"1-3.jpg": "cat"}
+    assert (target / "1-3.jpg").read_bytes() == image.read_bytes()
+    take_back()
+    assert rows_of(target) == {}
+    assert {path: data for path, data in contents(target).items() if path in before} == before
+    assert not (target / "1-3.jpg").exists()
+
+
+def test_two_writers_at_once_lose_no_answer(target, places, tmp_path):
+    def label(writer: int) -> None:
+        for number in range(10):
+            add(places, images[writer, number], "cat", is_moved=False)
+            write_labels(tmp_path / "labels.csv", "path", {f"{writer}/{number}.jpg": "cat"})
+
+    names = itertools.product(range(4), range(10))
+    images = {(i, j): new(tmp_path / f"new/{i}/{j}/1.jpg") for i, j in names}
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(label, range(4)))
+    assert len(rows_of(target)) == len(list(target.glob("*.jpg"))) == len(images)
+    assert len(read_labels(tmp_path / "labels.csv", "path")) == len(images)
+
+
+def test_moved_image_is_taken_back_beside_a_file_that_has_its_name_now(target, places, tmp_path):
+    image = new(tmp_path / "new" / "1.jpg")
+    data = image.read_bytes()
+    take_back = add(places, image, "dog", is_moved=True)
+    assert not image.exists()
+    assert (target / "1.jpg").read_bytes() == data
+    other = new(image).read_bytes()
+    take_back()
+    assert image.read_bytes() == other
+    assert (image.parent / "1-2.jpg").read_bytes() == data
+    assert rows_of(target) == {}
+    assert not list(target.glob("*.jpg"))
+
+
+def test_table_that_is_none_changes_nothing(target, places, tmp_path):
+    image = new(tmp_path / "new" / "1.jpg")
+    target.mkdir()
+    (target / "metadata.csv").write_text("file_name;label\n", encoding="utf-8")
+    before = contents(tmp_path)
+    with refused("metadata.csv: line 1", "file_name;label"):
+        add(places, image, "cat", is_moved=True)
+    assert contents(tmp_path) == before
+
+
+def test_image_that_cannot_be_removed_is_not_labelled(target, places, tmp_path, monkeypatch):
+    def refuse(path: Path, **options) -> None:
+        if path == image:
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, **options)
+
+    unlink, image = Path.unlink, new(tmp_path / "new" / "1.jpg")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(PermissionError):
+        add(places, image, "cat", is_moved=True)
+    assert image.exists()
+    assert rows_of(target) == {}
+    assert not list(target.glob("*.jpg"))
+
+
+def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
+    """As when a second tab asks for the same image."""
+    first, other = new(tmp_path / "new" / "1.jpg"), new(tmp_path / "new" / "a" / "1.jpg")
+    add(places, other, "cat", is_moved=False)
+    assert copy_of(first, places) is None
+    add(places, first, "cat", is_moved=False)
+    assert copy_of(first, places).name == "1-2.jpg"
+    with refused("1.jpg: ", "1-2.jpg"):
+        add(places, first, "dog", is_moved=False)
+
+
+def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_none(
+    target, tmp_path
+):
+    new(target / "0.jpg")
+    table = target / "metadata.csv"
+    text = "file_name,label,split,group,camera\n0.jpg,cat,{},g1,x\n"
+    for split, given in (("test", "train"), ("", "")):
+        table.write_text(text.format(split), encoding="utf-8")
+        places = places_in(target, {"cat": ["cats"], "dog": ["dogs"]}, target)
+        take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat", is_moved=False)
+        assert table.read_text(encoding="utf-8") == text.format(split) + f"1.jpg,cats,{given},,\n"
+        take_back()
+        assert table.read_text(encoding="utf-8") == text.format(split)
+
+
+def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
+    for name in ("Cats/0.jpg", "dog/0.jpg", "birds/0.jpg"):
+        new(target / name)
+    places = places_in(target, CATS_AND_DOGS, target)
+    take_back = add(places, new(tmp_path / "new" / "0.jpg"), "cat", is_moved=True)
+    add(places, new(tmp_path / "new" / "1.jpg"), "dog", is_moved=False)
+    found = labels_after_clean(target, tmp_path / "raw")
+    assert found == {
+        "Cats/0.jpg": "cat",
+        "Cats/0-2.jpg": "cat",
+        "dog/0.jpg": "dog",
+        "dog/1.jpg": "dog",
+    }
+    take_back()
+    assert not (target / "Cats" / "0-2.jpg").exists()
+    assert (tmp_path / "new" / "0.jpg").exists()
+
+
+@pytest.mark.parametrize("name", ["cat/0.jpg", "0.jpg", "new/0.jpg"])
+def test_folder_whose_images_would_lose_their_labels_is_no_target(target, name):
+    """With a metadata.csv, the folders of a source give no labels."""
+    new(target / name)
+    chosen = target / "new labels" if name.startswith("new") else target
+    with refused(str(chosen), "metadata.csv", "cat, dog"):
+        places_in(chosen, NAMES, target)
