@@ -97,7 +97,7 @@ def rank(predictor: Predictor, folder: Path, number: int, unknown: int) -> list[
         {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
     )
     usable = measured.dropna()
-    new = usable[~usable["hash"].isin(known)].drop_duplicates("hash")
+    new = usable.drop_duplicates("hash")
     is_near, alike = _compare(known, new["hash"])
     rest, alike = new[~is_near], alike[~is_near][:, ~is_near]
     is_unknown = np.array([pairs[index][1]["label"] == UNKNOWN for index in rest.index], bool)
@@ -111,7 +111,7 @@ def rank(predictor: Predictor, folder: Path, number: int, unknown: int) -> list[
         unknown,
     )
     like_chosen = rest["hash"].iloc[[*chosen, *alike[chosen].indices]]
-    is_left_out = usable["hash"].isin([*known, *new["hash"][is_near], *like_chosen])
+    is_left_out = usable["hash"].isin([*new["hash"][is_near], *like_chosen])
     print(
         f"suggest: left out {is_left_out.sum() - len(chosen):,} near-duplicates of labelled or "
         f"suggested images, and {is_unknown.sum() - is_unknown[chosen].sum():,} unknown images",
@@ -150,7 +150,7 @@ def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
 def _compare(known: pd.Series, new: pd.Series) -> tuple[np.ndarray, csr_array]:
     """Whether each new hash is near a known one, bool `(new,)`; which are near, `(new, new)`.
 
-    The new ones differ from each other and from the known ones.
+    The new ones differ from each other.
     """
     distance = Split.load().near_duplicate_distance if PARAMS.exists() else DISTANCE
     found = near_duplicates(pd.concat([known, new]), distance)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from pawprint.serving import suggestion
 from pawprint.serving.suggestion import choose, uncertainty
 
 
@@ -25,7 +26,8 @@ def test_most_uncertain_of_equally_distant_images_is_first():
     assert chosen(at(30, -30), [0.1, 0.4])[0] == 1
 
 
-def test_images_are_far_from_labelled_ones_and_from_each_other():
+def test_images_are_far_from_labelled_ones_and_from_each_other(monkeypatch):
+    monkeypatch.setattr(suggestion, "BLOCK", 2)
     assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [2, 4, 3, 1, 0]
     assert chosen(at(0, 1, 2, 90, 91, 45), number=3) == [0, 4, 5]
 
