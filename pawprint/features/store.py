@@ -71,6 +71,8 @@ class Shard:
                 for name, checksum in np.lib.format.read_array(file):
                     np.lib.format.read_magic(file)
                     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+                    if min(shape) < 0:  # which NumPy would replace when it reads the column
+                        raise ValueError(f"a column of shape {shape}")
                     self.places[name.decode()] = file.tell(), shape, dtype, checksum
                     file.seek(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), os.SEEK_CUR)
         except Exception as error:  # NumPy raises anything for a damaged file

@@ -85,6 +85,14 @@ def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
         open_features(tmp_path, "top", SHA256)
 
 
+def test_shape_that_numpy_would_replace_is_one_line(tmp_path):
+    write(tmp_path, 1)
+    path = shard_path(tmp_path, 0)
+    path.write_bytes(path.read_bytes().replace(b"(128, 1)", b"(128,-1)"))
+    with refused("shard-0.npy: expected the bytes"):
+        open_features(tmp_path, "top", SHA256)
+
+
 def test_missing_image_is_one_line(tmp_path):
     write(tmp_path, 2)
     with refused("from 0 to 2 views"):
