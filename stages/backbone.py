@@ -7,13 +7,15 @@ KERAS_HOME names. Of a backbone in an ONNX file all layers are frozen. Params: `
 Run: `python -m stages.backbone`
 """
 
+from pathlib import Path
+
 from pawprint.core import data_paths, model_paths
 from pawprint.core.entry import run_stage
 from pawprint.core.files import replacing
 from pawprint.core.params.model import ONNX, Model
 from pawprint.core.params.weights import Weights
 from pawprint.dataset.download import download
-from pawprint.network.backbone import load_backbone, weights_file, weights_sha256
+from pawprint.network.backbone import load_backbone, require_file, weights_sha256
 from pawprint.network.backend import make_deterministic
 from pawprint.network.conversion import convert
 from pawprint.network.cut import cut_index, first_trained
@@ -30,10 +32,11 @@ def main() -> None:
     with replacing(model_paths.BACKBONE.parent) as folder:
         folder.mkdir()
         if name == ONNX:
-            if "://" in source:
-                source = str(download(source, weights.sha256, "weights.source"))
+            is_url = "://" in source
+            path = download(source, weights.sha256, "weights.source") if is_url else Path(source)
             expected = "the path or the URL of a file, because model.backbone is onnx"
-            network = read_onnx(weights_file(source, weights.sha256, expected), model)
+            require_file(path, weights.sha256, source, expected)
+            network = read_onnx(path, model)
             outputs = OUTPUTS[1:]
             write_network(network, folder / model_paths.ONNX_BACKBONE.name, outputs)
         else:

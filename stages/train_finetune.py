@@ -69,7 +69,9 @@ def main() -> None:
         write_network(network, folder / model_paths.NETWORK.name, ["logits", "features"])
     write_table(model_paths.FINETUNE_HISTORY, history, HISTORY)
     kept = history[history["kept"]]
-    if kept.empty:
+    if history.empty:
+        print("train_finetune: no epochs: the head is kept as it is")
+    elif kept.empty:
         print("train_finetune: the head alone is kept, as no epoch improves it on validation")
     else:
         epoch = kept.iloc[0]

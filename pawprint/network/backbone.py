@@ -31,21 +31,19 @@ def load_backbone(
             f"weights.source: expected imagenet or none for {name}, to which Keras adds a layer "
             f"for its own weights only. Received: {source!r}."
         )
-    return application(name, alpha, image_size, weights_file(source, sha256))
-
-
-def weights_file(
-    source: str, sha256: str | None, expected: str = "imagenet, none or the path of a file"
-) -> Path:
-    """The path of a local file. Raises InputError if there is none, or its hash is another."""
     path = Path(source)
+    require_file(path, sha256, source, "imagenet, none or the path of a file")
+    return application(name, alpha, image_size, path)
+
+
+def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
+    """Raise InputError if there is no such file, or its hash is another. `source` is its name."""
     if not path.is_file():
         raise InputError(
             f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
             "no file."
         )
     _verify(sha256, digest(path), source)
-    return path
 
 
 def weights_sha256(network: keras.Model) -> str:

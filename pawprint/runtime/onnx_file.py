@@ -1,6 +1,8 @@
 """A backbone in an ONNX file: any network of one float input of images that gives features."""
 
+import contextlib
 import math
+import tempfile
 from pathlib import Path
 
 import openvino
@@ -26,12 +28,13 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
     params = model.onnx or Onnx()
     content = path.read_bytes()
     try:
-        with silent_stderr():
+        # OpenVINO reads weights in other files from the current folder.
+        with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), silent_stderr():
             network = openvino.Core().read_model(content)
-        layout = _take(network, model.image_size)
+        layout = _reshape(network, model.image_size)
         output = _chosen(network, params.output)
-        features = _features(output, layout, params.tokens, model.pooling)
-        return _take_pixels(features, network, layout, params)
+        features = _features(output, layout, params.tokens)
+        return _with_pixels(features, network, layout, params)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # OpenVINO raises anything for a damaged file
@@ -41,7 +44,7 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
         ) from None
 
 
-def _take(network: openvino.Model, size: int) -> str:
+def _reshape(network: openvino.Model, size: int) -> str:
     """Give the network the shape of images of this size. Returns the layout of its input."""
     for layout, wanted in (("NCHW", [-1, 3, size, size]), ("NHWC", [-1, size, size, 3])):
         taken = [each for each in network.inputs if each.element_type in FLOATS]
@@ -74,20 +77,20 @@ def _chosen(network: openvino.Model, name: str | None) -> openvino.Output:
     return by_name[name]
 
 
-def _features(
-    output: openvino.Output, layout: str, tokens: str | None, pooling: str
-) -> openvino.Output:
-    """`(batch, features)` of an output of vectors, of tokens, or of feature maps."""
+def _features(output: openvino.Output, layout: str, tokens: str | None) -> openvino.Output:
+    """`(batch, features)`: vectors, tokens, or the means of feature maps."""
     lengths = _lengths(output)
     if len(lengths) == 2:
         return _of_tokens(output, lengths[0], tokens)
+    if tokens:
+        raise ValueError(
+            "model.onnx.tokens: expected null, because the output is not (batch, tokens, features) "
+            f"but {output.partial_shape}. Received: {tokens}"
+        )
     if len(lengths) == 3:
         # Maps are square. If there are as many as they have rows, they are like the input.
-        is_first = lengths[1] == lengths[2] and (lengths[0] != lengths[1] or layout == "NCHW")
-        if pooling == "average":
-            return operations.reduce_mean(output, [2, 3] if is_first else [1, 2]).output(0)
-        last = output if not is_first else operations.transpose(output, [0, 2, 3, 1]).output(0)
-        return operations.reshape(last, [0, math.prod(lengths)], special_zero=True).output(0)
+        is_nchw = lengths[1] == lengths[2] and (lengths[0] != lengths[1] or layout == "NCHW")
+        return operations.reduce_mean(output, [2, 3] if is_nchw else [1, 2]).output(0)
     if len(lengths) != 1:
         raise ValueError(
             "expected an output (batch, features), (batch, tokens, features) or of feature maps. "
@@ -124,7 +127,7 @@ def _lengths(output: openvino.Output) -> list[int]:
     return [length.get_length() for length in list(shape)[1:]]
 
 
-def _take_pixels(
+def _with_pixels(
     features: openvino.Output, network: openvino.Model, layout: str, params: Onnx
 ) -> openvino.Model:
     """The network of pixels that gives these features."""

@@ -36,13 +36,15 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
         given = len(others)
         raise ValueError(f"number of outputs {given}, less than {len(wanted)}: {', '.join(wanted)}")
     answers = others[: len(wanted)]
-    for output, units in zip(answers, (metadata.units, 1)):
-        taken = output.partial_shape, output.element_type
-        if taken != (openvino.PartialShape([1, units]), openvino.Type.f32):
-            raise ValueError(
-                f"output {output.partial_shape} of one image, not (1, {units}) of float32"
-            )
     features = [output for output in network.outputs if FEATURES in output.names]
+    expected = [metadata.units, 1][: len(answers)] + [-1] * len(features)
+    for output, units in zip((*answers, *features), expected):
+        is_right = openvino.PartialShape([1, units]).compatible(output.partial_shape)
+        if not is_right or output.element_type != openvino.Type.f32:
+            length = "channels" if units < 0 else units
+            raise ValueError(
+                f"output {output.partial_shape} of one image, not (1, {length}) of float32"
+            )
     results = [output.get_node() for output in (*answers, *features)]
     network = openvino.Model(results, network.get_parameters())
     return network if network.input().element_type == openvino.Type.u8 else take_uint8(network)

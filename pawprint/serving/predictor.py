@@ -29,7 +29,7 @@ class Prediction(NamedTuple):
 
     `label` is one of the labels, or UNKNOWN. `probabilities` are float64 `(classes,)`, of each of
     the labels; they sum to 1. `unknown_score` is None without an unknown threshold. `features`,
-    float64 `(channels,)`, are the means of the backbone's last maps; None for an export.
+    float64 `(channels,)`, are the backbone's, of maps their means; None for an export.
     """
 
     label: str
@@ -60,12 +60,16 @@ class Predictor:
         size, how, views = self.metadata.image_size, self.metadata.resize, self.metadata.views
         runs = [self.run(view) for view in views_of(image, size, how, views)]
         outputs = {name: np.array([each[name] for each in runs], np.float64) for name in runs[0]}
-        is_finite = all(np.isfinite(output).all() for output in outputs.values())
+        for name, output in outputs.items():
+            if not np.isfinite(output).all():
+                raise InputError(
+                    f"{self.folder}: expected finite numbers. Received: others in {name}"
+                )
         first = outputs["probability"]
         sums = first.sum(axis=1)
         worst = sums[abs(sums - 1).argmax()]
         is_one_sum = first.shape[1] == 1 or abs(worst - 1) <= TOLERANCE
-        if not (is_finite and is_one_sum and ((first >= 0) & (first <= 1)).all()):
+        if not (is_one_sum and ((first >= 0) & (first <= 1)).all()):
             raise InputError(
                 f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
                 f"two labels. Received: {first.min():g} to {first.max():g}, sum {worst:g}"

@@ -101,6 +101,10 @@ class Model(Section):
                 "expected fine_tune_last 0 and fine_tune_at null, because the layers of an ONNX "
                 f"file stay frozen. Received: {self.fine_tune_last} and {self.fine_tune_at}"
             )
+        if is_file and self.pooling != "average":
+            raise ValueError(
+                f"expected pooling average, because backbone is {ONNX}. Received: {self.pooling}"
+            )
         if self.onnx and not is_file:
             raise ValueError(
                 f"expected onnx null, because backbone is {self.backbone}. Received: a mapping"
