@@ -1,6 +1,8 @@
 """Labels that a person gives: rows of labels.csv or metadata.csv, and images put into folders."""
 
+import csv
 import filecmp
+import io
 import itertools
 import os
 import re
@@ -19,6 +21,7 @@ from pawprint.dataset.csv_rows import csv_rows
 from pawprint.dataset.metadata_csv import FILE_NAME
 
 WRITING = threading.RLock()  # each user's session is a thread
+MAX_MISSING = 5  # numbers of a name that no file has
 # Of each class the folder of its images, and the label that they get in the metadata.csv there, or
 # None if the folder gives the class.
 Places = dict[str, tuple[Path, str | None]]
@@ -26,7 +29,7 @@ Places = dict[str, tuple[Path, str | None]]
 
 def read_labels(table: Path, key: str) -> dict[str, str]:
     """The labels in a CSV by its column `key`; none without the file. Raises InputError."""
-    return {row[key]: row["label"] for row in _rows(table, key)}
+    return {row[key]: row["label"] for row in _read(table, key)[1]}
 
 
 def write_labels(table: Path, key: str, labels: dict[str, str | None]) -> dict[str, str | None]:
@@ -35,28 +38,27 @@ def write_labels(table: Path, key: str, labels: dict[str, str | None]) -> dict[s
     Returns the labels before: writing them takes the change back. Raises InputError.
     """
     with WRITING:
-        rows = _rows(table, key)
-        columns = list(rows[0] if rows else (key, "label"))
+        header, rows = _read(table, key)
+        columns = [name.strip().lower() for name in header]
         new = dict.fromkeys(columns, "")
         if rows and all(row.get("split") for row in rows):
             new["split"] = "train"  # the stage split accepts splits of all images or of none
-        before = {row[key]: row for row in rows if row[key] in labels}
-        rows = [row for row in rows if row[key] not in labels]
-        for name, label in labels.items():
-            if label is not None:
-                rows.append(new | before.get(name, {}) | {key: name, "label": label})
-        frame = pd.DataFrame(rows, columns=columns)
-        write_table(table, frame, dict.fromkeys(columns, "str"))
-    return {name: before.get(name, {}).get("label") for name in labels}
+        before = {row[key]: row["label"] for row in rows if row[key] in labels}
+        rows += [new | {key: name} for name in labels if name not in before]
+        rows = [row | {"label": labels.get(row[key], row["label"])} for row in rows]
+        cells = [[row[name] for name in columns] for row in rows if row["label"] is not None]
+        write_table(table, pd.DataFrame(cells, columns=header), dict.fromkeys(header, "str"))
+    return {name: before.get(name) for name in labels}
 
 
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:
     """The places of each class in a folder, which need not exist.
 
     `names` has the folders of each class, which stand for labels in a metadata.csv. Raises
-    InputError for a folder of other files, and for a new one in `source`: with a metadata.csv in
-    it, the folders there would give no labels.
+    InputError for a folder of other files, and for one in `source` of which it would not be clear
+    what gives the labels: a folder with and without a metadata.csv in each other.
     """
+    is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
     files = [each for each in folder.iterdir() if each.name[0] != "."] if folder.exists() else []
     if folder / FILE_NAME not in files:
         folders = {normalize("NFC", each.name).lower(): each for each in files if each.is_dir()}
@@ -66,9 +68,9 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
             for name in names[label]
             if name.lower() in folders
         }
-        if len(found) == len(names):
+        if len(found) == len(names) and not (is_inside and (source / FILE_NAME).exists()):
             return found
-        if files or (source.is_dir() and folder.resolve().is_relative_to(source.resolve())):
+        if files or is_inside:
             raise InputError(
                 f"{folder}: expected a folder with a {FILE_NAME}, one with a subfolder for each of "
                 f"{', '.join(names)}, or a new one outside of fetch.source. Received: another one."
@@ -79,8 +81,13 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
 def copy_of(image: Path, places: Places) -> Path | None:
     """The file that `add` made of the same image earlier, if any."""
     for folder in {folder for folder, _ in places.values()}:
-        for path in itertools.takewhile(os.path.lexists, _numbered(folder / _safe(image))):
-            if filecmp.cmp(image, path, shallow=False):
+        missing = 0
+        for path in _numbered(folder / _safe(image)):
+            if missing > MAX_MISSING:
+                break
+            if not os.path.lexists(path):
+                missing += 1  # perhaps taken back
+            elif filecmp.cmp(image, path, shallow=False):
                 return path
     return None
 
@@ -99,9 +106,9 @@ def add(places: Places, image: Path, label: str, is_moved: bool) -> Callable[[],
 
     def take_back() -> None:
         with WRITING:
+            record(None)
             if is_moved:
                 _copied(copy, image)
-            record(None)
             copy.unlink(missing_ok=True)
 
     with WRITING:
@@ -134,10 +141,14 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 def _safe(image: Path) -> str:
     """A name that `clean` accepts, a CSV can hold, and is short enough for every file system."""
-    return re.sub(r"[^\w ()+.-]", "_", image.stem)[:50].strip(" .") + image.suffix
+    stem = re.sub(r"[^\w ()+.-]", "_", image.stem)[:50].strip(" .")
+    return (stem or "image") + image.suffix
 
 
-def _rows(table: Path, key: str) -> list[dict[str, str]]:
+def _read(table: Path, key: str) -> tuple[list[str], list[dict]]:
+    """The header as it stands, and the rows by column, in lower case."""
     if not table.exists():
-        return []
-    return [row for _, row in csv_rows(table.read_bytes(), str(table), (key, "label"))]
+        return [key, "label"], []
+    content = table.read_bytes()
+    rows = [row for _, row in csv_rows(content, str(table), (key, "label"))]
+    return next(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))), rows

@@ -25,11 +25,11 @@ def explained() -> Iterator[None]:
             f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
     except Exception as error:
+        traceback.print_exc()
         if isinstance(error, OSError) and error.filename:
             reason = f"{error.filename}: expected to read or write it. Received: {error.strerror}."
             st.warning(plain(f"{reason} Check the path and its permissions."))
             return
-        traceback.print_exc()
         st.error(
             f"Unexpected error ({type(error).__name__}). The terminal of `make app` shows the "
             "traceback."

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import streamlit as st
 from PIL import Image
 
@@ -31,11 +32,16 @@ def show_saliency(image: Image.Image, alt: str) -> None:
     shape = served.metadata
     label = shape.labels.index(served.class_of(served.predict(image).probabilities))
     pixels = resize(image, shape.image_size, shape.resize)
-    heat = occlusion(served, pixels, label)
+    heat = _heat(pixels, label, served.folder, files.stamp(served.folder))
     picture = overlay(
         resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
     )
     st.image(picture, width="stretch", alt=f"Saliency of {alt}", caption=SALIENCY)
+
+
+@st.cache_data(max_entries=200, show_spinner="Looking for the regions that matter …")
+def _heat(pixels: np.ndarray, label: int, folder: Path, stamp: files.Stamp) -> np.ndarray:
+    return occlusion(_predictor(folder, stamp), pixels, label)
 
 
 @st.cache_data(max_entries=1, show_spinner=False)

@@ -159,7 +159,10 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
             text += f" {probability:.1%}" if probability else ""
             items.append(Item(row["path"], text, partial(read_image, path), partial(save, path)))
     if not items:
-        raise InputError(f"{folder}: expected images without a label. Received: none.")
+        raise InputError(
+            f"{folder}: expected images without a label. Received: none that is "
+            "not unknown, a near-duplicate or labelled already."
+        )
     then = "Run `dvc repro` to train with the labelled images."
     if not other.is_relative_to(source.resolve()):
         then = f"To train with them, set `fetch.source` to {plain(str(target))}, then `dvc repro`."

@@ -31,12 +31,13 @@ def show() -> None:
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
     st.header(plain(name), anchor=False)
     image = decode(data)
-    label, probabilities, score = served.predict(image)[:3]
+    predicted = served.predict(image)
+    probabilities, score = predicted.probabilities, predicted.unknown_score
     labels, threshold = served.metadata.labels, served.metadata.threshold
     answer, pictures = st.columns([1, 3], gap="medium")
     with answer:
-        st.metric("Label", label)
-        if label == UNKNOWN:
+        st.metric("Label", predicted.label)
+        if predicted.label == UNKNOWN:
             st.caption(
                 f"Unlike the training images: the unknown score is {score:.2f}, above "
                 f"{served.metadata.unknown_threshold:.2f}. The probabilities assume that the image "

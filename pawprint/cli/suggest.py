@@ -56,8 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.number < 1:
-        arguments.error(f"argument -n: expected 1 or more. Received: {arguments.number}")
+    for name, value, least in (("-n", arguments.number, 1), ("--unknown", arguments.unknown, 0)):
+        if value < least:
+            arguments.error(f"argument {name}: expected {least} or more. Received: {value}")
     predictor = load_predictor(arguments.model or default_model())
     found = rank(predictor, arguments.folder, arguments.number, arguments.unknown)
     rows = [row for _, row in found]

@@ -57,12 +57,19 @@ def labels_after_clean(source: Path, raw: Path) -> dict[str, str]:
 def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_files(
     target, places, tmp_path
 ):
-    names = ["1.jpg", "a/1.jpg", 'kätzchen, "süß".JPG', " odd\\\n<!.jpg", f"{'ü' * 125}.jpg"]
+    names = [
+        "1.jpg",
+        "a/1.jpg",
+        'kätzchen, "süß".JPG',
+        " odd\\\n<!.jpg",
+        " .jpg",
+        f"{'ü' * 125}.jpg",
+    ]
     for name, label in zip(names, itertools.cycle(NAMES)):
         add(places, new(tmp_path / "new" / name), label, is_moved=False)
     found = labels_after_clean(target, tmp_path / "raw")
     assert found == rows_of(target)
-    assert sorted(found.values()) == ["cat", "cat", "cat", "dog", "dog"]
+    assert sorted(found.values()) == ["cat", "cat", "cat", "dog", "dog", "dog"]
 
 
 def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
@@ -137,9 +144,11 @@ def test_image_that_cannot_be_removed_is_not_labelled(target, places, tmp_path, 
 def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
     """As when a second tab asks for the same image."""
     first, other = new(tmp_path / "new" / "1.jpg"), new(tmp_path / "new" / "a" / "1.jpg")
-    add(places, other, "cat", is_moved=False)
+    take_back = add(places, other, "cat", is_moved=False)
     assert copy_of(first, places) is None
     add(places, first, "cat", is_moved=False)
+    assert copy_of(first, places).name == "1-2.jpg"
+    take_back()
     assert copy_of(first, places).name == "1-2.jpg"
     with refused("1.jpg: ", "1-2.jpg"):
         add(places, first, "dog", is_moved=False)
@@ -150,7 +159,7 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
 ):
     new(target / "0.jpg")
     table = target / "metadata.csv"
-    text = "file_name,label,split,group,camera\n0.jpg,cat,{},g1,x\n"
+    text = "file_name,label,split,Group,camera\n0.jpg,cat,{},g1,x\n"
     for split, given in (("test", "train"), ("", "")):
         table.write_text(text.format(split), encoding="utf-8")
         places = places_in(target, {"cat": ["cats"], "dog": ["dogs"]}, target)
@@ -158,6 +167,27 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
         assert table.read_text(encoding="utf-8") == text.format(split) + f"1.jpg,cats,{given},,\n"
         take_back()
         assert table.read_text(encoding="utf-8") == text.format(split)
+
+
+def test_changed_row_stays_in_its_place_and_columns_without_rows_stay(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label,by\n1.jpg,cat,me\n2.jpg,cat,me\n", encoding="utf-8")
+    write_labels(table, "path", {"1.jpg": "dog"})
+    assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,dog,me\n2.jpg,cat,me\n"
+    table.write_text("path,label,by\n", encoding="utf-8")
+    write_labels(table, "path", {"1.jpg": "dog"})
+    assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,dog,\n"
+
+
+def test_undo_that_fails_makes_no_copies(target, places, tmp_path):
+    image = new(tmp_path / "new" / "1.jpg")
+    take_back = add(places, image, "cat", is_moved=True)
+    (target / "metadata.csv").write_text("file_name;label\n", encoding="utf-8")
+    for _ in range(2):
+        with refused("metadata.csv: line 1"):
+            take_back()
+    assert list(image.parent.iterdir()) == []
+    assert (target / "1.jpg").exists()
 
 
 def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
@@ -185,3 +215,11 @@ def test_folder_whose_images_would_lose_their_labels_is_no_target(target, name):
     chosen = target / "new labels" if name.startswith("new") else target
     with refused(str(chosen), "metadata.csv", "cat, dog"):
         places_in(chosen, NAMES, target)
+
+
+def test_folders_of_classes_below_a_metadata_csv_are_no_target(target):
+    for name in ("0.jpg", "more/cat/0.jpg", "more/dog/0.jpg"):
+        new(target / name)
+    (target / "metadata.csv").write_text("file_name,label\n0.jpg,cat\n", encoding="utf-8")
+    with refused(str(target / "more"), "metadata.csv", "cat, dog"):
+        places_in(target / "more", NAMES, target)
