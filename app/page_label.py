@@ -120,19 +120,25 @@ def show_new() -> Walk | None:
     how = st.segmented_control("Images are", ["copied", "moved"], default=how, required=True)
     if not st.button("Start", type="primary"):
         return None
-    st.session_state["given"] = folder, target, how
     if not folder or not target:
         raise InputError("Expected the names of both folders. Received: an empty name.")
     with st.spinner("Ranking the images …"):
-        return walk_of_new(Path(folder).expanduser(), Path(target).expanduser(), how == "moved")
+        paths = Path(folder).expanduser(), Path(target).expanduser()
+        walk = walk_of_new(*paths, how == "moved")
+    # Only now: another default would be another field, without what was typed.
+    st.session_state["given"] = folder, target, how
+    return walk
 
 
 def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
     """Through the suggested images of the folder that are not in the target."""
     whole, other = folder.resolve(), target.resolve()
-    if not folder.is_dir() or whole.is_relative_to(other) or other.is_relative_to(whole):
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of images. Received: no folder.")
+    if whole.is_relative_to(other) or other.is_relative_to(whole):
         raise InputError(
-            f"{folder}: expected a folder, neither in the one for labelled images nor around it."
+            f"{folder}: expected a folder neither in nor around the one for labelled images. "
+            f"Received: {target} for these."
         )
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
     labels = served.metadata.labels

@@ -177,4 +177,4 @@ def write_sheet(path: Path, ranked: list[tuple[Path, dict]]) -> None:
         probability = row["probabilities"].get(row["label"])  # none of unknown
         text = "" if probability is None else f"{probability:.1%}"
         photos.append(sheet.Photo(picture, row["path"], row["label"], text))
-    sheet.write_sheet(path, "Images to label first", {"With their predictions": photos})
+    sheet.write_sheet(path, "Images to label first", {"": photos})

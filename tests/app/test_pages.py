@@ -243,3 +243,20 @@ def test_wrong_params_are_explained_line_by_line(project):
     (told,) = opened("page_models").warning
     for line, key in zip(told.value.split("  \n"), ("evaluate.confidence:", "plot.errors:")):
         assert key in line.replace("\\", "")
+
+
+def test_name_of_a_folder_is_corrected_in_its_field(project):
+    def script() -> None:
+        from app.messages import explained
+        from app.page_label import show_new
+
+        with explained():
+            show_new()
+
+    page = AppTest.from_function(script, default_timeout=60).run()
+    page.text_input[1].set_value("labelled")
+    for name in ("wrong", "wrong again", "still wrong"):
+        page.text_input[0].set_value(name)
+        press(page, "Start")
+        (told,) = page.warning
+        assert told.value.replace("\\", "").startswith(f"{name}: expected a folder of images")
