@@ -180,7 +180,7 @@ def test_answer_that_is_no_number_is_an_error_of_one_line(tmp_path):
     with started(tmp_path / "log", model=tmp_path / "model") as (_, port):
         status, answer = request(port, "/predict", encode(Image.new("RGB", (32, 32)), "PNG"))
         assert status == 500
-        assert answer["detail"].startswith(f"{tmp_path / 'model'}: expected probabilities")
+        assert answer["detail"].startswith(f"{tmp_path / 'model'}: expected finite numbers")
         assert len(answer["detail"].splitlines()) == 1
         assert request(port, "/predict", PHOTO)[0] == 200
 
