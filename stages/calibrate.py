@@ -25,10 +25,8 @@ from pawprint.runtime.network_file import read_network
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.predictor import predict_members
 from pawprint.serving.served_model import write_served_model
-from pawprint.serving.unknown import fit_unknown
+from pawprint.serving.unknown import fit_unknown, training_images
 from pawprint.serving.views import views_of
-
-DETECTOR_IMAGES = 2000  # of training, at most: those with the lowest hashes
 
 
 def main() -> None:
@@ -55,8 +53,8 @@ def main() -> None:
             views, outputs = "one", outputs[:, :1]
         logits, features = np.split(outputs, [units], axis=2)
         if params.unknown_quantile is not None:
-            train = split[split["split"] == "train"].sort_values("pixels_sha256")[:DETECTOR_IMAGES]
-            of_train = predict_members(outputs_of, archive, train["path"], "detector")[..., units:]
+            train = training_images(split)
+            of_train = predict_members(outputs_of, archive, train, "detector")[..., units:]
             detector, unknown = fit_unknown(of_train, features, params.unknown_quantile)
     temperature = calibrate(actual, logits) if params.temperature else 1.0
     threshold = None

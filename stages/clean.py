@@ -5,6 +5,8 @@ labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/unknown.cs
 data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
 """
 
+from functools import partial
+
 from pawprint.core import data_paths
 from pawprint.core.data_tables import IMAGES, REJECTED
 from pawprint.core.entry import run_stage
@@ -12,6 +14,7 @@ from pawprint.core.files import write_json
 from pawprint.core.labels import UNKNOWN
 from pawprint.core.params.clean import Clean
 from pawprint.core.tables import write_table
+from pawprint.core.watched import watch
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layout import describe_files, describe_folders_of_no_class, find_labels
@@ -28,7 +31,8 @@ def main() -> None:
         rows = read_metadata(archive, names)
         if labels == "auto":
             labels = find_labels(names, rows, archive.filename)
-        corrections = read_corrections(data_paths.LABELS, set(names), labels)
+        read = partial(read_corrections, data_paths.LABELS, set(names), labels)
+        corrections = watch(str(data_paths.LABELS), read)
         kept, rejected = clean(archive, labels, params.rule, corrections, rows)
     is_unknown = kept["label"] == UNKNOWN
     write_table(data_paths.CLEAN_IMAGES, kept[~is_unknown], IMAGES)

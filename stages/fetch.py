@@ -5,17 +5,21 @@ YAML file with the URL of one. Params: `fetch`. Writes data/raw/archives/: image
 images-001.zip and so on for a large folder. Run: `python -m stages.fetch`
 """
 
+from functools import partial
 from pathlib import Path
 
 from pawprint.core import data_paths
 from pawprint.core.entry import run_stage
 from pawprint.core.params.fetch import Fetch
+from pawprint.core.watched import watch
 from pawprint.dataset.fetching import fetch
+from pawprint.dataset.packing import stamps
 
 
 def main() -> None:
-    source = Fetch.load().source
-    fetch(Path(source), data_paths.RAW_ARCHIVES)
+    source = Path(Fetch.load().source)
+    watch(str(source), partial(stamps, source))
+    fetch(source, data_paths.RAW_ARCHIVES)
     size = sum(path.stat().st_size for path in data_paths.RAW_ARCHIVES.glob("*.zip"))
     print(f"fetch: {size:,} bytes from {source}")
 

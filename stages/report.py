@@ -39,7 +39,8 @@ def main() -> None:
         read_json(result_paths.SEEDS_METRICS), inputs | {"params.yaml": params_hash(params)}
     )
     confidence, images_of = params["evaluate"]["confidence"], images["split"].value_counts()
-    about = [about_seeds, results.describe_intervals(confidence)]
+    groups = images["group"][images["split"] == "test"]
+    about = [about_seeds, results.describe_intervals(confidence, groups)]
     extract = read_json(model_paths.EXTRACT_METRICS)
     if params["train_extract"]["optimizer"] == LBFGS:  # else cross-validation is of another head
         about.append(results.describe_draw(extract, images_of.to_dict(), confidence))

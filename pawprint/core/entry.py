@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from pawprint.core.errors import InputError
 from pawprint.core.pins import not_as_pinned
+from pawprint.core.watched import require_unchanged
 
 CODE = Path("data/code")  # of the stage `code`
 
@@ -57,7 +58,11 @@ def _say_what_dvc_removed() -> None:
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:
-    """As `run`. One line names the packages that are not those which requirements.txt pins."""
+    """As `run`. One line names the packages that are not those which requirements.txt pins.
+
+    It is a user's mistake if DVC starts the stage with other code than the stage `code` recorded,
+    or if what the stage reads changes before it ends.
+    """
     code = CODE / f"{Path(sys.argv[0]).stem}.txt"
     lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
     if found := not_as_pinned(line for line in lines if "==" in line):
@@ -66,4 +71,28 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
             " Results may differ. Run `pip install -r requirements.txt`.",
             file=sys.stderr,
         )
-    run(main)
+
+    def checked() -> None:
+        if "DVC_STAGE" in os.environ:
+            _require_recorded(code, lines)
+        main()
+        require_unchanged()
+
+    run(checked)
+
+
+def _require_recorded(code: Path, lines: list[str]) -> None:
+    """Raise InputError if a file in these lines of a fingerprint has another hash now."""
+    recorded = code.stat().st_mtime_ns if lines else 0
+    lines_of = {Path(file): line for line in lines if (file := line.partition("  ")[2])}
+    newer = [file for file in lines_of if file.exists() and file.stat().st_mtime_ns > recorded]
+    if not newer:
+        return
+    from pawprint.core.fingerprint import line_of
+
+    for file in newer:
+        if line_of(Path(), file.as_posix()) != lines_of[file]:
+            raise InputError(
+                f"{file}: expected the code that the stage `code` recorded. Received: an edit of "
+                f"it. Run `dvc repro {code.stem}`."
+            )

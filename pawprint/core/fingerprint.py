@@ -77,7 +77,7 @@ class Code:
         self.pins = read_pins(folder / REQUIREMENTS)
         self.distributions = packages_distributions()
         self.names_in = functools.cache(self._names_in)
-        self._line = functools.cache(self._hash)
+        self._line = functools.cache(functools.partial(line_of, folder))
         self._data_in = functools.cache(self._find_data)
 
     def fingerprint(self, script: str) -> str:
@@ -152,11 +152,13 @@ class Code:
                 found.append(path.relative_to(self.folder).as_posix())
         return found
 
-    def _hash(self, file: str) -> str:
-        content = (self.folder / file).read_bytes()
-        if file.endswith(".py"):
-            content = meaning(content.decode()).encode()
-        return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+
+def line_of(folder: Path, file: str) -> str:
+    """The line `HASH  FILE` of a file in the folder of the project."""
+    content = (folder / file).read_bytes()
+    if file.endswith(".py"):
+        content = meaning(content.decode()).encode()
+    return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 
 def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:

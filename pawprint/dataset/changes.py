@@ -4,6 +4,8 @@ from collections import defaultdict
 
 import pandas as pd
 
+from pawprint.core.errors import printable
+
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "before", "after", "reason"]
 
@@ -26,9 +28,10 @@ def find_changes(
     gone, added, kept = (both[both["side"] == each] for each in ("left_only", "right_only", "both"))
     gone = gone.assign(path=gone["path_old"], label=gone["label_old"])
     rejected = new_rejected[~new_rejected["path"].isin(old_rejected["path"])]
-    lost = rejected["path"].map(defaultdict(str, zip(gone["path"], gone["label"])))
+    names = gone["path"].map(printable)  # as in REJECTED
+    lost = rejected["path"].map(defaultdict(str, zip(names, gone["label"])))
     why = rejected["reason"] + ": " + rejected["detail"]
-    removed = gone[~gone["path"].isin(rejected["path"])]
+    removed = gone[~names.isin(rejected["path"])]
     relabelled = kept[kept["label_old"] != kept["label"]]
     moved = kept[kept["split_old"] != kept["split"]]
     moved = moved[(moved[["split_old", "split"]] != "").all(axis=1)]

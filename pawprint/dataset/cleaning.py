@@ -8,13 +8,21 @@ from functools import partial
 import imagehash
 import numpy as np
 import pandas as pd
+import scipy  # noqa: F401 - its cosine transform decides the perceptual hashes
 from PIL import Image
 from tqdm import tqdm
 
 from pawprint.core.data_tables import IMAGES, REJECTED
 from pawprint.core.errors import InputError, printable
 from pawprint.core.labels import NEITHER
-from pawprint.dataset.layout import describe_files, folders_of, is_unusual, label_and_split, tree
+from pawprint.dataset.layout import (
+    Folders,
+    describe_files,
+    folders_of,
+    is_unusual,
+    label_and_split,
+    tree,
+)
 from pawprint.dataset.metadata_csv import Row, is_metadata
 from pawprint.engine.mapping import map_items
 from pawprint.images.archive import Archive, members, read_member
@@ -38,8 +46,9 @@ def clean(
     """Return the usable images and the rejected files, with the columns of IMAGES and REJECTED.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
-    "jfif", as in `clean.rule`. `corrections` gives the right label, or NEITHER, of a member.
-    `rows`, of metadata.csv, give label, split and group in place of the folders.
+    "jfif", as in `clean.rule`. `corrections` gives the right label, or NEITHER, of a member and of
+    all others with the same pixels. `rows`, of metadata.csv, give label, split and group in place
+    of the folders.
 
     A file belongs to the class of the innermost folder above it that `labels` names. Of the other
     folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
@@ -58,15 +67,13 @@ def clean(
     names = [name for name in members(archive) if rows is None or not is_metadata(name)]
     times = Counter(names)
     folders = folders_of(rows)
-    _require_folders(labels, names, rows, archive.filename)
+    _require_folders(labels, names, folders, archive.filename, rows is not None)
 
     def assign(name: str) -> dict:
         if times[name] > 1:
             raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
         label, archive_split = label_and_split(folders(name), label_of_folder)
         label = corrections.get(name) or label
-        if label == NEITHER:
-            raise UnusableImageError("neither_class", f"the corrected label is {NEITHER}")
         if not label:
             detail = "in no folder that clean.labels names"
             if rows is not None:
@@ -94,8 +101,9 @@ def clean(
     examined = list(tqdm(results, "clean", len(labelled), unit="image", disable=None))
     usable = [labelled[row["path"]] | row for row in examined if "reason" not in row]
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
-    kept, duplicates = _without_duplicates(pd.DataFrame(usable, columns=list(IMAGES)))
-    rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), duplicates])
+    images, neither = _corrected(pd.DataFrame(usable, columns=list(IMAGES)), corrections)
+    kept, duplicates = _without_duplicates(images)
+    rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), neither, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
     for label in labels:
         if not (kept["label"] == label).any():
@@ -123,6 +131,20 @@ def _or_rejected(function: Callable[[str], dict], name: str) -> dict:
     except UnusableImageError as unusable:
         detail = printable(unusable.detail)
         return {"path": printable(name), "reason": unusable.reason, "detail": detail}
+
+
+def _corrected(
+    images: pd.DataFrame, corrections: dict[str, str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The images with their right labels, and a row of REJECTED for each with the label NEITHER."""
+    of_path = images["path"].map(corrections.get).astype(object)
+    of_pixels = of_path.groupby(images["pixels_sha256"]).transform("first")
+    labels = of_path.fillna(of_pixels).fillna(images["label"])
+    images = images.assign(label=labels.astype("str"))
+    is_neither = images["label"] == NEITHER
+    detail = f"the corrected label is {NEITHER}"
+    neither = pd.DataFrame({"path": images["path"][is_neither].map(printable)})
+    return images[~is_neither], neither.assign(reason="neither_class", detail=detail)
 
 
 def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -153,14 +175,13 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def _require_folders(
-    labels: dict[str, list[str]], names: list[str], rows: dict[str, Row] | None, archive: str
+    labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str, has_rows: bool
 ) -> None:
-    folders = folders_of(rows)
     found = {folder.lower() for name in names for folder in folders(name)}
     for label, expected in labels.items():
         if not {folder.lower() for folder in expected} & found:
             raise InputError(
-                f"{archive}: expected a {'folder' if rows is None else 'label'} named "
+                f"{archive}: expected a {'label' if has_rows else 'folder'} named "
                 f"{' or '.join(expected)} (clean.labels.{label}). Correct clean.labels, or set it "
                 f"to auto. Received:\n{tree(names, folders)}"
             )

@@ -40,13 +40,12 @@ def label_and_split(folders: list[str], label_of_folder: dict[str, str]) -> tupl
     A folder called unknown that is of no class makes all that is below it UNKNOWN.
     """
     rest = [folder.lower() for folder in folders]
-    if UNKNOWN in rest and UNKNOWN not in label_of_folder:
-        return UNKNOWN, ""
+    is_unknown = UNKNOWN in rest and UNKNOWN not in label_of_folder
     folder = next((folder for folder in rest if folder in label_of_folder), None)
-    if folder:
+    if folder and not is_unknown:
         rest.remove(folder)
     split = next((SPLIT_OF_FOLDER[name] for name in rest if name in SPLIT_OF_FOLDER), "")
-    return label_of_folder.get(folder), split
+    return UNKNOWN if is_unknown else label_of_folder.get(folder), split
 
 
 def find_labels(

@@ -12,6 +12,7 @@ from pawprint.dataset.near_duplicates import near_duplicates, nearest
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20
+BLOCK = 2**16  # pairs joined at a time
 
 
 def split(
@@ -125,12 +126,13 @@ def _join(unit: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
             parent[key] = key = parent[parent[key]]
         return key
 
-    in_order = pairs.sort_values(["distance", "first", "second"])
-    for first, second in unit[in_order[["first", "second"]]].tolist():
-        one, other = root(first), root(second)
-        if one != other and size[one] + size[other] <= largest:
-            parent[other] = one
-            size[one] += size[other]
+    joined = unit[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
+    for start in range(0, len(joined), BLOCK):  # all at once as lists would take gigabytes
+        for first, second in joined[start : start + BLOCK].tolist():
+            one, other = root(first), root(second)
+            if one != other and size[one] + size[other] <= largest:
+                parent[other] = one
+                size[one] += size[other]
     return pd.factorize(np.array([root(key) for key in unit.tolist()], int))[0]
 
 

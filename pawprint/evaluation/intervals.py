@@ -76,14 +76,15 @@ def roc_area_interval(
 
 
 def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Bootstrap-t interval of the mean of values from 0 on, `(images,)`; not a number if all equal.
+    """Bootstrap-t interval of the mean of values from 0 on, `(images,)`.
 
+    Not a number if all are equal, or if there are two, whose draws have no deviation of their own.
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5. Most log losses of
     an accurate model are near 0 and a few are large: percentile intervals of such values are too
     narrow above the mean (docs/evaluation.md has the coverage of both).
     """
     rng, images = np.random.default_rng(0), len(values)
-    if np.ptp(values) == 0:
+    if images < 3 or np.ptp(values) == 0:
         return np.nan, np.nan
     draws = (values[rng.integers(images, size=images)] for _ in range(RESAMPLES))
     means, deviations = np.array([(draw.mean(), draw.std()) for draw in draws]).T

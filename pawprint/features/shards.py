@@ -73,11 +73,13 @@ class ShardComputer:
         try:
             return self.rows_of(open_image(self.archive, path), views)
         except OverflowError:
+            key, what, todo = "weights.source", "weights with which", "Check model.onnx"
+            if "cut" in self.kinds:
+                key, what, todo = "model.fine_tune_at", "a layer before which", "Name another layer"
             raise InputError(
-                "params.yaml: model.fine_tune_at: expected a layer before which the backbone "
-                f"gives numbers up to {np.finfo(np.float16).max:,.0f}, which features are "
-                f"stored with. Received: larger ones for {path}. Name another layer, or check "
-                "weights.source."
+                f"params.yaml: {key}: expected {what} the backbone gives numbers up to "
+                f"{np.finfo(np.float16).max:,.0f}, which features are stored with. Received: "
+                f"larger ones for {path}. {todo}, or check weights.source."
             ) from None
 
     def index_of(self, images: Iterable[tuple[str, str, str]]) -> np.ndarray:

@@ -37,7 +37,8 @@ if sys.flags.optimize > 1:
 # Settings of the user that change results are replaced: DVC cannot see them.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
-os.environ.pop("XLA_FLAGS", None)
+for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_XLA_FLAGS", "XLA_FLAGS"):
+    os.environ.pop(name, None)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with silent_stderr(), _not_importable(UNUSED):
     import h5py  # noqa: F401 - decides the bytes of a model, as Keras writes weights with it

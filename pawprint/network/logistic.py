@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy  # noqa: F401 - its L-BFGS decides the head
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -75,15 +76,18 @@ def cross_validate(
     `actual` holds class indices. C is that of `values_of_c` with the lowest log loss, where the
     first view of the features `(images, views, …)` is learned from. Where C is chosen, all views
     take its place if that lowers the log loss further. An image is judged by its first view. Of
-    more than MAX_CROSS_VALIDATED images a random part is learned from. An image is not judged if
-    the others have none of its class, as where a class has one image or one group. Raises
-    InputError if no image is judged.
+    more than MAX_CROSS_VALIDATED images, or of fewer with very many features, a random part is
+    learned from. An image is not judged if the others have none of its class, as where a class has
+    one image or one group. Raises InputError if no image is judged.
     """
     views = [_view(features, 0)]
-    fold = _folds(actual, groups)
+    most = min(MAX_CROSS_VALIDATED, MAX_SIZE // (views[0].shape[1] * classes))
+    fold, is_learned = _folds(actual, groups, most)
 
     def crossed(number: int, c: float) -> CrossValidation:
-        found, iterations = _held_out(views[:number], actual, fold, classes, class_weight, c)
+        found, iterations = _held_out(
+            views[:number], actual, fold, is_learned, classes, class_weight, c
+        )
         return CrossValidation(found, c, iterations, number)
 
     candidates = [crossed(1, c) for c in values_of_c]
@@ -91,7 +95,8 @@ def cross_validate(
     if not is_judged.any():
         raise InputError(
             "data/split/images.csv: expected training images of two classes or more, with two "
-            "images or groups of one of them. Received: fewer. Add images."
+            "images or groups of one of them, and two groups in all. Received: fewer. Add images, "
+            "or see split.group."
         )
     weights = compute_sample_weight(class_weight, actual[is_judged])
 
@@ -109,6 +114,7 @@ def _held_out(
     views: list[np.ndarray],
     actual: np.ndarray,
     fold: np.ndarray,
+    is_learned: np.ndarray,
     classes: int,
     class_weight: str | None,
     c: float,
@@ -120,10 +126,8 @@ def _held_out(
     """
     found, iterations = np.full((len(actual), classes), np.nan, np.float32), 0.0
     for held_out in range(fold.max() + 1):
-        learned = np.flatnonzero((fold != held_out) & (fold >= 0))
-        # The first also judges the images that none learns from.
-        others = (fold == held_out) | ((fold < 0) & (held_out == 0))
-        judged = np.flatnonzero(others & np.isin(actual, actual[learned]))
+        learned = np.flatnonzero((fold != held_out) & is_learned)
+        judged = np.flatnonzero((fold == held_out) & np.isin(actual, actual[learned]))
         if len(np.unique(actual[learned])) < 2 or not len(judged):
             continue
         with _one_thread():
@@ -217,22 +221,24 @@ def measure(
     return {"loss": float(loss), "accuracy": float((probabilities.argmax(axis=1) == actual).mean())}
 
 
-def _folds(actual: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """The fold of each image, or -1 if the cross-validation does not learn from it."""
-    fold = np.full(len(actual), -1)
+def _folds(actual: np.ndarray, groups: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The fold of each image, that of its group, and whether others learn from it: at most `most`.
+
+    Groups without an image to learn from are in the first fold.
+    """
     group = np.unique(groups, return_inverse=True)[1]
-    place = np.random.default_rng(0).permutation(group.max() + 1)[group]
-    images_until = np.cumsum(np.bincount(place))[place]
-    chosen = np.flatnonzero(images_until <= MAX_CROSS_VALIDATED)
-    folds = min(FOLDS, np.bincount(actual[chosen]).max(initial=0))
+    chosen = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
+    of_group = np.zeros(group.max(initial=0) + 1, int)
+    groups_chosen = len(np.unique(group[chosen]))
+    folds = min(FOLDS, groups_chosen, np.bincount(actual[chosen]).max(initial=0))
     if folds > 1:
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a class with fewer images
             parts = list(splitter.split(chosen, actual[chosen], group[chosen]))
         for number, (_, held_out) in enumerate(parts):
-            fold[chosen[held_out]] = number
-    return fold
+            of_group[group[chosen[held_out]]] = number
+    return of_group[group], np.isin(np.arange(len(actual)), chosen)
 
 
 def _view(features: Features | np.ndarray, view: int) -> np.ndarray:

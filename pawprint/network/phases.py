@@ -76,8 +76,9 @@ def fine_tune(
 
     Without epochs the backbone stays frozen.
 
-    The backbone stays in inference mode, also inside `fit`, and batch normalization keeps its
-    weights (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the
+    The backbone stays in inference mode, also inside `fit`: its dropout is set to 0, and batch
+    normalization keeps its weights (https://keras.io/guides/transfer_learning/,
+    docs/decisions/01). The batches hold the
     feature maps at the cut. Returns the optimizer and the history, which is also written to `path`
     after each epoch.
     """
@@ -86,6 +87,8 @@ def fine_tune(
     for index, layer in enumerate(backbone.layers):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = index >= first and not is_normalization and params.epochs > 0
+        if isinstance(layer, keras.layers.Dropout):  # `fit` overrides training=False below
+            layer.rate = 0.0
     _, tail = split_at(backbone, cut_index(backbone, first))
     at_cut = keras.Input(tail.input_shape[1:])
     model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))

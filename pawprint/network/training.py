@@ -119,7 +119,9 @@ def fit(
     callbacks: list = [recorder]
     keeper = None
     if params.early_stopping:
-        keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
+        given = dict(params.early_stopping)
+        given["start_from_epoch"] += first  # Keras counts all epochs, the params those of the phase
+        keeper = keras.callbacks.EarlyStopping(**given)
     elif params.keep_best:
         keeper = KeepBest(validation)
     if keeper:
@@ -192,12 +194,10 @@ class KeepBest(keras.callbacks.Callback):
         self.lowest, self.accuracy = before["loss"], before["accuracy"]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        loss = logs["val_loss"] - penalty(self.model)
-        images = len(self.validation.image)
-        accuracy = round(logs["val_accuracy"] * images) / images  # Keras' is float32
-        if loss < self.lowest and accuracy >= self.accuracy:
+        measured = _exact(self.model, self.validation, logs["val_loss"], logs["val_accuracy"])
+        if measured["loss"] < self.lowest and measured["accuracy"] >= self.accuracy:
             self.best_epoch, self.best_weights = epoch, self.model.get_weights()
-            self.lowest = loss
+            self.lowest = measured["loss"]
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.set_weights(self.best_weights)
@@ -247,12 +247,12 @@ def cosine_decay(params: Train, steps: int) -> np.ndarray:
 
 def measure(model: keras.Model, batches: Batches) -> dict[str, float]:
     """Cross-entropy without penalties on weights, and accuracy."""
-    measured = model.evaluate(batches, verbose=0, return_dict=True)
-    images = len(batches.image)
-    return {
-        "loss": measured["loss"] - penalty(model),
-        "accuracy": round(measured["accuracy"] * images) / images,  # Keras' is float32
-    }
+    return _exact(model, batches, **model.evaluate(batches, verbose=0, return_dict=True))
+
+
+def _exact(model: keras.Model, batches: Batches, loss: float, accuracy: float) -> dict[str, float]:
+    images = len(batches.image)  # Keras' accuracy is float32
+    return {"loss": loss - penalty(model), "accuracy": round(accuracy * images) / images}
 
 
 def penalty(model: keras.Model) -> float:

@@ -9,6 +9,7 @@ from pawprint.evaluation.intervals import difference_interval
 from pawprint.evaluation.temperature import SIGNIFICANT
 
 MAX_NAMED = 4  # classes in a title
+FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow
 RESULTS = {  # with their titles
     "loss": "log loss",
     "roc_auc": "area under the ROC curve",
@@ -87,8 +88,8 @@ def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame) -> str:
     text += f", then {len(finetune)} epochs of the head and the last layers of the backbone"
     if not finetune["kept"].any():
         return (
-            f"{text}. No epoch has a lower validation loss than the head alone, so the head alone "
-            "is used."
+            f"{text}. No epoch improves the validation loss of the head alone without a lower "
+            "accuracy, so the head alone is used."
         )
     kept = finetune.loc[finetune["kept"], "epoch"].iloc[-1]
     if kept == finetune["epoch"].iloc[-1]:
@@ -153,10 +154,19 @@ def describe_draw(extract: dict, images: dict[str, int], confidence: float) -> s
     )
 
 
-def describe_intervals(confidence: float) -> str:
-    """Sentences on the intervals, and on what the test split is used for."""
-    return (
+def describe_intervals(confidence: float, groups: pd.Series) -> str:
+    """Sentences on the intervals, and on what the test split is used for.
+
+    `groups` are those of the test images.
+    """
+    text = (
         f"The intervals have a confidence of {100 * confidence:g}%: Wilson's of fractions, "
         "bootstrap-t of the log loss, Newcombe's of the area. Nothing is fitted or chosen on the "
         "test split."
     )
+    if groups.nunique() < FEW_GROUPS * len(groups):
+        text += (
+            f" The {len(groups):,} test images are of {groups.nunique():,} groups. The intervals "
+            "take them as independent, and so are too narrow."
+        )
+    return text

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import eigh
 
 from pawprint.core.errors import InputError, reason
 
 FILE = "detector.npz"
+TRAINING_IMAGES = 2000  # at most
 COMPONENTS = 64
 FOLDS = 5
 DIGITS = 4  # of the threshold
@@ -57,6 +59,15 @@ def fit_detector(features: np.ndarray) -> Detector:
     # The eigenvectors of the highest eigenvalues alone, in ascending order.
     _, vectors = eigh(np.cov(unit, rowvar=False), subset_by_index=[channels - number, channels - 1])
     return Detector(unit.mean(axis=0).astype(np.float32), vectors.T[::-1].astype(np.float32))
+
+
+def training_images(split: pd.DataFrame) -> pd.Series:
+    """The paths of training images in the table SPLIT, at most TRAINING_IMAGES.
+
+    They are those with the lowest hashes of pixels.
+    """
+    train = split[split["split"] == "train"].sort_values("pixels_sha256")
+    return train["path"][:TRAINING_IMAGES]
 
 
 def fit_unknown(

@@ -4,7 +4,7 @@ import zipfile
 
 import pandas as pd
 import pytest
-from conftest import JPEG, clean_archive, encode, photo
+from conftest import CATS_AND_DOGS, JPEG, clean_archive, encode, photo
 from PIL import Image
 
 from pawprint.core.errors import InputError
@@ -129,17 +129,20 @@ def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_pat
     ]
 
 
-def test_corrections_change_labels_and_reject_what_is_neither(tmp_path):
-    names = ["cats/1.jpg", "cats/2.jpg", "dogs/3.jpg", "dogs/4.jpg"]
-    pack(tmp_path / "images.zip", [(name, photo(n)) for n, name in enumerate(names)])
-    corrections = {"cats/1.jpg": "dog", "dogs/4.jpg": "none"}
-    kept, rejected = clean_archive(tmp_path / "images.zip", corrections=corrections)
-    assert kept[["path", "label"]].to_numpy().tolist() == [
-        ["cats/1.jpg", "dog"],
-        ["cats/2.jpg", "cat"],
-        ["dogs/3.jpg", "dog"],
-    ]
-    assert rejected[["path", "reason"]].to_numpy().tolist() == [["dogs/4.jpg", "neither_class"]]
+@pytest.mark.parametrize(
+    ("label", "kept", "reasons"),
+    [
+        ("dog", [["cats/1.jpg", "dog"], ["dogs/2.jpg", "dog"]], ["duplicate"]),
+        ("none", [["dogs/2.jpg", "dog"]], ["neither_class", "neither_class"]),
+    ],
+)
+def test_correction_holds_for_copies_of_the_image(tmp_path, label, kept, reasons):
+    files = {"cats/1.jpg": 1, "cats/1 (1).jpg": 1, "cats/3.jpg": 3, "dogs/2.jpg": 2}
+    pack(tmp_path / "images.zip", [(name, photo(number)) for name, number in files.items()])
+    with open_archive(tmp_path / "images.zip") as archive:
+        images, rejected = clean(archive, CATS_AND_DOGS, "decodes", {"cats/1.jpg": label})
+    assert images[["path", "label"]].to_numpy().tolist() == sorted([*kept, ["cats/3.jpg", "cat"]])
+    assert rejected["reason"].tolist() == reasons
 
 
 def test_folders_of_no_class_are_named():

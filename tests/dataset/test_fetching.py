@@ -10,11 +10,6 @@ from pawprint.dataset.fetching import fetch
 from pawprint.images.archive import members, open_archive, read_member
 
 
-def test_zip_is_taken_byte_for_byte(drawn_archive, tmp_path):
-    fetch(drawn_archive, tmp_path / "raw")
-    assert (tmp_path / "raw" / "images.zip").read_bytes() == drawn_archive.read_bytes()
-
-
 def test_source_that_is_not_there_is_named_without_its_token(tmp_path):
     url = "https://user:correct-horse@host/x.zip?token=correct-horse"
     with refused("fetch.source: ", "Received: ", "which does not exist") as error:

@@ -60,6 +60,7 @@ def test_folder_unknown_holds_images_of_no_class_wherever_it_is(tmp_path, labels
     assert rejected.empty
     is_unknown = kept["label"] == UNKNOWN
     assert sorted(kept["path"][is_unknown]) == sorted(unknown)
+    assert kept.set_index("path")["archive_split"]["test/unknown/2.jpg"] == "test"
     assert set(kept["label"][~is_unknown]) == {"a", "b"}
 
 

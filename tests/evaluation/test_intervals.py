@@ -51,8 +51,8 @@ def test_bootstrap_interval_narrows_with_more_images_and_is_the_same_every_time(
     assert wide_low < values[:50].mean() < wide_high
 
 
-@pytest.mark.parametrize("values", [[0.3], [0.3, 0.3, 0.3]])
-def test_mean_of_equal_values_has_no_interval(values):
+@pytest.mark.parametrize("values", [[0.3], [0.1, 0.3], [0.3, 0.3, 0.3]])
+def test_mean_of_equal_values_or_of_two_has_no_interval(values):
     assert np.isnan(mean_interval(np.array(values), 0.95)).all()
 
 

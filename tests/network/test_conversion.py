@@ -1,4 +1,3 @@
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +37,3 @@ def test_network_that_is_read_gives_the_same_numbers_without_its_files(tmp_path)
     assert [output.names for output in network.outputs] == [{"logits"}, {"features"}]
     for given, of_keras in zip(compile_for_cpu(network)(image), expected, strict=True):
         assert given == pytest.approx(of_keras.numpy()[0], rel=1e-5)
-
-
-def test_conversion_leaves_no_temporary_files_and_no_output(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    convert(colour_model(SIZE))
-    assert list(tmp_path.iterdir()) == []
-    assert capfd.readouterr() == ("", "")

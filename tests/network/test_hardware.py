@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import PROJECT, run
+from conftest import PROJECT, run, succeed
 from networks import sample_backbone, train_params, write_features
 
 from pawprint.core.data_tables import SPLIT
@@ -92,16 +91,11 @@ def test_training_takes_the_threads_that_it_is_told():
 @pytest.mark.slow
 def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_path):
     path = tmp_path / "model.keras"
-    result = subprocess.run(
-        [sys.executable, "-c", ON_TWO_DEVICES, features, path],
-        cwd=PROJECT,
-        env={"PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
+    here = os.pathsep.join(sys.path)
+    command = ("python", "-c", ON_TWO_DEVICES, str(features), str(path))
+    shown = succeed(*command, cwd=PROJECT, PYTHONPATH=here)
     alone, _, _, losses = trained(features)
-    assert json.loads(result.stdout.splitlines()[-1]) == pytest.approx(losses, rel=1e-2)
+    assert json.loads(shown.splitlines()[-1]) == pytest.approx(losses, rel=1e-2)
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
     assert np.abs(load_model(path)(pixels) - alone(pixels)).max() < 1e-2
 

@@ -93,17 +93,6 @@ def test_loss_of_training_in_the_history_is_the_weighted_one():
     assert history["loss"].iloc[-1] == pytest.approx(expected["loss"], rel=1e-3)
 
 
-def test_inverse_penalty_is_the_one_with_the_lowest_cross_validated_loss():
-    train = clusters(3, 120)
-    losses = {}
-    for c in logistic.VALUES_OF_C:
-        of_one = cross_validate(*train, np.arange(120), 3, values_of_c=(c,))
-        losses[c] = measure(of_one.probabilities, train[1])["loss"]
-    best = cross_validate(*train, np.arange(120), 3)
-    assert min(losses, key=losses.get) == best.C
-    assert measure(best.probabilities, train[1])["loss"] == losses[best.C]
-
-
 @pytest.mark.parametrize(("is_like_the_image", "views"), [(True, 3), (False, 1)])
 def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     is_like_the_image, views
@@ -120,15 +109,16 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     assert np.array_equal(arrays[0], expected[0])
 
 
-def test_inverse_penalty_is_chosen_with_the_weights_of_the_classes():
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_loss(class_weight):
     rng = np.random.default_rng(3)
     actual = (np.arange(90) % 9 == 0).astype(int)
     features = (rng.normal(0, 1, (90, 1, 20)) + 0.4 * actual[:, None, None]).astype(np.float16)
-    weights, losses = np.where(actual == 1, 80 / 10, 1), {}
+    weights, losses = np.where(actual == 1, 80 / 10, 1) if class_weight else None, {}
     for c in logistic.VALUES_OF_C:
-        of_one = cross_validate(features, actual, np.arange(90), 2, "balanced", (c,))
+        of_one = cross_validate(features, actual, np.arange(90), 2, class_weight, (c,))
         losses[c] = measure(of_one.probabilities, actual, weights)["loss"]
-    best = cross_validate(features, actual, np.arange(90), 2, "balanced")
+    best = cross_validate(features, actual, np.arange(90), 2, class_weight)
     assert losses[best.C] == min(losses.values())
 
 
@@ -144,16 +134,37 @@ def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group()
     assert (divided.probabilities[100:, 0] > 0.5).any()
 
 
-def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch):
-    monkeypatch.setattr(logistic, "MAX_CROSS_VALIDATED", 60)
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MAX_CROSS_VALIDATED", 60), ("MAX_SIZE", 60 * 12 * 3)]
+)
+def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, limit, value):
+    monkeypatch.setattr(logistic, limit, value)
+    learned = []
+
+    class Counted(LogisticRegression):
+        def fit(self, rows, *others):
+            learned.append(len(rows))
+            return super().fit(rows, *others)
+
+    monkeypatch.setattr(logistic, "LogisticRegression", Counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
-    fold = logistic._folds(actual, groups)
-    assert 50 < (fold >= 0).sum() <= 60
+    fold, is_learned = logistic._folds(actual, groups, 60)
+    assert is_learned.sum() == 60
     assert (fold[::2] == fold[1::2]).all()
     crossed = cross_validate(features, actual, groups, 3)
+    assert max(learned) < 2 * 60  # both views
     assert not np.isnan(crossed.probabilities).any()
     assert measure(crossed.probabilities, actual)["accuracy"] > 0.6
+
+
+@pytest.mark.parametrize("groups", [2, 3])
+def test_few_groups_are_as_many_folds(groups):
+    features, actual = clusters(2, 40)
+    judged = cross_validate(features, actual, np.arange(40) // 2 % groups, 2)
+    assert not np.isnan(judged.probabilities).any()
+    with refused("two groups in all"):
+        cross_validate(features, actual, np.zeros(40, int), 2)
 
 
 def test_class_of_one_image_or_one_group_is_not_judged():

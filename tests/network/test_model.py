@@ -22,11 +22,6 @@ from pawprint.serving.unknown import fit_detector
 PIXELS = pixels(3).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def model():
-    return model_with("sigmoid")
-
-
 def probabilities_of(logits: np.ndarray) -> np.ndarray:
     return expit(logits) if logits.shape[1] == 1 else softmax(logits, axis=1)
 
@@ -65,21 +60,15 @@ def save_untrained(model: keras.Model, path: Path) -> None:
     save_model(model, path, optimizer)
 
 
-def test_model_saved_twice_is_the_same_bytes_and_nothing_else_is_left(model, tmp_path):
-    for name in ("a.keras", "b.keras"):
-        save_untrained(model, tmp_path / name)
-    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "b.keras"]
-    loaded = load_model(tmp_path / "a.keras")
-    assert np.array_equal(loaded.predict(PIXELS, verbose=0), model.predict(PIXELS, verbose=0))
-
-
 def test_same_network_built_again_is_the_same_bytes(tmp_path):
     """Keras identifies shared objects by their address in memory, which differs every time."""
     for name in ("a", "b"):
         keras.utils.clear_session()
-        save_untrained(model_with("sigmoid"), tmp_path / f"{name}.keras")
+        save_untrained(model := model_with("sigmoid"), tmp_path / f"{name}.keras")
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "b.keras"]
+    loaded = load_model(tmp_path / "a.keras")
+    assert np.array_equal(loaded.predict(PIXELS, verbose=0), model.predict(PIXELS, verbose=0))
 
 
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")

@@ -6,7 +6,8 @@ from networks import DENSE, LOGITS, PLAIN, model_with, pixels, train_params
 from pawprint.evaluation.temperature import probabilities_of
 from pawprint.network.backend import keras, make_deterministic
 from pawprint.network.cut import cut_index, split_at
-from pawprint.network.model import parts
+from pawprint.network.head import build_head
+from pawprint.network.model import build_model, parts
 from pawprint.network.phases import fine_tune, train_head
 from pawprint.network.training import Batches
 from pawprint.serving.probabilities import of_classes
@@ -133,6 +134,17 @@ def test_fine_tuning_without_layers_of_the_backbone_trains_the_head_alone():
     fine_tune(model, train_params(), "float32", len(backbone.layers), train, validation)
     assert all(map(np.array_equal, backbone.get_weights(), before[0]))
     assert not any(map(np.array_equal, head.get_weights(), before[1]))
+
+
+def test_dropout_of_the_backbone_is_off_in_training():
+    make_deterministic(1)
+    image = keras.Input((8, 8, 3))
+    maps = keras.layers.Dropout(0.9)(keras.layers.Conv2D(4, 3)(image))
+    backbone = keras.Model(image, keras.layers.Conv2D(4, 3)(maps), name="backbone")
+    model = build_model("MobileNetV2", backbone, build_head(LOGITS, 2), "average")
+    train, validation = batches_of(np.random.default_rng(0).normal(0, 1, (IMAGES, 8, 8, 3)))
+    _, history = fine_tune(model, train_params(learning_rate=1e-9), "float32", 1, train, validation)
+    assert history["loss"].iloc[0] == pytest.approx(history["validation_loss"].iloc[0], rel=1e-4)
 
 
 def test_without_epochs_the_backbone_stays_frozen():

@@ -202,6 +202,17 @@ def test_early_stopping_takes_the_place_of_keep_best():
     assert measure(model, validation)["loss"] == pytest.approx(best, rel=1e-5)
 
 
+def test_early_stopping_counts_the_epochs_of_its_phase():
+    make_deterministic(1)
+    stopping = EarlyStopping(patience=0, start_from_epoch=2)
+    params = train_params(epochs=4, optimizer="sgd", learning_rate=1.0, early_stopping=stopping)
+    model = new_model()
+    compile_model(model, params, False)
+    train, validation = learnable(first_epoch=10)
+    validation.labels = 1 - LABELS
+    assert len(fit(model, train, validation, params, SECTION)) == 4
+
+
 def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():
     params = train_params(
         epochs=4,

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
-from PIL import Image
 
 from pawprint.reports.figures import new_figure, save, shorten
 
@@ -13,11 +12,6 @@ def drawn(path: Path) -> bytes:
     axis.legend()
     save(figure, path)
     return path.read_bytes()
-
-
-def test_picture_saved_twice_is_the_same_bytes(tmp_path):
-    assert drawn(tmp_path / "a.png") == drawn(tmp_path / "b.png")
-    assert Image.open(tmp_path / "a.png").size == (720, 480)
 
 
 def test_settings_of_the_user_do_not_change_a_picture(tmp_path):

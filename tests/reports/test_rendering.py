@@ -33,6 +33,8 @@ def test_embedded_picture_is_webp(tmp_path):
     head, _, data = embed(tmp_path / "a.png").partition(",")
     picture = Image.open(io.BytesIO(base64.b64decode(data)))
     assert (head, picture.format, picture.size) == ("data:image/webp;base64", "WEBP", (30, 20))
+    Image.new("1", (40, 20_000)).save(tmp_path / "a.png")  # higher than WebP can be
+    assert embed(tmp_path / "a.png").startswith(head)
 
 
 def test_hashes_are_those_of_all_files_in_order(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pawprint.core.errors import InputError
 from pawprint.core.validation import explain
+from pawprint.core.watched import watch
 from pawprint.core.yaml import read_yaml
 
 PARAMS = Path("params.yaml")
@@ -25,9 +26,13 @@ class Section(BaseModel):
         Raises InputError with one line for each wrong key. The stage `code` checks all sections.
         """
         name = name or cls.__name__.lower()
-        content = read_yaml(path)
-        given = content.get(name) if isinstance(content, dict) else None
-        return checked(cls, given, path, [name])
+
+        def read() -> Self:
+            content = read_yaml(path)
+            given = content.get(name) if isinstance(content, dict) else None
+            return checked(cls, given, path, [name])
+
+        return watch(f"{path}: {name}", read)
 
 
 def checked(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:

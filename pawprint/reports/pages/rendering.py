@@ -14,7 +14,7 @@ from pawprint.core.errors import InputError
 from pawprint.core.files import digest
 
 MODEL_CARD, REPORT = (Path(__file__).with_name(name) for name in ("model_card.md", "report.html"))
-WEBP_QUALITY = 85
+WEBP_QUALITY, WEBP_SIDE = 85, 16_383  # pixels, at most
 
 
 def fill(template: Path, **values: object) -> str:
@@ -52,7 +52,8 @@ def embed(picture: Path) -> str:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """The picture as WebP, a tenth of the size of a PNG with photos."""
+    """The picture as WebP, a tenth of the size of a PNG with photos; one too large is reduced."""
+    picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
     data = io.BytesIO()
     picture.save(data, "WEBP", quality=WEBP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
