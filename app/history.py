@@ -3,6 +3,7 @@
 Nothing is checked out. `dvc.api.exp_show` reads as much in 25 seconds for 100 commits.
 """
 
+import functools
 import io
 import json
 import re
@@ -49,7 +50,8 @@ def revisions() -> list[Revision]:
     for (commit, short, parent, seconds, references, subject), files in zip(
         listed, zip(*[iter(contents)] * len(RESULTS))
     ):
-        name, is_experiment = ", ".join(REFERENCE.findall(references)), "refs/exps/" in references
+        name = ", ".join(REFERENCE.findall(references))
+        is_experiment = "refs/exps/" in references and "tag: " not in references
         if is_experiment:  # those of different commits may share a name, and DVC's subject is one
             name, subject = f"{name} ({short})", f"experiment on {parent}"
         date = datetime.fromtimestamp(int(seconds))
@@ -60,15 +62,17 @@ def revisions() -> list[Revision]:
 
 def _parsed(files: list[bytes]) -> list[dict]:
     """The content of each of RESULTS; {} for one that is no dict."""
-    found = []
-    for path, content in zip(RESULTS, files):
-        try:
-            text = content.decode()
-            parsed = json.loads(text) if path.suffix == ".json" else parse_yaml(text, path.name)
-        except (ValueError, InputError):
-            parsed = None
-        found.append(parsed if isinstance(parsed, dict) else {})
-    return found
+    return [_parse(path, content) for path, content in zip(RESULTS, files)]
+
+
+@functools.lru_cache(3 * MAX_REVISIONS)  # a page is drawn again after each click
+def _parse(path: Path, content: bytes) -> dict:
+    try:
+        text = content.decode()
+        parsed = json.loads(text) if path.suffix == ".json" else parse_yaml(text, path.name)
+    except (ValueError, InputError):
+        parsed = None
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def _read(names: list[str]) -> list[bytes]:

@@ -16,7 +16,7 @@ from pawprint.reports.ranking import rank
 from pawprint.serving.metadata import read_metadata
 
 TITLE, ICON = "This run", ":material/grid_view:"
-ANY = "any"
+ANY = "any label"
 IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
 
@@ -103,7 +103,9 @@ def choice(title: str, labels: list[str]) -> str:
     """A control for one of the labels, or ANY."""
     if len(labels) > IN_CONTROL:
         return st.selectbox(title, [ANY, *labels], width=260)
-    return st.segmented_control(title, [ANY, *labels], default=ANY, required=True)
+    return st.segmented_control(
+        title, [ANY, *labels], default=ANY, required=True, format_func=plain
+    )
 
 
 def verdict(row) -> str:

@@ -1,5 +1,6 @@
 """Label: new images, the most useful first, and images whose label is likely wrong; by keys."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,9 @@ from app import files, labelling, photos
 from app.messages import explained, plain
 from app.model import predictor
 from pawprint.cli.predict import find_images, read_image
-from pawprint.cli.suggest import suggested
+from pawprint.cli.suggest import rank
 from pawprint.core import data_paths, data_tables, result_paths, result_tables
-from pawprint.core.errors import InputError, printable
+from pawprint.core.errors import InputError
 from pawprint.core.labels import NEITHER
 from pawprint.core.params.clean import Clean
 from pawprint.core.params.fetch import Fetch
@@ -63,7 +64,7 @@ def ask(key: str) -> None:
 
     # Each image has buttons of its own, so that a second press answers for no image after it.
     def button(label: str, press: Callable[[], object], shortcut: str | None = None) -> None:
-        widget = {"key": f"{key}-{done}-{label}", "on_click": press, "shortcut": shortcut}
+        widget = {"key": f"{key}-{done}-{shortcut}", "on_click": press, "shortcut": shortcut}
         st.button(plain(label), width="stretch", **widget)
 
     def answer(label: str | None) -> None:
@@ -123,7 +124,7 @@ def show_new() -> Walk | None:
     if not folder or not target:
         raise InputError("Expected the names of both folders. Received: an empty name.")
     with st.spinner("Ranking the images …"):
-        paths = Path(folder).expanduser(), Path(target).expanduser()
+        paths = Path(os.path.expanduser(folder)), Path(os.path.expanduser(target))  # noqa: PTH111
         walk = walk_of_new(*paths, how == "moved")
     # Only now: another default would be another field, without what was typed.
     st.session_state["given"] = folder, target, how
@@ -152,14 +153,12 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
             return partial(refused.discard, path)
         return labelling.add(places, path, label, is_moved)
 
-    paths = {printable(str(path)): path for path in find_images([folder])}
-    known = {
-        name for name, path in paths.items() if path in refused or labelling.copy_of(path, places)
-    }
+    images = find_images([folder])
+    known = refused.intersection(images) | labelling.copied(images, places)
     items = []
-    for row in suggested(served, folder, NUMBER + len(known)):
-        if row["path"] not in known:
-            path, label = paths[row["path"]], row["label"]
+    for path, row in rank(served, folder, NUMBER + len(known), 0):
+        if path not in known and not row["error"]:
+            label = row["label"]
             probability = row["probabilities"].get(label)  # none of unknown
             text = f"Predicted: **{plain(label)}**"
             text += f" {probability:.1%}" if probability else ""

@@ -53,7 +53,7 @@ def show_all(found: list[Revision], level: float, with_test: bool) -> None:
             for accuracy, each in zip(accuracies, found)
         ]
     table["validation.loss"] = numbers["validation.loss"]
-    table = table.join(differing(found))
+    table = table.join(differing(found), suffixes=("", " (param)"))
     # This run and experiments before commits, which may be those of the project's authors.
     table.insert(0, "is_committed", [each.is_committed for each in found])
     table = table.sort_values(
@@ -70,7 +70,7 @@ def interval(accuracy: float, images: int | None, level: float) -> str:
 
     Commits of other versions of the project may hold anything.
     """
-    if pd.isna(accuracy) or not isinstance(images, int) or not images:
+    if not (0 <= accuracy <= 1 and isinstance(images, int) and images > 0):
         return ""
     low, high = wilson(round(accuracy * images), images, level)
     return f"{low:.1%} to {high:.1%}"

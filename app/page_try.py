@@ -36,7 +36,7 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
     labels, threshold = served.metadata.labels, served.metadata.threshold
     answer, pictures = st.columns([1, 3], gap="medium")
     with answer:
-        st.metric("Label", predicted.label)
+        st.metric("Label", plain(predicted.label))
         if predicted.label == UNKNOWN:
             st.caption(
                 f"Unlike the training images: the unknown score is {score:.2f}, above "

@@ -12,7 +12,7 @@ from pathlib import Path
 from pawprint.core.entry import run
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_text
-from pawprint.core.yaml import parse_yaml
+from pawprint.core.yaml import parse_yaml, read_yaml
 from recipes.overlay import apply, names, read
 
 PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
@@ -25,12 +25,18 @@ def list_recipes() -> None:
         print(f"{name:<{width}}  {first_line.removeprefix('# ')}")
 
 
+def read_params() -> str:
+    """The text of `params.yaml`. Raises InputError if it is no YAML."""
+    read_yaml(PARAMS)
+    return PARAMS.read_text(encoding="utf-8")
+
+
 def show(name: str) -> None:
     """Print the head comment of the recipe, and its changes to `params.yaml`."""
     for line in read(name).splitlines():
         if line.startswith("#"):
             print(line)
-    text = PARAMS.read_text(encoding="utf-8")
+    text = read_params()
     before, after = parse_yaml(text, "params.yaml"), parse_yaml(apply(text, name), "params.yaml")
     print("\nIt changes in params.yaml:")
     for section in after:
@@ -43,7 +49,7 @@ def show(name: str) -> None:
 
 def use(name: str, force: bool) -> None:
     """Write `params.yaml`. Raises InputError if it has uncommitted changes, unless `force`."""
-    before = PARAMS.read_text(encoding="utf-8")
+    before = read_params()
     after = apply(before, name)
     if after != before and not force:
         _require_committed()
@@ -53,8 +59,11 @@ def use(name: str, force: bool) -> None:
 
 def _require_committed() -> None:
     git = ["git", "status", "--porcelain", "--", PARAMS.name]
-    status = subprocess.run(git, cwd=PARAMS.parent, capture_output=True, text=True)
-    if status.returncode or status.stdout:
+    try:
+        status = subprocess.run(git, cwd=PARAMS.parent, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        status = "unknown"
+    if status:
         raise InputError(
             "params.yaml: expected a file without uncommitted changes, which would be lost. "
             "Commit it, or use --force."

@@ -51,7 +51,7 @@ def overlay(params: str, changes: str) -> str:
     content = yaml.load(params)
     for section, values in yaml.load(changes).items():
         for key, value in values.items():
-            if key not in content.get(section, {}):
+            if key not in (content.get(section) or {}):
                 raise InputError(f"{section}.{key}: the recipe names a key not in params.yaml.")
             content[section][key] = value
             _keep_near(content[section].ca.items.get(key))

@@ -1,4 +1,6 @@
+import base64
 import hashlib
+import html
 import io
 import os
 import re
@@ -45,11 +47,6 @@ SAMPLE_SHA256 = sha256(SAMPLE_WEIGHTS)
 OFFLINE = f"weights: {{source: recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
 # What runs after a change of fine-tuning.
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "report"]
-# A head that is trained in epochs.
-ADAM = """
-train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32,
-  views_per_epoch: one, keep_best: false, seed: 1}
-"""
 # Params of a run that takes seconds, for images.zip beside the project. The head is trained in
 # epochs, so that each param can be changed alone.
 TINY = """
@@ -78,12 +75,10 @@ def photo(number: int) -> bytes:
     return encode(Image.fromarray(noise).resize((64, 64), Image.Resampling.NEAREST))
 
 
-def clean_archive(
-    path: Path, rule: str = "decodes", corrections: dict[str, str] | None = None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def clean_archive(path: Path, rule: str = "decodes") -> tuple[pd.DataFrame, pd.DataFrame]:
     """The usable images and the rejected files of an archive of cats and dogs."""
     with open_archive(path) as archive:
-        return clean(archive, CATS_AND_DOGS, rule, corrections or {})
+        return clean(archive, CATS_AND_DOGS, rule, {})
 
 
 @pytest.fixture(scope="session")
@@ -160,6 +155,54 @@ def succeed(*command: str, cwd: Path, **environment: str) -> str:
     return result.stdout
 
 
+def pawprint(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command of this project in a folder, which need not hold its code."""
+    environment = {"PYTHONPATH": str(PROJECT)} | environment
+    return run("python", "-m", "pawprint", *arguments, cwd=folder, **environment)
+
+
+def printed(folder: Path, *arguments: str) -> str:
+    """What a command of this project prints, which must succeed without a word on stderr."""
+    result = pawprint(folder, *arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    return result.stdout
+
+
+def complaint(folder: Path, *arguments: str) -> str:
+    """The line on stderr of a command of this project, which must fail and print nothing else."""
+    result = pawprint(folder, *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+def photos_in(page: str) -> dict[str, Image.Image]:
+    """The photos of a sheet by their text alternatives. It loads nothing else."""
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    found = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
+    return {
+        html.unescape(name): Image.open(io.BytesIO(base64.b64decode(data))) for data, name in found
+    }
+
+
+def environment_of(folder: Path, packages: list[str]) -> Path:
+    """The Python of a new virtual environment with these packages, as pinned."""
+    succeed(sys.executable, "-m", "venv", "--without-pip", str(folder), cwd=PROJECT)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    pip = (sys.executable, "-m", "pip", "--python", str(python), "install", "--retries", "1")
+    result = run(*pip, "-c", "requirements-dev.txt", *packages, cwd=PROJECT)
+    if "connection broken by" in result.stderr:
+        pytest.skip(f"no connection to the package registry: {result.stderr.splitlines()[0]}")
+    assert result.returncode == 0, result.stderr
+    return python
+
+
+def change(project: Path, changes: str) -> None:
+    """Lay other params over those of a project."""
+    path = project / "params.yaml"
+    path.write_text(overlay(path.read_text(encoding="utf-8"), changes), encoding="utf-8")
+
+
 def clone(project: Path, name: str = "clone") -> Path:
     """A clone of a Git repository, beside it."""
     folder = project.parent / name
@@ -205,15 +248,11 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
     Files whose paths begin like one of `without` are left out.
     """
-    tracked = subprocess.run(
-        ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    for name in tracked:
+    for name in succeed("git", "ls-files", cwd=PROJECT).splitlines():
         if not name.startswith(without):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(PROJECT / name, folder / name)
-    params = (folder / "params.yaml").read_text(encoding="utf-8")
-    (folder / "params.yaml").write_text(overlay(params, changes), encoding="utf-8")
+    change(folder, changes)
     git_init(folder)
     commit(folder, "Code")
     return folder

@@ -1,7 +1,8 @@
 """Compare runs image by image, and test whether their accuracies differ.
 
 A run is a commit, branch, tag or experiment. Each run after the first is compared with the first;
-without another one, the workspace. With several, the levels of the tests are Holm's.
+without another one, the workspace, whose results must be those of its params and code. With
+several, the levels of the tests are Holm's.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from pawprint.cli.check import require_reproduced
 from pawprint.cli.revisions import WORKSPACE, read_revision
 from pawprint.core import result_paths
 from pawprint.core.errors import InputError
@@ -34,6 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
     confidence = Evaluate.load().confidence
     old, new = arguments.old, arguments.new
     common = arguments.common
+    if WORKSPACE in (old, *new):
+        require_reproduced("evaluate")
     compared = {split: compare_revisions(old, new, split, confidence, common) for split in SPLITS}
     for split, comparisons in compared.items():
         for rev, comparison in zip(new, comparisons):

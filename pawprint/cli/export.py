@@ -11,7 +11,9 @@ images.
 """
 
 import argparse
+import functools
 import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +67,9 @@ def run(arguments: argparse.Namespace) -> None:
     model = for_export(load_model(model_paths.FINETUNE_MODEL), metadata.temperature, detector)
     split = read_table(data_paths.SPLIT_IMAGES, SPLIT)
     test = split[split["split"] == "test"]
-    pixels = read_pixels(test["path"], metadata)
+    read = functools.partial(read_pixels, test["path"], metadata)
     actual = pd.Index(metadata.labels).get_indexer(test["label"])
-    served = outputs_of(run_of(predictor), pixels)
+    served = outputs_of(run_of(predictor), read(metadata.views))
     of_served = predicted_classes(served["probability"], metadata.threshold)
 
     def row(name: str, path: Path, outputs: Outputs) -> dict:
@@ -87,7 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows, hints = [row("served", model_paths.SERVED_MODEL, served)], []
     for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
         folder = model_paths.EXPORT / name
-        outputs, views = export(name, model, metadata, folder, pixels, served)
+        outputs, views = export(name, model, metadata, folder, read, served)
         rows.append(row(name, folder / FORMATS[name].file, outputs))
         if views != "one":
             hints.append(f"{name}: average over the views {views!r} yourself")
@@ -104,15 +106,15 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     return keras.Model(pixels, outputs, name=model.name)
 
 
-def read_pixels(members: pd.Series, metadata: Metadata) -> np.ndarray:
-    """uint8 `(images, views, size, size, 3)`: members of the archive as the model takes them."""
-    size, how, views = metadata.image_size, metadata.resize, metadata.views
+def read_pixels(members: pd.Series, metadata: Metadata, views: Views) -> Iterator[np.ndarray]:
+    """uint8 `(views, size, size, 3)` of each member of the archive, as the model takes it."""
+    size, how = metadata.image_size, metadata.resize
     with open_archive(data_paths.RAW_ARCHIVES) as archive:
 
         def read(name: str) -> np.ndarray:
             return views_of(open_image(archive, name), size, how, views)
 
-        return np.stack(list(map_in_threads(read, members)))
+        yield from map_in_threads(read, members)
 
 
 def run_of(predictor: Predictor) -> Run:
@@ -125,15 +127,15 @@ def run_of(predictor: Predictor) -> Run:
     return run
 
 
-def outputs_of(run: Run, pixels: np.ndarray) -> Outputs:
-    """The outputs for each image of uint8 `(images, views, size, size, 3)`, means over its views.
+def outputs_of(run: Run, images: Iterable[np.ndarray]) -> Outputs:
+    """The outputs for each image, uint8 `(views, size, size, 3)`, means over its views.
 
     float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
     The views of an image are one batch.
     """
     rows = [
         {name: each.mean(axis=0, dtype=np.float64) for name, each in run(batch).items()}
-        for batch in map(np.float32, pixels)
+        for batch in map(np.float32, images)
     ]
     outputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return outputs | {"probability": of_classes(outputs["probability"])}
@@ -149,20 +151,20 @@ def export(
     model: keras.Model,
     metadata: Metadata,
     folder: Path,
-    pixels: np.ndarray,
+    read: Callable[[Views], Iterable[np.ndarray]],
     expected: Outputs,
 ) -> tuple[Outputs, Views]:
     """Write a model and its metadata to `folder`.
 
     Returns its outputs, as `outputs_of` gives them, and the views whose outputs its caller
-    averages. `model` takes one view; `metadata`, `pixels` and `expected` have the views and the
-    outputs of the served model. Raises InputError, and leaves `folder` as it was, if the model
-    cannot be converted or the converted model gives other outputs.
+    averages. `model` takes one view; `metadata` and `expected` are those of the served model;
+    `read` gives the images with some views, as `outputs_of` takes them. Raises InputError, and
+    leaves `folder` as it was, if the model cannot be converted or the converted model gives other
+    outputs.
     """
     form = FORMATS[name]
     if metadata.views == "flip" and form.holds_flip:  # the square has no other views in it
         model, metadata = mean_over_flip(model), metadata.model_copy(update={"views": "one"})
-        pixels = pixels[:, :1]
     with replacing(folder) as partial:
         partial.mkdir()
         path = partial / form.file
@@ -171,8 +173,8 @@ def export(
             with silent_stderr():  # converters report their progress there
                 form.write(model, path)
                 run = form.open(path)
-            outputs = outputs_of(run, pixels)
-        except OSError:  # a full disk, for example: not the fault of the model
+            outputs = outputs_of(run, read(metadata.views))
+        except (InputError, OSError):  # of an image or a disk, not of the model
             raise
         except Exception as error:  # a converter raises anything for what its format cannot hold
             raise InputError(

@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.no_unknown:
         predictor = predictor.without_unknown()
     rows = predict(predictor, images)
+    FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
     if arguments.saliency:
         write_saliency(predictor, images, rows, arguments.saliency)
-    FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
     return int(any(row["error"] for row in rows))
 
 
@@ -136,19 +136,28 @@ def write_saliency(
 ) -> None:
     """Write a picture of the regions that matter for each row without an error.
 
-    Its name begins with the row's number, counted from 1. Raises InputError if the folder cannot be
-    written to.
+    Its name begins with the row's number, counted from 1. Raises InputError if an image is there no
+    more, or the folder cannot be written to.
     """
     metadata, digits = predictor.metadata, len(str(len(images)))
     for index, path in enumerate(tqdm(images, desc="saliency", unit="image", disable=None)):
         if rows[index]["error"]:
             continue
-        pixels = resize(read_image(path), metadata.image_size, metadata.resize)
+        image = read_again(path, rows[index]["path"])
+        pixels = resize(image, metadata.image_size, metadata.resize)
         # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
         with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
             first = next(iter(rows[index]["probabilities"]))
             heat = occlusion(predictor, pixels, metadata.labels.index(first))
             Image.fromarray(overlay(pixels, heat)).save(partial)
+
+
+def read_again(path: Path, name: str) -> Image.Image:
+    """An image that was read before. Raises InputError with its name."""
+    try:
+        return read_image(path)
+    except (OSError, UnusableImageError) as error:
+        raise InputError(f"{name}: expected the image again. Received: {error}") from None
 
 
 def read_image(path: Path) -> Image.Image:

@@ -10,16 +10,17 @@ import json
 import subprocess
 import sys
 
-import dvc.api
 import pandas as pd
 from tqdm import tqdm
 
 from pawprint.cli.compare import SPLITS, predictions_of
+from pawprint.cli.revisions import read_revision
 from pawprint.core import model_paths, result_paths
 from pawprint.core.errors import InputError
 from pawprint.core.files import write_json
 from pawprint.core.params.section import PARAMS
 from pawprint.core.params.whole import load_params
+from pawprint.core.recorded import LOCK
 from pawprint.core.sources import hide_secrets
 from pawprint.core.yaml import parse_yaml, read_yaml
 from pawprint.reports.seeds import SEED_INPUTS, STAGES, params_hash
@@ -60,8 +61,7 @@ def read_metrics(rev: str) -> dict[str, float]:
     """The value of each of METRICS, by title, in a commit or experiment."""
     values: dict[str, float] = {}
     for path in (model_paths.EXTRACT_METRICS, result_paths.EVALUATE_METRICS):
-        measured = json.loads(dvc.api.read(path.as_posix(), rev=rev))
-        values |= pd.json_normalize(measured).iloc[0].to_dict()
+        values |= pd.json_normalize(read_revision(rev, path, json.loads)).iloc[0].to_dict()
     return {title: float(values[key]) for title, key in METRICS.items()}
 
 
@@ -73,7 +73,7 @@ def count_disagreements(revs: list[str], split: str) -> dict[str, int]:
 
 def read_inputs(rev: str) -> dict[str, str]:
     """The hash in dvc.lock of each of SEED_INPUTS, by path, in a commit or experiment."""
-    lock = parse_yaml(dvc.api.read("dvc.lock", rev=rev), f"dvc.lock of {rev}")
+    lock = read_revision(rev, LOCK, lambda text: parse_yaml(text.decode(), f"{LOCK} of {rev}"))
     # Those of stages that an experiment does not run, such as report, are of an earlier run.
     deps = [each for stage in STAGES for each in lock["stages"][stage]["deps"]]
     hashes = {each["path"]: each["md5"] for each in deps}

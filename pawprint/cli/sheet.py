@@ -36,7 +36,7 @@ def add_argument(parser: argparse.ArgumentParser, help: str) -> None:
 def _page(name: str) -> Path:
     if not name.endswith(".html"):  # not to replace a photo or a table by mistake
         raise argparse.ArgumentTypeError(f"expected FILE.html. Received: {name}")
-    return Path(name)
+    return Path(name).expanduser()  # no shell does this after --sheet=
 
 
 def write_sheet(

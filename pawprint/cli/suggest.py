@@ -22,7 +22,7 @@ from pawprint.cli.predict import (
     default_model,
     find_images,
     predict,
-    read_image,
+    read_again,
 )
 from pawprint.core import data_paths
 from pawprint.core.data_tables import IMAGES, SPLIT
@@ -34,12 +34,10 @@ from pawprint.core.tables import read_table
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.images.archive import open_archive
-from pawprint.images.unusable import UnusableImageError
 from pawprint.serving.predictor import Prediction, Predictor, load_predictor, predict_members
 from pawprint.serving.suggestion import choose, uncertainty
-from pawprint.serving.unknown import unit_length
+from pawprint.serving.unknown import training_images, unit_length
 
-TRAINING_IMAGES = 2000  # compared, at most: those with the lowest hashes, as in calibrate
 DISTANCE = 8  # of near-duplicates where there is no params.yaml
 MEASURED = ("hash", "features", "uncertainty")
 
@@ -68,20 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
     return int(any(row["error"] for row in rows))
 
 
-def suggested(predictor: Predictor, folder: Path, number: int, unknown: int = 0) -> list[dict]:
-    """The rows of `predict` of the images to label first, best first. Raises InputError as `rank`.
-
-    Of at most `number` images at most `unknown` are unknown.
-    """
-    ranked = rank(predictor, folder, number, unknown)
-    return [row for _, row in ranked if not row["error"]]
-
-
 def rank(predictor: Predictor, folder: Path, number: int, unknown: int) -> list[tuple[Path, dict]]:
     """The images to label first with their rows of `predict`, then the files with an error.
 
-    A line on stderr says how many images are left out. Raises InputError if the folder has no
-    images, or the model gives no features.
+    Of at most `number` images at most `unknown` are unknown. A line on stderr says how many images
+    are left out. Raises InputError if the folder has no images, or the model gives no features.
     """
     size = predictor.metadata.image_size
     if "features" not in predictor.run(np.zeros((size, size, 3), np.uint8)):
@@ -138,8 +127,7 @@ def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
             line = f"{path} does not exist: the images are not compared with labelled ones"
             print(line, file=sys.stderr)
             return pd.Series(dtype=str), np.empty((0, 0), np.float32)
-    split = read_table(data_paths.SPLIT_IMAGES, SPLIT).sort_values("pixels_sha256")
-    paths = split["path"][split["split"] == "train"][:TRAINING_IMAGES]
+    paths = training_images(read_table(data_paths.SPLIT_IMAGES, SPLIT))
     with open_archive(data_paths.RAW_ARCHIVES) as archive:
         features = predict_members(
             lambda image: predictor.predict(image).features, archive, paths, "training images"
@@ -168,12 +156,7 @@ def write_sheet(path: Path, ranked: list[tuple[Path, dict]]) -> None:
     for image, row in ranked:
         if row["error"]:
             continue
-        try:
-            picture = sheet.embedded(read_image(image))
-        except (OSError, UnusableImageError) as error:
-            raise InputError(
-                f"{row['path']}: expected the image again. Received: {error}"
-            ) from None
+        picture = sheet.embedded(read_again(image, row["path"]))
         probability = row["probabilities"].get(row["label"])  # none of unknown
         text = "" if probability is None else f"{probability:.1%}"
         photos.append(sheet.Photo(picture, row["path"], row["label"], text))

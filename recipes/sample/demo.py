@@ -53,16 +53,11 @@ def dvc_environment() -> dict[str, str]:
     return os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
 
 
-def train(*targets: str) -> None:
-    """Run these stages of the demo and those before them, or all, as far as they changed."""
+def main() -> None:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     prepare(WORKSPACE, apply(params, "sample"))
     write_archive(WORKSPACE / ARCHIVE)
-    run_dvc(WORKSPACE, "repro", *targets)
-
-
-def main() -> None:
-    train()
+    run_dvc(WORKSPACE, "repro")
     run_dvc(WORKSPACE, "metrics", "show", result_paths.EVALUATE_METRICS.as_posix())
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / result_paths.REPORT)}")
     print("Next: `. .venv/bin/activate` and `dvc repro` train on real photos of cats and dogs;")

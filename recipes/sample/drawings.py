@@ -16,6 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from pawprint.core.entry import run
 from pawprint.core.files import pack, replacing
 
 Colour = tuple[int, int, int]
@@ -324,9 +325,13 @@ def write_archive(path: Path, **counts: int) -> None:
         pack(partial, drawn_dataset(**counts))
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m recipes.sample.drawings", description="Draw cats and dogs into a zip."
     )
     parser.add_argument("zip", type=Path)
     write_archive(parser.parse_args().zip)
+
+
+if __name__ == "__main__":
+    run(main)

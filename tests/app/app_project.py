@@ -35,9 +35,8 @@ def write_project(project: Path) -> Path:
     git_init(project)
     predictions = pd.DataFrame(PHOTOS, columns=COLUMNS)
     right = predictions.assign(predicted=predictions["actual"])
-    params = overlay(
-        (PROJECT / "params.yaml").read_text(encoding="utf-8"), "evaluate: {confidence: 0.9}"
-    )
+    committed = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    params = overlay(committed, "evaluate: {confidence: 0.9}")
     early = overlay(params, "train_finetune: {learning_rate: 1e-6}")
     for subject, table, accuracy, text in (
         ("Early", right, 1.0, early),

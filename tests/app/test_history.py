@@ -60,6 +60,8 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     assert experiment.metrics == {"test": {"accuracy": 0.75}}
     assert experiment.images == {"test": 4, "validation": 4}
     assert not experiment.is_committed
+    git("tag", "v3", made, cwd=project)  # an experiment that somebody published
+    assert [each.is_committed for each in revisions() if "v3" in each.name] == [True]
 
 
 def test_revision_without_metrics_is_left_out(project):

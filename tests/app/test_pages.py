@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from app_project import PHOTOS, git, write_photos, write_project
-from conftest import PROJECT, commit, succeed
+from conftest import change, commit, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint.core import data_paths, model_paths, result_paths
@@ -17,7 +17,6 @@ from pawprint.core.files import write_json
 from pawprint.core.result_tables import LIKELY_WRONG_LABELS
 from pawprint.core.tables import write_table
 from pawprint.evaluation.intervals import wilson
-from recipes.overlay import overlay
 
 ACCURACY_LOW, ACCURACY_HIGH = wilson(2, 4, 0.9)  # of v2, at the confidence of its params
 
@@ -65,7 +64,12 @@ def test_models_have_their_results_and_intervals_this_run_first_then_the_best(pr
 def test_commit_of_another_version_of_the_project_has_no_interval(project):
     write_json(data_paths.SPLIT_METRICS, {"validation": {"total": 4}, "test": [4]})
     commit(project, "Other version")
-    assert not opened("page_models").exception
+    write_json(data_paths.SPLIT_METRICS, {"validation": 4, "test": 4})
+    write_json(result_paths.EVALUATE_METRICS, {"validation": {"accuracy": 97.8}})
+    (project / "params.yaml").write_text("name: other\nevaluate: {confidence: 0.9}\n")
+    commit(project, "In percent")
+    table = opened("page_models").dataframe[0].value
+    assert list(table["validation, 90% interval"][:2]) == ["", ""]
 
 
 def test_two_models_are_compared_as_compare_does_with_their_params_and_photos(project):
@@ -76,8 +80,7 @@ def test_two_models_are_compared_as_compare_does_with_their_params_and_photos(pr
     assert not page.exception
     params = page.dataframe[1].value
     assert params.loc["train_finetune.learning_rate", early] == "1e-06"
-    command = ("python", "-m", "pawprint", "compare", "v2", early)
-    compared = succeed(*command, cwd=project, PYTHONPATH=str(PROJECT))
+    compared = printed(project, "compare", "v2", early)
     assert page.code[0].value == compared[compared.index("validation: ") :].strip()
     assert f"2/4 correct in v2, 4/4 in {early}" in page.code[0].value
     assert [button.label for button in page.button] == [
@@ -87,9 +90,7 @@ def test_two_models_are_compared_as_compare_does_with_their_params_and_photos(pr
 
 
 def test_params_are_shown_without_passwords_and_tokens(project):
-    path = project / "params.yaml"
-    text = "fetch: {source: 'https://user:word@host/x.zip?token=word'}"
-    path.write_text(overlay(path.read_text(encoding="utf-8"), text), encoding="utf-8")
+    change(project, "fetch: {source: 'https://user:word@host/x.zip?token=word'}")
     tables = [each.value for each in opened("page_models").dataframe]
     assert "https://host/x.zip" in set(tables[0]["fetch.source"])
     assert "word" not in " ".join(table.to_string() for table in tables)
@@ -171,6 +172,14 @@ def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
     assert (project / data_paths.LABELS).read_text(encoding="utf-8") == "path,label\n"
 
 
+def test_classes_may_be_called_like_the_buttons(project):
+    write_photos(project)
+    page = likely_wrong(project, SUSPECTS, ("Finish", "None of them", "Skip", "Undo"))
+    press(page, "Start")
+    press(page, "Skip")  # the class, which comes first
+    assert (project / data_paths.LABELS).read_text().endswith(f"{PHOTOS[0][0]},Skip\n")
+
+
 def test_images_with_a_correction_are_shown_again_only_if_all_have_one(project):
     write_photos(project)
     page = likely_wrong(project, SUSPECTS)
@@ -237,9 +246,7 @@ def test_page_without_its_data_says_what_to_run(project, page, missing):
 
 
 def test_wrong_params_are_explained_line_by_line(project):
-    params = (project / "params.yaml").read_text(encoding="utf-8")
-    params = params.replace("confidence: 0.9", "confidence: 2").replace("errors: 12", "errors: 0")
-    (project / "params.yaml").write_text(params, encoding="utf-8")
+    change(project, "{evaluate: {confidence: 2}, plot: {errors: 0}}")
     (told,) = opened("page_models").warning
     for line, key in zip(told.value.split("  \n"), ("evaluate.confidence:", "plot.errors:")):
         assert key in line.replace("\\", "")
@@ -255,7 +262,7 @@ def test_name_of_a_folder_is_corrected_in_its_field(project):
 
     page = AppTest.from_function(script, default_timeout=60).run()
     page.text_input[1].set_value("labelled")
-    for name in ("wrong", "wrong again", "still wrong"):
+    for name in ("wrong", "wrong again", "~no-such-user/wrong"):
         page.text_input[0].set_value(name)
         press(page, "Start")
         (told,) = page.warning

@@ -1,16 +1,5 @@
-import json
-
 import pytest
 from conftest import PROJECT, run
-
-from pawprint.cli.predict import print_json
-
-
-def test_probability_of_zero_is_a_number_in_json(capsys):
-    probabilities = {"cat": 1.0, "dog": 0.0}
-    row = {"path": "1.jpg", "label": "cat", "probabilities": probabilities, "error": ""}
-    print_json([row], ["cat", "dog"], None)
-    assert json.loads(capsys.readouterr().out) == [row | {"error": None}]
 
 
 @pytest.mark.parametrize("command", [("pawprint", "export", "--help"), ("recipes", "list")])

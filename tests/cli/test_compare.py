@@ -5,7 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import clone, commit, git_project, run, succeed
+from conftest import (
+    CODE,
+    PROJECT,
+    clone,
+    commit,
+    complaint,
+    environment_of,
+    git_project,
+    pawprint,
+    printed,
+    run,
+    succeed,
+)
+
+from pawprint.core.yaml import read_yaml
 
 IMAGES = 200
 
@@ -68,30 +82,28 @@ def test_command_says_better_worse_or_not_significant(project):
         (("new", "old"), "old is worse than new"),
         (("new",), "both are correct on the same images"),  # the workspace is as new
     ):
-        result = run("python", "-m", "pawprint", "compare", *arguments, cwd=project)
-        assert (result.returncode, result.stderr) == (0, "")
-        assert result.stdout.count(verdict) == 2  # test and validation
-    assert "200/200" not in result.stdout
-    assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in result.stdout
+        found = printed(project, "compare", *arguments)
+        assert found.count(verdict) == 2  # test and validation
+    assert "200/200" not in found
+    assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in found
 
 
 def test_several_runs_are_compared_with_the_first_at_corrected_levels(project):
-    result = run("python", "-m", "pawprint", "compare", "old", "new", "workspace", cwd=project)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.count("new is better than old") == 2
-    assert result.stdout.count("workspace is better than old") == 2
-    assert result.stdout.count("97.5% interval") == 2  # of the first of two
+    found = printed(project, "compare", "old", "new", "workspace")
+    assert found.count("new is better than old") == 2
+    assert found.count("workspace is better than old") == 2
+    assert found.count("97.5% interval") == 2  # of the first of two
 
 
 def test_gate_fails_only_for_significantly_worse_results(project):
     write(project, set(range(20)))
     record(project)
-    result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
+    result = pawprint(project, "gate", "new")
     assert result.returncode == 1
     assert "workspace is worse than new" in result.stdout
     write(project, set(range(7)))  # two more errors may be by chance
     record(project)
-    assert run("python", "-m", "pawprint", "gate", "new", cwd=project).returncode == 0
+    assert pawprint(project, "gate", "new").returncode == 0
 
 
 CHANGES = {
@@ -101,15 +113,14 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("command", ["compare", "gate"])
 @pytest.mark.parametrize("changed", CHANGES)
-def test_gate_refuses_results_of_other_params_code_or_predictions(project, changed):
+def test_results_of_other_params_code_or_predictions_are_refused(project, changed, command):
     name, before, after = CHANGES[changed]
     text = (project / name).read_text(encoding="utf-8")
     assert before in text
     (project / name).write_text(text.replace(before, after), encoding="utf-8")
-    result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
-    assert (result.returncode, result.stdout) == (1, "")
-    (line,) = result.stderr.splitlines()
+    line = complaint(project, command, "new")
     assert line.startswith("workspace: expected the results of its params and code.")
     assert f"changes since the last run: {changed}." in line
 
@@ -117,44 +128,51 @@ def test_gate_refuses_results_of_other_params_code_or_predictions(project, chang
 def test_gate_needs_no_data_and_no_remote(project):
     other = clone(project)
     assert not (other / "models").exists()
-    result = run("python", "-m", "pawprint", "gate", "old", cwd=other)
+    assert printed(other, "gate", "old")
+
+
+@pytest.mark.extended
+def test_gate_runs_with_the_packages_of_its_workflow(project, tmp_path):
+    jobs = read_yaml(PROJECT / ".github" / "workflows" / "ci.yaml")["jobs"]
+    (pip,) = (each["run"] for each in jobs["metrics"]["steps"] if "pip" in each.get("run", ""))
+    python = str(environment_of(tmp_path / "venv", pip.split("requirements.txt ")[1].split()))
+    result = run(python, "-m", "pawprint", "gate", "old", cwd=project)
     assert (result.returncode, result.stderr) == (0, "")
+    of_all = "from pawprint.core.fingerprint import Code; code = Code(); import sys; "
+    of_all += "print(*(code.fingerprint(each) for each in sys.argv[1:]))"
+    stages = [f"stages/{stage}.py" for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]]
+    expected = " ".join(map(CODE.fingerprint, stages))
+    assert succeed(python, "-c", of_all, *stages, cwd=PROJECT).strip() == expected.strip()
 
 
 def test_predictions_without_a_row_are_one_line(project):
     write(project, set(), range(0))
-    result = run("python", "-m", "pawprint", "compare", "new", cwd=project)
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
+    record(project)
+    line = complaint(project, "compare", "new")
     assert line.startswith("workspace: plots/predictions.csv: expected a table with rows.")
 
 
 def test_other_test_images_are_refused_with_the_reason(project):
     write(project, set(), range(3, IMAGES + 1))
     record(project)
-    result = run("python", "-m", "pawprint", "gate", "new", cwd=project)
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
+    line = complaint(project, "gate", "new")
     assert line.startswith("new and workspace: expected the same test images and labels.")
     assert "3 only in new, 1 only in workspace, 0 with another label" in line
 
 
 def test_runs_of_other_images_are_compared_on_the_common_ones(project):
     write(project, set(range(20)), range(10, IMAGES + 5))
-    result = run("python", "-m", "pawprint", "compare", "--common", "old", "new", cwd=project)
-    assert "test: 200 common images, of 200 of old, 200 of new" in result.stdout
-    result = run("python", "-m", "pawprint", "compare", "new", cwd=project)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert "--common" in result.stderr
-    result = run("python", "-m", "pawprint", "compare", "--common", "new", cwd=project)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "test: 190 common images, of 200 of new, 195 of workspace" in result.stdout
-    assert "190/190 correct in new, 180/190 in workspace" in result.stdout
+    record(project)
+    found = printed(project, "compare", "--common", "old", "new")
+    assert "test: 200 common images, of 200 of old, 200 of new" in found
+    assert "--common" in complaint(project, "compare", "new")
+    found = printed(project, "compare", "--common", "new")
+    assert "test: 190 common images, of 200 of new, 195 of workspace" in found
+    assert "190/190 correct in new, 180/190 in workspace" in found
 
 
-@pytest.mark.parametrize("rev", ["nothing", "old~1"])
-def test_revision_without_predictions_is_one_line(project, rev):
-    result = run("python", "-m", "pawprint", "compare", rev, cwd=project)
-    assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
+@pytest.mark.parametrize("command", ["compare", "gate"])
+@pytest.mark.parametrize("rev", ["nothing", "old~1", ""])
+def test_revision_without_predictions_is_one_line(project, rev, command):
+    line = complaint(project, command, rev)
     assert line.startswith(f"{rev}: expected a commit, branch, tag or experiment with plots/")

@@ -1,22 +1,32 @@
 """`data diff` on two recorded runs of `fetch`, `clean` and `split`."""
 
-import base64
 import csv
 import io
 import json
-import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import clone, commit, git_project, photo, run, succeed
+from conftest import (
+    clone,
+    commit,
+    complaint,
+    git_init,
+    git_project,
+    pawprint,
+    photo,
+    photos_in,
+    printed,
+    succeed,
+)
 from PIL import Image
 
-from pawprint.core.data_tables import SPLIT
+from pawprint.core.data_tables import REJECTED, SPLIT
 from pawprint.core.errors import printable
 from pawprint.core.tables import write_table
+from pawprint.dataset.changes import find_changes
 
 SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
 PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]
@@ -65,23 +75,11 @@ def record(project: Path, tag: str) -> None:
 
 
 def diff(project: Path, *arguments: str) -> str:
-    result = run("python", "-m", "pawprint", "data", "diff", *arguments, cwd=project)
-    assert (result.returncode, result.stderr) == (0, "")
-    return result.stdout
+    return printed(project, "data", "diff", *arguments)
 
 
 def refused(project: Path, *arguments: str) -> str:
-    """The line on stderr of a command that must fail and print nothing else."""
-    result = run("python", "-m", "pawprint", "data", "diff", *arguments, cwd=project)
-    assert (result.returncode, result.stdout) == (1, "")
-    (line,) = result.stderr.splitlines()
-    return line
-
-
-def photos_in(page: str) -> dict[str, Image.Image]:
-    """The photos of a sheet by their text alternatives."""
-    found = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
-    return {name: Image.open(io.BytesIO(base64.b64decode(data))) for data, name in found}
+    return complaint(project, "data", "diff", *arguments)
 
 
 def test_every_kind_of_change_between_two_commits_is_a_row(project):
@@ -144,6 +142,30 @@ def test_sheet_has_the_photos_of_both_sides_from_the_remote_alone(project, tmp_p
         assert np.abs(difference).mean() < 20, name  # of other noise: 80
 
 
+def test_project_in_a_folder_of_a_repository(project, tmp_path):
+    folder = tmp_path / "repository" / "pets"
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".git"))
+    shutil.copytree(project.parent / "photos", folder.parent / "photos")
+    git_init(folder.parent)
+    commit(folder.parent, "Code")
+    (folder / "labels.csv").write_text("path,label\ntrain/dog/3.jpg,none\n")
+    succeed("dvc", "repro", "split", cwd=folder)
+    changes = diff(folder, "HEAD", "--format", "csv", "--sheet", "../sheet.html")
+    assert "train/dog/3.jpg,rejected,dog" in changes
+    page = (folder.parent / "sheet.html").read_text(encoding="utf-8")
+    assert "train/dog/3.jpg" in photos_in(page)  # lost, so it is read from HEAD
+
+
+def test_name_with_a_mark_of_direction_is_one_image_when_it_is_rejected():
+    """REJECTED has such marks as escapes."""
+    name = "dog/\u202ax.jpg"
+    old = pd.DataFrame({"path": [name], "label": "dog", "split": "test", "pixels_sha256": "1"})
+    none = pd.DataFrame(columns=list(REJECTED))
+    rejected = pd.DataFrame({"path": [printable(name)], "reason": "empty", "detail": "no bytes"})
+    (row,) = find_changes(old, old[:0], none, rejected).itertuples()
+    assert (row.kind, row.before, row.label) == ("rejected", "dog", "dog")
+
+
 def test_sheet_escapes_names_and_limits_the_photos_of_a_kind(project):
     other = clone(project, "edited")
     succeed("dvc", "pull", "--quiet", "clean", "split", cwd=other)
@@ -162,18 +184,10 @@ def test_sheet_escapes_names_and_limits_the_photos_of_a_kind(project):
 
 def test_sheet_replaces_no_file_that_is_no_page(project):
     before = (project / "labels.csv").read_bytes()
-    command = ("python", "-m", "pawprint", "data", "diff", "old", "new", "--sheet", "labels.csv")
-    result = run(*command, cwd=project)
+    result = pawprint(project, "data", "diff", "old", "new", "--sheet", "labels.csv")
     assert (result.returncode, result.stdout) == (2, "")
     assert "argument --sheet: expected FILE.html. Received: labels.csv" in result.stderr
     assert (project / "labels.csv").read_bytes() == before
-
-
-@pytest.mark.parametrize("rev", ["nothing", "old~1"])
-def test_revision_without_tables_is_one_line(project, rev):
-    assert refused(project, rev).startswith(
-        f"{rev}: expected a commit, branch, tag or experiment with data/split/images.csv. Received:"
-    )
 
 
 def test_table_of_another_layout_is_one_line(project):
@@ -200,6 +214,8 @@ def test_tables_or_images_that_are_nowhere_are_one_line(project):
         assert refused(other, "old", "new", "--sheet", "sheet.html").startswith(expected)
         assert not (other / "sheet.html").exists()
         shutil.rmtree(other / ".dvc" / "cache")
-        assert "with data/split/images.csv. Received:" in refused(other, "old", "new")
+        assert "data/split/images.csv in Git or in DVC's cache or remote" in refused(
+            other, "old", "new"
+        )
     finally:
         remote.with_name("away").rename(remote)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, commit, git_init, refused, run, succeed
+from conftest import commit, git_init, pawprint, refused, succeed
 from networks import (
     COLOURS,
     PLAIN,
@@ -66,7 +66,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        pixels = read_pixels(train["path"], METADATA)[:, 0]
+        pixels = np.concatenate(list(read_pixels(train["path"], METADATA, "one")))
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / model_paths.FINETUNE_MODEL)
     both = with_features(model)
@@ -154,7 +154,8 @@ def test_failed_conversion_leaves_the_old_export(tmp_path):
     (folder / "model.tflite").write_text("the old model")
     images = np.zeros((1, 96, 96, 3), np.uint8)
     with refused("litert"):
-        export("litert", model, METADATA, folder, images, {"probability": np.array([[0.5, 0.5]])})
+        expected = {"probability": np.array([[0.5, 0.5]])}
+        export("litert", model, METADATA, folder, lambda _: images, expected)
     assert [path.name for path in tmp_path.iterdir()] == ["litert"]
     assert (folder / "model.tflite").read_text() == "the old model"
 
@@ -164,7 +165,7 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path):
     images = np.zeros((2, 1, 32, 32, 3), np.uint8)
     expected = {"probability": np.array([[0.5, 0.5], [0.0, 1.0]])}
     with refused("a difference of 0.5000"):
-        export("h5", model, METADATA, tmp_path / "h5", images, expected)
+        export("h5", model, METADATA, tmp_path / "h5", lambda _: images, expected)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -187,7 +188,8 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
     images[np.arange(3), :, :, [2, 1, 0]] = 50
     expected = softmax(5 * np.eye(3), axis=1)
     of_served = {"probability": expected}
-    given, _ = export(name, model, described, tmp_path / name, images[:, None], of_served)
+    read = {"one": images[:, None]}.get
+    given, _ = export(name, model, described, tmp_path / name, read, of_served)
     assert given["probability"] == pytest.approx(expected, abs=TOLERANCE[name])
     if name != "h5":
         predictor = load_predictor(tmp_path / name)
@@ -207,8 +209,7 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
 )
 def test_mistake_of_the_user_is_told_in_one_line(tmp_path, arguments, line):
     write_colour_model(tmp_path / model_paths.SERVED_MODEL)
-    command = ("python", "-m", "pawprint", "export", *arguments)
-    result = run(*command, cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    result = pawprint(tmp_path, "export", *arguments)
     assert result.returncode != 0
     assert line in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr

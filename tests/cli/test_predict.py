@@ -2,20 +2,17 @@ import csv
 import io
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, encode, run
+from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, refused, run
 from networks import metadata, write_colour_model
 from PIL import Image
 
-from pawprint.cli.predict import FORMATS, find_images, predict
+from pawprint.cli.predict import FORMATS, find_images, predict, write_saliency
 from pawprint.core import model_paths
 from pawprint.serving.predictor import Predictor, load_predictor
-
-COMMAND = ("python", "-m", "pawprint", "predict")
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +34,6 @@ def predictor(workspace) -> Predictor:
     return load_predictor(workspace / model_paths.SERVED_MODEL)
 
 
-def command(workspace: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    return run(*COMMAND, *arguments, cwd=workspace, PYTHONPATH=str(PROJECT), **environment)
-
-
 @pytest.fixture
 def photos(tmp_path):
     for name in ("b.jpg", "deep/a.JPEG", "deep/notes.txt"):
@@ -53,11 +46,11 @@ def photos(tmp_path):
 def test_model_in_git_is_used_until_there_is_a_served_one(tmp_path):
     write_colour_model(tmp_path / model_paths.EXAMPLE_MODEL)
     (tmp_path / "dog.png").write_bytes(encode(Image.new("RGB", (40, 30), "red"), "PNG"))
-    result = command(tmp_path, "dog.png")
+    result = pawprint(tmp_path, "predict", "dog.png")
     assert result.returncode == 0 and result.stdout.startswith("dog")
     assert str(model_paths.EXAMPLE_MODEL) in result.stderr
     write_colour_model(tmp_path / model_paths.SERVED_MODEL)
-    assert command(tmp_path, "dog.png").stderr == ""
+    assert printed(tmp_path, "predict", "dog.png")
 
 
 def test_folder_stands_for_its_images_and_a_named_file_for_itself(photos):
@@ -135,7 +128,7 @@ def test_json_has_the_probability_of_each_label_or_of_the_most_probable(rows_of_
     ],
 )
 def test_number_of_labels_is_checked(workspace, arguments, line):
-    result = command(workspace, *arguments, "photos")
+    result = pawprint(workspace, "predict", *arguments, "photos")
     assert result.returncode == 2
     assert line in result.stderr.splitlines()[-1]
 
@@ -180,7 +173,7 @@ def test_control_characters_in_a_name_are_printed_as_escapes(predictor, tmp_path
 
 
 def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
-    result = command(workspace, "photos", "text.jpg")
+    result = pawprint(workspace, "predict", "photos", "text.jpg")
     assert (result.returncode, result.stderr) == (1, "")
     *good, bad = result.stdout.splitlines()
     paths_of = {"cat": ["photos/cat.png"], "dog": ["photos/deep/dog.PNG", "photos/dog.png"]}
@@ -188,9 +181,8 @@ def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
         [label, "100.0%", str(Path(path))] for label, given in paths_of.items() for path in given
     ]
     assert bad.endswith("text.jpg  (not an image: no image format recognised)")
-    result = command(workspace, "--format", "json", "photos/dog.png")
-    assert (result.returncode, result.stderr) == (0, "")
-    assert json.loads(result.stdout)[0]["probabilities"] == {"dog": 1.0, "cat": 0.0}
+    (row,) = json.loads(printed(workspace, "predict", "--format", "json", "photos/dog.png"))
+    assert row["probabilities"] == {"dog": 1.0, "cat": 0.0}
 
 
 def test_image_unlike_those_of_training_is_unknown(workspace):
@@ -198,33 +190,26 @@ def test_image_unlike_those_of_training_is_unknown(workspace):
     model = write_colour_model(workspace / "detector", unknown_threshold=0.25)
     for name, colour in (("known.png", (100, 34, 0)), ("green.png", (20, 100, 0))):
         (workspace / name).write_bytes(encode(Image.new("RGB", (40, 30), colour), "PNG"))
-    given = ("--model", str(model), "known.png", "green.png")
-    result = command(workspace, *given)
-    assert (result.returncode, result.stderr) == (0, "")
-    known, unknown = (line.split() for line in result.stdout.splitlines())
+    given = ("predict", "--model", str(model), "known.png", "green.png")
+    known, unknown = (line.split() for line in printed(workspace, *given).splitlines())
     assert known == ["dog", "100.0%", "known.png"]
     assert unknown == ["unknown", "-", "green.png"]
-    known, unknown = json.loads(command(workspace, *given, "--format", "json").stdout)
+    known, unknown = json.loads(printed(workspace, *given, "--format", "json"))
     assert unknown["label"] == "unknown"
     assert known["unknown_score"] < 0.25 < unknown["unknown_score"]
-    result = command(workspace, *given, "--no-unknown", "--top", "2")
-    _, unknown = (line.split() for line in result.stdout.splitlines())
-    assert unknown == ["dog", "88.1%", "cat", "11.9%", "green.png"]
+    _, unknown = printed(workspace, *given, "--no-unknown", "--top", "2").splitlines()
+    assert unknown.split() == ["dog", "88.1%", "cat", "11.9%", "green.png"]
 
 
 def test_model_of_another_folder_is_tried_in_another_process(workspace, tmp_path):
     """The line is the one that the other process gives."""
     write_colour_model(tmp_path / "other", labels=["ant", "bee"])
-    given = ("--model", str(tmp_path / "other"), "photos/dog.png")
-    result = command(workspace, *given)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert result.stdout.startswith("bee")
+    given = ("predict", "--model", str(tmp_path / "other"), "photos/dog.png")
+    assert printed(workspace, *given).startswith("bee")
     weights = tmp_path / "other" / "model.bin"
     weights.write_bytes(weights.read_bytes()[:-1])
-    result = command(workspace, *given)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert "model.xml: expected a served or exported model" in result.stderr
-    assert result.stderr.count("\n") == 1
+    line = complaint(workspace, *given)
+    assert "model.xml: expected a served or exported model" in line
 
 
 def test_prediction_imports_no_package_that_takes_long(workspace):
@@ -240,8 +225,18 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(workspace, tmp_pa
     long = tmp_path / f"{'ü' * 100}.png"  # 200 bytes
     long.write_bytes((workspace / "photos" / "dog.png").read_bytes())
     given = ["text.jpg", "photos/dog.png", str(long)]
-    result = command(workspace, "--saliency", str(tmp_path / "pictures"), *given)
+    result = pawprint(workspace, "predict", "--saliency", str(tmp_path / "pictures"), *given)
     assert (result.returncode, result.stderr) == (1, "")
     written = {path.name: path for path in (tmp_path / "pictures").iterdir()}
     assert set(written) == {"2_dog.png", f"3_{'ü' * 50}.png"}
     assert Image.open(written["2_dog.png"]).size == (32, 32)
+    result = pawprint(workspace, "predict", "--saliency", "text.jpg/folder", "photos/dog.png")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert result.stdout.startswith("dog")  # the labels are not lost
+
+
+def test_image_that_is_gone_before_its_saliency_is_one_line(predictor, photos):
+    rows = predict(predictor, [photos / "b.jpg"])
+    (photos / "b.jpg").unlink()
+    with refused(f"{photos / 'b.jpg'}: expected the image again"):
+        write_saliency(predictor, [photos / "b.jpg"], rows, photos / "pictures")

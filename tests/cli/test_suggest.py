@@ -1,26 +1,22 @@
-import base64
 import contextlib
 import io
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, clean_archive, encode, photo, refused, run
+from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
 from networks import metadata, write_colour_model
 from PIL import Image
 
 from pawprint.cli.predict import predict
-from pawprint.cli.suggest import rank, suggested, write_sheet
+from pawprint.cli.suggest import rank, write_sheet
 from pawprint.core import data_paths, model_paths
 from pawprint.core.data_tables import IMAGES, SPLIT
 from pawprint.core.files import pack
 from pawprint.core.tables import write_table
 from pawprint.serving.predictor import Predictor, load_predictor
-
-COMMAND = ("python", "-m", "pawprint", "suggest")
 
 
 def re_encoded(data: bytes) -> bytes:
@@ -70,6 +66,10 @@ def here(labelled, monkeypatch) -> None:
     monkeypatch.chdir(labelled)
 
 
+def suggested(predictor: Predictor, folder: Path, number: int, unknown: int = 0) -> list[dict]:
+    return [row for _, row in rank(predictor, folder, number, unknown)]
+
+
 def names(rows: list[dict]) -> list[str]:
     return sorted(Path(row["path"]).name for row in rows)
 
@@ -117,7 +117,7 @@ def test_without_the_images_of_a_run_a_line_says_so(predictor, photos, tmp_path,
 
 def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, photos):
     (photos / "a.jpg").write_text("a dog")
-    result = run(*COMMAND, str(photos), "-n", "2", cwd=labelled, PYTHONPATH=str(PROJECT))
+    result = pawprint(labelled, "suggest", str(photos), "-n", "2")
     *good, bad = result.stdout.splitlines()
     assert (len(good), result.returncode) == (2, 1)
     assert bad.endswith("a.jpg  (not an image: no image format recognised)")
@@ -147,7 +147,7 @@ def test_folder_without_images_is_one_line(predictor, tmp_path):
 
 def test_folder_of_unreadable_files_has_no_suggestion(here, predictor, tmp_path):
     (tmp_path / "a.jpg").write_text("a dog")
-    assert suggested(predictor, tmp_path, 5) == []
+    assert [row["label"] for row in suggested(predictor, tmp_path, 5)] == [""]
 
 
 def test_model_without_features_is_one_line(photos, tmp_path):
@@ -159,7 +159,7 @@ def test_model_without_features_is_one_line(photos, tmp_path):
 def test_every_format_has_the_columns_of_predict(labelled, photos):
     given = (str(photos), "-n", "1")
     table, csv, as_json = (
-        run(*COMMAND, *given, "--format", form, cwd=labelled, PYTHONPATH=str(PROJECT)).stdout
+        pawprint(labelled, "suggest", *given, "--format", form).stdout
         for form in ("table", "csv", "json")
     )
     (row,) = json.loads(as_json)
@@ -176,27 +176,9 @@ def test_every_format_has_the_columns_of_predict(labelled, photos):
     ],
 )
 def test_wrong_argument_is_one_line(labelled, photos, arguments, line):
-    result = run(*COMMAND, str(photos), *arguments, cwd=labelled, PYTHONPATH=str(PROJECT))
+    result = pawprint(labelled, "suggest", str(photos), *arguments)
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].endswith(line)
-
-
-class Sheet(HTMLParser):
-    """The photos of a page, by their text, and what the page would load from elsewhere."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.photos, self.loaded = {}, []
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        given = dict(attributes)
-        for name in ("src", "href"):
-            head, _, data = (given.get(name) or "").partition("base64,")
-            if data:
-                self.photos[given["alt"]] = Image.open(io.BytesIO(base64.b64decode(data)))
-            elif head:
-                self.loaded.append(head)
 
 
 def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
@@ -208,11 +190,10 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     ranked = rank(predictor, photos, 50, 0)
     path = tmp_path / "sheet.html"
     write_sheet(path, ranked)
-    sheet = Sheet(path)
-    assert list(sheet.photos) == [str(image) for image, _ in ranked[:-1]]
-    assert sheet.photos[str(photos / "<b>wide & turned.jpg")].size == (213, 320)
-    assert sheet.loaded == []
     text = path.read_text(encoding="utf-8")
+    found = photos_in(text)
+    assert list(found) == [str(image) for image, _ in ranked[:-1]]
+    assert found[str(photos / "<b>wide & turned.jpg")].size == (213, 320)
     assert f"{100 * max(ranked[0][1]['probabilities'].values()):.1f}%" in text
     ranked[1][0].unlink()
     with refused("expected the image again"):

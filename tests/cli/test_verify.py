@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, repro, run, succeed
+from conftest import pawprint, repro, succeed
 
 DVC_YAML = """
 stages:
@@ -21,10 +21,6 @@ def project(tmp_path_factory) -> Path:
     (folder / "make.py").write_text("open('made.txt', 'w').write('made')")
     assert repro(folder) == ["file", "folder"]
     return folder
-
-
-def verify(project: Path):
-    return run("python", "-m", "pawprint", "verify", cwd=project, PYTHONPATH=str(PROJECT))
 
 
 def cached(project: Path) -> dict[bytes, Path]:
@@ -44,10 +40,10 @@ def damage(path: Path) -> bytes:
 
 @pytest.mark.parametrize("contents", [(b"made", b"b\n"), (b'[{"m',)])
 def test_damaged_files_of_the_cache_are_removed_and_made_again(project, contents):
-    assert verify(project).returncode == 0
+    assert pawprint(project, "verify").returncode == 0
     before = cached(project)
     originals = [damage(before[content]) for content in contents]
-    result = verify(project)
+    result = pawprint(project, "verify")
     assert result.returncode == 1
     for line, content in zip(result.stderr.splitlines(), contents, strict=True):
         assert line.startswith(f"{os.path.relpath(before[content], project)}: ")
@@ -59,7 +55,7 @@ def test_damaged_files_of_the_cache_are_removed_and_made_again(project, contents
 def test_file_of_the_workspace_that_differs_is_named_and_kept_and_a_missing_one_is_not(project):
     content = damage(project / "many" / "b")
     (project / "made.txt").unlink()
-    result = verify(project)
+    result = pawprint(project, "verify")
     (line,) = result.stderr.splitlines()
     assert (result.returncode, line.split(" expected")[0]) == (1, "many/b:")
     assert (project / "many" / "b").read_bytes() == b"?\n"
@@ -67,6 +63,6 @@ def test_file_of_the_workspace_that_differs_is_named_and_kept_and_a_missing_one_
 
 
 def test_project_without_results_is_one_line(tmp_path):
-    result = verify(tmp_path)
+    result = pawprint(tmp_path, "verify")
     assert result.returncode == 1
     assert result.stderr.startswith("dvc.lock: ") and result.stderr.count("\n") == 1

@@ -10,20 +10,6 @@ def python(code: str, **environment: str):
     return run("python", "-c", code, cwd=PROJECT, **environment)
 
 
-def test_program_that_loads_a_missing_model_goes_on():
-    code = (
-        "from pathlib import Path\n"
-        "from pawprint.core.errors import InputError\n"
-        "from pawprint.serving.predictor import load_predictor\n"
-        "try:\n    load_predictor(Path('nowhere'))\n"
-        "except InputError as error:\n    print('no model:', error)\n"
-        "print('and on')\n"
-    )
-    result = python(code)
-    assert (result.returncode, result.stderr) == (0, "")
-    assert "nowhere" in result.stdout and result.stdout.endswith("and on\n")
-
-
 @pytest.mark.parametrize(
     ("error", "shown"),
     [("InputError('a.csv: expected b')", "a.csv: expected b"), ("MemoryError", "memory")],

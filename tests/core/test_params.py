@@ -5,7 +5,7 @@ import math
 
 import pytest
 import yaml
-from conftest import ADAM, PROJECT
+from conftest import PROJECT
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +22,11 @@ NULLABLE_SECTIONS = """
 augment: {RandomShear: {x_factor: 0.1}, RandomZoom: {height_factor: 0.1}}
 head: {dense: {units: 8, l2: 0.01}}
 train_extract: {early_stopping: {patience: 3}, reduce_lr_on_plateau: {factor: 0.2}}
+"""
+# A head that is trained in epochs.
+ADAM = """
+train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32,
+  views_per_epoch: one, keep_best: false, seed: 1}
 """
 TEXT = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), ADAM)
 FULL = yaml.safe_load(overlay(TEXT, NULLABLE_SECTIONS))

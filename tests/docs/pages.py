@@ -1,11 +1,10 @@
 """The blocks and commands of a page."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from conftest import environment_with
+from conftest import succeed
 
 
 def blocks(page: str) -> Iterator[tuple[str, str]]:
@@ -22,15 +21,4 @@ def commands(block: str) -> Iterator[tuple[str, list[str]]]:
 
 def execute(command: str, folder: Path, **environment: str) -> list[str]:
     """The lines that a command prints, which must succeed."""
-    result = subprocess.run(
-        command,
-        shell=True,
-        cwd=folder,
-        env=environment_with(**environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-    )
-    assert result.returncode == 0, f"$ {command}\n{result.stdout}"
-    return result.stdout.splitlines()
+    return succeed("sh", "-c", f"exec 2>&1; {command}", cwd=folder, **environment).splitlines()

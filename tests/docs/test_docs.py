@@ -3,12 +3,11 @@
 import hashlib
 import json
 import re
-import subprocess
 import tomllib
 from itertools import chain
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, succeed
 
 from pawprint.__main__ import COMMANDS
 from pawprint.cli.seeds import describe
@@ -21,9 +20,7 @@ from pawprint.core.yaml import read_yaml
 from pawprint.reports.results import fraction, score_of
 from pawprint.serving.metadata import Metadata
 
-TRACKED = subprocess.run(
-    ["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True
-).stdout.splitlines()
+TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()
 PAGES = ["README.md", *(path for path in TRACKED if re.match(r"docs/.*\.md$", path))]
 
 

@@ -3,10 +3,9 @@
 import shutil
 
 import pytest
-from conftest import OFFLINE, PROJECT, TINY, clone, git_project, repro
+from conftest import OFFLINE, PROJECT, TINY, change, clone, git_project, repro
 from pages import blocks, commands, execute
 
-from recipes.overlay import overlay
 from recipes.sample.drawings import write_archive
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -39,9 +38,7 @@ def test_every_command_works_in_a_fresh_clone(tmp_path):
             continue
         if command == "dvc repro" and ran:  # "Change a param" of a committed run
             execute("git add -A && git commit -q --allow-empty -m Results", folder)
-            params = folder / "params.yaml"
-            changed = overlay(params.read_text(encoding="utf-8"), "calibrate: {temperature: false}")
-            params.write_text(changed, encoding="utf-8")
+            change(folder, "calibrate: {temperature: false}")
         if command.startswith("dvc remote add"):  # after an experiment, of which nothing is kept
             execute("git restore --staged --worktree . && dvc checkout -q", folder)
         execute(command.replace(REMOTE, str(tmp_path / "remote")), folder)

@@ -15,11 +15,10 @@ Without published weights in the mirror, SUBSTITUTE replaces them.
 import re
 
 import pytest
-from conftest import MIRROR, OFFLINE, PROJECT, git_project, real, run
+from conftest import MIRROR, OFFLINE, PROJECT, change, git_project, real, run
 from pages import blocks, commands, execute
 
 from pawprint.core import data_paths, result_paths
-from recipes.overlay import overlay
 
 PAGE = PROJECT / "docs" / "tutorial.md"
 INSTALLATION = ("git clone ADDRESS ", "python3 -m venv ", ". .venv/", "pip install ")
@@ -66,8 +65,7 @@ def test_every_command_works_and_prints_what_the_page_shows(tmp_path):
     folder = git_project(tmp_path / "pawprint", changes, without=()).parent
     for language, text in blocks(PAGE.read_text(encoding="utf-8")):
         if language == "yaml":
-            file = folder / "params.yaml"
-            file.write_text(overlay(file.read_text(encoding="utf-8"), text), encoding="utf-8")
+            change(folder, text)
         elif language == "csv":
             (folder / data_paths.LABELS).write_text(text, encoding="utf-8")
         else:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 import pytest
-from conftest import PROJECT, encode, environment_with, run
+from conftest import PROJECT, encode, environment_with, printed
 from faults import black_png
 from networks import metadata
 from PIL import Image
@@ -78,10 +78,8 @@ def ask(server):
 @pytest.fixture(scope="module")
 def answers() -> list[dict]:
     """What `predict` says about each of PHOTOS."""
-    predict = ("python", "-m", "pawprint", "predict", "--format", "json", "--model")
-    result = run(*predict, str(MODEL), *map(str, PHOTOS), cwd=PROJECT)
-    assert result.returncode == 0, result.stderr
-    rows = json.loads(result.stdout)
+    given = ("predict", "--format", "json", "--model", str(MODEL), *map(str, PHOTOS))
+    rows = json.loads(printed(PROJECT, *given))
     return [
         {
             "label": row["label"],

@@ -115,14 +115,8 @@ def test_archive_is_refused_in_one_line(tmp_path, name):
 
 
 def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path):
-    pack(
-        tmp_path / "images.zip",
-        [
-            ("cats/1.jpg", photo(1)),
-            ("dogs/1.jpg", photo(2)),
-            *((f"{n}", b"") for n in range(2**16)),
-        ],
-    )
+    files = [("cats/1.jpg", photo(1)), ("dogs/1.jpg", photo(2))]
+    pack(tmp_path / "images.zip", [*files, *((str(number), b"") for number in range(2**16))])
     kept, rejected = clean_archive(tmp_path / "images.zip")
     assert (len(kept), len(rejected)) == (2, 2**16)
 

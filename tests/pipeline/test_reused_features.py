@@ -83,16 +83,6 @@ def test_added_images_and_views_are_computed_and_no_others(workspace):
     check_from_nothing(workspace)
 
 
-def test_other_seed_of_the_split_computes_what_was_in_the_test_split(workspace):
-    replace(workspace / "params.yaml", "split:\n  seed: 1", "split:\n  seed: 2")
-    new, _ = computed(workspace)
-    assert 0 < new <= 10
-
-
-def set_images_per_shard(workspace: Path, number: int) -> None:
-    replace(workspace / STORE, "IMAGES_PER_SHARD = 256", f"IMAGES_PER_SHARD = {number}")
-
-
 def test_damaged_features_in_the_cache_are_computed_again(workspace):
     before = features(workspace)
     stored = (workspace / data_paths.FEATURES / "shard-0.npy").read_bytes()
@@ -117,7 +107,7 @@ def test_code_that_decides_features_computes_all_again(workspace):
 def test_killed_run_goes_on_where_it_was(workspace):
     """Killed after each shard that it finishes, it computes the others."""
     (workspace / "dvc.lock").unlink()
-    set_images_per_shard(workspace, 8)
+    replace(workspace / STORE, "IMAGES_PER_SHARD = 256", "IMAGES_PER_SHARD = 8")
     kept = workspace / data_paths.INTERRUPTED_FEATURES
     for finished in range(1, 5):
         with subprocess.Popen(

@@ -13,6 +13,7 @@ from conftest import (
     AFTER_FINETUNING,
     OFFLINE,
     TINY,
+    change,
     clone,
     commit,
     git_project,
@@ -23,15 +24,9 @@ from conftest import (
 from servers import S3, SSH, Server
 
 from pawprint.core.files import pack
-from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
 
 pytestmark = pytest.mark.slow
-
-
-def change(project: Path, changes: str) -> None:
-    path = project / "params.yaml"
-    path.write_text(overlay(path.read_text(encoding="utf-8"), changes), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

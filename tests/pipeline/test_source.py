@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import git_project, photo, repro
+from conftest import change, git_project, photo, repro
 
 from pawprint.core.files import pack
 
@@ -23,18 +23,13 @@ def project(tmp_path) -> Path:
     return git_project(tmp_path / "project", CHANGES)
 
 
-def replace(project: Path, old: str, new: str) -> None:
-    path = project / "params.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-
-
 def test_images_added_to_a_folder_are_noticed_also_after_another_source(project):
     assert repro(project, "clean") == ["fetch", "clean"]
     assert repro(project, "clean") == []
-    replace(project, "../photos", "../images.zip")
+    change(project, "fetch: {source: ../images.zip}")
     repro(project, "clean")
     (project.parent / "photos" / "cats" / "2.jpg").write_bytes(photo(3))
-    replace(project, "../images.zip", "../photos")
+    change(project, CHANGES)
     assert repro(project, "clean") == ["fetch", "clean"]
     images = (project / "data/clean/images.csv").read_text(encoding="utf-8").splitlines()
     assert len(images) == 1 + 3
@@ -49,7 +44,7 @@ def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
         threading.Thread(target=server.serve_forever).start()
         url = f"url: http://127.0.0.1:{server.server_port}/images.zip\n"
         (project / "photos.yaml").write_text(url, encoding="utf-8")
-        replace(project, "source: ../photos", "source: photos.yaml")
+        change(project, "fetch: {source: photos.yaml}")
         assert repro(project, "fetch", **cache) == ["fetch"]
         server.shutdown()
     assert repro(project, "fetch") == []

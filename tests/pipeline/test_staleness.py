@@ -13,20 +13,20 @@ from conftest import (
     AFTER_FINETUNING,
     SAMPLE_WEIGHTS,
     TINY,
+    change,
     commit,
     git_project,
+    printed,
     repro,
     run,
     succeed,
 )
 from networks import save_weights
-from ruamel.yaml import YAML
 
 from pawprint.core.files import pack
 from pawprint.core.params.whole import Params
 from pawprint.core.predictions import parse_predictions
 from pawprint.network.applications import application
-from recipes.overlay import overlay
 from recipes.sample.drawings import drawn_dataset
 
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
@@ -61,20 +61,6 @@ def workspace(tmp_path_factory) -> Iterator[Path]:
         yield project
 
 
-def changed_params(workspace: Path, param: str) -> str:
-    """The tiny run's params.yaml with another value of one param."""
-    section, key = param.split(".")
-    changes = {key: changed_values(workspace)[param]} | TOGETHER_WITH.get(param, {})
-    yaml = YAML(typ="safe")
-    with (workspace.parent / "change.yaml").open("w") as file:
-        yaml.dump({section: changes}, file)
-    change = (workspace.parent / "change.yaml").read_text(encoding="utf-8")
-    before = (workspace / "params.yaml").read_text(encoding="utf-8")
-    changed = overlay(before, change)
-    assert changed != before
-    return changed
-
-
 def restore(workspace: Path) -> None:
     succeed("git", "reset", "-q", "--hard", cwd=workspace)
     succeed("dvc", "checkout", "-q", cwd=workspace)
@@ -94,7 +80,11 @@ def restored(workspace):
     ],
 )
 def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, param):
-    (workspace / "params.yaml").write_text(changed_params(workspace, param), encoding="utf-8")
+    section, key = param.split(".")
+    changes = {key: changed_values(workspace)[param]} | TOGETHER_WITH.get(param, {})
+    before = (workspace / "params.yaml").read_bytes()
+    change(workspace, json.dumps({section: changes}))
+    assert (workspace / "params.yaml").read_bytes() != before
     ran = repro(workspace)
     assert sorted(ran) == sorted(expected_stages(param))
 
@@ -106,10 +96,8 @@ def test_everything_made_again_is_the_same_bytes(workspace):
 
 def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
     """DVC stages no file in Git, so that `git checkout` takes dvc.lock back, too."""
-    before = (workspace / "params.yaml").read_text(encoding="utf-8")
     # A value that no other test has, or DVC would take the model from its cache.
-    params = overlay(before, "train_finetune: {learning_rate: 0.00123}")
-    (workspace / "params.yaml").write_text(params, encoding="utf-8")
+    change(workspace, "train_finetune: {learning_rate: 0.00123}")
     assert repro(workspace) == AFTER_FINETUNING
     run("git", "checkout", "--", ".", cwd=workspace)
     run("dvc", "checkout", cwd=workspace)
@@ -141,8 +129,7 @@ def test_seeds_are_experiments_whose_spread_is_printed_and_shown(workspace, rest
     head = succeed("git", "rev-parse", "HEAD", cwd=workspace).strip()
     users = f"refs/exps/{head[:2]}/{head[2:]}/seed-1"  # an experiment that a user named so
     succeed("git", "update-ref", users, head, cwd=workspace)
-    result = run("python", "-m", "pawprint", "seeds", "2", cwd=workspace)
-    assert (result.returncode, result.stderr) == (0, "")
+    shown = printed(workspace, "seeds", "2")
     losses, predicted = [], []
     for seed in ("pawprint-seed-1", "pawprint-seed-2"):
         evaluated = json.loads(dvc.api.read("metrics/evaluate.json", str(workspace), seed))
@@ -157,7 +144,7 @@ def test_seeds_are_experiments_whose_spread_is_printed_and_shown(workspace, rest
     assert loss["mean"] == pytest.approx(statistics.mean(losses))
     assert loss["standard_deviation"] == pytest.approx(statistics.stdev(losses))
     assert (loss["min"], loss["max"]) == (min(losses), max(losses))
-    line = next(line for line in result.stdout.splitlines() if "validation log loss" in line)
+    line = next(line for line in shown.splitlines() if "validation log loss" in line)
     assert line.split()[3:] == [f"{value:.4f}" for value in loss.values()]
     disagree = int((predicted[0] != predicted[1]).sum())
     images = {"images": len(predicted[0]), "disagree": disagree}

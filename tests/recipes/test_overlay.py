@@ -12,11 +12,6 @@ clean:
 """
 
 
-def test_values_change_and_comments_and_order_stay():
-    changed = overlay(PARAMS, "split: {seed: 2}")
-    assert changed == PARAMS.replace("seed: 1", "seed: 2")
-
-
 def test_mapping_is_replaced_as_a_whole():
     changed = overlay(PARAMS, "clean:\n  labels:\n    hotdog: [hotdog]\n    other: [other]\n")
     assert "cat" not in changed

@@ -1,7 +1,7 @@
 """Recipes as their users run them, and the models that come out."""
 
 import pytest
-from conftest import OFFLINE, PROJECT, git_project, repro, run, succeed
+from conftest import OFFLINE, PROJECT, git_project, refused, repro, run, succeed
 
 from pawprint.core import model_paths
 from pawprint.core.data_tables import HISTORY
@@ -106,9 +106,19 @@ def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path)
     assert load_params(params).model.image_size == 160
     assert load_params(params).split.seed == 7
     assert written.count("#") == PARAMS.count("#")
-    refused = run("python", "-m", "recipes", "use", "petimages-224", cwd=project)
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("params.yaml: expected a file without uncommitted changes")
+    result = run("python", "-m", "recipes", "use", "petimages-224", cwd=project)
+    assert result.returncode == 1
+    assert result.stderr.startswith("params.yaml: expected a file without uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
     succeed("python", "-m", "recipes", "use", "petimages-224", "--force", cwd=project)
     assert load_params(params).model.fine_tune_last == 100
+    params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
+    for command in (("show", "default"), ("use", "default", "--force")):
+        result = run("python", "-m", "recipes", *command, cwd=project)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+        assert result.stderr.startswith(f"{params}: ")
+
+
+def test_section_without_params_is_one_line():
+    with refused("augment.views: "):
+        overlay("augment:\n", "augment: {views: 2}")

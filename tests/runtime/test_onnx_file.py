@@ -20,7 +20,9 @@ QUARTERS = SCALED.reshape(2, 16, 2, 16, 3).mean(axis=(1, 3))
 FIRST = "float[N, 3, 32, 32] pixels"  # the colours before height and width
 LAST = "float[N, 32, 32, 3] pixels"
 MEANS = "means = GlobalAveragePool(pixels)\n features = Flatten(means)"
-TOKENS = """maps = AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (pixels)
+VECTOR = "float[N, 3] features"
+QUARTERED = "AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (pixels)"
+TOKENS = f"""maps = {QUARTERED}
   rows = Reshape(maps, shape)
   patches = Transpose <perm = [0, 2, 1]> (rows)
   features = Concat <axis = 1> (before, patches)"""
@@ -37,41 +39,20 @@ def write(path: Path, taken: str, given: str, body: str, constants: str = "") ->
 
 
 def features_of(path: Path, **params) -> np.ndarray:
-    model = model_params(
-        backbone="onnx",
-        alpha=None,
-        image_size=SIZE,
-        fine_tune_at=None,
-        fine_tune_last=0,
-        onnx=params or None,
-    )
+    frozen = {"backbone": "onnx", "alpha": None, "fine_tune_at": None, "fine_tune_last": 0}
+    model = model_params(**frozen, image_size=SIZE, onnx=params or None)
     (features,) = compile_for_cpu(read_onnx(path, model))(PIXELS)
     return features
 
 
 FEATURES = {
-    "vector": (FIRST, "float[N, 3] features", MEANS, ""),
-    "colours last": (
-        LAST,
-        "float[N, 3] features",
-        "features = ReduceMean <axes = [1, 2], keepdims = 0> (pixels)",
-        "",
-    ),
-    "any size": ("float[N, 3, H, W] pixels", "float[N, 3] features", MEANS, ""),
-    "one image": (ONE, "float[1, 3] features", MEANS, ""),
-    "float16": (
-        "float16[N, 3, 32, 32] pixels",
-        "float16[N, 3] features",
-        MEANS,
-        "",
-    ),
-    "maps": (
-        FIRST,
-        "float[N, 3, 2, 2] features",
-        "features = AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (pixels)",
-        "",
-    ),
-    "maps, colours last": (LAST, "float[N, 32, 32, 3] features", "features = Abs(pixels)", ""),
+    "vector": (FIRST, VECTOR, MEANS),
+    "colours last": (LAST, VECTOR, "features = ReduceMean <axes = [1, 2], keepdims = 0> (pixels)"),
+    "any size": ("float[N, 3, H, W] pixels", VECTOR, MEANS),
+    "one image": (ONE, "float[1, 3] features", MEANS),
+    "float16": ("float16[N, 3, 32, 32] pixels", "float16[N, 3] features", MEANS),
+    "maps": (FIRST, "float[N, 3, 2, 2] features", f"features = {QUARTERED}"),
+    "maps, colours last": (LAST, "float[N, 32, 32, 3] features", "features = Abs(pixels)"),
 }
 
 

@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import OFFLINE, PROJECT
+from conftest import OFFLINE, PROJECT, change, refused
 from PIL import Image
 
-from pawprint.__main__ import main as pawprint
-from pawprint.cli import export
+from pawprint.cli.export import read_pixels
 from pawprint.core import data_paths, model_paths
 from pawprint.core.data_tables import HISTORY, SPLIT
-from pawprint.core.errors import InputError
 from pawprint.core.files import pack
 from pawprint.core.labels import UNKNOWN
+from pawprint.core.params.calibrate import Calibrate
 from pawprint.core.predictions import read_predictions
 from pawprint.core.tables import read_table, write_table
 from pawprint.evaluation.temperature import calibrate as fitted_temperature
@@ -61,18 +60,14 @@ def write_images(workspace: Path) -> None:
     pack(workspace / data_paths.RAW_IMAGES, files.items())
     table = pd.DataFrame(rows, columns=list(SPLIT))
     write_table(workspace / data_paths.SPLIT_IMAGES, table.sort_values("path"), SPLIT)
-    for path in ("house/0.jpg", "star/0.jpg"):
-        (workspace / "photos" / path).parent.mkdir(parents=True)
-        (workspace / "photos" / path).write_bytes(files[path])
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     """A folder in which the stages from features to calibrate have run; it is the current one."""
     folder = tmp_path_factory.mktemp("three")
-    prepare(
-        folder, overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), PARAMS + OFFLINE)
-    )
+    committed = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    prepare(folder, overlay(committed, PARAMS + OFFLINE))
     write_images(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -108,7 +103,9 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     rows = read_table(data_paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(data_paths.RAW_IMAGES) as archive:
         images = [open_image(archive, path) for path in rows["path"]]
-    pixels = export.read_pixels(rows["path"], predictor.metadata).astype(np.float32)
+    pixels = np.stack(
+        list(read_pixels(rows["path"], predictor.metadata, "crops")), dtype=np.float32
+    )
     assert pixels.shape[1] == 6
     both = with_features(load_model(model_paths.FINETUNE_MODEL))
     logits, features = both.predict(pixels.reshape(-1, *pixels.shape[2:]), verbose=0)
@@ -140,11 +137,10 @@ def test_images_of_no_class_are_unknown(workspace):
 
 def test_detector_can_be_turned_off(workspace):
     served = {path: path.read_bytes() for path in model_paths.SERVED_MODEL.iterdir()}
-    params = Path("params.yaml").read_text(encoding="utf-8")
-    off = overlay(params, "calibrate: {unknown_quantile: null}")
-    Path("params.yaml").write_text(off, encoding="utf-8")
+    quantile = Calibrate.load().unknown_quantile
+    change(workspace, "calibrate: {unknown_quantile: null}")
     calibrate.main()
-    Path("params.yaml").write_text(params, encoding="utf-8")
+    change(workspace, f"calibrate: {{unknown_quantile: {quantile}}}")
     predictor = load_predictor(model_paths.SERVED_MODEL)
     assert predictor.metadata.unknown_threshold is None
     assert predictor.predict(Image.new("RGB", (96, 96))).label in THINGS
@@ -152,34 +148,9 @@ def test_detector_can_be_turned_off(workspace):
     assert {path: path.read_bytes() for path in model_paths.SERVED_MODEL.iterdir()} == served
 
 
-def test_command_line_labels_photos_of_three_classes(workspace, monkeypatch, capsys):
-    command = [
-        "pawprint",
-        "predict",
-        "--no-unknown",
-        "--top",
-        "3",
-        "--saliency",
-        "saliency",
-        "photos",
-    ]
-    monkeypatch.setattr("sys.argv", command)
-    assert pawprint() == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["house", "star"]
-    for line in lines:
-        assert {*line.split()[:-1:2]} == set(THINGS)
-    assert len(list(Path("saliency").iterdir())) == 2
-
-
 @pytest.mark.parametrize("key", ["threshold", "recall"])
-def test_threshold_of_three_classes_is_one_line(workspace, monkeypatch, tmp_path, key):
-    params = Path("params.yaml").read_text(encoding="utf-8")
-    Path("params.yaml").write_text(overlay(params, f"calibrate: {{{key}: 0.4}}"), encoding="utf-8")
-    with pytest.raises(InputError) as raised:
+def test_threshold_of_three_classes_is_one_line(workspace, key):
+    change(workspace, f"calibrate: {{{key}: 0.4}}")
+    with refused(f"params.yaml: calibrate.{key}: expected null", "Received: 0.4 for 3 classes"):
         calibrate.main()
-    Path("params.yaml").write_text(params, encoding="utf-8")
-    message = str(raised.value)
-    assert message.startswith(f"params.yaml: calibrate.{key}: expected null")
-    assert message.endswith("Received: 0.4 for 3 classes")
-    assert "\n" not in message
+    change(workspace, f"calibrate: {{{key}: null}}")
