@@ -26,8 +26,9 @@ KERAS = {
 }
 
 
-def vit_small(patch: int = 14, width: int = 384, blocks: int = 12, heads: int = 6) -> keras.Model:
+def vit_small() -> keras.Model:
     """A vision transformer of the shape of DINOv2 ViT-S/14 (https://arxiv.org/abs/2304.07193)."""
+    patch, width, blocks, heads = 14, 384, 12, 6
     layers = keras.layers
     pixels = keras.Input((SIZE, SIZE, 3))
     patches = layers.Reshape((-1, width))(layers.Conv2D(width, patch, patch)(pixels))
