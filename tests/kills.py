@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from conftest import PROJECT, TINY, environment_with, sha256
@@ -32,9 +32,9 @@ HALF_WRITTEN_BY_DVC = {
 MADE = ("data", "metrics", "models", "plots", "dvc.lock")
 
 
-def fingerprint(workspace: Path) -> dict[str, str]:
+def fingerprint(workspace: Path, names: Iterable[str] = MADE) -> dict[str, str]:
     """SHA-256 of every file that the pipeline made, by path; half-written ones count too."""
-    made = (path for name in MADE for path in [workspace / name, *(workspace / name).rglob("*")])
+    made = (path for name in names for path in [workspace / name, *(workspace / name).rglob("*")])
     return {path.relative_to(workspace).as_posix(): sha256(path) for path in made if path.is_file()}
 
 

@@ -23,7 +23,7 @@ from app_browser import (
     served,
     settled,
 )
-from conftest import OFFLINE, PROJECT, TINY, commit, encode, git_project, repro, run
+from conftest import OFFLINE, PROJECT, TINY, commit, encode, git_project, pawprint, repro
 from faults import black_png
 from PIL import Image
 
@@ -148,8 +148,8 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
     with zipfile.ZipFile(workspace / "data/raw/archives/images.zip") as archive:
         photo = archive.read("drawn/validation/cats/cat.0001.jpg")
     (tmp_path / "cat.jpg").write_bytes(photo)
-    command = ("python", "-m", "pawprint", "predict", "--format", "json", str(tmp_path / "cat.jpg"))
-    (predicted,) = json.loads(run(*command, cwd=workspace).stdout)
+    command = ("predict", "--format", "json", str(tmp_path / "cat.jpg"))
+    (predicted,) = json.loads(pawprint(workspace, *command).stdout)
     reasons = {
         "cut.jpg": (photo[: len(photo) // 2], "truncated: "),
         "bomb.png": (black_png(20_000, 20_000), "too large: "),

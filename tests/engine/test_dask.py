@@ -1,6 +1,5 @@
 """A real scheduler and real workers, each a process of its own."""
 
-import hashlib
 import importlib
 import itertools
 import os
@@ -17,6 +16,7 @@ import joblib
 import numpy as np
 import pytest
 from conftest import PROJECT, TINY, git_project, photo, repro, run
+from kills import fingerprint
 from networks import model_with, sample_backbone
 from servers import HOST, free_port
 
@@ -144,18 +144,13 @@ def project(tmp_path_factory) -> Path:
     return folder
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 def run_stage(stage: str) -> None:
     importlib.import_module(f"stages.{stage}").main()
 
 
 def outputs() -> dict[str, str]:
     """Hashes of what the stages wrote, by path."""
-    return hashes(Path("data")) | hashes(Path("models")) | hashes(Path("plots"))
+    return fingerprint(Path(), ("data", "models", "plots"))
 
 
 @pytest.fixture

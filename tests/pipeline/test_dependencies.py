@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 from changed_params import changed_values
-from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro, sha256
+from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro
 from dependencies import PARAMS, copy_into, run_stage, with_dependencies_only
 from dvc_yaml import OUTPUTS, SOURCE, STAGES, params_of
+from kills import fingerprint
 
 from recipes.overlay import overlay
 from recipes.sample.drawings import write_archive
@@ -52,12 +53,6 @@ def project(tmp_path_factory) -> Path:
     return project
 
 
-def outputs(folder: Path, stage: str) -> dict[str, str]:
-    """SHA-256 of each file that a stage has written, by path."""
-    made = (file for out in OUTPUTS[stage] for file in [folder / out, *(folder / out).rglob("*")])
-    return {file.relative_to(folder).as_posix(): sha256(file) for file in made if file.is_file()}
-
-
 def other_values_for_all_but(project: Path, listed: set[str]) -> str:
     """params.yaml of the run with a changed value for every param that is not listed."""
     changes: dict[str, dict] = {}
@@ -81,7 +76,7 @@ def test_stage_needs_all_that_it_lists_and_nothing_else(project, tmp_path, stage
     (alone / PARAMS).write_text(params, encoding="utf-8")
     result = run_stage(alone, stage)
     assert result.returncode == 0, result.stderr
-    assert outputs(alone, stage) == outputs(project, stage)
+    assert fingerprint(alone, OUTPUTS[stage]) == fingerprint(project, OUTPUTS[stage])
     for_dvc = {f"data/code/{stage}.txt"}  # no stage needs it to run
     listed = set(STAGES[stage]["deps"]) - for_dvc - UNUSED_HERE.get(stage, set())
     idle = [dep for dep in sorted(listed) if is_idle(dep, alone, stage, project)]
@@ -95,7 +90,9 @@ def is_idle(dep: str, folder: Path, stage: str, project: Path) -> bool:
     result = run_stage(folder, stage)
     remove(folder / dep)  # such as an empty folder that Python made for its cache
     copy_into(folder, project, dep)
-    return result.returncode == 0 and outputs(folder, stage) == outputs(project, stage)
+    return result.returncode == 0 and fingerprint(folder, OUTPUTS[stage]) == fingerprint(
+        project, OUTPUTS[stage]
+    )
 
 
 def remove(path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, TINY, clean_archive, encode, photo, repro, run
+from conftest import PROJECT, TINY, clean_archive, encode, pawprint, photo, repro
 from faults import ARCHIVES, IMAGES, JPEG, KEPT, MEMBERS, PHOTO, write_archive
 from PIL import ImageChops, ImageStat
 
@@ -92,7 +92,7 @@ def test_predict_gives_every_file_a_label_or_a_reason(dirty, tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(fault.made)
     given = [str(tmp_path / name) for name in IMAGES]
-    result = run("python", "-m", "pawprint", "predict", "--format", "csv", *given, cwd=dirty[0])
+    result = pawprint(dirty[0], "predict", "--format", "csv", *given)
     assert (result.returncode, result.stderr) == (1, "")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert [row["path"] for row in rows] == given
