@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pawprint.core.errors import InputError
+from pawprint.core.errors import InputError, printable
 from pawprint.core.files import digest
-from pawprint.core.recorded import LOCK, Recorded
+from pawprint.core.recorded import LOCK, Recorded, is_md5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,19 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     recorded = Recorded()
     outs = [
-        (stage, Path(out["path"]), out["md5"])
-        for stage, entry in recorded.stages.items()
-        for out in entry.get("outs", ())
+        (stage, Path(path), md5)
+        for stage in recorded.stages
+        for path, md5 in recorded.hashes(stage).items()
     ]
     if not outs:
         raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
     checked, damaged = find_damaged(recorded, [(path, md5) for _, path, md5 in outs])
     # The lists of files of folders: those that are left are undamaged.
-    folders = [each for each in outs if each[2].endswith(".dir")]
+    folders = [each for each in outs if is_md5(each[2]) and each[2].endswith(".dir")]
     listed = [
-        (path / file["relpath"], file["md5"])
+        (path / name, md5)
         for stage, path, _ in folders
-        for file in recorded.json(stage, path)
+        for name, md5 in recorded.files(stage, path).items()
     ]
     unlisted = [path.as_posix() for _, path, md5 in folders if not recorded.file(md5).is_file()]
     files, of_folders = find_damaged(recorded, listed)
@@ -46,15 +46,23 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"verify: not in DVC's cache, so not checked: {', '.join(unlisted)}")
 
 
-def find_damaged(recorded: Recorded, files: list[tuple[Path, str]]) -> tuple[int, list[str]]:
+def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
     """The number of copies of files, given with their MD5, and a line for each damaged one.
 
     Those in the cache are removed. The MD5 of a folder is that of the list of its files, which is
-    in the cache only.
+    in the cache only. A path outside of the project, or what is no MD5, is a line, and no file is
+    read for it.
     """
     copies, damaged = {}, []
     for path, md5 in files:
-        copies[path] = copies[recorded.file(md5)] = path, md5
+        if is_md5(md5) and not path.anchor and ".." not in path.parts:
+            copies[path] = copies[recorded.file(md5)] = path, md5
+        else:
+            damaged.append(
+                f"{LOCK}: expected paths in the project, and MD5s of 32 hexadecimal digits. "
+                f"Received: {printable(str(path))} with {md5!r}. Restore the file, or run "
+                "`dvc repro --force`."
+            )
     copies = {copy: known for copy, known in copies.items() if copy.is_file()}
     size = sum(copy.stat().st_size for copy in copies)
     with tqdm(desc="verify", total=size, unit="B", unit_scale=True, disable=None) as progress:
@@ -69,6 +77,8 @@ def find_damaged(recorded: Recorded, files: list[tuple[Path, str]]) -> tuple[int
                     damaged.append(
                         f"{expected}. If you did not change it, remove it. Run `dvc repro`."
                     )
+                elif not copy.resolve().is_relative_to(recorded.cache.resolve()):
+                    damaged.append(f"{expected}. A link leads out of DVC's cache. Remove the link.")
                 else:
                     copy.unlink()
                     damaged.append(f"{expected}. It is removed from DVC's cache. Run `dvc repro`.")

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from pawprint.core.entry import CODE
@@ -10,6 +12,14 @@ from pawprint.core.errors import InputError
 from pawprint.core.yaml import read_yaml
 
 LOCK = Path("dvc.lock")
+
+
+def is_md5(value: object) -> bool:
+    """Whether this is a hash as DVC writes it: that of a folder ends in `.dir`.
+
+    All other values, which a stranger may have written, count as none: they name no file.
+    """
+    return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
 
 
 class Recorded:
@@ -26,38 +36,55 @@ class Recorded:
         self.stages: dict[str, dict] = {}
         dvc = Path(os.environ.get("DVC_ROOT", "."), ".dvc")
         try:
-            self._cache = Path(Config(dvc)["cache"].get("dir", dvc / "cache"), "files", "md5")
+            self.cache = Path(Config(dvc)["cache"].get("dir", dvc / "cache"), "files", "md5")
             self.stages = dict(read_yaml(LOCK)["stages"])
         except (DvcException, InputError, LookupError, OSError, TypeError, ValueError):
             pass
 
+    def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
+        """By path, what dvc.lock has as the MD5 of outputs, or of files of another kind: `deps`."""
+        return _hashes_by("path", lambda: self.stages[stage][kind])
+
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
-        """The MD5 of an output, or of another kind of file: `deps`. None if there is none."""
-        try:
-            listed = {each["path"]: each["md5"] for each in self.stages[stage][kind]}
-            return listed[path.as_posix()]
-        except (LookupError, TypeError):
-            return None
+        """The MD5 of an output, or of another kind of file. None if there is none."""
+        found = self.hashes(stage, kind).get(path.as_posix())
+        return found if is_md5(found) else None
 
     def has_code(self, stage: str, fingerprint: str) -> bool:
         """Whether a stage last ran with the code of this fingerprint."""
         known = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
         return known == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
 
-    def file(self, md5: str) -> Path:
-        """The place in the cache of a file with this MD5, whether it is there or not."""
-        return self._cache / md5[:2] / md5[2:]
+    def file(self, md5: object) -> Path:
+        """The place in the cache of a file with this MD5, whether it is there or not.
+
+        Raises ValueError for what is no MD5.
+        """
+        if not is_md5(md5):
+            raise ValueError(f"expected an MD5. Received: {md5!r}")
+        return self.cache / md5[:2] / md5[2:]
 
     def text(self, md5: str | None) -> str | None:
         """The content of a file in the cache. None if it is not there."""
         try:
-            return self.file(md5).read_text(encoding="utf-8") if md5 else None
-        except (OSError, UnicodeDecodeError):
+            return self.file(md5).read_text(encoding="utf-8")
+        except (OSError, ValueError):
             return None
 
     def json(self, stage: str, out: Path) -> dict | list:
         """The content of a JSON file; of a folder DVC's list of its files. [] if there is none."""
         try:
             return json.loads(self.text(self.hash_of(stage, out)) or "[]")
-        except ValueError:
+        except (RecursionError, ValueError):
             return []
+
+    def files(self, stage: str, out: Path) -> dict[str, object]:
+        """By path in a folder, what DVC's list of its files has as their MD5."""
+        return _hashes_by("relpath", lambda: self.json(stage, out))
+
+
+def _hashes_by(path: str, listed: Callable[[], list[dict]]) -> dict[str, object]:
+    try:
+        return {str(each[path]): each.get("md5") for each in listed()}
+    except (AttributeError, LookupError, TypeError):
+        return {}

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pawprint.core.errors import InputError
 from pawprint.core.params.augment import Augment
-from pawprint.core.recorded import Recorded
+from pawprint.core.recorded import Recorded, is_md5
 from pawprint.engine.mapping import map_items
 from pawprint.features.rows import Row
 from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
@@ -182,7 +182,7 @@ def interrupted_shards(kept: Path) -> list[list[str]]:
 
 def recorded_shards(recorded: Recorded, stage: str, out: Path) -> list[str]:
     """The places in DVC's cache of the shards of the last recorded result, whether there or not."""
-    files = {file["relpath"]: file["md5"] for file in recorded.json(stage, out)}
+    files = {path: md5 for path, md5 in recorded.files(stage, out).items() if is_md5(md5)}
     names = (shard_path(Path(), number).name for number in range(len(files)))
     return [str(recorded.file(files[name]).absolute()) for name in names if name in files]
 
