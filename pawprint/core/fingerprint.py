@@ -4,6 +4,7 @@ Comments, docstrings and layout are left out. docs/decisions/24 has the reasons.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import sys
@@ -16,6 +17,8 @@ from packaging.utils import canonicalize_name
 from pawprint.core.errors import InputError
 from pawprint.core.pins import REQUIREMENTS, read_pins
 
+# The folders of code on which the stage `code` depends in dvc.yaml.
+FOLDERS = ("pawprint", "stages")
 # Distributions that decide no byte of a result: they schedule, check, show progress or carry
 # functions and results to workers.
 DECIDE_NO_BYTE = {
@@ -77,6 +80,7 @@ class Code:
         self.pins = read_pins(folder / REQUIREMENTS)
         self.distributions = packages_distributions()
         self.names_in = functools.cache(self._names_in)
+        self.imported_files = functools.cache(self._imported_files)
         self._line = functools.cache(functools.partial(line_of, folder))
         self._data_in = functools.cache(self._find_data)
 
@@ -85,10 +89,19 @@ class Code:
 
         The files are the script, all modules that it imports, directly or through others, also in
         functions, the `__init__.py` on the way, and data files beside a module, such as templates.
-        The pins are the lines of requirements.txt of the distributions that these modules import.
-        Raises InputError for a distribution that is not pinned, and for a relative import.
+        A folder without `__init__.py` is no package: all files in it, scripts too, are data of the
+        package above. The pins are the lines of requirements.txt of the distributions that these
+        modules import. Raises InputError for a distribution that is not pinned, a relative import,
+        and an import of a file outside of FOLDERS, whose edits would run no stage.
         """
         modules = self.closure(script)
+        for module in sorted(modules):
+            for file in sorted(self.imported_files(module)):
+                if not file.startswith(tuple(f"{folder}/" for folder in FOLDERS)):
+                    raise InputError(
+                        f"{module}: expected imports of pawprint/ and stages/, on which the stage "
+                        f"`code` depends. Received: one of {file}. Move it into pawprint/."
+                    )
         folders = {(self.folder / module).parent for module in modules}
         files = modules | {file for folder in folders for file in self._data_in(folder)}
         pins = {pin for module in modules for pin in self._pins_of(module)}
@@ -105,7 +118,7 @@ class Code:
             new = {file for each in new for file in self.imported_files(each)} - found
         return found
 
-    def imported_files(self, module: str) -> set[str]:
+    def _imported_files(self, module: str) -> set[str]:
         """The project's files that a module imports, without those that they import."""
         found = set()
         for name in self.names_in(module):
@@ -126,8 +139,7 @@ class Code:
     def _pins_of(self, module: str) -> Iterator[str]:
         for top in {name.split(".")[0] for name in self.names_in(module)}:
             names = {canonicalize_name(each) for each in self.distributions.get(top, [top])}
-            is_ours = top in sys.stdlib_module_names or (self.folder / top).is_dir()
-            if is_ours or names <= DECIDE_NO_BYTE:
+            if top in (*FOLDERS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
                 continue
             pinned = [line for name in names for line in self.pins.get(name, [])]
             if not pinned:
@@ -137,8 +149,8 @@ class Code:
                 )
             yield from pinned
 
-    def _find_data(self, folder: Path) -> list[str]:
-        """Files that are no modules, in a folder and in those below it that are no packages.
+    def _find_data(self, folder: Path, is_package: bool = True) -> list[str]:
+        """Files in a folder, and in those below it that are no packages; of a package, no modules.
 
         Hidden ones are left out: systems and editors write them.
         """
@@ -146,9 +158,9 @@ class Code:
         for path in folder.iterdir():
             if path.name.startswith(".") or path.name == "__pycache__":
                 continue
-            if path.is_dir() and not any(path.glob("*.py")):
-                found += self._find_data(path)
-            elif path.is_file() and path.suffix != ".py":
+            if path.is_dir() and not (path / "__init__.py").is_file():
+                found += self._find_data(path, is_package=False)
+            elif path.is_file() and not (is_package and path.suffix == ".py"):
                 found.append(path.relative_to(self.folder).as_posix())
         return found
 
@@ -157,7 +169,8 @@ def line_of(folder: Path, file: str) -> str:
     """The line `HASH  FILE` of a file in the folder of the project."""
     content = (folder / file).read_bytes()
     if file.endswith(".py"):
-        content = meaning(content.decode()).encode()
+        with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
+            content = meaning(content.decode()).encode()
     return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 

@@ -118,7 +118,7 @@ def test_file_to_which_a_link_in_the_cache_leads_is_named_and_kept(project, tmp_
     outside.parent.mkdir()
     outside.write_text("precious")
     (folder / ".dvc/cache/files/md5/00").symlink_to(outside.parent)
-    (folder / "made.txt").unlink()
+    (folder / "made.txt").unlink(missing_ok=True)
     result = pawprint(folder, "verify")
     (line,) = result.stderr.splitlines()
     assert (result.returncode, outside.read_text()) == (1, "precious")

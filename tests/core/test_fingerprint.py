@@ -54,6 +54,11 @@ def project(tmp_path) -> Path:
         "pawprint/a/templates/page.html": "<html>",
         "pawprint/a/.DS_Store": "",
         "pawprint/a/inner/other.json": "{}",
+        "pawprint/a/tables/lut.csv": "1,2\n",
+        "pawprint/a/tables/make.py": "print 1\n",
+        "pawprint/a/tables/more/lut.csv": "3,4\n",
+        "pawprint/a/tables/own/__init__.py": "",
+        "pawprint/a/tables/own/lut.csv": "5,6\n",
         "pawprint/b/late.py": f"{late}if TYPE_CHECKING:\n    import six, pawprint.a.unused\n",
         **dict.fromkeys((f"pawprint/{name}.py" for name in EMPTY), ""),
     }
@@ -73,10 +78,13 @@ def names(fingerprint: str) -> list[str]:
 
 
 def test_fingerprint_names_what_is_imported_and_nothing_else(project):
-    """Imports in functions, packages on the way and data beside a module; pins as they stand."""
+    """Imports in functions, packages on the way and data of a package; pins as they stand."""
     found = fingerprints(project)
     assert names(found["one"]) == [
         "pawprint/a/__init__.py",
+        "pawprint/a/tables/lut.csv",
+        "pawprint/a/tables/make.py",
+        "pawprint/a/tables/more/lut.csv",
         "pawprint/a/templates/page.html",
         "pawprint/a/used.py",
         "pawprint/b/__init__.py",
@@ -94,6 +102,8 @@ def test_fingerprint_names_what_is_imported_and_nothing_else(project):
     [
         ("pawprint/b/late.py", "import numpy\n", ["one"]),
         ("pawprint/a/templates/page.html", "<body>", ["one"]),
+        ("pawprint/a/tables/lut.csv", "1,3\n", ["one"]),
+        ("pawprint/a/tables/make.py", "print 2\n", ["one"]),  # of another version of Python
         ("pawprint/a/__init__.py", "x = 1\n", ["one"]),
         ("requirements.txt", "numpy==2.5.5\npillow==13.0.1\n", ["one"]),
         ("requirements.txt", PINS.replace("tqdm==4.68.0", "tqdm==4.69.0"), []),
@@ -114,6 +124,27 @@ def test_what_cannot_be_followed_is_one_line_that_names_the_module(project, line
     (project / "stages/two.py").write_text(line, encoding="utf-8")
     with refused("stages/two.py"):
         Code(project).fingerprint("stages/two.py")
+
+
+@pytest.mark.parametrize("file", ["app/pages.py", "helper.py", "json.py", "tools/__init__.py"])
+@pytest.mark.parametrize("importing", ["stages/two.py", "pawprint/b/late.py"])
+def test_import_of_a_file_that_the_stage_code_does_not_depend_on_is_refused(
+    project, file, importing
+):
+    (project / file).parent.mkdir(exist_ok=True)
+    (project / file).write_text("", encoding="utf-8")
+    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    (project / importing).write_text(f"import {name}\n", encoding="utf-8")
+    stage = {"stages/two.py": "two", "pawprint/b/late.py": "one"}[importing]
+    with refused(f"{importing}: expected imports of pawprint/ and stages/", file):
+        Code(project).fingerprint(f"stages/{stage}.py")
+    assert file in Code(project).closure(f"stages/{stage}.py")
+
+
+def test_folder_of_files_named_like_a_distribution_does_not_hide_its_pin(project):
+    (project / "numpy").mkdir()
+    (project / "numpy" / "weights.h5").write_bytes(b"")
+    assert any(name.startswith("numpy==") for name in names(fingerprints(project)["one"]))
 
 
 def test_every_stage_pins_what_decides_its_bytes():
