@@ -2,6 +2,8 @@
 
 import sys
 
-from pawprint.core.entry import shorten_ctrl_c
+from pawprint.core.entry import note_code, shorten_ctrl_c
 
-sys.excepthook = shorten_ctrl_c  # before a script's imports, which take seconds
+# Before a script's imports, which take seconds.
+sys.excepthook = shorten_ctrl_c
+note_code()

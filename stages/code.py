@@ -5,20 +5,29 @@ comment runs none. Reads pawprint/, stages/ and requirements.txt. Params: all. W
 Run: `python -m stages.code`
 """
 
+import compileall
+import sys
+from functools import partial
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from pawprint.core import data_paths
-from pawprint.core.entry import CODE, run
+from pawprint.core.entry import CODE, FOLDERS, run_stage
 from pawprint.core.files import replacing, write_text
 from pawprint.core.fingerprint import Code, describe_changes
+from pawprint.core.params.section import PARAMS
 from pawprint.core.params.whole import load_params
+from pawprint.core.pins import REQUIREMENTS
 from pawprint.core.recorded import Recorded
+from pawprint.core.watched import stamps, watch
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
 
 
 def main() -> None:
+    for path in (*map(Path, FOLDERS), PARAMS, REQUIREMENTS):
+        watch(str(path), partial(stamps_of_sources, path))
     load_params()
     code = Code()
     scripts = {path.stem: path.as_posix() for path in sorted(Path("stages").glob("*.py"))}
@@ -35,9 +44,20 @@ def main() -> None:
             else:
                 known = recorded.hash_of(stage, CODE / f"{stage}.txt", "deps")
                 before[stage] = recorded.text(known)
+    if not sys.dont_write_bytecode:
+        # From now on Python knows compiled modules by a hash of the source. By default it does by
+        # size and time in seconds, so that it runs an earlier module in place of one with both.
+        by_hash = PycInvalidationMode.CHECKED_HASH
+        for name in FOLDERS:
+            compileall.compile_dir(name, force=True, quiet=2, invalidation_mode=by_hash)
     for line in describe_changes(before, after) or ["no stage changed"]:
         print(f"code: {line}")
 
 
+def stamps_of_sources(path: Path) -> dict[Path, tuple[int, int]]:
+    """Stamps without those of compiled modules."""
+    return {file: stamp for file, stamp in stamps(path).items() if "__pycache__" not in file.parts}
+
+
 if __name__ == "__main__":
-    run(main)
+    run_stage(main)

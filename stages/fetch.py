@@ -11,9 +11,8 @@ from pathlib import Path
 from pawprint.core import data_paths
 from pawprint.core.entry import run_stage
 from pawprint.core.params.fetch import Fetch
-from pawprint.core.watched import watch
+from pawprint.core.watched import stamps, watch
 from pawprint.dataset.fetching import fetch
-from pawprint.dataset.packing import stamps
 
 
 def main() -> None:

@@ -3,15 +3,18 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
 from pawprint.core.errors import InputError
 from pawprint.core.pins import not_as_pinned
-from pawprint.core.watched import require_unchanged
+from pawprint.core.watched import require_unchanged, stamps, watch
 
 CODE = Path("data/code")  # of the stage `code`
+FOLDERS = ("pawprint", "stages")  # on which it depends
+_at_start: dict[Path, tuple[int, int]] = {}  # stamps of files of code
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:
@@ -57,6 +60,13 @@ def _say_what_dvc_removed() -> None:
         )
 
 
+def note_code() -> None:
+    """Remember when code last changed, before a stage imports it."""
+    if "DVC_STAGE" in os.environ:
+        for folder in FOLDERS:
+            _at_start.update(stamps(Path(folder)))
+
+
 def run_stage(main: Callable[[], None]) -> NoReturn:
     """As `run`. One line names the packages that are not those which requirements.txt pins.
 
@@ -74,25 +84,33 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
 
     def checked() -> None:
         if "DVC_STAGE" in os.environ:
-            _require_recorded(code, lines)
+            _require_recorded(code.stem, lines)
         main()
         require_unchanged()
 
     run(checked)
 
 
-def _require_recorded(code: Path, lines: list[str]) -> None:
-    """Raise InputError if a file in these lines of a fingerprint has another hash now."""
-    recorded = code.stat().st_mtime_ns if lines else 0
-    lines_of = {Path(file): line for line in lines if (file := line.partition("  ")[2])}
-    newer = [file for file in lines_of if file.exists() and file.stat().st_mtime_ns > recorded]
-    if not newer:
-        return
+def _require_recorded(stage: str, lines: list[str]) -> None:
+    """Raise InputError if code is not that of these lines of a fingerprint.
+
+    A file that has changed since the process began counts as different: Python may have imported it
+    in between. What is not imported yet, such as templates and modules that few runs need, is
+    watched until the stage ends. All other edits are allowed then, as no process reads them.
+    """
     from pawprint.core.fingerprint import line_of
 
-    for file in newer:
-        if line_of(Path(), file.as_posix()) != lines_of[file]:
+    imported = {getattr(each, "__file__", None) for each in list(sys.modules.values())}
+    for line in lines:
+        file = line.partition("  ")[2]
+        if not file:  # a pin
+            continue
+        path = Path(file)
+        is_same = path.is_file() and line_of(Path(), file) == line
+        if not is_same or not stamps(path).items() <= _at_start.items():
             raise InputError(
                 f"{file}: expected the code that the stage `code` recorded. Received: an edit of "
-                f"it. Run `dvc repro {code.stem}`."
+                f"it. Run `dvc repro {stage}`."
             )
+        if str(path.absolute()) not in imported:
+            watch(file, partial(stamps, path))

@@ -14,11 +14,10 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from pawprint.core.entry import FOLDERS
 from pawprint.core.errors import InputError
 from pawprint.core.pins import REQUIREMENTS, read_pins
 
-# The folders of code on which the stage `code` depends in dvc.yaml.
-FOLDERS = ("pawprint", "stages")
 # Distributions that decide no byte of a result: they schedule, check, show progress or carry
 # functions and results to workers.
 DECIDE_NO_BYTE = {

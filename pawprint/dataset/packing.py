@@ -43,13 +43,6 @@ def folder_files(folder: Path) -> Files:
     return [(member_name(path.relative_to(folder).as_posix()), path) for path in found]
 
 
-def stamps(source: Path) -> dict[Path, tuple[int, int]]:
-    """Bytes and time of modification in ns of a file, or of each file below a folder."""
-    files = [path for path in (source, *source.rglob("*")) if path.is_file()]
-    found = ((path, path.stat()) for path in files)
-    return {path: (status.st_size, status.st_mtime_ns) for path, status in found}
-
-
 def parts_of(files: Files) -> list[Files]:
     """The files in their order, in parts of at most MAX_FILES: one archive each.
 

@@ -1,24 +1,43 @@
 """What is edited while DVC runs is not recorded as if a stage had read it."""
 
+import os
 from pathlib import Path
 
 import pytest
 from conftest import git_project, photo, repro, run, succeed
 
 SOURCE = "fetch: {source: ../photos}"
-# Runs a stage that ends after a file has changed.
+# Runs a stage that ends after a file has changed, and has its old time of modification again.
 STAGE = """
-import sys
+import os, sys
 from pathlib import Path
 from importlib import import_module
-from pawprint.core.entry import run_stage
 stage, path, old, new = sys.argv[1:]
+sys.argv[0] = stage
+module, path = import_module(f"stages.{stage}"), Path(path)
+from pawprint.core.entry import run_stage
 def main():
-    import_module(f"stages.{stage}").main()
-    before = Path(path).read_text() if old else ""
-    assert old in before
-    Path(path).write_text(before.replace(old, new) if old else new)
+    module.main()
+    before = path.read_bytes() if old else b""
+    assert old.encode() in before
+    time = path.stat().st_mtime_ns if old else 0
+    path.write_bytes(before.replace(old.encode(), new.encode()) if old else new.encode())
+    os.utime(path, ns=(time, time))
 run_stage(main)
+"""
+# Imports a stage while a module is replaced and put back.
+SWAP = """
+import os, sys
+from pathlib import Path
+import stages
+path = Path(sys.argv[1])
+before, time = path.read_text(), path.stat().st_mtime_ns
+path.write_text(f"{before}UNUSED = 0\\n")
+import stages.clean
+path.write_text(before)
+os.utime(path, ns=(time, time))
+sys.argv[0] = "clean"
+stages.clean.run_stage(stages.clean.main)
 """
 
 
@@ -49,29 +68,67 @@ def restored(project):
         ("clean", "params.yaml", "views: 4", "views: 5", None),  # of another stage
         ("clean", "labels.csv", "path,label\n", "path,label\ncats/1.jpg,dog\n", "labels.csv"),
         ("fetch", "../photos/cats/2.jpg", "", "text", "../photos"),
+        ("fetch", "../photos/cats/1.jpg", "JFIF", "JFIX", "../photos"),
+        ("clean", "pawprint/engine/dask.py", "import", "import os, ", "pawprint/engine/dask.py"),
+        ("clean", "pawprint/dataset/cleaning.py", "import", "import os, ", None),  # is imported
+        ("code", "pawprint/dataset/cleaning.py", "import", "import os, ", "pawprint"),
+        ("code", "requirements.txt", "numpy==", "numpy==0.", "requirements.txt"),
     ],
 )
 def test_input_that_changes_before_the_end_of_a_stage_fails_it(
     project, restored, stage, path, old, new, named
 ):
-    result = run("python", "-c", STAGE, stage, path, old, new, cwd=project)
+    result = run("python", "-c", STAGE, stage, path, old, new, cwd=project, DVC_STAGE=stage)
     if not named:
         assert (result.returncode, result.stderr) == (0, "")
         return
     assert result.returncode == 1
-    (line,) = result.stderr.splitlines()
+    line, _ = result.stderr.splitlines() if stage != "code" else (result.stderr, "")
     assert line.startswith(f"{named}: ")
 
 
-def test_code_that_was_edited_after_the_stage_code_ran_is_refused(project, restored):
+@pytest.fixture
+def edited(project, restored) -> Path:
+    """A module that `clean` imports, from which a comment is missing since `code` ran."""
     module = project / "pawprint" / "dataset" / "cleaning.py"
+    append(module, "# A comment\n")
+    return module
+
+
+def append(module: Path, text: str) -> None:
+    """Text at the end of a module whose time of modification stays, as after `cp -p`."""
+    time = module.stat().st_mtime_ns
+    with module.open("a", encoding="utf-8") as file:
+        file.write(text)
+    os.utime(module, ns=(time, time))
+
+
+def test_code_that_was_edited_after_the_stage_code_ran_is_refused(project, edited):
     alone = ("dvc", "repro", "--force", "--single-item", "clean")
-    with module.open("a", encoding="utf-8") as file:
-        file.write("# A comment\n")
     succeed(*alone, cwd=project)
-    with module.open("a", encoding="utf-8") as file:
-        file.write("UNUSED = 0\n")
+    append(edited, "UNUSED = 0\n")
     result = run(*alone, cwd=project)
     assert result.returncode
     assert "pawprint/dataset/cleaning.py: expected the code that" in result.stderr
     assert repro(project, "clean") == ["clean"]
+
+
+def test_code_that_is_replaced_and_put_back_while_a_stage_starts_is_refused(project, restored):
+    path = "pawprint/dataset/cleaning.py"
+    result = run("python", "-c", SWAP, path, cwd=project, DVC_STAGE="clean")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{path}: expected the code that")
+
+
+def test_python_runs_a_module_that_has_time_and_size_of_an_earlier_one(project, restored):
+    module = project / "pawprint" / "unused.py"
+    show = ("python", "-c", "from pawprint.unused import A; print(A)")
+    compiled = {"PYTHONDONTWRITEBYTECODE": ""}
+    module.write_text("A = 1\n")
+    os.utime(module, (10**9, 10**9))
+    assert succeed(*show, cwd=project, **compiled) == "1\n"
+    succeed("python", "-m", "stages.code", cwd=project, **compiled)
+    module.write_text("A = 2\n")
+    os.utime(module, (10**9, 10**9))
+    assert succeed(*show, cwd=project, **compiled) == "2\n"
+    module.unlink()
