@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from conftest import pawprint, repro, succeed
 
+from pawprint.cli import verify
+from pawprint.core import files
+from pawprint.core.recorded import Recorded
+
 DVC_YAML = """
 stages:
   file: {cmd: python make.py, deps: [make.py], outs: [made.txt]}
@@ -60,6 +64,21 @@ def test_file_of_the_workspace_that_differs_is_named_and_kept_and_a_missing_one_
     assert (result.returncode, line.split(" expected")[0]) == (1, "many/b:")
     assert (project / "many" / "b").read_bytes() == b"?\n"
     (project / "many" / "b").write_bytes(content)
+
+
+def test_file_that_dvc_removes_while_it_is_checked_is_not_damaged(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(project)
+    paths = [tmp_path / name for name in "ab"]
+    for path in paths:
+        path.write_bytes(b"of another stage")
+    listed = [(path, files.md5(path)) for path in paths]
+
+    def digest_and_remove(path: Path, algorithm: str) -> str:
+        paths[1].unlink(missing_ok=True)
+        return files.digest(path, algorithm)
+
+    monkeypatch.setattr(verify, "digest", digest_and_remove)
+    assert verify.find_damaged(Recorded(), listed)[1] == []
 
 
 def test_project_without_results_is_one_line(tmp_path):
