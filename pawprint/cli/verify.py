@@ -64,11 +64,9 @@ def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[
                 "`dvc repro --force`."
             )
     copies = {copy: known for copy, known in copies.items() if copy.is_file()}
-    size = sum(copy.stat().st_size for copy in copies)
-    with tqdm(desc="verify", total=size, unit="B", unit_scale=True, disable=None) as progress:
-        for copy, (path, md5) in copies.items():
+    with tqdm(copies.items(), desc="verify", unit="file", disable=None) as progress:
+        for copy, (path, md5) in progress:
             try:
-                progress.update(copy.stat().st_size)
                 found = digest(copy, "md5")
                 if found == md5.removesuffix(".dir"):
                     continue
@@ -82,6 +80,8 @@ def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[
                 else:
                     copy.unlink()
                     damaged.append(f"{expected}. It is removed from DVC's cache. Run `dvc repro`.")
+            except FileNotFoundError:  # removed by a stage that started meanwhile
+                continue
             except OSError as error:
                 damaged.append(
                     f"{copy}: expected to read it, and to remove it from DVC's cache if it is "

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import NoReturn
 
 from pawprint.core.errors import InputError
-from pawprint.core.pins import not_as_pinned
 from pawprint.core.watched import require_unchanged, stamps, watch
 
 CODE = Path("data/code")  # of the stage `code`
@@ -73,6 +72,9 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     It is a user's mistake if DVC starts the stage with other code than the stage `code` recorded,
     or if what the stage reads changes before it ends.
     """
+    # Only here, because it takes most of the time until `stages` sets `sys.excepthook`.
+    from pawprint.core.pins import not_as_pinned
+
     code = CODE / f"{Path(sys.argv[0]).stem}.txt"
     lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
     if found := not_as_pinned(line for line in lines if "==" in line):

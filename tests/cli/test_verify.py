@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import pawprint, repro, succeed
 
-from pawprint.core.recorded import LOCK
+from pawprint.cli import verify
+from pawprint.core import files
+from pawprint.core.recorded import LOCK, Recorded
 
 DVC_YAML = """
 stages:
@@ -123,6 +125,21 @@ def test_file_to_which_a_link_in_the_cache_leads_is_named_and_kept(project, tmp_
     (line,) = result.stderr.splitlines()
     assert (result.returncode, outside.read_text()) == (1, "precious")
     assert "link" in line
+
+
+def test_file_that_dvc_removes_while_it_is_checked_is_not_damaged(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(project)
+    paths = [tmp_path / name for name in "ab"]
+    for path in paths:
+        path.write_bytes(b"of another stage")
+    listed = [(path, files.md5(path)) for path in paths]
+
+    def digest_and_remove(path: Path, algorithm: str) -> str:
+        paths[1].unlink(missing_ok=True)
+        return files.digest(path, algorithm)
+
+    monkeypatch.setattr(verify, "digest", digest_and_remove)
+    assert verify.find_damaged(Recorded(), listed)[1] == []
 
 
 def test_project_without_results_is_one_line(tmp_path):

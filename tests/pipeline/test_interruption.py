@@ -1,13 +1,15 @@
 """What the machine can do to a run: end it at any moment, have no more room, refuse to write."""
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, run
+from conftest import PROJECT, run, succeed
 from kills import HALF_WRITTEN_BY_DVC, Undisturbed, fingerprint, recover
 
 from pawprint.core import model_paths
@@ -73,18 +75,44 @@ def test_full_disk_and_read_only_folder_are_named(workspace, stage, folder, opti
         if path.is_file()
     ]
     size = 100_000 + sum(path.stat().st_size for path in needed)
-    mount = ("mount", "-t", "tmpfs", "-o", options.format(size=size), "tmpfs", here)
-    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
+    with mounted(here, options.format(size=size)):
         for path in needed:
             (here / path.relative_to(saved)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, here / path.relative_to(saved))
         before = fingerprint(workspace)
         check_refused(run("python", "-m", f"stages.{stage}", cwd=workspace), reason)
         assert fingerprint(workspace) == before
+
+
+def test_parts_of_files_that_dvc_leaves_on_a_full_disk_are_removed_as_troubleshooting_tells(
+    tmp_path,
+):
+    page = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    (command,) = re.findall("No space left on device.*`(find [^`]*)`", page)
+    here = tmp_path / "full"
+    here.mkdir()
+    with mounted(here, "size=3m"):
+        succeed("dvc", "init", "--no-scm", "--quiet", cwd=here)
+        stage = "stages: {made: {cmd: head -c 2000000 /dev/zero > made, outs: [made]}}"
+        (here / "dvc.yaml").write_text(stage)
+        result = run("dvc", "repro", cwd=here)
+        assert result.returncode and "No space left on device" in result.stderr
+        (here / "made").unlink()
+        full = shutil.disk_usage(here).used
+        succeed("bash", "-c", command, cwd=here)
+        assert shutil.disk_usage(here).used < full - 500_000
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, options: str) -> Iterator[None]:
+    """An empty file system with these options in a folder."""
+    mount = ("mount", "-t", "tmpfs", "-o", options, "tmpfs", folder)
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield
     finally:
-        subprocess.run(("umount", here), check=True)
+        subprocess.run(("umount", folder), check=True)
 
 
 def check_refused(result: subprocess.CompletedProcess, reason: str) -> None:
