@@ -1,6 +1,8 @@
 """Labels that the app writes, and images that it copies or moves."""
 
 import itertools
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,9 +10,10 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from conftest import CATS_AND_DOGS, photo, refused
+from conftest import CATS_AND_DOGS, PROJECT, environment_with, photo, refused
 
-from app.labelling import Places, add, copy_of, places_in, read_labels, write_labels
+from app.labelling import Places, add, copied, copy_of, places_in, read_labels, write_labels
+from pawprint.core.errors import InputError
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.fetching import fetch
 from pawprint.dataset.metadata_csv import read_metadata
@@ -102,6 +105,56 @@ def test_two_writers_at_once_lose_no_answer(target, places, tmp_path):
     assert len(read_labels(tmp_path / "labels.csv", "path")) == len(images)
 
 
+# Moves its photos to a folder that others write at once, and takes every other one back.
+WRITER = """
+import sys
+from pathlib import Path
+
+from app.labelling import add, places_in, write_labels
+
+new, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+places = places_in(target, {"cat": ["cat"], "dog": ["dog"]}, Path("images.yaml"))
+print("ready", flush=True)
+sys.stdin.read(1)
+for number, image in enumerate(sorted(new.iterdir())):
+    take_back = add(places, image, "cat", is_moved=True)
+    write_labels(target.parent / "labels.csv", "path", {f"{name}/{number}.jpg": "cat"})
+    if number % 2:
+        take_back()
+"""
+
+
+def test_two_processes_at_once_lose_no_answer(target, tmp_path):
+    """Also those of the same names: as of two cameras."""
+    data = {new(tmp_path / writer / f"{i}.jpg").read_bytes() for writer in "ab" for i in range(20)}
+    writers = [
+        subprocess.Popen(
+            (sys.executable, "-c", WRITER, tmp_path / writer, target, writer),
+            cwd=PROJECT,
+            env=environment_with(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for writer in "ab"
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate()
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert len(read_labels(tmp_path / "labels.csv", "path")) == len(data)
+    assert set(rows_of(target)) == {path.name for path in target.glob("*.jpg")}
+    assert len(rows_of(target)) == len(data) / 2
+    images = list(tmp_path.rglob("*.jpg"))
+    assert {path.read_bytes() for path in images} == data
+    assert len(images) == len(data)
+    assert {path.name for path in target.iterdir()} == {"metadata.csv", *rows_of(target)}
+
+
 def test_moved_image_is_taken_back_beside_a_file_that_has_its_name_now(target, places, tmp_path):
     image = new(tmp_path / "new" / "1.jpg")
     data = image.read_bytes()
@@ -188,6 +241,70 @@ def test_undo_that_fails_makes_no_copies(target, places, tmp_path):
             take_back()
     assert list(image.parent.iterdir()) == []
     assert (target / "1.jpg").exists()
+
+
+def test_image_that_cannot_be_put_back_keeps_its_row(target, places, tmp_path):
+    image = new(tmp_path / "new" / "1.jpg")
+    data = image.read_bytes()
+    take_back = add(places, image, "cat", is_moved=True)
+    image.parent.rmdir()
+    image.parent.write_text("no folder")
+    with pytest.raises((InputError, OSError)):
+        take_back()
+    assert rows_of(target) == {"1.jpg": "cat"}
+    assert (target / "1.jpg").read_bytes() == data
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "./1.JPG"])
+def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path, name):
+    """The user may bring the image later."""
+    target.mkdir()
+    text = f"file_name,label\n{name},dog\n"
+    (target / "metadata.csv").write_text(text, encoding="utf-8")
+    places = places_in(target, NAMES, Path("images.yaml"))
+    take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat", is_moved=False)
+    assert rows_of(target) == {name: "dog", "1-2.jpg": "cat"}
+    take_back()
+    assert (target / "metadata.csv").read_text(encoding="utf-8") == text
+
+
+def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
+    (tmp_path / "shared").mkdir()
+    table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"
+    link.symlink_to(table)
+    with pytest.raises(FileNotFoundError):
+        write_labels(link, "path", {"1.jpg": "cat"})
+    table.write_text("path,label\n", encoding="utf-8")
+    write_labels(link, "path", {"1.jpg": "cat"})
+    assert link.is_symlink()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+
+
+def test_lines_that_no_answer_is_about_stay_byte_for_byte(tmp_path):
+    """As a spreadsheet wrote them, with a byte order mark, and the last line without an end."""
+    table = tmp_path / "labels.csv"
+    lines = ['\ufeffPath,label,"by"', '1.jpg,"cat","a\r\nb"', "", "2.jpg,cat,c", "3.jpg,dog,"]
+    text = "\r\n".join(lines)
+    table.write_bytes(text.encode())
+    before = write_labels(table, "path", {"2.jpg": "dog", "4.jpg": "cat"})
+    changed = text.replace("2.jpg,cat", "2.jpg,dog") + "\r\n4.jpg,cat,\r\n"
+    assert table.read_bytes() == changed.encode()
+    write_labels(table, "path", before)
+    assert table.read_bytes() == f"{text}\r\n".encode()
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "cat/0.jpg"])
+def test_links_to_nothing_in_the_folder_are_no_images(target, tmp_path, name):
+    for each in ("cat/0.jpg", "dog/0.jpg") if name != "metadata.csv" else ("0.jpg",):
+        new(target / each)
+    if name == "metadata.csv":
+        (target / name).write_text("file_name,label\n0.jpg,cat\n", encoding="utf-8")
+    places = places_in(target, NAMES, Path("images.yaml"))
+    (places["cat"][0] / "1.jpg").symlink_to("nothing")
+    image = new(tmp_path / "new" / "1.jpg")
+    assert copied([image], places) == set()
+    add(places, image, "cat", is_moved=False)
+    assert copied([image], places) == {image}
 
 
 def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
