@@ -9,9 +9,10 @@ from typing import NamedTuple
 import streamlit as st
 from PIL import Image
 
-from app import files, labelling, photos
+from app import files, label_tables, labelling, photos
 from app.messages import explained, plain
 from app.model import predictor
+from app.places import folder_for_training, places_in
 from pawprint.cli.predict import find_images, read_image
 from pawprint.cli.suggest import rank
 from pawprint.core import data_paths, data_tables, result_paths, result_tables
@@ -19,6 +20,7 @@ from pawprint.core.errors import InputError
 from pawprint.core.labels import NEITHER
 from pawprint.core.params.clean import Clean
 from pawprint.core.params.fetch import Fetch
+from pawprint.core.params.split import Split
 
 TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time
@@ -113,11 +115,14 @@ def show_new() -> Walk | None:
         f"Shows the {NUMBER} images of a folder whose labels help the model most, one by one."
     )
     source = Path(Fetch.load().source)
-    default = str(source) if source.is_dir() else ""
+    training = folder_for_training(source)
+    default = str(training or source) if source.is_dir() else ""
     folder, target, how = st.session_state.get("given", ("", default, "copied"))
     folder = st.text_input("Folder of images without labels", folder)
     about = "It has a `metadata.csv` or a subfolder for each class, or is new."
     target = st.text_input("Folder for labelled images", target, help=about)
+    if training:
+        st.caption(f"`fetch.source` has splits. Images in {plain(str(training))} are for training.")
     how = st.segmented_control("Images are", ["copied", "moved"], default=how, required=True)
     if not st.button("Start", type="primary"):
         return None
@@ -144,7 +149,7 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
     labels = served.metadata.labels
     names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
-    places = labelling.places_in(target, names, source)
+    places = places_in(target, names, source, Split.load().use_archive_split)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
 
     def save(path: Path, label: str) -> Callable[[], object]:
@@ -184,7 +189,7 @@ def show_likely_wrong() -> Walk | None:
         "Images whose label has a low probability by a model that was not trained on them, the "
         "lowest first. The labels that you choose go to `labels.csv`."
     )
-    written = labelling.read_labels(data_paths.LABELS, "path")
+    written = label_tables.read_labels(data_paths.LABELS, "path")
     then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
     if written:
         st.info(f"`labels.csv` corrects {len(written)} labels. {then}")
@@ -216,8 +221,8 @@ def doubt(row) -> str:
 
 
 def correct(path: str, label: str) -> Callable[[], object]:
-    before = labelling.write_labels(data_paths.LABELS, "path", {path: label})
-    return partial(labelling.write_labels, data_paths.LABELS, "path", before)
+    before = label_tables.write_labels(data_paths.LABELS, "path", {path: label})
+    return partial(label_tables.write_labels, data_paths.LABELS, "path", before)
 
 
 def accept_all(likely: dict[str, str], written: dict[str, str]) -> None:
@@ -225,11 +230,11 @@ def accept_all(likely: dict[str, str], written: dict[str, str]) -> None:
     suggested = {path: label for path, label in likely.items() if path not in written}
     accepted = st.session_state.get("accepted", {})
     if suggested and st.button(f"Accept all {len(suggested)} suggestions"):
-        labelling.write_labels(data_paths.LABELS, "path", suggested)
+        label_tables.write_labels(data_paths.LABELS, "path", suggested)
         st.session_state["accepted"] = suggested
         st.rerun()
     if accepted and st.button(f"Take back {len(accepted)} suggestions"):
         unchanged = dict.fromkeys(path for path, _ in accepted.items() & written.items())
-        labelling.write_labels(data_paths.LABELS, "path", unchanged)
+        label_tables.write_labels(data_paths.LABELS, "path", unchanged)
         del st.session_state["accepted"]
         st.rerun()

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,9 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from conftest import CATS_AND_DOGS, PROJECT, environment_with, photo, refused
 
-from app.labelling import Places, add, copied, copy_of, places_in, read_labels, write_labels
+from app.label_tables import read_labels, write_labels
+from app.labelling import add, copied, copy_of
+from app.places import Places, folder_for_training, places_in
 from pawprint.core.errors import InputError
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.fetching import fetch
@@ -48,13 +51,13 @@ def rows_of(target: Path) -> dict[str, str]:
     return read_labels(target / "metadata.csv", "file_name")
 
 
-def labels_after_clean(source: Path, raw: Path) -> dict[str, str]:
-    """The labels by path that `fetch` and `clean` give the images of a source."""
+def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
+    """A column by path of what `fetch` and `clean` make of a source."""
     fetch(source, raw)
     with open_archive(raw) as archive:
         rows = read_metadata(archive, members(archive))
         kept, _ = clean(archive, CATS_AND_DOGS, "decodes", {}, rows)
-    return dict(zip(kept["path"], kept["label"]))
+    return dict(zip(kept["path"], kept[column]))
 
 
 def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_files(
@@ -70,7 +73,7 @@ def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_file
     ]
     for name, label in zip(names, itertools.cycle(NAMES)):
         add(places, new(tmp_path / "new" / name), label, is_moved=False)
-    found = labels_after_clean(target, tmp_path / "raw")
+    found = after_clean(target, tmp_path / "raw", "label")
     assert found == rows_of(target)
     assert sorted(found.values()) == ["cat", "cat", "cat", "dog", "dog", "dog"]
 
@@ -110,7 +113,9 @@ WRITER = """
 import sys
 from pathlib import Path
 
-from app.labelling import add, places_in, write_labels
+from app.label_tables import write_labels
+from app.labelling import add
+from app.places import places_in
 
 new, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 places = places_in(target, {"cat": ["cat"], "dog": ["dog"]}, Path("images.yaml"))
@@ -313,7 +318,7 @@ def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
     places = places_in(target, CATS_AND_DOGS, target)
     take_back = add(places, new(tmp_path / "new" / "0.jpg"), "cat", is_moved=True)
     add(places, new(tmp_path / "new" / "1.jpg"), "dog", is_moved=False)
-    found = labels_after_clean(target, tmp_path / "raw")
+    found = after_clean(target, tmp_path / "raw", "label")
     assert found == {
         "Cats/0.jpg": "cat",
         "Cats/0-2.jpg": "cat",
@@ -340,3 +345,66 @@ def test_folders_of_classes_below_a_metadata_csv_are_no_target(target):
     (target / "metadata.csv").write_text("file_name,label\n0.jpg,cat\n", encoding="utf-8")
     with refused(str(target / "more"), "metadata.csv", "cat, dog"):
         places_in(target / "more", NAMES, target)
+
+
+def split_folders(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        new(folder / name / "0.jpg")
+
+
+IN_TRAIN = ("train/cat", "train/dog", "Val/cat", "Val/dog")
+BESIDE = (*IN_TRAIN, "cat", "dog")
+INSIDE = ("cat/train", "cat/val", "dog/train", "dog/val")
+
+
+@pytest.mark.parametrize("names", [IN_TRAIN, BESIDE])
+@pytest.mark.parametrize("is_source", [True, False])
+def test_folder_with_splits_is_refused_with_the_name_of_the_one_for_training(
+    target, tmp_path, names, is_source
+):
+    """`split` stops if only some images are in a folder of a split."""
+    split_folders(target, names)
+    source = target if is_source else Path("images.yaml")
+    with refused(f"{target}: expected", f"{target / 'train'}"):
+        places_in(target, NAMES, source)
+    assert folder_for_training(target) == target / "train"
+
+
+def test_photos_in_the_folder_for_training_are_of_its_split(target, tmp_path):
+    split_folders(target, IN_TRAIN)
+    places = places_in(folder_for_training(target), NAMES, target)
+    add(places, new(tmp_path / "new" / "0.jpg"), "cat", is_moved=False)
+    assert after_clean(target, tmp_path / "raw", "archive_split")["train/cat/0-2.jpg"] == "train"
+
+
+def test_photos_go_to_the_splits_in_the_folders_of_the_classes(target, tmp_path):
+    split_folders(target, INSIDE)
+    places = places_in(target, NAMES, target)
+    add(places, new(tmp_path / "new" / "0.jpg"), "cat", is_moved=False)
+    assert after_clean(target, tmp_path / "raw", "archive_split")["cat/train/0-2.jpg"] == "train"
+
+
+def test_folders_of_classes_without_images_in_splits_are_a_target(target):
+    split_folders(target, ("cat", "dog", "train"))
+    assert places_in(target, NAMES, target)["cat"] == (target / "cat", None)
+
+
+def test_splits_that_are_not_used_refuse_no_folder(target):
+    split_folders(target, BESIDE)
+    places = places_in(target, NAMES, target, use_archive_split=False)
+    assert places["cat"] == (target / "cat", None)
+
+
+def test_table_of_images_in_folders_of_splits_is_refused_unless_it_has_their_splits(
+    target, tmp_path
+):
+    split_folders(target, ("train", "test"))
+    table = target / "metadata.csv"
+    table.write_text("file_name,label\ntrain/0.jpg,cat\ntest/0.jpg,dog\n", encoding="utf-8")
+    with refused(f"{target}: expected", "split"):
+        places_in(target, NAMES, target)
+    text = "file_name,label,split\ntrain/0.jpg,cat,train\ntest/0.jpg,dog,test\n"
+    table.write_text(text, encoding="utf-8")
+    places = places_in(target, NAMES, target)
+    add(places, new(tmp_path / "new" / "0.jpg"), "dog", is_moved=False)
+    assert set(after_clean(target, tmp_path / "raw", "archive_split").values()) == {"train", "test"}

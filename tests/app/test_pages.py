@@ -252,7 +252,9 @@ def test_wrong_params_are_explained_line_by_line(project):
         assert key in line.replace("\\", "")
 
 
-def test_name_of_a_folder_is_corrected_in_its_field(project):
+def new_images():
+    """The part of the page Label for images without a label."""
+
     def script() -> None:
         from app.messages import explained
         from app.page_label import show_new
@@ -260,7 +262,19 @@ def test_name_of_a_folder_is_corrected_in_its_field(project):
         with explained():
             show_new()
 
-    page = AppTest.from_function(script, default_timeout=60).run()
+    return AppTest.from_function(script, default_timeout=60).run()
+
+
+@pytest.mark.parametrize("name", ["cat", "train/cat"])
+def test_folder_for_labelled_images_is_that_of_the_source_or_of_its_training_split(project, name):
+    change(project, "fetch: {source: photos}")
+    (project / "photos" / name).mkdir(parents=True)
+    page = new_images()
+    assert page.text_input[1].value == str(Path("photos", name).parent)
+
+
+def test_name_of_a_folder_is_corrected_in_its_field(project):
+    page = new_images()
     page.text_input[1].set_value("labelled")
     for name in ("wrong", "wrong again", "~no-such-user/wrong"):
         page.text_input[0].set_value(name)
