@@ -154,6 +154,7 @@ def press(page: AppTest, label: str) -> None:
 
 OTHER = {"cat": "dog", "dog": "cat"}
 SUSPECTS = [(path, label, OTHER[label], "test", 0.1) for path, label, *_ in PHOTOS]
+IN_TRAINING = [(path, label, likely, "train", low) for path, label, likely, _, low in SUSPECTS]
 
 
 def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
@@ -208,25 +209,42 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     assert page.caption[0].value.startswith("1 of 4")
 
 
-def test_all_suggestions_are_accepted_at_once_and_taken_back(project):
+def test_all_suggestions_are_accepted_after_a_look_and_taken_back(project):
+    """But for those of images that have a correction, and of test images."""
     write_photos(project)
     labels, first = project / data_paths.LABELS, PHOTOS[0][0]
     before = f"path,label\n{first},none\n"
     labels.write_text(before, encoding="utf-8")
-    page = likely_wrong(project, SUSPECTS)
-    press(page, "Accept all 3")
-    suggested = {path: likely for path, _, likely, *_ in SUSPECTS}
+    page = likely_wrong(project, [*IN_TRAINING[:3], *SUSPECTS[3:]])
+    press(page, "Accept all 2")
+    assert labels.read_text(encoding="utf-8") == before
+    assert "1 test image" in " ".join(each.value for each in page.markdown)
+    shown = [each.label.replace("\\", "") for each in page.button if "→" in each.label]
+    assert shown == ["cat → dog?", "dog → cat?"]
+    press(page, "Write 2 labels")
+    suggested = {path: likely for path, _, likely, *_ in SUSPECTS[1:3]}
     written = pd.read_csv(labels, index_col="path")["label"].to_dict()
     assert written == suggested | {first: "none"}
-    press(page, "Take back 3")
+    press(page, "Take back 2")
     assert labels.read_text(encoding="utf-8") == before
+
+
+def test_suggestions_that_are_not_accepted_are_not_written(project):
+    write_photos(project)
+    page = likely_wrong(project, IN_TRAINING)
+    press(page, "Accept all 4")
+    press(page, "Cancel")
+    assert not (project / data_paths.LABELS).exists()
+    press(page, "Start")
+    assert page.caption[0].value.startswith("1 of 4")
 
 
 def test_taking_back_leaves_what_the_user_chose_since(project):
     write_photos(project)
     labels, first = project / data_paths.LABELS, PHOTOS[0][0]
-    page = likely_wrong(project, SUSPECTS)
+    page = likely_wrong(project, IN_TRAINING)
     press(page, "Accept all")
+    press(page, "Write")
     written = labels.read_text(encoding="utf-8")
     labels.write_text(written.replace(f"{first},dog", f"{first},none"), encoding="utf-8")
     list_suspects(project, SUSPECTS[:1])  # as after the next run, whose list is another
