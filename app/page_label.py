@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from app import files, labelling, photos
+from app import files, label_tables, labelling, photos
 from app.messages import explained, plain
 from app.model import predictor
+from app.places import folder_for_training, places_in
 from pawprint.cli.predict import find_images, read_image
 from pawprint.cli.suggest import rank
 from pawprint.core import data_paths, data_tables, result_paths, result_tables
@@ -19,6 +21,7 @@ from pawprint.core.errors import InputError
 from pawprint.core.labels import NEITHER
 from pawprint.core.params.clean import Clean
 from pawprint.core.params.fetch import Fetch
+from pawprint.core.params.split import Split
 
 TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time
@@ -113,11 +116,14 @@ def show_new() -> Walk | None:
         f"Shows the {NUMBER} images of a folder whose labels help the model most, one by one."
     )
     source = Path(Fetch.load().source)
-    default = str(source) if source.is_dir() else ""
+    training = folder_for_training(source)
+    default = str(training or source) if source.is_dir() else ""
     folder, target, how = st.session_state.get("given", ("", default, "copied"))
     folder = st.text_input("Folder of images without labels", folder)
     about = "It has a `metadata.csv` or a subfolder for each class, or is new."
     target = st.text_input("Folder for labelled images", target, help=about)
+    if training:
+        st.caption(f"`fetch.source` has splits. Images in {plain(str(training))} are for training.")
     how = st.segmented_control("Images are", ["copied", "moved"], default=how, required=True)
     if not st.button("Start", type="primary"):
         return None
@@ -144,7 +150,7 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
     labels = served.metadata.labels
     names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
-    places = labelling.places_in(target, names, source)
+    places = places_in(target, names, source, Split.load().use_archive_split)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
 
     def save(path: Path, label: str) -> Callable[[], object]:
@@ -175,7 +181,7 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
 
 
 def show_likely_wrong() -> Walk | None:
-    """The images, and a button that corrects all of them; the walk when it begins."""
+    """The images, and buttons that correct all but test images; the walk when it begins."""
     rows = files.table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
     if rows.empty:
         st.success("None: no label is likely wrong.")
@@ -184,22 +190,25 @@ def show_likely_wrong() -> Walk | None:
         "Images whose label has a low probability by a model that was not trained on them, the "
         "lowest first. The labels that you choose go to `labels.csv`."
     )
-    written = labelling.read_labels(data_paths.LABELS, "path")
+    written = label_tables.read_labels(data_paths.LABELS, "path")
     then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
     if written:
         st.info(f"`labels.csv` corrects {len(written)} labels. {then}")
+    left = rows[~rows["path"].isin(list(written))]
+    in_test = left["split"] == "test"
+    suggested = left[~in_test]
+    if "accepting" in st.session_state and len(suggested):
+        ask_about_all(suggested, int(in_test.sum()))
+        return None
     with st.container(horizontal=True):
         is_started = st.button("Start", type="primary")
-        accept_all(dict(zip(rows["path"], rows["likely"])), written)
-    if row := photos.grid(
-        rows,
-        "suspects",
-        lambda row: f"{plain(row.label)} → {plain(written.get(row.path, f'{row.likely}?'))}",
-    ):
-        photos.open_large(row.path, doubt(row))
+        if len(suggested) and st.button(f"Accept all {len(suggested)} suggestions"):
+            st.session_state["accepting"] = True
+            st.rerun()
+        take_back_all(written)
+    show_suspects(rows, "suspects", written)
     if not is_started:
         return None
-    left = rows[~rows["path"].isin(list(written))]
     classes = files.table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)["label"]
     items = [
         Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row.path))
@@ -216,20 +225,43 @@ def doubt(row) -> str:
 
 
 def correct(path: str, label: str) -> Callable[[], object]:
-    before = labelling.write_labels(data_paths.LABELS, "path", {path: label})
-    return partial(labelling.write_labels, data_paths.LABELS, "path", before)
+    before = label_tables.write_labels(data_paths.LABELS, "path", {path: label})
+    return partial(label_tables.write_labels, data_paths.LABELS, "path", before)
 
 
-def accept_all(likely: dict[str, str], written: dict[str, str]) -> None:
-    """A button that corrects all images without a correction, and one that takes this back."""
-    suggested = {path: label for path, label in likely.items() if path not in written}
-    accepted = st.session_state.get("accepted", {})
-    if suggested and st.button(f"Accept all {len(suggested)} suggestions"):
-        labelling.write_labels(data_paths.LABELS, "path", suggested)
-        st.session_state["accepted"] = suggested
+def show_suspects(rows: pd.DataFrame, key: str, written: dict[str, str]) -> None:
+    def change(row) -> str:
+        return f"{plain(row.label)} → {plain(written.get(row.path, f'{row.likely}?'))}"
+
+    if row := photos.grid(rows, key, change):
+        photos.open_large(row.path, doubt(row))
+
+
+def ask_about_all(rows: pd.DataFrame, in_test: int) -> None:
+    """The photos whose suggested labels a button writes."""
+    text = "Look at each photo: a suggestion may be wrong. A click shows it large."
+    if in_test:
+        number = "1 test image is" if in_test == 1 else f"{in_test} test images are"
+        text += f" {number} left out: with labels by the model, its accuracy would be too high."
+    st.markdown(text)
+    with st.container(horizontal=True):
+        is_accepted = st.button(f"Write {len(rows)} labels", type="primary")
+        is_cancelled = st.button("Cancel")
+    if is_accepted:
+        accepted = dict(zip(rows["path"], rows["likely"]))
+        label_tables.write_labels(data_paths.LABELS, "path", accepted)
+        st.session_state["accepted"] = accepted
+    if is_accepted or is_cancelled:
+        del st.session_state["accepting"]
         st.rerun()
+    show_suspects(rows, "accepting", {})
+
+
+def take_back_all(written: dict[str, str]) -> None:
+    """A button that takes back the accepted suggestions which nobody has changed since."""
+    accepted = st.session_state.get("accepted", {})
     if accepted and st.button(f"Take back {len(accepted)} suggestions"):
         unchanged = dict.fromkeys(path for path, _ in accepted.items() & written.items())
-        labelling.write_labels(data_paths.LABELS, "path", unchanged)
+        label_tables.write_labels(data_paths.LABELS, "path", unchanged)
         del st.session_state["accepted"]
         st.rerun()

@@ -1,6 +1,9 @@
 """Labels that the app writes, and images that it copies or moves."""
 
 import itertools
+import subprocess
+import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,9 +11,12 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from conftest import CATS_AND_DOGS, photo, refused
+from conftest import CATS_AND_DOGS, PROJECT, environment_with, photo, refused
 
-from app.labelling import Places, add, copy_of, places_in, read_labels, write_labels
+from app.label_tables import read_labels, write_labels
+from app.labelling import add, copied, copy_of
+from app.places import Places, folder_for_training, places_in
+from pawprint.core.errors import InputError
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.fetching import fetch
 from pawprint.dataset.metadata_csv import read_metadata
@@ -45,13 +51,13 @@ def rows_of(target: Path) -> dict[str, str]:
     return read_labels(target / "metadata.csv", "file_name")
 
 
-def labels_after_clean(source: Path, raw: Path) -> dict[str, str]:
-    """The labels by path that `fetch` and `clean` give the images of a source."""
+def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
+    """A column by path of what `fetch` and `clean` make of a source."""
     fetch(source, raw)
     with open_archive(raw) as archive:
         rows = read_metadata(archive, members(archive))
         kept, _ = clean(archive, CATS_AND_DOGS, "decodes", {}, rows)
-    return dict(zip(kept["path"], kept["label"]))
+    return dict(zip(kept["path"], kept[column]))
 
 
 def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_files(
@@ -67,7 +73,7 @@ def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_file
     ]
     for name, label in zip(names, itertools.cycle(NAMES)):
         add(places, new(tmp_path / "new" / name), label, is_moved=False)
-    found = labels_after_clean(target, tmp_path / "raw")
+    found = after_clean(target, tmp_path / "raw", "label")
     assert found == rows_of(target)
     assert sorted(found.values()) == ["cat", "cat", "cat", "dog", "dog", "dog"]
 
@@ -100,6 +106,58 @@ def test_two_writers_at_once_lose_no_answer(target, places, tmp_path):
         list(writers.map(label, range(4)))
     assert len(rows_of(target)) == len(list(target.glob("*.jpg"))) == len(images)
     assert len(read_labels(tmp_path / "labels.csv", "path")) == len(images)
+
+
+# Moves its photos to a folder that others write at once, and takes every other one back.
+WRITER = """
+import sys
+from pathlib import Path
+
+from app.label_tables import write_labels
+from app.labelling import add
+from app.places import places_in
+
+new, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+places = places_in(target, {"cat": ["cat"], "dog": ["dog"]}, Path("images.yaml"))
+print("ready", flush=True)
+sys.stdin.read(1)
+for number, image in enumerate(sorted(new.iterdir())):
+    take_back = add(places, image, "cat", is_moved=True)
+    write_labels(target.parent / "labels.csv", "path", {f"{name}/{number}.jpg": "cat"})
+    if number % 2:
+        take_back()
+"""
+
+
+def test_two_processes_at_once_lose_no_answer(target, tmp_path):
+    """Also those of the same names: as of two cameras."""
+    data = {new(tmp_path / writer / f"{i}.jpg").read_bytes() for writer in "ab" for i in range(20)}
+    writers = [
+        subprocess.Popen(
+            (sys.executable, "-c", WRITER, tmp_path / writer, target, writer),
+            cwd=PROJECT,
+            env=environment_with(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for writer in "ab"
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate()
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert len(read_labels(tmp_path / "labels.csv", "path")) == len(data)
+    assert set(rows_of(target)) == {path.name for path in target.glob("*.jpg")}
+    assert len(rows_of(target)) == len(data) / 2
+    images = list(tmp_path.rglob("*.jpg"))
+    assert {path.read_bytes() for path in images} == data
+    assert len(images) == len(data)
+    assert {path.name for path in target.iterdir()} == {"metadata.csv", *rows_of(target)}
 
 
 def test_moved_image_is_taken_back_beside_a_file_that_has_its_name_now(target, places, tmp_path):
@@ -190,13 +248,77 @@ def test_undo_that_fails_makes_no_copies(target, places, tmp_path):
     assert (target / "1.jpg").exists()
 
 
+def test_image_that_cannot_be_put_back_keeps_its_row(target, places, tmp_path):
+    image = new(tmp_path / "new" / "1.jpg")
+    data = image.read_bytes()
+    take_back = add(places, image, "cat", is_moved=True)
+    image.parent.rmdir()
+    image.parent.write_text("no folder")
+    with pytest.raises((InputError, OSError)):
+        take_back()
+    assert rows_of(target) == {"1.jpg": "cat"}
+    assert (target / "1.jpg").read_bytes() == data
+
+
+@pytest.mark.parametrize("name", ["1.jpg", "./1.JPG"])
+def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path, name):
+    """The user may bring the image later."""
+    target.mkdir()
+    text = f"file_name,label\n{name},dog\n"
+    (target / "metadata.csv").write_text(text, encoding="utf-8")
+    places = places_in(target, NAMES, Path("images.yaml"))
+    take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat", is_moved=False)
+    assert rows_of(target) == {name: "dog", "1-2.jpg": "cat"}
+    take_back()
+    assert (target / "metadata.csv").read_text(encoding="utf-8") == text
+
+
+def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
+    (tmp_path / "shared").mkdir()
+    table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"
+    link.symlink_to(table)
+    with pytest.raises(FileNotFoundError):
+        write_labels(link, "path", {"1.jpg": "cat"})
+    table.write_text("path,label\n", encoding="utf-8")
+    write_labels(link, "path", {"1.jpg": "cat"})
+    assert link.is_symlink()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+
+
+def test_lines_that_no_answer_is_about_stay_byte_for_byte(tmp_path):
+    """As a spreadsheet wrote them, with a byte order mark, and the last line without an end."""
+    table = tmp_path / "labels.csv"
+    lines = ['\ufeffPath,label,"by"', '1.jpg,"cat","a\r\nb"', "", "2.jpg,cat,c", "3.jpg,dog,"]
+    text = "\r\n".join(lines)
+    table.write_bytes(text.encode())
+    before = write_labels(table, "path", {"2.jpg": "dog", "4.jpg": "cat"})
+    changed = text.replace("2.jpg,cat", "2.jpg,dog") + "\r\n4.jpg,cat,\r\n"
+    assert table.read_bytes() == changed.encode()
+    write_labels(table, "path", before)
+    assert table.read_bytes() == f"{text}\r\n".encode()
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "cat/0.jpg"])
+def test_links_to_nothing_in_the_folder_are_no_images(target, tmp_path, name):
+    for each in ("cat/0.jpg", "dog/0.jpg") if name != "metadata.csv" else ("0.jpg",):
+        new(target / each)
+    if name == "metadata.csv":
+        (target / name).write_text("file_name,label\n0.jpg,cat\n", encoding="utf-8")
+    places = places_in(target, NAMES, Path("images.yaml"))
+    (places["cat"][0] / "1.jpg").symlink_to("nothing")
+    image = new(tmp_path / "new" / "1.jpg")
+    assert copied([image], places) == set()
+    add(places, image, "cat", is_moved=False)
+    assert copied([image], places) == {image}
+
+
 def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
     for name in ("Cats/0.jpg", "dog/0.jpg", "birds/0.jpg"):
         new(target / name)
     places = places_in(target, CATS_AND_DOGS, target)
     take_back = add(places, new(tmp_path / "new" / "0.jpg"), "cat", is_moved=True)
     add(places, new(tmp_path / "new" / "1.jpg"), "dog", is_moved=False)
-    found = labels_after_clean(target, tmp_path / "raw")
+    found = after_clean(target, tmp_path / "raw", "label")
     assert found == {
         "Cats/0.jpg": "cat",
         "Cats/0-2.jpg": "cat",
@@ -223,3 +345,66 @@ def test_folders_of_classes_below_a_metadata_csv_are_no_target(target):
     (target / "metadata.csv").write_text("file_name,label\n0.jpg,cat\n", encoding="utf-8")
     with refused(str(target / "more"), "metadata.csv", "cat, dog"):
         places_in(target / "more", NAMES, target)
+
+
+def split_folders(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        new(folder / name / "0.jpg")
+
+
+IN_TRAIN = ("train/cat", "train/dog", "Val/cat", "Val/dog")
+BESIDE = (*IN_TRAIN, "cat", "dog")
+INSIDE = ("cat/train", "cat/val", "dog/train", "dog/val")
+
+
+@pytest.mark.parametrize("names", [IN_TRAIN, BESIDE])
+@pytest.mark.parametrize("is_source", [True, False])
+def test_folder_with_splits_is_refused_with_the_name_of_the_one_for_training(
+    target, tmp_path, names, is_source
+):
+    """`split` stops if only some images are in a folder of a split."""
+    split_folders(target, names)
+    source = target if is_source else Path("images.yaml")
+    with refused(f"{target}: expected", f"{target / 'train'}"):
+        places_in(target, NAMES, source)
+    assert folder_for_training(target) == target / "train"
+
+
+def test_photos_in_the_folder_for_training_are_of_its_split(target, tmp_path):
+    split_folders(target, IN_TRAIN)
+    places = places_in(folder_for_training(target), NAMES, target)
+    add(places, new(tmp_path / "new" / "0.jpg"), "cat", is_moved=False)
+    assert after_clean(target, tmp_path / "raw", "archive_split")["train/cat/0-2.jpg"] == "train"
+
+
+def test_photos_go_to_the_splits_in_the_folders_of_the_classes(target, tmp_path):
+    split_folders(target, INSIDE)
+    places = places_in(target, NAMES, target)
+    add(places, new(tmp_path / "new" / "0.jpg"), "cat", is_moved=False)
+    assert after_clean(target, tmp_path / "raw", "archive_split")["cat/train/0-2.jpg"] == "train"
+
+
+def test_folders_of_classes_without_images_in_splits_are_a_target(target):
+    split_folders(target, ("cat", "dog", "train"))
+    assert places_in(target, NAMES, target)["cat"] == (target / "cat", None)
+
+
+def test_splits_that_are_not_used_refuse_no_folder(target):
+    split_folders(target, BESIDE)
+    places = places_in(target, NAMES, target, use_archive_split=False)
+    assert places["cat"] == (target / "cat", None)
+
+
+def test_table_of_images_in_folders_of_splits_is_refused_unless_it_has_their_splits(
+    target, tmp_path
+):
+    split_folders(target, ("train", "test"))
+    table = target / "metadata.csv"
+    table.write_text("file_name,label\ntrain/0.jpg,cat\ntest/0.jpg,dog\n", encoding="utf-8")
+    with refused(f"{target}: expected", "split"):
+        places_in(target, NAMES, target)
+    text = "file_name,label,split\ntrain/0.jpg,cat,train\ntest/0.jpg,dog,test\n"
+    table.write_text(text, encoding="utf-8")
+    places = places_in(target, NAMES, target)
+    add(places, new(tmp_path / "new" / "0.jpg"), "dog", is_moved=False)
+    assert set(after_clean(target, tmp_path / "raw", "archive_split").values()) == {"train", "test"}

@@ -154,6 +154,7 @@ def press(page: AppTest, label: str) -> None:
 
 OTHER = {"cat": "dog", "dog": "cat"}
 SUSPECTS = [(path, label, OTHER[label], "test", 0.1) for path, label, *_ in PHOTOS]
+IN_TRAINING = [(path, label, likely, "train", low) for path, label, likely, _, low in SUSPECTS]
 
 
 def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
@@ -208,25 +209,42 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     assert page.caption[0].value.startswith("1 of 4")
 
 
-def test_all_suggestions_are_accepted_at_once_and_taken_back(project):
+def test_all_suggestions_are_accepted_after_a_look_and_taken_back(project):
+    """But for those of images that have a correction, and of test images."""
     write_photos(project)
     labels, first = project / data_paths.LABELS, PHOTOS[0][0]
     before = f"path,label\n{first},none\n"
     labels.write_text(before, encoding="utf-8")
-    page = likely_wrong(project, SUSPECTS)
-    press(page, "Accept all 3")
-    suggested = {path: likely for path, _, likely, *_ in SUSPECTS}
+    page = likely_wrong(project, [*IN_TRAINING[:3], *SUSPECTS[3:]])
+    press(page, "Accept all 2")
+    assert labels.read_text(encoding="utf-8") == before
+    assert "1 test image" in " ".join(each.value for each in page.markdown)
+    shown = [each.label.replace("\\", "") for each in page.button if "→" in each.label]
+    assert shown == ["cat → dog?", "dog → cat?"]
+    press(page, "Write 2 labels")
+    suggested = {path: likely for path, _, likely, *_ in SUSPECTS[1:3]}
     written = pd.read_csv(labels, index_col="path")["label"].to_dict()
     assert written == suggested | {first: "none"}
-    press(page, "Take back 3")
+    press(page, "Take back 2")
     assert labels.read_text(encoding="utf-8") == before
+
+
+def test_suggestions_that_are_not_accepted_are_not_written(project):
+    write_photos(project)
+    page = likely_wrong(project, IN_TRAINING)
+    press(page, "Accept all 4")
+    press(page, "Cancel")
+    assert not (project / data_paths.LABELS).exists()
+    press(page, "Start")
+    assert page.caption[0].value.startswith("1 of 4")
 
 
 def test_taking_back_leaves_what_the_user_chose_since(project):
     write_photos(project)
     labels, first = project / data_paths.LABELS, PHOTOS[0][0]
-    page = likely_wrong(project, SUSPECTS)
+    page = likely_wrong(project, IN_TRAINING)
     press(page, "Accept all")
+    press(page, "Write")
     written = labels.read_text(encoding="utf-8")
     labels.write_text(written.replace(f"{first},dog", f"{first},none"), encoding="utf-8")
     list_suspects(project, SUSPECTS[:1])  # as after the next run, whose list is another
@@ -252,7 +270,9 @@ def test_wrong_params_are_explained_line_by_line(project):
         assert key in line.replace("\\", "")
 
 
-def test_name_of_a_folder_is_corrected_in_its_field(project):
+def new_images():
+    """The part of the page Label for images without a label."""
+
     def script() -> None:
         from app.messages import explained
         from app.page_label import show_new
@@ -260,7 +280,19 @@ def test_name_of_a_folder_is_corrected_in_its_field(project):
         with explained():
             show_new()
 
-    page = AppTest.from_function(script, default_timeout=60).run()
+    return AppTest.from_function(script, default_timeout=60).run()
+
+
+@pytest.mark.parametrize("name", ["cat", "train/cat"])
+def test_folder_for_labelled_images_is_that_of_the_source_or_of_its_training_split(project, name):
+    change(project, "fetch: {source: photos}")
+    (project / "photos" / name).mkdir(parents=True)
+    page = new_images()
+    assert page.text_input[1].value == str(Path("photos", name).parent)
+
+
+def test_name_of_a_folder_is_corrected_in_its_field(project):
+    page = new_images()
     page.text_input[1].set_value("labelled")
     for name in ("wrong", "wrong again", "~no-such-user/wrong"):
         page.text_input[0].set_value(name)
