@@ -143,6 +143,4 @@ def test_figures_in_git_show_no_photos():
         "plots/learning_curves.png",
         "plots/reliability.png",
         "plots/roc.png",
-        "recipes/sample/pictures/cat.jpg",  # drawn
-        "recipes/sample/pictures/dog.jpg",
     }

@@ -23,7 +23,7 @@ from pawprint.core import data_paths, result_paths
 PAGE = PROJECT / "docs" / "tutorial.md"
 INSTALLATION = ("git clone ADDRESS ", "python3 -m venv ", ". .venv/", "pip install ")
 SUBSTITUTE = OFFLINE + "model: {image_size: 96}\n"
-COUNTED = ("things:", "clean:", "split:", "params.yaml ")
+COUNTED = ("drawings:", "clean:", "split:", "params.yaml ")
 NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
 
 
@@ -53,7 +53,7 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
     photo = tmp_path / "hotdog" / "mine.jpg"
     photo.parent.mkdir()
     photo.write_bytes(b"mine")
-    result = run("python", "-m", "recipes.sample.things", str(tmp_path), cwd=PROJECT)
+    result = run("python", "-m", "recipes.sample.drawings", str(tmp_path), cwd=PROJECT)
     assert result.returncode == 1
     assert result.stderr.startswith(f"{tmp_path}: expected a folder that is not there yet.")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]

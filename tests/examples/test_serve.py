@@ -21,12 +21,13 @@ from PIL import Image
 from servers import HOST, free_port
 
 from pawprint.serving.served_model import operations, write_served_model
+from recipes.sample.drawings import drawn_picture
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="install the extra serve")
 MODEL = PROJECT / "examples" / "cats_and_dogs"
-PHOTOS = sorted((PROJECT / "recipes" / "sample" / "pictures").iterdir())
-PHOTO = PHOTOS[0].read_bytes()
+PHOTOS = [drawn_picture("cat", 1), drawn_picture("dog", 1)]
+PHOTO = PHOTOS[0]
 
 
 @contextmanager
@@ -76,9 +77,12 @@ def ask(server):
 
 
 @pytest.fixture(scope="module")
-def answers() -> list[dict]:
+def answers(tmp_path_factory) -> list[dict]:
     """What `predict` says about each of PHOTOS."""
-    given = ("predict", "--format", "json", "--model", str(MODEL), *map(str, PHOTOS))
+    folder = tmp_path_factory.mktemp("photos")
+    for number, photo in enumerate(PHOTOS):
+        (folder / f"{number}.jpg").write_bytes(photo)
+    given = ("predict", "--format", "json", "--model", str(MODEL), str(folder))
     rows = json.loads(printed(PROJECT, *given))
     return [
         {
@@ -97,10 +101,9 @@ def test_health_names_the_labels_and_other_requests_are_refused(ask):
 
 
 def test_answers_under_load_are_those_of_predict(ask, answers):
-    photos = [photo.read_bytes() for photo in PHOTOS]
     with ThreadPoolExecutor(16) as threads:
         for index, answer in enumerate(
-            threads.map(lambda index: ask("/predict", photos[index % 2]), range(160))
+            threads.map(lambda index: ask("/predict", PHOTOS[index % 2]), range(160))
         ):
             assert answer == (200, answers[index % 2])
 

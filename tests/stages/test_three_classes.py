@@ -1,4 +1,4 @@
-"""Three classes of drawn things, from images to predictions, through the real stages."""
+"""Three classes of drawn pictures, from images to predictions, through the real stages."""
 
 import hashlib
 import json
@@ -27,14 +27,13 @@ from pawprint.serving.predictor import load_predictor
 from pawprint.serving.unknown import read_detector
 from recipes.overlay import overlay
 from recipes.sample.demo import prepare
-from recipes.sample.drawings import encoded
-from recipes.sample.things import drawn_thing
+from recipes.sample.drawings import drawn_picture
 from stages import backbone, calibrate, code, features, train_extract, train_finetune
 
 pytestmark = pytest.mark.slow  # half a minute
 
-THINGS = ["balloon", "house", "star"]
-# Of each thing in a split; of stars there are half as many.
+LABELS = ["burger", "hotdog", "other"]
+# Of each class in a split; of other there are half as many.
 PICTURES = {"train": 12, "validation": 6, "test": 4}
 PARAMS = """
 model: {image_size: 96, fine_tune_at: 140}
@@ -48,12 +47,12 @@ calibrate: {views: crops}
 def write_images(workspace: Path) -> None:
     """The archive, and the table of the split, as the stages before training write them."""
     files, rows = {}, []
-    for label in THINGS:
-        number = 0
+    for label in LABELS:
+        number = 1
         for split, pictures in PICTURES.items():
-            for _ in range(pictures // 2 if label == "star" else pictures):
+            for _ in range(pictures // 2 if label == "other" else pictures):
                 path = f"{label}/{number}.jpg"
-                files[path] = encoded(drawn_thing(label, number))
+                files[path] = drawn_picture(label, number)
                 rows.append((path, label, split, path, hashlib.sha256(files[path]).hexdigest()))
                 number += 1
     (workspace / data_paths.RAW_IMAGES).parent.mkdir(parents=True)
@@ -98,7 +97,7 @@ def test_training_learns_three_classes_and_records_it(workspace):
 
 def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     predictor = load_predictor(model_paths.SERVED_MODEL)
-    assert predictor.metadata.labels == THINGS
+    assert predictor.metadata.labels == LABELS
     assert predictor.metadata.threshold is None
     rows = read_table(data_paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
     with open_archive(data_paths.RAW_IMAGES) as archive:
@@ -119,7 +118,7 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     score = read_detector(model_paths.SERVED_MODEL).score(features).reshape(len(rows), 6)
     assert scores[..., 0] == pytest.approx(score, abs=1e-4)
     is_validation = (rows["split"] == "validation").to_numpy()
-    actual = pd.Index(THINGS).get_indexer(rows["label"][is_validation])
+    actual = pd.Index(LABELS).get_indexer(rows["label"][is_validation])
     fitted = fitted_temperature(actual, logits[is_validation])
     assert temperature == pytest.approx(fitted, rel=1e-3)
     threshold = predictor.metadata.unknown_threshold
@@ -143,7 +142,7 @@ def test_detector_can_be_turned_off(workspace):
     change(workspace, f"calibrate: {{unknown_quantile: {quantile}}}")
     predictor = load_predictor(model_paths.SERVED_MODEL)
     assert predictor.metadata.unknown_threshold is None
-    assert predictor.predict(Image.new("RGB", (96, 96))).label in THINGS
+    assert predictor.predict(Image.new("RGB", (96, 96))).label in LABELS
     calibrate.main()
     assert {path: path.read_bytes() for path in model_paths.SERVED_MODEL.iterdir()} == served
 
