@@ -15,7 +15,6 @@ COMMANDS = {
     "check": "fail if the committed results are not those of this code and these params",
     "verify": "find damaged files in DVC's cache and in the workspace",
     "gate": "fail if the workspace is significantly worse than a commit",
-    "seeds": "repeat the training with several seeds",
 }
 
 

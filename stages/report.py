@@ -1,7 +1,7 @@
 """Write the model card, and one HTML page about the run, which opens without a network.
 
 Reads labels.csv, data/raw/archives/, tables in data/clean/, data/split/ and plots/, the pictures in
-plots/, metrics/seeds.json, metrics/train_extract.json, models/served/ and all params. Writes
+plots/, metrics/train_extract.json, models/served/ and all params. Writes
 docs/model_card.md and plots/report.html, which shows photos. Run: `python -m stages.report`
 """
 
@@ -9,7 +9,7 @@ from functools import partial
 
 from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
 from pawprint.core.entry import run_stage
-from pawprint.core.files import md5, read_json, write_text
+from pawprint.core.files import read_json, write_text
 from pawprint.core.params.section import PARAMS
 from pawprint.core.params.train import LBFGS
 from pawprint.core.sources import hide_secrets
@@ -19,7 +19,6 @@ from pawprint.dataset.corrections import read_lines
 from pawprint.dataset.layout import describe_files
 from pawprint.reports import counts, results
 from pawprint.reports.pages import rendering
-from pawprint.reports.seeds import SEED_INPUTS, describe_seeds, params_hash
 from pawprint.serving.metadata import read_metadata
 
 
@@ -34,13 +33,9 @@ def main() -> None:
         read_table(path, data_tables.HISTORY)
         for path in (model_paths.EXTRACT_HISTORY, model_paths.FINETUNE_HISTORY)
     ]
-    inputs = {path.as_posix(): md5(path) for path in SEED_INPUTS}
-    of_seeds, about_seeds = describe_seeds(
-        read_json(result_paths.SEEDS_METRICS), inputs | {"params.yaml": params_hash(params)}
-    )
     confidence, images_of = params["evaluate"]["confidence"], images["split"].value_counts()
     groups = images["group"][images["split"] == "test"]
-    about = [about_seeds, results.describe_intervals(confidence, groups)]
+    about = [results.describe_intervals(confidence, groups)]
     extract = read_json(model_paths.EXTRACT_METRICS)
     if params["train_extract"]["optimizer"] == LBFGS:  # else cross-validation is of another head
         about.append(results.describe_draw(extract, images_of.to_dict(), confidence))
@@ -72,7 +67,7 @@ def main() -> None:
             read_table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
         ),
         "score": partial(results.score_of, scores),
-        "results": [*of_seeds, *results.result_rows(scores)],
+        "results": results.result_rows(scores),
         "about_results": " ".join(filter(None, about)),
         "of_classes": results.class_rows(scores),
         "hashes": rendering.file_hashes(data_paths.RAW_ARCHIVES, model_paths.SERVED_MODEL),

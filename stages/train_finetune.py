@@ -1,12 +1,11 @@
 """Fine-tuning: train the last layers of the backbone together with the head.
 
 Training starts from the stored features at the cut, so only the layers after the cut are
-computed. Reads data/features/, data/split/images.csv, models/backbone/, models/head.npz and, to
-continue the count of epochs, plots/history_extract.csv. Params: `train_finetune`, `head`,
-`hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`, `model.fine_tune_last`. Writes
-models/finetune.keras, the same network for OpenVINO in models/network/, and
-plots/history_finetune.csv. The layers of a backbone in an ONNX file cannot be trained, so the head
-is joined to it as it is, and models/finetune.keras is the head alone.
+computed. Reads data/features/, data/split/images.csv, models/backbone/ and models/head.npz. Params:
+`train_finetune`, `head`, `hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`,
+`model.fine_tune_last`. Writes models/finetune.keras, the same network for OpenVINO in
+models/network/, and plots/history_finetune.csv. The layers of a backbone in an ONNX file cannot be
+trained, so the head is joined to it as it is, and models/finetune.keras is the head alone.
 Run: `python -m stages.train_finetune`
 """
 
@@ -51,9 +50,7 @@ def main() -> None:
         save_model(head, model_paths.FINETUNE_MODEL)
         network, history = with_head(backbone, head), pd.DataFrame(columns=list(HISTORY))
     else:
-        epochs_before = len(read_table(model_paths.EXTRACT_HISTORY, HISTORY))
-        opened = data_paths.FEATURES, split, "cut", params, epochs_before
-        train, validation, _ = open_batches(*opened)
+        train, validation, _ = open_batches(data_paths.FEATURES, split, "cut", params)
         with training_on(hardware) as precision:
             backbone = load_model(model_paths.BACKBONE, layers=())
             head = build_head(of_head, classes)

@@ -6,32 +6,16 @@ import numpy as np
 import pandas as pd
 
 from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
-from pawprint.core.files import write_json, write_text
+from pawprint.core.files import write_json
 from pawprint.core.predictions import tabulate
 from pawprint.core.tables import write_table
 from pawprint.evaluation.metrics import measure
-from pawprint.reports.seeds import SEED_INPUTS
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.probabilities import predicted_classes
 
 IMAGES = 10  # of each class in a split
-SPREAD = {"mean": 0.5, "standard_deviation": 0.1, "min": 0.25, "max": 0.75}
 # Of the head, with images that are more difficult in training than in validation.
 EXTRACT = {"cross_validated_accuracy": 0.5, "validation_accuracy": 1.0}
-# What `python -m pawprint seeds` writes, of another run.
-SEEDS = {
-    "seeds": [7, 8, 9],
-    "inputs": {},
-    "scores": {
-        f"{split} {score}": SPREAD
-        for split in ("validation", "test")
-        for score in ("accuracy", "log loss")
-    },
-    "disagreements": {
-        "validation": {"images": 20, "disagree": 3},
-        "test": {"images": 20, "disagree": 0},
-    },
-}
 
 
 def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -97,10 +81,7 @@ def write_run(
         (result_paths.LIKELY_WRONG_LABELS, suspects, result_tables.LIKELY_WRONG_LABELS),
     ):
         write_table(workspace / path, frame, columns)
-    write_json(workspace / result_paths.SEEDS_METRICS, SEEDS)
     write_json(workspace / model_paths.EXTRACT_METRICS, EXTRACT)
-    for path in SEED_INPUTS[1:]:  # of code
-        write_text(workspace / path, path.name)
     metadata = Metadata(
         labels=labels,
         image_size=96,

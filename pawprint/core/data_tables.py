@@ -32,8 +32,8 @@ NEAR_DUPLICATES: Columns = {
     "moved": "bool",
 }
 HISTORY: Columns = {
-    "epoch": "int64",
-    "learning_rate": "Float64",  # empty for LBFGS, whose epochs are tenths of its iterations
+    "epoch": "int64",  # of the phase, from 1 on; 0 for a head by LBFGS
+    "learning_rate": "Float64",  # empty for LBFGS
     "accuracy": "float64",
     "loss": "float64",
     "validation_accuracy": "float64",

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-SEEDS_METRICS = Path("metrics/seeds.json")  # of `python -m pawprint seeds`
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")

@@ -5,16 +5,13 @@ penalty on weights needs it, and the solution is folded back to a layer on the s
 One thread computes, because the number of threads changes the last bits of a sum.
 """
 
-import contextlib
 import math
 import warnings
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy  # noqa: F401 - its L-BFGS decides the head
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedGroupKFold
@@ -35,19 +32,17 @@ MAX_CROSS_VALIDATED = 10_000  # images that a cross-validation learns from
 # of two classes take 3 GB.
 MAX_SIZE = 1_500_000_000
 MAX_ITERATIONS = 1000
-PARTS = 10  # rows of the history
 BLOCK = 4096  # images predicted at a time
 
 
 class CrossValidation(NamedTuple):
-    """float32 `(images, classes)`, NaN for an image that is not judged; C; iterations of a fit.
+    """float32 `(images, classes)`, NaN for an image that is not judged; and C.
 
     `views` is the number of views of each image that the fits learned from: one, or all.
     """
 
     probabilities: np.ndarray
     C: float
-    iterations: float
     views: int
 
 
@@ -85,10 +80,8 @@ def cross_validate(
     fold, is_learned = _folds(actual, groups, most)
 
     def crossed(number: int, c: float) -> CrossValidation:
-        found, iterations = _held_out(
-            views[:number], actual, fold, is_learned, classes, class_weight, c
-        )
-        return CrossValidation(found, c, iterations, number)
+        found = _held_out(views[:number], actual, fold, is_learned, classes, class_weight, c)
+        return CrossValidation(found, c, number)
 
     candidates = [crossed(1, c) for c in values_of_c]
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
@@ -118,31 +111,30 @@ def _held_out(
     classes: int,
     class_weight: str | None,
     c: float,
-) -> tuple[np.ndarray, float]:
-    """Probabilities as those of CrossValidation, and iterations of a fit.
+) -> np.ndarray:
+    """Probabilities as those of CrossValidation.
 
     The fits learn from these views, each float16 `(images, features)`, which together weigh as much
     as the image.
     """
-    found, iterations = np.full((len(actual), classes), np.nan, np.float32), 0.0
+    found = np.full((len(actual), classes), np.nan, np.float32)
     for held_out in range(fold.max() + 1):
         learned = np.flatnonzero((fold != held_out) & is_learned)
         judged = np.flatnonzero((fold == held_out) & np.isin(actual, actual[learned]))
         if len(np.unique(actual[learned])) < 2 or not len(judged):
             continue
-        with _one_thread():
+        with threadpool_limits(1):
             known = np.concatenate([view[learned] for view in views]).astype(np.float32)
             mean, scale = _standardise(known)
             model = LogisticRegression(
                 C=c / len(views), class_weight=class_weight, max_iter=MAX_ITERATIONS
             )
             model.fit(known, np.tile(actual[learned], len(views)))
-            iterations += model.n_iter_[0] / (fold.max() + 1)
             for part in np.array_split(judged, -(-len(judged) // BLOCK)):
                 found[part] = 0
                 block = (views[0][part].astype(np.float32) - mean) / scale
                 found[np.ix_(part, model.classes_)] = model.predict_proba(block)
-    return found, iterations
+    return found
 
 
 def judge(
@@ -174,8 +166,8 @@ def solve(
 
     Each pair is of features `(images, views, …)` and class indices. Returns kernel and bias of a
     dense layer, float32 `(features, units)` and `(units,)`; the metrics on validation of a head of
-    zeros and of this one; and the table HISTORY with a row for each tenth of the iterations. Two
-    classes have one unit, the logit of the second. Raises InputError if a class has no image.
+    zeros and of this one; and the table HISTORY with one row, epoch 0. Two classes have one unit,
+    the logit of the second. Raises InputError if a class has no image.
     """
     features, actual = train
     if missing := set(range(len(labels))) - set(actual.tolist()):
@@ -192,24 +184,22 @@ def solve(
     weights = compute_sample_weight(class_weight, of_rows)
     held_out, of_held_out = _view(validation[0], 0).astype(np.float32), validation[1]
     untrained = np.full((len(held_out), len(labels)), 1 / len(labels))
-    history = []
-    with _one_thread():
+    with threadpool_limits(1):
         mean, scale = _standardise(rows)
         held_out = (held_out - mean) / scale
-        model = LogisticRegression(C=crossed.C / views, class_weight=class_weight, warm_start=True)
-        for part in range(1, PARTS + 1):
-            iterations = max(1, round(crossed.iterations / PARTS))
-            model.max_iter = iterations if part < PARTS else MAX_ITERATIONS
-            model.fit(rows, of_rows)
-            fitted = measure(model.predict_proba(rows), of_rows, weights)
-            final = measure(model.predict_proba(held_out), of_held_out)
-            named = {f"validation_{name}": value for name, value in final.items()}
-            history.append({"epoch": part, "kept": part == PARTS} | fitted | named)
+        model = LogisticRegression(
+            C=crossed.C / views, class_weight=class_weight, max_iter=MAX_ITERATIONS
+        )
+        model.fit(rows, of_rows)
+        fitted = measure(model.predict_proba(rows), of_rows, weights)
+        final = measure(model.predict_proba(held_out), of_held_out)
     kernel = (model.coef_ / scale).T
     bias = model.intercept_ - mean @ kernel
     arrays = [kernel.astype(np.float32), bias.astype(np.float32)]
     metrics = {"initial": measure(untrained, of_held_out), "validation": final}
-    return arrays, metrics, pd.DataFrame(history).reindex(columns=list(HISTORY))
+    named = {f"validation_{name}": value for name, value in final.items()}
+    history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
+    return arrays, metrics, history.reindex(columns=list(HISTORY))
 
 
 def measure(
@@ -258,11 +248,3 @@ def _standardise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = np.where(scale > 0, scale, 1).astype(np.float32)
     rows /= scale
     return mean, scale
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread, and do not warn of a fit that is to be continued."""
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield

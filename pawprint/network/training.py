@@ -29,12 +29,11 @@ class Batches(keras.utils.PyDataset):
         batch_size: int,
         views_per_epoch: str = "all",
         seed: int | None = None,
-        first_epoch: int = 0,
     ) -> None:
         super().__init__()
         self.features, self.labels = features, labels
         self.batch_size, self.views_per_epoch, self.seed = batch_size, views_per_epoch, seed
-        self.start_epoch(first_epoch)
+        self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Choose the views and the order of an epoch, counted from 0.
@@ -64,7 +63,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def open_batches(
-    folder: Path, split: pd.DataFrame, kind: str, params: Train, first_epoch: int = 0
+    folder: Path, split: pd.DataFrame, kind: str, params: Train
 ) -> tuple[Batches, Batches, list[str]]:
     """Training and validation batches of the features called `kind`, "cut" or "top"; the labels.
 
@@ -72,7 +71,7 @@ def open_batches(
     the position of the image's label in the labels.
     """
     features, actual, labels = open_examples(folder, kind, split, "train")
-    order = params.views_per_epoch, params.seed, first_epoch
+    order = params.views_per_epoch, params.seed
     train = Batches(features, actual.astype(np.float32), params.batch_size, *order)
     features, actual, _ = open_examples(folder, kind, split, "validation")
     return train, Batches(features, actual.astype(np.float32), params.batch_size), labels
@@ -108,20 +107,17 @@ def fit(
     section: str,
     path: Path | None = None,
 ) -> pd.DataFrame:
-    """Train from the first epoch of `train` on, and return the table HISTORY, a row per epoch.
+    """Train, and return the table HISTORY, a row per epoch.
 
     Epochs count from 1. No epoch is kept if the model is left as it was. The table is written to
     `path` after each epoch, so that others can watch. Raises InputError, which names the section of
     the params, if the loss is not finite.
     """
-    first, steps = train.epoch, len(train)
     recorder = Recorder(path)
     callbacks: list = [recorder]
     keeper = None
     if params.early_stopping:
-        given = dict(params.early_stopping)
-        given["start_from_epoch"] += first  # Keras counts all epochs, the params those of the phase
-        keeper = keras.callbacks.EarlyStopping(**given)
+        keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
     elif params.keep_best:
         keeper = KeepBest(validation)
     if keeper:
@@ -129,7 +125,7 @@ def fit(
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
     if params.learning_rate_decay == "cosine":
-        callbacks.append(Rates(cosine_decay(params, steps), params.learning_rate))
+        callbacks.append(Rates(cosine_decay(params, len(train)), params.learning_rate))
     callbacks += [
         keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: train.start_epoch(epoch)),
         keras.callbacks.TerminateOnNaN(),
@@ -137,8 +133,7 @@ def fit(
     model.fit(
         train,
         validation_data=validation,
-        initial_epoch=first,
-        epochs=first + params.epochs,
+        epochs=params.epochs,
         class_weight=balanced(train.labels) if params.class_weight else None,
         callbacks=callbacks,
         shuffle=False,  # Batches shuffles, by image and not only by batch

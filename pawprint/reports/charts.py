@@ -23,11 +23,10 @@ PAIRS = 10  # of classes, listed below the matrix
 def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
     """Accuracy and loss over the epochs of both training phases (tables HISTORY).
 
-    The epochs of a head by logistic regression are tenths of the solver's iterations.
+    Those of fine-tuning continue the count. A head by logistic regression is at epoch 0.
     """
-    history = pd.concat([extract, finetune])
-    is_solved = extract["learning_rate"].isna().any()
-    epochs = "Tenth of the solver's iterations, then epoch" if is_solved else "Epoch"
+    before = max(extract["epoch"], default=0)
+    history = pd.concat([extract, finetune.assign(epoch=finetune["epoch"] + before)])
     figure, axes = new_figure(columns=2, width=9, height=3.6)
     for axis, name in zip(axes, ("accuracy", "loss")):
         series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
@@ -35,8 +34,8 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
             axis.plot(history["epoch"], history[column], color=colour, label=label, marker=".")
         if len(extract) and len(finetune):
             style = {"color": GREY, "linestyle": "--", "linewidth": 1.2}
-            axis.axvline(len(extract) + 0.5, label="fine-tuning starts", **style)
-        axis.set(title=name.capitalize(), xlabel=epochs, ylabel=name.capitalize())
+            axis.axvline(before + 0.5, label="fine-tuning starts", **style)
+        axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
         axis.xaxis.get_major_locator().set_params(integer=True)
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

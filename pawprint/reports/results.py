@@ -94,7 +94,7 @@ def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame) -> str:
     kept = finetune.loc[finetune["kept"], "epoch"].iloc[-1]
     if kept == finetune["epoch"].iloc[-1]:
         return f"{text}."
-    return f"{text}. Of these, epoch {kept - len(extract)} is used."
+    return f"{text}. Of these, epoch {kept} is used."
 
 
 MEAN_OVER_VIEWS = {

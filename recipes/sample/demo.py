@@ -27,8 +27,7 @@ def prepare(workspace: Path, params: str) -> None:
         shutil.rmtree(workspace / folder, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
-    (workspace / result_paths.SEEDS_METRICS.parent).mkdir(exist_ok=True)
-    for file in ("dvc.yaml", ".dvcignore", "requirements.txt", result_paths.SEEDS_METRICS):
+    for file in ("dvc.yaml", ".dvcignore", "requirements.txt"):
         shutil.copy(PROJECT / file, workspace / file)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
     no_corrections = f"{','.join(corrections.COLUMNS)}\n"

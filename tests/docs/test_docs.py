@@ -10,7 +10,6 @@ import pytest
 from conftest import PROJECT, succeed
 
 from pawprint.__main__ import COMMANDS
-from pawprint.cli.seeds import describe
 from pawprint.core import model_paths, result_paths
 from pawprint.core.files import md5
 from pawprint.core.params.whole import Params
@@ -45,14 +44,6 @@ def test_result_table_of_readme_has_the_committed_metrics():
     for step, cell in expected.items():
         row = next(line for line in read("README.md").splitlines() if line.startswith(f"| {step}"))
         assert cell in row
-
-
-def test_readme_and_evaluation_page_have_the_committed_seeds():
-    record = metrics("seeds")
-    assert describe(record) in read("docs/evaluation.md")
-    for split in ("validation", "test"):
-        mean, _, low, high = record["scores"][f"{split} accuracy"].values()
-        assert f"{mean:.2%} ({low:.2%} to {high:.2%})" in read("README.md")
 
 
 def test_model_in_git_is_the_one_of_the_committed_results():

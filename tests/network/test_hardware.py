@@ -47,7 +47,7 @@ def trained(features, precision="float32"):
     head = build_head(HEAD, 2)
     model = build_model("MobileNetV2", sample_backbone(), head, "average")
     head.set_weights(arrays)
-    train, validation, _ = open_batches(features, split, "cut", TRAIN, first_epoch=len(first))
+    train, validation, _ = open_batches(features, split, "cut", TRAIN)
     optimizer, second = fine_tune(model, TRAIN, precision, FIRST, train, validation)
     accuracy = second["validation_accuracy"].iloc[-1]
     return model, optimizer, accuracy, [*first["loss"], *second["loss"]]

@@ -48,10 +48,8 @@ def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(cl
     measured = measure(probabilities_by(arrays, features[:, 0]), actual)
     assert metrics["validation"] == pytest.approx(measured, rel=1e-3)
     assert metrics["initial"]["loss"] == pytest.approx(np.log(classes))
-    assert history["epoch"].tolist() == list(range(1, 11))
-    assert history["kept"].tolist() == [False] * 9 + [True]
+    assert history[["epoch", "kept"]].to_numpy().tolist() == [[0, True]]
     last = history.iloc[-1]
-    assert history["loss"].iloc[0] > last["loss"]
     assert last["validation_loss"] == metrics["validation"]["loss"]
     of_views = measure(
         probabilities_by(arrays, features.reshape(-1, 12)), np.repeat(actual, features.shape[1])

@@ -66,10 +66,10 @@ def test_order_differs_between_epochs_and_is_the_same_for_the_same_seed():
 
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
     split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
-    train, validation, labels = open_batches(tmp_path, split, "top", train_params(), first_epoch=2)
+    train, validation, labels = open_batches(tmp_path, split, "top", train_params())
     assert labels == ["cat", "dog"]
-    assert (len(train), len(validation), train.epoch) == (3, 8, 2)
-    expected = Batches(FEATURES, LABELS, 4, "one", seed=1, first_epoch=2)
+    assert (len(train), len(validation)) == (3, 8)
+    expected = Batches(FEATURES, LABELS, 4, "one", seed=1)
     for batches, like in ((train, expected), (validation, Batches(FEATURES, LABELS, 4))):
         for index in range(len(like)):
             for got, wanted in zip(batches[index], like[index], strict=True):
@@ -86,14 +86,6 @@ def test_target_is_the_position_in_the_sorted_labels_also_of_more_than_two(tmp_p
     assert [labels[int(target)] for target in given] == split["label"].to_list()
 
 
-def test_second_phase_continues_with_the_views_that_the_first_did_not_take():
-    first, second = (
-        Batches(FEATURES, LABELS, 4, "one", seed=1, first_epoch=epoch) for epoch in (0, 2)
-    )
-    seen = [set(epoch(first)) for _ in range(2)]
-    assert not set(epoch(second)) & (seen[0] | seen[1])
-
-
 def new_model(activation: str = "sigmoid", units: int = 1) -> keras.Model:
     return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units, activation=activation)])
 
@@ -102,8 +94,8 @@ def new_model(activation: str = "sigmoid", units: int = 1) -> keras.Model:
 LEARNABLE = np.stack([LABELS, 1 - LABELS], axis=-1)[:, None] * np.array([[1], [0.5]])
 
 
-def learnable(first_epoch: int = 0) -> tuple[Batches, Batches]:
-    train = Batches(LEARNABLE, LABELS, 4, "one", seed=1, first_epoch=first_epoch)
+def learnable() -> tuple[Batches, Batches]:
+    train = Batches(LEARNABLE, LABELS, 4, "one", seed=1)
     return train, Batches(LEARNABLE[:, :1], LABELS, 4)
 
 
@@ -119,14 +111,14 @@ def test_optimizer_and_its_rate_are_those_of_the_params(optimizer):
 @pytest.mark.parametrize(
     ("output", "units"), [("sigmoid", 1), ("linear", 1), ("softmax", 2), ("linear", 2)]
 )
-def test_history_continues_the_count_of_epochs_and_training_learns(output, units):
+def test_history_has_a_row_per_epoch_and_training_learns(output, units):
     make_deterministic(1)
     model, params = new_model(output, units), train_params(epochs=3, learning_rate=0.5)
     compile_model(model, params, from_logits=output == "linear")
-    train, validation = learnable(first_epoch=10)
+    train, validation = learnable()
     history = fit(model, train, validation, params, SECTION)
     assert list(history.columns) == list(HISTORY)
-    assert history["epoch"].to_list() == [11, 12, 13]
+    assert history["epoch"].to_list() == [1, 2, 3]
     assert history["learning_rate"].to_list() == [0.5] * 3
     losses = history["validation_loss"].to_list()
     assert losses[-1] < losses[0]
@@ -180,7 +172,7 @@ def test_best_epoch_between_others_is_kept():
     params = train_params(epochs=8, optimizer="sgd", learning_rate=1.0, keep_best=True)
     model = new_model()
     compile_model(model, params, False)
-    train, validation = learnable(first_epoch=2)
+    train, validation = learnable()
     validation.labels = LABELS.copy()
     validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
     history = fit(model, train, validation, params, SECTION)
@@ -202,13 +194,13 @@ def test_early_stopping_takes_the_place_of_keep_best():
     assert measure(model, validation)["loss"] == pytest.approx(best, rel=1e-5)
 
 
-def test_early_stopping_counts_the_epochs_of_its_phase():
+def test_early_stopping_starts_from_its_epoch():
     make_deterministic(1)
     stopping = EarlyStopping(patience=0, start_from_epoch=2)
     params = train_params(epochs=4, optimizer="sgd", learning_rate=1.0, early_stopping=stopping)
     model = new_model()
     compile_model(model, params, False)
-    train, validation = learnable(first_epoch=10)
+    train, validation = learnable()
     validation.labels = 1 - LABELS
     assert len(fit(model, train, validation, params, SECTION)) == 4
 
@@ -251,21 +243,21 @@ def test_rate_warms_up_for_half_an_epoch_and_decays_as_a_cosine_in_every_step():
     assert cosine_decay(DECAYED, steps=10) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("first", "batch_size"), [(0, 4), (7, 4), (0, 1000)])
-def test_each_step_has_its_epochs_rate_and_views_and_training_can_be_continued(first, batch_size):
+@pytest.mark.parametrize("batch_size", [4, 1000])
+def test_each_step_has_its_epochs_rate_and_views_and_training_can_be_continued(batch_size):
     params = DECAYED.model_copy(update={"optimizer": "sgd"})
     models = [new_model(), new_model()]
     models[1].set_weights(models[0].get_weights())
     for model in models:
         compile_model(model, params, False)
-    (train, validation), (again, _) = learnable(first_epoch=first), learnable(first_epoch=first)
+    (train, validation), (again, _) = learnable(), learnable()
     train.batch_size = again.batch_size = batch_size
     history = fit(models[0], train, validation, params, SECTION)
     rates = cosine_decay(params, len(train)).reshape(params.epochs, -1)
     assert history["learning_rate"].to_list() == pytest.approx(rates[:, -1].tolist())
     assert float(models[0].optimizer.learning_rate) == pytest.approx(params.learning_rate)
     for epoch, of_epoch in enumerate(rates):
-        again.start_epoch(first + epoch)
+        again.start_epoch(epoch)
         for index, rate in enumerate(of_epoch):
             models[1].optimizer.learning_rate = rate
             models[1].train_on_batch(*again[index])

@@ -2,11 +2,9 @@
 
 import json
 import shutil
-import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-import dvc.api
 import pytest
 from changed_params import TOGETHER_WITH, changed_values, expected_stages
 from conftest import (
@@ -16,7 +14,6 @@ from conftest import (
     change,
     commit,
     git_project,
-    printed,
     repro,
     run,
     succeed,
@@ -25,7 +22,6 @@ from networks import save_weights
 
 from pawprint.core.files import pack
 from pawprint.core.params.whole import Params
-from pawprint.core.predictions import parse_predictions
 from pawprint.network.applications import application
 from recipes.sample.drawings import drawn_dataset
 
@@ -122,35 +118,3 @@ def test_experiments_and_a_queued_sweep_run_from_dvcs_own_folders(workspace):
         rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
         assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
     assert rates == {1e-6, 0.002, 0.003}
-
-
-def test_seeds_are_experiments_whose_spread_is_printed_and_shown(workspace, restored):
-    assert "seeds.json is of other images" in (workspace / "docs/model_card.md").read_text()
-    head = succeed("git", "rev-parse", "HEAD", cwd=workspace).strip()
-    users = f"refs/exps/{head[:2]}/{head[2:]}/seed-1"  # an experiment that a user named so
-    succeed("git", "update-ref", users, head, cwd=workspace)
-    shown = printed(workspace, "seeds", "2")
-    losses, predicted = [], []
-    for seed in ("pawprint-seed-1", "pawprint-seed-2"):
-        evaluated = json.loads(dvc.api.read("metrics/evaluate.json", str(workspace), seed))
-        losses.append(evaluated["validation"]["loss"])
-        table = dvc.api.read("plots/predictions.csv", str(workspace), seed, mode="rb")
-        predicted.append(parse_predictions(table)["predicted"])
-    assert losses[0] != losses[1]
-    assert succeed("git", "rev-parse", users, cwd=workspace).strip() == head
-    record = json.loads((workspace / "metrics" / "seeds.json").read_text())
-    assert record["seeds"] == [1, 2]
-    loss = record["scores"]["validation log loss"]
-    assert loss["mean"] == pytest.approx(statistics.mean(losses))
-    assert loss["standard_deviation"] == pytest.approx(statistics.stdev(losses))
-    assert (loss["min"], loss["max"]) == (min(losses), max(losses))
-    line = next(line for line in shown.splitlines() if "validation log loss" in line)
-    assert line.split()[3:] == [f"{value:.4f}" for value in loss.values()]
-    disagree = int((predicted[0] != predicted[1]).sum())
-    images = {"images": len(predicted[0]), "disagree": disagree}
-    assert record["disagreements"]["test"] == images
-    status = run("git", "status", "--porcelain", cwd=workspace).stdout.split()
-    assert status == ["M", "metrics/seeds.json"]
-    assert repro(workspace) == ["report"]
-    assert "mean of 2 seeds" in (workspace / "docs/model_card.md").read_text()
-    assert "is of other images" not in (workspace / "docs/model_card.md").read_text()

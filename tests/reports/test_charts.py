@@ -18,8 +18,7 @@ FORTY = [f"a_class_with_a_long_name_{number:02}" for number in range(40)]
 OF_TWO = ["path", "actual", "predicted", "probability_cat", "probability_dog"]
 
 
-def history(first: int, last: int) -> pd.DataFrame:
-    epochs = range(first, last + 1)
+def history(*epochs: int) -> pd.DataFrame:
     rows = [{name: epoch + place / 10 for place, name in enumerate(HISTORY)} for epoch in epochs]
     return pd.DataFrame(rows, columns=list(HISTORY)).astype(HISTORY)
 
@@ -28,19 +27,23 @@ def texts(axis) -> list[str]:
     return [text.get_text() for text in axis.texts]
 
 
-def test_curves_join_both_phases_and_mark_the_start_of_fine_tuning():
-    extract, finetune = history(1, 3), history(4, 5)
+@pytest.mark.parametrize(
+    ("of_head", "expected", "mark_at"), [((1, 2, 3), [1, 2, 3, 4, 5], 3.5), ((0,), [0, 1, 2], 0.5)]
+)
+def test_curves_join_both_phases_and_mark_the_start_of_fine_tuning(of_head, expected, mark_at):
+    """A head that is solved is at epoch 0."""
+    extract, finetune = history(*of_head), history(1, 2)
     axes = draw_curves(extract, finetune).axes
     assert [axis.get_title("left") for axis in axes] == ["Accuracy", "Loss"]
     for axis, name in zip(axes, ("accuracy", "loss")):
         training, validation, mark = axis.lines
         for line, column in ((training, name), (validation, f"validation_{name}")):
-            assert list(line.get_xdata()) == [1, 2, 3, 4, 5]
+            assert list(line.get_xdata()) == expected
             assert list(line.get_ydata()) == [*extract[column], *finetune[column]]
-        assert list(mark.get_xdata()) == [3.5, 3.5]
+        assert list(mark.get_xdata()) == [mark_at, mark_at]
 
 
-@pytest.mark.parametrize("phases", [(history(1, 3), history(1, 0)), (history(1, 0), history(1, 3))])
+@pytest.mark.parametrize("phases", [(history(1, 2), history()), (history(), history(1, 2))])
 def test_curves_of_one_phase_have_no_mark(phases):
     assert [len(axis.lines) for axis in draw_curves(*phases).axes] == [2, 2]
 

@@ -11,18 +11,14 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import PROJECT, refused
-from made_up_run import SEEDS, write_run
+from made_up_run import write_run
 from PIL import Image
 
 from pawprint.core import data_paths, model_paths, result_paths
 from pawprint.core.data_tables import REJECTED
-from pawprint.core.files import write_json
 from pawprint.core.result_tables import SCORES
-from pawprint.core.sources import hide_secrets
 from pawprint.core.tables import read_table
-from pawprint.core.yaml import read_yaml
 from pawprint.reports.results import describe_fraction, score_of
-from pawprint.reports.seeds import SEED_INPUTS, params_hash
 from recipes.overlay import overlay
 from stages import report
 
@@ -156,25 +152,6 @@ def test_params_are_all_there_in_their_order(page):
     expected["fetch"]["source"] = expected["weights"]["source"] = "https://host/file"
     assert shown == expected
     assert list(shown) == list(expected)
-
-
-def test_mean_of_seeds_is_shown_only_if_they_are_of_this_run(both, other):
-    for text in both:
-        assert "metrics/seeds.json is of other images" in text
-        assert "of 3 seeds" not in text
-    hashes = {
-        path.as_posix(): hashlib.md5((other / path).read_bytes()).hexdigest()
-        for path in SEED_INPUTS
-    } | {"params.yaml": params_hash(hide_secrets(read_yaml(PROJECT / "params.yaml")))}
-    write_json(other / result_paths.SEEDS_METRICS, SEEDS | {"inputs": hashes})
-    for text in reports(other):
-        assert "is of other images" not in text
-        for title, cell in (
-            ("accuracy, mean of 3 seeds (min to max)", "50.00% (25.00% to 75.00%)"),
-            ("log loss, mean of 3 seeds (min to max)", "0.5000 (0.2500 to 0.7500)"),
-        ):
-            assert title in text and text.count(cell) == 2
-        assert "3 of 20" in text and "0 of 20" in text
 
 
 def test_card_of_many_classes_shows_the_ten_with_the_lowest_recall_and_the_page_shows_all(other):
