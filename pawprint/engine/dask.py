@@ -2,30 +2,32 @@
 
 import contextlib
 import functools
-import io
+import importlib
 import itertools
 import json
 import logging
+import os
 import pickle
 import platform
 import queue
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import cloudpickle
 import dask
-from distributed import Client, Future
+import joblib
+from distributed import Client, Future, get_worker
 from distributed.scheduler import KilledWorker
 
 from pawprint.core.errors import InputError, printable, reason
-from pawprint.core.files import pack
+from pawprint.core.fingerprint import meaning
 from pawprint.core.sources import without_secrets
-from pawprint.engine import worker
-from pawprint.engine.worker import hash_of, name_of
 
 AHEAD = 1000  # tasks that run, wait, or have results that are not due yet
 PROOF = 8  # items that the driver computes, and every worker process as its proof
@@ -35,8 +37,24 @@ PACKAGES = (
     *("openvino", "pi-heif", "pillow", "scipy"),
 )
 LOST = (CancelledError, OSError, TimeoutError)  # the connection to the scheduler
-# A worker of another Python can run source, but no pickled function.
-COMPUTE = "exec(source, names) or names['compute'](run, items)"
+_ADMISSION = threading.Lock()
+_admitted: dict[
+    str, Callable | str
+] = {}  # on a worker: the function of a run, or why it is refused
+
+
+class Proof(NamedTuple):
+    """What a worker process has to share with the driver before it takes part in a run.
+
+    `functions` holds, pickled, the function of the run, and the function and the items of the
+    proof, whose results have the hashes `expected`. `code` is the hash of each module.
+    """
+
+    run: str
+    versions: dict[str, str]
+    code: dict[str, str]
+    functions: bytes
+    expected: list[str]
 
 
 def map_on_cluster(
@@ -52,15 +70,14 @@ def map_on_cluster(
     results = [prove(item) for item in known]
     if proof is None:
         yield from results
-    run = {
-        "name": uuid.uuid4().hex,
-        "modules": _imported_modules(),
-        "versions": {"Python": platform.python_version().rpartition(".")[0]}
-        | {p: version(p) for p in PACKAGES},
-        "functions": cloudpickle.dumps((function, prove, known)),
-        "expected": [hash_of(result) for result in results],
-    }
-    yield from Run(client, run).results(items, chunk)
+    shared = Proof(
+        uuid.uuid4().hex,
+        {"Python": _python()} | {package: version(package) for package in PACKAGES},
+        {name: _code(name) for name in sorted(sys.modules) if name.startswith("pawprint.")},
+        cloudpickle.dumps((function, prove, known)),
+        [_hash(result) for result in results],
+    )
+    yield from Run(client, shared).results(items, chunk)
 
 
 @functools.cache
@@ -88,10 +105,9 @@ def connect(scheduler: str) -> Client:
 class Run:
     """One function over a cluster whose workers come and go."""
 
-    def __init__(self, client: Client, run: dict) -> None:
+    def __init__(self, client: Client, proof: Proof) -> None:
         # A task of its own: workers send it to each other, and Dask repeats it if they die.
-        self.client, self.run = client, client.submit(dict, run, pure=False)
-        self.source = Path(worker.__file__).read_text(encoding="utf-8")
+        self.client, self.proof = client, client.submit(Proof, *proof, pure=False)
         self.refused: set[str] = set()  # addresses of workers
         self.running: dict[Future, tuple[int, list]] = {}  # items, and the position of the first
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
@@ -119,16 +135,16 @@ class Run:
                     due += 1
         finally:
             with contextlib.suppress(*LOST):
-                self.client.cancel([self.run, *self.running])
+                self.client.cancel([self.proof, *self.running])
 
     def submit(self, start: int, items: list) -> None:
         where = {}
         if self.refused:  # a preference, because a restarted worker has another address
             others = list(self.workers() - self.refused)
             where = {"workers": others, "allow_other_workers": True}
-        names = {"source": self.source, "names": {"__name__": worker.__name__}}
-        names |= {"run": self.run, "items": pickle.dumps(items)}
-        future = self.client.submit(eval, COMPUTE, names, pure=False, retries=2, **where)
+        future = self.client.submit(
+            _compute, self.proof, pickle.dumps(items), pure=False, retries=2, **where
+        )
         self.running[future] = start, items
         future.add_done_callback(self.done.put)
 
@@ -138,7 +154,7 @@ class Run:
         try:
             results = future.result()
         except KilledWorker as error:
-            first, last = (printable(name_of(items[place])) for place in (0, -1))
+            first, last = (printable(_name(items[place])) for place in (0, -1))
             problem = InputError(
                 f"{first} to {last}: expected a worker to compute them. Received: "
                 f"{error.allowed_failures + 1} workers that died. Check the images, and the memory "
@@ -147,6 +163,8 @@ class Run:
             return [(start, problem)]  # raised when due: tasks that waited behind it fail too
         except CancelledError:
             raise _unusable("no connection to the scheduler") from None
+        except ModuleNotFoundError as error:
+            raise _unusable(f"one without the driver's packages ({error})") from None
         if isinstance(results, list):
             return enumerate(results, start)
         address, why = results
@@ -168,17 +186,68 @@ class Run:
             raise _unusable(f"none within {timeout}") from None
 
 
-def _imported_modules() -> bytes:
-    """A zip of the project's modules that this process has imported."""
-    contents = [("pawprint/", b"")]  # Python looks for the folder in a zip
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith("pawprint."):
-            is_package = module.__spec__.parent == name
-            path = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
-            contents.append((path, Path(module.__file__).read_bytes()))
-    buffer = io.BytesIO()
-    pack(buffer, contents)
-    return buffer.getvalue()
+def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
+    """On a worker: the results of pickled items, or its address and why this process is refused.
+
+    The first task of a run in a process is its admission. Others wait for it: modules are imported,
+    and OpenVINO is used for the first time, in one thread only.
+    """
+    with _ADMISSION:
+        if proof.run not in _admitted:
+            try:
+                function = _admit(proof)
+            except Exception as error:  # whatever the function raises here and not on the driver
+                function = reason(error)
+            _admitted.clear()  # what earlier runs hold is freed
+            _admitted[proof.run] = function
+        function = _admitted[proof.run]
+    if isinstance(function, str):
+        return get_worker().address, function
+    return [function(item) for item in pickle.loads(items)]
+
+
+def _admit(proof: Proof) -> Callable:
+    """The function of a run. Raises an exception if this process differs from the driver's."""
+    for name, expected in proof.versions.items():
+        found = _python() if name == "Python" else version(name)
+        if found != expected:
+            raise RuntimeError(f"expected {name} {expected}. Received: {found}")
+    # So that joblib.cpu_count() is the number of threads given to this worker.
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(get_worker().state.nthreads)
+    function, prove, known = pickle.loads(proof.functions)
+    for name in proof.code.keys() & sys.modules.keys():  # those that the functions import
+        if _code(name) != proof.code[name]:
+            raise RuntimeError(
+                f"expected the driver's {name}. Received: another. Restart the workers"
+            )
+    for item, expected in zip(known, proof.expected, strict=True):
+        if _hash(prove(item)) != expected:
+            what = f"expected the same bytes as on the driver for {_name(item)}"
+            raise RuntimeError(f"{what}. Received: others, as of another processor or file")
+    return function
+
+
+@functools.cache
+def _code(module: str) -> str:
+    """The hash of what a module does, as this process has imported it: once, at its import.
+
+    A worker that has imported a module before an edit of its file so differs from the driver.
+    """
+    source = Path(importlib.import_module(module).__file__).read_text(encoding="utf-8")
+    return joblib.hash(meaning(source))
+
+
+def _python() -> str:
+    return platform.python_version().rpartition(".")[0]
+
+
+def _hash(result: object) -> str:
+    """Of the values and their layout in memory, on every computer after one pickling."""
+    return joblib.hash(pickle.loads(pickle.dumps(result)))
+
+
+def _name(item: object) -> str:
+    return str(item[0] if isinstance(item, tuple) else item)
 
 
 def _unusable(received: str) -> InputError:

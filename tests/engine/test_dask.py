@@ -55,7 +55,7 @@ NAMES = [f"{number:02}.jpg" for number in range(60)]
 
 
 class Cluster:
-    """A scheduler and its workers, in a folder that holds no copy of the project."""
+    """A scheduler and its workers, which find the project's package."""
 
     def __init__(self, folder: Path, protocol: str = "tcp", options: tuple[str, ...] = ()) -> None:
         self.folder, self.options, self.processes = folder, options, []
@@ -69,7 +69,7 @@ class Cluster:
             process = subprocess.Popen(
                 [sys.executable, *python, *command, "--no-dashboard", *self.options],
                 cwd=self.folder,
-                env=os.environ | environment,
+                env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,
                 stdout=log,
                 stderr=log,
             )
@@ -187,19 +187,35 @@ def test_folder_is_predicted_as_on_threads(on_threads, cluster, tmp_path, monkey
     assert rows == predict(predictor, photos)
 
 
-def test_modules_are_those_of_this_moment(cluster, tmp_path, monkeypatch):
-    """A worker does not go on with what it imported before an edit."""
+def test_worker_with_modules_from_before_an_edit_is_refused(start, tmp_path, monkeypatch):
+    """Its process would go on with them."""
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     path = tmp_path / "pawprint" / "edited.py"
     path.parent.mkdir()
-    for number in range(2):
+    start().worker("--no-nanny", PYTHONPATH=f"{PROJECT}{os.pathsep}{tmp_path}")
+
+    def answers(number: int) -> list[tuple]:
         path.write_text(f"def answer(name):\n    return name, {number}\n", encoding="utf-8")
         sys.modules.pop("pawprint.edited", None)
         importlib.invalidate_caches()
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        edited = importlib.import_module("pawprint.edited")
-        assert list(map_items(edited.answer, NAMES)) == [(name, number) for name in NAMES]
-    del sys.modules["pawprint.edited"]
+        engine._code.cache_clear()
+        return list(map_items(importlib.import_module("pawprint.edited").answer, NAMES))
+
+    try:
+        assert answers(0) == [(name, 0) for name in NAMES]
+        with pytest.raises(InputError, match=r"the driver's pawprint.edited. Received: another"):
+            answers(1)
+    finally:
+        sys.modules.pop("pawprint.edited", None)
+        engine._code.cache_clear()
+
+
+def test_worker_without_the_package_is_one_line(start):
+    start().worker("--no-nanny", PYTHONPATH="")
+    with pytest.raises(InputError, match="No module named 'pawprint'") as error:
+        list(map_items(str.upper, NAMES))
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_killed_worker_changes_nothing(start):
@@ -252,7 +268,7 @@ def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, pro
     assert f"worker {address} is not used: expected the same bytes" in printed
 
 
-def link_packages(folder: Path, without: str = " ") -> dict[str, str]:
+def link_packages(folder: Path, without: str) -> dict[str, str]:
     """The environment of a worker whose packages are links, in a folder, to those of this Python.
 
     It starts with python=("-S", *DASK). Packages whose names begin with `without` are left out.
@@ -261,7 +277,7 @@ def link_packages(folder: Path, without: str = " ") -> dict[str, str]:
     for path in Path(sysconfig.get_path("purelib")).iterdir():
         if not path.name.lower().startswith(without):
             (folder / path.name).symlink_to(path)
-    return {"PYTHONPATH": str(folder)}
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{PROJECT}"}
 
 
 @pytest.mark.parametrize("installed", [pytest.param("none", marks=pytest.mark.extended), "1.0"])
@@ -278,20 +294,6 @@ def test_worker_with_other_packages_is_refused(start, tmp_path, installed):
     assert f"worker {address}: " in str(error.value)
     if installed != "none":
         assert f"expected pillow {version('pillow')}. Received: 1.0" in str(error.value)
-
-
-def test_worker_computes_with_packages_in_a_folder_named_like_the_project(start, tmp_path):
-    """In that of a downloaded zip."""
-    packages = link_packages(tmp_path / "pawprint-main" / ".venv" / "lib")
-    start().worker("--no-nanny", python=("-S", *DASK), **packages)
-
-    def hashed(name: str) -> str:
-        import imagehash  # which no other module of a worker imports
-
-        return f"{imagehash.__name__} {name}"
-
-    for _ in range(2):  # runs, of which the second one finds what the first one left
-        assert list(map_items(hashed, NAMES)) == [f"imagehash {name}" for name in NAMES]
 
 
 def test_worker_with_a_full_disk_is_refused(start):
