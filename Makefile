@@ -14,10 +14,10 @@ LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 
 .PHONY: demo app test test-all test-extended release-check lock
 
 demo: .venv/installed
-	$(BIN)/python -m recipes.sample.demo
+	$(BIN)/python -m pawprint.recipes.sample.demo
 
 app: .venv/installed-app
-	$(BIN)/python -m streamlit run app/main.py
+	$(BIN)/python -m streamlit run pawprint/app/main.py
 
 # Lint and every fast test, with the whole pipeline once on small data.
 test: .venv/installed-dev

@@ -17,11 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from pawprint.core import data_paths, model_paths, result_paths
-from pawprint.core.files import read_json
-from pawprint.core.yaml import parse_yaml
-from recipes.overlay import overlay
-from recipes.sample.demo import PROJECT, dvc_environment, prepare
+from pawprint import project
+from pawprint.files import read_json
+from pawprint.recipes.overlay import overlay
+from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
+from pawprint.yaml import parse_yaml
 
 SIZES = (224, 288)
 EPOCHS = 10  # of each phase of the script
@@ -72,8 +72,8 @@ def run_pipeline(params: str) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         prepare(workspace := Path(folder), params)
         seconds, _ = run_steps(workspace, "-m", "dvc", "repro")
-        extract = read_json(workspace / model_paths.EXTRACT_METRICS)
-        evaluate = read_json(workspace / result_paths.EVALUATE_METRICS)
+        extract = read_json(workspace / project.EXTRACT_METRICS)
+        evaluate = read_json(workspace / project.EVALUATE_METRICS)
         return seconds | {
             "accuracy of train_extract": extract["validation_accuracy"],
             "accuracy of total": evaluate["validation"]["accuracy"],
@@ -84,7 +84,7 @@ def run_pipeline(params: str) -> Run:
 def params_for(size: int, seed: int) -> str:
     """The committed params with another seed; size and images of the script."""
     text = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    images = f'fetch: {{source: "{PROJECT / data_paths.RAW_IMAGES}"}}'
+    images = f'fetch: {{source: "{PROJECT / project.RAW_IMAGES}"}}'
     text = overlay(text, f"{images}\nmodel: {{image_size: {size}, resize: stretch}}")
     return with_seed(text, seed)
 

@@ -26,22 +26,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.compare import with_seed
-from pawprint.core import data_paths, model_paths, result_paths
-from pawprint.core.data_tables import SPLIT, SPLITS
-from pawprint.core.files import pack
-from pawprint.core.params.model import Model
-from pawprint.core.result_tables import SCORES
-from pawprint.core.tables import read_table
-from pawprint.features.reader import open_examples
+from pawprint import project
+from pawprint.columns import SCORES, SPLIT, SPLITS
 from pawprint.features.rows import row_function
+from pawprint.features.store import open_examples
+from pawprint.files import pack, read_arrays
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.warp import IDENTITY
-from pawprint.network.head_arrays import read_head
-from pawprint.network.logistic import VALUES_OF_C
+from pawprint.images.pixels import IDENTITY
+from pawprint.network.solved_head import VALUES_OF_C
+from pawprint.params.model import Model
+from pawprint.recipes.overlay import overlay
+from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.predictor import predict_members
-from recipes.overlay import overlay
-from recipes.sample.demo import PROJECT, prepare, run_dvc
+from pawprint.tables import read_table
 
 SEEDS = 5
 Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files
@@ -55,12 +53,12 @@ INK, PAPER = 40, 245
 
 def measure(workspace: Path) -> dict[str, float]:
     """The cells of one run."""
-    split = read_table(workspace / data_paths.SPLIT_IMAGES, SPLIT)
-    train, actual, labels = open_examples(workspace / data_paths.FEATURES, "top", split, "train")
+    split = read_table(workspace / project.SPLIT_CSV, SPLIT)
+    train, actual, labels = open_examples(workspace / project.FEATURES, "top", split, "train")
     test = split[split["split"] == "test"]
     how = Model.load(path=workspace / "params.yaml").resize
-    rows_of = row_function(read_network(workspace / data_paths.EXTRACTOR), how)
-    with open_archive(workspace / data_paths.RAW_ARCHIVES) as archive:
+    rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)
+    with open_archive(workspace / project.RAW_ARCHIVES) as archive:
         features = predict_members(
             lambda image: rows_of(image, [IDENTITY])[0][1], archive, test["path"], "test"
         )
@@ -70,12 +68,12 @@ def measure(workspace: Path) -> dict[str, float]:
     images, first_views = np.arange(len(actual)), np.zeros(len(actual), int)
     regression = make_pipeline(StandardScaler(), fitted)
     regression.fit(train[images, first_views].astype(np.float32), actual)
-    kernel, bias = read_head(workspace / model_paths.HEAD)
+    kernel, bias = read_arrays(workspace / project.HEAD)
     logits = features @ kernel + bias
     of_head = logits[:, 0] > 0 if len(labels) == 2 else logits.argmax(axis=1)
     of_test = pd.Index(labels).get_indexer(test["label"])
     plain = regression.score(features, of_test)
-    scores = read_table(workspace / result_paths.SCORES, SCORES)
+    scores = read_table(workspace / project.SCORES_CSV, SCORES)
     scores = scores.query("split == 'test' and label == ''").set_index("score")["value"]
     return {
         "images": len(split),
@@ -118,7 +116,7 @@ def encoded(image: Image.Image) -> bytes:
 
 def photos(number: int | None = None) -> Images:
     """The archive's images, or so many of each class without the archive's splits."""
-    with open_archive(data_paths.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES) as archive:
         names = sorted(name for name in members(archive) if name.endswith(".jpg"))
         for label in ("cat", "dog") if number else ():
             of_label = [name for name in names if Path(name).name.startswith(label)]

@@ -21,13 +21,13 @@ from pathlib import Path
 from PIL import ImageOps
 
 from bench.compare import params_for, with_epochs
-from pawprint.core import data_paths
-from pawprint.core.files import pack
-from pawprint.core.yaml import read_yaml
+from pawprint import project
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
-from recipes.overlay import overlay
-from recipes.sample.demo import PROJECT, dvc_environment, prepare
+from pawprint.recipes.overlay import overlay
+from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
+from pawprint.yaml import read_yaml
 
 SIZE = 96
 # (left, upper, right, lower) of the part of an image that is kept, as fractions.
@@ -36,7 +36,7 @@ PARTS = ((0, 0, 1, 1), (0, 0, 2 / 3, 2 / 3), (1 / 3, 1 / 3, 1, 1))
 
 def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
     """The archive's images again and again, each time altered in another way."""
-    with open_archive(data_paths.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
         random.Random(1).shuffle(names)  # the first thousand are of all folders
         for index in range(number):
@@ -91,7 +91,7 @@ def measure(number: int) -> dict[str, str]:
             ("`dvc version`", "version"),
         ):
             cells[name] = f"{min(run(workspace, command)[0] for _ in range(3)):.1f} s"
-        stored = sum(file.stat().st_size for file in (workspace / data_paths.FEATURES).iterdir())
+        stored = sum(file.stat().st_size for file in (workspace / project.FEATURES).iterdir())
         return cells | {"stored features": f"{stored / 1e6:,.0f} MB"}
 
 

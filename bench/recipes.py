@@ -9,9 +9,9 @@ minutes on two cores.
 from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
-from pawprint.core.params.whole import load_params
-from recipes.overlay import apply, names, overlay
-from recipes.sample.demo import PROJECT
+from pawprint.params.whole import load_params
+from pawprint.recipes.overlay import apply, names, overlay
+from pawprint.recipes.sample.demo import PROJECT
 
 SEEDS = 3
 COLUMNS = {

@@ -11,7 +11,7 @@ import sys
 
 import pandas as pd
 
-from recipes.sample.demo import dvc_environment
+from pawprint.recipes.sample.demo import dvc_environment
 
 SEEDS = (1, 2, 3, 4, 5)
 SCORES = ["validation.accuracy", "validation.loss", "test.accuracy", "test.loss"]

@@ -18,20 +18,20 @@ from scipy.sparse import csr_array
 from scipy.stats import t
 
 from bench.datasets import Images, digits
-from pawprint.core import data_paths
-from pawprint.core.data_tables import SPLIT
-from pawprint.core.params.model import Model
-from pawprint.core.tables import read_table
-from pawprint.engine.threads import map_in_threads
-from pawprint.evaluation.temperature import probabilities_of
-from pawprint.features.reader import open_examples
+from pawprint import project
+from pawprint.columns import SPLIT
+from pawprint.engine.mapping import map_in_threads
+from pawprint.evaluation.calibration import probabilities_of
+from pawprint.evaluation.suggestion import choose, uncertainty
 from pawprint.features.rows import row_function
+from pawprint.features.store import open_examples
 from pawprint.images.decoder import decode
-from pawprint.images.warp import IDENTITY
-from pawprint.network.logistic import USUAL_C, CrossValidation, solve
+from pawprint.images.pixels import IDENTITY
+from pawprint.network.solved_head import USUAL_C, CrossValidation, solve
+from pawprint.params.model import Model
 from pawprint.runtime.network_file import read_network
-from pawprint.serving.suggestion import choose, uncertainty
 from pawprint.serving.unknown import unit_length
+from pawprint.tables import read_table
 
 START, STEP, STEPS, SEEDS = 200, 50, 5, 20
 HOW = ("suggest", "most uncertain", "k-center", "random")
@@ -50,16 +50,16 @@ class Examples(NamedTuple):
 
 def stored() -> Examples:
     """The stored features of the training and validation images, without augmentation."""
-    split, found = read_table(data_paths.SPLIT_IMAGES, SPLIT), []
+    split, found = read_table(project.SPLIT_CSV, SPLIT), []
     for name in ("train", "validation"):
-        features, actual, _ = open_examples(data_paths.FEATURES, "top", split, name)
+        features, actual, _ = open_examples(project.FEATURES, "top", split, name)
         found += [features[np.arange(len(actual)), np.zeros_like(actual)], actual]
     return Examples(*found)
 
 
 def computed(images: Images) -> Examples:
     """A random third of the images is for validation."""
-    rows_of = row_function(read_network(data_paths.EXTRACTOR), Model.load().resize)
+    rows_of = row_function(read_network(project.EXTRACTOR), Model.load().resize)
     names, files = zip(*images)
     rows = map_in_threads(lambda data: rows_of(decode(data), [IDENTITY])[0][1], files)
     features = np.array(list(rows))

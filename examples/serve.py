@@ -14,10 +14,10 @@ from fastapi import FastAPI, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from pawprint.core.entry import run
-from pawprint.core.errors import InputError
+from pawprint.entry import run
+from pawprint.errors import InputError
+from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
-from pawprint.images.unusable import UnusableImageError
 from pawprint.runtime.compiled import CORES
 from pawprint.serving.predictor import Predictor, load_predictor
 

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-from pawprint.core.entry import run
+from pawprint.entry import run
 
 COMMANDS = {
     "predict": "label photos with the served model",

@@ -9,27 +9,25 @@ Run: `python -m stages.backbone`
 
 from pathlib import Path
 
-from pawprint.core import data_paths, model_paths
-from pawprint.core.entry import run_stage
-from pawprint.core.files import replacing
-from pawprint.core.params.model import ONNX, Model
-from pawprint.core.params.weights import Weights
+from pawprint import project
 from pawprint.dataset.download import download
+from pawprint.entry import run_stage
+from pawprint.files import replacing
 from pawprint.network.backbone import load_backbone, require_file, weights_sha256
-from pawprint.network.backend import make_deterministic
-from pawprint.network.conversion import convert
-from pawprint.network.cut import cut_index, first_trained
-from pawprint.network.extractor import OUTPUTS, build_extractor
+from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index, first_trained
+from pawprint.network.hardware import make_deterministic
 from pawprint.network.model import save_model
+from pawprint.network.onnx_backbone import read_onnx
+from pawprint.params.model import ONNX, Model
+from pawprint.params.sources import Weights
 from pawprint.runtime.network_file import output_shapes, write_network
-from pawprint.runtime.onnx_file import read_onnx
 
 
 def main() -> None:
     model, weights = Model.load(), Weights.load()
     make_deterministic(seed=0)
     name, alpha, size, source = model.backbone, model.alpha, model.image_size, weights.source
-    with replacing(model_paths.BACKBONE.parent) as folder:
+    with replacing(project.BACKBONE.parent) as folder:
         folder.mkdir()
         if name == ONNX:
             is_url = "://" in source
@@ -38,19 +36,19 @@ def main() -> None:
             require_file(path, weights.sha256, source, expected)
             network = read_onnx(path, model)
             outputs = OUTPUTS[1:]
-            write_network(network, folder / model_paths.ONNX_BACKBONE.name, outputs)
+            write_network(network, folder / project.ONNX_BACKBONE.name, outputs)
         else:
             backbone = load_backbone(name, alpha, size, source, weights.sha256)
             cut = cut_index(backbone, first_trained(model, backbone))
             network = convert(build_extractor(name, backbone, cut, model.pooling))
             outputs = OUTPUTS
-            save_model(backbone, folder / model_paths.BACKBONE.name)
+            save_model(backbone, folder / project.BACKBONE.name)
             if weights.sha256 is None:
                 digest = weights_sha256(backbone)
                 print(f"backbone: weights.sha256 is null, that of these is {digest}")
-    with replacing(data_paths.EXTRACTOR.parent) as folder:
+    with replacing(project.EXTRACTOR.parent) as folder:
         folder.mkdir()
-        write_network(network, folder / data_paths.EXTRACTOR.name, outputs)
+        write_network(network, folder / project.EXTRACTOR.name, outputs)
     for kind, shape in output_shapes(network).items():
         print(f"backbone: each image has {'x'.join(map(str, shape))} features called {kind}")
 

@@ -11,15 +11,13 @@ from functools import partial
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-from pawprint.core import data_paths
-from pawprint.core.entry import CODE, FOLDERS, run_stage
-from pawprint.core.files import replacing, write_text
-from pawprint.core.fingerprint import Code, describe_changes
-from pawprint.core.params.section import PARAMS
-from pawprint.core.params.whole import load_params
-from pawprint.core.pins import REQUIREMENTS
-from pawprint.core.recorded import Recorded
-from pawprint.core.watched import stamps, watch
+from pawprint import project
+from pawprint.entry import FOLDERS, run_stage, stamps, watch
+from pawprint.files import replacing, write_text
+from pawprint.fingerprint import Code, describe_changes
+from pawprint.params.whole import load_params
+from pawprint.project import CODE, PARAMS, REQUIREMENTS
+from pawprint.recorded import Recorded
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
@@ -35,7 +33,7 @@ def main() -> None:
     recorded, before, after = Recorded(), {}, {}
     with replacing(CODE) as folder:
         folder.mkdir()
-        write_text(folder / data_paths.FEATURE_ROW_CODE.name, code.fingerprint(FEATURE_ROW))
+        write_text(folder / project.FEATURE_ROW_CODE.name, code.fingerprint(FEATURE_ROW))
         for stage, script in scripts.items():
             after[stage] = code.fingerprint(script)
             write_text(folder / f"{stage}.txt", after[stage])

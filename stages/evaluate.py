@@ -10,29 +10,35 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
-from pawprint.core.entry import run_stage
-from pawprint.core.files import write_json
-from pawprint.core.labels import UNKNOWN
-from pawprint.core.params.evaluate import Evaluate
-from pawprint.core.predictions import tabulate, write_predictions
-from pawprint.core.tables import read_table, write_table
+from pawprint import (
+    columns,
+    project,
+)
+from pawprint.entry import run_stage
 from pawprint.evaluation import metrics
+from pawprint.files import write_json
 from pawprint.images.archive import open_archive
-from pawprint.serving.predictor import load_predictor, predict_members
-from pawprint.serving.probabilities import of_classes, predicted_classes
+from pawprint.labels import UNKNOWN
+from pawprint.params.results import Evaluate
+from pawprint.serving.predictor import (
+    class_probabilities,
+    load_predictor,
+    predict_members,
+    predicted_classes,
+)
+from pawprint.tables import read_table, tabulate, write_predictions, write_table
 
 
 def main() -> None:
     confidence = Evaluate.load().confidence
-    predictor = load_predictor(model_paths.SERVED_MODEL)
+    predictor = load_predictor(project.SERVED_MODEL)
     metadata = predictor.metadata
     labels, threshold = metadata.labels, metadata.unknown_threshold
-    split = read_table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)
-    of_no_class = read_table(data_paths.CLEAN_UNKNOWN, data_tables.IMAGES)
+    split = read_table(project.SPLIT_CSV, columns.SPLIT)
+    of_no_class = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     answers = ["probability"] if threshold is None else ["probability", "unknown_score"]
     scores, reliabilities = [], []
-    with open_archive(data_paths.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES) as archive:
 
         def answer(image: Image.Image) -> np.ndarray:
             outputs = predictor.outputs(image)
@@ -42,13 +48,13 @@ def main() -> None:
             return predict_members(answer, archive, paths, f"evaluate {name}")
 
         for name, file in (
-            ("validation", result_paths.VALIDATION_PREDICTIONS),
-            ("test", result_paths.PREDICTIONS),
+            ("validation", project.VALIDATION_PREDICTIONS_CSV),
+            ("test", project.TEST_PREDICTIONS_CSV),
         ):
             rows = split[split["split"] == name]
             outputs = outputs_of(name, rows["path"])
             actual = pd.Index(labels).get_indexer(rows["label"])
-            probabilities = of_classes(outputs[:, : metadata.units])
+            probabilities = class_probabilities(outputs[:, : metadata.units])
             predicted = predicted_classes(probabilities, metadata.threshold)
             unknown = None if threshold is None else outputs[:, -1] > threshold
             measured = metrics.measure(
@@ -60,7 +66,7 @@ def main() -> None:
             write_predictions(file, tabulate(rows, probabilities, predicted, labels))
             if name == "test":
                 curves = metrics.tabulate_roc(actual, probabilities, labels)
-                write_table(result_paths.ROC, curves, result_tables.ROC)
+                write_table(project.ROC_CSV, curves, columns.ROC)
             print(f"evaluate: {metrics.describe(name, measured, confidence)}")
         if threshold is not None and len(of_no_class):
             pair = outputs_of(UNKNOWN, of_no_class["path"])[:, -1], outputs[:, -1]
@@ -68,9 +74,9 @@ def main() -> None:
             scores.append(measured.assign(split="test"))
             refused = measured["value"].iloc[0]
             print(f"evaluate: refused {refused:.2%} of {len(of_no_class):,} images of no class")
-    write_table(result_paths.RELIABILITY, pd.concat(reliabilities), result_tables.RELIABILITY)
-    write_table(result_paths.SCORES, pd.concat(scores), result_tables.SCORES)
-    write_json(result_paths.EVALUATE_METRICS, metrics.summarize(pd.concat(scores)))
+    write_table(project.RELIABILITY_CSV, pd.concat(reliabilities), columns.RELIABILITY)
+    write_table(project.SCORES_CSV, pd.concat(scores), columns.SCORES)
+    write_json(project.EVALUATE_METRICS, metrics.summarize(pd.concat(scores)))
 
 
 if __name__ == "__main__":

@@ -11,14 +11,9 @@ import json
 import math
 import shutil
 
-from pawprint.core import data_paths
-from pawprint.core.data_tables import SPLIT
-from pawprint.core.entry import run_stage
-from pawprint.core.files import md5, replacing, write_json
-from pawprint.core.params.augment import Augment
-from pawprint.core.params.model import Model
-from pawprint.core.recorded import Recorded
-from pawprint.core.tables import read_table
+from pawprint import project
+from pawprint.columns import SPLIT
+from pawprint.entry import run_stage
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
     ShardComputer,
@@ -29,35 +24,40 @@ from pawprint.features.shards import (
     write_shards,
 )
 from pawprint.features.store import count_shards
+from pawprint.files import md5, replacing, write_json
 from pawprint.images.archive import open_archive
+from pawprint.params.augment import Augment
+from pawprint.params.model import Model
+from pawprint.recorded import Recorded
 from pawprint.runtime.network_file import output_shapes, read_network
+from pawprint.tables import read_table
 
 
 def main() -> None:
     augment, how = Augment.load(), Model.load().resize
-    network = read_network(data_paths.EXTRACTOR)
+    network = read_network(project.EXTRACTOR)
     size, kinds = network.input().partial_shape[1].get_length(), output_shapes(network)
     origin = {  # what decides a row's bytes, besides the image's pixels and the view
         "resize": how,
-        "network": [md5(data_paths.EXTRACTOR), md5(data_paths.EXTRACTOR.with_suffix(".bin"))],
-        "code": md5(data_paths.FEATURE_ROW_CODE),
+        "network": [md5(project.EXTRACTOR), md5(project.EXTRACTOR.with_suffix(".bin"))],
+        "code": md5(project.FEATURE_ROW_CODE),
     }
-    split = read_table(data_paths.SPLIT_IMAGES, SPLIT)
+    split = read_table(project.SPLIT_CSV, SPLIT)
     images = split[split["split"] != "test"]
     rows = len(images) + (augment.views - 1) * int((images["split"] == "train").sum())
-    kept = data_paths.INTERRUPTED_FEATURES.absolute()
+    kept = project.INTERRUPTED_FEATURES.absolute()
     kept /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()
     earlier, recorded = interrupted_shards(kept), Recorded()
-    if recorded.json("features", data_paths.FEATURES_ORIGIN) == origin:
-        earlier.append(recorded_shards(recorded, "features", data_paths.FEATURES))
-    with open_archive(data_paths.RAW_ARCHIVES) as archive, replacing(data_paths.FEATURES) as folder:
-        require_space(data_paths.FEATURES, rows * sum(map(math.prod, kinds.values())))
+    if recorded.json("features", project.FEATURES_ORIGIN) == origin:
+        earlier.append(recorded_shards(recorded, "features", project.FEATURES))
+    with open_archive(project.RAW_ARCHIVES) as archive, replacing(project.FEATURES) as folder:
+        require_space(project.FEATURES, rows * sum(map(math.prod, kinds.values())))
         computer = ShardComputer(archive, row_function(network, how), kinds, augment, size)
         unfinished = kept / str(count_shards(len(images)))
         computed = write_shards(computer, tasks(images, unfinished, earlier), unfinished)
         shutil.move(unfinished, folder)
-    write_json(data_paths.FEATURES_ORIGIN, origin)
-    shutil.rmtree(data_paths.INTERRUPTED_FEATURES, ignore_errors=True)
+    write_json(project.FEATURES_ORIGIN, origin)
+    shutil.rmtree(project.INTERRUPTED_FEATURES, ignore_errors=True)
     print(f"features: {computed:,} images computed, {len(images) - computed:,} reused")
 
 

@@ -8,18 +8,17 @@ images-001.zip and so on for a large folder. Run: `python -m stages.fetch`
 from functools import partial
 from pathlib import Path
 
-from pawprint.core import data_paths
-from pawprint.core.entry import run_stage
-from pawprint.core.params.fetch import Fetch
-from pawprint.core.watched import stamps, watch
-from pawprint.dataset.fetching import fetch
+from pawprint import project
+from pawprint.dataset.sources import fetch
+from pawprint.entry import run_stage, stamps, watch
+from pawprint.params.sources import Fetch
 
 
 def main() -> None:
     source = Path(Fetch.load().source)
     watch(str(source), partial(stamps, source))
-    fetch(source, data_paths.RAW_ARCHIVES)
-    size = sum(path.stat().st_size for path in data_paths.RAW_ARCHIVES.glob("*.zip"))
+    fetch(source, project.RAW_ARCHIVES)
+    size = sum(path.stat().st_size for path in project.RAW_ARCHIVES.glob("*.zip"))
     print(f"fetch: {size:,} bytes from {source}")
 
 

@@ -7,49 +7,50 @@ docs/model_card.md and plots/report.html, which shows photos. Run: `python -m st
 
 from functools import partial
 
-from pawprint.core import data_paths, data_tables, model_paths, result_paths, result_tables
-from pawprint.core.entry import run_stage
-from pawprint.core.files import read_json, write_text
-from pawprint.core.params.section import PARAMS
-from pawprint.core.params.train import LBFGS
-from pawprint.core.sources import hide_secrets
-from pawprint.core.tables import read_table
-from pawprint.core.yaml import read_yaml
+from pawprint import columns, project
+from pawprint.dataset.cleaning import describe_imbalance
 from pawprint.dataset.corrections import read_lines
-from pawprint.dataset.layout import describe_files
-from pawprint.reports import counts, results
-from pawprint.reports.pages import rendering
-from pawprint.serving.metadata import read_metadata
+from pawprint.dataset.layouts import describe_files
+from pawprint.dataset.splitting import count_images, describe_near_duplicates
+from pawprint.entry import run_stage
+from pawprint.errors import hide_secrets
+from pawprint.files import read_json, write_text
+from pawprint.params.training import LBFGS
+from pawprint.project import PARAMS
+from pawprint.reports import pages, results
+from pawprint.serving.served_model import read_metadata
+from pawprint.tables import read_table
+from pawprint.yaml import read_yaml
 
 
 def main() -> None:
     params = hide_secrets(read_yaml(PARAMS))
-    metadata = read_metadata(model_paths.SERVED_MODEL).model_dump()
-    scores = read_table(result_paths.SCORES, result_tables.SCORES)
-    images = read_table(data_paths.SPLIT_IMAGES, data_tables.SPLIT)
-    rejected = read_table(data_paths.CLEAN_REJECTED, data_tables.REJECTED)
-    near_duplicates = read_table(data_paths.NEAR_DUPLICATES, data_tables.NEAR_DUPLICATES)
+    metadata = read_metadata(project.SERVED_MODEL).model_dump()
+    scores = read_table(project.SCORES_CSV, columns.SCORES)
+    images = read_table(project.SPLIT_CSV, columns.SPLIT)
+    rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     histories = [
-        read_table(path, data_tables.HISTORY)
-        for path in (model_paths.EXTRACT_HISTORY, model_paths.FINETUNE_HISTORY)
+        read_table(path, columns.HISTORY)
+        for path in (project.EXTRACT_HISTORY_CSV, project.FINETUNE_HISTORY_CSV)
     ]
     confidence, images_of = params["evaluate"]["confidence"], images["split"].value_counts()
     groups = images["group"][images["split"] == "test"]
     about = [results.describe_intervals(confidence, groups)]
-    extract = read_json(model_paths.EXTRACT_METRICS)
+    extract = read_json(project.EXTRACT_METRICS)
     if params["train_extract"]["optimizer"] == LBFGS:  # else cross-validation is of another head
         about.append(results.describe_draw(extract, images_of.to_dict(), confidence))
     pictures = (
-        result_paths.CURVES_PLOT,
-        result_paths.CONFUSION_PLOT,
-        result_paths.ROC_PLOT,
-        result_paths.RELIABILITY_PLOT,
-        result_paths.ERRORS_PLOT,
-        result_paths.LIKELY_WRONG_LABELS_PLOT,
-        result_paths.NEAR_DUPLICATES_PLOT,
-        result_paths.SAMPLES_PLOT,
-        result_paths.AUGMENTED_PLOT,
-        result_paths.PREDICTIONS_PLOT,
+        project.CURVES_PLOT,
+        project.CONFUSION_PLOT,
+        project.ROC_PLOT,
+        project.RELIABILITY_PLOT,
+        project.ERRORS_PLOT,
+        project.LIKELY_WRONG_LABELS_PLOT,
+        project.NEAR_DUPLICATES_PLOT,
+        project.SAMPLES_PLOT,
+        project.AUGMENTED_PLOT,
+        project.PREDICTIONS_PLOT,
     )
     context = {
         "params": params,
@@ -57,25 +58,25 @@ def main() -> None:
         "classes": results.name_classes(metadata["labels"]),
         "calibration": results.describe_calibration(params["calibrate"], metadata),
         "training": results.describe_training(*histories),
-        "counts": counts.count_images(images),
-        "imbalance": counts.describe_imbalance(images),
+        "counts": count_images(images),
+        "imbalance": describe_imbalance(images),
         "rejected": rejected,
         "files": describe_files(images, rejected),
-        "near_duplicates": counts.describe_near_duplicates(near_duplicates),
-        "corrections": len(read_lines(data_paths.LABELS)),
+        "near_duplicates": describe_near_duplicates(near_duplicates),
+        "corrections": len(read_lines(project.LABELS_CSV)),
         "likely_wrong": len(
-            read_table(result_paths.LIKELY_WRONG_LABELS, result_tables.LIKELY_WRONG_LABELS)
+            read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
         ),
         "score": partial(results.score_of, scores),
         "results": results.result_rows(scores),
         "about_results": " ".join(filter(None, about)),
         "of_classes": results.class_rows(scores),
-        "hashes": rendering.file_hashes(data_paths.RAW_ARCHIVES, model_paths.SERVED_MODEL),
-        "pictures": {path.stem: rendering.embed(path) for path in pictures},
+        "hashes": pages.file_hashes(project.RAW_ARCHIVES, project.SERVED_MODEL),
+        "pictures": {path.stem: pages.embed(path) for path in pictures},
     }
-    write_text(result_paths.MODEL_CARD, rendering.fill(rendering.MODEL_CARD, **context))
-    write_text(result_paths.REPORT, rendering.fill(rendering.REPORT, **context))
-    print(f"report: {result_paths.MODEL_CARD}, {result_paths.REPORT}")
+    write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
+    write_text(project.REPORT, pages.fill(pages.REPORT, **context))
+    print(f"report: {project.MODEL_CARD}, {project.REPORT}")
 
 
 if __name__ == "__main__":

@@ -8,25 +8,24 @@ Run: `python -m stages.review`
 
 import pandas as pd
 
-from pawprint.core import model_paths, result_paths
-from pawprint.core.entry import run_stage
-from pawprint.core.predictions import read_predictions
-from pawprint.core.result_tables import LIKELY_WRONG_LABELS
-from pawprint.core.tables import write_table
-from pawprint.evaluation.label_review import list_suspects
+from pawprint import project
+from pawprint.columns import LIKELY_WRONG_LABELS
+from pawprint.entry import run_stage
+from pawprint.evaluation.review import list_suspects
+from pawprint.tables import read_predictions, write_table
 
 
 def main() -> None:
     judged = pd.concat(
         read_predictions(file).assign(split=split)
         for split, file in (
-            ("train", model_paths.CROSS_VALIDATION),
-            ("validation", result_paths.VALIDATION_PREDICTIONS),
-            ("test", result_paths.PREDICTIONS),
+            ("train", project.CROSS_VALIDATION_CSV),
+            ("validation", project.VALIDATION_PREDICTIONS_CSV),
+            ("test", project.TEST_PREDICTIONS_CSV),
         )
     )
     listed = list_suspects(judged)
-    write_table(result_paths.LIKELY_WRONG_LABELS, listed, LIKELY_WRONG_LABELS)
+    write_table(project.LIKELY_WRONG_LABELS_CSV, listed, LIKELY_WRONG_LABELS)
     print(f"review: {len(listed)} of {len(judged):,} labels are likely wrong")
 
 

@@ -6,29 +6,33 @@ data/split/images.csv, data/split/near_duplicates.csv and metrics/split.json.
 Run: `python -m stages.split`
 """
 
-from pawprint.core import data_paths
-from pawprint.core.data_tables import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS
-from pawprint.core.entry import run_stage
-from pawprint.core.files import write_json
-from pawprint.core.params.split import Split
-from pawprint.core.tables import read_table, write_table
-from pawprint.dataset.splitting import split
-from pawprint.reports.counts import divided_groups
+from pawprint import project
+from pawprint.columns import (
+    IMAGES,
+    NEAR_DUPLICATES,
+    SPLIT,
+    SPLITS,
+)
+from pawprint.dataset.splitting import divided_groups, split
+from pawprint.entry import run_stage
+from pawprint.files import write_json
+from pawprint.params.split import Split
+from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
     params = Split.load()
-    images = read_table(data_paths.CLEAN_IMAGES, IMAGES)
+    images = read_table(project.IMAGES_CSV, IMAGES)
     rows, listed, divided_pairs = split(images, **dict(params))
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
-    write_table(data_paths.SPLIT_IMAGES, rows, SPLIT)
-    write_table(data_paths.NEAR_DUPLICATES, listed, NEAR_DUPLICATES)
-    write_json(data_paths.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
+    write_table(project.SPLIT_CSV, rows, SPLIT)
+    write_table(project.NEAR_DUPLICATES_CSV, listed, NEAR_DUPLICATES)
+    write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     print("split: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
     if len(listed):
         print(
             f"split: {len(listed):,} near-duplicates, {divided_pairs:,} pairs of them in different "
-            f"splits; see {data_paths.NEAR_DUPLICATES}"
+            f"splits; see {project.NEAR_DUPLICATES_CSV}"
         )
     if divided := divided_groups(rows):
         print(

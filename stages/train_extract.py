@@ -7,20 +7,22 @@ data/cross_validation.csv, metrics/train_extract.json and plots/history_extract.
 Run: `python -m stages.train_extract`
 """
 
-from pawprint.core import data_paths, model_paths
-from pawprint.core.data_tables import HISTORY, SPLIT
-from pawprint.core.entry import run_stage
-from pawprint.core.errors import InputError
-from pawprint.core.files import write_json
-from pawprint.core.params.hardware import Hardware
-from pawprint.core.params.head import Head
-from pawprint.core.params.section import PARAMS
-from pawprint.core.params.train import LBFGS, TrainHead, problem_of_head
-from pawprint.core.predictions import write_predictions
-from pawprint.core.tables import read_table, write_table
-from pawprint.features.reader import open_examples
-from pawprint.network.head_arrays import write_head
-from pawprint.network.logistic import USUAL_C, check_size, cross_validate, judge, solve
+from pawprint import project
+from pawprint.columns import HISTORY, SPLIT
+from pawprint.entry import run_stage
+from pawprint.errors import InputError
+from pawprint.features.store import open_examples
+from pawprint.files import write_arrays, write_json
+from pawprint.network.solved_head import (
+    USUAL_C,
+    check_size,
+    cross_validate,
+    judge,
+    solve,
+)
+from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
+from pawprint.project import PARAMS
+from pawprint.tables import read_table, write_predictions, write_table
 
 
 def main() -> None:
@@ -28,30 +30,30 @@ def main() -> None:
     hardware, of_head = Hardware.load(), Head.load()
     if problem := problem_of_head(params.optimizer, of_head.dense):
         raise InputError(f"{PARAMS}: {problem}")
-    split = read_table(data_paths.SPLIT_IMAGES, SPLIT)
-    *train, labels = open_examples(data_paths.FEATURES, "top", split, "train")
+    split = read_table(project.SPLIT_CSV, SPLIT)
+    *train, labels = open_examples(project.FEATURES, "top", split, "train")
     images = split[split["split"] == "train"]
     known = *train, images["group"], len(labels), params.class_weight
     if params.optimizer == LBFGS:
         check_size(train[0], len(labels))
         crossed = cross_validate(*known)
-        *validation, _ = open_examples(data_paths.FEATURES, "top", split, "validation")
+        *validation, _ = open_examples(project.FEATURES, "top", split, "validation")
         arrays, metrics, history = solve(train, validation, labels, crossed, params.class_weight)
         how = f"by logistic regression, C = {crossed.C:g}, views = {crossed.views}"
     else:
-        from pawprint.network.phases import train_stored_head  # TensorFlow starts here only
+        from pawprint.network.training import train_stored_head  # TensorFlow starts here only
 
         crossed = cross_validate(*known, USUAL_C)
-        settings = params, of_head, hardware, model_paths.EXTRACT_HISTORY
-        arrays, metrics, history = train_stored_head(data_paths.FEATURES, split, *settings)
+        settings = params, of_head, hardware, project.EXTRACT_HISTORY_CSV
+        arrays, metrics, history = train_stored_head(project.FEATURES, split, *settings)
         how = f"after {len(history)} epochs"
     judged, metrics["cross_validated"], not_judged = judge(crossed, images, labels)
     initial, final, of_folds = metrics.values()
     accuracy = {f"{name}_accuracy": each["accuracy"] for name, each in metrics.items()}
-    write_head(model_paths.HEAD, arrays)
-    write_predictions(model_paths.CROSS_VALIDATION, judged)
-    write_json(model_paths.EXTRACT_METRICS, accuracy | {"cross_validated_loss": of_folds["loss"]})
-    write_table(model_paths.EXTRACT_HISTORY, history, HISTORY)
+    write_arrays(project.HEAD, arrays)
+    write_predictions(project.CROSS_VALIDATION_CSV, judged)
+    write_json(project.EXTRACT_METRICS, accuracy | {"cross_validated_loss": of_folds["loss"]})
+    write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
     print(
         f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
         f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} {how}"

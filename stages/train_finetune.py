@@ -11,27 +11,20 @@ Run: `python -m stages.train_finetune`
 
 import pandas as pd
 
-from pawprint.core import data_paths, model_paths
-from pawprint.core.data_tables import HISTORY, SPLIT
-from pawprint.core.entry import run_stage
-from pawprint.core.errors import InputError
-from pawprint.core.files import replacing
-from pawprint.core.params.hardware import Hardware
-from pawprint.core.params.head import Head
-from pawprint.core.params.model import ONNX, Model, problem_of_epochs
-from pawprint.core.params.section import PARAMS
-from pawprint.core.params.train import Train
-from pawprint.core.tables import read_table, write_table
-from pawprint.network.backend import make_deterministic
-from pawprint.network.conversion import convert, with_head
-from pawprint.network.cut import first_trained
-from pawprint.network.hardware import training_on
-from pawprint.network.head import build_head
-from pawprint.network.head_arrays import read_head
-from pawprint.network.model import build_model, load_model, save_model, with_features
-from pawprint.network.phases import fine_tune
-from pawprint.network.training import open_batches
+from pawprint import project
+from pawprint.columns import HISTORY, SPLIT
+from pawprint.entry import run_stage
+from pawprint.errors import InputError
+from pawprint.files import read_arrays, replacing
+from pawprint.network.conversion import convert, first_trained, with_head
+from pawprint.network.hardware import make_deterministic, training_on
+from pawprint.network.model import build_head, build_model, load_model, save_model, with_features
+from pawprint.network.training import fine_tune, open_batches
+from pawprint.params.model import ONNX, Model, problem_of_epochs
+from pawprint.params.training import Hardware, Head, Train
+from pawprint.project import PARAMS
 from pawprint.runtime.network_file import output_shapes, read_network, write_network
+from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
@@ -40,31 +33,31 @@ def main() -> None:
     if problem := problem_of_epochs(of_backbone.backbone, params.epochs):
         raise InputError(f"{PARAMS}: {problem}")
     make_deterministic(params.seed)
-    split = read_table(data_paths.SPLIT_IMAGES, SPLIT)
+    split = read_table(project.SPLIT_CSV, SPLIT)
     classes = split["label"].nunique()
     if of_backbone.backbone == ONNX:
-        backbone = read_network(model_paths.ONNX_BACKBONE)
+        backbone = read_network(project.ONNX_BACKBONE)
         head = build_head(of_head, classes)
         head.build((None, *output_shapes(backbone)["top"]))
-        head.set_weights(read_head(model_paths.HEAD))
-        save_model(head, model_paths.FINETUNE_MODEL)
+        head.set_weights(read_arrays(project.HEAD))
+        save_model(head, project.FINETUNE_MODEL)
         network, history = with_head(backbone, head), pd.DataFrame(columns=list(HISTORY))
     else:
-        train, validation, _ = open_batches(data_paths.FEATURES, split, "cut", params)
+        train, validation, _ = open_batches(project.FEATURES, split, "cut", params)
         with training_on(hardware) as precision:
-            backbone = load_model(model_paths.BACKBONE, layers=())
+            backbone = load_model(project.BACKBONE, layers=())
             head = build_head(of_head, classes)
             model = build_model(of_backbone.backbone, backbone, head, of_backbone.pooling)
-            head.set_weights(read_head(model_paths.HEAD))
+            head.set_weights(read_arrays(project.HEAD))
             first = first_trained(of_backbone, backbone)
-            settings = params, precision, first, train, validation, model_paths.FINETUNE_HISTORY
+            settings = params, precision, first, train, validation, project.FINETUNE_HISTORY_CSV
             optimizer, history = fine_tune(model, *settings)
-        save_model(model, model_paths.FINETUNE_MODEL, optimizer)
+        save_model(model, project.FINETUNE_MODEL, optimizer)
         network = convert(with_features(model))
-    with replacing(model_paths.NETWORK.parent) as folder:
+    with replacing(project.NETWORK.parent) as folder:
         folder.mkdir()
-        write_network(network, folder / model_paths.NETWORK.name, ["logits", "features"])
-    write_table(model_paths.FINETUNE_HISTORY, history, HISTORY)
+        write_network(network, folder / project.NETWORK.name, ["logits", "features"])
+    write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
     kept = history[history["kept"]]
     if history.empty:
         print("train_finetune: no epochs: the head is kept as it is")

@@ -16,22 +16,22 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pawprint.core.errors import InputError
-from pawprint.core.fingerprint import Code
-from pawprint.core.params.whole import Params, load_params
 from pawprint.dataset.cleaning import clean
+from pawprint.errors import InputError
+from pawprint.fingerprint import Code
 from pawprint.images.archive import open_archive
-from recipes.overlay import overlay
-from recipes.sample.demo import dvc_environment
-from recipes.sample.drawings import write_archive
+from pawprint.params.whole import Params, load_params
+from pawprint.recipes.overlay import overlay
+from pawprint.recipes.sample.demo import dvc_environment
+from pawprint.recipes.sample.drawings import write_archive
 
 PROJECT = Path(__file__).resolve().parent.parent
-SAMPLE_WEIGHTS = PROJECT / "recipes" / "sample" / "base.h5"
+SAMPLE_WEIGHTS = PROJECT / "pawprint" / "recipes" / "sample" / "base.h5"
 CODE = Code(PROJECT)
 # All of the project's modules, by path.
 MODULES = sorted(
     path.relative_to(PROJECT).as_posix()
-    for folder in ("pawprint", "stages", "app", "recipes", "examples", "bench")
+    for folder in ("pawprint", "stages", "examples", "bench")
     for path in (PROJECT / folder).rglob("*.py")
 )
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
@@ -44,7 +44,7 @@ def sha256(path: Path) -> str:
 
 
 SAMPLE_SHA256 = sha256(SAMPLE_WEIGHTS)
-OFFLINE = f"weights: {{source: recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
+OFFLINE = f"weights: {{source: pawprint/recipes/sample/base.h5, sha256: {SAMPLE_SHA256}}}\n"
 # What runs after a change of fine-tuning.
 AFTER_FINETUNING = ["train_finetune", "calibrate", "evaluate", "review", "plot", "report"]
 # Params of a run that takes seconds, for images.zip beside the project. The head is trained in

@@ -7,10 +7,9 @@ and code. The exit status is 1 if the gate fails.
 
 import argparse
 
-from pawprint.cli.check import require_reproduced
-from pawprint.cli.compare import SPLITS, compare_revisions, describe
-from pawprint.cli.revisions import WORKSPACE
-from pawprint.core.params.evaluate import Evaluate
+from pawprint.evaluation.comparison import SPLITS, compare_revisions, describe
+from pawprint.params.results import Evaluate
+from pawprint.revisions import WORKSPACE, require_reproduced
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,10 +1,15 @@
 """What differs between the images of two runs."""
 
+import functools
 from collections import defaultdict
 
 import pandas as pd
 
-from pawprint.core.errors import printable
+from pawprint import project
+from pawprint.columns import IMAGES, REJECTED, SPLIT
+from pawprint.errors import printable
+from pawprint.revisions import read_revision
+from pawprint.tables import parse_table
 
 KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "before", "after", "reason"]
@@ -55,3 +60,17 @@ def count_changes(changes: pd.DataFrame) -> pd.DataFrame:
     counts = pd.crosstab(labels, changes["kind"]).reindex(columns=KINDS, fill_value=0)
     counts = pd.concat([counts, counts.sum().rename("all").to_frame().T])
     return counts.rename_axis(index=None, columns=None)
+
+
+def tables_of(rev: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The images of a revision, as `find_changes` takes them, and the table REJECTED."""
+    images, unknown, rejected = (
+        read_revision(rev, path, functools.partial(parse_table, columns=columns))
+        for path, columns in (
+            (project.SPLIT_CSV, SPLIT),
+            (project.UNKNOWN_CSV, IMAGES),
+            (project.REJECTED_CSV, REJECTED),
+        )
+    )
+    images = pd.concat([images, unknown.assign(split="")], ignore_index=True)
+    return images[["path", "label", "split", "pixels_sha256"]], rejected

@@ -12,22 +12,22 @@ import scipy  # noqa: F401 - its cosine transform decides the perceptual hashes
 from PIL import Image
 from tqdm import tqdm
 
-from pawprint.core.data_tables import IMAGES, REJECTED
-from pawprint.core.errors import InputError, printable
-from pawprint.core.labels import NEITHER
-from pawprint.dataset.layout import (
+from pawprint.columns import IMAGES, REJECTED
+from pawprint.dataset.layouts import (
     Folders,
+    Row,
     describe_files,
     folders_of,
+    is_metadata,
     is_unusual,
     label_and_split,
     tree,
 )
-from pawprint.dataset.metadata_csv import Row, is_metadata
 from pawprint.engine.mapping import map_items
-from pawprint.images.archive import Archive, members, read_member
+from pawprint.errors import InputError, printable
+from pawprint.images.archive import Archive, UnusableImageError, members, read_member
 from pawprint.images.decoder import decode
-from pawprint.images.unusable import UnusableImageError
+from pawprint.labels import NEITHER
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
@@ -185,3 +185,18 @@ def _require_folders(
                 f"{' or '.join(expected)} (clean.labels.{label}). Correct clean.labels, or set it "
                 f"to auto. Received:\n{tree(names, folders)}"
             )
+
+
+MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
+
+
+def describe_imbalance(images: pd.DataFrame) -> str:
+    """Such as "300 images of dog, 40 of cat" if that is above MAX_IMBALANCE, or else "".
+
+    `images` has a column `label`.
+    """
+    of_class = images["label"].value_counts().sort_index()
+    largest, smallest = of_class.idxmax(), of_class.idxmin()
+    if of_class.max() <= MAX_IMBALANCE * of_class.min():
+        return ""
+    return f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}"

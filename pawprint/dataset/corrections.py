@@ -4,9 +4,9 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from unicodedata import normalize
 
-from pawprint.core.errors import InputError, printable
-from pawprint.core.labels import NEITHER
-from pawprint.dataset.csv_rows import csv_rows
+from pawprint.errors import InputError, printable
+from pawprint.labels import NEITHER
+from pawprint.tables import csv_rows
 
 COLUMNS = ("path", "label")
 

@@ -14,9 +14,8 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3 import Retry
 
-from pawprint.core.errors import InputError
-from pawprint.core.files import digest, replacing, write_json
-from pawprint.core.sources import without_secrets
+from pawprint.errors import InputError, without_secrets
+from pawprint.files import digest, replacing, write_json
 
 MIRROR = "PAWPRINT_MIRROR"
 TIMEOUT = 30  # seconds without a byte

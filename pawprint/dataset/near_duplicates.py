@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from pawprint.engine.threads import map_in_threads
+from pawprint.engine.mapping import map_in_threads
 
 # A hash is a square of 16 x 16 bits: the signs of the lowest vertical (rows) and horizontal
 # (columns) frequencies of an image. In hexadecimal, a byte is half a row.

@@ -6,9 +6,9 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from pawprint.core.data_tables import SPLITS
-from pawprint.core.errors import InputError
+from pawprint.columns import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
+from pawprint.errors import InputError
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20
@@ -199,3 +199,29 @@ def _uniform(seed: int, content: str) -> float:
     """A number in [0, 1) that is the same on every platform and Python version."""
     digest = hashlib.sha256(f"{seed}:{content}".encode()).digest()
     return int.from_bytes(digest[:8]) / 2**64
+
+
+def count_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
+    return counts.assign(images=counts.sum(axis=1))
+
+
+def divided_groups(images: pd.DataFrame) -> int:
+    """How many groups have images in several splits, of a table with columns `group`, `split`."""
+    return int((images.groupby("group")["split"].nunique() > 1).sum())
+
+
+def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
+    """Number of images and groups of a table NEAR_DUPLICATES, and which groups are divided."""
+    divided = divided_groups(near_duplicates)
+    which = "A group is never divided between splits"
+    if divided:
+        which = (
+            f"Number of groups that the archive's own splits divide: {divided}. No other group is "
+            "divided between splits"
+        )
+    return (
+        f"{len(near_duplicates)} (number of groups: {near_duplicates['group'].nunique()}). "
+        f"{which}; number of images moved for this: {near_duplicates['moved'].sum()}."
+    )

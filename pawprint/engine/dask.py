@@ -25,9 +25,8 @@ import joblib
 from distributed import Client, Future, get_worker
 from distributed.scheduler import KilledWorker
 
-from pawprint.core.errors import InputError, printable, reason
-from pawprint.core.fingerprint import meaning
-from pawprint.core.sources import without_secrets
+from pawprint.errors import InputError, printable, reason, without_secrets
+from pawprint.fingerprint import meaning
 
 AHEAD = 1000  # tasks that run, wait, or have results that are not due yet
 PROOF = 8  # items that the driver computes, and every worker process as its proof

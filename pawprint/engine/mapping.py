@@ -1,10 +1,35 @@
-"""Choose the engine by the environment: it changes no byte of a result, so it is no param."""
+"""Apply a function to many images: on threads, or on a Dask cluster."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
-from pawprint.core.errors import InputError
-from pawprint.engine.threads import map_in_threads
+import joblib
+
+from pawprint.errors import InputError
+
+AHEAD = 64  # results computed before the caller takes them
+
+
+def map_in_threads(function: Callable, items: Iterable) -> Iterator:
+    """`function(item)` of each item in order, computed by one thread per core.
+
+    Threads are enough, because decoding, warping and running a network release the interpreter
+    lock. At most AHEAD results are in memory.
+    """
+    pending: deque = deque()
+    threads = ThreadPoolExecutor(joblib.cpu_count())
+    try:
+        for item in items:
+            pending.append(threads.submit(function, item))
+            if len(pending) > AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        threads.shutdown(cancel_futures=True)
+
 
 VARIABLE = "PAWPRINT_DASK"
 

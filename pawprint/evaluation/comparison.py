@@ -1,12 +1,18 @@
 """Compare the predictions of two runs image by image."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.stats import norm
 
+from pawprint import project
+from pawprint.errors import InputError
 from pawprint.evaluation.intervals import mcnemar
+from pawprint.revisions import read_revision
+from pawprint.tables import parse_predictions
 
 
 class Comparison(NamedTuple):
@@ -95,3 +101,92 @@ def _compare(
         confidence=1 - level,
         p_value=p_value,
     )
+
+
+SPLITS = {"test": project.TEST_PREDICTIONS_CSV, "validation": project.VALIDATION_PREDICTIONS_CSV}
+
+
+def compare_revisions(
+    old: str, new: Sequence[str], split: str, confidence: float, common: bool = False
+) -> list[Comparison]:
+    """Compare the predictions of revisions with those of one. Raises InputError as `paired`."""
+    pairs = list(paired(old, new, split, common))
+    return compare(
+        (pairs[0]["predicted_old"] == pairs[0]["actual"]).to_numpy(),
+        [(both["predicted"] == both["actual"]).to_numpy() for both in pairs],
+        confidence,
+    )
+
+
+def paired(
+    old: str, new: Sequence[str], split: str, common: bool = False
+) -> Iterator[pd.DataFrame]:
+    """For each of the new revisions, the images of a split of SPLITS, sorted by path.
+
+    The columns are `path`, `actual`, `predicted_old` and `predicted`. A revision is a commit,
+    branch, tag or experiment, or WORKSPACE. With `common`, the images are those that all have, with
+    the same label, and a line says how many. Raises InputError if a revision has no predictions, or
+    they are not of the same images with the same labels.
+    """
+    tables = {rev: predictions_of(rev, split) for rev in (old, *new)}
+    if common:
+        tables = _with_common_images(tables, split)
+    for rev in new:
+        both = tables[old].merge(
+            tables[rev], on="path", how="outer", suffixes=("_old", ""), indicator=True
+        )
+        gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
+        in_both = both[both["_merge"] == "both"]
+        relabelled = (in_both["actual_old"] != in_both["actual"]).sum()
+        if gone or added or relabelled:
+            raise InputError(
+                f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "
+                f"only in {old}, {added} only in {rev}, {relabelled} with another label. Such "
+                "accuracies cannot be compared. --common compares on the images that both have; "
+                "without it, commit this run, change one param, and compare with HEAD."
+            )
+        yield both[["path", "actual", "predicted_old", "predicted"]]
+
+
+def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
+    """The rows of each table PREDICTIONS, by revision, whose image and label are in all."""
+    key = ["path", "actual"]
+    common = functools.reduce(pd.merge, (table[key] for table in tables.values()))
+    images = ", ".join(f"{len(table):,} of {rev}" for rev, table in tables.items())
+    if common.empty:
+        raise InputError(f"{split}: expected common images. Received: none, of {images}")
+    print(f"{split}: {len(common):,} common images, of {images}")
+    return {rev: table.merge(common) for rev, table in tables.items()}
+
+
+def describe(old: str, new: str, split: str, compared: Comparison) -> str:
+    """Three lines: what each run got right, the difference with its interval, and the verdict."""
+    conclusion = {
+        "not significant": f"not significant with {compared.images} images: the difference may be "
+        "by chance",
+        "better": f"{new} is better than {old}",
+        "worse": f"{new} is worse than {old}",
+    }[compared.verdict]
+    if not compared.only_old + compared.only_new:
+        conclusion = "both are correct on the same images"
+    return (
+        f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "
+        f"{compared.new_correct}/{compared.images} in {new}; {compared.only_old} only in {old}, "
+        f"{compared.only_new} only in {new}\n"
+        f"  difference {100 * compared.difference:+.2f} points, {100 * compared.confidence:.4g}% "
+        f"interval {100 * compared.low:+.2f} to {100 * compared.high:+.2f}, McNemar p = "
+        f"{compared.p_value:.3f}\n"
+        f"  {conclusion}"
+    )
+
+
+def predictions_of(rev: str, split: str) -> pd.DataFrame:
+    """The table PREDICTIONS of a revision or WORKSPACE. Raises InputError if it has none."""
+    return read_revision(rev, SPLITS[split], _parse)
+
+
+def _parse(content: bytes) -> pd.DataFrame:
+    predictions = parse_predictions(content)
+    if predictions.empty:
+        raise ValueError("expected a table with rows. Received: none")
+    return predictions

@@ -8,16 +8,48 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from pawprint.core.labels import UNKNOWN
-from pawprint.core.result_tables import PREDICTED, SCORES
-from pawprint.evaluation.calibration import expected_calibration_error, reliability
+from pawprint.columns import PREDICTED, SCORES
+from pawprint.evaluation.calibration import log_losses
 from pawprint.evaluation.intervals import (
     clopper_pearson,
     mean_interval,
     roc_area_interval,
     wilson,
 )
-from pawprint.evaluation.temperature import log_losses
+from pawprint.labels import UNKNOWN
+
+BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
+
+
+def reliability(
+    actual: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each bin with images: mean probability, images of that class, and images.
+
+    The results are float64, int64 and int64 `(bins,)`, for increasing probability.
+    """
+    if probabilities.shape[1] == 2:
+        probability, is_of_class = probabilities[:, 1], actual == 1
+    else:
+        probability, is_of_class = probabilities.max(axis=1), actual == probabilities.argmax(axis=1)
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    images = np.bincount(bins)
+    is_used = images > 0
+    mean = np.bincount(bins, weights=probability)[is_used] / images[is_used]
+    of_class = np.bincount(bins[is_of_class], minlength=len(images))
+    return mean, of_class[is_used], images[is_used]
+
+
+def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
+    """The difference of mean probability and fraction of the class in a bin, averaged over images.
+
+    Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning,
+    2015 (https://doi.org/10.1609/aaai.v29i1.9602). In [0, 1]. Random variation makes it larger
+    than 0 even for calibrated probabilities, more so for few images.
+    """
+    mean, of_class, images = reliability(actual, probabilities)
+    return float(np.abs(mean * images - of_class).sum() / len(actual))
+
 
 FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
 SUMMARY = ("accuracy", "loss")  # in metrics/evaluate.json
@@ -157,3 +189,16 @@ def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) 
 def _classes_with_a_curve(classes: int) -> range:
     """Of two classes the second: 1 - p rounds small probabilities to ties."""
     return range(1, 2) if classes == 2 else range(classes)
+
+
+def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Images (table PREDICTIONS): a row per true label, a column per predicted label."""
+    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
+    return counts.reindex(index=labels, columns=labels, fill_value=0)
+
+
+def confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
+    """The pairs of classes that are confused most often: `actual`, `predicted` and `images`."""
+    wrong = predictions[predictions["actual"] != predictions["predicted"]]
+    pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
+    return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()

@@ -10,8 +10,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.resizing import resize
-from pawprint.images.warp import warp
+from pawprint.images.pixels import resize, warp
 from pawprint.runtime.compiled import compile_for_cpu
 
 Row = list[np.ndarray]  # float16, one array for each kind

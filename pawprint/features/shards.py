@@ -16,16 +16,16 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pawprint.core.errors import InputError
-from pawprint.core.params.augment import Augment
-from pawprint.core.recorded import Recorded, is_md5
 from pawprint.engine.mapping import map_items
+from pawprint.errors import InputError
 from pawprint.features.rows import Row
 from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
-from pawprint.images.warp import IDENTITY
+from pawprint.images.pixels import IDENTITY
+from pawprint.params.augment import Augment
+from pawprint.recorded import Recorded, is_md5
 
 Key = tuple[bytes, bytes]  # of a row: pixels_sha256, transformation
 

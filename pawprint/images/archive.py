@@ -6,11 +6,41 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Literal, get_args
 
 from PIL import Image
 
-from pawprint.core.errors import CONTROL_CHARACTERS, InputError
-from pawprint.images.unusable import UnusableImageError
+from pawprint.errors import CONTROL_CHARACTERS, InputError
+
+Reason = Literal[
+    "empty",
+    "not_an_image",
+    "too_large",
+    "truncated",
+    "damaged",
+    "unsupported",
+    "no_jfif_header",
+    "no_class",
+    "neither_class",
+    "duplicate",
+    "contradictory",
+    "unsafe_name",
+    "duplicate_name",
+    "not_a_file",
+    "encrypted",
+    "unreadable",
+]
+REASONS: tuple[str, ...] = get_args(Reason)
+
+
+class UnusableImageError(Exception):
+    """An image that cannot be used; `reason` is one of REASONS, `detail` explains it."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason.replace('_', ' ')}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
 
 # Pillow's own threshold for a decompression bomb: a quarter of a gigabyte of RGB pixels.
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS

@@ -15,9 +15,8 @@ import numpy as np
 import pi_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pawprint.core.errors import InputError
-from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, read_member
-from pawprint.images.unusable import UnusableImageError
+from pawprint.errors import InputError
+from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 
 # Tried in this order. Pillow reads more formats, but some run other programs (EPS: Ghostscript),
 # and few are used for photos.

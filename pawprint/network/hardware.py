@@ -1,14 +1,69 @@
-"""The hardware that training runs on: the GPUs that TensorFlow sees, or the CPU.
-
-Inference runs on the CPU in every stage: the numbers do not depend on a GPU, and OpenVINO is as
-fast as the decoding of the images.
-"""
+"""TensorFlow and Keras, started quietly, and the GPUs that training runs on."""
 
 import contextlib
+import gc
+import os
+import sys
 from collections.abc import Iterable, Iterator
 
-from pawprint.core.params.hardware import Hardware
-from pawprint.network.backend import keras, tf
+import joblib
+
+from pawprint.errors import silent_stderr
+from pawprint.params.training import Hardware
+
+# Every core that the process may use. Their number changes the last bits of a model, so it is the
+# same on machines of up to four cores; with two, four threads are as fast as two.
+THREADS = max(4, joblib.cpu_count())
+# Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
+# two thirds of the time.
+UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
+
+
+@contextlib.contextmanager
+def _not_importable(names: tuple[str, ...]) -> Iterator[None]:
+    """Make `import` fail for those of the modules that are not imported yet."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+if sys.flags.optimize > 1:
+    raise SystemExit(  # nothing can be imported from here
+        "PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow needs its docstrings. Received: 2."
+    )
+# Settings of the user that change results are replaced: DVC cannot see them.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_XLA_FLAGS", "XLA_FLAGS"):
+    os.environ.pop(name, None)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with silent_stderr(), _not_importable(UNUSED):
+    import h5py  # noqa: F401 - decides the bytes of a model, as Keras writes weights with it
+    import keras
+    import tensorflow as tf
+
+keras.config.set_floatx("float32")
+keras.config.set_epsilon(1e-7)
+keras.config.set_image_data_format("channels_last")
+tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+# Only training takes GPUs (hardware.py); other stages would allocate their memory for nothing.
+tf.config.set_visible_devices([], "GPU")
+# Imported modules stay to the end of the process. Without this, the garbage collector walks
+# through all of them at exit.
+gc.freeze()
+
+__all__ = ["keras", "make_deterministic", "tf"]
+
+
+def make_deterministic(seed: int) -> None:
+    """Seed every generator and make TensorFlow's kernels give the same bits every time."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
 
 
 @contextlib.contextmanager

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from pawprint.core.labels import UNKNOWN
+from pawprint.evaluation.calibration import SIGNIFICANT
 from pawprint.evaluation.intervals import difference_interval
-from pawprint.evaluation.temperature import SIGNIFICANT
+from pawprint.labels import UNKNOWN
 
 MAX_NAMED = 4  # classes in a title
 FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow

@@ -6,7 +6,7 @@ from pathlib import Path
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.core.errors import InputError, printable, reason
+from pawprint.errors import InputError, printable, reason
 
 # How OpenVINO's messages begin and end: with places in its source.
 NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")

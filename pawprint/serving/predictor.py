@@ -9,17 +9,23 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from pawprint.core.errors import InputError, silent_stderr
-from pawprint.core.labels import UNKNOWN
 from pawprint.engine.mapping import map_items
+from pawprint.errors import InputError, silent_stderr
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
+from pawprint.images.pixels import views_of
+from pawprint.labels import UNKNOWN
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of
-from pawprint.serving.metadata import FILE, Metadata, read_metadata
-from pawprint.serving.model_file import FEATURES, FILES, output_names, read_model
-from pawprint.serving.probabilities import of_classes, predicted_classes
-from pawprint.serving.views import views_of
+from pawprint.serving.served_model import (
+    FEATURES,
+    FILES,
+    METADATA_FILE,
+    Metadata,
+    output_names,
+    read_metadata,
+    read_model,
+)
 
 TOLERANCE = 1e-3  # of the sum of probabilities
 
@@ -80,7 +86,7 @@ class Predictor:
         """Raises InputError as `outputs` does."""
         outputs = {name: output.mean(axis=0) for name, output in self.outputs(image).items()}
         threshold = self.metadata.unknown_threshold
-        probabilities = of_classes(outputs["probability"])
+        probabilities = class_probabilities(outputs["probability"])
         score = None if threshold is None else float(outputs["unknown_score"][0])
         is_unknown = score is not None and score > threshold
         label = UNKNOWN if is_unknown else self.class_of(probabilities)
@@ -103,7 +109,9 @@ def load_predictor(folder: Path) -> Predictor:
     metadata = read_metadata(folder)
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
-        raise InputError(f"{folder}: expected {' or '.join(FILES)} beside {FILE}. Received: none.")
+        raise InputError(
+            f"{folder}: expected {' or '.join(FILES)} beside {METADATA_FILE}. Received: none."
+        )
     try:
         with silent_stderr():
             compute = compile_for_cpu(read_model(path, metadata))
@@ -128,3 +136,24 @@ def predict_members(
     predicted = map_items(lambda path: function(open_image(archive, path)), paths)
     rows = list(tqdm(predicted, total=len(paths), desc=name, unit="image", disable=None))
     return np.array(rows, np.float64)
+
+
+def class_probabilities(output: np.ndarray) -> np.ndarray:
+    """Probabilities `(…, classes)`, which sum to 1, from a network's, `(…, units)`.
+
+    Those of more than two classes are divided by their sum, which is near 1 in float32.
+    """
+    if output.shape[-1] == 1:
+        return np.concatenate([1 - output, output], axis=-1)
+    return output / output.sum(axis=-1, keepdims=True)
+
+
+def predicted_classes(probabilities: np.ndarray, threshold: float | None) -> np.ndarray:
+    """The index of each predicted class, int `(…)`, from `(…, classes)`.
+
+    Of two classes the second is predicted from `threshold` on; without a threshold the most
+    probable class is.
+    """
+    if threshold is None:
+        return probabilities.argmax(axis=-1)
+    return (probabilities[..., 1] >= threshold).astype(int)

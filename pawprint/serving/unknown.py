@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import eigh
 
-from pawprint.core.errors import InputError, reason
+from pawprint.errors import InputError, reason
 
 FILE = "detector.npz"
 TRAINING_IMAGES = 2000  # at most

@@ -27,15 +27,15 @@ from conftest import OFFLINE, PROJECT, TINY, commit, encode, git_project, pawpri
 from faults import black_png
 from PIL import Image
 
-from pawprint.core import result_paths
-from pawprint.core.files import pack
-from pawprint.core.result_tables import LIKELY_WRONG_LABELS, SCORES
-from pawprint.core.tables import read_table, write_table
-from pawprint.dataset.fetching import fetch
-from pawprint.dataset.metadata_csv import read_metadata
+from pawprint.columns import LIKELY_WRONG_LABELS, SCORES
+from pawprint.dataset.layouts import read_metadata
+from pawprint.dataset.sources import fetch
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
+from pawprint.project import LIKELY_WRONG_LABELS_CSV, SCORES_CSV
+from pawprint.recipes.sample.drawings import drawn_dataset
 from pawprint.reports.results import score_of
-from recipes.sample.drawings import drawn_dataset
+from pawprint.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow
 
@@ -69,7 +69,7 @@ def workspace(tmp_path_factory) -> Path:
     # The drawn images have no label that is likely wrong.
     row = ("drawn/train/cats/cat.0002.jpg", "cat", "dog", "train", 0.01)
     suspects = pd.DataFrame([row], columns=list(LIKELY_WRONG_LABELS))
-    write_table(project / result_paths.LIKELY_WRONG_LABELS, suspects, LIKELY_WRONG_LABELS)
+    write_table(project / LIKELY_WRONG_LABELS_CSV, suspects, LIKELY_WRONG_LABELS)
     commit(project, "Train")
     return project
 
@@ -307,7 +307,7 @@ def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace, wi
         pictures = page.locator("img")
         assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
         assert page.locator("html").evaluate("page => page.scrollWidth") <= width
-        test = score_of(read_table(workspace / result_paths.SCORES, SCORES), "test", "accuracy")
+        test = score_of(read_table(workspace / SCORES_CSV, SCORES), "test", "accuracy")
         correct = f"{round(test['value'] * test['images'])} of {test['images']}"
         expect(page.get_by_text(correct).first).to_be_visible()
         assert serious(page) == {}

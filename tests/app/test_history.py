@@ -10,8 +10,8 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 from app_project import SUBJECT, git, write_project
 from conftest import commit
 
-from app.history import WORKSPACE, revisions
-from pawprint.core import result_paths
+from pawprint.app.history import WORKSPACE, revisions
+from pawprint.project import EVALUATE_METRICS
 
 
 @pytest.fixture
@@ -44,9 +44,7 @@ def test_this_run_and_commits_that_changed_results_or_have_a_tag_are_listed(proj
 def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     parent = git("rev-parse", "v2", cwd=project)
     git("checkout", "--quiet", "--detach", cwd=project)
-    result_paths.EVALUATE_METRICS.write_text(
-        json.dumps({"test": {"accuracy": 0.75}}), encoding="utf-8"
-    )
+    EVALUATE_METRICS.write_text(json.dumps({"test": {"accuracy": 0.75}}), encoding="utf-8")
     commit(project, "dvc: commit experiment")
     made = git("rev-parse", "HEAD", cwd=project)
     git("checkout", "--quiet", "main", cwd=project)
@@ -65,7 +63,7 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
 
 
 def test_revision_without_metrics_is_left_out(project):
-    result_paths.EVALUATE_METRICS.write_text("\xff", encoding="latin-1")
+    EVALUATE_METRICS.write_text("\xff", encoding="latin-1")
     commit(project, "Other")
     assert subjects() == [SUBJECT, "Early"]
 

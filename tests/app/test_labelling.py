@@ -13,13 +13,13 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from conftest import CATS_AND_DOGS, PROJECT, environment_with, photo, refused
 
-from app.label_tables import read_labels, write_labels
-from app.labelling import add, copied, copy_of
-from app.places import Places, folder_for_training, places_in
-from pawprint.core.errors import InputError
+from pawprint.app.label_tables import read_labels, write_labels
+from pawprint.app.labelling import add, copied, copy_of
+from pawprint.app.places import Places, folder_for_training, places_in
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.fetching import fetch
-from pawprint.dataset.metadata_csv import read_metadata
+from pawprint.dataset.layouts import read_metadata
+from pawprint.dataset.sources import fetch
+from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
@@ -113,9 +113,9 @@ WRITER = """
 import sys
 from pathlib import Path
 
-from app.label_tables import write_labels
-from app.labelling import add
-from app.places import places_in
+from pawprint.app.label_tables import write_labels
+from pawprint.app.labelling import add
+from pawprint.app.places import places_in
 
 new, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 places = places_in(target, {"cat": ["cat"], "dog": ["dog"]}, Path("images.yaml"))

@@ -11,12 +11,19 @@ from app_project import PHOTOS, git, write_photos, write_project
 from conftest import change, commit, printed
 from streamlit.testing.v1 import AppTest
 
-from pawprint.core import data_paths, model_paths, result_paths
-from pawprint.core.data_tables import SPLIT
-from pawprint.core.files import write_json
-from pawprint.core.result_tables import LIKELY_WRONG_LABELS
-from pawprint.core.tables import write_table
+from pawprint.columns import LIKELY_WRONG_LABELS, SPLIT
 from pawprint.evaluation.intervals import wilson
+from pawprint.files import write_json
+from pawprint.project import (
+    EVALUATE_METRICS,
+    LABELS_CSV,
+    LIKELY_WRONG_LABELS_CSV,
+    SERVED_MODEL,
+    SPLIT_CSV,
+    SPLIT_METRICS,
+    VALIDATION_PREDICTIONS_CSV,
+)
+from pawprint.tables import write_table
 
 ACCURACY_LOW, ACCURACY_HIGH = wilson(2, 4, 0.9)  # of v2, at the confidence of its params
 
@@ -30,12 +37,12 @@ def project(tmp_path, monkeypatch) -> Path:
 
 
 def opened(page: str):
-    """A page after it has run, in the frame of app/main.py."""
+    """A page after it has run, in the frame of pawprint/app/main.py."""
 
     def script(page):
         import importlib
 
-        from app.messages import explained
+        from pawprint.app.messages import explained
 
         with explained():
             importlib.import_module(f"app.{page}").show()
@@ -62,10 +69,10 @@ def test_models_have_their_results_and_intervals_this_run_first_then_the_best(pr
 
 
 def test_commit_of_another_version_of_the_project_has_no_interval(project):
-    write_json(data_paths.SPLIT_METRICS, {"validation": {"total": 4}, "test": [4]})
+    write_json(SPLIT_METRICS, {"validation": {"total": 4}, "test": [4]})
     commit(project, "Other version")
-    write_json(data_paths.SPLIT_METRICS, {"validation": 4, "test": 4})
-    write_json(result_paths.EVALUATE_METRICS, {"validation": {"accuracy": 97.8}})
+    write_json(SPLIT_METRICS, {"validation": 4, "test": 4})
+    write_json(EVALUATE_METRICS, {"validation": {"accuracy": 97.8}})
     (project / "params.yaml").write_text("name: other\nevaluate: {confidence: 0.9}\n")
     commit(project, "In percent")
     table = opened("page_models").dataframe[0].value
@@ -97,9 +104,9 @@ def test_params_are_shown_without_passwords_and_tokens(project):
 
 
 def test_other_metrics_and_columns_of_an_old_commit_are_one_line(project):
-    (project / result_paths.EVALUATE_METRICS).write_text('{"validation": {"accuracy": "high"}}')
+    (project / EVALUATE_METRICS).write_text('{"validation": {"accuracy": "high"}}')
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
-    (project / result_paths.VALIDATION_PREDICTIONS).write_text(old, encoding="utf-8")
+    (project / VALIDATION_PREDICTIONS_CSV).write_text(old, encoding="utf-8")
     page = opened("page_models")
     assert len(page.dataframe[0].value) == 3
     (told,) = page.warning
@@ -125,13 +132,13 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
 def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = ("cat", "dog")):
     """The part of the page Label for these likely wrong labels, of a data set with these labels."""
     images = [(f"{label}/1.jpg", label, "train", "", "0" * 64) for label in labels]
-    write_table(project / data_paths.SPLIT_IMAGES, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
+    write_table(project / SPLIT_CSV, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
     list_suspects(project, rows)
 
     def script() -> None:
         import streamlit as st
 
-        from app.page_label import ask, show_likely_wrong
+        from pawprint.app.page_label import ask, show_likely_wrong
 
         if "walk" in st.session_state:
             ask("walk")
@@ -144,7 +151,7 @@ def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = ("c
 
 def list_suspects(project: Path, rows: list[tuple]) -> None:
     table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
-    write_table(project / result_paths.LIKELY_WRONG_LABELS, table, LIKELY_WRONG_LABELS)
+    write_table(project / LIKELY_WRONG_LABELS_CSV, table, LIKELY_WRONG_LABELS)
 
 
 def press(page: AppTest, label: str) -> None:
@@ -167,10 +174,10 @@ def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
     assert not page.exception
     assert page.selectbox[0].value is None
     first = f"path,label\n{PHOTOS[0][0]},kite\n"
-    assert (project / data_paths.LABELS).read_text(encoding="utf-8") == first
+    assert (project / LABELS_CSV).read_text(encoding="utf-8") == first
     press(page, "Undo")
     assert page.selectbox[0].value is None
-    assert (project / data_paths.LABELS).read_text(encoding="utf-8") == "path,label\n"
+    assert (project / LABELS_CSV).read_text(encoding="utf-8") == "path,label\n"
 
 
 def test_classes_may_be_called_like_the_buttons(project):
@@ -178,7 +185,7 @@ def test_classes_may_be_called_like_the_buttons(project):
     page = likely_wrong(project, SUSPECTS, ("Finish", "None of them", "Skip", "Undo"))
     press(page, "Start")
     press(page, "Skip")  # the class, which comes first
-    assert (project / data_paths.LABELS).read_text().endswith(f"{PHOTOS[0][0]},Skip\n")
+    assert (project / LABELS_CSV).read_text().endswith(f"{PHOTOS[0][0]},Skip\n")
 
 
 def test_images_with_a_correction_are_shown_again_only_if_all_have_one(project):
@@ -202,7 +209,7 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     write_photos(project)
     page = likely_wrong(project, SUSPECTS)
     press(page, "Start")
-    (project / data_paths.LABELS).write_text("path;label\n", encoding="utf-8")
+    (project / LABELS_CSV).write_text("path;label\n", encoding="utf-8")
     press(page, "dog")
     (told,) = page.warning
     assert "labels.csv: line 1" in told.value.replace("\\", "")
@@ -212,7 +219,7 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
 def test_all_suggestions_are_accepted_after_a_look_and_taken_back(project):
     """But for those of images that have a correction, and of test images."""
     write_photos(project)
-    labels, first = project / data_paths.LABELS, PHOTOS[0][0]
+    labels, first = project / LABELS_CSV, PHOTOS[0][0]
     before = f"path,label\n{first},none\n"
     labels.write_text(before, encoding="utf-8")
     page = likely_wrong(project, [*IN_TRAINING[:3], *SUSPECTS[3:]])
@@ -234,14 +241,14 @@ def test_suggestions_that_are_not_accepted_are_not_written(project):
     page = likely_wrong(project, IN_TRAINING)
     press(page, "Accept all 4")
     press(page, "Cancel")
-    assert not (project / data_paths.LABELS).exists()
+    assert not (project / LABELS_CSV).exists()
     press(page, "Start")
     assert page.caption[0].value.startswith("1 of 4")
 
 
 def test_taking_back_leaves_what_the_user_chose_since(project):
     write_photos(project)
-    labels, first = project / data_paths.LABELS, PHOTOS[0][0]
+    labels, first = project / LABELS_CSV, PHOTOS[0][0]
     page = likely_wrong(project, IN_TRAINING)
     press(page, "Accept all")
     press(page, "Write")
@@ -255,7 +262,7 @@ def test_taking_back_leaves_what_the_user_chose_since(project):
 
 @pytest.mark.parametrize(
     ("page", "missing"),
-    [("page_try", model_paths.SERVED_MODEL), ("page_data", data_paths.SPLIT_IMAGES)],
+    [("page_try", SERVED_MODEL), ("page_data", SPLIT_CSV)],
 )
 def test_page_without_its_data_says_what_to_run(project, page, missing):
     (told,) = opened(page).warning
@@ -274,8 +281,8 @@ def new_images():
     """The part of the page Label for images without a label."""
 
     def script() -> None:
-        from app.messages import explained
-        from app.page_label import show_new
+        from pawprint.app.messages import explained
+        from pawprint.app.page_label import show_new
 
         with explained():
             show_new()

@@ -19,7 +19,7 @@ from conftest import (
     succeed,
 )
 
-from pawprint.core.yaml import read_yaml
+from pawprint.yaml import read_yaml
 
 IMAGES = 200
 
@@ -138,7 +138,7 @@ def test_gate_runs_with_the_packages_of_its_workflow(project, tmp_path):
     python = str(environment_of(tmp_path / "venv", pip.split("requirements.txt ")[1].split()))
     result = run(python, "-m", "pawprint", "gate", "old", cwd=project)
     assert (result.returncode, result.stderr) == (0, "")
-    of_all = "from pawprint.core.fingerprint import Code; code = Code(); import sys; "
+    of_all = "from pawprint.fingerprint import Code; code = Code(); import sys; "
     of_all += "print(*(code.fingerprint(each) for each in sys.argv[1:]))"
     stages = [f"stages/{stage}.py" for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]]
     expected = " ".join(map(CODE.fingerprint, stages))

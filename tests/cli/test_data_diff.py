@@ -23,10 +23,10 @@ from conftest import (
 )
 from PIL import Image
 
-from pawprint.core.data_tables import REJECTED, SPLIT
-from pawprint.core.errors import printable
-from pawprint.core.tables import write_table
+from pawprint.columns import REJECTED, SPLIT
 from pawprint.dataset.changes import find_changes
+from pawprint.errors import printable
+from pawprint.tables import write_table
 
 SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
 PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]

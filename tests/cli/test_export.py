@@ -21,22 +21,21 @@ from networks import (
 from PIL import Image
 from scipy.special import softmax
 
-from pawprint.cli.export import current_commit, export, outputs_of, read_pixels
+from pawprint import project
 from pawprint.cli.export import run as run_export
-from pawprint.cli.formats import FORMATS, require_modules
-from pawprint.cli.predict import predict
-from pawprint.core import data_paths, model_paths
-from pawprint.core.data_tables import SPLIT
-from pawprint.core.errors import InputError
-from pawprint.core.tables import write_table
+from pawprint.columns import SPLIT
+from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.network.backend import keras, tf
 from pawprint.network.conversion import convert
-from pawprint.network.head import build_head
-from pawprint.network.model import build_model, save_model, with_features
+from pawprint.network.exports import FORMATS, export, outputs_of, read_pixels, require_modules
+from pawprint.network.hardware import keras, tf
+from pawprint.network.model import build_head, build_model, save_model, with_features
+from pawprint.revisions import current_commit
+from pawprint.serving.photos import predict
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import fit_detector
+from pawprint.tables import write_table
 
 METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.2, views="flip")
 EACH_FORMAT = [
@@ -50,7 +49,7 @@ TOLERANCE = {name: 0.05 if name == "litert-float16" else 2e-4 for name in FORMAT
 def workspace(tmp_path_factory, drawn_archive) -> Path:
     """A folder with drawn images, their split, and a model that tells most of them apart."""
     folder = tmp_path_factory.mktemp("workspace")
-    archive = folder / data_paths.RAW_IMAGES
+    archive = folder / project.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     shutil.copy(drawn_archive, archive)
     with open_archive(archive) as opened:
@@ -62,16 +61,16 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     split = pd.DataFrame(dict.fromkeys(SPLIT, names))
     split["label"] = ["cat" if "/cats/" in name else "dog" for name in names]
     split["split"] = ["train" if "/train/" in name else "test" for name in names]
-    write_table(folder / data_paths.SPLIT_IMAGES, split, SPLIT)
+    write_table(folder / project.SPLIT_CSV, split, SPLIT)
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         pixels = np.concatenate(list(read_pixels(train["path"], METADATA, "one")))
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
-    save_model(model, folder / model_paths.FINETUNE_MODEL)
+    save_model(model, folder / project.FINETUNE_MODEL)
     both = with_features(model)
     detector = fit_detector(both.predict(pixels.astype(np.float32), verbose=0)[1])
-    write_served_model(convert(both), METADATA, detector, folder / model_paths.SERVED_MODEL)
+    write_served_model(convert(both), METADATA, detector, folder / project.SERVED_MODEL)
     return folder
 
 
@@ -109,7 +108,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     assert float(difference) <= TOLERANCE[name]
     if name != "litert-float16":
         assert [changed, *others] == ["0", *served[4:]]
-    folder = model_paths.EXPORT / name
+    folder = project.EXPORT / name
     described = METADATA.model_dump(mode="json") | {"views": "flip" if name == "h5" else "one"}
     assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
@@ -123,7 +122,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     if name == "h5":  # which predict does not read
         return
     photos = sorted(Path("photos").iterdir())
-    expected = predict(load_predictor(model_paths.SERVED_MODEL), photos)
+    expected = predict(load_predictor(project.SERVED_MODEL), photos)
     assert {row["label"] for row in expected} == {"cat", "dog", "unknown"}
     rows = predict(load_predictor(folder), photos)
     assert [row["label"] for row in rows] == [row["label"] for row in expected]
@@ -203,17 +202,17 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--format", "h5"), f"{model_paths.FINETUNE_MODEL}: no such model. Run `dvc repro`"),
+        (("--format", "h5"), f"{project.FINETUNE_MODEL}: no such model. Run `dvc repro`"),
         ((), "--format"),
     ],
 )
 def test_mistake_of_the_user_is_told_in_one_line(tmp_path, arguments, line):
-    write_colour_model(tmp_path / model_paths.SERVED_MODEL)
+    write_colour_model(tmp_path / project.SERVED_MODEL)
     result = pawprint(tmp_path, "export", *arguments)
     assert result.returncode != 0
     assert line in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
-    assert not (tmp_path / model_paths.EXPORT).exists()
+    assert not (tmp_path / project.EXPORT).exists()
 
 
 def test_commit_of_the_workspace_says_whether_files_were_changed(tmp_path, monkeypatch):

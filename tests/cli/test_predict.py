@@ -10,8 +10,9 @@ from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, refuse
 from networks import metadata, write_colour_model
 from PIL import Image
 
-from pawprint.cli.predict import FORMATS, find_images, predict, write_saliency
-from pawprint.core import model_paths
+from pawprint import project
+from pawprint.cli.predict import FORMATS
+from pawprint.serving.photos import find_images, predict, write_saliency
 from pawprint.serving.predictor import Predictor, load_predictor
 
 
@@ -19,7 +20,7 @@ from pawprint.serving.predictor import Predictor, load_predictor
 def workspace(tmp_path_factory) -> Path:
     """A folder with a served model, which calls red images dogs, and photos."""
     folder = tmp_path_factory.mktemp("workspace")
-    write_colour_model(folder / model_paths.SERVED_MODEL)
+    write_colour_model(folder / project.SERVED_MODEL)
     for name, colour in (("dog.png", "red"), ("cat.png", "blue"), ("deep/dog.PNG", "red")):
         path = folder / "photos" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,7 +32,7 @@ def workspace(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def predictor(workspace) -> Predictor:
-    return load_predictor(workspace / model_paths.SERVED_MODEL)
+    return load_predictor(workspace / project.SERVED_MODEL)
 
 
 @pytest.fixture
@@ -44,12 +45,12 @@ def photos(tmp_path):
 
 
 def test_model_in_git_is_used_until_there_is_a_served_one(tmp_path):
-    write_colour_model(tmp_path / model_paths.EXAMPLE_MODEL)
+    write_colour_model(tmp_path / project.EXAMPLE_MODEL)
     (tmp_path / "dog.png").write_bytes(encode(Image.new("RGB", (40, 30), "red"), "PNG"))
     result = pawprint(tmp_path, "predict", "dog.png")
     assert result.returncode == 0 and result.stdout.startswith("dog")
-    assert str(model_paths.EXAMPLE_MODEL) in result.stderr
-    write_colour_model(tmp_path / model_paths.SERVED_MODEL)
+    assert str(project.EXAMPLE_MODEL) in result.stderr
+    write_colour_model(tmp_path / project.SERVED_MODEL)
     assert printed(tmp_path, "predict", "dog.png")
 
 

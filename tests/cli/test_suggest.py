@@ -10,13 +10,14 @@ from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
 from networks import metadata, write_colour_model
 from PIL import Image
 
-from pawprint.cli.predict import predict
-from pawprint.cli.suggest import rank, write_sheet
-from pawprint.core import data_paths, model_paths
-from pawprint.core.data_tables import IMAGES, SPLIT
-from pawprint.core.files import pack
-from pawprint.core.tables import write_table
+from pawprint import project
+from pawprint.columns import IMAGES, SPLIT
+from pawprint.evaluation.suggestion import rank
+from pawprint.files import pack
+from pawprint.reports.sheets import write_suggestions
+from pawprint.serving.photos import predict
 from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.tables import write_table
 
 
 def re_encoded(data: bytes) -> bytes:
@@ -34,21 +35,21 @@ def tinted(colour: tuple[int, int, int], number: int) -> bytes:
 def labelled(tmp_path_factory) -> Path:
     """A folder with a served model and the images of a run, `photo(100)` to `photo(103)`."""
     folder = tmp_path_factory.mktemp("labelled")
-    write_colour_model(folder / model_paths.SERVED_MODEL)
-    archive = folder / data_paths.RAW_IMAGES
+    write_colour_model(folder / project.SERVED_MODEL)
+    archive = folder / project.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     names = ("cats/100.jpg", "cats/101.jpg", "dogs/102.jpg", "dogs/103.jpg")
     pack(archive, ((name, photo(int(Path(name).stem))) for name in names))
     images, _ = clean_archive(archive)
-    write_table(folder / data_paths.CLEAN_IMAGES, images, IMAGES)
+    write_table(folder / project.IMAGES_CSV, images, IMAGES)
     split = images.assign(split=["train", "validation", "train", "test"], group=images["path"])
-    write_table(folder / data_paths.SPLIT_IMAGES, split, SPLIT)
+    write_table(folder / project.SPLIT_CSV, split, SPLIT)
     return folder
 
 
 @pytest.fixture(scope="module")
 def predictor(labelled) -> Predictor:
-    return load_predictor(labelled / model_paths.SERVED_MODEL)
+    return load_predictor(labelled / project.SERVED_MODEL)
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     (photos / "text.jpg").write_text("a dog")
     ranked = rank(predictor, photos, 50, 0)
     path = tmp_path / "sheet.html"
-    write_sheet(path, ranked)
+    write_suggestions(path, ranked)
     text = path.read_text(encoding="utf-8")
     found = photos_in(text)
     assert list(found) == [str(image) for image, _ in ranked[:-1]]
@@ -197,5 +198,5 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     assert f"{100 * max(ranked[0][1]['probabilities'].values()):.1f}%" in text
     ranked[1][0].unlink()
     with refused("expected the image again"):
-        write_sheet(path, ranked)
+        write_suggestions(path, ranked)
     assert path.read_text(encoding="utf-8") == text

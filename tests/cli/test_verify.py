@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import pawprint, repro, succeed
 
+from pawprint import files
 from pawprint.cli import verify
-from pawprint.core import files
-from pawprint.core.recorded import LOCK, Recorded
+from pawprint.project import LOCK
+from pawprint.recorded import Recorded
 
 DVC_YAML = """
 stages:

@@ -7,10 +7,10 @@ import pytest
 from conftest import CATS_AND_DOGS, JPEG, clean_archive, encode, photo
 from PIL import Image
 
-from pawprint.core.errors import InputError
-from pawprint.core.files import pack
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layout import describe_files, describe_folders_of_no_class
+from pawprint.dataset.layouts import describe_files, describe_folders_of_no_class
+from pawprint.errors import InputError
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
 
 

@@ -5,8 +5,8 @@ import pytest
 from conftest import refused, sha256
 from faults import FOLDERS
 
-from pawprint.dataset import packing
-from pawprint.dataset.fetching import fetch
+from pawprint.dataset import sources
+from pawprint.dataset.sources import fetch
 from pawprint.images.archive import members, open_archive, read_member
 
 
@@ -77,7 +77,7 @@ def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, 
 
 
 def test_large_folder_becomes_archives_of_which_an_added_file_changes_few(tmp_path, monkeypatch):
-    monkeypatch.setattr(packing, "MAX_FILES", 20)
+    monkeypatch.setattr(sources, "MAX_FILES", 20)
     for number in range(200):
         path = tmp_path / "photos" / ("cats" if number % 2 else "dogs") / f"{number:03}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)

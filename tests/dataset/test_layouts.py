@@ -8,15 +8,14 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, photo, refused, run
 
-from pawprint.core.errors import InputError
-from pawprint.core.files import pack
-from pawprint.core.labels import UNKNOWN
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.fetching import fetch
-from pawprint.dataset.layout import find_labels
-from pawprint.dataset.metadata_csv import read_metadata
+from pawprint.dataset.layouts import find_labels, read_metadata
+from pawprint.dataset.sources import fetch
 from pawprint.dataset.splitting import split
+from pawprint.errors import InputError
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
+from pawprint.labels import UNKNOWN
 
 FLAT = {f"{label}/{n}.jpg": "" for label in ("cat", "dog", "owl") for n in range(40)}
 

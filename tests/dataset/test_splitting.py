@@ -7,8 +7,8 @@ from conftest import clean_archive, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pawprint.core.errors import InputError
 from pawprint.dataset.splitting import split
+from pawprint.errors import InputError
 
 PARAMS = {
     "seed": 1,

@@ -7,17 +7,17 @@ import tomllib
 from itertools import chain
 
 import pytest
-from conftest import PROJECT, succeed
+from conftest import MODULES, PROJECT, succeed
 
 from pawprint.__main__ import COMMANDS
-from pawprint.core import model_paths, result_paths
-from pawprint.core.files import md5
-from pawprint.core.params.whole import Params
-from pawprint.core.result_tables import SCORES
-from pawprint.core.tables import read_table
-from pawprint.core.yaml import read_yaml
+from pawprint.columns import SCORES
+from pawprint.files import md5
+from pawprint.params.whole import Params
+from pawprint.project import EXAMPLE_MODEL, SCORES_CSV, SERVED_MODEL
 from pawprint.reports.results import fraction, score_of
-from pawprint.serving.metadata import Metadata
+from pawprint.serving.served_model import Metadata
+from pawprint.tables import read_table
+from pawprint.yaml import read_yaml
 
 TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()
 PAGES = ["README.md", *(path for path in TRACKED if re.match(r"docs/.*\.md$", path))]
@@ -32,7 +32,7 @@ def metrics(name: str) -> dict:
 
 
 def test_result_table_of_readme_has_the_committed_metrics():
-    scores, extract = read_table(PROJECT / result_paths.SCORES, SCORES), metrics("train_extract")
+    scores, extract = read_table(PROJECT / SCORES_CSV, SCORES), metrics("train_extract")
     validation, test = (score_of(scores, split, "accuracy") for split in ("validation", "test"))
     expected = {
         f"{name} set": f"{fraction(each)}, 95% interval {each['low']:.2%} to {each['high']:.2%}"
@@ -49,11 +49,11 @@ def test_result_table_of_readme_has_the_committed_metrics():
 def test_model_in_git_is_the_one_of_the_committed_results():
     files = [
         {"md5": md5(path), "relpath": path.name}
-        for path in sorted((PROJECT / model_paths.EXAMPLE_MODEL).iterdir())
+        for path in sorted((PROJECT / EXAMPLE_MODEL).iterdir())
     ]
     listed = json.dumps(files, sort_keys=True).encode()  # as DVC hashes a folder
     (out,) = read_yaml(PROJECT / "dvc.lock")["stages"]["calibrate"]["outs"]
-    assert out["path"] == model_paths.SERVED_MODEL.as_posix()
+    assert out["path"] == SERVED_MODEL.as_posix()
     assert out["md5"] == f"{hashlib.md5(listed).hexdigest()}.dir"
 
 
@@ -88,7 +88,7 @@ def test_every_page_is_reached_from_the_readme():
 def test_make_targets_and_modules_in_commands_exist(page):
     targets = set(re.findall(r"^([\w-]+):", read("Makefile"), re.MULTILINE))
     assert set(re.findall(r"(?:\$ |`)make ([a-z-]+)\b", read(page))) <= targets
-    for module in re.findall(r"python -m ((?:stages|recipes|bench|pawprint)[\w.]*)", read(page)):
+    for module in re.findall(r"python -m ((?:stages|bench|pawprint)[\w.]*)", read(page)):
         path = PROJECT / module.replace(".", "/")
         found = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
         assert found or module == "stages.NAME", module
@@ -111,6 +111,15 @@ def test_pages_explain_every_stage_param_key_and_command():
     assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(Metadata.model_fields)
     text = "".join(map(read, PAGES))
     assert [each for each in COMMANDS if f"python -m pawprint {each}" not in text] == []
+
+
+def test_page_of_development_names_every_module():
+    section = read("docs/development.md").partition("## Modules")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \| ", section, re.MULTILINE)
+    modules = {f"pawprint/{each}" for row in rows for each in re.findall(r"`([\w/]+\.py)`", row)}
+    known = {each for each in MODULES if each.startswith("pawprint/")}
+    outside = {each for each in known if each.endswith("__init__.py")} | {"pawprint/__main__.py"}
+    assert modules == known - outside
 
 
 def test_locks_have_every_direct_requirement_and_no_index():

@@ -8,7 +8,7 @@ from conftest import OFFLINE, PROJECT, TINY, change, clone, git_project, repro
 from pages import blocks, commands, execute
 
 from pawprint.images.archive import open_archive, read_member
-from recipes.sample.drawings import drawn_picture, write_archive
+from pawprint.recipes.sample.drawings import drawn_picture, write_archive
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 # The packages are installed; the demo is tests/pipeline/test_pipeline.py's.

@@ -18,7 +18,7 @@ import pytest
 from conftest import MIRROR, OFFLINE, PROJECT, change, git_project, real, run
 from pages import blocks, commands, execute
 
-from pawprint.core import data_paths, result_paths
+from pawprint import project
 
 PAGE = PROJECT / "docs" / "tutorial.md"
 INSTALLATION = ("git clone ADDRESS ", "python3 -m venv ", ". .venv/", "pip install ")
@@ -53,7 +53,7 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
     photo = tmp_path / "hotdog" / "mine.jpg"
     photo.parent.mkdir()
     photo.write_bytes(b"mine")
-    result = run("python", "-m", "recipes.sample.drawings", str(tmp_path), cwd=PROJECT)
+    result = run("python", "-m", "pawprint.recipes.sample.drawings", str(tmp_path), cwd=PROJECT)
     assert result.returncode == 1
     assert result.stderr.startswith(f"{tmp_path}: expected a folder that is not there yet.")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]
@@ -67,7 +67,7 @@ def test_every_command_works_and_prints_what_the_page_shows(tmp_path):
         if language == "yaml":
             change(folder, text)
         elif language == "csv":
-            (folder / data_paths.LABELS).write_text(text, encoding="utf-8")
+            (folder / project.LABELS_CSV).write_text(text, encoding="utf-8")
         else:
             assert language == "console"
             for command, lines in commands(text):
@@ -76,6 +76,6 @@ def test_every_command_works_and_prints_what_the_page_shows(tmp_path):
                 elif not command.startswith(INSTALLATION):
                     printed = execute(command, folder, **real(MIRROR.resolve()))
                     found, shown = comparable(printed), comparable(lines)
-                    is_part = command.endswith(result_paths.LIKELY_WRONG_LABELS.as_posix())
+                    is_part = command.endswith(project.LIKELY_WRONG_LABELS_CSV.as_posix())
                     holds = set(shown) <= set(found) if is_part else agrees(shown, found)
                     assert holds, "\n".join([f"$ {command}", *printed])

@@ -20,25 +20,32 @@ from kills import fingerprint
 from networks import model_with, sample_backbone
 from servers import HOST, free_port
 
-from pawprint.cli.predict import predict
-from pawprint.core import data_paths, model_paths
-from pawprint.core.entry import CODE
-from pawprint.core.errors import InputError
-from pawprint.core.files import pack
 from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
+from pawprint.errors import InputError
 from pawprint.features.rows import row_function
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
-from pawprint.images.warp import IDENTITY
-from pawprint.network.conversion import convert
-from pawprint.network.cut import cut_index
-from pawprint.network.extractor import OUTPUTS, build_extractor
+from pawprint.images.pixels import IDENTITY
+from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index
 from pawprint.network.model import with_features
+from pawprint.project import (
+    CODE,
+    EXTRACTOR,
+    FEATURE_ROW_CODE,
+    IMAGES_CSV,
+    LABELS_CSV,
+    NETWORK,
+    RAW_ARCHIVES,
+    RAW_IMAGES,
+    SERVED_MODEL,
+)
+from pawprint.recipes.overlay import overlay
+from pawprint.recipes.sample.drawings import write_archive
 from pawprint.runtime.network_file import read_network, write_network
+from pawprint.serving.photos import predict
 from pawprint.serving.predictor import load_predictor
-from recipes.overlay import overlay
-from recipes.sample.drawings import write_archive
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")
@@ -127,17 +134,17 @@ def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(overlay(params, TINY), encoding="utf-8")
-    (folder / data_paths.LABELS).write_text("path,label\n", encoding="utf-8")
+    (folder / LABELS_CSV).write_text("path,label\n", encoding="utf-8")
     (folder / CODE).mkdir(parents=True)
-    (folder / data_paths.FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
-    (folder / data_paths.RAW_ARCHIVES).mkdir(parents=True)
-    write_archive(folder / data_paths.RAW_IMAGES, train=15, validation=15)
+    (folder / FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
+    (folder / RAW_ARCHIVES).mkdir(parents=True)
+    write_archive(folder / RAW_IMAGES, train=15, validation=15)
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
     extractor = build_extractor("MobileNetV2", backbone, cut, "average")
     for path, model, outputs in (
-        (data_paths.EXTRACTOR, extractor, OUTPUTS),
-        (model_paths.NETWORK, with_features(model_with("logits")), ["logits", "features"]),
+        (EXTRACTOR, extractor, OUTPUTS),
+        (NETWORK, with_features(model_with("logits")), ["logits", "features"]),
     ):
         (folder / path).parent.mkdir(parents=True)
         write_network(convert(model), folder / path, list(outputs))
@@ -181,7 +188,7 @@ def test_folder_is_predicted_as_on_threads(on_threads, cluster, tmp_path, monkey
     for number, name in enumerate(NAMES):
         (tmp_path / name).write_bytes(photo(number) if number % 7 else b"damaged")
     photos = [Path(os.path.relpath(tmp_path / name)) for name in NAMES]
-    predictor = load_predictor(model_paths.SERVED_MODEL)
+    predictor = load_predictor(SERVED_MODEL)
     rows = predict(predictor, photos)
     monkeypatch.delenv("PAWPRINT_DASK")
     assert rows == predict(predictor, photos)
@@ -250,8 +257,8 @@ def test_image_that_kills_every_worker_is_named(start):
 
 def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, project, capfd):
     address = cluster.worker("--no-nanny", ONEDNN_MAX_CPU_ISA="SSE41")
-    compute = row_function(read_network(project / data_paths.EXTRACTOR), "crop")
-    with open_archive(project / data_paths.RAW_IMAGES) as archive:
+    compute = row_function(read_network(project / EXTRACTOR), "crop")
+    with open_archive(project / RAW_IMAGES) as archive:
         names = [name for name in members(archive) if "cat.0" in name]
 
         def features(name: str) -> list[np.ndarray]:
@@ -345,7 +352,7 @@ def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tm
     assert failed.returncode
     assert failed.stderr.count("PAWPRINT_DASK") == 1
     assert "Traceback" not in failed.stderr
-    assert not any(path.is_file() for path in (project / data_paths.CLEAN_IMAGES.parent).rglob("*"))
+    assert not any(path.is_file() for path in (project / IMAGES_CSV.parent).rglob("*"))
     assert repro(project, "clean", PAWPRINT_DASK="") == ["clean"]
     lock = (project / "dvc.lock").read_bytes()
     assert repro(project, "clean") == []

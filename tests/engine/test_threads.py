@@ -5,9 +5,9 @@ import joblib
 import pytest
 from conftest import JPEG
 
-from pawprint.engine.threads import AHEAD, map_in_threads
+from pawprint.engine.mapping import AHEAD, map_in_threads
+from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
-from pawprint.images.unusable import UnusableImageError
 
 
 def test_results_come_in_order_and_are_computed_only_a_little_ahead():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pawprint.evaluation.calibration import expected_calibration_error, reliability
+from pawprint.evaluation.metrics import expected_calibration_error, reliability
 
 
 def two(probability: list[float] | np.ndarray) -> np.ndarray:

@@ -1,9 +1,8 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.core.predictions import PROBABILITY
-from pawprint.core.result_tables import LIKELY_WRONG_LABELS
-from pawprint.evaluation.label_review import list_suspects
+from pawprint.columns import LIKELY_WRONG_LABELS, PROBABILITY
+from pawprint.evaluation.review import list_suspects
 
 
 def predictions(actual: list[str], probabilities: list[list[float]]) -> pd.DataFrame:

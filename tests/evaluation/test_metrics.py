@@ -2,8 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.core.predictions import tabulate
-from pawprint.core.result_tables import SCORES
+from pawprint.columns import SCORES
 from pawprint.evaluation.intervals import clopper_pearson, roc_area_interval, wilson
 from pawprint.evaluation.metrics import (
     describe,
@@ -13,7 +12,8 @@ from pawprint.evaluation.metrics import (
     tabulate_reliability,
     tabulate_roc,
 )
-from pawprint.serving.probabilities import predicted_classes
+from pawprint.serving.predictor import predicted_classes
+from pawprint.tables import tabulate
 
 LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])

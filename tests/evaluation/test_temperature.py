@@ -4,7 +4,7 @@ from scipy.special import expit, softmax
 from scipy.stats import chi2, norm
 from sklearn.metrics import log_loss
 
-from pawprint.evaluation.temperature import (
+from pawprint.evaluation.calibration import (
     calibrate,
     fit_temperature,
     likelihood_ratio_test,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pawprint.evaluation.threshold import choose_threshold
+from pawprint.evaluation.calibration import choose_threshold
 
 
 def images(*groups: tuple[int, float, int]) -> tuple[np.ndarray, np.ndarray]:

@@ -18,16 +18,14 @@ from conftest import PROJECT, encode, environment_of, photo, succeed
 from networks import COLOURS, LOGITS, metadata
 from PIL import Image
 
-from pawprint.cli.export import export, outputs_of, run_of
-from pawprint.core import model_paths
+from pawprint import project
 from pawprint.images.decoder import decode
-from pawprint.network.backend import keras
 from pawprint.network.conversion import convert
-from pawprint.network.head import build_head
-from pawprint.network.model import build_model, for_export, with_features
-from pawprint.serving.metadata import Metadata, write_metadata
+from pawprint.network.exports import export, outputs_of, run_of
+from pawprint.network.hardware import keras
+from pawprint.network.model import build_head, build_model, for_export, with_features
 from pawprint.serving.predictor import Prediction, load_predictor
-from pawprint.serving.served_model import write_served_model
+from pawprint.serving.served_model import Metadata, write_metadata, write_served_model
 from pawprint.serving.unknown import Detector
 
 pytestmark = pytest.mark.slow
@@ -165,8 +163,8 @@ def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kin
 
 def test_copies_of_the_page_are_a_model_repository(models, tmp_path):
     for source, target in (
-        ("served", model_paths.SERVED_MODEL),
-        ("onnx", model_paths.EXPORT / "onnx"),
+        ("served", project.SERVED_MODEL),
+        ("onnx", project.EXPORT / "onnx"),
     ):
         shutil.copytree(models / "pad" / source, tmp_path / target)
     (console,) = re.findall(r"```console\n(\$ mkdir -p repository[^`]*)```", PAGE)

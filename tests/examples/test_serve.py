@@ -20,8 +20,8 @@ from networks import metadata
 from PIL import Image
 from servers import HOST, free_port
 
+from pawprint.recipes.sample.drawings import drawn_picture
 from pawprint.serving.served_model import operations, write_served_model
-from recipes.sample.drawings import drawn_picture
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="install the extra serve")

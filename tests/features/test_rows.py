@@ -4,11 +4,8 @@ from networks import SIZE, colour_model, sample_backbone
 from PIL import Image
 
 from pawprint.features.rows import row_function
-from pawprint.images.resizing import resize
-from pawprint.images.warp import IDENTITY, warp
-from pawprint.network.conversion import convert
-from pawprint.network.cut import cut_index, split_at
-from pawprint.network.extractor import OUTPUTS, build_extractor
+from pawprint.images.pixels import IDENTITY, resize, warp
+from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index, split_at
 from pawprint.runtime.network_file import read_network, write_network
 
 MIRRORED = np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]])

@@ -7,10 +7,7 @@ import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.core.params.augment import Augment
-from pawprint.core.recorded import Recorded
 from pawprint.features import shards as module
-from pawprint.features.reader import open_features
 from pawprint.features.rows import Row
 from pawprint.features.shards import (
     ShardComputer,
@@ -21,8 +18,10 @@ from pawprint.features.shards import (
     tasks,
     write_shards,
 )
-from pawprint.features.store import Shard, shard_path
-from pawprint.images.warp import IDENTITY
+from pawprint.features.store import Shard, open_features, shard_path
+from pawprint.images.pixels import IDENTITY
+from pawprint.params.augment import Augment
+from pawprint.recorded import Recorded
 
 LAYERS = ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
 ROTATE = Augment(

@@ -5,8 +5,15 @@ import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.features.reader import open_features
-from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
+from pawprint.features.store import (
+    INDEX,
+    Shard,
+    count_shards,
+    open_features,
+    shard_of,
+    shard_path,
+    write_shard,
+)
 
 SHA256 = pd.Series([f"{value:016x}".ljust(64, "0") for value in range(0, 2**64, 2**58)])
 KINDS = {"cut": (2, 3), "top": (1,)}

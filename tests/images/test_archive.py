@@ -4,7 +4,7 @@ import zipfile
 import pytest
 from conftest import refused
 
-from pawprint.core.files import pack
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
 
 

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pawprint.core.params.augment import Augment
 from pawprint.images.augmentation import LAYERS, draw_transformation
-from pawprint.images.warp import warp
-from pawprint.network.backend import keras
+from pawprint.images.pixels import warp
+from pawprint.network.hardware import keras
+from pawprint.params.augment import Augment
 
 SIZE = 64
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)

@@ -6,9 +6,9 @@ from faults import HEIC, JPEG, TURNED_HEIC
 from PIL import Image
 
 from pawprint.images import decoder
+from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
-from pawprint.images.resizing import GREY, resize
-from pawprint.images.unusable import UnusableImageError
+from pawprint.images.pixels import GREY, resize
 
 
 def gradient(width: int = 60, height: int = 40) -> Image.Image:

@@ -13,12 +13,12 @@ import pytest
 from conftest import PROJECT, encode
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from pawprint.core import model_paths, result_paths
-from pawprint.core.predictions import read_predictions
+from pawprint import project
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, open_image
-from pawprint.images.resizing import GREY
+from pawprint.images.pixels import GREY
 from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.tables import read_predictions
 
 BLUR = 40  # pixels, of photos 200 to 500 wide: no animal is left to see
 FEATHER = 8  # pixels
@@ -65,17 +65,17 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def predictor() -> Predictor:
-    if not (PROJECT / model_paths.SERVED_MODEL).is_dir():
-        pytest.skip(f"{model_paths.SERVED_MODEL} is not there: run `dvc repro` or `dvc pull`")
-    predictor = load_predictor(PROJECT / model_paths.SERVED_MODEL)
+    if not (PROJECT / project.SERVED_MODEL).is_dir():
+        pytest.skip(f"{project.SERVED_MODEL} is not there: run `dvc repro` or `dvc pull`")
+    predictor = load_predictor(PROJECT / project.SERVED_MODEL)
     if predictor.metadata.labels != ["cat", "dog"]:
-        pytest.skip(f"{model_paths.SERVED_MODEL} does not tell cats from dogs")
+        pytest.skip(f"{project.SERVED_MODEL} does not tell cats from dogs")
     return predictor.without_unknown()
 
 
 @pytest.fixture(scope="module")
 def photos(mirror, predictor) -> list[Photo]:
-    rows = read_predictions(PROJECT / result_paths.PREDICTIONS).iloc[::2]
+    rows = read_predictions(PROJECT / project.TEST_PREDICTIONS_CSV).iloc[::2]
     with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
         images = [open_image(archive, path) for path in rows["path"]]
     labels = [predictor.predict(image).label for image in images]

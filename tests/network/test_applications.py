@@ -10,14 +10,18 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
-from pawprint.core.params.model import Backbone
-from pawprint.network.applications import application, preprocessing
-from pawprint.network.backend import keras, make_deterministic
-from pawprint.network.conversion import convert
-from pawprint.network.cut import cut_index, first_trained, split_at, suggested
-from pawprint.network.extractor import build_extractor
-from pawprint.network.head import build_head
+from pawprint.network.backbone import application, preprocessing
+from pawprint.network.conversion import (
+    build_extractor,
+    convert,
+    cut_index,
+    first_trained,
+    split_at,
+    suggested,
+)
+from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import (
+    build_head,
     build_model,
     for_export,
     load_model,
@@ -25,8 +29,8 @@ from pawprint.network.model import (
     save_model,
     with_features,
 )
-from pawprint.network.phases import fine_tune, train_head
-from pawprint.network.training import Batches
+from pawprint.network.training import Batches, fine_tune, train_head
+from pawprint.params.model import Backbone
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model

@@ -9,11 +9,11 @@ import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, run
 from networks import sample_backbone
 
-from pawprint.core import model_paths
+from pawprint import project
 from pawprint.network.backbone import load_backbone, weights_sha256
-from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import load_model
-from recipes.overlay import overlay
+from pawprint.recipes.overlay import overlay
 
 NETWORK = ("MobileNetV2", 0.35, 64)
 
@@ -99,7 +99,7 @@ def test_weights_of_keras_are_those_of_224_pixels_for_another_size_in_every_proc
         if pin == "null":
             pin = re.search("sha256 is null, that of these is (.*)", result.stdout)[1]
     assert written[0] == written[1]
-    backbone = load_model(keras_home / model_paths.BACKBONE, layers=())
+    backbone = load_model(keras_home / project.BACKBONE, layers=())
     assert backbone.input_shape == (None, 150, 150, 3)
     for weight, expected in zip(backbone.get_weights(), sample_backbone().get_weights()):
         assert np.array_equal(weight, expected)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from networks import colour_model, pixels
 
-from pawprint.network.backend import keras
 from pawprint.network.conversion import convert
+from pawprint.network.hardware import keras
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import read_network, write_network
 

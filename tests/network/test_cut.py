@@ -3,10 +3,10 @@ import pytest
 from conftest import refused
 from networks import model_params
 
-from pawprint.core.errors import InputError
-from pawprint.network.applications import application
-from pawprint.network.backend import keras
-from pawprint.network.cut import cut_index, first_trained, split_at
+from pawprint.errors import InputError
+from pawprint.network.backbone import application
+from pawprint.network.conversion import cut_index, first_trained, split_at
+from pawprint.network.hardware import keras
 
 
 @pytest.fixture(scope="module")

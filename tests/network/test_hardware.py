@@ -9,16 +9,12 @@ import pytest
 from conftest import PROJECT, run, succeed
 from networks import sample_backbone, train_params, write_features
 
-from pawprint.core.data_tables import SPLIT
-from pawprint.core.params.hardware import Hardware
-from pawprint.core.params.head import Dense, Head
-from pawprint.core.tables import read_table, write_table
-from pawprint.network.backend import keras, make_deterministic, tf
-from pawprint.network.hardware import computing_in, training_on
-from pawprint.network.head import build_head
-from pawprint.network.model import build_model, load_model, save_model
-from pawprint.network.phases import fine_tune, train_head
-from pawprint.network.training import open_batches
+from pawprint.columns import SPLIT
+from pawprint.network.hardware import computing_in, keras, make_deterministic, tf, training_on
+from pawprint.network.model import build_head, build_model, load_model, save_model
+from pawprint.network.training import fine_tune, open_batches, train_head
+from pawprint.params.training import Dense, Hardware, Head
+from pawprint.tables import read_table, write_table
 
 TRAIN = train_params(epochs=10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
 # No dropout: each device would drop other units.
@@ -73,7 +69,7 @@ print(json.dumps(losses))
 
 
 THREADS = """
-from pawprint.core.params.hardware import Hardware
+from pawprint.params.training import Hardware
 from pawprint.network.backend import make_deterministic, tf
 from pawprint.network.hardware import training_on
 make_deterministic(1)

@@ -1,7 +1,7 @@
 import pytest
 from networks import DENSE, LOGITS, PLAIN
 
-from pawprint.network.head import build_head, gives_logits
+from pawprint.network.model import build_head, gives_logits
 
 
 @pytest.mark.parametrize(

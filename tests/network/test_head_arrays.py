@@ -2,16 +2,16 @@ import numpy as np
 import pytest
 from conftest import refused
 
-from pawprint.network.head_arrays import read_head, write_head
+from pawprint.files import read_arrays, write_arrays
 
 ARRAYS = [np.arange(each + 2, dtype=np.float32).reshape(-1, 1) for each in range(12)]
 
 
 def test_arrays_are_read_in_their_order_and_written_with_the_same_bytes(tmp_path):
     for name in ("a.npz", "b.npz"):
-        write_head(tmp_path / name, ARRAYS)
+        write_arrays(tmp_path / name, ARRAYS)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    read = read_head(tmp_path / "a.npz")
+    read = read_arrays(tmp_path / "a.npz")
     assert len(read) == 12
     assert all(map(np.array_equal, read, ARRAYS))
 
@@ -22,4 +22,4 @@ def test_missing_or_damaged_file_is_one_line(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with refused("head.npz: expected the arrays of a head"):
-        read_head(path)
+        read_arrays(path)

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from pawprint.core.params.augment import RandomShear, RandomZoom
-from pawprint.core.params.model import WIDTHS
-from pawprint.core.params.train import EarlyStopping, ReduceLROnPlateau
-from pawprint.network.backend import keras
+from pawprint.network.hardware import keras
+from pawprint.params.augment import RandomShear, RandomZoom
+from pawprint.params.model import WIDTHS
+from pawprint.params.training import EarlyStopping, ReduceLROnPlateau
 
 KERAS = {
     EarlyStopping: keras.callbacks.EarlyStopping,

@@ -5,8 +5,8 @@ import pytest
 from conftest import PROJECT, refused, run
 from sklearn.linear_model import LogisticRegression
 
-from pawprint.network import logistic
-from pawprint.network.logistic import cross_validate, measure, solve
+from pawprint.network import solved_head
+from pawprint.network.solved_head import cross_validate, measure, solve
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +113,7 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     actual = (np.arange(90) % 9 == 0).astype(int)
     features = (rng.normal(0, 1, (90, 1, 20)) + 0.4 * actual[:, None, None]).astype(np.float16)
     weights, losses = np.where(actual == 1, 80 / 10, 1) if class_weight else None, {}
-    for c in logistic.VALUES_OF_C:
+    for c in solved_head.VALUES_OF_C:
         of_one = cross_validate(features, actual, np.arange(90), 2, class_weight, (c,))
         losses[c] = measure(of_one.probabilities, actual, weights)["loss"]
     best = cross_validate(features, actual, np.arange(90), 2, class_weight)
@@ -136,7 +136,7 @@ def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group()
     ("limit", "value"), [("MAX_CROSS_VALIDATED", 60), ("MAX_SIZE", 60 * 12 * 3)]
 )
 def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, limit, value):
-    monkeypatch.setattr(logistic, limit, value)
+    monkeypatch.setattr(solved_head, limit, value)
     learned = []
 
     class Counted(LogisticRegression):
@@ -144,10 +144,10 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
             learned.append(len(rows))
             return super().fit(rows, *others)
 
-    monkeypatch.setattr(logistic, "LogisticRegression", Counted)
+    monkeypatch.setattr(solved_head, "LogisticRegression", Counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
-    fold, is_learned = logistic._folds(actual, groups, 60)
+    fold, is_learned = solved_head._folds(actual, groups, 60)
     assert is_learned.sum() == 60
     assert (fold[::2] == fold[1::2]).all()
     crossed = cross_validate(features, actual, groups, 3)
@@ -191,10 +191,10 @@ def test_class_without_training_images_is_named():
 
 def test_too_large_a_problem_names_another_optimizer(monkeypatch):
     features = np.zeros((10, 2, 3, 4))
-    logistic.check_size(features, 5)
-    monkeypatch.setattr(logistic, "MAX_SIZE", 10 * 2 * 12 * 5 - 1)
+    solved_head.check_size(features, 5)
+    monkeypatch.setattr(solved_head, "MAX_SIZE", 10 * 2 * 12 * 5 - 1)
     with refused("train_extract.optimizer: expected ", " adam, ", "20 x 12"):
-        logistic.check_size(features, 5)
+        solved_head.check_size(features, 5)
 
 
 ON_SOME_CORES = """
@@ -203,7 +203,7 @@ cores, path = int(sys.argv[1]), sys.argv[2]
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 from pathlib import Path
 import numpy as np
-from pawprint.network.head_arrays import write_head
+from pawprint.files import write_arrays
 from pawprint.network.logistic import cross_validate, solve
 rng = np.random.default_rng(0)
 actual = np.arange(900) % 3
@@ -211,7 +211,7 @@ features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual
 pair = features.astype(np.float16), actual
 crossed = cross_validate(*pair, np.arange(900), 3)
 arrays, *_ = solve(pair, pair, ["a", "b", "c"], crossed)
-write_head(Path(path), [*arrays, crossed.probabilities])
+write_arrays(Path(path), [*arrays, crossed.probabilities])
 print(*{"tensorflow", "keras"} & set(sys.modules))
 """
 

@@ -3,14 +3,12 @@ import pytest
 from conftest import refused
 from networks import DENSE, LOGITS, PLAIN, model_with, pixels, train_params
 
-from pawprint.evaluation.temperature import probabilities_of
-from pawprint.network.backend import keras, make_deterministic
-from pawprint.network.cut import cut_index, split_at
-from pawprint.network.head import build_head
-from pawprint.network.model import build_model, parts
-from pawprint.network.phases import fine_tune, train_head
-from pawprint.network.training import Batches
-from pawprint.serving.probabilities import of_classes
+from pawprint.evaluation.calibration import probabilities_of
+from pawprint.network.conversion import cut_index, split_at
+from pawprint.network.hardware import keras, make_deterministic
+from pawprint.network.model import build_head, build_model, parts
+from pawprint.network.training import Batches, fine_tune, train_head
+from pawprint.serving.predictor import class_probabilities
 
 IMAGES = 12
 FIRST = 144  # of the layers trained: two convolutions, and others, follow
@@ -115,7 +113,7 @@ def test_model_predicts_what_training_measured(fine_tuned):
     """Training runs the layers after the cut as the whole model runs them: in inference mode."""
     model, _, history = fine_tuned
     output = model.predict(bright_and_dark(), verbose=0).astype(np.float64)
-    probabilities = of_classes(output)
+    probabilities = class_probabilities(output)
     losses = -np.log(np.take_along_axis(probabilities, LABELS.astype(int)[:, None], axis=1))
     _, _, _, head = parts(model)
     penalties = sum(float(loss) for loss in head.losses)

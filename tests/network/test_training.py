@@ -5,10 +5,8 @@ import pandas as pd
 import pytest
 from networks import train_params, write_features
 
-from pawprint.core.data_tables import HISTORY
-from pawprint.core.params.train import EarlyStopping, Optimizer, ReduceLROnPlateau
-from pawprint.core.tables import read_table
-from pawprint.network.backend import keras, make_deterministic
+from pawprint.columns import HISTORY
+from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
     KeepBest,
@@ -18,6 +16,8 @@ from pawprint.network.training import (
     measure,
     open_batches,
 )
+from pawprint.params.training import EarlyStopping, Optimizer, ReduceLROnPlateau
+from pawprint.tables import read_table
 
 VIEWS, IMAGES = 3, 10
 SECTION = "train_extract"

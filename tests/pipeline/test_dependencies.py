@@ -20,8 +20,8 @@ from dependencies import PARAMS, copy_into, run_stage, with_dependencies_only
 from dvc_yaml import OUTPUTS, SOURCE, STAGES, params_of
 from kills import fingerprint
 
-from recipes.overlay import overlay
-from recipes.sample.drawings import write_archive
+from pawprint.recipes.overlay import overlay
+from pawprint.recipes.sample.drawings import write_archive
 
 pytestmark = pytest.mark.slow
 # Of two params that exclude each other both differ from CHANGED.

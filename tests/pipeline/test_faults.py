@@ -12,18 +12,17 @@ from conftest import PROJECT, TINY, clean_archive, encode, pawprint, photo, repr
 from faults import ARCHIVES, IMAGES, JPEG, KEPT, MEMBERS, PHOTO, write_archive
 from PIL import ImageChops, ImageStat
 
-from pawprint.core.data_tables import IMAGES as IMAGE_COLUMNS
-from pawprint.core.data_tables import REJECTED
-from pawprint.core.errors import InputError, printable
-from pawprint.core.files import pack, read_json
-from pawprint.core.tables import read_table
-from pawprint.images.archive import members, open_archive, read_member
+from pawprint.columns import IMAGES as IMAGE_COLUMNS
+from pawprint.columns import REJECTED
+from pawprint.errors import InputError, printable
+from pawprint.files import pack, read_json
+from pawprint.images.archive import REASONS, UnusableImageError, members, open_archive, read_member
 from pawprint.images.decoder import decode, open_image
-from pawprint.images.resizing import resize
-from pawprint.images.unusable import REASONS, UnusableImageError
-from recipes.overlay import apply, overlay
-from recipes.sample.demo import prepare
-from recipes.sample.drawings import drawn_dataset
+from pawprint.images.pixels import resize
+from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.sample.demo import prepare
+from pawprint.recipes.sample.drawings import drawn_dataset
+from pawprint.tables import read_table
 
 FAULTS = IMAGES | MEMBERS
 # Every image is drawn, so that none is only read by the network.

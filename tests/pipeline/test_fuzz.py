@@ -15,19 +15,17 @@ from faults import ARCHIVES, IMAGES, JPEG, MEMBERS, PNG, write_archive, zipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pawprint.core.data_tables import IMAGES as MANIFEST
-from pawprint.core.data_tables import NEAR_DUPLICATES, SPLIT
-from pawprint.core.errors import CONTROL_CHARACTERS, InputError
-from pawprint.core.files import read_json
-from pawprint.core.params.whole import load_params
-from pawprint.core.predictions import read_predictions
-from pawprint.core.tables import read_table, write_table
-from pawprint.dataset.fetching import fetch
-from pawprint.images.archive import open_archive
+from pawprint.columns import IMAGES as MANIFEST
+from pawprint.columns import NEAR_DUPLICATES, SPLIT
+from pawprint.dataset.sources import fetch
+from pawprint.errors import CONTROL_CHARACTERS, InputError
+from pawprint.files import read_json
+from pawprint.images.archive import REASONS, UnusableImageError, open_archive
 from pawprint.images.decoder import decode, open_image
-from pawprint.images.resizing import resize
-from pawprint.images.unusable import REASONS, UnusableImageError
-from recipes.overlay import apply
+from pawprint.images.pixels import resize
+from pawprint.params.whole import load_params
+from pawprint.recipes.overlay import apply
+from pawprint.tables import read_predictions, read_table, write_table
 
 SMALL = 20_000  # bytes; a larger input is changed too seldom where it matters
 

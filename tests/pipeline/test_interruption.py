@@ -12,7 +12,7 @@ import pytest
 from conftest import PROJECT, run, succeed
 from kills import HALF_WRITTEN_BY_DVC, Undisturbed, fingerprint, recover
 
-from pawprint.core import model_paths
+from pawprint import project
 
 pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
@@ -54,7 +54,7 @@ def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(workspac
     check_refused(result, r"expected to write .*(File too large|iostream error)")
     after = fingerprint(workspace)
     changed = {name for name in before | after if before.get(name) != after.get(name)}
-    assert changed <= {model_paths.EXTRACT_HISTORY.as_posix()}  # whole after each epoch
+    assert changed <= {project.EXTRACT_HISTORY_CSV.as_posix()}  # whole after each epoch
 
 
 @pytest.mark.parametrize(

@@ -19,21 +19,20 @@ from conftest import (
 from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
 from dvc_yaml import OUTPUTS, STAGES
 
-from pawprint.core import data_paths, model_paths, result_paths
-from pawprint.core.data_tables import HISTORY, SPLIT
-from pawprint.core.files import pack
-from pawprint.core.labels import UNKNOWN
-from pawprint.core.result_tables import SCORES
-from pawprint.core.tables import read_table
-from pawprint.evaluation.temperature import log_losses, probabilities_of
+from pawprint import project
+from pawprint.columns import HISTORY, SCORES, SPLIT
+from pawprint.evaluation.calibration import log_losses, probabilities_of
+from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.resizing import resize
+from pawprint.images.pixels import resize
+from pawprint.labels import UNKNOWN
+from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.sample.demo import ARCHIVE, prepare
+from pawprint.recipes.sample.drawings import drawn_dataset, write_archive
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import read_network
-from recipes.overlay import apply, overlay
-from recipes.sample.demo import ARCHIVE, prepare
-from recipes.sample.drawings import drawn_dataset, write_archive
+from pawprint.tables import read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 SAMPLE = apply(PARAMS, "sample")
@@ -113,12 +112,12 @@ def test_changed_param_reruns_only_what_follows_it_and_the_old_value_only_what_g
 
 def test_images_of_no_class_are_evaluated_and_train_nothing(small, tmp_path):
     workspace = shutil.copytree(small, tmp_path / "workspace")
-    before = read_table(workspace / result_paths.SCORES, SCORES)
+    before = read_table(workspace / project.SCORES_CSV, SCORES)
     drawn = drawn_dataset(train=10, validation=6)
     others = [(f"drawn/unknown/{name}.jpg", photo(name)) for name in range(4)]
     pack(tmp_path / "images.zip", [*drawn, *others])
     assert {"split", "train_extract"}.isdisjoint(repro(workspace, "evaluate"))
-    scores = read_table(workspace / result_paths.SCORES, SCORES)
+    scores = read_table(workspace / project.SCORES_CSV, SCORES)
     of_no_class = scores[scores["label"] == UNKNOWN]
     assert of_no_class["score"].tolist() == ["refused", "roc_auc"]
     assert of_no_class["images"].tolist() == [4, 4]
@@ -189,11 +188,11 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
     assert extract["initial_accuracy"] < 0.7 < extract["validation_accuracy"]
     assert evaluated["validation"]["accuracy"] > extract["validation_accuracy"]
     assert evaluated["test"]["accuracy"] >= 0.9
-    history = read_table(sample / model_paths.FINETUNE_HISTORY, HISTORY)
+    history = read_table(sample / project.FINETUNE_HISTORY_CSV, HISTORY)
     trained = history[history["kept"]].iloc[-1]
-    rows = read_table(sample / data_paths.SPLIT_IMAGES, SPLIT).query("split == 'validation'")
-    compute = compile_for_cpu(read_network(sample / model_paths.NETWORK))
-    with open_archive(sample / data_paths.RAW_ARCHIVES) as archive:
+    rows = read_table(sample / project.SPLIT_CSV, SPLIT).query("split == 'validation'")
+    compute = compile_for_cpu(read_network(sample / project.NETWORK))
+    with open_archive(sample / project.RAW_ARCHIVES) as archive:
         images = [open_image(archive, path) for path in rows["path"]]
     logits = np.array([compute(resize(image, 96, "crop"))[0] for image in images])
     actual = (rows["label"] == "dog").to_numpy().astype(int)

@@ -10,11 +10,11 @@ import pytest
 from conftest import PROJECT, TINY, environment_with, succeed
 from kills import fingerprint
 
-from pawprint.core import data_paths
+from pawprint import project
 from pawprint.features.store import Shard
-from recipes.overlay import apply, overlay
-from recipes.sample.demo import prepare
-from recipes.sample.drawings import write_archive
+from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.sample.demo import prepare
+from pawprint.recipes.sample.drawings import write_archive
 
 pytestmark = pytest.mark.slow
 IMAGES, VIEWS = 50, 30  # ten of 60 images are in the test split
@@ -69,7 +69,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):
     before = features(workspace)
-    with (workspace / data_paths.LABELS).open("a", encoding="utf-8") as labels:
+    with (workspace / project.LABELS_CSV).open("a", encoding="utf-8") as labels:
         labels.write("drawn/train/cats/cat.0001.jpg,dog\n")
     assert computed(workspace) == (0, IMAGES)
     assert features(workspace) == before
@@ -85,7 +85,7 @@ def test_added_images_and_views_are_computed_and_no_others(workspace):
 
 def test_damaged_features_in_the_cache_are_computed_again(workspace):
     before = features(workspace)
-    stored = (workspace / data_paths.FEATURES / "shard-0.npy").read_bytes()
+    stored = (workspace / project.FEATURES / "shard-0.npy").read_bytes()
     for path in (workspace / ".dvc" / "cache").rglob("*"):
         if path.is_file() and path.read_bytes() == stored:
             path.chmod(0o644)
@@ -96,7 +96,7 @@ def test_damaged_features_in_the_cache_are_computed_again(workspace):
 
 def test_code_that_decides_features_computes_all_again(workspace):
     before = features(workspace)
-    with (workspace / "pawprint/images/resizing.py").open("a", encoding="utf-8") as file:
+    with (workspace / "pawprint/images/pixels.py").open("a", encoding="utf-8") as file:
         file.write("UNUSED = 0\n")
     assert computed(workspace) == (IMAGES, 0)
     after = features(workspace)
@@ -108,7 +108,7 @@ def test_killed_run_goes_on_where_it_was(workspace):
     """Killed after each shard that it finishes, it computes the others."""
     (workspace / "dvc.lock").unlink()
     replace(workspace / STORE, "IMAGES_PER_SHARD = 256", "IMAGES_PER_SHARD = 8")
-    kept = workspace / data_paths.INTERRUPTED_FEATURES
+    kept = workspace / project.INTERRUPTED_FEATURES
     for finished in range(1, 5):
         with subprocess.Popen(
             FEATURES,
@@ -130,7 +130,5 @@ def test_killed_run_goes_on_where_it_was(workspace):
 
 
 def images_of_shards(workspace: Path) -> list[int]:
-    indices = [
-        Shard(p).read("index") for p in (workspace / data_paths.FEATURES).glob("shard-*.npy")
-    ]
+    indices = [Shard(p).read("index") for p in (workspace / project.FEATURES).glob("shard-*.npy")]
     return [len(set(index["pixels_sha256"])) for index in indices]

@@ -23,8 +23,8 @@ from conftest import (
 )
 from servers import S3, SSH, Server
 
-from pawprint.core.files import pack
-from recipes.sample.drawings import drawn_dataset
+from pawprint.files import pack
+from pawprint.recipes.sample.drawings import drawn_dataset
 
 pytestmark = pytest.mark.slow
 

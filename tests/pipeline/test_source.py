@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import change, git_project, photo, repro
 
-from pawprint.core.files import pack
+from pawprint.files import pack
 
 CHANGES = "fetch: {source: ../photos}"
 

@@ -20,10 +20,10 @@ from conftest import (
 )
 from networks import save_weights
 
-from pawprint.core.files import pack
-from pawprint.core.params.whole import Params
-from pawprint.network.applications import application
-from recipes.sample.drawings import drawn_dataset
+from pawprint.files import pack
+from pawprint.network.backbone import application
+from pawprint.params.whole import Params
+from pawprint.recipes.sample.drawings import drawn_dataset
 
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 pytestmark = pytest.mark.slow

@@ -1,6 +1,6 @@
 from conftest import refused
 
-from recipes.overlay import overlay
+from pawprint.recipes.overlay import overlay
 
 PARAMS = """# head
 split:

@@ -3,17 +3,22 @@
 import pytest
 from conftest import OFFLINE, PROJECT, git_project, refused, repro, run, succeed
 
-from pawprint.core import model_paths
-from pawprint.core.data_tables import HISTORY
-from pawprint.core.files import pack
-from pawprint.core.params.whole import load_params
-from pawprint.core.tables import read_table
-from pawprint.core.yaml import parse_yaml
+from pawprint.columns import HISTORY
 from pawprint.features.store import Shard
-from pawprint.network.backend import keras
-from recipes.overlay import apply, names, overlay, read
-from recipes.sample.demo import prepare
-from recipes.sample.drawings import drawn_dataset
+from pawprint.files import pack
+from pawprint.network.hardware import keras
+from pawprint.params.whole import load_params
+from pawprint.project import EXTRACT_HISTORY_CSV, FINETUNE_HISTORY_CSV
+from pawprint.recipes.overlay import (
+    apply,
+    names,
+    overlay,
+    read,
+)
+from pawprint.recipes.sample.demo import prepare
+from pawprint.recipes.sample.drawings import drawn_dataset
+from pawprint.tables import read_table
+from pawprint.yaml import parse_yaml
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
@@ -77,7 +82,7 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     params = load_params(workspace / "params.yaml")
     epochs = [
         list(read_table(workspace / path, HISTORY)["epoch"])
-        for path in (model_paths.EXTRACT_HISTORY, model_paths.FINETUNE_HISTORY)
+        for path in (EXTRACT_HISTORY_CSV, FINETUNE_HISTORY_CSV)
     ]
     if name != "local-zip-dense":  # which stops early
         expected = params.train_extract.epochs, params.train_finetune.epochs
@@ -87,12 +92,12 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
 
 
 def test_recipes_are_listed_and_shown_and_an_unknown_one_names_the_nearest():
-    listed = run("python", "-m", "recipes", cwd=PROJECT).stdout.splitlines()
+    listed = run("python", "-m", "pawprint.recipes", cwd=PROJECT).stdout.splitlines()
     assert [line.split()[0] for line in listed] == names()
-    shown = run("python", "-m", "recipes", "show", "local-zip-dense", cwd=PROJECT).stdout
+    shown = run("python", "-m", "pawprint.recipes", "show", "local-zip-dense", cwd=PROJECT).stdout
     assert "  head.dense: null -> {" in shown
     assert "learning_rate_decay" not in shown
-    result = run("python", "-m", "recipes", "use", "petimages", cwd=PROJECT)
+    result = run("python", "-m", "pawprint.recipes", "use", "petimages", cwd=PROJECT)
     assert result.returncode == 1
     assert result.stderr == "petimages: no such recipe. Did you mean petimages-224?\n"
 
@@ -100,20 +105,20 @@ def test_recipes_are_listed_and_shown_and_an_unknown_one_names_the_nearest():
 def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path):
     project = git_project(tmp_path, "split: {seed: 7}")
     params = project / "params.yaml"
-    succeed("python", "-m", "recipes", "use", "filtered-160", cwd=project)
+    succeed("python", "-m", "pawprint.recipes", "use", "filtered-160", cwd=project)
     written = params.read_text(encoding="utf-8")
     assert load_params(params).model.image_size == 160
     assert load_params(params).split.seed == 7
     assert written.count("#") == PARAMS.count("#")
-    result = run("python", "-m", "recipes", "use", "petimages-224", cwd=project)
+    result = run("python", "-m", "pawprint.recipes", "use", "petimages-224", cwd=project)
     assert result.returncode == 1
     assert result.stderr.startswith("params.yaml: expected a file without uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
-    succeed("python", "-m", "recipes", "use", "petimages-224", "--force", cwd=project)
+    succeed("python", "-m", "pawprint.recipes", "use", "petimages-224", "--force", cwd=project)
     assert load_params(params).model.fine_tune_last == 100
     params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
     for command in (("show", "default"), ("use", "default", "--force")):
-        result = run("python", "-m", "recipes", *command, cwd=project)
+        result = run("python", "-m", "pawprint.recipes", *command, cwd=project)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)
         assert result.stderr.startswith(f"{params}: ")
 

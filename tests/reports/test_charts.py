@@ -4,8 +4,7 @@ import pytest
 from made_up_run import predictions_of, table_of_predictions
 from sklearn.metrics import roc_auc_score
 
-from pawprint.core.data_tables import HISTORY
-from pawprint.core.result_tables import RELIABILITY
+from pawprint.columns import HISTORY, RELIABILITY
 from pawprint.evaluation.metrics import tabulate_roc
 from pawprint.reports.charts import (
     draw_confusion,

@@ -5,9 +5,8 @@ import pytest
 from pawprint.images.archive import members
 from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
-from pawprint.images.resizing import resize
-from pawprint.images.warp import warp
-from pawprint.reports.data_photos import draw_augmented, draw_near_duplicates, draw_samples
+from pawprint.images.pixels import resize, warp
+from pawprint.reports.photos import draw_augmented, draw_near_duplicates, draw_samples
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from pawprint.reports.figures import new_figure, save, shorten
+from pawprint.reports.charts import new_figure, save, shorten
 
 
 def drawn(path: Path) -> bytes:

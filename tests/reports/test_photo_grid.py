@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pawprint.reports.figures import BLUE, RED
-from pawprint.reports.photo_grid import photo_grid, spread
+from pawprint.reports.charts import BLUE, RED
+from pawprint.reports.photos import photo_grid, spread
 
 
 def cell(title: str, size: tuple[int, int] = (8, 8), colour: str = BLUE):

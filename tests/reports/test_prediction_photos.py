@@ -1,14 +1,10 @@
 import pandas as pd
 import pytest
 
-from pawprint.core.result_tables import LIKELY_WRONG_LABELS
+from pawprint.columns import LIKELY_WRONG_LABELS
 from pawprint.images.archive import members
-from pawprint.reports.figures import BLUE, RED
-from pawprint.reports.prediction_photos import (
-    draw_errors,
-    draw_likely_wrong_labels,
-    draw_predictions,
-)
+from pawprint.reports.charts import BLUE, RED
+from pawprint.reports.photos import draw_errors, draw_likely_wrong_labels, draw_predictions
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from conftest import refused
 from PIL import Image
 
-from pawprint.reports.pages.rendering import embed, file_hashes, fill
+from pawprint.reports.pages import embed, file_hashes, fill
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a.html", "&lt;b&gt;\n"), ("a.md", "<b>\n")])

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from made_up_run import scores_of
 
-from pawprint.core.data_tables import HISTORY
-from pawprint.core.result_tables import SCORES
+from pawprint.columns import HISTORY, SCORES
 from pawprint.evaluation.metrics import measure_unknown
 from pawprint.reports.results import (
     class_rows,

@@ -5,9 +5,7 @@ import pytest
 from conftest import PROJECT, run
 from networks import pixels, sample_backbone
 
-from pawprint.network.conversion import convert
-from pawprint.network.cut import cut_index
-from pawprint.network.extractor import build_extractor
+from pawprint.network.conversion import build_extractor, convert, cut_index
 from pawprint.runtime.compiled import compile_for_cpu
 
 PIXELS = pixels(6)

@@ -3,15 +3,15 @@ import json
 import pytest
 from networks import metadata
 
-from pawprint.core.errors import InputError
-from pawprint.serving.metadata import FILE, read_metadata, write_metadata
+from pawprint.errors import InputError
+from pawprint.serving.served_model import METADATA_FILE, read_metadata, write_metadata
 
 
 @pytest.fixture
 def written(tmp_path):
     """The record in a model.json, as `write_metadata` writes it."""
     write_metadata(tmp_path, metadata(temperature=1.5, threshold=0.3, resize="stretch"))
-    return json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
+    return json.loads((tmp_path / METADATA_FILE).read_text(encoding="utf-8"))
 
 
 def refusal(folder) -> str:
@@ -56,7 +56,7 @@ def test_metadata_tells_all_that_a_program_needs(written, tmp_path):
     ],
 )
 def test_values_inside_the_bounds_are_accepted(written, tmp_path, key, value):
-    (tmp_path / FILE).write_text(json.dumps(written | {key: value}))
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written | {key: value}))
     assert getattr(read_metadata(tmp_path), key) == value
 
 
@@ -83,34 +83,34 @@ OUTSIDE = {
     ("key", "value"), [(key, value) for key, values in OUTSIDE.items() for value in values]
 )
 def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, value):
-    (tmp_path / FILE).write_text(json.dumps(written | {key: value}))
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written | {key: value}))
     message = refusal(tmp_path)
-    assert f"{FILE}: expected the metadata of a served model. Received: {key}" in message
+    assert f"{METADATA_FILE}: expected the metadata of a served model. Received: {key}" in message
     assert len(message) < 500
 
 
 def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_path):
     three = ["ant", "bee", "cat"]
     written |= {"labels": three, "threshold": None}
-    (tmp_path / FILE).write_text(json.dumps(written))
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written))
     assert read_metadata(tmp_path) == metadata(
         labels=three, temperature=1.5, threshold=None, resize="stretch"
     )
-    (tmp_path / FILE).write_text(json.dumps(written | {"threshold": 0.5}))
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written | {"threshold": 0.5}))
     expected = "Received: threshold (Value error, expected a number for two labels, and null for"
     assert expected in refusal(tmp_path)
 
 
 def test_model_of_before_unknown_inputs_is_read(written, tmp_path):
     del written["unknown_threshold"], written["views"]
-    (tmp_path / FILE).write_text(json.dumps(written))
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written))
     read = read_metadata(tmp_path)
     assert (read.unknown_threshold, read.views) == (None, "one")
 
 
 def test_missing_value_is_refused_by_name(written, tmp_path):
     del written["resize"]
-    (tmp_path / FILE).write_text(json.dumps(written))
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written))
     assert "Received: resize (Field required)" in refusal(tmp_path)
 
 
@@ -120,15 +120,15 @@ def test_missing_value_is_refused_by_name(written, tmp_path):
     ids=["empty", "half", "list", "not UTF-8", "deep", "number"],
 )
 def test_damaged_file_is_refused(tmp_path, data):
-    (tmp_path / FILE).write_bytes(data)
-    assert f"{FILE}: expected the metadata of a served model" in refusal(tmp_path)
+    (tmp_path / METADATA_FILE).write_bytes(data)
+    assert f"{METADATA_FILE}: expected the metadata of a served model" in refusal(tmp_path)
 
 
 def test_missing_file_says_how_to_get_it(tmp_path):
     folder = tmp_path / "served"
-    assert f"{folder / FILE}: no such file. Run `dvc repro`" in refusal(folder)
-    (folder / FILE).mkdir(parents=True)
-    assert f"{folder / FILE}: no such file" in refusal(folder)
+    assert f"{folder / METADATA_FILE}: no such file. Run `dvc repro`" in refusal(folder)
+    (folder / METADATA_FILE).mkdir(parents=True)
+    assert f"{folder / METADATA_FILE}: no such file" in refusal(folder)
     (tmp_path / "file").write_bytes(b"")
     assert "no such file" in refusal(tmp_path / "file")
 

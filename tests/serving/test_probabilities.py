@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pawprint.serving.probabilities import of_classes, predicted_classes
+from pawprint.serving.predictor import class_probabilities, predicted_classes
 
 
 @pytest.mark.parametrize(
@@ -13,8 +13,10 @@ from pawprint.serving.probabilities import of_classes, predicted_classes
     ],
 )
 def test_probabilities_of_an_image_sum_to_1(output, expected):
-    assert of_classes(np.array(output)) == pytest.approx(np.array(expected))
-    assert of_classes(np.array(output[0])) == pytest.approx(expected[0])  # of one image alone
+    assert class_probabilities(np.array(output)) == pytest.approx(np.array(expected))
+    assert class_probabilities(np.array(output[0])) == pytest.approx(
+        expected[0]
+    )  # of one image alone
 
 
 def test_second_class_is_predicted_from_the_threshold_on():

@@ -6,7 +6,7 @@ from conftest import PROJECT, succeed
 from networks import EACH_HEAD, HEADS, metadata, model_with, pixels, write_colour_model
 from PIL import Image
 
-from pawprint.evaluation.temperature import probabilities_of
+from pawprint.evaluation.calibration import probabilities_of
 from pawprint.network.conversion import convert
 from pawprint.network.model import with_features
 from pawprint.serving.predictor import load_predictor

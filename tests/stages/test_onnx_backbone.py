@@ -7,13 +7,14 @@ import pytest
 from conftest import OFFLINE, change, complaint, git_project, printed, repro, run
 from networks import pixels, sample_backbone
 
-from pawprint.core import data_paths, model_paths, result_paths
-from pawprint.core.files import digest, read_json
-from pawprint.core.predictions import PROBABILITY, read_predictions
-from pawprint.network.backend import keras
+from pawprint import project
+from pawprint.columns import PROBABILITY
+from pawprint.files import digest, read_json
+from pawprint.network.hardware import keras
+from pawprint.recipes.sample.drawings import write_archive
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import read_network
-from recipes.sample.drawings import write_archive
+from pawprint.tables import read_predictions
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +52,7 @@ def projects(tmp_path_factory) -> tuple[Path, Path]:
 
 
 def test_features_are_those_of_keras(projects):
-    native, file = (compile_for_cpu(read_network(each / data_paths.EXTRACTOR)) for each in projects)
+    native, file = (compile_for_cpu(read_network(each / project.EXTRACTOR)) for each in projects)
     for picture in pixels(4):
         _, of_keras = native(picture)
         (of_file,) = file(picture)
@@ -59,12 +60,12 @@ def test_features_are_those_of_keras(projects):
 
 
 def test_every_image_gets_the_decision_of_keras(projects):
-    for path in (result_paths.PREDICTIONS, result_paths.VALIDATION_PREDICTIONS):
+    for path in (project.TEST_PREDICTIONS_CSV, project.VALIDATION_PREDICTIONS_CSV):
         native, file = (read_predictions(each / path) for each in projects)
         assert native["predicted"].equals(file["predicted"])
         of_dogs = PROBABILITY + "dog"
         assert file[of_dogs].to_numpy() == pytest.approx(native[of_dogs].to_numpy(), abs=1e-3)
-    native, file = (read_json(each / model_paths.EXTRACT_METRICS) for each in projects)
+    native, file = (read_json(each / project.EXTRACT_METRICS) for each in projects)
     assert file["validation_accuracy"] == native["validation_accuracy"]
 
 
@@ -75,7 +76,7 @@ def test_served_model_works_without_keras_and_export_says_why_it_does_not(projec
     printed(file, "predict", str(photo), "--saliency", str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["1_photo.png"]
     line = complaint(file, "export", "--format", "onnx")
-    assert line.startswith(f"{model_paths.FINETUNE_MODEL}: ")
+    assert line.startswith(f"{project.FINETUNE_MODEL}: ")
 
 
 def test_stages_after_the_backbone_run_for_other_features_alone(projects):

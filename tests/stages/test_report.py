@@ -14,15 +14,14 @@ from conftest import PROJECT, refused
 from made_up_run import write_run
 from PIL import Image
 
-from pawprint.core import data_paths, model_paths, result_paths
-from pawprint.core.data_tables import REJECTED
-from pawprint.core.result_tables import SCORES
-from pawprint.core.tables import read_table
+from pawprint import project
+from pawprint.columns import REJECTED, SCORES
+from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe_fraction, score_of
-from recipes.overlay import overlay
+from pawprint.tables import read_table
 from stages import report
 
-SERVED = [model_paths.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
+SERVED = [project.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
 FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
 FILES += [("a.jpg", "truncated", "x")] * 60
@@ -34,11 +33,11 @@ SECRETS = f"{{fetch: {{source: '{URL}'}}, weights: {{source: '{URL}'}}}}"
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Path:
     workspace = tmp_path_factory.mktemp("report")
-    shutil.copy(PROJECT / data_paths.LABELS, workspace)
-    for path in (data_paths.RAW_IMAGES, *SERVED):
+    shutil.copy(PROJECT / project.LABELS_CSV, workspace)
+    for path in (project.RAW_IMAGES, *SERVED):
         (workspace / path).parent.mkdir(parents=True, exist_ok=True)
         (workspace / path).write_text(path.name, encoding="utf-8")
-    pictures = [path for name, path in vars(result_paths).items() if name.endswith("_PLOT")]
+    pictures = [path for name, path in vars(project).items() if name.endswith("_PLOT")]
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
     for picture in pictures:
         Image.new("RGB", (30, 20), "grey").save(workspace / picture)
@@ -53,7 +52,7 @@ def reports(workspace: Path, changes: str = "{}") -> tuple[str, str]:
         report.main()
     card, page = (
         (workspace / path).read_text(encoding="utf-8")
-        for path in (result_paths.MODEL_CARD, result_paths.REPORT)
+        for path in (project.MODEL_CARD, project.REPORT)
     )
     return " ".join(card.split()), page
 
@@ -94,7 +93,7 @@ def test_every_picture_has_an_alternative_text_of_its_own(page):
 
 
 def test_numbers_are_those_of_the_tables(both, workspace):
-    scores = read_table(workspace / result_paths.SCORES, SCORES)
+    scores = read_table(workspace / project.SCORES_CSV, SCORES)
     for text in both:
         for split in ("validation", "test"):
             assert describe_fraction(score_of(scores, split, "accuracy")) in text
@@ -113,7 +112,7 @@ def test_numbers_are_those_of_the_tables(both, workspace):
 
 
 def test_card_has_the_hashes_of_archive_and_model(card):
-    for path in (data_paths.RAW_IMAGES, model_paths.SERVED_MODEL / "model.xml"):
+    for path in (project.RAW_IMAGES, project.SERVED_MODEL / "model.xml"):
         digest = hashlib.sha256(path.name.encode()).hexdigest()
         assert f"| `{path.as_posix()}` | `{digest}` |" in card
 
@@ -158,7 +157,7 @@ def test_card_of_many_classes_shows_the_ten_with_the_lowest_recall_and_the_page_
     numbers = {f"class {number:02}": 10 for number in range(40)}
     write_run(other, numbers, NO_FILES)
     card, page = reports(other)
-    scores = read_table(other / result_paths.SCORES, SCORES).query("split == 'test' & label != ''")
+    scores = read_table(other / project.SCORES_CSV, SCORES).query("split == 'test' & label != ''")
     worst = scores[scores["score"] == "recall"].sort_values("value", kind="stable")["label"]
     of_images, of_scores = card.split("| recall, validation |")
     assert [of_images.count(f"| {label} | 10 |") for label in numbers] == [1] * 10 + [0] * 30
@@ -179,10 +178,10 @@ def test_card_says_nothing_that_the_params_deny(other):
 
 
 def test_missing_model_is_told_in_one_line_and_nothing_is_written(other):
-    for path in (result_paths.MODEL_CARD, result_paths.REPORT):
+    for path in (project.MODEL_CARD, project.REPORT):
         (other / path).unlink(missing_ok=True)
-    shutil.rmtree(other / model_paths.SERVED_MODEL)
+    shutil.rmtree(other / project.SERVED_MODEL)
     with contextlib.chdir(other), refused("model.json: "):
         report.main()
-    assert not (other / result_paths.MODEL_CARD).exists()
-    assert not (other / result_paths.REPORT).exists()
+    assert not (other / project.MODEL_CARD).exists()
+    assert not (other / project.REPORT).exists()

@@ -10,24 +10,23 @@ import pytest
 from conftest import OFFLINE, PROJECT, change, refused
 from PIL import Image
 
-from pawprint.cli.export import read_pixels
-from pawprint.core import data_paths, model_paths
-from pawprint.core.data_tables import HISTORY, SPLIT
-from pawprint.core.files import pack
-from pawprint.core.labels import UNKNOWN
-from pawprint.core.params.calibrate import Calibrate
-from pawprint.core.predictions import read_predictions
-from pawprint.core.tables import read_table, write_table
-from pawprint.evaluation.temperature import calibrate as fitted_temperature
-from pawprint.evaluation.temperature import probabilities_of
+from pawprint import project
+from pawprint.columns import HISTORY, SPLIT
+from pawprint.evaluation.calibration import calibrate as fitted_temperature
+from pawprint.evaluation.calibration import probabilities_of
+from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
+from pawprint.labels import UNKNOWN
+from pawprint.network.exports import read_pixels
 from pawprint.network.model import load_model, with_features
+from pawprint.params.calibrate import Calibrate
+from pawprint.recipes.overlay import overlay
+from pawprint.recipes.sample.demo import prepare
+from pawprint.recipes.sample.drawings import drawn_picture
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.unknown import read_detector
-from recipes.overlay import overlay
-from recipes.sample.demo import prepare
-from recipes.sample.drawings import drawn_picture
+from pawprint.tables import read_predictions, read_table, write_table
 from stages import backbone, calibrate, code, features, train_extract, train_finetune
 
 pytestmark = pytest.mark.slow  # half a minute
@@ -55,10 +54,10 @@ def write_images(workspace: Path) -> None:
                 files[path] = drawn_picture(label, number)
                 rows.append((path, label, split, path, hashlib.sha256(files[path]).hexdigest()))
                 number += 1
-    (workspace / data_paths.RAW_IMAGES).parent.mkdir(parents=True)
-    pack(workspace / data_paths.RAW_IMAGES, files.items())
+    (workspace / project.RAW_IMAGES).parent.mkdir(parents=True)
+    pack(workspace / project.RAW_IMAGES, files.items())
     table = pd.DataFrame(rows, columns=list(SPLIT))
-    write_table(workspace / data_paths.SPLIT_IMAGES, table.sort_values("path"), SPLIT)
+    write_table(workspace / project.SPLIT_CSV, table.sort_values("path"), SPLIT)
 
 
 @pytest.fixture(scope="module")
@@ -78,14 +77,14 @@ def workspace(tmp_path_factory):
 def test_training_learns_three_classes_and_records_it(workspace):
     extract, finetune = (
         read_table(path, HISTORY)
-        for path in (model_paths.EXTRACT_HISTORY, model_paths.FINETUNE_HISTORY)
+        for path in (project.EXTRACT_HISTORY_CSV, project.FINETUNE_HISTORY_CSV)
     )
     assert (extract["epoch"].tolist(), finetune["epoch"].tolist()) == ([0], [1, 2])
     assert extract["validation_loss"].iloc[0] < 2 * np.log(3)
     assert finetune["validation_accuracy"].iloc[-1] > 0.7
-    metrics = json.loads(model_paths.EXTRACT_METRICS.read_text(encoding="utf-8"))
-    judged = read_predictions(model_paths.CROSS_VALIDATION)
-    assert len(judged) == (read_table(data_paths.SPLIT_IMAGES, SPLIT)["split"] == "train").sum()
+    metrics = json.loads(project.EXTRACT_METRICS.read_text(encoding="utf-8"))
+    judged = read_predictions(project.CROSS_VALIDATION_CSV)
+    assert len(judged) == (read_table(project.SPLIT_CSV, SPLIT)["split"] == "train").sum()
     is_right = judged["actual"] == judged["predicted"]
     assert metrics["cross_validated_accuracy"] == pytest.approx(is_right.mean())
     assert 0.5 < metrics["cross_validated_accuracy"] < 1.01
@@ -95,17 +94,17 @@ def test_training_learns_three_classes_and_records_it(workspace):
 
 
 def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
-    predictor = load_predictor(model_paths.SERVED_MODEL)
+    predictor = load_predictor(project.SERVED_MODEL)
     assert predictor.metadata.labels == LABELS
     assert predictor.metadata.threshold is None
-    rows = read_table(data_paths.SPLIT_IMAGES, SPLIT).query("split != 'train'")
-    with open_archive(data_paths.RAW_IMAGES) as archive:
+    rows = read_table(project.SPLIT_CSV, SPLIT).query("split != 'train'")
+    with open_archive(project.RAW_IMAGES) as archive:
         images = [open_image(archive, path) for path in rows["path"]]
     pixels = np.stack(
         list(read_pixels(rows["path"], predictor.metadata, "crops")), dtype=np.float32
     )
     assert pixels.shape[1] == 6
-    both = with_features(load_model(model_paths.FINETUNE_MODEL))
+    both = with_features(load_model(project.FINETUNE_MODEL))
     logits, features = both.predict(pixels.reshape(-1, *pixels.shape[2:]), verbose=0)
     logits = logits.reshape(len(rows), 6, 3)
     outputs = [predictor.outputs(image) for image in images]
@@ -114,7 +113,7 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     temperature = predictor.metadata.temperature
     expected = probabilities_of(logits.astype(np.float64), temperature)
     assert probabilities.mean(axis=1) == pytest.approx(expected, abs=1e-4)
-    score = read_detector(model_paths.SERVED_MODEL).score(features).reshape(len(rows), 6)
+    score = read_detector(project.SERVED_MODEL).score(features).reshape(len(rows), 6)
     assert scores[..., 0] == pytest.approx(score, abs=1e-4)
     is_validation = (rows["split"] == "validation").to_numpy()
     actual = pd.Index(LABELS).get_indexer(rows["label"][is_validation])
@@ -130,20 +129,20 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
 
 def test_images_of_no_class_are_unknown(workspace):
     noise = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
-    assert load_predictor(model_paths.SERVED_MODEL).predict(Image.fromarray(noise)).label == UNKNOWN
+    assert load_predictor(project.SERVED_MODEL).predict(Image.fromarray(noise)).label == UNKNOWN
 
 
 def test_detector_can_be_turned_off(workspace):
-    served = {path: path.read_bytes() for path in model_paths.SERVED_MODEL.iterdir()}
+    served = {path: path.read_bytes() for path in project.SERVED_MODEL.iterdir()}
     quantile = Calibrate.load().unknown_quantile
     change(workspace, "calibrate: {unknown_quantile: null}")
     calibrate.main()
     change(workspace, f"calibrate: {{unknown_quantile: {quantile}}}")
-    predictor = load_predictor(model_paths.SERVED_MODEL)
+    predictor = load_predictor(project.SERVED_MODEL)
     assert predictor.metadata.unknown_threshold is None
     assert predictor.predict(Image.new("RGB", (96, 96))).label in LABELS
     calibrate.main()
-    assert {path: path.read_bytes() for path in model_paths.SERVED_MODEL.iterdir()} == served
+    assert {path: path.read_bytes() for path in project.SERVED_MODEL.iterdir()} == served
 
 
 @pytest.mark.parametrize("key", ["threshold", "recall"])

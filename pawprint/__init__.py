@@ -1,0 +1,11 @@
+"""Train an image classifier by transfer learning, as a DVC pipeline."""
+
+import importlib.util
+import sys
+
+# Every script of the project imports this package first.
+if not importlib.util.find_spec("pydantic"):
+    raise SystemExit(
+        f"{sys.executable}: expected the packages of requirements.txt. Received: no pydantic. "
+        "Run `. .venv/bin/activate` first."
+    )

@@ -1,0 +1,43 @@
+"""The app: links to its pages, and their style. Run: `make app`"""
+
+import streamlit as st
+
+from pawprint.app import (
+    page_data,
+    page_images,
+    page_label,
+    page_models,
+    page_try,
+)
+from pawprint.app.messages import explained
+
+# The button of a photo covers the photo, so that a click on the photo presses it. The photo that
+# gets a label fits into the window.
+STYLE = """<style>
+[class*="st-key-photo-"] {position: relative}
+[class*="st-key-photo-"] .stElementToolbar {display: none}
+[class*="st-key-photo-"] .stElementContainer:has(.stButton) {position: static}
+[class*="st-key-photo-"] button::after {content: ""; position: absolute; inset: 0; cursor: pointer}
+.st-key-asked img {max-height: calc(100vh - 20rem); object-fit: contain}
+</style>"""
+
+
+def frame(page):
+    """The page for Streamlit. The last word of its module name is its address."""
+
+    def shown() -> None:
+        st.html(STYLE)
+        st.title(page.TITLE, anchor=False)
+        with explained():
+            page.show()
+
+    return st.Page(shown, title=page.TITLE, icon=page.ICON, url_path=page.__name__.split("_")[-1])
+
+
+st.set_page_config(page_title="Pawprint", page_icon="🐾", layout="wide")
+PAGES = [frame(page) for page in (page_images, page_data, page_label, page_try, page_models)]
+chosen = st.navigation(PAGES, position="hidden")
+with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones
+    for page in PAGES:
+        st.page_link(page)
+chosen.run()

@@ -1,0 +1,69 @@
+"""Data: the images of each split, rejected files and near-duplicates."""
+
+import streamlit as st
+
+from pawprint import columns, project
+from pawprint.app import files, photos
+from pawprint.app.messages import explained, plain
+from pawprint.columns import SPLITS
+from pawprint.dataset.layouts import describe_files
+from pawprint.dataset.splitting import count_images, divided_groups
+
+TITLE, ICON = "Data", ":material/database:"
+PER_PAGE = 10
+
+
+def show() -> None:
+    parts = {
+        "Counts": show_counts,
+        "Rejected": show_rejected,
+        "Near-duplicates": show_near_duplicates,
+    }
+    tabs = st.tabs(list(parts), key="part", on_change="rerun")
+    for tab, part in zip(tabs, parts.values()):
+        if tab.open:
+            with tab, explained():
+                part()
+
+
+def show_counts() -> None:
+    images = files.table(project.SPLIT_CSV, columns.SPLIT)
+    counts = count_images(images)[list(SPLITS)]
+    with st.container(horizontal=True, gap="large"):
+        st.metric("Images", f"{len(images):,}")
+        for split, number in counts.sum().items():
+            st.metric(split.capitalize(), f"{number:,}")
+    st.dataframe(counts, alt="Images per class and split")
+
+
+def show_rejected() -> None:
+    rows = files.table(project.REJECTED_CSV, columns.REJECTED)
+    if rows.empty:
+        st.success("None: all files are usable.")
+        return
+    st.markdown(f"`clean` {describe_files(files.table(project.IMAGES_CSV, columns.IMAGES), rows)}.")
+    st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
+
+
+def show_near_duplicates() -> None:
+    rows = files.table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    if rows.empty:
+        st.success("None: no two images are near-duplicates.")
+        return
+    groups = [group for _, group in rows.groupby("group", sort=False)]
+    groups.sort(key=lambda group: group["split"].nunique() == 1)
+    st.markdown(f"{len(rows):,} images are near-duplicates, in {len(groups):,} groups.")
+    if across := divided_groups(rows):
+        st.warning(
+            f"{across:,} groups lie across splits: a copy of a training image makes the "
+            "measured accuracy too high. They come first."
+        )
+    for index, group in enumerate(groups[photos.pages(len(groups), PER_PAGE, "groups")]):
+        with st.container(border=True):
+            row = photos.grid(group, f"group-{index}", label_and_split)
+        if row:
+            photos.open_large(row.path, label_and_split(row))
+
+
+def label_and_split(row) -> str:
+    return f"{plain(row.label)}, {plain(row.split)}"

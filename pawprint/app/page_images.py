@@ -1,0 +1,118 @@
+"""This run: accuracy, the prediction of every image, and the effect of another threshold."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pawprint import columns, project
+from pawprint.app import files, photos
+from pawprint.app.messages import explained, plain
+from pawprint.columns import PROBABILITY
+from pawprint.evaluation.comparison import SPLITS
+from pawprint.evaluation.intervals import wilson
+from pawprint.evaluation.metrics import confused, confusion
+from pawprint.evaluation.review import rank
+from pawprint.params.results import Evaluate
+from pawprint.serving.served_model import read_metadata
+from pawprint.tables import predicted_labels, read_predictions
+
+TITLE, ICON = "This run", ":material/grid_view:"
+ANY = "any label"
+IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
+
+
+def show() -> None:
+    split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
+    for path in (SPLITS[split], project.SERVED_MODEL):
+        files.stamp(path)
+    images = read_predictions(SPLITS[split])
+    labels = predicted_labels(images)
+    own = read_metadata(project.SERVED_MODEL).threshold
+    if own is not None:
+        at_threshold(images, labels, own)
+    show_scores(images, labels)
+    with explained():
+        suspects = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
+        st.caption(f"{len(suspects)} labels are likely wrong; the page Label lists them.")
+    with explained():
+        show_photos(rank(images), labels, split)
+
+
+def at_threshold(images: pd.DataFrame, labels: list[str], own: float) -> None:
+    """A control for the threshold, which changes the predictions of two classes."""
+    threshold = st.select_slider(
+        f"Threshold: the probability of {plain(labels[1])} from which it is predicted",
+        sorted({own, *(step / 100 for step in range(101))}),
+        value=own,
+        format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
+    )
+    # At the model's threshold the recorded label counts: the file rounds probabilities.
+    if threshold != own:
+        is_second = images[PROBABILITY + labels[1]] >= threshold
+        images["predicted"] = np.where(is_second, labels[1], labels[0])
+
+
+def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
+    """Accuracy with its interval, and the confusion matrix or, of many classes, its largest errors.
+
+    The matrix has recall by row and precision by column.
+    """
+    counts = confusion(images, labels)
+    correct = pd.Series(np.diag(counts), labels)
+    level = Evaluate.load().confidence
+    low, high = wilson(int(correct.sum()), len(images), level)
+    st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
+    st.caption(
+        f"{correct.sum()} of {len(images)} correct; {100 * level:g}% interval (Wilson) "
+        f"{low:.1%} to {high:.1%}"
+    )
+    if len(labels) > IN_MATRIX:
+        st.caption(f"The most confused of {len(labels)} classes")
+        table = confused(images, IN_MATRIX)
+        st.dataframe(table, hide_index=True, alt="Most confused classes")
+        return
+    table = counts.astype(str)
+    table["recall"] = (correct / counts.sum(axis=1)).map(percent)
+    table.loc["precision"] = (correct / counts.sum(axis=0)).map(percent)
+    table = table.fillna("").rename(index=plain, columns=plain)
+    st.table(table.rename_axis(index="true \\ predicted", columns=None), alt="Confusion matrix")
+
+
+def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
+    st.header("Photos", anchor=False)
+    with st.container(horizontal=True, gap="medium"):
+        actual = choice("True label", labels)
+        guess = choice("Predicted label", labels)
+        low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
+    shown = images[(100 * images["confidence"]).between(low, high)]
+    for column, label in (("actual", actual), ("predicted", guess)):
+        if label != ANY:
+            shown = shown[shown[column] == label]
+    st.caption(
+        f"{len(shown)} images, {shown['wrong'].sum()} of them wrong. The most confident errors "
+        "come first, then the least confident correct predictions. Confidence is the probability "
+        "of the predicted label."
+    )
+    row = photos.grid(shown, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
+    if row:
+        photos.open_large(
+            row.path, f"Predicted **{verdict(row)}** · true label **{plain(row.actual)}**"
+        )
+
+
+def choice(title: str, labels: list[str]) -> str:
+    """A control for one of the labels, or ANY."""
+    if len(labels) > IN_CONTROL:
+        return st.selectbox(title, [ANY, *labels], width=260)
+    return st.segmented_control(
+        title, [ANY, *labels], default=ANY, required=True, format_func=plain
+    )
+
+
+def verdict(row) -> str:
+    label = f"{plain(row.predicted)} {row.confidence:.1%}"
+    return f":red[✗ {label}]" if row.wrong else label
+
+
+def percent(fraction: float) -> str:
+    return "–" if pd.isna(fraction) else f"{fraction:.1%}"

@@ -1,0 +1,275 @@
+"""Label: new images, the most useful first, and images whose label is likely wrong; by keys."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import streamlit as st
+from PIL import Image
+
+from pawprint import (
+    columns,
+    project,
+)
+from pawprint.app import (
+    files,
+    label_tables,
+    labelling,
+    photos,
+)
+from pawprint.app.messages import explained, plain
+from pawprint.app.model import predictor
+from pawprint.app.places import folder_for_training, places_in
+from pawprint.errors import InputError
+from pawprint.evaluation.suggestion import rank
+from pawprint.labels import NEITHER
+from pawprint.params.clean import Clean
+from pawprint.params.sources import Fetch
+from pawprint.params.split import Split
+from pawprint.serving.photos import find_images, read_image
+
+TITLE, ICON = "Label", ":material/label:"
+NUMBER = 50  # new images at a time
+KEYS = 9  # classes that have a key
+
+
+class Item(NamedTuple):
+    """An image without a label. `save` takes a class or NEITHER, and returns what undoes it."""
+
+    name: str
+    text: str  # Markdown
+    read: Callable[[], Image.Image]
+    save: Callable[[str], Callable[[], object]]
+
+
+class Walk(NamedTuple):
+    """Images in their order, and what undoes each answer given."""
+
+    items: list[Item]
+    labels: list[str]
+    then: str  # what to do with the labels, in Markdown
+    answers: list[Callable[[], object]]
+
+
+def show() -> None:
+    parts = {"New images": show_new, "Likely wrong labels": show_likely_wrong}
+    tabs = st.tabs(list(parts), key="label-part", on_change="rerun")
+    for tab, (key, part) in zip(tabs, parts.items()):
+        if tab.open:
+            with tab, explained():
+                if key in st.session_state:
+                    ask(key)
+                elif walk := part():
+                    st.session_state[key] = walk
+                    st.rerun()
+
+
+def ask(key: str) -> None:
+    """The next image of a walk, and buttons for its label."""
+    items, labels, then, answers = st.session_state[key]
+    done = len(answers)
+    item = items[done] if done < len(items) else None
+
+    # Each image has buttons of its own, so that a second press answers for no image after it.
+    def button(label: str, press: Callable[[], object], shortcut: str | None = None) -> None:
+        widget = {"key": f"{key}-{done}-{shortcut}", "on_click": press, "shortcut": shortcut}
+        st.button(plain(label), width="stretch", **widget)
+
+    def answer(label: str | None) -> None:
+        with explained():
+            if len(answers) == done and label:
+                answers.append(item.save(label))
+
+    def skip() -> None:
+        if len(answers) == done:
+            answers.append(lambda: None)
+
+    def undo() -> None:
+        with explained():
+            if len(answers) == done:
+                answers[-1]()
+                answers.pop()
+
+    left, right = st.columns([2, 1])
+    with right:
+        if item:
+            st.markdown(item.text)
+            for number, label in enumerate(labels[:KEYS], 1):
+                button(label, partial(answer, label), str(number))
+            if labels[KEYS:]:
+                more = f"{key}-{done}-more"
+                chosen = {"key": more, "on_change": lambda: answer(st.session_state[more])}
+                st.selectbox("Other classes", labels[KEYS:], None, **chosen)
+            button("None of them", partial(answer, NEITHER), "0")
+            button("Skip", skip, "space")
+        if answers:
+            button("Undo", undo, "u")
+        button("Finish", partial(st.session_state.pop, key, None))
+        st.markdown(then)
+    with left, explained():
+        if not item:
+            st.success(f"You have seen all {len(items)} images.")
+            return
+        st.caption(f"{done + 1} of {len(items)}: {plain(item.name)}")
+        with st.container(key="asked"):
+            photos.show_large(item.read(), photos.alt(item.name))
+
+
+def show_new() -> Walk | None:
+    """A form; the walk when it begins."""
+    st.markdown(
+        f"Shows the {NUMBER} images of a folder whose labels help the model most, one by one."
+    )
+    source = Path(Fetch.load().source)
+    training = folder_for_training(source)
+    default = str(training or source) if source.is_dir() else ""
+    folder, target, how = st.session_state.get("given", ("", default, "copied"))
+    folder = st.text_input("Folder of images without labels", folder)
+    about = "It has a `metadata.csv` or a subfolder for each class, or is new."
+    target = st.text_input("Folder for labelled images", target, help=about)
+    if training:
+        st.caption(f"`fetch.source` has splits. Images in {plain(str(training))} are for training.")
+    how = st.segmented_control("Images are", ["copied", "moved"], default=how, required=True)
+    if not st.button("Start", type="primary"):
+        return None
+    if not folder or not target:
+        raise InputError("Expected the names of both folders. Received: an empty name.")
+    with st.spinner("Ranking the images …"):
+        paths = Path(os.path.expanduser(folder)), Path(os.path.expanduser(target))  # noqa: PTH111
+        walk = walk_of_new(*paths, how == "moved")
+    # Only now: another default would be another field, without what was typed.
+    st.session_state["given"] = folder, target, how
+    return walk
+
+
+def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
+    """Through the suggested images of the folder that are not in the target."""
+    whole, other = folder.resolve(), target.resolve()
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of images. Received: no folder.")
+    if whole.is_relative_to(other) or other.is_relative_to(whole):
+        raise InputError(
+            f"{folder}: expected a folder neither in nor around the one for labelled images. "
+            f"Received: {target} for these."
+        )
+    served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
+    labels = served.metadata.labels
+    names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
+    places = places_in(target, names, source, Split.load().use_archive_split)
+    refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
+
+    def save(path: Path, label: str) -> Callable[[], object]:
+        if label == NEITHER:
+            refused.add(path)
+            return partial(refused.discard, path)
+        return labelling.add(places, path, label, is_moved)
+
+    images = find_images([folder])
+    known = refused.intersection(images) | labelling.copied(images, places)
+    items = []
+    for path, row in rank(served, folder, NUMBER + len(known), 0):
+        if path not in known and not row["error"]:
+            label = row["label"]
+            probability = row["probabilities"].get(label)  # none of unknown
+            text = f"Predicted: **{plain(label)}**"
+            text += f" {probability:.1%}" if probability else ""
+            items.append(Item(row["path"], text, partial(read_image, path), partial(save, path)))
+    if not items:
+        raise InputError(
+            f"{folder}: expected images without a label. Received: none that is "
+            "not unknown, a near-duplicate or labelled already."
+        )
+    then = "Run `dvc repro` to train with the labelled images."
+    if not other.is_relative_to(source.resolve()):
+        then = f"To train with them, set `fetch.source` to {plain(str(target))}, then `dvc repro`."
+    return Walk(items[:NUMBER], labels, then, [])
+
+
+def show_likely_wrong() -> Walk | None:
+    """The images, and buttons that correct all but test images; the walk when it begins."""
+    rows = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
+    if rows.empty:
+        st.success("None: no label is likely wrong.")
+        return None
+    st.markdown(
+        "Images whose label has a low probability by a model that was not trained on them, the "
+        "lowest first. The labels that you choose go to `labels.csv`."
+    )
+    written = label_tables.read_labels(project.LABELS_CSV, "path")
+    then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
+    if written:
+        st.info(f"`labels.csv` corrects {len(written)} labels. {then}")
+    left = rows[~rows["path"].isin(list(written))]
+    in_test = left["split"] == "test"
+    suggested = left[~in_test]
+    if "accepting" in st.session_state and len(suggested):
+        ask_about_all(suggested, int(in_test.sum()))
+        return None
+    with st.container(horizontal=True):
+        is_started = st.button("Start", type="primary")
+        if len(suggested) and st.button(f"Accept all {len(suggested)} suggestions"):
+            st.session_state["accepting"] = True
+            st.rerun()
+        take_back_all(written)
+    show_suspects(rows, "suspects", written)
+    if not is_started:
+        return None
+    classes = files.table(project.SPLIT_CSV, columns.SPLIT)["label"]
+    items = [
+        Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row.path))
+        for row in (rows if left.empty else left).itertuples()
+    ]
+    return Walk(items, sorted(classes.unique()), then, [])
+
+
+def doubt(row) -> str:
+    return (
+        f"Labelled **{plain(row.label)}** ({plain(row.split)}), with probability "
+        f"{row.probability:.1%}; likely **{plain(row.likely)}**."
+    )
+
+
+def correct(path: str, label: str) -> Callable[[], object]:
+    before = label_tables.write_labels(project.LABELS_CSV, "path", {path: label})
+    return partial(label_tables.write_labels, project.LABELS_CSV, "path", before)
+
+
+def show_suspects(rows: pd.DataFrame, key: str, written: dict[str, str]) -> None:
+    def change(row) -> str:
+        return f"{plain(row.label)} → {plain(written.get(row.path, f'{row.likely}?'))}"
+
+    if row := photos.grid(rows, key, change):
+        photos.open_large(row.path, doubt(row))
+
+
+def ask_about_all(rows: pd.DataFrame, in_test: int) -> None:
+    """The photos whose suggested labels a button writes."""
+    text = "Look at each photo: a suggestion may be wrong. A click shows it large."
+    if in_test:
+        number = "1 test image is" if in_test == 1 else f"{in_test} test images are"
+        text += f" {number} left out: with labels by the model, its accuracy would be too high."
+    st.markdown(text)
+    with st.container(horizontal=True):
+        is_accepted = st.button(f"Write {len(rows)} labels", type="primary")
+        is_cancelled = st.button("Cancel")
+    if is_accepted:
+        accepted = dict(zip(rows["path"], rows["likely"]))
+        label_tables.write_labels(project.LABELS_CSV, "path", accepted)
+        st.session_state["accepted"] = accepted
+    if is_accepted or is_cancelled:
+        del st.session_state["accepting"]
+        st.rerun()
+    show_suspects(rows, "accepting", {})
+
+
+def take_back_all(written: dict[str, str]) -> None:
+    """A button that takes back the accepted suggestions which nobody has changed since."""
+    accepted = st.session_state.get("accepted", {})
+    if accepted and st.button(f"Take back {len(accepted)} suggestions"):
+        unchanged = dict.fromkeys(path for path, _ in accepted.items() & written.items())
+        label_tables.write_labels(project.LABELS_CSV, "path", unchanged)
+        del st.session_state["accepted"]
+        st.rerun()

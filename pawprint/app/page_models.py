@@ -1,0 +1,108 @@
+"""Models: the results of this run, every tag, experiment and commit, and a comparison of two."""
+
+import pandas as pd
+import streamlit as st
+
+from pawprint.app import photos
+from pawprint.app.history import Revision, revisions
+from pawprint.app.messages import explained, plain
+from pawprint.errors import hide_secrets
+from pawprint.evaluation.comparison import SPLITS, compare_revisions, describe, paired
+from pawprint.evaluation.intervals import wilson
+from pawprint.params.results import Evaluate
+
+TITLE, ICON = "Models", ":material/insights:"
+METRICS = ["validation.accuracy", "validation.loss", "test.accuracy"]
+WHY_TEST = (
+    "Choose models by their validation results: the best of many on the test set looks better than "
+    "it is. Experiments and uncommitted results have no test results here."
+)
+
+
+def show() -> None:
+    st.markdown(
+        "The results of this run and those that DVC recorded in every tag, every experiment, and "
+        "every commit that changed a result, the highest validation accuracy first."
+    )
+    found = revisions()
+    if not found:
+        st.info(
+            "No revision holds metrics yet. Run `dvc repro` to make `metrics/evaluate.json`, and "
+            "`git commit` to record it."
+        )
+        return
+    with_test = st.toggle("Show test results", help=WHY_TEST)
+    show_all(found, Evaluate.load().confidence, with_test)
+    st.header("Compare two", anchor=False)
+    titles = {f"{each.name} · {each.subject}": each for each in found}
+    first = titles[st.selectbox("Baseline", list(titles), min(1, len(found) - 1))]
+    second = titles[st.selectbox("The baseline with", list(titles))]
+    show_two(first, second, with_test and first.is_committed and second.is_committed)
+
+
+def show_all(found: list[Revision], level: float, with_test: bool) -> None:
+    """A table of the revisions, with a column per param whose values differ."""
+    table = pd.DataFrame(found, columns=Revision._fields)[["name", "subject", "date"]]
+    numbers = pd.json_normalize([each.metrics for each in found]).reindex(columns=METRICS)
+    numbers = numbers.apply(pd.to_numeric, errors="coerce")
+    numbers.loc[[not each.is_committed for each in found], "test.accuracy"] = None
+    for split in ("validation", "test") if with_test else ("validation",):
+        accuracies = table[f"{split}.accuracy"] = numbers[f"{split}.accuracy"]
+        table[f"{split}, {100 * level:g}% interval"] = [
+            interval(accuracy, each.images.get(split), level)
+            for accuracy, each in zip(accuracies, found)
+        ]
+    table["validation.loss"] = numbers["validation.loss"]
+    table = table.join(differing(found), suffixes=("", " (param)"))
+    # This run and experiments before commits, which may be those of the project's authors.
+    table.insert(0, "is_committed", [each.is_committed for each in found])
+    table = table.sort_values(
+        ["is_committed", "validation.accuracy"], ascending=[True, False], kind="stable"
+    ).drop(columns="is_committed")
+    percent = st.column_config.NumberColumn(format="percent")
+    columns = {"validation.accuracy": percent, "test.accuracy": percent}
+    alt = "Revisions with their accuracy and the params that differ"
+    st.dataframe(table, hide_index=True, column_config=columns, alt=alt)
+
+
+def interval(accuracy: float, images: int | None, level: float) -> str:
+    """Wilson's interval in words; "" if the accuracy or the number of images is unknown.
+
+    Commits of other versions of the project may hold anything.
+    """
+    if not (0 <= accuracy <= 1 and isinstance(images, int) and images > 0):
+        return ""
+    low, high = wilson(round(accuracy * images), images, level)
+    return f"{low:.1%} to {high:.1%}"
+
+
+def differing(found: list[Revision]) -> pd.DataFrame:
+    """The params whose values differ: a row per revision, a column per dotted key."""
+    table = pd.json_normalize([each.params for each in found])
+    table = table.map(hide_secrets).convert_dtypes()
+    return table.loc[:, [table[key].astype(str).nunique(dropna=False) > 1 for key in table]]
+
+
+def show_two(first: Revision, second: Revision, with_test: bool) -> None:
+    """The params that differ, the test of `python -m pawprint compare`, and photos."""
+    names = [first.name, second.name]
+    params = differing([first, second]).T.set_axis(names, axis=1).astype(str)
+    if params.empty:
+        st.markdown("No param differs. Code, images or weights may differ.")
+    else:
+        st.dataframe(params, height="content", alt="Params of both revisions")
+    level = Evaluate.load().confidence
+    for split in SPLITS if with_test else ("validation",):
+        (compared,) = compare_revisions(first.commit, [second.commit], split, level)
+        st.code(describe(*names, split, compared), language=None, wrap_lines=True)
+    (both,) = paired(first.commit, [second.commit], "validation")
+    differ = both[both["predicted_old"] != both["predicted"]]
+    st.markdown(f"{len(differ)} of the {len(both)} validation images have another prediction.")
+
+    def predictions(row) -> str:
+        old, new, actual = map(plain, (row.predicted_old, row.predicted, row.actual))
+        return f"{old} → {new}, labelled {actual}"
+
+    with explained():
+        if row := photos.grid(differ, "differ", predictions):
+            photos.open_large(row.path, predictions(row))

@@ -1,0 +1,52 @@
+"""Try it: label, probabilities and saliency of the user's own photos. They are not stored."""
+
+import streamlit as st
+
+from pawprint.app import photos
+from pawprint.app.messages import explained, plain
+from pawprint.app.model import predictor
+from pawprint.images.decoder import FORMATS, decode
+from pawprint.labels import UNKNOWN
+from pawprint.serving.predictor import Predictor
+
+TITLE, ICON = "Try it", ":material/add_a_photo:"
+MOST = 5  # labels shown of each photo, the most probable ones
+
+
+def show() -> None:
+    st.markdown("Upload photos to see what the model predicts. They stay on this computer.")
+    served = predictor()
+    st.caption(f"The model is {plain(str(served.folder))}.")
+    given = st.file_uploader(
+        f"Photos ({', '.join(FORMATS)})", type="image", accept_multiple_files=True
+    )
+    if st.toggle("Use the camera"):
+        picture = st.camera_input("Camera")
+        given = [picture, *given] if picture else given
+    for file in given:
+        with st.container(border=True), explained():
+            show_answer(file.name, file.getvalue(), served)
+
+
+def show_answer(name: str, data: bytes, served: Predictor) -> None:
+    st.header(plain(name), anchor=False)
+    image = decode(data)
+    predicted = served.predict(image)
+    probabilities, score = predicted.probabilities, predicted.unknown_score
+    labels, threshold = served.metadata.labels, served.metadata.threshold
+    answer, pictures = st.columns([1, 3], gap="medium")
+    with answer:
+        st.metric("Label", plain(predicted.label))
+        if predicted.label == UNKNOWN:
+            st.caption(
+                f"Unlike the training images: the unknown score is {score:.2f}, above "
+                f"{served.metadata.unknown_threshold:.2f}. The probabilities assume that the image "
+                "shows one of the classes."
+            )
+        for index in (-probabilities).argsort(kind="stable")[:MOST]:
+            value = float(probabilities[index])
+            st.progress(value, f"{plain(labels[index])} {value:.1%}")
+        if threshold is not None:
+            st.caption(f"{plain(labels[1])} is predicted from {threshold:.1%} on.")
+    with pictures:
+        photos.show_with_saliency(image, name)

@@ -1,0 +1,104 @@
+"""Photos, read from the archive: grids of them, and each one large in a dialog."""
+
+import io
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from PIL import Image, ImageOps
+
+from pawprint import project
+from pawprint.app import files
+from pawprint.app.messages import explained, plain
+from pawprint.app.model import show_saliency
+from pawprint.images.archive import Archive, open_archive
+from pawprint.images.decoder import open_image
+
+CELL = 154  # pixels of a photo in a grid; two fit side by side on a phone
+PER_PAGE = 24
+LARGE = 900  # pixels, at most, of a large photo
+BACKGROUND = "#f3f5f7"
+
+
+def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
+    """Photos of the rows by their `path`, in pages. Returns the row that was clicked, or None.
+
+    Rows are named tuples. `caption` returns Markdown for a row.
+    """
+    chosen = None
+    page = pages(len(rows), PER_PAGE, key)
+    with st.container(horizontal=True, gap="small"):
+        for index, row in enumerate(rows[page].itertuples()):
+            if cell(row.path, f"{key}-{index}", caption(row)):
+                chosen = row
+    return chosen
+
+
+def cell(name: str, key: str, label: str) -> bool:
+    """A small photo with a button. Returns whether it was clicked. Raises InputError."""
+    with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
+        st.image(_square(name, files.stamp(project.RAW_ARCHIVES)), width="stretch", alt=alt(name))
+        return st.button(label, type="tertiary", key=f"open-{key}")
+
+
+def pages(number: int, per_page: int, key: str) -> slice:
+    """A control for the pages, if there are several. Returns the positions on the page shown."""
+    last = -(-number // per_page)
+    page = st.pagination(last, key=f"pages-{key}-{last}") if last > 1 else 1
+    return slice((page - 1) * per_page, page * per_page)
+
+
+def open_large(name: str, text: str) -> None:
+    """A dialog with an image, its saliency, and Markdown above them."""
+
+    @st.dialog(plain(alt(name)), width="large")
+    def dialog() -> None:
+        with explained():
+            st.markdown(text)
+            show_with_saliency(photo(name), alt(name))
+            st.caption(plain(name))
+
+    dialog()
+
+
+def show_with_saliency(image: Image.Image, text: str) -> None:
+    """An image, and beside it the same with its saliency; `text` is the text alternative."""
+    left, right = st.columns(2)
+    with left:
+        show_large(image, text)
+    with right, explained():
+        show_saliency(image, text)
+
+
+def show_large(image: Image.Image, text: str) -> None:
+    """An image in the width of its column; `text` is the text alternative."""
+    shown = image.copy()
+    shown.thumbnail((LARGE, LARGE))
+    st.image(shown, width="stretch", alt=text)
+
+
+def photo(name: str) -> Image.Image:
+    """An image of the archive. Raises InputError."""
+    return open_image(_archive(files.stamp(project.RAW_ARCHIVES)), name)
+
+
+def alt(name: str) -> str:
+    """The text alternative of a photo: its file name and folder."""
+    return "/".join(PurePosixPath(name).parts[-2:])
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _archive(stamp: files.Stamp) -> Archive:
+    return open_archive(project.RAW_ARCHIVES)
+
+
+@st.cache_data(max_entries=4000, show_spinner=False)
+def _square(name: str, stamp: files.Stamp) -> bytes:
+    """A JPEG of the photo, padded to a square, with twice the pixels shown, for sharp screens."""
+    buffer = io.BytesIO()
+    ImageOps.pad(photo(name), (2 * CELL, 2 * CELL), color=BACKGROUND).save(
+        buffer, "JPEG", quality=85
+    )
+    return buffer.getvalue()

@@ -1,0 +1,80 @@
+"""The columns of each table with their dtypes. A cell of a Float64 column may be empty."""
+
+Columns = dict[str, str]
+
+IMAGES: Columns = {
+    "path": "str",
+    "label": "str",
+    "archive_split": "str",
+    "group": "str",  # from metadata.csv, or ""
+    "width": "int64",
+    "height": "int64",
+    "pixels_sha256": "str",
+    "perceptual_hash": "str",
+}
+REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
+SPLITS = ("train", "validation", "test")
+SPLIT: Columns = {
+    "path": "str",
+    "label": "str",
+    "split": "str",
+    "group": "str",  # the first path of the group
+    "pixels_sha256": "str",
+}
+NEAR_DUPLICATES: Columns = {
+    "group": "str",
+    "path": "str",
+    "label": "str",
+    "archive_split": "str",
+    "split": "str",
+    "nearest": "str",
+    "distance": "int64",
+    "moved": "bool",
+}
+HISTORY: Columns = {
+    "epoch": "int64",  # of the phase, from 1 on; 0 for a head by LBFGS
+    "learning_rate": "Float64",  # empty for LBFGS
+    "accuracy": "float64",
+    "loss": "float64",
+    "validation_accuracy": "float64",
+    "validation_loss": "float64",
+    "kept": "bool",  # whether the phase ends with the weights of this epoch
+}
+# Then one column per label, in their order: PROBABILITY and the label.
+PREDICTIONS: Columns = {"path": "str", "actual": "str", "predicted": "str"}
+PROBABILITY = "probability_"
+LIKELY_WRONG_LABELS: Columns = {
+    "path": "str",
+    "label": "str",
+    "likely": "str",
+    "split": "str",
+    "probability": "float64",
+}
+PREDICTED = "the predicted class"
+# `label` is the class of the probabilities: the second of two, or PREDICTED of more.
+RELIABILITY: Columns = {
+    "split": "str",
+    "label": "str",
+    "probability": "float64",
+    "fraction": "float64",
+    "low": "float64",
+    "high": "float64",
+    "images": "int64",
+}
+ROC: Columns = {
+    "label": "str",
+    "false_positive_rate": "float64",
+    "true_positive_rate": "float64",
+    "threshold": "float64",
+}
+# `label` is "" for a score of all classes, UNKNOWN for one of images of no class; `low` and `high`
+# are the ends of an interval.
+SCORES: Columns = {
+    "split": "str",
+    "label": "str",
+    "score": "str",
+    "value": "float64",
+    "low": "Float64",
+    "high": "Float64",
+    "images": "int64",
+}

@@ -1,0 +1,244 @@
+"""metadata.csv of an archive: label, and perhaps split and group, of each image.
+
+The convention of ImageFolder: https://huggingface.co/docs/datasets/image_dataset
+"""
+
+import collections
+import posixpath
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import NamedTuple
+from unicodedata import normalize
+
+import pandas as pd
+
+from pawprint.errors import InputError, printable
+from pawprint.images.archive import Archive, UnusableImageError, read_member
+from pawprint.images.decoder import SUFFIXES
+from pawprint.labels import UNKNOWN, problem_of_labels
+from pawprint.tables import csv_rows
+
+FILE_NAME = "metadata.csv"
+# The split of a folder, or of a cell of a table, by its lower-case name.
+SPLIT_OF_FOLDER = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+class Row(NamedTuple):
+    label: str
+    split: str  # train, validation, test or ""
+    group: str  # or ""
+
+
+def is_metadata(name: str) -> bool:
+    """Whether a member is a metadata.csv, and not one of a hidden folder or of macOS."""
+    *folders, file = name.split("/")
+    return file == FILE_NAME and not any(each.startswith((".", "__MACOSX")) for each in folders)
+
+
+def read_metadata(archive: Archive, names: list[str]) -> dict[str, Row] | None:
+    """The rows of every metadata.csv among the members, by member, or None if there is none.
+
+    Paths are relative to the folder of the CSV. A row without a split takes the one that the
+    innermost folder above the image names, if any. Raises InputError with the line number for
+    missing columns, an empty file name or label, an image that is not in the archive or listed
+    twice, and an unknown split.
+    """
+    members = {normalize("NFC", name): name for name in names}
+    found: dict[str, Row] = {}
+    for name in filter(is_metadata, names):
+        where = f"{archive.filename}: {printable(name)}"
+        try:
+            rows = csv_rows(read_member(archive, name), where, ("file_name", "label"))
+        except UnusableImageError as error:
+            raise InputError(f"{where}: {printable(str(error))}") from None
+        for line, row in rows:
+            cells = {column: cell.strip() for column, cell in row.items()}
+            path = posixpath.join(posixpath.dirname(name), cells["file_name"])
+            member = members.get(normalize("NFC", posixpath.normpath(path)))
+            if problem := _problem(cells, member, found):
+                raise InputError(f"{where}: line {line}: {printable(problem)}")
+            folders = [each.lower() for each in reversed(member.split("/")[:-1])]
+            splits = [cells.get("split", "").lower(), *folders]
+            split = next((SPLIT_OF_FOLDER[each] for each in splits if each in SPLIT_OF_FOLDER), "")
+            label = normalize("NFC", cells["label"])
+            found[member] = Row(label, split, cells.get("group", ""))
+    return found if any(map(is_metadata, names)) else None
+
+
+def _problem(cells: dict[str, str], member: str | None, found: dict[str, Row]) -> str | None:
+    name, label, split = cells["file_name"], cells["label"], cells.get("split", "")
+    if not name or not label:
+        return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
+    if member is None:
+        return (
+            "expected the path of a file, relative to the CSV and with /. Received: "
+            f"{name!r}, which does not exist. Correct the path, or remove the line."
+        )
+    if member in found:
+        return (
+            f"expected each image once. Received: {name!r} again, as {label} after "
+            f"{found[member].label}. Remove one of the lines."
+        )
+    if split and split.lower() not in SPLIT_OF_FOLDER:
+        known = ", ".join(SPLIT_OF_FOLDER)
+        return f"expected a split: {known}. Received: {split!r}. Correct it."
+    return None
+
+
+SHOWN = 12  # folders in a tree
+EXPECTED = """\
+photos/
+  cat/  001.jpg, 002.jpg
+  dog/  003.jpg"""
+
+Folders = Callable[[str], list[str]]  # of a file, innermost first
+Parts = tuple[str, ...]  # of a path
+
+
+def folders_of(rows: dict[str, Row] | None) -> Folders:
+    """How to find the folders of a file, in NFC: from its path or, with `rows`, from metadata.csv.
+
+    There the label counts as the innermost folder, the split as the one above. A file that is not
+    listed is in no folder.
+    """
+    if rows is None:
+        return lambda name: list(reversed(PurePosixPath(normalize("NFC", name)).parts[:-1]))
+    return lambda name: [each for each in rows[name][:2] if each] if name in rows else []
+
+
+def label_and_split(folders: list[str], label_of_folder: dict[str, str]) -> tuple[str | None, str]:
+    """The class by the innermost folder that names one, and the split by the other folders.
+
+    `label_of_folder` has lower-case names. A class may be called train: its folder gives no split.
+    A folder called unknown that is of no class makes all that is below it UNKNOWN.
+    """
+    rest = [folder.lower() for folder in folders]
+    is_unknown = UNKNOWN in rest and UNKNOWN not in label_of_folder
+    folder = next((folder for folder in rest if folder in label_of_folder), None)
+    if folder and not is_unknown:
+        rest.remove(folder)
+    split = next((SPLIT_OF_FOLDER[name] for name in rest if name in SPLIT_OF_FOLDER), "")
+    return UNKNOWN if is_unknown else label_of_folder.get(folder), split
+
+
+def find_labels(
+    names: list[str], rows: dict[str, Row] | None, archive: str
+) -> dict[str, list[str]]:
+    """The classes for `clean.labels: auto`, sorted, with the names of their folders.
+
+    Each label of metadata.csv is a class or, without one, each folder that directly holds images.
+
+    An image is known by its suffix. A folder with the name of a split is a class only directly
+    below another such folder, as in train/train; the images in it are else of the folder above, as
+    in cat/train, unless that folder also holds folders of classes. Then they are of no class, as
+    those in test/ beside train/cat and train/dog. What is called unknown, or below it, is no class.
+
+    Raises InputError for fewer than two classes, for names that cannot be labels, and for a folder
+    of images that may be a class or a split, such as valid/ beside invalid/.
+    """
+    if rows is None:
+        known = [name for name in names if UNKNOWN not in name.lower().split("/")[:-1]]
+        labels = _labels_of_folders([normalize("NFC", name) for name in known], archive)
+    else:
+        given = {row.label for row in rows.values()}
+        labels = sorted(label for label in given if label.lower() != UNKNOWN)
+    if problem := problem_of_labels(labels):
+        raise InputError(
+            f"{archive}: {printable(problem)}. With clean.labels: auto, each folder of images is a "
+            "class. Move the images into one folder per class, or name the classes and their "
+            f"folders in clean.labels. Expected, for example:\n{EXPECTED}\n"
+            f"Received:\n{tree(names, folders_of(rows))}"
+        )
+    return {label: [label] for label in labels}
+
+
+def is_unusual(name: str) -> bool:
+    """Whether the name is hidden or has no suffix of an image, such as Thumbs.db."""
+    path = PurePosixPath(name)
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return is_hidden or path.suffix.lower() not in SUFFIXES
+
+
+def tree(names: list[str], folders: Folders) -> str:
+    """The folders of the files, indented by depth, with the number of files directly in each."""
+    files: dict[Parts, int] = {}
+    for name in names:
+        parts = tuple(reversed(folders(name)))
+        for depth in range(len(parts)):
+            files.setdefault(parts[: depth + 1], 0)
+        files[parts] = files.get(parts, 0) + 1
+    lines = [
+        f"{'  ' * (len(parts) - 1)}{printable(parts[-1]) + '/' if parts else '(no folder)'}"
+        + (f"  {number:,} {'file' if number == 1 else 'files'}" if number else "")
+        for parts, number in sorted(files.items())
+    ]
+    more = [f"and {len(lines) - SHOWN:,} more folders"] if lines[SHOWN:] else []
+    return "\n".join([*lines[:SHOWN], *more]) or "no files"
+
+
+def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files", which are unusual.
+
+    The tables are IMAGES and REJECTED.
+    """
+    is_other = rejected["reason"].isin(["not_an_image", "no_class"])
+    is_other &= rejected["path"].map(is_unusual).astype(bool)
+    reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
+    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
+    text = f"kept {len(kept):,} of {len(kept) + len(rejected) - is_other.sum():,} images"
+    text += f" ({listed})" if listed else ""
+    return f"{text}; {is_other.sum():,} other files" if is_other.any() else text
+
+
+def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:
+    """Such as "birds/ (50)": folders with images that were rejected as they are of no class.
+
+    The largest first, at most SHOWN of them. The table is REJECTED.
+    """
+    paths = rejected.loc[rejected["reason"] == "no_class", "path"]
+    folders = [f"{PurePosixPath(path).parent}/" for path in paths if not is_unusual(path)]
+    number = collections.Counter(folders).most_common(SHOWN)
+    return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)
+
+
+def _labels_of_folders(names: list[str], archive: str) -> list[str]:
+    holders = {PurePosixPath(name).parts[:-1] for name in names if not is_unusual(name)} - {()}
+    classes = {path for path in holders if not _is_split(path[-1]) or _is_split(*path[-2:-1])}
+    above = {path[:-1] for path in holders - classes} - {()}
+    classes |= {path for path in above if not _below(path, classes | above)}
+    for path in sorted(holders - classes):
+        _require_use(path, classes, archive)
+    return sorted({path[-1] for path in classes})
+
+
+def _require_use(path: Parts, classes: set[Parts], archive: str) -> None:
+    """Raise InputError if `path`, a folder of images named like a split, may be a class.
+
+    It is one of unlabelled images, such as test/, if it or a split beside it holds classes.
+    """
+    above = path[:-1]
+    beside = sorted(each[-1] for each in classes if each[:-1] == above)
+    is_divided = any(_is_split(each[len(above)]) for each in _below(above, classes))
+    if above not in classes and beside and not is_divided:
+        raise InputError(
+            f"{archive}: expected no images directly in a folder that is named like a split and "
+            f"lies beside folders of classes. Received: {printable(repr('/'.join(path)))} beside "
+            f"{printable(repr(beside[0]))}. Name the classes and their folders in clean.labels."
+        )
+
+
+def _below(path: Parts, others: set[Parts]) -> set[Parts]:
+    return {other for other in others - {path} if other[: len(path)] == path}
+
+
+def _is_split(*names: str) -> bool:
+    return any(name.lower() in SPLIT_OF_FOLDER for name in names)

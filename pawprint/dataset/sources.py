@@ -1,0 +1,226 @@
+"""Bring images in as zip archives: from a folder, a zip, a tar or a URL."""
+
+import bz2
+import gzip
+import lzma
+import os
+import shutil
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Annotated, BinaryIO
+
+from pydantic import Field
+
+from pawprint.dataset.download import download
+from pawprint.errors import InputError, printable
+from pawprint.files import pack, replacing
+from pawprint.params.section import Section, Sha256, checked
+from pawprint.yaml import read_yaml
+
+MAX_FILES = 50_000  # in an archive
+Files = list[tuple[str, Path]]  # the name in the archive, and the file
+
+
+def folder_files(folder: Path) -> Files:
+    """Every file, named by its path below the folder and sorted by it; empty folders are printed.
+
+    Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
+    is such an entry, because what it leads to may lie outside the folder and be private.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(
+            f"fetch.source: expected folders that can be read. Received: "
+            f"{printable(str(error.filename))}: {error.strerror}"
+        )
+
+    found = []
+    for parent, folders, files in os.walk(folder, onerror=refuse):
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        found += [Path(parent, name) for name in (*links, *files)]
+        if not folders and not files:
+            print(f"fetch: {printable(parent)} is empty")
+    found.sort(key=lambda path: path.relative_to(folder).as_posix())
+    if not found:
+        raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
+    for path in found:
+        is_link = path.is_symlink()
+        if is_link or not path.is_file():
+            kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
+            raise InputError(
+                f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
+                f"which is {kind}."
+            )
+    return [(member_name(path.relative_to(folder).as_posix()), path) for path in found]
+
+
+def parts_of(files: Files) -> list[Files]:
+    """The files in their order, in parts of at most MAX_FILES: one archive each.
+
+    If there are more, a part also ends after a file whose name has a certain hash, one of
+    MAX_FILES / 2. So an added file changes the archive that it comes into, and seldom another one;
+    in parts of equal size, all archives after it would change, and a remote would receive them.
+    """
+    if len(files) <= MAX_FILES:
+        return [files]
+    parts: list[Files] = [[]]
+    for file in files:
+        if len(parts[-1]) == MAX_FILES:
+            parts.append([])
+        parts[-1].append(file)
+        if zlib.crc32(file[0].encode()) % (MAX_FILES // 2) == 0:
+            parts.append([])
+    return list(filter(None, parts))
+
+
+def member_name(path: str) -> str:
+    """The name in the zip of a path with slashes: without ./, and text.
+
+    A name that is not UTF-8 is read as cp437, as in a zip.
+    """
+    name = PurePosixPath(path).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name).decode("cp437")
+    return name
+
+
+OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+MAX_BYTES = 2**28  # of one file; `clean` rejects smaller ones already
+# Bytes of the tar for each byte of its file: the limit of deflate, and so of a zip. bzip2 and xz
+# have none.
+MAX_RATIO = 1032
+BROKEN = (
+    tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
+)  # fmt: skip
+
+
+class _Bounded:
+    """A file that refuses to be read beyond a position, and more than MAX_BYTES at a time."""
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self.file, self.limit, self.tell = file, limit, file.tell
+
+    def read(self, size: int) -> bytes:
+        self._require(size <= MAX_BYTES, f"{size:,} bytes in one file")
+        self._require(self.tell() + size <= self.limit, f"more than {self.limit:,} bytes")
+        return self.file.read(size)
+
+    def seek(self, position: int) -> int:
+        self._require(position <= self.limit, f"more than {self.limit:,} bytes")
+        return self.file.seek(position)
+
+    def _require(self, is_fine: bool, received: str) -> None:
+        if not is_fine:
+            raise tarfile.ReadError(f"{received}, too many for a file of this size")
+
+
+def is_tar(path: Path | str) -> bool:
+    """Whether the file is a tar by its first header, compressed with gzip, bzip2, xz or nothing."""
+    try:
+        with _opened(Path(path)) as file:
+            tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+    except BROKEN:
+        return False
+    return True
+
+
+def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, bytes) of every file of the tar in its order, one at a time.
+
+    Raises InputError for a tar that is incomplete or damaged, for a file of more than MAX_BYTES,
+    for more than MAX_RATIO bytes of content for each byte of the tar, and for an entry that is
+    neither file nor folder, or a file with holes. Names are not checked: `read_member` does.
+    """
+    try:
+        with _opened(path) as opened:
+            # At least one record, the smallest tar.
+            limit = max(path.stat().st_size * MAX_RATIO, tarfile.RECORDSIZE)
+            file = _Bounded(opened, limit)
+            with tarfile.open(fileobj=file, mode="r:") as archive:
+                while (entry := archive.next()) is not None:
+                    archive.members = []  # tarfile would keep them all
+                    if entry.isdir():
+                        continue
+                    _require_regular(entry)
+                    yield member_name(entry.name), archive.extractfile(entry).read()
+                # tarfile also ends at a damaged header, without an error.
+                file.seek(archive.offset)
+                if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                    raise tarfile.ReadError("no end of the archive, or a damaged header")
+    except BROKEN as error:
+        raise InputError(
+            f"fetch.source: expected a complete tar archive. Received: {path}: "
+            f"{printable(str(error)) or 'the data ends early'}. Fetch or make it again."
+        ) from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        start = file.read(6)
+    opener = next((opener for magic, opener in OPENERS.items() if start.startswith(magic)), open)
+    return opener(path, "rb")
+
+
+def _require_regular(entry: tarfile.TarInfo) -> None:
+    if not entry.isreg() or entry.issparse():
+        kind = "a link" if entry.issym() or entry.islnk() else "a device or a file with holes"
+        raise InputError(
+            f"fetch.source: expected files and folders in the tar. Received: "
+            f"{printable(entry.name)}, which is {kind}. Unpack it, put copies in the place of such "
+            "files, and set fetch.source to the folder."
+        )
+
+
+IMAGES = "images.zip"  # or images-001.zip and so on
+
+
+class Source(Section):
+    """A YAML file as the source: the URL of an archive and, if known, its SHA-256."""
+
+    url: Annotated[str, Field(pattern="^https?://[^/]+/.*[^/]$")]  # of a file, not of a folder
+    sha256: Sha256 | None = None
+
+
+def fetch(source: Path, folder: Path) -> None:
+    """Write the archives of images to the folder.
+
+    A zip is copied; a folder or a tar is packed, with the same bytes every time. Raises InputError
+    if the source is missing or none of these.
+    """
+    if source.is_file() and source.suffix in (".yaml", ".yml"):
+        remote = checked(Source, read_yaml(source), source, [])
+        source = download(remote.url, remote.sha256, str(source))
+    if not source.is_dir() and not source.is_file():  # a pipe would never end
+        raise _no_source(source)
+    with replacing(folder) as partial:
+        partial.mkdir()
+        images = partial / IMAGES
+        if source.is_dir():
+            parts = parts_of(folder_files(source))
+            for number, part in enumerate(parts, 1):
+                name = f"{images.stem}-{number:03}" if parts[1:] else images.stem
+                files = ((member, path.read_bytes()) for member, path in part)
+                pack(images.with_stem(name), files)
+        elif is_tar(source):
+            pack(images, tar_files(source))
+        elif zipfile.is_zipfile(source):
+            shutil.copyfile(source, images)
+        else:
+            raise _no_source(source)
+
+
+def _no_source(source: Path) -> InputError:
+    received = "is neither file nor folder" if source.exists() else "does not exist"
+    if source.is_file():
+        with source.open("rb") as file:
+            received = f"begins with {file.read(40)!r}"
+    return InputError(
+        "fetch.source: expected the path of a folder, a zip, a tar, or a .yaml with the url of "
+        f"one. Received: {str(source)!r}, which {received}."
+    )

@@ -1,0 +1,96 @@
+"""The exception for a user's mistake, text without secrets, and silencing stderr."""
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+# Lone surrogates stand for bytes of a file name that are not text.
+_CONTROL = "\x00-\x1f\x7f-\x9f\ud800-\udfff"
+CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
+# With the marks that reverse the text after them: https://www.unicode.org/reports/tr9/
+_ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
+_STDERR = threading.RLock()
+LONGEST = 1000  # characters in a line of a message
+
+
+class InputError(Exception):
+    """A wrong parameter, file or source: a user's mistake.
+
+    The message names the file or key, what was expected, what was received, and what to do. A tree
+    of the folders of an archive may follow it. Entry points print it and exit with status 1.
+
+    Whatever the message quotes, it shows no secrets, and not the middle of a very long line.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("\n".join(map(_shown, message.split("\n"))))
+
+
+def _shown(line: str) -> str:
+    # First to a length for which patterns are fast.
+    return _shortened(without_secrets(_shortened(line, 2 * LONGEST)), LONGEST)
+
+
+def _shortened(line: str, length: int) -> str:
+    return line if len(line) <= length else f"{line[: length // 2]} … {line[-length // 2 :]}"
+
+
+def printable(name: str) -> str:
+    r"""The name with control characters and marks of direction escaped: a newline becomes `\n`."""
+    return _ESCAPED.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
+
+
+def is_printable(name: str) -> bool:
+    """As `str.isprintable`, but joiners of zero width are allowed: emoji and scripts need them."""
+    return re.sub("[\u200c\u200d]", "", name).isprintable()
+
+
+def reason(error: Exception) -> str:
+    """The first line of an error of a library, printable, or its type if it says nothing."""
+    return printable((str(error).strip() or type(error).__name__).splitlines()[0])
+
+
+@contextlib.contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Discard writes to file descriptor 2; libraries in C++ do not use `sys.stderr`.
+
+    One thread at a time: a second one would keep the discarding descriptor.
+    """
+    with _STDERR, Path(os.devnull).open("w") as nowhere:
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+# Patterns of text of any kind, also of URLs with a mistake, and what is left of them. A password
+# may hold any character, so all up to the last @ belongs to it.
+PATTERNS = (
+    (r"(?:\b([a-z][a-z0-9+.-]+:/+)[^\n]*|//\S*|[^\s'\"(:]*:\S*)@", r"\1"),
+    (r"(\b[a-z][a-z0-9+.-]+:/[^\s?#]*)[?#][^\s'\")]*", r"\1"),
+    (r"\b([\w-]*(?:token|key|sig|signature|password|secret)=)[^\s&'\")]+", r"\1…"),
+)
+
+
+def hide_secrets(value: object) -> object:
+    """The value of a param or section, each text in it as `without_secrets` returns it."""
+    if isinstance(value, dict):
+        return {key: hide_secrets(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [hide_secrets(each) for each in value]
+    return without_secrets(value) if isinstance(value, str) else value
+
+
+def without_secrets(text: str) -> str:
+    """Text without what looks like user and password, like query and fragment of a URL, or like the
+    value of a token, key, signature or password.
+    """
+    for pattern, left in PATTERNS:
+        text = re.sub(pattern, left, text, flags=re.IGNORECASE)
+    return text

@@ -1,0 +1,146 @@
+"""Files: written whole or not at all, with the same bytes on every platform; hashes."""
+
+import contextlib
+import errno
+import functools
+import hashlib
+import json
+import os
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from pawprint.errors import InputError, printable, reason
+
+Parsed = TypeVar("Parsed")
+# Errors of writing only.
+NO_ROOM = (errno.EFBIG, errno.ENOSPC, errno.EROFS)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` for a file or folder, renamed to `path` at the end.
+
+    After an exception in the block, `path` is as before and the temporary one is removed; what a
+    killed process leaves is removed by the next one. Errors of the file system, such as a full
+    disk, raise InputError that names `path`, or the file that could not be read.
+    """
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(partial)
+        try:
+            yield partial
+            if partial.is_dir():
+                _remove(path)
+            partial.replace(path)
+        finally:
+            _remove(partial)
+    except OSError as error:
+        if error.errno is None:  # as of Pillow and requests, whose errors are OSErrors too
+            raise
+        about = Path(os.fsdecode(error.filename or path))
+        ours = about in (path, *path.parents) or partial in (about, *about.parents)
+        ours |= error.errno in NO_ROOM  # a copy names the file that it reads
+        expected = f"{path}: expected to write it" if ours else f"{about}: expected to read it"
+        raise InputError(
+            printable(f"{expected}. Received: {error.strerror}. Check permissions and free space.")
+        ) from None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, record: dict | list) -> None:
+    """Write dicts and lists of numbers and strings. NaN raises ValueError: DVC would drop it."""
+    text = json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """What `parse` makes of the bytes of a file that a stage wrote.
+
+    Raises InputError if the file cannot be read, or `parse` raises ValueError: "expected …".
+    """
+    try:
+        return parse(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a file that can be read. Received: {error.strerror}"
+        ) from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}. Run `dvc repro` to make it again.") from None
+
+
+def read_json(path: Path) -> dict | list:
+    """What `write_json` wrote. Raises InputError as `parse_file`."""
+    return parse_file(path, _parse_json)
+
+
+def _parse_json(content: bytes) -> dict | list:
+    try:
+        return json.loads(content)
+    except (RecursionError, ValueError) as error:
+        raise ValueError(f"expected JSON. Received: {error}") from None
+
+
+# The earliest date of a zip; a fixed one, so that equal contents give equal bytes.
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write (member name, bytes) pairs to a zip in the order given.
+
+    Members are stored without compression: images are already compressed. A name may occur twice.
+    """
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        warnings.filterwarnings("ignore", "Duplicate name")  # `clean` rejects them
+        for name, data in contents:
+            member = zipfile.ZipInfo(name, FIXED_DATE)
+            member.create_system = 3  # Unix, whatever the system: it is part of the bytes
+            archive.writestr(member, data)
+
+
+def write_arrays(path: Path, arrays: list[np.ndarray]) -> None:
+    """Write a .npz file with the same bytes for the same arrays; NumPy names them arr_0, …"""
+    with replacing(path) as partial:
+        np.savez(partial, *arrays)
+
+
+def read_arrays(path: Path) -> list[np.ndarray]:
+    """The arrays that `write_arrays` wrote. Raises InputError if they are missing or damaged."""
+    try:
+        with np.load(path) as arrays:
+            return [arrays[f"arr_{number}"] for number in range(len(arrays.files))]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path}: expected arrays of NumPy. Received: {reason(error)}. Run `dvc repro`."
+        ) from None
+
+
+def md5(path: Path) -> str:
+    """The hash of a file, as DVC has it in dvc.lock. Raises InputError as `parse_file`."""
+    return parse_file(path, lambda content: hashlib.md5(content, usedforsecurity=False).hexdigest())
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """The hash of a file of any size in hexadecimal. Raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        new = functools.partial(hashlib.new, algorithm, usedforsecurity=False)
+        return hashlib.file_digest(file, new).hexdigest()

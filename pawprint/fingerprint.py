@@ -1,0 +1,215 @@
+"""Fingerprints of code: what a script and all modules that it imports do.
+
+Comments, docstrings and layout are left out. docs/decisions/24 has the reasons.
+"""
+
+import ast
+import contextlib
+import functools
+import hashlib
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from pawprint.entry import FOLDERS
+from pawprint.errors import InputError
+from pawprint.project import REQUIREMENTS
+
+# Distributions that decide no byte of a result: they schedule, check, show progress or carry
+# functions and results to workers.
+DECIDE_NO_BYTE = {
+    *("cloudpickle", "dask", "distributed", "dvc", "joblib", "packaging"),
+    *("pydantic", "pydantic-core", "tqdm"),
+}
+WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def meaning(source: str) -> str:
+    """The syntax tree of a module without docstrings, on every version of Python the same text.
+
+    `ast.dump` differs: newer versions have more fields, which are empty in older code.
+    """
+    return _text(ast.parse(source))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if not isinstance(value, ast.AST):
+        return ascii(value)  # what `repr` escapes depends on the version of Unicode
+    fields = dict(ast.iter_fields(value))
+    if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
+        fields["body"] = value.body[1:]
+    if isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty texts
+        fields["values"] = [each for each in value.values if each.value != ""]
+    shown = [f"{name}={_text(each)}" for name, each in fields.items() if each not in (None, [])]
+    return f"{type(value).__name__}({', '.join(shown)})"
+
+
+def imported_names(source: str) -> set[str]:
+    """Full names of all that a module imports, also in functions: `pawprint.core.files.replacing`.
+
+    What is imported under TYPE_CHECKING only is left out, as it never runs. A relative import
+    raises ValueError.
+    """
+    found, nodes = set(), [ast.parse(source)]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            nodes += node.orelse
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"a relative import in line {node.lineno}")
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+class Code:
+    """The code of a project. Files are named by their paths relative to its folder."""
+
+    def __init__(self, folder: Path = Path()) -> None:
+        self.folder = folder
+        self.pins = read_pins(folder / REQUIREMENTS)
+        self.distributions = packages_distributions()
+        self.names_in = functools.cache(self._names_in)
+        self.imported_files = functools.cache(self._imported_files)
+        self._line = functools.cache(functools.partial(line_of, folder))
+        self._data_in = functools.cache(self._find_data)
+
+    def fingerprint(self, script: str) -> str:
+        """A line `HASH  FILE` for each file that decides what a script does, then the pins.
+
+        The files are the script, all modules that it imports, directly or through others, also in
+        functions, the `__init__.py` on the way, and data files beside a module, such as templates.
+        A folder without `__init__.py` is no package: all files in it, scripts too, are data of the
+        package above. The pins are the lines of requirements.txt of the distributions that these
+        modules import. Raises InputError for a distribution that is not pinned, a relative import,
+        and an import of a file outside of FOLDERS, whose edits would run no stage.
+        """
+        modules = self.closure(script)
+        for module in sorted(modules):
+            for file in sorted(self.imported_files(module)):
+                if not file.startswith(tuple(f"{folder}/" for folder in FOLDERS)):
+                    raise InputError(
+                        f"{module}: expected imports of pawprint/ and stages/, on which the stage "
+                        f"`code` depends. Received: one of {file}. Move it into pawprint/."
+                    )
+        folders = {(self.folder / module).parent for module in modules}
+        files = modules | {file for folder in folders for file in self._data_in(folder)}
+        pins = {pin for module in modules for pin in self._pins_of(module)}
+        return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
+
+    def closure(self, script: str) -> set[str]:
+        """The script and the modules of the project that it imports, directly or through others."""
+        package = Path(script).with_name("__init__.py")  # Python runs it first
+        found, new = set(), {script}
+        if (self.folder / package).is_file():
+            new.add(package.as_posix())
+        while new:
+            found |= new
+            new = {file for each in new for file in self.imported_files(each)} - found
+        return found
+
+    def _imported_files(self, module: str) -> set[str]:
+        """The project's files that a module imports, without those that they import."""
+        found = set()
+        for name in self.names_in(module):
+            parts = name.split(".")
+            for end in range(1, len(parts) + 1):
+                path = "/".join(parts[:end])
+                found |= {f"{path}/__init__.py", f"{path}.py"}
+        return {file for file in found if (self.folder / file).is_file()}
+
+    def _names_in(self, module: str) -> set[str]:
+        try:
+            return imported_names((self.folder / module).read_text(encoding="utf-8"))
+        except (SyntaxError, ValueError) as error:
+            raise InputError(
+                f"{module}: expected Python, with imports by full name. Received: {error}"
+            ) from None
+
+    def _pins_of(self, module: str) -> Iterator[str]:
+        for top in {name.split(".")[0] for name in self.names_in(module)}:
+            names = {canonicalize_name(each) for each in self.distributions.get(top, [top])}
+            if top in (*FOLDERS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
+                continue
+            pinned = [line for name in names for line in self.pins.get(name, [])]
+            if not pinned:
+                raise InputError(
+                    f"{REQUIREMENTS}: expected a version of {' or '.join(sorted(names))}, which "
+                    f"{module} imports. Received: none. Add it to the requirements."
+                )
+            yield from pinned
+
+    def _find_data(self, folder: Path, is_package: bool = True) -> list[str]:
+        """Files in a folder, and in those below it that are no packages; of a package, no modules.
+
+        Hidden ones are left out: systems and editors write them.
+        """
+        found = []
+        for path in folder.iterdir():
+            if path.name.startswith(".") or path.name == "__pycache__":
+                continue
+            if path.is_dir() and not (path / "__init__.py").is_file():
+                found += self._find_data(path, is_package=False)
+            elif path.is_file() and not (is_package and path.suffix == ".py"):
+                found.append(path.relative_to(self.folder).as_posix())
+        return found
+
+
+def line_of(folder: Path, file: str) -> str:
+    """The line `HASH  FILE` of a file in the folder of the project."""
+    content = (folder / file).read_bytes()
+    if file.endswith(".py"):
+        with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
+            content = meaning(content.decode()).encode()
+    return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+
+
+def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
+    """Lines such as "clean, features changed (pawprint/images/decoder.py)".
+
+    Fingerprints are given by stage, before an edit and after it; before it is None if unknown.
+    """
+    stages: dict[str, list[str]] = {}
+    for stage, text in after.items():
+        if text != before[stage]:
+            was, now = (set((each or "").splitlines()) for each in (before[stage], text))
+            names = {line.split("  ")[-1] for line in was ^ now}
+            why = ", ".join(sorted(names)) if before[stage] else "no earlier code is in the cache"
+            stages.setdefault(why, []).append(stage)
+    return [f"{', '.join(names)} changed ({why})" for why, names in stages.items()]
+
+
+def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
+    """The lines of each distribution, as they stand; there are several with different markers."""
+    pins: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"[A-Za-z0-9._-]+(?===)", line):
+            pins.setdefault(canonicalize_name(found[0]), []).append(line)
+    return pins
+
+
+def not_as_pinned(lines: Iterable[str]) -> list[str]:
+    """Such as "pillow 11.0.0 in place of 12.0.0", for what these lines pin on this computer."""
+    found = []
+    for line in lines:
+        pin = Requirement(line)
+        if pin.marker and not pin.marker.evaluate():
+            continue
+        try:
+            installed = version(pin.name)
+        except PackageNotFoundError:
+            installed = "none"
+        if not pin.specifier.contains(installed, prereleases=True):
+            found.append(f"{pin.name} {installed} in place of {str(pin.specifier)[2:]}")
+    return found

@@ -1,0 +1,224 @@
+"""The formats of exported models, and how one is written and proved."""
+
+import functools
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pawprint import project
+from pawprint.engine.mapping import map_in_threads
+from pawprint.errors import InputError, reason, silent_stderr
+from pawprint.files import replacing
+from pawprint.images.archive import open_archive
+from pawprint.images.decoder import open_image
+from pawprint.images.pixels import views_of
+from pawprint.network.hardware import keras, tf
+from pawprint.params.section import Views
+from pawprint.runtime.compiled import CORES
+from pawprint.serving.predictor import (
+    Predictor,
+    class_probabilities,
+)
+from pawprint.serving.served_model import Metadata, write_metadata
+
+Outputs = dict[str, np.ndarray]  # by name
+Run = Callable[[np.ndarray], Outputs]  # takes float32 `(batch, size, size, 3)`
+
+
+class Format(NamedTuple):
+    """The model's file in its folder, `write(model, path)`, and `open(path)`: a Run.
+
+    An empty `file` stands for the folder itself. `tolerance` is the largest accepted difference to
+    the outputs of the served model: any where weights are rounded. `modules` come with the extra
+    `export`. `holds_flip`: whether it can hold the mean over an image and its mirror image.
+    """
+
+    file: str
+    write: Callable[[keras.Model, Path], None]
+    open: Callable[[Path], Run]
+    tolerance: float = 1e-3
+    modules: tuple[str, ...] = ()
+    holds_flip: bool = True
+
+
+def require_modules(name: str) -> None:
+    """Raise InputError unless the modules that the format of this name needs are installed."""
+    for module in FORMATS[name].modules:
+        if importlib.util.find_spec(module) is None:
+            raise InputError(
+                f"{name}: expected the package {module} to be installed. Received: none. "
+                "Run `pip install -c requirements-dev.txt -e '.[export]'`."
+            )
+
+
+def write_litert(model: keras.Model, path: Path, is_float16: bool = False) -> None:
+    # LiteRT's own operations only: others would need TensorFlow beside it.
+    target: dict = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    options = {}
+    if is_float16:  # weights
+        target["supported_types"] = [tf.float16]
+        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
+    model.export(path, format="litert", verbose=False, target_spec=target, **options)
+
+
+def open_litert(path: Path) -> Run:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=CORES)
+    interpreter.allocate_tensors()
+    signature = interpreter.get_signature_runner()
+    (taken,) = signature.get_input_details()
+    return lambda pixels: signature(**{taken: pixels})
+
+
+def open_onnx(path: Path) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    taken, *others = session.get_inputs()
+    if others:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
+        raise ValueError(f"{len(others)} operations that tf2onnx left out. Use litert")
+    names = [output.name for output in session.get_outputs()]
+    return lambda pixels: dict(zip(names, session.run(None, {taken.name: pixels})))
+
+
+def open_saved_model(path: Path) -> Run:
+    loaded = tf.saved_model.load(str(path))
+    return lambda pixels: {name: each.numpy() for name, each in loaded.serve(pixels).items()}
+
+
+def write_h5(model: keras.Model, path: Path) -> None:
+    """Raises ValueError for a backbone that Keras would save, and not load."""
+    for part in [model, *model.layers]:
+        for operation in getattr(part, "operations", []):
+            if not isinstance(operation, keras.layers.Layer):
+                raise ValueError(
+                    f"an operation {type(operation).__name__} that is no layer. Use saved_model"
+                )
+    model.save(path)
+
+
+FORMATS = {
+    "litert": Format("model.tflite", write_litert, open_litert, modules=("ai_edge_litert",)),
+    "litert-float16": Format(
+        "model.tflite",
+        functools.partial(write_litert, is_float16=True),
+        open_litert,
+        tolerance=1,
+        modules=("ai_edge_litert",),
+    ),
+    "onnx": Format(
+        "model.onnx",
+        lambda model, path: model.export(str(path), format="onnx", verbose=False),
+        open_onnx,
+        modules=("tf2onnx", "onnxruntime"),
+    ),
+    "saved_model": Format(
+        "",
+        lambda model, path: model.export(path, format="tf_saved_model", verbose=False),
+        open_saved_model,
+    ),
+    "h5": Format(
+        "model.h5",
+        write_h5,
+        lambda path: keras.models.load_model(path, compile=False).predict_on_batch,
+        holds_flip=False,  # Keras saves keras.ops.flip in HDF5, and does not load it
+    ),
+}
+
+
+def mean_over_flip(model: keras.Model) -> keras.Model:
+    """The model whose outputs are means over each image and its mirror image."""
+    pixels = keras.Input(model.input_shape[1:], name="pixels")
+    first, second = model(pixels), model(keras.ops.flip(pixels, axis=2))
+    outputs = {name: (first[name] + second[name]) / 2 for name in first}
+    return keras.Model(pixels, outputs, name=model.name)
+
+
+def read_pixels(members: pd.Series, metadata: Metadata, views: Views) -> Iterator[np.ndarray]:
+    """uint8 `(views, size, size, 3)` of each member of the archive, as the model takes it."""
+    size, how = metadata.image_size, metadata.resize
+    with open_archive(project.RAW_ARCHIVES) as archive:
+
+        def read(name: str) -> np.ndarray:
+            return views_of(open_image(archive, name), size, how, views)
+
+        yield from map_in_threads(read, members)
+
+
+def run_of(predictor: Predictor) -> Run:
+    """The network of the served model."""
+
+    def run(pixels: np.ndarray) -> Outputs:
+        views = [predictor.run(view) for view in pixels.astype(np.uint8)]
+        return {name: np.stack([view[name] for view in views]) for name in views[0]}
+
+    return run
+
+
+def outputs_of(run: Run, images: Iterable[np.ndarray]) -> Outputs:
+    """The outputs for each image, uint8 `(views, size, size, 3)`, means over its views.
+
+    float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
+    The views of an image are one batch.
+    """
+    rows = [
+        {name: each.mean(axis=0, dtype=np.float64) for name, each in run(batch).items()}
+        for batch in map(np.float32, images)
+    ]
+    outputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    return outputs | {"probability": class_probabilities(outputs["probability"])}
+
+
+def largest_difference(outputs: Outputs, expected: Outputs) -> float:
+    """Between the outputs that `outputs` has."""
+    return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
+
+
+def export(
+    name: str,
+    model: keras.Model,
+    metadata: Metadata,
+    folder: Path,
+    read: Callable[[Views], Iterable[np.ndarray]],
+    expected: Outputs,
+) -> tuple[Outputs, Views]:
+    """Write a model and its metadata to `folder`.
+
+    Returns its outputs, as `outputs_of` gives them, and the views whose outputs its caller
+    averages. `model` takes one view; `metadata` and `expected` are those of the served model;
+    `read` gives the images with some views, as `outputs_of` takes them. Raises InputError, and
+    leaves `folder` as it was, if the model cannot be converted or the converted model gives other
+    outputs.
+    """
+    form = FORMATS[name]
+    if metadata.views == "flip" and form.holds_flip:  # the square has no other views in it
+        model, metadata = mean_over_flip(model), metadata.model_copy(update={"views": "one"})
+    with replacing(folder) as partial:
+        partial.mkdir()
+        path = partial / form.file
+        try:
+            model(model.inputs)  # Keras exports only a model that was called
+            with silent_stderr():  # converters report their progress there
+                form.write(model, path)
+                run = form.open(path)
+            outputs = outputs_of(run, read(metadata.views))
+        except (InputError, OSError):  # of an image or a disk, not of the model
+            raise
+        except Exception as error:  # a converter raises anything for what its format cannot hold
+            raise InputError(
+                f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
+            ) from None
+        difference = largest_difference(outputs, expected)
+        if not difference <= form.tolerance:
+            raise InputError(
+                f"{folder}: expected the outputs of the served model within {form.tolerance}. "
+                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
+                "format."
+            )
+        write_metadata(partial, metadata)
+    return outputs, metadata.views

@@ -1,0 +1,48 @@
+"""From outputs of the network to predictions."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pawprint.params.augment import Augment
+from pawprint.params.section import Fraction, Section, Views
+
+
+class Calibrate(Section):
+    temperature: bool
+    threshold: Fraction | None
+    recall: Annotated[float, Field(gt=0, le=1)] | None
+    views: Literal["auto", "one", "flip", "crops"]
+    unknown_quantile: Fraction | None
+
+    @model_validator(mode="after")
+    def _recall_chooses_threshold(self) -> Self:
+        if self.threshold is not None and self.recall is not None:
+            raise ValueError(
+                "expected threshold, or recall to choose it by, and null for the other. "
+                f"Received: {self.threshold} and {self.recall}"
+            )
+        return self
+
+
+def views_at_prediction(params: Calibrate, augment: Augment) -> Views:
+    """`auto` is flip where training mirrors images left to right, and else one.
+
+    The stage takes one also where flip is significantly worse.
+    """
+    if params.views != "auto":
+        return params.views
+    flip = augment.RandomFlip
+    return "flip" if flip and flip.mode != "vertical" else "one"
+
+
+def problem_of_threshold(params: Calibrate, classes: int) -> str | None:
+    """What is wrong with a threshold, or how to choose it, for so many classes; or None."""
+    for key in ("threshold", "recall"):
+        value = getattr(params, key)
+        if classes > 2 and value is not None:
+            return (
+                f"calibrate.{key}: expected null, because a threshold exists for two classes only. "
+                f"Received: {value} for {classes} classes"
+            )
+    return None

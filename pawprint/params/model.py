@@ -1,0 +1,128 @@
+"""The backbone, and what of it is trained."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+
+from pawprint.params.section import (
+    REPR,
+    Positive,
+    Resize,
+    Section,
+    Text,
+    UpToOne,
+    WholeNumber,
+)
+
+# Keras' names: https://keras.io/api/applications/
+Backbone = Literal[
+    "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtSmall", "ConvNeXtTiny", "ConvNeXtXLarge",
+    "DenseNet121", "DenseNet169", "DenseNet201", "EfficientNetB0", "EfficientNetB1",
+    "EfficientNetB2", "EfficientNetB3", "EfficientNetB4", "EfficientNetB5", "EfficientNetB6",
+    "EfficientNetB7", "EfficientNetV2B0", "EfficientNetV2B1", "EfficientNetV2B2",
+    "EfficientNetV2B3", "EfficientNetV2L", "EfficientNetV2M", "EfficientNetV2S",
+    "InceptionResNetV2", "InceptionV3", "MobileNet", "MobileNetV2", "MobileNetV3Large",
+    "MobileNetV3Small", "NASNetLarge", "NASNetMobile", "ResNet101", "ResNet101V2",
+    "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
+]  # fmt: skip
+ONNX = "onnx"  # a file instead
+# The widths for which Keras publishes weights; other backbones have one width.
+WIDTHS = {
+    "MobileNet": (0.25, 0.5, 0.75, 1.0),
+    "MobileNetV2": (0.35, 0.5, 0.75, 1.0, 1.3, 1.4),
+    "MobileNetV3Large": (0.75, 1.0),
+    "MobileNetV3Small": (0.75, 1.0),
+}
+
+
+def _not_boolean(value: object) -> object:
+    if isinstance(value, bool):  # True equals 1.0, which Literal would accept
+        raise ValueError(f"expected a number. Received: {value}")
+    return value
+
+
+class Onnx(Section):
+    """What the ONNX file of a backbone does not say.
+
+    `mean` and `std` are those of the red, green and blue of its training images, divided by 255;
+    the defaults are ImageNet's, as in https://docs.pytorch.org/vision/stable/models.html.
+    """
+
+    output: Text | None = None
+    tokens: Literal["class", "mean", "both"] | None = None
+    mean: list[UpToOne] = Field([0.485, 0.456, 0.406], min_length=3, max_length=3)
+    std: list[Positive] = Field([0.229, 0.224, 0.225], min_length=3, max_length=3)
+
+
+class Model(Section):
+    backbone: Literal[Backbone, ONNX]
+    alpha: Annotated[float | None, BeforeValidator(_not_boolean)]
+    image_size: Annotated[int, Field(ge=32, le=1024)]
+    resize: Resize
+    pooling: Literal["average", "flatten"]
+    fine_tune_at: WholeNumber | Annotated[str, Field(min_length=1)] | None
+    fine_tune_last: WholeNumber | None
+    onnx: Onnx | None
+
+    @field_validator("alpha")
+    @classmethod
+    def _is_a_width_of_the_backbone(cls, alpha: float | None, info: ValidationInfo) -> float | None:
+        backbone = info.data.get("backbone")  # missing if it is wrong itself
+        widths = WIDTHS.get(backbone)
+        if backbone and not widths and alpha is not None:
+            raise ValueError(f"expected null, because {backbone} has one width. Received: {alpha}")
+        if widths and alpha not in widths:
+            *others, last = widths
+            expected = f"{', '.join(map(str, others))} or {last}"
+            received = "null" if alpha is None else alpha
+            raise ValueError(f"expected {expected}, a width of {backbone}. Received: {received}")
+        return alpha
+
+    @field_validator("fine_tune_at", mode="before")
+    @classmethod
+    def _is_an_index_or_a_name(cls, layer: object) -> object:
+        # One line, where pydantic has one for each of the types.
+        is_index = type(layer) is int and 0 <= layer < 2**31
+        if layer is not None and not is_index and not (isinstance(layer, str) and layer):
+            raise ValueError(
+                "expected the index of a layer, from 0, or the name of one, or null. "
+                f"Received: {REPR.repr(layer)}"
+            )
+        return layer
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.fine_tune_at is None) == (self.fine_tune_last is None):
+            raise ValueError(
+                "expected one of fine_tune_at and fine_tune_last, and null for the other. "
+                f"Received: {self.fine_tune_at} and {self.fine_tune_last}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _file_has_no_layers(self) -> Self:
+        is_file = self.backbone == ONNX
+        if is_file and self.fine_tune_last != 0:
+            raise ValueError(
+                "expected fine_tune_last 0 and fine_tune_at null, because the layers of an ONNX "
+                f"file stay frozen. Received: {self.fine_tune_last} and {self.fine_tune_at}"
+            )
+        if is_file and self.pooling != "average":
+            raise ValueError(
+                f"expected pooling average, because backbone is {ONNX}. Received: {self.pooling}"
+            )
+        if self.onnx and not is_file:
+            raise ValueError(
+                f"expected onnx null, because backbone is {self.backbone}. Received: a mapping"
+            )
+        return self
+
+
+def problem_of_epochs(backbone: str, epochs: int) -> str | None:
+    """What is wrong with so many epochs of fine-tuning this backbone, or None."""
+    if backbone == ONNX and epochs:
+        return (
+            "train_finetune.epochs: expected 0, because the layers of an ONNX file stay frozen. "
+            f"Received: {epochs}"
+        )
+    return None

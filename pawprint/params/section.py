@@ -1,0 +1,134 @@
+"""A section of `params.yaml`: types, one line for each wrong key, and how a stage reads it."""
+
+import difflib
+import re
+import reprlib
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from pawprint.entry import watch
+from pawprint.errors import InputError, printable, without_secrets
+from pawprint.project import PARAMS
+from pawprint.yaml import read_yaml
+
+
+def _in_full(path: str) -> str:
+    if path == "~" or path.startswith("~/"):  # neither DVC nor Python expands it
+        raise ValueError(f"expected a path. Write the home folder in full. Received: {path!r}")
+    return path
+
+
+# Counts fit in 32 bits: a larger one is a mistake, and would overflow later.
+Count = Annotated[int, Field(ge=1, lt=2**31)]
+WholeNumber = Annotated[int, Field(ge=0, lt=2**31)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+UpToOne = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Text = Annotated[str, Field(min_length=1)]
+Source = Annotated[Text, AfterValidator(_in_full)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Resize = Literal["crop", "pad", "stretch"]
+Views = Literal["one", "flip", "crops"]
+
+
+# A received value is shortened to about one line.
+REPR = reprlib.Repr()
+REPR.maxstring = REPR.maxother = 80
+MAX_CHOICES = 20  # named in a line
+WORDS = {
+    "Input should be ": "",
+    "greater than": ">",
+    "less than": "<",
+    "> or equal to": ">=",
+    "< or equal to": "<=",
+}
+
+
+def explain(error: ValidationError, model: type[BaseModel], inside: list[str]) -> list[str]:
+    """Lines such as `section.key: expected > 0. Received: -1`, printable on any terminal.
+
+    `inside` names the keys in which the content of the model stands.
+    """
+    return [printable(_line(problem, model, inside)) for problem in error.errors()]
+
+
+def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
+    within = [str(name) for name in problem["loc"]]
+    names = inside + within
+    key = ".".join(names)
+    if problem["type"] == "missing":
+        return f"{key}: expected this key. Received: none"
+    if problem["type"] == "extra_forbidden":
+        known = _keys_of(model, within[:-1])
+        near = difflib.get_close_matches(names[-1], known, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
+        return f"{key}: unknown key. {hint}"
+    if problem["type"] == "value_error":
+        return ": ".join(filter(None, [key, str(problem["ctx"]["error"])]))
+    if problem["type"] == "model_type":
+        expected = f"a mapping with {', '.join(_keys_of(model, within))}"
+    else:
+        expected = problem["msg"]
+        for words, short in WORDS.items():
+            expected = expected.replace(words, short)
+        choices = re.findall(r"'(\w+)'", expected)
+        if len(choices) > MAX_CHOICES:
+            near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
+            first = f"{', '.join(near)} or another" if near else "one"
+            expected = f"{first} of {len(choices)} names (docs/backbones.md)"
+    return f"{key or 'whole file'}: expected {expected}. Received: {_received(problem['input'])}"
+
+
+def _received(value: object) -> str:
+    """What is inside a mapping or a list may be secret."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return REPR.repr(without_secrets(value) if isinstance(value, str) else value)
+
+
+def _keys_of(model: type[BaseModel], section: list[str]) -> list[str]:
+    for name in section:
+        annotation = model.model_fields[name].annotation
+        model = next(iter(get_args(annotation)), annotation)  # `Section | None` to Section
+    return list(model.model_fields)
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """Strict: unknown keys, conversions from strings and changes are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def load(cls, name: str | None = None, path: Path = PARAMS) -> Self:
+        """The section of the file with this name; by default the lower-case name of the class.
+
+        Raises InputError with one line for each wrong key. The stage `code` checks all sections.
+        """
+        name = name or cls.__name__.lower()
+
+        def read() -> Self:
+            content = read_yaml(path)
+            given = content.get(name) if isinstance(content, dict) else None
+            return checked(cls, given, path, [name])
+
+        return watch(f"{path}: {name}", read)
+
+
+def checked(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:
+    """The content as a model. Raises InputError with one line for each wrong key.
+
+    `inside` names the keys of the file in which the content stands.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        lines = (f"{path}: {line}" for line in explain(error, kind, inside))
+        raise InputError("\n".join(lines)) from None

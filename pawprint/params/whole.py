@@ -1,0 +1,52 @@
+"""The whole of `params.yaml`."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from pawprint.params.augment import Augment
+from pawprint.params.calibrate import Calibrate, problem_of_threshold
+from pawprint.params.clean import Clean
+from pawprint.params.model import Model, problem_of_epochs
+from pawprint.params.results import Evaluate, Plot, Preview
+from pawprint.params.section import Section, checked
+from pawprint.params.sources import Fetch, Weights
+from pawprint.params.split import Split
+from pawprint.params.training import Hardware, Head, Train, TrainHead, problem_of_head
+from pawprint.project import PARAMS
+from pawprint.yaml import read_yaml
+
+
+class Params(Section):
+    """The whole file; one attribute per section."""
+
+    fetch: Fetch
+    weights: Weights
+    clean: Clean
+    split: Split
+    model: Model
+    augment: Augment
+    preview: Preview
+    head: Head
+    hardware: Hardware
+    train_extract: TrainHead
+    train_finetune: Train
+    calibrate: Calibrate
+    evaluate: Evaluate
+    plot: Plot
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
+        problem = problem_of_threshold(self.calibrate, named)
+        problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
+        problem = problem or problem_of_epochs(self.model.backbone, self.train_finetune.epochs)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+
+def load_params(path: Path = PARAMS) -> Params:
+    """Read and check all sections. Raises InputError with one line for each wrong key."""
+    return checked(Params, read_yaml(path), path, [])

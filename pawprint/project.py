@@ -1,0 +1,59 @@
+"""Where a project keeps what: paths relative to its folder, as in `dvc.yaml`."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+LABELS_CSV = Path("labels.csv")
+REQUIREMENTS = Path("requirements.txt")
+LOCK = Path("dvc.lock")
+CODE = Path("data/code")  # of the stage `code`
+FEATURE_ROW_CODE = Path("data/code/feature_row.txt")
+
+RAW_ARCHIVES = Path("data/raw/archives")
+RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
+IMAGES_CSV = Path("data/clean/images.csv")
+UNKNOWN_CSV = Path("data/clean/unknown.csv")
+REJECTED_CSV = Path("data/clean/rejected.csv")
+SPLIT_CSV = Path("data/split/images.csv")
+NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
+FEATURES = Path("data/features")
+FEATURES_ORIGIN = Path("data/features.json")
+# Outside of the outputs, because DVC deletes those before a stage runs.
+INTERRUPTED_FEATURES = Path(".dvc/tmp/pawprint")
+CROSS_VALIDATION_CSV = Path("data/cross_validation.csv")
+
+BACKBONE = Path("models/backbone/network.keras")
+ONNX_BACKBONE = Path("models/backbone/network.xml")  # of an ONNX file, as OpenVINO has it
+EXTRACTOR = Path("models/extractor/network.xml")
+HEAD = Path("models/head.npz")
+FINETUNE_MODEL = Path("models/finetune.keras")
+NETWORK = Path("models/network/network.xml")
+SERVED_MODEL = Path("models/served")
+EXPORT = Path("models/export")  # of `python -m pawprint export`
+EXAMPLE_MODEL = Path("examples/cats_and_dogs")  # in Git: the served model of the committed results
+
+CLEAN_METRICS = Path("metrics/clean.json")
+SPLIT_METRICS = Path("metrics/split.json")
+EXTRACT_METRICS = Path("metrics/train_extract.json")
+EVALUATE_METRICS = Path("metrics/evaluate.json")
+MODEL_CARD = Path("docs/model_card.md")
+REPORT = Path("plots/report.html")
+
+EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
+FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
+TEST_PREDICTIONS_CSV = Path("plots/predictions.csv")
+VALIDATION_PREDICTIONS_CSV = Path("plots/predictions_validation.csv")
+LIKELY_WRONG_LABELS_CSV = Path("plots/likely_wrong_labels.csv")
+RELIABILITY_CSV = Path("plots/reliability.csv")
+ROC_CSV = Path("plots/roc.csv")
+SCORES_CSV = Path("plots/scores.csv")
+SAMPLES_PLOT = Path("plots/samples.png")
+AUGMENTED_PLOT = Path("plots/augmented.png")
+NEAR_DUPLICATES_PLOT = Path("plots/near_duplicates.png")
+CURVES_PLOT = Path("plots/learning_curves.png")
+CONFUSION_PLOT = Path("plots/confusion.png")
+RELIABILITY_PLOT = Path("plots/reliability.png")
+ROC_PLOT = Path("plots/roc.png")
+LIKELY_WRONG_LABELS_PLOT = Path("plots/likely_wrong_labels.png")
+ERRORS_PLOT = Path("plots/errors.png")
+PREDICTIONS_PLOT = Path("plots/predictions.png")

@@ -1,0 +1,67 @@
+"""Recipes: YAML files with only the params that they change.
+
+ruamel.yaml keeps the comments of `params.yaml`.
+"""
+
+import difflib
+import io
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from pawprint.errors import InputError
+
+RECIPES = Path(__file__).resolve().parent
+NULL = "tag:yaml.org,2002:null"
+
+
+def names() -> list[str]:
+    """The names of all recipes, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def read(name: str) -> str:
+    """The text of a recipe. Raises InputError with the closest name if there is none."""
+    if name not in names():
+        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
+        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names())}."
+        raise InputError(f"{name}: no such recipe. {hint}")
+    return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def apply(params: str, name: str) -> str:
+    """The text of `params.yaml` with the values of a recipe, whatever recipe it had before.
+
+    Params that no recipe names, such as the seeds, are not changed.
+    """
+    return overlay(overlay(params, read("default")), read(name))
+
+
+def overlay(params: str, changes: str) -> str:
+    """The text of `params.yaml` with other values; comments and order are kept.
+
+    Raises InputError if `changes` has a key that `params.yaml` does not have.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # do not wrap long lines
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
+    )
+    content = yaml.load(params)
+    for section, values in yaml.load(changes).items():
+        for key, value in values.items():
+            if key not in (content.get(section) or {}):
+                raise InputError(f"{section}.{key}: the recipe names a key not in params.yaml.")
+            content[section][key] = value
+            _keep_near(content[section].ca.items.get(key))
+    text = io.StringIO()
+    yaml.dump(content, text)
+    return text.getvalue()
+
+
+def _keep_near(comments: list | None) -> None:
+    """Put the comment at the end of a changed line two spaces after the new value."""
+    if comments and comments[2] and comments[2].value.startswith("#"):  # or a blank line
+        comments[2].column = 0
+        comments[2].value = f" {comments[2].value}"

@@ -1,0 +1,135 @@
+"""What DVC recorded last: `dvc.lock`, and the files in DVC's cache that it names."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pawprint.errors import InputError, printable
+from pawprint.files import digest
+from pawprint.project import CODE, LOCK
+from pawprint.yaml import read_yaml
+
+
+def is_md5(value: object) -> bool:
+    """Whether this is a hash as DVC writes it: that of a folder ends in `.dir`.
+
+    All other values, which a stranger may have written, count as none: they name no file.
+    """
+    return isinstance(value, str) and bool(re.fullmatch(r"[0-9a-f]{32}(\.dir)?", value))
+
+
+class Recorded:
+    """The last recorded result of each stage. Without dvc.lock there are none.
+
+    Files in the cache are never written, and never fetched from a remote.
+    """
+
+    def __init__(self) -> None:
+        # Imported only here, because training reads features without DVC.
+        from dvc.config import Config
+        from dvc.exceptions import DvcException
+
+        self.stages: dict[str, dict] = {}
+        dvc = Path(os.environ.get("DVC_ROOT", "."), ".dvc")
+        try:
+            self.cache = Path(Config(dvc)["cache"].get("dir", dvc / "cache"), "files", "md5")
+            self.stages = dict(read_yaml(LOCK)["stages"])
+        except (DvcException, InputError, LookupError, OSError, TypeError, ValueError):
+            pass
+
+    def hashes(self, stage: str, kind: str = "outs") -> dict[str, object]:
+        """By path, what dvc.lock has as the MD5 of outputs, or of files of another kind: `deps`."""
+        return _hashes_by("path", lambda: self.stages[stage][kind])
+
+    def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
+        """The MD5 of an output, or of another kind of file. None if there is none."""
+        found = self.hashes(stage, kind).get(path.as_posix())
+        return found if is_md5(found) else None
+
+    def has_code(self, stage: str, fingerprint: str) -> bool:
+        """Whether a stage last ran with the code of this fingerprint."""
+        known = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
+        return known == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
+
+    def file(self, md5: object) -> Path:
+        """The place in the cache of a file with this MD5, whether it is there or not.
+
+        Raises ValueError for what is no MD5.
+        """
+        if not is_md5(md5):
+            raise ValueError(f"expected an MD5. Received: {md5!r}")
+        return self.cache / md5[:2] / md5[2:]
+
+    def text(self, md5: str | None) -> str | None:
+        """The content of a file in the cache. None if it is not there."""
+        try:
+            return self.file(md5).read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            return None
+
+    def json(self, stage: str, out: Path) -> dict | list:
+        """The content of a JSON file; of a folder DVC's list of its files. [] if there is none."""
+        try:
+            return json.loads(self.text(self.hash_of(stage, out)) or "[]")
+        except (RecursionError, ValueError):
+            return []
+
+    def files(self, stage: str, out: Path) -> dict[str, object]:
+        """By path in a folder, what DVC's list of its files has as their MD5."""
+        return _hashes_by("relpath", lambda: self.json(stage, out))
+
+
+def _hashes_by(path: str, listed: Callable[[], list[dict]]) -> dict[str, object]:
+    try:
+        return {str(each[path]): each.get("md5") for each in listed()}
+    except (AttributeError, LookupError, TypeError):
+        return {}
+
+
+def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
+    """The number of copies of files, given with their MD5, and a line for each damaged one.
+
+    Those in the cache are removed. The MD5 of a folder is that of the list of its files, which is
+    in the cache only. A path outside of the project, or what is no MD5, is a line, and no file is
+    read for it.
+    """
+    copies, damaged = {}, []
+    for path, md5 in files:
+        if is_md5(md5) and not path.anchor and ".." not in path.parts:
+            copies[path] = copies[recorded.file(md5)] = path, md5
+        else:
+            damaged.append(
+                f"{LOCK}: expected paths in the project, and MD5s of 32 hexadecimal digits. "
+                f"Received: {printable(str(path))} with {md5!r}. Restore the file, or run "
+                "`dvc repro --force`."
+            )
+    copies = {copy: known for copy, known in copies.items() if copy.is_file()}
+    with tqdm(copies.items(), desc="verify", unit="file", disable=None) as progress:
+        for copy, (path, md5) in progress:
+            try:
+                found = digest(copy, "md5")
+                if found == md5.removesuffix(".dir"):
+                    continue
+                expected = f"{copy}: expected the file {path} with the MD5 {md5}. Received: {found}"
+                if copy == path:
+                    damaged.append(
+                        f"{expected}. If you did not change it, remove it. Run `dvc repro`."
+                    )
+                elif not copy.resolve().is_relative_to(recorded.cache.resolve()):
+                    damaged.append(f"{expected}. A link leads out of DVC's cache. Remove the link.")
+                else:
+                    copy.unlink()
+                    damaged.append(f"{expected}. It is removed from DVC's cache. Run `dvc repro`.")
+            except FileNotFoundError:  # removed by a stage that started meanwhile
+                continue
+            except OSError as error:
+                damaged.append(
+                    f"{copy}: expected to read it, and to remove it from DVC's cache if it is "
+                    f"damaged. Received: {error.strerror}. Check permissions."
+                )
+    return len(copies), damaged

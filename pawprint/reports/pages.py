@@ -1,0 +1,76 @@
+"""Templates of the model card, the report and sheets of photos, and what they embed."""
+
+import base64
+import io
+import re
+from functools import partial
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from pawprint.errors import InputError
+from pawprint.files import digest
+
+TEMPLATES = Path(__file__).with_name("templates")
+MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"
+SHEET = TEMPLATES / "sheet.html"
+WEBP_QUALITY, WEBP_SIDE = 85, 16_383  # pixels, at most
+
+
+def fill(template: Path, **values: object) -> str:
+    """The text of a template with its values; HTML is escaped in a template named .html.
+
+    In others, the filter `literal` escapes a value for Markdown. A missing value raises
+    jinja2.UndefinedError.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=template.suffix == ".html",
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["literal"] = literal
+    environment.filters["yaml"] = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True)
+    return environment.get_template(template.name).render(values)
+
+
+def literal(value: object) -> str:
+    """The value as text that Markdown shows unchanged, also in a cell of a table."""
+    return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", str(value))
+
+
+def embed(picture: Path) -> str:
+    """The `data_uri` of a file. Raises InputError if it is missing or not a picture."""
+    try:
+        return data_uri(Image.open(picture))
+    except OSError as error:
+        raise InputError(
+            f"{picture}: expected a picture. Received: {error}. Run `dvc repro`."
+        ) from None
+
+
+def data_uri(picture: Image.Image) -> str:
+    """The picture as WebP, a tenth of the size of a PNG with photos; one too large is reduced."""
+    picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
+    data = io.BytesIO()
+    picture.save(data, "WEBP", quality=WEBP_QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def file_hashes(*folders: Path) -> dict[str, str]:
+    """SHA-256 of each file in the folders, by its path with `/`; folder by folder, in order.
+
+    Raises InputError if a folder is missing.
+    """
+    try:
+        files = [path for folder in folders for path in sorted(folder.iterdir())]
+        return {path.as_posix(): digest(path) for path in files}
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: expected a file of a stage. Received: {error.strerror}. "
+            "Run `dvc repro`."
+        ) from None

@@ -1,0 +1,149 @@
+"""Grids of photos: the data before training, and what the model predicts."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
+
+from pawprint.evaluation.review import rank, with_confidence
+from pawprint.images.archive import Archive
+from pawprint.images.augmentation import draw_transformation
+from pawprint.images.decoder import open_image
+from pawprint.images.pixels import resize, warp
+from pawprint.params.augment import Augment
+from pawprint.params.section import Resize
+from pawprint.reports.charts import BLUE, GREY, RED, shorten, use_style
+from pawprint.tables import spread
+
+COLUMNS = 6
+PHOTO_SIZE = (224, 224)  # pixels of a photo in the grid
+CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT = 1.9, 2.3, 0.4  # inches
+MAX_TITLE = 22  # characters of a line of a title
+
+# A photo of any size, RGB; its title, up to three lines; the colour of the title.
+Cell = tuple[Image.Image, str, str]
+
+
+def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
+    """Photos, whole, in equal squares; each section starts a row under its own title.
+
+    Each photo is reduced to PHOTO_SIZE as it comes: a generator of cells saves memory.
+    """
+    cells = {title: [_fit(*cell) for cell in section] for title, section in sections.items()}
+    rows = [-(-len(section) // COLUMNS) for section in cells.values()]
+    heights = [CELL_HEIGHT * number + TITLE_HEIGHT for number in rows]
+    use_style()
+    figure = plt.figure(figsize=(CELL_WIDTH * COLUMNS, sum(heights)))
+    parts = figure.subfigures(len(cells), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, number, (title, section) in zip(parts, rows, cells.items()):
+        part.suptitle(title, x=0.01, ha="left", fontsize=11)
+        if not section:
+            continue
+        # Ticks would take as long to draw as the photos.
+        grid = part.subplots(
+            number, COLUMNS, squeeze=False, subplot_kw={"xticks": [], "yticks": []}
+        )
+        for axis in grid.flat:
+            axis.axis("off")
+        for axis, (photo, name, colour) in zip(grid.flat, section):
+            axis.imshow(photo)
+            axis.set_title(name, fontsize=9, color=colour, loc="center")
+    return figure
+
+
+def _fit(photo: Image.Image, title: str, colour: str) -> Cell:
+    lines = [shorten(line, MAX_TITLE) for line in title.split("\n")]
+    return ImageOps.pad(photo, PHOTO_SIZE, color="#eeeeee"), "\n".join(lines), colour
+
+
+MAX_VIEWS = 12  # shown; two rows
+
+
+def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
+    """Training images at equal distances in the table SPLIT, with label and size in pixels."""
+    shown = spread(train, number)
+    images = ((row.label, open_image(archive, row.path)) for row in shown.itertuples())
+    cells = ((image, f"{label}\n{image.width}×{image.height}", GREY) for label, image in images)
+    return photo_grid({f"Training images ({len(shown):,} of {len(train):,})": cells})
+
+
+def draw_augmented(
+    archive: Archive, train: pd.DataFrame, augment: Augment, image_size: int, how: Resize
+) -> Figure:
+    """The views of the first training image as the network sees them in training."""
+    first = train.iloc[0]
+    pixels = resize(open_image(archive, first["path"]), image_size, how)
+
+    def cells():
+        for view in range(min(augment.views, MAX_VIEWS)):
+            matrix = draw_transformation(augment, first["pixels_sha256"], view, image_size)
+            is_original = view == 0 and augment.keep_original
+            title = f"view {view}" + (": original" if is_original else "")
+            yield Image.fromarray(warp(pixels, matrix)), title, GREY
+
+    return photo_grid({"One training image and its augmented views": cells()})
+
+
+def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number: int) -> Figure:
+    """The first images of the table NEAR_DUPLICATES, with number of group, label and split."""
+    groups = near_duplicates["group"].factorize()[0] + 1
+    shown = near_duplicates.assign(group=groups).head(number)
+    cells = (
+        (open_image(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
+        for row in shown.itertuples()
+    )
+    return photo_grid({f"Near-duplicates ({len(shown):,} of {len(near_duplicates):,})": cells})
+
+
+MAX_LABEL = 16  # characters of a label before a probability
+
+
+def draw_predictions(archive: Archive, predictions: pd.DataFrame, number: int) -> Figure:
+    """Images at equal distances in the table PREDICTIONS: the same images for every model."""
+    shown = spread(with_confidence(predictions), number)
+    title = f"Test images ({len(shown):,} of {len(predictions):,})"
+    return photo_grid({title: _cells(archive, shown)})
+
+
+def draw_errors(archive: Archive, predictions: pd.DataFrame, number: int) -> Figure:
+    """The most confident errors, and the least confident of the other predictions.
+
+    `predictions` is a table PREDICTIONS; at most `number` images of each kind are shown. The
+    confidence is the probability of the predicted label.
+    """
+    ranked = rank(predictions)
+    wrong = ranked[ranked["wrong"]]
+    errors = wrong.head(number)
+    rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")
+    unsure = rest.head(number)
+    of_errors = f"Most confident errors ({len(errors):,} of {len(wrong):,})"
+    of_unsure = f"Least confident other predictions ({len(unsure):,} of {len(rest):,})"
+    return photo_grid({of_errors: _cells(archive, errors), of_unsure: _cells(archive, unsure)})
+
+
+def draw_likely_wrong_labels(archive: Archive, listed: pd.DataFrame, number: int) -> Figure:
+    """The first images of the table LIKELY_WRONG_LABELS: file name, label, its probability, likely.
+
+    The likely label is the most probable other one.
+    """
+    shown = listed.head(number)
+
+    def cells():
+        for row in shown.itertuples():
+            name, label = PurePosixPath(row.path).name, shorten(row.label, MAX_LABEL)
+            title = f"{name}\n{label} {row.probability:.1%}\nlikely {row.likely}"
+            yield open_image(archive, row.path), title, RED
+
+    title = f"Labels that are likely wrong ({len(shown):,} of {len(listed):,})"
+    return photo_grid({title: cells()})
+
+
+def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:
+    for row in predictions.itertuples():
+        is_right = row.actual == row.predicted
+        title = f"{shorten(row.predicted, MAX_LABEL)} {row.confidence:.0%}"
+        title += "" if is_right else f"\n✗ label: {row.actual}"
+        yield open_image(archive, row.path), title, BLUE if is_right else RED

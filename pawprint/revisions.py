@@ -1,0 +1,130 @@
+"""Files of a revision: a commit, branch, tag or experiment, or the workspace."""
+
+import contextlib
+import os
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import dvc.api
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc_data.index import DataIndexDirError
+
+from pawprint.errors import InputError
+from pawprint.fingerprint import Code
+from pawprint.images.archive import BROKEN, Archive
+from pawprint.project import RAW_ARCHIVES
+from pawprint.recorded import Recorded
+
+WORKSPACE = "workspace"
+Parsed = TypeVar("Parsed")
+
+
+def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
+    """What `parse` makes of a file of a revision, in Git or in DVC's cache or remote.
+
+    Raises InputError if there is none, or if `parse` raises ValueError: "expected …".
+    """
+    with _explained(rev, path):
+        if rev == WORKSPACE:
+            return parse(path.read_bytes())
+        return parse(dvc.api.read(_from_root(path), rev=rev, mode="rb"))
+
+
+@contextlib.contextmanager
+def open_images(rev: str) -> Iterator[Archive]:
+    """The images of a revision. The zips are read where they lie, in DVC's cache or remote.
+
+    Raises InputError if there are none, also for an error of reading in the block.
+    """
+    path = RAW_ARCHIVES
+    with _explained(rev, path), contextlib.ExitStack() as opened:
+        is_past = rev != WORKSPACE
+        files = dvc.api.DVCFileSystem(rev=rev if is_past else None, subrepos=is_past)
+        names = sorted(files.ls(_from_root(path) if is_past else path.as_posix(), detail=False))
+        parts = [opened.enter_context(files.open(name)) for name in names if name.endswith(".zip")]
+        zips = [opened.enter_context(zipfile.ZipFile(part)) for part in parts]
+        yield Archive(path, zips)
+
+
+def _from_root(path: Path) -> str:
+    """The path from the root of the Git repository, where DVC looks for files of a revision."""
+    with Repo() as repo:
+        project, root = map(os.path.realpath, (repo.root_dir, repo.scm.root_dir))
+    return Path(os.path.relpath(project, root), path).as_posix()
+
+
+@contextlib.contextmanager
+def _explained(rev: str, path: Path) -> Iterator[None]:
+    try:
+        if not rev:  # DVC would read the workspace
+            raise FileNotFoundError("an empty name")
+        yield
+    except BROKEN as error:
+        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
+    except (OSError, DvcException, DataIndexDirError) as error:
+        raise InputError(
+            f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "
+            f"cache or remote. Received: {' '.join(str(error).split())}"
+        ) from None
+
+
+MAX_CHANGES = 5  # in an error message
+
+
+def require_reproduced(*stages: str) -> dict[str, str]:
+    """Raise InputError if params, code or results of these stages differ from dvc.lock.
+
+    Those of the stages before them count, too; without names, all stages do. Returns the
+    fingerprint of each that counts, without `code`.
+    """
+    try:
+        with Repo() as repo:
+            status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
+            collected = [repo.stage.collect(each, with_deps=True) for each in stages or (None,)]
+    except DvcException as error:
+        raise InputError(f"workspace: expected a DVC project. Received: {error}") from None
+    # The stage `code` differs after a changed comment; what counts are the fingerprints.
+    status.pop("code", None)
+    found = {name for changes in status.values() for name in changed(changes)}
+    names = {stage.name for each in collected for stage in each} - {"code"}
+    code = Code()
+    fingerprints = {name: code.fingerprint(f"stages/{name}.py") for name in names}
+    recorded = Recorded()
+    of_code = {name for name in names if not recorded.has_code(name, fingerprints[name])}
+    found = sorted(found | {f"code of {name}" for name in of_code})
+    if found:
+        more = f" and {len(found) - MAX_CHANGES} more" if found[MAX_CHANGES:] else ""
+        raise InputError(
+            "workspace: expected the results of its params and code. Received: changes since the "
+            f"last run: {', '.join(found[:MAX_CHANGES])}{more}. Run `dvc repro`."
+        )
+    return fingerprints
+
+
+def changed(changes: list[dict | str]) -> Iterator[str]:
+    """The names of what differs, from the status of a stage. Missing data does not differ."""
+    for change in changes:
+        if isinstance(change, str):  # such as "changed command"
+            yield change
+            continue
+        for path, state in (pair for each in change.values() for pair in each.items()):
+            if isinstance(state, dict):
+                yield from (f"{path} {key}" for key in state)
+            elif state in ("modified", "new"):
+                yield path
+
+
+def current_commit() -> str | None:
+    """The commit of the working directory, with "-dirty" if tracked files differ; None outside Git.
+
+    Tags are left out of the name, so that it is the hash of the commit.
+    """
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,138 @@
+"""Tables: pandas DataFrames in code, CSV on disk with the same bytes on every platform."""
+
+import csv
+import io
+import warnings
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pawprint.columns import PREDICTIONS, PROBABILITY, Columns
+from pawprint.errors import InputError, printable
+from pawprint.files import parse_file, replacing
+
+
+def read_table(path: Path, columns: Columns) -> pd.DataFrame:
+    """A CSV file with exactly these columns. Raises InputError if it is missing or another table.
+
+    Text is not converted: an empty cell is "", and "NA" is a word.
+    """
+    return parse_file(path, lambda content: parse_table(content, columns))
+
+
+def parse_table(content: bytes, columns: Columns) -> pd.DataFrame:
+    """As `read_table`, from the bytes of a file. Raises ValueError if it is another table."""
+    try:
+        with warnings.catch_warnings():
+            # As for a row with more values. Only this one: the filters are those of all threads.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(
+                io.BytesIO(content),
+                dtype=columns,
+                na_values={name: "" for name, kind in columns.items() if kind == "Float64"},
+                keep_default_na=False,
+                index_col=False,
+                encoding="utf-8",
+            )
+        if list(frame) != list(columns):
+            raise ValueError(f"the columns {', '.join(map(str, frame))}")
+        # pandas fills a row of too few cells. Our tables have no empty cell in the last column.
+        if (frame.iloc[:, -1] == "").any():
+            raise ValueError("a row with fewer values")
+    except (ValueError, OverflowError, Warning) as error:
+        reason = " ".join(str(error).split())
+        # Columns of probabilities have names of the file.
+        expected = f"expected a table with the columns {', '.join(columns)}. Received: {reason}"
+        raise ValueError(printable(expected)) from None
+    return frame
+
+
+def write_table(path: Path, frame: pd.DataFrame, columns: Columns) -> None:
+    """Write these columns of the rows, in this order; floats with six significant digits."""
+    with replacing(path) as partial:
+        frame[list(columns)].astype(columns).to_csv(
+            partial, index=False, lineterminator="\n", encoding="utf-8", float_format="%.6g"
+        )
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """As `read_table`, a table PREDICTIONS with the columns of its labels."""
+    return parse_file(path, parse_predictions)
+
+
+def parse_predictions(content: bytes) -> pd.DataFrame:
+    """As `parse_table`, a table PREDICTIONS with a column of probabilities per label."""
+    try:
+        header = next(csv.reader([content.split(b"\n", 1)[0].decode()]), [])
+    except (UnicodeDecodeError, csv.Error):
+        header = []
+    return parse_table(content, _prediction_columns(header))
+
+
+def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
+    """As `write_table`, a table PREDICTIONS."""
+    write_table(path, predictions, _prediction_columns(predictions))
+
+
+def _prediction_columns(names: Iterable[str]) -> Columns:
+    return PREDICTIONS | {name: "float64" for name in names if name.startswith(PROBABILITY)}
+
+
+def predicted_labels(predictions: pd.DataFrame) -> list[str]:
+    """The labels of a table PREDICTIONS in their order, with those of no image."""
+    names = [name for name in predictions if name.startswith(PROBABILITY)]
+    return [name.removeprefix(PROBABILITY) for name in names]
+
+
+def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
+    """float64 `(images, classes)`: the probabilities in a table PREDICTIONS."""
+    return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
+
+
+def tabulate(
+    rows: pd.DataFrame, probabilities: np.ndarray, predicted: np.ndarray, labels: list[str]
+) -> pd.DataFrame:
+    """The table PREDICTIONS, from rows with the columns `path` and `label` in the same order."""
+    return pd.DataFrame(
+        {
+            "path": rows["path"].array,
+            "actual": rows["label"].array,
+            "predicted": np.array(labels)[predicted],
+            **{PROBABILITY + label: column for label, column in zip(labels, probabilities.T)},
+        }
+    )
+
+
+def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple[int, dict]]:
+    """The line number and the cells of each row by column, in lower case and perhaps with others.
+
+    Raises InputError that begins with `where` for other columns, and for a row with another number
+    of cells.
+    """
+    try:
+        text = content.decode("utf-8-sig")  # Excel writes a byte order mark
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+        header = [name.strip().lower() for name in next(lines, [])]
+        found = [(lines.line_num, cells) for cells in lines if cells]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"{where}: expected a CSV in UTF-8. Received: {printable(str(error))}."
+        ) from None
+    if set(columns) - set(header) or len(set(header)) < len(header):
+        raise InputError(
+            f"{where}: line 1: expected the columns {','.join(columns)}, separated by commas. "
+            f"Received: {printable(repr(','.join(header)))}."
+        )
+    for line, cells in found:
+        if len(cells) != len(header):
+            raise InputError(
+                f"{where}: line {line}: expected {len(header)} cells. Received: {len(cells)}."
+            )
+    return [(line, dict(zip(header, cells))) for line, cells in found]
+
+
+def spread(rows: pd.DataFrame, number: int) -> pd.DataFrame:
+    """At most `number` rows at equal distances, with the first and the last."""
+    return rows.iloc[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]

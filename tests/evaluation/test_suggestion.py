@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from pawprint.evaluation import suggestion
+from pawprint.evaluation.suggestion import choose, uncertainty
+
+
+def at(*degrees: float) -> np.ndarray:
+    """Features of two channels in these directions."""
+    angle = np.radians(degrees)
+    return np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+
+
+def chosen(features, weight=None, labelled=(), pairs=(), number=9, limited=(), limit=9):
+    images = len(features)
+    rows, columns = np.array([*pairs, *(pair[::-1] for pair in pairs)], int).reshape(-1, 2).T
+    alike = csr_array((np.ones(len(rows), bool), (rows, columns)), (images, images))
+    weight = np.ones(images) if weight is None else np.array(weight)
+    is_limited = np.isin(np.arange(images), limited)
+    return choose(features, weight, at(*labelled), alike, number, is_limited, limit).tolist()
+
+
+def test_most_uncertain_of_equally_distant_images_is_first():
+    assert chosen(at(30, -30, 30, -30), [0.1, 0.4, 0.2, 0.3], labelled=[0])[0] == 1
+    assert chosen(at(30, -30), [0.1, 0.4])[0] == 1
+
+
+def test_images_are_far_from_labelled_ones_and_from_each_other(monkeypatch):
+    monkeypatch.setattr(suggestion, "BLOCK", 2)
+    assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [2, 4, 3, 1, 0]
+    assert chosen(at(0, 1, 2, 90, 91, 45), number=3) == [0, 4, 5]
+
+
+def test_image_is_left_out_after_one_that_looks_alike():
+    assert chosen(at(0, 50, 90), [0.5, 0.4, 0.3], pairs=[(1, 0)]) == [0, 2]
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0, [3, 1]), (1, [0, 3, 1]), (2, [0, 2, 3, 1])])
+def test_number_of_some_images_is_limited(limit, expected):
+    found = chosen(at(90, 30, -80, -40), labelled=[0], limited=[0, 2], limit=limit)
+    assert found == expected
+
+
+def test_no_images_and_images_all_alike():
+    assert chosen(at()) == []
+    assert chosen(at(5, 5, 5), [0, 0, 0], labelled=[5]) == [0, 1, 2]
+
+
+def test_probabilities_near_each_other_are_uncertain():
+    given = uncertainty(np.array([[0.5, 0.5, 0], [0.6, 0.1, 0.3], [0.1, 0, 0.9], [0, 1, 0]]))
+    assert given == pytest.approx([1, 0.7, 0.2, 0.01])

@@ -1,0 +1,295 @@
+"""params.yaml: a wrong value of any key is named in one line, before any work."""
+
+import copy
+import math
+
+import pytest
+import yaml
+from conftest import PROJECT
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from pawprint.errors import InputError
+from pawprint.params.augment import RandomFlip
+from pawprint.params.calibrate import views_at_prediction
+from pawprint.params.training import OPTIONAL, REQUIRED, Dense
+from pawprint.params.whole import load_params
+from pawprint.recipes.overlay import overlay
+
+# Every key that may be null has a value, so that the keys in it are tested too.
+NULLABLE_SECTIONS = """
+augment: {RandomShear: {x_factor: 0.1}, RandomZoom: {height_factor: 0.1}}
+head: {dense: {units: 8, l2: 0.01}}
+train_extract: {early_stopping: {patience: 3}, reduce_lr_on_plateau: {factor: 0.2}}
+"""
+# A head that is trained in epochs.
+ADAM = """
+train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32,
+  views_per_epoch: one, keep_best: false, seed: 1}
+"""
+TEXT = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), ADAM)
+FULL = yaml.safe_load(overlay(TEXT, NULLABLE_SECTIONS))
+MISSING = object()
+LAST = 2**31 - 1
+SMALLEST, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
+# Keys by the kind of their value: the first and the last number of the range.
+COUNT, WHOLE, SEED = (1, LAST), (0, LAST), (0, 2**32 - 1)
+FRACTION, BELOW_ONE, UP_TO_ONE = (SMALLEST, BELOW_1), (0.0, BELOW_1), (0.0, 1.0)
+POSITIVE, NOT_NEGATIVE = (SMALLEST, 1e308), (0.0, 1e308)
+RANGES = {
+    COUNT: ["augment.views", "preview.samples", "head.dense.units", "hardware.threads"],
+    WHOLE: ["train_extract.epochs", "train_extract.early_stopping.patience", "model.fine_tune_at"],
+    SEED: ["split.seed", "augment.seed", "train_extract.seed", "train_finetune.seed"],
+    FRACTION: [
+        *("split.validation_fraction", "split.test_fraction", "evaluate.confidence"),
+        *("calibrate.threshold", "calibrate.unknown_quantile"),
+        "train_extract.reduce_lr_on_plateau.factor",
+    ],
+    BELOW_ONE: ["head.dropout", "augment.RandomZoom.height_factor"],
+    UP_TO_ONE: ["augment.RandomRotation.factor", "augment.RandomShear.x_factor"],
+    POSITIVE: ["train_extract.learning_rate", "train_finetune.learning_rate"],
+    NOT_NEGATIVE: ["head.dense.l2"],
+    (32, 1024): ["model.image_size"],
+    (0, 16): ["split.near_duplicate_distance"],
+    (SMALLEST, 1.0): ["calibrate.recall"],
+}
+NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile", "calibrate.recall")
+KEYS = [(key, ends) for ends, keys in RANGES.items() for key in keys]
+BASELINE = "train_extract.early_stopping.baseline"
+CHOICES = {
+    "clean.rule": ["decodes", "jfif"],
+    "model.resize": ["crop", "pad", "stretch"],
+    "model.pooling": ["average", "flatten"],
+    "augment.RandomFlip.mode": ["horizontal", "vertical", "horizontal_and_vertical"],
+    "head.output": ["probabilities", "logits"],
+    "hardware.devices": ["auto", "cpu"],
+    "hardware.precision": ["auto", "float32", "mixed_float16", "mixed_bfloat16"],
+    "train_extract.learning_rate_decay": ["cosine", None],
+    "train_extract.class_weight": ["balanced", None],
+    "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
+    "calibrate.views": ["auto", "one", "flip", "crops"],
+    "split.use_archive_split": [True, False],
+}
+SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract.early_stopping"]
+
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory):
+    """The lines that refuse the params with some changes, by key; none if they are accepted."""
+    path = tmp_path_factory.mktemp("params") / "params.yaml"
+
+    def load(changes: dict[str, object]) -> list[str]:
+        params = copy.deepcopy(FULL)
+        for key, value in changes.items():
+            *above, last = key.split(".")
+            section = params
+            for name in above:
+                section = section[name]
+            section[last] = value
+            if value is MISSING:
+                del section[last]
+        path.write_text(yaml.safe_dump(params), encoding="utf-8")
+        try:
+            load_params(path)
+        except InputError as error:
+            lines = str(error).splitlines()
+            assert all(line.startswith(f"{path}: ") and len(line) < 1000 for line in lines)
+            return [line.removeprefix(f"{path}: ") for line in lines]
+        return []
+
+    assert load({}) == []
+    return load
+
+
+def is_named(lines: list[str], key: str) -> bool:
+    """Whether there is one line, and it names the key."""
+    return len(lines) == 1 and lines[0].startswith(f"{key}: ")
+
+
+@pytest.mark.parametrize(("key", "ends"), KEYS)
+def test_number_is_accepted_in_its_range_only(refusals, key, ends):
+    first, last = ends
+    if isinstance(first, int):
+        outside = [first - 1, last + 1, first + 0.5]
+    else:
+        outside = [math.nextafter(first, -1), math.nextafter(last, 2) if last < 2 else math.inf]
+    for value in ends:
+        assert refusals({key: value}) == []
+    for value in (*outside, math.nan, math.inf, -math.inf):
+        assert is_named(refusals({key: value}), key)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary(),
+    lambda parts: st.lists(parts, max_size=2) | st.dictionaries(st.text(), parts, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(key=st.sampled_from([key for key, _ in KEYS]), value=ANYTHING)
+def test_value_that_is_no_number_is_refused(refusals, key, value):
+    assume(not isinstance(value, (int, float)) or isinstance(value, bool))
+    assume(key != "model.fine_tune_at")  # or the name of a layer
+    assume(value is not None or key not in NULLABLE)
+    assert is_named(refusals({key: value}), key)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(key=st.sampled_from(list(CHOICES)), value=ANYTHING)
+def test_choice_is_one_of_those_documented(refusals, key, value):
+    assume(value not in CHOICES[key])
+    assert is_named(refusals({key: value}), key)
+
+
+def test_every_documented_choice_is_accepted(refusals):
+    others = {"train_extract.reduce_lr_on_plateau": None}  # excludes a decay
+    for key, choices in CHOICES.items():
+        assert [refusals(others | {key: choice}) for choice in choices] == [[]] * len(choices), key
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(key=st.sampled_from(SECTIONS), name=st.text(min_size=1), value=ANYTHING)
+def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
+    assume(not isinstance(value, dict) and (value is not None or key in FULL))
+    assert is_named(refusals({key: value}), key)
+    if name.isidentifier() and name not in str(FULL):
+        assert is_named(refusals({f"{key}.{name}": 1}), f"{key}.{name}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"model.alpha": 0.4}, "model.alpha"),
+        ({"model.alpha": None}, "model.alpha"),
+        ({"model.alpha": True}, "model.alpha"),
+        ({"model.backbone": "ResNet50"}, "model.alpha"),
+        ({"model.backbone": "ResNet50", "model.alpha": None}, None),
+        ({"model.backbone": "ResNet"}, "model.backbone"),
+        ({"model.fine_tune_last": 54}, "model"),
+        ({"model.fine_tune_at": None}, "model"),
+        ({"model.fine_tune_at": None, "model.fine_tune_last": 54}, None),
+        ({"model.fine_tune_at": "block_11_expand"}, None),
+        ({"model.fine_tune_at": ""}, "model.fine_tune_at"),
+        ({"split.group": "/site([0-9]+)/"}, None),
+        ({"split.group": "("}, "split.group"),
+        ({"split.group": "site[0-9]"}, "split.group"),
+        ({"split.group": "(a)(b)"}, "split.group"),
+        ({BASELINE: math.inf}, BASELINE),
+        ({"train_extract.learning_rate_decay": "cosine"}, "train_extract"),
+        ({"calibrate.threshold": 0.3, "calibrate.recall": 0.9}, "calibrate"),
+        ({"clean.labels": {"a": ["a"], "b": ["b"], "c": ["c"]}}, None),
+        ({"clean.labels": "auto"}, None),
+        ({"clean.labels": "folders"}, "clean.labels"),
+        ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
+        ({"clean.labels": {"cat": [], "dog": ["dogs"]}}, "clean.labels.cat"),
+        ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),
+        ({"clean.labels": {"cat": ["a"], "Cat": ["b"]}}, "clean.labels"),
+        ({"clean.labels": {"none": ["a"], "dog": ["b"]}}, "clean.labels"),
+        ({"clean.labels": {"\x1b": ["a"], "dog": ["b"]}}, "clean.labels"),
+        ({"weights.sha256": "A" * 64}, "weights.sha256"),
+        ({"weights.source": ""}, "weights.source"),
+        ({"weights.source": "a"}, None),
+        ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
+        ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
+        ({"split.seed": MISSING}, "split.seed"),
+        ({"split.seed": "1"}, "split.seed"),
+        ({"head.dense.l2": MISSING}, None),
+    ],
+)
+def test_keys_that_depend_on_each_other(refusals, changes, key):
+    lines = refusals(changes)
+    assert is_named(lines, key) if key else lines == []
+
+
+# A head that is solved: what describes epochs is null, and there is no dense layer.
+SOLVED = {f"train_extract.{key}": None for key in (*REQUIRED, *OPTIONAL)}
+SOLVED |= {"train_extract.optimizer": "lbfgs", "head.dense": None}
+DECAY = {"learning_rate_decay": "cosine"}
+
+
+def test_head_is_solved_without_the_params_of_epochs(refusals):
+    assert refusals(SOLVED) == refusals(SOLVED | {"train_extract.class_weight": "balanced"}) == []
+    for key in (*REQUIRED, *OPTIONAL):
+        (line,) = refusals(SOLVED | {f"train_extract.{key}": (FULL["train_extract"] | DECAY)[key]})
+        assert line.startswith(f"train_extract.{key}: expected null, because ")
+    (line,) = refusals(SOLVED | {"head.dense": {"units": 8}})
+    assert line.startswith("head.dense: expected null, because ")
+
+
+def test_head_is_trained_in_epochs_with_their_params(refusals):
+    assert refusals({"train_extract.class_weight": "balanced"}) == []
+    for key in REQUIRED:
+        (line,) = refusals({f"train_extract.{key}": None})
+        assert line.startswith(f"train_extract.{key}: expected a value, because ")
+
+
+@pytest.mark.parametrize("key", ["threshold", "recall"])
+def test_threshold_is_of_two_classes_only(refusals, key):
+    labels = {name: [name] for name in ("cat", "dog", "fox")}
+    changes = {"clean.labels": labels, f"calibrate.{key}": 0.9}
+    assert is_named(refusals(changes), f"calibrate.{key}")
+
+
+@pytest.mark.parametrize("text", [None, "", "[1]", "fetch: ["])
+def test_file_that_is_no_mapping_is_named(tmp_path, text):
+    path = tmp_path / "params.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(InputError) as error:
+        load_params(path)
+    assert all(line.startswith(str(path)) for line in str(error.value).splitlines())
+
+
+def test_unknown_backbone_names_the_nearest_and_not_all(refusals):
+    (line,) = refusals({"model.backbone": "mobilenet_v2"})
+    assert "MobileNetV2" in line and "VGG16" not in line
+
+
+def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):
+    (line,) = refusals({"fetch": "https://user:word@host/x.zip?token=word\x1b"})
+    assert line.isprintable() and "word" not in line
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("fetch.source", {"url": "word"}),
+        ("weights.source", ["word"]),
+        ("fetch.source", "https://host/x.zip?key=word"),
+        ("fetch.source", "https:/me:word@host/x.zip"),
+        ("fetch.source", "me:word@host/x.zip"),
+        ("fetch.source", "~/photos"),
+    ],
+)
+def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value):
+    lines = refusals({key: value})
+    assert is_named(lines, key)
+    assert "word" not in str(lines)
+
+
+def test_dense_layer_has_a_penalty_or_normalization_only_if_it_is_asked_for():
+    assert Dense(units=8) == Dense(units=8, l2=0.0, batch_normalization=False)
+
+
+def test_loaded_params_cannot_be_changed(params):
+    with pytest.raises(ValueError, match="frozen"):
+        params.split.seed = 2
+
+
+@pytest.mark.parametrize(
+    ("views", "flip", "expected"),
+    [
+        ("auto", "horizontal", "flip"),
+        ("auto", "horizontal_and_vertical", "flip"),
+        ("auto", "vertical", "one"),
+        ("auto", None, "one"),
+        ("crops", None, "crops"),
+    ],
+)
+def test_views_follow_the_augmentation_only_if_they_are_automatic(views, flip, expected):
+    params = load_params(PROJECT / "params.yaml")
+    calibrate = params.calibrate.model_copy(update={"views": views})
+    mode = flip and RandomFlip(mode=flip)
+    augment = params.augment.model_copy(update={"RandomFlip": mode})
+    assert views_at_prediction(calibrate, augment) == expected

@@ -1,0 +1,112 @@
+"""The app's server, and a browser that opens its pages."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import environment_with
+from servers import free_port
+
+pytest.importorskip("streamlit", reason="Streamlit is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+CHROMIUM = shutil.which("chromium")
+if not CHROMIUM:
+    pytest.skip("chromium is not installed", allow_module_level=True)
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 60_000  # milliseconds: the model is loaded on first use
+expect = playwright.expect
+expect.set_options(timeout=PATIENCE)
+
+
+@contextlib.contextmanager
+def served(workspace: Path) -> Iterator[str]:
+    """The address of the app of a workspace."""
+    port = free_port()
+    command = (
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "pawprint/app/main.py",
+        "--server.port",
+        str(port),
+    )
+    log = workspace.parent / f"{workspace.name}.log"
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            command,
+            cwd=workspace,
+            env=environment_with(PYTHONUNBUFFERED="1"),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as server,
+    ):
+        try:
+            assert any("URL:" in line for line in server.stdout), log.read_text()
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:  # it waits for a browser
+                server.kill()
+    assert "Traceback" not in log.read_text()
+
+
+@contextlib.contextmanager
+def opened(browser, address: str, **device) -> Iterator:
+    """The first page. Fails if the browser's console tells of errors until the end."""
+    with browser.new_context(**device) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        errors = []
+        page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        settled(page)
+        yield page
+        assert errors == [], errors
+
+
+def settled(page) -> None:
+    """Wait until the script has run to its end."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+
+def open_page(page, name: str) -> None:
+    page.get_by_role("link", name=name).click()
+    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    settled(page)
+
+
+def open_part(page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+    panel = page.get_by_role("tabpanel", name=name)
+    panel.get_by_test_id("stElementContainer").first.wait_for()
+    settled(page)
+
+
+def serious(page) -> dict[str, list[str]]:
+    """What axe finds serious or critical: the elements by rule."""
+    found = axe.Axe().run(page).response["violations"]
+    return {
+        rule["id"]: [node["html"] for node in rule["nodes"]]
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    }

@@ -1,0 +1,74 @@
+"""A small repository with results, for tests of the app that need no run and no browser."""
+
+from pathlib import Path
+
+import pandas as pd
+from conftest import PROJECT, commit, git_init, photo, succeed
+
+from pawprint.files import pack, write_json
+from pawprint.project import (
+    EVALUATE_METRICS,
+    RAW_IMAGES,
+    SERVED_MODEL,
+    SPLIT_METRICS,
+    TEST_PREDICTIONS_CSV,
+    VALIDATION_PREDICTIONS_CSV,
+)
+from pawprint.recipes.overlay import overlay
+from pawprint.serving.served_model import Metadata
+from pawprint.tables import write_predictions
+
+# No line break and no control character of a subject may end its record.
+SUBJECT = "Two\u2028lines\u0085and a\x0cpage"
+PHOTOS = [
+    ("cats/1.jpg", "cat", "cat", 0.9, 0.1),
+    ("cats/2.jpg", "cat", "dog", 0.4, 0.6),
+    ("dogs/1.jpg", "dog", "dog", 0.3, 0.7),
+    ("dogs/2.jpg", "dog", "cat", 0.8, 0.2),
+]
+COLUMNS = ["path", "actual", "predicted", "probability_cat", "probability_dog"]
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    return succeed("git", *arguments, cwd=cwd).strip()
+
+
+def write_project(project: Path) -> Path:
+    """A repository with an early revision without errors, and `v2` with two in each split.
+
+    Both splits have the same images. Data and models are missing.
+    """
+    project.mkdir()
+    git_init(project)
+    predictions = pd.DataFrame(PHOTOS, columns=COLUMNS)
+    right = predictions.assign(predicted=predictions["actual"])
+    committed = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+    params = overlay(committed, "evaluate: {confidence: 0.9}")
+    early = overlay(params, "train_finetune: {learning_rate: 1e-6}")
+    for subject, table, accuracy, text in (
+        ("Early", right, 1.0, early),
+        (SUBJECT, predictions, 0.5, params),
+    ):
+        for path in (TEST_PREDICTIONS_CSV, VALIDATION_PREDICTIONS_CSV):
+            (project / path).parent.mkdir(exist_ok=True)
+            write_predictions(project / path, table)
+        measured = {"accuracy": accuracy, "loss": 0.7}
+        write_json(project / EVALUATE_METRICS, {"validation": measured, "test": measured})
+        write_json(project / SPLIT_METRICS, {"validation": 4, "test": 4})
+        (project / "params.yaml").write_text(text, encoding="utf-8")
+        commit(project, subject)
+    (project / ".dvc").mkdir()
+    (project / ".dvc" / "config").touch()
+    git("tag", "v2", cwd=project)
+    return project
+
+
+def write_photos(project: Path) -> None:
+    """The archive with the photos of the predictions, and the metadata of the served model."""
+    archive = project / RAW_IMAGES
+    archive.parent.mkdir(parents=True)
+    pack(archive, ((row[0], photo(number)) for number, row in enumerate(PHOTOS)))
+    metadata = Metadata(
+        labels=["cat", "dog"], image_size=96, resize="crop", temperature=1.0, threshold=0.5
+    )
+    write_json(project / SERVED_MODEL / "model.json", metadata.model_dump())

@@ -1,0 +1,33 @@
+"""What dvc.yaml lists."""
+
+from conftest import PROJECT
+from ruamel.yaml import YAML
+
+from pawprint.params.whole import Params, load_params
+
+SOURCE = load_params(PROJECT / "params.yaml").fetch.source
+TEXT = (PROJECT / "dvc.yaml").read_text(encoding="utf-8").replace("${fetch.source}", SOURCE)
+STAGES = YAML(typ="safe").load(TEXT)["stages"]
+
+
+def outputs_of(stage: dict) -> list[tuple[str, bool]]:
+    """Path of each output, and whether it is in Git, and not in DVC's cache."""
+    listed = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+    return [(out, False) if isinstance(out, str) else (next(iter(out)), True) for out in listed]
+
+
+ALL_PARAMS = [{"params.yaml": None}]
+# The paths of each stage's outputs.
+OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAGES.items()}
+
+
+def params_of(stage: dict) -> set[str]:
+    """The params of a stage, sections taken apart: {"split.seed", …}."""
+    keys = set()
+    listed = stage.get("params", [])
+    names = list(Params.model_fields) if listed == ALL_PARAMS else listed
+    for name in names:
+        section, _, key = name.partition(".")
+        fields = Params.model_fields[section].annotation.model_fields
+        keys |= {name} if key else {f"{section}.{each}" for each in fields}
+    return keys

@@ -1,0 +1,289 @@
+"""What goes wrong with images and archives, made here, with what is promised: one of each kind.
+
+`IMAGES` are files by name with their bytes, `MEMBERS` write a member into an archive, `ARCHIVES`
+change the bytes of a whole one, and `FOLDERS` make an entry of a folder. What is promised of an
+image or a member is KEPT or one of the reasons in images.REASONS, and of an archive or a folder the
+one line that refuses it.
+"""
+
+import io
+import os
+import stat
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+from conftest import encode
+from PIL import Image
+
+from pawprint.errors import printable
+from pawprint.images.decoder import MAX_BYTES
+
+KEPT = "kept"
+# Names that zipfile does not write, by what stands for them until it has written the others, and
+# how it reads them: in code page 437, and up to a zero byte.
+RAW_NAMES = {"caf@@.jpg": (b"caf\xe9\xe8.jpg", "cafΘΦ.jpg"), "zero@.jpg": (b"zero\0.jpg", "zero")}
+
+PHOTO = Image.merge(
+    "RGB",
+    [
+        Image.linear_gradient("L").resize((96, 64)),
+        Image.linear_gradient("L").rotate(90).resize((96, 64)),
+        Image.radial_gradient("L").resize((96, 64)),
+    ],
+)
+JPEG, PNG = encode(PHOTO), encode(PHOTO, "PNG")
+# PHOTO and PHOTO.rotate(180), and PHOTO shown after a quarter turn, written by pillow-heif 1.4.
+HEIC, TURNED_HEIC = (
+    Path(__file__).with_name(name).read_bytes() for name in ("two.heic", "turned.heic")
+)
+
+
+@dataclass
+class Fault:
+    """The bytes of a file, or how it is written into an archive, and what is promised of it."""
+
+    made: bytes | Callable
+    promise: str
+
+
+def flipped(data: bytes, start: int, count: int = 1) -> bytes:
+    """The data with all bits of `count` bytes from `start` on turned over."""
+    turned = bytes(255 - byte for byte in data[start : start + count])
+    return data[:start] + turned + data[start + count :]
+
+
+def part(data: bytes, percent: int) -> bytes:
+    return data[: len(data) * percent // 100]
+
+
+def ycck() -> bytes:
+    """PHOTO as a JPEG in YCCK: CMYK whose first three channels are stored as luma and chroma.
+
+    Pillow writes CMYK only, inverted as Adobe does, and marks it with transform 0; the same bytes
+    marked with 2 are YCCK.
+    """
+    luma_and_chroma = PHOTO.point(lambda value: 255 - value).convert("YCbCr").split()
+    inverted = [channel.point(lambda value: 255 - value) for channel in luma_and_chroma]
+    data = encode(Image.merge("CMYK", [*inverted, Image.new("L", PHOTO.size)]), quality=95)
+    transform = data.index(b"Adobe") + 11
+    return data[:transform] + b"\x02" + data[transform + 1 :]
+
+
+CODES, SCAN = JPEG.index(b"\xff\xc4"), JPEG.index(b"\xff\xda")
+DEEP = Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.uint16) * 256)
+
+
+def rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn
+    return encode(PHOTO, exif=exif)
+
+
+def black_png(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it is this large."""
+    data = encode(Image.new("1", (8, 8)), "PNG")
+    header = data[12:16] + struct.pack(">II", width, height) + data[24:29]
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+
+
+def scans(number: int, image: Image.Image = PHOTO) -> bytes:
+    """A progressive JPEG with its last scan sent again and again."""
+    data = encode(image, progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * number + data[-2:]
+
+
+def zipped(*members: tuple[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+IMAGES = {
+    "empty.jpg": Fault(b"", "empty"),
+    "jpeg cut.jpg": Fault(part(JPEG, 50), "truncated"),
+    "jpeg without its end.jpg": Fault(part(JPEG, 99), "truncated"),
+    "png cut.png": Fault(part(PNG, 50), "truncated"),
+    "heic cut.heic": Fault(part(HEIC, 50), "truncated"),
+    "jpeg header flipped.jpg": Fault(flipped(JPEG, 0, 4), "not_an_image"),
+    "jpeg codes flipped.jpg": Fault(flipped(JPEG, CODES + 5, 8), "damaged"),
+    # JPEG has no checksum: such pixels are wrong, and nothing says so.
+    "jpeg scan flipped.jpg": Fault(flipped(JPEG, SCAN + 200, 2), KEPT),
+    "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
+    "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
+    # The type of an item, for which pi-heif would end the process.
+    "heic item flipped.heic": Fault(flipped(TURNED_HEIC, TURNED_HEIC.index(b"Exif"), 4), "damaged"),
+    "heic pixels flipped.heic": Fault(flipped(TURNED_HEIC, len(TURNED_HEIC) - 300, 40), "damaged"),
+    **{
+        f"{form} as.jpg": Fault(encode(PHOTO, form), KEPT)
+        for form in ("PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
+    },
+    "heic as.jpg": Fault(HEIC, KEPT),
+    "turned.heic": Fault(TURNED_HEIC, KEPT),
+    "page as.jpg": Fault(b"<!doctype html><title>404 Not Found</title>", "not_an_image"),
+    # Pillow would run Ghostscript on it.
+    "postscript as.jpg": Fault(encode(PHOTO, "EPS"), "not_an_image"),
+    "zip as.jpg": Fault(zipped(("cats/1.jpg", JPEG)), "not_an_image"),
+    "cmyk.jpg": Fault(encode(PHOTO.convert("CMYK")), KEPT),
+    "ycck.jpg": Fault(ycck(), KEPT),
+    "grey.jpg": Fault(encode(PHOTO.convert("L")), KEPT),
+    "grey and alpha.png": Fault(encode(PHOTO.convert("LA"), "PNG"), KEPT),
+    "palette and alpha.png": Fault(encode(PHOTO.quantize(16), "PNG", transparency=0), KEPT),
+    "one bit.png": Fault(encode(PHOTO.convert("1"), "PNG"), KEPT),
+    "16 bits.png": Fault(encode(DEEP, "PNG"), KEPT),
+    "16 bits.tiff": Fault(encode(DEEP, "TIFF"), KEPT),
+    "float.tiff": Fault(encode(PHOTO.convert("F"), "TIFF"), "unsupported"),
+    "rgba.png": Fault(encode(PHOTO.convert("RGBA"), "PNG"), KEPT),
+    "animated.png": Fault(
+        encode(PHOTO, "PNG", save_all=True, append_images=[PHOTO.rotate(180)], duration=100), KEPT
+    ),
+    "progressive.jpg": Fault(encode(PHOTO, progressive=True), KEPT),
+    "exif orientation.jpg": Fault(rotated(), KEPT),
+    "exif damaged.jpg": Fault(flipped(rotated(), rotated().index(b"Exif") + 6, 8), KEPT),
+    "trailing garbage.jpg": Fault(JPEG + b"garbage" * 100, KEPT),
+    "1x1.png": Fault(encode(Image.new("RGB", (1, 1)), "PNG"), KEPT),
+    "20000x20000.png": Fault(black_png(20_000, 20_000), "too_large"),
+    "1x70000.png": Fault(encode(Image.new("1", (1, 70_000)), "PNG"), "too_large"),
+    "1x65535.png": Fault(encode(Image.new("1", (1, 65_535)), "PNG"), KEPT),
+    "thousand scans.jpg": Fault(scans(1000), "too_large"),
+    "90 scans.jpg": Fault(scans(80), KEPT),
+    "photo with a film after it.jpg": Fault(JPEG + b"\xff\xda" * 1000, KEPT),
+    "90 large scans.jpg": Fault(scans(80, Image.new("L", (4000, 4000))), "too_large"),
+    "__MACOSX/._1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
+    "with 'single' and \"double\" quotes, and a comma.jpg": Fault(JPEG, KEPT),
+    "Кот 猫 🐈 e\u0301.jpg": Fault(JPEG, KEPT),
+    f"{251 * 'x'}.jpg": Fault(JPEG, KEPT),
+}
+
+
+def member(name: str, data: bytes = JPEG, times: int = 1, **changes) -> Callable:
+    """Write a member; its entry in the directory is then made to say otherwise by `changes`."""
+
+    def write(archive: zipfile.ZipFile, folder: str) -> str:
+        for _ in range(times):
+            info = zipfile.ZipInfo(name.format(folder=folder))
+            info.compress_type = changes.get("method", zipfile.ZIP_STORED)
+            with archive.open(info, "w", force_zip64=changes.get("zip64", False)) as file:
+                file.write(data)
+            for key in changes.keys() & {"file_size", "flag_bits", "compress_type", "CRC"}:
+                setattr(info, key, changes[key])
+            info.external_attr = changes.get("mode", 0) << 16
+        return info.filename
+
+    return write
+
+
+BOMB = bytes(MAX_BYTES + 1)
+DEFLATED = zipfile.ZIP_DEFLATED
+MEMBERS = {
+    "same name twice": Fault(member("{folder}/twice.jpg", times=2), "duplicate_name"),
+    "encrypted": Fault(member("{folder}/secret.jpg", flag_bits=1), "encrypted"),
+    "absolute path": Fault(member("/{folder}/absolute.jpg"), "unsafe_name"),
+    "drive": Fault(member("C:/{folder}/drive.jpg"), "unsafe_name"),
+    "path out of the folder": Fault(member("../../{folder}/out.jpg"), "unsafe_name"),
+    "backslash": Fault(member("{folder}/back\\slash.jpg"), "unsafe_name"),
+    "control characters in the name": Fault(member("{folder}/\x1b[31m\n.jpg"), "unsafe_name"),
+    "page of plots in the name": Fault(
+        member("{folder}/</script><script>alert(1)</script>.jpg"), "unsafe_name"
+    ),
+    "zero byte in the name": Fault(member("{folder}/zero@.jpg"), "unsafe_name"),
+    "name that is not UTF-8": Fault(member("{folder}/caf@@.jpg"), KEPT),
+    "symbolic link": Fault(
+        member("{folder}/link.jpg", b"/etc/passwd", mode=stat.S_IFLNK | 0o777), "not_a_file"
+    ),
+    "device": Fault(member("{folder}/device.jpg", mode=stat.S_IFCHR | 0o666), "not_a_file"),
+    "folder with bytes": Fault(member("{folder}/folder.jpg/"), "unsafe_name"),
+    "says fewer bytes than it has": Fault(
+        member("{folder}/fewer.jpg", file_size=len(JPEG) - 9), "unreadable"
+    ),
+    "other checksum": Fault(member("{folder}/checksum.jpg", CRC=1), "unreadable"),
+    "unknown method": Fault(member("{folder}/method.jpg", compress_type=9), "unreadable"),
+    "method without a bound": Fault(
+        member("{folder}/bzip2.jpg", method=zipfile.ZIP_BZIP2), "unreadable"
+    ),
+    "bomb": Fault(member("{folder}/bomb.jpg", BOMB, method=DEFLATED), "too_large"),
+    "bomb that says it is small": Fault(
+        member("{folder}/small.jpg", BOMB, method=DEFLATED, file_size=1000), "unreadable"
+    ),
+    "no suffix": Fault(member("{folder}/0"), KEPT),
+    "zip64 member": Fault(member("{folder}/zip64.jpg", method=DEFLATED, zip64=True), KEPT),
+}
+
+
+def write_archive(
+    path: Path, folders: list[str], drawn: Iterable[tuple[str, bytes]], faults: dict[str, Fault]
+) -> dict:
+    """An archive of drawn images and the faults, which take turns in the folders.
+
+    Returns the name of the fault behind each of its members, by the path that a manifest shows.
+    """
+    behind = {}
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+        warnings.simplefilter("ignore")  # zipfile warns of names that it writes twice
+        for name, data in drawn:
+            archive.writestr(name, data)
+        for folder, (name, fault) in zip(cycle(folders), faults.items()):
+            write = fault.made if callable(fault.made) else member(f"{{folder}}/{name}", fault.made)
+            path_shown = printable(write(archive, folder))
+            for placeholder, (_, read) in RAW_NAMES.items():
+                path_shown = path_shown.replace(placeholder, read)
+            behind[path_shown] = name
+    data = path.read_bytes()
+    for placeholder, (raw, _) in RAW_NAMES.items():
+        data = data.replace(placeholder.encode(), raw)
+    path.write_bytes(data)
+    return behind
+
+
+COMPLETE = "expected a complete zip archive"
+
+
+def members_in_one_place(data: bytes) -> bytes:
+    """Every entry of the directory leads to the first member, and takes all bytes for its own."""
+    entry = data.index(b"PK\x01\x02")
+    while entry >= 0:
+        sizes = struct.pack("<II", entry, entry)
+        data = data[: entry + 20] + sizes + data[entry + 28 :]
+        data = data[: entry + 42] + bytes(4) + data[entry + 46 :]
+        entry = data.find(b"PK\x01\x02", entry + 4)
+    return data
+
+
+ARCHIVES = {
+    "cut off in the middle": Fault(lambda data: part(data, 50), COMPLETE),
+    "without its start": Fault(lambda data: data[100:], "some outside the file"),
+    "directory damaged": Fault(lambda data: flipped(data, data.index(b"PK\x01\x02"), 2), COMPLETE),
+    # Names of letters beyond ASCII are flagged as UTF-8; here one of them is none.
+    "a name that is no UTF-8 and says so": Fault(
+        lambda data: data.replace("ж".encode(), b"\xd0\x28"), COMPLETE
+    ),
+    "members in one place": Fault(members_in_one_place, "lists .* bytes of members"),
+    "a page": Fault(lambda data: b"<!doctype html>", COMPLETE),
+    "no members": Fault(lambda data: zipped(), "expected a folder named cat or cats"),
+    "a class empty after cleaning": Fault(
+        lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),
+        r"expected a usable image of class dog. Received: kept 1 of 2 images \(1 empty\)",
+    ),
+}
+
+
+def link_to_folder(path: Path) -> None:
+    (path.parents[1] / "elsewhere").mkdir()
+    path.symlink_to(path.parents[1] / "elsewhere", target_is_directory=True)
+
+
+FOLDERS = {
+    "link to a folder": Fault(link_to_folder, "which is a link"),
+    "link to a file": Fault(lambda path: path.symlink_to(__file__), "which is a link"),
+    "broken link": Fault(lambda path: path.symlink_to("nowhere"), "which is a link"),
+    "pipe": Fault(lambda path: os.mkfifo(path), "which is neither"),
+}

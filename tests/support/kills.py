@@ -1,0 +1,143 @@
+"""`dvc repro`, killed at random moments. From the project:
+
+    PYTHONPATH=. python tests/support/kills.py 50
+
+Each time the stage that runs first, DVC itself and all that they started end at once (SIGKILL), at
+a moment drawn from twice the time that the stage takes: while it works, while DVC takes its outputs
+over, or in what comes next. Then `dvc repro` starts again, to be killed again, until one run gets
+through; its files must be the bytes of a run that nobody disturbed.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from conftest import PROJECT, TINY, environment_with, sha256
+
+from pawprint.files import pack
+from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.sample.demo import prepare
+from pawprint.recipes.sample.drawings import drawn_dataset
+
+# What DVC says of a file of its own that it was killed in the middle of writing.
+HALF_WRITTEN_BY_DVC = {
+    "Unable to read RWLock-file": ".dvc/tmp/rwlock",
+    "dvc.lock' is invalid": "dvc.lock",
+    "dvc.lock' validation failed": "dvc.lock",
+}
+MADE = ("data", "metrics", "models", "plots", "dvc.lock")
+
+
+def fingerprint(workspace: Path, names: Iterable[str] = MADE) -> dict[str, str]:
+    """SHA-256 of every file that the pipeline made, by path; half-written ones count too."""
+    made = (path for name in names for path in [workspace / name, *(workspace / name).rglob("*")])
+    return {path.relative_to(workspace).as_posix(): sha256(path) for path in made if path.is_file()}
+
+
+def start(workspace: Path) -> subprocess.Popen:
+    """`dvc repro` as the leader of its own group of processes."""
+    return subprocess.Popen(
+        ("dvc", "repro"),
+        cwd=workspace,
+        env=environment_with(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+
+
+def first_stage(process: subprocess.Popen) -> tuple[str, str]:
+    """The stage that a run starts with, or "" if it ends without one, and what it printed."""
+    output = ""
+    for line in process.stdout:
+        output += line
+        if line.startswith("Running stage"):
+            return line.split("'")[1], output
+    return "", output
+
+
+class Undisturbed:
+    """A run that nobody disturbs: its params, its fingerprint, and the seconds of each stage."""
+
+    def __init__(self, folder: Path) -> None:
+        params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
+        self.folder, self.params = folder, overlay(apply(params, "sample"), TINY)
+        pack(folder / "images.zip", drawn_dataset(train=10, validation=6))
+        self.workspace = self.prepare("undisturbed")
+        self.seconds, stage = {}, ""
+        with start(self.workspace) as process:
+            for line in process.stdout:
+                if line.startswith("Running stage"):
+                    stage, started = line.split("'")[1], time.monotonic()
+                if stage:
+                    self.seconds[stage] = time.monotonic() - started
+        assert process.returncode == 0
+        self.fingerprint = fingerprint(self.workspace)
+
+    def prepare(self, name: str) -> Path:
+        """A new workspace in which the same run can be made."""
+        prepare(self.folder / name, self.params)
+        return self.folder / name
+
+
+def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
+    """Start a run and kill it. Returns the stage it had started with, or "" if it got through.
+
+    `moment` of that stage is how many seconds after its start, None for never. Raises
+    AssertionError if the run ended by itself with an error, unless docs/troubleshooting.md tells
+    which of DVC's own files to remove then; the run starts again without it.
+    """
+    with start(workspace) as process:
+        stage, output = first_stage(process)
+        try:
+            process.wait(moment(stage) if stage else None)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return stage
+        output += process.stdout.read()
+    if process.returncode == 0:
+        return ""
+    told = [each for each in HALF_WRITTEN_BY_DVC.items() if each[0] in output]
+    assert told, output
+    message, file = told[0]
+    print(f"DVC said {message!r}: removed {file}, as docs/troubleshooting.md tells to", flush=True)
+    (workspace / file).unlink()
+    return kill(workspace, moment)
+
+
+def recover(undisturbed: Undisturbed, kills: int, seed: int) -> int:
+    """How many of so many kills a workspace recovered from. Prints a line for each workspace."""
+    draw, done, recovered = random.Random(seed), 0, 0
+
+    def any_moment(stage: str) -> float:
+        return draw.uniform(0, 2 * undisturbed.seconds[stage])
+
+    while done < kills:
+        workspace = undisturbed.prepare(f"after {done} kills")
+        killed = []
+        while done + len(killed) < kills and (stage := kill(workspace, any_moment)):
+            killed.append(stage)
+        kill(workspace, lambda stage: None)
+        is_same = fingerprint(workspace) == undisturbed.fingerprint
+        print(
+            f"{'the same' if is_same else 'OTHER'} bytes, killed in {', '.join(killed)}", flush=True
+        )
+        done += len(killed)
+        recovered += is_same * len(killed)
+    return recovered
+
+
+if __name__ == "__main__":
+    wanted = int(sys.argv[1])
+    with tempfile.TemporaryDirectory() as scratch:
+        recovered = recover(Undisturbed(Path(scratch)), wanted, seed=0)
+    print(f"{recovered} of {wanted} kills recovered with the same bytes")
+    sys.exit(recovered < wanted)

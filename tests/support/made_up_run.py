@@ -1,0 +1,100 @@
+"""Tables of a made-up run, of any classes, in the form in which stages write them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pawprint import project
+from pawprint.columns import (
+    HISTORY,
+    LIKELY_WRONG_LABELS,
+    NEAR_DUPLICATES,
+    REJECTED,
+    SCORES,
+    SPLIT,
+)
+from pawprint.evaluation.metrics import measure
+from pawprint.files import write_json
+from pawprint.serving.predictor import predicted_classes
+from pawprint.serving.served_model import Metadata
+from pawprint.tables import tabulate, write_table
+
+IMAGES = 10  # of each class in a split
+# Of the head, with images that are more difficult in training than in validation.
+EXTRACT = {"cross_validated_accuracy": 0.5, "validation_accuracy": 1.0}
+
+
+def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Class indices and probabilities, most of them right."""
+    actual = np.repeat(np.arange(len(labels)), IMAGES)
+    logits = np.random.default_rng(seed).normal(0, 1, (len(actual), len(labels)))
+    logits += 3 * np.eye(len(labels))[actual]
+    return actual, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def table_of_predictions(labels: list[str]) -> pd.DataFrame:
+    actual, probabilities = predictions_of(labels)
+    rows = pd.DataFrame({"path": [f"{each}.jpg" for each in range(len(actual))]})
+    rows["label"] = np.array(labels)[actual]
+    return tabulate(rows, probabilities, probabilities.argmax(axis=1), labels)
+
+
+def scores_of(labels: list[str]) -> pd.DataFrame:
+    """The table SCORES; validation and test differ."""
+    both = []
+    for seed, split in enumerate(("validation", "test")):
+        actual, probabilities = predictions_of(labels, seed)
+        predicted = predicted_classes(probabilities, 0.5 if len(labels) == 2 else None)
+        unknown = np.linspace(0.1, 0.5, len(actual)) > 0.48
+        scores = measure(actual, probabilities, predicted, labels, 0.95, unknown)
+        both.append(scores.assign(split=split))
+    return pd.concat(both, ignore_index=True)
+
+
+def split_of(numbers: dict[str, int]) -> pd.DataFrame:
+    """The table SPLIT with so many images of each label in each split."""
+    rows = [
+        (path := f"{label}/{split}{number}.jpg", label, split, path, "0")
+        for label, images in numbers.items()
+        for split in ("train", "validation", "test")
+        for number in range(images)
+    ]
+    return pd.DataFrame(rows, columns=list(SPLIT))
+
+
+def write_run(
+    workspace: Path,
+    numbers: dict[str, int],
+    rejected: pd.DataFrame,
+    splits: tuple[str, str] = ("train", "train"),
+) -> None:
+    """What the stage `report` reads, besides pictures and the archive, for images of these labels.
+
+    `splits` are those of two near-duplicates.
+    """
+    labels = list(numbers)
+    history = pd.DataFrame({name: [1, 2] for name in HISTORY})
+    copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
+    copies = copies.assign(group="a.jpg", split=splits, distance=0, moved=[False, True])
+    suspects = pd.DataFrame({name: [0.5] for name in LIKELY_WRONG_LABELS})
+    for path, frame, columns in (
+        (project.SCORES_CSV, scores_of(labels), SCORES),
+        (project.SPLIT_CSV, split_of(numbers), SPLIT),
+        (project.REJECTED_CSV, rejected, REJECTED),
+        (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
+        (project.EXTRACT_HISTORY_CSV, history, HISTORY),
+        (project.FINETUNE_HISTORY_CSV, history, HISTORY),
+        (project.LIKELY_WRONG_LABELS_CSV, suspects, LIKELY_WRONG_LABELS),
+    ):
+        write_table(workspace / path, frame, columns)
+    write_json(workspace / project.EXTRACT_METRICS, EXTRACT)
+    metadata = Metadata(
+        labels=labels,
+        image_size=96,
+        resize="crop",
+        temperature=1.25,
+        threshold=0.5 if len(labels) == 2 else None,
+        unknown_threshold=0.48,
+    )
+    write_json(workspace / project.SERVED_MODEL / "model.json", metadata.model_dump())

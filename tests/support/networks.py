@@ -1,0 +1,168 @@
+"""Small networks and params that several tests use."""
+
+import hashlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SAMPLE_WEIGHTS
+
+from pawprint.features.store import INDEX, shard_path, write_shard
+from pawprint.network.backbone import application
+from pawprint.network.conversion import convert
+from pawprint.network.hardware import keras
+from pawprint.network.model import activation_for, build_head, build_model
+from pawprint.params.model import Model
+from pawprint.params.training import Dense, Head, Train
+from pawprint.serving.served_model import Metadata, write_served_model
+from pawprint.serving.unknown import Detector
+
+SIZE = 96  # of the images that the sample backbone was trained on
+PLAIN = Head(dense=None, dropout=0.2, output="probabilities")
+LOGITS = Head(dense=None, dropout=0.0, output="logits")
+DENSE = PLAIN.model_copy(
+    update={"dense": Dense(units=8, l2=0.01, batch_normalization=True), "dropout": 0.5}
+)
+# Params of the head and pooling, and number of classes: one of each kind.
+HEADS = {
+    "sigmoid": (PLAIN, "average", 2),
+    "logits": (LOGITS, "average", 2),
+    "dense": (DENSE, "average", 2),
+    "flatten": (DENSE.model_copy(update={"output": "logits"}), "flatten", 2),
+    "softmax": (PLAIN, "average", 3),
+    "three logits": (LOGITS, "average", 3),
+}
+# All of them in `make test-extended`.
+EACH_HEAD = [
+    kind if kind in ("sigmoid", "three logits") else pytest.param(kind, marks=pytest.mark.extended)
+    for kind in HEADS
+]
+
+
+def save_weights(backbone: keras.Model, path: Path) -> None:
+    """Write the HDF5 layout in which Keras publishes weights."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [layer.name for layer in backbone.layers]
+        for layer in backbone.layers:
+            group = file.create_group(layer.name)
+            names = [f"{index}/{weight.name}" for index, weight in enumerate(layer.weights)]
+            group.attrs["weight_names"] = np.array(names, dtype="S")
+            for name, weight in zip(names, layer.weights):
+                group[name] = weight.numpy()
+
+
+def pixels(images: int, size: int = SIZE) -> np.ndarray:
+    """uint8 noise, `(images, size, size, 3)`, the same every time."""
+    return np.random.default_rng(0).integers(0, 256, (images, size, size, 3), np.uint8)
+
+
+def sample_backbone() -> keras.Model:
+    return application("MobileNetV2", 0.35, SIZE, SAMPLE_WEIGHTS)
+
+
+def model_with(kind: str) -> keras.Model:
+    """The sample backbone with a random head, of a kind in HEADS."""
+    keras.utils.set_random_seed(1)
+    head, pooling, classes = HEADS[kind]
+    return build_model("MobileNetV2", sample_backbone(), build_head(head, classes), pooling)
+
+
+def model_params(**changes) -> Model:
+    values = {"backbone": "MobileNetV2", "alpha": 0.35, "image_size": SIZE, "resize": "crop"}
+    others = {"pooling": "average", "fine_tune_at": 100, "fine_tune_last": None, "onnx": None}
+    return Model(**values | others | changes)
+
+
+def train_params(**changes) -> Train:
+    values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
+    values |= {"views_per_epoch": "one", "keep_best": False}
+    others = ("learning_rate_decay", "class_weight", "early_stopping", "reduce_lr_on_plateau")
+    return Train(**values | dict.fromkeys(others) | changes)
+
+
+def metadata(**changes) -> Metadata:
+    values = {"labels": ["cat", "dog"], "image_size": SIZE, "resize": "crop"}
+    return Metadata(**values | {"temperature": 1.0, "threshold": 0.5} | changes)
+
+
+COLOURS = ["blue", "green", "red"]  # the labels of a model of three classes
+
+
+def colour_model(size: int, classes: int = 2) -> keras.Model:
+    """Gives logits and features. The features are the mean red, green and blue of an image.
+
+    The logit of the second class is 1/10 of how much redder than blue an image is. With three
+    classes there is one of each of COLOURS, 1/10 of how much of it an image has. The model has the
+    operations of a convolutional network, and is small.
+    """
+    inputs = keras.Input((size, size, 3), name="pixels")
+    maps = keras.layers.Conv2D(3, 1, use_bias=False, name="mixing")(inputs)
+    maps = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False, name="local")(maps)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    kernel = np.array([[0.1], [0], [-0.1]]) if classes == 2 else 0.1 * np.eye(3)[:, ::-1]
+    logits = keras.layers.Dense(kernel.shape[1], name="logits")(pooled)
+    model = keras.Model(inputs, [logits, pooled])
+    local = np.zeros((3, 3, 3, 1))
+    local[1, 1] = 1
+    model.get_layer("mixing").set_weights([np.eye(3)[None, None]])
+    model.get_layer("local").set_weights([local])
+    model.get_layer("logits").set_weights([kernel, np.zeros(kernel.shape[1])])
+    return model
+
+
+def with_probabilities(model: keras.Model) -> keras.Model:
+    """The probabilities for a model of logits and features."""
+    logits, _ = model.outputs
+    activation = keras.layers.Activation(activation_for(logits.shape[-1]))
+    return keras.Model(model.input, {"probability": activation(logits)})
+
+
+# An image is unknown if its mean colour, scaled to length 1, has much more or less green than 0.3.
+GREENNESS = Detector(
+    np.array([0, 0.3, 0], np.float32), np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+)
+
+
+def write_colour_model(folder: Path, size: int = 32, **changes) -> Path:
+    """`colour_model` as a served model in `folder`; `changes` are to its metadata.
+
+    With an `unknown_threshold` it has the detector GREENNESS.
+    """
+    described = metadata(image_size=size, **changes)
+    detector = None if described.unknown_threshold is None else GREENNESS
+    network = convert(colour_model(size, len(described.labels)))
+    write_served_model(network, described, detector, folder)
+    return folder
+
+
+def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.DataFrame:
+    """Stored features, float16 `(images, views, …)` of each kind, and the table SPLIT of them.
+
+    Training and validation hold the same images. They are stored in another order than that of
+    the table.
+    """
+    names = [(split, image) for split in ("train", "validation") for image in range(len(labels))]
+    table = pd.DataFrame(
+        {
+            "path": [f"{split}/{image}" for split, image in names],
+            "label": [("cat", "dog")[int(labels[image])] for _, image in names],
+            "split": [split for split, _ in names],
+            "group": "",
+            "pixels_sha256": [hashlib.sha256(str(name).encode()).hexdigest() for name in names],
+        }
+    )
+    views = next(iter(kinds.values())).shape[1]
+    rows = sorted(
+        (sha256, view, image)
+        for sha256, (_, image) in zip(table["pixels_sha256"], names)
+        for view in range(views)
+    )
+    index = np.array([(sha256.encode(), view, 0) for sha256, view, _ in rows], INDEX)
+    columns = {
+        kind: np.array([array[image, view] for _, view, image in rows], np.float16)
+        for kind, array in kinds.items()
+    }
+    write_shard(shard_path(folder, 0), {"index": index} | columns)
+    return table

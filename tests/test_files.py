@@ -1,0 +1,92 @@
+import errno
+
+import pytest
+from conftest import refused
+from PIL import UnidentifiedImageError
+
+from pawprint.errors import InputError
+from pawprint.files import (
+    pack,
+    read_json,
+    replacing,
+    write_json,
+)
+
+
+def test_files_end_lines_with_one_byte_on_every_platform(tmp_path):
+    write_json(tmp_path / "record.json", {"accuracy": 0.5})
+    assert (tmp_path / "record.json").read_bytes() == b'{\n  "accuracy": 0.5\n}\n'
+    assert read_json(tmp_path / "record.json") == {"accuracy": 0.5}
+
+
+def test_not_a_number_is_refused_and_the_old_file_stays(tmp_path):
+    path = tmp_path / "record.json"
+    write_json(path, {"loss": 1.0})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"loss": float("nan")})
+    assert read_json(path) == {"loss": 1.0}
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_failure_while_writing_leaves_nothing_behind(tmp_path, is_folder):
+    def fail() -> None:
+        with replacing(tmp_path / "images.zip") as partial:
+            if is_folder:
+                partial.mkdir()
+                partial /= "part"
+            partial.write_text("half")
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [None, b'{"a": 1', b"\xff", b"[" * 100_000])
+def test_json_that_is_missing_or_not_whole_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "record.json").write_bytes(content)
+    with refused("record.json: "):
+        read_json(tmp_path / "record.json")
+
+
+def test_folder_replaces_the_one_before_it_and_what_a_killed_process_left(tmp_path):
+    (tmp_path / ".features.part").mkdir()
+    (tmp_path / ".features.part" / "half").touch()
+    for name in ("old", "new"):
+        with replacing(tmp_path / "features") as partial:
+            partial.mkdir()
+            (partial / name).touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["features"]
+    assert [path.name for path in (tmp_path / "features").iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("error", "parts"),
+    [
+        (OSError(errno.ENOSPC, "Full"), ("images.zip: ", "write", "Full")),
+        (PermissionError(errno.EACCES, "Denied", "1.jpg"), ("1.jpg: ", "read", "Denied")),
+    ],
+)
+def test_error_of_the_file_system_names_the_file_that_it_is_about(tmp_path, error, parts):
+    with refused(*parts), replacing(tmp_path / "images.zip"):
+        raise error
+
+
+def test_error_of_a_partial_file_names_the_file_itself(tmp_path):
+    message = r"[^.]images\.zip: expected to write it\. Received: No such file"
+    with pytest.raises(InputError, match=message), replacing(tmp_path / "images.zip") as partial:
+        partial.read_bytes()
+
+
+def test_other_error_than_of_the_file_system_is_not_renamed(tmp_path):
+    """Pillow and requests have errors that are OSErrors without a number."""
+    with pytest.raises(UnidentifiedImageError), replacing(tmp_path / "images.zip"):
+        raise UnidentifiedImageError("not an image")
+
+
+def test_zip_is_the_same_bytes_on_every_system(tmp_path, monkeypatch):
+    for system in ("linux", "win32"):
+        monkeypatch.setattr("sys.platform", system)
+        pack(tmp_path / f"{system}.zip", [("a.jpg", b"a")])
+    assert (tmp_path / "linux.zip").read_bytes() == (tmp_path / "win32.zip").read_bytes()
