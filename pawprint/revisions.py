@@ -10,10 +10,11 @@ from typing import TypeVar
 
 import dvc.api
 from dvc.exceptions import DvcException
+from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc_data.index import DataIndexDirError
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 from pawprint.fingerprint import Code
 from pawprint.images.archive import BROKEN, Archive
 from pawprint.project import RAW_ARCHIVES
@@ -85,6 +86,9 @@ def require_reproduced(*stages: str) -> dict[str, str]:
         with Repo() as repo:
             status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
             collected = [repo.stage.collect(each, with_deps=True) for each in stages or (None,)]
+    except LockError as error:
+        found = printable(" ".join(str(error).split()))
+        raise InputError(f"workspace: expected no other running `dvc`. Received: {found}") from None
     except DvcException as error:
         raise InputError(f"workspace: expected a DVC project. Received: {error}") from None
     # The stage `code` differs after a changed comment; what counts are the fingerprints.

@@ -160,7 +160,9 @@ class Run:
                 "of the workers."
             )
             return [(start, problem)]  # raised when due: tasks that waited behind it fail too
-        except CancelledError:
+        except LOST:
+            if future.status == "error":  # raised by the function
+                raise
             raise _unusable("no connection to the scheduler") from None
         except ModuleNotFoundError as error:
             raise _unusable(f"one without the driver's packages ({error})") from None

@@ -328,6 +328,20 @@ def test_without_scheduler(scheduler, monkeypatch):
     assert f"running Dask scheduler. Received: {scheduler}" in str(error.value)
 
 
+def test_scheduler_that_dies_is_one_line(start):
+    """While results wait to be fetched, and others to be computed."""
+    cluster = start()
+    cluster.worker("--no-nanny")
+    with dask.config.set({CONNECT: "1s"}):
+        results = map_items(lambda name: name.encode() * 10**6, NAMES * 10, chunk=1)
+        for _ in range(2 * engine.PROOF):
+            next(results)
+        scheduler, *_ = cluster.processes
+        scheduler.kill()
+        with pytest.raises(InputError, match="Received: no connection to the scheduler"):
+            list(results)
+
+
 def test_without_workers(start):
     start()
     with dask.config.set({CONNECT: "1s"}), pytest.raises(InputError, match="none within 1s"):
