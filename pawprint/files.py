@@ -27,8 +27,9 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` for a file or folder, renamed to `path` at the end.
 
     After an exception in the block, `path` is as before and the temporary one is removed; what a
-    killed process leaves is removed by the next one. Errors of the file system, such as a full
-    disk, raise InputError that names `path`, or the file that could not be read.
+    killed process leaves is removed by the next one. So two processes that may write a path at once
+    need a lock. Errors of the file system, such as a full disk, raise InputError that names `path`,
+    or the file that could not be read.
     """
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
     try:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -120,15 +119,3 @@ def changed(changes: list[dict | str]) -> Iterator[str]:
                 yield from (f"{path} {key}" for key in state)
             elif state in ("modified", "new"):
                 yield path
-
-
-def current_commit() -> str | None:
-    """The commit of the working directory, with "-dirty" if tracked files differ; None outside Git.
-
-    Tags are left out of the name, so that it is the hash of the commit.
-    """
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

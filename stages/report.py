@@ -7,6 +7,8 @@ docs/model_card.md and plots/report.html, which shows photos. Run: `python -m st
 
 from functools import partial
 
+from pawprint.core.project import project_name
+
 from pawprint import columns, project
 from pawprint.dataset.cleaning import describe_imbalance
 from pawprint.dataset.corrections import read_lines
@@ -75,7 +77,8 @@ def main() -> None:
         "pictures": {path.stem: pages.embed(path) for path in pictures},
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    write_text(project.REPORT, pages.fill(pages.REPORT, **context))
+    about_run = {"project": project_name(), "images": md5(project.SPLIT_CSV)[:8]}
+    write_text(project.REPORT, pages.fill(pages.REPORT, **context, **about_run))
     print(f"report: {project.MODEL_CARD}, {project.REPORT}")
 
 

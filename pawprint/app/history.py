@@ -8,16 +8,21 @@ import io
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from pawprint import project
 from pawprint.errors import InputError
+from pawprint.project import LOCK
 from pawprint.revisions import WORKSPACE
 from pawprint.yaml import parse_yaml
 
 RESULTS = (Path("params.yaml"), project.EVALUATE_METRICS, project.SPLIT_METRICS)
+FILES = (*RESULTS, LOCK)
+# The stage `split` in dvc.lock. To parse all of it for each of 200 commits would take a minute.
+SPLIT_STAGE = re.compile(rb"^  split:\r?\n((?:   .*\n)+)", re.MULTILINE)
 # DVC keeps an experiment as a reference that holds the commit it started from, and its name.
 EXPERIMENTS = "refs/exps/??/*/*"
 REFERENCE = re.compile(r"(?:tag: refs/tags/|refs/exps/../\w{38}/)([^,]+)")
@@ -28,7 +33,8 @@ MAX_REVISIONS = 200  # the newest
 class Revision(NamedTuple):
     """A commit, tag or experiment with metrics, or WORKSPACE, which `commit` then is.
 
-    `images` has the number of images of each split; files that cannot be read are {}.
+    `images` has the number of images of each split; files that cannot be read are {}. `table` is
+    the MD5 of the images with their splits as dvc.lock has it, or "".
     """
 
     commit: str
@@ -39,16 +45,20 @@ class Revision(NamedTuple):
     params: dict
     metrics: dict
     images: dict
+    table: str
 
 
 def revisions() -> list[Revision]:
-    """The workspace, then tags, experiments, and commits that change results, the newest first."""
-    now = [path.read_bytes() if path.is_file() else b"" for path in RESULTS]
+    """The workspace, then tags, experiments, and commits that change results, the newest first.
+
+    Those of the same images follow each other.
+    """
+    now = [path.read_bytes() if path.is_file() else b"" for path in FILES]
     found = [Revision(WORKSPACE, WORKSPACE, None, "this run", False, *_parsed(now))]
     listed = _log()
-    contents = _read([f"{commit}:./{path.as_posix()}" for commit, *_ in listed for path in RESULTS])
+    contents = _read([f"{commit}:./{path.as_posix()}" for commit, *_ in listed for path in FILES])
     for (commit, short, parent, seconds, references, subject), files in zip(
-        listed, zip(*[iter(contents)] * len(RESULTS))
+        listed, zip(*[iter(contents)] * len(FILES))
     ):
         name = ", ".join(REFERENCE.findall(references))
         is_experiment = "refs/exps/" in references and "tag: " not in references
@@ -57,15 +67,28 @@ def revisions() -> list[Revision]:
         date = datetime.fromtimestamp(int(seconds))
         described = (commit, name or short, date, subject, not is_experiment)
         found.append(Revision(*described, *_parsed(files)))
-    return [each for each in found if each.metrics]
+    found = [each for each in found if each.metrics]
+    tables = list(dict.fromkeys(each.table for each in found))  # that of the newest first
+    return sorted(found, key=lambda each: tables.index(each.table))
 
 
-def _parsed(files: list[bytes]) -> list[dict]:
-    """The content of each of RESULTS; {} for one that is no dict."""
-    return [_parse(path, content) for path, content in zip(RESULTS, files)]
+def _parsed(files: Sequence[bytes]) -> list:
+    """The content of each of RESULTS, {} for one that is no dict; and the `table` of a Revision."""
+    *results, lock = files
+    return [*(_parse(path, content) for path, content in zip(RESULTS, results)), _table(lock)]
 
 
-@functools.lru_cache(3 * MAX_REVISIONS)  # a page is drawn again after each click
+def _table(lock: bytes) -> str:
+    stage = SPLIT_STAGE.search(lock)
+    outs = _parse(LOCK, stage[1] if stage else b"").get("outs")
+    try:
+        md5 = {out["path"]: str(out["md5"]) for out in outs}
+        return md5[project.SPLIT_CSV.as_posix()]
+    except (LookupError, TypeError):
+        return ""
+
+
+@functools.lru_cache(4 * MAX_REVISIONS)  # a page is drawn again after each click
 def _parse(path: Path, content: bytes) -> dict:
     try:
         text = content.decode()

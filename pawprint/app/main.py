@@ -9,7 +9,9 @@ from pawprint.app import (
     page_models,
     page_try,
 )
+from pawprint.app.about import show_about
 from pawprint.app.messages import explained
+from pawprint.core.project import project_name
 
 # The button of a photo covers the photo, so that a click on the photo presses it. The photo that
 # gets a label fits into the window.
@@ -18,12 +20,16 @@ STYLE = """<style>
 [class*="st-key-photo-"] .stElementToolbar {display: none}
 [class*="st-key-photo-"] .stElementContainer:has(.stButton) {position: static}
 [class*="st-key-photo-"] button::after {content: ""; position: absolute; inset: 0; cursor: pointer}
-.st-key-asked img {max-height: calc(100vh - 20rem); object-fit: contain}
+.st-key-about strong {font-size: 1.25rem}
+.st-key-asked img {max-height: calc(100vh - 23rem); object-fit: contain}
 </style>"""
 
 
 def frame(page):
-    """The page for Streamlit. The last word of its module name is its address."""
+    """The page for Streamlit. The last word of its module name is its address.
+
+    It has no icon, for which browsers would ask a server of Google: the links have it.
+    """
 
     def shown() -> None:
         st.html(STYLE)
@@ -31,13 +37,18 @@ def frame(page):
         with explained():
             page.show()
 
-    return st.Page(shown, title=page.TITLE, icon=page.ICON, url_path=page.__name__.split("_")[-1])
+    return st.Page(shown, title=page.TITLE, url_path=page.__name__.split("_")[-1])
 
 
-st.set_page_config(page_title="Pawprint", page_icon="🐾", layout="wide")
-PAGES = [frame(page) for page in (page_images, page_data, page_label, page_try, page_models)]
-chosen = st.navigation(PAGES, position="hidden")
+PAGES = {
+    frame(page): page.ICON for page in (page_images, page_data, page_label, page_try, page_models)
+}
+chosen = st.navigation(list(PAGES), position="hidden")
+title = f"{chosen.title} · {project_name()}"
+st.set_page_config(page_title=title, page_icon="🐾", layout="wide")
+with st.container(key="about"):
+    show_about()
 with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones
-    for page in PAGES:
-        st.page_link(page)
+    for page, icon in PAGES.items():
+        st.page_link(page, icon=icon)
 chosen.run()

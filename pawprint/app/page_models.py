@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from pawprint.app import photos
+from pawprint.app.about import DIGITS
 from pawprint.app.history import Revision, revisions
 from pawprint.app.messages import explained, plain
 from pawprint.errors import hide_secrets
@@ -22,7 +23,8 @@ WHY_TEST = (
 def show() -> None:
     st.markdown(
         "The results of this run and those that DVC recorded in every tag, every experiment, and "
-        "every commit that changed a result, the highest validation accuracy first."
+        "every commit that changed a result: those on the images of this run first, then those on "
+        "other images; of each the highest validation accuracy first."
     )
     found = revisions()
     if not found:
@@ -41,8 +43,9 @@ def show() -> None:
 
 
 def show_all(found: list[Revision], level: float, with_test: bool) -> None:
-    """A table of the revisions, with a column per param whose values differ."""
+    """A table of the revisions by their images, with a column per param whose values differ."""
     table = pd.DataFrame(found, columns=Revision._fields)[["name", "subject", "date"]]
+    table["images"] = [each.table[:DIGITS] for each in found]
     numbers = pd.json_normalize([each.metrics for each in found]).reindex(columns=METRICS)
     numbers = numbers.apply(pd.to_numeric, errors="coerce")
     numbers.loc[[not each.is_committed for each in found], "test.accuracy"] = None
@@ -55,10 +58,14 @@ def show_all(found: list[Revision], level: float, with_test: bool) -> None:
     table["validation.loss"] = numbers["validation.loss"]
     table = table.join(differing(found), suffixes=("", " (param)"))
     # This run and experiments before commits, which may be those of the project's authors.
-    table.insert(0, "is_committed", [each.is_committed for each in found])
-    table = table.sort_values(
-        ["is_committed", "validation.accuracy"], ascending=[True, False], kind="stable"
-    ).drop(columns="is_committed")
+    order = pd.DataFrame(
+        {
+            "images": pd.factorize(table["images"])[0],
+            "is_committed": [each.is_committed for each in found],
+            "accuracy": -numbers["validation.accuracy"],
+        }
+    )
+    table = table.loc[order.sort_values(list(order), kind="stable").index]
     percent = st.column_config.NumberColumn(format="percent")
     columns = {"validation.accuracy": percent, "test.accuracy": percent}
     alt = "Revisions with their accuracy and the params that differ"

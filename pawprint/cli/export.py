@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from pawprint import project
 from pawprint.columns import SPLIT
+from pawprint.core.project import current_commit
 from pawprint.network.exports import (
     FORMATS,
     Outputs,
@@ -31,7 +32,6 @@ from pawprint.network.exports import (
     run_of,
 )
 from pawprint.network.model import for_export, load_model
-from pawprint.revisions import current_commit
 from pawprint.serving.predictor import (
     load_predictor,
     predicted_classes,

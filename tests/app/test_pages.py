@@ -1,5 +1,8 @@
 """Pages of the app in Streamlit's own test runner, without a browser."""
 
+import os
+import shutil
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -7,13 +10,13 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from app_project import PHOTOS, git, write_photos, write_project
+from app_project import PHOTOS, git, lock_images, write_photos, write_project
 from conftest import change, commit, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint.columns import LIKELY_WRONG_LABELS, SPLIT
 from pawprint.evaluation.intervals import wilson
-from pawprint.files import write_json
+from pawprint.files import md5, write_json
 from pawprint.project import (
     EVALUATE_METRICS,
     LABELS_CSV,
@@ -66,6 +69,20 @@ def test_models_have_their_results_and_intervals_this_run_first_then_the_best(pr
     assert pd.isna(table.loc["workspace", "test.accuracy"])
     assert table.loc["v2", "test.accuracy"] == 0.5
     assert not [each for each in page.code if "test:" in each.value]
+
+
+def test_models_of_other_images_come_after_those_of_this_run(project):
+    """However high their accuracy; and the baseline is one of this run's images."""
+    for images, accuracy, subject in (("a", 0.5, "Ours"), ("b", 0.9, "Other images")):
+        write_json(EVALUATE_METRICS, {"validation": {"accuracy": accuracy}})
+        lock_images(project, images * 32)
+        commit(project, subject)
+    lock_images(project, "a" * 32)
+    page = opened("page_models")
+    table = page.dataframe[0].value
+    assert list(table["images"]) == ["a" * 8] * 2 + ["b" * 8] + [""] * 2
+    assert list(table["subject"])[:3] == ["this run", "Ours", "Other images"]
+    assert page.selectbox[0].value.endswith("Ours")
 
 
 def test_commit_of_another_version_of_the_project_has_no_interval(project):
@@ -258,6 +275,32 @@ def test_taking_back_leaves_what_the_user_chose_since(project):
     page.run()
     press(page, "Take back")
     assert labels.read_text(encoding="utf-8") == f"path,label\n{first},none\n"
+
+
+def test_project_commit_and_images_are_named(project):
+    """The images with the date of their first table: a checkout makes the file again."""
+
+    def script() -> None:
+        from pawprint.app.about import show_about
+
+        show_about()
+
+    def shown() -> str:
+        return AppTest.from_function(script, default_timeout=60).run().markdown[0].value
+
+    head = git("rev-parse", "--short=7", "HEAD", cwd=project)
+    assert shown() == f"**project** · commit {head}"
+    likely_wrong(project, SUSPECTS)
+    images = md5(SPLIT_CSV)
+    noon = datetime(2024, 2, 29, 12, 0)
+    os.utime(SPLIT_CSV, (noon.timestamp(),) * 2)
+    (project / "params.yaml").write_text("")
+    assert shown() == f"**project** · commit {head}-dirty · images {images[:8]} of 2024-02-29 12:00"
+    cached = project / ".dvc" / "cache" / "files" / "md5" / images[:2] / images[2:]
+    cached.parent.mkdir(parents=True)
+    SPLIT_CSV.rename(cached)
+    shutil.copyfile(cached, SPLIT_CSV)
+    assert shown().endswith("of 2024-02-29 12:00")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import commit, git_init, pawprint, refused, succeed
+from conftest import pawprint, refused
 from networks import (
     COLOURS,
     PLAIN,
@@ -30,7 +30,6 @@ from pawprint.network.conversion import convert
 from pawprint.network.exports import FORMATS, export, outputs_of, read_pixels, require_modules
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import build_head, build_model, save_model, with_features
-from pawprint.revisions import current_commit
 from pawprint.serving.photos import predict
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
@@ -213,17 +212,3 @@ def test_mistake_of_the_user_is_told_in_one_line(tmp_path, arguments, line):
     assert line in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
     assert not (tmp_path / project.EXPORT).exists()
-
-
-def test_commit_of_the_workspace_says_whether_files_were_changed(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert current_commit() is None
-    (tmp_path / "dvc.lock").write_text("one")
-    git_init(tmp_path)
-    commit(tmp_path, "Model")
-    succeed("git", "tag", "-a", "v1", "-m", "First", cwd=tmp_path)
-    head = succeed("git", "rev-parse", "HEAD", cwd=tmp_path).strip()
-    assert current_commit() == head
-    (tmp_path / "dvc.lock").write_text("other")
-    assert current_commit() == f"{head}-dirty"

@@ -177,6 +177,24 @@ def test_card_says_nothing_that_the_params_deny(other):
     assert "The threshold is set in params.yaml." in card
 
 
+def test_page_is_titled_with_the_folder_and_names_its_images_and_the_card_has_no_folder(other):
+    folder = other.rename(other.parent / "ants & bees")
+    card, page = reports(folder)
+    assert re.findall(r"<title>(.*?):|<h1>(.*?)</h1>", page) == [
+        ("ants &amp; bees", ""),
+        ("", "ants &amp; bees"),
+    ]
+    images = hashlib.md5((folder / project.SPLIT_CSV).read_bytes()).hexdigest()
+    assert re.search(rf"141 images\W+<code>{images[:8]}</code>", page)
+    assert "ants & bees" not in card
+
+
+def test_page_of_an_experiment_in_a_temporary_copy_is_that_of_the_project(other):
+    copy = shutil.copytree(other, other.parent / "copy")
+    copy = shutil.move(copy, other / ".dvc" / "tmp" / "exps" / "standalone" / "tmp1")
+    assert reports(copy) == reports(other)
+
+
 def test_missing_model_is_told_in_one_line_and_nothing_is_written(other):
     for path in (project.MODEL_CARD, project.REPORT):
         (other / path).unlink(missing_ok=True)

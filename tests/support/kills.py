@@ -10,6 +10,7 @@ through; its files must be the bytes of a run that nobody disturbed.
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,9 +84,12 @@ class Undisturbed:
         self.fingerprint = fingerprint(self.workspace)
 
     def prepare(self, name: str) -> Path:
-        """A new workspace in which the same run can be made."""
-        prepare(self.folder / name, self.params)
-        return self.folder / name
+        """A new workspace in which the same run can be made. The report has its folder's name."""
+        workspace = self.folder / name / "workspace"
+        workspace.parent.mkdir()
+        shutil.copy(self.folder / "images.zip", workspace.parent)
+        prepare(workspace, self.params)
+        return workspace
 
 
 def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:

@@ -1,0 +1,28 @@
+"""The name of the project, and its commit."""
+
+import pytest
+from conftest import commit, git_init, succeed
+
+from pawprint.core.project import current_commit, project_name
+
+
+@pytest.mark.parametrize("folder", ["ants", "ants/.dvc/tmp/exps/tmp1", "ants/.dvc/tmp/exps/a/b/c"])
+def test_name_is_that_of_the_folder_also_in_a_copy_for_an_experiment(tmp_path, monkeypatch, folder):
+    (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / folder)
+    assert project_name() == "ants"
+
+
+def test_commit_of_the_workspace_says_whether_files_were_changed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert current_commit() is None
+    (tmp_path / "dvc.lock").write_text("one")
+    git_init(tmp_path)
+    commit(tmp_path, "Model")
+    succeed("git", "tag", "-a", "v1", "-m", "First", cwd=tmp_path)
+    head = succeed("git", "rev-parse", "HEAD", cwd=tmp_path).strip()
+    assert current_commit() == head
+    (tmp_path / "dvc.lock").write_text("other")
+    assert current_commit() == f"{head}-dirty"
+    assert current_commit(digits=7) == f"{head[:7]}-dirty"
