@@ -1,5 +1,7 @@
 """The rules for images and answers of model.json; with_*.py beside this file import it."""
 
+import sys
+
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -9,6 +11,8 @@ BILINEAR = Image.Resampling.BILINEAR
 def pixels(photo, model):
     """uint8 (views, size, size, 3), as model.json says."""
     image, size = ImageOps.exif_transpose(Image.open(photo)), model["image_size"]
+    if image.mode in ("I", "F"):
+        sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")
     if image.mode.startswith("I;16"):  # Pillow would clip values above 255
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:

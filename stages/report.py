@@ -7,8 +7,6 @@ docs/model_card.md and plots/report.html, which shows photos. Run: `python -m st
 
 from functools import partial
 
-from pawprint.core.project import project_name
-
 from pawprint import columns, project
 from pawprint.dataset.cleaning import describe_imbalance
 from pawprint.dataset.corrections import read_lines
@@ -16,7 +14,7 @@ from pawprint.dataset.layouts import describe_files
 from pawprint.dataset.splitting import count_images, describe_near_duplicates
 from pawprint.entry import run_stage
 from pawprint.errors import hide_secrets
-from pawprint.files import read_json, write_text
+from pawprint.files import md5, read_json, write_text
 from pawprint.params.training import LBFGS
 from pawprint.project import PARAMS
 from pawprint.reports import pages, results
@@ -77,7 +75,7 @@ def main() -> None:
         "pictures": {path.stem: pages.embed(path) for path in pictures},
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    about_run = {"project": project_name(), "images": md5(project.SPLIT_CSV)[:8]}
+    about_run = {"project": pages.project_name(), "images": md5(project.SPLIT_CSV)[:8]}
     write_text(project.REPORT, pages.fill(pages.REPORT, **context, **about_run))
     print(f"report: {project.MODEL_CARD}, {project.REPORT}")
 

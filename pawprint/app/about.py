@@ -7,9 +7,10 @@ import streamlit as st
 from pawprint import project
 from pawprint.app import files
 from pawprint.app.messages import plain
-from pawprint.core.project import current_commit, project_name
 from pawprint.files import md5
 from pawprint.recorded import Recorded
+from pawprint.reports.pages import project_name
+from pawprint.revisions import current_commit
 
 DIGITS = 8  # of a hash, as in the report
 

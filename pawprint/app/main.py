@@ -11,7 +11,7 @@ from pawprint.app import (
 )
 from pawprint.app.about import show_about
 from pawprint.app.messages import explained
-from pawprint.core.project import project_name
+from pawprint.reports.pages import project_name
 
 # The button of a photo covers the photo, so that a click on the photo presses it. The photo that
 # gets a label fits into the window.

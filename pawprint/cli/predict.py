@@ -8,10 +8,12 @@ label is listed with the reason, and the exit status is 1.
 import argparse
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
 from pawprint import project
+from pawprint.errors import InputError, printable
 from pawprint.serving.photos import (
     default_model,
     find_images,
@@ -47,14 +49,35 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.top and arguments.format == "csv":
         arguments.error("argument --top: expected --format table or json with it")
     images = find_images(arguments.paths)
+    pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.without_unknown()
     rows = predict(predictor, images)
     FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
-    if arguments.saliency:
-        write_saliency(predictor, images, rows, arguments.saliency)
+    if pictures:
+        write_saliency(predictor, images, rows, pictures)
     return int(any(row["error"] for row in rows))
+
+
+def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
+    """The picture in `folder` for each image. Raises InputError if one is there already.
+
+    Its name begins with the image's number, counted from 1.
+    """
+    digits = len(str(len(images)))
+    # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
+    names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
+    pictures = [folder / name for name in names]
+    for path in pictures:
+        if os.path.lexists(path):
+            raise InputError(
+                printable(
+                    f"{path}: expected no file of this name, because --saliency replaces none. "
+                    "Name a new or an empty folder."
+                )
+            )
+    return pictures
 
 
 def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:

@@ -10,8 +10,13 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
+from pawprint.cli.export import _require_own
 from pawprint.engine.mapping import map_in_threads
-from pawprint.errors import InputError, reason, silent_stderr
+from pawprint.errors import (
+    InputError,
+    reason,
+    silent_stderr,
+)
 from pawprint.files import replacing
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
@@ -192,8 +197,8 @@ def export(
     Returns its outputs, as `outputs_of` gives them, and the views whose outputs its caller
     averages. `model` takes one view; `metadata` and `expected` are those of the served model;
     `read` gives the images with some views, as `outputs_of` takes them. Raises InputError, and
-    leaves `folder` as it was, if the model cannot be converted or the converted model gives other
-    outputs.
+    leaves `folder` as it was, if the model cannot be converted, the converted model gives other
+    outputs, or `folder` holds other files.
     """
     form = FORMATS[name]
     if metadata.views == "flip" and form.holds_flip:  # the square has no other views in it
@@ -221,4 +226,5 @@ def export(
                 "format."
             )
         write_metadata(partial, metadata)
+        _require_own(folder, partial)
     return outputs, metadata.views

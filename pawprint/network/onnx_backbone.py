@@ -5,16 +5,23 @@ import math
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.errors import InputError, silent_stderr
+from pawprint.errors import InputError, printable, silent_stderr
 from pawprint.params.model import Model, Onnx
+from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of
 
 FLOATS = (openvino.Type.f32, openvino.Type.f16)
+# Where ONNX Runtime says that weights are at an address in memory, from which OpenVINO reads them:
+# https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/framework/tensorprotoutils.h
+IN_MEMORY = b"MEM_ADDR_/*"
 # Numbers of ImageNet's classes: so many numbers are a classifier's rather than features.
 CLASSES = (1000, 1001, 21841, 21843)
+BLOCKS = (1, 2, 3, 4, 6, 8, 12, 16)  # of one colour, in each row of an image
+TOLERANCE = 1e-3  # relative; features are stored as float16, which has three digits
 operations = openvino.opset15
 
 
@@ -23,10 +30,15 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
 
     A file for batches of one image gives a network for one image. Raises InputError for a file that
     OpenVINO cannot read, also if its weights are in other files, which no hash holds, and for one
-    that does not give features of such images.
+    that does not give features of such images. It computes those of a few drawn ones.
     """
     params = model.onnx or Onnx()
     content = path.read_bytes()
+    if IN_MEMORY in content:
+        raise InputError(
+            f"{path}: expected weights in the file. Received: their address in memory. Export the "
+            "network with its weights"
+        )
     try:
         # OpenVINO reads weights in other files from the current folder.
         with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), silent_stderr():
@@ -34,9 +46,11 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
         layout = _reshape(network, model.image_size)
         output = _chosen(network, params.output)
         features = _features(output, layout, params.tokens)
-        return _with_pixels(features, network, layout, params)
+        of_pixels = _with_pixels(features, network, layout, params)
+        require_features(of_pixels, model.image_size, is_named=params.output is not None)
+        return of_pixels
     except ValueError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {printable(str(error))}") from None
     except Exception as error:  # OpenVINO raises anything for a damaged file
         raise InputError(
             f"{path}: expected an ONNX file, weights included, that OpenVINO runs for images of "
@@ -46,32 +60,46 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
 
 def _reshape(network: openvino.Model, size: int) -> str:
     """Give the network the shape of images of this size. Returns the layout of its input."""
-    for layout, wanted in (("NCHW", [-1, 3, size, size]), ("NHWC", [-1, size, size, 3])):
-        taken = [each for each in network.inputs if each.element_type in FLOATS]
-        shape = taken[0].partial_shape if len(taken) == len(network.inputs) == 1 else None
-        if shape is not None and openvino.PartialShape(wanted).compatible(shape):
-            network.reshape([-1 if shape[0].is_dynamic else 1, *wanted[1:]])
-            return layout
-    given = (f"{each.element_type.get_type_name()} {each.partial_shape}" for each in network.inputs)
-    raise ValueError(
+    given = [f"{each.element_type.get_type_name()} {each.partial_shape}" for each in network.inputs]
+    layouts = {"NCHW": [-1, 3, size, size], "NHWC": [-1, size, size, 3]}
+    expected = (
         f"expected one float input (batch, 3, {size}, {size}) or (batch, {size}, {size}, 3), where "
         f"{size} is model.image_size. Received: {', '.join(given) or 'no input'}"
     )
+    if len(given) != 1 or network.input().element_type not in FLOATS:
+        raise ValueError(expected)
+    shape = network.input().partial_shape
+    batch = -1 if shape.rank.is_dynamic or shape[0].is_dynamic else 1
+    fitting = {
+        layout: [batch, *wanted[1:]]
+        for layout, wanted in layouts.items()
+        if openvino.PartialShape(wanted).compatible(shape)
+    }
+    if len(fitting) > 1:  # most operations take only one of them
+        fitting = {each: taken for each, taken in fitting.items() if _runs(network, taken)}
+    if not fitting:
+        raise ValueError(expected)
+    if len(fitting) > 1:
+        raise ValueError(f"{expected}, which can be either. Export the network with one of them")
+    ((layout, taken),) = fitting.items()
+    network.reshape(taken)
+    return layout
+
+
+def _runs(network: openvino.Model, shape: list[int]) -> bool:
+    try:
+        network.clone().reshape(shape)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _chosen(network: openvino.Model, name: str | None) -> openvino.Output:
-    """The output of this name; without a name the only output, if it is no classifier's."""
+    """The output of this name; without a name the only output."""
     by_name = {each.get_any_name(): each.get_node().input_value(0) for each in network.outputs}
     given = ", ".join(f"{key} {each.partial_shape}" for key, each in by_name.items())
     if name is None and len(by_name) == 1:
-        (output,) = by_name.values()
-        is_softmax = output.get_node().get_type_name() == "Softmax"
-        if is_softmax or _lengths(output)[-1:] in [[classes] for classes in CLASSES]:
-            raise ValueError(
-                f"expected features. Received: {given}, which looks like a classifier. Export the "
-                "network without it, or set model.onnx.output if these are features"
-            )
-        return output
+        (name,) = by_name
     if name not in by_name:
         raise ValueError(f"model.onnx.output: expected one of {given}. Received: {name or 'null'}")
     return by_name[name]
@@ -79,6 +107,12 @@ def _chosen(network: openvino.Model, name: str | None) -> openvino.Output:
 
 def _features(output: openvino.Output, layout: str, tokens: str | None) -> openvino.Output:
     """`(batch, features)`: vectors, tokens, or the means of feature maps."""
+    if not output.get_element_type().is_real():
+        raise ValueError(
+            "expected an output of float numbers. Received: "
+            f"{output.get_element_type().get_type_name()}. Export the network without what makes "
+            "classes or integers of its features, or set model.onnx.output to another output"
+        )
     lengths = _lengths(output)
     if len(lengths) == 2:
         return _of_tokens(output, lengths[0], tokens)
@@ -139,3 +173,67 @@ def _with_pixels(
     pixels = taken.preprocess().convert_element_type(openvino.Type.f32)
     pixels.mean([255 * each for each in params.mean]).scale([255 * each for each in params.std])
     return steps.build()
+
+
+def drawn_images(size: int) -> np.ndarray:
+    """uint8 `(8, size, size, 3)`: blocks of random colours, large and small, always the same."""
+    random = np.random.default_rng(0)
+    images = np.empty((len(BLOCKS), size, size, 3), np.uint8)
+    for image, blocks in zip(images, BLOCKS):
+        colours = random.integers(0, 256, (blocks, blocks, 3), np.uint8)
+        of_pixel = np.arange(size) * blocks // size
+        image[:] = colours[np.ix_(of_pixel, of_pixel)]
+    return images
+
+
+def require_features(network: openvino.Model, size: int, is_named: bool) -> None:
+    """Raise ValueError if nothing can be learned from the output of a network of pixels.
+
+    `network` takes uint8 `(batch, size, size, 3)` and gives float32 `(batch, features)`. If
+    `is_named`, the user has chosen the output: it may be a classifier's, or of grey images.
+    """
+    run, images = compile_for_cpu(network), drawn_images(size)
+    features, again, swapped = (
+        np.stack([run(image)[0] for image in each])
+        for each in (images, images, images[..., ::-1].copy())  # RGB, BGR
+    )
+    if not np.isfinite(features).all():
+        raise ValueError(
+            "expected finite features. Received: NaN or infinity for drawn images. Set "
+            "model.onnx.mean and model.onnx.std to those of the training images, or export the "
+            "network in float32"
+        )
+    if (features != again).any():
+        raise ValueError(
+            "expected the same features of an image every time. Received: others the second time. "
+            "Export the network for inference, without random numbers and dropout"
+        )
+    if np.allclose(features, features[0], rtol=TOLERANCE):
+        raise ValueError(
+            "expected features that differ between images. Received: the same for all of "
+            f"{len(images)} drawn images. Export the trained network, or set model.onnx.output to "
+            "another output"
+        )
+    if is_named:
+        return
+    if np.allclose(features, swapped, rtol=TOLERANCE):
+        raise ValueError(
+            "expected features that depend on colours. Received: the same after red and blue are "
+            "swapped. Export a network of RGB images with the layout of its input, or name the "
+            "output in model.onnx.output if it takes grey images"
+        )
+    if found := _of_classifier(features):
+        raise ValueError(
+            f"expected features. Received: {found}, as a classifier gives. Export the network "
+            "without it, or name the output in model.onnx.output if these are features"
+        )
+
+
+def _of_classifier(features: np.ndarray) -> str | None:
+    if (features >= 0).all() and np.allclose(features.sum(axis=1), 1, atol=1e-3):
+        return "probabilities, which sum to 1"
+    if (features == features.round()).all():
+        return "whole numbers"
+    if features.shape[1] in CLASSES:
+        return f"{features.shape[1]} numbers"
+    return None

@@ -10,7 +10,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 from pawprint.files import digest
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -19,11 +19,17 @@ SHEET = TEMPLATES / "sheet.html"
 WEBP_QUALITY, WEBP_SIDE = 85, 16_383  # pixels, at most
 
 
+def project_name() -> str:
+    """The name of its folder. `dvc exp run --temp` runs in a copy below that, which has another."""
+    folder, _, _ = Path.cwd().as_posix().partition("/.dvc/tmp/exps/")
+    return printable(Path(folder).name)
+
+
 def fill(template: Path, **values: object) -> str:
     """The text of a template with its values; HTML is escaped in a template named .html.
 
-    In others, the filter `literal` escapes a value for Markdown. A missing value raises
-    jinja2.UndefinedError.
+    In others, the filters `literal` and `code` make a value text or a code span of Markdown. A
+    missing value raises jinja2.UndefinedError.
     """
     environment = Environment(
         loader=FileSystemLoader(template.parent),
@@ -33,7 +39,7 @@ def fill(template: Path, **values: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["literal"] = literal
+    environment.filters |= {"literal": literal, "code": code}
     environment.filters["yaml"] = partial(yaml.safe_dump, sort_keys=False, allow_unicode=True)
     return environment.get_template(template.name).render(values)
 
@@ -41,6 +47,13 @@ def fill(template: Path, **values: object) -> str:
 def literal(value: object) -> str:
     """The value as text that Markdown shows unchanged, also in a cell of a table."""
     return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", str(value))
+
+
+def code(value: object) -> str:
+    """The value as a code span of Markdown: https://spec.commonmark.org/0.31.2/#code-spans"""
+    text = printable(str(value))
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
 def embed(picture: Path) -> str:

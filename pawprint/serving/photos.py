@@ -88,22 +88,21 @@ def predict(
 
 
 def write_saliency(
-    predictor: Predictor, images: list[Path], rows: list[dict], folder: Path
+    predictor: Predictor, images: list[Path], rows: list[dict], pictures: list[Path]
 ) -> None:
     """Write a picture of the regions that matter for each row without an error.
 
-    Its name begins with the row's number, counted from 1. Raises InputError if an image is there no
-    more, or the folder cannot be written to.
+    Raises InputError if an image is there no more, or a picture cannot be written.
     """
-    metadata, digits = predictor.metadata, len(str(len(images)))
-    for index, path in enumerate(tqdm(images, desc="saliency", unit="image", disable=None)):
-        if rows[index]["error"]:
+    metadata = predictor.metadata
+    items = list(zip(images, rows, pictures))
+    for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
+        if row["error"]:
             continue
-        image = read_again(path, rows[index]["path"])
+        image = read_again(path, row["path"])
         pixels = resize(image, metadata.image_size, metadata.resize)
-        # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
-        with replacing(folder / f"{index + 1:0{digits}}_{path.stem[:50]}.png") as partial:
-            first = next(iter(rows[index]["probabilities"]))
+        with replacing(picture) as partial:
+            first = next(iter(row["probabilities"]))
             heat = occlusion(predictor, pixels, metadata.labels.index(first))
             Image.fromarray(overlay(pixels, heat)).save(partial)
 

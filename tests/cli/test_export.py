@@ -167,6 +167,19 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
+    model, images = with_probabilities(colour_model(32)), np.zeros((1, 1, 32, 32, 3), np.uint8)
+    folder, expected = tmp_path / "h5", {"probability": np.array([[0.5, 0.5]])}
+    for _ in range(2):  # the second replaces the first
+        export("h5", model, METADATA, folder, lambda _: images, expected)
+    notes, before = folder / "notes.txt", (folder / "model.h5").stat().st_mtime_ns
+    notes.write_text("mine")
+    with refused(f"{notes}: expected "):
+        export("h5", model, METADATA, folder, lambda _: images, expected)
+    assert notes.read_text() == "mine"
+    assert (folder / "model.h5").stat().st_mtime_ns == before
+
+
 def test_outputs_are_means_over_the_views_of_an_image():
     pixels = np.zeros((2, 2, 4, 4, 3), np.uint8)
     pixels[0, 0], pixels[1] = 100, 50

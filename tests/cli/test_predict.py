@@ -240,4 +240,23 @@ def test_image_that_is_gone_before_its_saliency_is_one_line(predictor, photos):
     rows = predict(predictor, [photos / "b.jpg"])
     (photos / "b.jpg").unlink()
     with refused(f"{photos / 'b.jpg'}: expected the image again"):
-        write_saliency(predictor, [photos / "b.jpg"], rows, photos / "pictures")
+        write_saliency(predictor, [photos / "b.jpg"], rows, [photos / "1_b.png"])
+
+
+@pytest.mark.parametrize("kind", ["photo", "link", "folder"])
+def test_saliency_replaces_no_file_and_nothing_is_predicted(workspace, tmp_path, kind):
+    content = (workspace / "photos" / "dog.png").read_bytes()
+    for name in ("1_dog.png", "dog.png"):
+        (tmp_path / name).write_bytes(content)
+    taken = tmp_path / "1_1_dog.png"
+    if kind == "photo":  # of an earlier call, for all that is known
+        taken.write_bytes(content)
+    elif kind == "link":
+        taken.symlink_to(tmp_path / "nothing")
+    else:
+        taken.mkdir()
+    before = sorted(tmp_path.iterdir())
+    given = [str(tmp_path / name) for name in ("1_dog.png", "dog.png")]
+    line = complaint(workspace, "predict", *given, "--saliency", str(tmp_path))
+    assert line.startswith(f"{taken}: expected ")
+    assert sorted(tmp_path.iterdir()) == before

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import openvino
 import pytest
-from conftest import PROJECT, encode, environment_of, photo, succeed
-from networks import COLOURS, LOGITS, metadata
+from conftest import PROJECT, encode, environment_of, photo, run, succeed
+from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
 from pawprint import project
+from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
 from pawprint.network.conversion import convert
 from pawprint.network.exports import export, outputs_of, run_of
@@ -159,6 +160,18 @@ def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kin
         assert len(labels) > 1 or case == "pad"
     if not is_large:
         assert np.abs(seen["crop"][0] - seen["stretch"][0]).max() > 1e-3
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_photo_that_predict_refuses_is_refused_for_the_same_reason(tmp_path, mode):
+    path, model = tmp_path / "deep.tif", write_colour_model(tmp_path / "model")
+    path.write_bytes(encode(Image.new(mode, (40, 30), 70_000), "TIFF"))
+    with pytest.raises(UnusableImageError) as error:
+        decode(path.read_bytes())
+    script = PROJECT / "examples" / "with_openvino.py"
+    result = run("python", str(script), str(model), str(path), cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"{path}: {error.value}\n"
 
 
 def test_copies_of_the_page_are_a_model_repository(models, tmp_path):

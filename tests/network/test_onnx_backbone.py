@@ -8,8 +8,11 @@ import pytest
 from conftest import refused
 from networks import model_params
 
+from pawprint.errors import InputError
 from pawprint.network.onnx_backbone import read_onnx
+from pawprint.params.model import Model
 from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.network_file import write_network
 
 SIZE = 32
 # A picture of which no two colours and no two quarters are alike.
@@ -21,13 +24,18 @@ FIRST = "float[N, 3, 32, 32] pixels"  # the colours before height and width
 LAST = "float[N, 32, 32, 3] pixels"
 MEANS = "means = GlobalAveragePool(pixels)\n features = Flatten(means)"
 VECTOR = "float[N, 3] features"
+POOLED = MEANS.replace("features", "vector")
 QUARTERED = "AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (pixels)"
 TOKENS = f"""maps = {QUARTERED}
   rows = Reshape(maps, shape)
   patches = Transpose <perm = [0, 2, 1]> (rows)
+  zero = Constant <value = int64[1] {{0}}> ()
+  first = Gather <axis = 1> (patches, zero)
+  before = Mul(first, sign)
   features = Concat <axis = 1> (before, patches)"""
-CLASS = "float[1, 1, 3] before = {1.0, 2.0, 3.0}, int64[3] shape = {1, 3, 4}"
-REGISTERS = "float[1, 2, 3] before = {1.0, 2.0, 3.0, 9.0, 9.0, 9.0}, int64[3] shape = {1, 3, 4}"
+# The class token is the first patch, with other signs.
+CLASS = "float[1, 1, 3] sign = {1.0, -2.0, 3.0}, int64[3] shape = {1, 3, 4}"
+REGISTERS = "float[1, 2, 3] sign = {1.0, -2.0, 3.0, 9.0, 9.0, 9.0}, int64[3] shape = {1, 3, 4}"
 ONE = "float[1, 3, 32, 32] pixels"
 
 
@@ -38,10 +46,13 @@ def write(path: Path, taken: str, given: str, body: str, constants: str = "") ->
     return path
 
 
-def features_of(path: Path, **params) -> np.ndarray:
+def params_of(**params) -> Model:
     frozen = {"backbone": "onnx", "alpha": None, "fine_tune_at": None, "fine_tune_last": 0}
-    model = model_params(**frozen, image_size=SIZE, onnx=params or None)
-    (features,) = compile_for_cpu(read_onnx(path, model))(PIXELS)
+    return model_params(**frozen, image_size=SIZE, onnx=params or None)
+
+
+def features_of(path: Path, **params) -> np.ndarray:
+    (features,) = compile_for_cpu(read_onnx(path, params_of(**params)))(PIXELS)
     return features
 
 
@@ -75,14 +86,13 @@ def test_mean_and_std_are_those_of_the_params(tmp_path):
 @pytest.mark.parametrize("tokens", [None, "class", "mean", "both"])
 def test_tokens_are_the_class_token_the_mean_of_the_patches_or_both(before, tokens, tmp_path):
     path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, before)
-    mean = QUARTERS.mean(axis=(0, 1)).tolist()
-    expected = {"class": [1, 2, 3], "mean": mean, "both": [1, 2, 3, *mean]}
+    mean, first = QUARTERS.mean(axis=(0, 1)).tolist(), (QUARTERS[0, 0] * [1, -2, 3]).tolist()
+    expected = {"class": first, "mean": mean, "both": [*first, *mean]}
     assert features_of(path, tokens=tokens) == pytest.approx(expected[tokens or "class"], abs=1e-5)
 
 
 def test_patches_alone_give_their_mean(tmp_path):
-    body = TOKENS.replace("features = Concat <axis = 1> (before, patches)", "")
-    body = body.replace("patches = Trans", "features = Trans")
+    body = TOKENS.replace("Concat <axis = 1> (before, patches)", "Identity(patches)")
     path = write(tmp_path / "a.onnx", ONE, "float[1, 4, 3] features", body, CLASS)
     assert features_of(path) == pytest.approx(QUARTERS.mean(axis=(0, 1)), abs=1e-5)
     with refused(f"{path}: model.onnx.tokens: expected mean"):
@@ -105,21 +115,94 @@ def test_output_is_chosen_by_its_name(tmp_path):
     assert (features_of(path, output="other") == -features_of(path, output="features")).all()
 
 
-def test_classifier_is_refused_unless_its_output_is_named(tmp_path):
-    body = f"{MEANS}\n classes = Softmax(features)"
-    path = write(tmp_path / "a.onnx", FIRST, "float[N, 3] classes", body)
-    with refused(f"{path}: expected features. Received: classes"):
+CHOSEN_ONLY = {
+    "softmax": (VECTOR, "features = Softmax(vector)"),
+    "cast": (VECTOR, "classes = Softmax(vector)\n features = Cast <to = 1> (classes)"),
+    "reshaped": (
+        "float[N, 3, 1, 1] features",
+        "classes = Softmax(vector)\n axes = Constant <value = int64[2] {2, 3}> ()\n"
+        " features = Unsqueeze(classes, axes)",
+    ),
+    "of each patch": ("float[N, 3, 32, 32] features", "features = Softmax <axis = 1> (pixels)"),
+    "class": (
+        "float[N, 1] features",
+        "class = ArgMax <axis = 1> (vector)\n features = Cast <to = 1> (class)",
+    ),
+    "logits": (
+        "float[N, 1000] features",
+        "shape = Constant <value = int64[2] {3, 1000}> ()\n"
+        " one = Constant <value = float {1.0}> ()\n"
+        " kernel = Expand(one, shape)\n features = MatMul(vector, kernel)",
+    ),
+    "grey": (
+        "float[N, 1, 2, 2] features",
+        "scale = Constant <value = float[1, 3, 1, 1] {0.229, 0.224, 0.225}> ()\n"
+        " mean = Constant <value = float[1, 3, 1, 1] {0.485, 0.456, 0.406}> ()\n"
+        " scaled = Mul(pixels, scale)\n unscaled = Add(scaled, mean)\n"
+        " grey = ReduceMean <axes = [1]> (unscaled)\n"
+        " features = AveragePool <kernel_shape = [16, 16], strides = [16, 16]> (grey)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHOSEN_ONLY)
+def test_classifier_or_network_of_grey_images_is_refused_unless_its_output_is_named(kind, tmp_path):
+    given, body = CHOSEN_ONLY[kind]
+    path = write(tmp_path / "a.onnx", FIRST, given, f"{POOLED}\n {body}")
+    with refused(f"{path}: expected features", "Received: ", "model.onnx.output"):
         features_of(path)
-    assert features_of(path, output="classes").sum() == pytest.approx(1)
-    body, weights = f"{MEANS}\n logits = MatMul(features, kernel)", np.zeros((3, 1000), np.float32)
-    model = onnx.parser.parse_model(
-        f'<ir_version: 8, opset_import: ["": 17]> graph ({FIRST}, float[3, 1000] kernel) => '
-        f"(float[N, 1000] logits) {{ {body} }}"
-    )
-    model.graph.initializer.append(onnx.numpy_helper.from_array(weights, "kernel"))
-    del model.graph.input[1]
-    onnx.save(model, path)
-    with refused(f"{path}: expected features. Received: logits"):
+    assert len(features_of(path, output="features"))
+
+
+# What does not tell images apart, or not twice in the same way.
+WITHOUT_FEATURES = {
+    "the same for all images": (VECTOR, "features = Sub(vector, vector)"),
+    "all but the same": (
+        VECTOR,
+        "small = Constant <value = float {0.0001}> ()\n one = Constant <value = float {1.0}> ()\n"
+        " scaled = Mul(vector, small)\n features = Add(scaled, one)",
+    ),
+    "not finite": (VECTOR, "features = Log(vector)"),
+    "random": (
+        VECTOR,
+        "random = RandomNormal <shape = [1, 3]> ()\n features = Add(vector, random)",
+    ),
+    "random, with a seed": (
+        VECTOR,
+        "random = RandomNormal <shape = [1, 3], seed = 3.0> ()\n features = Add(vector, random)",
+    ),
+    "dropout": (
+        VECTOR,
+        "ratio = Constant <value = float {0.5}> ()\n training = Constant <value = bool {1}> ()\n"
+        " features = Dropout(vector, ratio, training)",
+    ),
+    "the class": ("int64[N] features", "features = ArgMax <axis = 1, keepdims = 0> (vector)"),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_FEATURES)
+def test_network_from_which_nothing_is_learned_is_one_line(kind, tmp_path):
+    given, body = WITHOUT_FEATURES[kind]
+    path = write(tmp_path / "a.onnx", FIRST, given, f"{POOLED}\n {body}")
+    with refused(f"{path}: expected ", "Received: "):
+        features_of(path)
+
+
+def test_unknown_layout_is_that_which_the_operations_take(tmp_path):
+    """A convolution of three channels does not take height as channels."""
+    kernel = "float[3, 1, 1, 1] kernel = {1.0, 1.0, 1.0}"
+    dynamic = "float[N, A, B, C] pixels"
+    convolved = "maps = Conv <group = 3> (%s, kernel)\n"
+    pooled = "means = GlobalAveragePool(maps)\n features = Flatten(means)"
+    turned = "turned = Transpose <perm = [0, 3, 1, 2]> (pixels)\n"
+    for body in (convolved % "pixels", turned + convolved % "turned"):
+        path = write(tmp_path / "a.onnx", dynamic, VECTOR, f"{body} {pooled}", kernel)
+        assert features_of(path) == pytest.approx(SCALED.mean(axis=(0, 1)), abs=2e-3)
+
+
+def test_layout_that_nothing_tells_is_not_guessed(tmp_path):
+    path = write(tmp_path / "a.onnx", "float[N, A, B, C] pixels", "float[N, D] features", MEANS)
+    with refused(f"{path}: expected ", "(batch, 3, 32, 32)", "(batch, 32, 32, 3)", "Received: "):
         features_of(path)
 
 
@@ -171,3 +254,54 @@ def test_damaged_file_and_one_with_weights_elsewhere_are_one_line(tmp_path, monk
     onnx.save(model, path, **elsewhere)
     with refused(f"{path}: expected an ONNX file"):
         features_of(path)
+
+
+def test_weights_at_an_address_in_memory_are_not_read(tmp_path):
+    """ONNX Runtime's convention, which OpenVINO follows: it reads from any address."""
+    path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
+    model, numbers = onnx.load(path), np.float32([1, 2, 3])
+    (weights,) = (each for each in model.graph.initializer if each.name == "sign")
+    weights.ClearField("float_data")
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    place = {"location": "*/_ORT_MEM_ADDR_/*", "offset": numbers.ctypes.data, "length": 12}
+    for key, value in place.items():
+        weights.external_data.add(key=key, value=str(value))
+    path.write_bytes(model.SerializeToString())
+    with refused(f"{path}: expected weights in the file"):
+        features_of(path)
+
+
+HOSTILE = {
+    "newline": "a\nb",
+    "escape": "\x1b[31mred",
+    "reversed": "\u202egpj.onnx",
+    "nul": "a\0b",
+    "long": "x" * 100_000,
+    "path": "../../params.yaml",
+    "markup": "<script>alert(1)</script>",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+def test_names_in_the_file_are_one_printable_line_and_no_part_of_the_network(name, tmp_path):
+    path = tmp_path / "a.onnx"
+    body = f"{MEANS}\n other = Neg(features)"
+    write(path, FIRST, "float[N, 3] features, float[N, 3] other", body)
+    model = onnx.load(path)
+    model.graph.node[1].output[0] = model.graph.node[2].input[0] = name
+    model.graph.output[0].name = model.graph.name = model.producer_name = name
+    for node in model.graph.node:
+        node.name = node.doc_string = name
+    model.metadata_props.add(key=name, value=name)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError) as error:
+        features_of(path)
+    assert str(error.value).isprintable()
+    assert (features_of(path, output=name) == -features_of(path, output="other")).all()
+    for each in ("first", "second"):  # OpenVINO numbers the nodes of a process
+        (tmp_path / each).mkdir()
+        network = read_onnx(path, params_of(output=name))
+        write_network(network, tmp_path / each / "network.xml", ["top"])
+    first, second = ((tmp_path / each / "network.xml").read_text() for each in ("first", "second"))
+    assert first == second
+    assert name not in first and "means" not in first

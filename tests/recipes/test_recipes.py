@@ -15,6 +15,7 @@ from pawprint.recipes.overlay import (
     overlay,
     read,
 )
+from pawprint.recipes.sample import demo
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import drawn_dataset
 from pawprint.tables import read_table
@@ -48,6 +49,14 @@ def test_default_is_what_is_committed_and_names_what_any_recipe_names():
     for name in names():
         for section, changes in parse_yaml(read(name), name).items():
             assert changes.keys() <= default[section].keys(), f"{name}: {section}"
+
+
+def test_demo_replaces_no_folder_that_it_did_not_make(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "WORKSPACE", tmp_path)
+    (tmp_path / "labels.csv").write_text("mine")
+    with refused(f"{tmp_path}: expected "):
+        demo.main()
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
 
 
 # Layers of the head, optimizer, and number of trained variables of each notebook's model.

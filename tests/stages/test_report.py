@@ -78,6 +78,14 @@ def other(workspace, tmp_path) -> Path:
     return shutil.copytree(workspace, tmp_path / "workspace")
 
 
+def test_source_is_one_code_span_of_the_card(other):
+    name = "../a`<img src=x>`\n# b.onnx"
+    changes = {"fetch": {"source": name}, "weights": {"source": name}}
+    card, page = reports(other, yaml.safe_dump(changes))
+    assert card.count("`` ../a`<img src=x>`\\n# b.onnx ``") == 2
+    assert "<img src=x" not in page
+
+
 NO_FILES = pd.DataFrame(columns=list(REJECTED))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from pawprint import project
 from pawprint.dataset import corrections
 from pawprint.entry import run
+from pawprint.errors import InputError
 from pawprint.recipes.overlay import apply
 from pawprint.recipes.sample.drawings import write_archive
 
@@ -54,8 +55,13 @@ def dvc_environment() -> dict[str, str]:
 
 def main() -> None:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-    prepare(WORKSPACE, apply(params, "sample"))
+    if WORKSPACE.exists() and not (WORKSPACE / ARCHIVE).exists():
+        raise InputError(
+            f"{WORKSPACE}: expected a folder that `make demo` made, or none. Received: one without "
+            f"{ARCHIVE}. Move it."
+        )
     write_archive(WORKSPACE / ARCHIVE)
+    prepare(WORKSPACE, apply(params, "sample"))
     run_dvc(WORKSPACE, "repro")
     run_dvc(WORKSPACE, "metrics", "show", project.EVALUATE_METRICS.as_posix())
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / project.REPORT)}")
