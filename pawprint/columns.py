@@ -41,7 +41,12 @@ HISTORY: Columns = {
     "kept": "bool",  # whether the phase ends with the weights of this epoch
 }
 # Then one column per label, in their order: PROBABILITY and the label.
-PREDICTIONS: Columns = {"path": "str", "actual": "str", "predicted": "str"}
+PREDICTIONS: Columns = {
+    "path": "str",
+    "actual": "str",
+    "predicted": "str",
+    "pixels_sha256": "str",  # of what image this is, whatever its path
+}
 PROBABILITY = "probability_"
 LIKELY_WRONG_LABELS: Columns = {
     "path": "str",
@@ -49,6 +54,7 @@ LIKELY_WRONG_LABELS: Columns = {
     "likely": "str",
     "split": "str",
     "probability": "float64",
+    "pixels_sha256": "str",
 }
 PREDICTED = "the predicted class"
 # `label` is the class of the probabilities: the second of two, or PREDICTED of more.

@@ -94,12 +94,17 @@ def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
 def tabulate(
     rows: pd.DataFrame, probabilities: np.ndarray, predicted: np.ndarray, labels: list[str]
 ) -> pd.DataFrame:
-    """The table PREDICTIONS, from rows with the columns `path` and `label` in the same order."""
+    """The table PREDICTIONS.
+
+    `rows` has the columns `path`, `label` and `pixels_sha256`, in the order of the images in
+    `probabilities`, float64 `(images, classes)`, and in `predicted`, the indices of `labels`.
+    """
     return pd.DataFrame(
         {
             "path": rows["path"].array,
             "actual": rows["label"].array,
             "predicted": np.array(labels)[predicted],
+            "pixels_sha256": rows["pixels_sha256"].array,
             **{PROBABILITY + label: column for label, column in zip(labels, probabilities.T)},
         }
     )

@@ -18,11 +18,14 @@ from pawprint.dataset.layouts import (
     read_metadata,
 )
 from pawprint.entry import run_stage, watch
+from pawprint.errors import printable
 from pawprint.files import write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.labels import UNKNOWN
 from pawprint.params.clean import Clean
 from pawprint.tables import write_table
+
+MAX_NAMED = 5  # corrections in a line of output
 
 
 def main() -> None:
@@ -35,7 +38,7 @@ def main() -> None:
             labels = find_labels(names, rows, archive.filename)
         read = partial(read_corrections, project.LABELS_CSV, set(names), labels)
         corrections = watch(str(project.LABELS_CSV), read)
-        kept, rejected = clean(archive, labels, params.rule, corrections, rows)
+        kept, rejected, not_applied = clean(archive, labels, params.rule, corrections, rows)
     is_unknown = kept["label"] == UNKNOWN
     write_table(project.IMAGES_CSV, kept[~is_unknown], IMAGES)
     write_table(project.UNKNOWN_CSV, kept[is_unknown], IMAGES)
@@ -47,6 +50,13 @@ def main() -> None:
         print(f"clean: no class: {folders}; clean.labels: auto makes each folder a class")
     if is_unknown.any():
         print(f"clean: {is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training")
+    if not_applied:
+        more = f" and {len(not_applied) - MAX_NAMED} more" if not_applied[MAX_NAMED:] else ""
+        print(
+            f"clean: {project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
+            f"{', '.join(map(printable, not_applied[:MAX_NAMED]))}{more}. Remove the line, or "
+            "empty its pixels_sha256 if the label is right for the photo that has this name now"
+        )
     if imbalance := describe_imbalance(kept[~is_unknown]):
         print(f"clean: the classes are imbalanced: {imbalance}; see train_finetune.class_weight")
 

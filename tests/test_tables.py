@@ -72,6 +72,7 @@ def test_empty_cell_is_read_only_in_a_column_that_may_have_one(tmp_path):
 
 def test_predictions_have_the_labels_of_their_columns(tmp_path):
     rows = pd.DataFrame({"path": ["1.jpg"], "actual": ["b"], "predicted": ["b"], "other": [1]})
+    rows["pixels_sha256"] = "a1"
     for label, probability in (("a, x", 0.1), ("b", 0.7), ("c", 0.2)):
         rows[f"probability_{label}"] = probability
     write_predictions(tmp_path / "rows.csv", rows)
@@ -85,8 +86,9 @@ def test_predictions_have_the_labels_of_their_columns(tmp_path):
     "lines",
     [
         b"",
-        b"path,actual,predicted,probability\n",
-        b"path,actual,predicted,probability_\x1b[31m\n1.jpg,cat,cat,\n",
+        b"path,actual,predicted,pixels_sha256,probability\n",
+        b"path,actual,predicted,probability_cat\n1.jpg,cat,cat,1\n",
+        b"path,actual,predicted,pixels_sha256,probability_\x1b[31m\n1.jpg,cat,cat,a1,\n",
     ],
 )
 def test_other_tables_are_no_predictions(tmp_path, lines):

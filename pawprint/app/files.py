@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.columns import Columns
+from pawprint import project
+from pawprint.columns import SPLIT, Columns
 from pawprint.errors import InputError
 from pawprint.tables import read_table
 
@@ -30,3 +31,12 @@ def table(path: Path, columns: Columns) -> pd.DataFrame:
     """The rows of a CSV file with these columns. Raises InputError."""
     stamp(path)
     return read_table(path, columns)
+
+
+def at_present(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the present `path` of the image of their `pixels_sha256`, without others.
+
+    Raises InputError.
+    """
+    images = table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]]
+    return rows.drop(columns="path").merge(images, on="pixels_sha256")

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from pawprint.app import photos
+from pawprint.app import files, photos
 from pawprint.app.about import DIGITS
 from pawprint.app.history import Revision, revisions
 from pawprint.app.messages import explained, plain
@@ -111,5 +111,8 @@ def show_two(first: Revision, second: Revision, with_test: bool) -> None:
         return f"{old} → {new}, labelled {actual}"
 
     with explained():
-        if row := photos.grid(differ, "differ", predictions):
+        shown = files.at_present(differ).sort_values("path")
+        if missing := len(differ) - len(shown):
+            st.caption(f"{missing} of them are not among the present images, and not shown.")
+        if row := photos.grid(shown, "differ", predictions):
             photos.open_large(row.path, predictions(row))

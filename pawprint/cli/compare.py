@@ -2,7 +2,7 @@
 
 A run is a commit, branch, tag or experiment. Each run after the first is compared with the first;
 without another one, the workspace, whose results must be those of its params and code. With
-several, the levels of the tests are Holm's.
+several, the levels of the tests are Holm's. An image is known by its pixels, not by its path.
 """
 
 import argparse

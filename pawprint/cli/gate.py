@@ -1,8 +1,8 @@
 """Fail if the results of the workspace are significantly worse than those of a commit.
 
 The test is the one of `compare`, on the test split and on the validation split. Results on
-different images cannot be compared, and fail too, as do results that are not of the present params
-and code. The exit status is 1 if the gate fails.
+different images cannot be compared without --common, and fail too, as do results that are not of
+the present params and code. The exit status is 1 if the gate fails.
 """
 
 import argparse
@@ -14,14 +14,16 @@ from pawprint.revisions import WORKSPACE, require_reproduced
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("against", metavar="REV", help="commit, branch or tag")
+    parser.add_argument("--common", action="store_true", help="test the images that both have")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    old, common = arguments.against, arguments.common
     confidence = Evaluate.load().confidence
     require_reproduced("evaluate")
     verdicts = []
     for split in SPLITS:
-        (compared,) = compare_revisions(arguments.against, [WORKSPACE], split, confidence)
-        print(describe(arguments.against, WORKSPACE, split, compared))
+        (compared,) = compare_revisions(old, [WORKSPACE], split, confidence, common)
+        print(describe(old, WORKSPACE, split, compared))
         verdicts.append(compared.verdict)
     return int("worse" in verdicts)

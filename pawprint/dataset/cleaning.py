@@ -13,6 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.columns import IMAGES, REJECTED
+from pawprint.dataset.corrections import Correction
 from pawprint.dataset.layouts import (
     Folders,
     Row,
@@ -40,15 +41,21 @@ def clean(
     archive: Archive,
     labels: dict[str, list[str]],
     rule: str,
-    corrections: dict[str, str],
+    corrections: list[Correction],
     rows: dict[str, Row] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the usable images and the rejected files, with the columns of IMAGES and REJECTED.
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return the usable images, the rejected files, and the paths of corrections not applied.
+
+    The tables have the columns of IMAGES and REJECTED.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
-    "jfif", as in `clean.rule`. `corrections` gives the right label, or NEITHER, of a member and of
-    all others with the same pixels. `rows`, of metadata.csv, give label, split and group in place
-    of the folders.
+    "jfif", as in `clean.rule`. `rows`, of metadata.csv, give label, split and group in place of the
+    folders.
+
+    A correction holds for all images with its `pixels_sha256`, whatever their paths. One without
+    `pixels_sha256` holds for the image that has its path, unless there is one with the hash of that
+    image, and for all others with the same pixels. One whose `pixels_sha256` no image has is not
+    applied: its photo was replaced or removed.
 
     A file belongs to the class of the innermost folder above it that `labels` names. Of the other
     folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
@@ -66,6 +73,7 @@ def clean(
     }
     names = [name for name in members(archive) if rows is None or not is_metadata(name)]
     times = Counter(names)
+    corrected = {each.path for each in corrections}
     folders = folders_of(rows)
     _require_folders(labels, names, folders, archive.filename, rows is not None)
 
@@ -73,14 +81,13 @@ def clean(
         if times[name] > 1:
             raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
         label, archive_split = label_and_split(folders(name), label_of_folder)
-        label = corrections.get(name) or label
-        if not label:
+        if not label and name not in corrected:
             detail = "in no folder that clean.labels names"
             if rows is not None:
                 detail = "label not in clean.labels" if name in rows else "not in metadata.csv"
             raise UnusableImageError("no_class", detail)
         group = rows[name].group if rows and name in rows else ""
-        return {"path": name, "label": label, "archive_split": archive_split, "group": group}
+        return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}
 
     def examine(name: str) -> dict:
         data = read_member(archive, name)
@@ -101,9 +108,10 @@ def clean(
     examined = list(tqdm(results, "clean", len(labelled), unit="image", disable=None))
     usable = [labelled[row["path"]] | row for row in examined if "reason" not in row]
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
-    images, neither = _corrected(pd.DataFrame(usable, columns=list(IMAGES)), corrections)
+    images = pd.DataFrame(usable, columns=list(IMAGES))
+    images, of_no_class, not_applied = _corrected(images, corrections)
     kept, duplicates = _without_duplicates(images)
-    rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), neither, duplicates])
+    rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
     for label in labels:
         if not (kept["label"] == label).any():
@@ -111,7 +119,7 @@ def clean(
                 f"{archive.filename}: expected a usable image of class {label}. Received: "
                 f"{describe_files(kept, rejected)}. See clean.labels."
             )
-    return kept, rejected
+    return kept, rejected, not_applied
 
 
 def pixels_sha256(image: Image.Image) -> str:
@@ -134,17 +142,34 @@ def _or_rejected(function: Callable[[str], dict], name: str) -> dict:
 
 
 def _corrected(
-    images: pd.DataFrame, corrections: dict[str, str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The images with their right labels, and a row of REJECTED for each with the label NEITHER."""
-    of_path = images["path"].map(corrections.get).astype(object)
-    of_pixels = of_path.groupby(images["pixels_sha256"]).transform("first")
-    labels = of_path.fillna(of_pixels).fillna(images["label"])
-    images = images.assign(label=labels.astype("str"))
-    is_neither = images["label"] == NEITHER
-    detail = f"the corrected label is {NEITHER}"
-    neither = pd.DataFrame({"path": images["path"][is_neither].map(printable)})
-    return images[~is_neither], neither.assign(reason="neither_class", detail=detail)
+    images: pd.DataFrame, corrections: list[Correction]
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """As `clean`: images with their right labels, rejected ones, and corrections not applied.
+
+    An image has the label "" if only a correction, which may be for other pixels, gives it one.
+    """
+    pixels = dict(zip(images["path"], images["pixels_sha256"]))
+    given = {each.image: each.label for each in corrections}
+    of_copies = {pixels[name]: given[name] for name in given if name in pixels}
+    right = [
+        given.get(row.pixels_sha256)
+        or given.get(row.path)
+        or of_copies.get(row.pixels_sha256, row.label)
+        for row in images.itertuples()
+    ]
+    images = images.assign(label=pd.Series(right, images.index, "str"))
+    reasons = {
+        NEITHER: ("neither_class", f"the corrected label is {NEITHER}"),
+        "": ("no_class", "its correction is for other pixels"),
+    }
+    is_of_class = ~images["label"].isin(reasons)
+    of_no_class = pd.DataFrame(
+        [(printable(row.path), *reasons[row.label]) for row in images[~is_of_class].itertuples()],
+        columns=list(REJECTED),
+    )
+    known = {"", *pixels.values()}
+    not_applied = [each.path for each in corrections if each.pixels_sha256 not in known]
+    return images[is_of_class], of_no_class, not_applied
 
 
 def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

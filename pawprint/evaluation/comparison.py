@@ -121,19 +121,20 @@ def compare_revisions(
 def paired(
     old: str, new: Sequence[str], split: str, common: bool = False
 ) -> Iterator[pd.DataFrame]:
-    """For each of the new revisions, the images of a split of SPLITS, sorted by path.
+    """For each of the new revisions, the images of a split of SPLITS, in the same order.
 
-    The columns are `path`, `actual`, `predicted_old` and `predicted`. A revision is a commit,
-    branch, tag or experiment, or WORKSPACE. With `common`, the images are those that all have, with
-    the same label, and a line says how many. Raises InputError if a revision has no predictions, or
-    they are not of the same images with the same labels.
+    The columns are `path`, that of the new revision, `pixels_sha256`, by which images are paired,
+    `actual`, `predicted_old` and `predicted`. A revision is a commit, branch, tag or experiment, or
+    WORKSPACE. With `common`, the images are those that all have, with the same label, and a line
+    says how many. Raises InputError if a revision has no predictions, or they are not of the same
+    images with the same labels.
     """
     tables = {rev: predictions_of(rev, split) for rev in (old, *new)}
     if common:
         tables = _with_common_images(tables, split)
     for rev in new:
         both = tables[old].merge(
-            tables[rev], on="path", how="outer", suffixes=("_old", ""), indicator=True
+            tables[rev], on="pixels_sha256", how="outer", suffixes=("_old", ""), indicator=True
         )
         gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
         in_both = both[both["_merge"] == "both"]
@@ -145,12 +146,13 @@ def paired(
                 "accuracies cannot be compared. --common compares on the images that both have; "
                 "without it, commit this run, change one param, and compare with HEAD."
             )
-        yield both[["path", "actual", "predicted_old", "predicted"]]
+        # In the order of the hashes, which the merge gives: paths may differ.
+        yield both[["path", "pixels_sha256", "actual", "predicted_old", "predicted"]]
 
 
 def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
     """The rows of each table PREDICTIONS, by revision, whose image and label are in all."""
-    key = ["path", "actual"]
+    key = ["pixels_sha256", "actual"]
     common = functools.reduce(pd.merge, (table[key] for table in tables.values()))
     images = ", ".join(f"{len(table):,} of {rev}" for rev, table in tables.items())
     if common.empty:

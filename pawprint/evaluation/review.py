@@ -23,7 +23,7 @@ def list_suspects(predictions: pd.DataFrame) -> pd.DataFrame:
     actual = pd.Index(labels).get_indexer(predictions["actual"])
     of_label = of_others[images, actual]
     of_others[images, actual] = 0
-    listed = predictions[["path", "split"]].assign(
+    listed = predictions[["path", "split", "pixels_sha256"]].assign(
         label=predictions["actual"],
         likely=np.array(labels)[of_others.argmax(axis=1)],
         probability=of_label,

@@ -142,8 +142,8 @@ def judge(
 ) -> tuple[pd.DataFrame, dict[str, float], dict[str, int]]:
     """The table PREDICTIONS of the judged images, their log loss and accuracy, and the others.
 
-    `images` has the columns `path` and `label`. The others are the number of images of each label
-    that are not judged.
+    `images` has the columns `path`, `label` and `pixels_sha256`. The others are the number of
+    images of each label that are not judged.
     """
     is_judged = ~np.isnan(crossed.probabilities).any(axis=1)
     probabilities, rows = crossed.probabilities[is_judged], images[is_judged]

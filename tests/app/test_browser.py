@@ -67,8 +67,8 @@ def workspace(tmp_path_factory) -> Path:
     project = git_project(folder / "project", TINY + OFFLINE)
     repro(project)
     # The drawn images have no label that is likely wrong.
-    row = ("drawn/train/cats/cat.0002.jpg", "cat", "dog", "train", 0.01)
-    suspects = pd.DataFrame([row], columns=list(LIKELY_WRONG_LABELS))
+    suspects = table(project, "data/split/images.csv").query("split == 'train'").head(1)
+    suspects = suspects.assign(likely="dog", probability=0.01)
     write_table(project / LIKELY_WRONG_LABELS_CSV, suspects, LIKELY_WRONG_LABELS)
     commit(project, "Train")
     return project
@@ -251,9 +251,10 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
 
 def test_likely_wrong_labels_are_corrected_by_keys(phone, workspace):
     labels = workspace / "labels.csv"
-    kept = "path,label\nkept.jpg,cat\n"
+    kept = "path,label,pixels_sha256\nkept.jpg,cat,\n"
     labels.write_text(kept, encoding="utf-8")
-    suspect = table(workspace, "plots/likely_wrong_labels.csv")["path"][0]
+    suspect = table(workspace, "plots/likely_wrong_labels.csv").loc[0]
+    path, pixels = suspect["path"], suspect["pixels_sha256"]
     open_page(phone, "Label")
     open_part(phone, "Likely wrong labels")
     phone.get_by_role("button", name="Start").click()
@@ -262,7 +263,7 @@ def test_likely_wrong_labels_are_corrected_by_keys(phone, workspace):
     assert serious(phone) == {}
     for key, label in (("2", "dog"), ("0", "none")):
         press(phone, key, "You have seen all 1 images")
-        assert labels.read_text(encoding="utf-8") == f"{kept}{suspect},{label}\n"
+        assert labels.read_text(encoding="utf-8") == f"{kept}{path},{label},{pixels}\n"
         press(phone, "u", "1 of 1")
         assert labels.read_text(encoding="utf-8") == kept
 

@@ -21,22 +21,29 @@ from conftest import (
     succeed,
 )
 
+from pawprint.columns import PREDICTIONS
 from pawprint.yaml import read_yaml
 
 IMAGES = 200
 
 
-def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None:
-    """Predictions of both splits in which the images of these numbers are wrong."""
+def write(
+    project: Path, wrong: set[int], images: range = range(IMAGES), other: int = 0, renamed: int = 0
+) -> None:
+    """Predictions of both splits in which the images of these numbers are wrong.
+
+    The first `other` files hold other images under their names. Names begin at `renamed`.
+    """
     (project / "plots").mkdir(exist_ok=True)
     for name in ("predictions", "predictions_validation"):
         with (project / "plots" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["path", "actual", "predicted", "probability_cat", "probability_dog"])
+            writer.writerow([*PREDICTIONS, "probability_cat", "probability_dog"])
             for number in images:
                 actual = ("cat", "dog")[number % 2]
                 predicted = ("cat", "dog")[(number + (number in wrong)) % 2]
-                writer.writerow([f"{number}.jpg", actual, predicted, "0.5", "0.5"])
+                path, pixels = f"{number + renamed}.jpg", number + IMAGES * (number < other)
+                writer.writerow([path, actual, predicted, f"{pixels:064x}", "0.5", "0.5"])
 
 
 # A stage whose outputs the tests write themselves, with a dependency that is not in Git.
@@ -183,6 +190,51 @@ def test_runs_of_other_images_are_compared_on_the_common_ones(project):
     found = printed(project, "compare", "--common", "new")
     assert "test: 190 common images, of 200 of new, 195 of workspace" in found
     assert "190/190 correct in new, 180/190 in workspace" in found
+
+
+@pytest.mark.parametrize("command", ["compare", "gate"])
+def test_replaced_photos_are_other_images_and_renamed_ones_the_same(project, command):
+    write(project, set(range(5)), other=48)
+    record(project)
+    line = complaint(project, command, "new")
+    assert "Received: 48 only in new, 48 only in workspace, 0 with another label" in line
+    found = printed(project, command, "--common", "new")
+    assert "validation: 152 common images, of 200 of new, 200 of workspace" in found
+    write(project, set(range(5)), renamed=1)
+    record(project)
+    assert printed(project, command, "new").count("both are correct on the same images") == 2
+    if command == "compare":
+        found = printed(project, "compare", "old", "new", "workspace")
+        assert found.count("; 0 only in old, 15 only in workspace") == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "status"), [(set(range(10, 30)), 1), (set(range(IMAGES, IMAGES + 20)), 0)]
+)
+def test_gate_of_common_images_fails_only_for_results_worse_on_these(project, wrong, status):
+    write(project, set(range(5)) | wrong, range(IMAGES + 20))
+    record(project)
+    assert pawprint(project, "gate", "new").stdout == ""
+    result = pawprint(project, "gate", "new", "--common")
+    assert (result.returncode, result.stderr) == (status, "")
+    assert "test: 200 common images, of 200 of new, 220 of workspace" in result.stdout
+    assert ("workspace is worse than new" in result.stdout) == bool(status)
+
+
+@pytest.mark.parametrize("command", ["compare", "gate"])
+def test_predictions_of_an_older_commit_without_pixels_are_refused_in_one_line(project, command):
+    for path in (project / "plots").glob("predictions*.csv"):
+        lines = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
+        older = "".join(f"{','.join(cells[:3] + cells[4:])}\n" for cells in lines)
+        path.write_text(older, encoding="utf-8")
+    record(project)
+    commit(project, "Older")
+    write(project, set(range(5)))
+    record(project)
+    line = complaint(project, command, "HEAD")
+    succeed("git", "reset", "-q", "--hard", "new", cwd=project)
+    assert line.startswith("HEAD: plots/predictions.csv: expected a table with the columns path,")
+    assert "pixels_sha256" in line.split("Received")[0]
 
 
 @pytest.mark.parametrize("command", ["compare", "gate"])

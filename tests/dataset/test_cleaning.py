@@ -1,17 +1,20 @@
 import io
 import re
 import zipfile
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import CATS_AND_DOGS, JPEG, clean_archive, encode, photo
 from PIL import Image
 
-from pawprint.dataset.cleaning import clean
+from pawprint.dataset.cleaning import clean, pixels_sha256
+from pawprint.dataset.corrections import Correction
 from pawprint.dataset.layouts import describe_files, describe_folders_of_no_class
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
+from pawprint.images.decoder import decode
 
 
 def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive):
@@ -48,7 +51,7 @@ def test_folder_of_a_class_called_like_a_split_is_a_class_folder(tmp_path):
     names = ["train/1.jpg", "train/train/2.jpg", "validation/cats/3.jpg", "validation/train/4.jpg"]
     pack(tmp_path / "images.zip", [(name, photo(n)) for n, name in enumerate(names)])
     with open_archive(tmp_path / "images.zip") as archive:
-        kept, _ = clean(archive, {"cat": ["cats"], "train": ["train"]}, "decodes", {})
+        kept, *_ = clean(archive, {"cat": ["cats"], "train": ["train"]}, "decodes", [])
     assert kept[["path", "label", "archive_split"]].to_numpy().tolist() == [
         ["train/1.jpg", "train", ""],
         ["train/train/2.jpg", "train", "train"],
@@ -129,6 +132,19 @@ def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_pat
     ]
 
 
+def pixels_of(number: int) -> str:
+    return pixels_sha256(decode(photo(number)))
+
+
+def corrected(
+    folder: Path, files: dict[str, int], corrections: list[Correction]
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """What `clean` makes of the photos of these numbers."""
+    pack(folder / "images.zip", [(name, photo(number)) for name, number in files.items()])
+    with open_archive(folder / "images.zip") as archive:
+        return clean(archive, CATS_AND_DOGS, "decodes", corrections)
+
+
 @pytest.mark.parametrize(
     ("label", "kept", "reasons"),
     [
@@ -138,11 +154,71 @@ def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_pat
 )
 def test_correction_holds_for_copies_of_the_image(tmp_path, label, kept, reasons):
     files = {"cats/1.jpg": 1, "cats/1 (1).jpg": 1, "cats/3.jpg": 3, "dogs/2.jpg": 2}
-    pack(tmp_path / "images.zip", [(name, photo(number)) for name, number in files.items()])
-    with open_archive(tmp_path / "images.zip") as archive:
-        images, rejected = clean(archive, CATS_AND_DOGS, "decodes", {"cats/1.jpg": label})
+    corrections = [Correction("cats/1.jpg", label)]
+    images, rejected, not_applied = corrected(tmp_path, files, corrections)
+    assert not_applied == []
     assert images[["path", "label"]].to_numpy().tolist() == sorted([*kept, ["cats/3.jpg", "cat"]])
     assert rejected["reason"].tolist() == reasons
+
+
+def labels_of(images: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(images["path"], images["label"]))
+
+
+def test_correction_follows_its_pixels_to_another_name_and_leaves_other_pixels_alone(tmp_path):
+    """As after files were renumbered, so that a new photo has the name of the corrected one."""
+    files = {"cats/1.jpg": 10, "cats/2.jpg": 1, "cats/2 (1).jpg": 1, "dogs/3.jpg": 3}
+    corrections = [Correction("cats/1.jpg", "dog", pixels_of(1))]
+    images, rejected, not_applied = corrected(tmp_path, files, corrections)
+    assert labels_of(images) == {"cats/1.jpg": "cat", "cats/2.jpg": "dog", "dogs/3.jpg": "dog"}
+    assert rejected["reason"].tolist() == ["duplicate"]
+    assert not_applied == []
+
+
+def test_correction_whose_pixels_no_image_has_is_not_applied_and_named(tmp_path):
+    files = {"cats/1.jpg": 10, "cats/1 (1).jpg": 10, "cats/2.jpg": 2, "dogs/3.jpg": 3}
+    corrections = [
+        Correction("cats/1.jpg", "none", pixels_of(1)),
+        Correction("dogs/gone.jpg", "cat", pixels_of(5)),
+        Correction("cats/2.jpg", "dog", pixels_of(2)),
+    ]
+    images, _, not_applied = corrected(tmp_path, files, corrections)
+    assert labels_of(images) == {"cats/1.jpg": "cat", "cats/2.jpg": "dog", "dogs/3.jpg": "dog"}
+    assert not_applied == ["cats/1.jpg", "dogs/gone.jpg"]
+
+
+def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(tmp_path):
+    files = {"cats/1.jpg": 1, "cats/1 (1).jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3}
+    corrections = [
+        Correction("cats/old.jpg", "dog", pixels_of(1)),
+        Correction("cats/1.jpg", "none"),
+    ]
+    for rows in (corrections, corrections[::-1]):
+        images, _, not_applied = corrected(tmp_path, files, rows)
+        assert labels_of(images) == {"cats/1.jpg": "dog", "cats/2.jpg": "cat", "dogs/3.jpg": "dog"}
+        assert not_applied == []
+
+
+def test_corrections_of_copies_that_differ_contradict_each_other(tmp_path):
+    files = {"cats/1.jpg": 1, "cats/1 (1).jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3}
+    corrections = [Correction("cats/1.jpg", "dog"), Correction("cats/1 (1).jpg", "cat")]
+    images, rejected, _ = corrected(tmp_path, files, corrections)
+    assert labels_of(images) == {"cats/2.jpg": "cat", "dogs/3.jpg": "dog"}
+    assert rejected["reason"].tolist() == ["contradictory", "contradictory"]
+
+
+@pytest.mark.parametrize(("given", "label"), [("", "dog"), (1, "dog"), (4, None)])
+def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixels(
+    tmp_path, given, label
+):
+    files = {"birds/1.jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3}
+    corrections = [Correction("birds/1.jpg", "dog", given and pixels_of(given))]
+    images, rejected, not_applied = corrected(tmp_path, files, corrections)
+    assert labels_of(images).get("birds/1.jpg") == label
+    assert dict(zip(rejected["path"], rejected["reason"])) == (
+        {} if label else {"birds/1.jpg": "no_class"}
+    )
+    assert not_applied == ([] if label else ["birds/1.jpg"])
 
 
 def test_folders_of_no_class_are_named():

@@ -36,7 +36,7 @@ def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd
         rows = read_metadata(archive, names)
         if labels == "auto":
             labels = find_labels(names, rows, archive.filename)
-        return clean(archive, labels, "decodes", {}, rows)
+        return clean(archive, labels, "decodes", [], rows)[:2]
 
 
 def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) -> pd.DataFrame:

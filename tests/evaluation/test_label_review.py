@@ -11,15 +11,17 @@ def predictions(actual: list[str], probabilities: list[list[float]]) -> pd.DataF
     table = pd.DataFrame(probabilities, columns=columns)
     paths = [f"{number}.jpg" for number in range(len(actual))]
     splits = np.resize(["train", "test"], len(actual))
-    return table.assign(path=paths, actual=actual, predicted="ant", split=splits)
+    return table.assign(
+        path=paths, actual=actual, predicted="ant", pixels_sha256=actual, split=splits
+    )
 
 
 def test_labels_below_a_tenth_are_listed_the_least_probable_first():
     of_two = [[0.08, 0.92], [0.11, 0.89], [0.97, 0.03], [0.0, 1.0], [0.5, 0.5]]
     listed = list_suspects(predictions(["ant", "ant", "bee", "bee", "ant"], of_two))
     assert listed[list(LIKELY_WRONG_LABELS)].values.tolist() == [
-        ["2.jpg", "bee", "ant", "train", 0.03],
-        ["0.jpg", "ant", "bee", "train", 0.08],
+        ["2.jpg", "bee", "ant", "train", 0.03, "bee"],
+        ["0.jpg", "ant", "bee", "train", 0.08, "ant"],
     ]
 
 

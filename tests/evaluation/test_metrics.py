@@ -73,11 +73,12 @@ def test_scores_of_three_classes_are_those_computed_by_hand():
 
 def test_predictions_have_a_column_of_probabilities_per_label():
     rows = pd.DataFrame({"path": ["1", "0"], "label": ["ant", "cow"]}, index=[7, 5])
+    rows["pixels_sha256"] = ["a1", "b2"]
     table = tabulate(rows, OF_THREE[[0, 3]], np.array([0, 0]), THREE)
     assert table.to_dict("records") == [
-        {"path": "1", "actual": "ant", "predicted": "ant"}
+        {"path": "1", "actual": "ant", "predicted": "ant", "pixels_sha256": "a1"}
         | {"probability_ant": 0.7, "probability_bee": 0.2, "probability_cow": 0.1},
-        {"path": "0", "actual": "cow", "predicted": "ant"}
+        {"path": "0", "actual": "cow", "predicted": "ant", "pixels_sha256": "b2"}
         | {"probability_ant": 0.5, "probability_bee": 0.4, "probability_cow": 0.1},
     ]
 

@@ -113,7 +113,7 @@ TEXTS = [
     *(apply(PARAMS, name).encode() for name in ("default", "local-zip-dense")),
     b'path,label,split\n"a ""b"", c.jpg",cat,train\nd.jpg,dog,test\n',
     b"group,path,label,archive_split,split,nearest,distance\na,a,cat,,train,b,1\na,b,cat,,test,a,1\n",
-    b"path,actual,predicted,probability_cat,probability_dog\na.jpg,cat,dog,0.1,0.9\n",
+    b"path,actual,predicted,pixels_sha256,probability_cat,probability_dog\na.jpg,cat,dog,a1,0.1,0.9\n",
     b'{"a": {"b": [1.5]}}',
 ]
 WORDS = (

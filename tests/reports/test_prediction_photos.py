@@ -62,7 +62,7 @@ def test_errors_and_the_least_confident_others_are_in_order_of_confidence(drawn_
 
 
 def test_likely_wrong_labels_show_file_label_and_its_probability(drawn_images, names):
-    rows = [(name, "cat", "dog", "train", 0.021) for name in names[:2]]
+    rows = [(name, "cat", "dog", "train", 0.021, "0") for name in names[:2]]
     table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
     figure = draw_likely_wrong_labels(drawn_images, table, 1)
     name = names[0].split("/")[-1]

@@ -1,11 +1,13 @@
 """A small repository with results, for tests of the app that need no run and no browser."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 import yaml
 from conftest import PROJECT, commit, git_init, photo, succeed
 
+from pawprint.columns import PREDICTIONS, SPLIT
 from pawprint.files import pack, write_json
 from pawprint.project import (
     EVALUATE_METRICS,
@@ -18,17 +20,17 @@ from pawprint.project import (
 )
 from pawprint.recipes.overlay import overlay
 from pawprint.serving.served_model import Metadata
-from pawprint.tables import write_predictions
+from pawprint.tables import write_predictions, write_table
 
 # No line break and no control character of a subject may end its record.
 SUBJECT = "Two\u2028lines\u0085and a\x0cpage"
 PHOTOS = [
-    ("cats/1.jpg", "cat", "cat", 0.9, 0.1),
-    ("cats/2.jpg", "cat", "dog", 0.4, 0.6),
-    ("dogs/1.jpg", "dog", "dog", 0.3, 0.7),
-    ("dogs/2.jpg", "dog", "cat", 0.8, 0.2),
+    ("cats/1.jpg", "cat", "cat", 64 * "1", 0.9, 0.1),
+    ("cats/2.jpg", "cat", "dog", 64 * "2", 0.4, 0.6),
+    ("dogs/1.jpg", "dog", "dog", 64 * "3", 0.3, 0.7),
+    ("dogs/2.jpg", "dog", "cat", 64 * "4", 0.8, 0.2),
 ]
-COLUMNS = ["path", "actual", "predicted", "probability_cat", "probability_dog"]
+COLUMNS = [*PREDICTIONS, "probability_cat", "probability_dog"]
 
 
 def git(*arguments: str, cwd: Path) -> str:
@@ -74,11 +76,24 @@ def lock_images(project: Path, images: str) -> None:
     (project / "dvc.lock").write_text(text, encoding="utf-8")
 
 
+def write_split(
+    project: Path, labels: Iterable[str] = (), renamed: dict[str, str] | None = None
+) -> None:
+    """The table SPLIT of the photos, perhaps with other paths, and of an image of each label."""
+    rows = [
+        ((renamed or {}).get(path, path), label, "test", path, pixels)
+        for path, label, _, pixels, *_ in PHOTOS
+    ]
+    rows += [(f"{label}/0.jpg", label, "train", "", f"{label} pixels") for label in labels]
+    write_table(project / SPLIT_CSV, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
+
+
 def write_photos(project: Path) -> None:
-    """The archive with the photos of the predictions, and the metadata of the served model."""
+    """The archive with the photos of the predictions, their split, and the served model's data."""
     archive = project / RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, ((row[0], photo(number)) for number, row in enumerate(PHOTOS)))
+    write_split(project)
     metadata = Metadata(
         labels=["cat", "dog"], image_size=96, resize="crop", temperature=1.0, threshold=0.5
     )

@@ -36,7 +36,7 @@ def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.nda
 def table_of_predictions(labels: list[str]) -> pd.DataFrame:
     actual, probabilities = predictions_of(labels)
     rows = pd.DataFrame({"path": [f"{each}.jpg" for each in range(len(actual))]})
-    rows["label"] = np.array(labels)[actual]
+    rows = rows.assign(label=np.array(labels)[actual], pixels_sha256=rows["path"])
     return tabulate(rows, probabilities, probabilities.argmax(axis=1), labels)
 
 
