@@ -26,6 +26,9 @@ DECIDE_NO_BYTE = {
     *("cloudpickle", "dask", "distributed", "dvc", "joblib", "packaging"),
     *("pydantic", "pydantic-core", "tqdm"),
 }
+# What decides bytes under a distribution that imports it: SciPy's cosine transform the perceptual
+# hashes, its L-BFGS a regression, and h5py the file of a Keras model.
+BROUGHT = {"imagehash": {"scipy"}, "keras": {"h5py"}, "scikit-learn": {"scipy"}}
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -92,8 +95,9 @@ class Code:
         functions, the `__init__.py` on the way, and data files beside a module, such as templates.
         A folder without `__init__.py` is no package: all files in it, scripts too, are data of the
         package above. The pins are the lines of requirements.txt of the distributions that these
-        modules import. Raises InputError for a distribution that is not pinned, a relative import,
-        and an import of a file outside of FOLDERS, whose edits would run no stage.
+        modules import, and of those in BROUGHT. Raises InputError for a distribution that is not
+        pinned, a relative import, and an import of a file outside of FOLDERS, whose edits would run
+        no stage.
         """
         modules = self.closure(script)
         for module in sorted(modules):
@@ -142,6 +146,7 @@ class Code:
             names = {canonicalize_name(each) for each in self.distributions.get(top, [top])}
             if top in (*FOLDERS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
                 continue
+            names = names.union(*(BROUGHT.get(name, ()) for name in names))
             pinned = [line for name in names for line in self.pins.get(name, [])]
             if not pinned:
                 raise InputError(

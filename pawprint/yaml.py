@@ -2,8 +2,8 @@
 
 PyYAML resolves scalars as YAML 1.1: `1e-6` is a string, `no` is False and `017` is 15. DVC reads
 and writes YAML 1.2, so `dvc exp run -S train.learning_rate=0.000001` writes `1e-6` for a number.
-Known differences from DVC's reader (ruamel.yaml): `1_000`, `0b101` and dates such as `2001-01-01`
-are strings here, and `.5e2` is a number.
+Known differences from DVC's reader (ruamel.yaml): `1_000`, `0b101`, `0o17`, `0x1F` and dates such
+as `2001-01-01` are strings here, and `.5e2` is a number.
 """
 
 import re
@@ -34,26 +34,13 @@ class _Loader(yaml.SafeLoader):
                 seen.add((key.tag, key.value))
         return node
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> str:
-        r"""Refuse `"\ud800"`, which is no character and cannot be printed or written."""
-        text = super().construct_scalar(node)
-        if re.search("[\ud800-\udfff]", text):
-            problem = "found half of a character"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
-        return text
-
-    def construct_int(self, node: yaml.ScalarNode) -> int:
-        """PyYAML reads `017` as octal, as YAML 1.1 does; YAML 1.2 writes `0o17`."""
-        text = self.construct_scalar(node)
-        return int(text, 0 if "x" in text or "o" in text else 10)
-
 
 # YAML 1.2, core schema: https://yaml.org/spec/1.2.2/#1032-tag-resolution. As DVC's reader, this one
-# also accepts a sign before 0o and 0x, and merge keys. `first` lists the possible first characters.
+# also accepts merge keys. `first` lists the possible first characters.
 for name, pattern, first in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?([0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)", list("-+0123456789")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
     (
         "float",
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
@@ -62,7 +49,8 @@ for name, pattern, first in (
     ("merge", "<<", ["<"]),
 ):
     _Loader.add_implicit_resolver(TAG + name, re.compile(rf"^(?:{pattern})$"), first)
-_Loader.add_constructor(TAG + "int", _Loader.construct_int)
+# PyYAML reads `017` as octal, as YAML 1.1 does.
+_Loader.add_constructor(TAG + "int", lambda loader, node: int(loader.construct_scalar(node)))
 
 
 def read_yaml(path: Path) -> object:

@@ -10,10 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pawprint import (
-    columns,
-    project,
-)
+from pawprint import columns, project
 from pawprint.entry import run_stage
 from pawprint.evaluation import metrics
 from pawprint.files import write_json

@@ -6,10 +6,7 @@ the stage `preview`. Run: `python -m stages.plot`
 
 import pandas as pd
 
-from pawprint import (
-    columns,
-    project,
-)
+from pawprint import columns, project
 from pawprint.entry import run_stage
 from pawprint.images.archive import open_archive
 from pawprint.params.results import Plot

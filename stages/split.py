@@ -7,12 +7,7 @@ Run: `python -m stages.split`
 """
 
 from pawprint import project
-from pawprint.columns import (
-    IMAGES,
-    NEAR_DUPLICATES,
-    SPLIT,
-    SPLITS,
-)
+from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS
 from pawprint.dataset.splitting import divided_groups, split
 from pawprint.entry import run_stage
 from pawprint.files import write_json

@@ -13,13 +13,7 @@ from pawprint.entry import run_stage
 from pawprint.errors import InputError
 from pawprint.features.store import open_examples
 from pawprint.files import write_arrays, write_json
-from pawprint.network.solved_head import (
-    USUAL_C,
-    check_size,
-    cross_validate,
-    judge,
-    solve,
-)
+from pawprint.network.solved_head import USUAL_C, check_size, cross_validate, judge, solve
 from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
 from pawprint.project import PARAMS
 from pawprint.tables import read_table, write_predictions, write_table

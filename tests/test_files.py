@@ -5,12 +5,7 @@ from conftest import refused
 from PIL import UnidentifiedImageError
 
 from pawprint.errors import InputError
-from pawprint.files import (
-    pack,
-    read_json,
-    replacing,
-    write_json,
-)
+from pawprint.files import pack, read_json, replacing, write_json
 
 
 def test_files_end_lines_with_one_byte_on_every_platform(tmp_path):

@@ -148,10 +148,14 @@ def test_folder_of_files_named_like_a_distribution_does_not_hide_its_pin(project
 
 
 def test_every_stage_pins_what_decides_its_bytes():
-    pins = " ".join(names(CODE.fingerprint("stages/train_finetune.py")))
-    for distribution in ("h5py", "keras", "numpy", "openvino", "tensorflow"):
-        assert f"{distribution}==" in pins
-    assert "tqdm==" not in pins and "pillow==" not in pins
+    for stage, distributions in (
+        ("train_finetune", ("h5py", "keras", "numpy", "openvino", "tensorflow")),
+        ("clean", ("imagehash", "pillow", "scipy")),
+        ("train_extract", ("scikit-learn", "scipy")),
+    ):
+        pins = " ".join(names(CODE.fingerprint(f"stages/{stage}.py")))
+        assert all(f"{distribution}==" in pins for distribution in distributions)
+        assert "tqdm==" not in pins and ("pillow==" in pins) == (stage == "clean")
 
 
 def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):

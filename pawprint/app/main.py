@@ -2,13 +2,7 @@
 
 import streamlit as st
 
-from pawprint.app import (
-    page_data,
-    page_images,
-    page_label,
-    page_models,
-    page_try,
-)
+from pawprint.app import page_data, page_images, page_label, page_models, page_try
 from pawprint.app.about import show_about
 from pawprint.app.messages import explained
 from pawprint.reports.pages import project_name

@@ -9,7 +9,7 @@ from pawprint.app import files, photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
 from pawprint.evaluation.comparison import SPLITS
-from pawprint.evaluation.intervals import wilson
+from pawprint.evaluation.intervals import fraction_interval
 from pawprint.evaluation.metrics import confused, confusion
 from pawprint.evaluation.review import rank
 from pawprint.params.results import Evaluate
@@ -60,7 +60,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     counts = confusion(images, labels)
     correct = pd.Series(np.diag(counts), labels)
     level = Evaluate.load().confidence
-    low, high = wilson(int(correct.sum()), len(images), level)
+    low, high = fraction_interval(int(correct.sum()), len(images), level)
     st.metric("Accuracy", f"{correct.sum() / len(images):.2%}")
     st.caption(
         f"{correct.sum()} of {len(images)} correct; {100 * level:g}% interval (Wilson) "

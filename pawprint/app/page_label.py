@@ -10,16 +10,8 @@ import pandas as pd
 import streamlit as st
 from PIL import Image
 
-from pawprint import (
-    columns,
-    project,
-)
-from pawprint.app import (
-    files,
-    label_tables,
-    labelling,
-    photos,
-)
+from pawprint import columns, project
+from pawprint.app import files, label_tables, labelling, photos
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
 from pawprint.app.places import folder_for_training, places_in

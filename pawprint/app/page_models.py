@@ -9,7 +9,7 @@ from pawprint.app.history import Revision, revisions
 from pawprint.app.messages import explained, plain
 from pawprint.errors import hide_secrets
 from pawprint.evaluation.comparison import SPLITS, compare_revisions, describe, paired
-from pawprint.evaluation.intervals import wilson
+from pawprint.evaluation.intervals import fraction_interval
 from pawprint.params.results import Evaluate
 
 TITLE, ICON = "Models", ":material/insights:"
@@ -79,7 +79,7 @@ def interval(accuracy: float, images: int | None, level: float) -> str:
     """
     if not (0 <= accuracy <= 1 and isinstance(images, int) and images > 0):
         return ""
-    low, high = wilson(round(accuracy * images), images, level)
+    low, high = fraction_interval(round(accuracy * images), images, level)
     return f"{low:.1%} to {high:.1%}"
 
 

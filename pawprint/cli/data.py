@@ -13,12 +13,7 @@ import operator
 import pandas as pd
 
 from pawprint.cli import add_sheet
-from pawprint.dataset.changes import (
-    CHANGES,
-    count_changes,
-    find_changes,
-    tables_of,
-)
+from pawprint.dataset.changes import CHANGES, count_changes, find_changes, tables_of
 from pawprint.errors import printable
 from pawprint.reports.sheets import MAX_PHOTOS, write_changes
 from pawprint.revisions import WORKSPACE

@@ -20,10 +20,6 @@ from tqdm import tqdm
 
 from pawprint import project
 from pawprint.columns import SPLIT
-from pawprint.errors import (
-    InputError,
-    printable,
-)
 from pawprint.network.exports import (
     FORMATS,
     Outputs,
@@ -36,10 +32,7 @@ from pawprint.network.exports import (
 )
 from pawprint.network.model import for_export, load_model
 from pawprint.revisions import current_commit
-from pawprint.serving.predictor import (
-    load_predictor,
-    predicted_classes,
-)
+from pawprint.serving.predictor import load_predictor, predicted_classes
 from pawprint.serving.unknown import read_detector
 from pawprint.tables import read_table
 
@@ -89,13 +82,3 @@ def run(arguments: argparse.Namespace) -> None:
     print(pd.DataFrame(rows).to_string(index=False))
     for hint in hints:
         print(f"{hint} (docs/use.md#the-served-model)")
-
-
-def _require_own(folder: Path, new: Path) -> None:
-    """Raise InputError if `folder`, which `new` replaces, holds a file that `new` does not."""
-    for path in sorted(folder.rglob("[!.]*")):  # not those of file managers
-        if path.is_file() and not (new / path.relative_to(folder)).exists():
-            raise InputError(
-                f"{printable(str(path))}: expected only what export writes in {folder}, which it "
-                "replaces. Move this file to another folder."
-            )

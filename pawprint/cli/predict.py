@@ -14,12 +14,7 @@ from pathlib import Path
 
 from pawprint import project
 from pawprint.errors import InputError, printable
-from pawprint.serving.photos import (
-    default_model,
-    find_images,
-    predict,
-    write_saliency,
-)
+from pawprint.serving.photos import default_model, find_images, predict, write_saliency
 from pawprint.serving.predictor import load_predictor
 
 

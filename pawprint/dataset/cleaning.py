@@ -8,7 +8,6 @@ from functools import partial
 import imagehash
 import numpy as np
 import pandas as pd
-import scipy  # noqa: F401 - its cosine transform decides the perceptual hashes
 from PIL import Image
 from tqdm import tqdm
 
@@ -75,7 +74,7 @@ def clean(
     times = Counter(names)
     corrected = {each.path for each in corrections}
     folders = folders_of(rows)
-    _require_folders(labels, names, folders, archive.filename, rows is not None)
+    _require_folders(labels, names, folders, archive.filename)
 
     def assign(name: str) -> dict:
         if times[name] > 1:
@@ -200,15 +199,15 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def _require_folders(
-    labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str, has_rows: bool
+    labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str
 ) -> None:
     found = {folder.lower() for name in names for folder in folders(name)}
     for label, expected in labels.items():
         if not {folder.lower() for folder in expected} & found:
             raise InputError(
-                f"{archive}: expected a {'label' if has_rows else 'folder'} named "
-                f"{' or '.join(expected)} (clean.labels.{label}). Correct clean.labels, or set it "
-                f"to auto. Received:\n{tree(names, folders)}"
+                f"{archive}: expected a folder or label named {' or '.join(expected)} "
+                f"(clean.labels.{label}). Correct clean.labels, or set it to auto. "
+                f"Received:\n{tree(names, folders)}"
             )
 
 

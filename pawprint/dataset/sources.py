@@ -19,6 +19,7 @@ from pawprint.dataset.download import download
 from pawprint.errors import InputError, printable
 from pawprint.files import pack, replacing
 from pawprint.params.section import Section, Sha256, checked
+from pawprint.project import RAW_IMAGES
 from pawprint.yaml import read_yaml
 
 MAX_FILES = 50_000  # in an archive
@@ -177,9 +178,6 @@ def _require_regular(entry: tarfile.TarInfo) -> None:
         )
 
 
-IMAGES = "images.zip"  # or images-001.zip and so on
-
-
 class Source(Section):
     """A YAML file as the source: the URL of an archive and, if known, its SHA-256."""
 
@@ -200,7 +198,7 @@ def fetch(source: Path, folder: Path) -> None:
         raise _no_source(source)
     with replacing(folder) as partial:
         partial.mkdir()
-        images = partial / IMAGES
+        images = partial / RAW_IMAGES.name
         if source.is_dir():
             parts = parts_of(folder_files(source))
             for number, part in enumerate(parts, 1):

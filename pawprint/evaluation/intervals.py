@@ -7,14 +7,20 @@ from scipy.stats import binomtest, norm
 RESAMPLES = 2000
 
 
-def wilson(correct: int, total: int, confidence: float) -> tuple[float, float]:
-    """Wilson's confidence interval of the proportion `correct / total`.
+def fraction_interval(
+    correct: int, total: int, confidence: float, method: str = "wilson"
+) -> tuple[float, float]:
+    """The confidence interval of the proportion `correct / total`: Wilson's, or the exact one.
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927
     (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation it stays
     in [0, 1] and keeps its confidence near 0 and 1.
+
+    With `method` "exact", that of Clopper and Pearson, The Use of Confidence or Fiducial Limits,
+    1934 (https://doi.org/10.1093/biomet/26.4.404). It has at least its confidence for every
+    proportion, also of one image; Wilson's has it on average, and less near 0 and 1 with few.
     """
-    interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    interval = binomtest(correct, total).proportion_ci(confidence, method)
     return float(interval.low), float(interval.high)
 
 
@@ -27,20 +33,11 @@ def difference_interval(
     Statistics in Medicine 17:873-890, 1998: the Wilson intervals of both, combined.
     """
     one, other = (correct / total for correct, total in (first, second))
-    (low, high), (other_low, other_high) = (wilson(*each, confidence) for each in (first, second))
+    (low, high), (other_low, other_high) = (
+        fraction_interval(*each, confidence) for each in (first, second)
+    )
     below, above = np.hypot(one - low, other_high - other), np.hypot(high - one, other - other_low)
     return float(one - other - below), float(one - other + above)
-
-
-def clopper_pearson(correct: int, total: int, confidence: float) -> tuple[float, float]:
-    """The exact binomial interval of the proportion `correct / total`, also for one image.
-
-    Clopper and Pearson, The Use of Confidence or Fiducial Limits, 1934
-    (https://doi.org/10.1093/biomet/26.4.404). It has at least its confidence for every proportion;
-    Wilson's has it on average, and less near 0 and 1 with few images.
-    """
-    interval = binomtest(correct, total).proportion_ci(confidence, method="exact")
-    return float(interval.low), float(interval.high)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -10,12 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from pawprint.columns import PREDICTED, SCORES
 from pawprint.evaluation.calibration import log_losses
-from pawprint.evaluation.intervals import (
-    clopper_pearson,
-    mean_interval,
-    roc_area_interval,
-    wilson,
-)
+from pawprint.evaluation.intervals import fraction_interval, mean_interval, roc_area_interval
 from pawprint.labels import UNKNOWN
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
@@ -120,7 +115,9 @@ def tabulate_reliability(
     accurate model hold few images.
     """
     mean, of_class, images = reliability(actual, probabilities)
-    intervals = [clopper_pearson(int(k), int(n), confidence) for k, n in zip(of_class, images)]
+    intervals = [
+        fraction_interval(int(k), int(n), confidence, "exact") for k, n in zip(of_class, images)
+    ]
     low, high = np.transpose(intervals)
     return pd.DataFrame(
         {
@@ -171,7 +168,7 @@ def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
 
 
 def _fraction(name: str, is_true: np.ndarray, confidence: float) -> tuple:
-    low, high = wilson(int(is_true.sum()), len(is_true), confidence)
+    low, high = fraction_interval(int(is_true.sum()), len(is_true), confidence)
     return name, is_true.mean(), low, high, len(is_true)
 
 

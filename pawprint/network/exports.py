@@ -1,6 +1,5 @@
 """The formats of exported models, and how one is written and proved."""
 
-import functools
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,13 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
-from pawprint.cli.export import _require_own
 from pawprint.engine.mapping import map_in_threads
-from pawprint.errors import (
-    InputError,
-    reason,
-    silent_stderr,
-)
+from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
@@ -24,28 +18,24 @@ from pawprint.images.pixels import views_of
 from pawprint.network.hardware import keras, tf
 from pawprint.params.section import Views
 from pawprint.runtime.compiled import CORES
-from pawprint.serving.predictor import (
-    Predictor,
-    class_probabilities,
-)
+from pawprint.serving.predictor import Predictor, class_probabilities
 from pawprint.serving.served_model import Metadata, write_metadata
 
 Outputs = dict[str, np.ndarray]  # by name
+TOLERANCE = 1e-3  # of the outputs of the served model
 Run = Callable[[np.ndarray], Outputs]  # takes float32 `(batch, size, size, 3)`
 
 
 class Format(NamedTuple):
     """The model's file in its folder, `write(model, path)`, and `open(path)`: a Run.
 
-    An empty `file` stands for the folder itself. `tolerance` is the largest accepted difference to
-    the outputs of the served model: any where weights are rounded. `modules` come with the extra
-    `export`. `holds_flip`: whether it can hold the mean over an image and its mirror image.
+    An empty `file` stands for the folder itself. `modules` come with the extra `export`.
+    `holds_flip`: whether it can hold the mean over an image and its mirror image.
     """
 
     file: str
     write: Callable[[keras.Model, Path], None]
     open: Callable[[Path], Run]
-    tolerance: float = 1e-3
     modules: tuple[str, ...] = ()
     holds_flip: bool = True
 
@@ -60,14 +50,10 @@ def require_modules(name: str) -> None:
             )
 
 
-def write_litert(model: keras.Model, path: Path, is_float16: bool = False) -> None:
+def write_litert(model: keras.Model, path: Path) -> None:
     # LiteRT's own operations only: others would need TensorFlow beside it.
-    target: dict = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-    options = {}
-    if is_float16:  # weights
-        target["supported_types"] = [tf.float16]
-        options["optimizations"] = [tf.lite.Optimize.DEFAULT]
-    model.export(path, format="litert", verbose=False, target_spec=target, **options)
+    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
+    model.export(path, format="litert", verbose=False, target_spec=target)
 
 
 def open_litert(path: Path) -> Run:
@@ -109,13 +95,6 @@ def write_h5(model: keras.Model, path: Path) -> None:
 
 FORMATS = {
     "litert": Format("model.tflite", write_litert, open_litert, modules=("ai_edge_litert",)),
-    "litert-float16": Format(
-        "model.tflite",
-        functools.partial(write_litert, is_float16=True),
-        open_litert,
-        tolerance=1,
-        modules=("ai_edge_litert",),
-    ),
     "onnx": Format(
         "model.onnx",
         lambda model, path: model.export(str(path), format="onnx", verbose=False),
@@ -219,12 +198,22 @@ def export(
                 f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
             ) from None
         difference = largest_difference(outputs, expected)
-        if not difference <= form.tolerance:
+        if not difference <= TOLERANCE:
             raise InputError(
-                f"{folder}: expected the outputs of the served model within {form.tolerance}. "
+                f"{folder}: expected the outputs of the served model within {TOLERANCE}. "
                 f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
                 "format."
             )
         write_metadata(partial, metadata)
         _require_own(folder, partial)
     return outputs, metadata.views
+
+
+def _require_own(folder: Path, new: Path) -> None:
+    """Raise InputError if `folder`, which `new` replaces, holds a file that `new` does not."""
+    for path in sorted(folder.rglob("[!.]*")):  # not those of file managers
+        if path.is_file() and not (new / path.relative_to(folder)).exists():
+            raise InputError(
+                f"{printable(str(path))}: expected only what export writes in {folder}, which it "
+                "replaces. Move this file to another folder."
+            )

@@ -14,22 +14,6 @@ from pawprint.params.training import Hardware
 # Every core that the process may use. Their number changes the last bits of a model, so it is the
 # same on machines of up to four cores; with two, four threads are as fast as two.
 THREADS = max(4, joblib.cpu_count())
-# Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
-# two thirds of the time.
-UNUSED = ("matplotlib", "pandas", "scipy", "sklearn")
-
-
-@contextlib.contextmanager
-def _not_importable(names: tuple[str, ...]) -> Iterator[None]:
-    """Make `import` fail for those of the modules that are not imported yet."""
-    hidden = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-
 
 if sys.flags.optimize > 1:
     raise SystemExit(  # nothing can be imported from here
@@ -41,10 +25,15 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "TF_XLA_FLAGS", "XLA_FLAGS"):
     os.environ.pop(name, None)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with silent_stderr(), _not_importable(UNUSED):
-    import h5py  # noqa: F401 - decides the bytes of a model, as Keras writes weights with it
+# Keras imports these, if they are installed, for its own wrappers. Without them a stage starts in
+# two thirds of the time. The import of a module fails where it is None.
+UNUSED = {"matplotlib", "pandas", "scipy", "sklearn"} - sys.modules.keys()
+sys.modules.update(dict.fromkeys(UNUSED))
+with silent_stderr():
     import keras
     import tensorflow as tf
+for name in UNUSED:
+    del sys.modules[name]
 
 keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)

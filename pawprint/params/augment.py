@@ -2,13 +2,7 @@
 
 from typing import Literal
 
-from pawprint.params.section import (
-    BelowOne,
-    Count,
-    Section,
-    Seed,
-    UpToOne,
-)
+from pawprint.params.section import BelowOne, Count, Section, Seed, UpToOne
 
 
 class RandomFlip(Section):

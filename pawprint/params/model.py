@@ -4,15 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from pawprint.params.section import (
-    REPR,
-    Positive,
-    Resize,
-    Section,
-    Text,
-    UpToOne,
-    WholeNumber,
-)
+from pawprint.params.section import REPR, Positive, Resize, Section, Text, UpToOne, WholeNumber
 
 # Keras' names: https://keras.io/api/applications/
 Backbone = Literal[

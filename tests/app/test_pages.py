@@ -15,7 +15,7 @@ from conftest import change, commit, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint.columns import LIKELY_WRONG_LABELS, SPLIT
-from pawprint.evaluation.intervals import wilson
+from pawprint.evaluation.intervals import fraction_interval
 from pawprint.files import md5, write_json
 from pawprint.project import (
     EVALUATE_METRICS,
@@ -28,7 +28,7 @@ from pawprint.project import (
 )
 from pawprint.tables import write_table
 
-ACCURACY_LOW, ACCURACY_HIGH = wilson(2, 4, 0.9)  # of v2, at the confidence of its params
+ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, 0.9)  # of v2, at the confidence of its params
 
 
 @pytest.fixture

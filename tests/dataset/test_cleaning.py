@@ -63,7 +63,7 @@ def test_folder_of_a_class_called_like_a_split_is_a_class_folder(tmp_path):
 def test_archive_without_a_class_folder_names_what_was_expected_and_found(tmp_path):
     pack(tmp_path / "images.zip", [("pets/cats/1.jpg", JPEG)])
     message = (
-        r"folder named dog or dogs \(clean\.labels\.dog\)\..* Received:\npets/\n  cats/  1 file$"
+        r"label named dog or dogs \(clean\.labels\.dog\)\..* Received:\npets/\n  cats/  1 file$"
     )
     with pytest.raises(InputError, match=message):
         clean_archive(tmp_path / "images.zip")

@@ -4,12 +4,11 @@ from scipy.stats import binom, norm
 from sklearn.metrics import roc_auc_score
 
 from pawprint.evaluation.intervals import (
-    clopper_pearson,
     difference_interval,
+    fraction_interval,
     mcnemar,
     mean_interval,
     roc_area_interval,
-    wilson,
 )
 
 RNG = np.random.default_rng(0)
@@ -22,7 +21,9 @@ def test_wilsons_interval_is_that_of_the_formula():
     reach = (
         z / (1 + z**2 / total) * np.sqrt(fraction * (1 - fraction) / total + (z / (2 * total)) ** 2)
     )
-    assert wilson(correct, total, 0.95) == pytest.approx((middle - reach, middle + reach))
+    assert fraction_interval(correct, total, 0.95) == pytest.approx(
+        (middle - reach, middle + reach)
+    )
 
 
 def test_interval_of_a_difference_is_that_of_the_paper():
@@ -36,7 +37,8 @@ def test_interval_of_a_difference_is_that_of_the_paper():
 def test_exact_interval_has_at_least_its_confidence_also_for_few_images():
     total = 4
     counts = np.arange(total + 1)
-    low, high = np.transpose([clopper_pearson(count, total, 0.95) for count in counts.tolist()])
+    intervals = [fraction_interval(count, total, 0.95, "exact") for count in counts.tolist()]
+    low, high = np.transpose(intervals)
     for fraction in np.linspace(0, 1, 101):
         holds = (low <= fraction) & (fraction <= high)
         assert binom.pmf(counts, total, fraction)[holds].sum() >= 0.95
@@ -72,8 +74,8 @@ def test_log_loss_is_never_below_0():
 
 def test_interval_of_the_area_is_wilsons_where_its_variance_is_that_of_a_fraction():
     """With one image of each kind, the area is the fraction of one pair."""
-    assert roc_area_interval(1.0, 1, 1, 0.95) == pytest.approx(wilson(1, 1, 0.95))
-    assert roc_area_interval(0.0, 1, 1, 0.95) == pytest.approx(wilson(0, 1, 0.95))
+    assert roc_area_interval(1.0, 1, 1, 0.95) == pytest.approx(fraction_interval(1, 1, 0.95))
+    assert roc_area_interval(0.0, 1, 1, 0.95) == pytest.approx(fraction_interval(0, 1, 0.95))
 
 
 @pytest.mark.parametrize("area", [0.0, 0.3, 0.999, 1.0])

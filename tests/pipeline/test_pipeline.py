@@ -6,16 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import (
-    PROJECT,
-    SAMPLE_WEIGHTS,
-    TINY,
-    photo,
-    real,
-    repro,
-    run,
-    succeed,
-)
+from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, photo, real, repro, run, succeed
 from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
 from dvc_yaml import OUTPUTS, STAGES
 
@@ -157,7 +148,11 @@ def test_dvc_shows_metrics_and_plots(small):
             "source: no/such.zip",
             "failed to reproduce 'fetch': [Errno 2] No such file or directory",
         ),
-        ("[dog, dogs]", "[wolf]", "data/raw/archives/images.zip: expected a folder named wolf"),
+        (
+            "[dog, dogs]",
+            "[wolf]",
+            "data/raw/archives/images.zip: expected a folder or label",
+        ),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing_half_written(

@@ -9,12 +9,7 @@ from pawprint.files import pack
 from pawprint.network.hardware import keras
 from pawprint.params.whole import load_params
 from pawprint.project import EXTRACT_HISTORY_CSV, FINETUNE_HISTORY_CSV
-from pawprint.recipes.overlay import (
-    apply,
-    names,
-    overlay,
-    read,
-)
+from pawprint.recipes.overlay import apply, names, overlay, read
 from pawprint.recipes.sample import demo
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import drawn_dataset

@@ -6,12 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from pawprint.columns import HISTORY, RELIABILITY
 from pawprint.evaluation.metrics import tabulate_roc
-from pawprint.reports.charts import (
-    draw_confusion,
-    draw_curves,
-    draw_reliability,
-    draw_roc,
-)
+from pawprint.reports.charts import draw_confusion, draw_curves, draw_reliability, draw_roc
 
 FORTY = [f"a_class_with_a_long_name_{number:02}" for number in range(40)]
 OF_TWO = ["path", "actual", "predicted", "probability_cat", "probability_dog"]

@@ -268,7 +268,7 @@ ARCHIVES = {
     ),
     "members in one place": Fault(members_in_one_place, "lists .* bytes of members"),
     "a page": Fault(lambda data: b"<!doctype html>", COMPLETE),
-    "no members": Fault(lambda data: zipped(), "expected a folder named cat or cats"),
+    "no members": Fault(lambda data: zipped(), "expected a folder or label named cat or cats"),
     "a class empty after cleaning": Fault(
         lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),
         r"expected a usable image of class dog. Received: kept 1 of 2 images \(1 empty\)",

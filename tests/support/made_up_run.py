@@ -6,14 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import (
-    HISTORY,
-    LIKELY_WRONG_LABELS,
-    NEAR_DUPLICATES,
-    REJECTED,
-    SCORES,
-    SPLIT,
-)
+from pawprint.columns import HISTORY, LIKELY_WRONG_LABELS, NEAR_DUPLICATES, REJECTED, SCORES, SPLIT
 from pawprint.evaluation.metrics import measure
 from pawprint.files import write_json
 from pawprint.serving.predictor import predicted_classes
