@@ -106,7 +106,7 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
         file = line.partition("  ")[2]
         if not file:  # a pin
             continue
-        path = Path(file)
+        path = Path(file.partition(":")[0])  # perhaps with the name of a constant
         is_same = path.is_file() and line_of(Path(), file) == line
         if not is_same or not stamps(path).items() <= _at_start.items():
             raise InputError(

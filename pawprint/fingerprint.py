@@ -29,6 +29,11 @@ DECIDE_NO_BYTE = {
 # What decides bytes under a distribution that imports it: SciPy's cosine transform the perceptual
 # hashes, its L-BFGS a regression, and h5py the file of a Keras model.
 BROUGHT = {"imagehash": {"scipy"}, "keras": {"h5py"}, "scikit-learn": {"scipy"}}
+# What the value of a constant may consist of, besides calls of Path.
+PLAIN = (
+    *(ast.BinOp, ast.Constant, ast.Dict, ast.List, ast.Name, ast.Set, ast.Starred, ast.Subscript),
+    *(ast.Tuple, ast.UnaryOp, ast.expr_context, ast.operator, ast.unaryop),
+)
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -55,7 +60,7 @@ def _text(value: object) -> str:
 
 
 def imported_names(source: str) -> set[str]:
-    """Full names of all that a module imports, also in functions: `pawprint.core.files.replacing`.
+    """Full names of all that a module imports, also in functions: `pawprint.files.replacing`.
 
     What is imported under TYPE_CHECKING only is left out, as it never runs. A relative import
     raises ValueError.
@@ -76,6 +81,58 @@ def imported_names(source: str) -> set[str]:
     return found
 
 
+def constants(source: str) -> dict[str, ast.expr] | None:
+    """The values by name of a module that holds nothing but constants, or else None.
+
+    It imports nothing of the project and binds each name once, to literals, paths and such names.
+    """
+    found: dict[str, ast.expr] = {}
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Expr(ast.Constant(str())) | ast.Import():
+                continue
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] not in FOLDERS:
+                continue
+            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, value):
+                if value is None or name in found or not all(map(_is_plain, ast.walk(value))):
+                    return None
+                found[name] = value
+            case _:
+                return None
+    return found
+
+
+def _is_plain(node: ast.AST) -> bool:
+    is_path = isinstance(node, ast.Call) and ast.unparse(node.func) == "Path"
+    return is_path or isinstance(node, PLAIN)
+
+
+def constants_used(source: str, module: str) -> set[str] | None:
+    """The names of a module of constants, such as `pawprint.project`, that another one uses.
+
+    None if it may use any: for `import pawprint.project`, `import *`, or a use of the module other
+    than `project.NAME`.
+    """
+    package, _, last = module.rpartition(".")
+    used: set[str] = set()
+    names: set[str] = set()  # of the module itself
+    nodes = list(ast.walk(ast.parse(source)))
+    for node in nodes:
+        if isinstance(node, ast.Import) and any(each.name == module for each in node.names):
+            return None
+        if isinstance(node, ast.ImportFrom) and node.module == module:
+            used |= {each.name for each in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module == package:
+            names |= {each.asname or each.name for each in node.names if each.name in (last, "*")}
+    of_module = [each for each in nodes if isinstance(each, ast.Name) and each.id in names]
+    attributes = [
+        each.attr for each in nodes if isinstance(each, ast.Attribute) and each.value in of_module
+    ]
+    if "*" in used | names or len(attributes) < len(of_module):
+        return None
+    return used | set(attributes)
+
+
 class Code:
     """The code of a project. Files are named by their paths relative to its folder."""
 
@@ -85,12 +142,15 @@ class Code:
         self.distributions = packages_distributions()
         self.names_in = functools.cache(self._names_in)
         self.imported_files = functools.cache(self._imported_files)
+        self._read = functools.cache(lambda file: (folder / file).read_text(encoding="utf-8"))
         self._line = functools.cache(functools.partial(line_of, folder))
         self._data_in = functools.cache(self._find_data)
 
     def fingerprint(self, script: str) -> str:
         """A line `HASH  FILE` for each file that decides what a script does, then the pins.
 
+        A module that holds nothing but constants has a line `HASH  FILE:NAME` for each of them that
+        is used, in place of one for the file.
         The files are the script, all modules that it imports, directly or through others, also in
         functions, the `__init__.py` on the way, and data files beside a module, such as templates.
         A folder without `__init__.py` is no package: all files in it, scripts too, are data of the
@@ -108,9 +168,24 @@ class Code:
                         f"`code` depends. Received: one of {file}. Move it into pawprint/."
                     )
         folders = {(self.folder / module).parent for module in modules}
-        files = modules | {file for folder in folders for file in self._data_in(folder)}
+        files = {file for folder in folders for file in self._data_in(folder)}
+        files |= {each for module in modules for each in self._used_of(module, modules)}
         pins = {pin for module in modules for pin in self._pins_of(module)}
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
+
+    def _used_of(self, module: str, modules: set[str]) -> set[str]:
+        """A module as `line_of` takes it: its name, or for each used constant `FILE:NAME`."""
+        if not (values := constants(self._read(module))):
+            return {module}
+        name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        used: set[str] = set()
+        for other in modules - {module}:
+            if module in self.imported_files(other):
+                found = constants_used(self._read(other), name)
+                if found is None:
+                    return {module}
+                used |= found & values.keys()
+        return {f"{module}:{each}" for each in used} or {module}
 
     def closure(self, script: str) -> set[str]:
         """The script and the modules of the project that it imports, directly or through others."""
@@ -135,7 +210,7 @@ class Code:
 
     def _names_in(self, module: str) -> set[str]:
         try:
-            return imported_names((self.folder / module).read_text(encoding="utf-8"))
+            return imported_names(self._read(module))
         except (SyntaxError, ValueError) as error:
             raise InputError(
                 f"{module}: expected Python, with imports by full name. Received: {error}"
@@ -172,12 +247,24 @@ class Code:
 
 
 def line_of(folder: Path, file: str) -> str:
-    """The line `HASH  FILE` of a file in the folder of the project."""
-    content = (folder / file).read_bytes()
-    if file.endswith(".py"):
+    """The line `HASH  FILE` of a file in the folder of the project, or of a constant in one."""
+    path, _, name = file.partition(":")
+    content = (folder / path).read_bytes()
+    if name:
+        content = _value_of(name, constants(content.decode()) or {}).encode()
+    elif file.endswith(".py"):
         with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
             content = meaning(content.decode()).encode()
     return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+
+
+def _value_of(name: str, values: dict[str, ast.expr]) -> str:
+    """The text of a constant, and of those that its value names."""
+    if name not in values:
+        return ""
+    named = {each.id for each in ast.walk(values[name]) if isinstance(each, ast.Name)}
+    others = [_value_of(each, values) for each in sorted(named - {name})]
+    return " ".join([name, _text(values[name]), *others])
 
 
 def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:

@@ -166,3 +166,69 @@ def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
     assert result.returncode == 1
     first, _ = result.stderr.splitlines()
     assert "pandas" in first and "requirements.txt" in first and "numpy" not in first
+
+
+PATHS = (
+    "from pathlib import Path\n\nDATA = Path('data')\nIMAGES = DATA / 'images'\nOTHER = 'other'\n"
+)
+    "from pathlib import Path\n\nDATA = Path('data')\nIMAGES = DATA / 'images'\nOTHER = 'other'\n"
+)
+USES = {
+    "a name": "from pawprint.paths import IMAGES\n",
+    "an attribute": "from pawprint import paths\nprint(paths.IMAGES)\n",
+    "another name of the module": "from pawprint import paths as p\nprint(p.IMAGES)\n",
+}
+MAY_USE_ANY = {
+    "all names": "from pawprint.paths import *\n",
+    "all modules": "from pawprint import *\nimport pawprint.paths\n",
+    "a name at run time": "from pawprint import paths\ngetattr(paths, 'IM' + 'AGES')\n",
+    "its dictionary": "from pawprint import paths\nprint(vars(paths), paths.IMAGES)\n",
+    "another variable": "from pawprint import paths\nothers = paths\nprint(others.IMAGES)\n",
+    "the whole name": "import pawprint.paths\nprint(pawprint.paths.IMAGES)\n",
+}
+NO_CONSTANTS = {
+    "a function": "def f():\n    return DATA\n",
+    "a call": "MORE = print(1)\n",
+    "a name bound twice": "IMAGES = DATA / 'others'\n",
+    "an addition": "OTHER += 's'\n",
+    "a condition": "if OTHER:\n    MORE = 1\n",
+    "a loop": "for each in 'ab':\n    IMAGES /= each\n",
+    "a deleted name": "del OTHER\n",
+    "a change of a constant": "Path.x = 1\n",
+    "an import of the project": "from pawprint.settings import X\n",
+}
+
+
+def fingerprint_of(folder: Path, use: str, paths: str) -> str:
+    for name, text in {
+        "requirements.txt": "",
+        "stages/__init__.py": "",
+        "stages/one.py": use,
+        "pawprint/__init__.py": "",
+        "pawprint/settings.py": "X = 1\n",
+        "pawprint/paths.py": paths,
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return Code(folder).fingerprint("stages/one.py")
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_of_a_module_of_constants_those_count_that_are_used(tmp_path, use):
+    before = fingerprint_of(tmp_path, use, PATHS)
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'other'", "1") + "NEW = 2\n") == before
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'images'", "'others'")) != before
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'data'", "'raw'")) != before
+
+
+@pytest.mark.parametrize("use", MAY_USE_ANY.values(), ids=MAY_USE_ANY)
+def test_module_of_constants_counts_as_a_whole_where_any_may_be_used(tmp_path, use):
+    before = fingerprint_of(tmp_path, use, PATHS)
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'other'", "1")) != before
+
+
+@pytest.mark.parametrize("code", NO_CONSTANTS.values(), ids=NO_CONSTANTS)
+def test_module_with_other_code_counts_as_a_whole(tmp_path, code):
+    use = USES["a name"]
+    before = fingerprint_of(tmp_path, use, PATHS + code)
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'other'", "1") + code) != before
