@@ -171,8 +171,6 @@ def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
 PATHS = (
     "from pathlib import Path\n\nDATA = Path('data')\nIMAGES = DATA / 'images'\nOTHER = 'other'\n"
 )
-    "from pathlib import Path\n\nDATA = Path('data')\nIMAGES = DATA / 'images'\nOTHER = 'other'\n"
-)
 USES = {
     "a name": "from pawprint.paths import IMAGES\n",
     "an attribute": "from pawprint import paths\nprint(paths.IMAGES)\n",

@@ -66,7 +66,7 @@ def test_nothing_hides_from_the_hook(small, tmp_path):
     """In a helper, in a package's `__init__.py`, in a configuration file of a library."""
     alone = with_dependencies_only(small, "preview", tmp_path / "alone")
     shutil.copy(PROJECT / "README.md", alone)
-    helper = alone / "pawprint" / "core" / "files.py"
+    helper = alone / "pawprint" / "files.py"
     code = "\nPath('README.md').read_bytes()\nPath('notes.txt').write_text('')\n"
     helper.write_text(helper.read_text(encoding="utf-8") + code, encoding="utf-8")
     (alone / "data" / "code" / "preview.txt").touch()  # as if `code` had seen the edit

@@ -44,7 +44,7 @@ def is_within(path: str, folders: set[str]) -> bool:
 def modules_of(project: Path, stage: str) -> set[str]:
     """The files that the stage's fingerprint names."""
     lines = (project / "data" / "code" / f"{stage}.txt").read_text(encoding="utf-8").splitlines()
-    return {line.split("  ")[1] for line in lines if "==" not in line}
+    return {line.split("  ")[1].partition(":")[0] for line in lines if "==" not in line}
 
 
 def surprises(project: Path, stage: str, record: Path) -> set[str]:
