@@ -217,6 +217,7 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     open_page(page, "Label")
     start(page, folder, target, how)
     expect(page.get_by_text("1 of 6")).to_be_visible()
+    settled(page)
     assert serious(page) == {}
     first = asked(page)
     press(page, "1", "2 of 6")
@@ -259,6 +260,7 @@ def test_likely_wrong_labels_are_corrected_by_keys(phone, workspace):
     open_part(phone, "Likely wrong labels")
     phone.get_by_role("button", name="Start").click()
     expect(phone.get_by_text("1 of 1")).to_be_visible()
+    settled(phone)
     assert_fits(phone)
     assert serious(phone) == {}
     for key, label in (("2", "dog"), ("0", "none")):

@@ -199,6 +199,14 @@ def test_image_that_cannot_be_removed_is_not_labelled(target, places, tmp_path, 
     assert not list(target.glob("*.jpg"))
 
 
+def test_image_that_is_gone_leaves_no_copy_and_no_row(target, places, tmp_path):
+    """As when another window has moved it."""
+    image = tmp_path / "new" / "1.jpg"
+    with refused(f"{image}: expected to read it"):
+        add(places, image, "cat", is_moved=True)
+    assert list(target.iterdir()) == []
+
+
 def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
     """As when a second tab asks for the same image."""
     first, other = new(tmp_path / "new" / "1.jpg"), new(tmp_path / "new" / "a" / "1.jpg")
