@@ -45,9 +45,10 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
             network = openvino.Core().read_model(content)
         layout = _reshape(network, model.image_size)
         output = _chosen(network, params.output)
+        only = None if params.output else network.output().get_any_name()
         features = _features(output, layout, params.tokens)
         of_pixels = _with_pixels(features, network, layout, params)
-        require_features(of_pixels, model.image_size, is_named=params.output is not None)
+        require_features(of_pixels, model.image_size, only)
         return of_pixels
     except ValueError as error:
         raise InputError(f"{path}: {printable(str(error))}") from None
@@ -186,11 +187,12 @@ def drawn_images(size: int) -> np.ndarray:
     return images
 
 
-def require_features(network: openvino.Model, size: int, is_named: bool) -> None:
+def require_features(network: openvino.Model, size: int, only: str | None) -> None:
     """Raise ValueError if nothing can be learned from the output of a network of pixels.
 
-    `network` takes uint8 `(batch, size, size, 3)` and gives float32 `(batch, features)`. If
-    `is_named`, the user has chosen the output: it may be a classifier's, or of grey images.
+    `network` takes uint8 `(batch, size, size, 3)` and gives float32 `(batch, features)`. `only` is
+    the name of the output if there is one, or None if the user has named it: then it may be a
+    classifier's, or of grey images.
     """
     run, images = compile_for_cpu(network), drawn_images(size)
     features, again, swapped = (
@@ -214,18 +216,18 @@ def require_features(network: openvino.Model, size: int, is_named: bool) -> None
             f"{len(images)} drawn images. Export the trained network, or set model.onnx.output to "
             "another output"
         )
-    if is_named:
+    if only is None:
         return
     if np.allclose(features, swapped, rtol=TOLERANCE):
         raise ValueError(
             "expected features that depend on colours. Received: the same after red and blue are "
-            "swapped. Export a network of RGB images with the layout of its input, or name the "
-            "output in model.onnx.output if it takes grey images"
+            "swapped. Export a network of RGB images with the layout of its input, or set "
+            f"model.onnx.output to {only} if they do not depend on them"
         )
     if found := _of_classifier(features):
         raise ValueError(
-            f"expected features. Received: {found}, as a classifier gives. Export the network "
-            "without it, or name the output in model.onnx.output if these are features"
+            f"expected features. Received: {found}, as of a classifier. Export the network without "
+            f"the classifier, or set model.onnx.output to {only} if these are features"
         )
 
 

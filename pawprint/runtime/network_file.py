@@ -37,9 +37,9 @@ def write_network(network: openvino.Model, path: Path, outputs: Sequence[str]) -
     network.set_friendly_name(path.stem)
     for index, node in enumerate(network.get_ordered_ops()):
         node.set_friendly_name(f"{node.get_type_name()}_{index}")
-        known = node.get_rt_info()
-        for key in [each for each in known if each.startswith("fused_names")]:
-            del known[key]  # the names before
+        about = node.get_rt_info()
+        for key in [each for each in about if each.startswith("fused_names")]:
+            del about[key]  # the names before
         for output in node.outputs():
             output.get_tensor().set_names(set())
     network.input().get_tensor().set_names({"pixels"})

@@ -149,7 +149,7 @@ CHOSEN_ONLY = {
 def test_classifier_or_network_of_grey_images_is_refused_unless_its_output_is_named(kind, tmp_path):
     given, body = CHOSEN_ONLY[kind]
     path = write(tmp_path / "a.onnx", FIRST, given, f"{POOLED}\n {body}")
-    with refused(f"{path}: expected features", "Received: ", "model.onnx.output"):
+    with refused(f"{path}: expected features", "Received: ", "model.onnx.output to features"):
         features_of(path)
     assert len(features_of(path, output="features"))
 
