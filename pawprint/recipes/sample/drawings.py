@@ -40,7 +40,7 @@ def face(pen: Pen, random: Generator, is_cat: bool) -> None:
     """A cat: pricked ears, small muzzle. A dog: hanging ears, large muzzle. Rarely, other ears."""
     fur, second = colour(random, BROWN), colour(random, BROWN)
     width, height, ear = random.uniform((50, 50, 20), (65, 65, 60))
-    muzzle = random.uniform(12, 24) if is_cat else random.uniform(18, 34)
+    muzzle = random.uniform(12, 20) if is_cat else random.uniform(24, 36)
     is_pricked = is_cat != (random.random() < 0.05)
     oval(pen, 100, 110, width, height, fur)
     for side in (-1, 1):
@@ -88,7 +88,7 @@ def drawn_picture(label: str, number: int, seed: int = 7) -> bytes:
     is_repeated = number % REPEATED == 0
     random = np.random.default_rng([seed, list(SHAPES).index(label), number - is_repeated])
     width, height = random.integers(96, 161, 2).tolist()
-    cells = random.integers(80, 200, (*random.integers(2, 4, 2), 3), np.uint8)
+    cells = random.integers(60, 220, (*random.integers(3, 6, 2), 3), np.uint8)
     picture = Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC)
     layer = Image.new("RGBA", (200, 200))
     SHAPES[label](ImageDraw.Draw(layer), random)
