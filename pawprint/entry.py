@@ -1,6 +1,8 @@
 """Entry points: what starts a process, and ends it with one line for a user's mistake."""
 
+import contextlib
 import os
+import stat
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -109,6 +111,8 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
         path = Path(file.partition(":")[0])  # perhaps with the name of a constant
         is_same = path.is_file() and line_of(Path(), file) == line
         if not is_same or not stamps(path).items() <= _at_start.items():
+            # So that DVC runs `code` again, also where it has recorded the edit as known to `code`.
+            (CODE / f"{stage}.txt").unlink()
             raise InputError(
                 f"{file}: expected the code that the stage `code` recorded. Received: an edit of "
                 f"it. Run `dvc repro {stage}`."
@@ -146,6 +150,11 @@ def stamps(path: Path) -> dict[Path, tuple[int, int]]:
     drives have no such time: there a file of the same size with its old time of modification goes
     unnoticed. So does, everywhere, a change after a stage has ended and before DVC hashes.
     """
-    files = [each for each in (path, *path.rglob("*")) if each.is_file()]
-    found = ((each, each.stat()) for each in files)
-    return {each: (s.st_size, max(s.st_mtime_ns, s.st_ctime_ns)) for each, s in found}
+    found = {}
+    for parent, _, names in [("", (), [path]), *os.walk(path)]:
+        for each in (Path(parent, name) for name in names):
+            with contextlib.suppress(OSError):  # such as a file of an editor, removed by now
+                status = each.stat()
+                if stat.S_ISREG(status.st_mode):
+                    found[each] = status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
+    return found

@@ -105,7 +105,7 @@ def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[
         else:
             damaged.append(
                 f"{LOCK}: expected paths in the project, and MD5s of 32 hexadecimal digits. "
-                f"Received: {printable(str(path))} with {md5!r}. Restore the file, or run "
+                f"Received: {printable(str(path))} with {md5!r}. Restore {LOCK}, or run "
                 "`dvc repro --force`."
             )
     copies = {copy: known for copy, known in copies.items() if copy.is_file()}

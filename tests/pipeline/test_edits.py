@@ -89,7 +89,8 @@ def test_input_that_changes_before_the_end_of_a_stage_fails_it(
 
 @pytest.fixture
 def edited(project, restored) -> Path:
-    """A module that `clean` imports, from which a comment is missing since `code` ran."""
+    """A module that `clean` imports, with a comment that it lacked when `code` ran."""
+    repro(project, "code")
     module = project / "pawprint" / "dataset" / "cleaning.py"
     append(module, "# A comment\n")
     return module
@@ -115,6 +116,7 @@ def test_code_that_was_edited_after_the_stage_code_ran_is_refused(project, edite
 
 def test_code_that_is_replaced_and_put_back_while_a_stage_starts_is_refused(project, restored):
     path = "pawprint/dataset/cleaning.py"
+    repro(project, "code")
     result = run("python", "-c", SWAP, path, cwd=project, DVC_STAGE="clean")
     assert result.returncode == 1
     assert result.stderr.startswith(f"{path}: expected the code that")
@@ -132,3 +134,19 @@ def test_python_runs_a_module_that_has_time_and_size_of_an_earlier_one(project, 
     os.utime(module, (10**9, 10**9))
     assert succeed(*show, cwd=project, **compiled) == "2\n"
     module.unlink()
+
+
+def test_edit_that_dvc_has_recorded_without_the_stage_code_is_refused_once(project, edited):
+    append(edited, "UNUSED = 1\n")
+    succeed("dvc", "commit", "--force", "code", cwd=project)  # as if it came between both
+    result = run("dvc", "repro", "--force", "--single-item", "clean", cwd=project)
+    assert "pawprint/dataset/cleaning.py: expected the code that" in result.stderr
+    assert repro(project, "clean") == ["clean"]
+
+
+def test_fingerprints_are_never_taken_from_dvcs_cache(project, edited):
+    """A wrong one, of an edit while `code` ran, would come back with the code that was there."""
+    append(edited, "UNUSED = 2\n")
+    repro(project, "code")
+    succeed("git", "checkout", "-q", "--", "pawprint", cwd=project)
+    assert "Running stage 'code'" in succeed("dvc", "repro", "code", cwd=project)

@@ -69,7 +69,7 @@ def test_nothing_hides_from_the_hook(small, tmp_path):
     helper = alone / "pawprint" / "files.py"
     code = "\nPath('README.md').read_bytes()\nPath('notes.txt').write_text('')\n"
     helper.write_text(helper.read_text(encoding="utf-8") + code, encoding="utf-8")
-    (alone / "data" / "code" / "preview.txt").touch()  # as if `code` had seen the edit
+    (alone / "data" / "code" / "preview.txt").unlink()  # which refuses the edit
     (alone / "pawprint" / "__init__.py").touch()
     (alone / "matplotlibrc").write_text("figure.dpi: 50\n", encoding="utf-8")
     as_under_dvc = {"DVC_STAGE": "preview", "DVC_ROOT": str(alone)}

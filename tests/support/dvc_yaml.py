@@ -13,7 +13,8 @@ STAGES = YAML(typ="safe").load(TEXT)["stages"]
 def outputs_of(stage: dict) -> list[tuple[str, bool]]:
     """Path of each output, and whether it is in Git, and not in DVC's cache."""
     listed = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
-    return [(out, False) if isinstance(out, str) else (next(iter(out)), True) for out in listed]
+    pairs = [(out, {}) if isinstance(out, str) else next(iter(out.items())) for out in listed]
+    return [(path, options.get("cache") is False) for path, options in pairs]
 
 
 ALL_PARAMS = [{"params.yaml": None}]
