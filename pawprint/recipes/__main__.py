@@ -15,7 +15,7 @@ from pawprint.files import write_text
 from pawprint.recipes.overlay import apply, names, read
 from pawprint.yaml import parse_yaml, read_yaml
 
-PARAMS = Path(__file__).resolve().parent.parent / "params.yaml"
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 
 
 def list_recipes() -> None:

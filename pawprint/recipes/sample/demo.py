@@ -12,19 +12,19 @@ from pathlib import Path
 
 from pawprint import project
 from pawprint.dataset import corrections
-from pawprint.entry import run
+from pawprint.entry import FOLDERS, run
 from pawprint.errors import InputError
 from pawprint.recipes.overlay import apply
 from pawprint.recipes.sample.drawings import write_archive
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+PROJECT = Path(__file__).resolve().parents[3]
 WORKSPACE = PROJECT / "demo"
 ARCHIVE = "drawn.zip"  # as in pawprint/recipes/sample.yaml
 
 
 def prepare(workspace: Path, params: str) -> None:
     """Make `workspace` a DVC project with the stages of this one and these params."""
-    for folder in ("pawprint", "recipes", "stages"):
+    for folder in FOLDERS:
         shutil.rmtree(workspace / folder, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)
