@@ -21,17 +21,17 @@ def show_about() -> None:
     if commit := current_commit(digits=7):
         about.append(f"commit {commit}")
     if project.SPLIT_CSV.exists():
-        images = md5(project.SPLIT_CSV)
-        made = made_at(images, files.stamp(project.SPLIT_CSV))
-        about.append(f"images {images[:DIGITS]} of {made:%Y-%m-%d %H:%M}")
+        about.append(images(files.stamp(project.SPLIT_CSV)))
     st.markdown(" · ".join(about))
 
 
 @st.cache_data(max_entries=1, show_spinner=False)
-def made_at(images: str, stamp: files.Stamp) -> datetime:
-    """When the table of the split with this MD5 was made, or came to this computer.
+def images(stamp: files.Stamp) -> str:
+    """The MD5 of the table of the split, and when it was made or came to this computer.
 
     `dvc checkout` makes the file again; DVC's cache keeps the first one.
     """
-    found = [project.SPLIT_CSV, Recorded().file(images)]
-    return datetime.fromtimestamp(min(path.stat().st_mtime for path in found if path.exists()))
+    hashed = md5(project.SPLIT_CSV)
+    found = [project.SPLIT_CSV, Recorded().file(hashed)]
+    made = datetime.fromtimestamp(min(path.stat().st_mtime for path in found if path.exists()))
+    return f"images {hashed[:DIGITS]} of {made:%Y-%m-%d %H:%M}"

@@ -14,6 +14,7 @@ from pawprint.files import write_text
 from pawprint.tables import csv_rows
 
 Row = dict[str, str]  # by column, in lower case
+Changes = dict[str, Row | None]  # cells of the row of each image, see `image_of`; None: no row
 
 
 def read_rows(table: Path, key: str) -> list[Row]:
@@ -24,54 +25,59 @@ def read_rows(table: Path, key: str) -> list[Row]:
     return [row for _, row in csv_rows(_content(table, key), str(table), (key, "label"))]
 
 
-def read_labels(table: Path, key: str) -> dict[str, str]:
-    """The labels in a CSV by its column `key`; none without the file. Raises InputError."""
-    return {row[key]: row["label"] for row in read_rows(table, key)}
+def image_of(row: Row, key: str) -> str:
+    """What the image of a row is known by: `pixels_sha256` or, without, the column `key`."""
+    return row.get("pixels_sha256") or row[key]
 
 
-def write_labels(table: Path, key: str, labels: dict[str, str | None]) -> dict[str, str | None]:
-    """Write labels in place of those in a CSV; None removes a row. Other rows stay as they are.
+def write_rows(table: Path, key: str, changes: Changes) -> Changes:
+    """Write cells in place of those in a CSV. Columns that it lacks are added, other cells stay.
 
-    Returns the labels before: writing them takes the change back. Raises InputError, or OSError if
+    Returns the cells before: writing them takes the change back. Raises InputError, or OSError if
     the file cannot be read.
     """
     with alone(table):
-        return rewrite(table, key, labels)
+        return rewrite(table, key, changes)
 
 
-def rewrite(table: Path, key: str, labels: dict[str, str | None]) -> dict[str, str | None]:
-    """As `write_labels`, for one who is `alone` with the table."""
+def rewrite(table: Path, key: str, changes: Changes) -> Changes:
+    """As `write_rows`, for one who is `alone` with the table."""
     known, content = read_rows(table, key), _content(table, key)
     mark = "\ufeff" * content.startswith(codecs.BOM_UTF8)
-    lines = list(io.StringIO(content.decode("utf-8-sig"), newline=""))  # with their ends
-    end = "\r\n" if lines[0].endswith("\r\n") else "\n"
-    rows = csv.reader(lines, strict=True)
-    columns = [name.strip().lower() for name in next(rows)]
+    (header, first), *records = _records(content.decode("utf-8-sig"))
+    end = "\r\n" if first.endswith("\r\n") else "\n"
+    columns = [name.strip().lower() for name in header]
+    given = dict.fromkeys(name for cells in changes.values() for name in cells or ())
+    more = [name for name in given if name not in columns]
+    new = dict.fromkeys(columns + more, "")
+    if "split" in new:
+        new["split"] = split_of_new(known)
 
     def line(row: Row) -> str:
         text = io.StringIO()
-        csv.DictWriter(text, columns, lineterminator=end).writerow(row)
+        csv.DictWriter(text, list(new), lineterminator=end).writerow(row)
         return text.getvalue()
 
-    start, before = rows.line_num, {}
-    kept = lines[:start]
-    for cells in rows:
-        found, start = lines[start : rows.line_num], rows.line_num
-        row = dict(zip(columns, cells))  # {} of an empty line
-        if row and row[key] in labels:
-            before[row[key]], label = row["label"], labels[row[key]]
-            if label != row["label"]:
-                found = [line(row | {"label": label})] if label else []
-        kept += found
-    if not kept[-1].endswith(("\r", "\n")):
-        kept.append(end)
-    new = dict.fromkeys(columns, "")
-    if "split" in new:
-        new["split"] = split_of_new(known)
-    added = {name: label for name, label in labels.items() if label and name not in before}
-    kept += [line(new | {key: name, "label": label}) for name, label in added.items()]
-    write_text(table.resolve(), mark + "".join(kept))
-    return {name: before.get(name) for name in labels}
+    text, before = _longer(first, more), {}
+    for values, found in records:
+        row = dict(zip(new, values + [""] * len(more)))
+        if values:  # not an empty line
+            found = _longer(found, [""] * len(more))
+            image = image_of(row, key)
+            if image in changes:
+                cells = changes[image]
+                before[image] = {name: row[name] for name in cells or row}
+                if not cells:
+                    found = ""
+                elif not cells.items() <= row.items():
+                    found = line(row | cells)
+        text += found
+    if not text.endswith(("\r", "\n")):
+        text += end
+    added = [cells for image, cells in changes.items() if cells and image not in before]
+    text += "".join(line(new | cells) for cells in added)
+    write_text(table.resolve(), mark + text)
+    return {image: before.get(image) for image in changes}
 
 
 def split_of_new(rows: list[Row]) -> str:
@@ -97,3 +103,18 @@ def alone(table: Path) -> Iterator[None]:
 def _content(table: Path, key: str) -> bytes:
     # A link to a file that is missing may be to a drive that comes back.
     return table.read_bytes() if os.path.lexists(table) else f"{key},label\n".encode()
+
+
+def _records(content: str) -> Iterator[tuple[list[str], str]]:
+    """The cells and the text of each row of a CSV; there are no cells in an empty line."""
+    lines = list(io.StringIO(content, newline=""))  # with their ends
+    start, rows = 0, csv.reader(lines, strict=True)
+    for cells in rows:
+        yield cells, "".join(lines[start : rows.line_num])
+        start = rows.line_num
+
+
+def _longer(line: str, cells: list[str]) -> str:
+    """The text of a row with more cells. Those that it has stay byte for byte."""
+    text = line.rstrip("\r\n")
+    return ",".join([text, *cells]) + line[len(text) :]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from unicodedata import normalize
 
-from pawprint.app.label_tables import alone, read_labels, rewrite
+from pawprint.app.label_tables import Row, alone, read_rows, rewrite
 from pawprint.app.places import Places
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.errors import InputError
@@ -54,9 +54,9 @@ def add(places: Places, image: Path, label: str, is_moved: bool) -> Callable[[],
     table = folder / FILE_NAME
     first = min(folder for folder, _ in places.values()) / FILE_NAME  # the same for all classes
 
-    def record(label: str | None) -> None:
+    def record(cells: Row | None) -> None:
         if recorded:
-            rewrite(table, "file_name", {copy.name: label})
+            rewrite(table, "file_name", {copy.name: cells})
 
     def take_back() -> None:
         with alone(first), _copied(copy, image) if is_moved else contextlib.nullcontext():
@@ -66,10 +66,11 @@ def add(places: Places, image: Path, label: str, is_moved: bool) -> Callable[[],
     with alone(first):
         if known := copy_of(image, places):
             raise InputError(f"{image}: expected a new image. Received: that of {known}. Skip it.")
-        names = read_labels(table, "file_name") if recorded else {}
+        rows = read_rows(table, "file_name") if recorded else []
+        names = [row["file_name"] for row in rows]
         taken = {posixpath.normpath(normalize("NFC", name.strip())).lower() for name in names}
         with _copied(image, folder / _safe(image), taken) as copy:
-            record(recorded)
+            record({"file_name": copy.name, "label": recorded})
             try:
                 if is_moved:
                     image.unlink()

@@ -11,7 +11,8 @@ import streamlit as st
 from PIL import Image
 
 from pawprint import columns, project
-from pawprint.app import files, label_tables, labelling, photos
+from pawprint.app import files, labelling, photos
+from pawprint.app.label_tables import Changes, Row, image_of, read_rows, write_rows
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
 from pawprint.app.places import folder_for_training, places_in
@@ -183,6 +184,7 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
 def show_likely_wrong() -> Walk | None:
     """The images, and buttons that correct all but test images; the walk when it begins."""
     rows = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
+    rows = files.at_present(rows)
     if rows.empty:
         st.success("None: no label is likely wrong.")
         return None
@@ -190,11 +192,15 @@ def show_likely_wrong() -> Walk | None:
         "Images whose label has a low probability by a model that was not trained on them, the "
         "lowest first. The labels that you choose go to `labels.csv`."
     )
-    written = label_tables.read_labels(project.LABELS_CSV, "path")
+    written = {image_of(row, "path"): row for row in read_rows(project.LABELS_CSV, "path")}
     then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
     if written:
         st.info(f"`labels.csv` corrects {len(written)} labels. {then}")
-    left = rows[~rows["path"].isin(list(written))]
+    given = [
+        written.get(row.pixels_sha256) or written.get(row.path) or {} for row in rows.itertuples()
+    ]
+    rows["given"] = [row.get("label", "") for row in given]
+    left = rows[rows["given"] == ""]
     in_test = left["split"] == "test"
     suggested = left[~in_test]
     if "accepting" in st.session_state and len(suggested):
@@ -206,12 +212,12 @@ def show_likely_wrong() -> Walk | None:
             st.session_state["accepting"] = True
             st.rerun()
         take_back_all(written)
-    show_suspects(rows, "suspects", written)
+    show_suspects(rows, "suspects")
     if not is_started:
         return None
     classes = files.table(project.SPLIT_CSV, columns.SPLIT)["label"]
     items = [
-        Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row.path))
+        Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row))
         for row in (rows if left.empty else left).itertuples()
     ]
     return Walk(items, sorted(classes.unique()), then, [])
@@ -224,14 +230,19 @@ def doubt(row) -> str:
     )
 
 
-def correct(path: str, label: str) -> Callable[[], object]:
-    before = label_tables.write_labels(project.LABELS_CSV, "path", {path: label})
-    return partial(label_tables.write_labels, project.LABELS_CSV, "path", before)
+def correction(row, label: str) -> Changes:
+    pixels = row.pixels_sha256
+    return {pixels: {"path": row.path, "label": label, "pixels_sha256": pixels}}
 
 
-def show_suspects(rows: pd.DataFrame, key: str, written: dict[str, str]) -> None:
+def correct(row, label: str) -> Callable[[], object]:
+    before = write_rows(project.LABELS_CSV, "path", correction(row, label))
+    return partial(write_rows, project.LABELS_CSV, "path", before)
+
+
+def show_suspects(rows: pd.DataFrame, key: str) -> None:
     def change(row) -> str:
-        return f"{plain(row.label)} → {plain(written.get(row.path, f'{row.likely}?'))}"
+        return f"{plain(row.label)} → {plain(row.given or f'{row.likely}?')}"
 
     if row := photos.grid(rows, key, change):
         photos.open_large(row.path, doubt(row))
@@ -248,20 +259,26 @@ def ask_about_all(rows: pd.DataFrame, in_test: int) -> None:
         is_accepted = st.button(f"Write {len(rows)} labels", type="primary")
         is_cancelled = st.button("Cancel")
     if is_accepted:
-        accepted = dict(zip(rows["path"], rows["likely"]))
-        label_tables.write_labels(project.LABELS_CSV, "path", accepted)
+        accepted: Changes = {}
+        for row in rows.itertuples():
+            accepted |= correction(row, row.likely)
+        write_rows(project.LABELS_CSV, "path", accepted)
         st.session_state["accepted"] = accepted
     if is_accepted or is_cancelled:
         del st.session_state["accepting"]
         st.rerun()
-    show_suspects(rows, "accepting", {})
+    show_suspects(rows, "accepting")
 
 
-def take_back_all(written: dict[str, str]) -> None:
+def take_back_all(written: dict[str, Row]) -> None:
     """A button that takes back the accepted suggestions which nobody has changed since."""
     accepted = st.session_state.get("accepted", {})
     if accepted and st.button(f"Take back {len(accepted)} suggestions"):
-        unchanged = dict.fromkeys(path for path, _ in accepted.items() & written.items())
-        label_tables.write_labels(project.LABELS_CSV, "path", unchanged)
+        unchanged = [
+            image
+            for image, cells in accepted.items()
+            if cells.items() <= written.get(image, {}).items()
+        ]
+        write_rows(project.LABELS_CSV, "path", dict.fromkeys(unchanged))
         del st.session_state["accepted"]
         st.rerun()

@@ -73,12 +73,7 @@ def folder_for_training(folder: Path) -> Path | None:
 
 def _for_training(folder: Path) -> Path | None:
     found = (each for each in sorted(folder.iterdir()) if each.is_dir())
-    return next((each for each in found if _split_of(each.name) == "train"), None)
-
-
-def _split_of(*names: str) -> str:
-    """The split by the first name that is one of a split, or ""."""
-    return next(filter(None, (SPLIT_OF_FOLDER.get(name.strip().lower()) for name in names)), "")
+    return next((each for each in found if SPLIT_OF_FOLDER.get(each.name.lower()) == "train"), None)
 
 
 def _require_splits(
@@ -96,14 +91,12 @@ def _require_splits(
     for table in tables:
         for row in read_rows(source / table, "file_name"):
             above = (table.parent / row["file_name"]).parts[-2::-1]
-            found.add(_split_of(row.get("split", ""), *above))
+            found.add(label_and_split([row.get("split", "").strip(), *above], {})[1])
     inside = folder.resolve().relative_to(source.resolve())
     for place, recorded in places.values():
-        above = [*(inside / place.relative_to(folder)).parts[::-1]]
-        if recorded:
-            found.add(split_of_new(read_rows(place / FILE_NAME, "file_name")) or _split_of(*above))
-        else:
-            found.add(label_and_split(above, label_of)[1])
+        above = (inside / place.relative_to(folder)).parts[::-1]
+        split = split_of_new(read_rows(place / FILE_NAME, "file_name")) if recorded else ""
+        found.add(label_and_split([split, *above], {} if recorded else label_of)[1])
     if "" in found and len(found) > 1:
         give = folder_for_training(source) or "a new folder outside of fetch.source"
         raise InputError(

@@ -13,7 +13,7 @@ pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
 from conftest import CATS_AND_DOGS, PROJECT, environment_with, photo, refused
 
-from pawprint.app.label_tables import read_labels, write_labels
+from pawprint.app.label_tables import Changes, image_of, read_rows, write_rows
 from pawprint.app.labelling import add, copied, copy_of
 from pawprint.app.places import Places, folder_for_training, places_in
 from pawprint.dataset.cleaning import clean
@@ -48,7 +48,14 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 def rows_of(target: Path) -> dict[str, str]:
-    return read_labels(target / "metadata.csv", "file_name")
+    return {
+        row["file_name"]: row["label"] for row in read_rows(target / "metadata.csv", "file_name")
+    }
+
+
+def correction(path: str, label: str) -> Changes:
+    """Without `pixels_sha256`."""
+    return {path: {"path": path, "label": label}}
 
 
 def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
@@ -56,7 +63,7 @@ def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
     fetch(source, raw)
     with open_archive(raw) as archive:
         rows = read_metadata(archive, members(archive))
-        kept, _ = clean(archive, CATS_AND_DOGS, "decodes", {}, rows)
+        kept, *_ = clean(archive, CATS_AND_DOGS, "decodes", [], rows)
     return dict(zip(kept["path"], kept[column]))
 
 
@@ -98,14 +105,14 @@ def test_two_writers_at_once_lose_no_answer(target, places, tmp_path):
     def label(writer: int) -> None:
         for number in range(10):
             add(places, images[writer, number], "cat", is_moved=False)
-            write_labels(tmp_path / "labels.csv", "path", {f"{writer}/{number}.jpg": "cat"})
+            write_rows(tmp_path / "labels.csv", "path", correction(f"{writer}/{number}.jpg", "cat"))
 
     names = itertools.product(range(4), range(10))
     images = {(i, j): new(tmp_path / f"new/{i}/{j}/1.jpg") for i, j in names}
     with ThreadPoolExecutor(4) as writers:
         list(writers.map(label, range(4)))
     assert len(rows_of(target)) == len(list(target.glob("*.jpg"))) == len(images)
-    assert len(read_labels(tmp_path / "labels.csv", "path")) == len(images)
+    assert len(read_rows(tmp_path / "labels.csv", "path")) == len(images)
 
 
 # Moves its photos to a folder that others write at once, and takes every other one back.
@@ -113,7 +120,7 @@ WRITER = """
 import sys
 from pathlib import Path
 
-from pawprint.app.label_tables import write_labels
+from pawprint.app.label_tables import write_rows
 from pawprint.app.labelling import add
 from pawprint.app.places import places_in
 
@@ -123,7 +130,8 @@ print("ready", flush=True)
 sys.stdin.read(1)
 for number, image in enumerate(sorted(new.iterdir())):
     take_back = add(places, image, "cat", is_moved=True)
-    write_labels(target.parent / "labels.csv", "path", {f"{name}/{number}.jpg": "cat"})
+    cells = {"path": f"{name}/{number}.jpg", "label": "cat"}
+    write_rows(target.parent / "labels.csv", "path", {cells["path"]: cells})
     if number % 2:
         take_back()
 """
@@ -151,7 +159,7 @@ def test_two_processes_at_once_lose_no_answer(target, tmp_path):
     for writer in writers:
         writer.communicate()
     assert [writer.returncode for writer in writers] == [0, 0]
-    assert len(read_labels(tmp_path / "labels.csv", "path")) == len(data)
+    assert len(read_rows(tmp_path / "labels.csv", "path")) == len(data)
     assert set(rows_of(target)) == {path.name for path in target.glob("*.jpg")}
     assert len(rows_of(target)) == len(data) / 2
     images = list(tmp_path.rglob("*.jpg"))
@@ -238,11 +246,34 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
 def test_changed_row_stays_in_its_place_and_columns_without_rows_stay(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("path,label,by\n1.jpg,cat,me\n2.jpg,cat,me\n", encoding="utf-8")
-    write_labels(table, "path", {"1.jpg": "dog"})
+    write_rows(table, "path", {"1.jpg": {"label": "dog"}})
     assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,dog,me\n2.jpg,cat,me\n"
     table.write_text("path,label,by\n", encoding="utf-8")
-    write_labels(table, "path", {"1.jpg": "dog"})
+    write_rows(table, "path", correction("1.jpg", "dog"))
     assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,dog,\n"
+
+
+def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
+    """As of a photo that was renamed, and of another that has its old name."""
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\n1.jpg,cat\n", encoding="utf-8")
+    rows = {each: {"path": "1.jpg", "label": "dog", "pixels_sha256": each} for each in ("a1", "b2")}
+    write_rows(table, "path", {"a1": rows["a1"]})
+    before = write_rows(table, "path", {"b2": rows["b2"], "a1": rows["a1"] | {"path": "2.jpg"}})
+    text = "path,label,pixels_sha256\n1.jpg,cat,\n"
+    assert table.read_text(encoding="utf-8") == f"{text}2.jpg,dog,a1\n1.jpg,dog,b2\n"
+    write_rows(table, "path", before)
+    assert table.read_text(encoding="utf-8") == f"{text}1.jpg,dog,a1\n"
+    assert [image_of(row, "path") for row in read_rows(table, "path")] == ["1.jpg", "a1"]
+
+
+def test_taking_back_leaves_other_cells_that_the_user_wrote_since(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label,by\n1.jpg,cat,\n", encoding="utf-8")
+    before = write_rows(table, "path", correction("1.jpg", "dog"))
+    table.write_text("path,label,by\n1.jpg,dog,me\n", encoding="utf-8")
+    write_rows(table, "path", before)
+    assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,cat,me\n"
 
 
 def test_undo_that_fails_makes_no_copies(target, places, tmp_path):
@@ -286,9 +317,9 @@ def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
     table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"
     link.symlink_to(table)
     with pytest.raises(FileNotFoundError):
-        write_labels(link, "path", {"1.jpg": "cat"})
+        write_rows(link, "path", correction("1.jpg", "cat"))
     table.write_text("path,label\n", encoding="utf-8")
-    write_labels(link, "path", {"1.jpg": "cat"})
+    write_rows(link, "path", correction("1.jpg", "cat"))
     assert link.is_symlink()
     assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
 
@@ -299,11 +330,17 @@ def test_lines_that_no_answer_is_about_stay_byte_for_byte(tmp_path):
     lines = ['\ufeffPath,label,"by"', '1.jpg,"cat","a\r\nb"', "", "2.jpg,cat,c", "3.jpg,dog,"]
     text = "\r\n".join(lines)
     table.write_bytes(text.encode())
-    before = write_labels(table, "path", {"2.jpg": "dog", "4.jpg": "cat"})
+    changes = correction("2.jpg", "dog") | correction("4.jpg", "cat")
+    before = write_rows(table, "path", changes)
     changed = text.replace("2.jpg,cat", "2.jpg,dog") + "\r\n4.jpg,cat,\r\n"
     assert table.read_bytes() == changed.encode()
-    write_labels(table, "path", before)
+    write_rows(table, "path", before)
     assert table.read_bytes() == f"{text}\r\n".encode()
+    cells = {"path": "5.jpg", "label": "cat", "pixels_sha256": "a1"}
+    write_rows(table, "path", {"a1": cells})
+    longer = [f"{line}," if line else "" for line in lines]
+    longer[0] += "pixels_sha256"
+    assert table.read_bytes() == "\r\n".join([*longer, "5.jpg,cat,,a1", ""]).encode()
 
 
 @pytest.mark.parametrize("name", ["metadata.csv", "cat/0.jpg"])

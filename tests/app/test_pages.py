@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from app_project import PHOTOS, git, lock_images, write_photos, write_project
+from app_project import PHOTOS, git, lock_images, write_photos, write_project, write_split
 from conftest import change, commit, printed
 from streamlit.testing.v1 import AppTest
 
-from pawprint.columns import LIKELY_WRONG_LABELS, SPLIT
+from pawprint.columns import LIKELY_WRONG_LABELS
 from pawprint.evaluation.intervals import fraction_interval
 from pawprint.files import md5, write_json
 from pawprint.project import (
@@ -48,7 +48,7 @@ def opened(page: str):
         from pawprint.app.messages import explained
 
         with explained():
-            importlib.import_module(f"app.{page}").show()
+            importlib.import_module(f"pawprint.app.{page}").show()
 
     shown = AppTest.from_function(script, args=(page,), default_timeout=60).run()
     assert not shown.exception
@@ -113,6 +113,21 @@ def test_two_models_are_compared_as_compare_does_with_their_params_and_photos(pr
     ]
 
 
+def test_photos_of_two_models_are_those_with_the_pixels_that_were_predicted(project):
+    """Of commits whose images have other names now, or are gone."""
+    write_photos(project)
+    write_split(project, renamed={"cats/2.jpg": "dogs/2.jpg", "dogs/2.jpg": "cats/2.jpg"})
+    page = opened("page_models")
+    page.selectbox[1].select_index(2).run()
+    labels = [button.label for button in page.button]
+    assert labels == ["cat → dog, labelled dog", "dog → cat, labelled cat"]
+    table = (project / SPLIT_CSV).read_text(encoding="utf-8")
+    gone = table.replace(PHOTOS[1][3], 64 * "f")
+    (project / SPLIT_CSV).write_text(gone, encoding="utf-8")
+    page.run()
+    assert [button.label for button in page.button] == labels[:1]
+
+
 def test_params_are_shown_without_passwords_and_tokens(project):
     change(project, "fetch: {source: 'https://user:word@host/x.zip?token=word'}")
     tables = [each.value for each in opened("page_models").dataframe]
@@ -146,10 +161,9 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     assert [button.label for button in page.button] == [wrong[0], "cat 40.0%", *right]
 
 
-def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = ("cat", "dog")):
-    """The part of the page Label for these likely wrong labels, of a data set with these labels."""
-    images = [(f"{label}/1.jpg", label, "train", "", "0" * 64) for label in labels]
-    write_table(project / SPLIT_CSV, pd.DataFrame(images, columns=list(SPLIT)), SPLIT)
+def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
+    """The part of the page Label for these likely wrong labels, of a data set with more labels."""
+    write_split(project, labels, renamed)
     list_suspects(project, rows)
 
     def script() -> None:
@@ -177,8 +191,12 @@ def press(page: AppTest, label: str) -> None:
 
 
 OTHER = {"cat": "dog", "dog": "cat"}
-SUSPECTS = [(path, label, OTHER[label], "test", 0.1) for path, label, *_ in PHOTOS]
-IN_TRAINING = [(path, label, likely, "train", low) for path, label, likely, _, low in SUSPECTS]
+SUSPECTS = [
+    (path, label, OTHER[label], "test", 0.1, pixels) for path, label, _, pixels, *_ in PHOTOS
+]
+IN_TRAINING = [(*row[:3], "train", *row[4:]) for row in SUSPECTS]
+FIRST, PIXELS = PHOTOS[0][0], PHOTOS[0][3]
+HEADER = "path,label,pixels_sha256\n"
 
 
 def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
@@ -190,11 +208,11 @@ def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
     page.selectbox[0].set_value("kite").run()
     assert not page.exception
     assert page.selectbox[0].value is None
-    first = f"path,label\n{PHOTOS[0][0]},kite\n"
+    first = f"{HEADER}{FIRST},kite,{PIXELS}\n"
     assert (project / LABELS_CSV).read_text(encoding="utf-8") == first
     press(page, "Undo")
     assert page.selectbox[0].value is None
-    assert (project / LABELS_CSV).read_text(encoding="utf-8") == "path,label\n"
+    assert (project / LABELS_CSV).read_text(encoding="utf-8") == HEADER
 
 
 def test_classes_may_be_called_like_the_buttons(project):
@@ -202,7 +220,7 @@ def test_classes_may_be_called_like_the_buttons(project):
     page = likely_wrong(project, SUSPECTS, ("Finish", "None of them", "Skip", "Undo"))
     press(page, "Start")
     press(page, "Skip")  # the class, which comes first
-    assert (project / LABELS_CSV).read_text().endswith(f"{PHOTOS[0][0]},Skip\n")
+    assert (project / LABELS_CSV).read_text().endswith(f"{FIRST},Skip,{PIXELS}\n")
 
 
 def test_images_with_a_correction_are_shown_again_only_if_all_have_one(project):
@@ -236,8 +254,8 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
 def test_all_suggestions_are_accepted_after_a_look_and_taken_back(project):
     """But for those of images that have a correction, and of test images."""
     write_photos(project)
-    labels, first = project / LABELS_CSV, PHOTOS[0][0]
-    before = f"path,label\n{first},none\n"
+    labels = project / LABELS_CSV
+    before = f"path,label\n{FIRST},none\n"
     labels.write_text(before, encoding="utf-8")
     page = likely_wrong(project, [*IN_TRAINING[:3], *SUSPECTS[3:]])
     press(page, "Accept all 2")
@@ -248,9 +266,29 @@ def test_all_suggestions_are_accepted_after_a_look_and_taken_back(project):
     press(page, "Write 2 labels")
     suggested = {path: likely for path, _, likely, *_ in SUSPECTS[1:3]}
     written = pd.read_csv(labels, index_col="path")["label"].to_dict()
-    assert written == suggested | {first: "none"}
+    assert written == suggested | {FIRST: "none"}
     press(page, "Take back 2")
-    assert labels.read_text(encoding="utf-8") == before
+    assert labels.read_text(encoding="utf-8") == f"{HEADER}{FIRST},none,\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "number"),
+    [(f"{FIRST},none,{64 * 'f'}", 4), (f"cats/old.jpg,none,{PIXELS}", 3), (f"{FIRST},none,", 3)],
+)
+def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
+    """That of a photo that was replaced does not, that of a renamed one does."""
+    write_photos(project)
+    (project / LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
+    press(likely_wrong(project, IN_TRAINING), f"Accept all {number}")
+
+
+def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(project):
+    write_photos(project)
+    page = likely_wrong(project, SUSPECTS[:1], renamed={FIRST: "cats/2.jpg", "cats/2.jpg": FIRST})
+    press(page, "Start")
+    press(page, "None of them")
+    expected = f"{HEADER}cats/2.jpg,none,{PIXELS}\n"
+    assert (project / LABELS_CSV).read_text(encoding="utf-8") == expected
 
 
 def test_suggestions_that_are_not_accepted_are_not_written(project):
@@ -265,16 +303,16 @@ def test_suggestions_that_are_not_accepted_are_not_written(project):
 
 def test_taking_back_leaves_what_the_user_chose_since(project):
     write_photos(project)
-    labels, first = project / LABELS_CSV, PHOTOS[0][0]
+    labels = project / LABELS_CSV
     page = likely_wrong(project, IN_TRAINING)
     press(page, "Accept all")
     press(page, "Write")
     written = labels.read_text(encoding="utf-8")
-    labels.write_text(written.replace(f"{first},dog", f"{first},none"), encoding="utf-8")
+    labels.write_text(written.replace(f"{FIRST},dog", f"{FIRST},none"), encoding="utf-8")
     list_suspects(project, SUSPECTS[:1])  # as after the next run, whose list is another
     page.run()
     press(page, "Take back")
-    assert labels.read_text(encoding="utf-8") == f"path,label\n{first},none\n"
+    assert labels.read_text(encoding="utf-8") == f"{HEADER}{FIRST},none,{PIXELS}\n"
 
 
 def test_project_commit_and_images_are_named(project):
