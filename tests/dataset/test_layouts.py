@@ -262,9 +262,7 @@ def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
 
 def test_label_without_an_image_is_named(tmp_path):
     source = listed(tmp_path / "photos", "file_name,label\n1.jpg,a\n2.jpg,b\n")
-    with pytest.raises(
-        InputError, match=r"expected a folder or label named dog \(clean\.labels\.y\)"
-    ):
+    with pytest.raises(InputError, match=r"expected .* named dog \(clean\.labels\.y\)"):
         splits(source, tmp_path, {"x": ["a"], "y": ["dog"]})
 
 

@@ -148,11 +148,7 @@ def test_dvc_shows_metrics_and_plots(small):
             "source: no/such.zip",
             "failed to reproduce 'fetch': [Errno 2] No such file or directory",
         ),
-        (
-            "[dog, dogs]",
-            "[wolf]",
-            "data/raw/archives/images.zip: expected a folder or label",
-        ),
+        ("[dog, dogs]", "[wolf]", "images.zip: expected a folder or label named wolf"),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing_half_written(
