@@ -1,1 +1,0 @@
-"""The model card and the report: templates, and what fills them in."""
