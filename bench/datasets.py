@@ -59,8 +59,8 @@ def measure(workspace: Path) -> dict[str, float]:
     how = Model.load(path=workspace / "params.yaml").resize
     rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)
     with open_archive(workspace / project.RAW_ARCHIVES) as archive:
-        features = predict_members(
-            lambda image: rows_of(image, [IDENTITY])[0][1], archive, test["path"], "test"
+        (features,) = predict_members(
+            lambda image: rows_of(image, [IDENTITY])[0][1:2], archive, test["path"], "test"
         )
     fitted = LogisticRegressionCV(
         Cs=VALUES_OF_C, max_iter=500, scoring="accuracy", use_legacy_attributes=False

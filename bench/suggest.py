@@ -21,7 +21,6 @@ from bench.datasets import Images, digits
 from pawprint import project
 from pawprint.columns import SPLIT
 from pawprint.engine.mapping import map_in_threads
-from pawprint.evaluation.calibration import probabilities_of
 from pawprint.evaluation.suggestion import choose, uncertainty
 from pawprint.features.rows import row_function
 from pawprint.features.store import open_examples
@@ -29,6 +28,7 @@ from pawprint.images.decoder import decode
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.solved_head import USUAL_C, CrossValidation, solve
 from pawprint.params.model import Model
+from pawprint.probabilities import to_probabilities
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.unknown import unit_length
 from pawprint.tables import read_table
@@ -112,7 +112,7 @@ def accuracies(examples: Examples, how: str, seed: int) -> Iterator[float]:
         train = pool[labelled, None], examples.actual[labelled]
         (kernel, bias), metrics, _ = solve(train, validation, labels, USUAL)
         yield metrics["validation"]["accuracy"]
-        weight = uncertainty(probabilities_of(pool @ kernel + bias))
+        weight = uncertainty(to_probabilities(pool @ kernel + bias))
         labelled = np.append(labelled, choose_step(how, unit, weight, labelled, random))
 
 

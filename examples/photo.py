@@ -9,7 +9,7 @@ BILINEAR = Image.Resampling.BILINEAR
 
 
 def pixels(photo, model):
-    """uint8 (views, size, size, 3), as model.json says."""
+    """uint8 (squares, size, size, 3), as model.json says."""
     image, size = ImageOps.exif_transpose(Image.open(photo)), model["image_size"]
     if image.mode in ("I", "F"):
         sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")
@@ -19,11 +19,11 @@ def pixels(photo, model):
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     image = image.convert("RGB")
-    if model["views"] == "crops":
+    if model["test_time_augmentation"] == "crops":
         squares = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in (0, 0.5, 1)]
     else:
         squares = [resized(image, size, model["resize"])]
-    if model["views"] != "one":
+    if model["test_time_augmentation"] != "none":
         squares += [ImageOps.mirror(square) for square in squares]
     return np.stack(squares)
 

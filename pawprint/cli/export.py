@@ -3,11 +3,11 @@
 Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
 `pixels`, and returns the calibrated `probability` of the second of two classes, (batch, 1), or of
 each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). Where the format can
-hold it, these are means over the image and its mirror image, if the served model has the views
-"flip"; `views` in model.json is what the caller has to average. Its own runtime runs the model on
-the test images before the folder takes its name. The table compares it with the served model: size,
-largest difference of an output, test images whose label changes, accuracy, and number of unknown
-images.
+hold it, these are means over the image and its mirror image, if the served model has
+`test_time_augmentation` flip; in model.json it says what is left to the caller. Its own runtime
+runs the model on the test images before the folder takes its name. The table compares it with the
+served model: size, largest difference of an output, test images whose label changes, accuracy, and
+number of unknown images.
 """
 
 import argparse
@@ -24,15 +24,16 @@ from pawprint.network.exports import (
     FORMATS,
     Outputs,
     export,
+    for_export,
     largest_difference,
-    outputs_of,
+    mean_outputs,
     read_pixels,
     require_modules,
-    run_of,
 )
-from pawprint.network.model import for_export, load_model
+from pawprint.network.model import load_model
+from pawprint.probabilities import predicted_classes
 from pawprint.revisions import current_commit
-from pawprint.serving.predictor import load_predictor, predicted_classes
+from pawprint.serving.predictor import load_predictor
 from pawprint.serving.unknown import read_detector
 from pawprint.tables import read_table
 
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     test = split[split["split"] == "test"]
     read = functools.partial(read_pixels, test["path"], metadata)
     actual = pd.Index(metadata.labels).get_indexer(test["label"])
-    served = outputs_of(run_of(predictor), read(metadata.views))
+    served = mean_outputs(predictor.run, read(metadata.test_time_augmentation))
     of_served = predicted_classes(served["probability"], metadata.threshold)
 
     def row(name: str, path: Path, outputs: Outputs) -> dict:
@@ -75,10 +76,10 @@ def run(arguments: argparse.Namespace) -> None:
     rows, hints = [row("served", project.SERVED_MODEL, served)], []
     for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
         folder = project.EXPORT / name
-        outputs, views = export(name, model, metadata, folder, read, served)
+        outputs, augmentation = export(name, model, metadata, folder, read, served)
         rows.append(row(name, folder / FORMATS[name].file, outputs))
-        if views != "one":
-            hints.append(f"{name}: average over the views {views!r} yourself")
+        if augmentation != "none":
+            hints.append(f"{name}: average over the squares of {augmentation!r} yourself")
     print(pd.DataFrame(rows).to_string(index=False))
     for hint in hints:
         print(f"{hint} (docs/use.md#the-served-model)")

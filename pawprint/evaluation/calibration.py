@@ -2,56 +2,56 @@
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, softmax
 from scipy.stats import chi2, ttest_rel
+
+from pawprint.params.calibrate import Calibrate
+from pawprint.probabilities import log_losses, to_probabilities
 
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
 # between 0.6 and 1.65.
 PRIOR = 0.5
 TEMPERATURES = (0.05, 20)  # range of the search
-SIGNIFICANT = 0.05  # p-value below which a temperature is applied, or views are not
-
-
-def probabilities_of(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> np.ndarray:
-    """Probabilities `(images, classes)` for the logits of a network divided by a temperature.
-
-    `logits` is `(images, 1)`, of the second of two classes, or `(images, classes)`; a temperature
-    for each image is `(images, 1)`. With views, `logits` is `(images, views, …)`, a temperature for
-    each image `(images, 1, 1)`, and the probabilities are means over the views.
-    """
-    scaled = logits / temperature
-    if scaled.shape[-1] == 1:
-        second = expit(scaled)
-        probabilities = np.concatenate([1 - second, second], axis=-1)
-    else:
-        probabilities = softmax(scaled, axis=-1)
-    return probabilities.mean(axis=1) if logits.ndim == 3 else probabilities
+SIGNIFICANT = 0.05  # p-value below which a temperature is applied, or augmentation is not
 
 
 def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
-    """The temperature in TEMPERATURES for which the log loss of `probabilities_of` is lowest.
+    """The temperature in TEMPERATURES for which the log loss of `to_probabilities` is lowest.
 
-    `actual` holds indices of classes, int `(images,)`; `logits` is as for `probabilities_of`. The
+    `actual` holds indices of classes, int `(images,)`; `logits` is as for `to_probabilities`. The
     prior around 1 is an addition to the paper: without an error among a few images the lowest loss
     is at 0. With hundreds of images it has little effect.
     """
-    views = logits.reshape(len(logits), -1, logits.shape[-1])
+    squares = logits.reshape(len(logits), -1, logits.shape[-1])
     if logits.shape[-1] == 1:
-        views = np.concatenate([np.zeros_like(views), views], axis=-1)
-    of_actual = np.take_along_axis(views, actual[:, None, None], axis=-1)[..., 0]
+        squares = np.concatenate([np.zeros_like(squares), squares], axis=-1)
+    of_actual = np.take_along_axis(squares, actual[:, None, None], axis=-1)[..., 0]
 
     def loss(logarithm: float) -> float:
         temperature = np.exp(logarithm)
-        normalizer = np.logaddexp.reduce(views / temperature, axis=-1)
-        of_views = of_actual / temperature - normalizer
-        of_images = np.logaddexp.reduce(of_views, axis=1) - np.log(views.shape[1])
+        normalizer = np.logaddexp.reduce(squares / temperature, axis=-1)
+        of_squares = of_actual / temperature - normalizer
+        of_images = np.logaddexp.reduce(of_squares, axis=1) - np.log(squares.shape[1])
         return (logarithm / PRIOR) ** 2 / 2 - np.sum(of_images)
 
     fitted = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(fitted.x))
 
 
-def calibrate(actual: np.ndarray, logits: np.ndarray) -> float:
+def calibrate(
+    params: Calibrate, actual: np.ndarray, logits: np.ndarray
+) -> tuple[float, float | None]:
+    """The temperature, and the threshold of two classes, as the params say.
+
+    `actual` and `logits` are as for `fit_temperature`.
+    """
+    temperature = significant_temperature(actual, logits) if params.temperature else 1.0
+    if logits.shape[-1] > 1:
+        return temperature, None
+    _, second = to_probabilities(logits, temperature).T
+    return temperature, params.threshold or choose_threshold(actual, second, params.recall)
+
+
+def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     """The temperature that `fit_temperature` gives, or 1 if it is not SIGNIFICANT."""
     temperature = fit_temperature(actual, logits)
     significant = likelihood_ratio_test(actual, logits, temperature) < SIGNIFICANT
@@ -65,24 +65,18 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
     Likelihood Ratio, 1938 (https://doi.org/10.1214/aoms/1177732360).
     """
     before, after = (
-        log_losses(actual, probabilities_of(logits, each)).sum() for each in (1.0, temperature)
+        log_losses(actual, to_probabilities(logits, each)).sum() for each in (1.0, temperature)
     )
     return float(chi2.sf(2 * (before - after), df=1))
 
 
-def views_are_worse(actual: np.ndarray, logits: np.ndarray) -> bool:
-    """Whether the mean over views has a significantly higher log loss than the first view alone.
+def augmentation_is_worse(actual: np.ndarray, logits: np.ndarray) -> bool:
+    """Whether the mean over squares has a significantly higher log loss than the first alone.
 
-    By a paired t-test of one side. `logits` is `(images, views, …)`.
+    By a paired t-test of one side. `logits` is `(images, squares, units)`.
     """
-    one, mean = (log_losses(actual, probabilities_of(each)) for each in (logits[:, :1], logits))
-    return bool(ttest_rel(mean, one, alternative="greater").pvalue < SIGNIFICANT)
-
-
-def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """The log loss of each image, from 0 on, `(images,)`; probabilities are at least 2.2e-16."""
-    of_actual = probabilities[np.arange(len(actual)), actual]
-    return -np.log(np.maximum(of_actual, np.finfo(float).eps))
+    first, mean = (log_losses(actual, to_probabilities(each)) for each in (logits[:, :1], logits))
+    return bool(ttest_rel(mean, first, alternative="greater").pvalue < SIGNIFICANT)
 
 
 def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float | None) -> float:

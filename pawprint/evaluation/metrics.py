@@ -9,9 +9,9 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from pawprint.columns import PREDICTED, SCORES
-from pawprint.evaluation.calibration import log_losses
 from pawprint.evaluation.intervals import fraction_interval, mean_interval, roc_area_interval
 from pawprint.labels import UNKNOWN
+from pawprint.probabilities import log_losses
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 

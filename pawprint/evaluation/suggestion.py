@@ -84,7 +84,7 @@ def rank(predictor: Predictor, folder: Path, number: int, unknown: int) -> list[
     are left out. Raises InputError if the folder has no images, or the model gives no features.
     """
     size = predictor.metadata.image_size
-    if "features" not in predictor.run(np.zeros((size, size, 3), np.uint8)):
+    if "features" not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
         raise InputError(
             f"{predictor.folder}: expected a served model with the output features. Received: an "
             "export, or a model of an earlier version. Run `dvc repro` for models/served."
@@ -140,9 +140,7 @@ def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
             return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     paths = training_images(read_table(project.SPLIT_CSV, SPLIT))
     with open_archive(project.RAW_ARCHIVES) as archive:
-        features = predict_members(
-            lambda image: predictor.predict(image).features, archive, paths, "training images"
-        )
+        *_, features = predict_members(predictor.predict, archive, paths, "training images")
     hashes = read_table(project.IMAGES_CSV, IMAGES)["perceptual_hash"]
     return hashes, unit_length(features).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Squares of pixels: resize an image, apply an affine map, take the squares of a prediction."""
+"""Squares of pixels: resize an image, apply an affine map, augment an image at prediction."""
 
 import cv2
 import numpy as np
@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 # About the mean value of ImageNet's pixels, so that every backbone's preprocessing takes the border
 # to nearly 0: 0.485, 0.456 and 0.406 of 255 have the mean 114. Ultralytics pads with the same grey.
 GREY = (114, 114, 114)
+BILINEAR = Image.Resampling.BILINEAR
 
 
 def resize(image: Image.Image, size: int, how: str) -> np.ndarray:
@@ -18,14 +19,14 @@ def resize(image: Image.Image, size: int, how: str) -> np.ndarray:
     """
     square = (size, size)
     if how == "crop":
-        return np.asarray(ImageOps.fit(image, square, Image.Resampling.BILINEAR))
+        return np.asarray(ImageOps.fit(image, square, BILINEAR))
     if how == "stretch":
-        return np.asarray(image.resize(square, Image.Resampling.BILINEAR))
+        return np.asarray(image.resize(square, BILINEAR))
     # ImageOps.pad rounds the shorter side of a narrow image to 0.
     inner = [max(1, round(size * side / max(image.size))) for side in image.size]
     padded = Image.new("RGB", square, GREY)
     corner = [(size - side) // 2 for side in inner]
-    padded.paste(image.resize(inner, Image.Resampling.BILINEAR), corner)
+    padded.paste(image.resize(inner, BILINEAR), corner)
     return np.asarray(padded)
 
 
@@ -48,20 +49,17 @@ def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
     )
 
 
-def views_of(image: Image.Image, size: int, how: str, views: str) -> np.ndarray:
-    """uint8 `(views, size, size, 3)`.
+def squares_of(image: Image.Image, size: int, how: str, augmentation: str) -> np.ndarray:
+    """uint8 `(squares, size, size, 3)`: an image after test-time augmentation.
 
-    "one" is the image as `resize` makes it; "flip" adds its mirror image; "crops" are the squares
+    "none" is the image as `resize` makes it; "flip" adds its mirror image; "crops" are the squares
     at the start, the middle and the end of the longer side, whatever `how` says, and their mirror
     images.
     """
-    if views == "crops":
-        squares = np.stack([np.asarray(_crop(image, size, place)) for place in (0, 0.5, 1)])
+    if augmentation == "crops":
+        places = [(place, place) for place in (0, 0.5, 1)]
+        fitted = [ImageOps.fit(image, (size, size), BILINEAR, centering=each) for each in places]
+        squares = np.stack([np.asarray(each) for each in fitted])
     else:
         squares = resize(image, size, how)[None]
-    return squares if views == "one" else np.concatenate([squares, squares[:, :, ::-1]])
-
-
-def _crop(image: Image.Image, size: int, place: float) -> Image.Image:
-    bilinear = Image.Resampling.BILINEAR
-    return ImageOps.fit(image, (size, size), bilinear, centering=(place, place))
+    return squares if augmentation == "none" else np.concatenate([squares, squares[:, :, ::-1]])

@@ -1,4 +1,4 @@
-"""The formats of exported models, and how one is written and proved."""
+"""Exported models: the network of all formats, and how one is written, run and compared."""
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
@@ -14,20 +14,23 @@ from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import views_of
+from pawprint.images.pixels import squares_of
 from pawprint.network.hardware import keras, tf
-from pawprint.params.section import Views
+from pawprint.network.model import activation_for, with_features
+from pawprint.params.section import TestTimeAugmentation
+from pawprint.probabilities import class_probabilities
 from pawprint.runtime.compiled import CORES
-from pawprint.serving.predictor import Predictor, class_probabilities
+from pawprint.serving.predictor import Run
 from pawprint.serving.served_model import Metadata, write_metadata
+from pawprint.serving.unknown import Detector
 
 Outputs = dict[str, np.ndarray]  # by name
 TOLERANCE = 1e-3  # of the outputs of the served model
-Run = Callable[[np.ndarray], Outputs]  # takes float32 `(batch, size, size, 3)`
 
 
 class Format(NamedTuple):
-    """The model's file in its folder, `write(model, path)`, and `open(path)`: a Run.
+    """The model's file in its folder, `write(model, path)`, and `open(path)`: a Run of float32
+    pixels.
 
     An empty `file` stands for the folder itself. `modules` come with the extra `export`.
     `holds_flip`: whether it can hold the mean over an image and its mirror image.
@@ -115,6 +118,34 @@ FORMATS = {
 }
 
 
+def for_export(
+    model: keras.Model, temperature: float, detector: Detector | None = None
+) -> keras.Model:
+    """A model with the outputs `probability`, calibrated, and with a detector `unknown_score`.
+
+    They are `(batch, units)` and `(batch, 1)`. It consists of Keras' own layers, so that every
+    format can hold it: these compute the score of serving/unknown.py once more.
+    """
+    both = with_features(model)
+    logits, features = both.outputs
+    last = both.get_layer("logits")
+    last.set_weights([weight / temperature for weight in last.get_weights()])
+    activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
+    outputs = {"probability": activation(logits)}
+    if detector:
+        components, channels = detector.components.shape
+        unit = keras.layers.UnitNormalization()(features)
+        project = keras.layers.Dense(components, name="project")
+        restore = keras.layers.Dense(channels, name="restore")
+        residual = keras.layers.Subtract()([unit, restore(project(unit))])
+        project.set_weights([detector.components.T, -detector.components @ detector.mean])
+        restore.set_weights([detector.components, detector.mean])
+        direction = keras.layers.UnitNormalization()(residual)
+        norm = keras.layers.Dot(axes=1, name="unknown_score")
+        outputs["unknown_score"] = norm([residual, direction])
+    return keras.Model(both.input, outputs, name="pawprint")
+
+
 def mean_over_flip(model: keras.Model) -> keras.Model:
     """The model whose outputs are means over each image and its mirror image."""
     pixels = keras.Input(model.input_shape[1:], name="pixels")
@@ -123,36 +154,28 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     return keras.Model(pixels, outputs, name=model.name)
 
 
-def read_pixels(members: pd.Series, metadata: Metadata, views: Views) -> Iterator[np.ndarray]:
-    """uint8 `(views, size, size, 3)` of each member of the archive, as the model takes it."""
+def read_pixels(
+    members: pd.Series, metadata: Metadata, augmentation: TestTimeAugmentation
+) -> Iterator[np.ndarray]:
+    """uint8 `(squares, size, size, 3)` of each member of the archive, as the model takes it."""
     size, how = metadata.image_size, metadata.resize
     with open_archive(project.RAW_ARCHIVES) as archive:
 
         def read(name: str) -> np.ndarray:
-            return views_of(open_image(archive, name), size, how, views)
+            return squares_of(open_image(archive, name), size, how, augmentation)
 
         yield from map_in_threads(read, members)
 
 
-def run_of(predictor: Predictor) -> Run:
-    """The network of the served model."""
-
-    def run(pixels: np.ndarray) -> Outputs:
-        views = [predictor.run(view) for view in pixels.astype(np.uint8)]
-        return {name: np.stack([view[name] for view in views]) for name in views[0]}
-
-    return run
-
-
-def outputs_of(run: Run, images: Iterable[np.ndarray]) -> Outputs:
-    """The outputs for each image, uint8 `(views, size, size, 3)`, means over its views.
+def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> Outputs:
+    """The outputs for each image, `(squares, size, size, 3)`, means over its squares.
 
     float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
-    The views of an image are one batch.
+    The squares of an image are one batch.
     """
     rows = [
-        {name: each.mean(axis=0, dtype=np.float64) for name, each in run(batch).items()}
-        for batch in map(np.float32, images)
+        {name: each.mean(axis=0, dtype=np.float64) for name, each in run(squares).items()}
+        for squares in images
     ]
     outputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return outputs | {"probability": class_probabilities(outputs["probability"])}
@@ -168,20 +191,22 @@ def export(
     model: keras.Model,
     metadata: Metadata,
     folder: Path,
-    read: Callable[[Views], Iterable[np.ndarray]],
+    read: Callable[[TestTimeAugmentation], Iterable[np.ndarray]],
     expected: Outputs,
-) -> tuple[Outputs, Views]:
+) -> tuple[Outputs, TestTimeAugmentation]:
     """Write a model and its metadata to `folder`.
 
-    Returns its outputs, as `outputs_of` gives them, and the views whose outputs its caller
-    averages. `model` takes one view; `metadata` and `expected` are those of the served model;
-    `read` gives the images with some views, as `outputs_of` takes them. Raises InputError, and
-    leaves `folder` as it was, if the model cannot be converted, the converted model gives other
-    outputs, or `folder` holds other files.
+    Returns its outputs, as `mean_outputs` gives them, and the test-time augmentation that is left
+    to its caller. `model` takes one square; `metadata` and `expected` are those of the served
+    model; `read` gives the images after an augmentation, as `mean_outputs` takes them. Raises
+    InputError, and leaves `folder` as it was, if the model cannot be converted, the converted model
+    gives other outputs, or `folder` holds other files.
     """
     form = FORMATS[name]
-    if metadata.views == "flip" and form.holds_flip:  # the square has no other views in it
-        model, metadata = mean_over_flip(model), metadata.model_copy(update={"views": "one"})
+    if metadata.test_time_augmentation == "flip" and form.holds_flip:  # a crop needs the photo
+        model = mean_over_flip(model)
+        metadata = metadata.model_copy(update={"test_time_augmentation": "none"})
+    augmentation = metadata.test_time_augmentation
     with replacing(folder) as partial:
         partial.mkdir()
         path = partial / form.file
@@ -190,7 +215,7 @@ def export(
             with silent_stderr():  # converters report their progress there
                 form.write(model, path)
                 run = form.open(path)
-            outputs = outputs_of(run, read(metadata.views))
+            outputs = mean_outputs(run, map(np.float32, read(augmentation)))
         except (InputError, OSError):  # of an image or a disk, not of the model
             raise
         except Exception as error:  # a converter raises anything for what its format cannot hold
@@ -206,7 +231,7 @@ def export(
             )
         write_metadata(partial, metadata)
         _require_own(folder, partial)
-    return outputs, metadata.views
+    return outputs, augmentation
 
 
 def _require_own(folder: Path, new: Path) -> None:

@@ -1,4 +1,4 @@
-"""The whole network, from pixels to probabilities, and its file.
+"""The head, the whole network from pixels to probabilities, and its file.
 
 The backbone always runs in inference mode: its batch normalization keeps the statistics of the
 pre-training, also while weights are fine-tuned. Statistics of small batches of new images cost a
@@ -8,7 +8,6 @@ percent of accuracy (docs/decisions/01).
 import json
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pawprint.errors import InputError, reason
 from pawprint.files import pack, replacing
@@ -16,7 +15,8 @@ from pawprint.network.backbone import BACKBONE, PREPROCESSING, preprocessing
 from pawprint.network.hardware import keras
 from pawprint.params.training import Head
 
-HEAD = "head"  # its name as a layer of the whole model
+POOLING, HEAD = "pooling", "head"  # their names as layers of the whole model
+PARTS = (PREPROCESSING, BACKBONE, POOLING, HEAD)
 
 
 def build_head(params: Head, classes: int) -> keras.Model:
@@ -51,13 +51,6 @@ def loss_for(units: int) -> str:
 
 def gives_logits(head: keras.Model) -> bool:
     return head.layers[-1].activation is keras.activations.linear
-
-
-if TYPE_CHECKING:
-    from pawprint.serving.unknown import Detector
-
-POOLING = "pooling"
-PARTS = (PREPROCESSING, BACKBONE, POOLING, HEAD)
 
 
 def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: str) -> keras.Model:
@@ -111,34 +104,6 @@ def logits_of(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTens
     output = logits(features)
     logits.set_weights(last.get_weights())
     return output
-
-
-def for_export(
-    model: keras.Model, temperature: float, detector: "Detector | None" = None
-) -> keras.Model:
-    """A model with the outputs `probability`, calibrated, and with a detector `unknown_score`.
-
-    They are `(batch, units)` and `(batch, 1)`. It consists of Keras' own layers, so that every
-    format can hold it.
-    """
-    both = with_features(model)
-    logits, features = both.outputs
-    last = both.get_layer("logits")
-    last.set_weights([weight / temperature for weight in last.get_weights()])
-    activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
-    outputs = {"probability": activation(logits)}
-    if detector:
-        components, channels = detector.components.shape
-        unit = keras.layers.UnitNormalization()(features)
-        project = keras.layers.Dense(components, name="project")
-        restore = keras.layers.Dense(channels, name="restore")
-        residual = keras.layers.Subtract()([unit, restore(project(unit))])
-        project.set_weights([detector.components.T, -detector.components @ detector.mean])
-        restore.set_weights([detector.components, detector.mean])
-        direction = keras.layers.UnitNormalization()(residual)
-        norm = keras.layers.Dot(axes=1, name="unknown_score")
-        outputs["unknown_score"] = norm([residual, direction])
-    return keras.Model(both.input, outputs, name="pawprint")
 
 
 def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None = None) -> None:

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features
+from pawprint.probabilities import predicted_classes
 from pawprint.tables import tabulate
 
 # scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
@@ -146,7 +147,7 @@ def judge(
     """
     is_judged = ~np.isnan(crossed.probabilities).any(axis=1)
     probabilities, rows = crossed.probabilities[is_judged], images[is_judged]
-    predictions = tabulate(rows, probabilities, probabilities.argmax(axis=1), labels)
+    predictions = tabulate(rows, probabilities, predicted_classes(probabilities, None), labels)
     measured = measure(probabilities, pd.Index(labels).get_indexer(rows["label"]))
     others = images["label"][~is_judged].value_counts(sort=False).to_dict()
     return predictions, measured, others
@@ -207,7 +208,8 @@ def measure(
     """Log loss, weighted, and accuracy of probabilities `(images, classes)`."""
     classes = np.arange(probabilities.shape[1])
     loss = log_loss(actual, probabilities, labels=classes, sample_weight=weights)
-    return {"loss": float(loss), "accuracy": float((probabilities.argmax(axis=1) == actual).mean())}
+    correct = predicted_classes(probabilities, None) == actual
+    return {"loss": float(loss), "accuracy": float(correct.mean())}
 
 
 def _folds(actual: np.ndarray, groups: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,14 +5,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from pawprint.params.augment import Augment
-from pawprint.params.section import Fraction, Section, Views
+from pawprint.params.section import Fraction, Section, TestTimeAugmentation
 
 
 class Calibrate(Section):
     temperature: bool
     threshold: Fraction | None
     recall: Annotated[float, Field(gt=0, le=1)] | None
-    views: Literal["auto", "one", "flip", "crops"]
+    test_time_augmentation: Literal["auto", "none", "flip", "crops"]
     unknown_quantile: Fraction | None
 
     @model_validator(mode="after")
@@ -25,15 +25,15 @@ class Calibrate(Section):
         return self
 
 
-def views_at_prediction(params: Calibrate, augment: Augment) -> Views:
-    """`auto` is flip where training mirrors images left to right, and else one.
+def augmentation_at_prediction(params: Calibrate, augment: Augment) -> TestTimeAugmentation:
+    """`auto` is flip where training mirrors images left to right, and else none.
 
-    The stage takes one also where flip is significantly worse.
+    The stage takes none also where flip is significantly worse.
     """
-    if params.views != "auto":
-        return params.views
+    if params.test_time_augmentation != "auto":
+        return params.test_time_augmentation
     flip = augment.RandomFlip
-    return "flip" if flip and flip.mode != "vertical" else "one"
+    return "flip" if flip and flip.mode != "vertical" else "none"
 
 
 def problem_of_threshold(params: Calibrate, classes: int) -> str | None:

@@ -33,7 +33,7 @@ Text = Annotated[str, Field(min_length=1)]
 Source = Annotated[Text, AfterValidator(_in_full)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Resize = Literal["crop", "pad", "stretch"]
-Views = Literal["one", "flip", "crops"]
+TestTimeAugmentation = Literal["none", "flip", "crops"]
 
 
 # A received value is shortened to about one line.

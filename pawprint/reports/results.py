@@ -97,15 +97,15 @@ def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame) -> str:
     return f"{text}. Of these, epoch {kept} is used."
 
 
-MEAN_OVER_VIEWS = {
-    "one": "",
+MEAN_OVER = {
+    "none": "",
     "flip": " Predictions are means over an image and its mirror image.",
     "crops": " Predictions are means over three squares of an image and their mirror images.",
 }
 
 
 def describe_calibration(calibrate: dict, metadata: dict) -> str:
-    """Sentences on the temperature, the views and the threshold of the second of two labels.
+    """Sentences on temperature, test-time augmentation and threshold of the second of two labels.
 
     `calibrate` holds the params of that section, `metadata` those of the served model.
     """
@@ -130,7 +130,7 @@ def describe_calibration(calibrate: dict, metadata: dict) -> str:
         last = "The threshold is set in params.yaml."
     else:
         last = "The threshold is 0.5."
-    return f"{first}{MEAN_OVER_VIEWS[metadata['views']]} {last}"
+    return f"{first}{MEAN_OVER[metadata['test_time_augmentation']]} {last}"
 
 
 def describe_draw(extract: dict, images: dict[str, int], confidence: float) -> str:

@@ -17,8 +17,9 @@ from pawprint.files import replacing
 from pawprint.images.archive import MAX_BYTES, UnusableImageError
 from pawprint.images.decoder import SUFFIXES, decode
 from pawprint.images.pixels import resize
+from pawprint.probabilities import class_probabilities
 from pawprint.recorded import Recorded
-from pawprint.serving.predictor import Prediction, Predictor, class_probabilities
+from pawprint.serving.predictor import Prediction, Predictor
 from pawprint.serving.served_model import read_metadata
 
 
@@ -151,8 +152,8 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
         if window:
             top, left = window
             covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
-        probability = class_probabilities(predictor.run(covered)["probability"])[label]
-        probability = np.clip(np.float64(probability), SMALLEST, 1 - SMALLEST)
+        (probabilities,) = class_probabilities(predictor.run(covered[None])["probability"])
+        probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
         return float(np.log(probability / (1 - probability)))
 
     whole, *others = map_in_threads(log_odds, [None, *windows])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
+import openvino
 from PIL import Image
 from tqdm import tqdm
 
@@ -13,8 +14,9 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, silent_stderr
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import views_of
+from pawprint.images.pixels import squares_of
 from pawprint.labels import UNKNOWN
+from pawprint.probabilities import class_probabilities, predicted_classes
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of
 from pawprint.serving.served_model import (
@@ -28,6 +30,7 @@ from pawprint.serving.served_model import (
 )
 
 TOLERANCE = 1e-3  # of the sum of probabilities
+Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
 
 
 class Prediction(NamedTuple):
@@ -48,31 +51,41 @@ class Prediction(NamedTuple):
 class Predictor:
     """Labels images. Several threads may share one.
 
-    `run` takes uint8 pixels `(image_size, image_size, 3)` and returns the outputs of the network by
-    name, each float32. `probability`, `(units,)`, is of `metadata.labels[1]`, or of each of more
-    than two labels. If `metadata.unknown_threshold` is a number, `unknown_score` is `(1,)`. A
-    served model also has `features`, `(channels,)`.
+    `run` takes uint8 pixels `(squares, image_size, image_size, 3)` and returns the outputs of the
+    network by name, each float32. `probability`, `(squares, units)`, is of `metadata.labels[1]`, or
+    of each of more than two labels. If `metadata.unknown_threshold` is a number, `unknown_score` is
+    `(squares, 1)`. A served model also has `features`, `(squares, channels)`.
     """
 
     folder: Path
     metadata: Metadata
-    run: Callable[[np.ndarray], dict[str, np.ndarray]]
+    run: Run
 
-    def outputs(self, image: Image.Image) -> dict[str, np.ndarray]:
-        """The outputs for the views of an RGB image, float64 `(views, …)` by name, as of `run`.
+    def predict(self, image: Image.Image) -> Prediction:
+        """The prediction for an RGB image, from means over the squares of test-time augmentation.
 
-        Raises InputError if one is not finite, or `probability` has no probabilities.
+        Raises InputError if an output is not finite, or `probability` has no probabilities.
         """
-        size, how, views = self.metadata.image_size, self.metadata.resize, self.metadata.views
-        runs = [self.run(view) for view in views_of(image, size, how, views)]
-        outputs = {name: np.array([each[name] for each in runs], np.float64) for name in runs[0]}
+        metadata = self.metadata
+        how = metadata.resize, metadata.test_time_augmentation
+        outputs = self.run(squares_of(image, metadata.image_size, *how))
+        self._check(outputs)
+        outputs = {name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()}
+        probabilities = class_probabilities(outputs["probability"])
+        threshold = metadata.unknown_threshold
+        score = None if threshold is None else float(outputs["unknown_score"][0])
+        is_unknown = score is not None and score > threshold
+        label = UNKNOWN if is_unknown else self.class_of(probabilities)
+        return Prediction(label, probabilities, score, outputs.get(FEATURES))
+
+    def _check(self, outputs: dict[str, np.ndarray]) -> None:
         for name, output in outputs.items():
             if not np.isfinite(output).all():
                 raise InputError(
-                    f"{self.folder}: expected finite numbers. Received: others in {name}"
+                    f"{self.folder}: expected finite numbers. Received: NaN or infinity in {name}"
                 )
         first = outputs["probability"]
-        sums = first.sum(axis=1)
+        sums = first.sum(axis=1, dtype=np.float64)
         worst = sums[abs(sums - 1).argmax()]
         is_one_sum = first.shape[1] == 1 or abs(worst - 1) <= TOLERANCE
         if not (is_one_sum and ((first >= 0) & (first <= 1)).all()):
@@ -80,17 +93,6 @@ class Predictor:
                 f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
                 f"two labels. Received: {first.min():g} to {first.max():g}, sum {worst:g}"
             )
-        return outputs
-
-    def predict(self, image: Image.Image) -> Prediction:
-        """Raises InputError as `outputs` does."""
-        outputs = {name: output.mean(axis=0) for name, output in self.outputs(image).items()}
-        threshold = self.metadata.unknown_threshold
-        probabilities = class_probabilities(outputs["probability"])
-        score = None if threshold is None else float(outputs["unknown_score"][0])
-        is_unknown = score is not None and score > threshold
-        label = UNKNOWN if is_unknown else self.class_of(probabilities)
-        return Prediction(label, probabilities, score, outputs.get(FEATURES))
 
     def class_of(self, probabilities: np.ndarray) -> str:
         """The class that is predicted at these probabilities, `(classes,)`."""
@@ -114,46 +116,38 @@ def load_predictor(folder: Path) -> Predictor:
         )
     try:
         with silent_stderr():
-            compute = compile_for_cpu(read_model(path, metadata))
+            run = runner(read_model(path, metadata), output_names(metadata))
     except Exception as error:  # a library raises anything for a damaged file
         raise InputError(
             f"{path}: expected a served or exported model. Received: {message_of(error)}"
         ) from None
-    names = output_names(metadata)
-    return Predictor(folder, metadata, lambda pixels: dict(zip(names, compute(pixels))))
+    return Predictor(folder, metadata, run)
+
+
+def runner(network: openvino.Model, names: Sequence[str]) -> Run:
+    """The network as a function of uint8 pixels `(squares, size, size, 3)`.
+
+    It gives the outputs, float32 `(squares, …)`, by `names`, of which the last may be left over.
+    """
+    compute = compile_for_cpu(network)
+
+    def run(squares: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = zip(*map(compute, squares))
+        return {name: np.stack(each) for name, each in zip(names, outputs)}
+
+    return run
 
 
 def predict_members(
-    function: Callable[[Image.Image], np.ndarray],
+    function: Callable[[Image.Image], Sequence],
     archive: Archive,
     paths: Sequence[str],
-    name: str,
-) -> np.ndarray:
-    """float64 `(len(paths), …)`: what `function` returns for each image of the archive.
+    title: str,
+) -> list[np.ndarray]:
+    """`(len(paths), …)`: each of the values that `function` returns for an image of the archive.
 
-    `name` is the title of the progress bar.
+    `title` is that of the progress bar. There is at least one path.
     """
-    predicted = map_items(lambda path: function(open_image(archive, path)), paths)
-    rows = list(tqdm(predicted, total=len(paths), desc=name, unit="image", disable=None))
-    return np.array(rows, np.float64)
-
-
-def class_probabilities(output: np.ndarray) -> np.ndarray:
-    """Probabilities `(…, classes)`, which sum to 1, from a network's, `(…, units)`.
-
-    Those of more than two classes are divided by their sum, which is near 1 in float32.
-    """
-    if output.shape[-1] == 1:
-        return np.concatenate([1 - output, output], axis=-1)
-    return output / output.sum(axis=-1, keepdims=True)
-
-
-def predicted_classes(probabilities: np.ndarray, threshold: float | None) -> np.ndarray:
-    """The index of each predicted class, int `(…)`, from `(…, classes)`.
-
-    Of two classes the second is predicted from `threshold` on; without a threshold the most
-    probable class is.
-    """
-    if threshold is None:
-        return probabilities.argmax(axis=-1)
-    return (probabilities[..., 1] >= threshold).astype(int)
+    results = map_items(lambda path: function(open_image(archive, path)), paths)
+    rows = tqdm(results, total=len(paths), desc=title, unit="image", disable=None)
+    return [np.array(each) for each in zip(*rows)]

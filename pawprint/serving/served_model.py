@@ -18,9 +18,9 @@ from pydantic import (
 
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import replacing, write_json
-from pawprint.params.section import Resize, Views
+from pawprint.params.section import Resize, TestTimeAugmentation
 from pawprint.runtime.network_file import read_network, take_uint8, write_network
-from pawprint.serving.unknown import SMALLEST, Detector, write_detector
+from pawprint.serving.unknown import Detector, unknown_score, write_detector
 
 METADATA_FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
@@ -41,8 +41,9 @@ class Metadata(BaseModel):
     returns the probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For
     more it returns the probability of each, `(1, labels)`; the most probable one is predicted, and
     `threshold` is null. `temperature` is already applied. An image whose output `unknown_score`,
-    `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no image is. If `views` is
-    not "one", the image is given as several squares (see views.py), whose outputs are averaged.
+    `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no image is. If
+    `test_time_augmentation` is not "none", the image is given as several squares (`squares_of` of
+    images/pixels.py), whose outputs are averaged.
 
     `data_md5` is the MD5 of data/split/images.csv, as dvc.lock has it: of the images, their labels
     and splits. `commit` is the project's when a model was exported, with "-dirty" if tracked files
@@ -61,7 +62,7 @@ class Metadata(BaseModel):
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     threshold: Annotated[float, Field(gt=0, lt=1)] | None
-    views: Views = "one"
+    test_time_augmentation: TestTimeAugmentation = "none"
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
@@ -178,7 +179,7 @@ def write_served_model(
     `network` takes uint8 pixels and gives logits, `(batch, 1)` for two classes and
     `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives
     `probability`, the sigmoid or softmax of the logits after division by the temperature, with a
-    detector `unknown_score`, `(batch, 1)`, as `Detector.score`, and `features`.
+    detector `unknown_score`, `(batch, 1)`, and `features`.
     """
     logits, features = (result.input_value(0) for result in network.get_results())
     for result in network.get_results():
@@ -189,7 +190,7 @@ def write_served_model(
     probability = operations.sigmoid(scaled) if is_one else operations.softmax(scaled, axis=1)
     outputs = {"probability": probability.output(0)}
     if detector:
-        outputs["unknown_score"] = _score(features, detector).output(0)
+        outputs["unknown_score"] = unknown_score(features, detector).output(0)
     outputs["features"] = features
     served = openvino.Model(list(outputs.values()), network.get_parameters())
     with replacing(folder) as partial:
@@ -198,13 +199,3 @@ def write_served_model(
         write_metadata(partial, metadata)
         if detector:
             write_detector(partial, detector)
-
-
-def _score(features: openvino.Output, detector: Detector) -> openvino.Node:
-    mean, components = map(operations.constant, detector)
-    unit = operations.normalize_l2(features, np.array([1]), SMALLEST**2, "max")  # of squares
-    centred = operations.subtract(unit, mean)
-    projected = operations.matmul(centred, components, False, True)
-    explained = operations.matmul(projected, components, False, False)
-    residual = operations.subtract(centred, explained)
-    return operations.reduce_l2(residual, np.array([1]), keep_dims=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import openvino
 import pandas as pd
-from scipy.linalg import eigh
+from sklearn.decomposition import PCA
 
 from pawprint.errors import InputError, reason
 
@@ -19,6 +20,7 @@ COMPONENTS = 64
 FOLDS = 5
 DIGITS = 4  # of the threshold
 SMALLEST = 1e-12  # norm to divide by, as in Keras' UnitNormalization
+operations = openvino.opset15
 
 
 class Detector(NamedTuple):
@@ -31,15 +33,27 @@ class Detector(NamedTuple):
     components: np.ndarray
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """float `(…)`, from 0 on, of features `(…, channels)`.
+        """float32 `(…)`, from 0 on, of features `(…, channels)`, by the served graph."""
+        *shape, channels = features.shape
+        given = operations.parameter([-1, channels], np.float32)
+        network = openvino.Model([unknown_score(given.output(0), self)], [given])
+        compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        rows = features.reshape(-1, channels).astype(np.float32)
+        return compiled(rows)[0].reshape(shape)
 
-        The features are divided by their norm. The score is the norm of what mean and components
-        do not explain.
-        """
-        unit = unit_length(features)
-        centred = unit - self.mean
-        explained = centred @ self.components.T @ self.components
-        return np.linalg.norm(centred - explained, axis=-1)
+
+def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
+    """`(images, 1)` of features `(images, channels)`: the norm of what is not explained.
+
+    The features are divided by their norm; mean and components explain a part of that.
+    """
+    mean, components = (operations.constant(each, np.float32) for each in detector)
+    unit = operations.normalize_l2(features, np.array([1]), SMALLEST**2, "max")  # of squares
+    centred = operations.subtract(unit, mean)
+    projected = operations.matmul(centred, components, False, True)
+    explained = operations.matmul(projected, components, False, False)
+    residual = operations.subtract(centred, explained)
+    return operations.reduce_l2(residual, np.array([1]), keep_dims=True)
 
 
 def unit_length(features: np.ndarray) -> np.ndarray:
@@ -54,11 +68,10 @@ def fit_detector(features: np.ndarray) -> Detector:
     There are COMPONENTS of them, or fewer than images and than channels. Two images and two
     channels are the minimum.
     """
-    unit, channels = unit_length(features), features.shape[1]
-    number = min(COMPONENTS, len(features) - 1, channels - 1)
-    # The eigenvectors of the highest eigenvalues alone, in ascending order.
-    _, vectors = eigh(np.cov(unit, rowvar=False), subset_by_index=[channels - number, channels - 1])
-    return Detector(unit.mean(axis=0).astype(np.float32), vectors.T[::-1].astype(np.float32))
+    number = min(COMPONENTS, len(features) - 1, features.shape[1] - 1)
+    # This solver draws no random numbers, and its time does not grow with the images squared.
+    fitted = PCA(number, svd_solver="covariance_eigh").fit(unit_length(features))
+    return Detector(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
 
 
 def training_images(split: pd.DataFrame) -> pd.Series:
@@ -75,10 +88,11 @@ def fit_unknown(
 ) -> tuple[Detector, float]:
     """The detector, and the score above which an image is unknown.
 
-    `training` and `validation` are features, `(images, views, channels)`; the score of an image is
-    the mean over its views. The detector is fitted on training. The scores behind the threshold
-    are of images that it is not fitted on: those of validation, and those of each of FOLDS of
-    training by a detector of the others, as validation alone has few images for the quantile.
+    `training` and `validation` are features, `(images, squares, channels)`; the score of an image
+    is the mean over its squares. The detector is fitted on training. The scores behind the
+    threshold are of images that it is not fitted on: those of validation, and those of each of
+    FOLDS of training by a detector of the others, as validation alone has few images for the
+    quantile.
     """
     fold = np.arange(len(training)) % FOLDS
     scores = []

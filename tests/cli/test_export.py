@@ -27,7 +27,7 @@ from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.conversion import convert
-from pawprint.network.exports import FORMATS, export, outputs_of, read_pixels, require_modules
+from pawprint.network.exports import FORMATS, export, mean_outputs, read_pixels, require_modules
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import build_head, build_model, save_model, with_features
 from pawprint.serving.photos import predict
@@ -36,7 +36,9 @@ from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import fit_detector
 from pawprint.tables import write_table
 
-METADATA = metadata(temperature=1.5, threshold=0.4, unknown_threshold=0.2, views="flip")
+METADATA = metadata(
+    temperature=1.5, threshold=0.4, unknown_threshold=0.2, test_time_augmentation="flip"
+)
 ROUNDING = 2e-4  # how far outputs may be from those of the served model
 EACH_FORMAT = [
     pytest.param(name, marks=() if name == "onnx" else pytest.mark.slow) for name in FORMATS
@@ -63,7 +65,7 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     train = split[split["split"] == "train"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        pixels = np.concatenate(list(read_pixels(train["path"], METADATA, "one")))
+        pixels = np.concatenate(list(read_pixels(train["path"], METADATA, "none")))
     model = model_for(pixels, (train["label"] == "dog").to_numpy())
     save_model(model, folder / project.FINETUNE_MODEL)
     both = with_features(model)
@@ -91,7 +93,7 @@ def require(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
-def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
+def test_format_gives_the_mean_outputs_the_served_model_in_its_own_runtime(
     workspace, monkeypatch, capsys, name
 ):
     require(name)
@@ -106,7 +108,9 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     assert float(difference) <= ROUNDING
     assert [changed, *others] == ["0", *served[4:]]
     folder = project.EXPORT / name
-    described = METADATA.model_dump(mode="json") | {"views": "flip" if name == "h5" else "one"}
+    described = METADATA.model_dump(mode="json") | {
+        "test_time_augmentation": "flip" if name == "h5" else "none"
+    }
     assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
         assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}
@@ -178,14 +182,14 @@ def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
     assert (folder / "model.h5").stat().st_mtime_ns == before
 
 
-def test_outputs_are_means_over_the_views_of_an_image():
+def test_outputs_are_means_over_the_squares_of_an_image():
     pixels = np.zeros((2, 2, 4, 4, 3), np.uint8)
     pixels[0, 0], pixels[1] = 100, 50
 
     def mean_pixel(batch: np.ndarray) -> dict[str, np.ndarray]:
         return {"probability": batch.mean(axis=(1, 2, 3))[:, None] / 200}
 
-    assert outputs_of(mean_pixel, pixels)["probability"][:, 1] == pytest.approx([0.25, 0.25])
+    assert mean_outputs(mean_pixel, pixels)["probability"][:, 1] == pytest.approx([0.25, 0.25])
 
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
@@ -197,7 +201,7 @@ def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
     images[np.arange(3), :, :, [2, 1, 0]] = 50
     expected = softmax(5 * np.eye(3), axis=1)
     of_served = {"probability": expected}
-    read = {"one": images[:, None]}.get
+    read = {"none": images[:, None]}.get
     given, _ = export(name, model, described, tmp_path / name, read, of_served)
     assert given["probability"] == pytest.approx(expected, abs=ROUNDING)
     if name != "h5":

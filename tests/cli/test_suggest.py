@@ -152,7 +152,7 @@ def test_folder_of_unreadable_files_has_no_suggestion(here, predictor, tmp_path)
 
 
 def test_model_without_features_is_one_line(photos, tmp_path):
-    export = Predictor(tmp_path, metadata(), lambda _: {"probability": np.array([0.5])})
+    export = Predictor(tmp_path, metadata(), lambda _: {"probability": np.array([[0.5]])})
     with refused(f"{tmp_path}: expected a served model with the output features"):
         suggested(export, photos, 5)
 

@@ -12,7 +12,7 @@ from pawprint.evaluation.metrics import (
     tabulate_reliability,
     tabulate_roc,
 )
-from pawprint.serving.predictor import predicted_classes
+from pawprint.probabilities import predicted_classes
 from pawprint.tables import tabulate
 
 LABELS = ["cat", "dog"]

@@ -5,12 +5,12 @@ from scipy.stats import chi2, norm
 from sklearn.metrics import log_loss
 
 from pawprint.evaluation.calibration import (
-    calibrate,
+    augmentation_is_worse,
     fit_temperature,
     likelihood_ratio_test,
-    probabilities_of,
-    views_are_worse,
+    significant_temperature,
 )
+from pawprint.probabilities import to_probabilities
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))
@@ -25,7 +25,7 @@ def test_probabilities_are_the_sigmoid_or_the_softmax_and_sum_to_1(logits):
         scaled = logits / temperature
         second = expit(scaled)
         expected = np.hstack([1 - second, second]) if len(logits) == 2 else softmax(scaled, axis=1)
-        assert np.array_equal(probabilities_of(logits, temperature), expected)
+        assert np.array_equal(to_probabilities(logits, temperature), expected)
         assert expected.sum(axis=1) == pytest.approx(1)
 
 
@@ -40,15 +40,16 @@ def test_temperature_undoes_over_and_underconfidence(actual, logits, factor):
 @pytest.mark.parametrize(
     ("actual", "logits"), [(ACTUAL, LOGITS), (ACTUAL_OF_THREE, OF_THREE)], ids=["two", "three"]
 )
-def test_probabilities_of_views_are_averaged_and_calibrated_as_such(actual, logits):
+def test_probabilities_of_squares_are_averaged_and_calibrated_as_such(actual, logits):
     noise = np.random.default_rng(0).normal(0, 2, (len(logits), 4, logits.shape[1]))
-    views = logits[:, None] + noise
-    of_views = [probabilities_of(views[:, view], 3.0) for view in range(4)]
-    assert probabilities_of(views, 3.0) == pytest.approx(np.mean(of_views, axis=0))
+    squares = logits[:, None] + noise
+    of_squares = [to_probabilities(squares[:, square], 3.0) for square in range(4)]
+    assert to_probabilities(squares, 3.0) == pytest.approx(np.mean(of_squares, axis=0))
     losses = {
-        each: log_loss(actual, probabilities_of(views, each)) for each in np.geomspace(0.1, 10, 100)
+        each: log_loss(actual, to_probabilities(squares, each))
+        for each in np.geomspace(0.1, 10, 100)
     }
-    assert fit_temperature(actual, views) == pytest.approx(min(losses, key=losses.get), rel=0.05)
+    assert fit_temperature(actual, squares) == pytest.approx(min(losses, key=losses.get), rel=0.05)
     assert fit_temperature(actual, logits[:, None]) == fit_temperature(actual, logits)
 
 
@@ -79,19 +80,23 @@ def test_temperature_of_calibrated_logits_is_applied_in_a_twentieth_of_draws(
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 6, (788, 1))
     drawn = (rng.random((100, 788)) < expit(logits[:, 0] / temperature)).astype(int)
-    assert low <= np.mean([calibrate(actual, logits) != 1 for actual in drawn]) <= high
+    assert (
+        low <= np.mean([significant_temperature(actual, logits) != 1 for actual in drawn]) <= high
+    )
 
 
 def test_p_value_is_that_of_the_two_log_losses():
     actual, logits = ACTUAL[:200], LOGITS[:200] * 1.3
-    before, after = (log_loss(actual, probabilities_of(logits, each)) for each in (1.0, 1.2))
+    before, after = (log_loss(actual, to_probabilities(logits, each)) for each in (1.0, 1.2))
     expected = chi2.sf(2 * 200 * (before - after), 1)
     assert 0.001 < expected < 0.9
     assert likelihood_ratio_test(actual, logits, 1.2) == pytest.approx(expected)
 
 
-def test_views_are_worse_only_where_that_is_significant():
+def test_augmentation_is_worse_only_where_that_is_significant():
     logits = 2 * OF_THREE[:, None]
     other = np.concatenate([logits, np.roll(logits, 1, axis=2)], axis=1)  # as a mirrored digit
-    assert views_are_worse(ACTUAL_OF_THREE, other)
-    assert not views_are_worse(ACTUAL_OF_THREE, np.concatenate([logits, OF_THREE[:, None]], axis=1))
+    assert augmentation_is_worse(ACTUAL_OF_THREE, other)
+    assert not augmentation_is_worse(
+        ACTUAL_OF_THREE, np.concatenate([logits, OF_THREE[:, None]], axis=1)
+    )

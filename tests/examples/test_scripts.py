@@ -22,9 +22,9 @@ from pawprint import project
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
 from pawprint.network.conversion import convert
-from pawprint.network.exports import export, outputs_of, run_of
+from pawprint.network.exports import export, for_export, mean_outputs
 from pawprint.network.hardware import keras
-from pawprint.network.model import build_head, build_model, for_export, with_features
+from pawprint.network.model import build_head, build_model, with_features
 from pawprint.serving.predictor import Prediction, load_predictor
 from pawprint.serving.served_model import Metadata, write_metadata, write_served_model
 from pawprint.serving.unknown import Detector
@@ -36,10 +36,16 @@ DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.fl
 FORMATS = ("onnx", "litert", "saved_model")
 CASES = {
     "crop": metadata(
-        image_size=SIZE, resize="crop", views="crops", threshold=0.5, unknown_threshold=1.0
+        image_size=SIZE,
+        resize="crop",
+        test_time_augmentation="crops",
+        threshold=0.5,
+        unknown_threshold=1.0,
     ),
     "stretch": metadata(image_size=SIZE, resize="stretch", threshold=0.5),
-    "pad": metadata(image_size=SIZE, resize="pad", views="flip", threshold=None, labels=COLOURS),
+    "pad": metadata(
+        image_size=SIZE, resize="pad", test_time_augmentation="flip", threshold=None, labels=COLOURS
+    ),
 }
 
 
@@ -100,7 +106,7 @@ def models(tmp_path_factory, photos) -> Path:
     """`CASE/served` and `CASE/FORMAT` for each case and format."""
     root = tmp_path_factory.mktemp("models")
     images = np.random.default_rng(0).integers(0, 256, (2, 1, SIZE, SIZE, 3), np.uint8)
-    images = np.concatenate([images, images[:, :, :, ::-1]], axis=1)  # the views of "flip"
+    images = np.concatenate([images, images[:, :, :, ::-1]], axis=1)  # the squares of "flip"
     for case, described in CASES.items():
         model = network(len(described.labels))
         detector = DETECTOR if described.unknown_threshold else None
@@ -109,14 +115,14 @@ def models(tmp_path_factory, photos) -> Path:
         described = with_thresholds(described, served, photos)
         write_metadata(served, described)
         exported = for_export(model, described.temperature, detector)
-        expected = outputs_of(run_of(load_predictor(served)), images)
+        expected = mean_outputs(load_predictor(served).run, images)
         for name in FORMATS:
             if case == "stretch":  # the network of "crop"
                 shutil.copytree(root / "crop" / name, root / case / name)
                 write_metadata(root / case / name, described)
             else:
                 folder = root / case / name
-                read = {"one": images[:, :1], described.views: images}.get
+                read = {"none": images[:, :1], described.test_time_augmentation: images}.get
                 export(name, exported, described, folder, read, expected)
     return root
 

@@ -3,7 +3,7 @@ import pytest
 from networks import metadata
 from PIL import Image
 
-from pawprint.images.pixels import views_of
+from pawprint.images.pixels import squares_of
 from pawprint.serving.predictor import Predictor
 
 
@@ -16,30 +16,31 @@ def stripes(*reds: int, upright: bool) -> Image.Image:
 
 @pytest.mark.parametrize("upright", [False, True])
 def test_crops_are_the_ends_and_the_middle_of_the_longer_side_and_their_mirror_images(upright):
-    views = views_of(stripes(10, 90, 200, upright=upright), 32, "crop", "crops")
-    assert views.shape == (6, 32, 32, 3)
-    assert views[..., 0].mean(axis=(1, 2)) == pytest.approx([10, 90, 200] * 2, abs=2)
-    assert (views[3:] == views[:3, :, ::-1]).all()
+    squares = squares_of(stripes(10, 90, 200, upright=upright), 32, "crop", "crops")
+    assert squares.shape == (6, 32, 32, 3)
+    assert squares[..., 0].mean(axis=(1, 2)) == pytest.approx([10, 90, 200] * 2, abs=2)
+    assert (squares[3:] == squares[:3, :, ::-1]).all()
 
 
-def test_flip_adds_the_mirror_image_to_the_only_view():
+def test_flip_adds_the_mirror_image_to_the_image():
     image = stripes(0, 200, upright=False)
-    (one,) = views_of(image, 32, "stretch", "one")
-    both = views_of(image, 32, "stretch", "flip")
+    (one,) = squares_of(image, 32, "stretch", "none")
+    both = squares_of(image, 32, "stretch", "flip")
     assert (both == [one, one[:, ::-1]]).all()
     assert (one[:, 0, 0] < 20).all()
     assert (one[:, -1, 0] > 180).all()
 
 
-def first_pixel(pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs that are the red of the first pixel of 250."""
-    value = np.array([pixels[0, 0, 0] / 250], np.float32)
+def first_pixel(squares: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs that are the red of the first pixel of each square, divided by 250."""
+    value = np.float32(squares[:, 0, 0, :1] / 250)
     return dict.fromkeys(("probability", "unknown_score", "features"), value)
 
 
-@pytest.mark.parametrize(("views", "mean"), [("one", 0.0), ("flip", 0.4), ("crops", 0.4)])
-def test_predictions_of_views_are_averaged(tmp_path, views, mean):
-    described = metadata(image_size=32, views=views, resize="stretch", unknown_threshold=0.5)
+@pytest.mark.parametrize(("augmentation", "mean"), [("none", 0.0), ("flip", 0.4), ("crops", 0.4)])
+def test_predictions_of_squares_are_averaged(tmp_path, augmentation, mean):
+    changes = {"test_time_augmentation": augmentation, "unknown_threshold": 0.5}
+    described = metadata(image_size=32, resize="stretch", **changes)
     predictor = Predictor(tmp_path, described, first_pixel)
     predicted = predictor.predict(stripes(0, 200, upright=False))
     assert predicted.probabilities == pytest.approx([1 - mean, mean], abs=0.01)

@@ -19,11 +19,11 @@ from pawprint.network.conversion import (
     split_at,
     suggested,
 )
+from pawprint.network.exports import for_export
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import (
     build_head,
     build_model,
-    for_export,
     load_model,
     parts,
     save_model,

@@ -7,11 +7,11 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import EACH_HEAD, HEADS, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
+from pawprint.network.exports import for_export
 from pawprint.network.hardware import keras
 from pawprint.network.model import (
     build_head,
     build_model,
-    for_export,
     load_model,
     parts,
     save_model,

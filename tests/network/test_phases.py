@@ -3,12 +3,11 @@ import pytest
 from conftest import refused
 from networks import DENSE, LOGITS, PLAIN, model_with, pixels, train_params
 
-from pawprint.evaluation.calibration import probabilities_of
 from pawprint.network.conversion import cut_index, split_at
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import build_head, build_model, parts
 from pawprint.network.training import Batches, fine_tune, train_head
-from pawprint.serving.predictor import class_probabilities
+from pawprint.probabilities import class_probabilities, to_probabilities
 
 IMAGES = 12
 FIRST = 144  # of the layers trained: two convolutions, and others, follow
@@ -54,7 +53,7 @@ def test_balanced_classes_weigh_the_same_in_the_loss_of_training(classes, often)
         make_deterministic(1)
         params = train_params(epochs=60, class_weight=weight)
         arrays, metrics, _ = train_head(params, LOGITS, classes, "float32", train, train)
-        (predicted[weight],) = probabilities_of(np.ones((1, 1)) @ arrays[0] + arrays[1])
+        (predicted[weight],) = to_probabilities(np.ones((1, 1)) @ arrays[0] + arrays[1])
         assert metrics["validation"]["loss"] == pytest.approx(
             -np.log(predicted[weight][labels.astype(int)]).mean(), rel=1e-4
         )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pawprint.errors import InputError
 from pawprint.params.augment import RandomFlip
-from pawprint.params.calibrate import views_at_prediction
+from pawprint.params.calibrate import augmentation_at_prediction
 from pawprint.params.training import OPTIONAL, REQUIRED, Dense
 from pawprint.params.whole import load_params
 from pawprint.recipes.overlay import overlay
@@ -67,7 +67,7 @@ CHOICES = {
     "train_extract.learning_rate_decay": ["cosine", None],
     "train_extract.class_weight": ["balanced", None],
     "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
-    "calibrate.views": ["auto", "one", "flip", "crops"],
+    "calibrate.test_time_augmentation": ["auto", "none", "flip", "crops"],
     "split.use_archive_split": [True, False],
 }
 SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract.early_stopping"]
@@ -278,18 +278,18 @@ def test_loaded_params_cannot_be_changed(params):
 
 
 @pytest.mark.parametrize(
-    ("views", "flip", "expected"),
+    ("given", "flip", "expected"),
     [
         ("auto", "horizontal", "flip"),
         ("auto", "horizontal_and_vertical", "flip"),
-        ("auto", "vertical", "one"),
-        ("auto", None, "one"),
+        ("auto", "vertical", "none"),
+        ("auto", None, "none"),
         ("crops", None, "crops"),
     ],
 )
-def test_views_follow_the_augmentation_only_if_they_are_automatic(views, flip, expected):
+def test_augmentation_at_prediction_follows_training_only_if_it_is_automatic(given, flip, expected):
     params = load_params(PROJECT / "params.yaml")
-    calibrate = params.calibrate.model_copy(update={"views": views})
+    calibrate = params.calibrate.model_copy(update={"test_time_augmentation": given})
     mode = flip and RandomFlip(mode=flip)
     augment = params.augment.model_copy(update={"RandomFlip": mode})
-    assert views_at_prediction(calibrate, augment) == expected
+    assert augmentation_at_prediction(calibrate, augment) == expected

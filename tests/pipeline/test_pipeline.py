@@ -12,12 +12,12 @@ from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint import project
 from pawprint.columns import HISTORY, SCORES, SPLIT
-from pawprint.evaluation.calibration import log_losses, probabilities_of
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
 from pawprint.labels import UNKNOWN
+from pawprint.probabilities import log_losses, to_probabilities
 from pawprint.recipes.overlay import apply, overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare
 from pawprint.recipes.sample.drawings import drawn_dataset, write_archive
@@ -189,7 +189,7 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
     actual = (rows["label"] == "dog").to_numpy().astype(int)
     wrong = abs(((logits[:, 0] >= 0) == actual).mean() - trained["validation_accuracy"])
     assert wrong * len(rows) < 1.01
-    loss = log_losses(actual, probabilities_of(logits)).mean()
+    loss = log_losses(actual, to_probabilities(logits)).mean()
     assert loss == pytest.approx(trained["validation_loss"], abs=2e-3)
 
 

@@ -93,8 +93,10 @@ def test_each_class_has_its_recall_with_the_lowest_first():
         assert rows[f"recall, {split}"].iloc[0] == expected
 
 
-UNSET = {"temperature": True, "threshold": None, "recall": None, "views": "auto"}
-METADATA = {"temperature": 1.23456, "threshold": 0.5, "views": "one", "labels": ["ant", "bee"]}
+UNSET = {"temperature": True, "threshold": None, "recall": None}
+METADATA = {"temperature": 1.23456, "threshold": 0.5, "labels": ["ant", "bee"]} | {
+    "test_time_augmentation": "none"
+}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,11 @@ METADATA = {"temperature": 1.23456, "threshold": 0.5, "views": "one", "labels": 
         ({}, {"temperature": 1.0}, "not divided by .* is not significantly lower"),
         ({"recall": 0.95}, {}, "best precision .* a recall of bee of at least 0.95"),
         ({"temperature": False, "threshold": 0.5}, {}, "^Probabilities are not .* set in params"),
-        ({}, {"views": "flip"}, r"\)\. .* an image and its mirror image\. The thr"),
+        (
+            {},
+            {"test_time_augmentation": "flip"},
+            r"\)\. .* an image and its mirror image\. The thr",
+        ),
         ({}, {"threshold": None}, "The most probable class is predicted"),
     ],
 )

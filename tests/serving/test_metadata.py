@@ -35,7 +35,7 @@ def test_metadata_tells_all_that_a_program_needs(written, tmp_path):
         "pixel_range": [0, 255],
         "temperature": 1.5,
         "threshold": 0.3,
-        "views": "one",
+        "test_time_augmentation": "none",
         "unknown_threshold": None,
         "data_md5": None,
         "commit": None,
@@ -72,7 +72,7 @@ OUTSIDE = {
     "temperature": [0, "1", None, NAN, INF],
     "threshold": [0, 1, None, NAN],
     "data_md5": [1],
-    "views": ["all"],
+    "test_time_augmentation": ["all"],
     "unknown_threshold": [-0.1, NAN, INF],
     "versions": [{"keras": 3}],
     "extra": [1],
@@ -102,10 +102,10 @@ def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_pat
 
 
 def test_model_of_before_unknown_inputs_is_read(written, tmp_path):
-    del written["unknown_threshold"], written["views"]
+    del written["unknown_threshold"], written["test_time_augmentation"]
     (tmp_path / METADATA_FILE).write_text(json.dumps(written))
     read = read_metadata(tmp_path)
-    assert (read.unknown_threshold, read.views) == (None, "one")
+    assert (read.unknown_threshold, read.test_time_augmentation) == (None, "none")
 
 
 def test_missing_value_is_refused_by_name(written, tmp_path):

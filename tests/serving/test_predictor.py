@@ -69,7 +69,7 @@ def given(folder: Path, *numbers: float) -> np.ndarray:
     """What is predicted from these outputs of a network of three labels, or of two."""
     output = np.array(numbers, np.float32)
     described = metadata(labels=COLOURS, threshold=None) if len(numbers) == 3 else metadata()
-    predictor = Predictor(folder, described, lambda _: {"probability": output})
+    predictor = Predictor(folder, described, lambda _: {"probability": output[None]})
     return predictor.predict(plain(0, 0)).probabilities
 
 
@@ -90,11 +90,10 @@ def test_numbers_that_are_no_probabilities_are_refused(tmp_path, numbers):
         given(tmp_path, *numbers)
 
 
-def test_view_whose_probabilities_do_not_sum_to_1_is_refused(tmp_path):
-    views = iter([(0.5, 0.3, 0.2), (0.25, 0.15, 0.1)])
-    described = metadata(labels=COLOURS, threshold=None, views="flip")
-    run = lambda _: {"probability": np.array(next(views), np.float32)}  # noqa: E731
-    predictor = Predictor(tmp_path, described, run)
+def test_square_whose_probabilities_do_not_sum_to_1_is_refused(tmp_path):
+    output = np.array([(0.5, 0.3, 0.2), (0.25, 0.15, 0.1)], np.float32)
+    described = metadata(labels=COLOURS, threshold=None, test_time_augmentation="flip")
+    predictor = Predictor(tmp_path, described, lambda _: {"probability": output})
     with refused("sum 0.5"):
         predictor.predict(plain(0, 0))
 
@@ -105,7 +104,7 @@ def test_image_is_resized_as_the_metadata_says(tmp_path):
     image.paste((40, 0, 0), (32, 0, 64, 32))
     for resize, expected in (("crop", 4.0), ("stretch", -4 / 3)):
         predictor = load_predictor(write_colour_model(tmp_path / resize, resize=resize))
-        ((probability,),) = predictor.outputs(image)["probability"]
+        _, probability = predictor.predict(image).probabilities
         assert logit(probability) == pytest.approx(expected, abs=0.3)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pawprint.serving.predictor import class_probabilities, predicted_classes
+from pawprint.probabilities import class_probabilities, predicted_classes
 
 
 @pytest.mark.parametrize(

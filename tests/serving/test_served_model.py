@@ -6,9 +6,9 @@ from conftest import PROJECT, succeed
 from networks import EACH_HEAD, HEADS, metadata, model_with, pixels, write_colour_model
 from PIL import Image
 
-from pawprint.evaluation.calibration import probabilities_of
 from pawprint.network.conversion import convert
 from pawprint.network.model import with_features
+from pawprint.probabilities import to_probabilities
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import fit_detector, read_detector
@@ -34,10 +34,9 @@ def test_outputs_are_those_of_keras_calibrated_and_the_unknown_score(tmp_path, k
     write_served_model(convert(model), described, detector, folder)
     predictor = load_predictor(folder)
     images = [Image.fromarray(each) for each in PIXELS]  # 96 px already: no resizing
-    predicted, _, features_of_each = zip(*(predictor.predict(image)[1:] for image in images))
-    scores = [predictor.outputs(image)["unknown_score"] for image in images]
-    assert np.array(predicted) == pytest.approx(probabilities_of(logits, TEMPERATURE), abs=1e-5)
-    assert np.ravel(scores) == pytest.approx(detector.score(features), abs=1e-5)
+    _, predicted, scores, features_of_each = zip(*map(predictor.predict, images))
+    assert np.array(predicted) == pytest.approx(to_probabilities(logits, TEMPERATURE), abs=1e-5)
+    assert np.array(scores) == pytest.approx(detector.score(features), abs=1e-5)
     assert np.array(features_of_each) == pytest.approx(features, abs=1e-4)
     for given, written in zip(detector, read_detector(folder), strict=True):
         assert np.array_equal(given, written)
@@ -54,7 +53,7 @@ def test_files_are_the_same_bytes_in_every_process_and_no_others_are_left(tmp_pa
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    path = f"{PROJECT}:{PROJECT / 'tests'}"
+    path = f"{PROJECT}:{PROJECT / 'tests'}:{PROJECT / 'tests' / 'support'}"
     succeed("python", "-c", WRITE, cwd=tmp_path, PYTHONHASHSEED="1", PYTHONPATH=path)
     load_predictor(write_colour_model(tmp_path / "this", unknown_threshold=0.5))
     other, this = (

@@ -12,8 +12,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
-from pawprint.evaluation.calibration import calibrate as fitted_temperature
-from pawprint.evaluation.calibration import probabilities_of
+from pawprint.evaluation.calibration import significant_temperature
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
@@ -21,6 +20,7 @@ from pawprint.labels import UNKNOWN
 from pawprint.network.exports import read_pixels
 from pawprint.network.model import load_model, with_features
 from pawprint.params.calibrate import Calibrate
+from pawprint.probabilities import to_probabilities
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import drawn_picture
@@ -39,7 +39,7 @@ model: {image_size: 96, fine_tune_at: 140}
 augment: {views: 2}
 train_extract: {class_weight: balanced}
 train_finetune: {epochs: 2, class_weight: balanced}
-calibrate: {views: crops}
+calibrate: {test_time_augmentation: crops}
 """
 
 
@@ -107,17 +107,15 @@ def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
     both = with_features(load_model(project.FINETUNE_MODEL))
     logits, features = both.predict(pixels.reshape(-1, *pixels.shape[2:]), verbose=0)
     logits = logits.reshape(len(rows), 6, 3)
-    outputs = [predictor.outputs(image) for image in images]
-    probabilities = np.array([each["probability"] for each in outputs])
-    scores = np.array([each["unknown_score"] for each in outputs])
+    _, probabilities, scores, _ = map(np.array, zip(*map(predictor.predict, images)))
     temperature = predictor.metadata.temperature
-    expected = probabilities_of(logits.astype(np.float64), temperature)
-    assert probabilities.mean(axis=1) == pytest.approx(expected, abs=1e-4)
+    expected = to_probabilities(logits.astype(np.float64), temperature)
+    assert probabilities == pytest.approx(expected, abs=1e-4)
     score = read_detector(project.SERVED_MODEL).score(features).reshape(len(rows), 6)
-    assert scores[..., 0] == pytest.approx(score, abs=1e-4)
+    assert scores == pytest.approx(score.mean(axis=1), abs=1e-4)
     is_validation = (rows["split"] == "validation").to_numpy()
     actual = pd.Index(LABELS).get_indexer(rows["label"][is_validation])
-    fitted = fitted_temperature(actual, logits[is_validation])
+    fitted = significant_temperature(actual, logits[is_validation])
     assert temperature == pytest.approx(fitted, rel=1e-3)
     threshold = predictor.metadata.unknown_threshold
     assert scores.mean(axis=1)[is_validation].max() < threshold + 1e-4

@@ -82,7 +82,7 @@ def changed_values(workspace: Path) -> dict:
         "calibrate.temperature": False,
         "calibrate.threshold": median_probability(workspace),
         "calibrate.recall": 0.1,
-        "calibrate.views": "crops",
+        "calibrate.test_time_augmentation": "crops",
         "calibrate.unknown_quantile": None,
         "evaluate.confidence": 0.9,
         "plot.predictions": 2,

@@ -9,7 +9,7 @@ from pawprint import project
 from pawprint.columns import HISTORY, LIKELY_WRONG_LABELS, NEAR_DUPLICATES, REJECTED, SCORES, SPLIT
 from pawprint.evaluation.metrics import measure
 from pawprint.files import write_json
-from pawprint.serving.predictor import predicted_classes
+from pawprint.probabilities import predicted_classes
 from pawprint.serving.served_model import Metadata
 from pawprint.tables import tabulate, write_table
 
