@@ -30,7 +30,7 @@ from pawprint import project
 from pawprint.columns import SCORES, SPLIT, SPLITS
 from pawprint.features.rows import row_function
 from pawprint.features.store import open_examples
-from pawprint.files import pack, read_arrays
+from pawprint.files import pack, read_arrays, read_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.solved_head import VALUES_OF_C
@@ -54,7 +54,8 @@ INK, PAPER = 40, 245
 def measure(workspace: Path) -> dict[str, float]:
     """The cells of one run."""
     split = read_table(workspace / project.SPLIT_CSV, SPLIT)
-    train, actual, labels = open_examples(workspace / project.FEATURES, "top", split, "train")
+    labels = read_json(workspace / project.LABELS_JSON)
+    train, actual = open_examples(workspace / project.FEATURES, "top", split, "train", labels)
     test = split[split["split"] == "test"]
     how = Model.load(path=workspace / "params.yaml").resize
     rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)

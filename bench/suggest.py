@@ -24,6 +24,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.evaluation.suggestion import choose, uncertainty
 from pawprint.features.rows import row_function
 from pawprint.features.store import open_examples
+from pawprint.files import read_json
 from pawprint.images.decoder import decode
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.solved_head import USUAL_C, CrossValidation, solve
@@ -50,9 +51,9 @@ class Examples(NamedTuple):
 
 def stored() -> Examples:
     """The stored features of the training and validation images, without augmentation."""
-    split, found = read_table(project.SPLIT_CSV, SPLIT), []
+    split, labels, found = read_table(project.SPLIT_CSV, SPLIT), read_json(project.LABELS_JSON), []
     for name in ("train", "validation"):
-        features, actual, _ = open_examples(project.FEATURES, "top", split, name)
+        features, actual = open_examples(project.FEATURES, "top", split, name, labels)
         found += [features[np.arange(len(actual)), np.zeros_like(actual)], actual]
     return Examples(*found)
 

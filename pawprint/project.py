@@ -15,6 +15,7 @@ IMAGES_CSV = Path("data/clean/images.csv")
 UNKNOWN_CSV = Path("data/clean/unknown.csv")
 REJECTED_CSV = Path("data/clean/rejected.csv")
 SPLIT_CSV = Path("data/split/images.csv")
+LABELS_JSON = Path("data/split/labels.json")  # of the classes, in the order of their indices
 NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
 FEATURES = Path("data/features")
 FEATURES_ORIGIN = Path("data/features.json")

@@ -1,6 +1,7 @@
 """Fit temperature, thresholds and the detector of unknown inputs; write the served model.
 
-Reads data/raw/archives/, data/split/images.csv and models/network/. Params: `calibrate`,
+Reads data/raw/archives/, data/split/images.csv, data/split/labels.json and models/network/.
+Params: `calibrate`,
 `augment.RandomFlip`, `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
 """
 
@@ -13,7 +14,7 @@ from pawprint.columns import SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
 from pawprint.evaluation.calibration import augmentation_is_worse, calibrate
-from pawprint.files import md5
+from pawprint.files import md5, read_json
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
 from pawprint.params.augment import Augment
@@ -30,7 +31,7 @@ def main() -> None:
     params, resize = Calibrate.load(), Model.load().resize
     augmentation = augmentation_at_prediction(params, Augment.load())
     split = read_table(project.SPLIT_CSV, SPLIT)
-    labels = sorted(split["label"].unique())  # alphabetical, as in training
+    labels = read_json(project.LABELS_JSON)
     if problem := problem_of_threshold(params, len(labels)):
         raise InputError(f"params.yaml: {problem}")
     network = read_network(project.NETWORK)

@@ -2,7 +2,8 @@
 
 A group of near-duplicates, or of `split.group`, is in one split, unless the archive's own splits
 divide it. Reads data/clean/images.csv. Params: `split`. Writes
-data/split/images.csv, data/split/near_duplicates.csv and metrics/split.json.
+data/split/images.csv, data/split/labels.json, which has the order of the classes everywhere,
+data/split/near_duplicates.csv and metrics/split.json.
 Run: `python -m stages.split`
 """
 
@@ -21,6 +22,7 @@ def main() -> None:
     rows, listed, divided_pairs = split(images, **dict(params))
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(project.SPLIT_CSV, rows, SPLIT)
+    write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(project.NEAR_DUPLICATES_CSV, listed, NEAR_DUPLICATES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     print("split: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))

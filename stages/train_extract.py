@@ -1,10 +1,10 @@
 """Feature extraction: train a new head on the stored features of the frozen backbone.
 
 A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
-way a cross-validated regression judges the training images. Reads data/features/ and
-data/split/images.csv. Params: `train_extract`, `head`, `hardware`. Writes models/head.npz,
-data/cross_validation.csv, metrics/train_extract.json and plots/history_extract.csv.
-Run: `python -m stages.train_extract`
+way a cross-validated regression judges the training images. Reads data/features/,
+data/split/images.csv and data/split/labels.json. Params: `train_extract`, `head`, `hardware`.
+Writes models/head.npz, data/cross_validation.csv, metrics/train_extract.json and
+plots/history_extract.csv. Run: `python -m stages.train_extract`
 """
 
 from pawprint import project
@@ -12,7 +12,7 @@ from pawprint.columns import HISTORY, SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
 from pawprint.features.store import open_examples
-from pawprint.files import write_arrays, write_json
+from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import USUAL_C, check_size, cross_validate, judge, solve
 from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
 from pawprint.project import PARAMS
@@ -25,13 +25,14 @@ def main() -> None:
     if problem := problem_of_head(params.optimizer, of_head.dense):
         raise InputError(f"{PARAMS}: {problem}")
     split = read_table(project.SPLIT_CSV, SPLIT)
-    *train, labels = open_examples(project.FEATURES, "top", split, "train")
+    labels = read_json(project.LABELS_JSON)
+    train = open_examples(project.FEATURES, "top", split, "train", labels)
     images = split[split["split"] == "train"]
     known = *train, images["group"], len(labels), params.class_weight
     if params.optimizer == LBFGS:
         check_size(train[0], len(labels))
         crossed = cross_validate(*known)
-        *validation, _ = open_examples(project.FEATURES, "top", split, "validation")
+        validation = open_examples(project.FEATURES, "top", split, "validation", labels)
         arrays, metrics, history = solve(train, validation, labels, crossed, params.class_weight)
         how = f"by logistic regression, C = {crossed.C:g}, views = {crossed.views}"
     else:
@@ -39,7 +40,7 @@ def main() -> None:
 
         crossed = cross_validate(*known, USUAL_C)
         settings = params, of_head, hardware, project.EXTRACT_HISTORY_CSV
-        arrays, metrics, history = train_stored_head(project.FEATURES, split, *settings)
+        arrays, metrics, history = train_stored_head(project.FEATURES, split, labels, *settings)
         how = f"after {len(history)} epochs"
     judged, metrics["cross_validated"], not_judged = judge(crossed, images, labels)
     initial, final, of_folds = metrics.values()

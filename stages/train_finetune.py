@@ -1,12 +1,12 @@
 """Fine-tuning: train the last layers of the backbone together with the head.
 
 Training starts from the stored features at the cut, so only the layers after the cut are
-computed. Reads data/features/, data/split/images.csv, models/backbone/ and models/head.npz. Params:
-`train_finetune`, `head`, `hardware`, `model.backbone`, `model.pooling`, `model.fine_tune_at`,
-`model.fine_tune_last`. Writes models/finetune.keras, the same network for OpenVINO in
-models/network/, and plots/history_finetune.csv. The layers of a backbone in an ONNX file cannot be
-trained, so the head is joined to it as it is, and models/finetune.keras is the head alone.
-Run: `python -m stages.train_finetune`
+computed. Reads data/features/, data/split/images.csv, data/split/labels.json, models/backbone/ and
+models/head.npz. Params: `train_finetune`, `head`, `hardware`, `model.backbone`, `model.pooling`,
+`model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, the same network for
+OpenVINO in models/network/, and plots/history_finetune.csv. The layers of a backbone in an ONNX
+file cannot be trained, so the head is joined to it as it is, and models/finetune.keras is the head
+alone. Run: `python -m stages.train_finetune`
 """
 
 import pandas as pd
@@ -15,7 +15,7 @@ from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
-from pawprint.files import read_arrays, replacing
+from pawprint.files import read_arrays, read_json, replacing
 from pawprint.network.conversion import convert, first_trained, with_head
 from pawprint.network.hardware import make_deterministic, training_on
 from pawprint.network.model import build_head, build_model, load_model, save_model, with_features
@@ -34,19 +34,19 @@ def main() -> None:
         raise InputError(f"{PARAMS}: {problem}")
     make_deterministic(params.seed)
     split = read_table(project.SPLIT_CSV, SPLIT)
-    classes = split["label"].nunique()
+    labels = read_json(project.LABELS_JSON)
     if of_backbone.backbone == ONNX:
         backbone = read_network(project.ONNX_BACKBONE)
-        head = build_head(of_head, classes)
+        head = build_head(of_head, len(labels))
         head.build((None, *output_shapes(backbone)["top"]))
         head.set_weights(read_arrays(project.HEAD))
         save_model(head, project.FINETUNE_MODEL)
         network, history = with_head(backbone, head), pd.DataFrame(columns=list(HISTORY))
     else:
-        train, validation, _ = open_batches(project.FEATURES, split, "cut", params)
+        train, validation = open_batches(project.FEATURES, split, labels, "cut", params)
         with training_on(hardware) as precision:
             backbone = load_model(project.BACKBONE, layers=())
-            head = build_head(of_head, classes)
+            head = build_head(of_head, len(labels))
             model = build_model(of_backbone.backbone, backbone, head, of_backbone.pooling)
             head.set_weights(read_arrays(project.HEAD))
             first = first_trained(of_backbone, backbone)

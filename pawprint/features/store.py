@@ -136,16 +136,15 @@ class Features:
 
 
 def open_examples(
-    folder: Path, kind: str, split: pd.DataFrame, name: str
-) -> tuple[Features, np.ndarray, list[str]]:
-    """The features of the split `name`, a class index of each image (int64), and the labels.
+    folder: Path, kind: str, split: pd.DataFrame, name: str, labels: list[str]
+) -> tuple[Features, np.ndarray]:
+    """The features of the split `name`, and the index in `labels` of each image (int64).
 
-    `split` is the table SPLIT; the images are in its order, and the labels those of all splits.
+    `split` is the table SPLIT, whose order the images have.
     """
-    labels = sorted(split["label"].unique())
     images = split[split["split"] == name]
     actual = pd.Index(labels).get_indexer(images["label"])
-    return open_features(folder, kind, images["pixels_sha256"]), actual, labels
+    return open_features(folder, kind, images["pixels_sha256"]), actual
 
 
 def open_features(folder: Path, kind: str, pixels_sha256: pd.Series) -> Features:

@@ -65,18 +65,18 @@ class Batches(keras.utils.PyDataset):
 
 
 def open_batches(
-    folder: Path, split: pd.DataFrame, kind: str, params: Train
-) -> tuple[Batches, Batches, list[str]]:
-    """Training and validation batches of the features called `kind`, "cut" or "top"; the labels.
+    folder: Path, split: pd.DataFrame, labels: list[str], kind: str, params: Train
+) -> tuple[Batches, Batches]:
+    """Training and validation batches of the features called `kind`, "cut" or "top".
 
     `split` is the table SPLIT, whose order the batches have before they are shuffled. A target is
-    the position of the image's label in the labels.
+    the position of the image's label in `labels`.
     """
-    features, actual, labels = open_examples(folder, kind, split, "train")
+    features, actual = open_examples(folder, kind, split, "train", labels)
     order = params.views_per_epoch, params.seed
     train = Batches(features, actual.astype(np.float32), params.batch_size, *order)
-    features, actual, _ = open_examples(folder, kind, split, "validation")
-    return train, Batches(features, actual.astype(np.float32), params.batch_size), labels
+    features, actual = open_examples(folder, kind, split, "validation", labels)
+    return train, Batches(features, actual.astype(np.float32), params.batch_size)
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
@@ -285,6 +285,7 @@ def train_head(
 def train_stored_head(
     folder: Path,
     split: pd.DataFrame,
+    labels: list[str],
     params: Train,
     head_params: Head,
     hardware: Hardware,
@@ -292,7 +293,7 @@ def train_stored_head(
 ) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
     """`train_head` on the stored features in `folder` of the images of the table SPLIT."""
     make_deterministic(params.seed)
-    train, validation, labels = open_batches(folder, split, "top", params)
+    train, validation = open_batches(folder, split, labels, "top", params)
     with training_on(hardware) as precision:
         return train_head(params, head_params, len(labels), precision, train, validation, path)
 

@@ -16,6 +16,7 @@ from pawprint.network.training import fine_tune, open_batches, train_head
 from pawprint.params.training import Dense, Hardware, Head
 from pawprint.tables import read_table, write_table
 
+LABELS = ["cat", "dog"]
 TRAIN = train_params(epochs=10, learning_rate=2e-3, learning_rate_decay="cosine", batch_size=8)
 # No dropout: each device would drop other units.
 HEAD = Head(dense=Dense(units=8), dropout=0.0, output="probabilities")
@@ -38,12 +39,12 @@ def trained(features, precision="float32"):
     """A model after both phases, its optimizer, its last accuracy and the losses of all epochs."""
     make_deterministic(1)
     split = read_table(features / "split.csv", SPLIT)
-    train, validation, _ = open_batches(features, split, "top", TRAIN)
+    train, validation = open_batches(features, split, LABELS, "top", TRAIN)
     arrays, _, first = train_head(TRAIN, HEAD, 2, precision, train, validation)
     head = build_head(HEAD, 2)
     model = build_model("MobileNetV2", sample_backbone(), head, "average")
     head.set_weights(arrays)
-    train, validation, _ = open_batches(features, split, "cut", TRAIN)
+    train, validation = open_batches(features, split, LABELS, "cut", TRAIN)
     optimizer, second = fine_tune(model, TRAIN, precision, FIRST, train, validation)
     accuracy = second["validation_accuracy"].iloc[-1]
     return model, optimizer, accuracy, [*first["loss"], *second["loss"]]

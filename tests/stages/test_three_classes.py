@@ -13,7 +13,7 @@ from PIL import Image
 from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
 from pawprint.evaluation.calibration import significant_temperature
-from pawprint.files import pack
+from pawprint.files import pack, write_json
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.labels import UNKNOWN
@@ -58,6 +58,7 @@ def write_images(workspace: Path) -> None:
     pack(workspace / project.RAW_IMAGES, files.items())
     table = pd.DataFrame(rows, columns=list(SPLIT))
     write_table(workspace / project.SPLIT_CSV, table.sort_values("path"), SPLIT)
+    write_json(workspace / project.LABELS_JSON, sorted(set(table["label"])))
 
 
 @pytest.fixture(scope="module")
