@@ -2,14 +2,8 @@ import numpy as np
 import pytest
 from conftest import refused
 
-from pawprint.serving.unknown import (
-    Detector,
-    choose_unknown_threshold,
-    fit_detector,
-    fit_unknown,
-    read_detector,
-    write_detector,
-)
+from pawprint.evaluation.unknown import choose_unknown_threshold, fit_detector, fit_unknown
+from pawprint.serving.unknown import Detector, read_detector, write_detector
 
 
 def features_of(images: int, channels: int, seed: int = 0) -> np.ndarray:
