@@ -311,8 +311,9 @@ def fine_tune(
 
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
     dropout is set to 0, and batch normalization keeps its weights
-    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches hold the feature maps at the cut. Returns the optimizer and the
-    history, which is also written to `path` after each epoch.
+    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches
+    hold the feature maps at the cut. Returns the optimizer and the history, which is also written
+    to `path` after each epoch.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
