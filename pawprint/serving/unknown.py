@@ -27,13 +27,13 @@ class Detector(NamedTuple):
     components: np.ndarray
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """float32 `(…)`, from 0 on, of features `(…, channels)`, by the served graph."""
+        """float64 `(…)`, from 0 on, of features `(…, channels)`, by the served graph."""
         *shape, channels = features.shape
         given = operations.parameter([-1, channels], np.float32)
         network = openvino.Model([unknown_score(given.output(0), self)], [given])
         compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         rows = features.reshape(-1, channels).astype(np.float32)
-        return compiled(rows)[0].reshape(shape)
+        return compiled(rows)[0].reshape(shape).astype(np.float64)
 
 
 def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
