@@ -1,7 +1,6 @@
 """Probabilities of the classes: from logits or the output of a model, to classes and log losses."""
 
 import numpy as np
-from scipy.special import expit, softmax
 
 
 def class_probabilities(output: np.ndarray) -> np.ndarray:
@@ -22,6 +21,8 @@ def to_probabilities(logits: np.ndarray, temperature: float | np.ndarray = 1.0) 
     and the probabilities are means over the squares. A temperature for each image is `(images, 1)`
     or `(images, 1, 1)`.
     """
+    from scipy.special import expit, softmax  # takes long, and `predict` needs none
+
     scaled = logits / temperature
     is_one = scaled.shape[-1] == 1
     probabilities = class_probabilities(expit(scaled)) if is_one else softmax(scaled, axis=-1)

@@ -14,6 +14,7 @@ from pawprint.columns import SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
 from pawprint.evaluation.calibration import augmentation_is_worse, calibrate
+from pawprint.evaluation.unknown import fit_unknown, training_images
 from pawprint.files import md5, read_json
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
@@ -23,7 +24,6 @@ from pawprint.params.model import Model
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.predictor import predict_members, runner
 from pawprint.serving.served_model import Metadata, write_served_model
-from pawprint.serving.unknown import fit_unknown, training_images
 from pawprint.tables import read_table
 
 
@@ -54,21 +54,12 @@ def main() -> None:
             _, training = predict_members(outputs, archive, train, "detector")
             detector, unknown = fit_unknown(training, features, params.unknown_quantile)
     temperature, threshold = calibrate(params, actual, logits)
-    metadata = Metadata(
-        labels=labels,
-        image_size=size,
-        resize=resize,
-        temperature=temperature,
-        threshold=threshold,
-        test_time_augmentation=augmentation,
-        unknown_threshold=unknown,
-        data_md5=md5(project.SPLIT_CSV),
-    )
+    image = {"image_size": size, "resize": resize, "test_time_augmentation": augmentation}
+    fitted = {"temperature": temperature, "threshold": threshold, "unknown_threshold": unknown}
+    metadata = Metadata(labels=labels, **image, **fitted, data_md5=md5(project.SPLIT_CSV))
     write_served_model(network, metadata, detector, project.SERVED_MODEL)
-    of_second = "" if threshold is None else f"threshold {threshold:g}, "
-    print(
-        f"calibrate: temperature {temperature:g}, {of_second}test-time augmentation {augmentation}"
-    )
+    shown = "" if threshold is None else f"threshold {threshold:g}, "
+    print(f"calibrate: temperature {temperature:g}, {shown}test-time augmentation {augmentation}")
 
 
 if __name__ == "__main__":

@@ -16,59 +16,38 @@ from pawprint.columns import HISTORY, SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
 from pawprint.files import read_arrays, read_json, replacing
-from pawprint.network.conversion import convert, first_trained, with_head
-from pawprint.network.hardware import make_deterministic, training_on
-from pawprint.network.model import build_head, build_model, load_model, save_model, with_features
-from pawprint.network.training import fine_tune, open_batches
+from pawprint.network.conversion import convert, with_head
+from pawprint.network.model import head_with, save_model, with_features
+from pawprint.network.training import describe_kept, fine_tune_stored
 from pawprint.params.model import ONNX, Model, problem_of_epochs
 from pawprint.params.training import Hardware, Head, Train
-from pawprint.project import PARAMS
 from pawprint.runtime.network_file import output_shapes, read_network, write_network
 from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    params = Train.load("train_finetune")
-    hardware, of_head, of_backbone = Hardware.load(), Head.load(), Model.load()
-    if problem := problem_of_epochs(of_backbone.backbone, params.epochs):
-        raise InputError(f"{PARAMS}: {problem}")
-    make_deterministic(params.seed)
-    split = read_table(project.SPLIT_CSV, SPLIT)
-    labels = read_json(project.LABELS_JSON)
-    if of_backbone.backbone == ONNX:
-        backbone = read_network(project.ONNX_BACKBONE)
-        head = build_head(of_head, len(labels))
-        head.build((None, *output_shapes(backbone)["top"]))
-        head.set_weights(read_arrays(project.HEAD))
-        save_model(head, project.FINETUNE_MODEL)
-        network, history = with_head(backbone, head), pd.DataFrame(columns=list(HISTORY))
+    params, hardware = Train.load("train_finetune"), Hardware.load()
+    head, backbone = Head.load(), Model.load()
+    if problem := problem_of_epochs(backbone.backbone, params.epochs):
+        raise InputError(f"{project.PARAMS}: {problem}")
+    labels, arrays = read_json(project.LABELS_JSON), read_arrays(project.HEAD)
+    if backbone.backbone == ONNX:
+        extractor = read_network(project.ONNX_BACKBONE)
+        features = output_shapes(extractor)["top"]
+        model, optimizer = head_with(arrays, features, head, len(labels)), None
+        network, history = with_head(extractor, model), pd.DataFrame(columns=list(HISTORY))
     else:
-        train, validation = open_batches(project.FEATURES, split, labels, "cut", params)
-        with training_on(hardware) as precision:
-            backbone = load_model(project.BACKBONE, layers=())
-            head = build_head(of_head, len(labels))
-            model = build_model(of_backbone.backbone, backbone, head, of_backbone.pooling)
-            head.set_weights(read_arrays(project.HEAD))
-            first = first_trained(of_backbone, backbone)
-            settings = params, precision, first, train, validation, project.FINETUNE_HISTORY_CSV
-            optimizer, history = fine_tune(model, *settings)
-        save_model(model, project.FINETUNE_MODEL, optimizer)
+        split = read_table(project.SPLIT_CSV, SPLIT)
+        given = project.FEATURES, split, labels, project.BACKBONE, arrays
+        settings = params, head, backbone, hardware, project.FINETUNE_HISTORY_CSV
+        model, optimizer, history = fine_tune_stored(*given, *settings)
         network = convert(with_features(model))
+    save_model(model, project.FINETUNE_MODEL, optimizer)
     with replacing(project.NETWORK.parent) as folder:
         folder.mkdir()
         write_network(network, folder / project.NETWORK.name, ["logits", "features"])
     write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
-    kept = history[history["kept"]]
-    if history.empty:
-        print("train_finetune: no epochs: the head is kept as it is")
-    elif kept.empty:
-        print("train_finetune: the head alone is kept, as no epoch improves it on validation")
-    else:
-        epoch = kept.iloc[0]
-        print(
-            f"train_finetune: epoch {epoch['epoch']} is kept: validation accuracy "
-            f"{epoch['validation_accuracy']:.4f}, loss {epoch['validation_loss']:.4f}"
-        )
+    print(f"train_finetune: {describe_kept(history)}")
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from pawprint.columns import IMAGES, SPLIT
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.errors import InputError, printable
+from pawprint.evaluation.unknown import training_images
 from pawprint.images.archive import open_archive
 from pawprint.labels import UNKNOWN
 from pawprint.params.split import Split
 from pawprint.project import PARAMS
 from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import Prediction, Predictor, predict_members
-from pawprint.serving.unknown import training_images, unit_length
+from pawprint.serving.unknown import unit_length
 from pawprint.tables import read_table
 
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance

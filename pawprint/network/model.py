@@ -9,6 +9,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import numpy as np
+
 from pawprint.errors import InputError, reason
 from pawprint.files import pack, replacing
 from pawprint.network.backbone import BACKBONE, PREPROCESSING, preprocessing
@@ -37,6 +39,16 @@ def build_head(params: Head, classes: int) -> keras.Model:
     activation = "linear" if params.output == "logits" else activation_for(units)
     layers.append(keras.layers.Dense(units, activation=activation, name=params.output))
     return keras.Sequential(layers, name=HEAD)
+
+
+def head_with(
+    arrays: list[np.ndarray], features: tuple[int, ...], params: Head, classes: int
+) -> keras.Model:
+    """A head with these weights, for features of this shape."""
+    head = build_head(params, classes)
+    head.build((None, *features))
+    head.set_weights(arrays)
+    return head
 
 
 def activation_for(units: int) -> str:

@@ -9,9 +9,10 @@ import pandas as pd
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, open_examples
-from pawprint.network.conversion import cut_index, split_at
+from pawprint.network.conversion import cut_index, first_trained, split_at
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
-from pawprint.network.model import build_head, gives_logits, parts
+from pawprint.network.model import build_head, build_model, gives_logits, load_model, parts
+from pawprint.params.model import Model
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.tables import write_table
 
@@ -309,13 +310,11 @@ def fine_tune(
 ) -> tuple[keras.Optimizer, pd.DataFrame]:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
-    Without epochs the backbone stays frozen.
-
-    The backbone stays in inference mode, also inside `fit`: its dropout is set to 0, and batch
-    normalization keeps its weights (https://keras.io/guides/transfer_learning/,
-    docs/decisions/01). The batches hold the
-    feature maps at the cut. Returns the optimizer and the history, which is also written to `path`
-    after each epoch.
+    Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
+    dropout is set to 0, and batch normalization keeps its weights
+    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches
+    hold the feature maps at the cut. Returns the optimizer and the history, which is also written
+    to `path` after each epoch.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
@@ -331,3 +330,44 @@ def fine_tune(
         compile_model(model, params, gives_logits(head))
         history = fit(model, train, validation, params, "train_finetune", path)
     return optimizer_of(model), history
+
+
+def fine_tune_stored(
+    folder: Path,
+    split: pd.DataFrame,
+    labels: list[str],
+    backbone_path: Path,
+    arrays: list[np.ndarray],
+    params: Train,
+    head_params: Head,
+    model_params: Model,
+    hardware: Hardware,
+    path: Path | None = None,
+) -> tuple[keras.Model, keras.Optimizer, pd.DataFrame]:
+    """`fine_tune` on the stored features in `folder` of the images of the table SPLIT.
+
+    `arrays` are those of the head. Returns the whole network as well.
+    """
+    make_deterministic(params.seed)
+    train, validation = open_batches(folder, split, labels, "cut", params)
+    with training_on(hardware) as precision:
+        backbone = load_model(backbone_path, layers=())
+        head = build_head(head_params, len(labels))
+        whole = build_model(model_params.backbone, backbone, head, model_params.pooling)
+        head.set_weights(arrays)
+        first = first_trained(model_params, backbone)
+        return whole, *fine_tune(whole, params, precision, first, train, validation, path)
+
+
+def describe_kept(history: pd.DataFrame) -> str:
+    """What fine-tuning keeps, from its table HISTORY."""
+    if history.empty:
+        return "no epochs: the head is kept as it is"
+    kept = history[history["kept"]]
+    if kept.empty:
+        return "the head alone is kept, as no epoch improves it on validation"
+    (epoch,) = kept.to_dict("records")
+    return (
+        f"epoch {epoch['epoch']} is kept: validation accuracy {epoch['validation_accuracy']:.4f}, "
+        f"loss {epoch['validation_loss']:.4f}"
+    )

@@ -10,6 +10,7 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
+from pawprint.evaluation.unknown import fit_detector
 from pawprint.network.backbone import application, preprocessing
 from pawprint.network.conversion import (
     build_extractor,
@@ -34,7 +35,6 @@ from pawprint.params.model import Backbone
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import write_served_model
-from pawprint.serving.unknown import fit_detector
 
 SIZE = 32
 TESTED = {

@@ -71,8 +71,7 @@ print(json.dumps(losses))
 
 THREADS = """
 from pawprint.params.training import Hardware
-from pawprint.network.backend import make_deterministic, tf
-from pawprint.network.hardware import training_on
+from pawprint.network.hardware import make_deterministic, tf, training_on
 make_deterministic(1)
 with training_on(Hardware(devices="auto", threads=3, precision="auto")):
     tf.zeros(1)

@@ -7,6 +7,7 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import EACH_HEAD, HEADS, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
+from pawprint.evaluation.unknown import fit_detector
 from pawprint.network.exports import for_export
 from pawprint.network.hardware import keras
 from pawprint.network.model import (
@@ -17,7 +18,6 @@ from pawprint.network.model import (
     save_model,
     with_features,
 )
-from pawprint.serving.unknown import fit_detector
 
 PIXELS = pixels(3).astype(np.float32)
 
