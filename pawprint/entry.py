@@ -1,4 +1,7 @@
-"""Entry points: what starts a process, and ends it with one line for a user's mistake."""
+"""Entry points: what starts a process, and ends it with one line for a user's mistake.
+
+A stage also refuses code other than that which DVC records, and inputs that change while it runs.
+"""
 
 import contextlib
 import os
@@ -11,9 +14,8 @@ from types import TracebackType
 from typing import NoReturn, TypeVar
 
 from pawprint.errors import InputError
-from pawprint.project import CODE
+from pawprint.project import CODE, FOLDERS
 
-FOLDERS = ("pawprint", "stages")  # on which it depends
 _at_start: dict[Path, tuple[int, int]] = {}  # stamps of files of code
 
 

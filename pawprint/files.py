@@ -136,8 +136,13 @@ def read_arrays(path: Path) -> list[np.ndarray]:
 
 
 def md5(path: Path) -> str:
-    """The hash of a file, as DVC has it in dvc.lock. Raises InputError as `parse_file`."""
-    return parse_file(path, lambda content: hashlib.md5(content, usedforsecurity=False).hexdigest())
+    """The hash of a file, as DVC has it in dvc.lock. Raises InputError if it cannot be read."""
+    try:
+        return digest(path, "md5")
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a file to read. Received: {error.strerror}. Run `dvc repro`."
+        ) from None
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:

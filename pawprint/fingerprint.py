@@ -16,9 +16,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pawprint.entry import FOLDERS
 from pawprint.errors import InputError
-from pawprint.project import REQUIREMENTS
+from pawprint.project import FOLDERS, REQUIREMENTS
 
 # Distributions that decide no byte of a result: they schedule, check, show progress or carry
 # functions and results to workers.

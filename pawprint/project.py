@@ -6,7 +6,8 @@ PARAMS = Path("params.yaml")
 LABELS_CSV = Path("labels.csv")
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
-CODE = Path("data/code")  # of the stage `code`
+FOLDERS = ("pawprint", "stages")  # of code
+CODE = Path("data/code")  # what the stage `code` writes
 FEATURE_ROW_CODE = Path("data/code/feature_row.txt")
 
 RAW_ARCHIVES = Path("data/raw/archives")
@@ -44,6 +45,7 @@ EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
 FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
 TEST_PREDICTIONS_CSV = Path("plots/predictions.csv")
 VALIDATION_PREDICTIONS_CSV = Path("plots/predictions_validation.csv")
+PREDICTIONS_CSV = {"test": TEST_PREDICTIONS_CSV, "validation": VALIDATION_PREDICTIONS_CSV}
 LIKELY_WRONG_LABELS_CSV = Path("plots/likely_wrong_labels.csv")
 RELIABILITY_CSV = Path("plots/reliability.csv")
 ROC_CSV = Path("plots/roc.csv")

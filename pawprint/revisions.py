@@ -1,4 +1,7 @@
-"""Files of a revision: a commit, branch, tag or experiment, or the workspace."""
+"""Revisions: files of a commit, branch, tag or experiment, and whether the workspace is one.
+
+The results of the workspace may be those of other code or params; `require_reproduced` tells.
+"""
 
 import contextlib
 import os

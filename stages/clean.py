@@ -9,14 +9,14 @@ from functools import partial
 
 from pawprint import project
 from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.cleaning import clean, describe_imbalance
-from pawprint.dataset.corrections import read_corrections
-from pawprint.dataset.layouts import (
+from pawprint.dataset.cleaning import (
+    clean,
     describe_files,
     describe_folders_of_no_class,
-    find_labels,
-    read_metadata,
+    describe_imbalance,
 )
+from pawprint.dataset.corrections import read_corrections
+from pawprint.dataset.layouts import find_labels, read_metadata
 from pawprint.entry import run_stage, watch
 from pawprint.errors import printable
 from pawprint.files import write_json

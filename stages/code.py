@@ -12,11 +12,11 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 from pawprint import project
-from pawprint.entry import FOLDERS, run_stage, stamps, watch
+from pawprint.entry import run_stage, stamps, watch
 from pawprint.files import replacing, write_text
 from pawprint.fingerprint import Code, describe_changes
 from pawprint.params.whole import load_params
-from pawprint.project import CODE, PARAMS, REQUIREMENTS
+from pawprint.project import CODE, FOLDERS, PARAMS, REQUIREMENTS
 from pawprint.recorded import Recorded
 
 # Rows of features are reused as long as what this module does stays the same.

@@ -19,18 +19,13 @@ from pawprint.probabilities import predicted_classes
 from pawprint.serving.predictor import load_predictor, predict_members
 from pawprint.tables import read_table, tabulate, write_predictions, write_table
 
-PREDICTIONS = {
-    "validation": project.VALIDATION_PREDICTIONS_CSV,
-    "test": project.TEST_PREDICTIONS_CSV,
-}
-
 
 def main() -> None:
     confidence = Evaluate.load().confidence
     predictor = load_predictor(project.SERVED_MODEL)
     labels, threshold = predictor.metadata.labels, predictor.metadata.unknown_threshold
     split = read_table(project.SPLIT_CSV, columns.SPLIT)
-    images = {name: split[split["split"] == name] for name in PREDICTIONS}
+    images = {name: split[split["split"] == name] for name in ("validation", "test")}
     images[UNKNOWN] = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     if threshold is None or images[UNKNOWN].empty:
         del images[UNKNOWN]
@@ -40,7 +35,7 @@ def main() -> None:
             for name, rows in images.items()
         }
     scores, reliabilities = [], []
-    for name, file in PREDICTIONS.items():
+    for name in ("validation", "test"):
         rows = images[name]
         actual = pd.Index(labels).get_indexer(rows["label"])
         _, probabilities, unknown_scores, _ = predicted[name]
@@ -50,13 +45,17 @@ def main() -> None:
         scores.append(of_split.assign(split=name))
         bins = metrics.tabulate_reliability(actual, probabilities, labels, confidence)
         reliabilities.append(bins.assign(split=name))
-        write_predictions(file, tabulate(rows, probabilities, classes, labels))
+        write_predictions(
+            project.PREDICTIONS_CSV[name], tabulate(rows, probabilities, classes, labels)
+        )
+        if name == "test":
+            curves = metrics.tabulate_roc(actual, probabilities, labels)
+            write_table(project.ROC_CSV, curves, columns.ROC)
         print(f"evaluate: {metrics.describe(name, of_split, confidence)}")
-    curves = metrics.tabulate_roc(actual, probabilities, labels)
-    write_table(project.ROC_CSV, curves, columns.ROC)  # of test, the last
     if UNKNOWN in images:
         _, _, of_no_class, _ = predicted[UNKNOWN]
-        pair = of_no_class, unknown_scores
+        _, _, of_test, _ = predicted["test"]
+        pair = of_no_class, of_test
         measured = metrics.measure_unknown(*pair, threshold, confidence)
         scores.append(measured.assign(split="test"))
         refused = measured["value"].iloc[0]

@@ -7,17 +7,18 @@ docs/model_card.md and plots/report.html, which shows photos. Run: `python -m st
 
 from functools import partial
 
+import pandas as pd
+
 from pawprint import columns, project
-from pawprint.dataset.cleaning import describe_imbalance
+from pawprint.dataset.cleaning import describe_files, describe_imbalance
 from pawprint.dataset.corrections import read_lines
-from pawprint.dataset.layouts import describe_files
-from pawprint.dataset.splitting import count_images, describe_near_duplicates
 from pawprint.entry import run_stage
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, write_text
 from pawprint.params.training import LBFGS
 from pawprint.project import PARAMS
 from pawprint.reports import pages, results
+from pawprint.reports.results import count_images, describe_near_duplicates
 from pawprint.serving.served_model import read_metadata
 from pawprint.tables import read_table
 from pawprint.yaml import read_yaml
@@ -29,6 +30,7 @@ def main() -> None:
     scores = read_table(project.SCORES_CSV, columns.SCORES)
     images = read_table(project.SPLIT_CSV, columns.SPLIT)
     rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
+    of_no_class = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     histories = [
         read_table(path, columns.HISTORY)
@@ -61,7 +63,7 @@ def main() -> None:
         "counts": count_images(images),
         "imbalance": describe_imbalance(images),
         "rejected": rejected,
-        "files": describe_files(images, rejected),
+        "files": describe_files(pd.concat([images, of_no_class]), rejected),
         "near_duplicates": describe_near_duplicates(near_duplicates),
         "corrections": len(read_lines(project.LABELS_CSV)),
         "likely_wrong": len(

@@ -11,8 +11,8 @@ from pawprint import project
 from pawprint.app import files
 from pawprint.images.pixels import resize
 from pawprint.project import LOCK
-from pawprint.serving.photos import default_model, occlusion, overlay
-from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.predictor import Predictor, default_model, load_predictor
+from pawprint.serving.saliency import occlusion, overlay
 
 SALIENCY = "Regions that drive the prediction, the brighter the more (occlusion)."
 SALIENCY_SIZE = 600  # pixels of its side

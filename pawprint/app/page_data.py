@@ -1,13 +1,15 @@
 """Data: the images of each split, rejected files and near-duplicates."""
 
+import pandas as pd
 import streamlit as st
 
 from pawprint import columns, project
 from pawprint.app import files, photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import SPLITS
-from pawprint.dataset.layouts import describe_files
-from pawprint.dataset.splitting import count_images, divided_groups
+from pawprint.dataset.cleaning import describe_files
+from pawprint.dataset.splitting import divided_groups
+from pawprint.reports.results import count_images
 
 TITLE, ICON = "Data", ":material/database:"
 PER_PAGE = 10
@@ -41,7 +43,9 @@ def show_rejected() -> None:
     if rows.empty:
         st.success("None: all files are usable.")
         return
-    st.markdown(f"`clean` {describe_files(files.table(project.IMAGES_CSV, columns.IMAGES), rows)}.")
+    paths = (project.IMAGES_CSV, project.UNKNOWN_CSV)
+    kept = pd.concat([files.table(path, columns.IMAGES) for path in paths])
+    st.markdown(f"`clean` {describe_files(kept, rows)}.")
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
 
 

@@ -8,11 +8,10 @@ from pawprint import columns, project
 from pawprint.app import files, photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
-from pawprint.evaluation.comparison import SPLITS
 from pawprint.evaluation.intervals import fraction_interval
-from pawprint.evaluation.metrics import confused, confusion
-from pawprint.evaluation.review import rank
+from pawprint.evaluation.review import confused, confusion, rank
 from pawprint.params.results import Evaluate
+from pawprint.project import PREDICTIONS_CSV
 from pawprint.serving.served_model import read_metadata
 from pawprint.tables import predicted_labels, read_predictions
 
@@ -22,10 +21,10 @@ IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
 
 def show() -> None:
-    split = st.segmented_control("Split", list(SPLITS), default="test", required=True)
-    for path in (SPLITS[split], project.SERVED_MODEL):
+    split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
+    for path in (PREDICTIONS_CSV[split], project.SERVED_MODEL):
         files.stamp(path)
-    images = read_predictions(SPLITS[split])
+    images = read_predictions(PREDICTIONS_CSV[split])
     labels = predicted_labels(images)
     own = read_metadata(project.SERVED_MODEL).threshold
     if own is not None:

@@ -8,9 +8,10 @@ from pawprint.app.about import DIGITS
 from pawprint.app.history import Revision, revisions
 from pawprint.app.messages import explained, plain
 from pawprint.errors import hide_secrets
-from pawprint.evaluation.comparison import SPLITS, compare_revisions, describe, paired
+from pawprint.evaluation.comparison import compare_revisions, describe, paired
 from pawprint.evaluation.intervals import fraction_interval
 from pawprint.params.results import Evaluate
+from pawprint.project import PREDICTIONS_CSV
 
 TITLE, ICON = "Models", ":material/insights:"
 METRICS = ["validation.accuracy", "validation.loss", "test.accuracy"]
@@ -99,7 +100,7 @@ def show_two(first: Revision, second: Revision, with_test: bool) -> None:
     else:
         st.dataframe(params, height="content", alt="Params of both revisions")
     level = Evaluate.load().confidence
-    for split in SPLITS if with_test else ("validation",):
+    for split in PREDICTIONS_CSV if with_test else ("validation",):
         (compared,) = compare_revisions(first.commit, [second.commit], split, level)
         st.code(describe(*names, split, compared), language=None, wrap_lines=True)
     (both,) = paired(first.commit, [second.commit], "validation")

@@ -7,8 +7,9 @@ several, the levels of the tests are Holm's. An image is known by its pixels, no
 
 import argparse
 
-from pawprint.evaluation.comparison import SPLITS, compare_revisions, describe
+from pawprint.evaluation.comparison import compare_revisions, describe
 from pawprint.params.results import Evaluate
+from pawprint.project import PREDICTIONS_CSV
 from pawprint.revisions import WORKSPACE, require_reproduced
 
 
@@ -28,7 +29,9 @@ def run(arguments: argparse.Namespace) -> None:
     common = arguments.common
     if WORKSPACE in (old, *new):
         require_reproduced("evaluate")
-    compared = {split: compare_revisions(old, new, split, confidence, common) for split in SPLITS}
+    compared = {
+        split: compare_revisions(old, new, split, confidence, common) for split in PREDICTIONS_CSV
+    }
     for split, comparisons in compared.items():
         for rev, comparison in zip(new, comparisons):
             print(describe(old, rev, split, comparison))

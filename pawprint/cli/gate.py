@@ -7,8 +7,9 @@ the present params and code. The exit status is 1 if the gate fails.
 
 import argparse
 
-from pawprint.evaluation.comparison import SPLITS, compare_revisions, describe
+from pawprint.evaluation.comparison import compare_revisions, describe
 from pawprint.params.results import Evaluate
+from pawprint.project import PREDICTIONS_CSV
 from pawprint.revisions import WORKSPACE, require_reproduced
 
 
@@ -22,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     confidence = Evaluate.load().confidence
     require_reproduced("evaluate")
     verdicts = []
-    for split in SPLITS:
+    for split in PREDICTIONS_CSV:
         (compared,) = compare_revisions(old, [WORKSPACE], split, confidence, common)
         print(describe(old, WORKSPACE, split, compared))
         verdicts.append(compared.verdict)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from pawprint import project
 from pawprint.errors import InputError, printable
-from pawprint.serving.photos import default_model, find_images, predict, write_saliency
-from pawprint.serving.predictor import load_predictor
+from pawprint.serving.photos import find_images, predict
+from pawprint.serving.predictor import default_model, load_predictor
+from pawprint.serving.saliency import write_saliency
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,8 +13,7 @@ from pawprint.cli import add_sheet
 from pawprint.cli.predict import FORMATS, add_format_and_model
 from pawprint.evaluation.suggestion import rank
 from pawprint.reports.sheets import write_suggestions
-from pawprint.serving.photos import default_model
-from pawprint.serving.predictor import load_predictor
+from pawprint.serving.predictor import default_model, load_predictor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,1 +1,1 @@
-"""Downloads, label corrections, near-duplicates and splits."""
+"""From sources to splits: archives, cleaning, corrections, near-duplicates."""

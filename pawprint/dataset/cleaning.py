@@ -1,9 +1,11 @@
 """Decode every image once; list the usable ones, and the reason for each rejected one."""
 
+import collections
 import hashlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from pathlib import PurePosixPath
 
 import imagehash
 import numpy as np
@@ -14,9 +16,9 @@ from tqdm import tqdm
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.corrections import Correction
 from pawprint.dataset.layouts import (
+    SHOWN,
     Folders,
     Row,
-    describe_files,
     folders_of,
     is_metadata,
     is_unusual,
@@ -224,3 +226,28 @@ def describe_imbalance(images: pd.DataFrame) -> str:
     if of_class.max() <= MAX_IMBALANCE * of_class.min():
         return ""
     return f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}"
+
+
+def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
+    """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files", which are unusual.
+
+    `kept` has a row for each usable image, those of no class too. `rejected` is a table REJECTED.
+    """
+    is_other = rejected["reason"].isin(["not_an_image", "no_class"])
+    is_other &= rejected["path"].map(is_unusual).astype(bool)
+    reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
+    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
+    text = f"kept {len(kept):,} of {len(kept) + len(rejected) - is_other.sum():,} images"
+    text += f" ({listed})" if listed else ""
+    return f"{text}; {is_other.sum():,} other files" if is_other.any() else text
+
+
+def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:
+    """Such as "birds/ (50)": folders with images that were rejected as they are of no class.
+
+    The largest first, at most SHOWN of them. The table is REJECTED.
+    """
+    paths = rejected.loc[rejected["reason"] == "no_class", "path"]
+    folders = [f"{PurePosixPath(path).parent}/" for path in paths if not is_unusual(path)]
+    number = collections.Counter(folders).most_common(SHOWN)
+    return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)

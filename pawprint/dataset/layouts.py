@@ -1,22 +1,25 @@
-"""metadata.csv of an archive: label, and perhaps split and group, of each image.
+"""How an archive names labels and splits: by its folders, or by a metadata.csv.
 
-The convention of ImageFolder: https://huggingface.co/docs/datasets/image_dataset
+The convention of metadata.csv is that of ImageFolder:
+https://huggingface.co/docs/datasets/image_dataset
 """
 
-import collections
 import posixpath
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
-import pandas as pd
-
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
 from pawprint.images.decoder import SUFFIXES
 from pawprint.labels import UNKNOWN, problem_of_labels
 from pawprint.tables import csv_rows
+
+SHOWN = 12  # folders in a tree
+Folders = Callable[[str], list[str]]  # of a file, innermost first
+Parts = tuple[str, ...]  # of a path
+
 
 FILE_NAME = "metadata.csv"
 # The split of a folder, or of a cell of a table, by its lower-case name.
@@ -94,14 +97,10 @@ def _problem(cells: dict[str, str], member: str | None, found: dict[str, Row]) -
     return None
 
 
-SHOWN = 12  # folders in a tree
 EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
   dog/  003.jpg"""
-
-Folders = Callable[[str], list[str]]  # of a file, innermost first
-Parts = tuple[str, ...]  # of a path
 
 
 def folders_of(rows: dict[str, Row] | None) -> Folders:
@@ -183,31 +182,6 @@ def tree(names: list[str], folders: Folders) -> str:
     ]
     more = [f"and {len(lines) - SHOWN:,} more folders"] if lines[SHOWN:] else []
     return "\n".join([*lines[:SHOWN], *more]) or "no files"
-
-
-def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files", which are unusual.
-
-    The tables are IMAGES and REJECTED.
-    """
-    is_other = rejected["reason"].isin(["not_an_image", "no_class"])
-    is_other &= rejected["path"].map(is_unusual).astype(bool)
-    reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
-    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
-    text = f"kept {len(kept):,} of {len(kept) + len(rejected) - is_other.sum():,} images"
-    text += f" ({listed})" if listed else ""
-    return f"{text}; {is_other.sum():,} other files" if is_other.any() else text
-
-
-def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:
-    """Such as "birds/ (50)": folders with images that were rejected as they are of no class.
-
-    The largest first, at most SHOWN of them. The table is REJECTED.
-    """
-    paths = rejected.loc[rejected["reason"] == "no_class", "path"]
-    folders = [f"{PurePosixPath(path).parent}/" for path in paths if not is_unusual(path)]
-    number = collections.Counter(folders).most_common(SHOWN)
-    return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)
 
 
 def _labels_of_folders(names: list[str], archive: str) -> list[str]:

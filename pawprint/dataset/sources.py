@@ -18,6 +18,7 @@ from pydantic import Field
 from pawprint.dataset.download import download
 from pawprint.errors import InputError, printable
 from pawprint.files import pack, replacing
+from pawprint.images.archive import MAX_BYTES
 from pawprint.params.section import Section, Sha256, checked
 from pawprint.project import RAW_IMAGES
 from pawprint.yaml import read_yaml
@@ -92,11 +93,10 @@ def member_name(path: str) -> str:
 
 
 OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-MAX_BYTES = 2**28  # of one file; `clean` rejects smaller ones already
 # Bytes of the tar for each byte of its file: the limit of deflate, and so of a zip. bzip2 and xz
 # have none.
 MAX_RATIO = 1032
-BROKEN = (
+BROKEN_TAR = (
     tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, ValueError,
 )  # fmt: skip
 
@@ -126,7 +126,7 @@ def is_tar(path: Path | str) -> bool:
     try:
         with _opened(Path(path)) as file:
             tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
-    except BROKEN:
+    except BROKEN_TAR:
         return False
     return True
 
@@ -154,7 +154,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
                 file.seek(archive.offset)
                 if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                     raise tarfile.ReadError("no end of the archive, or a damaged header")
-    except BROKEN as error:
+    except BROKEN_TAR as error:
         raise InputError(
             f"fetch.source: expected a complete tar archive. Received: {path}: "
             f"{printable(str(error)) or 'the data ends early'}. Fetch or make it again."

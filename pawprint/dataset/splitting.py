@@ -28,9 +28,8 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and how many pairs of them are divided.
 
-    `images` has the columns of `tables.IMAGES`; the tables returned have those of `tables.SPLIT`
-    and `tables.NEAR_DUPLICATES`, sorted by path and by group and path. The first one also has the
-    column `group`, the first path of the group.
+    `images` is a table IMAGES; the tables returned are SPLIT, sorted by path, and NEAR_DUPLICATES,
+    sorted by group and path.
 
     Images of one group are in one split. `group`, a regular expression with one capturing group
     that is searched for in the path, names the group of an image; without it the column `group`
@@ -201,27 +200,6 @@ def _uniform(seed: int, content: str) -> float:
     return int.from_bytes(digest[:8]) / 2**64
 
 
-def count_images(images: pd.DataFrame) -> pd.DataFrame:
-    """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
-    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
-    return counts.assign(images=counts.sum(axis=1))
-
-
 def divided_groups(images: pd.DataFrame) -> int:
     """How many groups have images in several splits, of a table with columns `group`, `split`."""
     return int((images.groupby("group")["split"].nunique() > 1).sum())
-
-
-def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
-    """Number of images and groups of a table NEAR_DUPLICATES, and which groups are divided."""
-    divided = divided_groups(near_duplicates)
-    which = "A group is never divided between splits"
-    if divided:
-        which = (
-            f"Number of groups that the archive's own splits divide: {divided}. No other group is "
-            "divided between splits"
-        )
-    return (
-        f"{len(near_duplicates)} (number of groups: {near_duplicates['group'].nunique()}). "
-        f"{which}; number of images moved for this: {near_duplicates['moved'].sum()}."
-    )

@@ -1,1 +1,1 @@
-"""Metrics, intervals, calibration and comparison of runs."""
+"""Metrics, intervals, calibration, comparison of runs, review and suggestion of labels."""

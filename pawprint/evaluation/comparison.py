@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from pawprint import project
 from pawprint.errors import InputError
-from pawprint.evaluation.intervals import mcnemar
+from pawprint.evaluation.intervals import holm, mcnemar
 from pawprint.revisions import read_revision
 from pawprint.tables import parse_predictions
 
@@ -62,21 +62,6 @@ def compare(old: np.ndarray, new: Sequence[np.ndarray], confidence: float) -> li
     return [_compare(old, *each) for each in zip(only_one, p_values, levels)]
 
 
-def holm(p_values: Sequence[float], alpha: float) -> list[float]:
-    """The level that each p-value has to be below, in the order given.
-
-    The smallest of n has `alpha / n`, the next `alpha / (n - 1)`, and so on; all after the first
-    that is not below its level have the level of that one.
-    """
-    levels, level, rejects = [alpha] * len(p_values), alpha, True
-    for step, index in enumerate(np.argsort(p_values, kind="stable")):
-        if rejects:
-            level = alpha / (len(p_values) - step)
-            rejects = p_values[index] < level
-        levels[index] = level
-    return levels
-
-
 def _compare(
     old: np.ndarray, only_one: tuple[int, int], p_value: float, level: float
 ) -> Comparison:
@@ -103,9 +88,6 @@ def _compare(
     )
 
 
-SPLITS = {"test": project.TEST_PREDICTIONS_CSV, "validation": project.VALIDATION_PREDICTIONS_CSV}
-
-
 def compare_revisions(
     old: str, new: Sequence[str], split: str, confidence: float, common: bool = False
 ) -> list[Comparison]:
@@ -121,7 +103,7 @@ def compare_revisions(
 def paired(
     old: str, new: Sequence[str], split: str, common: bool = False
 ) -> Iterator[pd.DataFrame]:
-    """For each of the new revisions, the images of a split of SPLITS, in the same order.
+    """For each of the new revisions, the images of a split of PREDICTIONS_CSV, in the same order.
 
     The columns are `path`, that of the new revision, `pixels_sha256`, by which images are paired,
     `actual`, `predicted_old` and `predicted`. A revision is a commit, branch, tag or experiment, or
@@ -184,7 +166,7 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
 
 def predictions_of(rev: str, split: str) -> pd.DataFrame:
     """The table PREDICTIONS of a revision or WORKSPACE. Raises InputError if it has none."""
-    return read_revision(rev, SPLITS[split], _parse)
+    return read_revision(rev, project.PREDICTIONS_CSV[split], _parse)
 
 
 def _parse(content: bytes) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """Confidence intervals of scores, and tests of the difference of two models."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
@@ -90,3 +92,18 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     ends = np.quantile(studentized, [(1 + confidence) / 2, (1 - confidence) / 2])
     low, high = values.mean() - ends * values.std()
     return max(float(low), 0.0), float(high)
+
+
+def holm(p_values: Sequence[float], alpha: float) -> list[float]:
+    """The level that each p-value has to be below, in the order given.
+
+    The smallest of n has `alpha / n`, the next `alpha / (n - 1)`, and so on; all after the first
+    that is not below its level have the level of that one.
+    """
+    levels, level, rejects = [alpha] * len(p_values), alpha, True
+    for step, index in enumerate(np.argsort(p_values, kind="stable")):
+        if rejects:
+            level = alpha / (len(p_values) - step)
+            rejects = p_values[index] < level
+        levels[index] = level
+    return levels

@@ -186,16 +186,3 @@ def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) 
 def _classes_with_a_curve(classes: int) -> range:
     """Of two classes the second: 1 - p rounds small probabilities to ties."""
     return range(1, 2) if classes == 2 else range(classes)
-
-
-def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Images (table PREDICTIONS): a row per true label, a column per predicted label."""
-    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
-    return counts.reindex(index=labels, columns=labels, fill_value=0)
-
-
-def confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
-    """The pairs of classes that are confused most often: `actual`, `predicted` and `images`."""
-    wrong = predictions[predictions["actual"] != predictions["predicted"]]
-    pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
-    return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()

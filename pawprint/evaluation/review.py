@@ -53,3 +53,16 @@ def rank(predictions: pd.DataFrame) -> pd.DataFrame:
     ranked = with_confidence(predictions)
     order = np.where(ranked["wrong"], -ranked["confidence"], ranked["confidence"])
     return ranked.iloc[order.argsort(kind="stable")]
+
+
+def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Images (table PREDICTIONS): a row per true label, a column per predicted label."""
+    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
+    return counts.reindex(index=labels, columns=labels, fill_value=0)
+
+
+def confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
+    """The pairs of classes that are confused most often: `actual`, `predicted` and `images`."""
+    wrong = predictions[predictions["actual"] != predictions["predicted"]]
+    pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")
+    return pairs.sort_values(ascending=False, kind="stable").head(number).reset_index()

@@ -24,9 +24,9 @@ from pawprint.serving.unknown import unit_length
 from pawprint.tables import read_table
 
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
-
-
 BLOCK = 1024  # images compared at a time with labelled ones
+DISTANCE = 8  # of near-duplicates where there is no params.yaml
+MEASURED = ("hash", "features", "uncertainty")
 
 
 def uncertainty(probabilities: np.ndarray) -> np.ndarray:
@@ -70,12 +70,6 @@ def choose(
         chosen.append(best)
         is_open[best] = is_open[alike[[best]].indices] = False
         cosine = np.maximum(cosine, features @ features[best])
-
-
-DISTANCE = 8  # of near-duplicates where there is no params.yaml
-
-
-MEASURED = ("hash", "features", "uncertainty")
 
 
 def rank(predictor: Predictor, folder: Path, number: int, unknown: int) -> list[tuple[Path, dict]]:

@@ -1,1 +1,1 @@
-"""Backbone, head, cut and training, in Keras."""
+"""Backbones, head, cut, training and exports, in Keras; the solved head."""

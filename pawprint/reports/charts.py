@@ -1,6 +1,6 @@
 """Learning curves, confusion matrix, ROC curves and reliability diagram.
 
-The tables are those of `pawprint.core.tables`. scikit-learn's displays are not used: importing it
+The tables are those of `pawprint.columns`. scikit-learn's displays are not used: importing it
 takes longer than drawing all charts. Charts of many classes grow in height or leave out
 numbers, so that what they write can be read.
 """
@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pawprint.columns import PREDICTED
-from pawprint.evaluation.metrics import confused, confusion
+from pawprint.evaluation.review import confused, confusion
 from pawprint.tables import predicted_labels
 
 matplotlib.use("Agg")  # draws to files; needs no window

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from pawprint.columns import SPLITS
+from pawprint.dataset.splitting import divided_groups
 from pawprint.evaluation.calibration import SIGNIFICANT
 from pawprint.evaluation.intervals import difference_interval
 from pawprint.labels import UNKNOWN
@@ -170,3 +172,24 @@ def describe_intervals(confidence: float, groups: pd.Series) -> str:
             "take them as independent, and so are too narrow."
         )
     return text
+
+
+def count_images(images: pd.DataFrame) -> pd.DataFrame:
+    """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
+    counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
+    return counts.assign(images=counts.sum(axis=1))
+
+
+def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
+    """Number of images and groups of a table NEAR_DUPLICATES, and which groups are divided."""
+    divided = divided_groups(near_duplicates)
+    which = "A group is never divided between splits"
+    if divided:
+        which = (
+            f"Number of groups that the archive's own splits divide: {divided}. No other group is "
+            "divided between splits"
+        )
+    return (
+        f"{len(near_duplicates)} (number of groups: {near_duplicates['group'].nunique()}). "
+        f"{which}; number of images moved for this: {near_duplicates['moved'].sum()}."
+    )

@@ -1,1 +1,1 @@
-"""The served model: its files, its metadata and its predictor."""
+"""The served model: its files, its predictor, unknown inputs, labels of photos, saliency."""

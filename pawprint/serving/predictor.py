@@ -1,5 +1,6 @@
 """Predictions of a served or exported model."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import openvino
 from PIL import Image
 from tqdm import tqdm
 
+from pawprint import project
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, silent_stderr
 from pawprint.images.archive import Archive
@@ -17,6 +19,7 @@ from pawprint.images.decoder import open_image
 from pawprint.images.pixels import squares_of
 from pawprint.labels import UNKNOWN
 from pawprint.probabilities import class_probabilities, predicted_classes
+from pawprint.recorded import Recorded
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of
 from pawprint.serving.served_model import (
@@ -151,3 +154,17 @@ def predict_members(
     results = map_items(lambda path: function(open_image(archive, path)), paths)
     rows = tqdm(results, total=len(paths), desc=title, unit="image", disable=None)
     return [np.array(each) for each in zip(*rows)]
+
+
+def default_model() -> Path:
+    """The served model or, if there is none and dvc.lock is of the same images, the one in Git.
+
+    A line on stderr names that. Raises InputError if it is damaged.
+    """
+    served, example = project.SERVED_MODEL, project.EXAMPLE_MODEL
+    if served.exists() or not example.exists():
+        return served
+    if Recorded().hash_of("split", project.SPLIT_CSV) != read_metadata(example).data_md5:
+        return served
+    print(f"{served} does not exist: the model is {example}", file=sys.stderr)
+    return example

@@ -12,8 +12,9 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.cli.predict import FORMATS
-from pawprint.serving.photos import find_images, predict, write_saliency
+from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.saliency import write_saliency
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,13 @@ import pytest
 from conftest import CATS_AND_DOGS, JPEG, clean_archive, encode, photo
 from PIL import Image
 
-from pawprint.dataset.cleaning import clean, pixels_sha256
+from pawprint.dataset.cleaning import (
+    clean,
+    describe_files,
+    describe_folders_of_no_class,
+    pixels_sha256,
+)
 from pawprint.dataset.corrections import Correction
-from pawprint.dataset.layouts import describe_files, describe_folders_of_no_class
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive

@@ -5,7 +5,8 @@ import pytest
 from made_up_run import split_of
 
 from pawprint.dataset.cleaning import describe_imbalance
-from pawprint.dataset.splitting import count_images, describe_near_duplicates, divided_groups
+from pawprint.dataset.splitting import divided_groups
+from pawprint.reports.results import count_images, describe_near_duplicates
 
 
 def test_images_are_counted_per_class_and_split():

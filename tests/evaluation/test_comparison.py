@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from pawprint.evaluation.comparison import compare, holm
+from pawprint.evaluation.comparison import compare
+from pawprint.evaluation.intervals import holm
 
 IMAGES = 200
 

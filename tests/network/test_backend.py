@@ -7,7 +7,7 @@ from conftest import PROJECT, succeed
 # A step of training of a convolution, and the hash of its weights.
 TRAINING = """
 import hashlib, numpy as np
-from pawprint.network.backend import keras, make_deterministic
+from pawprint.network.hardware import keras, make_deterministic
 make_deterministic(1)
 model = keras.Sequential([
     keras.Input((32, 32, 3)),

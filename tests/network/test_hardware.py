@@ -54,7 +54,7 @@ def trained(features, precision="float32"):
 ON_TWO_DEVICES = """
 import json, sys
 from pathlib import Path
-from pawprint.network.backend import tf
+from pawprint.network.hardware import tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from pawprint.network.hardware import mirrored

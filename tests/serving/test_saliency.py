@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from networks import COLOURS, write_colour_model
 
-from pawprint.serving.photos import occlusion, overlay
 from pawprint.serving.predictor import load_predictor
+from pawprint.serving.saliency import occlusion, overlay
 
 SIZE = 96
 

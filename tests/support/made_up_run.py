@@ -75,6 +75,7 @@ def write_run(
         (project.SCORES_CSV, scores_of(labels), SCORES),
         (project.SPLIT_CSV, split_of(numbers), SPLIT),
         (project.REJECTED_CSV, rejected, REJECTED),
+        (project.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
         (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
         (project.EXTRACT_HISTORY_CSV, history, HISTORY),
         (project.FINETUNE_HISTORY_CSV, history, HISTORY),

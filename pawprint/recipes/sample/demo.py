@@ -12,8 +12,9 @@ from pathlib import Path
 
 from pawprint import project
 from pawprint.dataset import corrections
-from pawprint.entry import FOLDERS, run
+from pawprint.entry import run
 from pawprint.errors import InputError
+from pawprint.project import FOLDERS
 from pawprint.recipes.overlay import apply
 from pawprint.recipes.sample.drawings import write_archive
 
