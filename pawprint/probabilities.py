@@ -45,5 +45,5 @@ def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
     `actual` holds indices of classes, int `(images,)`; `probabilities` are `(images, classes)`.
     """
-    of_actual = probabilities[np.arange(len(actual)), actual]
-    return -np.log(np.maximum(of_actual, np.finfo(float).eps))
+    actual_probabilities = probabilities[np.arange(len(actual)), actual]
+    return -np.log(np.maximum(actual_probabilities, np.finfo(float).eps))

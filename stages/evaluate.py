@@ -41,8 +41,8 @@ def main() -> None:
         _, probabilities, unknown_scores, _ = predicted[name]
         classes = predicted_classes(probabilities, predictor.metadata.threshold)
         is_unknown = None if threshold is None else unknown_scores > threshold
-        of_split = metrics.measure(actual, probabilities, classes, labels, confidence, is_unknown)
-        scores.append(of_split.assign(split=name))
+        measured = metrics.measure(actual, probabilities, classes, labels, confidence, is_unknown)
+        scores.append(measured.assign(split=name))
         bins = metrics.tabulate_reliability(actual, probabilities, labels, confidence)
         reliabilities.append(bins.assign(split=name))
         write_predictions(
@@ -51,15 +51,13 @@ def main() -> None:
         if name == "test":
             curves = metrics.tabulate_roc(actual, probabilities, labels)
             write_table(project.ROC_CSV, curves, columns.ROC)
-        print(f"evaluate: {metrics.describe(name, of_split, confidence)}")
+        print(f"evaluate: {metrics.describe(name, measured, confidence)}")
     if UNKNOWN in images:
-        _, _, of_no_class, _ = predicted[UNKNOWN]
-        _, _, of_test, _ = predicted["test"]
-        pair = of_no_class, of_test
-        measured = metrics.measure_unknown(*pair, threshold, confidence)
+        no_class, known = (predicted[name][2] for name in (UNKNOWN, "test"))  # unknown scores
+        measured = metrics.measure_unknown(no_class, known, threshold, confidence)
         scores.append(measured.assign(split="test"))
         refused = measured["value"].iloc[0]
-        print(f"evaluate: refused {refused:.2%} of {len(of_no_class):,} images of no class")
+        print(f"evaluate: refused {refused:.2%} of {len(no_class):,} images of no class")
     write_table(project.RELIABILITY_CSV, pd.concat(reliabilities), columns.RELIABILITY)
     write_table(project.SCORES_CSV, pd.concat(scores), columns.SCORES)
     write_json(project.EVALUATE_METRICS, metrics.summarize(pd.concat(scores)))

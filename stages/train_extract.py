@@ -21,8 +21,8 @@ from pawprint.tables import read_table, write_predictions, write_table
 
 def main() -> None:
     params = TrainHead.load("train_extract")
-    hardware, of_head = Hardware.load(), Head.load()
-    if problem := problem_of_head(params.optimizer, of_head.dense):
+    hardware, head = Hardware.load(), Head.load()
+    if problem := problem_of_head(params.optimizer, head.dense):
         raise InputError(f"{PARAMS}: {problem}")
     split = read_table(project.SPLIT_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
@@ -39,23 +39,23 @@ def main() -> None:
         from pawprint.network.training import train_stored_head  # TensorFlow starts here only
 
         crossed = cross_validate(*known, USUAL_C)
-        settings = params, of_head, hardware, project.EXTRACT_HISTORY_CSV
+        settings = params, head, hardware, project.EXTRACT_HISTORY_CSV
         arrays, metrics, history = train_stored_head(project.FEATURES, split, labels, *settings)
         how = f"after {len(history)} epochs"
     judged, metrics["cross_validated"], not_judged = judge(crossed, images, labels)
-    initial, final, of_folds = metrics.values()
+    initial, final, folds = metrics.values()
     accuracy = {f"{name}_accuracy": each["accuracy"] for name, each in metrics.items()}
     write_arrays(project.HEAD, arrays)
     write_predictions(project.CROSS_VALIDATION_CSV, judged)
-    write_json(project.EXTRACT_METRICS, accuracy | {"cross_validated_loss": of_folds["loss"]})
+    write_json(project.EXTRACT_METRICS, accuracy | {"cross_validated_loss": folds["loss"]})
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
     print(
         f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
         f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} {how}"
     )
     print(
-        f"train_extract: cross-validated accuracy {of_folds['accuracy']:.4f}, "
-        f"loss {of_folds['loss']:.4f} of {len(judged):,} training images"
+        f"train_extract: cross-validated accuracy {folds['accuracy']:.4f}, "
+        f"loss {folds['loss']:.4f} of {len(judged):,} training images"
     )
     for label, number in not_judged.items():
         what, why = f"{number} images of {label}", "no other training image or group has this label"

@@ -24,14 +24,14 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     squares = logits.reshape(len(logits), -1, logits.shape[-1])
     if logits.shape[-1] == 1:
         squares = np.concatenate([np.zeros_like(squares), squares], axis=-1)
-    of_actual = np.take_along_axis(squares, actual[:, None, None], axis=-1)[..., 0]
+    actual_logits = np.take_along_axis(squares, actual[:, None, None], axis=-1)[..., 0]
 
     def loss(logarithm: float) -> float:
         temperature = np.exp(logarithm)
         normalizer = np.logaddexp.reduce(squares / temperature, axis=-1)
-        of_squares = of_actual / temperature - normalizer
-        of_images = np.logaddexp.reduce(of_squares, axis=1) - np.log(squares.shape[1])
-        return (logarithm / PRIOR) ** 2 / 2 - np.sum(of_images)
+        per_square = actual_logits / temperature - normalizer
+        per_image = np.logaddexp.reduce(per_square, axis=1) - np.log(squares.shape[1])
+        return (logarithm / PRIOR) ** 2 / 2 - np.sum(per_image)
 
     fitted = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
     return float(np.exp(fitted.x))
@@ -92,8 +92,8 @@ def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float 
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
     # Images of either class at or above each candidate.
     wrong, right = (
-        len(of_class) - np.searchsorted(np.sort(of_class), candidates)
-        for of_class in (probability[actual == 0], probability[actual == 1])
+        len(group) - np.searchsorted(np.sort(group), candidates)
+        for group in (probability[actual == 0], probability[actual == 1])
     )
     precision = right / np.maximum(right + wrong, 1)
     score = np.where(right / (actual == 1).sum() >= recall, precision, -1)

@@ -53,7 +53,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def roc_area_interval(
-    area: float, of_class: int, others: int, confidence: float
+    area: float, positives: int, negatives: int, confidence: float
 ) -> tuple[float, float]:
     """The interval of the area under a ROC curve, from the number of images of the two kinds.
 
@@ -66,7 +66,7 @@ def roc_area_interval(
     def low_end(area: float) -> float:
         def excess(end: float) -> float:
             pairs = (1 - end) / (2 - end) + end / (1 + end)
-            factor = (1 + ((of_class + others) / 2 - 1) * pairs) / (of_class * others)
+            factor = (1 + ((positives + negatives) / 2 - 1) * pairs) / (positives * negatives)
             return (area - end) ** 2 - squared * end * (1 - end) * factor
 
         return brentq(excess, 0, area * (1 - 1e-9)) if area > 0 else 0.0  # 1 is a root as well

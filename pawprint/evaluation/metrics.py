@@ -31,8 +31,8 @@ def reliability(
     images = np.bincount(bins)
     is_used = images > 0
     mean = np.bincount(bins, weights=probability)[is_used] / images[is_used]
-    of_class = np.bincount(bins[is_of_class], minlength=len(images))
-    return mean, of_class[is_used], images[is_used]
+    positives = np.bincount(bins[is_of_class], minlength=len(images))
+    return mean, positives[is_used], images[is_used]
 
 
 def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
@@ -42,8 +42,8 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
     2015 (https://doi.org/10.1609/aaai.v29i1.9602). In [0, 1]. Random variation makes it larger
     than 0 even for calibrated probabilities, more so for few images.
     """
-    mean, of_class, images = reliability(actual, probabilities)
-    return float(np.abs(mean * images - of_class).sum() / len(actual))
+    mean, positives, images = reliability(actual, probabilities)
+    return float(np.abs(mean * images - positives).sum() / len(actual))
 
 
 FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
@@ -101,8 +101,8 @@ def measure_unknown(
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     """The SUMMARY of each split in a table SCORES: what `dvc metrics diff` shows."""
-    of_all = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
-    return {name: of_all.loc[name, list(SUMMARY)].to_dict() for name in scores["split"].unique()}
+    overall = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
+    return {name: overall.loc[name, list(SUMMARY)].to_dict() for name in scores["split"].unique()}
 
 
 def tabulate_reliability(
@@ -114,16 +114,16 @@ def tabulate_reliability(
     most probable one of more. `low` and `high` are the exact interval, because most bins of an
     accurate model hold few images.
     """
-    mean, of_class, images = reliability(actual, probabilities)
+    mean, positives, images = reliability(actual, probabilities)
     intervals = [
-        fraction_interval(int(k), int(n), confidence, "exact") for k, n in zip(of_class, images)
+        fraction_interval(int(k), int(n), confidence, "exact") for k, n in zip(positives, images)
     ]
     low, high = np.transpose(intervals)
     return pd.DataFrame(
         {
             "label": labels[1] if len(labels) == 2 else PREDICTED,
             "probability": mean,
-            "fraction": of_class / images,
+            "fraction": positives / images,
             "low": low,
             "high": high,
             "images": images,

@@ -18,17 +18,19 @@ def list_suspects(predictions: pd.DataFrame) -> pd.DataFrame:
     the images.
     """
     labels = predicted_labels(predictions)
-    of_others = probabilities_in(predictions).copy()
+    other_probabilities = probabilities_in(predictions).copy()
     images = np.arange(len(predictions))
     actual = pd.Index(labels).get_indexer(predictions["actual"])
-    of_label = of_others[images, actual]
-    of_others[images, actual] = 0
+    label_probability = other_probabilities[images, actual]
+    other_probabilities[images, actual] = 0
     listed = predictions[["path", "split", "pixels_sha256"]].assign(
         label=predictions["actual"],
-        likely=np.array(labels)[of_others.argmax(axis=1)],
-        probability=of_label,
+        likely=np.array(labels)[other_probabilities.argmax(axis=1)],
+        probability=label_probability,
     )
-    is_suspect = (of_label < MAX_OF_LABEL) & (of_others.max(axis=1) > MIN_OF_OTHER)
+    is_suspect = (label_probability < MAX_OF_LABEL) & (
+        other_probabilities.max(axis=1) > MIN_OF_OTHER
+    )
     return listed[is_suspect].sort_values("probability", kind="stable")
 
 

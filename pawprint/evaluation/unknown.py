@@ -20,7 +20,7 @@ def fit_detector(features: np.ndarray) -> Detector:
     """
     number = min(COMPONENTS, len(features) - 1, features.shape[1] - 1)
     # This solver draws no random numbers, and its time does not grow with the images squared.
-    fitted = PCA(number, svd_solver="covariance_eigh").fit(unit_length(features))
+    fitted = PCA(number, svd_solver="covariance_eigh").fit(unit_length(features.astype(np.float64)))
     return Detector(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
 
 

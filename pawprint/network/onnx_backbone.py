@@ -47,9 +47,9 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
         output = _chosen(network, params.output)
         only = None if params.output else network.output().get_any_name()
         features = _features(output, layout, params.tokens)
-        of_pixels = _with_pixels(features, network, layout, params)
-        require_features(of_pixels, model.image_size, only)
-        return of_pixels
+        pixel_network = _with_pixels(features, network, layout, params)
+        require_features(pixel_network, model.image_size, only)
+        return pixel_network
     except ValueError as error:
         raise InputError(f"{path}: {printable(str(error))}") from None
     except Exception as error:  # OpenVINO raises anything for a damaged file
@@ -182,8 +182,8 @@ def drawn_images(size: int) -> np.ndarray:
     images = np.empty((len(BLOCKS), size, size, 3), np.uint8)
     for image, blocks in zip(images, BLOCKS):
         colours = random.integers(0, 256, (blocks, blocks, 3), np.uint8)
-        of_pixel = np.arange(size) * blocks // size
-        image[:] = colours[np.ix_(of_pixel, of_pixel)]
+        block = np.arange(size) * blocks // size
+        image[:] = colours[np.ix_(block, block)]
     return images
 
 

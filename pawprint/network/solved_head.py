@@ -180,9 +180,9 @@ def solve(
     rows = np.empty((images * views, math.prod(shape)), np.float32)
     for view in range(views):
         rows[view::views] = _view(features, view)
-    of_rows = np.repeat(actual, views)
-    weights = compute_sample_weight(class_weight, of_rows)
-    held_out, of_held_out = _view(validation[0], 0).astype(np.float32), validation[1]
+    row_classes = np.repeat(actual, views)
+    weights = compute_sample_weight(class_weight, row_classes)
+    held_out, held_out_classes = _view(validation[0], 0).astype(np.float32), validation[1]
     untrained = np.full((len(held_out), len(labels)), 1 / len(labels))
     with threadpool_limits(1):
         mean, scale = _standardise(rows)
@@ -190,13 +190,13 @@ def solve(
         model = LogisticRegression(
             C=crossed.C / views, class_weight=class_weight, max_iter=MAX_ITERATIONS
         )
-        model.fit(rows, of_rows)
-        fitted = measure(model.predict_proba(rows), of_rows, weights)
-        final = measure(model.predict_proba(held_out), of_held_out)
+        model.fit(rows, row_classes)
+        fitted = measure(model.predict_proba(rows), row_classes, weights)
+        final = measure(model.predict_proba(held_out), held_out_classes)
     kernel = (model.coef_ / scale).T
     bias = model.intercept_ - mean @ kernel
     arrays = [kernel.astype(np.float32), bias.astype(np.float32)]
-    metrics = {"initial": measure(untrained, of_held_out), "validation": final}
+    metrics = {"initial": measure(untrained, held_out_classes), "validation": final}
     named = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
     return arrays, metrics, history.reindex(columns=list(HISTORY))
@@ -219,7 +219,7 @@ def _folds(actual: np.ndarray, groups: np.ndarray, most: int) -> tuple[np.ndarra
     """
     group = np.unique(groups, return_inverse=True)[1]
     chosen = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
-    of_group = np.zeros(group.max(initial=0) + 1, int)
+    fold_by_group = np.zeros(group.max(initial=0) + 1, int)
     groups_chosen = len(np.unique(group[chosen]))
     folds = min(FOLDS, groups_chosen, np.bincount(actual[chosen]).max(initial=0))
     if folds > 1:
@@ -228,8 +228,8 @@ def _folds(actual: np.ndarray, groups: np.ndarray, most: int) -> tuple[np.ndarra
             warnings.simplefilter("ignore", UserWarning)  # of a class with fewer images
             parts = list(splitter.split(chosen, actual[chosen], group[chosen]))
         for number, (_, held_out) in enumerate(parts):
-            of_group[group[chosen[held_out]]] = number
-    return of_group[group], np.isin(np.arange(len(actual)), chosen)
+            fold_by_group[group[chosen[held_out]]] = number
+    return fold_by_group[group], np.isin(np.arange(len(actual)), chosen)
 
 
 def _view(features: Features | np.ndarray, view: int) -> np.ndarray:

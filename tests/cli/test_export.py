@@ -93,7 +93,7 @@ def require(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EACH_FORMAT)
-def test_format_gives_the_mean_outputs_the_served_model_in_its_own_runtime(
+def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     workspace, monkeypatch, capsys, name
 ):
     require(name)

@@ -204,7 +204,7 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 from pathlib import Path
 import numpy as np
 from pawprint.files import write_arrays
-from pawprint.network.logistic import cross_validate, solve
+from pawprint.network.solved_head import cross_validate, solve
 rng = np.random.default_rng(0)
 actual = np.arange(900) % 3
 features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual][:, None]

@@ -13,14 +13,14 @@ from pawprint.probabilities import predicted_classes
 from pawprint.serving.served_model import Metadata
 from pawprint.tables import tabulate, write_table
 
-IMAGES = 10  # of each class in a split
+PER_CLASS = 10  # of each class in a split
 # Of the head, with images that are more difficult in training than in validation.
 EXTRACT = {"cross_validated_accuracy": 0.5, "validation_accuracy": 1.0}
 
 
 def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Class indices and probabilities, most of them right."""
-    actual = np.repeat(np.arange(len(labels)), IMAGES)
+    actual = np.repeat(np.arange(len(labels)), PER_CLASS)
     logits = np.random.default_rng(seed).normal(0, 1, (len(actual), len(labels)))
     logits += 3 * np.eye(len(labels))[actual]
     return actual, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -75,7 +75,7 @@ def write_run(
         (project.SCORES_CSV, scores_of(labels), SCORES),
         (project.SPLIT_CSV, split_of(numbers), SPLIT),
         (project.REJECTED_CSV, rejected, REJECTED),
-        (project.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
+        (project.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), PER_CLASS),
         (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
         (project.EXTRACT_HISTORY_CSV, history, HISTORY),
         (project.FINETUNE_HISTORY_CSV, history, HISTORY),
