@@ -70,13 +70,21 @@ def test_nothing_hides_from_the_hook(small, tmp_path):
     code = "\nPath('README.md').read_bytes()\nPath('notes.txt').write_text('')\n"
     helper.write_text(helper.read_text(encoding="utf-8") + code, encoding="utf-8")
     (alone / "data" / "code" / "preview.txt").unlink()  # which refuses the edit
-    (alone / "pawprint" / "__init__.py").touch()
+    hidden = alone / "pawprint" / "reports" / "late" / "__init__.py"
+    hidden.parent.mkdir()
+    hidden.touch()
+    with (alone / "pawprint" / "files.py").open("a", encoding="utf-8") as file:
+        file.write("importlib = __import__('importlib')\n")
+        file.write("importlib.import_module('pawprint.reports.late')\n")
     (alone / "matplotlibrc").write_text("figure.dpi: 50\n", encoding="utf-8")
     as_under_dvc = {"DVC_STAGE": "preview", "DVC_ROOT": str(alone)}
     result = run_stage(alone, "preview", **as_under_dvc, **recording(tmp_path))
     assert result.returncode == 0, result.stderr
     found = surprises(small, "preview", tmp_path / "preview.txt")
-    assert found == {"README.md", "notes.txt", "pawprint/__init__.py", "matplotlibrc"}
+    assert found == {
+        *("README.md", "notes.txt", "matplotlibrc"),
+        "pawprint/reports/late/__init__.py",
+    }
 
 
 @pytest.fixture

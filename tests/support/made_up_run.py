@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import HISTORY, LIKELY_WRONG_LABELS, NEAR_DUPLICATES, REJECTED, SCORES, SPLIT
+from pawprint.columns import (
+    HISTORY,
+    IMAGES,
+    LIKELY_WRONG_LABELS,
+    NEAR_DUPLICATES,
+    REJECTED,
+    SCORES,
+    SPLIT,
+)
 from pawprint.evaluation.metrics import measure
 from pawprint.files import write_json
 from pawprint.probabilities import predicted_classes
@@ -75,7 +83,7 @@ def write_run(
         (project.SCORES_CSV, scores_of(labels), SCORES),
         (project.SPLIT_CSV, split_of(numbers), SPLIT),
         (project.REJECTED_CSV, rejected, REJECTED),
-        (project.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), PER_CLASS),
+        (project.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
         (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
         (project.EXTRACT_HISTORY_CSV, history, HISTORY),
         (project.FINETUNE_HISTORY_CSV, history, HISTORY),
