@@ -9,3 +9,6 @@ if not importlib.util.find_spec("pydantic"):
         f"{sys.executable}: expected the packages of requirements.txt. Received: no pydantic. "
         "Run `. .venv/bin/activate` first."
     )
+
+# With this package OpenVINO reports every import to its makers, from a forked process.
+sys.modules.setdefault("openvino_telemetry", None)

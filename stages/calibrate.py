@@ -22,8 +22,9 @@ from pawprint.params.augment import Augment
 from pawprint.params.calibrate import Calibrate, augmentation_at_prediction, problem_of_threshold
 from pawprint.params.model import Model
 from pawprint.runtime.network_file import read_network
+from pawprint.serving.metadata import Metadata
 from pawprint.serving.predictor import predict_members, runner
-from pawprint.serving.served_model import Metadata, write_served_model
+from pawprint.serving.served_model import write_served_model
 from pawprint.tables import read_table
 
 

@@ -19,7 +19,7 @@ from pawprint.params.training import LBFGS
 from pawprint.project import PARAMS
 from pawprint.reports import pages, results
 from pawprint.reports.results import count_images, describe_near_duplicates
-from pawprint.serving.served_model import read_metadata
+from pawprint.serving.metadata import read_metadata
 from pawprint.tables import read_table
 from pawprint.yaml import read_yaml
 

@@ -21,5 +21,5 @@ def test_missing_or_damaged_file_is_one_line(tmp_path, content):
     path = tmp_path / "head.npz"
     if content is not None:
         path.write_bytes(content)
-    with refused("head.npz: expected the arrays of a head"):
+    with refused("head.npz: expected arrays of NumPy"):
         read_arrays(path)

@@ -12,7 +12,7 @@ from pawprint.evaluation.intervals import fraction_interval
 from pawprint.evaluation.review import confused, confusion, rank
 from pawprint.params.results import Evaluate
 from pawprint.project import PREDICTIONS_CSV
-from pawprint.serving.served_model import read_metadata
+from pawprint.serving.metadata import read_metadata
 from pawprint.tables import predicted_labels, read_predictions
 
 TITLE, ICON = "This run", ":material/grid_view:"

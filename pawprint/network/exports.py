@@ -20,8 +20,8 @@ from pawprint.network.model import activation_for, with_features
 from pawprint.params.section import TestTimeAugmentation
 from pawprint.probabilities import class_probabilities
 from pawprint.runtime.compiled import CORES
+from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Run
-from pawprint.serving.served_model import Metadata, write_metadata
 from pawprint.serving.unknown import Detector
 
 Outputs = dict[str, np.ndarray]  # by name

@@ -22,15 +22,8 @@ from pawprint.probabilities import class_probabilities, predicted_classes
 from pawprint.recorded import Recorded
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of
-from pawprint.serving.served_model import (
-    FEATURES,
-    FILES,
-    METADATA_FILE,
-    Metadata,
-    output_names,
-    read_metadata,
-    read_model,
-)
+from pawprint.serving.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.serving.served_model import FEATURES, FILES, output_names, read_model
 
 TOLERANCE = 1e-3  # of the sum of probabilities
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import pawprint, repro, succeed
 
-from pawprint import files
-from pawprint.cli import verify
+from pawprint import files, recorded
 from pawprint.project import LOCK
-from pawprint.recorded import Recorded
 
 DVC_YAML = """
 stages:
@@ -128,9 +126,9 @@ def test_file_to_which_a_link_in_the_cache_leads_is_named_and_kept(project, tmp_
     assert "link" in line
 
 
-def test_file_that_dvc_removes_while_it_is_checked_is_not_damaged(project, tmp_path, monkeypatch):
+def test_file_that_dvc_removes_while_it_is_checked_is_not_damaged(project, monkeypatch):
     monkeypatch.chdir(project)
-    paths = [tmp_path / name for name in "ab"]
+    paths = [Path(name) for name in ("first", "second")]
     for path in paths:
         path.write_bytes(b"of another stage")
     listed = [(path, files.md5(path)) for path in paths]
@@ -139,8 +137,9 @@ def test_file_that_dvc_removes_while_it_is_checked_is_not_damaged(project, tmp_p
         paths[1].unlink(missing_ok=True)
         return files.digest(path, algorithm)
 
-    monkeypatch.setattr(verify, "digest", digest_and_remove)
-    assert verify.find_damaged(Recorded(), listed)[1] == []
+    monkeypatch.setattr(recorded, "digest", digest_and_remove)
+    assert recorded.find_damaged(recorded.Recorded(), listed)[1] == []
+    paths[0].unlink()
 
 
 def test_project_without_results_is_one_line(tmp_path):

@@ -149,7 +149,7 @@ def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line(
 
 def test_order_of_a_set_does_not_decide_the_classes():
     """The order of a set of strings depends on PYTHONHASHSEED."""
-    code = "from pawprint.dataset.layout import find_labels\n"
+    code = "from pawprint.dataset.layouts import find_labels\n"
     code += "names = ['d/test/1.jpg', 'd/train/cat/train/2.jpg', 'e/train/dog/3.jpg']\n"
     code += "print(list(find_labels(names, None, 'images.zip')))"
     for seed in "012":

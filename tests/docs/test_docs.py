@@ -15,7 +15,7 @@ from pawprint.files import md5
 from pawprint.params.whole import Params
 from pawprint.project import EXAMPLE_MODEL, SCORES_CSV, SERVED_MODEL
 from pawprint.reports.results import fraction, score_of
-from pawprint.serving.served_model import Metadata
+from pawprint.serving.metadata import Metadata
 from pawprint.tables import read_table
 from pawprint.yaml import read_yaml
 

@@ -25,8 +25,9 @@ from pawprint.network.conversion import convert
 from pawprint.network.exports import export, for_export, mean_outputs
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, with_features
+from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Prediction, load_predictor
-from pawprint.serving.served_model import Metadata, write_metadata, write_served_model
+from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import Detector
 
 pytestmark = pytest.mark.slow

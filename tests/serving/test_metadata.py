@@ -4,7 +4,7 @@ import pytest
 from networks import metadata
 
 from pawprint.errors import InputError
-from pawprint.serving.served_model import METADATA_FILE, read_metadata, write_metadata
+from pawprint.serving.metadata import METADATA_FILE, read_metadata, write_metadata
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from scipy.special import softmax
 from pawprint.errors import InputError
 from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras
+from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.served_model import operations, write_metadata, write_served_model
+from pawprint.serving.served_model import operations, write_served_model
 
 SIZE = 32
 METADATA = metadata(image_size=SIZE)

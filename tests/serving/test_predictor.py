@@ -8,8 +8,8 @@ from PIL import Image
 from scipy.special import expit, logit, softmax
 
 from pawprint.labels import UNKNOWN
+from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
-from pawprint.serving.served_model import write_metadata
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from pawprint.project import (
     VALIDATION_PREDICTIONS_CSV,
 )
 from pawprint.recipes.overlay import overlay
-from pawprint.serving.served_model import Metadata
+from pawprint.serving.metadata import Metadata
 from pawprint.tables import write_predictions, write_table
 
 # No line break and no control character of a subject may end its record.

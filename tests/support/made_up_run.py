@@ -18,7 +18,7 @@ from pawprint.columns import (
 from pawprint.evaluation.metrics import measure
 from pawprint.files import write_json
 from pawprint.probabilities import predicted_classes
-from pawprint.serving.served_model import Metadata
+from pawprint.serving.metadata import Metadata
 from pawprint.tables import tabulate, write_table
 
 PER_CLASS = 10  # of each class in a split

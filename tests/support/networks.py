@@ -16,7 +16,8 @@ from pawprint.network.hardware import keras
 from pawprint.network.model import activation_for, build_head, build_model
 from pawprint.params.model import Model
 from pawprint.params.training import Dense, Head, Train
-from pawprint.serving.served_model import Metadata, write_served_model
+from pawprint.serving.metadata import Metadata
+from pawprint.serving.served_model import write_served_model
 from pawprint.serving.unknown import Detector
 
 SIZE = 96  # of the images that the sample backbone was trained on

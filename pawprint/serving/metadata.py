@@ -1,0 +1,105 @@
+"""`model.json`: what a program needs to know to run a served or exported model."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from pawprint.errors import InputError, is_printable, printable
+from pawprint.files import write_json
+from pawprint.params.section import Resize, TestTimeAugmentation
+
+METADATA_FILE = "model.json"
+PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
+
+
+def _different_names(labels: list[str]) -> list[str]:
+    are_printable = all(label and is_printable(label) for label in labels)
+    if len(set(labels)) != len(labels) or not are_printable:
+        raise ValueError("expected different names that can be printed")
+    return labels
+
+
+class Metadata(BaseModel):
+    """How to prepare an image, and how to read the answer.
+
+    An image is turned upright by its EXIF orientation, made square as `resize` says with the
+    filter `interpolation`, and given as `(1, image_size, image_size, 3)`. For two labels the model
+    returns the probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For
+    more it returns the probability of each, `(1, labels)`; the most probable one is predicted, and
+    `threshold` is null. `temperature` is already applied. An image whose output `unknown_score`,
+    `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no image is. If
+    `test_time_augmentation` is not "none", the image is given as several squares (`squares_of` of
+    images/pixels.py), whose outputs are averaged.
+
+    `data_md5` is the MD5 of data/split/images.csv, as dvc.lock has it: of the images, their labels
+    and splits. `commit` is the project's when a model was exported, with "-dirty" if tracked files
+    had changes, as `git describe` writes it; null in the served model, which is made before its
+    results are committed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
+    image_size: Annotated[int, Field(ge=32, le=1024)]
+    resize: Resize
+    interpolation: Literal["bilinear, antialiased"] = "bilinear, antialiased"
+    exif_orientation: Literal["applied"] = "applied"
+    layout: Literal["NHWC, RGB"] = "NHWC, RGB"
+    pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    threshold: Annotated[float, Field(gt=0, lt=1)] | None
+    test_time_augmentation: TestTimeAugmentation = "none"
+    unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    versions: dict[str, str] = Field(
+        default_factory=lambda: {package: version(package) for package in PACKAGES}
+    )
+    data_md5: str | None = None
+    commit: str | None = None
+
+    @field_validator("threshold")
+    @classmethod
+    def _for_two_labels(cls, threshold: float | None, info: ValidationInfo) -> float | None:
+        if (threshold is None) == (len(info.data.get("labels", "")) == 2):
+            raise ValueError("expected a number for two labels, and null for more")
+        return threshold
+
+    @property
+    def units(self) -> int:
+        """The numbers that each output of the model holds for an image."""
+        return 1 if len(self.labels) == 2 else len(self.labels)
+
+
+def write_metadata(folder: Path, metadata: Metadata) -> None:
+    write_json(folder / METADATA_FILE, metadata.model_dump())
+
+
+def read_metadata(folder: Path) -> Metadata:
+    """Raises InputError if the file is missing or is not what `write_metadata` writes."""
+    path = folder / METADATA_FILE
+    try:
+        if not path.is_file():  # a device or a pipe may never end
+            raise FileNotFoundError
+        return Metadata.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
+            "fetch it, or give the folder of an exported model."
+        ) from None
+    except ValidationError as error:
+        problem = error.errors()[0]
+        reason = " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
+    except OSError as error:
+        reason = str(error)
+    raise InputError(
+        f"{path}: expected the metadata of a served model. Received: {printable(reason)}"
+    ) from None
