@@ -80,6 +80,7 @@ def imported_names(source: str) -> set[str]:
     return found
 
 
+@functools.cache  # each stage looks at the same modules, and at one line for each constant
 def constants(source: str) -> dict[str, ast.expr] | None:
     """The values by name of a module that holds nothing but constants, or else None.
 
@@ -106,6 +107,7 @@ def _is_plain(node: ast.AST) -> bool:
     return is_path or isinstance(node, PLAIN)
 
 
+@functools.cache
 def constants_used(source: str, module: str) -> set[str] | None:
     """The names of a module of constants, such as `pawprint.project`, that another one uses.
 
@@ -149,14 +151,13 @@ class Code:
         """A line `HASH  FILE` for each file that decides what a script does, then the pins.
 
         A module that holds nothing but constants has a line `HASH  FILE:NAME` for each of them that
-        is used, in place of one for the file.
-        The files are the script, all modules that it imports, directly or through others, also in
-        functions, the `__init__.py` on the way, and data files beside a module, such as templates.
-        A folder without `__init__.py` is no package: all files in it, scripts too, are data of the
-        package above. The pins are the lines of requirements.txt of the distributions that these
-        modules import, and of those in BROUGHT. Raises InputError for a distribution that is not
-        pinned, a relative import, and an import of a file outside of FOLDERS, whose edits would run
-        no stage.
+        is used, in place of one for the file. The files are the script, all modules that it
+        imports, directly or through others, also in functions, the `__init__.py` on the way, and
+        data files beside a module, such as templates. A folder without `__init__.py` is no package:
+        all files in it, scripts too, are data of the package above. The pins are the lines of
+        requirements.txt of the distributions that these modules import, and of those in BROUGHT.
+        Raises InputError for a distribution that is not pinned, a relative import, and an import of
+        a file outside of FOLDERS, whose edits would run no stage.
         """
         modules = self.closure(script)
         for module in sorted(modules):

@@ -16,7 +16,6 @@ from pawprint.entry import run_stage, stamps, watch
 from pawprint.files import replacing, write_text
 from pawprint.fingerprint import Code, describe_changes
 from pawprint.params.whole import load_params
-from pawprint.project import CODE, FOLDERS, PARAMS, REQUIREMENTS
 from pawprint.recorded import Recorded
 
 # Rows of features are reused as long as what this module does stays the same.
@@ -24,14 +23,14 @@ FEATURE_ROW = "pawprint/features/rows.py"
 
 
 def main() -> None:
-    for path in (*map(Path, FOLDERS), PARAMS, REQUIREMENTS):
+    for path in (*map(Path, project.FOLDERS), project.PARAMS, project.REQUIREMENTS):
         watch(str(path), partial(stamps_of_sources, path))
     load_params()
     code = Code()
     scripts = {path.stem: path.as_posix() for path in sorted(Path("stages").glob("*.py"))}
     del scripts["__init__"], scripts["code"]  # that depends on the folders
     recorded, before, after = Recorded(), {}, {}
-    with replacing(CODE) as folder:
+    with replacing(project.CODE) as folder:
         folder.mkdir()
         write_text(folder / project.FEATURE_ROW_CODE.name, code.fingerprint(FEATURE_ROW))
         for stage, script in scripts.items():
@@ -40,13 +39,13 @@ def main() -> None:
             if recorded.has_code(stage, after[stage]):  # also where the cache lacks the text
                 before[stage] = after[stage]
             else:
-                known = recorded.hash_of(stage, CODE / f"{stage}.txt", "deps")
+                known = recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps")
                 before[stage] = recorded.text(known)
     if not sys.dont_write_bytecode:
         # From now on Python knows compiled modules by a hash of the source. By default it does by
         # size and time in seconds, so that it runs an earlier module in place of one with both.
         by_hash = PycInvalidationMode.CHECKED_HASH
-        for name in FOLDERS:
+        for name in project.FOLDERS:
             compileall.compile_dir(name, force=True, quiet=2, invalidation_mode=by_hash)
     for line in describe_changes(before, after) or ["no stage changed"]:
         print(f"code: {line}")

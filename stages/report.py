@@ -16,7 +16,6 @@ from pawprint.entry import run_stage
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_json, write_text
 from pawprint.params.training import LBFGS
-from pawprint.project import PARAMS
 from pawprint.reports import pages, results
 from pawprint.reports.results import count_images, describe_near_duplicates
 from pawprint.serving.metadata import read_metadata
@@ -25,7 +24,7 @@ from pawprint.yaml import read_yaml
 
 
 def main() -> None:
-    params = hide_secrets(read_yaml(PARAMS))
+    params = hide_secrets(read_yaml(project.PARAMS))
     metadata = read_metadata(project.SERVED_MODEL).model_dump()
     scores = read_table(project.SCORES_CSV, columns.SCORES)
     images = read_table(project.SPLIT_CSV, columns.SPLIT)

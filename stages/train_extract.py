@@ -15,7 +15,6 @@ from pawprint.features.store import open_examples
 from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import USUAL_C, check_size, cross_validate, judge, solve
 from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
-from pawprint.project import PARAMS
 from pawprint.tables import read_table, write_predictions, write_table
 
 
@@ -23,7 +22,7 @@ def main() -> None:
     params = TrainHead.load("train_extract")
     hardware, head = Hardware.load(), Head.load()
     if problem := problem_of_head(params.optimizer, head.dense):
-        raise InputError(f"{PARAMS}: {problem}")
+        raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.SPLIT_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
     train = open_examples(project.FEATURES, "top", split, "train", labels)

@@ -10,7 +10,6 @@ from PIL import Image
 from pawprint import project
 from pawprint.app import files
 from pawprint.images.pixels import resize
-from pawprint.project import LOCK
 from pawprint.serving.predictor import Predictor, default_model, load_predictor
 from pawprint.serving.saliency import occlusion, overlay
 
@@ -20,7 +19,7 @@ SALIENCY_SIZE = 600  # pixels of its side
 
 def predictor() -> Predictor:
     """The served model, or the one in Git. Raises InputError if it is damaged."""
-    lock = LOCK.exists() and files.stamp(LOCK)
+    lock = project.LOCK.exists() and files.stamp(project.LOCK)
     folder = _folder(project.SERVED_MODEL.exists(), lock)
     return _predictor(folder, files.stamp(folder))
 

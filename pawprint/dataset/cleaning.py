@@ -36,6 +36,7 @@ from pawprint.labels import NEITHER
 # The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
+MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
 def clean(
@@ -211,9 +212,6 @@ def _require_folders(
                 f"(clean.labels.{label}). Correct clean.labels, or set it to auto. "
                 f"Received:\n{tree(names, folders)}"
             )
-
-
-MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
 def describe_imbalance(images: pd.DataFrame) -> str:

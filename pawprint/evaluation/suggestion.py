@@ -17,7 +17,6 @@ from pawprint.evaluation.unknown import training_images
 from pawprint.images.archive import open_archive
 from pawprint.labels import UNKNOWN
 from pawprint.params.split import Split
-from pawprint.project import PARAMS
 from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import Prediction, Predictor, predict_members
 from pawprint.serving.unknown import unit_length
@@ -145,7 +144,7 @@ def _compare(known: pd.Series, new: pd.Series) -> tuple[np.ndarray, csr_array]:
 
     The new ones differ from each other.
     """
-    distance = Split.load().near_duplicate_distance if PARAMS.exists() else DISTANCE
+    distance = Split.load().near_duplicate_distance if project.PARAMS.exists() else DISTANCE
     found = near_duplicates(pd.concat([known, new]), distance)
     pairs = found[["first", "second"]].to_numpy() - len(known)
     is_near = np.isin(np.arange(len(new)), pairs[pairs[:, 0] < 0, 1])

@@ -1,4 +1,4 @@
-"""Augmented views: all random layers combined into one affine map (warp.py applies it).
+"""Augmented views: all random layers combined into one affine map, which pixels.py applies.
 
 Names, arguments, units, distributions and order are those of the Keras layers.
 """

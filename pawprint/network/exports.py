@@ -135,10 +135,10 @@ def for_export(
     if detector:
         components, channels = detector.components.shape
         unit = keras.layers.UnitNormalization()(features)
-        project = keras.layers.Dense(components, name="project")
+        projection = keras.layers.Dense(components, name="project")
         restore = keras.layers.Dense(channels, name="restore")
-        residual = keras.layers.Subtract()([unit, restore(project(unit))])
-        project.set_weights([detector.components.T, -detector.components @ detector.mean])
+        residual = keras.layers.Subtract()([unit, restore(projection(unit))])
+        projection.set_weights([detector.components.T, -detector.components @ detector.mean])
         restore.set_weights([detector.components, detector.mean])
         direction = keras.layers.UnitNormalization()(residual)
         norm = keras.layers.Dot(axes=1, name="unknown_score")

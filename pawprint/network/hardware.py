@@ -40,7 +40,7 @@ keras.config.set_epsilon(1e-7)
 keras.config.set_image_data_format("channels_last")
 tf.config.threading.set_intra_op_parallelism_threads(THREADS)
 tf.config.threading.set_inter_op_parallelism_threads(THREADS)
-# Only training takes GPUs (hardware.py); other stages would allocate their memory for nothing.
+# Only training takes GPUs (training_on); other stages would allocate their memory for nothing.
 tf.config.set_visible_devices([], "GPU")
 # Imported modules stay to the end of the process. Without this, the garbage collector walks
 # through all of them at exit.
