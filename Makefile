@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A file is one worker's, as its tests share a run of the pipeline; the longest files begin first.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
   --no-loadscope-reorder
-LOCK := uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+LOCK := uv pip compile --quiet --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
 .PHONY: demo app test test-all test-extended release-check lock
@@ -39,8 +39,8 @@ release-check: .venv/installed
 
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
-	$(LOCK) -o requirements.txt
-	$(LOCK) --all-extras -c requirements.txt -o requirements-dev.txt
+	$(LOCK) --group run -o requirements.txt
+	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
 
 .venv/installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -1,4 +1,4 @@
-"""The command line: `python -m pawprint COMMAND`."""
+"""The command line: `pawprint COMMAND`."""
 
 import argparse
 import importlib
@@ -7,6 +7,10 @@ import sys
 from pawprint.entry import run
 
 COMMANDS = {
+    "init": "make a project for your photos",
+    "upgrade": "renew this project after an upgrade of the package",
+    "app": "open the web app",
+    "recipes": "list recipes, show one, or write one into params.yaml",
     "predict": "label photos with the served model",
     "suggest": "rank images without a label by how much a label would help",
     "export": "write the model as LiteRT, ONNX, SavedModel or HDF5",
@@ -20,9 +24,9 @@ COMMANDS = {
 
 def main() -> int | None:
     parser = argparse.ArgumentParser(
-        prog="python -m pawprint",
+        prog="pawprint",
         description="Tools beside the DVC pipeline.",
-        epilog="`python -m pawprint COMMAND --help` describes a command.",
+        epilog="`pawprint COMMAND --help` describes a command.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
@@ -38,5 +42,10 @@ def main() -> int | None:
     return arguments.run(arguments)
 
 
-if __name__ == "__main__":
+def script() -> None:
+    """The command `pawprint` of an installed package."""
     run(main)
+
+
+if __name__ == "__main__":
+    script()

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import NoReturn, TypeVar
 
 from pawprint.errors import InputError
-from pawprint.project import CODE, FOLDERS
+from pawprint.package import folders_of_code, script_of
+from pawprint.project import CODE
 
 _at_start: dict[Path, tuple[int, int]] = {}  # stamps of files of code
 
@@ -37,7 +38,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except MemoryError:
         print(f"{sys.argv[0]}: expected more free memory. Received: too little.", file=sys.stderr)
         status = 1
-    except BrokenPipeError:  # as in `python -m pawprint predict … | head -1`
+    except BrokenPipeError:  # as in `pawprint predict … | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     if status:
@@ -65,8 +66,8 @@ def _say_what_dvc_removed() -> None:
 def note_code() -> None:
     """Remember when code last changed, before a stage imports it."""
     if "DVC_STAGE" in os.environ:
-        for folder in FOLDERS:
-            _at_start.update(stamps(Path(folder)))
+        for folder in folders_of_code().values():
+            _at_start.update(stamps(folder))
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:
@@ -103,15 +104,21 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
     in between. What is not imported yet, such as templates and modules that few runs need, is
     watched until the stage ends. All other edits are allowed then, as no process reads them.
     """
-    from pawprint.fingerprint import line_of
+    from pawprint.fingerprint import Code
 
+    code, script = Code(), script_of(stage)
+    if not code.path_of(script).samefile(sys.argv[0]):
+        raise InputError(
+            f"dvc.yaml: stages.{stage}.cmd: expected one that runs {script}. Received: the script "
+            "of the package."
+        )
     imported = {getattr(each, "__file__", None) for each in list(sys.modules.values())}
     for line in lines:
         file = line.partition("  ")[2]
         if not file:  # a pin
             continue
-        path = Path(file.partition(":")[0])  # perhaps with the name of a constant
-        is_same = path.is_file() and line_of(Path(), file) == line
+        path = code.path_of(file.partition(":")[0])  # perhaps with the name of a constant
+        is_same = path.is_file() and code.line_of(file) == line
         if not is_same or not stamps(path).items() <= _at_start.items():
             # So that DVC runs `code` again, also where it has recorded the edit as known to `code`.
             (CODE / f"{stage}.txt").unlink()

@@ -9,15 +9,16 @@ import functools
 import hashlib
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pawprint.errors import InputError
-from pawprint.project import FOLDERS, REQUIREMENTS
+from pawprint.package import folders_of_code
+from pawprint.project import REQUIREMENTS
 
 # Distributions that decide no byte of a result: they schedule, check, show progress or carry
 # functions and results to workers.
@@ -33,6 +34,7 @@ PLAIN = (
     *(ast.BinOp, ast.Constant, ast.Dict, ast.List, ast.Name, ast.Set, ast.Starred, ast.Subscript),
     *(ast.Tuple, ast.UnaryOp, ast.expr_context, ast.operator, ast.unaryop),
 )
+OURS = ("pawprint", "stages")  # folders of code
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -91,7 +93,7 @@ def constants(source: str) -> dict[str, ast.expr] | None:
         match node:
             case ast.Expr(ast.Constant(str())) | ast.Import():
                 continue
-            case ast.ImportFrom(module=str(module)) if module.split(".")[0] not in FOLDERS:
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] not in OURS:
                 continue
             case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, value):
                 if value is None or name in found or not all(map(_is_plain, ast.walk(value))):
@@ -135,17 +137,34 @@ def constants_used(source: str, module: str) -> set[str] | None:
 
 
 class Code:
-    """The code of a project. Files are named by their paths relative to its folder."""
+    """The code that a project runs: of the installed package, and of its own folder `stages/`.
+
+    Files are named by their import: `pawprint/files.py`, `pawprint/stages/clean.py` of an installed
+    package, `stages/clean.py` of the project.
+    """
 
     def __init__(self, folder: Path = Path()) -> None:
         self.folder = folder
-        self.pins = read_pins(folder / REQUIREMENTS)
-        self.distributions = packages_distributions()
+        self.folders = folders_of_code(folder)
         self.names_in = functools.cache(self._names_in)
         self.imported_files = functools.cache(self._imported_files)
-        self._read = functools.cache(lambda file: (folder / file).read_text(encoding="utf-8"))
-        self._line = functools.cache(functools.partial(line_of, folder))
+        self._read = functools.cache(lambda file: self.path_of(file).read_text(encoding="utf-8"))
+        self._line = functools.cache(self.line_of)
         self._data_in = functools.cache(self._find_data)
+
+    @functools.cached_property
+    def pins(self) -> dict[str, list[str]]:
+        return read_pins(self.folder / REQUIREMENTS)
+
+    @functools.cached_property
+    def distributions(self) -> Mapping[str, list[str]]:
+        return packages_distributions()
+
+    def path_of(self, file: str) -> Path:
+        for name, folder in self.folders.items():
+            if file.startswith(f"{name}/"):
+                return folder / file.removeprefix(f"{name}/")
+        return self.folder / file
 
     def fingerprint(self, script: str) -> str:
         """A line `HASH  FILE` for each file that decides what a script does, then the pins.
@@ -157,17 +176,17 @@ class Code:
         all files in it, scripts too, are data of the package above. The pins are the lines of
         requirements.txt of the distributions that these modules import, and of those in BROUGHT.
         Raises InputError for a distribution that is not pinned, a relative import, and an import of
-        a file outside of FOLDERS, whose edits would run no stage.
+        another file of the project, whose edits would run no stage.
         """
         modules = self.closure(script)
         for module in sorted(modules):
             for file in sorted(self.imported_files(module)):
-                if not file.startswith(tuple(f"{folder}/" for folder in FOLDERS)):
+                if not file.startswith(tuple(f"{folder}/" for folder in OURS)):
                     raise InputError(
                         f"{module}: expected imports of pawprint/ and stages/, on which the stage "
                         f"`code` depends. Received: one of {file}. Move it into pawprint/."
                     )
-        folders = {(self.folder / module).parent for module in modules}
+        folders = {PurePosixPath(module).parent.as_posix() for module in modules}
         files = {file for folder in folders for file in self._data_in(folder)}
         files |= {each for module in modules for each in self._used_of(module, modules)}
         pins = {pin for module in modules for pin in self._pins_of(module)}
@@ -189,10 +208,10 @@ class Code:
 
     def closure(self, script: str) -> set[str]:
         """The script and the modules of the project that it imports, directly or through others."""
-        package = Path(script).with_name("__init__.py")  # Python runs it first
+        package = PurePosixPath(script).with_name("__init__.py").as_posix()  # Python runs it first
         found, new = set(), {script}
-        if (self.folder / package).is_file():
-            new.add(package.as_posix())
+        if self.path_of(package).is_file():
+            new.add(package)
         while new:
             found |= new
             new = {file for each in new for file in self.imported_files(each)} - found
@@ -206,7 +225,7 @@ class Code:
             for end in range(1, len(parts) + 1):
                 path = "/".join(parts[:end])
                 found |= {f"{path}/__init__.py", f"{path}.py"}
-        return {file for file in found if (self.folder / file).is_file()}
+        return {file for file in found if self.path_of(file).is_file()}
 
     def _names_in(self, module: str) -> set[str]:
         try:
@@ -219,7 +238,7 @@ class Code:
     def _pins_of(self, module: str) -> Iterator[str]:
         for top in {name.split(".")[0] for name in self.names_in(module)}:
             names = {canonicalize_name(each) for each in self.distributions.get(top, [top])}
-            if top in (*FOLDERS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
+            if top in (*OURS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
                 continue
             names = names.union(*(BROUGHT.get(name, ()) for name in names))
             pinned = [line for name in names for line in self.pins.get(name, [])]
@@ -230,32 +249,32 @@ class Code:
                 )
             yield from pinned
 
-    def _find_data(self, folder: Path, is_package: bool = True) -> list[str]:
+    def _find_data(self, folder: str, is_package: bool = True) -> list[str]:
         """Files in a folder, and in those below it that are no packages; of a package, no modules.
 
         Hidden ones are left out: systems and editors write them.
         """
         found = []
-        for path in folder.iterdir():
+        for path in self.path_of(f"{folder}/").iterdir():
+            name = f"{folder}/{path.name}"
             if path.name.startswith(".") or path.name == "__pycache__":
                 continue
             if path.is_dir() and not (path / "__init__.py").is_file():
-                found += self._find_data(path, is_package=False)
+                found += self._find_data(name, is_package=False)
             elif path.is_file() and not (is_package and path.suffix == ".py"):
-                found.append(path.relative_to(self.folder).as_posix())
+                found.append(name)
         return found
 
-
-def line_of(folder: Path, file: str) -> str:
-    """The line `HASH  FILE` of a file in the folder of the project, or of a constant in one."""
-    path, _, name = file.partition(":")
-    content = (folder / path).read_bytes()
-    if name:
-        content = _value_of(name, constants(content.decode()) or {}).encode()
-    elif file.endswith(".py"):
-        with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
-            content = meaning(content.decode()).encode()
-    return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+    def line_of(self, file: str) -> str:
+        """The line `HASH  FILE` of a file, or of a constant in one."""
+        path, _, name = file.partition(":")
+        content = self.path_of(path).read_bytes()
+        if name:
+            content = _value_of(name, constants(content.decode()) or {}).encode()
+        elif file.endswith(".py"):
+            with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
+                content = meaning(content.decode()).encode()
+        return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 
 def _value_of(name: str, values: dict[str, ast.expr]) -> str:

@@ -6,7 +6,6 @@ PARAMS = Path("params.yaml")
 LABELS_CSV = Path("labels.csv")
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
-FOLDERS = ("pawprint", "stages")  # of code
 CODE = Path("data/code")  # what the stage `code` writes
 FEATURE_ROW_CODE = Path("data/code/feature_row.txt")
 
@@ -31,8 +30,7 @@ HEAD = Path("models/head.npz")
 FINETUNE_MODEL = Path("models/finetune.keras")
 NETWORK = Path("models/network/network.xml")
 SERVED_MODEL = Path("models/served")
-EXPORT = Path("models/export")  # of `python -m pawprint export`
-EXAMPLE_MODEL = Path("examples/cats_and_dogs")  # in Git: the served model of the committed results
+EXPORT = Path("models/export")  # of `pawprint export`
 
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")

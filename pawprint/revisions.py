@@ -20,6 +20,7 @@ from dvc_data.index import DataIndexDirError
 from pawprint.errors import InputError, printable
 from pawprint.fingerprint import Code
 from pawprint.images.archive import BROKEN, Archive
+from pawprint.package import script_of
 from pawprint.project import RAW_ARCHIVES
 from pawprint.recorded import Recorded
 
@@ -97,11 +98,17 @@ def require_reproduced(*stages: str) -> dict[str, str]:
     # The stage `code` differs after a changed comment; what counts are the fingerprints.
     status.pop("code", None)
     found = {name for changes in status.values() for name in changed(changes)}
-    names = {stage.name for each in collected for stage in each} - {"code"}
+    # Photos that DVC tracks, and a user's own stages, have no code of ours.
+    names = {getattr(stage, "name", None) for each in collected for stage in each} - {"code", None}
     code = Code()
-    fingerprints = {name: code.fingerprint(f"stages/{name}.py") for name in names}
+    scripts = {name: script_of(name) for name in names}
+    fingerprints = {
+        name: code.fingerprint(script)
+        for name, script in scripts.items()
+        if code.path_of(script).is_file()
+    }
     recorded = Recorded()
-    of_code = {name for name in names if not recorded.has_code(name, fingerprints[name])}
+    of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
     found = sorted(found | {f"code of {name}" for name in of_code})
     if found:
         more = f" and {len(found) - MAX_CHANGES} more" if found[MAX_CHANGES:] else ""

@@ -1,34 +1,47 @@
 """Check params.yaml as a whole, and write what each stage's code does, as one file per stage.
 
 Every other stage depends on its file, so that an edit runs the stages that it reaches, and a
-comment runs none. Reads pawprint/, stages/ and requirements.txt. Params: all. Writes data/code/.
+comment runs none. Reads the package, stages/ and requirements.txt. Params: all. Writes data/code/.
 Run: `python -m stages.code`
 """
 
-import compileall
+import contextlib
+import importlib.util
+import py_compile
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from py_compile import PycInvalidationMode
 
 from pawprint import project
 from pawprint.entry import run_stage, stamps, watch
 from pawprint.files import replacing, write_text
 from pawprint.fingerprint import Code, describe_changes
+from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.whole import load_params
 from pawprint.recorded import Recorded
+from pawprint.requirement import require_installed
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
+# In the second word of a compiled module, by PEP 552.
+CHECKED_HASH = (0b11).to_bytes(4, "little")
 
 
 def main() -> None:
-    for path in (*map(Path, project.FOLDERS), project.PARAMS, project.REQUIREMENTS):
+    folders = folders_of_code()
+    for path in (*folders.values(), project.PARAMS, project.REQUIREMENTS):
         watch(str(path), partial(stamps_of_sources, path))
-    load_params()
+    source = Path(load_params().fetch.source)
+    if not source.exists():
+        print(
+            f"code: {source} does not exist here: `dvc repro --allow-missing` uses the last images"
+        )
+    if "pawprint/stages" in folders:  # of an installed package
+        require_installed(project.REQUIREMENTS)
     code = Code()
-    scripts = {path.stem: path.as_posix() for path in sorted(Path("stages").glob("*.py"))}
-    del scripts["__init__"], scripts["code"]  # that depends on the folders
+    scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
+    scripts = {stage: script_of(stage) for stage in sorted(scripts - {"__init__", "code"})}
     recorded, before, after = Recorded(), {}, {}
     with replacing(project.CODE) as folder:
         folder.mkdir()
@@ -42,13 +55,25 @@ def main() -> None:
                 known = recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps")
                 before[stage] = recorded.text(known)
     if not sys.dont_write_bytecode:
-        # From now on Python knows compiled modules by a hash of the source. By default it does by
-        # size and time in seconds, so that it runs an earlier module in place of one with both.
-        by_hash = PycInvalidationMode.CHECKED_HASH
-        for name in project.FOLDERS:
-            compileall.compile_dir(name, force=True, quiet=2, invalidation_mode=by_hash)
+        compile_by_hash(folders.values())
     for line in describe_changes(before, after) or ["no stage changed"]:
         print(f"code: {line}")
+
+
+def compile_by_hash(folders: Iterable[Path]) -> None:
+    """From now on Python knows compiled modules by a hash of the source.
+
+    By default it does by size and time in seconds, so that it runs an earlier module in place of
+    one with both. Modules in a folder that cannot be written stay as they are.
+    """
+    by_hash = py_compile.PycInvalidationMode.CHECKED_HASH
+    for path in (each for folder in folders for each in folder.rglob("*.py")):
+        with contextlib.suppress(OSError, ValueError):
+            compiled = Path(importlib.util.cache_from_source(str(path)))
+            with contextlib.suppress(FileNotFoundError), compiled.open("rb") as file:
+                if file.read(8)[4:] == CHECKED_HASH:
+                    continue
+            py_compile.compile(str(path), quiet=2, invalidation_mode=by_hash)
 
 
 def stamps_of_sources(path: Path) -> dict[Path, tuple[int, int]]:

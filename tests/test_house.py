@@ -22,9 +22,10 @@ MAY_IMPORT = {
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
-    "pawprint/cli": ROOMS,
     "pawprint/app": ROOMS,
     "pawprint/recipes": ROOMS,
+    "pawprint/templates": {"recipes"},
+    "pawprint/cli": ROOMS | {"recipes", "templates"},
     "stages": ROOMS,
     "examples": ROOMS,
     "bench": ROOMS | {"recipes"},

@@ -92,7 +92,7 @@ def differing(found: list[Revision]) -> pd.DataFrame:
 
 
 def show_two(first: Revision, second: Revision, with_test: bool) -> None:
-    """The params that differ, the test of `python -m pawprint compare`, and photos."""
+    """The params that differ, the test of `pawprint compare`, and photos."""
     names = [first.name, second.name]
     params = differing([first, second]).T.set_axis(names, axis=1).astype(str)
     if params.empty:

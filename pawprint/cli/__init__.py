@@ -1,4 +1,4 @@
-"""The commands of `python -m pawprint`."""
+"""The commands of `pawprint`."""
 
 import argparse
 from pathlib import Path

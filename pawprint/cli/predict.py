@@ -12,7 +12,7 @@ import os
 import sys
 from pathlib import Path
 
-from pawprint import project
+from pawprint import package, project
 from pawprint.errors import InputError, printable
 from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import default_model, load_predictor
@@ -34,7 +34,7 @@ def add_format_and_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
     )
-    default = f"{project.SERVED_MODEL} or, if there is none, {project.EXAMPLE_MODEL}"
+    default = f"{project.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
     served = f"the served model or an export; default: {default}"
     parser.add_argument("--model", type=Path, metavar="FOLDER", help=served)
 

@@ -11,7 +11,7 @@ import openvino
 from PIL import Image
 from tqdm import tqdm
 
-from pawprint import project
+from pawprint import package, project
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, silent_stderr
 from pawprint.images.archive import Archive
@@ -150,14 +150,15 @@ def predict_members(
 
 
 def default_model() -> Path:
-    """The served model or, if there is none and dvc.lock is of the same images, the one in Git.
+    """The served model or, outside of a project of other images, the example in the package.
 
     A line on stderr names that. Raises InputError if it is damaged.
     """
-    served, example = project.SERVED_MODEL, project.EXAMPLE_MODEL
-    if served.exists() or not example.exists():
+    served, example = project.SERVED_MODEL, package.EXAMPLE_MODEL
+    if served.exists():
         return served
-    if Recorded().hash_of("split", project.SPLIT_CSV) != read_metadata(example).data_md5:
+    images = Recorded().hash_of("split", project.SPLIT_CSV)
+    if project.PARAMS.exists() and images != read_metadata(example).data_md5:
         return served
     print(f"{served} does not exist: the model is {example}", file=sys.stderr)
     return example

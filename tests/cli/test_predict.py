@@ -12,6 +12,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.cli.predict import FORMATS
+from pawprint.package import EXAMPLE_MODEL
 from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.serving.saliency import write_saliency
@@ -45,12 +46,13 @@ def photos(tmp_path):
     return tmp_path
 
 
-def test_model_in_git_is_used_until_there_is_a_served_one(tmp_path):
-    write_colour_model(tmp_path / project.EXAMPLE_MODEL)
+def test_model_of_the_package_is_used_outside_of_a_project_that_has_none(tmp_path):
     (tmp_path / "dog.png").write_bytes(encode(Image.new("RGB", (40, 30), "red"), "PNG"))
-    result = pawprint(tmp_path, "predict", "dog.png")
-    assert result.returncode == 0 and result.stdout.startswith("dog")
-    assert str(project.EXAMPLE_MODEL) in result.stderr
+    result = pawprint(tmp_path, "predict", "--no-unknown", "dog.png")
+    assert result.returncode == 0 and result.stdout.startswith(("cat", "dog"))
+    assert str(EXAMPLE_MODEL) in result.stderr
+    (tmp_path / "params.yaml").touch()  # of other images
+    assert f"{project.SERVED_MODEL}" in complaint(tmp_path, "predict", "dog.png")
     write_colour_model(tmp_path / project.SERVED_MODEL)
     assert printed(tmp_path, "predict", "dog.png")
 

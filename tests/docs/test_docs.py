@@ -12,8 +12,9 @@ from conftest import MODULES, PROJECT, succeed
 from pawprint.__main__ import COMMANDS
 from pawprint.columns import SCORES
 from pawprint.files import md5
+from pawprint.package import EXAMPLE_MODEL
 from pawprint.params.whole import Params
-from pawprint.project import EXAMPLE_MODEL, SCORES_CSV, SERVED_MODEL
+from pawprint.project import SCORES_CSV, SERVED_MODEL
 from pawprint.reports.results import fraction, score_of
 from pawprint.serving.metadata import Metadata
 from pawprint.tables import read_table
@@ -47,10 +48,7 @@ def test_result_table_of_readme_has_the_committed_metrics():
 
 
 def test_model_in_git_is_the_one_of_the_committed_results():
-    files = [
-        {"md5": md5(path), "relpath": path.name}
-        for path in sorted((PROJECT / EXAMPLE_MODEL).iterdir())
-    ]
+    files = [{"md5": md5(path), "relpath": path.name} for path in sorted(EXAMPLE_MODEL.iterdir())]
     listed = json.dumps(files, sort_keys=True).encode()  # as DVC hashes a folder
     (out,) = read_yaml(PROJECT / "dvc.lock")["stages"]["calibrate"]["outs"]
     assert out["path"] == SERVED_MODEL.as_posix()

@@ -96,12 +96,14 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
 
 
 def test_recipes_are_listed_and_shown_and_an_unknown_one_names_the_nearest():
-    listed = run("python", "-m", "pawprint.recipes", cwd=PROJECT).stdout.splitlines()
+    listed = run("python", "-m", "pawprint", "recipes", cwd=PROJECT).stdout.splitlines()
     assert [line.split()[0] for line in listed] == names()
-    shown = run("python", "-m", "pawprint.recipes", "show", "local-zip-dense", cwd=PROJECT).stdout
+    shown = run(
+        "python", "-m", "pawprint", "recipes", "show", "local-zip-dense", cwd=PROJECT
+    ).stdout
     assert "  head.dense: null -> {" in shown
     assert "learning_rate_decay" not in shown
-    result = run("python", "-m", "pawprint.recipes", "use", "petimages", cwd=PROJECT)
+    result = run("python", "-m", "pawprint", "recipes", "use", "petimages", cwd=PROJECT)
     assert result.returncode == 1
     assert result.stderr == "petimages: no such recipe. Did you mean petimages-224?\n"
 
@@ -109,22 +111,22 @@ def test_recipes_are_listed_and_shown_and_an_unknown_one_names_the_nearest():
 def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path):
     project = git_project(tmp_path, "split: {seed: 7}")
     params = project / "params.yaml"
-    succeed("python", "-m", "pawprint.recipes", "use", "filtered-160", cwd=project)
+    succeed("python", "-m", "pawprint", "recipes", "use", "filtered-160", cwd=project)
     written = params.read_text(encoding="utf-8")
     assert load_params(params).model.image_size == 160
     assert load_params(params).split.seed == 7
     assert written.count("#") == PARAMS.count("#")
-    result = run("python", "-m", "pawprint.recipes", "use", "petimages-224", cwd=project)
+    result = run("python", "-m", "pawprint", "recipes", "use", "petimages-224", cwd=project)
     assert result.returncode == 1
     assert result.stderr.startswith("params.yaml: expected a file without uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
-    succeed("python", "-m", "pawprint.recipes", "use", "petimages-224", "--force", cwd=project)
+    succeed("python", "-m", "pawprint", "recipes", "use", "petimages-224", "--force", cwd=project)
     assert load_params(params).model.fine_tune_last == 100
     params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
     for command in (("show", "default"), ("use", "default", "--force")):
-        result = run("python", "-m", "pawprint.recipes", *command, cwd=project)
+        result = run("python", "-m", "pawprint", "recipes", *command, cwd=project)
         assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-        assert result.stderr.startswith(f"{params}: ")
+        assert result.stderr.startswith("params.yaml: ")
 
 
 def test_section_without_params_is_one_line():

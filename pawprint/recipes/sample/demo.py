@@ -14,7 +14,7 @@ from pawprint import project
 from pawprint.dataset import corrections
 from pawprint.entry import run
 from pawprint.errors import InputError
-from pawprint.project import FOLDERS
+from pawprint.package import folders_of_code
 from pawprint.recipes.overlay import apply
 from pawprint.recipes.sample.drawings import write_archive
 
@@ -25,7 +25,7 @@ ARCHIVE = "drawn.zip"  # as in pawprint/recipes/sample.yaml
 
 def prepare(workspace: Path, params: str) -> None:
     """Make `workspace` a DVC project with the stages of this one and these params."""
-    for folder in FOLDERS:
+    for folder in folders_of_code(PROJECT):
         shutil.rmtree(workspace / folder, ignore_errors=True)
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / folder, workspace / folder, ignore=ignored)

@@ -1,0 +1,1 @@
+"""What `pawprint init` writes into a project, and how `pawprint upgrade` renews it."""

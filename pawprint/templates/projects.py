@@ -1,0 +1,188 @@
+"""Projects for images of a user: making one, and renewing it after an upgrade of the package."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+
+from pawprint.errors import InputError, printable
+from pawprint.files import read_json, write_json, write_text
+from pawprint.package import DISTRIBUTION, PACKAGE
+from pawprint.project import PARAMS, REQUIREMENTS
+from pawprint.recipes.overlay import apply, overlay
+from pawprint.templates.files import CONFIG, TABLES, files, requirements, template
+from pawprint.templates.params import REPLACED, add_new_params, flat
+
+STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
+
+
+def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bool) -> str:
+    """Make a project with Git and DVC in a new or empty folder. Returns its `fetch.source`.
+
+    DVC copies the images into the project, if they are not to stay outside; a YAML file with their
+    URL is copied to Git. Without `images`, they are those of the recipe. Raises InputError, with
+    nothing left behind, if there are no images or the folder holds something.
+    """
+    params = template(PARAMS.name)
+    if recipe:
+        params = apply(params, recipe)
+    if images:
+        params = overlay(params, "clean: {labels: auto}")
+    values = flat(params)
+    images = images or PACKAGE.parent / values["fetch.source"]
+    _require_apart(folder, images)
+    is_url = images.suffix in (".yaml", ".yml")
+    copied = {images: images.name} if is_url else {}
+    source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
+    if is_url:
+        source = images.name
+    elif is_outside:
+        source = Path(os.path.relpath(images, folder)).as_posix()
+    weights = PACKAGE.parent / values["weights.source"]
+    if weights.is_file():  # of the package
+        copied[weights] = weights.name
+        params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
+    params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
+    texts = files(source)
+    with _filling(folder):
+        if not _is_in_git(folder):
+            _run(["git", "init", "--quiet"], folder)
+        root = [] if (folder / ".git").exists() else ["--subdir"]
+        _run([sys.executable, "-m", "dvc", "init", "--quiet", *root], folder)
+        for name, text in (
+            texts | TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
+        ).items():
+            write_text(folder / name, text)
+        for path, name in copied.items():
+            shutil.copy(path, folder / name)
+        _write_state(folder, texts)
+        if not is_url and not is_outside:
+            is_shown = sys.stderr.isatty()  # a progress bar
+            quiet = [] if is_shown else ["--quiet"]
+            add = ["add", *quiet, str(images.resolve()), "-o", source]
+            stderr = None if is_shown else subprocess.PIPE
+            _run([sys.executable, "-m", "dvc", *add], folder, stderr)
+    return source
+
+
+def _require_apart(folder: Path, images: Path) -> None:
+    if not images.exists():
+        raise InputError(
+            f"{images}: expected a folder, zip, tar or YAML file with the URL of images. "
+            "Received: nothing there. Name one with --images."
+        )
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: expected a new or an empty folder. Nothing is overwritten.")
+    if folder.resolve().is_relative_to(images.resolve()):
+        raise InputError(f"{folder}: expected a folder outside of {images}.")
+
+
+@contextlib.contextmanager
+def _filling(folder: Path) -> Iterator[None]:
+    """Make a folder, and leave it as it was, missing or empty, if the block fails."""
+    existed = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if existed:
+            folder.mkdir()
+        if isinstance(error, OSError):
+            raise InputError(
+                f"{folder}: expected to write a project. Received: {error.strerror}"
+            ) from None
+        raise
+
+
+def _is_in_git(folder: Path) -> bool:
+    command = ["git", "rev-parse", "--is-inside-work-tree"]
+    try:
+        return not subprocess.run(command, cwd=folder, capture_output=True).returncode
+    except OSError:
+        raise InputError(
+            "git: expected to find it. Received: no such command. Install Git."
+        ) from None
+
+
+def _run(command: list[str], folder: Path, stderr: int | None = subprocess.PIPE) -> None:
+    result = subprocess.run(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=stderr, text=True, errors="replace"
+    )
+    if result.returncode:
+        tool = "dvc" if "dvc" in command else command[0]
+        found = printable(" ".join((result.stderr or f"status {result.returncode}").split()))
+        raise InputError(f"{folder}: expected `{tool}` to set up the project. Received: {found}")
+
+
+def upgrade(folder: Path = Path()) -> list[str]:
+    """Renew a project for the installed package. Returns a line for each change and each conflict.
+
+    Files that are as they were written are written anew; where the user has changed one, and the
+    package has another one too, that is put beside it as `FILE.new`. All values and comments of
+    `params.yaml` stay. Raises InputError before anything is written.
+    """
+    if not (folder / STATE).exists():
+        raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
+    state = read_json(folder / STATE)
+    params = (folder / PARAMS).read_text(encoding="utf-8")
+    defaults = template(PARAMS.name)
+    renewed = add_new_params(params, defaults)
+    texts = files(flat(params)["fetch.source"])
+    changes, notes = {}, list(_notes(flat(params), flat(defaults), state["params"]))
+    if renewed != params:
+        changes[PARAMS.name] = renewed
+    for name, text in texts.items():
+        path, known = folder / name, state["files"].get(name)
+        if not path.exists():
+            if known is None:
+                changes[name] = text
+                notes.append(f"{name}: new")
+            continue
+        given = path.read_text(encoding="utf-8")
+        if given == text or known == _hash(text):
+            continue
+        if known == _hash(given):
+            changes[name] = text
+            notes.append(f"{name}: written anew")
+        elif path.name == REQUIREMENTS.name:
+            changes[name] = requirements(given)
+            notes.append(f"{name}: new versions; lines for other packages are kept")
+        else:
+            changes[f"{name}.new"] = text
+            notes.append(f"{name}: you changed it, so it is kept; {name}.new is the new one")
+    for name, text in changes.items():
+        write_text(folder / name, text)
+    _write_state(folder, texts)
+    return notes
+
+
+def _notes(given: dict, defaults: dict, earlier: dict) -> Iterator[str]:
+    """Lines about params: new ones, those that no longer exist, and defaults that changed."""
+    for name in defaults:
+        if name not in given:
+            yield f"{PARAMS}: {name}: new"
+        elif name in earlier and defaults[name] != earlier[name] == given[name]:
+            yield f"{PARAMS}: {name}: {given[name]} is kept; the default is now {defaults[name]}"
+    for name in given.keys() - defaults.keys():
+        instead = f"Set {REPLACED[name]} instead, and remove" if name in REPLACED else "Remove"
+        yield f"{PARAMS}: {name}: no longer exists. {instead} it."
+
+
+def _write_state(folder: Path, texts: dict[str, str]) -> None:
+    hashes = {name: _hash(text) for name, text in texts.items()}
+    params = flat(template(PARAMS.name))
+    write_json(
+        folder / STATE, {"version": version(DISTRIBUTION), "files": hashes, "params": params}
+    )
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

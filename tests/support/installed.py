@@ -1,0 +1,68 @@
+"""An environment with the package installed from a wheel, which knows no repository."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+from conftest import PROJECT, run, succeed
+
+
+class Installed:
+    """A virtual environment: the package from a wheel, and all other packages of this one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        succeed(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"), cwd=PROJECT)
+        self.python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        base = {"base": str(folder / "venv"), "platbase": str(folder / "venv")}
+        site = Path(sysconfig.get_path("purelib", "venv", base))
+        (site / "others.pth").write_text(sysconfig.get_path("purelib"))
+        self.source = folder / "source"
+        for name in succeed(
+            "git", "ls-files", "-co", "--exclude-standard", cwd=PROJECT
+        ).splitlines():
+            if (PROJECT / name).is_file():
+                (self.source / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(PROJECT / name, self.source / name)
+        self.install()
+
+    def install(self) -> None:
+        """Build a wheel of `source`, as it is now, and install it."""
+        shutil.rmtree(self.source / "build", ignore_errors=True)
+        wheels = self.folder / "wheels"
+        shutil.rmtree(wheels, ignore_errors=True)
+        pip = (sys.executable, "-m", "pip")
+        options = ("--no-deps", "--no-build-isolation", "--quiet")
+        succeed(*pip, "wheel", *options, "-w", str(wheels), str(self.source), cwd=self.folder)
+        (wheel,) = wheels.glob("*.whl")
+        into = (
+            "--python",
+            str(self.python),
+            "install",
+            "--no-deps",
+            "--force-reinstall",
+            "--quiet",
+        )
+        succeed(*pip, *into, str(wheel), cwd=self.folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """That of a user who activated the environment."""
+        path = os.pathsep.join([str(self.python.parent), str(Path(sys.executable).parent)])
+        return {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": ""}
+
+    def run(self, *command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+        return run(*command, cwd=cwd, **self.environment | environment)
+
+    def succeed(self, *command: str, cwd: Path, **environment: str) -> str:
+        """What a command prints, which must succeed."""
+        return succeed(*command, cwd=cwd, **self.environment | environment)
+
+    def repro(self, project: Path, *options: str, **environment: str) -> list[str]:
+        """Run `dvc repro` and return the stages that ran, in order, without `code`."""
+        lines = self.succeed("dvc", "repro", *options, cwd=project, **environment).splitlines()
+        ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+        return [stage for stage in ran if stage != "code"]

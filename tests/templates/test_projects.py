@@ -1,0 +1,208 @@
+"""`pawprint init` and `pawprint upgrade`, as installed from a wheel, far from the repository."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, change, commit, photo, set_author, succeed
+from installed import Installed
+
+from pawprint.yaml import read_yaml
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("given") / "photos"
+    for number in range(4):
+        path = folder / ("cat", "dog")[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo(number))
+    return folder
+
+
+@pytest.fixture
+def project(installed, photos, tmp_path) -> Path:
+    installed.succeed("pawprint", "init", "animals", "--images", str(photos), cwd=tmp_path)
+    set_author(tmp_path / "animals")
+    return tmp_path / "animals"
+
+
+def listing(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_init_writes_a_small_project_whose_photos_dvc_tracks(project, photos):
+    commit(project, "New")
+    tracked = succeed("git", "ls-files", cwd=project).split()
+    assert len(tracked) <= 16
+    lines = [
+        line
+        for name in set(tracked) - {"requirements.txt"}
+        for line in (project / name).read_text().splitlines()
+    ]
+    assert len(lines) <= 700
+    assert listing(project / "photos") == listing(photos)
+    assert read_yaml(project / "params.yaml")["fetch"] == {"source": "photos"}
+    assert read_yaml(project / "params.yaml")["clean"]["labels"] == "auto"
+    assert succeed("git", "status", "--short", cwd=project) == ""
+
+
+def test_pipeline_is_the_committed_one_but_for_the_package(project):
+    """Its stages are the package's, and `code` runs always as no file says that it changed."""
+    ours, given = (read_yaml(folder / "dvc.yaml") for folder in (PROJECT, project))
+    for name, stage in ours["stages"].items():
+        command = f"python -m pawprint.stages.{name}"
+        assert given["stages"][name].pop("cmd") == command != stage.pop("cmd")
+    deps = ours["stages"]["code"]["deps"]
+    assert given["stages"]["code"].pop("always_changed") is True
+    assert set(deps) - set(given["stages"]["code"]["deps"]) == {"pawprint", "stages"}
+    ours["stages"]["code"]["deps"] = given["stages"]["code"]["deps"]
+    assert given == ours
+
+
+def test_requirements_name_the_package_by_its_place_and_hash(installed, project):
+    (line,) = (
+        line
+        for line in (project / "requirements.txt").read_text().splitlines()
+        if line.startswith("pawprint")
+    )
+    (wheel,) = (installed.folder / "wheels").glob("*.whl")
+    assert line.startswith(f"pawprint-dvc @ {wheel.as_uri()}#sha256=")
+
+
+@pytest.mark.parametrize("case", ["full", "file", "no images", "inside"])
+def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, tmp_path, case):
+    target, images = tmp_path / "new", photos
+    if case == "full":
+        target.mkdir()
+        (target / "mine.txt").write_text("mine")
+    elif case == "file":
+        target.write_text("mine")
+    elif case == "no images":
+        images = tmp_path / "photso"
+    else:
+        target = photos / "new"
+    before = listing(tmp_path), listing(photos)
+    result = installed.run("pawprint", "init", str(target), "--images", str(images), cwd=tmp_path)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert ": expected " in line
+    assert before == (listing(tmp_path), listing(photos))
+
+
+def test_failed_init_leaves_nothing(installed, photos, tmp_path):
+    (tmp_path / "tool").mkdir()
+    git = tmp_path / "tool" / "git"
+    git.write_text("#!/bin/sh\nexit 3\n")
+    git.chmod(0o755)
+    path = f"{git.parent}{os.pathsep}{installed.environment['PATH']}"
+    command = ("pawprint", "init", "new", "--images", str(photos))
+    result = installed.run(*command, cwd=tmp_path, PATH=path)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert not (tmp_path / "new").exists()
+
+
+def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, photos, tmp_path):
+    succeed("git", "init", "-q", cwd=tmp_path)
+    shutil.copytree(photos, tmp_path / "given")
+    for name, option in (("one", []), ("two", ["--outside"])):
+        command = ("pawprint", "init", name, "--images", "given", *option)
+        installed.succeed(*command, cwd=tmp_path)
+        assert (tmp_path / name / "params.yaml").is_file()
+        assert not (tmp_path / name / ".git").exists()
+    assert read_yaml(tmp_path / "two" / "params.yaml")["fetch"]["source"] == "../given"
+    assert (tmp_path / "one" / "photos").is_dir() and not (tmp_path / "two" / "photos").exists()
+    assert "persist: true" in (tmp_path / "two" / "dvc.yaml").read_text().split("  clean:")[0]
+
+
+def test_recipe_brings_its_params_and_the_address_of_its_images(installed, tmp_path):
+    installed.succeed("pawprint", "init", "cats", "--recipe", "filtered-160", cwd=tmp_path)
+    params = read_yaml(tmp_path / "cats" / "params.yaml")
+    assert params["model"]["image_size"] == 160
+    assert "url" in read_yaml(tmp_path / "cats" / params["fetch"]["source"])
+
+
+def upgraded(installed: Installed, project: Path) -> dict[str, str]:
+    """The lines of `pawprint upgrade` by what they begin with; a second call changes nothing."""
+    before = succeed("git", "log", "--oneline", cwd=project)
+    lines = installed.succeed("pawprint", "upgrade", cwd=project).splitlines()
+    status = succeed("git", "diff", cwd=project), listing(project)
+    installed.succeed("pawprint", "upgrade", cwd=project)
+    assert status == (succeed("git", "diff", cwd=project), listing(project))
+    assert before == succeed("git", "log", "--oneline", cwd=project)
+    return {line.split(": ")[1]: line for line in lines}
+
+
+def test_upgrade_renews_what_is_as_written_and_keeps_what_the_user_changed(
+    photos, tmp_path, project
+):
+    commit(project, "New")
+    newer = Installed(tmp_path / "newer")
+    for name, old, new in (
+        ("dvc.yaml", "desc: Bring the images", "desc: Pack the images"),
+        ("params.yaml", "  epochs: 5 ", "  epochs: 7 "),
+        ("params.yaml", "plot:\n", "plot:\n  columns: 4  # of photos\n"),
+        ("params.yaml", "  samples: 18  # training images shown\n", ""),
+        ("requirements.txt", "tqdm==", "tqdm==9."),
+        (".dvc/plots/roc.json", "{", "{\n"),
+    ):
+        text = (newer.source / name).read_text()
+        assert old in text
+        (newer.source / name).write_text(text.replace(old, new, 1))
+    newer.install()
+    # Files as they were written.
+    lines = upgraded(newer, project)
+    assert {"dvc.yaml", "requirements.txt", ".dvc/plots/roc.json", "params.yaml"} <= set(lines)
+    assert "Pack the images" in (project / "dvc.yaml").read_text()
+    assert "tqdm==9." in (project / "requirements.txt").read_text()
+    params = read_yaml(project / "params.yaml")
+    assert (params["plot"]["columns"], params["train_finetune"]["epochs"]) == (4, 5)
+    assert params["preview"]["samples"] == 18  # named, and left to the user
+    succeed("git", "checkout", "-q", ".", cwd=project)
+    # Files with a user's edits.
+    for name, mine in (
+        ("dvc.yaml", "\n# ours\n"),
+        ("requirements.txt", "our-tools==1.0\n"),
+        ("README.md", "Ours\n"),
+        ("params.yaml", "# ours\n"),
+    ):
+        with (project / name).open("a") as file:
+            file.write(mine)
+    change(project, "train_finetune: {learning_rate: 0.001}")
+    commit(project, "Ours")
+    lines = upgraded(newer, project)
+    assert "dvc.yaml.new" in lines["dvc.yaml"] and "README.md" not in lines
+    assert (project / "dvc.yaml").read_text().endswith("# ours\n")
+    assert "Pack the images" in (project / "dvc.yaml.new").read_text()
+    required = (project / "requirements.txt").read_text().splitlines()
+    assert required[-1] == "our-tools==1.0" and required.count("our-tools==1.0") == 1
+    assert any(line.startswith("tqdm==9.") for line in required)
+    text = (project / "params.yaml").read_text()
+    assert text.endswith("# ours\n") and "learning_rate: 0.001 " in text and "columns: 4" in text
+
+
+def test_upgrade_outside_of_a_project_is_one_line(installed, tmp_path):
+    result = installed.run("pawprint", "upgrade", cwd=tmp_path)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "pawprint init" in result.stderr
+
+
+def test_stage_refuses_a_package_other_than_that_of_requirements(installed, project):
+    text = (project / "requirements.txt").read_text()
+    other = text.replace("#sha256=", "#sha256=0")
+    (project / "requirements.txt").write_text(other)
+    result = installed.run("dvc", "repro", "code", cwd=project)
+    assert "requirements.txt: expected the installed package" in result.stderr
+    assert not (project / "data" / "code").exists()
+    (project / "requirements.txt").write_text(text)
+    installed.succeed("dvc", "repro", "code", cwd=project)
+    hashes = (project / "data/code/clean.txt").read_text().splitlines()
+    assert any(line.endswith("  pawprint/stages/clean.py") for line in hashes)
+    assert json.loads((project / ".pawprint.json").read_text())["version"]
