@@ -17,7 +17,7 @@ demo: .venv/installed
 	$(BIN)/python -m pawprint.recipes.sample.demo
 
 app: .venv/installed-app
-	$(BIN)/python -m streamlit run pawprint/app/main.py
+	$(BIN)/python -m pawprint app
 
 # Lint and every fast test, with the whole pipeline once on small data.
 test: .venv/installed-dev
@@ -42,14 +42,14 @@ lock:
 	$(LOCK) --group run -o requirements.txt
 	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
 
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo 'Python 3.11 to 3.13 is needed: make PYTHON=python3.12'; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(PIP) -r requirements.txt
+	$(PIP) -e .
 	@touch $@
 
-.venv/installed-app: .venv/installed requirements-dev.txt pyproject.toml
+.venv/installed-app: .venv/installed requirements-dev.txt
 	$(PIP) -c requirements-dev.txt -e '.[app]'
 	@touch $@
 

@@ -77,7 +77,7 @@ class ShardComputer:
             if "cut" in self.kinds:
                 key, what, todo = "model.fine_tune_at", "a layer before which", "Name another layer"
             raise InputError(
-                f"params.yaml: {key}: expected {what} the backbone gives numbers up to "
+                f"{key}: expected {what} the backbone gives numbers up to "
                 f"{np.finfo(np.float16).max:,.0f}, which features are stored with. Received: "
                 f"larger ones for {path}. {todo}, or check weights.source."
             ) from None

@@ -44,7 +44,7 @@ def application(
     except Exception as error:  # of Keras, the connection and the file
         if weights is None:
             raise InputError(
-                f"params.yaml: model.image_size: expected a size that {name} takes. Received: "
+                f"model.image_size: expected a size that {name} takes. Received: "
                 f"{image_size} ({reason(error).rstrip('.')})"
             ) from None
         application(name, alpha, image_size)  # raises InputError for the size

@@ -26,7 +26,7 @@ def first_trained(params: Model, backbone: keras.Model) -> int:
     if last is not None:
         if last > len(names):
             raise InputError(
-                f"params.yaml: model.fine_tune_last: expected a number from 0 to {len(names)}, the "
+                f"model.fine_tune_last: expected a number from 0 to {len(names)}, the "
                 f"layers of {name}. Received: {last}"
             )
         return len(names) - last
@@ -42,7 +42,7 @@ def first_trained(params: Model, backbone: keras.Model) -> int:
     else:
         return at
     raise InputError(
-        f"params.yaml: model.fine_tune_at: expected a number from 0 to {len(names)}, the layers of "
+        f"model.fine_tune_at: expected a number from 0 to {len(names)}, the layers of "
         f"{name}, or the name of one, for example {hint}. Received: {received}"
     )
 

@@ -52,7 +52,7 @@ def check_size(features: Features | np.ndarray, classes: int) -> None:
     rows, columns = images * views, math.prod(shape)
     if rows * columns * classes > MAX_SIZE:
         raise InputError(
-            "params.yaml: train_extract.optimizer: expected one that works in batches, such as "
+            "train_extract.optimizer: expected one that works in batches, such as "
             f"adam, for more than {MAX_SIZE:,} rows x features x classes. Received: lbfgs, for "
             f"{rows:,} x {columns:,} x {classes:,}."
         )

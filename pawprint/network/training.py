@@ -147,7 +147,7 @@ def fit(
         if path:
             path.unlink()
         raise InputError(
-            f"params.yaml: {section}.learning_rate: expected a rate at which training converges. "
+            f"{section}.learning_rate: expected a rate at which training converges. "
             f"Received: {params.learning_rate:g}, and the loss is not finite after epoch "
             f"{history['epoch'].iloc[-1]}. Lower it."
         )

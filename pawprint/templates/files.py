@@ -71,11 +71,14 @@ def pipeline(is_outside: bool) -> str:
 def requirements(others: str = "") -> str:
     """The exact versions of all packages, and the line of this one.
 
-    Lines for other packages, and options, from the text of another requirements.txt come last.
+    Lines for other packages, and options, from the text of another requirements.txt come last. Its
+    extras of this package are kept.
     """
-    text = f"{template('requirements.txt')}{requirement()}\n"
-    ours = {_name(line) for line in text.splitlines()}
-    return text + "".join(f"{line}\n" for line in others.splitlines() if _name(line) not in ours)
+    extras = re.search(rf"^{DISTRIBUTION}(\[.*?\])", others, re.MULTILINE)
+    ours = requirement().replace(DISTRIBUTION, DISTRIBUTION + (extras[1] if extras else ""), 1)
+    text = f"{template('requirements.txt')}{ours}\n"
+    known = {_name(line) for line in text.splitlines()}
+    return text + "".join(f"{line}\n" for line in others.splitlines() if _name(line) not in known)
 
 
 def _name(line: str) -> str:

@@ -1,74 +1,89 @@
-"""README.md: its commands work in a fresh clone."""
+"""README.md: its commands work, with the package installed and no clone of the repository."""
 
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import OFFLINE, PROJECT, TINY, change, clone, git_project, repro
-from pages import blocks, commands, execute
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, change, set_author
+from installed import Installed
+from pages import blocks, commands
 
 from pawprint.images.archive import open_archive, read_member
 from pawprint.recipes.sample.drawings import drawn_picture, write_archive
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
-# The packages are installed; the demo is tests/pipeline/test_pipeline.py's.
-NOT_RUN = ("python3 -m venv .venv", ". .venv/bin/activate", "pip install -r requirements.txt")
-REMOTE = "/mnt/team/pawprint"
-PREDICT = "python -m pawprint predict PHOTO.jpg"
-
-
+NOT_RUN = ("python3 -m venv ", ". .venv/", "pip install ")
+REMOTE = "/mnt/team/hotdog"
+SMALL = TINY.replace("fetch: {source: ../images.zip}", "")
+SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
+PREDICT = "pawprint predict PHOTO.jpg"
 COMMANDS = [
-    each for language, text in blocks(PAGE) if language == "console" for each in commands(text)
+    command
+    for language, text in blocks(PAGE)
+    if language == "console"
+    for command, _ in commands(text)
+    if not command.startswith(NOT_RUN)
 ]
 
 
-def first_prediction(folder: Path, photo: bytes) -> str:
-    """The line of PREDICT, run in a fresh clone that the photo lies in."""
-    assert PREDICT in dict(COMMANDS)
-    project = clone(git_project(folder / "project", "{}"))
-    shutil.copy(PROJECT / "dvc.lock", project)
-    (project / "PHOTO.jpg").write_bytes(photo)
-    lines = execute(PREDICT, project)
-    assert any("examples/cats_and_dogs" in line for line in lines)
-    (line,) = (line for line in lines if line.endswith("PHOTO.jpg"))
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Installed:
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
+def first_prediction(installed: Installed, folder: Path, photo: bytes) -> str:
+    """The line of PREDICT in a folder that holds the photo and nothing else."""
+    assert COMMANDS[0] == PREDICT
+    (folder / "PHOTO.jpg").write_bytes(photo)
+    (line,) = installed.succeed("sh", "-c", PREDICT, cwd=folder).splitlines()
     return line
 
 
-def test_model_in_git_predicts_in_a_fresh_clone(tmp_path):
-    assert first_prediction(tmp_path, drawn_picture("dog", 1))
+def test_model_of_the_package_predicts(installed, tmp_path):
+    assert first_prediction(installed, tmp_path, drawn_picture("dog", 1)).endswith("PHOTO.jpg")
 
 
 @pytest.mark.parametrize("label", ["cat", "dog"])
-def test_model_in_git_labels_a_photo(mirror, tmp_path, label):
+def test_model_of_the_package_labels_a_photo(mirror, installed, tmp_path, label):
     name = f"cats_and_dogs_filtered/validation/{label}s/{label}.2001.jpg"  # not for training
     with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
         photo = read_member(archive, name)
-    assert first_prediction(tmp_path, photo).split()[0] == label
+    assert first_prediction(installed, tmp_path, photo).split()[0] == label
 
 
-@pytest.mark.extended
-def test_every_command_works_in_a_fresh_clone(tmp_path):
-    write_archive(tmp_path / "images.zip", train=10, validation=8)
-    photo = tmp_path / "photo.jpg"
-    photo.write_bytes(drawn_picture("dog", 11))
-    folder = clone(git_project(tmp_path / "project", TINY + OFFLINE))
-    shutil.copy(PROJECT / "dvc.lock", folder)  # by which `predict` knows the model in Git
-    ran = []
-    for command, _ in COMMANDS:
-        if command in NOT_RUN:
+@pytest.mark.slow
+def test_every_command_works_in_an_empty_folder(installed, tmp_path):
+    write_archive(tmp_path / "drawn.zip", train=10, validation=8)
+    (tmp_path / "PHOTO.jpg").write_bytes(drawn_picture("dog", 11))
+    with zipfile.ZipFile(tmp_path / "drawn.zip") as drawn:
+        drawn.extractall(tmp_path / "all")
+    for label in ("cats", "dogs"):
+        for path in (tmp_path / "all").glob(f"drawn/*/{label}/*.jpg"):
+            copy = tmp_path / "photos" / label / path.name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(copy)
+    folder, ran = tmp_path, []
+    for command in COMMANDS:
+        if command.startswith("cd "):
+            folder /= command.removeprefix("cd ")
+            set_author(folder)
+            shutil.copy(PROJECT / SAMPLE_WEIGHTS, folder)
+            change(folder, SMALL)
             continue
-        if command == "dvc repro" and ran:  # "Change a param" of a committed run
-            execute("git add -A && git commit -q --allow-empty -m Results", folder)
+        if command == "dvc repro" and ran[-1].startswith("git commit"):
             change(folder, "calibrate: {temperature: false}")
         if command.startswith("dvc remote add"):  # after an experiment, of which nothing is kept
-            execute("git restore --staged --worktree . && dvc checkout -q", folder)
+            installed.succeed("sh", "-c", "git restore . && dvc checkout -q", cwd=folder)
         command = command.replace(REMOTE, str(tmp_path / "remote"))
-        execute(command.replace("PHOTO.jpg", str(photo)), folder)
+        installed.succeed("sh", "-c", command, cwd=folder)
         ran.append(command)
     assert ran.count("dvc repro") == 2
-    second = tmp_path / "second"
-    execute(f"git clone -q {folder} {second}", folder)
-    execute("dvc pull models/served", second)
-    execute(f"python -m pawprint predict {photo}", second)
-    execute("dvc pull", second)
-    assert repro(second, "--allow-missing") == []
+    assert installed.succeed("git", "status", "--short", cwd=folder) == ""
+    colleague = tmp_path / "colleague"
+    shutil.rmtree(tmp_path / "photos")
+    installed.succeed("git", "clone", "-q", str(folder), str(colleague), cwd=tmp_path)
+    installed.succeed("dvc", "pull", "models/served", cwd=colleague)
+    installed.succeed("pawprint", "predict", str(tmp_path / "PHOTO.jpg"), cwd=colleague)
+    installed.succeed("dvc", "pull", cwd=colleague)
+    assert installed.repro(colleague) == []

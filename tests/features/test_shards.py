@@ -210,7 +210,7 @@ def test_features_that_float16_cannot_hold_are_one_line(tmp_path):
         raise OverflowError
 
     computer = ShardComputer(None, too_large, KINDS, ROTATE, 96)
-    with refused("params.yaml: model.fine_tune_at: ", "0.jpg"):
+    with refused("model.fine_tune_at: ", "0.jpg"):
         computer(Task(str(tmp_path / "shard-0.npy"), [tuple(IMAGES.iloc[0])], []))
 
 

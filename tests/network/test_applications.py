@@ -68,7 +68,7 @@ def test_mobilenet_v2_takes_exactly_what_it_always_took():
 
 @pytest.mark.parametrize("weights", [None, "imagenet", SAMPLE_WEIGHTS])
 def test_size_that_a_backbone_cannot_take_is_one_line(weights):
-    message = "params.yaml: model.image_size: expected a size that Xception takes. Received: 64"
+    message = "model.image_size: expected a size that Xception takes. Received: 64"
     with refused(message):
         application("Xception", None, 64, weights)
 

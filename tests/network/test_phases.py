@@ -64,13 +64,13 @@ def test_balanced_classes_weigh_the_same_in_the_loss_of_training(classes, often)
 def test_diverged_phase_is_named():
     params = train_params(epochs=3, optimizer="sgd", learning_rate=1e38)
     batches = batches_of(np.eye(2)[LABELS.astype(int)] * 1e4)
-    with refused("params.yaml: train_extract.learning_rate: expected"):
+    with refused("train_extract.learning_rate: expected"):
         train_head(params, DENSE, 2, "float32", *batches)
     model = model_with("sigmoid")
     _, backbone, *_ = parts(model)
     layers = len(backbone.layers)
     maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
-    with refused("params.yaml: train_finetune.learning_rate: expected"):
+    with refused("train_finetune.learning_rate: expected"):
         fine_tune(model, params, "float32", layers, *batches_of(maps))
 
 
