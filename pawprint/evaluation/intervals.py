@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 
-RESAMPLES = 2000
+RESAMPLES, DRAWS = 2000, 20_000
 
 
 def fraction_interval(
@@ -40,6 +40,50 @@ def difference_interval(
     )
     below, above = np.hypot(one - low, other_high - other), np.hypot(high - one, other - other_low)
     return float(one - other - below), float(one - other + above)
+
+
+def class_mean_interval(
+    values: np.ndarray, low: np.ndarray, high: np.ndarray, sharing: int = 1
+) -> tuple[float, float]:
+    """The interval of the mean of independent values, `(classes,)`, from those of each.
+
+    Zou and Donner, Construction of confidence limits about effect measures, Statistics in Medicine
+    27:1693-1702, 2008 (https://doi.org/10.1002/sim.3095), of which Newcombe's difference is a case.
+    `sharing` is the most values that one image changes: 1, or 2 where a wrong prediction counts in
+    both classes. Then the variance of the sum is at most twice that of independent values.
+    """
+    mean, scale = values.mean(), np.sqrt(sharing) / len(values)
+    below, above = (np.linalg.norm(values - end) * scale for end in (low, high))
+    return float(max(mean - below, low.min())), float(min(mean + above, high.max()))
+
+
+def f1_interval(both: int, either: int, confidence: float) -> tuple[float, float]:
+    """The interval of an F1 score, 2 * both / (either + both).
+
+    `both` images are of the class and predicted as it, `either` one of the two. F1 increases with
+    the proportion both / either, whose Wilson interval is taken.
+    """
+    low, high = (2 * end / (1 + end) for end in fraction_interval(both, either, confidence))
+    return low, high
+
+
+def stratified_mcnemar(
+    only_first: np.ndarray, only_second: np.ndarray, images: np.ndarray
+) -> float:
+    """The p-value of a randomization test that two models have the same mean recall, in [0, 1].
+
+    The arrays are int `(classes,)`: images of each class that only one of the models predicts
+    correctly, and all. As in McNemar's exact test, which it is for one class, each of the former is
+    as likely to be of either model; the statistic is the mean difference of the recalls. Where one
+    class gains what another loses, that distribution is wider than the true one, so the test
+    rejects less often. Edgington, Randomization Tests, 1980; by DRAWS draws, counted as in Phipson
+    and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
+    """
+    disagreeing = only_first + only_second
+    draws = np.random.default_rng(0).binomial(disagreeing, 0.5, (DRAWS, len(images)))
+    found = abs(((only_second - only_first) / images).sum())
+    drawn = abs(((2 * draws - disagreeing) / images).sum(axis=1))
+    return float((1 + (drawn >= found - 1e-9).sum()) / (1 + DRAWS))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
