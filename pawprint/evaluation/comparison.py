@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from pawprint import project
 from pawprint.errors import InputError
-from pawprint.evaluation.intervals import class_mean_interval, holm, mcnemar, stratified_mcnemar
+from pawprint.evaluation.intervals import holm, mcnemar, stratified_mcnemar
 from pawprint.evaluation.metrics import headline
 from pawprint.revisions import read_revision
 from pawprint.tables import parse_predictions
@@ -59,7 +59,7 @@ def compare(
     excludes 0.
 
     With `actual`, the class of each image, `(images,)`, the mean recall of the classes is compared:
-    the test is `stratified_mcnemar`, the interval `class_mean_interval` of those of the classes.
+    the test is `stratified_mcnemar`, and of the half images each class has an equal part.
 
     With several new runs, the probability of any wrong verdict is at most `1 - confidence`: Holm's
     levels, 1979 (https://www.jstor.org/stable/4615733), are those of the tests and the intervals.
@@ -94,12 +94,13 @@ def _compare(
     level: float,
 ) -> Comparison:
     only_old, only_new = only_one
-    middle = (only_new - only_old) / (images + 2)
-    spread = np.sqrt((only_old + only_new + 1) / (images + 2) - middle**2) / np.sqrt(images + 2)
-    reach = norm.ppf(1 - level / 2) * spread
-    low, high = np.maximum(middle - reach, -1), np.minimum(middle + reach, 1)
-    differences = (only_new - only_old) / images
-    low, high = class_mean_interval(differences, low, high)
+    classes, differences = len(images), (only_new - only_old) / images
+    more = images + 2 / classes
+    middles = (only_new - only_old) / more
+    variances = ((only_old + only_new + 1 / classes) / more - middles**2) / more
+    middle = float(middles.mean())
+    reach = float(norm.ppf(1 - level / 2) * np.sqrt(variances.sum()) / classes)
+    low, high = max(middle - reach, -1), min(middle + reach, 1)
     if p_value >= level:
         low, high = min(low, 0), max(high, 0)
     of_old, of_new = int(only_old.sum()), int(only_new.sum())

@@ -42,19 +42,43 @@ def difference_interval(
     return float(one - other - below), float(one - other + above)
 
 
-def class_mean_interval(
-    values: np.ndarray, low: np.ndarray, high: np.ndarray, sharing: int = 1
+def mean_recall_interval(
+    correct: np.ndarray, images: np.ndarray, confidence: float
 ) -> tuple[float, float]:
-    """The interval of the mean of independent values, `(classes,)`, from those of each.
+    """The interval of the mean of the proportions `correct / images`, int `(classes,)`.
 
-    Zou and Donner, Construction of confidence limits about effect measures, Statistics in Medicine
-    27:1693-1702, 2008 (https://doi.org/10.1002/sim.3095), of which Newcombe's difference is a case.
-    `sharing` is the most values that one image changes: 1, or 2 where a wrong prediction counts in
-    both classes. Then the variance of the sum is at most twice that of independent values.
+    Price and Bonett, An improved confidence interval for a linear function of binomial proportions,
+    Computational Statistics & Data Analysis 45:449-456, 2004: to the images of all classes together
+    as many are added as for one proportion, half of them correct.
     """
-    mean, scale = values.mean(), np.sqrt(sharing) / len(values)
-    below, above = (np.linalg.norm(values - end) * scale for end in (low, high))
-    return float(max(mean - below, low.min())), float(min(mean + above, high.max()))
+    z = norm.ppf((1 + confidence) / 2)
+    recall, variance = _adjusted(correct, images, z)
+    return _mean_interval(recall, variance, z)
+
+
+def mean_f1_interval(
+    both: np.ndarray, either: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """The interval of the mean of the F1 scores of the classes, as `f1_interval` and the above.
+
+    A wrong prediction counts in two classes: the variance of a sum of such values is at most twice
+    that of independent ones, which is taken.
+    """
+    z = norm.ppf((1 + confidence) / 2)
+    fraction, variance = _adjusted(both, either, z)
+    slope = 2 / (1 + fraction) ** 2
+    return _mean_interval(2 * fraction / (1 + fraction), 2 * slope**2 * variance, z)
+
+
+def _adjusted(correct: np.ndarray, total: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
+    more = z**2 / len(total)
+    fraction = (correct + more / 2) / (total + more)
+    return fraction, fraction * (1 - fraction) / (total + more)
+
+
+def _mean_interval(values: np.ndarray, variances: np.ndarray, z: float) -> tuple[float, float]:
+    mean, reach = values.mean(), z * np.sqrt(variances.sum()) / len(values)
+    return float(max(mean - reach, 0)), float(min(mean + reach, 1))
 
 
 def f1_interval(both: int, either: int, confidence: float) -> tuple[float, float]:

@@ -10,10 +10,11 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from pawprint.columns import PREDICTED, SCORES
 from pawprint.evaluation.intervals import (
-    class_mean_interval,
     f1_interval,
     fraction_interval,
+    mean_f1_interval,
     mean_interval,
+    mean_recall_interval,
     roc_area_interval,
 )
 from pawprint.labels import UNKNOWN
@@ -68,36 +69,34 @@ def measure(
     """The columns of SCORES after `split`: scores of all classes, then those of each.
 
     `is_unknown`, bool `(images,)`, says which images the detector of unknown inputs refuses.
-    Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's; that of
-    `f1` is `f1_interval`, and of the means over the classes `class_mean_interval`. With more than
-    two classes, `roc_auc` is the mean over the classes, each against the others, and so are its
-    ends, which makes the interval wider than its confidence asks. Means are over the classes that
-    have images; others have no score, and one that is never predicted no `precision`.
+    Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and the
+    others those of the functions of their names. With more than two classes, `roc_auc` is the mean
+    over the classes, each against the others, and so are its ends, which makes the interval wider
+    than its confidence asks. Means are over the classes that have images; others have no score, and
+    one that is never predicted no `precision`.
     """
     losses, images = log_losses(actual, probabilities), len(actual)
     calibration_error = expected_calibration_error(actual, probabilities)
-    classes = [
-        (label, *row)
-        for index, label in enumerate(labels)
-        if (actual == index).any()
-        for row in _of_class(actual == index, predicted == index, confidence)
-    ]
-    of_classes = pd.DataFrame(classes, columns=list(SCORES)[1:])
-    recall, f1 = (
-        of_classes.loc[of_classes["score"] == name, ["value", "low", "high"]].to_numpy().T
-        for name in ("recall", "f1")
+    present = np.unique(actual)
+    is_actual, is_predicted = (present[:, None] == each for each in (actual, predicted))
+    both, either, of_class = (
+        each.sum(axis=1) for each in (is_actual & is_predicted, is_actual | is_predicted, is_actual)
     )
+    recall, f1 = (both / of_class).mean(), (2 * both / (either + both)).mean()
+    of_recall = mean_recall_interval(both, of_class, confidence)
     rows = [
         ("", *fraction_row("accuracy", predicted == actual, confidence)),
         ("", "loss", losses.mean(), *mean_interval(losses, confidence), images),
-        ("", "mean_recall", recall[0].mean(), *class_mean_interval(*recall), images),
-        ("", "macro_f1", f1[0].mean(), *class_mean_interval(*f1, sharing=2), images),
+        ("", "mean_recall", recall, *of_recall, images),
+        ("", "macro_f1", f1, *mean_f1_interval(both, either, confidence), images),
         ("", "roc_auc", *_roc_area(actual, probabilities, confidence), images),
         ("", "expected_calibration_error", calibration_error, np.nan, np.nan, images),
     ]
     if is_unknown is not None:
         rows.append(("", *fraction_row("refused", is_unknown, confidence)))
-    return pd.concat([pd.DataFrame(rows, columns=list(SCORES)[1:]), of_classes], ignore_index=True)
+    for index, *each in zip(present, is_actual, is_predicted):
+        rows += [(labels[index], *row) for row in _of_class(*each, confidence)]
+    return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def headline(images: pd.Series) -> str:

@@ -1,5 +1,7 @@
 """Whether the test set is like the validation set, and how much it is like other splits."""
 
+import warnings
+
 import pandas as pd
 from scipy.stats import fisher_exact, mannwhitneyu, ttest_ind
 
@@ -40,8 +42,8 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
     """Test minus validation: the rows DIFFERENCES of SCORES, without `split`.
 
     A row of a table is an image, with `group`, `correct`, `refused` as unknown, and `confidence`,
-    the probability of the predicted class. The images of a group are not
-    independent, so each counts as one, with its mean; `images` is the number of groups of test.
+    the probability of the predicted class. The images of a group are not independent, so each group
+    counts as one image, with its mean; `images` is the number of groups of test.
     Fractions have the interval of `difference_interval`, the mean probability has Welch's, 1947
     (https://doi.org/10.1093/biomet/34.1-2.28), not a number for one group or for equal values. An
     interval is extended to 0 where an exact test does not reject: Fisher's of fractions, or that of
@@ -55,7 +57,8 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
         ours, others = (each[column].to_numpy(float) for each in means)
         if column == "confidence":
             p_value = mannwhitneyu(ours, others).pvalue
-            low, high = ttest_ind(ours, others, equal_var=False).confidence_interval(1 - alpha)
+            with warnings.catch_warnings(action="ignore"):  # of one group, of equal values
+                low, high = ttest_ind(ours, others, equal_var=False).confidence_interval(1 - alpha)
         else:
             pairs = [(round(each.sum()), size) for each, size in zip((ours, others), sizes)]
             p_value = fisher_exact([(count, size - count) for count, size in pairs]).pvalue

@@ -15,8 +15,6 @@ from pawprint.labels import UNKNOWN
 MAX_NAMED = 4  # classes in a title
 FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow
 RESULTS = {  # with their titles
-    "mean_recall": "mean recall of the classes",
-    "macro_f1": "mean F1 of the classes",
     "loss": "log loss",
     "roc_auc": "area under the ROC curve",
     "expected_calibration_error": "expected calibration error",
@@ -47,6 +45,11 @@ def describe_fraction(score: pd.Series) -> str:
     return f"{fraction(score)}, {score['low']:.2%} to {score['high']:.2%}"
 
 
+def in_percent(score: pd.Series) -> str:
+    """Such as "95.50%, 91.69% to 97.61%"."""
+    return f"{score['value']:.2%}, {score['low']:.2%} to {score['high']:.2%}"
+
+
 def fraction(score: pd.Series) -> str:
     """Such as "95.50% (191/200)", from the row of a fraction of images."""
     value, images = score["value"], score["images"]
@@ -61,6 +64,8 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
         return title, *cells
 
     rows = [row("accuracy", "accuracy", describe_fraction)]
+    rows.append(row("mean recall of the classes", "mean_recall", in_percent))
+    rows.append(row("mean F1 of the classes", "macro_f1", in_percent))
     rows += [row(title, name, with_interval) for name, title in RESULTS.items()]
     if headline_of(scores) == "mean_recall":
         rows[:2] = rows[1::-1]
@@ -86,7 +91,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     of_classes = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
     texts = of_classes.assign(
         text=of_classes.apply(
-            lambda row: (with_interval if row["score"] == "f1" else describe_fraction)(row), axis=1
+            lambda row: (in_percent if row["score"] == "f1" else describe_fraction)(row), axis=1
         )
     ).pivot(index="label", columns=["score", "split"], values="text")
     recall = of_classes.query("score == 'recall' and split == 'test'").set_index("label")["value"]
@@ -187,7 +192,7 @@ def describe_intervals(confidence: float, groups: pd.Series) -> str:
     """
     text = (
         f"The intervals have a confidence of {100 * confidence:g}%: Wilson's of fractions, "
-        "bootstrap-t of the log loss, Newcombe's of the area, Zou and Donner's of means of the "
+        "bootstrap-t of the log loss, Newcombe's of the area, Price and Bonett's of means over the "
         "classes. Nothing is fitted or chosen on the "
         "test split."
     )
