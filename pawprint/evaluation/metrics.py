@@ -17,7 +17,7 @@ from pawprint.evaluation.intervals import (
     mean_recall_interval,
     roc_area_interval,
 )
-from pawprint.labels import UNKNOWN
+from pawprint.labels import UNKNOWN, are_imbalanced
 from pawprint.probabilities import log_losses
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
@@ -55,7 +55,6 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
 
 FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
 SUMMARY = ("accuracy", "loss", "mean_recall", "macro_f1")  # in metrics/evaluate.json
-MAX_LARGEST = 2  # times its even portion; above, the mean recall is the headline
 
 
 def measure(
@@ -100,12 +99,8 @@ def measure(
 
 
 def headline(images: pd.Series) -> str:
-    """The score that says most: "accuracy", or "mean_recall" of imbalanced classes.
-
-    `images` are the numbers of images of the classes that have some. They are imbalanced if the
-    largest has more than MAX_LARGEST times its even portion, which only one of three or more can.
-    """
-    return "mean_recall" if images.max() > MAX_LARGEST * images.mean() else "accuracy"
+    """The score that says most: "mean_recall" if `are_imbalanced`, or else "accuracy"."""
+    return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
 def measure_unknown(
