@@ -1,6 +1,6 @@
 """Labels of classes: which names they may have, and the two that mean no class."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from unicodedata import normalize
 
 from pawprint.errors import is_printable, printable
@@ -8,6 +8,17 @@ from pawprint.errors import is_printable, printable
 # Not allowed as labels of classes.
 NEITHER = "none"  # in labels.csv, an image of no class
 UNKNOWN = "unknown"  # predicted for an image unlike those of training; the folder of such images
+
+
+MAX_LARGEST = 2  # times its even portion, above which the classes are imbalanced
+
+
+def are_imbalanced(images: Collection[int]) -> bool:
+    """Whether one of three or more classes has more than MAX_LARGEST times its even portion.
+
+    `images` are the numbers of images of the classes that have some.
+    """
+    return max(images) > MAX_LARGEST * sum(images) / len(images)
 
 
 def problem_of_labels(labels: Iterable[str]) -> str | None:

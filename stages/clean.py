@@ -58,7 +58,10 @@ def main() -> None:
             "empty its pixels_sha256 if the label is right for the photo that has this name now"
         )
     if imbalance := describe_imbalance(kept[~is_unknown]):
-        print(f"clean: the classes are imbalanced: {imbalance}; see train_finetune.class_weight")
+        print(
+            f"clean: the classes are imbalanced: {imbalance}; to weight each class the same, set "
+            "class_weight: balanced in train_extract and train_finetune"
+        )
 
 
 if __name__ == "__main__":

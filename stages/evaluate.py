@@ -1,8 +1,9 @@
 """Evaluate the served model on decoded images.
 
-Reads data/raw/archives/, data/split/images.csv, data/clean/unknown.csv and models/served/. Params:
-`evaluate`. Writes metrics/evaluate.json, plots/scores.csv, plots/predictions.csv,
-plots/predictions_validation.csv, plots/reliability.csv and plots/roc.csv.
+Reads data/raw/archives/, data/split/images.csv, data/split/near_duplicates.csv,
+data/clean/unknown.csv and models/served/. Params: `evaluate`. Writes metrics/evaluate.json,
+plots/scores.csv, plots/predictions.csv, plots/predictions_validation.csv, plots/reliability.csv
+and plots/roc.csv.
 Run: `python -m stages.evaluate`
 """
 
@@ -11,6 +12,7 @@ import pandas as pd
 from pawprint import columns, project
 from pawprint.entry import run_stage
 from pawprint.evaluation import metrics
+from pawprint.evaluation.shift import compare_splits, describe_shift, measure_apart
 from pawprint.files import write_json
 from pawprint.images.archive import open_archive
 from pawprint.labels import UNKNOWN
@@ -34,7 +36,8 @@ def main() -> None:
             name: predict_members(predictor.predict, archive, rows["path"], f"evaluate {name}")
             for name, rows in images.items()
         }
-    scores, reliabilities = [], []
+    near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    scores, reliabilities, judged = [], [], {}
     for name in ("validation", "test"):
         rows = images[name]
         actual = pd.Index(labels).get_indexer(rows["label"])
@@ -43,6 +46,11 @@ def main() -> None:
         is_unknown = None if threshold is None else unknown_scores > threshold
         measured = metrics.measure(actual, probabilities, classes, labels, confidence, is_unknown)
         scores.append(measured.assign(split=name))
+        judged[name] = rows.assign(
+            correct=classes == actual,
+            refused=False if is_unknown is None else is_unknown,
+            confidence=probabilities[range(len(rows)), classes],
+        )
         bins = metrics.tabulate_reliability(actual, probabilities, labels, confidence)
         reliabilities.append(bins.assign(split=name))
         write_predictions(
@@ -52,6 +60,13 @@ def main() -> None:
             curves = metrics.tabulate_roc(actual, probabilities, labels)
             write_table(project.ROC_CSV, curves, columns.ROC)
         print(f"evaluate: {metrics.describe(name, measured, confidence)}")
+    apart = measure_apart(judged["test"], near_duplicates, confidence)
+    differences = compare_splits(judged["validation"], judged["test"])
+    scores += [rows.assign(split="test") for rows in (apart, differences)]
+    if len(apart):
+        print(f"evaluate: test accuracy {apart['value'].iloc[0]:.4f} without near-duplicates")
+    if warning := describe_shift(differences):
+        print(f"evaluate: {warning}")
     if UNKNOWN in images:
         no_class, known = (predicted[name][2] for name in (UNKNOWN, "test"))  # unknown scores
         measured = metrics.measure_unknown(no_class, known, threshold, confidence)

@@ -14,6 +14,7 @@ from pawprint.dataset.cleaning import describe_files, describe_imbalance
 from pawprint.dataset.corrections import read_lines
 from pawprint.entry import run_stage
 from pawprint.errors import hide_secrets
+from pawprint.evaluation.shift import describe_shift
 from pawprint.files import md5, read_json, write_text
 from pawprint.params.training import LBFGS
 from pawprint.reports import pages, results
@@ -69,6 +70,8 @@ def main() -> None:
             read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
         ),
         "score": partial(results.score_of, scores),
+        "warning": describe_shift(scores),
+        "headline": results.headline_of(scores),
         "results": results.result_rows(scores),
         "about_results": " ".join(filter(None, about)),
         "of_classes": results.class_rows(scores),

@@ -9,7 +9,7 @@ Run: `python -m stages.split`
 
 from pawprint import project
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS
-from pawprint.dataset.splitting import divided_groups, split
+from pawprint.dataset.splitting import describe_completed, divided_groups, split
 from pawprint.entry import run_stage
 from pawprint.files import write_json
 from pawprint.params.split import Split
@@ -26,6 +26,9 @@ def main() -> None:
     write_table(project.NEAR_DUPLICATES_CSV, listed, NEAR_DUPLICATES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     print("split: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
+    given = rows["archive_split"] if params.use_archive_split else ""
+    for line in describe_completed(rows.assign(archive_split=given)):
+        print(f"split: {line}")
     if len(listed):
         print(
             f"split: {len(listed):,} near-duplicates, {divided_pairs:,} pairs of them in different "

@@ -27,12 +27,13 @@ def main() -> None:
     labels = read_json(project.LABELS_JSON)
     train = open_examples(project.FEATURES, "top", split, "train", labels)
     images = split[split["split"] == "train"]
-    known = *train, images["group"], len(labels), params.class_weight
+    class_weight = params.weight_for(images["label"])
+    known = *train, images["group"], len(labels), class_weight
     if params.optimizer == LBFGS:
         check_size(train[0], len(labels))
         crossed = cross_validate(*known)
         validation = open_examples(project.FEATURES, "top", split, "validation", labels)
-        arrays, metrics, history = solve(train, validation, labels, crossed, params.class_weight)
+        arrays, metrics, history = solve(train, validation, labels, crossed, class_weight)
         how = f"by logistic regression, C = {crossed.C:g}, views = {crossed.views}"
     else:
         from pawprint.network.training import train_stored_head  # TensorFlow starts here only
@@ -41,6 +42,7 @@ def main() -> None:
         settings = params, head, hardware, project.EXTRACT_HISTORY_CSV
         arrays, metrics, history = train_stored_head(project.FEATURES, split, labels, *settings)
         how = f"after {len(history)} epochs"
+    how += ", each class with the same weight" if class_weight else ""
     judged, metrics["cross_validated"], not_judged = judge(crossed, images, labels)
     initial, final, folds = metrics.values()
     accuracy = {f"{name}_accuracy": each["accuracy"] for name, each in metrics.items()}

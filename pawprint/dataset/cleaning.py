@@ -16,9 +16,11 @@ from tqdm import tqdm
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.corrections import Correction
 from pawprint.dataset.layouts import (
+    ACCEPTED,
     SHOWN,
     Folders,
     Row,
+    count_suffixes,
     folders_of,
     is_metadata,
     is_unusual,
@@ -119,7 +121,7 @@ def clean(
         if not (kept["label"] == label).any():
             raise InputError(
                 f"{archive.filename}: expected a usable image of class {label}. Received: "
-                f"{describe_files(kept, rejected)}. See clean.labels."
+                f"{describe_files(kept, rejected)}. See clean.labels. {ACCEPTED}"
             )
     return kept, rejected, not_applied
 
@@ -227,17 +229,19 @@ def describe_imbalance(images: pd.DataFrame) -> str:
 
 
 def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files", which are unusual.
+    """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files (2 .txt, 1 .db)".
 
-    `kept` has a row for each usable image, those of no class too. `rejected` is a table REJECTED.
+    Other files are unusual. `kept` has a row for each usable image, those of no class too.
+    `rejected` is a table REJECTED.
     """
     is_other = rejected["reason"].isin(["not_an_image", "no_class"])
     is_other &= rejected["path"].map(is_unusual).astype(bool)
+    others = count_suffixes(rejected["path"][is_other].tolist())
     reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
     listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
     text = f"kept {len(kept):,} of {len(kept) + len(rejected) - is_other.sum():,} images"
     text += f" ({listed})" if listed else ""
-    return f"{text}; {is_other.sum():,} other files" if is_other.any() else text
+    return f"{text}; {is_other.sum():,} other files ({others})" if is_other.any() else text
 
 
 def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:

@@ -5,6 +5,7 @@ https://huggingface.co/docs/datasets/image_dataset
 """
 
 import posixpath
+from collections import Counter
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -97,6 +98,7 @@ def _problem(cells: dict[str, str], member: str | None, found: dict[str, Row]) -
     return None
 
 
+ACCEPTED = f"Names of images end in {', '.join(sorted(SUFFIXES))}."
 EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
@@ -154,7 +156,7 @@ def find_labels(
         raise InputError(
             f"{archive}: {printable(problem)}. With clean.labels: auto, each folder of images is a "
             "class. Move the images into one folder per class, or name the classes and their "
-            f"folders in clean.labels. Expected, for example:\n{EXPECTED}\n"
+            f"folders in clean.labels. {_other_files(names)}Expected, for example:\n{EXPECTED}\n"
             f"Received:\n{tree(names, folders_of(rows))}"
         )
     return {label: [label] for label in labels}
@@ -165,6 +167,21 @@ def is_unusual(name: str) -> bool:
     path = PurePosixPath(name)
     is_hidden = any(part.startswith(".") for part in path.parts)
     return is_hidden or path.suffix.lower() not in SUFFIXES
+
+
+def count_suffixes(names: list[str]) -> str:
+    """Such as "40 .eps, 2 .csv, 1 without a suffix", the most frequent first, at most SHOWN."""
+    found = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in names)
+    return ", ".join(f"{times:,} {printable(each)}" for each, times in found.most_common(SHOWN))
+
+
+def _other_files(names: list[str]) -> str:
+    """A sentence on folders that hold files but no images, or ""."""
+    with_images = {posixpath.dirname(name) for name in names if not is_unusual(name)}
+    others = [name for name in names if posixpath.dirname(name) not in with_images]
+    if not others:
+        return ""
+    return f"Folders without an image hold files: {count_suffixes(others)}. {ACCEPTED} "
 
 
 def tree(names: list[str], folders: Folders) -> str:

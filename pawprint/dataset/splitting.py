@@ -36,18 +36,21 @@ def split(
     does, unless it is "". Near-duplicates are joined to groups of at most 1 % of the images, or 20.
 
     Each class has as nearly `test_fraction` and `validation_fraction` of its images in test and
-    validation as its groups allow, and at least one in each split. Groups are taken in the order
+    validation as its groups allow, and at least one in each split, unless it has too few: then it
+    is in training and, from two groups on, in validation. Groups are taken in the order
     of a hash of their content and the seed. So few images change their split if others are added
     or removed, and none if images are renamed, unless their names give the groups.
 
     With `use_archive_split`, the archive's own splits stay as they are. If it has validation and no
-    test, its validation images are divided in the ratio of the two fractions. If it has test and
-    no validation, validation images are taken from training. An archive with train alone is
-    divided as one without splits. With `move_near_duplicates`, the archive's validation images in
-    a group with training images become training images; the column `moved` names them.
+    test, its validation images are divided in the ratio of the two fractions. A class without
+    validation or test images in the archive gets them from its training images, as do all classes
+    if the archive has no such split. An archive with train alone is divided as one without splits.
+    With `move_near_duplicates`, the archive's validation images in a group with training images
+    become training images; the column `moved` names them.
 
     Raises InputError if the archive has a split for only some images, or none for training, if
-    no path has the named group, and if a class has no image in a split.
+    no path has the named group, and if a class has no training image, or fewer than two classes
+    have images in a split.
     """
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
     given = images["archive_split"] if use_archive_split else pd.Series("", images.index)
@@ -66,7 +69,7 @@ def split(
     order = draw.sort_values(kind="stable").index
 
     def take(source: str, target: str, fraction: float, of: pd.DataFrame, left: int) -> None:
-        """Move units from one split to another; `left` units of each class stay."""
+        """Move units of the classes of `of` to another split; `left` units of each class stay."""
         here = images["split"] == source
         sizes: dict[int, dict[str, int]] = {}
         table = images[here].groupby([unit[here], "label"]).size()
@@ -85,10 +88,14 @@ def split(
         validation = images[images["split"] == "validation"]
         ratio = test_fraction / (validation_fraction + test_fraction)
         take("validation", "test", ratio, validation, left=1)
-    elif not keeps_validation:
-        if not keeps_test:
-            take("train", "test", test_fraction, images, left=2)
-        take("train", "validation", validation_fraction, images, left=1)
+    # A unit is left for training and, when test images are taken, one for validation.
+    for target, fraction, left in (
+        ("test", test_fraction, 2),
+        ("validation", validation_fraction, 1),
+    ):
+        has_none = ~images["label"].isin(images["label"][images["split"] == target])
+        if has_none.any():
+            take("train", target, fraction, images[has_none], left)
     _require_all(images, unit)
 
     images["group"] = images["path"].groupby(unit).transform("min")
@@ -140,10 +147,10 @@ def _nearest(units: dict[int, dict[str, int]], wanted: dict[str, float], left: i
 
     Each unit has numbers of images by class. It is taken if the classes come nearer to what is
     still wanted. A class of which none is taken gives its smallest unit. `left` units of each class
-    are not taken.
+    are not taken. Of a class that is not in `wanted` none is wanted.
     """
     remaining = Counter(label for sizes in units.values() for label in sizes)
-    wanted = dict(wanted)
+    classes, wanted = sorted(wanted), Counter(wanted)
     taken = []
 
     def take(key: int) -> None:
@@ -159,7 +166,7 @@ def _nearest(units: dict[int, dict[str, int]], wanted: dict[str, float], left: i
         change = sum(abs(wanted[label] - n) - abs(wanted[label]) for label, n in sizes.items())
         if change < 0 and is_free(key):
             take(key)
-    for label in sorted(remaining):
+    for label in classes:
         free = [key for key, sizes in units.items() if label in sizes and is_free(key)]
         if free and not any(label in units[key] for key in taken):
             take(min(free, key=lambda key: sum(units[key].values())))
@@ -182,16 +189,40 @@ def _require_whole(given: pd.Series, path: pd.Series) -> None:
 
 
 def _require_all(images: pd.DataFrame, unit: np.ndarray) -> None:
-    for label, rows in images.groupby("label"):
-        for name in SPLITS:
-            if name not in set(rows["split"]):
-                groups = len(np.unique(unit[rows.index]))
-                raise InputError(
-                    f"split: expected images of class {label} for training, validation and test, "
-                    f"so three or more, not all of one group. Received: none for {name} of "
-                    f"{len(rows):,}, in groups: {groups:,}. Add images, or see split.group, "
-                    "split.near_duplicate_distance and split.use_archive_split."
-                )
+    for name in SPLITS:
+        present = set(images["label"][images["split"] == name])
+        missing = sorted(set(images["label"]) - present)
+        if missing and (name == "train" or len(present) < 2):
+            rows = images[images["label"] == missing[0]]
+            groups = len(np.unique(unit[rows.index]))
+            raise InputError(
+                f"split: expected images of class {missing[0]} for {name}. Received: none of "
+                f"{len(rows):,}, in groups: {groups:,}. Training needs images of every class, "
+                "validation and test of two or more. Add images, or see split.group, "
+                "split.near_duplicate_distance and split.use_archive_split."
+            )
+
+
+def describe_completed(images: pd.DataFrame) -> list[str]:
+    """A line for each of validation and test without images of some classes in the archive.
+
+    `images` has the columns `label`, `archive_split`, "" if that is not used, and `split`.
+    """
+    lines, classes = [], images["label"].nunique()
+    for name in ("validation", "test"):
+        given, present = (
+            set(images["label"][images[column] == name]) for column in ("archive_split", "split")
+        )
+        few = classes - len(present)
+        if given and len(given) < classes:
+            lines.append(
+                f"{classes - len(given)} of {classes} classes have no {name} images in the "
+                f"archive; {len(present - given)} get them from their training images, {few} have "
+                "too few"
+            )
+        elif few:
+            lines.append(f"{few} of {classes} classes have too few images for {name}")
+    return lines
 
 
 def _uniform(seed: int, content: str) -> float:

@@ -10,7 +10,8 @@ from scipy.stats import norm
 
 from pawprint import project
 from pawprint.errors import InputError
-from pawprint.evaluation.intervals import holm, mcnemar
+from pawprint.evaluation.intervals import holm, mcnemar, stratified_mcnemar
+from pawprint.evaluation.metrics import headline
 from pawprint.revisions import read_revision
 from pawprint.tables import parse_predictions
 
@@ -18,9 +19,11 @@ from pawprint.tables import parse_predictions
 class Comparison(NamedTuple):
     """Numbers of images, and of correct predictions of each run and of only one of them.
 
-    `difference` is the accuracy of new minus that of old, `low` and `high` its interval at
-    `confidence`, all in [-1, 1]; `p_value` is McNemar's.
+    `difference` is the `score` of new minus that of old, `low` and `high` its interval at
+    `confidence`, all in [-1, 1]. `score` is "accuracy" or "mean recall".
     """
+
+    score: str
 
     images: int
     old_correct: int
@@ -41,8 +44,13 @@ class Comparison(NamedTuple):
         return "better" if self.low > 0 else "worse"
 
 
-def compare(old: np.ndarray, new: Sequence[np.ndarray], confidence: float) -> list[Comparison]:
-    """Compare each of the new runs with the old one.
+def compare(
+    old: np.ndarray,
+    new: Sequence[np.ndarray],
+    confidence: float,
+    actual: np.ndarray | None = None,
+) -> list[Comparison]:
+    """Compare the accuracy of each of the new runs with that of the old one.
 
     A run is bool `(images,)`: whether it predicted the images, the same ones for all, correctly.
     The test is McNemar's exact one. The interval of the difference is that of Agresti and Min,
@@ -50,37 +58,60 @@ def compare(old: np.ndarray, new: Sequence[np.ndarray], confidence: float) -> li
     is extended to 0 where the test does not reject. A difference is significant if the interval
     excludes 0.
 
+    With `actual`, the class of each image, `(images,)`, the mean recall of the classes is compared:
+    the test is `stratified_mcnemar`, and of the half images each class has an equal part.
+
     With several new runs, the probability of any wrong verdict is at most `1 - confidence`: Holm's
     levels, 1979 (https://www.jstor.org/stable/4615733), are those of the tests and the intervals.
     """
-    old = np.asarray(old)
+    old, one_class = np.asarray(old), np.zeros(len(old), int)
+    _, strata = np.unique(one_class if actual is None else actual, return_inverse=True)
+    images = np.bincount(strata)
     only_one = [
-        (int((old & ~each).sum()), int((each & ~old).sum())) for each in map(np.asarray, new)
+        (np.bincount(strata, old & ~each), np.bincount(strata, each & ~old))
+        for each in map(np.asarray, new)
     ]
-    p_values = [mcnemar(*pair) for pair in only_one]
+    only_one = [(of_old.astype(int), of_new.astype(int)) for of_old, of_new in only_one]
+    p_values = [
+        mcnemar(*(int(number.sum()) for number in pair))
+        if actual is None
+        else stratified_mcnemar(*pair, images)
+        for pair in only_one
+    ]
     levels = holm(p_values, 1 - confidence)
-    return [_compare(old, *each) for each in zip(only_one, p_values, levels)]
+    score = "accuracy" if actual is None else "mean recall"
+    return [
+        _compare(score, int(old.sum()), images, *each) for each in zip(only_one, p_values, levels)
+    ]
 
 
 def _compare(
-    old: np.ndarray, only_one: tuple[int, int], p_value: float, level: float
+    score: str,
+    correct: int,
+    images: np.ndarray,
+    only_one: tuple[np.ndarray, np.ndarray],
+    p_value: float,
+    level: float,
 ) -> Comparison:
     only_old, only_new = only_one
-    images = len(old) + 2
-    middle = (only_new - only_old) / images
-    spread = np.sqrt((sum(only_one) + 1) / images - middle**2) / np.sqrt(images)
-    reach = float(norm.ppf(1 - level / 2) * spread)
+    classes, differences = len(images), (only_new - only_old) / images
+    more = images + 2 / classes
+    middles = (only_new - only_old) / more
+    variances = ((only_old + only_new + 1 / classes) / more - middles**2) / more
+    middle = float(middles.mean())
+    reach = float(norm.ppf(1 - level / 2) * np.sqrt(variances.sum()) / classes)
     low, high = max(middle - reach, -1), min(middle + reach, 1)
     if p_value >= level:
         low, high = min(low, 0), max(high, 0)
-    correct = int(old.sum())
+    of_old, of_new = int(only_old.sum()), int(only_new.sum())
     return Comparison(
-        images=len(old),
+        score=score,
+        images=int(images.sum()),
         old_correct=correct,
-        new_correct=correct + only_new - only_old,
-        only_old=only_old,
-        only_new=only_new,
-        difference=(only_new - only_old) / len(old),
+        new_correct=correct + of_new - of_old,
+        only_old=of_old,
+        only_new=of_new,
+        difference=float(differences.mean()),
         low=low,
         high=high,
         confidence=1 - level,
@@ -91,12 +122,15 @@ def _compare(
 def compare_revisions(
     old: str, new: Sequence[str], split: str, confidence: float, common: bool = False
 ) -> list[Comparison]:
-    """Compare the predictions of revisions with those of one. Raises InputError as `paired`."""
+    """Compare the `headline` of revisions with that of one. Raises InputError as `paired`."""
     pairs = list(paired(old, new, split, common))
+    actual = pairs[0]["actual"]
+    is_of_accuracy = headline(actual.value_counts()) == "accuracy"
     return compare(
         (pairs[0]["predicted_old"] == pairs[0]["actual"]).to_numpy(),
         [(both["predicted"] == both["actual"]).to_numpy() for both in pairs],
         confidence,
+        None if is_of_accuracy else actual.to_numpy(),
     )
 
 
@@ -153,13 +187,16 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
     }[compared.verdict]
     if not compared.only_old + compared.only_new:
         conclusion = "both are correct on the same images"
+    of, test = "", "McNemar"
+    if compared.score != "accuracy":
+        of, test = f" of the {compared.score}", "randomization"
     return (
         f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "
         f"{compared.new_correct}/{compared.images} in {new}; {compared.only_old} only in {old}, "
         f"{compared.only_new} only in {new}\n"
-        f"  difference {100 * compared.difference:+.2f} points, {100 * compared.confidence:.4g}% "
-        f"interval {100 * compared.low:+.2f} to {100 * compared.high:+.2f}, McNemar p = "
-        f"{compared.p_value:.3f}\n"
+        f"  difference{of} {100 * compared.difference:+.2f} points, "
+        f"{100 * compared.confidence:.4g}% interval {100 * compared.low:+.2f} to "
+        f"{100 * compared.high:+.2f}, {test} p = {compared.p_value:.3f}\n"
         f"  {conclusion}"
     )
 

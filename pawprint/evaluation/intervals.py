@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 
-RESAMPLES = 2000
+RESAMPLES, DRAWS = 2000, 20_000
 
 
 def fraction_interval(
@@ -40,6 +40,74 @@ def difference_interval(
     )
     below, above = np.hypot(one - low, other_high - other), np.hypot(high - one, other - other_low)
     return float(one - other - below), float(one - other + above)
+
+
+def mean_recall_interval(
+    correct: np.ndarray, images: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """The interval of the mean of the proportions `correct / images`, int `(classes,)`.
+
+    Price and Bonett, An improved confidence interval for a linear function of binomial proportions,
+    Computational Statistics & Data Analysis 45:449-456, 2004: to the images of all classes together
+    as many are added as for one proportion, half of them correct.
+    """
+    z = norm.ppf((1 + confidence) / 2)
+    recall, variance = _adjusted(correct, images, z)
+    return _mean_interval(recall, variance, z)
+
+
+def mean_f1_interval(
+    both: np.ndarray, either: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """The interval of the mean of the F1 scores of the classes, as `f1_interval` and the above.
+
+    A wrong prediction counts in two classes: the variance of a sum of such values is at most twice
+    that of independent ones, which is taken.
+    """
+    z = norm.ppf((1 + confidence) / 2)
+    fraction, variance = _adjusted(both, either, z)
+    slope = 2 / (1 + fraction) ** 2
+    return _mean_interval(2 * fraction / (1 + fraction), 2 * slope**2 * variance, z)
+
+
+def _adjusted(correct: np.ndarray, total: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
+    more = z**2 / len(total)
+    fraction = (correct + more / 2) / (total + more)
+    return fraction, fraction * (1 - fraction) / (total + more)
+
+
+def _mean_interval(values: np.ndarray, variances: np.ndarray, z: float) -> tuple[float, float]:
+    mean, reach = values.mean(), z * np.sqrt(variances.sum()) / len(values)
+    return float(max(mean - reach, 0)), float(min(mean + reach, 1))
+
+
+def f1_interval(both: int, either: int, confidence: float) -> tuple[float, float]:
+    """The interval of an F1 score, 2 * both / (either + both).
+
+    `both` images are of the class and predicted as it, `either` one of the two. F1 increases with
+    the proportion both / either, whose Wilson interval is taken.
+    """
+    low, high = (2 * end / (1 + end) for end in fraction_interval(both, either, confidence))
+    return low, high
+
+
+def stratified_mcnemar(
+    only_first: np.ndarray, only_second: np.ndarray, images: np.ndarray
+) -> float:
+    """The p-value of a randomization test that two models have the same mean recall, in [0, 1].
+
+    The arrays are int `(classes,)`: images of each class that only one of the models predicts
+    correctly, and all. As in McNemar's exact test, which it is for one class, each of the former is
+    as likely to be of either model; the statistic is the mean difference of the recalls. Where one
+    class gains what another loses, that distribution is wider than the true one, so the test
+    rejects less often. Edgington, Randomization Tests, 1980; by DRAWS draws, counted as in Phipson
+    and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
+    """
+    disagreeing = only_first + only_second
+    draws = np.random.default_rng(0).binomial(disagreeing, 0.5, (DRAWS, len(images)))
+    found = abs(((only_second - only_first) / images).sum())
+    drawn = abs(((2 * draws - disagreeing) / images).sum(axis=1))
+    return float((1 + (drawn >= found - 1e-9).sum()) / (1 + DRAWS))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

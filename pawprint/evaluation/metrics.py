@@ -9,8 +9,15 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from pawprint.columns import PREDICTED, SCORES
-from pawprint.evaluation.intervals import fraction_interval, mean_interval, roc_area_interval
-from pawprint.labels import UNKNOWN
+from pawprint.evaluation.intervals import (
+    f1_interval,
+    fraction_interval,
+    mean_f1_interval,
+    mean_interval,
+    mean_recall_interval,
+    roc_area_interval,
+)
+from pawprint.labels import UNKNOWN, are_imbalanced
 from pawprint.probabilities import log_losses
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
@@ -47,7 +54,7 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
 
 
 FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
-SUMMARY = ("accuracy", "loss")  # in metrics/evaluate.json
+SUMMARY = ("accuracy", "loss", "mean_recall", "macro_f1")  # in metrics/evaluate.json
 
 
 def measure(
@@ -58,27 +65,42 @@ def measure(
     confidence: float,
     is_unknown: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """The columns of SCORES after `split`: scores of all classes, then the recall of each.
+    """The columns of SCORES after `split`: scores of all classes, then those of each.
 
-    `is_unknown`, bool `(images,)`, says which images the detector of unknown inputs refuses. Each
-    class has an image. Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc`
-    Newcombe's. With more than two classes, `roc_auc` is the mean over the classes, each against
-    the others, and so are its ends, which makes the interval wider than its confidence asks.
+    `is_unknown`, bool `(images,)`, says which images the detector of unknown inputs refuses.
+    Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and the
+    others those of the functions of their names. With more than two classes, `roc_auc` is the mean
+    over the classes, each against the others, and so are its ends, which makes the interval wider
+    than its confidence asks. Means are over the classes that have images; others have no score, and
+    one that is never predicted no `precision`.
     """
     losses, images = log_losses(actual, probabilities), len(actual)
     calibration_error = expected_calibration_error(actual, probabilities)
+    present = np.unique(actual)
+    is_actual, is_predicted = (present[:, None] == each for each in (actual, predicted))
+    both, either, of_class = (
+        each.sum(axis=1) for each in (is_actual & is_predicted, is_actual | is_predicted, is_actual)
+    )
+    recall, f1 = (both / of_class).mean(), (2 * both / (either + both)).mean()
+    of_recall = mean_recall_interval(both, of_class, confidence)
     rows = [
-        ("", *_fraction("accuracy", predicted == actual, confidence)),
+        ("", *fraction_row("accuracy", predicted == actual, confidence)),
         ("", "loss", losses.mean(), *mean_interval(losses, confidence), images),
+        ("", "mean_recall", recall, *of_recall, images),
+        ("", "macro_f1", f1, *mean_f1_interval(both, either, confidence), images),
         ("", "roc_auc", *_roc_area(actual, probabilities, confidence), images),
         ("", "expected_calibration_error", calibration_error, np.nan, np.nan, images),
     ]
     if is_unknown is not None:
-        rows.append(("", *_fraction("refused", is_unknown, confidence)))
-    for index, label in enumerate(labels):
-        is_found = predicted[actual == index] == index
-        rows.append((label, *_fraction("recall", is_found, confidence)))
+        rows.append(("", *fraction_row("refused", is_unknown, confidence)))
+    for index, *each in zip(present, is_actual, is_predicted):
+        rows += [(labels[index], *row) for row in _of_class(*each, confidence)]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
+
+
+def headline(images: pd.Series) -> str:
+    """The score that says most: "mean_recall" if `are_imbalanced`, or else "accuracy"."""
+    return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
 def measure_unknown(
@@ -93,7 +115,7 @@ def measure_unknown(
     area = roc_auc_score(np.repeat([1, 0], [images, others]), np.append(unknown, known))
     interval = roc_area_interval(area, images, others, confidence)
     rows = [
-        (UNKNOWN, *_fraction("refused", unknown > threshold, confidence)),
+        (UNKNOWN, *fraction_row("refused", unknown > threshold, confidence)),
         (UNKNOWN, "roc_auc", area, *interval, images),
     ]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
@@ -138,7 +160,7 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
     curve has no finite threshold; 1 is written.
     """
     curves = []
-    for index in _classes_with_a_curve(len(labels)):
+    for index in _classes_with_a_curve(actual, len(labels)):
         false, true, threshold = roc_curve(actual == index, probabilities[:, index])
         curves.append(
             pd.DataFrame(
@@ -156,18 +178,36 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
 def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
     """A summary such as "test accuracy 0.9550 (191/200), 95% interval 0.9169 to 0.9761".
 
-    `scores` are those of a split, with the columns of `measure`.
+    The mean recall is first where it is the headline. `scores` are those of a split, with the
+    columns of `measure`.
     """
-    accuracy = scores[scores["score"] == "accuracy"].iloc[0]
-    images = accuracy["images"]
+    rows = scores[scores["label"] == ""].set_index("score")
+    accuracy, images = rows.loc["accuracy"], rows.loc["accuracy", "images"]
+    text = f"accuracy {accuracy['value']:.4f} ({round(accuracy['value'] * images)}/{images})"
+    shown = headline(scores.loc[scores["score"] == "recall", "images"])
+    if shown != "accuracy":
+        text = f"mean recall {rows.loc[shown, 'value']:.4f}"
     few = " (few images: a wide interval)" if images < FEW else ""
-    return (
-        f"{name} accuracy {accuracy['value']:.4f} ({round(accuracy['value'] * images)}/{images}), "
-        f"{100 * confidence:g}% interval {accuracy['low']:.4f} to {accuracy['high']:.4f}{few}"
-    )
+    low, high = rows.loc[shown, ["low", "high"]]
+    text = f"{name} {text}, {100 * confidence:g}% interval {low:.4f} to {high:.4f}{few}"
+    return text if shown == "accuracy" else f"{text}; accuracy {accuracy['value']:.4f}"
 
 
-def _fraction(name: str, is_true: np.ndarray, confidence: float) -> tuple:
+def _of_class(is_actual: np.ndarray, is_predicted: np.ndarray, confidence: float) -> list[tuple]:
+    """Recall, precision and F1 of a class: rows without its label."""
+    both, either = int((is_actual & is_predicted).sum()), int((is_actual | is_predicted).sum())
+    f1 = 2 * both / (either + both)
+    rows = [
+        fraction_row("recall", is_predicted[is_actual], confidence),
+        ("f1", f1, *f1_interval(both, either, confidence), either),
+    ]
+    if is_predicted.any():
+        rows.insert(1, fraction_row("precision", is_actual[is_predicted], confidence))
+    return rows
+
+
+def fraction_row(name: str, is_true: np.ndarray, confidence: float) -> tuple:
+    """The cells of SCORES from `score` on, for a fraction of images, bool `(images,)`."""
     low, high = fraction_interval(int(is_true.sum()), len(is_true), confidence)
     return name, is_true.mean(), low, high, len(is_true)
 
@@ -175,7 +215,7 @@ def _fraction(name: str, is_true: np.ndarray, confidence: float) -> tuple:
 def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) -> np.ndarray:
     """The area and the ends of its interval, means over the classes if there are more than two."""
     areas = []
-    for index in _classes_with_a_curve(probabilities.shape[1]):
+    for index in _classes_with_a_curve(actual, probabilities.shape[1]):
         is_class = actual == index
         area, images = roc_auc_score(is_class, probabilities[:, index]), int(is_class.sum())
         interval = roc_area_interval(area, images, len(actual) - images, confidence)
@@ -183,6 +223,6 @@ def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) 
     return np.mean(areas, axis=0)
 
 
-def _classes_with_a_curve(classes: int) -> range:
-    """Of two classes the second: 1 - p rounds small probabilities to ties."""
-    return range(1, 2) if classes == 2 else range(classes)
+def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:
+    """Those with images; of two classes the second: 1 - p rounds small probabilities to ties."""
+    return [1] if classes == 2 else np.unique(actual).tolist()

@@ -18,9 +18,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pawprint.errors import InputError
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 
-# Tried in this order. Pillow reads more formats, but some run other programs (EPS: Ghostscript),
-# and few are used for photos.
+# Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
+# (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
+FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
 # HEIC, the format of phones; one thread, because images are decoded in parallel.
 pi_heif.register_heif_opener(
     decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
@@ -34,6 +35,9 @@ MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
+# Pixels where a decoder takes a second and a half for a million, as Pillow's decoders in Python do,
+# or 50 bytes for each, as OpenJPEG does.
+MAX_SLOW = 16_000_000
 
 # Pillow warns about what it repairs or ignores; an unusable image raises an error.
 warnings.filterwarnings("ignore", module="PIL")
@@ -60,6 +64,11 @@ def decode(data: bytes) -> Image.Image:
         scans = _count_scans(data) if image.format in ("JPEG", "MPO") else 1
         if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
             raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
+        codecs = {tile.codec_name for tile in image.tile}
+        if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
+            raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
+        if image.format == "PPM" and image.mode == "I":  # 16 bits, where a TIFF has 32
+            image = Image.fromarray(np.asarray(image).astype(np.uint16))
         return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes

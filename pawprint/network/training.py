@@ -137,7 +137,7 @@ def fit(
         train,
         validation_data=validation,
         epochs=params.epochs,
-        class_weight=balanced(train.labels) if params.class_weight else None,
+        class_weight=balanced(train.labels) if params.weight_for(train.labels) else None,
         callbacks=callbacks,
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),

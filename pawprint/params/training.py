@@ -1,9 +1,12 @@
 """The head, the two phases of training, and what they run on."""
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, WrapValidator, field_validator, model_validator
 
+from pawprint.labels import are_imbalanced
 from pawprint.params.section import (
     REPR,
     BelowOne,
@@ -84,7 +87,7 @@ class Train(Section):
     learning_rate_decay: Literal["cosine"] | None
     batch_size: Count
     views_per_epoch: Literal["one", "all"]
-    class_weight: Literal["balanced"] | None
+    class_weight: Literal["auto", "balanced"] | None
     keep_best: bool
     early_stopping: EarlyStopping | None
     reduce_lr_on_plateau: ReduceLROnPlateau | None
@@ -98,6 +101,12 @@ class Train(Section):
                 "Received: both"
             )
         return self
+
+    def weight_for(self, classes: Iterable) -> Literal["balanced"] | None:
+        """`class_weight` for images of these classes; auto is balanced if `are_imbalanced`."""
+        if self.class_weight != "auto":
+            return self.class_weight
+        return "balanced" if are_imbalanced(Counter(classes).values()) else None
 
 
 LBFGS = "lbfgs"

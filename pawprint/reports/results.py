@@ -8,6 +8,8 @@ from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import divided_groups
 from pawprint.evaluation.calibration import SIGNIFICANT
 from pawprint.evaluation.intervals import difference_interval
+from pawprint.evaluation.metrics import headline
+from pawprint.evaluation.shift import APART
 from pawprint.labels import UNKNOWN
 
 MAX_NAMED = 4  # classes in a title
@@ -32,9 +34,20 @@ def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> p
     return scores[of].iloc[0]
 
 
+def headline_of(scores: pd.DataFrame) -> str:
+    """The `headline` for the images of the test split."""
+    of_test = (scores["split"] == "test") & (scores["score"] == "recall")
+    return headline(scores.loc[of_test, "images"])
+
+
 def describe_fraction(score: pd.Series) -> str:
     """Such as "95.50% (191/200), 91.69% to 97.61%", from the row of a fraction of images."""
     return f"{fraction(score)}, {score['low']:.2%} to {score['high']:.2%}"
+
+
+def in_percent(score: pd.Series) -> str:
+    """Such as "95.50%, 91.69% to 97.61%"."""
+    return f"{score['value']:.2%}, {score['low']:.2%} to {score['high']:.2%}"
 
 
 def fraction(score: pd.Series) -> str:
@@ -51,7 +64,14 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
         return title, *cells
 
     rows = [row("accuracy", "accuracy", describe_fraction)]
+    rows.append(row("mean recall of the classes", "mean_recall", in_percent))
+    rows.append(row("mean F1 of the classes", "macro_f1", in_percent))
     rows += [row(title, name, with_interval) for name, title in RESULTS.items()]
+    if headline_of(scores) == "mean_recall":
+        rows[:2] = rows[1::-1]
+    if APART in set(scores["score"]):
+        apart = describe_fraction(score_of(scores, "test", APART))
+        rows.append(("accuracy without near-duplicates of other splits", "", apart))
     if "refused" in set(scores["score"]):  # of a model with a detector of unknown inputs
         rows.append(row("images labelled unknown", "refused", describe_fraction))
     if UNKNOWN in set(scores["label"]):
@@ -64,13 +84,22 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
-    """A row of texts per class, with the lowest recall on the test split first."""
-    recall = scores[scores["score"] == "recall"].sort_values("value", kind="stable")
-    rows = pd.DataFrame({"class": recall[recall["split"] == "test"]["label"]})
-    for split in ("test", "validation"):
-        of_classes = [score_of(scores, split, "recall", label) for label in rows["class"]]
-        rows[f"recall, {split}"] = list(map(describe_fraction, of_classes))
-    return rows
+    """A row of texts per class, with the lowest recall on the test split first.
+
+    A cell without a score, as of a class without images in a split, has "none".
+    """
+    of_classes = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
+    texts = of_classes.assign(
+        text=of_classes.apply(
+            lambda row: (in_percent if row["score"] == "f1" else describe_fraction)(row), axis=1
+        )
+    ).pivot(index="label", columns=["score", "split"], values="text")
+    recall = of_classes.query("score == 'recall' and split == 'test'").set_index("label")["value"]
+    texts = texts.reindex(recall.reindex(texts.index).sort_values(kind="stable").index)
+    columns = [("recall", "test"), ("precision", "test"), ("f1", "test"), ("recall", "validation")]
+    rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
+    rows.columns = ["recall, test", "precision, test", "F1, test", "recall, validation"]
+    return rows.rename_axis("class").reset_index()
 
 
 def with_interval(score: pd.Series) -> str:
@@ -163,7 +192,8 @@ def describe_intervals(confidence: float, groups: pd.Series) -> str:
     """
     text = (
         f"The intervals have a confidence of {100 * confidence:g}%: Wilson's of fractions, "
-        "bootstrap-t of the log loss, Newcombe's of the area. Nothing is fitted or chosen on the "
+        "bootstrap-t of the log loss, Newcombe's of the area, Price and Bonett's of means over the "
+        "classes. Nothing is fitted or chosen on the "
         "test split."
     )
     if groups.nunique() < FEW_GROUPS * len(groups):

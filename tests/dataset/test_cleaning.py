@@ -239,5 +239,8 @@ def test_files_are_described_with_the_reasons_of_the_rejected():
     reasons |= {".DS_Store": "no_class", "a/clip.mov": "not_an_image"}
     rejected = pd.DataFrame(reasons.items(), columns=["path", "reason"])
     described = describe_files(kept, rejected)
-    assert described == "kept 1,200 of 1,203 images (2 empty, 1 not an image); 2 other files"
+    assert (
+        described == "kept 1,200 of 1,203 images (2 empty, 1 not an image); 2 other files "
+        "(1 without a suffix, 1 .mov)"
+    )
     assert describe_files(kept, rejected.head(0)) == "kept 1,200 of 1,200 images"

@@ -109,6 +109,7 @@ def test_class_folders_are_found_also_under_groups(tmp_path):
         (["cat/train/1.jpg", "cat/val/2.jpg", "dog/train/3.jpg"], ["cat", "dog"]),
         (["d/train/cat/1.jpg", "d/train/dog/2.jpg", "d/test/3.jpg"], ["cat", "dog"]),
         (["train/train/1.jpg", "train/car/2.jpg"], ["car", "train"]),
+        (["cat/1.ppm", "dog/2.PGM", "owl/3.pbm"], ["cat", "dog", "owl"]),
         (["cat/1.jpg", "dog/2.jpg", "notes/readme.txt", ".cache/3.jpg"], ["cat", "dog"]),
         (["train/cat/1.jpg", "train/dog/2.jpg", "owl/3.jpg", "test/4.jpg"], ["cat", "dog", "owl"]),
     ],
@@ -133,6 +134,15 @@ def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names
     assert line.startswith(f"images.zip: expected {message}")
     assert "photos/" in trees
     assert trees[trees.index("Received:") + 1 :]
+
+
+def test_folders_with_files_but_no_images_are_named_by_the_suffixes_and_what_is_accepted():
+    names = [f"{folder}/{n}.eps" for folder in "ab" for n in range(3)]
+    with pytest.raises(InputError, match=r"hold files: 6 \.eps, 1 \.csv\. .* \.jpg, .* \.ppm, "):
+        find_labels([*names, "a/list.CSV"], None, "images.zip")
+    with pytest.raises(InputError) as error:
+        find_labels(["a/1.jpg", "a/notes.txt"], None, "images.zip")
+    assert ".txt" not in str(error.value)
 
 
 @pytest.mark.parametrize(

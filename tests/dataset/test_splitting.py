@@ -1,4 +1,5 @@
 import hashlib
+import re
 from collections import Counter
 
 import pandas as pd
@@ -7,7 +8,7 @@ from conftest import clean_archive, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pawprint.dataset.splitting import split
+from pawprint.dataset.splitting import describe_completed, split
 from pawprint.errors import InputError
 
 PARAMS = {
@@ -206,6 +207,46 @@ def test_expression_on_the_path_gives_the_groups():
 def test_class_of_too_few_images_or_groups_is_named(folders, group, expected):
     with pytest.raises(InputError, match=expected):
         run(images(folders).assign(group=group))
+
+
+def test_class_that_a_split_of_the_archive_lacks_gets_it_from_training_or_stays_without():
+    folders = {f"{name}/{label}": 20 for name in ("train", "validation", "test") for label in "ab"}
+    lacking = {"train/c": 30, "test/c": 5, "train/d": 1, "test/d": 5, "train/e": 30, "train/f": 2}
+    table = images(folders | lacking)
+    rows = run(table)
+    counts = pd.crosstab(rows["label"], rows["split"])
+    assert counts.loc["c"].to_dict() == {"train": 23, "validation": 7, "test": 5}
+    assert counts.loc["d"].to_dict() == {"train": 1, "validation": 0, "test": 5}
+    assert counts.loc["e"].to_dict() == {"train": 18, "validation": 6, "test": 6}
+    assert counts.loc["f"].to_dict() == {"train": 1, "validation": 1, "test": 0}
+    kept = rows["archive_split"].isin(["validation", "test"]) | rows["label"].isin(["a", "b"])
+    assert (rows["split"] == rows["archive_split"])[kept].all()
+    assert [re.findall(r"\d+|\b\w+ images in", line) for line in describe_completed(rows)] == [
+        ["4", "6", "validation images in", "3", "1"],
+        ["2", "6", "test images in", "1", "1"],
+    ]
+    assert describe_completed(run(CURATED)) == []
+
+
+def test_group_of_a_completed_class_stays_whole():
+    table = pd.concat([CURATED, pd.DataFrame([image(f"train/c/{n}.jpg") for n in range(40)])])
+    rows = run(
+        table.assign(group=[str(n // 4) if "c" in f else "" for n, f in enumerate(table["label"])])
+    )
+    of_class = rows[rows["label"] == "c"]
+    assert (of_class.groupby("group")["split"].nunique() == 1).all()
+    assert Counter(of_class["split"]) == {"train": 24, "validation": 8, "test": 8}
+
+
+def test_class_of_one_group_or_without_training_images():
+    rows = run(images({"/a": 9, "/b": 9, "/c": 1}))
+    assert Counter(rows["split"][rows["label"] == "c"]) == {"train": 1}
+    assert describe_completed(rows.assign(archive_split="")) == [
+        "1 of 3 classes have too few images for validation",
+        "1 of 3 classes have too few images for test",
+    ]
+    with refused("expected images of class c for train"):
+        run(with_images(CURATED, image("test/c/1.jpg")))
 
 
 def test_fractions_that_leave_no_image_for_training_are_refused():

@@ -66,3 +66,48 @@ def test_levels_of_several_tests_are_those_of_holm():
 def test_equal_runs_do_not_differ():
     (compared,) = compare(np.array([True, False] * 50), [np.array([True, False] * 50)], 0.95)
     assert (compared.difference, compared.p_value) == (0, 1)
+
+
+ACTUAL = np.repeat([0, 1, 2], [160, 25, 15])
+
+
+def test_mean_recall_is_compared_class_by_class():
+    """Ten images of the largest class are lost, and nine of the others won."""
+    old, new = (np.ones(200, bool) for _ in range(2))
+    new[:10] = old[[160, 161, 162, 163, 185, 186, 187, 188, 189]] = False
+    (of_accuracy,) = compare(old, [new], 0.95)
+    (of_recall,) = compare(old, [new], 0.95, ACTUAL)
+    assert (of_accuracy.score, of_recall.score) == ("accuracy", "mean recall")
+    assert (of_accuracy.difference, of_accuracy.verdict) == (-1 / 200, "not significant")
+    assert of_recall.difference == pytest.approx((-10 / 160 + 4 / 25 + 5 / 15) / 3)
+    assert of_recall.verdict == "better"
+    assert of_accuracy[1:6] == of_recall[1:6] == (200, 191, 190, 10, 9)
+
+
+def test_one_class_has_the_comparison_of_accuracies():
+    old, new = np.arange(50) > 20, np.arange(50) > 4
+    one, other = (compare(old, [new], 0.95, actual)[0] for actual in (None, np.zeros(50)))
+    assert (one.low, one.high) == (other.low, other.high)
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_equal_models_seldom_get_another_verdict_on_the_mean_recall(runs):
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(1000):
+        difficulty = rng.uniform(size=200) ** 2
+        old, *new = (rng.uniform(size=200) > difficulty for _ in range(runs + 1))
+        wrong += {each.verdict for each in compare(old, new, 0.95, ACTUAL)} != {"not significant"}
+    assert 0 < wrong <= 0.06 * 1000  # 5% and what 1,000 draws vary by
+
+
+def test_interval_of_the_mean_recall_holds_the_true_difference_as_often_as_it_says():
+    """Where one class gains what another loses."""
+    rng = np.random.default_rng(0)
+    chances = np.array([[0.9, 0.7], [0.6, 0.8], [0.7, 0.7]])[ACTUAL]
+    held = []
+    for _ in range(500):
+        old, new = rng.uniform(size=(200, 2)).T < chances.T
+        (compared,) = compare(old, [new], 0.95, ACTUAL)
+        held.append(compared.low <= 0 <= compared.high)
+    assert 0.94 <= np.mean(held) <= 0.995

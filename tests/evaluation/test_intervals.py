@@ -7,8 +7,11 @@ from pawprint.evaluation.intervals import (
     difference_interval,
     fraction_interval,
     mcnemar,
+    mean_f1_interval,
     mean_interval,
+    mean_recall_interval,
     roc_area_interval,
+    stratified_mcnemar,
 )
 
 RNG = np.random.default_rng(0)
@@ -125,3 +128,51 @@ def test_coverage_of_the_intervals_of_log_loss_and_area(images):
 def test_mcnemar_is_the_two_sided_binomial_test(first, second):
     expected = min(1, 2 * binom.cdf(min(first, second), first + second, 0.5))
     assert mcnemar(first, second) == pytest.approx(expected)
+
+
+def test_interval_of_the_mean_recall_of_one_class_is_that_of_agresti_and_coull():
+    """It has the middle of Wilson's, and is a little wider."""
+    found = mean_recall_interval(np.array([56]), np.array([70]), 0.95)
+    low, high = fraction_interval(56, 70, 0.95)
+    assert np.mean(found) == pytest.approx((low + high) / 2)
+    assert found[0] < low < high < found[1]
+
+
+@pytest.mark.parametrize("images", [(200, 20, 10), (30, 30), (400, *[12] * 9)])
+@pytest.mark.parametrize("recall", [0.6, 0.95])
+def test_intervals_of_mean_recall_and_mean_f1_hold_them_as_often_as_they_say(images, recall):
+    """Errors go to the other classes alike; the true F1 is that of very many images."""
+    rng, classes = np.random.default_rng(0), len(images)
+    chances = np.full((classes, classes), (1 - recall) / (classes - 1))
+    np.fill_diagonal(chances, recall)
+
+    def f1_of(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        both = counts.diagonal()
+        either = counts.sum(axis=0) + counts.sum(axis=1) - both
+        return 2 * both / (either + both), both, either
+
+    expected = f1_of(np.array(images)[:, None] * chances)[0].mean()
+    held = []
+    for _ in range(2000):
+        counts = np.array([rng.multinomial(n, p) for n, p in zip(images, chances)])
+        f1, both, either = f1_of(counts)
+        low, high = mean_recall_interval(both, np.array(images), 0.95)
+        low_f1, high_f1 = mean_f1_interval(both, either, 0.95)
+        assert low <= (both / images).mean() <= high
+        assert low_f1 <= f1.mean() <= high_f1
+        held.append((low <= recall <= high, low_f1 <= expected <= high_f1))
+    print(images, recall, np.mean(held, axis=0))
+    assert (np.mean(held, axis=0) >= 0.92).all()
+
+
+def test_stratified_test_of_one_class_is_mcnemars():
+    for pair in ((3, 12), (1, 8), (20, 24)):
+        found = stratified_mcnemar(*(np.array([each]) for each in pair), np.array([100]))
+        assert found == pytest.approx(mcnemar(*pair), abs=0.01)
+
+
+def test_stratified_test_counts_each_class_alike():
+    """Ten images lost of many, eight won of few: fewer are correct, the mean recall is higher."""
+    old, new = np.array([10, 0]), np.array([0, 8])
+    assert stratified_mcnemar(old, new, np.array([1000, 20])) < 0.05
+    assert stratified_mcnemar(old, new, np.array([1000, 1000])) > 0.5

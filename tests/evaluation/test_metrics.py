@@ -1,11 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from pawprint.columns import SCORES
 from pawprint.evaluation.intervals import fraction_interval, roc_area_interval
 from pawprint.evaluation.metrics import (
     describe,
+    headline,
     measure,
     measure_unknown,
     summarize,
@@ -71,6 +73,44 @@ def test_scores_of_three_classes_are_those_computed_by_hand():
     assert value(scores, "loss") == pytest.approx(-np.log([0.7, 0.6, 0.8, 0.4, 0.8, 0.7]).mean())
 
 
+def test_scores_of_classes_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    actual, predicted = rng.choice(4, 200, p=[0.6, 0.2, 0.1, 0.1]), rng.integers(0, 4, 200)
+    labels, probabilities = [*"abcd"], np.full((200, 4), 0.25)
+    scores = measure(actual, probabilities, predicted, labels, 0.95)
+    each = precision_recall_fscore_support(actual, predicted)
+    for name, expected in zip(("precision", "recall", "f1"), each):
+        assert [value(scores, name, label) for label in labels] == pytest.approx(expected)
+    assert value(scores, "mean_recall") == pytest.approx(balanced_accuracy_score(actual, predicted))
+    assert value(scores, "macro_f1") == pytest.approx(f1_score(actual, predicted, average="macro"))
+
+
+def test_class_without_images_or_predictions_has_no_such_score():
+    labels, actual = [*THREE, "doe"], np.repeat([0, 1, 2], 4)
+    probabilities = np.full((12, 4), 0.25)
+    scores = measure(actual, probabilities, np.repeat([0, 1, 1], 4), labels, 0.95)
+    of_classes = scores[scores["label"] != ""].groupby("label")["score"].agg(set)
+    assert of_classes.to_dict() == {
+        "ant": {"recall", "precision", "f1"},
+        "bee": {"recall", "precision", "f1"},
+        "cow": {"recall", "f1"},
+    }
+    assert value(scores, "mean_recall") == pytest.approx(2 / 3)
+    assert value(scores, "roc_auc") == 0.5
+    assert set(tabulate_roc(actual, probabilities, labels)["label"]) == set(THREE)
+
+
+def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portion():
+    for largest, expected in ((40, "accuracy"), (41, "mean_recall")):
+        assert headline(pd.Series([largest, 10, 10])) == expected
+    assert headline(pd.Series([999, 1])) == "accuracy"
+    actual = np.repeat([0, 1, 2], [50, 5, 5])
+    probabilities = np.tile([0.8, 0.1, 0.1], (60, 1))
+    shown = describe("test", measured(actual, probabilities, None, THREE), 0.95)
+    assert shown.startswith("test mean recall 0.3333, 95% interval ")
+    assert "accuracy 0.8333" in shown
+
+
 def test_predictions_have_a_column_of_probabilities_per_label():
     rows = pd.DataFrame({"path": ["1", "0"], "label": ["ant", "cow"]}, index=[7, 5])
     rows["pixels_sha256"] = ["a1", "b2"]
@@ -106,11 +146,12 @@ def test_scores_have_the_names_that_other_commits_have():
     unknown = np.array([True, False, False, False, False])
     scores = measure(ACTUAL, PROBABILITIES, ACTUAL, LABELS, 0.95, unknown)
     assert list(scores) == list(SCORES)[1:]
-    names = ("accuracy", "loss", "roc_auc", "expected_calibration_error", "refused")
-    of_classes = [("cat", "recall"), ("dog", "recall")]
+    names = ("accuracy", "loss", "mean_recall", "macro_f1", "roc_auc")
+    names += ("expected_calibration_error", "refused")
+    of_classes = [(label, name) for label in LABELS for name in ("recall", "precision", "f1")]
     expected = [*(("", name) for name in names), *of_classes]
     assert list(zip(scores["label"], scores["score"])) == expected
-    assert list(scores["images"]) == [5] * 5 + [3, 2]
+    assert list(scores["images"]) == [5] * 7 + [3] * 3 + [2] * 3
     assert value(scores, "refused") == 0.2
     assert "refused" not in set(measured()["score"])
 
@@ -118,6 +159,7 @@ def test_scores_have_the_names_that_other_commits_have():
 def test_few_scores_of_each_split_are_metrics():
     both = pd.concat([measured().assign(split=split) for split in ("validation", "test")])
     of_split = {"accuracy": 0.8, "loss": value(measured(), "loss")}
+    of_split |= {"mean_recall": pytest.approx(5 / 6), "macro_f1": pytest.approx(0.8)}
     assert summarize(both) == {"validation": of_split, "test": of_split}
     assert list(summarize(both)) == ["validation", "test"]
 

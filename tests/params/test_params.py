@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import pytest
 import yaml
 from conftest import PROJECT
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from pawprint.errors import InputError
 from pawprint.params.augment import RandomFlip
 from pawprint.params.calibrate import augmentation_at_prediction
-from pawprint.params.training import OPTIONAL, REQUIRED, Dense
+from pawprint.params.training import OPTIONAL, REQUIRED, Dense, TrainHead
 from pawprint.params.whole import load_params
 from pawprint.recipes.overlay import overlay
 
@@ -65,7 +66,7 @@ CHOICES = {
     "hardware.devices": ["auto", "cpu"],
     "hardware.precision": ["auto", "float32", "mixed_float16", "mixed_bfloat16"],
     "train_extract.learning_rate_decay": ["cosine", None],
-    "train_extract.class_weight": ["balanced", None],
+    "train_extract.class_weight": ["auto", "balanced", None],
     "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
     "calibrate.test_time_augmentation": ["auto", "none", "flip", "crops"],
     "split.use_archive_split": [True, False],
@@ -293,3 +294,16 @@ def test_augmentation_at_prediction_follows_training_only_if_it_is_automatic(giv
     mode = flip and RandomFlip(mode=flip)
     augment = params.augment.model_copy(update={"RandomFlip": mode})
     assert augmentation_at_prediction(calibrate, augment) == expected
+
+
+@pytest.mark.parametrize(
+    ("images", "expected"),
+    [([50, 10, 10], "balanced"), ([40, 10, 10], None), ([90, 10], None), ([7, 7, 7], None)],
+)
+def test_class_weight_auto_is_balanced_for_imbalanced_classes(images, expected):
+    params = TrainHead.load("train_extract", path=PROJECT / "params.yaml")
+    classes = np.repeat(np.arange(len(images), dtype=np.float32), images)
+    assert params.class_weight == "auto"
+    assert params.weight_for(classes) == expected
+    for fixed in ("balanced", None):
+        assert params.model_copy(update={"class_weight": fixed}).weight_for(classes) == fixed

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT, TINY, clean_archive, encode, pawprint, photo, repro
-from faults import ARCHIVES, IMAGES, JPEG, KEPT, MEMBERS, PHOTO, write_archive
+from faults import ARCHIVES, IMAGES, JPEG, KEPT, MEMBERS, OTHER_FORMATS, PHOTO, write_archive
 from PIL import ImageChops, ImageStat
 
 from pawprint.columns import IMAGES as IMAGE_COLUMNS
@@ -141,7 +141,9 @@ GREY_PHOTO = PHOTO.convert("L").convert("RGB")
     [
         *((name, PHOTO, 6) for name in ("PNG as.jpg", "cmyk.jpg", "ycck.jpg", "rgba.png")),
         *((name, PHOTO, 6) for name in ("animated.png", "heic as.jpg", "progressive.jpg")),
+        *((f"{form} as.jpg", PHOTO, 6) for form in (*OTHER_FORMATS, "PSD", "SUN")),
         *((name, GREY_PHOTO, 2) for name in ("grey and alpha.png", "16 bits.png", "16 bits.tiff")),
+        *((name, GREY_PHOTO, 2) for name in ("16 bits.pgm", "12 bits.pgm")),
     ],
 )
 def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):

@@ -13,6 +13,7 @@ from pawprint.reports.results import (
     describe_draw,
     describe_fraction,
     describe_training,
+    headline_of,
     name_classes,
     result_rows,
     score_of,
@@ -32,6 +33,8 @@ def rows_of(split: str, offset: float) -> list[tuple]:
     return [
         (split, "", "accuracy", 0.9 + offset, 0.85 + offset, 0.95 + offset, 100),
         (split, "", "loss", 0.1 + offset, 0.08 + offset, 0.2 + offset, 100),
+        (split, "", "mean_recall", 0.8 + offset, 0.7 + offset, 0.9 + offset, 100),
+        (split, "", "macro_f1", 0.7 + offset, 0.6 + offset, 0.8 + offset, 100),
         (split, "", "roc_auc", 0.97 + offset, 0.96 + offset, 0.98 + offset, 100),
         (split, "", "expected_calibration_error", 0.2 + offset, None, None, 100),
     ]
@@ -45,10 +48,38 @@ SCORES_OF_BOTH = pd.DataFrame(
 def test_each_result_has_a_column_per_split():
     assert result_rows(SCORES_OF_BOTH) == [
         ("accuracy", "91.00% (91/100), 86.00% to 96.00%", "90.00% (90/100), 85.00% to 95.00%"),
+        ("mean recall of the classes", "81.00%, 71.00% to 91.00%", "80.00%, 70.00% to 90.00%"),
+        ("mean F1 of the classes", "71.00%, 61.00% to 81.00%", "70.00%, 60.00% to 80.00%"),
         ("log loss", "0.1100 (0.0900 to 0.2100)", "0.1000 (0.0800 to 0.2000)"),
         ("area under the ROC curve", "0.9800 (0.9700 to 0.9900)", "0.9700 (0.9600 to 0.9800)"),
         ("expected calibration error", "0.2100", "0.2000"),
     ]
+
+
+def test_mean_recall_is_first_where_the_classes_are_imbalanced():
+    assert headline_of(scores_of(["ant", "bee"])) == "accuracy"
+    counts = [("test", label, "recall", 0.5, 0.4, 0.6, n) for label, n in zip("abc", (80, 10, 10))]
+    both = pd.concat([SCORES_OF_BOTH, pd.DataFrame(counts, columns=list(SCORES))])
+    assert headline_of(both) == "mean_recall"
+    titles = [title for title, *_ in result_rows(both)]
+    assert titles[:2] == ["mean recall of the classes", "accuracy"]
+
+
+def test_results_have_the_accuracy_without_near_duplicates_if_there_are_some():
+    row = ("test", "", "accuracy_without_near_duplicates", 0.5, 0.4, 0.6, 10)
+    both = pd.concat([SCORES_OF_BOTH, pd.DataFrame([row], columns=list(SCORES))])
+    title, *texts = result_rows(both)[-1]
+    assert "near-duplicates" in title
+    assert texts == ["", "50.00% (5/10), 40.00% to 60.00%"]
+
+
+def test_class_without_images_in_a_split_is_last_and_has_no_score_there():
+    scores = scores_of(["ant", "bee", "cow"])
+    scores = scores[(scores["label"] != "bee") | (scores["split"] != "test")]
+    rows = class_rows(scores).set_index("class")
+    assert rows.index[-1] == "bee"
+    assert list(rows.loc["bee"])[:3] == ["none"] * 3
+    assert rows.loc["bee", "recall, validation"] != "none"
 
 
 def test_results_have_the_images_refused_if_the_model_detects_unknown_inputs():

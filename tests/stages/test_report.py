@@ -18,7 +18,7 @@ from pawprint import project
 from pawprint.columns import REJECTED, SCORES
 from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe_fraction, score_of
-from pawprint.tables import read_table
+from pawprint.tables import read_table, write_table
 from stages import report
 
 SERVED = [project.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
@@ -173,6 +173,32 @@ def test_card_of_many_classes_shows_the_ten_with_the_lowest_recall_and_the_page_
     assert "And 30 more classes" in card
     assert all(page.count(f'<th scope="row">{label}</th>') == 2 for label in numbers)
     assert "imbalanced" not in card + page
+
+
+def test_warning_of_a_test_set_of_another_kind_is_at_the_top(other):
+    scores = read_table(other / project.SCORES_CSV, SCORES)
+    assert "differs from the validation set" not in "".join(reports(other))
+    row = ("test", "", "accuracy_difference", -0.4, -0.5, -0.3, 47)
+    shifted = pd.concat([scores, pd.DataFrame([row], columns=list(SCORES))])
+    write_table(other / project.SCORES_CSV, shifted, SCORES)
+    card, page = reports(other)
+    assert "accuracy -40.0 points (-50.0 to -30.0)" in card.split("## Model")[0]
+    assert "accuracy -40.0 points (-50.0 to -30.0)" in page.split("<h2>")[0]
+
+
+def test_headline_of_imbalanced_classes_is_the_mean_recall(other):
+    scores = read_table(other / project.SCORES_CSV, SCORES)
+    is_largest = (scores["label"] == "bee") & (scores["score"] == "recall")
+    write_table(
+        other / project.SCORES_CSV,
+        scores.assign(images=scores["images"].where(~is_largest, 1000)),
+        SCORES,
+    )
+    _, page = reports(other)
+    assert re.findall(r'class="tile">(.*?)<b>', page)[:2] == [
+        "mean recall, test",
+        "mean recall, validation",
+    ]
 
 
 def test_card_says_nothing_that_the_params_deny(other):

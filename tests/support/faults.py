@@ -108,6 +108,10 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+OTHER_FORMATS = ("PPM", "JPEG2000", "PCX", "SGI", "DDS", "QOI", "TGA")
+CUT = {"PPM": "truncated", "JPEG2000": "damaged", "PCX": "truncated", "SGI": "truncated"}
+CUT |= {"QOI": "damaged", "TGA": "truncated"}
+
 IMAGES = {
     "empty.jpg": Fault(b"", "empty"),
     "jpeg cut.jpg": Fault(part(JPEG, 50), "truncated"),
@@ -125,8 +129,31 @@ IMAGES = {
     "heic pixels flipped.heic": Fault(flipped(TURNED_HEIC, len(TURNED_HEIC) - 300, 40), "damaged"),
     **{
         f"{form} as.jpg": Fault(encode(PHOTO, form), KEPT)
-        for form in ("PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
+        for form in ("PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", *OTHER_FORMATS)
     },
+    **{
+        f"{form} cut.{form}": Fault(part(encode(PHOTO, form), 50), why) for form, why in CUT.items()
+    },
+    "PSD as.jpg": Fault(
+        struct.pack(">4sHxxxxxxHIIHH12xH", b"8BPS", 1, 3, 64, 96, 8, 3, 0)
+        + np.asarray(PHOTO).transpose(2, 0, 1).tobytes(),
+        KEPT,
+    ),
+    "SUN as.jpg": Fault(
+        struct.pack(">8I", 0x59A66A95, 96, 64, 24, 96 * 64 * 3, 1, 0, 0)
+        + np.asarray(PHOTO)[..., ::-1].tobytes(),
+        KEPT,
+    ),
+    "16 bits.pgm": Fault(b"P5 96 64 65535\n" + np.asarray(DEEP).astype(">u2").tobytes(), KEPT),
+    "12 bits.pgm": Fault(
+        b"P5 96 64 4095\n" + (np.asarray(DEEP) // 16).astype(">u2").tobytes(), KEPT
+    ),
+    "one bit.pbm": Fault(encode(PHOTO.convert("1"), "PPM"), KEPT),
+    "plain text.ppm": Fault(
+        b"P3 96 64 255\n" + " ".join(map(str, np.asarray(PHOTO).ravel())).encode(), KEPT
+    ),
+    "float.pfm": Fault(encode(PHOTO.convert("F"), "PPM"), "unsupported"),
+    "5000x5000 of plain text.ppm": Fault(b"P3 5000 5000 255\n0", "too_large"),
     "heic as.jpg": Fault(HEIC, KEPT),
     "turned.heic": Fault(TURNED_HEIC, KEPT),
     "page as.jpg": Fault(b"<!doctype html><title>404 Not Found</title>", "not_an_image"),
