@@ -172,7 +172,7 @@ def test_new_image_is_with_its_group_and_with_the_nearest_near_duplicate():
     assert divided == 2 and len(listed) == 3
 
 
-def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image():
+def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp_path):
     table = WHOLE.assign(path=[f"/x/site{n // 10}/{n}.jpg" for n in range(len(WHOLE))])
     site = list(table["pixels_sha256"][:10])
     kept = {site[3]: "test", site[0]: "train", site[1]: "train", 64 * "0": "test"}
@@ -181,6 +181,15 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image():
     of_no_image, divided = describe_kept(rows, kept, {})
     assert of_no_image.startswith("1 of 4 rows")
     assert "divides 1 groups, those of /x/site0/0.jpg." in divided and "2 images" in divided
+
+    path = tmp_path / "splits.csv"
+    lines = [f"{pixels},{name}\n" for pixels, name in kept.items()]
+    path.write_text("".join(["pixels_sha256,split\n", *lines]), encoding="utf-8")
+    keep_splits(path, rows)
+    written = read_kept_splits(path)
+    assert written == kept_of(rows) | {64 * "0": "test"}
+    assert list(written)[:4] == list(kept)
+    assert len(describe_kept(rows, written, {})) == 1
 
 
 def test_class_gets_the_split_that_it_lacks():
