@@ -160,8 +160,9 @@ def _join(unit: np.ndarray, pairs: pd.DataFrame, placed: np.ndarray) -> np.ndarr
     for start in range(0, len(joined), BLOCK):  # all at once as lists would take gigabytes
         for first, second in joined[start : start + BLOCK].tolist():
             one, other = root(first), root(second)
-            of_both = {splits[one], splits[other]} - {""}
-            if one != other and size[one] + size[other] <= largest and len(of_both) < 2:
+            if one == other or size[one] + size[other] > largest:
+                continue
+            if len({splits[one], splits[other]} - {""}) < 2:
                 parent[other] = one
                 size[one] += size[other]
                 splits[one] = splits[one] or splits[other]

@@ -143,33 +143,38 @@ def test_fractions_that_differ_are_said():
     assert describe_kept(rows, {}, FRACTIONS) == []
 
 
-def test_new_image_is_with_its_group_and_with_the_nearest_near_duplicate():
+def some_of(table: pd.DataFrame, rows: pd.DataFrame, name: str, number: int = 5) -> list[dict]:
+    """Rows of the table whose images are in a split."""
+    paths = rows["path"][rows["split"] == name][:number]
+    return table.set_index("path", drop=False).loc[paths].to_dict("records")
+
+
+def test_new_image_is_with_its_group_and_with_its_near_duplicate():
     table = WHOLE.assign(group=[f"{n // 2}" for n in range(len(WHOLE))])
     rows = split(table, **PARAMS)[0]
-    kept = kept_of(rows)
-    by_path = table.set_index("path", drop=False)
-    tests, trains = (
-        [by_path.loc[path].to_dict() for path in rows["path"][rows["split"] == name][:5]]
-        for name in ("test", "train")
-    )
+    kept, tests = kept_of(rows), some_of(table, rows, "test")
     joined = [image(f"/cat/new{n}", group=each["group"]) for n, each in enumerate(tests)]
     near = [like(each, f"/cat/near{n}") for n, each in enumerate(tests)]
     table = pd.concat([table, pd.DataFrame(joined + near)])
-    again = split(table, kept, **PARAMS)[0]
-    now = dict(zip(again["path"], again["split"]))
-    assert {now[each["path"]] for each in joined + near} == {"test"}
-    assert kept_of(again).items() >= kept.items()
+    now = kept_of(split(table, kept, **PARAMS)[0])
+    assert {now[each["pixels_sha256"]] for each in joined + near} == {"test"}
+    assert now.items() >= kept.items()
 
-    # Between images of two splits: 1 bit from the one, 4 from the other.
-    one, other = trains[0], tests[0]
-    bridge = like(one, "/cat/bridge", 1)
-    far = like(bridge, "/cat/far", 4) | {"pixels_sha256": other["pixels_sha256"]}
-    table = WHOLE[WHOLE["pixels_sha256"] != other["pixels_sha256"]]
-    table = pd.concat([table, pd.DataFrame([bridge, far])])
+
+def test_new_image_between_two_splits_is_with_the_nearest_and_moves_no_image():
+    rows = split(WHOLE, **PARAMS)[0]
+    kept, trains = kept_of(rows), some_of(WHOLE, rows, "train", 20)
+    bridges = [like(each, f"/cat/bridge{n}", 1) for n, each in enumerate(trains)]
+    tests = []
+    for n, (each, bridge) in enumerate(zip(some_of(WHOLE, rows, "test", 20), bridges)):
+        tests.append(like(bridge, f"/cat/far{n}", 4, pixels_sha256=each["pixels_sha256"]))
+    is_old = ~WHOLE["pixels_sha256"].isin([each["pixels_sha256"] for each in tests])
+    table = pd.concat([WHOLE[is_old], pd.DataFrame(bridges + tests)])
     again, listed, divided = split(table, kept, **PARAMS)
     now = kept_of(again)
-    assert (now[bridge["pixels_sha256"]], now[far["pixels_sha256"]]) == ("train", "test")
-    assert divided == 2 and len(listed) == 3
+    assert {now[each["pixels_sha256"]] for each in bridges} == {"train"}
+    assert now.items() >= kept.items()
+    assert (divided, len(listed)) == (40, 60)
 
 
 def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp_path):
@@ -207,6 +212,13 @@ def test_file_comes_before_the_splits_of_the_archive():
     rows = split(CURATED, chosen, **PARAMS)[0]
     changed = rows[rows["split"] != rows["archive_split"]]
     assert dict(zip(changed["pixels_sha256"], changed["split"])) == chosen
+
+    one, other = (like(image(f"train/a/{n}.jpg"), f"validation/a/near{n}") for n in range(2))
+    table = pd.concat([CURATED, pd.DataFrame([one, other])])
+    stays = {one["pixels_sha256"]: "validation"}
+    rows, listed, _ = split(table, stays, **PARAMS, move_near_duplicates=True)
+    assert list(listed["path"][listed["moved"]]) == [other["path"]]
+    assert kept_of(rows).items() >= stays.items()
 
 
 def test_committed_file_has_no_rows():
