@@ -66,9 +66,7 @@ def split(
         given = pd.Series("train", images.index)
     is_drawn = given == ("validation" if keeps_validation else "train")  # others are as given
     is_drawn &= not (keeps_validation and keeps_test)
-    image_of = dict(zip(images["pixels_sha256"], images.index))
-    known = [pixels for pixels in kept or {} if pixels in image_of]
-    own = pd.Series({image_of[pixels]: kept[pixels] for pixels in known}, dtype=str)
+    own = _of_images(kept or {}, images["pixels_sha256"])
     of_groups = own[is_drawn[own.index]]
     unit = name.where(name != "", images["pixels_sha256"]).factorize()[0]
     unit = _join(unit, pairs, _first_in(unit, of_groups))
@@ -133,6 +131,13 @@ def _names(pattern: str, paths: pd.Series) -> pd.Series:
             f"Received: {pattern}, found in none of {len(paths):,}."
         )
     return names
+
+
+def _of_images(kept: dict[str, str], pixels_sha256: pd.Series) -> pd.Series:
+    """The splits in `kept`, in its order, by the index of the image."""
+    image_of = dict(zip(pixels_sha256, pixels_sha256.index))
+    known = [pixels for pixels in kept if pixels in image_of]
+    return pd.Series({image_of[pixels]: kept[pixels] for pixels in known}, dtype=str)
 
 
 def _first_in(unit: np.ndarray, own: pd.Series) -> np.ndarray:
