@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "test whether two runs differ, image by image",
     "data": "`data diff`: list the images that changed between two commits",
     "check": "fail if the committed results are not those of this code and these params",
+    "keep-splits": "write the splits of the last result into splits.csv, so that they stay",
     "verify": "find damaged files in DVC's cache and in the workspace",
     "gate": "fail if the workspace is significantly worse than a commit",
 }
@@ -34,7 +35,7 @@ def main() -> int | None:
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
-            module = importlib.import_module(f"pawprint.cli.{name}")
+            module = importlib.import_module(f"pawprint.cli.{name.replace('-', '_')}")
             command.description = module.__doc__
             module.add_arguments(command)
             command.set_defaults(run=module.run, error=command.error)

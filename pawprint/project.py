@@ -4,6 +4,7 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 LABELS_CSV = Path("labels.csv")
+SPLITS_CSV = Path("splits.csv")
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
 CODE = Path("data/code")  # what the stage `code` writes

@@ -1,13 +1,15 @@
 """Show the data before training: samples, augmented views of an image, near-duplicates.
 
-Reads data/raw/archives/, data/split/images.csv and data/split/near_duplicates.csv. Params:
-`preview`, `augment`, `model.image_size`, `model.resize`. Writes plots/samples.png,
-plots/augmented.png and plots/near_duplicates.png. Run: `python -m stages.preview`
+A line says if `model.resize: crop` leaves out much of the images. Reads data/clean/images.csv,
+data/raw/archives/, data/split/images.csv and data/split/near_duplicates.csv. Params: `preview`,
+`augment`, `model.image_size`, `model.resize`. Writes plots/samples.png, plots/augmented.png and
+plots/near_duplicates.png. Run: `python -m stages.preview`
 """
 
 from pawprint import columns, project
 from pawprint.entry import run_stage
 from pawprint.images.archive import open_archive
+from pawprint.images.sizes import MAX_LEFT_OUT, left_out
 from pawprint.params.augment import Augment
 from pawprint.params.model import Model
 from pawprint.params.results import Preview
@@ -28,6 +30,12 @@ def main() -> None:
         figure = draw_near_duplicates(archive, near_duplicates, params.near_duplicates)
         save(figure, project.NEAR_DUPLICATES_PLOT)
     print(f"preview: 3 pictures in {project.SAMPLES_PLOT.parent}")
+    sizes = read_table(project.IMAGES_CSV, columns.IMAGES)[["width", "height"]]
+    if how == "crop" and (out := left_out(*sizes.to_numpy().T)) > MAX_LEFT_OUT:
+        print(
+            f"preview: model.resize: crop leaves out {out:.0%} of the median image; stretch and "
+            "pad keep all of it"
+        )
 
 
 if __name__ == "__main__":

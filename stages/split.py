@@ -1,16 +1,19 @@
 """Assign every usable image to training, validation or test, by a hash of its content.
 
 A group of near-duplicates, or of `split.group`, is in one split, unless the archive's own splits
-divide it. Reads data/clean/images.csv. Params: `split`. Writes
-data/split/images.csv, data/split/labels.json, which has the order of the classes everywhere,
-data/split/near_duplicates.csv and metrics/split.json.
+divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv and splits.csv.
+Params: `split`. Writes data/split/images.csv, data/split/labels.json, which has the order of the
+classes everywhere, data/split/near_duplicates.csv and metrics/split.json.
 Run: `python -m stages.split`
 """
 
+from functools import partial
+
 from pawprint import project
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS
+from pawprint.dataset.kept_splits import describe_kept, read_kept_splits
 from pawprint.dataset.splitting import describe_completed, divided_groups, split
-from pawprint.entry import run_stage
+from pawprint.entry import run_stage, watch
 from pawprint.files import write_json
 from pawprint.params.split import Split
 from pawprint.tables import read_table, write_table
@@ -19,7 +22,8 @@ from pawprint.tables import read_table, write_table
 def main() -> None:
     params = Split.load()
     images = read_table(project.IMAGES_CSV, IMAGES)
-    rows, listed, divided_pairs = split(images, **dict(params))
+    kept = watch(str(project.SPLITS_CSV), partial(read_kept_splits, project.SPLITS_CSV))
+    rows, listed, divided_pairs = split(images, kept, **dict(params))
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(project.SPLIT_CSV, rows, SPLIT)
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
@@ -38,6 +42,10 @@ def main() -> None:
         print(
             f"split: {divided:,} groups are divided, because the archive's splits stay as they are"
         )
+    is_given = params.use_archive_split and images["archive_split"].isin(SPLITS[1:]).any()
+    fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
+    for line in describe_kept(rows, kept, {} if is_given else fractions):
+        print(f"split: {project.SPLITS_CSV}: {line}")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,17 @@ from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
+from pawprint.evaluation.series import describe_series, find_series
 from pawprint.features.store import open_examples
 from pawprint.files import read_json, write_arrays, write_json
-from pawprint.network.solved_head import USUAL_C, check_size, cross_validate, judge, solve
+from pawprint.network.solved_head import (
+    USUAL_C,
+    check_size,
+    cross_validate,
+    cross_validate_groups,
+    judge,
+    solve,
+)
 from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
 from pawprint.tables import read_table, write_predictions, write_table
 
@@ -58,6 +66,10 @@ def main() -> None:
         f"train_extract: cross-validated accuracy {folds['accuracy']:.4f}, "
         f"loss {folds['loss']:.4f} of {len(judged):,} training images"
     )
+    if (series := find_series(split)) is not None:
+        apart = cross_validate_groups(crossed, *train, series[images.index], *known[3:])
+        if told := describe_series(crossed.probabilities, apart, train[1], series.mode()[0]):
+            print(f"train_extract: {told}")
     for label, number in not_judged.items():
         what, why = f"{number} images of {label}", "no other training image or group has this label"
         print(f"train_extract: not cross-validated: {what}, because {why}")

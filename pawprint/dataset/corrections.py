@@ -1,7 +1,7 @@
 """labels.csv: corrections by a person of the labels that the folders of the archive give."""
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Container, Iterable
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
@@ -42,7 +42,7 @@ def read_corrections(
     """
     known = [*labels, NEITHER]
     corrections: dict[str, Correction] = {}
-    for line, row in read_lines(path):
+    for line, row in read_lines(path, COLUMNS):
         name, label = row["path"], normalize("NFC", row["label"])
         pixels = row.get("pixels_sha256", "")
         correction = Correction(name, label, pixels)
@@ -65,10 +65,10 @@ def read_corrections(
     return [*corrections.values()]
 
 
-def read_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """The line number, and the cells by COLUMNS as they are, of each row. Raises InputError."""
+def read_lines(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str]]]:
+    """The line number, and the cells by column as they are, of each row. Raises InputError."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: expected a file that can be read. Received: {error}") from None
-    return csv_rows(content, str(path), COLUMNS)
+    return csv_rows(content, str(path), columns)

@@ -17,6 +17,7 @@ BLOCK = 2**16  # pairs joined at a time
 
 def split(
     images: pd.DataFrame,
+    kept: dict[str, str] | None = None,
     *,
     seed: int,
     validation_fraction: float,
@@ -48,6 +49,11 @@ def split(
     With `move_near_duplicates`, the archive's validation images in a group with training images
     become training images; the column `moved` names them.
 
+    `kept`, of splits.csv, gives splits by `pixels_sha256`, before all of these. The other images of
+    a group are where the first of its images in `kept` is, also those that `kept` has elsewhere,
+    but for splits of the archive that stay. Near-duplicates of groups that `kept` has in different
+    splits do not join them. What is left goes where the fractions need it.
+
     Raises InputError if the archive has a split for only some images, or none for training, if
     no path has the named group, and if a class has no training image, or fewer than two classes
     have images in a split.
@@ -59,43 +65,62 @@ def split(
     name = images["group"] if group is None else _names(group, images["path"])
     content = name.where(name != "", images["perceptual_hash"])
     pairs = near_duplicates(images["perceptual_hash"], near_duplicate_distance)
-    unit = _join(name.where(name != "", images["pixels_sha256"]).factorize()[0], pairs)
+    if not (keeps_validation or keeps_test):
+        given = pd.Series("train", images.index)
+    is_drawn = given == ("validation" if keeps_validation else "train")  # others are as given
+    is_drawn &= not (keeps_validation and keeps_test)
+    # So are training images of a class of which the archive has none in another split.
+    for other in {"validation", "test" if keeps_test else "validation"}:
+        is_drawn |= (given == "train") & ~images["label"].isin(images["label"][given == other])
+    own = _of_images(kept or {}, images["pixels_sha256"])
+    of_groups = own[is_drawn[own.index]]
+    unit = name.where(name != "", images["pixels_sha256"]).factorize()[0]
+    unit = _join(unit, pairs, _first_in(unit, of_groups))
+    placed = own.reindex(images.index, fill_value="")
+    placed = placed.mask(is_drawn, _first_in(unit, of_groups)[unit])
 
-    images["split"] = given if keeps_validation or keeps_test else "train"
     in_train = (given == "train").groupby(unit).transform("any")
     images["moved"] = move_near_duplicates & in_train & (given == "validation")
-    images.loc[images["moved"], "split"] = "train"
+    images["moved"] &= placed.isin(["", "train"])
+    images["split"] = placed.where(placed != "", given.mask(images["moved"], "train"))
     draw = content.groupby(unit).first().map(lambda text: _uniform(seed, text))
     order = draw.sort_values(kind="stable").index
+    is_free = (placed == "") & ~images["moved"].groupby(unit).transform("any")
 
-    def take(source: str, target: str, fraction: float, of: pd.DataFrame, left: int) -> None:
-        """Move units of the classes of `of` to another split; `left` units of each class stay."""
-        here = images["split"] == source
+    def take(source: str, target: str, fraction: float, of: pd.DataFrame, *others: str) -> None:
+        """Move units of the classes of `of`; each class keeps units for the other splits."""
+        here, there = (images["split"] == source) & is_free, images["split"] == target
+        stays = (placed != "") | (given != source)
+        has = set(zip(images["label"][stays], images["split"][stays]))
         sizes: dict[int, dict[str, int]] = {}
         table = images[here].groupby([unit[here], "label"]).size()
         for (key, label), number in table.items():
             sizes.setdefault(key, {})[label] = number
         wanted = of["label"].value_counts() * fraction
-        if wanted.sum() >= here.sum():
+        both = int((images["split"].isin([source, target])).sum())
+        if wanted.sum() >= both:
             raise InputError(
                 f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
-                f"Received: {wanted.sum():,.0f} of {here.sum():,} for {target}. Decrease it."
+                f"Received: {wanted.sum():,.0f} of {both:,} for {target}. Decrease it."
             )
-        taken = _nearest({key: sizes[key] for key in order if key in sizes}, wanted.to_dict(), left)
-        images.loc[here & np.isin(unit, taken), "split"] = target
+        left = {label: sum((label, name) not in has for name in others) for label in wanted.index}
+        lacking = {label for label in wanted.index if (label, target) not in has}
+        wanted = wanted.sub(images["label"][there].value_counts(), fill_value=0).to_dict()
+        units = {key: sizes[key] for key in order if key in sizes}
+        images.loc[here & np.isin(unit, _nearest(units, wanted, left, lacking)), "split"] = target
 
     if keeps_validation and not keeps_test:
-        validation = images[images["split"] == "validation"]
+        of = images[(given == "validation") & images["split"].isin(["validation", "test"])]
         ratio = test_fraction / (validation_fraction + test_fraction)
-        take("validation", "test", ratio, validation, left=1)
-    # A unit is left for training and, when test images are taken, one for validation.
-    for target, fraction, left in (
-        ("test", test_fraction, 2),
-        ("validation", validation_fraction, 1),
+        take("validation", "test", ratio, of, "validation")
+    for target, fraction, others in (
+        ("test", test_fraction, ("validation", "train")),
+        ("validation", validation_fraction, ("train",)),
     ):
-        has_none = ~images["label"].isin(images["label"][images["split"] == target])
+        of_archive = images["label"][(images["split"] == target) & (given != "train")]
+        has_none = ~images["label"].isin(of_archive)
         if has_none.any():
-            take("train", target, fraction, images[has_none], left)
+            take("train", target, fraction, images[has_none], *others)
     _require_all(images, unit)
 
     images["group"] = images["path"].groupby(unit).transform("min")
@@ -119,13 +144,28 @@ def _names(pattern: str, paths: pd.Series) -> pd.Series:
     return names
 
 
-def _join(unit: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
+def _of_images(kept: dict[str, str], pixels_sha256: pd.Series) -> pd.Series:
+    """The splits in `kept`, in its order, by the index of the image."""
+    image_of = dict(zip(pixels_sha256, pixels_sha256.index))
+    known = [pixels for pixels in kept if pixels in image_of]
+    return pd.Series({image_of[pixels]: kept[pixels] for pixels in known}, dtype=str)
+
+
+def _first_in(unit: np.ndarray, own: pd.Series) -> np.ndarray:
+    """Text `(units,)`: for each unit the first split in `own`, which is by image, or ""."""
+    first = own.groupby(unit[own.index]).first()
+    return first.reindex(range(unit.max(initial=-1) + 1), fill_value="").to_numpy()
+
+
+def _join(unit: np.ndarray, pairs: pd.DataFrame, placed: np.ndarray) -> np.ndarray:
     """Join the units of near-duplicates, nearest pairs first, but none above the largest size.
 
-    `unit` is int64 `(images,)` of numbers from 0; so is the result.
+    `unit` is int64 `(images,)` of numbers from 0; so is the result. `placed` has the split of a
+    unit, or "": units of two splits are not joined.
     """
     parent, size = np.arange(len(unit)).tolist(), np.bincount(unit).tolist()
     largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(unit))
+    splits = placed.tolist()
 
     def root(key: int) -> int:
         while parent[key] != key:
@@ -136,21 +176,29 @@ def _join(unit: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
     for start in range(0, len(joined), BLOCK):  # all at once as lists would take gigabytes
         for first, second in joined[start : start + BLOCK].tolist():
             one, other = root(first), root(second)
-            if one != other and size[one] + size[other] <= largest:
+            if one == other or size[one] + size[other] > largest:
+                continue
+            if len({splits[one], splits[other]} - {""}) < 2:
                 parent[other] = one
                 size[one] += size[other]
+                splits[one] = splits[one] or splits[other]
     return pd.factorize(np.array([root(key) for key in unit.tolist()], int))[0]
 
 
-def _nearest(units: dict[int, dict[str, int]], wanted: dict[str, float], left: int) -> list[int]:
+def _nearest(
+    units: dict[int, dict[str, int]],
+    wanted: dict[str, float],
+    left: dict[str, int],
+    lacking: set[str],
+) -> list[int]:
     """Units that bring each class as near to the number wanted as units in this order can.
 
     Each unit has numbers of images by class. It is taken if the classes come nearer to what is
-    still wanted. A class of which none is taken gives its smallest unit. `left` units of each class
-    are not taken. Of a class that is not in `wanted` none is wanted.
+    still wanted. A class of `lacking` of which none is taken gives its smallest unit. `left` units
+    of each class, by default one, are not taken. Of a class that is not in `wanted` none is wanted.
     """
     remaining = Counter(label for sizes in units.values() for label in sizes)
-    classes, wanted = sorted(wanted), Counter(wanted)
+    wanted = Counter(wanted)
     taken = []
 
     def take(key: int) -> None:
@@ -160,13 +208,13 @@ def _nearest(units: dict[int, dict[str, int]], wanted: dict[str, float], left: i
             remaining[label] -= 1
 
     def is_free(key: int) -> bool:
-        return all(remaining[label] > left for label in units[key])
+        return all(remaining[label] > left.get(label, 1) for label in units[key])
 
     for key, sizes in units.items():
         change = sum(abs(wanted[label] - n) - abs(wanted[label]) for label, n in sizes.items())
         if change < 0 and is_free(key):
             take(key)
-    for label in classes:
+    for label in sorted(remaining.keys() & lacking):
         free = [key for key, sizes in units.items() if label in sizes and is_free(key)]
         if free and not any(label in units[key] for key in taken):
             take(min(free, key=lambda key: sum(units[key].values())))
@@ -199,7 +247,7 @@ def _require_all(images: pd.DataFrame, unit: np.ndarray) -> None:
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
                 f"{len(rows):,}, in groups: {groups:,}. Training needs images of every class, "
                 "validation and test of two or more. Add images, or see split.group, "
-                "split.near_duplicate_distance and split.use_archive_split."
+                "split.near_duplicate_distance, split.use_archive_split and splits.csv."
             )
 
 

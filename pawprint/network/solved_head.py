@@ -76,8 +76,7 @@ def cross_validate(
     one image or one group. Raises InputError if no image is judged.
     """
     views = [_view(features, 0)]
-    most = min(MAX_CROSS_VALIDATED, MAX_SIZE // (views[0].shape[1] * classes))
-    fold, is_learned = _folds(actual, groups, most)
+    fold, is_learned = _folds(actual, groups, _most(views, classes))
 
     def crossed(number: int, c: float) -> CrossValidation:
         found = _held_out(views[:number], actual, fold, is_learned, classes, class_weight, c)
@@ -101,6 +100,25 @@ def cross_validate(
         return best
     views += [_view(features, view) for view in range(1, features.shape[1])]
     return min(best, crossed(len(views), best.C), key=loss)
+
+
+def cross_validate_groups(
+    crossed: CrossValidation,
+    features: Features | np.ndarray,
+    actual: np.ndarray,
+    groups: np.ndarray,
+    classes: int,
+    class_weight: str | None = None,
+) -> np.ndarray:
+    """The probabilities of `cross_validate` for other groups, with C and views as in `crossed`."""
+    views = [_view(features, view) for view in range(crossed.views)]
+    fold, is_learned = _folds(actual, groups, _most(views, classes))
+    return _held_out(views, actual, fold, is_learned, classes, class_weight, crossed.C)
+
+
+def _most(views: list[np.ndarray], classes: int) -> int:
+    """The number of images that a cross-validation learns from at most."""
+    return min(MAX_CROSS_VALIDATED, MAX_SIZE // (views[0].shape[1] * classes))
 
 
 def _held_out(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
+from pawprint.dataset import corrections, kept_splits
 from pawprint.package import DISTRIBUTION, ROOT
 from pawprint.requirement import requirement
 
@@ -24,7 +25,10 @@ IGNORED = """\
 __pycache__/
 """
 # Written once: what is in them is the user's.
-TABLES = {"labels.csv": "path,label\n", "splits.csv": "pixels,split\n"}
+TABLES = {
+    "labels.csv": f"{','.join(corrections.COLUMNS)}\n",
+    "splits.csv": f"{','.join(kept_splits.COLUMNS)}\n",
+}
 CONFIG = ".dvc/config"
 
 

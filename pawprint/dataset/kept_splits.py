@@ -1,0 +1,96 @@
+"""splits.csv: images that stay in their split, as a person or an earlier result says."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from pawprint.columns import SPLITS
+from pawprint.dataset.corrections import SHA256, read_lines
+from pawprint.errors import InputError, printable
+from pawprint.files import write_text
+
+COLUMNS = ("pixels_sha256", "split")
+MAX_DEVIATION = 0.02  # of a fraction, without a line
+MAX_NAMED = 5  # in a line
+
+
+def read_kept_splits(path: Path) -> dict[str, str]:
+    """The split by `pixels_sha256`, in the order of the rows.
+
+    Raises InputError with the line number for a hash other than 64 hexadecimal digits, for a split
+    other than SPLITS, and for an image in two splits, and for a file that is not such a table.
+    """
+    kept: dict[str, str] = {}
+    for line, row in read_lines(path, COLUMNS):
+        pixels, split = row["pixels_sha256"], row["split"]
+        problem = None
+        if not SHA256.fullmatch(pixels):
+            problem = f"expected pixels_sha256 of 64 hexadecimal digits. Received: {pixels!r}"
+        elif split not in SPLITS:
+            problem = f"expected the split {', '.join(SPLITS)}. Received: {split!r}"
+        elif kept.setdefault(pixels, split) != split:
+            problem = (
+                f"expected one split of each image. Received: {split} for {pixels}, which is in "
+                f"{kept[pixels]} above"
+            )
+        if problem:
+            raise InputError(f"{path}: line {line}: {printable(problem)}. Correct or remove it.")
+    return kept
+
+
+def keep_splits(path: Path, images: pd.DataFrame) -> pd.DataFrame:
+    """Write the splits of a table SPLIT into splits.csv, and return the rows that are new there.
+
+    Rows of other images, and further columns, stay as they are. Raises InputError for a file that
+    is not such a table.
+    """
+    known = pd.DataFrame([row for _, row in read_lines(path, COLUMNS)] if path.exists() else [])
+    known = known.reindex(columns=known.columns.union(COLUMNS, sort=False))
+    split_of = images.set_index("pixels_sha256")["split"]
+    known["split"] = known["pixels_sha256"].map(split_of).fillna(known["split"])
+    new = images[~images["pixels_sha256"].isin(known["pixels_sha256"])]
+    rows = pd.concat([known, new[list(COLUMNS)]]).fillna("")
+    write_text(path, rows.to_csv(index=False, lineterminator="\n"))
+    return new
+
+
+def describe_kept(
+    images: pd.DataFrame, kept: dict[str, str], fractions: dict[str, float]
+) -> list[str]:
+    """Lines on what splits.csv, `kept`, has to do with a split of the images, a table SPLIT.
+
+    Rows that name no image; rows that the split does not follow, because groups stay together; and
+    fractions of a class that differ by more than MAX_DEVIATION from those given, by split.
+    """
+    if not kept:
+        return []
+    lines = []
+    if others := len(kept.keys() - set(images["pixels_sha256"])):
+        lines.append(f"{others:,} of {len(kept):,} rows are of no usable image")
+    expected = images["pixels_sha256"].map(kept)
+    moved = images[expected.notna() & (expected != images["split"])]
+    if groups := sorted(set(moved["group"])):
+        lines.append(
+            f"divides {len(groups):,} groups, those of {_some(map(printable, groups))}. Each is "
+            f"where the first of its images in the file is, so {len(moved):,} images are not where "
+            "their row says"
+        )
+    found = pd.crosstab(images["label"], images["split"], normalize="index")
+    off = (found[list(fractions)] - pd.Series(fractions)).stack().abs()
+    off = off[off > MAX_DEVIATION].sort_values(ascending=False, kind="stable").index
+    if len(off):
+        number = images["label"].value_counts()
+        named = _some(
+            f"{found.loc[label, split]:.1%} of {number[label]:,} images of {printable(label)} for "
+            f"{split}"
+            for label, split in off
+        )
+        lines.append(f"images that stay leave other fractions: {named}")
+    return lines
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - MAX_NAMED:,} more" if names[MAX_NAMED:] else ""
+    return ", ".join(names[:MAX_NAMED]) + more

@@ -1,0 +1,55 @@
+"""`keep-splits` on a real project whose photos grow."""
+
+from pathlib import Path
+
+import pytest
+from conftest import complaint, git_project, photo, printed, repro, sha256
+
+from pawprint.columns import SPLIT
+from pawprint.dataset.kept_splits import read_kept_splits
+from pawprint.project import SPLIT_CSV, SPLITS_CSV
+from pawprint.tables import read_table
+
+
+def add(photos: Path, first: int, number: int) -> None:
+    for n in range(first, first + number):
+        folder = photos / ("cat", "dog")[n % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{n}.jpg").write_bytes(photo(n))
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    add(tmp_path / "photos", 0, 60)
+    return git_project(tmp_path / "project", "fetch: {source: ../photos}")
+
+
+def split_of(project: Path) -> dict[str, str]:
+    rows = read_table(project / SPLIT_CSV, SPLIT)
+    return dict(zip(rows["pixels_sha256"], rows["split"]))
+
+
+def test_splits_that_are_kept_stay_while_photos_are_added(project):
+    assert "dvc.lock: expected the result of `split`" in complaint(project, "keep-splits")
+    repro(project, "split")
+    first, table = split_of(project), sha256(project / SPLIT_CSV)
+    told = printed(project, "keep-splits")
+    assert told == "keep-splits: splits.csv: 60 images added: 36 train, 12 validation, 12 test\n"
+    assert read_kept_splits(project / SPLITS_CSV) == first
+    assert repro(project, "split") == ["split"]
+    assert sha256(project / SPLIT_CSV) == table
+
+    add(project.parent / "photos", 60, 20)
+    repro(project, "split")
+    second = split_of(project)
+    assert len(second) == 80 and second.items() >= first.items()
+    assert list(second.values()).count("test") == 16
+    written = (project / SPLITS_CSV).read_text(encoding="utf-8")
+    assert "20 images added: 12 train, 4 validation, 4 test" in printed(project, "keep-splits")
+    assert (project / SPLITS_CSV).read_text(encoding="utf-8").startswith(written)
+
+    # Then the result is not that of the file.
+    text = (project / SPLITS_CSV).read_text(encoding="utf-8")
+    (project / SPLITS_CSV).write_text(text.replace(",test\n", ",train\n", 1), encoding="utf-8")
+    line = complaint(project, "keep-splits")
+    assert "splits.csv: expected the file that `split` last read" in line

@@ -1,0 +1,226 @@
+"""splits.csv: a split that lasts while images are added."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import refused
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from test_splitting import CLASSES, CURATED, PARAMS, WHOLE, grouped, image, images, like
+
+from pawprint.dataset.kept_splits import describe_kept, keep_splits, read_kept_splits
+from pawprint.dataset.splitting import split
+from pawprint.errors import InputError
+
+FRACTIONS = {"validation": 0.2, "test": 0.2}
+A, B = 64 * "a", 64 * "b"
+
+
+def kept_of(rows: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(rows["pixels_sha256"], rows["split"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"pixels_sha256,split\n{A},train\n{B},tset\n", "line 3: expected the split …'tset'"),
+        ("pixels_sha256,split\ncat.jpg,train\n", "line 2: expected …64 hexadecimal …'cat.jpg'"),
+        (
+            f"pixels_sha256,split\n{A},train\n{B},test\n{A},test\n",
+            f"line 4: expected one split …test for {A}, which is in train",
+        ),
+        (f"pixels_sha256,split\n{A}\n", "line 2: expected 2 cells"),
+        (f"{A},train\n", "line 1: expected the columns pixels_sha256,split"),
+        (None, "expected a file that can be read"),
+    ],
+)
+def test_mistake_names_its_line(tmp_path, text, message):
+    path = tmp_path / "splits.csv"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with refused("splits.csv", *message.split("…")):
+        read_kept_splits(path)
+
+
+def test_row_that_a_merge_repeats_counts_once(tmp_path):
+    path = tmp_path / "splits.csv"
+    path.write_text(f"pixels_sha256,split\n{B},test\n{A},train\n{B},test\n", encoding="utf-8")
+    assert list(read_kept_splits(path).items()) == [(B, "test"), (A, "train")]
+
+
+def test_new_images_are_added_and_what_people_wrote_stays(tmp_path):
+    path = tmp_path / "splits.csv"
+    path.write_text(f"split,why,pixels_sha256\ntest,hard,{A}\n", encoding="utf-8")
+    rows = split(images({"/cat": 9}), **PARAMS)[0]
+    assert len(keep_splits(path, rows)) == 9
+    assert keep_splits(path, rows).empty
+    assert path.read_text(encoding="utf-8").startswith(f"split,why,pixels_sha256\ntest,hard,{A}\n")
+    assert read_kept_splits(path) == {A: "test"} | kept_of(rows)
+
+
+@settings(deadline=None, max_examples=40)
+@given(CLASSES, st.integers(0, 99), st.sampled_from(["", "tv", "t", "v"]), st.booleans())
+def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits, is_moved):
+    """With groups and near-duplicates, whatever splits the archive has, also those that divide."""
+    table = grouped(classes)
+    originals = table.to_dict("records")
+    near = [like(each, f"/{each['label']}/n{n}.jpg") for n, each in enumerate(originals[::5])]
+    table = pd.concat([table, pd.DataFrame(near)], ignore_index=True)
+    names = ["train", *(name for name in FRACTIONS if name[0] in given_splits)]
+    place = table.groupby("label").cumcount() % len(names)
+    table["archive_split"] = np.array(names)[place]
+    params = PARAMS | {"seed": seed, "move_near_duplicates": is_moved}
+    try:
+        rows, listed, divided = split(table, **params)
+    except InputError:  # of a class with too few images in a split of the archive
+        reject()
+    again = split(table, kept_of(rows), **params | {"seed": seed + 1})
+    pd.testing.assert_frame_equal(again[0], rows)
+    pd.testing.assert_frame_equal(again[1], listed)
+    assert again[2] == divided
+
+
+def added(size: int, addition: int, groups: bool, rng: np.random.Generator) -> list[dict]:
+    """5 % of new images, at least one; of groups, in new groups of 1 to 4 and in old ones."""
+    rows = []
+    while len(rows) < max(1, size // 20):
+        number = int(rng.integers(1, 5)) if groups else 1
+        group = f"{size}-{rng.integers(size)}" if groups else ""
+        name = f"/{size}/{addition}.{len(rows)}"
+        rows += [image(f"{name}.{n}.jpg", group=group) for n in range(number)]
+    return rows
+
+
+def ten_additions(groups: bool, seed: int) -> tuple[int, dict[str, float], list[str]]:
+    """Images that moved; by class the largest difference from a fraction; lines at the end."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        [
+            image(f"/{size}/{n}.jpg", group=f"{size}-{n // 2}" if groups else "")
+            for size in (6, 60, 600)
+            for n in range(size)
+        ]
+    )
+    kept: dict[str, str] = {}
+    rows, off = split(table, **PARAMS)[0], {}
+    moved = 0
+    for addition in range(10):
+        kept |= kept_of(rows)
+        more = [row for size in (6, 60, 600) for row in added(size, addition, groups, rng)]
+        table = pd.concat([table, pd.DataFrame(more)], ignore_index=True)
+        rows = split(table, kept, **PARAMS)[0]
+        now = kept_of(rows)
+        moved += sum(now[pixels] != name for pixels, name in kept.items())
+        assert (rows.groupby("group")["split"].nunique() == 1).all()
+        found = pd.crosstab(rows["label"], rows["split"], normalize="index")[list(FRACTIONS)]
+        for label, each in (found - pd.Series(FRACTIONS)).abs().max(axis=1).items():
+            off[label] = max(off.get(label, 0), each)
+    return moved, off, describe_kept(rows, kept, FRACTIONS)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_additions_move_no_image_and_keep_the_fractions(seed):
+    moved, off, lines = ten_additions(groups=False, seed=seed)
+    assert moved == 0
+    assert off["60"] <= 0.02 and off["600"] <= 0.02
+    assert all(" images of 6 for " in line for line in lines)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_additions_to_groups_move_no_image_and_other_fractions_are_said(seed):
+    moved, off, _ = ten_additions(groups=True, seed=seed)
+    assert moved == 0
+    assert off["600"] <= 0.02
+
+
+def test_fractions_that_differ_are_said():
+    rows = split(images({"/cat": 6, "/dog": 600}), **PARAMS)[0]
+    (line,) = describe_kept(rows, kept_of(rows), FRACTIONS)
+    assert "16.7% of 6 images of cat for test" in line and "dog" not in line
+    assert describe_kept(rows, kept_of(rows), {}) == []  # of an archive with splits of its own
+    assert describe_kept(rows, {}, FRACTIONS) == []
+
+
+def some_of(table: pd.DataFrame, rows: pd.DataFrame, name: str, number: int = 5) -> list[dict]:
+    """Rows of the table whose images are in a split."""
+    paths = rows["path"][rows["split"] == name][:number]
+    return table.set_index("path", drop=False).loc[paths].to_dict("records")
+
+
+def test_new_image_is_with_its_group_and_with_its_near_duplicate():
+    table = WHOLE.assign(group=[f"{n // 2}" for n in range(len(WHOLE))])
+    rows = split(table, **PARAMS)[0]
+    kept, tests = kept_of(rows), some_of(table, rows, "test")
+    joined = [image(f"/cat/new{n}", group=each["group"]) for n, each in enumerate(tests)]
+    near = [like(each, f"/cat/near{n}") for n, each in enumerate(tests)]
+    table = pd.concat([table, pd.DataFrame(joined + near)])
+    now = kept_of(split(table, kept, **PARAMS)[0])
+    assert {now[each["pixels_sha256"]] for each in joined + near} == {"test"}
+    assert now.items() >= kept.items()
+
+
+def test_new_image_between_two_splits_is_with_the_nearest_and_moves_no_image():
+    rows = split(WHOLE, **PARAMS)[0]
+    kept, trains = kept_of(rows), some_of(WHOLE, rows, "train", 20)
+    bridges = [like(each, f"/cat/bridge{n}", 1) for n, each in enumerate(trains)]
+    tests = []
+    for n, (each, bridge) in enumerate(zip(some_of(WHOLE, rows, "test", 20), bridges)):
+        tests.append(like(bridge, f"/cat/far{n}", 4, pixels_sha256=each["pixels_sha256"]))
+    is_old = ~WHOLE["pixels_sha256"].isin([each["pixels_sha256"] for each in tests])
+    table = pd.concat([WHOLE[is_old], pd.DataFrame(bridges + tests)])
+    again, listed, divided = split(table, kept, **PARAMS)
+    now = kept_of(again)
+    assert {now[each["pixels_sha256"]] for each in bridges} == {"train"}
+    assert now.items() >= kept.items()
+    assert (divided, len(listed)) == (40, 60)
+
+
+def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp_path):
+    table = WHOLE.assign(path=[f"/x/site{n // 10}/{n}.jpg" for n in range(len(WHOLE))])
+    site = list(table["pixels_sha256"][:10])
+    kept = {site[3]: "test", site[0]: "train", site[1]: "train", 64 * "0": "test"}
+    rows = split(table, kept, **PARAMS, group="/site([0-9]+)/")[0]
+    assert set(rows["split"][rows["pixels_sha256"].isin(site)]) == {"test"}
+    of_no_image, divided = describe_kept(rows, kept, {})
+    assert of_no_image.startswith("1 of 4 rows")
+    assert "divides 1 groups, those of /x/site0/0.jpg." in divided and "2 images" in divided
+
+    path = tmp_path / "splits.csv"
+    lines = [f"{pixels},{name}\n" for pixels, name in kept.items()]
+    path.write_text("".join(["pixels_sha256,split\n", *lines]), encoding="utf-8")
+    keep_splits(path, rows)
+    written = read_kept_splits(path)
+    assert written == kept_of(rows) | {64 * "0": "test"}
+    assert list(written)[:4] == list(kept)
+    assert len(describe_kept(rows, written, {})) == 1
+
+
+def test_class_gets_the_split_that_it_lacks():
+    table = images({"/cat": 100, "/rare": 3})
+    rare = list(table["pixels_sha256"][100:])
+    for name in ("train", "validation", "test"):
+        others = [each for each in ("train", "validation", "test") if each != name]
+        rows = split(table, dict(zip(rare, others)), **PARAMS)[0]
+        assert kept_of(rows)[rare[2]] == name
+
+
+def test_file_comes_before_the_splits_of_the_archive():
+    pixels = dict(zip(CURATED["path"], CURATED["pixels_sha256"]))
+    chosen = {pixels["test/a/1.jpg"]: "train", pixels["train/a/1.jpg"]: "test"}
+    rows = split(CURATED, chosen, **PARAMS)[0]
+    changed = rows[rows["split"] != rows["archive_split"]]
+    assert dict(zip(changed["pixels_sha256"], changed["split"])) == chosen
+
+    one, other = (like(image(f"train/a/{n}.jpg"), f"validation/a/near{n}") for n in range(2))
+    table = pd.concat([CURATED, pd.DataFrame([one, other])])
+    stays = {one["pixels_sha256"]: "validation"}
+    rows, listed, _ = split(table, stays, **PARAMS, move_near_duplicates=True)
+    assert list(listed["path"][listed["moved"]]) == [other["path"]]
+    assert kept_of(rows).items() >= stays.items()
+
+
+def test_committed_file_has_no_rows():
+    path = Path(__file__).parents[2] / "splits.csv"
+    assert read_kept_splits(path) == {}

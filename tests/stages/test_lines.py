@@ -1,0 +1,93 @@
+"""What stages say of the images: rows of splits.csv, what a crop leaves out, series of photos."""
+
+import contextlib
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import PROJECT, change, encode, refused
+from PIL import Image
+
+from pawprint import project
+from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT
+from pawprint.evaluation.series import SERIES
+from pawprint.features.store import INDEX, shard_path, write_shard
+from pawprint.files import pack, write_json
+from pawprint.tables import read_table, write_table
+from stages import preview, split, train_extract
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A folder with the committed params."""
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def images_of(paths: list[str]) -> pd.DataFrame:
+    hashes = [hashlib.sha256(path.encode()).hexdigest() for path in paths]
+    labels = [path.split("/")[0] for path in paths]
+    table = pd.DataFrame({"path": paths, "label": labels, "archive_split": "", "group": ""})
+    return table.assign(width=300, height=100, pixels_sha256=hashes, perceptual_hash=hashes)
+
+
+def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, capsys):
+    table = images_of([f"{label}/{n}.jpg" for label in ("cat", "dog") for n in range(10)])
+    write_table(folder / project.IMAGES_CSV, table, IMAGES)
+    kept = table["pixels_sha256"][:8]
+    rows = "".join(f"{pixels},test\n" for pixels in kept)
+    (folder / project.SPLITS_CSV).write_text(f"pixels_sha256,split\n{rows}", encoding="utf-8")
+    with contextlib.chdir(folder):
+        split.main()
+        found = read_table(project.SPLIT_CSV, SPLIT).set_index("pixels_sha256")["split"]
+        assert set(found[kept]) == {"test"}
+        (line,) = [each for each in capsys.readouterr().out.splitlines() if "splits.csv" in each]
+        assert "80.0% of 10 images of cat for test" in line
+        project.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
+        with refused("splits.csv: line 2: expected the split train, validation, test", "'spare'"):
+            split.main()
+
+
+@pytest.mark.parametrize(("how", "is_said"), [("crop", True), ("pad", False)])
+def test_preview_says_how_much_a_crop_leaves_out(folder, capsys, how, is_said):
+    change(folder, f"model: {{resize: {how}}}")
+    table = images_of([f"cat/{n}.jpg" for n in range(3)]).assign(split="train")
+    (folder / project.RAW_IMAGES).parent.mkdir(parents=True)
+    photo = encode(Image.new("RGB", (300, 100)))
+    pack(folder / project.RAW_IMAGES, [(path, photo) for path in table["path"]])
+    write_table(folder / project.IMAGES_CSV, table, IMAGES)
+    write_table(folder / project.SPLIT_CSV, table, SPLIT)
+    none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
+    write_table(folder / project.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
+    with contextlib.chdir(folder):
+        preview.main()
+    assert ("model.resize: crop leaves out 67% " in capsys.readouterr().out) == is_said
+
+
+@pytest.mark.parametrize("is_grouped", [False, True])
+def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_group(
+    folder, capsys, is_grouped
+):
+    """The frames of a track have in common what has nothing to do with their class."""
+    tracks, frames = 40, 8
+    paths = [f"{'ab'[t % 2]}/{t:03}_{f}.png" for t in range(tracks) for f in range(frames)]
+    table = images_of(paths).assign(split=np.resize(["train"] * 3 + ["validation"], len(paths)))
+    track = np.repeat(np.arange(tracks), frames)
+    table["group"] = [paths[t * frames] for t in track] if is_grouped else paths
+    rng = np.random.default_rng(0)
+    top = rng.normal(size=(len(paths), 40)) + 3 * rng.normal(size=(tracks, 40))[track]
+    top[:, 0] += table["label"] == "b"
+    order = np.argsort(table["pixels_sha256"].to_numpy("S64"))
+    index = [(table["pixels_sha256"][image].encode(), 0, 0) for image in order]
+    (folder / project.FEATURES).mkdir(parents=True)
+    columns = {"index": np.array(index, INDEX), "top": top[order].astype(np.float16)}
+    write_shard(shard_path(folder / project.FEATURES, 0), columns)
+    write_table(folder / project.SPLIT_CSV, table, SPLIT)
+    write_json(folder / project.LABELS_JSON, ["a", "b"])
+    with contextlib.chdir(folder):
+        train_extract.main()
+    said = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
+    assert len(said) == (not is_grouped)
