@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pawprint.errors import InputError
 from pawprint.params.augment import RandomFlip
-from pawprint.params.calibrate import augmentation_at_prediction
+from pawprint.params.calibrate import augmentations
 from pawprint.params.training import OPTIONAL, REQUIRED, Dense
 from pawprint.params.whole import load_params
 from pawprint.recipes.overlay import overlay
@@ -42,7 +42,7 @@ RANGES = {
     SEED: ["split.seed", "augment.seed", "train_extract.seed", "train_finetune.seed"],
     FRACTION: [
         *("split.validation_fraction", "split.test_fraction", "evaluate.confidence"),
-        *("calibrate.threshold", "calibrate.unknown_quantile"),
+        *("calibrate.threshold", "calibrate.unknown_quantile", "train_finetune.ema_momentum"),
         "train_extract.reduce_lr_on_plateau.factor",
     ],
     BELOW_ONE: ["head.dropout", "augment.RandomZoom.height_factor"],
@@ -192,6 +192,9 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"weights.source": "a"}, None),
         ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
         ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
+        ({"train_finetune.keep_best": True}, "train_finetune"),
+        ({"train_finetune.early_stopping": {"patience": 1}}, "train_finetune"),
+        ({"train_finetune.keep_best": True, "train_finetune.ema_momentum": None}, None),
         ({"split.seed": MISSING}, "split.seed"),
         ({"split.seed": "1"}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
@@ -280,16 +283,16 @@ def test_loaded_params_cannot_be_changed(params):
 @pytest.mark.parametrize(
     ("given", "flip", "expected"),
     [
-        ("auto", "horizontal", "flip"),
-        ("auto", "horizontal_and_vertical", "flip"),
-        ("auto", "vertical", "none"),
-        ("auto", None, "none"),
-        ("crops", None, "crops"),
+        ("auto", "horizontal", ("flip", "crops")),
+        ("auto", "horizontal_and_vertical", ("flip", "crops")),
+        ("auto", "vertical", ("none",)),
+        ("auto", None, ("none",)),
+        ("crops", None, ("crops",)),
     ],
 )
-def test_augmentation_at_prediction_follows_training_only_if_it_is_automatic(given, flip, expected):
+def test_augmentations_that_mirror_are_tried_only_where_training_mirrors(given, flip, expected):
     params = load_params(PROJECT / "params.yaml")
     calibrate = params.calibrate.model_copy(update={"test_time_augmentation": given})
     mode = flip and RandomFlip(mode=flip)
     augment = params.augment.model_copy(update={"RandomFlip": mode})
-    assert augmentation_at_prediction(calibrate, augment) == expected
+    assert augmentations(calibrate, augment) == expected
