@@ -212,8 +212,8 @@ class KeepBest(keras.callbacks.Callback):
 class KeepAverage(keras.callbacks.Callback):
     """Ends training with the average of the weights of all steps, which the optimizer keeps.
 
-    Those before the first epoch are kept if their validation loss is significantly lower. Polyak and
-    Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992
+    Those before the first epoch are kept if their validation loss is significantly lower. Polyak
+    and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992
     (https://doi.org/10.1137/0330046).
     """
 

@@ -140,7 +140,9 @@ def test_dropout_of_the_backbone_is_off_in_training():
     backbone = keras.Model(image, keras.layers.Conv2D(4, 3)(maps), name="backbone")
     model = build_model("MobileNetV2", backbone, build_head(LOGITS, 2), "average")
     train, validation = batches_of(np.random.default_rng(0).normal(0, 1, (IMAGES, 8, 8, 3)))
-    _, history, _ = fine_tune(model, train_params(learning_rate=1e-9), "float32", 1, train, validation)
+    _, history, _ = fine_tune(
+        model, train_params(learning_rate=1e-9), "float32", 1, train, validation
+    )
     assert history["loss"].iloc[0] == pytest.approx(history["validation_loss"].iloc[0], rel=1e-4)
 
 

@@ -54,6 +54,7 @@ RANGES = {
     (SMALLEST, 1.0): ["calibrate.recall"],
 }
 NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile", "calibrate.recall")
+NULLABLE += ("train_finetune.ema_momentum",)
 KEYS = [(key, ends) for ends, keys in RANGES.items() for key in keys]
 BASELINE = "train_extract.early_stopping.baseline"
 CHOICES = {
@@ -208,13 +209,13 @@ def test_keys_that_depend_on_each_other(refusals, changes, key):
 # A head that is solved: what describes epochs is null, and there is no dense layer.
 SOLVED = {f"train_extract.{key}": None for key in (*REQUIRED, *OPTIONAL)}
 SOLVED |= {"train_extract.optimizer": "lbfgs", "head.dense": None}
-DECAY = {"learning_rate_decay": "cosine"}
+GIVEN = {"learning_rate_decay": "cosine", "ema_momentum": 0.9}
 
 
 def test_head_is_solved_without_the_params_of_epochs(refusals):
     assert refusals(SOLVED) == refusals(SOLVED | {"train_extract.class_weight": "balanced"}) == []
     for key in (*REQUIRED, *OPTIONAL):
-        (line,) = refusals(SOLVED | {f"train_extract.{key}": (FULL["train_extract"] | DECAY)[key]})
+        (line,) = refusals(SOLVED | {f"train_extract.{key}": (FULL["train_extract"] | GIVEN)[key]})
         assert line.startswith(f"train_extract.{key}: expected null, because ")
     (line,) = refusals(SOLVED | {"head.dense": {"units": 8}})
     assert line.startswith("head.dense: expected null, because ")
