@@ -1,8 +1,8 @@
-"""Fit temperature, thresholds and the detector of unknown inputs; write the served model.
+"""Choose test-time augmentation; fit temperature, thresholds and the detector of unknown inputs.
 
 Reads data/raw/archives/, data/split/images.csv, data/split/labels.json and models/network/.
-Params: `calibrate`,
-`augment.RandomFlip`, `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
+Params: `calibrate`, `augment.RandomFlip`, `model.resize`. Writes models/served/.
+Run: `python -m stages.calibrate`
 """
 
 import functools
