@@ -41,13 +41,14 @@ def resized(image, size, how):
 
 def answer(outputs, model):
     """The predicted label, which may be "unknown", and the probability of each label."""
-    labels, values = model["labels"], np.mean(outputs["probability"], axis=0, dtype=float)
+    labels, values = model["labels"], np.asarray(outputs["probability"], float)
     if len(labels) == 2:
-        values = np.append(1 - values, values)
+        values = np.hstack([1 - values, values])
+    values = np.exp(np.log(np.maximum(values, 2**-25)).mean(axis=0))  # the mean of the logits
+    values /= values.sum()
+    predicted = labels[values.argmax()]
+    if len(labels) == 2:
         predicted = labels[int(values[1] >= model["threshold"])]
-    else:
-        values /= values.sum()
-        predicted = labels[values.argmax()]
     limit = model["unknown_threshold"]
     if limit is not None and np.mean(outputs["unknown_score"]) > limit:
         predicted = "unknown"

@@ -38,7 +38,7 @@ HISTORY: Columns = {
     "loss": "float64",
     "validation_accuracy": "float64",
     "validation_loss": "float64",
-    "kept": "bool",  # whether the phase ends with the weights of this epoch
+    "kept": "bool",  # whether the phase ends with this epoch's weights, or the average up to it
 }
 # Then one column per label, in their order: PROBABILITY and the label.
 PREDICTIONS: Columns = {

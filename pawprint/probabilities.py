@@ -1,6 +1,12 @@
 """Probabilities of the classes: from logits or the output of a model, to classes and log losses."""
 
+from typing import NamedTuple, Self
+
 import numpy as np
+
+# The least distance of a probability from 0 and 1: float32 rounds a smaller one from 1 to 0.
+SMALLEST = 2**-25
+SIGNIFICANT = 0.05  # p-value below which a difference is not due to chance
 
 
 def class_probabilities(output: np.ndarray) -> np.ndarray:
@@ -14,19 +20,29 @@ def class_probabilities(output: np.ndarray) -> np.ndarray:
     return output / output.sum(axis=-1, keepdims=True)
 
 
-def to_probabilities(logits: np.ndarray, temperature: float | np.ndarray = 1.0) -> np.ndarray:
+def mean_over_squares(output: np.ndarray) -> np.ndarray:
+    """Probabilities of an image, float64 `(classes,)`, from those of its squares.
+
+    `output` is `(squares, units)`, as for `class_probabilities`. They are the probabilities for the
+    mean of the logits: the geometric mean over the squares, divided by its sum.
+    """
+    probabilities = class_probabilities(output.astype(np.float64))
+    logarithms = np.log(np.maximum(probabilities, SMALLEST)).mean(axis=0)
+    means = np.exp(logarithms - logarithms.max())
+    return means / means.sum()
+
+
+def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """Probabilities `(images, classes)` for logits divided by a temperature.
 
-    `logits` is `(images, units)` or, of several squares of an image, `(images, squares, units)`,
-    and the probabilities are means over the squares. A temperature for each image is `(images, 1)`
-    or `(images, 1, 1)`.
+    `logits` is `(images, units)` or, of several squares of an image, whose mean is taken,
+    `(images, squares, units)`.
     """
     from scipy.special import expit, softmax  # takes long, and `predict` needs none
 
-    scaled = logits / temperature
+    scaled = (logits.mean(axis=1) if logits.ndim == 3 else logits) / temperature
     is_one = scaled.shape[-1] == 1
-    probabilities = class_probabilities(expit(scaled)) if is_one else softmax(scaled, axis=-1)
-    return probabilities.mean(axis=1) if logits.ndim == 3 else probabilities
+    return class_probabilities(expit(scaled)) if is_one else softmax(scaled, axis=-1)
 
 
 def predicted_classes(probabilities: np.ndarray, threshold: float | None) -> np.ndarray:
@@ -47,3 +63,34 @@ def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """
     actual_probabilities = probabilities[np.arange(len(actual)), actual]
     return -np.log(np.maximum(actual_probabilities, np.finfo(float).eps))
+
+
+class Difference(NamedTuple):
+    """How much higher the mean log loss of one model is than that of another, on the same images.
+
+    `error` is the standard error of `mean`, from the differences of each image.
+    """
+
+    mean: float
+    error: float
+    images: int
+
+    @classmethod
+    def of(cls, losses: np.ndarray, others: np.ndarray) -> Self:
+        """`losses` minus `others`, both `(images,)`, of two images or more."""
+        each = losses - others
+        return cls(float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5), len(each))
+
+    @property
+    def is_higher(self) -> bool:
+        """Whether it is significantly above 0, by a t-test of one side."""
+        from scipy.stats import t
+
+        return bool(self.mean > t.ppf(1 - SIGNIFICANT, self.images - 1) * self.error)
+
+    @property
+    def is_lower(self) -> bool:
+        return self._replace(mean=-self.mean).is_higher
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.4f} ± {self.error:.4f}"

@@ -1,9 +1,12 @@
-"""Fit temperature, thresholds and the detector of unknown inputs; write the served model.
+"""Choose test-time augmentation; fit temperature, thresholds and the detector of unknown inputs.
 
 Reads data/raw/archives/, data/split/images.csv, data/split/labels.json and models/network/.
-Params: `calibrate`,
-`augment.RandomFlip`, `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
+Params: `calibrate`, `augment.RandomFlip`, `model.resize`. Writes models/served/.
+Run: `python -m stages.calibrate`
 """
+
+import functools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,14 +16,15 @@ from pawprint import project
 from pawprint.columns import SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
-from pawprint.evaluation.calibration import augmentation_is_worse, calibrate
+from pawprint.evaluation.calibration import calibrate, choose_augmentation
 from pawprint.evaluation.unknown import fit_unknown, training_images
 from pawprint.files import md5, read_json
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
 from pawprint.params.augment import Augment
-from pawprint.params.calibrate import Calibrate, augmentation_at_prediction, problem_of_threshold
+from pawprint.params.calibrate import Calibrate, augmentations, problem_of_threshold
 from pawprint.params.model import Model
+from pawprint.params.section import TestTimeAugmentation
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.predictor import predict_members, runner
@@ -30,7 +34,7 @@ from pawprint.tables import read_table
 
 def main() -> None:
     params, resize = Calibrate.load(), Model.load().resize
-    augmentation = augmentation_at_prediction(params, Augment.load())
+    tried = augmentations(params, Augment.load())
     split = read_table(project.SPLIT_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
     if problem := problem_of_threshold(params, len(labels)):
@@ -39,20 +43,26 @@ def main() -> None:
     size = network.input().partial_shape[1].get_length()
     run = runner(network, ("logits", "features"))
 
-    def outputs(image: Image.Image) -> list[np.ndarray]:
-        squares = squares_of(image, size, resize, augmentation)
-        return [each.astype(np.float64) for each in run(squares).values()]
+    def outputs(image: Image.Image, names: Sequence[TestTimeAugmentation]) -> list[np.ndarray]:
+        runs = (run(squares_of(image, size, resize, name)).values() for name in names)
+        return [each.astype(np.float64) for outputs in runs for each in outputs]
 
     validation, detector, unknown = split[split["split"] == "validation"], None, None
     actual = pd.Index(labels).get_indexer(validation["label"])
     with open_archive(project.RAW_ARCHIVES) as archive:
-        logits, features = predict_members(outputs, archive, validation["path"], "calibrate")
-        is_tried = params.test_time_augmentation == "auto" and augmentation == "flip"
-        if is_tried and augmentation_is_worse(actual, logits):
-            augmentation, logits, features = "none", logits[:, :1], features[:, :1]
+        every = functools.partial(outputs, names=tried)
+        found = predict_members(every, archive, validation["path"], "calibrate")
+        logits, features = (dict(zip(tried, found[kind::2])) for kind in (0, 1))
+        augmentation = tried[0]
+        if len(tried) > 1:
+            for of_each in (logits, features):
+                of_each["none"] = of_each["flip"][:, :1]
+            augmentation, why = choose_augmentation(actual, logits)
+            print(f"calibrate: {why}")
+        logits, features = logits[augmentation], features[augmentation]
         if params.unknown_quantile is not None:
-            train = training_images(split)
-            _, training = predict_members(outputs, archive, train, "detector")
+            chosen = functools.partial(outputs, names=[augmentation])
+            _, training = predict_members(chosen, archive, training_images(split), "detector")
             detector, unknown = fit_unknown(training, features, params.unknown_quantile)
     temperature, threshold = calibrate(params, actual, logits)
     image = {"image_size": size, "resize": resize, "test_time_augmentation": augmentation}

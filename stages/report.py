@@ -59,7 +59,7 @@ def main() -> None:
         "metadata": metadata,
         "classes": results.name_classes(metadata["labels"]),
         "calibration": results.describe_calibration(params["calibrate"], metadata),
-        "training": results.describe_training(*histories),
+        "training": results.describe_training(*histories, params["train_finetune"]["ema_momentum"]),
         "counts": count_images(images),
         "imbalance": describe_imbalance(images),
         "rejected": rejected,

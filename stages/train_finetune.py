@@ -36,18 +36,19 @@ def main() -> None:
         features = output_shapes(extractor)["top"]
         model, optimizer = head_with(arrays, features, head, len(labels)), None
         network, history = with_head(extractor, model), pd.DataFrame(columns=list(HISTORY))
+        kept = describe_kept(history)
     else:
         split = read_table(project.SPLIT_CSV, SPLIT)
         given = project.FEATURES, split, labels, project.BACKBONE, arrays
         settings = params, head, backbone, hardware, project.FINETUNE_HISTORY_CSV
-        model, optimizer, history = fine_tune_stored(*given, *settings)
+        model, optimizer, history, kept = fine_tune_stored(*given, *settings)
         network = convert(with_features(model))
     save_model(model, project.FINETUNE_MODEL, optimizer)
     with replacing(project.NETWORK.parent) as folder:
         folder.mkdir()
         write_network(network, folder / project.NETWORK.name, ["logits", "features"])
     write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
-    print(f"train_finetune: {describe_kept(history)}")
+    print(f"train_finetune: {kept}")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pawprint.images.pixels import squares_of
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
 from pawprint.params.section import TestTimeAugmentation
-from pawprint.probabilities import class_probabilities
+from pawprint.probabilities import mean_over_squares
 from pawprint.runtime.compiled import CORES
 from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Run
@@ -147,10 +147,16 @@ def for_export(
 
 
 def mean_over_flip(model: keras.Model) -> keras.Model:
-    """The model whose outputs are means over each image and its mirror image."""
+    """The model whose outputs are means over each image and its mirror image.
+
+    Of `probability`, the output of a layer of this name, it is the mean of the layer's input.
+    """
+    activation = model.get_layer("probability")
+    one = keras.Model(model.input, model.output | {"probability": activation.input})
     pixels = keras.Input(model.input_shape[1:], name="pixels")
-    first, second = model(pixels), model(keras.ops.flip(pixels, axis=2))
+    first, second = one(pixels), one(keras.ops.flip(pixels, axis=2))
     outputs = {name: (first[name] + second[name]) / 2 for name in first}
+    outputs["probability"] = activation(outputs["probability"])
     return keras.Model(pixels, outputs, name=model.name)
 
 
@@ -171,14 +177,13 @@ def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> Outputs:
     """The outputs for each image, `(squares, size, size, 3)`, means over its squares.
 
     float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
-    The squares of an image are one batch.
+    The squares of an image are one batch. Probabilities are those of the mean logits.
     """
-    rows = [
-        {name: each.mean(axis=0, dtype=np.float64) for name, each in run(squares).items()}
-        for squares in images
-    ]
-    outputs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    return outputs | {"probability": class_probabilities(outputs["probability"])}
+    rows = []
+    for outputs in map(run, images):
+        row = {name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()}
+        rows.append(row | {"probability": mean_over_squares(outputs["probability"])})
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def largest_difference(outputs: Outputs, expected: Outputs) -> float:

@@ -14,6 +14,7 @@ from pawprint.network.hardware import computing_in, keras, make_deterministic, t
 from pawprint.network.model import build_head, build_model, gives_logits, load_model, parts
 from pawprint.params.model import Model
 from pawprint.params.training import Hardware, Head, Train
+from pawprint.probabilities import Difference
 from pawprint.tables import write_table
 
 
@@ -87,6 +88,8 @@ def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
     """
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
+    if params.ema_momentum:
+        optimizer.use_ema, optimizer.ema_momentum = True, params.ema_momentum
     optimizer.build(model.trainable_variables)  # also if no epoch follows: it is saved
     if model.output_shape[-1] == 1:
         loss = keras.losses.BinaryCrossentropy(from_logits)
@@ -109,12 +112,13 @@ def fit(
     params: Train,
     section: str,
     path: Path | None = None,
-) -> pd.DataFrame:
-    """Train, and return the table HISTORY, a row per epoch.
+) -> tuple[pd.DataFrame, str]:
+    """Train, and return the table HISTORY, a row per epoch, and what is kept, and why.
 
     Epochs count from 1. No epoch is kept if the model is left as it was. The table is written to
-    `path` after each epoch, so that others can watch. Raises InputError, which names the section of
-    the params, if the loss is not finite.
+    `path` after each epoch, so that others can watch. It is of the weights at the end of each
+    epoch, not of their average. Raises InputError, which names the section of the params, if the
+    loss is not finite.
     """
     recorder = Recorder(path)
     callbacks: list = [recorder]
@@ -123,6 +127,8 @@ def fit(
         keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
     elif params.keep_best:
         keeper = KeepBest(validation)
+    elif params.ema_momentum:
+        keeper = KeepAverage(validation)
     if keeper:
         callbacks.append(keeper)
     if params.reduce_lr_on_plateau:
@@ -154,7 +160,9 @@ def fit(
     kept = history["epoch"].max()
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
         kept = None if keeper.best_epoch is None else keeper.best_epoch + 1
-    return history.assign(kept=history["epoch"] == kept)
+    history = history.assign(kept=history["epoch"] == kept)
+    average = keeper.difference if isinstance(keeper, KeepAverage) else None
+    return history, describe_kept(history, average)
 
 
 class Recorder(keras.callbacks.Callback):
@@ -199,6 +207,30 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         self.model.set_weights(self.best_weights)
+
+
+class KeepAverage(keras.callbacks.Callback):
+    """Ends training with the average of the weights of all steps, which the optimizer keeps.
+
+    Those before the first epoch are kept if their validation loss is significantly lower. Polyak
+    and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992
+    (https://doi.org/10.1137/0330046).
+    """
+
+    def __init__(self, validation: Batches) -> None:
+        super().__init__()
+        self.validation = validation
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self.best_weights = self.model.get_weights()
+        self.losses = image_losses(self.model, self.validation)
+
+    def on_train_end(self, logs: dict | None = None) -> None:  # Keras has taken the average
+        self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)
+        self.best_epoch = self.params["epochs"] - 1
+        if self.difference.is_higher:
+            self.best_epoch = None
+            self.model.set_weights(self.best_weights)
 
 
 class Rates(keras.callbacks.Callback):
@@ -253,6 +285,13 @@ def _exact(model: keras.Model, batches: Batches, loss: float, accuracy: float) -
     return {"loss": loss - penalty(model), "accuracy": round(accuracy * images) / images}
 
 
+def image_losses(model: keras.Model, batches: Batches) -> np.ndarray:
+    """The cross-entropy of each image, float64 `(images,)`, without penalties on weights."""
+    output = model.predict(batches, verbose=0)
+    losses = model.loss.call(batches.labels[batches.image], output)
+    return keras.ops.convert_to_numpy(losses).astype(np.float64)
+
+
 def penalty(model: keras.Model) -> float:
     """The penalties on weights, which Keras adds to each loss."""
     return float(sum(model.losses))
@@ -278,7 +317,7 @@ def train_head(
     with computing_in(precision, [model, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
         initial = measure(model, validation)
-        history = fit(model, train, validation, params, "train_extract", path)
+        history, _ = fit(model, train, validation, params, "train_extract", path)
         metrics = {"initial": initial, "validation": measure(model, validation)}
     return head.get_weights(), metrics, history
 
@@ -307,14 +346,14 @@ def fine_tune(
     train: Batches,
     validation: Batches,
     path: Path | None = None,
-) -> tuple[keras.Optimizer, pd.DataFrame]:
+) -> tuple[keras.Optimizer, pd.DataFrame, str]:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
     dropout is set to 0, and batch normalization keeps its weights
     (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches
-    hold the feature maps at the cut. Returns the optimizer and the history, which is also written
-    to `path` after each epoch.
+    hold the feature maps at the cut. Returns the optimizer, and the history and what is kept as
+    `fit` does, which also writes the history to `path` after each epoch.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
@@ -328,8 +367,8 @@ def fine_tune(
     model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))
     with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
-        history = fit(model, train, validation, params, "train_finetune", path)
-    return optimizer_of(model), history
+        history, kept = fit(model, train, validation, params, "train_finetune", path)
+    return optimizer_of(model), history, kept
 
 
 def fine_tune_stored(
@@ -343,7 +382,7 @@ def fine_tune_stored(
     model_params: Model,
     hardware: Hardware,
     path: Path | None = None,
-) -> tuple[keras.Model, keras.Optimizer, pd.DataFrame]:
+) -> tuple[keras.Model, keras.Optimizer, pd.DataFrame, str]:
     """`fine_tune` on the stored features in `folder` of the images of the table SPLIT.
 
     `arrays` are those of the head. Returns the whole network as well.
@@ -359,11 +398,17 @@ def fine_tune_stored(
         return whole, *fine_tune(whole, params, precision, first, train, validation, path)
 
 
-def describe_kept(history: pd.DataFrame) -> str:
-    """What fine-tuning keeps, from its table HISTORY."""
+def describe_kept(history: pd.DataFrame, average: Difference | None = None) -> str:
+    """What fine-tuning keeps, from its table HISTORY.
+
+    `average` is of the validation loss of the averaged weights and that of the head alone.
+    """
     if history.empty:
         return "no epochs: the head is kept as it is"
     kept = history[history["kept"]]
+    if average:
+        what = "the head alone is kept" if kept.empty else "averaged weights are kept"
+        return f"{what}: validation loss of averaged weights {average} against the head alone"
     if kept.empty:
         return "the head alone is kept, as no epoch improves it on validation"
     (epoch,) = kept.to_dict("records")

@@ -25,15 +25,12 @@ class Calibrate(Section):
         return self
 
 
-def augmentation_at_prediction(params: Calibrate, augment: Augment) -> TestTimeAugmentation:
-    """`auto` is flip where training mirrors images left to right, and else none.
-
-    The stage takes none also where flip is significantly worse.
-    """
+def augmentations(params: Calibrate, augment: Augment) -> tuple[TestTimeAugmentation, ...]:
+    """Those to try: with `auto` flip and crops where training mirrors images left to right."""
     if params.test_time_augmentation != "auto":
-        return params.test_time_augmentation
+        return (params.test_time_augmentation,)
     flip = augment.RandomFlip
-    return "flip" if flip and flip.mode != "vertical" else "none"
+    return ("flip", "crops") if flip and flip.mode != "vertical" else ("none",)
 
 
 def problem_of_threshold(params: Calibrate, classes: int) -> str | None:

@@ -6,11 +6,11 @@ import pandas as pd
 
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import divided_groups
-from pawprint.evaluation.calibration import SIGNIFICANT
 from pawprint.evaluation.intervals import difference_interval
 from pawprint.evaluation.metrics import headline
 from pawprint.evaluation.shift import APART
 from pawprint.labels import UNKNOWN
+from pawprint.probabilities import SIGNIFICANT
 
 MAX_NAMED = 4  # classes in a title
 FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow
@@ -109,8 +109,11 @@ def with_interval(score: pd.Series) -> str:
     return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
-def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame) -> str:
-    """How head and last layers were trained, and what is kept, from the two tables HISTORY."""
+def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame, momentum: float | None) -> str:
+    """How head and last layers were trained, and what is kept, from the two tables HISTORY.
+
+    `momentum` is that of the average of the weights in fine-tuning.
+    """
     is_solved = extract["learning_rate"].isna().any()
     head = "logistic regression" if is_solved else f"{len(extract)} epochs"
     text = f"the head by {head}"
@@ -118,10 +121,9 @@ def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame) -> str:
         return f"{text}; no fine-tuning."
     text += f", then {len(finetune)} epochs of the head and the last layers of the backbone"
     if not finetune["kept"].any():
-        return (
-            f"{text}. No epoch improves the validation loss of the head alone without a lower "
-            "accuracy, so the head alone is used."
-        )
+        return f"{text}. By the validation loss the head alone is used."
+    if momentum:
+        return f"{text}, whose weights are averaged over the steps with a momentum of {momentum:g}."
     kept = finetune.loc[finetune["kept"], "epoch"].iloc[-1]
     if kept == finetune["epoch"].iloc[-1]:
         return f"{text}."
@@ -130,8 +132,8 @@ def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame) -> str:
 
 MEAN_OVER = {
     "none": "",
-    "flip": " Predictions are means over an image and its mirror image.",
-    "crops": " Predictions are means over three squares of an image and their mirror images.",
+    "flip": " Logits are means over an image and its mirror image.",
+    "crops": " Logits are means over three squares of an image and their mirror images.",
 }
 
 

@@ -39,7 +39,7 @@ class Metadata(BaseModel):
     `threshold` is null. `temperature` is already applied. An image whose output `unknown_score`,
     `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no image is. If
     `test_time_augmentation` is not "none", the image is given as several squares (`squares_of` of
-    images/pixels.py), whose outputs are averaged.
+    images/pixels.py), whose outputs are averaged, `probability` as `mean_over_squares` does.
 
     `data_md5` is the MD5 of data/split/images.csv, as dvc.lock has it: of the images, their labels
     and splits. `commit` is the project's when a model was exported, with "-dirty" if tracked files

@@ -18,7 +18,7 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import squares_of
 from pawprint.labels import UNKNOWN
-from pawprint.probabilities import class_probabilities, predicted_classes
+from pawprint.probabilities import mean_over_squares, predicted_classes
 from pawprint.recorded import Recorded
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of
@@ -60,14 +60,16 @@ class Predictor:
     def predict(self, image: Image.Image) -> Prediction:
         """The prediction for an RGB image, from means over the squares of test-time augmentation.
 
+        Of the probabilities it is that of the logits.
+
         Raises InputError if an output is not finite, or `probability` has no probabilities.
         """
         metadata = self.metadata
         how = metadata.resize, metadata.test_time_augmentation
         outputs = self.run(squares_of(image, metadata.image_size, *how))
         self._check(outputs)
+        probabilities = mean_over_squares(outputs["probability"])
         outputs = {name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()}
-        probabilities = class_probabilities(outputs["probability"])
         threshold = metadata.unknown_threshold
         score = None if threshold is None else float(outputs["unknown_score"][0])
         is_unknown = score is not None and score > threshold

@@ -10,13 +10,12 @@ from tqdm import tqdm
 from pawprint.engine.mapping import map_in_threads
 from pawprint.files import replacing
 from pawprint.images.pixels import resize
-from pawprint.probabilities import class_probabilities
+from pawprint.probabilities import SMALLEST, class_probabilities
 from pawprint.serving.photos import read_again
 from pawprint.serving.predictor import Predictor
 
 STEPS = 10  # of the window along a side; a window is two steps wide and high
 OPACITY = 0.5  # of the heat over the image
-SMALLEST = 1e-7  # distance of a probability from 0 and 1: float32 has no smaller one below 1
 
 
 def write_saliency(

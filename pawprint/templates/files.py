@@ -48,6 +48,7 @@ def files(source: str) -> dict[str, str]:
     ignored = IGNORED + f"/{source}\n" * is_tracked
     return {
         ".dvcignore": "/.venv\n",
+        ".gitattributes": template(".gitattributes"),
         ".gitignore": ignored,
         "README.md": README.read_text(encoding="utf-8"),
         "dvc.yaml": pipeline(is_outside),

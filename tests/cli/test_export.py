@@ -148,6 +148,7 @@ class Inverse(keras.layers.Layer):
 def test_failed_conversion_leaves_the_old_export(tmp_path):
     inputs = keras.Input((96, 96, 3))
     output = Inverse()(keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(inputs)))
+    output = keras.layers.Activation("sigmoid", name="probability")(output)
     model = keras.Model(inputs, {"probability": output})
     folder = tmp_path / "litert"
     folder.mkdir()
@@ -184,12 +185,15 @@ def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
 
 def test_outputs_are_means_over_the_squares_of_an_image():
     pixels = np.zeros((2, 2, 4, 4, 3), np.uint8)
-    pixels[0, 0], pixels[1] = 100, 50
+    pixels[0, 0], pixels[0, 1], pixels[1] = 180, 40, 50  # 0.9 and 0.2: see test_squares.py
 
     def mean_pixel(batch: np.ndarray) -> dict[str, np.ndarray]:
-        return {"probability": batch.mean(axis=(1, 2, 3))[:, None] / 200}
+        mean = batch.mean(axis=(1, 2, 3))[:, None] / 200
+        return {"probability": mean, "unknown_score": mean}
 
-    assert mean_outputs(mean_pixel, pixels)["probability"][:, 1] == pytest.approx([0.25, 0.25])
+    outputs = mean_outputs(mean_pixel, pixels)
+    assert outputs["probability"][:, 1] == pytest.approx([0.6, 0.25])
+    assert outputs["unknown_score"][:, 0] == pytest.approx([0.55, 0.25])
 
 
 @pytest.mark.parametrize("name", EACH_FORMAT)

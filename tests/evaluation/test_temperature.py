@@ -5,7 +5,7 @@ from scipy.stats import chi2, norm
 from sklearn.metrics import log_loss
 
 from pawprint.evaluation.calibration import (
-    augmentation_is_worse,
+    choose_augmentation,
     fit_temperature,
     likelihood_ratio_test,
     significant_temperature,
@@ -40,11 +40,11 @@ def test_temperature_undoes_over_and_underconfidence(actual, logits, factor):
 @pytest.mark.parametrize(
     ("actual", "logits"), [(ACTUAL, LOGITS), (ACTUAL_OF_THREE, OF_THREE)], ids=["two", "three"]
 )
-def test_probabilities_of_squares_are_averaged_and_calibrated_as_such(actual, logits):
+def test_logits_of_squares_are_averaged_and_calibrated_as_such(actual, logits):
     noise = np.random.default_rng(0).normal(0, 2, (len(logits), 4, logits.shape[1]))
     squares = logits[:, None] + noise
-    of_squares = [to_probabilities(squares[:, square], 3.0) for square in range(4)]
-    assert to_probabilities(squares, 3.0) == pytest.approx(np.mean(of_squares, axis=0))
+    means = squares.sum(axis=1) / 4
+    assert to_probabilities(squares, 3.0) == pytest.approx(to_probabilities(means, 3.0))
     losses = {
         each: log_loss(actual, to_probabilities(squares, each))
         for each in np.geomspace(0.1, 10, 100)
@@ -93,10 +93,24 @@ def test_p_value_is_that_of_the_two_log_losses():
     assert likelihood_ratio_test(actual, logits, 1.2) == pytest.approx(expected)
 
 
-def test_augmentation_is_worse_only_where_that_is_significant():
-    logits = 2 * OF_THREE[:, None]
-    other = np.concatenate([logits, np.roll(logits, 1, axis=2)], axis=1)  # as a mirrored digit
-    assert augmentation_is_worse(ACTUAL_OF_THREE, other)
-    assert not augmentation_is_worse(
-        ACTUAL_OF_THREE, np.concatenate([logits, OF_THREE[:, None]], axis=1)
-    )
+ONE = OF_THREE[:, None]
+NOISY = ONE + RNG.normal(0, 3, (4000, 2, 3))
+TURNED = np.roll(ONE, 1, axis=2)  # as a mirrored digit
+
+
+@pytest.mark.parametrize(
+    ("expected", "none", "flip", "crops"),
+    [
+        ("flip", NOISY[:, :1], NOISY, NOISY[:, :1]),
+        ("flip", ONE, ONE, ONE),  # crops cost more, and are no better
+        ("flip", NOISY, NOISY[:, ::-1], ONE + 0 * TURNED + RNG.normal(0, 2.1, (4000, 1, 3))),
+        ("none", ONE, np.concatenate([ONE, TURNED], axis=1), NOISY),
+        ("crops", NOISY[:, :1], NOISY, ONE),
+        ("crops", ONE + NOISY, np.concatenate([ONE, TURNED], axis=1), ONE),
+    ],
+)
+def test_flip_is_chosen_unless_it_is_worse_and_crops_only_if_better(expected, none, flip, crops):
+    logits = {"flip": flip, "crops": crops, "none": none}
+    chosen, why = choose_augmentation(ACTUAL_OF_THREE, logits)
+    assert chosen == expected
+    assert why.startswith(f"{expected} is chosen")

@@ -37,13 +37,19 @@ def first_pixel(squares: np.ndarray) -> dict[str, np.ndarray]:
     return dict.fromkeys(("probability", "unknown_score", "features"), value)
 
 
-@pytest.mark.parametrize(("augmentation", "mean"), [("none", 0.0), ("flip", 0.4), ("crops", 0.4)])
-def test_predictions_of_squares_are_averaged(tmp_path, augmentation, mean):
-    changes = {"test_time_augmentation": augmentation, "unknown_threshold": 0.5}
+@pytest.mark.parametrize(
+    ("augmentation", "mean", "probability"),
+    [("none", 0.2, 0.2), ("flip", 0.55, 0.6), ("crops", 0.55, 0.6)],
+)
+def test_outputs_of_squares_are_averaged_and_probabilities_as_logits(
+    tmp_path, augmentation, mean, probability
+):
+    """The logits of 0.2 and 0.9 are -1.39 and 2.20, and their mean is that of 0.6."""
+    changes = {"test_time_augmentation": augmentation, "unknown_threshold": 0.6}
     described = metadata(image_size=32, resize="stretch", **changes)
     predictor = Predictor(tmp_path, described, first_pixel)
-    predicted = predictor.predict(stripes(0, 200, upright=False))
-    assert predicted.probabilities == pytest.approx([1 - mean, mean], abs=0.01)
+    predicted = predictor.predict(stripes(50, 225, upright=False))
+    assert predicted.probabilities == pytest.approx([1 - probability, probability], abs=0.01)
     assert predicted.unknown_score == pytest.approx(mean, abs=0.01)
     assert predicted.features == pytest.approx([mean], abs=0.01)
-    assert predicted.label == "cat"
+    assert predicted.label == ("cat" if augmentation == "none" else "dog")

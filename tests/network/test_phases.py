@@ -84,7 +84,7 @@ def fine_tuned(request):
     train, validation = batches_of(before(bright_and_dark() / 127.5 - 1, training=False).numpy())
     weights = {weight.path: weight.numpy() for weight in backbone.weights}
     params = train_params(epochs=3, learning_rate=1e-3)
-    _, history = fine_tune(model, params, "float32", FIRST, train, validation)
+    _, history, _ = fine_tune(model, params, "float32", FIRST, train, validation)
     return model, weights, history
 
 
@@ -140,7 +140,9 @@ def test_dropout_of_the_backbone_is_off_in_training():
     backbone = keras.Model(image, keras.layers.Conv2D(4, 3)(maps), name="backbone")
     model = build_model("MobileNetV2", backbone, build_head(LOGITS, 2), "average")
     train, validation = batches_of(np.random.default_rng(0).normal(0, 1, (IMAGES, 8, 8, 3)))
-    _, history = fine_tune(model, train_params(learning_rate=1e-9), "float32", 1, train, validation)
+    _, history, _ = fine_tune(
+        model, train_params(learning_rate=1e-9), "float32", 1, train, validation
+    )
     assert history["loss"].iloc[0] == pytest.approx(history["validation_loss"].iloc[0], rel=1e-4)
 
 
@@ -149,7 +151,7 @@ def test_without_epochs_the_backbone_stays_frozen():
     _, backbone, _, head = parts(model)
     before, _ = split_at(backbone, cut_index(backbone, FIRST))
     batches = batches_of(before(bright_and_dark() / 127.5 - 1, training=False).numpy())
-    optimizer, history = fine_tune(model, train_params(epochs=0), "float32", FIRST, *batches)
+    optimizer, history, _ = fine_tune(model, train_params(epochs=0), "float32", FIRST, *batches)
     assert not len(history)
     assert not backbone.trainable_variables
     # Its state of so many weights, besides the count of steps and the rate.

@@ -13,6 +13,7 @@ from pawprint.network.training import (
     compile_model,
     cosine_decay,
     fit,
+    image_losses,
     measure,
     open_batches,
 )
@@ -115,7 +116,7 @@ def test_history_has_a_row_per_epoch_and_training_learns(output, units):
     model, params = new_model(output, units), train_params(epochs=3, learning_rate=0.5)
     compile_model(model, params, from_logits=output == "linear")
     train, validation = learnable()
-    history = fit(model, train, validation, params, SECTION)
+    history, _ = fit(model, train, validation, params, SECTION)
     assert list(history.columns) == list(HISTORY)
     assert history["epoch"].to_list() == [1, 2, 3]
     assert history["learning_rate"].to_list() == [0.5] * 3
@@ -135,7 +136,7 @@ def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     train, validation = learnable()
     validation.labels = 1 - LABELS
     before = measure(model, validation)["loss"]
-    return model, fit(model, train, validation, params, SECTION), validation, before
+    return model, fit(model, train, validation, params, SECTION)[0], validation, before
 
 
 def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
@@ -161,7 +162,7 @@ def test_best_epoch_is_kept_by_its_loss_without_penalties():
     model = keras.Sequential([keras.Input((2,)), dense])
     params = train_params(epochs=3, learning_rate=0.5, keep_best=True)
     compile_model(model, params, False)
-    history = fit(model, *learnable(), params, SECTION)
+    history, _ = fit(model, *learnable(), params, SECTION)
     assert (history["validation_loss"] > 5).all()
     assert history["kept"].tolist() == [False, False, True]
 
@@ -174,12 +175,61 @@ def test_best_epoch_between_others_is_kept():
     train, validation = learnable()
     validation.labels = LABELS.copy()
     validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
-    history = fit(model, train, validation, params, SECTION)
+    history, _ = fit(model, train, validation, params, SECTION)
     losses = history["validation_loss"]
     kept = history.index[history["kept"]]
     assert kept.tolist() == [losses.idxmin()]
     assert losses.index[0] < kept[0] < losses.index[-1]
     assert measure(model, validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
+
+
+def test_weights_are_their_moving_average_over_all_steps():
+    """Each step adds a part of what the optimizer alone gives; the first has no average before."""
+    make_deterministic(1)
+    params = train_params(epochs=2, optimizer="sgd", learning_rate=0.5, ema_momentum=0.7)
+    models = [new_model(), new_model()]
+    models[1].set_weights(models[0].get_weights())
+    train, validation = learnable()
+    compile_model(models[0], params, False)
+    history, kept = fit(models[0], train, validation, params, SECTION)
+    assert history["kept"].tolist() == [False, True]
+    assert kept.startswith("averaged weights are kept: ")
+    compile_model(models[1], train_params(optimizer="sgd", learning_rate=0.5), False)
+    average = None
+    for epoch in range(params.epochs):
+        train.start_epoch(epoch)
+        for index in range(len(train)):
+            models[1].train_on_batch(*train[index])
+            new = models[1].get_weights()
+            old = new if average is None else average
+            average = [0.7 * each + 0.3 * step for each, step in zip(old, new)]
+        last = measure(models[1], validation)
+        assert history["validation_loss"].iloc[epoch] == pytest.approx(last["loss"], rel=1e-5)
+    for trained, expected in zip(models[0].get_weights(), average, strict=True):
+        assert trained == pytest.approx(expected, abs=1e-6)
+    assert measure(models[0], validation)["loss"] != pytest.approx(last["loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("activation", "units"), [("sigmoid", 1), ("linear", 1), ("softmax", 2)])
+@pytest.mark.parametrize(("wrong", "is_kept"), [(0, True), (3, True), (10, False)])
+def test_average_is_kept_unless_validation_is_significantly_better_before(
+    activation, units, wrong, is_kept
+):
+    """Training lowers the loss of all validation images but those with wrong labels."""
+    make_deterministic(1)
+    params = train_params(epochs=4, optimizer="sgd", learning_rate=0.5, ema_momentum=0.5)
+    model, (train, validation) = new_model(activation, units), learnable()
+    model.set_weights([np.zeros_like(each) for each in model.get_weights()])
+    validation.labels = np.where(np.arange(IMAGES) < wrong, 1 - LABELS, LABELS)
+    compile_model(model, params, from_logits=activation == "linear")
+    history, kept = fit(model, train, validation, params, SECTION)
+    assert history["kept"].any() == is_kept
+    assert any(each.any() for each in model.get_weights()) == is_kept
+    losses = image_losses(model, validation)
+    assert losses.mean() == pytest.approx(measure(model, validation)["loss"], rel=1e-5)
+    if not is_kept:
+        assert losses == pytest.approx(np.log(2), rel=1e-5)
+        assert kept.startswith("the head alone is kept: ")
 
 
 def test_early_stopping_takes_the_place_of_keep_best():
@@ -201,7 +251,7 @@ def test_early_stopping_starts_from_its_epoch():
     compile_model(model, params, False)
     train, validation = learnable()
     validation.labels = 1 - LABELS
-    assert len(fit(model, train, validation, params, SECTION)) == 4
+    assert len(fit(model, train, validation, params, SECTION)[0]) == 4
 
 
 def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():
@@ -212,7 +262,7 @@ def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():
     )
     model = new_model()
     compile_model(model, params, False)
-    rates = fit(model, *learnable(), params, SECTION)["learning_rate"].to_list()
+    rates = fit(model, *learnable(), params, SECTION)[0]["learning_rate"].to_list()
     assert rates == pytest.approx([1e-9, 1e-9, 5e-10, 2.5e-10])
 
 
@@ -227,7 +277,7 @@ def test_history_is_written_after_each_epoch(tmp_path, monkeypatch):
         begin(epoch)
 
     monkeypatch.setattr(train, "start_epoch", start_epoch)
-    history = fit(model, train, validation, params, SECTION, path)
+    history, _ = fit(model, train, validation, params, SECTION, path)
     assert written == [0, 1, 2]
     losses = read_table(path, HISTORY)["loss"].to_list()
     assert losses == pytest.approx(history["loss"].to_list(), rel=1e-5)
@@ -251,7 +301,7 @@ def test_each_step_has_its_epochs_rate_and_views_and_training_can_be_continued(b
         compile_model(model, params, False)
     (train, validation), (again, _) = learnable(), learnable()
     train.batch_size = again.batch_size = batch_size
-    history = fit(models[0], train, validation, params, SECTION)
+    history, _ = fit(models[0], train, validation, params, SECTION)
     rates = cosine_decay(params, len(train)).reshape(params.epochs, -1)
     assert history["learning_rate"].to_list() == pytest.approx(rates[:, -1].tolist())
     assert float(models[0].optimizer.learning_rate) == pytest.approx(params.learning_rate)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pawprint.errors import InputError
 from pawprint.params.augment import RandomFlip
-from pawprint.params.calibrate import augmentation_at_prediction
+from pawprint.params.calibrate import augmentations
 from pawprint.params.training import OPTIONAL, REQUIRED, Dense, TrainHead
 from pawprint.params.whole import load_params
 from pawprint.recipes.overlay import overlay
@@ -43,7 +43,7 @@ RANGES = {
     SEED: ["split.seed", "augment.seed", "train_extract.seed", "train_finetune.seed"],
     FRACTION: [
         *("split.validation_fraction", "split.test_fraction", "evaluate.confidence"),
-        *("calibrate.threshold", "calibrate.unknown_quantile"),
+        *("calibrate.threshold", "calibrate.unknown_quantile", "train_finetune.ema_momentum"),
         "train_extract.reduce_lr_on_plateau.factor",
     ],
     BELOW_ONE: ["head.dropout", "augment.RandomZoom.height_factor"],
@@ -55,6 +55,7 @@ RANGES = {
     (SMALLEST, 1.0): ["calibrate.recall"],
 }
 NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile", "calibrate.recall")
+NULLABLE += ("train_finetune.ema_momentum",)
 KEYS = [(key, ends) for ends, keys in RANGES.items() for key in keys]
 BASELINE = "train_extract.early_stopping.baseline"
 CHOICES = {
@@ -193,6 +194,9 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"weights.source": "a"}, None),
         ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
         ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
+        ({"train_finetune.keep_best": True}, "train_finetune"),
+        ({"train_finetune.early_stopping": {"patience": 1}}, "train_finetune"),
+        ({"train_finetune.keep_best": True, "train_finetune.ema_momentum": None}, None),
         ({"split.seed": MISSING}, "split.seed"),
         ({"split.seed": "1"}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
@@ -206,13 +210,13 @@ def test_keys_that_depend_on_each_other(refusals, changes, key):
 # A head that is solved: what describes epochs is null, and there is no dense layer.
 SOLVED = {f"train_extract.{key}": None for key in (*REQUIRED, *OPTIONAL)}
 SOLVED |= {"train_extract.optimizer": "lbfgs", "head.dense": None}
-DECAY = {"learning_rate_decay": "cosine"}
+GIVEN = {"learning_rate_decay": "cosine", "ema_momentum": 0.9}
 
 
 def test_head_is_solved_without_the_params_of_epochs(refusals):
     assert refusals(SOLVED) == refusals(SOLVED | {"train_extract.class_weight": "balanced"}) == []
     for key in (*REQUIRED, *OPTIONAL):
-        (line,) = refusals(SOLVED | {f"train_extract.{key}": (FULL["train_extract"] | DECAY)[key]})
+        (line,) = refusals(SOLVED | {f"train_extract.{key}": (FULL["train_extract"] | GIVEN)[key]})
         assert line.startswith(f"train_extract.{key}: expected null, because ")
     (line,) = refusals(SOLVED | {"head.dense": {"units": 8}})
     assert line.startswith("head.dense: expected null, because ")
@@ -281,19 +285,19 @@ def test_loaded_params_cannot_be_changed(params):
 @pytest.mark.parametrize(
     ("given", "flip", "expected"),
     [
-        ("auto", "horizontal", "flip"),
-        ("auto", "horizontal_and_vertical", "flip"),
-        ("auto", "vertical", "none"),
-        ("auto", None, "none"),
-        ("crops", None, "crops"),
+        ("auto", "horizontal", ("flip", "crops")),
+        ("auto", "horizontal_and_vertical", ("flip", "crops")),
+        ("auto", "vertical", ("none",)),
+        ("auto", None, ("none",)),
+        ("crops", None, ("crops",)),
     ],
 )
-def test_augmentation_at_prediction_follows_training_only_if_it_is_automatic(given, flip, expected):
+def test_augmentations_that_mirror_are_tried_only_where_training_mirrors(given, flip, expected):
     params = load_params(PROJECT / "params.yaml")
     calibrate = params.calibrate.model_copy(update={"test_time_augmentation": given})
     mode = flip and RandomFlip(mode=flip)
     augment = params.augment.model_copy(update={"RandomFlip": mode})
-    assert augmentation_at_prediction(calibrate, augment) == expected
+    assert augmentations(calibrate, augment) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import functools
 import re
 
 import numpy as np
@@ -157,8 +158,15 @@ def history(epochs: list[int], kept: int | None, rate: float | None = 0.1) -> pd
 
 def test_training_is_described_with_what_is_kept():
     solved, trained = history([0], 0, None), history([1, 2], 2)
-    assert "by logistic regression; no fine-tuning" in describe_training(solved, history([], 0))
-    assert "by 2 epochs, then 3 epochs of" in describe_training(trained, history([1, 2, 3], 3))
-    assert "used" not in describe_training(trained, history([1, 2, 3], 3))
-    assert "epoch 2 is used" in describe_training(trained, history([1, 2, 3], 2))
-    assert "the head alone is used" in describe_training(solved, history([1, 2, 3], None))
+    three = functools.partial(history, [1, 2, 3])
+    assert "by logistic regression; no fine-tuning" in describe_training(
+        solved, history([], 0), None
+    )
+    assert "by 2 epochs, then 3 epochs of" in describe_training(trained, three(3), None)
+    assert "used" not in describe_training(trained, three(3), None)
+    assert "epoch 2 is used" in describe_training(trained, three(2), None)
+    assert "averaged over the steps with a momentum of 0.9." in describe_training(
+        trained, three(3), 0.9
+    )
+    for momentum in (None, 0.9):
+        assert "the head alone is used" in describe_training(solved, three(None), momentum)

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
+from scipy.special import expit, softmax
+from scipy.stats import ttest_rel
 
-from pawprint.probabilities import class_probabilities, predicted_classes
+from pawprint.probabilities import (
+    Difference,
+    class_probabilities,
+    mean_over_squares,
+    predicted_classes,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,3 +36,35 @@ def test_most_probable_class_is_predicted_without_a_threshold():
     probabilities = np.array([[0.4, 0.3, 0.3], [0.1, 0.1, 0.8]])
     assert predicted_classes(probabilities, None).tolist() == [0, 2]
     assert predicted_classes(probabilities[1], None) == 2
+
+
+@pytest.mark.parametrize("units", [1, 3])
+def test_probabilities_of_squares_are_those_of_the_mean_of_their_logits(units):
+    logits = np.random.default_rng(0).normal(0, 4, (6, units))
+    output = (expit(logits) if units == 1 else softmax(logits, axis=1)).astype(np.float32)
+    mean = logits.mean(axis=0)
+    expected = [expit(-mean[0]), expit(mean[0])] if units == 1 else softmax(mean)
+    assert mean_over_squares(output) == pytest.approx(np.array(expected), abs=1e-6)
+    assert mean_over_squares(output[:1]) == pytest.approx(class_probabilities(output[0]), abs=1e-6)
+
+
+def test_squares_that_are_rounded_to_0_and_1_are_as_sure_as_each_other():
+    assert mean_over_squares(np.float32([[0], [1]])) == pytest.approx([0.5, 0.5])
+    assert mean_over_squares(np.float32([[0], [1], [0.9]]))[1] == pytest.approx(0.675, abs=1e-3)
+
+
+@pytest.mark.parametrize("shift", [-0.3, -0.05, 0.05, 0.3])
+def test_difference_is_significant_where_a_paired_test_says_so(shift):
+    first, second = np.random.default_rng(0).exponential(1, (2, 100))
+    second = 0.5 * first + 0.5 * second - second.mean() / 2 + first.mean() / 2 + shift
+    difference = Difference.of(second, first)
+    assert difference.mean == pytest.approx(shift)
+    higher, lower = (ttest_rel(second, first, alternative=each) for each in ("greater", "less"))
+    assert difference.error == pytest.approx(shift / higher.statistic)
+    assert difference.is_higher == (higher.pvalue < 0.05)
+    assert difference.is_lower == (lower.pvalue < 0.05)
+
+
+def test_models_with_the_same_losses_do_not_differ():
+    difference = Difference.of(np.ones(5), np.ones(5))
+    assert not (difference.is_higher or difference.is_lower)

@@ -79,7 +79,8 @@ def model_params(**changes) -> Model:
 def train_params(**changes) -> Train:
     values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
     values |= {"views_per_epoch": "one", "keep_best": False}
-    others = ("learning_rate_decay", "class_weight", "early_stopping", "reduce_lr_on_plateau")
+    others = ("learning_rate_decay", "class_weight", "ema_momentum")
+    others += ("early_stopping", "reduce_lr_on_plateau")
     return Train(**values | dict.fromkeys(others) | changes)
 
 
@@ -116,7 +117,7 @@ def colour_model(size: int, classes: int = 2) -> keras.Model:
 def with_probabilities(model: keras.Model) -> keras.Model:
     """The probabilities for a model of logits and features."""
     logits, _ = model.outputs
-    activation = keras.layers.Activation(activation_for(logits.shape[-1]))
+    activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
     return keras.Model(model.input, {"probability": activation(logits)})
 
 
