@@ -119,26 +119,25 @@ def show_new() -> Walk | None:
     source = Path(Fetch.load().source)
     training = folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
-    folder, target, how = st.session_state.get("given", ("", default, "copied"))
+    folder, target = st.session_state.get("given", ("", default))
     folder = st.text_input("Folder of images without labels", folder)
     about = "It has a `metadata.csv` or a subfolder for each class, or is new."
     target = st.text_input("Folder for labelled images", target, help=about)
     if training:
         st.caption(f"`fetch.source` has splits. Images in {plain(str(training))} are for training.")
-    how = st.segmented_control("Images are", ["copied", "moved"], default=how, required=True)
     if not st.button("Start", type="primary"):
         return None
     if not folder or not target:
         raise InputError("Expected the names of both folders. Received: an empty name.")
     with st.spinner("Ranking the images …"):
         paths = Path(os.path.expanduser(folder)), Path(os.path.expanduser(target))  # noqa: PTH111
-        walk = walk_of_new(*paths, how == "moved")
+        walk = walk_of_new(*paths)
     # Only now: another default would be another field, without what was typed.
-    st.session_state["given"] = folder, target, how
+    st.session_state["given"] = folder, target
     return walk
 
 
-def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
+def walk_of_new(folder: Path, target: Path) -> Walk:
     """Through the suggested images of the folder that are not in the target."""
     whole, other = folder.resolve(), target.resolve()
     if not folder.is_dir():
@@ -158,7 +157,7 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
         if label == NEITHER:
             refused.add(path)
             return partial(refused.discard, path)
-        return labelling.add(places, path, label, is_moved)
+        return labelling.add(places, path, label)
 
     images = find_images([folder])
     known = refused.intersection(images) | labelling.copied(images, places)
