@@ -6,18 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 import streamlit as st
 from PIL import Image
 
 from pawprint import columns, project
 from pawprint.app import files, labelling, photos
-from pawprint.app.label_tables import Changes, Row, image_of, read_rows, write_rows
+from pawprint.app.label_tables import image_of, read_rows, write_rows
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
 from pawprint.app.places import folder_for_training, places_in
 from pawprint.errors import InputError
 from pawprint.evaluation.suggestion import rank
+from pawprint.files import read_json
 from pawprint.labels import NEITHER
 from pawprint.params.clean import Clean
 from pawprint.params.sources import Fetch
@@ -181,7 +181,7 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
 
 
 def show_likely_wrong() -> Walk | None:
-    """The images, and buttons that correct all but test images; the walk when it begins."""
+    """The images; the walk when it begins."""
     rows = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
     rows = files.at_present(rows)
     if rows.empty:
@@ -200,26 +200,16 @@ def show_likely_wrong() -> Walk | None:
     ]
     rows["given"] = [row.get("label", "") for row in given]
     left = rows[rows["given"] == ""]
-    in_test = left["split"] == "test"
-    suggested = left[~in_test]
-    if "accepting" in st.session_state and len(suggested):
-        ask_about_all(suggested, int(in_test.sum()))
-        return None
-    with st.container(horizontal=True):
-        is_started = st.button("Start", type="primary")
-        if len(suggested) and st.button(f"Accept all {len(suggested)} suggestions"):
-            st.session_state["accepting"] = True
-            st.rerun()
-        take_back_all(written)
-    show_suspects(rows, "suspects")
+    is_started = st.button("Start", type="primary")
+    if row := photos.grid(rows, "suspects", change):
+        photos.open_large(row.path, doubt(row))
     if not is_started:
         return None
-    classes = files.table(project.SPLIT_CSV, columns.SPLIT)["label"]
     items = [
         Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row))
         for row in (rows if left.empty else left).itertuples()
     ]
-    return Walk(items, sorted(classes.unique()), then, [])
+    return Walk(items, read_json(project.LABELS_JSON), then, [])
 
 
 def doubt(row) -> str:
@@ -229,55 +219,12 @@ def doubt(row) -> str:
     )
 
 
-def correction(row, label: str) -> Changes:
-    pixels = row.pixels_sha256
-    return {pixels: {"path": row.path, "label": label, "pixels_sha256": pixels}}
+def change(row) -> str:
+    return f"{plain(row.label)} → {plain(row.given or f'{row.likely}?')}"
 
 
 def correct(row, label: str) -> Callable[[], object]:
-    before = write_rows(project.LABELS_CSV, "path", correction(row, label))
+    pixels = row.pixels_sha256
+    cells = {"path": row.path, "label": label, "pixels_sha256": pixels}
+    before = write_rows(project.LABELS_CSV, "path", {pixels: cells})
     return partial(write_rows, project.LABELS_CSV, "path", before)
-
-
-def show_suspects(rows: pd.DataFrame, key: str) -> None:
-    def change(row) -> str:
-        return f"{plain(row.label)} → {plain(row.given or f'{row.likely}?')}"
-
-    if row := photos.grid(rows, key, change):
-        photos.open_large(row.path, doubt(row))
-
-
-def ask_about_all(rows: pd.DataFrame, in_test: int) -> None:
-    """The photos whose suggested labels a button writes."""
-    text = "Look at each photo: a suggestion may be wrong. A click shows it large."
-    if in_test:
-        number = "1 test image is" if in_test == 1 else f"{in_test} test images are"
-        text += f" {number} left out: with labels by the model, its accuracy would be too high."
-    st.markdown(text)
-    with st.container(horizontal=True):
-        is_accepted = st.button(f"Write {len(rows)} labels", type="primary")
-        is_cancelled = st.button("Cancel")
-    if is_accepted:
-        accepted: Changes = {}
-        for row in rows.itertuples():
-            accepted |= correction(row, row.likely)
-        write_rows(project.LABELS_CSV, "path", accepted)
-        st.session_state["accepted"] = accepted
-    if is_accepted or is_cancelled:
-        del st.session_state["accepting"]
-        st.rerun()
-    show_suspects(rows, "accepting")
-
-
-def take_back_all(written: dict[str, Row]) -> None:
-    """A button that takes back the accepted suggestions which nobody has changed since."""
-    accepted = st.session_state.get("accepted", {})
-    if accepted and st.button(f"Take back {len(accepted)} suggestions"):
-        unchanged = [
-            image
-            for image, cells in accepted.items()
-            if cells.items() <= written.get(image, {}).items()
-        ]
-        write_rows(project.LABELS_CSV, "path", dict.fromkeys(unchanged))
-        del st.session_state["accepted"]
-        st.rerun()

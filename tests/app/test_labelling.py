@@ -19,7 +19,6 @@ from pawprint.app.places import Places, folder_for_training, places_in
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.layouts import read_metadata
 from pawprint.dataset.sources import fetch
-from pawprint.errors import InputError
 from pawprint.images.archive import members, open_archive
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
@@ -115,7 +114,7 @@ def test_two_writers_at_once_lose_no_answer(target, places, tmp_path):
     assert len(read_rows(tmp_path / "labels.csv", "path")) == len(images)
 
 
-# Moves its photos to a folder that others write at once, and takes every other one back.
+# Copies its photos to a folder that others write at once, and takes every other one back.
 WRITER = """
 import sys
 from pathlib import Path
@@ -162,9 +161,7 @@ def test_two_processes_at_once_lose_no_answer(target, tmp_path):
     assert len(read_rows(tmp_path / "labels.csv", "path")) == len(data)
     assert set(rows_of(target)) == {path.name for path in target.glob("*.jpg")}
     assert len(rows_of(target)) == len(data) / 2
-    images = list(tmp_path.rglob("*.jpg"))
-    assert {path.read_bytes() for path in images} == data
-    assert len(images) == len(data)
+    assert len({path.read_bytes() for path in target.glob("*.jpg")}) == len(data) / 2
     assert {path.name for path in target.iterdir()} == {"metadata.csv", *rows_of(target)}
 
 
