@@ -11,7 +11,7 @@ from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.unknown import Detector, unknown_score, write_detector
 
 FEATURES = "features"
-# The model in its folder, by format. HDF5 is not read.
+# The model in its folder, by format.
 FILES = ("model.xml", "model.tflite", "model.onnx", "saved_model.pb")
 
 
