@@ -69,7 +69,7 @@ def measure(workspace: Path) -> dict[str, float]:
     images, first_views = np.arange(len(actual)), np.zeros(len(actual), int)
     regression = make_pipeline(StandardScaler(), fitted)
     regression.fit(train[images, first_views].astype(np.float32), actual)
-    kernel, bias = read_arrays(workspace / project.HEAD)
+    kernel, bias = read_arrays(workspace / project.HEAD).values()
     logits = features @ kernel + bias
     of_head = logits[:, 0] > 0 if len(labels) == 2 else logits.argmax(axis=1)
     of_test = pd.Index(labels).get_indexer(test["label"])

@@ -16,7 +16,7 @@ from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
 from pawprint.app.places import folder_for_training, places_in
 from pawprint.errors import InputError
-from pawprint.evaluation.suggestion import rank
+from pawprint.evaluation.suggestion import suggest
 from pawprint.files import read_json
 from pawprint.labels import NEITHER
 from pawprint.params.clean import Clean
@@ -162,7 +162,7 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
     images = find_images([folder])
     known = refused.intersection(images) | labelling.copied(images, places)
     items = []
-    for path, row in rank(served, folder, NUMBER + len(known), 0):
+    for path, row in suggest(served, folder, NUMBER + len(known), 0):
         if path not in known and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # none of unknown

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, SPLIT
-from pawprint.evaluation.suggestion import rank
+from pawprint.evaluation.suggestion import suggest
 from pawprint.files import pack
 from pawprint.reports.sheets import write_suggestions
 from pawprint.serving.photos import predict
@@ -68,7 +68,7 @@ def here(labelled, monkeypatch) -> None:
 
 
 def suggested(predictor: Predictor, folder: Path, number: int, unknown: int = 0) -> list[dict]:
-    return [row for _, row in rank(predictor, folder, number, unknown)]
+    return [row for _, row in suggest(predictor, folder, number, unknown)]
 
 
 def names(rows: list[dict]) -> list[str]:
@@ -188,7 +188,7 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     wide = Image.open(io.BytesIO(photo(50))).resize((900, 600))
     (photos / "<b>wide & turned.jpg").write_bytes(encode(wide, exif=turned))
     (photos / "text.jpg").write_text("a dog")
-    ranked = rank(predictor, photos, 50, 0)
+    ranked = suggest(predictor, photos, 50, 0)
     path = tmp_path / "sheet.html"
     write_suggestions(path, ranked)
     text = path.read_text(encoding="utf-8")
