@@ -6,11 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from pawprint import project
 from pawprint.errors import InputError
-from pawprint.evaluation.intervals import holm, mcnemar
+from pawprint.evaluation.intervals import holm, mcnemar, paired_difference_interval
 from pawprint.revisions import read_revision
 from pawprint.tables import parse_predictions
 
@@ -45,10 +44,8 @@ def compare(old: np.ndarray, new: Sequence[np.ndarray], confidence: float) -> li
     """Compare each of the new runs with the old one.
 
     A run is bool `(images,)`: whether it predicted the images, the same ones for all, correctly.
-    The test is McNemar's exact one. The interval of the difference is that of Agresti and Min,
-    2005 (https://doi.org/10.1002/sim.1781), which adds half an image to each of the four cells. It
-    is extended to 0 where the test does not reject. A difference is significant if the interval
-    excludes 0.
+    The test is McNemar's exact one. The interval of the difference is extended to 0 where
+    the test does not reject. A difference is significant if the interval excludes 0.
 
     With several new runs, the probability of any wrong verdict is at most `1 - confidence`: Holm's
     levels, 1979 (https://www.jstor.org/stable/4615733), are those of the tests and the intervals.
@@ -66,21 +63,18 @@ def _compare(
     old: np.ndarray, only_one: tuple[int, int], p_value: float, level: float
 ) -> Comparison:
     only_old, only_new = only_one
-    images = len(old) + 2
-    middle = (only_new - only_old) / images
-    spread = np.sqrt((sum(only_one) + 1) / images - middle**2) / np.sqrt(images)
-    reach = float(norm.ppf(1 - level / 2) * spread)
-    low, high = max(middle - reach, -1), min(middle + reach, 1)
+    images = len(old)
+    low, high = paired_difference_interval(only_new, only_old, images, 1 - level)
     if p_value >= level:
         low, high = min(low, 0), max(high, 0)
     correct = int(old.sum())
     return Comparison(
-        images=len(old),
+        images=images,
         old_correct=correct,
         new_correct=correct + only_new - only_old,
         only_old=only_old,
         only_new=only_new,
-        difference=(only_new - only_old) / len(old),
+        difference=(only_new - only_old) / images,
         low=low,
         high=high,
         confidence=1 - level,

@@ -42,6 +42,21 @@ def difference_interval(
     return float(one - other - below), float(one - other + above)
 
 
+def paired_difference_interval(
+    only_first: int, only_second: int, images: int, confidence: float
+) -> tuple[float, float]:
+    """The interval of the difference of two proportions of the same images, in [-1, 1].
+
+    That of Agresti and Min, 2005 (https://doi.org/10.1002/sim.1781), which adds half an image to
+    each of the four cells.
+    """
+    total = images + 2
+    middle = (only_first - only_second) / total
+    deviation = np.sqrt(((only_first + only_second + 1) / total - middle**2) / total)
+    reach = float(norm.ppf((1 + confidence) / 2) * deviation)
+    return max(middle - reach, -1), min(middle + reach, 1)
+
+
 def mcnemar(only_first: int, only_second: int) -> float:
     """The p-value of McNemar's exact test, that two models have the same accuracy, in [0, 1].
 
