@@ -30,9 +30,9 @@ from PIL import Image
 from pawprint.columns import LIKELY_WRONG_LABELS, SCORES
 from pawprint.dataset.layouts import read_metadata
 from pawprint.dataset.sources import fetch
-from pawprint.files import md5, pack
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
-from pawprint.project import LIKELY_WRONG_LABELS_CSV, SCORES_CSV, SPLIT_CSV
+from pawprint.project import LIKELY_WRONG_LABELS_CSV, SCORES_CSV
 from pawprint.recipes.sample.drawings import drawn_dataset
 from pawprint.reports.results import score_of
 from pawprint.tables import read_table, write_table
@@ -124,14 +124,6 @@ def test_every_page_shows_itself_without_error_and_is_accessible(page, name):
     assert serious(page) == {}
 
 
-def test_page_names_its_project_and_the_images(page, workspace):
-    images = md5(workspace / SPLIT_CSV)
-    for name in PAGES:
-        open_page(page, name)
-        expect(page).to_have_title(f"{name} · {workspace.name}")
-        expect(page.get_by_text(f"images {images[:8]} of")).to_be_visible()
-
-
 def test_photos_are_those_that_the_filters_ask_for(page, workspace):
     open_page(page, "This run")
     page.get_by_role("radiogroup", name="True label").get_by_text("cat").click()
@@ -177,12 +169,6 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
     expect(page.get_by_role("heading", level=2)).to_have_count(len(files))
     expect(page.get_by_role("main").get_by_role("link")).to_have_count(len(PAGES))
     expect(page.get_by_role("main").locator('img[alt="x"]')).to_have_count(0)
-
-
-def test_counts_are_those_of_the_stages(page, workspace):
-    open_page(page, "Data")
-    images = table(workspace, "data/split/images.csv")
-    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(images)))
 
 
 def press(page, key: str, shown: str) -> None:

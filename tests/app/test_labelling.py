@@ -4,7 +4,6 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,20 +97,6 @@ def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
     assert rows_of(target) == {}
     assert {path: data for path, data in contents(target).items() if path in before} == before
     assert not (target / "1-3.jpg").exists()
-
-
-def test_two_writers_at_once_lose_no_answer(target, places, tmp_path):
-    def label(writer: int) -> None:
-        for number in range(10):
-            add(places, images[writer, number], "cat")
-            write_rows(tmp_path / "labels.csv", "path", correction(f"{writer}/{number}.jpg", "cat"))
-
-    names = itertools.product(range(4), range(10))
-    images = {(i, j): new(tmp_path / f"new/{i}/{j}/1.jpg") for i, j in names}
-    with ThreadPoolExecutor(4) as writers:
-        list(writers.map(label, range(4)))
-    assert len(rows_of(target)) == len(list(target.glob("*.jpg"))) == len(images)
-    assert len(read_rows(tmp_path / "labels.csv", "path")) == len(images)
 
 
 # Copies its photos to a folder that others write at once, and takes every other one back.

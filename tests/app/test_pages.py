@@ -308,13 +308,6 @@ def test_page_without_its_data_says_what_to_run(project, page, missing):
     assert "`dvc pull`" in told.value.replace("\\", "")
 
 
-def test_wrong_params_are_explained_line_by_line(project):
-    change(project, "{evaluate: {confidence: 2}, plot: {errors: 0}}")
-    (told,) = opened("page_models").warning
-    for line, key in zip(told.value.split("  \n"), ("evaluate.confidence:", "plot.errors:")):
-        assert key in line.replace("\\", "")
-
-
 def new_images():
     """The part of the page Label for images without a label."""
 

@@ -1,6 +1,5 @@
 import contextlib
 import io
-import json
 import re
 from pathlib import Path
 
@@ -155,18 +154,6 @@ def test_model_without_features_is_one_line(photos, tmp_path):
     export = Predictor(tmp_path, metadata(), lambda _: {"probability": np.array([[0.5]])})
     with refused(f"{tmp_path}: expected a served model with the output features"):
         suggested(export, photos, 5)
-
-
-def test_every_format_has_the_columns_of_predict(labelled, photos):
-    given = (str(photos), "-n", "1")
-    table, csv, as_json = (
-        pawprint(labelled, "suggest", *given, "--format", form).stdout
-        for form in ("table", "csv", "json")
-    )
-    (row,) = json.loads(as_json)
-    assert list(row) == ["path", "label", "probabilities", "unknown_score", "error"]
-    assert row["path"] in table and row["path"] in csv
-    assert csv.startswith("path,label,probability_cat,probability_dog,unknown_score,error")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import dask
-import joblib
 import numpy as np
 import pytest
 from conftest import PROJECT, TINY, git_project, photo, repro, run
@@ -179,11 +178,6 @@ def test_stages_write_the_same_bytes_as_on_threads(on_threads, cluster, monkeypa
         assert module is None or module in imported
         assert not imported & {"tensorflow", "keras"}
     assert outputs() == on_threads
-
-
-def test_networks_use_the_threads_that_a_worker_was_given(cluster):
-    assert list(map_items(joblib.hash, NAMES)) == [joblib.hash(name) for name in NAMES]
-    assert set(cluster.client.run(joblib.cpu_count).values()) == {1}
 
 
 def test_folder_is_predicted_as_on_threads(on_threads, cluster, tmp_path, monkeypatch):
@@ -367,25 +361,3 @@ def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tm
     assert repro(project, "clean") == []
     assert repro(project, "--force", "--single-item", "clean") == ["clean"]
     assert (project / "dvc.lock").read_bytes() == lock
-
-
-def test_tls(tmp_path, monkeypatch):
-    """The certificate is its own authority. Without one, nobody gets in."""
-    certificate, key = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
-    command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=pawprint")
-    created = run(*command, "-out", certificate, "-keyout", key, cwd=tmp_path)
-    assert created.returncode == 0, created.stderr
-    options = ("--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key)
-    client = {"ca-file": certificate, "client.cert": certificate, "client.key": key}
-    with dask.config.set({f"distributed.comm.tls.{name}": path for name, path in client.items()}):
-        cluster = Cluster(tmp_path, "tls", options)
-        cluster.worker("--no-nanny")
-        monkeypatch.setenv("PAWPRINT_DASK", cluster.address)
-        assert list(map_items(str.upper, NAMES)) == [name.upper() for name in NAMES]
-    engine.connect.cache_clear()
-    with (
-        dask.config.set({CONNECT: "1s"}),
-        pytest.raises(InputError, match="running Dask scheduler"),
-    ):
-        list(map_items(str.upper, NAMES))
-    cluster.close()

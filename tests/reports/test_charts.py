@@ -37,11 +37,6 @@ def test_curves_join_both_phases_and_mark_the_start_of_fine_tuning(of_head, expe
         assert list(mark.get_xdata()) == [mark_at, mark_at]
 
 
-@pytest.mark.parametrize("phases", [(history(1, 2), history()), (history(), history(1, 2))])
-def test_curves_of_one_phase_have_no_mark(phases):
-    assert [len(axis.lines) for axis in draw_curves(*phases).axes] == [2, 2]
-
-
 def test_confusion_shows_counts_and_fractions_of_each_true_label():
     pairs = [("cat", "cat")] * 3 + [("cat", "dog")] + [("dog", "dog")] * 2
     rows = [("", actual, predicted, 0.5, 0.5) for actual, predicted in pairs]
