@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from unicodedata import normalize
 
-from pawprint.app.label_tables import Row, alone, read_rows, rewrite
+from pawprint.app.label_tables import Cells, alone, read_rows, rewrite
 from pawprint.app.places import Places
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.errors import InputError
@@ -53,7 +53,7 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
     table = folder / FILE_NAME
     first = min(folder for folder, _ in places.values()) / FILE_NAME  # the same for all classes
 
-    def record(cells: Row | None) -> None:
+    def record(cells: Cells | None) -> None:
         if recorded:
             rewrite(table, "file_name", {copy.name: cells})
 

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint import project
 from pawprint.errors import InputError
 from pawprint.evaluation.intervals import holm, mcnemar, paired_difference_interval
+from pawprint.project import PREDICTIONS_CSV
 from pawprint.revisions import read_revision
 from pawprint.tables import parse_predictions
 
@@ -105,7 +105,7 @@ def paired(
     says how many. Raises InputError if a revision has no predictions, or they are not of the same
     images with the same labels.
     """
-    tables = {rev: predictions_of(rev, split) for rev in (old, *new)}
+    tables = {rev: read_revision(rev, PREDICTIONS_CSV[split], _parse) for rev in (old, *new)}
     if common:
         tables = _with_common_images(tables, split)
     for rev in new:
@@ -156,11 +156,6 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
         f"{compared.p_value:.3f}\n"
         f"  {conclusion}"
     )
-
-
-def predictions_of(rev: str, split: str) -> pd.DataFrame:
-    """The table PREDICTIONS of a revision or WORKSPACE. Raises InputError if it has none."""
-    return read_revision(rev, project.PREDICTIONS_CSV[split], _parse)
 
 
 def _parse(content: bytes) -> pd.DataFrame:

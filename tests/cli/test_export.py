@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from conftest import pawprint, refused
 from networks import (
-    COLOURS,
     PLAIN,
     colour_model,
     metadata,
@@ -18,8 +17,6 @@ from networks import (
     with_probabilities,
     write_colour_model,
 )
-from PIL import Image
-from scipy.special import softmax
 
 from pawprint import project
 from pawprint.cli.export import run as run_export
@@ -185,26 +182,6 @@ def test_outputs_are_means_over_the_squares_of_an_image():
         return {"probability": batch.mean(axis=(1, 2, 3))[:, None] / 200}
 
     assert mean_outputs(mean_pixel, pixels)["probability"][:, 1] == pytest.approx([0.25, 0.25])
-
-
-@pytest.mark.parametrize("name", EACH_FORMAT)
-def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
-    require(name)
-    described = metadata(labels=COLOURS, image_size=32, threshold=None)
-    model = with_probabilities(colour_model(32, 3))
-    images = np.zeros((3, 32, 32, 3), np.uint8)
-    images[np.arange(3), :, :, [2, 1, 0]] = 50
-    expected = softmax(5 * np.eye(3), axis=1)
-    of_served = {"probability": expected}
-    read = {"none": images[:, None]}.get
-    given, _ = export(name, model, described, tmp_path / name, read, of_served)
-    assert given["probability"] == pytest.approx(expected, abs=ROUNDING)
-    predictor = load_predictor(tmp_path / name)
-    predicted = [predictor.predict(Image.fromarray(image)) for image in images]
-    assert np.array([each.probabilities for each in predicted]) == pytest.approx(
-        expected, abs=ROUNDING
-    )
-    assert [each.label for each in predicted] == COLOURS
 
 
 @pytest.mark.parametrize(

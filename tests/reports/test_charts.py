@@ -49,23 +49,6 @@ def test_confusion_shows_counts_and_fractions_of_each_true_label():
     assert axis.images[0].get_clim() == (0, 1)
 
 
-def test_roc_names_its_area_with_four_digits():
-    roc = pd.DataFrame(
-        {
-            "label": "dog",
-            "false_positive_rate": [0, 0, 0.01, 1],
-            "true_positive_rate": [0, 0.5, 1, 1],
-            "threshold": [1, 0.9, 0.5, 0],
-        }
-    )
-    (axis,) = draw_roc(roc).axes
-    curve, chance = axis.lines
-    assert list(curve.get_xdata()) == [0, 0, 0.01, 1]
-    assert list(curve.get_ydata()) == [0, 0.5, 1, 1]
-    assert curve.get_label() == "model (AUC = 0.9975)"
-    assert list(chance.get_xdata()) == list(chance.get_ydata()) == [0, 1]
-
-
 @pytest.mark.parametrize(("classes", "is_written"), [(3, True), (12, True), (13, False)])
 def test_cells_hold_numbers_if_they_can_be_read_and_else_the_pairs_are_listed(classes, is_written):
     predictions = table_of_predictions(FORTY[:classes])
