@@ -51,7 +51,8 @@ def rewrite(table: Path, key: str, changes: Changes) -> Changes:
     more = [name for name in given if name not in columns]
     new = dict.fromkeys(columns + more, "")
     if "split" in new:
-        new["split"] = split_of_new(known)
+        # The stage `split` accepts splits of all images or of none.
+        new["split"] = "train" if known and all(row.get("split") for row in known) else ""
 
     def line(row: Cells) -> str:
         text = io.StringIO()
@@ -78,11 +79,6 @@ def rewrite(table: Path, key: str, changes: Changes) -> Changes:
     text += "".join(line(new | cells) for cells in added)
     write_text(table.resolve(), mark + text)
     return {image: before.get(image) for image in changes}
-
-
-def split_of_new(rows: list[Cells]) -> str:
-    """The split of a new row: the stage `split` accepts splits of all images or of none."""
-    return "train" if rows and all(row.get("split") for row in rows) else ""
 
 
 @contextlib.contextmanager

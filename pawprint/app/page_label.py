@@ -21,7 +21,6 @@ from pawprint.files import read_json
 from pawprint.labels import NEITHER
 from pawprint.params.clean import Clean
 from pawprint.params.sources import Fetch
-from pawprint.params.split import Split
 from pawprint.serving.photos import find_images, read_image
 
 TITLE, ICON = "Label", ":material/label:"
@@ -150,7 +149,7 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
     labels = served.metadata.labels
     names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
-    places = places_in(target, names, source, Split.load().use_archive_split)
+    places = places_in(target, names, source)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
 
     def save(path: Path, label: str) -> Callable[[], object]:

@@ -328,17 +328,14 @@ def split_folders(folder: Path, names: Iterable[str]) -> None:
 
 
 IN_TRAIN = ("train/cat", "train/dog", "Val/cat", "Val/dog")
-BESIDE = (*IN_TRAIN, "cat", "dog")
 INSIDE = ("cat/train", "cat/val", "dog/train", "dog/val")
 
 
-@pytest.mark.parametrize("names", [IN_TRAIN, BESIDE])
 @pytest.mark.parametrize("is_source", [True, False])
-def test_folder_with_splits_is_refused_with_the_name_of_the_one_for_training(
-    target, tmp_path, names, is_source
+def test_folder_of_splits_is_refused_with_the_name_of_the_one_for_training(
+    target, tmp_path, is_source
 ):
-    """`split` stops if only some images are in a folder of a split."""
-    split_folders(target, names)
+    split_folders(target, IN_TRAIN)
     source = target if is_source else Path("images.yaml")
     with refused(f"{target}: expected", f"{target / 'train'}"):
         places_in(target, NAMES, source)
@@ -356,24 +353,3 @@ def test_images_go_to_the_training_split(target, tmp_path, names, place):
 def test_folders_of_classes_without_images_in_splits_are_a_target(target):
     split_folders(target, ("cat", "dog", "train"))
     assert places_in(target, NAMES, target)["cat"] == (target / "cat", None)
-
-
-def test_splits_that_are_not_used_refuse_no_folder(target):
-    split_folders(target, BESIDE)
-    places = places_in(target, NAMES, target, use_archive_split=False)
-    assert places["cat"] == (target / "cat", None)
-
-
-def test_table_of_images_in_folders_of_splits_is_refused_unless_it_has_their_splits(
-    target, tmp_path
-):
-    split_folders(target, ("train", "test"))
-    table = target / "metadata.csv"
-    table.write_text("file_name,label\ntrain/0.jpg,cat\ntest/0.jpg,dog\n", encoding="utf-8")
-    with refused(f"{target}: expected", "split"):
-        places_in(target, NAMES, target)
-    text = "file_name,label,split\ntrain/0.jpg,cat,train\ntest/0.jpg,dog,test\n"
-    table.write_text(text, encoding="utf-8")
-    places = places_in(target, NAMES, target)
-    add(places, new(tmp_path / "new" / "0.jpg"), "dog")
-    assert set(after_clean(target, tmp_path / "raw", "archive_split").values()) == {"train", "test"}
