@@ -37,7 +37,7 @@ from pawprint.tables import read_table
 START, STEP, STEPS, SEEDS = 200, 50, 5, 20
 HOW = ("suggest", "most uncertain", "k-center", "random")
 RARE, COPIES, NOISE = 0.25, 4, 0.3
-USUAL = CrossValidation(np.empty(0), USUAL_C[0], iterations=100, views=1)
+USUAL = CrossValidation(np.empty(0), USUAL_C[0], views=1)
 
 
 class Examples(NamedTuple):

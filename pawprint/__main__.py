@@ -13,7 +13,7 @@ COMMANDS = {
     "recipes": "list recipes, show one, or write one into params.yaml",
     "predict": "label photos with the served model",
     "suggest": "rank images without a label by how much a label would help",
-    "export": "write the model as LiteRT, ONNX, SavedModel or HDF5",
+    "export": "write the model as LiteRT, ONNX or SavedModel",
     "compare": "test whether two runs differ, image by image",
     "data": "`data diff`: list the images that changed between two commits",
     "check": "fail if the committed results are not those of this code and these params",

@@ -118,18 +118,18 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
             archive.writestr(member, data)
 
 
-def write_arrays(path: Path, arrays: list[np.ndarray]) -> None:
+def write_arrays(path: Path, *arrays: np.ndarray, **named: np.ndarray) -> None:
     """Write a .npz file with the same bytes for the same arrays; NumPy names them arr_0, …"""
     with replacing(path) as partial:
-        np.savez(partial, *arrays)
+        np.savez(partial, *arrays, **named)
 
 
-def read_arrays(path: Path) -> list[np.ndarray]:
-    """The arrays that `write_arrays` wrote. Raises InputError if they are missing or damaged."""
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """What `write_arrays` wrote, by name. Raises InputError if it is missing or damaged."""
     try:
         with np.load(path) as arrays:
-            return [arrays[f"arr_{number}"] for number in range(len(arrays.files))]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            return dict(arrays)
+    except Exception as error:  # NumPy raises anything for a damaged file
         raise InputError(
             f"{path}: expected arrays of NumPy. Received: {reason(error)}. Run `dvc repro`."
         ) from None

@@ -54,7 +54,7 @@ def main() -> None:
     judged, metrics["cross_validated"], not_judged = judge(crossed, images, labels)
     initial, final, folds = metrics.values()
     accuracy = {f"{name}_accuracy": each["accuracy"] for name, each in metrics.items()}
-    write_arrays(project.HEAD, arrays)
+    write_arrays(project.HEAD, *arrays)
     write_predictions(project.CROSS_VALIDATION_CSV, judged)
     write_json(project.EXTRACT_METRICS, accuracy | {"cross_validated_loss": folds["loss"]})
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)

@@ -30,7 +30,7 @@ def main() -> None:
     head, backbone = Head.load(), Model.load()
     if problem := problem_of_epochs(backbone.backbone, params.epochs):
         raise InputError(f"{project.PARAMS}: {problem}")
-    labels, arrays = read_json(project.LABELS_JSON), read_arrays(project.HEAD)
+    labels, arrays = read_json(project.LABELS_JSON), [*read_arrays(project.HEAD).values()]
     if backbone.backbone == ONNX:
         extractor = read_network(project.ONNX_BACKBONE)
         features = output_shapes(extractor)["top"]

@@ -30,7 +30,6 @@ MAY_IMPORT |= {
     "examples": ROOMS,
     "bench": ROOMS | {"recipes"},
 }
-ENTRY = {"pawprint/__main__.py"}  # imports each command by its name
 PACKAGE = "stages/__init__.py"
 STAGES = [each for each in MODULES if each.startswith("stages/") and each != PACKAGE]
 

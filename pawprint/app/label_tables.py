@@ -13,11 +13,11 @@ from filelock import FileLock
 from pawprint.files import write_text
 from pawprint.tables import csv_rows
 
-Row = dict[str, str]  # by column, in lower case
-Changes = dict[str, Row | None]  # cells of the row of each image, see `image_of`; None: no row
+Cells = dict[str, str]  # by column, in lower case
+Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row
 
 
-def read_rows(table: Path, key: str) -> list[Row]:
+def read_rows(table: Path, key: str) -> list[Cells]:
     """The rows of a CSV with the columns `key` and `label`; none without the file.
 
     Raises InputError.
@@ -25,7 +25,7 @@ def read_rows(table: Path, key: str) -> list[Row]:
     return [row for _, row in csv_rows(_content(table, key), str(table), (key, "label"))]
 
 
-def image_of(row: Row, key: str) -> str:
+def image_of(row: Cells, key: str) -> str:
     """What the image of a row is known by: `pixels_sha256` or, without, the column `key`."""
     return row.get("pixels_sha256") or row[key]
 
@@ -51,9 +51,10 @@ def rewrite(table: Path, key: str, changes: Changes) -> Changes:
     more = [name for name in given if name not in columns]
     new = dict.fromkeys(columns + more, "")
     if "split" in new:
-        new["split"] = split_of_new(known)
+        # The stage `split` accepts splits of all images or of none.
+        new["split"] = "train" if known and all(row.get("split") for row in known) else ""
 
-    def line(row: Row) -> str:
+    def line(row: Cells) -> str:
         text = io.StringIO()
         csv.DictWriter(text, list(new), lineterminator=end).writerow(row)
         return text.getvalue()
@@ -78,11 +79,6 @@ def rewrite(table: Path, key: str, changes: Changes) -> Changes:
     text += "".join(line(new | cells) for cells in added)
     write_text(table.resolve(), mark + text)
     return {image: before.get(image) for image in changes}
-
-
-def split_of_new(rows: list[Row]) -> str:
-    """The split of a new row: the stage `split` accepts splits of all images or of none."""
-    return "train" if rows and all(row.get("split") for row in rows) else ""
 
 
 @contextlib.contextmanager

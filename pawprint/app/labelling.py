@@ -1,4 +1,4 @@
-"""Images that get a label: copied or moved to the place of their class, and back."""
+"""Images that get a label: copied to the place of their class, and taken back."""
 
 import contextlib
 import filecmp
@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from unicodedata import normalize
 
-from pawprint.app.label_tables import Row, alone, read_rows, rewrite
+from pawprint.app.label_tables import Cells, alone, read_rows, rewrite
 from pawprint.app.places import Places
 from pawprint.dataset.layouts import FILE_NAME
 from pawprint.errors import InputError
@@ -43,23 +43,22 @@ def copied(images: list[Path], places: Places) -> set[Path]:
     return {path for path in alike if copy_of(path, places)}
 
 
-def add(places: Places, image: Path, label: str, is_moved: bool) -> Callable[[], None]:
-    """Copy or move an image to the place of its label. Returns what takes this back.
+def add(places: Places, image: Path, label: str) -> Callable[[], None]:
+    """Copy an image to the place of its label. Returns what takes this back.
 
-    No file and no row is overwritten: a name that exists gets a number. An image is removed from
-    one folder when it is in the other one with its row. Raises InputError or OSError, with nothing
-    changed; also if the image is there already.
+    No file and no row is overwritten: a name that exists gets a number. Raises InputError or
+    OSError, with nothing changed; also if the image is there already.
     """
     folder, recorded = places[label]
     table = folder / FILE_NAME
     first = min(folder for folder, _ in places.values()) / FILE_NAME  # the same for all classes
 
-    def record(cells: Row | None) -> None:
+    def record(cells: Cells | None) -> None:
         if recorded:
             rewrite(table, "file_name", {copy.name: cells})
 
     def take_back() -> None:
-        with alone(first), _copied(copy, image) if is_moved else contextlib.nullcontext():
+        with alone(first):
             record(None)
             copy.unlink(missing_ok=True)
 
@@ -71,17 +70,11 @@ def add(places: Places, image: Path, label: str, is_moved: bool) -> Callable[[],
         taken = {posixpath.normpath(normalize("NFC", name.strip())).lower() for name in names}
         with _copied(image, folder / _safe(image), taken) as copy:
             record({"file_name": copy.name, "label": recorded})
-            try:
-                if is_moved:
-                    image.unlink()
-            except OSError:
-                record(None)
-                raise
     return take_back
 
 
 @contextlib.contextmanager
-def _copied(file: Path, wanted: Path, taken: Container[str] = ()) -> Iterator[Path]:
+def _copied(file: Path, wanted: Path, taken: Container[str]) -> Iterator[Path]:
     """The path of a new copy of the file: the first of its names that is free, and not `taken`.
 
     After an exception in the block, there is no copy.

@@ -6,22 +6,21 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 import streamlit as st
 from PIL import Image
 
 from pawprint import columns, project
 from pawprint.app import files, labelling, photos
-from pawprint.app.label_tables import Changes, Row, image_of, read_rows, write_rows
+from pawprint.app.label_tables import image_of, read_rows, write_rows
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
 from pawprint.app.places import folder_for_training, places_in
 from pawprint.errors import InputError
-from pawprint.evaluation.suggestion import rank
+from pawprint.evaluation.suggestion import suggest
+from pawprint.files import read_json
 from pawprint.labels import NEITHER
 from pawprint.params.clean import Clean
 from pawprint.params.sources import Fetch
-from pawprint.params.split import Split
 from pawprint.serving.photos import find_images, read_image
 
 TITLE, ICON = "Label", ":material/label:"
@@ -119,26 +118,25 @@ def show_new() -> Walk | None:
     source = Path(Fetch.load().source)
     training = folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
-    folder, target, how = st.session_state.get("given", ("", default, "copied"))
+    folder, target = st.session_state.get("given", ("", default))
     folder = st.text_input("Folder of images without labels", folder)
     about = "It has a `metadata.csv` or a subfolder for each class, or is new."
     target = st.text_input("Folder for labelled images", target, help=about)
     if training:
         st.caption(f"`fetch.source` has splits. Images in {plain(str(training))} are for training.")
-    how = st.segmented_control("Images are", ["copied", "moved"], default=how, required=True)
     if not st.button("Start", type="primary"):
         return None
     if not folder or not target:
         raise InputError("Expected the names of both folders. Received: an empty name.")
     with st.spinner("Ranking the images …"):
         paths = Path(os.path.expanduser(folder)), Path(os.path.expanduser(target))  # noqa: PTH111
-        walk = walk_of_new(*paths, how == "moved")
+        walk = walk_of_new(*paths)
     # Only now: another default would be another field, without what was typed.
-    st.session_state["given"] = folder, target, how
+    st.session_state["given"] = folder, target
     return walk
 
 
-def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
+def walk_of_new(folder: Path, target: Path) -> Walk:
     """Through the suggested images of the folder that are not in the target."""
     whole, other = folder.resolve(), target.resolve()
     if not folder.is_dir():
@@ -151,19 +149,19 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
     labels = served.metadata.labels
     names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
-    places = places_in(target, names, source, Split.load().use_archive_split)
+    places = places_in(target, names, source)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
 
     def save(path: Path, label: str) -> Callable[[], object]:
         if label == NEITHER:
             refused.add(path)
             return partial(refused.discard, path)
-        return labelling.add(places, path, label, is_moved)
+        return labelling.add(places, path, label)
 
     images = find_images([folder])
     known = refused.intersection(images) | labelling.copied(images, places)
     items = []
-    for path, row in rank(served, folder, NUMBER + len(known), 0):
+    for path, row in suggest(served, folder, NUMBER + len(known), 0):
         if path not in known and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # none of unknown
@@ -182,7 +180,7 @@ def walk_of_new(folder: Path, target: Path, is_moved: bool) -> Walk:
 
 
 def show_likely_wrong() -> Walk | None:
-    """The images, and buttons that correct all but test images; the walk when it begins."""
+    """The images; the walk when it begins."""
     rows = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
     rows = files.at_present(rows)
     if rows.empty:
@@ -201,26 +199,16 @@ def show_likely_wrong() -> Walk | None:
     ]
     rows["given"] = [row.get("label", "") for row in given]
     left = rows[rows["given"] == ""]
-    in_test = left["split"] == "test"
-    suggested = left[~in_test]
-    if "accepting" in st.session_state and len(suggested):
-        ask_about_all(suggested, int(in_test.sum()))
-        return None
-    with st.container(horizontal=True):
-        is_started = st.button("Start", type="primary")
-        if len(suggested) and st.button(f"Accept all {len(suggested)} suggestions"):
-            st.session_state["accepting"] = True
-            st.rerun()
-        take_back_all(written)
-    show_suspects(rows, "suspects")
+    is_started = st.button("Start", type="primary")
+    if row := photos.grid(rows, "suspects", change):
+        photos.open_large(row.path, doubt(row))
     if not is_started:
         return None
-    classes = files.table(project.SPLIT_CSV, columns.SPLIT)["label"]
     items = [
         Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row))
         for row in (rows if left.empty else left).itertuples()
     ]
-    return Walk(items, sorted(classes.unique()), then, [])
+    return Walk(items, read_json(project.LABELS_JSON), then, [])
 
 
 def doubt(row) -> str:
@@ -230,55 +218,12 @@ def doubt(row) -> str:
     )
 
 
-def correction(row, label: str) -> Changes:
-    pixels = row.pixels_sha256
-    return {pixels: {"path": row.path, "label": label, "pixels_sha256": pixels}}
+def change(row) -> str:
+    return f"{plain(row.label)} → {plain(row.given or f'{row.likely}?')}"
 
 
 def correct(row, label: str) -> Callable[[], object]:
-    before = write_rows(project.LABELS_CSV, "path", correction(row, label))
+    pixels = row.pixels_sha256
+    cells = {"path": row.path, "label": label, "pixels_sha256": pixels}
+    before = write_rows(project.LABELS_CSV, "path", {pixels: cells})
     return partial(write_rows, project.LABELS_CSV, "path", before)
-
-
-def show_suspects(rows: pd.DataFrame, key: str) -> None:
-    def change(row) -> str:
-        return f"{plain(row.label)} → {plain(row.given or f'{row.likely}?')}"
-
-    if row := photos.grid(rows, key, change):
-        photos.open_large(row.path, doubt(row))
-
-
-def ask_about_all(rows: pd.DataFrame, in_test: int) -> None:
-    """The photos whose suggested labels a button writes."""
-    text = "Look at each photo: a suggestion may be wrong. A click shows it large."
-    if in_test:
-        number = "1 test image is" if in_test == 1 else f"{in_test} test images are"
-        text += f" {number} left out: with labels by the model, its accuracy would be too high."
-    st.markdown(text)
-    with st.container(horizontal=True):
-        is_accepted = st.button(f"Write {len(rows)} labels", type="primary")
-        is_cancelled = st.button("Cancel")
-    if is_accepted:
-        accepted: Changes = {}
-        for row in rows.itertuples():
-            accepted |= correction(row, row.likely)
-        write_rows(project.LABELS_CSV, "path", accepted)
-        st.session_state["accepted"] = accepted
-    if is_accepted or is_cancelled:
-        del st.session_state["accepting"]
-        st.rerun()
-    show_suspects(rows, "accepting")
-
-
-def take_back_all(written: dict[str, Row]) -> None:
-    """A button that takes back the accepted suggestions which nobody has changed since."""
-    accepted = st.session_state.get("accepted", {})
-    if accepted and st.button(f"Take back {len(accepted)} suggestions"):
-        unchanged = [
-            image
-            for image, cells in accepted.items()
-            if cells.items() <= written.get(image, {}).items()
-        ]
-        write_rows(project.LABELS_CSV, "path", dict.fromkeys(unchanged))
-        del st.session_state["accepted"]
-        st.rerun()

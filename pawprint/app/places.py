@@ -1,19 +1,10 @@
 """The place of each class in a folder for labelled images, where `dvc repro` finds its label."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from unicodedata import normalize
 
-from pawprint.app.label_tables import read_rows, split_of_new
-from pawprint.dataset.layouts import (
-    FILE_NAME,
-    SPLIT_OF_FOLDER,
-    folders_of,
-    is_metadata,
-    is_unusual,
-    label_and_split,
-)
+from pawprint.dataset.layouts import FILE_NAME, SPLIT_OF_FOLDER
 from pawprint.errors import InputError, printable
-from pawprint.labels import UNKNOWN
 
 SHOWN = 5  # names in a message
 # Of each class the folder of its images, and the label that they get in the metadata.csv there, or
@@ -21,16 +12,13 @@ SHOWN = 5  # names in a message
 Places = dict[str, tuple[Path, str | None]]
 
 
-def places_in(
-    folder: Path, names: dict[str, list[str]], source: Path, use_archive_split: bool = True
-) -> Places:
+def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:
     """The places of each class in a folder, which need not exist.
 
     `names` has the folders of each class, which stand for labels in a metadata.csv. In the folder
     of a class that has a folder of the training split, that is the place. Raises InputError for a
     folder of other files, and for one in `source` of which it would not be clear what gives the
-    labels: a folder with and without a metadata.csv in each other. With `use_archive_split`, also
-    for one with which only some images would have a split, because the stage `split` stops there.
+    labels: a folder with and without a metadata.csv in each other.
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
     has_rows = is_inside and (source / FILE_NAME).exists()
@@ -57,8 +45,6 @@ def places_in(
                     + (f" Give {give}." if give else "")
                 )
             )
-    if use_archive_split:
-        _require_splits(folder, places, names, source if is_inside else folder)
     return places
 
 
@@ -74,35 +60,3 @@ def folder_for_training(folder: Path) -> Path | None:
 def _for_training(folder: Path) -> Path | None:
     found = (each for each in sorted(folder.iterdir()) if each.is_dir())
     return next((each for each in found if SPLIT_OF_FOLDER.get(each.name.lower()) == "train"), None)
-
-
-def _require_splits(
-    folder: Path, places: Places, names: dict[str, list[str]], source: Path
-) -> None:
-    """Raise InputError if, with images in these places, only some of the source have a split."""
-    label_of = {name.lower(): label for label in names for name in names[label]}
-    files = [path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()]
-    tables = [PurePosixPath(file) for file in files if is_metadata(file)]
-    found = set()
-    if not tables:
-        images = [file for file in files if not is_unusual(file)]
-        given = [label_and_split(folders_of(None)(image), label_of) for image in images]
-        found = {split for label, split in given if label not in (None, UNKNOWN)}
-    for table in tables:
-        for row in read_rows(source / table, "file_name"):
-            above = (table.parent / row["file_name"]).parts[-2::-1]
-            found.add(label_and_split([row.get("split", "").strip(), *above], {})[1])
-    inside = folder.resolve().relative_to(source.resolve())
-    for place, recorded in places.values():
-        above = (inside / place.relative_to(folder)).parts[::-1]
-        split = split_of_new(read_rows(place / FILE_NAME, "file_name")) if recorded else ""
-        found.add(label_and_split([split, *above], {} if recorded else label_of)[1])
-    if "" in found and len(found) > 1:
-        give = folder_for_training(source) or "a new folder outside of fetch.source"
-        raise InputError(
-            printable(
-                f"{folder}: expected a folder with which all images of {source} have a split, or "
-                f"none has, by folders such as train or in {FILE_NAME}. Received: one with which "
-                f"only some have. Give {give}."
-            )
-        )

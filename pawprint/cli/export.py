@@ -2,12 +2,11 @@
 
 Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
 `pixels`, and returns the calibrated `probability` of the second of two classes, (batch, 1), or of
-each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). Where the format can
-hold it, these are means over the image and its mirror image, if the served model has
-`test_time_augmentation` flip; in model.json it says what is left to the caller. Its own runtime
-runs the model on the test images before the folder takes its name. The table compares it with the
-served model: size, largest difference of an output, test images whose label changes, accuracy, and
-number of unknown images.
+each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). If the served model has
+`test_time_augmentation` flip, these are means over the image and its mirror image; crops are left
+to the caller, as model.json says. Its own runtime runs the model on the test images before the
+folder takes its name. The table compares it with the served model: size, largest difference of an
+output, test images whose label changes, accuracy, and number of unknown images.
 """
 
 import argparse

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pawprint.cli import add_sheet
 from pawprint.cli.predict import FORMATS, add_format_and_model
-from pawprint.evaluation.suggestion import rank
+from pawprint.evaluation.suggestion import suggest
 from pawprint.reports.sheets import write_suggestions
 from pawprint.serving.predictor import default_model, load_predictor
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         if value < least:
             arguments.error(f"argument {name}: expected {least} or more. Received: {value}")
     predictor = load_predictor(arguments.model or default_model())
-    found = rank(predictor, arguments.folder, arguments.number, arguments.unknown)
+    found = suggest(predictor, arguments.folder, arguments.number, arguments.unknown)
     rows = [row for _, row in found]
     FORMATS[arguments.format](rows, predictor.metadata.labels, None)
     if arguments.sheet:

@@ -19,6 +19,7 @@ from pawprint.labels import UNKNOWN
 from pawprint.params.split import Split
 from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import Prediction, Predictor, predict_members
+from pawprint.serving.served_model import FEATURES
 from pawprint.serving.unknown import unit_length
 from pawprint.tables import read_table
 
@@ -71,14 +72,16 @@ def choose(
         cosine = np.maximum(cosine, features @ features[best])
 
 
-def rank(predictor: Predictor, folder: Path, number: int, unknown: int) -> list[tuple[Path, dict]]:
+def suggest(
+    predictor: Predictor, folder: Path, number: int, unknown: int
+) -> list[tuple[Path, dict]]:
     """The images to label first with their rows of `predict`, then the files with an error.
 
     Of at most `number` images at most `unknown` are unknown. A line on stderr says how many images
     are left out. Raises InputError if the folder has no images, or the model gives no features.
     """
     size = predictor.metadata.image_size
-    if "features" not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
+    if FEATURES not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
         raise InputError(
             f"{predictor.folder}: expected a served model with the output features. Received: an "
             "export, or a model of an earlier version. Run `dvc repro` for models/served."

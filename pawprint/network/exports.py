@@ -33,14 +33,12 @@ class Format(NamedTuple):
     pixels.
 
     An empty `file` stands for the folder itself. `modules` come with the extra `export`.
-    `holds_flip`: whether it can hold the mean over an image and its mirror image.
     """
 
     file: str
     write: Callable[[keras.Model, Path], None]
     open: Callable[[Path], Run]
     modules: tuple[str, ...] = ()
-    holds_flip: bool = True
 
 
 def require_modules(name: str) -> None:
@@ -85,17 +83,6 @@ def open_saved_model(path: Path) -> Run:
     return lambda pixels: {name: each.numpy() for name, each in loaded.serve(pixels).items()}
 
 
-def write_h5(model: keras.Model, path: Path) -> None:
-    """Raises ValueError for a backbone that Keras would save, and not load."""
-    for part in [model, *model.layers]:
-        for operation in getattr(part, "operations", []):
-            if not isinstance(operation, keras.layers.Layer):
-                raise ValueError(
-                    f"an operation {type(operation).__name__} that is no layer. Use saved_model"
-                )
-    model.save(path)
-
-
 FORMATS = {
     "litert": Format("model.tflite", write_litert, open_litert, modules=("ai_edge_litert",)),
     "onnx": Format(
@@ -108,12 +95,6 @@ FORMATS = {
         "",
         lambda model, path: model.export(path, format="tf_saved_model", verbose=False),
         open_saved_model,
-    ),
-    "h5": Format(
-        "model.h5",
-        write_h5,
-        lambda path: keras.models.load_model(path, compile=False).predict_on_batch,
-        holds_flip=False,  # Keras saves keras.ops.flip in HDF5, and does not load it
     ),
 }
 
@@ -208,7 +189,7 @@ def export(
     gives other outputs, or `folder` holds other files.
     """
     form = FORMATS[name]
-    if metadata.test_time_augmentation == "flip" and form.holds_flip:  # a crop needs the photo
+    if metadata.test_time_augmentation == "flip":  # a crop needs the photo
         model = mean_over_flip(model)
         metadata = metadata.model_copy(update={"test_time_augmentation": "none"})
     augmentation = metadata.test_time_augmentation

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from pawprint.files import replacing
+from pawprint.files import replacing, write_arrays
 from pawprint.runtime.network_file import read_network, take_uint8, write_network
 from pawprint.serving.metadata import Metadata, write_metadata
-from pawprint.serving.unknown import Detector, unknown_score, write_detector
+from pawprint.serving.unknown import DETECTOR_FILE, Detector, unknown_score
 
 FEATURES = "features"
-# The model in its folder, by format. HDF5 is not read.
+# The model in its folder, by format.
 FILES = ("model.xml", "model.tflite", "model.onnx", "saved_model.pb")
 
 
@@ -92,11 +92,11 @@ def write_served_model(
     outputs = {"probability": probability.output(0)}
     if detector:
         outputs["unknown_score"] = unknown_score(features, detector).output(0)
-    outputs["features"] = features
+    outputs[FEATURES] = features
     served = openvino.Model(list(outputs.values()), network.get_parameters())
     with replacing(folder) as partial:
         partial.mkdir()
         write_network(served, partial / NETWORK_FILE, list(outputs))
         write_metadata(partial, metadata)
         if detector:
-            write_detector(partial, detector)
+            write_arrays(partial / DETECTOR_FILE, **detector._asdict())

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import openvino
 
-from pawprint.errors import InputError, reason
+from pawprint.errors import InputError, printable
+from pawprint.files import read_arrays
 
-FILE = "detector.npz"
+DETECTOR_FILE = "detector.npz"
 SMALLEST = 1e-12  # norm to divide by, as in Keras' UnitNormalization
 operations = openvino.opset15
 
@@ -56,22 +57,15 @@ def unit_length(features: np.ndarray) -> np.ndarray:
     return features / np.maximum(norm, SMALLEST)
 
 
-def write_detector(folder: Path, detector: Detector) -> None:
-    """Write detector.npz: the arrays by their names, the same bytes for the same arrays."""
-    np.savez(folder / FILE, **detector._asdict())
-
-
 def read_detector(folder: Path) -> Detector:
     """The detector of a served model with an unknown threshold.
 
     Raises InputError if the file is missing or holds other arrays.
     """
-    path = folder / FILE
-    try:
-        with np.load(path) as arrays:
-            return Detector(**arrays)
-    except Exception as error:  # NumPy raises anything for a damaged file
+    arrays = read_arrays(path := folder / DETECTOR_FILE)
+    if set(arrays) != set(Detector._fields):
         raise InputError(
             f"{path}: expected the arrays {' and '.join(Detector._fields)}. Received: "
-            f"{reason(error)}. Run `dvc repro`."
-        ) from None
+            f"{printable(', '.join(arrays))}. Run `dvc repro`."
+        )
+    return Detector(**arrays)

@@ -30,9 +30,9 @@ from PIL import Image
 from pawprint.columns import LIKELY_WRONG_LABELS, SCORES
 from pawprint.dataset.layouts import read_metadata
 from pawprint.dataset.sources import fetch
-from pawprint.files import md5, pack
+from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
-from pawprint.project import LIKELY_WRONG_LABELS_CSV, SCORES_CSV, SPLIT_CSV
+from pawprint.project import LIKELY_WRONG_LABELS_CSV, SCORES_CSV
 from pawprint.recipes.sample.drawings import drawn_dataset
 from pawprint.reports.results import score_of
 from pawprint.tables import read_table, write_table
@@ -124,14 +124,6 @@ def test_every_page_shows_itself_without_error_and_is_accessible(page, name):
     assert serious(page) == {}
 
 
-def test_page_names_its_project_and_the_images(page, workspace):
-    images = md5(workspace / SPLIT_CSV)
-    for name in PAGES:
-        open_page(page, name)
-        expect(page).to_have_title(f"{name} · {workspace.name}")
-        expect(page.get_by_text(f"images {images[:8]} of")).to_be_visible()
-
-
 def test_photos_are_those_that_the_filters_ask_for(page, workspace):
     open_page(page, "This run")
     page.get_by_role("radiogroup", name="True label").get_by_text("cat").click()
@@ -179,12 +171,6 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
     expect(page.get_by_role("main").locator('img[alt="x"]')).to_have_count(0)
 
 
-def test_counts_are_those_of_the_stages(page, workspace):
-    open_page(page, "Data")
-    images = table(workspace, "data/split/images.csv")
-    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(images)))
-
-
 def press(page, key: str, shown: str) -> None:
     """A key, after which the page shows this."""
     page.keyboard.press(key)
@@ -197,17 +183,15 @@ def asked(page) -> str:
     return Path(page.locator(".st-key-asked img").get_attribute("alt")).name
 
 
-def start(page, folder: Path, target: Path, how: str) -> None:
+def start(page, folder: Path, target: Path) -> None:
     for name, path in (("without labels", folder), ("for labelled images", target)):
         page.get_by_role("textbox", name=re.compile(name)).fill(str(path))
         page.keyboard.press("Tab")
-    page.get_by_role("radiogroup", name="Images are").get_by_text(how).click()
     settled(page)
     page.get_by_role("button", name="Start").click()
 
 
-@pytest.mark.parametrize("how", ["copied", "moved"])
-def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_path, how):
+def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_path):
     folder, target = tmp_path / "new", tmp_path / "labelled"
     folder.mkdir()
     for name, data in drawn_dataset(train=23, validation=0):
@@ -215,7 +199,7 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
             (folder / Path(name).name).write_bytes(data)
     names = {path.name for path in folder.iterdir()}
     open_page(page, "Label")
-    start(page, folder, target, how)
+    start(page, folder, target)
     expect(page.get_by_text("1 of 6")).to_be_visible()
     settled(page)
     assert serious(page) == {}
@@ -239,8 +223,7 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
         rows = read_metadata(archive, members(archive))
     assert {name: row.label for name, row in rows.items()} == {first: "cat", second: "dog"}
     assert {path.name for path in target.iterdir()} == {first, second, "metadata.csv"}
-    left = names if how == "copied" else names - {first, second}
-    assert {path.name for path in folder.iterdir()} == left
+    assert {path.name for path in folder.iterdir()} == names
     page.get_by_role("button", name="Finish").click()
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_text("1 of 3")).to_be_visible()

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from app_project import SUBJECT, git, lock_images, write_project
+from app_project import SUBJECT, git, write_project
 from conftest import commit
 
 from pawprint.app.history import WORKSPACE, revisions
@@ -60,22 +60,6 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     assert not experiment.is_committed
     git("tag", "v3", made, cwd=project)  # an experiment that somebody published
     assert [each.is_committed for each in revisions() if "v3" in each.name] == [True]
-
-
-def test_revisions_of_the_images_of_this_run_come_first_then_those_of_the_newest(project):
-    ours, others = "a" * 32, "b" * 32
-    for number, images in enumerate((others, ours, others, ours, others, "c" * 32)):
-        EVALUATE_METRICS.write_text(f'{{"number": {number}}}', encoding="utf-8")
-        lock_images(project, images)
-        commit(project, str(number))
-    lock_images(project, ours)
-    found = [(each.subject, each.table) for each in revisions()]
-    assert found == [
-        *[(subject, ours) for subject in ("this run", "3", "1")],
-        ("5", "c" * 32),
-        *[(subject, others) for subject in ("4", "2", "0")],
-        *[(subject, "") for subject in (SUBJECT, "Early")],
-    ]
 
 
 def test_revision_without_metrics_is_left_out(project):

@@ -194,7 +194,6 @@ OTHER = {"cat": "dog", "dog": "cat"}
 SUSPECTS = [
     (path, label, OTHER[label], "test", 0.1, pixels) for path, label, _, pixels, *_ in PHOTOS
 ]
-IN_TRAINING = [(*row[:3], "train", *row[4:]) for row in SUSPECTS]
 FIRST, PIXELS = PHOTOS[0][0], PHOTOS[0][3]
 HEADER = "path,label,pixels_sha256\n"
 
@@ -251,26 +250,6 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     assert page.caption[0].value.startswith("1 of 4")
 
 
-def test_all_suggestions_are_accepted_after_a_look_and_taken_back(project):
-    """But for those of images that have a correction, and of test images."""
-    write_photos(project)
-    labels = project / LABELS_CSV
-    before = f"path,label\n{FIRST},none\n"
-    labels.write_text(before, encoding="utf-8")
-    page = likely_wrong(project, [*IN_TRAINING[:3], *SUSPECTS[3:]])
-    press(page, "Accept all 2")
-    assert labels.read_text(encoding="utf-8") == before
-    assert "1 test image" in " ".join(each.value for each in page.markdown)
-    shown = [each.label.replace("\\", "") for each in page.button if "→" in each.label]
-    assert shown == ["cat → dog?", "dog → cat?"]
-    press(page, "Write 2 labels")
-    suggested = {path: likely for path, _, likely, *_ in SUSPECTS[1:3]}
-    written = pd.read_csv(labels, index_col="path")["label"].to_dict()
-    assert written == suggested | {FIRST: "none"}
-    press(page, "Take back 2")
-    assert labels.read_text(encoding="utf-8") == f"{HEADER}{FIRST},none,\n"
-
-
 @pytest.mark.parametrize(
     ("row", "number"),
     [(f"{FIRST},none,{64 * 'f'}", 4), (f"cats/old.jpg,none,{PIXELS}", 3), (f"{FIRST},none,", 3)],
@@ -279,7 +258,9 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     """That of a photo that was replaced does not, that of a renamed one does."""
     write_photos(project)
     (project / LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
-    press(likely_wrong(project, IN_TRAINING), f"Accept all {number}")
+    page = likely_wrong(project, SUSPECTS)
+    press(page, "Start")
+    assert page.caption[0].value.startswith(f"1 of {number}")
 
 
 def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(project):
@@ -289,30 +270,6 @@ def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(p
     press(page, "None of them")
     expected = f"{HEADER}cats/2.jpg,none,{PIXELS}\n"
     assert (project / LABELS_CSV).read_text(encoding="utf-8") == expected
-
-
-def test_suggestions_that_are_not_accepted_are_not_written(project):
-    write_photos(project)
-    page = likely_wrong(project, IN_TRAINING)
-    press(page, "Accept all 4")
-    press(page, "Cancel")
-    assert not (project / LABELS_CSV).exists()
-    press(page, "Start")
-    assert page.caption[0].value.startswith("1 of 4")
-
-
-def test_taking_back_leaves_what_the_user_chose_since(project):
-    write_photos(project)
-    labels = project / LABELS_CSV
-    page = likely_wrong(project, IN_TRAINING)
-    press(page, "Accept all")
-    press(page, "Write")
-    written = labels.read_text(encoding="utf-8")
-    labels.write_text(written.replace(f"{FIRST},dog", f"{FIRST},none"), encoding="utf-8")
-    list_suspects(project, SUSPECTS[:1])  # as after the next run, whose list is another
-    page.run()
-    press(page, "Take back")
-    assert labels.read_text(encoding="utf-8") == f"{HEADER}{FIRST},none,{PIXELS}\n"
 
 
 def test_project_commit_and_images_are_named(project):
@@ -349,13 +306,6 @@ def test_page_without_its_data_says_what_to_run(project, page, missing):
     (told,) = opened(page).warning
     assert f"{missing.as_posix()}: no such file." in told.value.replace("\\", "")
     assert "`dvc pull`" in told.value.replace("\\", "")
-
-
-def test_wrong_params_are_explained_line_by_line(project):
-    change(project, "{evaluate: {confidence: 2}, plot: {errors: 0}}")
-    (told,) = opened("page_models").warning
-    for line, key in zip(told.value.split("  \n"), ("evaluate.confidence:", "plot.errors:")):
-        assert key in line.replace("\\", "")
 
 
 def new_images():

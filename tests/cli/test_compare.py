@@ -181,17 +181,6 @@ def test_other_test_images_are_refused_with_the_reason(project):
     assert "3 only in new, 1 only in workspace, 0 with another label" in line
 
 
-def test_runs_of_other_images_are_compared_on_the_common_ones(project):
-    write(project, set(range(20)), range(10, IMAGES + 5))
-    record(project)
-    found = printed(project, "compare", "--common", "old", "new")
-    assert "test: 200 common images, of 200 of old, 200 of new" in found
-    assert "--common" in complaint(project, "compare", "new")
-    found = printed(project, "compare", "--common", "new")
-    assert "test: 190 common images, of 200 of new, 195 of workspace" in found
-    assert "190/190 correct in new, 180/190 in workspace" in found
-
-
 @pytest.mark.parametrize("command", ["compare", "gate"])
 def test_replaced_photos_are_other_images_and_renamed_ones_the_same(project, command):
     write(project, set(range(5)), other=48)

@@ -190,18 +190,6 @@ def test_sheet_replaces_no_file_that_is_no_page(project):
     assert (project / "labels.csv").read_bytes() == before
 
 
-def test_table_of_another_layout_is_one_line(project):
-    other = clone(project, "older")
-    succeed("dvc", "pull", "--quiet", "code", "clean", "split", cwd=other)
-    path = other / "data/split/images.csv"
-    pd.read_csv(path).drop(columns="group").to_csv(path, index=False)
-    succeed("dvc", "commit", "--force", "split", cwd=other)
-    commit(other, "Older")
-    line = refused(other, "HEAD", "new")
-    assert line.startswith("HEAD: data/split/images.csv: expected a table with the columns path,")
-    assert "Received: the columns path, label, split, pixels_sha256." in line
-
-
 def test_tables_or_images_that_are_nowhere_are_one_line(project):
     other, remote = clone(project, "without_remote"), project.parent / "remote"
     for rev in ("old", "new"):

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from conftest import pawprint, refused
 from networks import (
-    COLOURS,
     PLAIN,
     colour_model,
     metadata,
@@ -18,8 +17,6 @@ from networks import (
     with_probabilities,
     write_colour_model,
 )
-from PIL import Image
-from scipy.special import softmax
 
 from pawprint import project
 from pawprint.cli.export import run as run_export
@@ -100,17 +97,14 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(workspace.parent))
     run_export(argparse.Namespace(format=[name]))
-    _, served, row, *hint = (line.split() for line in capsys.readouterr().out.splitlines())
+    _, served, row = (line.split() for line in capsys.readouterr().out.splitlines())
     assert (served[0], row[0]) == ("served", name)
-    assert [line[0] for line in hint] == (["h5:"] if name == "h5" else [])
     _, megabytes, difference, changed, *others = row
     assert 0.1 < float(megabytes) < 10
     assert float(difference) <= ROUNDING
     assert [changed, *others] == ["0", *served[4:]]
     folder = project.EXPORT / name
-    described = METADATA.model_dump(mode="json") | {
-        "test_time_augmentation": "flip" if name == "h5" else "none"
-    }
+    described = METADATA.model_dump(mode="json") | {"test_time_augmentation": "none"}
     assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
         assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}
@@ -120,8 +114,6 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     assert sorted(outputs) == ["probability", "unknown_score"]
     assert all(output.shape == (3, 1) for output in outputs.values())
 
-    if name == "h5":  # which predict does not read
-        return
     photos = sorted(Path("photos").iterdir())
     expected = predict(load_predictor(project.SERVED_MODEL), photos)
     assert {row["label"] for row in expected} == {"cat", "dog", "unknown"}
@@ -166,21 +158,21 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path):
     images = np.zeros((2, 1, 32, 32, 3), np.uint8)
     expected = {"probability": np.array([[0.5, 0.5], [0.0, 1.0]])}
     with refused("a difference of 0.5000"):
-        export("h5", model, METADATA, tmp_path / "h5", lambda _: images, expected)
+        export("saved_model", model, METADATA, tmp_path / "new", lambda _: images, expected)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
     model, images = with_probabilities(colour_model(32)), np.zeros((1, 1, 32, 32, 3), np.uint8)
-    folder, expected = tmp_path / "h5", {"probability": np.array([[0.5, 0.5]])}
+    folder, expected = tmp_path / "new", {"probability": np.array([[0.5, 0.5]])}
     for _ in range(2):  # the second replaces the first
-        export("h5", model, METADATA, folder, lambda _: images, expected)
-    notes, before = folder / "notes.txt", (folder / "model.h5").stat().st_mtime_ns
+        export("saved_model", model, METADATA, folder, lambda _: images, expected)
+    notes, before = folder / "notes.txt", (folder / "saved_model.pb").stat().st_mtime_ns
     notes.write_text("mine")
     with refused(f"{notes}: expected "):
-        export("h5", model, METADATA, folder, lambda _: images, expected)
+        export("saved_model", model, METADATA, folder, lambda _: images, expected)
     assert notes.read_text() == "mine"
-    assert (folder / "model.h5").stat().st_mtime_ns == before
+    assert (folder / "saved_model.pb").stat().st_mtime_ns == before
 
 
 def test_outputs_are_means_over_the_squares_of_an_image():
@@ -196,31 +188,10 @@ def test_outputs_are_means_over_the_squares_of_an_image():
     assert outputs["unknown_score"][:, 0] == pytest.approx([0.55, 0.25])
 
 
-@pytest.mark.parametrize("name", EACH_FORMAT)
-def test_model_of_three_labels_has_a_probability_of_each(tmp_path, name):
-    require(name)
-    described = metadata(labels=COLOURS, image_size=32, threshold=None)
-    model = with_probabilities(colour_model(32, 3))
-    images = np.zeros((3, 32, 32, 3), np.uint8)
-    images[np.arange(3), :, :, [2, 1, 0]] = 50
-    expected = softmax(5 * np.eye(3), axis=1)
-    of_served = {"probability": expected}
-    read = {"none": images[:, None]}.get
-    given, _ = export(name, model, described, tmp_path / name, read, of_served)
-    assert given["probability"] == pytest.approx(expected, abs=ROUNDING)
-    if name != "h5":
-        predictor = load_predictor(tmp_path / name)
-        predicted = [predictor.predict(Image.fromarray(image)) for image in images]
-        assert np.array([each.probabilities for each in predicted]) == pytest.approx(
-            expected, abs=ROUNDING
-        )
-        assert [each.label for each in predicted] == COLOURS
-
-
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("--format", "h5"), f"{project.FINETUNE_MODEL}: no such model. Run `dvc repro`"),
+        (("--format", "saved_model"), f"{project.FINETUNE_MODEL}: no such model. Run `dvc repro`"),
         ((), "--format"),
     ],
 )

@@ -89,21 +89,6 @@ def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(p
     assert (right["label"], right["error"]) == ("cat", "")
 
 
-@pytest.mark.parametrize(
-    ("top", "cells"),
-    [
-        (None, ["cat", "65.0%"]),
-        (9, ["cat", "65.0%", "ant", "20.0%", "bee", "10.0%", "dog", "5.0%"]),
-    ],
-)
-def test_table_has_the_most_probable_labels(rows_of_four, photos, capsys, top, cells):
-    FORMATS["table"](rows_of_four, LABELS, top)
-    good, bad = capsys.readouterr().out.splitlines()
-    assert good.split() == [*cells, str(photos / "b.jpg")]
-    assert bad.split()[: len(cells)] == ["-"] * len(cells)
-    assert good.index(str(photos)) == bad.index(str(photos))
-
-
 def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
     FORMATS["csv"](rows_of_four, LABELS, None)
     good, bad = csv.DictReader(io.StringIO(capsys.readouterr().out))

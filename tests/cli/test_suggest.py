@@ -1,6 +1,5 @@
 import contextlib
 import io
-import json
 import re
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, SPLIT
-from pawprint.evaluation.suggestion import rank
+from pawprint.evaluation.suggestion import suggest
 from pawprint.files import pack
 from pawprint.reports.sheets import write_suggestions
 from pawprint.serving.photos import predict
@@ -68,7 +67,7 @@ def here(labelled, monkeypatch) -> None:
 
 
 def suggested(predictor: Predictor, folder: Path, number: int, unknown: int = 0) -> list[dict]:
-    return [row for _, row in rank(predictor, folder, number, unknown)]
+    return [row for _, row in suggest(predictor, folder, number, unknown)]
 
 
 def names(rows: list[dict]) -> list[str]:
@@ -157,18 +156,6 @@ def test_model_without_features_is_one_line(photos, tmp_path):
         suggested(export, photos, 5)
 
 
-def test_every_format_has_the_columns_of_predict(labelled, photos):
-    given = (str(photos), "-n", "1")
-    table, csv, as_json = (
-        pawprint(labelled, "suggest", *given, "--format", form).stdout
-        for form in ("table", "csv", "json")
-    )
-    (row,) = json.loads(as_json)
-    assert list(row) == ["path", "label", "probabilities", "unknown_score", "error"]
-    assert row["path"] in table and row["path"] in csv
-    assert csv.startswith("path,label,probability_cat,probability_dog,unknown_score,error")
-
-
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -188,7 +175,7 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     wide = Image.open(io.BytesIO(photo(50))).resize((900, 600))
     (photos / "<b>wide & turned.jpg").write_bytes(encode(wide, exif=turned))
     (photos / "text.jpg").write_text("a dog")
-    ranked = rank(predictor, photos, 50, 0)
+    ranked = suggest(predictor, photos, 50, 0)
     path = tmp_path / "sheet.html"
     write_suggestions(path, ranked)
     text = path.read_text(encoding="utf-8")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from conftest import pawprint, repro, succeed
 
-from pawprint import files, recorded
 from pawprint.project import LOCK
 
 DVC_YAML = """
@@ -124,22 +123,6 @@ def test_file_to_which_a_link_in_the_cache_leads_is_named_and_kept(project, tmp_
     (line,) = result.stderr.splitlines()
     assert (result.returncode, outside.read_text()) == (1, "precious")
     assert "link" in line
-
-
-def test_file_that_dvc_removes_while_it_is_checked_is_not_damaged(project, monkeypatch):
-    monkeypatch.chdir(project)
-    paths = [Path(name) for name in ("first", "second")]
-    for path in paths:
-        path.write_bytes(b"of another stage")
-    listed = [(path, files.md5(path)) for path in paths]
-
-    def digest_and_remove(path: Path, algorithm: str) -> str:
-        paths[1].unlink(missing_ok=True)
-        return files.digest(path, algorithm)
-
-    monkeypatch.setattr(recorded, "digest", digest_and_remove)
-    assert recorded.find_damaged(recorded.Recorded(), listed)[1] == []
-    paths[0].unlink()
 
 
 def test_project_without_results_is_one_line(tmp_path):

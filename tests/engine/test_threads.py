@@ -3,11 +3,8 @@ import threading
 
 import joblib
 import pytest
-from conftest import JPEG
 
 from pawprint.engine.mapping import AHEAD, map_in_threads
-from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode
 
 
 def test_results_come_in_order_and_are_computed_only_a_little_ahead():
@@ -23,8 +20,3 @@ def test_results_come_in_order_and_are_computed_only_a_little_ahead():
 def test_results_are_computed_by_several_threads():
     barrier = threading.Barrier(2, timeout=10)
     assert list(map_in_threads(lambda _: barrier.wait() >= 0, range(2))) == [True, True]
-
-
-def test_error_of_one_item_reaches_the_caller():
-    with pytest.raises(UnusableImageError):
-        list(map_in_threads(decode, [JPEG, b""]))

@@ -1,4 +1,3 @@
-import json
 import shutil
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from pawprint.features.shards import (
     ShardComputer,
     Task,
     interrupted_shards,
-    recorded_shards,
     require_space,
     tasks,
     write_shards,
@@ -21,7 +19,6 @@ from pawprint.features.shards import (
 from pawprint.features.store import Shard, open_features, shard_path
 from pawprint.images.pixels import IDENTITY
 from pawprint.params.augment import Augment
-from pawprint.recorded import Recorded
 
 LAYERS = ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
 ROTATE = Augment(
@@ -160,49 +157,6 @@ def test_shard_that_was_written_elsewhere_is_one_line(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     with refused("expected 2 shards. Received: fewer"):
         write_shards(Computed(), todo, tmp_path / "here")
-
-
-@pytest.fixture
-def recorded(tmp_path) -> Path:
-    """A project whose last recorded result is two shards of images; the folder of its cache."""
-    cache = tmp_path / "elsewhere"
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc" / "config").write_text(f"[cache]\n    dir = {cache}\n")
-    written(tmp_path / "written", IMAGES)
-    listing = []
-    for number, path in enumerate(sorted((tmp_path / "written").iterdir())):
-        listing.append({"md5": f"{number:032x}", "relpath": path.name})
-        place = cache / "files" / "md5" / "00" / f"{number:030x}"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, place)
-    folder = "ff" + "0" * 30 + ".dir"
-    (cache / "files" / "md5" / "ff").mkdir()
-    (cache / "files" / "md5" / "ff" / folder[2:]).write_text(json.dumps(listing))
-    lock = f"stages:\n  features:\n    outs:\n    - path: {FEATURES}\n      md5: '{folder}'\n"
-    (tmp_path / "dvc.lock").write_text(lock)
-    return cache
-
-
-def reused(folder: Path) -> int:
-    earlier = recorded_shards(Recorded(), "features", FEATURES)
-    return len(IMAGES) - written(folder, IMAGES, [earlier]).images
-
-
-def test_last_result_is_found_in_the_cache_which_is_not_written(recorded, tmp_path):
-    before = {path: path.read_bytes() for path in recorded.rglob("*") if path.is_file()}
-    assert reused(tmp_path / "new") == len(IMAGES)
-    assert before == {path: path.read_bytes() for path in recorded.rglob("*") if path.is_file()}
-
-
-def test_file_that_the_cache_lacks_costs_its_shard_only(recorded, tmp_path):
-    (recorded / "files" / "md5" / "00" / f"{0:030x}").unlink()
-    assert reused(tmp_path / "new") == 4
-
-
-@pytest.mark.parametrize("content", ["", "[", "stages: 1", "stages: {features: {outs: [1]}}"])
-def test_damaged_lock_is_as_none(recorded, tmp_path, content):
-    Path("dvc.lock").write_text(content)
-    assert reused(tmp_path / "new") == 0
 
 
 def test_features_that_float16_cannot_hold_are_one_line(tmp_path):

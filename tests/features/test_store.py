@@ -72,15 +72,6 @@ def test_no_file_stays_open(tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_file_is_arrays_as_numpy_writes_them(tmp_path):
-    write(tmp_path, 1)
-    path = shard_path(tmp_path, 0)
-    with path.open("rb") as file, (tmp_path / "copy").open("wb") as copy:
-        for _ in range(4):
-            np.save(copy, np.load(file))
-    assert (tmp_path / "copy").read_bytes() == path.read_bytes()
-
-
 def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     write(tmp_path, 1)
     path = shard_path(tmp_path, 0)
@@ -88,14 +79,6 @@ def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     start = Shard(path).places["top"][0]
     path.write_bytes(data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :])
     open_features(tmp_path, "cut", SHA256)
-    with refused("shard-0.npy: expected the bytes"):
-        open_features(tmp_path, "top", SHA256)
-
-
-def test_shape_that_numpy_would_replace_is_one_line(tmp_path):
-    write(tmp_path, 1)
-    path = shard_path(tmp_path, 0)
-    path.write_bytes(path.read_bytes().replace(b"(128, 1)", b"(128,-1)"))
     with refused("shard-0.npy: expected the bytes"):
         open_features(tmp_path, "top", SHA256)
 

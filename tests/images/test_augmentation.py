@@ -122,11 +122,6 @@ def test_flips_are_exact_and_equally_likely(flip, flipped):
     assert min(seen) > 400 / len(flipped) * 0.7
 
 
-def test_outside_of_the_image_is_its_reflection():
-    shifted = warp(IMAGE, np.array([[1, 0, -5], [0, 1, 0]], np.float64))
-    assert (shifted[:, :5] == IMAGE[:, 4::-1]).all()
-
-
 def test_views_differ_and_depend_on_the_seed_only():
     first = draw_transformations(PARAMS, 1, 5)
     assert (first == draw_transformations(augment(**FLIP, **ROTATION, views=9), 1, 5)).all()

@@ -17,7 +17,6 @@ from pawprint.network.conversion import (
     convert,
     cut_index,
     first_trained,
-    split_at,
     suggested,
 )
 from pawprint.network.exports import for_export
@@ -60,12 +59,6 @@ def test_preprocessing_is_that_of_the_application(name):
     assert preprocessing(name)(images).numpy() == pytest.approx(expected, abs=1e-4)
 
 
-def test_mobilenet_v2_takes_exactly_what_it_always_took():
-    images = pixels(2, SIZE).astype(np.float32)
-    expected = keras.layers.Rescaling(1 / 127.5, offset=-1)(images)
-    assert np.array_equal(preprocessing("MobileNetV2")(images), expected)
-
-
 @pytest.mark.parametrize("weights", [None, "imagenet", SAMPLE_WEIGHTS])
 def test_size_that_a_backbone_cannot_take_is_one_line(weights):
     message = "model.image_size: expected a size that Xception takes. Received: 64"
@@ -77,19 +70,6 @@ def test_size_that_a_backbone_cannot_take_is_one_line(weights):
 def test_weights_of_another_network_are_one_line(name, alpha):
     with refused(f"base.h5: expected weights of {name} "):
         application(name, alpha, SIZE, SAMPLE_WEIGHTS)
-
-
-@pytest.mark.parametrize("name", EACH)
-def test_both_parts_in_order_give_the_output_of_the_backbone(name):
-    keras.utils.set_random_seed(1)
-    backbone = application(name, TESTED[name], SIZE)
-    images = pixels(2, SIZE).astype(np.float32) / 255
-    expected = backbone(images, training=False).numpy()
-    for fraction in (0, 0.2, 0.5, 0.66, 0.9, 1):
-        cut = cut_index(backbone, int(fraction * len(backbone.layers)))
-        before, after = split_at(backbone, cut)
-        given = after(before(images, training=False), training=False).numpy()
-        assert np.abs(given - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -139,7 +119,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     expected = model.predict(images.astype(np.float32), verbose=0)[:, 0]
     losses = -np.log(np.where(labels, expected, 1 - expected).astype(np.float64))
     assert history["validation_loss"].iloc[-1] == pytest.approx(
-        losses.mean(), rel=2e-3
+        losses.mean(), rel=2e-3, abs=1e-6
     )  # of float16
 
     network = convert(with_features(model))

@@ -211,7 +211,7 @@ features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual
 pair = features.astype(np.float16), actual
 crossed = cross_validate(*pair, np.arange(900), 3)
 arrays, *_ = solve(pair, pair, ["a", "b", "c"], crossed)
-write_arrays(Path(path), [*arrays, crossed.probabilities])
+write_arrays(Path(path), *arrays, crossed.probabilities)
 print(*{"tensorflow", "keras"} & set(sys.modules))
 """
 

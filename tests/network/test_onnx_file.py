@@ -117,12 +117,6 @@ def test_output_is_chosen_by_its_name(tmp_path):
 
 CHOSEN_ONLY = {
     "softmax": (VECTOR, "features = Softmax(vector)"),
-    "cast": (VECTOR, "classes = Softmax(vector)\n features = Cast <to = 1> (classes)"),
-    "reshaped": (
-        "float[N, 3, 1, 1] features",
-        "classes = Softmax(vector)\n axes = Constant <value = int64[2] {2, 3}> ()\n"
-        " features = Unsqueeze(classes, axes)",
-    ),
     "of each patch": ("float[N, 3, 32, 32] features", "features = Softmax <axis = 1> (pixels)"),
     "class": (
         "float[N, 1] features",
@@ -166,15 +160,6 @@ WITHOUT_FEATURES = {
     "random": (
         VECTOR,
         "random = RandomNormal <shape = [1, 3]> ()\n features = Add(vector, random)",
-    ),
-    "random, with a seed": (
-        VECTOR,
-        "random = RandomNormal <shape = [1, 3], seed = 3.0> ()\n features = Add(vector, random)",
-    ),
-    "dropout": (
-        VECTOR,
-        "ratio = Constant <value = float {0.5}> ()\n training = Constant <value = bool {1}> ()\n"
-        " features = Dropout(vector, ratio, training)",
     ),
     "the class": ("int64[N] features", "features = ArgMax <axis = 1, keepdims = 0> (vector)"),
 }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pawprint.errors import InputError
 from pawprint.params.augment import RandomFlip
 from pawprint.params.calibrate import augmentations
-from pawprint.params.training import OPTIONAL, REQUIRED, Dense, TrainHead
+from pawprint.params.training import OPTIONAL, REQUIRED, TrainHead
 from pawprint.params.whole import load_params
 from pawprint.recipes.overlay import overlay
 
@@ -271,15 +271,6 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
     lines = refusals({key: value})
     assert is_named(lines, key)
     assert "word" not in str(lines)
-
-
-def test_dense_layer_has_a_penalty_or_normalization_only_if_it_is_asked_for():
-    assert Dense(units=8) == Dense(units=8, l2=0.0, batch_normalization=False)
-
-
-def test_loaded_params_cannot_be_changed(params):
-    with pytest.raises(ValueError, match="frozen"):
-        params.split.seed = 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, run, succeed
+from conftest import PROJECT, run
 from kills import HALF_WRITTEN_BY_DVC, Undisturbed, fingerprint, recover
 
 from pawprint import project
@@ -82,25 +82,6 @@ def test_full_disk_and_read_only_folder_are_named(workspace, stage, folder, opti
         before = fingerprint(workspace)
         check_refused(run("python", "-m", f"stages.{stage}", cwd=workspace), reason)
         assert fingerprint(workspace) == before
-
-
-def test_parts_of_files_that_dvc_leaves_on_a_full_disk_are_removed_as_troubleshooting_tells(
-    tmp_path,
-):
-    page = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    (command,) = re.findall("No space left on device.*`(find [^`]*)`", page)
-    here = tmp_path / "full"
-    here.mkdir()
-    with mounted(here, "size=3m"):
-        succeed("dvc", "init", "--no-scm", "--quiet", cwd=here)
-        stage = "stages: {made: {cmd: head -c 2000000 /dev/zero > made, outs: [made]}}"
-        (here / "dvc.yaml").write_text(stage)
-        result = run("dvc", "repro", cwd=here)
-        assert result.returncode and "No space left on device" in result.stderr
-        (here / "made").unlink()
-        full = shutil.disk_usage(here).used
-        succeed("bash", "-c", command, cwd=here)
-        assert shutil.disk_usage(here).used < full - 500_000
 
 
 @contextlib.contextmanager

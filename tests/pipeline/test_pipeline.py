@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, photo, real, repro, run, succeed
-from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
+from dependencies import opened, recording, surprises
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint import project
@@ -60,31 +60,6 @@ def test_stage_opens_only_what_it_lists(small, stage):
     assert surprises(small, stage, record) == set()
     assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
     assert stage == "code" or f"data/code/{stage}.txt" in STAGES[stage]["deps"]
-
-
-def test_nothing_hides_from_the_hook(small, tmp_path):
-    """In a helper, in a package's `__init__.py`, in a configuration file of a library."""
-    alone = with_dependencies_only(small, "preview", tmp_path / "alone")
-    shutil.copy(PROJECT / "README.md", alone)
-    helper = alone / "pawprint" / "files.py"
-    code = "\nPath('README.md').read_bytes()\nPath('notes.txt').write_text('')\n"
-    helper.write_text(helper.read_text(encoding="utf-8") + code, encoding="utf-8")
-    (alone / "data" / "code" / "preview.txt").unlink()  # which refuses the edit
-    hidden = alone / "pawprint" / "reports" / "late" / "__init__.py"
-    hidden.parent.mkdir()
-    hidden.touch()
-    with (alone / "pawprint" / "files.py").open("a", encoding="utf-8") as file:
-        file.write("importlib = __import__('importlib')\n")
-        file.write("importlib.import_module('pawprint.reports.late')\n")
-    (alone / "matplotlibrc").write_text("figure.dpi: 50\n", encoding="utf-8")
-    as_under_dvc = {"DVC_STAGE": "preview", "DVC_ROOT": str(alone)}
-    result = run_stage(alone, "preview", **as_under_dvc, **recording(tmp_path))
-    assert result.returncode == 0, result.stderr
-    found = surprises(small, "preview", tmp_path / "preview.txt")
-    assert found == {
-        *("README.md", "notes.txt", "matplotlibrc"),
-        "pawprint/reports/late/__init__.py",
-    }
 
 
 @pytest.fixture

@@ -37,11 +37,6 @@ def test_curves_join_both_phases_and_mark_the_start_of_fine_tuning(of_head, expe
         assert list(mark.get_xdata()) == [mark_at, mark_at]
 
 
-@pytest.mark.parametrize("phases", [(history(1, 2), history()), (history(), history(1, 2))])
-def test_curves_of_one_phase_have_no_mark(phases):
-    assert [len(axis.lines) for axis in draw_curves(*phases).axes] == [2, 2]
-
-
 def test_confusion_shows_counts_and_fractions_of_each_true_label():
     pairs = [("cat", "cat")] * 3 + [("cat", "dog")] + [("dog", "dog")] * 2
     rows = [("", actual, predicted, 0.5, 0.5) for actual, predicted in pairs]
@@ -52,23 +47,6 @@ def test_confusion_shows_counts_and_fractions_of_each_true_label():
     assert (axis.get_ylabel(), axis.get_xlabel()) == ("True label", "Predicted label")
     assert figure.get_suptitle() == "Test: 5 of 6 correct (83.3%)"
     assert axis.images[0].get_clim() == (0, 1)
-
-
-def test_roc_names_its_area_with_four_digits():
-    roc = pd.DataFrame(
-        {
-            "label": "dog",
-            "false_positive_rate": [0, 0, 0.01, 1],
-            "true_positive_rate": [0, 0.5, 1, 1],
-            "threshold": [1, 0.9, 0.5, 0],
-        }
-    )
-    (axis,) = draw_roc(roc).axes
-    curve, chance = axis.lines
-    assert list(curve.get_xdata()) == [0, 0, 0.01, 1]
-    assert list(curve.get_ydata()) == [0, 0.5, 1, 1]
-    assert curve.get_label() == "model (AUC = 0.9975)"
-    assert list(chance.get_xdata()) == list(chance.get_ydata()) == [0, 1]
 
 
 @pytest.mark.parametrize(("classes", "is_written"), [(3, True), (12, True), (13, False)])

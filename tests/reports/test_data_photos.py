@@ -6,7 +6,7 @@ from pawprint.images.archive import members
 from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize, warp
-from pawprint.reports.photos import draw_augmented, draw_near_duplicates, draw_samples
+from pawprint.reports.photos import draw_augmented, draw_samples
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,3 @@ def test_views_are_those_that_training_uses(params, drawn_images, train):
     augment = augment.model_copy(update={"views": 1, "keep_original": False})
     (cell,) = shown(draw_augmented(drawn_images, train, augment, 64, "crop"))
     assert cell.get_title() == "view 0"
-
-
-def test_near_duplicates_are_numbered_by_group(drawn_images, train):
-    table = train.head(4).assign(group=["b", "b", "a", "a"], label="cat", split="test")
-    figure = draw_near_duplicates(drawn_images, table, 3)
-    titles = [axis.get_title() for axis in shown(figure)]
-    assert titles == ["group 1\ncat, test", "group 1\ncat, test", "group 2\ncat, test"]
-    assert title(figure) == "Near-duplicates (3 of 4)"
-    figure = draw_near_duplicates(drawn_images, table.head(0), 3)
-    assert title(figure) == "Near-duplicates (0 of 0)"

@@ -21,11 +21,6 @@ def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
     assert drawn(tmp_path / "b.png") == before
 
 
-def test_saved_figure_is_closed(tmp_path):
-    drawn(tmp_path / "a.png")
-    assert plt.get_fignums() == []
-
-
 def test_dollar_signs_are_shown_as_they_are(tmp_path):
     figure, (axis,) = new_figure()
     axis.set_title(r"$\no_command$")

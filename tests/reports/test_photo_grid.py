@@ -24,20 +24,6 @@ def test_photos_are_whole_in_squares_under_coloured_titles():
     assert (axis.get_title(), axis.title.get_color()) == ("a", RED)
 
 
-def test_each_section_starts_a_row_under_its_title():
-    figure = photo_grid({"First": map(cell, "abcdefg"), "Second": map(cell, "xy")})
-    rows = [[axis.get_title() for axis in part.axes] for part in figure.subfigs]
-    assert rows == [[*"abcdefg", *[""] * 5], [*"xy", *[""] * 4]]
-    assert [part.get_suptitle() for part in figure.subfigs] == ["First", "Second"]
-
-
-def test_long_titles_lose_their_middle():
-    (axis,) = [
-        each for each in photo_grid({"": [cell("a" * 11 + "b" * 12 + "\nc")]}).axes if each.images
-    ]
-    assert axis.get_title() == "a" * 10 + "…" + "b" * 11 + "\nc"
-
-
 def test_section_without_photos_shows_its_title():
     figure = photo_grid({"Nothing": []})
     assert [part.get_suptitle() for part in figure.subfigs] == ["Nothing"]

@@ -1,10 +1,9 @@
 import pandas as pd
 import pytest
 
-from pawprint.columns import LIKELY_WRONG_LABELS
 from pawprint.images.archive import members
 from pawprint.reports.charts import BLUE, RED
-from pawprint.reports.photos import draw_errors, draw_likely_wrong_labels, draw_predictions
+from pawprint.reports.photos import draw_errors, draw_predictions
 
 
 @pytest.fixture(scope="module")
@@ -59,14 +58,3 @@ def test_errors_and_the_least_confident_others_are_in_order_of_confidence(drawn_
     assert shown(others) == ["dog 52%", "cat 55%\n✗ label: dog", "cat 60%"]
     assert errors.get_suptitle() == "Most confident errors (3 of 4)"
     assert others.get_suptitle() == "Least confident other predictions (3 of 4)"
-
-
-def test_likely_wrong_labels_show_file_label_and_its_probability(drawn_images, names):
-    rows = [(name, "cat", "dog", "train", 0.021, "0") for name in names[:2]]
-    table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
-    figure = draw_likely_wrong_labels(drawn_images, table, 1)
-    name = names[0].split("/")[-1]
-    assert shown(figure) == [f"{name}\ncat 2.1%\nlikely dog"]
-    assert figure.subfigs[0].get_suptitle() == "Labels that are likely wrong (1 of 2)"
-    none = draw_likely_wrong_labels(drawn_images, table.head(0), 1)
-    assert none.subfigs[0].get_suptitle() == "Labels that are likely wrong (0 of 0)"

@@ -1,11 +1,7 @@
-import base64
 import hashlib
-import io
 
-import jinja2
 import pytest
 from conftest import refused
-from PIL import Image
 
 from pawprint.reports.pages import embed, file_hashes, fill
 
@@ -20,21 +16,6 @@ def test_text_is_escaped_for_markdown(tmp_path):
     (tmp_path / "a.md").write_text("| {{ text | literal }} |", encoding="utf-8")
     shown = fill(tmp_path / "a.md", text=r"a\|<b> *c* _d_ `e` [f] & é 1.5")
     assert shown == r"| a\\\|\<b\> \*c\* \_d\_ \`e\` \[f\] \& é 1.5 |"
-
-
-def test_missing_value_is_an_error(tmp_path):
-    (tmp_path / "a.md").write_text("{{ text }}", encoding="utf-8")
-    with pytest.raises(jinja2.UndefinedError):
-        fill(tmp_path / "a.md")
-
-
-def test_embedded_picture_is_webp(tmp_path):
-    Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")
-    head, _, data = embed(tmp_path / "a.png").partition(",")
-    picture = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert (head, picture.format, picture.size) == ("data:image/webp;base64", "WEBP", (30, 20))
-    Image.new("1", (40, 20_000)).save(tmp_path / "a.png")  # higher than WebP can be
-    assert embed(tmp_path / "a.png").startswith(head)
 
 
 def test_hashes_are_those_of_all_files_in_order(tmp_path, monkeypatch):

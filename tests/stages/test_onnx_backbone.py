@@ -12,8 +12,6 @@ from pawprint.columns import PROBABILITY
 from pawprint.files import digest, read_json
 from pawprint.network.hardware import keras
 from pawprint.recipes.sample.drawings import write_archive
-from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.network_file import read_network
 from pawprint.tables import read_predictions
 
 pytestmark = pytest.mark.slow
@@ -49,14 +47,6 @@ def projects(tmp_path_factory) -> tuple[Path, Path]:
     assert repro(native)
     assert repro(file)
     return native, file
-
-
-def test_features_are_those_of_keras(projects):
-    native, file = (compile_for_cpu(read_network(each / project.EXTRACTOR)) for each in projects)
-    for picture in pixels(4):
-        _, of_keras = native(picture)
-        (of_file,) = file(picture)
-        assert np.abs(of_file - of_keras).max() < 1e-4 * np.abs(of_keras).max()
 
 
 def test_every_image_gets_the_decision_of_keras(projects):

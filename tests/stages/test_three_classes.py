@@ -12,20 +12,13 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
-from pawprint.evaluation.calibration import significant_temperature
 from pawprint.files import pack, write_json
-from pawprint.images.archive import open_archive
-from pawprint.images.decoder import open_image
 from pawprint.labels import UNKNOWN
-from pawprint.network.exports import read_pixels
-from pawprint.network.model import load_model, with_features
 from pawprint.params.calibrate import Calibrate
-from pawprint.probabilities import to_probabilities
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import drawn_picture
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.unknown import read_detector
 from pawprint.tables import read_predictions, read_table, write_table
 from stages import backbone, calibrate, code, features, train_extract, train_finetune
 
@@ -92,36 +85,6 @@ def test_training_learns_three_classes_and_records_it(workspace):
     assert 0 < metrics["cross_validated_loss"] < np.log(3)
     last = extract["validation_accuracy"].iloc[-1]
     assert metrics["validation_accuracy"] == pytest.approx(last, abs=1e-5)
-
-
-def test_served_model_gives_the_calibrated_probabilities_of_keras(workspace):
-    predictor = load_predictor(project.SERVED_MODEL)
-    assert predictor.metadata.labels == LABELS
-    assert predictor.metadata.threshold is None
-    rows = read_table(project.SPLIT_CSV, SPLIT).query("split != 'train'")
-    with open_archive(project.RAW_IMAGES) as archive:
-        images = [open_image(archive, path) for path in rows["path"]]
-    pixels = np.stack(
-        list(read_pixels(rows["path"], predictor.metadata, "crops")), dtype=np.float32
-    )
-    assert pixels.shape[1] == 6
-    both = with_features(load_model(project.FINETUNE_MODEL))
-    logits, features = both.predict(pixels.reshape(-1, *pixels.shape[2:]), verbose=0)
-    logits = logits.reshape(len(rows), 6, 3)
-    _, probabilities, scores, _ = map(np.array, zip(*map(predictor.predict, images)))
-    temperature = predictor.metadata.temperature
-    expected = to_probabilities(logits.astype(np.float64), temperature)
-    assert probabilities == pytest.approx(expected, abs=1e-4)
-    score = read_detector(project.SERVED_MODEL).score(features).reshape(len(rows), 6)
-    assert scores == pytest.approx(score.mean(axis=1), abs=1e-4)
-    is_validation = (rows["split"] == "validation").to_numpy()
-    actual = pd.Index(LABELS).get_indexer(rows["label"][is_validation])
-    fitted = significant_temperature(actual, logits[is_validation])
-    assert temperature == pytest.approx(fitted, rel=1e-3)
-    threshold = predictor.metadata.unknown_threshold
-    assert scores[is_validation].max() < threshold + 1e-4
-    labels = np.array([predictor.predict(image).label for image in images])
-    assert (labels == rows["label"])[is_validation].mean() > 0.7
 
 
 def test_images_of_no_class_are_unknown(workspace):

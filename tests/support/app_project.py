@@ -11,6 +11,7 @@ from pawprint.columns import PREDICTIONS, SPLIT
 from pawprint.files import pack, write_json
 from pawprint.project import (
     EVALUATE_METRICS,
+    LABELS_JSON,
     RAW_IMAGES,
     SERVED_MODEL,
     SPLIT_CSV,
@@ -79,13 +80,15 @@ def lock_images(project: Path, images: str) -> None:
 def write_split(
     project: Path, labels: Iterable[str] = (), renamed: dict[str, str] | None = None
 ) -> None:
-    """The table SPLIT of the photos, perhaps with other paths, and of an image of each label."""
+    """The split of the photos, perhaps with other paths, and of an image of each label."""
     rows = [
         ((renamed or {}).get(path, path), label, "test", path, pixels)
         for path, label, _, pixels, *_ in PHOTOS
     ]
     rows += [(f"{label}/0.jpg", label, "train", "", f"{label} pixels") for label in labels]
-    write_table(project / SPLIT_CSV, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
+    split = pd.DataFrame(rows, columns=list(SPLIT))
+    write_table(project / SPLIT_CSV, split, SPLIT)
+    write_json(project / LABELS_JSON, sorted(split["label"].unique()))
 
 
 def write_photos(project: Path) -> None:
