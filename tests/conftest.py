@@ -55,7 +55,7 @@ model: {image_size: 96}
 augment: {views: 2}
 train_extract: {optimizer: adam, epochs: 3, learning_rate: 0.001, batch_size: 32,
   views_per_epoch: one, keep_best: false, seed: 1}
-train_finetune: {epochs: 3, learning_rate: 0.001, ema_momentum: null}
+train_finetune: {epochs: 3, learning_rate: 0.001, keep_best: false}
 """
 
 

@@ -407,8 +407,8 @@ def describe_kept(history: pd.DataFrame, average: Difference | None = None) -> s
         return "no epochs: the head is kept as it is"
     kept = history[history["kept"]]
     if average:
-        what = "the head alone is kept" if kept.empty else "averaged weights are kept"
-        return f"{what}: validation loss of averaged weights {average} against the head alone"
+        what = "the head alone is" if kept.empty else "averaged weights are"
+        return f"{what} kept: validation loss of averaged weights less head alone {average}"
     if kept.empty:
         return "the head alone is kept, as no epoch improves it on validation"
     (epoch,) = kept.to_dict("records")

@@ -22,6 +22,7 @@ NULLABLE_SECTIONS = """
 augment: {RandomShear: {x_factor: 0.1}, RandomZoom: {height_factor: 0.1}}
 head: {dense: {units: 8, l2: 0.01}}
 train_extract: {early_stopping: {patience: 3}, reduce_lr_on_plateau: {factor: 0.2}}
+train_finetune: {ema_momentum: 0.99, keep_best: false}
 """
 # A head that is trained in epochs.
 ADAM = """
