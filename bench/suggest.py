@@ -111,7 +111,7 @@ def accuracies(examples: Examples, how: str, seed: int) -> Iterator[float]:
     labelled = random.choice(len(pool), START, replace=False)
     for _ in range(STEPS + 1):
         train = pool[labelled, None], examples.actual[labelled]
-        (kernel, bias), metrics, _ = solve(train, validation, labels, USUAL)
+        (kernel, bias), metrics, *_ = solve(train, validation, labels, USUAL)
         yield metrics["validation"]["accuracy"]
         weight = uncertainty(to_probabilities(pool @ kernel + bias))
         labelled = np.append(labelled, choose_step(how, unit, weight, labelled, random))

@@ -16,10 +16,10 @@ from pawprint.features.store import open_examples
 from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import (
     USUAL_C,
-    check_size,
     cross_validate,
     cross_validate_groups,
     judge,
+    part_that_fits,
     solve,
 )
 from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
@@ -38,11 +38,14 @@ def main() -> None:
     class_weight = params.weight_for(images["label"])
     known = *train, images["group"], len(labels), class_weight
     if params.optimizer == LBFGS:
-        check_size(train[0], len(labels))
+        part_that_fits(*train, len(labels))  # before minutes of work
         crossed = cross_validate(*known)
         validation = open_examples(project.FEATURES, "top", split, "validation", labels)
-        arrays, metrics, history = solve(train, validation, labels, crossed, class_weight)
+        solved = solve(train, validation, labels, crossed, class_weight)
+        arrays, metrics, history, learned = solved
         how = f"by logistic regression, C = {crossed.C:g}, views = {crossed.views}"
+        if learned < len(images):
+            how += f", of a random part of {learned:,} of {len(images):,} images"
     else:
         from pawprint.network.training import train_stored_head  # TensorFlow starts here only
 

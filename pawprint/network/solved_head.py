@@ -46,16 +46,24 @@ class CrossValidation(NamedTuple):
     views: int
 
 
-def check_size(features: Features | np.ndarray, classes: int) -> None:
-    """Raise InputError if the features `(images, views, …)` are too many for one fit."""
-    images, views, *shape = features.shape
-    rows, columns = images * views, math.prod(shape)
-    if rows * columns * classes > MAX_SIZE:
+def part_that_fits(features: Features | np.ndarray, actual: np.ndarray, classes: int) -> np.ndarray:
+    """The images that one fit learns from, sorted: all, or a random part with all classes in it.
+
+    Each class has the same fraction of its images in it, and at least one. `features` are
+    `(images, views, …)`, `actual` their class indices. Raises InputError if fewer than
+    MAX_CROSS_VALIDATED images would be left.
+    """
+    images, _, *shape = features.shape
+    most = MAX_SIZE // (math.prod(shape) * classes)
+    if most < min(images, MAX_CROSS_VALIDATED):
         raise InputError(
-            "train_extract.optimizer: expected one that works in batches, such as "
-            f"adam, for more than {MAX_SIZE:,} rows x features x classes. Received: lbfgs, for "
-            f"{rows:,} x {columns:,} x {classes:,}."
+            "train_extract.optimizer: expected one that works in batches, such as adam, for "
+            f"{images:,} images with {math.prod(shape):,} features, and {classes:,} classes. "
+            f"Received: lbfgs, which could learn from {most:,} of them."
         )
+    order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
+    rank = ((order.rank() - 1) / order.transform("size")).to_numpy()
+    return np.sort(np.argsort(rank, kind="stable")[:most])
 
 
 def cross_validate(
@@ -177,10 +185,12 @@ def solve(
     labels: list[str],
     crossed: CrossValidation,
     class_weight: str | None = None,
-) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
+) -> tuple[list[np.ndarray], dict, pd.DataFrame, int]:
     """Fit the views of the training images that the cross-validation chose: one, or all.
 
-    All views of an image together weigh as much as the image.
+    All views of an image together weigh as much as the image. If one fit cannot hold them, it
+    learns from the first view, and of `part_that_fits`; the last of the results is the number of
+    images that it learns from.
 
     Each pair is of features `(images, views, …)` and class indices. Returns kernel and bias of a
     dense layer, float32 `(features, units)` and `(units,)`; the metrics on validation of a head of
@@ -193,12 +203,17 @@ def solve(
             "data/split/images.csv: expected training images of every class. Received: none of "
             f"{labels[min(missing)]}. Add images, or remove the class."
         )
-    images, _, *shape = features.shape
-    views = crossed.views
-    rows = np.empty((images * views, math.prod(shape)), np.float32)
-    for view in range(views):
-        rows[view::views] = _view(features, view)
-    row_classes = np.repeat(actual, views)
+    part = part_that_fits(features, actual, len(labels))
+    views, columns = crossed.views, math.prod(features.shape[2:])
+    if len(part) * views * columns * len(labels) > MAX_SIZE:
+        views = 1
+    rows = np.empty((len(part) * views, columns), np.float32)
+    for start in range(0, len(part), BLOCK):  # not a second copy of all
+        images = part[start : start + BLOCK]
+        for view in range(views):
+            place = slice(start * views + view, (start + len(images)) * views, views)
+            rows[place] = _view(features, view, images)
+    row_classes = np.repeat(actual[part], views)
     weights = compute_sample_weight(class_weight, row_classes)
     held_out, held_out_classes = _view(validation[0], 0).astype(np.float32), validation[1]
     untrained = np.full((len(held_out), len(labels)), 1 / len(labels))
@@ -217,7 +232,7 @@ def solve(
     metrics = {"initial": measure(untrained, held_out_classes), "validation": final}
     named = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
-    return arrays, metrics, history.reindex(columns=list(HISTORY))
+    return arrays, metrics, history.reindex(columns=list(HISTORY)), len(part)
 
 
 def measure(
@@ -250,9 +265,11 @@ def _folds(actual: np.ndarray, groups: np.ndarray, most: int) -> tuple[np.ndarra
     return fold_by_group[group], np.isin(np.arange(len(actual)), chosen)
 
 
-def _view(features: Features | np.ndarray, view: int) -> np.ndarray:
-    """float16 `(images, features)`: one view of each image."""
-    images = np.arange(features.shape[0])
+def _view(
+    features: Features | np.ndarray, view: int, images: np.ndarray | None = None
+) -> np.ndarray:
+    """float16 `(images, features)`: one view of each of these images, or of all."""
+    images = np.arange(features.shape[0]) if images is None else images
     return features[images, np.full_like(images, view)].reshape(len(images), -1)
 
 

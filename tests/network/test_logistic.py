@@ -27,7 +27,7 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
     crossed = cross_validate(*train, np.arange(images), classes, class_weight)._replace(views=2)
     labels = [f"class {each}" for each in range(classes)]
-    return train, crossed, solve(train, train, labels, crossed, class_weight)
+    return train, crossed, solve(train, train, labels, crossed, class_weight)[:3]
 
 
 def probabilities_by(arrays: list[np.ndarray], features: np.ndarray) -> np.ndarray:
@@ -84,7 +84,7 @@ def test_loss_of_training_in_the_history_is_the_weighted_one():
     chosen = np.flatnonzero((actual == 0) | (np.arange(240) < 60))
     pair = features[chosen], actual[chosen]
     crossed = cross_validate(*pair, np.arange(len(chosen)), 2, "balanced")
-    arrays, _, history = solve(pair, pair, ["a", "b"], crossed, "balanced")
+    arrays, _, history, _ = solve(pair, pair, ["a", "b"], crossed, "balanced")
     of_rows = np.repeat(pair[1], 2)
     weights = np.where(of_rows == 1, (of_rows == 0).sum() / (of_rows == 1).sum(), 1)
     expected = measure(probabilities_by(arrays, pair[0].reshape(-1, 12)), of_rows, weights)
@@ -101,7 +101,7 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     crossed = cross_validate(features, actual, np.arange(40), 2)
     assert crossed.views == views
     other = features if views == 3 else features[:, :1]
-    (arrays, _, _), (expected, _, _) = (
+    (arrays, *_), (expected, *_) = (
         solve((each, actual), (each, actual), ["a", "b"], crossed) for each in (features, other)
     )
     assert np.array_equal(arrays[0], expected[0])
@@ -189,12 +189,24 @@ def test_class_without_training_images_is_named():
         solve(train, train, ["cat", "dog", "eel"], crossed)
 
 
-def test_too_large_a_problem_names_another_optimizer(monkeypatch):
-    features = np.zeros((10, 2, 3, 4))
-    solved_head.check_size(features, 5)
-    monkeypatch.setattr(solved_head, "MAX_SIZE", 10 * 2 * 12 * 5 - 1)
-    with refused("train_extract.optimizer: expected ", " adam, ", "20 x 12"):
-        solved_head.check_size(features, 5)
+def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):
+    features, actual = clusters(3, 300)
+    actual[:280] %= 2  # few images of the third
+    crossed = cross_validate(features, actual, np.arange(300), 3)
+    *_, learned = solve((features, actual), (features, actual), ["a", "b", "c"], crossed)
+    assert learned == 300
+    monkeypatch.setattr(solved_head, "MAX_CROSS_VALIDATED", 50)
+    monkeypatch.setattr(solved_head, "MAX_SIZE", 100 * features[0, 0].size * 3)
+    part = solved_head.part_that_fits(features, actual, 3)
+    assert len(part) == 100 and (np.diff(part) > 0).all()
+    fractions = np.bincount(actual[part]) / np.bincount(actual)
+    assert fractions == pytest.approx(1 / 3, abs=0.1) and fractions.all()
+    *results, learned = solve((features, actual), (features, actual), ["a", "b", "c"], crossed)
+    assert learned == 100
+    assert results[1]["validation"]["accuracy"] > 0.6
+    monkeypatch.setattr(solved_head, "MAX_SIZE", 49 * features[0, 0].size * 3)
+    with refused("train_extract.optimizer: expected ", " adam, ", "learn from 49"):
+        solved_head.part_that_fits(features, actual, 3)
 
 
 ON_SOME_CORES = """
