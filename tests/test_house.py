@@ -24,7 +24,7 @@ ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {
     "pawprint/app": ROOMS,
     "pawprint/recipes": ROOMS,
-    "pawprint/templates": {"dataset", "recipes"},
+    "pawprint/templates": {"dataset", "images", "recipes"},
     "pawprint/cli": ROOMS | {"recipes", "templates"},
     "stages": ROOMS,
     "examples": ROOMS,

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import yaml
 
 from pawprint.errors import InputError, printable
 from pawprint.files import read_json, write_json, write_text
+from pawprint.images.sizes import MAX_LEFT_OUT, left_out, sizes_of
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import apply, overlay
@@ -50,6 +52,8 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         copied[weights] = weights.name
         params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
     params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
+    if not recipe:
+        params = _with_resize(params, images)
     texts = files(source)
     with _filling(folder):
         if not _is_in_git(folder):
@@ -70,6 +74,16 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
             stderr = None if is_shown else subprocess.PIPE
             _run([sys.executable, "-m", "dvc", *add], folder, stderr)
     return source
+
+
+def _with_resize(params: str, images: Path) -> str:
+    """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
+    sizes = sizes_of(images)
+    out = left_out(*sizes.T) if len(sizes) else 0
+    if out <= MAX_LEFT_OUT:
+        return params
+    line = f"  resize: stretch  # crop would leave out {out:.0%} of the median image; or pad"
+    return re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
 
 
 def _require_apart(folder: Path, images: Path) -> None:

@@ -3,12 +3,15 @@
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, change, commit, photo, set_author, succeed
+from conftest import PROJECT, change, commit, encode, photo, set_author, succeed
 from installed import Installed
+from PIL import Image
 
+from pawprint.files import pack
 from pawprint.yaml import read_yaml
 
 
@@ -127,6 +130,22 @@ def test_recipe_brings_its_params_and_the_address_of_its_images(installed, tmp_p
     params = read_yaml(tmp_path / "cats" / "params.yaml")
     assert params["model"]["image_size"] == 160
     assert "url" in read_yaml(tmp_path / "cats" / params["fetch"]["source"])
+
+
+@pytest.mark.parametrize("is_zip", [False, True])
+def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(
+    installed, tmp_path, is_zip
+):
+    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(3)]
+    contents = [(name, encode(Image.new("RGB", (90, 45)), "PNG")) for name in names]
+    pack(tmp_path / "long.zip", [*contents, ("cat/broken.png", b"no image")])
+    images = "long.zip"
+    if not is_zip:
+        images = "long"
+        zipfile.ZipFile(tmp_path / "long.zip").extractall(tmp_path / "long")
+    installed.succeed("pawprint", "init", "tiles", "--images", images, cwd=tmp_path)
+    text = (tmp_path / "tiles" / "params.yaml").read_text()
+    assert "  resize: stretch  # crop would leave out 50% of the median image" in text
 
 
 def upgraded(installed: Installed, project: Path) -> dict[str, str]:
