@@ -107,7 +107,7 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
     from pawprint.fingerprint import Code
 
     code, script = Code(), script_of(stage)
-    if not code.path_of(script).samefile(sys.argv[0]):
+    if Path(sys.argv[0]).resolve() != code.path_of(script).resolve():
         raise InputError(
             f"dvc.yaml: stages.{stage}.cmd: expected one that runs {script}. Received: the script "
             "of the package."

@@ -6,7 +6,6 @@ float `(images, classes)`, with columns in the order of the labels.
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from pawprint.columns import PREDICTED, SCORES
 from pawprint.evaluation.intervals import (
@@ -111,6 +110,8 @@ def measure_unknown(
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
     fraction refused of `unknown`, and the area under the ROC curve of both.
     """
+    from sklearn.metrics import roc_auc_score  # not for stages that read scores
+
     images, others = len(unknown), len(known)
     area = roc_auc_score(np.repeat([1, 0], [images, others]), np.append(unknown, known))
     interval = roc_area_interval(area, images, others, confidence)
@@ -159,6 +160,8 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
     A curve goes from (0, 0) to (1, 1). Of two classes the second has one. The first point of a
     curve has no finite threshold; 1 is written.
     """
+    from sklearn.metrics import roc_curve  # not for stages that read scores
+
     curves = []
     for index in _classes_with_a_curve(actual, len(labels)):
         false, true, threshold = roc_curve(actual == index, probabilities[:, index])
@@ -214,6 +217,8 @@ def fraction_row(name: str, is_true: np.ndarray, confidence: float) -> tuple:
 
 def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) -> np.ndarray:
     """The area and the ends of its interval, means over the classes if there are more than two."""
+    from sklearn.metrics import roc_auc_score  # not for stages that read scores
+
     areas = []
     for index in _classes_with_a_curve(actual, probabilities.shape[1]):
         is_class = actual == index

@@ -13,7 +13,7 @@ import os, sys
 from pathlib import Path
 from importlib import import_module
 stage, path, old, new = sys.argv[1:]
-sys.argv[0] = stage
+sys.argv[0] = f"stages/{stage}.py"
 module, path = import_module(f"stages.{stage}"), Path(path)
 from pawprint.entry import run_stage
 def main():
@@ -36,7 +36,7 @@ path.write_text(f"{before}UNUSED = 0\\n")
 import stages.clean
 path.write_text(before)
 os.utime(path, ns=(time, time))
-sys.argv[0] = "clean"
+sys.argv[0] = "stages/clean.py"
 stages.clean.run_stage(stages.clean.main)
 """
 
