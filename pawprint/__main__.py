@@ -3,8 +3,13 @@
 import argparse
 import importlib
 import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from pawprint.entry import run
+from pawprint.errors import InputError
+from pawprint.package import DISTRIBUTION
+from pawprint.project import LOCK, PARAMS
 
 COMMANDS = {
     "init": "make a project for your photos",
@@ -23,12 +28,21 @@ COMMANDS = {
 }
 
 
+# The others also run in a folder of photos.
+IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "suggest"}
+
+
 def main() -> int | None:
     parser = argparse.ArgumentParser(
         prog="pawprint",
         description="Tools beside the DVC pipeline.",
         epilog="`pawprint COMMAND --help` describes a command.",
     )
+    try:
+        shown = version(DISTRIBUTION)
+    except PackageNotFoundError:  # a clone
+        shown = "not installed"
+    parser.add_argument("--version", action="version", version=shown)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(
@@ -40,7 +54,29 @@ def main() -> int | None:
             module.add_arguments(command)
             command.set_defaults(run=module.run, error=command.error)
     arguments = parser.parse_args()
+    require_project(arguments)
     return arguments.run(arguments)
+
+
+def require_project(arguments: argparse.Namespace) -> None:
+    """Raise InputError in a folder inside of a project, and outside of one where one is needed."""
+    folder = Path.cwd()
+    if arguments.command == "init" or getattr(arguments, "model", None) or _is_project(folder):
+        return
+    if above := next(filter(_is_project, folder.parents), None):
+        raise InputError(
+            f"{arguments.command}: expected the folder of a project. Received: a folder inside of "
+            f"one. Run `cd {above}`."
+        )
+    if arguments.command in IN_PROJECT:
+        raise InputError(
+            f"{arguments.command}: expected the folder of a project, with params.yaml. Received: "
+            f"{folder}. Change to one, or make one with `pawprint init`."
+        )
+
+
+def _is_project(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (PARAMS, LOCK))
 
 
 def script() -> None:

@@ -9,6 +9,7 @@ from pawprint.errors import InputError, printable
 from pawprint.package import DISTRIBUTION
 
 LINE = re.compile(rf"(?:{DISTRIBUTION}\s*(?:\[.*\]\s*)?(?:@|==)|-e|--editable)\s*(\S+)")
+LOCAL = re.compile(rf"(git\+file:\S+)#egg={DISTRIBUTION}")  # older versions of pip need this form
 
 
 def requirement() -> str:
@@ -21,20 +22,30 @@ def requirement() -> str:
         return f"{DISTRIBUTION}=={version}"
     if origin.get("dir_info", {}).get("editable"):
         return f"--editable {origin['url']}"
-    return f"{DISTRIBUTION} @ {_addresses(version, origin)[0]}"
+    address = _addresses(version, origin)[0]
+    if address.startswith("git+file:"):
+        return f"{address}#egg={DISTRIBUTION}"
+    return f"{DISTRIBUTION} @ {address}"
 
 
 def require_installed(path: Path) -> None:
     """Raise InputError unless the installed package is the one that a requirements.txt names."""
     version, origin = _installed()
-    given = [found[1] for found in map(LINE.match, path.read_text("utf-8").splitlines()) if found]
+    lines = path.read_text("utf-8").splitlines()
+    given = [found[1] for line in lines if (found := LOCAL.match(line) or LINE.match(line))]
     known = [version] if origin is None else _addresses(version, origin)
     if not set(given) & set(known):
-        found = printable(" ".join(given)) or "no line of it"
+        received = printable(_readable(" ".join(given))) or "no line of it"
         raise InputError(
-            f"{path}: expected the installed package, {known[0]}. Received: {found}. Run "
-            f"`pip install -r {path}` or, after an upgrade of the package, `pawprint upgrade`."
+            f"{path}: expected the package that is installed, {_readable(known[0])}. Received: "
+            f"{received}. To install that, run `pip install --force-reinstall --no-deps` with its "
+            "line; to keep what is installed, run `pawprint upgrade`."
         )
+
+
+def _readable(address: str) -> str:
+    """Without what looks like a password before an @."""
+    return re.sub(r"@([^@]+)$", r" at \1", address)
 
 
 def _installed() -> tuple[str, dict | None]:

@@ -35,7 +35,8 @@ def main() -> None:
     source = Path(load_params().fetch.source)
     if not source.exists():
         print(
-            f"code: {source} does not exist here: `dvc repro --allow-missing` uses the last images"
+            f"code: {source} does not exist: correct fetch.source, or run `dvc repro "
+            "--allow-missing` with the images of the last run"
         )
     if "pawprint/stages" in folders:  # of an installed package
         require_installed(project.REQUIREMENTS)

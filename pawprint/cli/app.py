@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import os
 import subprocess
 import sys
 import tomllib
@@ -22,6 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = [f"--server.port={arguments.port}"]
     for section, values in config.items():
         options += [f"--{section}.{key}={value}" for key, value in values.items()]
-    return subprocess.call(
-        [sys.executable, "-m", "streamlit", "run", PACKAGE / "app/main.py", *options]
-    )
+    command = [sys.executable, "-m", "streamlit", "run", str(PACKAGE / "app/main.py"), *options]
+    if os.name == "posix":
+        os.execv(command[0], command)  # so that a signal reaches the server
+    return subprocess.call(command)

@@ -32,5 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.error("expected --images, or --recipe with images of its own")
     source = create(folder, images, arguments.recipe, arguments.outside)
     if images and (folder / f"{source}.dvc").exists():
-        print(f"{folder / source} is a copy of {images}: add and remove photos there")
+        change = "add and remove photos" if images.is_dir() else "put another one"
+        print(f"{folder / source} is a copy of {images}: {change} there")
     print(f"Next: `cd {folder}`, `dvc repro`; README.md there has the daily loop")

@@ -6,6 +6,7 @@ are kept, as are the images and classes where the recipe's are not in this proje
 
 import argparse
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 
 from pawprint.errors import InputError
 from pawprint.files import write_text
+from pawprint.package import PACKAGE
 from pawprint.project import PARAMS
 from pawprint.recipes.overlay import apply, names, overlay, read
 from pawprint.yaml import parse_yaml, read_yaml
@@ -49,13 +51,34 @@ def read_params() -> str:
     return PARAMS.read_text(encoding="utf-8")
 
 
+def adapted(text: str, name: str) -> str:
+    """`params.yaml` with a recipe, whose files are those of the package where this is no clone.
+
+    Images and classes stay as they are then; weights are in the project's folder.
+    """
+    after = apply(text, name)
+    given, recipe = (parse_yaml(each, str(PARAMS)) for each in (text, after))
+    kept = {}
+    if is_packaged(recipe["fetch"]["source"]):
+        kept |= {"fetch": given["fetch"], "clean": {"labels": given["clean"]["labels"]}}
+    if is_packaged(recipe["weights"]["source"]):
+        kept |= {"weights": {"source": Path(recipe["weights"]["source"]).name}}
+    return overlay(after, yaml.safe_dump(kept, default_flow_style=None)) if kept else after
+
+
+def is_packaged(source: str) -> bool:
+    return source.startswith("pawprint/") and not Path(source).exists()
+
+
 def show(arguments: argparse.Namespace) -> None:
     """Print the head comment of the recipe, and its changes to `params.yaml`."""
     for line in read(arguments.name).splitlines():
         if line.startswith("#"):
             print(line)
     text = read_params()
-    before, after = (parse_yaml(each, str(PARAMS)) for each in (text, apply(text, arguments.name)))
+    before, after = (
+        parse_yaml(each, str(PARAMS)) for each in (text, adapted(text, arguments.name))
+    )
     print("\nIt changes in params.yaml:")
     for section in after:
         for key, value in after[section].items():
@@ -68,13 +91,13 @@ def show(arguments: argparse.Namespace) -> None:
 def use(arguments: argparse.Namespace) -> None:
     """Write `params.yaml`. Raises InputError if it has uncommitted changes, unless `--force`."""
     before = read_params()
-    after = apply(before, arguments.name)
-    if not Path(parse_yaml(after, str(PARAMS))["fetch"]["source"]).exists():
-        given = parse_yaml(before, str(PARAMS))
-        kept = {"fetch": given["fetch"], "clean": {"labels": given["clean"]["labels"]}}
-        after = overlay(after, yaml.safe_dump(kept, default_flow_style=None))
+    after = adapted(before, arguments.name)
     if after != before and not arguments.force:
         _require_committed()
+    weights = apply(before, arguments.name), after
+    given, here = (Path(parse_yaml(each, str(PARAMS))["weights"]["source"]) for each in weights)
+    if given != here and not here.exists():
+        shutil.copy(PACKAGE.parent / given, here)
     write_text(PARAMS, after)
     print(f"params.yaml: {arguments.name}. Now run `dvc repro`.")
 

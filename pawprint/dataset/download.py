@@ -47,7 +47,7 @@ def download(url: str, sha256: str | None, key: str) -> Path:
     except OSError as error:  # of the disk and, as requests' errors are OSErrors, of the network
         raise InputError(
             f"{key}: could not download {url} ({_reason(error)}). Set {MIRROR} to "
-            "a folder that has the file, use a local copy, or run `make demo`, which needs no data."
+            "a folder that has the file, or use a local copy."
         ) from None
     if received != sha256:
         raise InputError(

@@ -7,12 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import yaml
 
+from pawprint.dataset.sources import is_tar
 from pawprint.errors import InputError, printable
 from pawprint.files import read_json, write_json, write_text
 from pawprint.images.sizes import MAX_LEFT_OUT, left_out, sizes_of
@@ -38,9 +40,13 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
     if images:
         params = overlay(params, "clean: {labels: auto}")
     values = flat(params)
+    if not images and not values["fetch.source"].startswith("pawprint/"):
+        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
     images = images or PACKAGE.parent / values["fetch.source"]
     _require_apart(folder, images)
     is_url = images.suffix in (".yaml", ".yml")
+    if not (images.is_dir() or is_url or zipfile.is_zipfile(images) or is_tar(images)):
+        raise InputError(f"{images}: expected a folder, zip, tar or YAML file. Received: another.")
     copied = {images: images.name} if is_url else {}
     source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
     if is_url:

@@ -197,6 +197,7 @@ def test_outputs_are_means_over_the_squares_of_an_image():
 )
 def test_mistake_of_the_user_is_told_in_one_line(tmp_path, arguments, line):
     write_colour_model(tmp_path / project.SERVED_MODEL)
+    (tmp_path / "params.yaml").touch()
     result = pawprint(tmp_path, "export", *arguments)
     assert result.returncode != 0
     assert line in result.stderr.splitlines()[-1]

@@ -126,6 +126,7 @@ def test_file_to_which_a_link_in_the_cache_leads_is_named_and_kept(project, tmp_
 
 
 def test_project_without_results_is_one_line(tmp_path):
+    (tmp_path / "params.yaml").touch()
     result = pawprint(tmp_path, "verify")
     assert result.returncode == 1
     assert result.stderr.startswith("dvc.lock: ") and result.stderr.count("\n") == 1

@@ -101,7 +101,7 @@ def test_upgrade_runs_the_stages_that_it_changes(
     edit(newer.source / file, old, new)
     newer.install()
     result = newer.run("dvc", "repro", cwd=project)  # another package than that of requirements.txt
-    assert "requirements.txt: expected the installed package" in result.stderr
+    assert "requirements.txt: expected the package that is installed" in result.stderr
     newer.succeed("pawprint", "upgrade", cwd=project)
     changed = succeed("git", "diff", "--name-only", cwd=repository).split()
     assert changed == ["one/.pawprint.json", "one/requirements.txt"]

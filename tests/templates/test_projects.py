@@ -218,7 +218,7 @@ def test_stage_refuses_a_package_other_than_that_of_requirements(installed, proj
     other = text.replace("#sha256=", "#sha256=0")
     (project / "requirements.txt").write_text(other)
     result = installed.run("dvc", "repro", "code", cwd=project)
-    assert "requirements.txt: expected the installed package" in result.stderr
+    assert "requirements.txt: expected the package that is installed" in result.stderr
     assert not (project / "data" / "code").exists()
     (project / "requirements.txt").write_text(text)
     installed.succeed("dvc", "repro", "code", cwd=project)
