@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.cli import add_sheet
+from pawprint.cli import add_sheet, aligned
 from pawprint.cli.predict import add_model
 from pawprint.evaluation.review import confused, confusion
 from pawprint.evaluation.scoring import Scored, score
@@ -63,12 +63,12 @@ def print_table(scored: Scored) -> None:
         cells["test split"] = [_text(*row) for row in of_test]
         cells["p"] = rows["p_value"].map(lambda value: "" if pd.isna(value) else f"{value:.4f}")
         cells["different"] = rows["different"]
-    print(_left_justified(cells))
+    print(aligned([list(cells), *cells.to_numpy()]))
     table = scored.predictions
     if len(labels := predicted_labels(table)) <= MAX_CLASSES:
         print(f"\n{confusion(table, labels)}")
     elif len(pairs := confused(table, MAX_CLASSES)):
-        print(f"\n{_left_justified(pairs)}")
+        print(f"\n{aligned([list(pairs), *pairs.astype(str).to_numpy()])}")
 
 
 def _text(score: str, value: float, low: float, high: float, images: int | None = None) -> str:
@@ -80,13 +80,6 @@ def _text(score: str, value: float, low: float, high: float, images: int | None 
     if not pd.isna(low):
         text += f", {form.format(low)} to {form.format(high)}"
     return text if images is None else f"{text}, of {images:,}"
-
-
-def _left_justified(cells: pd.DataFrame) -> str:
-    rows = [list(cells), *cells.astype(str).to_numpy().tolist()]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-    return "\n".join(lines)
 
 
 def print_json(scored: Scored) -> None:
