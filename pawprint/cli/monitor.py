@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         failed = [row for row in rows if row["error"]]
         photos = tabulate_photos(rows, metadata.labels)
     else:
-        photos = read_photos(source, metadata.labels)
+        photos = read_photos(source, metadata)
     for row in failed:
         print(f"monitor: {row['path']}: {row['error']}", file=sys.stderr)
     if photos.empty:
@@ -66,8 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 TITLES = {
     "unknown": "called unknown",
     "unknown_score": "higher unknown score than a test photo",
-    "classes": "difference of the predicted classes",
-    "predicted": "predicted",
+    "classes": "predicted",
     "confidence": "mean confidence",
 }
 
@@ -76,9 +75,9 @@ def print_table(monitored: Monitored, photos: int, test: int) -> None:
     lines = [("", f"{photos:,} photos", f"{test:,} test photos", "p", "different")]
     for row in monitored.scores.itertuples():
         of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)
-        p_value = f"{row.p_value:.4f}" if row.different else ""
         title = f"{TITLES[row.score]} {row.label}"
-        lines.append((title, *(_in_percent(*each) for each in of_both), p_value, row.different))
+        cells = (_in_percent(*each) for each in of_both)
+        lines.append((title, *cells, f"{row.p_value:.4f}", row.different))
     print(f"{aligned(lines)}\n\n{monitored.verdict}")
 
 

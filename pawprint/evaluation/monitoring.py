@@ -3,7 +3,7 @@
 The accuracy is not estimated: from confidences it would be too high for photos of another kind.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,22 +41,24 @@ COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_h
 class Monitored(NamedTuple):
     """`verdict` is LIKE, PROPORTIONS or OTHER.
 
-    A row of `scores` has the columns COLUMNS, and, for each of LEAST, `difference`, `p_value` and
-    `different`, yes or no. `unknown` and `classes` are fractions of images, and so are the rows
-    `predicted` of a class, which have no test of their own. `unknown_score` is the probability that
-    a photo has a higher score than a test photo of the same predicted class. `confidence` is the
-    mean probability of the predicted class.
+    A row of `scores` has COLUMNS and those of `differences`. `unknown` is the fraction of photos
+    called unknown, `unknown_score` the probability that a photo has a higher score than a test one
+    of the same predicted class, `classes` the fraction of photos predicted as `label`, and
+    `confidence` the mean probability of the predicted class. The difference of `classes`, the same
+    in all its rows, is the fraction of photos that would have to be of another class.
     """
 
     verdict: str
     scores: pd.DataFrame
 
 
-def read_photos(path: Path, labels: list[str]) -> pd.DataFrame:
+def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
     """The rows of a table that `predict` wrote: `label`, those of PROBABILITY, UNKNOWN_SCORE.
 
-    Rows without a label, of unusable files, are left out. Raises InputError if it is another table.
+    Rows without a label, of unusable files, are left out. Raises InputError if it is another table,
+    or one of another model.
     """
+    labels, has_scores = metadata.labels, metadata.unknown_threshold is not None
     names = [PROBABILITY + label for label in labels]
     keys = [name.lower() for name in ("label", *names, UNKNOWN_SCORE)]
     where = printable(str(path))
@@ -74,15 +76,17 @@ def read_photos(path: Path, labels: list[str]) -> pd.DataFrame:
             continue
         try:
             values = [float(each) for each in numbers]
-            score = float(score) if score else np.nan
+            is_usable = label in (*labels, UNKNOWN) and all(0 <= each <= 1 for each in values)
+            values.append(float(score) if has_scores else np.nan)
         except ValueError:
-            values = [np.nan]
-        if label not in (*labels, UNKNOWN) or not all(0 <= each <= 1 for each in values):
+            is_usable = False
+        if not is_usable:
+            more = " and an unknown score" if has_scores else ""
             raise InputError(
-                f"{where}: line {line}: expected a label of {', '.join(labels)} or {UNKNOWN}, and "
-                f"probabilities. Received: {printable(','.join(row.values()))}."
+                f"{where}: line {line}: expected a label of {', '.join(labels)} or {UNKNOWN}, "
+                f"probabilities{more}. Received: {printable(','.join(row.values()))}."
             )
-        found.append((label, *values, score))
+        found.append((label, *values))
     return pd.DataFrame(found, columns=["label", *names, UNKNOWN_SCORE])
 
 
@@ -120,76 +124,98 @@ def reference(metadata: Metadata, folder: Path) -> pd.DataFrame:
 def monitor(
     metadata: Metadata, photos: pd.DataFrame, test: pd.DataFrame, confidence: float
 ) -> Monitored:
-    """Test photos, as `read_photos` gives them, against the table PREDICTIONS of the test split.
+    """Compare photos, as `read_photos` gives them, with the table PREDICTIONS of the test split.
 
-    An alarm is a difference of at least LEAST with a p-value below Holm's level. Each photo counts
-    as independent. `unknown_score` and `confidence` are compared within the predicted classes, so
-    that other proportions of the classes are no other images. `confidence` is of the intervals.
+    `confidence` is of the intervals.
     """
-    both = [_judged(metadata, each) for each in (photos, test)]
-    if metadata.unknown_threshold is None:
-        both = [each.drop(columns=[UNKNOWN, UNKNOWN_SCORE]) for each in both]
-    rows = _compared(*both, metadata.labels, confidence)
-    scores = pd.DataFrame(rows, columns=[*COLUMNS, "difference", "p_value"])
-    is_tested = scores["p_value"].notna()
-    levels = holm(scores.loc[is_tested, "p_value"].tolist(), ALPHA)
-    tested = scores[is_tested]
-    is_alarm = (tested["p_value"] < levels) & (
-        tested["difference"].abs() >= tested["score"].map(LEAST)
-    )
-    scores["different"] = ""
-    scores.loc[is_tested, "different"] = np.where(is_alarm, "yes", "no")
-    alarms = set(tested["score"][is_alarm])
-    verdict = OTHER if alarms - {"classes"} else PROPORTIONS if alarms else LIKE
-    return Monitored(verdict, scores)
+    both = [judge(metadata, each) for each in (photos, test)]
+    tested = differences(*both)
+    rows = pd.DataFrame(_measured(*both, metadata.labels, confidence), columns=COLUMNS)
+    scores = rows.merge(tested, left_on="score", right_index=True, how="left")
+    return Monitored(verdict_of(tested), scores)
 
 
-def _judged(metadata: Metadata, table: pd.DataFrame) -> pd.DataFrame:
-    """`class`, the index of the predicted one, `confidence`, UNKNOWN and UNKNOWN_SCORE."""
+def judge(metadata: Metadata, table: pd.DataFrame) -> pd.DataFrame:
+    """`class`, the index of the predicted one, and `confidence` of each row of a table.
+
+    Of a model with an unknown threshold also `unknown`, bool, and `unknown_score`.
+    """
     probabilities = probabilities_in(table).round(DIGITS)
     classes = predicted_classes(probabilities, metadata.threshold)
-    frame = pd.DataFrame({"class": classes}, index=range(len(table)))
-    frame["confidence"] = probabilities[np.arange(len(table)), classes]
-    scores = table.get(UNKNOWN_SCORE, pd.Series(np.nan, table.index)).to_numpy(float)
-    threshold = np.inf if metadata.unknown_threshold is None else metadata.unknown_threshold
-    is_unknown = table["label"] == UNKNOWN if "label" in table else scores > threshold
-    return frame.assign(**{UNKNOWN: np.array(is_unknown), UNKNOWN_SCORE: scores.round(DIGITS)})
+    judged = pd.DataFrame(
+        {"class": classes, "confidence": probabilities[np.arange(len(table)), classes]}
+    )
+    if metadata.unknown_threshold is None:
+        return judged
+    scores = table[UNKNOWN_SCORE].to_numpy()
+    is_unknown = table["label"] == UNKNOWN if "label" in table else None
+    is_unknown = scores > metadata.unknown_threshold if is_unknown is None else is_unknown
+    return judged.assign(unknown=np.array(is_unknown), unknown_score=scores.round(DIGITS))
 
 
-def _compared(
+def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """`difference`, `p_value` and `different` of each of LEAST, from what `judge` returns.
+
+    A difference counts if it is at least LEAST and its p-value below Holm's level. Each photo is
+    taken as independent. `unknown_score` and `confidence` are compared within the predicted
+    classes, so that other proportions of the classes are no other images.
+    """
+    both, found = (photos, test), {}
+    strata = [each["class"].to_numpy() for each in both]
+    if "unknown" in photos:
+        pairs = [(int(each["unknown"].sum()), len(each)) for each in both]
+        difference = photos["unknown"].mean() - test["unknown"].mean()
+        found["unknown"] = difference, fisher(*pairs)
+        area, p_value = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
+        found["unknown_score"] = area - 0.5, p_value
+    classes = max(each.max() for each in strata) + 1
+    counts = [np.bincount(each, minlength=classes) for each in strata]
+    fractions = [each / each.sum() for each in counts]
+    found["classes"] = abs(fractions[0] - fractions[1]).sum() / 2, same_proportions(*counts)
+    _, p_value = ranked_within(*(each["confidence"].to_numpy() for each in both), *strata)
+    of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
+    found["confidence"] = (photos["confidence"] - of_class).mean(), p_value
+    table = pd.DataFrame(found, index=["difference", "p_value"]).T
+    is_different = table["p_value"] < holm(table["p_value"].tolist(), ALPHA)
+    is_different &= table["difference"].abs() >= table.index.map(LEAST)
+    return table.assign(different=np.where(is_different, "yes", "no"))
+
+
+def verdict_of(tested: pd.DataFrame) -> str:
+    """LIKE, PROPORTIONS or OTHER, from what `differences` returns."""
+    different = set(tested.index[tested["different"] == "yes"])
+    return OTHER if different - {"classes"} else PROPORTIONS if different else LIKE
+
+
+def _measured(
     photos: pd.DataFrame, test: pd.DataFrame, labels: list[str], confidence: float
 ) -> Iterator[tuple]:
-    """The rows of Monitored.scores up to `p_value`."""
-    both, sizes = (photos, test), (len(photos), len(test))
+    """The rows of Monitored.scores, with COLUMNS."""
+    both, nothing = (photos, test), (np.nan, np.nan)
+
+    def fractions(of: Callable[[pd.DataFrame], pd.Series]) -> tuple:
+        pairs = ((int(of(each).sum()), len(each)) for each in both)
+        ends = [(k / n, *fraction_interval(k, n, confidence)) for k, n in pairs]
+        return *ends[0], *ends[1]
+
     strata = [each["class"].to_numpy() for each in both]
-    if UNKNOWN in photos:
-        pairs = [(int(each[UNKNOWN].sum()), len(each)) for each in both]
-        first, second = ((k / n, *fraction_interval(k, n, confidence)) for k, n in pairs)
-        yield "unknown", "", *first, *second, first[0] - second[0], fisher(*pairs)
-        area, p_value = ranked_within(*(each[UNKNOWN_SCORE].to_numpy() for each in both), *strata)
-        interval = roc_area_interval(area, *sizes, confidence)
-        yield "unknown_score", "", area, *interval, 0.5, np.nan, np.nan, area - 0.5, p_value
-    counts = [np.bincount(each, minlength=len(labels)) for each in strata]
-    apart = abs(counts[0] / sizes[0] - counts[1] / sizes[1]).sum() / 2
-    nothing = (np.nan,) * 2
-    yield "classes", "", apart, *nothing, 0.0, *nothing, apart, same_proportions(*counts)
-    for label, *pair in zip(labels, *counts):
-        if any(pair):
-            cells = [
-                (k / n, *fraction_interval(int(k), n, confidence)) for k, n in zip(pair, sizes)
-            ]
-            yield "predicted", label, *cells[0], *cells[1], *nothing
-    values = [each["confidence"].to_numpy() for each in both]
-    cells = [(each.mean(), *_interval(each, confidence)) for each in values]
-    _, p_value = ranked_within(*values, *strata)
-    of_class = test.groupby("class")["confidence"].mean()
-    difference = (photos["confidence"] - photos["class"].map(of_class)).mean()
-    yield "confidence", "", *cells[0], *cells[1], difference, p_value
+    if "unknown" in photos:
+        yield "unknown", "", *fractions(lambda each: each["unknown"])
+        area, _ = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
+        interval = roc_area_interval(area, len(photos), len(test), confidence)
+        yield "unknown_score", "", area, *interval, 0.5, *nothing
+    for index, label in enumerate(labels):
+        if any((each == index).any() for each in strata):
+            yield "classes", label, *fractions(lambda each, of=index: each["class"] == of)
+    means = [
+        (each["confidence"].mean(), *_interval(each["confidence"], confidence)) for each in both
+    ]
+    yield "confidence", "", *means[0], *means[1]
 
 
-def _interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+def _interval(values: pd.Series, confidence: float) -> tuple[float, float]:
     """Of the mean of values up to 1, most of them near 1."""
-    low, high = mean_interval(1 - values, confidence)
+    low, high = mean_interval(1 - values.to_numpy(), confidence)
     return 1 - high, 1 - low
 
 
