@@ -33,7 +33,7 @@ PROPORTIONS, OTHER = "other proportions of the classes", "other images"
 ALPHA = 0.05  # probability of a false alarm, at most: of all tests together
 # The smallest difference that counts. Other photos of the same kind are called unknown somewhat
 # more often than the test photos, and photos of other sources get a little less confidence.
-LEAST = {"unknown": 0.02, "unknown_score": 0.1, "classes": 0.1, "confidence": 0.02}
+LEAST = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": 0.02}
 DIGITS = 4  # of the numbers that `predict` writes
 COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_high"]
 

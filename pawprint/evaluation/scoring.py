@@ -16,7 +16,6 @@ from pawprint.dataset.layouts import (
     is_unusual,
     label_and_split,
     parse_metadata,
-    tree,
 )
 from pawprint.errors import InputError, printable
 from pawprint.evaluation.intervals import fisher, holm, randomization, stratified_fisher
@@ -141,8 +140,8 @@ def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
     }
     if not any(found.values()):
         raise InputError(
-            f"{printable(str(folder))}: expected a folder for each of {', '.join(labels)}, or a "
-            f"metadata.csv with these labels. Received:\n{tree(names, folders)}"
+            f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, or "
+            f"a metadata.csv with these labels. Received: {len(found):,} images in none of them."
         )
     return found
 
