@@ -9,7 +9,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
-from pawprint.dataset.cleaning import perceptual_hash, pixels_sha256
+from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.layouts import (
     folders_of,
     is_metadata,
@@ -21,6 +21,7 @@ from pawprint.errors import InputError, printable
 from pawprint.evaluation.intervals import fisher, holm, randomization, stratified_fisher
 from pawprint.evaluation.metrics import measure, measure_unknown
 from pawprint.evaluation.suggestion import compare_hashes
+from pawprint.images.identity import pixels_sha256
 from pawprint.params.clean import Clean
 from pawprint.params.results import Evaluate
 from pawprint.probabilities import log_losses, predicted_classes
