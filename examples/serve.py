@@ -2,11 +2,18 @@
 
 `POST /predict` takes the bytes of an image as the body or as the first part of a form, and answers
 with the label, the probability of each class and the unknown score. `GET /health` answers once the
-model is loaded.
+model is loaded. `--log` appends each answer to a table, which several services may share.
 """
 
 import argparse
 import asyncio
+import contextlib
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -16,8 +23,11 @@ from starlette.requests import ClientDisconnect
 
 from pawprint.entry import run
 from pawprint.errors import InputError
+from pawprint.files import md5_of_folder
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
+from pawprint.images.identity import pixels_sha256
+from pawprint.package import current_commit, installed_version
 from pawprint.runtime.compiled import CORES
 from pawprint.serving.predictor import Predictor, load_predictor
 
@@ -25,15 +35,27 @@ MAX_BYTES = 10 * 2**20  # of an upload
 MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
 
 
-def create_app(folder: Path, seconds: float) -> FastAPI:
-    """The service for the model in `folder`. An upload may take `seconds`."""
+def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI:
+    """The service for the model in `folder`. An upload may take `seconds`.
+
+    Answers are appended to the table `log`, if it is given.
+    """
     predictor = load_predictor(folder)
+    labels = predictor.metadata.labels
+    append = appender(log, labels) if log else lambda *_: None
+    about = {
+        "status": "ok",
+        "labels": labels,
+        "version": installed_version(),
+        "commit": predictor.metadata.commit or current_commit(folder=folder),
+        "model_md5": md5_of_folder(folder),
+    }
     decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
     app = FastAPI(title="Pawprint", docs_url=None, redoc_url=None)  # these load scripts from a CDN
 
     @app.get("/health")
     async def health() -> dict:
-        return {"status": "ok", "labels": predictor.metadata.labels}
+        return about
 
     @app.post("/predict")
     async def predict(request: Request) -> dict:
@@ -42,13 +64,15 @@ def create_app(folder: Path, seconds: float) -> FastAPI:
         )
         async with decoding:
             try:
-                return await run_in_threadpool(classify, predictor, data)
+                return await run_in_threadpool(classify, predictor, data, append)
             except UnusableImageError as error:
                 raise HTTPException(422, str(error)) from None
             except InputError as error:  # of the model
                 raise HTTPException(500, str(error)) from None
             except MemoryError:
                 raise HTTPException(503, "expected more free memory") from None
+            except OSError as error:  # of the log
+                raise HTTPException(503, f"expected to write the log: {error.strerror}") from None
 
     return app
 
@@ -78,17 +102,64 @@ def image_of(data: bytes, content_type: str) -> bytes:
     return rest.partition(end)[0]
 
 
-def classify(predictor: Predictor, data: bytes) -> dict:
-    """Raises UnusableImageError if `data` is no complete image."""
-    predicted = predictor.predict(decode(data))
+def classify(predictor: Predictor, data: bytes, append: Callable[[str, dict], None]) -> dict:
+    """Raises UnusableImageError if `data` is no complete image, OSError of `append`."""
+    predicted = predictor.predict(image := decode(data))
     score, probabilities = predicted.unknown_score, predicted.probabilities.tolist()
-    return {
+    answer = {
         "label": predicted.label,
         "probabilities": {
             label: round(value, 4) for label, value in zip(predictor.metadata.labels, probabilities)
         },
         "unknown_score": score if score is None else round(score, 4),
     }
+    append(pixels_sha256(image), answer)
+    return answer
+
+
+def appender(path: Path, labels: list[str]) -> Callable[[str, dict], None]:
+    """What appends the hash of an image and its answer to a table, which `pawprint monitor` reads.
+
+    A new table gets its header before it gets its name, and a row is one write at the end of the
+    file: on a local disk of Linux or macOS, several processes lose and tear no row. Raises
+    InputError if the file cannot be opened, or is another table.
+    """
+    names = [f"probability_{label}" for label in labels]
+    header = line_of(["time", "pixels_sha256", "label", *names, "unknown_score"])
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.absolute().parent) as new:
+            new.write(header)
+            new.flush()
+            Path(new.name).chmod(0o644)
+            if not path.exists():
+                with contextlib.suppress(FileExistsError):  # of another process
+                    os.link(new.name, path)
+        with path.open("rb") as file:
+            found = file.readline()
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    except OSError as error:
+        raise InputError(
+            f"{path}: expected a table to append to. Received: {error.strerror}."
+        ) from None
+    if found != header:
+        raise InputError(
+            f"{path}: expected the table of a model with these labels. Received: another file. "
+            "Name a new file."
+        )
+
+    def append(sha256: str, answer: dict) -> None:
+        """Raises OSError if the row cannot be written."""
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        numbers = *answer["probabilities"].values(), answer["unknown_score"]
+        os.write(descriptor, line_of([time, sha256, answer["label"], *numbers]))
+
+    return append
+
+
+def line_of(cells: Iterable[object]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue().encode()
 
 
 def main() -> None:
@@ -99,9 +170,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     seconds = "that an upload may take; default: %(default)s"
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
+    log = "table to which each answer is appended"
+    parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
     given = parser.parse_args()
     uvicorn.run(
-        create_app(given.model, given.seconds),
+        create_app(given.model, given.seconds, given.log),
         host=given.host,
         port=given.port,
         limit_concurrency=MAX_CONNECTIONS,

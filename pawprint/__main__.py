@@ -17,6 +17,8 @@ COMMANDS = {
     "app": "open the web app",
     "recipes": "list recipes, show one, or write one into params.yaml",
     "predict": "label photos with the served model",
+    "score": "score the served model on labelled photos, beside the test split",
+    "monitor": "test whether photos without labels are like those of the test split",
     "suggest": "rank images without a label by how much a label would help",
     "export": "write the model as LiteRT, ONNX or SavedModel",
     "compare": "test whether two runs differ, image by image",

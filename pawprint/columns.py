@@ -40,7 +40,7 @@ HISTORY: Columns = {
     "validation_loss": "float64",
     "kept": "bool",  # whether the phase ends with this epoch's weights, or the average up to it
 }
-# Then one column per label, in their order: PROBABILITY and the label.
+# Then one column per label, in their order: PROBABILITY and the label; then perhaps UNKNOWN_SCORE.
 PREDICTIONS: Columns = {
     "path": "str",
     "actual": "str",
@@ -48,6 +48,7 @@ PREDICTIONS: Columns = {
     "pixels_sha256": "str",  # of what image this is, whatever its path
 }
 PROBABILITY = "probability_"
+UNKNOWN_SCORE = "unknown_score"  # in predictions of a model with a detector of unknown inputs
 LIKELY_WRONG_LABELS: Columns = {
     "path": "str",
     "label": "str",

@@ -145,6 +145,13 @@ def md5(path: Path) -> str:
         ) from None
 
 
+def md5_of_folder(folder: Path) -> str:
+    """The hash of a folder without subfolders, as DVC has it in dvc.lock."""
+    files = [{"md5": md5(path), "relpath": path.name} for path in sorted(folder.iterdir())]
+    listed = json.dumps(files, sort_keys=True).encode()
+    return f"{hashlib.md5(listed, usedforsecurity=False).hexdigest()}.dir"
+
+
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """The hash of a file of any size in hexadecimal. Raises OSError if it cannot be read."""
     with path.open("rb") as file:

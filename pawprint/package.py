@@ -1,5 +1,8 @@
-"""Where the package lies: in a repository of its own, or installed for any number of projects."""
+"""Where the package lies, in a repository of its own or installed; versions of it and a project."""
 
+import contextlib
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DISTRIBUTION = "pawprint-dvc"  # `pawprint` on PyPI is somebody else's
@@ -25,3 +28,23 @@ def script_of(stage: str, project: Path = Path()) -> str:
     """The name of the script of a stage: the project's own, or else that of the package."""
     own = f"stages/{stage}.py"
     return own if (project / own).is_file() else f"pawprint/{own}"
+
+
+def installed_version() -> str | None:
+    """The version of the package, or None in a repository where it is not installed."""
+    with contextlib.suppress(PackageNotFoundError):
+        return version(DISTRIBUTION)
+    return None
+
+
+def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
+    """The commit, with at least so many digits, and "-dirty" if tracked files differ from it.
+
+    None outside Git. Tags are left out of the name, so that it is the hash of the commit.
+    """
+    command = ["git", "describe", "--always", f"--abbrev={digits}", "--exclude=*", "--dirty"]
+    try:
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        return result.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

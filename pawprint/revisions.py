@@ -5,7 +5,6 @@ The results of the workspace may be those of other code or params; `require_repr
 
 import contextlib
 import os
-import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -130,15 +129,3 @@ def changed(changes: list[dict | str]) -> Iterator[str]:
                 yield from (f"{path} {key}" for key in state)
             elif state in ("modified", "new"):
                 yield path
-
-
-def current_commit(digits: int = 40) -> str | None:
-    """The commit, with at least so many digits, and "-dirty" if tracked files differ from it.
-
-    None outside Git. Tags are left out of the name, so that it is the hash of the commit.
-    """
-    command = ["git", "describe", "--always", f"--abbrev={digits}", "--exclude=*", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import PREDICTIONS, PROBABILITY, Columns
+from pawprint.columns import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_file, replacing
 
@@ -77,7 +77,8 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
 
 
 def _prediction_columns(names: Iterable[str]) -> Columns:
-    return PREDICTIONS | {name: "float64" for name in names if name.startswith(PROBABILITY)}
+    numbers = [name for name in names if name.startswith(PROBABILITY) or name == UNKNOWN_SCORE]
+    return PREDICTIONS | dict.fromkeys(numbers, "float64")
 
 
 def predicted_labels(predictions: pd.DataFrame) -> list[str]:
@@ -92,13 +93,19 @@ def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def tabulate(
-    rows: pd.DataFrame, probabilities: np.ndarray, predicted: np.ndarray, labels: list[str]
+    rows: pd.DataFrame,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    labels: list[str],
+    unknown_scores: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The table PREDICTIONS.
 
     `rows` has the columns `path`, `label` and `pixels_sha256`, in the order of the images in
-    `probabilities`, float64 `(images, classes)`, and in `predicted`, the indices of `labels`.
+    `probabilities`, float64 `(images, classes)`, in `predicted`, the indices of `labels`, and in
+    `unknown_scores`, float64 `(images,)`.
     """
+    scores = {} if unknown_scores is None else {UNKNOWN_SCORE: unknown_scores}
     return pd.DataFrame(
         {
             "path": rows["path"].array,
@@ -106,6 +113,7 @@ def tabulate(
             "predicted": np.array(labels)[predicted],
             "pixels_sha256": rows["pixels_sha256"].array,
             **{PROBABILITY + label: column for label, column in zip(labels, probabilities.T)},
+            **scores,
         }
     )
 

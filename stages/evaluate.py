@@ -42,8 +42,9 @@ def main() -> None:
         rows = images[name]
         actual = pd.Index(labels).get_indexer(rows["label"])
         _, probabilities, unknown_scores, _ = predicted[name]
+        unknown_scores = None if threshold is None else unknown_scores
         classes = predicted_classes(probabilities, predictor.metadata.threshold)
-        is_unknown = None if threshold is None else unknown_scores > threshold
+        is_unknown = None if unknown_scores is None else unknown_scores > threshold
         measured = metrics.measure(actual, probabilities, classes, labels, confidence, is_unknown)
         scores.append(measured.assign(split=name))
         judged[name] = rows.assign(
@@ -53,9 +54,8 @@ def main() -> None:
         )
         bins = metrics.tabulate_reliability(actual, probabilities, labels, confidence)
         reliabilities.append(bins.assign(split=name))
-        write_predictions(
-            project.PREDICTIONS_CSV[name], tabulate(rows, probabilities, classes, labels)
-        )
+        table = tabulate(rows, probabilities, classes, labels, unknown_scores)
+        write_predictions(project.PREDICTIONS_CSV[name], table)
         if name == "test":
             curves = metrics.tabulate_roc(actual, probabilities, labels)
             write_table(project.ROC_CSV, curves, columns.ROC)

@@ -3,8 +3,8 @@
 import pytest
 from conftest import commit, git_init, succeed
 
+from pawprint.package import current_commit
 from pawprint.reports.pages import project_name
-from pawprint.revisions import current_commit
 
 
 @pytest.mark.parametrize("folder", ["ants", "ants/.dvc/tmp/exps/tmp1", "ants/.dvc/tmp/exps/a/b/c"])

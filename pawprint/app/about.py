@@ -8,9 +8,9 @@ from pawprint import project
 from pawprint.app import files
 from pawprint.app.messages import plain
 from pawprint.files import md5
+from pawprint.package import current_commit
 from pawprint.recorded import Recorded
 from pawprint.reports.pages import project_name
-from pawprint.revisions import current_commit
 
 DIGITS = 8  # of a hash, as in the report
 

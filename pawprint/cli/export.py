@@ -30,8 +30,8 @@ from pawprint.network.exports import (
     require_modules,
 )
 from pawprint.network.model import load_model
+from pawprint.package import current_commit
 from pawprint.probabilities import predicted_classes
-from pawprint.revisions import current_commit
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.unknown import read_detector
 from pawprint.tables import read_table

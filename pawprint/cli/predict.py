@@ -34,6 +34,10 @@ def add_format_and_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
     )
+    add_model(parser)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
     default = f"{project.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
     served = f"the served model or an export; default: {default}"
     parser.add_argument("--model", type=Path, metavar="FOLDER", help=served)

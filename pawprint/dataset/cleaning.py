@@ -1,7 +1,6 @@
 """Decode every image once; list the usable ones, and the reason for each rejected one."""
 
 import collections
-import hashlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -31,6 +30,7 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member
 from pawprint.images.decoder import decode
+from pawprint.images.identity import pixels_sha256
 from pawprint.labels import NEITHER
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
@@ -124,11 +124,6 @@ def clean(
                 f"{describe_files(kept, rejected)}. See clean.labels. {ACCEPTED}"
             )
     return kept, rejected, not_applied
-
-
-def pixels_sha256(image: Image.Image) -> str:
-    """The same for images that decode to the same RGB pixels, whatever their files."""
-    return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
 
 
 def perceptual_hash(image: Image.Image) -> str:

@@ -7,6 +7,7 @@ https://huggingface.co/docs/datasets/image_dataset
 import posixpath
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
@@ -56,12 +57,22 @@ def read_metadata(archive: Archive, names: list[str]) -> dict[str, Row] | None:
     missing columns, an empty file name or label, an image that is not in the archive or listed
     twice, and an unknown split.
     """
+    return parse_metadata(archive.filename, names, partial(read_member, archive))
+
+
+def parse_metadata(
+    archive: str, names: list[str], read: Callable[[str], bytes]
+) -> dict[str, Row] | None:
+    """As `read_metadata`, of the files `names` whose bytes `read` returns.
+
+    `archive` is the name of the archive or folder, for messages.
+    """
     members = {normalize("NFC", name): name for name in names}
     found: dict[str, Row] = {}
     for name in filter(is_metadata, names):
-        where = f"{archive.filename}: {printable(name)}"
+        where = f"{archive}: {printable(name)}"
         try:
-            rows = csv_rows(read_member(archive, name), where, ("file_name", "label"))
+            rows = csv_rows(read(name), where, ("file_name", "label"))
         except UnusableImageError as error:
             raise InputError(f"{where}: {printable(str(error))}") from None
         for line, row in rows:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, fisher_exact, norm
 
 RESAMPLES, DRAWS = 2000, 20_000
 
@@ -118,6 +118,48 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """
     disagreeing = only_first + only_second
     return float(binomtest(only_first, disagreeing).pvalue) if disagreeing else 1.0
+
+
+def fisher(first: tuple[int, int], second: tuple[int, int]) -> float:
+    """The p-value of Fisher's exact test, that two proportions of other images are the same.
+
+    Each is `(correct, total)`.
+    """
+    return float(fisher_exact([(count, size - count) for count, size in (first, second)]).pvalue)
+
+
+def stratified_fisher(
+    correct: np.ndarray, images: np.ndarray, other_correct: np.ndarray, other_images: np.ndarray
+) -> float:
+    """The p-value of a randomization test that two sets of images have the same mean recall.
+
+    The arrays are int `(classes,)`: images that are predicted correctly, and all. Which of the
+    images of a class are of which set is drawn; the statistic is the mean difference of the recalls
+    of the classes that both have. It is `fisher` for one class. DRAWS as in `stratified_mcnemar`.
+    """
+    both = (images > 0) & (other_images > 0)
+    arrays = (each[both] for each in (correct, images, other_correct, other_images))
+    correct, images, other_correct, other_images = arrays
+    right, rng = correct + other_correct, np.random.default_rng(0)
+    wrong = images + other_images - right
+    draws = rng.hypergeometric(right, wrong, images, (DRAWS, len(images)))
+    differences = draws / images - (right - draws) / other_images
+    found = abs((correct / images - other_correct / other_images).sum())
+    reached = (abs(differences.sum(axis=1)) >= found - 1e-9).sum()
+    return float((1 + reached) / (1 + DRAWS))
+
+
+def randomization(values: np.ndarray, others: np.ndarray) -> float:
+    """The p-value of a randomization test that the means of both are the same, by RESAMPLES draws.
+
+    Both are `(images,)`. Counted as in `stratified_mcnemar`.
+    """
+    pooled, rng = np.concatenate([values, others]), np.random.default_rng(0)
+    sums = np.array([rng.permutation(pooled)[: len(values)].sum() for _ in range(RESAMPLES)])
+    middle = pooled.mean()
+    found = abs(values.mean() - middle)
+    reached = (abs(sums / len(values) - middle) >= found - 1e-9).sum()
+    return float((1 + reached) / (1 + RESAMPLES))
 
 
 def roc_area_interval(

@@ -70,8 +70,8 @@ def measure(
     Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and the
     others those of the functions of their names. With more than two classes, `roc_auc` is the mean
     over the classes, each against the others, and so are its ends, which makes the interval wider
-    than its confidence asks. Means are over the classes that have images; others have no score, and
-    one that is never predicted no `precision`.
+    than its confidence asks. Images of one class have none. Means are over the classes that have
+    images; others have no score, and one that is never predicted no `precision`.
     """
     losses, images = log_losses(actual, probabilities), len(actual)
     calibration_error = expected_calibration_error(actual, probabilities)
@@ -219,6 +219,8 @@ def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) 
     """The area and the ends of its interval, means over the classes if there are more than two."""
     from sklearn.metrics import roc_auc_score  # not for stages that read scores
 
+    if len(np.unique(actual)) < 2:
+        return np.full(3, np.nan)
     areas = []
     for index in _classes_with_a_curve(actual, probabilities.shape[1]):
         is_class = actual == index

@@ -3,10 +3,10 @@
 import warnings
 
 import pandas as pd
-from scipy.stats import fisher_exact, mannwhitneyu, ttest_ind
+from scipy.stats import mannwhitneyu, ttest_ind
 
 from pawprint.columns import SCORES
-from pawprint.evaluation.intervals import difference_interval
+from pawprint.evaluation.intervals import difference_interval, fisher
 from pawprint.evaluation.metrics import fraction_row
 
 DIFFERENCES = {  # scores of SCORES, in words
@@ -61,7 +61,7 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
                 low, high = ttest_ind(ours, others, equal_var=False).confidence_interval(1 - alpha)
         else:
             pairs = [(round(each.sum()), size) for each, size in zip((ours, others), sizes)]
-            p_value = fisher_exact([(count, size - count) for count, size in pairs]).pvalue
+            p_value = fisher(*pairs)
             low, high = difference_interval(*pairs, 1 - alpha)
         if p_value >= alpha:
             low, high = min(low, 0), max(high, 0)

@@ -96,7 +96,7 @@ def suggest(
     )
     usable = measured.dropna()
     new = usable.drop_duplicates("hash")
-    is_near, alike = _compare(known, new["hash"])
+    is_near, alike = compare_hashes(known, new["hash"])
     rest, alike = new[~is_near], alike[~is_near][:, ~is_near]
     is_unknown = np.array([pairs[index][1]["label"] == UNKNOWN for index in rest.index], bool)
     chosen = choose(
@@ -142,7 +142,7 @@ def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
     return hashes, unit_length(features).astype(np.float32)
 
 
-def _compare(known: pd.Series, new: pd.Series) -> tuple[np.ndarray, csr_array]:
+def compare_hashes(known: pd.Series, new: pd.Series) -> tuple[np.ndarray, csr_array]:
     """Whether each new hash is near a known one, bool `(new,)`; which are near, `(new, new)`.
 
     The new ones differ from each other.

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pandas as pd
 from PIL import Image
 
+from pawprint.evaluation.review import rank
 from pawprint.files import write_text
 from pawprint.images.archive import Archive, UnusableImageError, read_member
 from pawprint.images.decoder import decode
@@ -85,3 +86,18 @@ def write_suggestions(path: Path, ranked: list[tuple[Path, dict]]) -> None:
         text = "" if probability is None else f"{probability:.1%}"
         photos.append(Photo(picture, row["path"], row["label"], text))
     write_sheet(path, "Images to label first", {"": photos})
+
+
+def write_errors(path: Path, folder: Path, predictions: pd.DataFrame) -> None:
+    """Write a page with the most confident errors, of a table PREDICTIONS of photos in a folder."""
+    ranked = rank(predictions)
+    photos = [
+        Photo(
+            embedded(read_again(folder / row.path, row.path)),
+            row.path,
+            f"{row.actual} → {row.predicted}",
+            f"{row.confidence:.1%}",
+        )
+        for row in ranked[ranked["wrong"]].head(MAX_PHOTOS).itertuples()
+    ]
+    write_sheet(path, "The most confident errors", {"": photos})

@@ -12,13 +12,13 @@ from pawprint.dataset.cleaning import (
     clean,
     describe_files,
     describe_folders_of_no_class,
-    pixels_sha256,
 )
 from pawprint.dataset.corrections import Correction
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
 from pawprint.images.decoder import decode
+from pawprint.images.identity import pixels_sha256
 
 
 def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive):

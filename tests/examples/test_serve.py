@@ -1,10 +1,12 @@
 """examples/serve.py as a real process, over real HTTP."""
 
+import csv
 import http.client
 import json
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -14,14 +16,20 @@ from pathlib import Path
 import numpy as np
 import openvino
 import pytest
-from conftest import PROJECT, encode, environment_with, printed
+from conftest import PROJECT, encode, environment_with, printed, run, succeed
 from faults import black_png
-from networks import metadata
+from networks import metadata, write_colour_model
 from PIL import Image
 from servers import HOST, free_port
 
+from pawprint.evaluation.monitoring import read_photos
+from pawprint.images.decoder import decode
+from pawprint.images.identity import pixels_sha256
+from pawprint.package import installed_version
 from pawprint.recipes.sample.drawings import drawn_picture
+from pawprint.serving.metadata import read_metadata
 from pawprint.serving.served_model import operations, write_served_model
+from pawprint.yaml import read_yaml
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="install the extra serve")
@@ -94,8 +102,13 @@ def answers(tmp_path_factory) -> list[dict]:
     ]
 
 
-def test_health_names_the_labels_and_other_requests_are_refused(ask):
-    assert ask("/health", method="GET") == (200, {"status": "ok", "labels": ["cat", "dog"]})
+def test_health_names_labels_and_versions_and_other_requests_are_refused(ask):
+    status, answer = ask("/health", method="GET")
+    assert (status, answer["status"], answer["labels"]) == (200, "ok", ["cat", "dog"])
+    assert answer["version"] == installed_version()
+    assert answer["commit"].startswith(succeed("git", "rev-parse", "HEAD", cwd=PROJECT).strip())
+    (out,) = read_yaml(PROJECT / "dvc.lock")["stages"]["calibrate"]["outs"]
+    assert answer["model_md5"] == out["md5"]  # of the committed example
     assert ask("/predict", method="GET")[0] == 405
     assert ask("/../params.yaml")[0] == 404
 
@@ -207,3 +220,38 @@ def test_memory_stays_bounded(server):
     status = Path(f"/proc/{server[0].pid}/status").read_text()
     (peak,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
     assert int(peak.split()[1]) < 2**20  # KiB
+
+
+PROCESSES, ROWS = 4, 250  # of each process
+
+
+def test_answers_of_several_processes_are_rows_of_one_table(tmp_path):
+    model = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
+    table = tmp_path / "answers.csv"
+    photos = [encode(Image.new("RGB", (32, 32), (red, 60, 120)), "PNG") for red in range(100, 150)]
+    with ExitStack() as opened:
+        given = [(tmp_path / f"log {each}", "--log", str(table)) for each in range(PROCESSES)]
+        ports = [opened.enter_context(started(*each, model=model))[1] for each in given]
+        sent = [(port, photo) for photo in photos for port in ports] * (ROWS // len(photos))
+        with ThreadPoolExecutor(16) as threads:
+            answers = list(threads.map(lambda each: request(each[0], "/predict", each[1]), sent))
+    assert {status for status, _ in answers} == {200}
+    rows = list(csv.DictReader(table.open(newline="", encoding="utf-8")))
+    assert len(rows) == PROCESSES * ROWS
+    hashes = [pixels_sha256(decode(photo)) for _, photo in sent]
+    expected = Counter(
+        (sha256, answer["label"], *map(str, answer["probabilities"].values()))
+        for sha256, (_, answer) in zip(hashes, answers)
+    )
+    columns = ("pixels_sha256", "label", "probability_cat", "probability_dog")
+    assert Counter(tuple(row[name] for name in columns) for row in rows) == expected
+    assert len(read_photos(table, read_metadata(model))) == len(rows)
+
+
+def test_other_file_is_not_written_to(tmp_path):
+    (tmp_path / "notes.csv").write_text("notes")
+    given = ("examples.serve", str(MODEL), "--log", str(tmp_path / "notes.csv"))
+    result = run("python", "-m", *given, cwd=PROJECT)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{tmp_path / 'notes.csv'}: expected the table of a model")
+    assert (tmp_path / "notes.csv").read_text() == "notes"

@@ -1,0 +1,264 @@
+"""Whether photos without labels are like those of the test split, by what the model says of them.
+
+The accuracy is not estimated: from confidences it would be too high for photos of another kind.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, rankdata
+
+from pawprint import project
+from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
+from pawprint.errors import InputError, printable
+from pawprint.evaluation.intervals import (
+    RESAMPLES,
+    fisher,
+    fraction_interval,
+    holm,
+    mean_interval,
+    roc_area_interval,
+)
+from pawprint.evaluation.scoring import test_predictions
+from pawprint.labels import UNKNOWN
+from pawprint.probabilities import predicted_classes
+from pawprint.serving.metadata import Metadata
+from pawprint.tables import csv_rows, probabilities_in
+
+LIKE = "like the test photos"
+PROPORTIONS, OTHER = "other proportions of the classes", "other images"
+ALPHA = 0.05  # probability of a false alarm, at most: of all tests together
+# The smallest difference that counts. Other photos of the same kind are called unknown somewhat
+# more often than the test photos, and photos of other sources get a little less confidence.
+LEAST = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": 0.02}
+DIGITS = 4  # of the numbers that `predict` writes
+COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_high"]
+
+
+class Monitored(NamedTuple):
+    """`verdict` is LIKE, PROPORTIONS or OTHER.
+
+    A row of `scores` has COLUMNS and those of `differences`. `unknown` is the fraction of photos
+    called unknown, `unknown_score` the probability that a photo has a higher score than a test one
+    of the same predicted class, `classes` the fraction of photos predicted as `label`, and
+    `confidence` the mean probability of the predicted class. The difference of `classes`, the same
+    in all its rows, is the fraction of photos that would have to be of another class.
+    """
+
+    verdict: str
+    scores: pd.DataFrame
+
+
+def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
+    """The rows of a table that `predict` wrote: `label`, those of PROBABILITY, UNKNOWN_SCORE.
+
+    Rows without a label, of unusable files, are left out. Raises InputError if it is another table,
+    or one of another model.
+    """
+    labels, has_scores = metadata.labels, metadata.unknown_threshold is not None
+    names = [PROBABILITY + label for label in labels]
+    keys = [name.lower() for name in ("label", *names, UNKNOWN_SCORE)]
+    where = printable(str(path))
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{where}: expected a folder of photos, or a table of `pawprint predict --format csv`. "
+            f"Received: {error.strerror}."
+        ) from None
+    found = []
+    for line, row in csv_rows(content, where, keys):
+        label, *numbers, score = (row[key] for key in keys)
+        if not label:
+            continue
+        try:
+            values = [float(each) for each in numbers]
+            is_usable = label in (*labels, UNKNOWN) and all(0 <= each <= 1 for each in values)
+            values.append(float(score) if has_scores else np.nan)
+        except ValueError:
+            is_usable = False
+        if not is_usable:
+            more = " and an unknown score" if has_scores else ""
+            raise InputError(
+                f"{where}: line {line}: expected a label of {', '.join(labels)} or {UNKNOWN}, "
+                f"probabilities{more}. Received: {printable(','.join(row.values()))}."
+            )
+        found.append((label, *values))
+    return pd.DataFrame(found, columns=["label", *names, UNKNOWN_SCORE])
+
+
+def tabulate_photos(rows: list[dict], labels: list[str]) -> pd.DataFrame:
+    """What `read_photos` gives for the table of these rows of `predict`."""
+    found = [
+        (row["label"], *map(row["probabilities"].get, labels), row["unknown_score"])
+        for row in rows
+        if not row["error"]
+    ]
+    names = ["label", *(PROBABILITY + label for label in labels), UNKNOWN_SCORE]
+    return pd.DataFrame(found, columns=names).astype({UNKNOWN_SCORE: "float64"})
+
+
+def reference(metadata: Metadata, folder: Path) -> pd.DataFrame:
+    """The table PREDICTIONS of the test split by the model in `folder`.
+
+    Raises InputError if there is none, or it has no unknown scores where the model gives some.
+    """
+    test = test_predictions(metadata)
+    if test is None:
+        raise InputError(
+            f"{folder}: expected the results of its test split to compare with. Received: no "
+            f"{project.TEST_PREDICTIONS_CSV}, or one of another model than {project.SERVED_MODEL}. "
+            "Run this in the project of the model."
+        )
+    if metadata.unknown_threshold is not None and UNKNOWN_SCORE not in test:
+        raise InputError(
+            f"{project.TEST_PREDICTIONS_CSV}: expected the column {UNKNOWN_SCORE}. Received: a "
+            "table of an earlier version. Run `dvc repro evaluate`."
+        )
+    return test
+
+
+def monitor(
+    metadata: Metadata, photos: pd.DataFrame, test: pd.DataFrame, confidence: float
+) -> Monitored:
+    """Compare photos, as `read_photos` gives them, with the table PREDICTIONS of the test split.
+
+    `confidence` is of the intervals.
+    """
+    both = [judge(metadata, each) for each in (photos, test)]
+    tested = differences(*both)
+    rows = pd.DataFrame(_measured(*both, metadata.labels, confidence), columns=COLUMNS)
+    scores = rows.merge(tested, left_on="score", right_index=True, how="left")
+    return Monitored(verdict_of(tested), scores)
+
+
+def judge(metadata: Metadata, table: pd.DataFrame) -> pd.DataFrame:
+    """`class`, the index of the predicted one, and `confidence` of each row of a table.
+
+    Of a model with an unknown threshold also `unknown`, bool, and `unknown_score`.
+    """
+    probabilities = probabilities_in(table).round(DIGITS)
+    classes = predicted_classes(probabilities, metadata.threshold)
+    judged = pd.DataFrame(
+        {"class": classes, "confidence": probabilities[np.arange(len(table)), classes]}
+    )
+    if metadata.unknown_threshold is None:
+        return judged
+    scores = table[UNKNOWN_SCORE].to_numpy()
+    is_unknown = table["label"] == UNKNOWN if "label" in table else None
+    is_unknown = scores > metadata.unknown_threshold if is_unknown is None else is_unknown
+    return judged.assign(unknown=np.array(is_unknown), unknown_score=scores.round(DIGITS))
+
+
+def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """`difference`, `p_value` and `different` of each of LEAST, from what `judge` returns.
+
+    A difference counts if it is at least LEAST and its p-value below Holm's level. Each photo is
+    taken as independent. `unknown_score` and `confidence` are compared within the predicted
+    classes, so that other proportions of the classes are no other images.
+    """
+    both, found = (photos, test), {}
+    strata = [each["class"].to_numpy() for each in both]
+    if "unknown" in photos:
+        pairs = [(int(each["unknown"].sum()), len(each)) for each in both]
+        difference = photos["unknown"].mean() - test["unknown"].mean()
+        found["unknown"] = difference, fisher(*pairs)
+        area, p_value = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
+        found["unknown_score"] = area - 0.5, p_value
+    classes = max(each.max() for each in strata) + 1
+    counts = [np.bincount(each, minlength=classes) for each in strata]
+    fractions = [each / each.sum() for each in counts]
+    found["classes"] = abs(fractions[0] - fractions[1]).sum() / 2, same_proportions(*counts)
+    _, p_value = ranked_within(*(each["confidence"].to_numpy() for each in both), *strata)
+    of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
+    found["confidence"] = (photos["confidence"] - of_class).mean(), p_value
+    table = pd.DataFrame(found, index=["difference", "p_value"]).T
+    is_different = table["p_value"] < holm(table["p_value"].tolist(), ALPHA)
+    is_different &= table["difference"].abs() >= table.index.map(LEAST)
+    return table.assign(different=np.where(is_different, "yes", "no"))
+
+
+def verdict_of(tested: pd.DataFrame) -> str:
+    """LIKE, PROPORTIONS or OTHER, from what `differences` returns."""
+    different = set(tested.index[tested["different"] == "yes"])
+    return OTHER if different - {"classes"} else PROPORTIONS if different else LIKE
+
+
+def _measured(
+    photos: pd.DataFrame, test: pd.DataFrame, labels: list[str], confidence: float
+) -> Iterator[tuple]:
+    """The rows of Monitored.scores, with COLUMNS."""
+    both, nothing = (photos, test), (np.nan, np.nan)
+
+    def fractions(of: Callable[[pd.DataFrame], pd.Series]) -> tuple:
+        pairs = ((int(of(each).sum()), len(each)) for each in both)
+        ends = [(k / n, *fraction_interval(k, n, confidence)) for k, n in pairs]
+        return *ends[0], *ends[1]
+
+    strata = [each["class"].to_numpy() for each in both]
+    if "unknown" in photos:
+        yield "unknown", "", *fractions(lambda each: each["unknown"])
+        area, _ = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
+        interval = roc_area_interval(area, len(photos), len(test), confidence)
+        yield "unknown_score", "", area, *interval, 0.5, *nothing
+    for index, label in enumerate(labels):
+        if any((each == index).any() for each in strata):
+            yield "classes", label, *fractions(lambda each, of=index: each["class"] == of)
+    means = [
+        (each["confidence"].mean(), *_interval(each["confidence"], confidence)) for each in both
+    ]
+    yield "confidence", "", *means[0], *means[1]
+
+
+def _interval(values: pd.Series, confidence: float) -> tuple[float, float]:
+    """Of the mean of values up to 1, most of them near 1."""
+    low, high = mean_interval(1 - values.to_numpy(), confidence)
+    return 1 - high, 1 - low
+
+
+def ranked_within(
+    values: np.ndarray, others: np.ndarray, strata: np.ndarray, other_strata: np.ndarray
+) -> tuple[float, float]:
+    """The probability that a value is above another one of its stratum, and the p-value that it is
+    a half.
+
+    `strata`, int `(images,)`, are of `values`, `other_strata` of `others`; those that only one has
+    are left out. A half and 1 if they have none in common. The test is that of van Elteren, On the
+    Combination of Independent Two Sample Tests of Wilcoxon, 1960: Mann and Whitney's of each
+    stratum, with weights of 1 by its images and one.
+    """
+    areas, images, statistic, variance = [], [], 0.0, 0.0
+    for stratum in np.intersect1d(strata, other_strata):
+        pair = values[strata == stratum], others[other_strata == stratum]
+        (first, second), total = map(len, pair), sum(map(len, pair))
+        ranks = rankdata(np.concatenate(pair))
+        excess = ranks[:first].sum() - first * (total + 1) / 2
+        areas.append(0.5 + excess / (first * second))
+        images.append(first)
+        statistic += excess / (total + 1)
+        variance += first * second / total * ranks.var(ddof=1) / (total + 1) ** 2
+    if not variance:
+        return 0.5, 1.0
+    p_value = 2 * norm.sf(abs(statistic) / variance**0.5)
+    return float(np.average(areas, weights=images)), float(p_value)
+
+
+def same_proportions(images: np.ndarray, others: np.ndarray) -> float:
+    """The p-value that two sets of images have the same proportions of classes, int `(classes,)`.
+
+    Which images are of which set is drawn RESAMPLES times; the statistic is that of the chi-squared
+    test, whose distribution does not hold for classes of few images. Counted as in
+    `stratified_mcnemar`.
+    """
+    of_class = images + others
+    images, of_class = images[of_class > 0], of_class[of_class > 0]
+    expected = of_class * images.sum() / of_class.sum()
+    drawn = np.random.default_rng(0).multivariate_hypergeometric(
+        of_class, images.sum(), RESAMPLES, method="marginals"
+    )
+    # The other set has the same deviations, and expected numbers in a fixed ratio to these.
+    found, draws = (((each - expected) ** 2 / expected).sum(axis=-1) for each in (images, drawn))
+    return float((1 + (draws >= found - 1e-9).sum()) / (1 + RESAMPLES))

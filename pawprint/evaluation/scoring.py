@@ -1,0 +1,235 @@
+"""A model on labelled photos that are not those of the last run, beside its test split."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from pawprint import project
+from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
+from pawprint.dataset.cleaning import perceptual_hash
+from pawprint.dataset.layouts import (
+    folders_of,
+    is_metadata,
+    is_unusual,
+    label_and_split,
+    parse_metadata,
+)
+from pawprint.errors import InputError, printable
+from pawprint.evaluation.intervals import fisher, holm, randomization, stratified_fisher
+from pawprint.evaluation.metrics import measure, measure_unknown
+from pawprint.evaluation.suggestion import compare_hashes
+from pawprint.images.identity import pixels_sha256
+from pawprint.params.clean import Clean
+from pawprint.params.results import Evaluate
+from pawprint.probabilities import log_losses, predicted_classes
+from pawprint.serving.metadata import Metadata, read_metadata
+from pawprint.serving.photos import predict
+from pawprint.serving.predictor import Prediction, Predictor
+from pawprint.tables import (
+    predicted_labels,
+    probabilities_in,
+    read_predictions,
+    read_table,
+    tabulate,
+)
+
+CONFIDENCE = 0.95  # of intervals where there is no params.yaml
+ALPHA = 0.05  # probability of any false difference of TESTED, at most
+# What an export has of the served model, and two trainings do not share.
+IDENTITY = ("labels", "data_md5", "temperature", "threshold", "unknown_threshold")
+NO_CLASS, COPY, NEAR = "in no folder of a class", "copies", "near-duplicates of training images"
+TESTED = ("accuracy", "mean_recall", "loss", "refused", "recall")
+
+
+class Scored(NamedTuple):
+    """What `score` finds.
+
+    `scores` has the columns of SCORES after `split`, those of the test split as `test`, `test_low`
+    and `test_high`, `p_value`, and `different`: yes, no, or "" where the difference is not tested.
+    `predictions` is a table PREDICTIONS. `left_out` are numbers of images by reason, `failed` the
+    rows of `predict` with an error, and `has_test` whether there are figures of the test split.
+    """
+
+    scores: pd.DataFrame
+    predictions: pd.DataFrame
+    left_out: dict[str, int]
+    failed: list[dict]
+    has_test: bool
+
+
+def confidence_of_intervals() -> float:
+    return Evaluate.load().confidence if project.PARAMS.exists() else CONFIDENCE
+
+
+def score(predictor: Predictor, folder: Path) -> Scored:
+    """Score the photos of a folder, in folders of classes or with metadata.csv, as `evaluate` does.
+
+    Photos in a folder called unknown are of no class. Of photos with the same pixels the first by
+    path counts. Near-duplicates of training images are left out, unless they are of the test split
+    of the last run. Raises InputError if no photo has a class.
+    """
+    metadata, confidence = predictor.metadata, confidence_of_intervals()
+    labels = metadata.labels
+    label_of = _labels_in(folder, labels)
+    names = [name for name, label in label_of.items() if label]
+    rows = predict(predictor, [folder / name for name in names], _measured)
+    failed = [row for row in rows if row["error"]]
+    images = pd.DataFrame(
+        [row | {"path": name} for name, row in zip(names, rows) if not row["error"]],
+        columns=["path", "prediction", "pixels_sha256", "hash"],
+    )
+    images["label"] = images["path"].map(label_of)
+    is_copy = images.duplicated("pixels_sha256")
+    is_near = _near_training(images) & ~is_copy
+    left_out = {NO_CLASS: len(label_of) - len(names), COPY: is_copy.sum(), NEAR: is_near.sum()}
+    images = images[~is_copy & ~is_near].reset_index(drop=True)
+    if not images["label"].isin(labels).any():
+        listed = ", ".join(f"{number:,} {why}" for why, number in left_out.items() if number)
+        raise InputError(
+            f"{printable(str(folder))}: expected photos of {', '.join(labels)} to score. "
+            f"Received: none, after {listed or 'no photo'} and {len(failed):,} unusable files."
+        )
+    probabilities = np.array([each.probabilities for each in images["prediction"]])
+    unknown_scores = None
+    if metadata.unknown_threshold is not None:
+        unknown_scores = np.array([each.unknown_score for each in images["prediction"]])
+    classes = predicted_classes(probabilities, metadata.threshold)
+    table = tabulate(images, probabilities, classes, labels, unknown_scores)
+    is_of_class = images["label"].isin(labels).to_numpy()
+    predictions, test = table[is_of_class].reset_index(drop=True), test_predictions(metadata)
+    scores = [_measure(predictions, metadata, confidence)]
+    if unknown_scores is not None and not is_of_class.all():
+        pair = unknown_scores[~is_of_class], unknown_scores[is_of_class]
+        scores.append(measure_unknown(*pair, metadata.unknown_threshold, confidence))
+    scores = _beside(pd.concat(scores, ignore_index=True), predictions, test, metadata)
+    return Scored(scores, predictions, left_out, failed, test is not None)
+
+
+def test_predictions(metadata: Metadata) -> pd.DataFrame | None:
+    """The table PREDICTIONS of the test split by the served model, or None if there is none.
+
+    None also if `metadata` is of a model that is neither the served one nor an export of it.
+    """
+    if not project.TEST_PREDICTIONS_CSV.exists() or not project.SERVED_MODEL.exists():
+        return None
+    served = read_metadata(project.SERVED_MODEL)
+    if any(getattr(served, key) != getattr(metadata, key) for key in IDENTITY):
+        return None
+    return read_predictions(project.TEST_PREDICTIONS_CSV)
+
+
+def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
+    """The label, UNKNOWN or None of each image below the folder, sorted by its path there."""
+    names = sorted(
+        each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
+    )
+    rows = parse_metadata(str(folder), names, lambda name: (folder / name).read_bytes())
+    named = Clean.load().labels if project.PARAMS.exists() else "auto"
+    folder_of = {
+        each.lower(): label
+        for label in labels
+        for each in (label, *(named.get(label, ()) if named != "auto" else ()))
+    }
+    folders = folders_of(rows)
+    found = {
+        name: label_and_split(folders(name), folder_of)[0]
+        for name in names
+        if not is_unusual(name) and not is_metadata(name)
+    }
+    if not any(found.values()):
+        raise InputError(
+            f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, or "
+            f"a metadata.csv with these labels. Received: {len(found):,} images in none of them."
+        )
+    return found
+
+
+def _measured(image: Image.Image, predicted: Prediction) -> dict:
+    return {
+        "prediction": predicted._replace(features=None),
+        "pixels_sha256": pixels_sha256(image),
+        "hash": perceptual_hash(image),
+    }
+
+
+def _near_training(images: pd.DataFrame) -> pd.Series:
+    """Whether each image looks like one of training, and is not of the test split, bool."""
+    if not (project.IMAGES_CSV.exists() and project.SPLIT_CSV.exists()) or images.empty:
+        return pd.Series(False, images.index)
+    split = read_table(project.SPLIT_CSV, SPLIT)
+    hash_of = read_table(project.IMAGES_CSV, IMAGES).set_index("path")["perceptual_hash"]
+    known = split.loc[split["split"] == "train", "path"].map(hash_of).dropna()
+    new = images["hash"].drop_duplicates()
+    is_near, _ = compare_hashes(known, new)
+    is_test = images["pixels_sha256"].isin(split.loc[split["split"] == "test", "pixels_sha256"])
+    return images["hash"].isin(new[is_near]) & ~is_test
+
+
+def _measure(table: pd.DataFrame, metadata: Metadata, confidence: float) -> pd.DataFrame:
+    """As `measure`, of a table PREDICTIONS."""
+    actual, predicted = (_indices(table, column) for column in ("actual", "predicted"))
+    threshold, is_unknown = metadata.unknown_threshold, None
+    if threshold is not None and UNKNOWN_SCORE in table:
+        is_unknown = table[UNKNOWN_SCORE].to_numpy() > threshold
+    given = actual, probabilities_in(table), predicted
+    return measure(*given, metadata.labels, confidence, is_unknown)
+
+
+def _beside(
+    scores: pd.DataFrame, table: pd.DataFrame, test: pd.DataFrame | None, metadata: Metadata
+) -> pd.DataFrame:
+    """The columns of Scored.scores: those of `scores`, beside those of the table of the test split.
+
+    The differences of TESTED are tested, with Holm's levels for all of them together.
+    """
+    columns = {"value": "test", "low": "test_low", "high": "test_high"}
+    if test is None:
+        return scores.assign(**dict.fromkeys((*columns.values(), "p_value"), np.nan), different="")
+    of_test = _measure(test, metadata, confidence_of_intervals()).rename(columns=columns)
+    key = ["label", "score"]
+    both = scores.merge(of_test.drop(columns="images"), on=key, how="left")
+    p_values = [
+        _p_value(row.score, row.label, table, test, metadata)
+        if row.score in TESTED and pd.notna(row.test)
+        else np.nan
+        for row in both.itertuples()
+    ]
+    is_tested = ~np.isnan(p_values)
+    levels = holm([each for each in p_values if not np.isnan(each)], ALPHA)
+    both = both.assign(p_value=p_values, different="")
+    both.loc[is_tested, "different"] = np.where(
+        both.loc[is_tested, "p_value"] < levels, "yes", "no"
+    )
+    return both
+
+
+def _p_value(
+    score: str, label: str, table: pd.DataFrame, test: pd.DataFrame, metadata: Metadata
+) -> float:
+    """That a score of both tables differs by chance: Fisher's test, or a randomization test."""
+    both = table, test
+    if score == "loss":
+        return randomization(
+            *(log_losses(_indices(each, "actual"), probabilities_in(each)) for each in both)
+        )
+    if score == "refused":
+        is_true = [each[UNKNOWN_SCORE] > metadata.unknown_threshold for each in both]
+    else:
+        of_label = [each[each["actual"] == label] if label else each for each in both]
+        is_true = [each["actual"] == each["predicted"] for each in of_label]
+    if score == "mean_recall":
+        classes = [_indices(each, "actual") for each in both]
+        counts = [np.bincount(each, minlength=len(metadata.labels)) for each in classes]
+        correct = [
+            np.bincount(each[is_right], minlength=len(metadata.labels))
+            for each, is_right in zip(classes, is_true)
+        ]
+        return stratified_fisher(correct[0], counts[0], correct[1], counts[1])
+    return fisher(*((int(each.sum()), len(each)) for each in is_true))
+
+
+def _indices(table: pd.DataFrame, column: str) -> np.ndarray:
+    return pd.Index(predicted_labels(table)).get_indexer(table[column])

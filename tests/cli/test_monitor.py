@@ -1,0 +1,109 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import complaint, encode, pawprint, printed
+from deployed import coloured, write_deployed, write_files
+from networks import write_colour_model
+from PIL import Image
+
+from pawprint import project
+from pawprint.tables import read_predictions
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("deployed")
+    write_deployed(folder, unknown_threshold=0.4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """40 photos as those of the project."""
+    images = {
+        f"{label} {number}.png": coloured(label, number)
+        for label in ("cat", "dog")
+        for number in range(1000, 1020)
+    }
+    return write_files(tmp_path_factory.mktemp("photos"), images)
+
+
+def green(number: int) -> bytes:
+    colour = np.array([20, 220, 20 + number % 20], np.uint8)
+    return encode(Image.fromarray(np.zeros((32, 32, 3), np.uint8) + colour), "PNG")
+
+
+def monitored(folder: Path, source: Path) -> dict:
+    return json.loads(printed(folder, "monitor", str(source), "--format", "json"))
+
+
+def test_test_split_of_evaluate_has_the_unknown_scores_of_predict(deployed, photos):
+    table = read_predictions(deployed / project.TEST_PREDICTIONS_CSV)
+    rows = json.loads(printed(deployed, "predict", str(photos), "--format", "json"))
+    assert 0 < table["unknown_score"].max() < 0.4
+    assert table["unknown_score"].mean() == pytest.approx(
+        np.mean([row["unknown_score"] for row in rows]), abs=0.03
+    )
+
+
+def test_table_of_predict_is_monitored_as_its_photos_are(deployed, photos, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text(printed(deployed, "predict", str(photos), "--format", "csv"))
+    of_folder, of_table = (monitored(deployed, source) for source in (photos, table))
+    assert of_folder == of_table
+    assert of_folder["verdict"] == "like the test photos"
+    assert (of_folder["images"], of_folder["test_images"]) == (40, 24)
+    scores = [row["score"] for row in of_folder["scores"]]
+    assert scores == ["unknown", "unknown_score", "classes", "classes", "confidence"]
+    assert not any("accuracy" in row["score"] for row in of_folder["scores"])
+    for row in of_folder["scores"]:
+        assert row["low"] <= row["value"] <= row["high"]
+
+
+def test_status_is_3_for_other_images_on_request_only(deployed, photos, tmp_path):
+    folder = write_files(tmp_path, {f"{number}.png": green(number) for number in range(12)})
+    for arguments, status in (((), 0), (("--fail",), 3)):
+        result = pawprint(deployed, "monitor", str(folder), *arguments)
+        assert (result.returncode, result.stderr) == (status, "")
+        assert result.stdout.splitlines()[-1] == "other images"
+    assert pawprint(deployed, "monitor", str(photos), "--fail").returncode == 0
+
+
+def test_unusable_photo_is_named(deployed, photos, tmp_path):
+    for path in photos.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "text.jpg").write_text("a cat")
+    result = pawprint(deployed, "monitor", str(tmp_path))
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"monitor: {tmp_path / 'text.jpg'}: not an image")
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("path,label\n", "line 1: expected the columns label,probability_cat"),
+        ("label,probability_cat,probability_dog,unknown_score\n", "expected photos with a label"),
+        ("label,probability_cat,probability_dog,unknown_score\nbee,1,0,0.1\n", "line 2: expected"),
+        ("label,probability_cat,probability_dog,unknown_score\ncat,2,0,0.1\n", "line 2: expected"),
+        ("label,probability_cat,probability_dog,unknown_score\ncat,1,0,\n", "an unknown score"),
+    ],
+)
+def test_other_table_is_one_line(deployed, tmp_path, table, line):
+    (tmp_path / "table.csv").write_text(table)
+    assert line in complaint(deployed, "monitor", str(tmp_path / "table.csv"))
+
+
+def test_without_results_of_the_model_a_line_says_what_to_do(deployed, photos, tmp_path):
+    assert "expected a folder of photos" in complaint(deployed, "monitor", str(tmp_path / "absent"))
+    other = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
+    line = complaint(deployed, "monitor", str(photos), "--model", str(other))
+    assert line.startswith(f"{other}: expected the results of its test split")
+    write_colour_model(tmp_path / project.SERVED_MODEL, unknown_threshold=0.4)
+    table = (deployed / project.TEST_PREDICTIONS_CSV).read_text().splitlines()
+    (tmp_path / project.TEST_PREDICTIONS_CSV).parent.mkdir()
+    old = "\n".join(line.rpartition(",")[0] for line in table)
+    (tmp_path / project.TEST_PREDICTIONS_CSV).write_text(old)
+    line = complaint(tmp_path, "monitor", str(photos))
+    assert line.startswith(f"{project.TEST_PREDICTIONS_CSV}: expected the column unknown_score")

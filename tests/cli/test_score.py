@@ -1,0 +1,161 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import complaint, encode, pawprint, photos_in, printed, refused
+from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed, write_files
+from networks import write_colour_model
+from PIL import Image
+
+from pawprint import project
+from pawprint.columns import SCORES
+from pawprint.evaluation.intervals import fisher, randomization, stratified_fisher
+from pawprint.evaluation.scoring import COPY, NEAR, NO_CLASS, Scored, score
+from pawprint.serving.predictor import load_predictor
+from pawprint.tables import read_table
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory) -> tuple[Path, dict[str, bytes]]:
+    """A project, and the images of its test split by path."""
+    folder = tmp_path_factory.mktemp("deployed")
+    return folder, write_deployed(folder, unknown_threshold=0.2)
+
+
+@pytest.fixture
+def here(deployed, monkeypatch) -> dict[str, bytes]:
+    """In the folder of the project."""
+    monkeypatch.chdir(deployed[0])
+    return deployed[1]
+
+
+def scored(folder: Path, model: Path = project.SERVED_MODEL) -> Scored:
+    return score(load_predictor(model), folder)
+
+
+def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:
+    """Photos that are not of the project, by path."""
+    return {f"{label}/{each}.png": coloured(label, each) for each in range(first, first + images)}
+
+
+def row_of(found: Scored, name: str, label: str = "") -> dict:
+    rows = found.scores
+    return rows[(rows["score"] == name) & (rows["label"] == label)].iloc[0].to_dict()
+
+
+def test_images_of_the_test_split_have_the_figures_of_evaluate_to_the_last_digit(
+    deployed, here, tmp_path
+):
+    folder = write_files(tmp_path, here)
+    found = json.loads(printed(deployed[0], "score", str(folder), "--format", "json"))
+    rows = {(row["score"], row["label"]): row for row in found["scores"]}
+    summary = json.loads(project.EVALUATE_METRICS.read_text())["test"]
+    assert summary["accuracy"] < 1
+    assert {name: rows[name, ""]["value"] for name in summary} == summary
+    recorded = read_table(project.SCORES_CSV, SCORES)
+    of_test = recorded[
+        (recorded["split"] == "test") & recorded["score"].isin(["refused", "recall"])
+    ]
+    for row in of_test.itertuples():
+        found_row = rows[row.score, row.label]
+        ends = [found_row[each] for each in ("value", "low", "high")]
+        assert ends == pytest.approx([row.value, row.low, row.high], rel=1e-5)
+        assert found_row["value"] == found_row["test"]
+    assert {row["different"] for row in found["scores"]} == {"no", ""}
+    assert found["left_out"] == {NO_CLASS: 0, COPY: 0, NEAR: 0}
+
+
+def test_metadata_gives_the_labels_that_folders_give(here, tmp_path):
+    images = new("cat", 6) | new("dog", 6)
+    by_folder = scored(write_files(tmp_path / "folders", images))
+    named = {f"x/{number:02}.png": data for number, data in enumerate(images.values())}
+    listed = [f"x/{number:02}.png,{name.split('/')[0]}" for number, name in enumerate(images)]
+    table = "\n".join(["file_name,label", *listed]).encode()
+    by_table = scored(write_files(tmp_path / "table", named | {"metadata.csv": table}))
+    assert by_table.scores.equals(by_folder.scores)
+
+
+def test_copies_near_duplicates_of_training_and_images_of_no_class_are_left_out(here, tmp_path):
+    training = [each for each in range(TEST, IMAGES_OF_A_CLASS) if each % 2]
+    images = new("cat", 4) | new("dog", 4)
+    images["cat/copy.png"] = images["cat/1000.png"]
+    images["birds/1.png"] = images["cat/1001.png"]
+    for each in training:
+        smaller = Image.open(io.BytesIO(coloured("cat", each))).resize((50, 50))
+        images[f"cat/smaller {each}.jpg"] = encode(smaller, quality=80)
+    found = scored(write_files(tmp_path, images))
+    assert found.left_out == {NO_CLASS: 1, COPY: 1, NEAR: len(training)}
+    assert len(found.predictions) == 8
+
+
+def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(here, tmp_path):
+    wrong = {
+        f"{'dog' if name.startswith('cat') else 'cat'}/{Path(name).name}": data
+        for name, data in (new("cat", 30) | new("dog", 30, 2000)).items()
+    }
+    found = scored(write_files(tmp_path, wrong))
+    accuracy = row_of(found, "accuracy")
+    assert accuracy["value"] < 0.5 < accuracy["test"]
+    for name, label in (("accuracy", ""), ("mean_recall", ""), ("loss", ""), ("recall", "cat")):
+        assert row_of(found, name, label)["different"] == "yes"
+    assert row_of(found, "refused")["different"] == "no"
+
+
+def test_images_in_a_folder_called_unknown_are_of_no_class(here, tmp_path):
+    green = np.zeros((8, 8, 3), np.uint8) + np.array([20, 220, 20], np.uint8)
+    images = new("cat", 4) | {"unknown/green.png": encode(Image.fromarray(green), "PNG")}
+    found = scored(write_files(tmp_path, images))
+    assert row_of(found, "refused", "unknown")["value"] == 1
+    assert len(found.predictions) == 4
+
+
+def test_photos_of_one_class_are_scored(here, tmp_path):
+    found = scored(write_files(tmp_path, new("dog", 10)))
+    assert row_of(found, "mean_recall")["value"] == row_of(found, "recall", "dog")["value"]
+    assert np.isnan(row_of(found, "roc_auc")["value"])
+
+
+def test_model_that_is_not_the_served_one_has_no_test_split_here(here, tmp_path):
+    model = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
+    folder = write_files(tmp_path / "photos", new("dog", 5))
+    assert scored(folder).has_test
+    found = scored(folder, model)
+    assert not found.has_test
+    assert set(found.scores["different"]) == {""}
+
+
+def test_table_names_unusable_files_and_the_sheet_shows_errors(here, tmp_path):
+    images = new("cat", 40) | {"cat/text.jpg": b"a cat"}
+    folder = write_files(tmp_path / "photos", images)
+    sheet = tmp_path / "sheet.html"
+    result = pawprint(Path.cwd(), "score", str(folder), "--sheet", str(sheet))
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"score: {folder / 'cat' / 'text.jpg'}: not an image")
+    assert result.stdout.splitlines()[1].startswith("accuracy")
+    with_errors = scored(folder).predictions.query("actual != predicted")
+    assert sorted(photos_in(sheet.read_text(encoding="utf-8"))) == sorted(with_errors["path"])
+    assert len(with_errors)
+
+
+def test_folder_without_a_class_of_the_model_is_explained(here, tmp_path):
+    with refused("expected images in folders called cat, dog"):
+        scored(write_files(tmp_path, {"birds/1.png": coloured("cat", 1)}))
+    assert "0 images in none" in complaint(Path.cwd(), "score", str(tmp_path / "absent"))
+
+
+def test_test_of_mean_recall_is_fishers_for_one_class():
+    given = 30, 100, 20, 120
+    exact = fisher((given[0], given[1]), (given[2], given[3]))
+    drawn = stratified_fisher(*(np.array([each]) for each in given))
+    assert drawn == pytest.approx(exact, abs=0.01)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_randomization_rejects_at_its_level_and_finds_a_difference(shift):
+    rng = np.random.default_rng(0)
+    pairs = [(rng.exponential(size=40), shift + rng.exponential(size=80)) for _ in range(100)]
+    rejected = sum(randomization(*pair) < 0.05 for pair in pairs)
+    assert rejected > 90 if shift else rejected <= 12

@@ -1,0 +1,118 @@
+"""Photos without labels against the test split: false alarms, and true ones.
+
+Photos are rows of made-up predictions: of the classes, whose unknown scores differ between the
+classes as those of cats and dogs do, and foreign ones.
+"""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from networks import metadata
+
+from pawprint.evaluation.monitoring import (
+    LIKE,
+    OTHER,
+    PROPORTIONS,
+    differences,
+    judge,
+    ranked_within,
+    same_proportions,
+    verdict_of,
+)
+
+TEST, DRAWS = 500, 1000
+MODEL = metadata(unknown_threshold=0.6)
+MIDDLE, SPREAD = np.array([0.43, 0.46]), 0.05  # of the unknown scores of the two classes
+
+
+def photos(rng, images: int, second: float = 0.5, foreign: float = 0, unknown: float = 0.005):
+    """A table of photos, of which a portion is of the second class, foreign, or called unknown."""
+    classes = (rng.uniform(size=images) < second).astype(int)
+    confidence = np.maximum(1 - rng.exponential(0.02, images), 0.5)
+    scores = np.minimum(rng.normal(MIDDLE[classes], SPREAD), 0.6)
+    is_unknown = rng.uniform(size=images) < unknown
+    is_foreign = np.arange(images) < foreign * images
+    is_unknown |= is_foreign & (rng.uniform(size=images) < 0.7)
+    scores = np.where(is_foreign, 0.57, scores)
+    scores = np.where(is_unknown, 0.65, scores)
+    confidence = np.where(is_foreign, rng.uniform(0.5, 1, images), confidence)
+    of_second = np.where(classes == 1, confidence, 1 - confidence)
+    return pd.DataFrame(
+        {"probability_cat": 1 - of_second, "probability_dog": of_second, "unknown_score": scores}
+    )
+
+
+def verdicts(draws: int, images: int, **kind: float) -> Counter:
+    rng = np.random.default_rng(0)
+    pairs = ((photos(rng, images, **kind), photos(rng, TEST)) for _ in range(draws))
+    return Counter(
+        verdict_of(differences(*(judge(MODEL, each) for each in pair))) for pair in pairs
+    )
+
+
+@pytest.mark.parametrize(("images", "unknown"), [(100, 0.005), (200, 0.012)])
+def test_photos_of_the_same_kind_seldom_raise_an_alarm(images, unknown):
+    """Also those that are called unknown at 1.2 %, where 0.5 % of the test photos are."""
+    found = verdicts(DRAWS, images, unknown=unknown)
+    print(f"{images} photos, {unknown:.1%} unknown: {dict(found)}")
+    assert found[LIKE] >= 0.95 * DRAWS
+
+
+@pytest.mark.parametrize(
+    ("images", "kind", "expected"),
+    [
+        (100, {"foreign": 0.1}, OTHER),
+        (200, {"foreign": 0.1}, OTHER),
+        (100, {"foreign": 0.3}, OTHER),
+        (100, {"second": 0.2}, PROPORTIONS),
+        (200, {"second": 0.8}, PROPORTIONS),
+    ],
+)
+def test_foreign_photos_and_other_proportions_are_told_apart(images, kind, expected):
+    found = verdicts(100, images, **kind)
+    print(f"{images} photos, {kind}: {dict(found)}")
+    assert found[expected] >= 80
+
+
+def test_small_difference_is_no_alarm_with_any_number_of_photos():
+    found = verdicts(20, 20_000, unknown=0.012, second=0.55)
+    assert found[LIKE] == 20
+
+
+def test_model_without_a_detector_is_judged_by_classes_and_confidence():
+    rng, model = np.random.default_rng(0), metadata()
+    test = judge(model, photos(rng, TEST).drop(columns="unknown_score"))
+    foreign = judge(model, photos(rng, 200, foreign=0.5).drop(columns="unknown_score"))
+    tested = differences(foreign, test)
+    assert list(tested.index) == ["classes", "confidence"]
+    assert verdict_of(tested) == OTHER
+
+
+def test_ranks_are_compared_within_the_strata():
+    values, others = np.array([1, 2, 11, 12]), np.array([1, 2, 11, 12, 1, 2])
+    area, p_value = ranked_within(values, others, values // 10, others // 10)
+    assert (area, p_value) == (0.5, 1)
+    assert ranked_within(values, others, values * 0, others * 0)[0] > 0.55
+    assert ranked_within(values, others, values * 0, others * 0 + 1) == (0.5, 1)
+
+
+def test_level_of_ranks_holds_for_few_photos_and_many_strata():
+    rng, rejected = np.random.default_rng(0), 0
+    for _ in range(1000):
+        strata = rng.integers(10, size=20), rng.integers(10, size=100)
+        pair = (rng.normal(each) for each in strata)
+        rejected += ranked_within(*pair, *strata)[1] < 0.05
+    assert rejected < 65
+
+
+def test_level_of_proportions_holds_for_classes_of_few_photos():
+    rng = np.random.default_rng(0)
+    proportions = np.r_[np.full(36, 0.5 / 36), 0.5]
+    pairs = (
+        [np.bincount(rng.choice(37, size, p=proportions), minlength=37) for size in (50, 100)]
+        for _ in range(200)
+    )
+    assert sum(same_proportions(*pair) < 0.05 for pair in pairs) <= 17
+    assert same_proportions(np.array([10, 90, 0]), np.array([90, 10, 0])) < 0.001

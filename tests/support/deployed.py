@@ -1,0 +1,66 @@
+"""A project with a served model and the results of its test split, for tests of its later use."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from conftest import PROJECT, clean_archive, encode
+from networks import write_colour_model
+from PIL import Image
+
+from pawprint import project
+from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT
+from pawprint.files import pack
+from pawprint.tables import write_table
+from stages import evaluate
+
+IMAGES_OF_A_CLASS = 20  # of which TEST are of the test split, and the others of training
+TEST = 12
+
+
+def coloured(label: str, number: int, spread: float = 12) -> bytes:
+    """A PNG that looks like no other. Dogs are redder than blue, in most of the images."""
+    rng = np.random.default_rng((number, label == "dog"))
+    red = 120 + (6 if label == "dog" else -6) + rng.normal(0, spread)
+    base = np.array([red, 60 + rng.normal(0, 3), 120])
+    noise = rng.integers(-40, 41, (8, 8, 1))
+    image = Image.fromarray(np.clip(base + noise, 0, 255).astype(np.uint8))
+    return encode(image.resize((64, 64), Image.Resampling.NEAREST), "PNG")
+
+
+def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
+    """Write the project, run the stage `evaluate`, and return the images of the test split.
+
+    `changes` are to the model's metadata.
+    """
+    write_colour_model(folder / project.SERVED_MODEL, **changes)
+    shutil.copy(PROJECT / project.PARAMS, folder)
+    images = {
+        f"pets/{label}s/{number}.png": coloured(label, number)
+        for label in ("cat", "dog")
+        for number in range(IMAGES_OF_A_CLASS)
+    }
+    archive = folder / project.RAW_IMAGES
+    archive.parent.mkdir(parents=True)
+    pack(archive, images.items())
+    kept, _ = clean_archive(archive)
+    numbers = kept["path"].map(lambda path: int(Path(path).stem))
+    splits = np.where(numbers < TEST, "test", np.where(numbers % 2, "train", "validation"))
+    split = kept.assign(split=splits, group=kept["path"])
+    empty = {project.UNKNOWN_CSV: IMAGES, project.NEAR_DUPLICATES_CSV: NEAR_DUPLICATES}
+    for path, columns in empty.items():
+        write_table(folder / path, pd.DataFrame(columns=list(columns)), columns)
+    write_table(folder / project.IMAGES_CSV, kept, IMAGES)
+    write_table(folder / project.SPLIT_CSV, split, SPLIT)
+    with contextlib.chdir(folder):
+        evaluate.main()
+    return {path: images[path] for path in split.loc[split["split"] == "test", "path"]}
+
+
+def write_files(folder: Path, files: dict[str, bytes]) -> Path:
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
