@@ -105,5 +105,6 @@ def test_without_results_of_the_model_a_line_says_what_to_do(deployed, photos, t
     (tmp_path / project.TEST_PREDICTIONS_CSV).parent.mkdir()
     old = "\n".join(line.rpartition(",")[0] for line in table)
     (tmp_path / project.TEST_PREDICTIONS_CSV).write_text(old)
+    (tmp_path / "params.yaml").touch()
     line = complaint(tmp_path, "monitor", str(photos))
     assert line.startswith(f"{project.TEST_PREDICTIONS_CSV}: expected the column unknown_score")
