@@ -41,6 +41,7 @@ from pawprint.project import (
     RAW_ARCHIVES,
     RAW_IMAGES,
     SERVED_MODEL,
+    SPLITS_CSV,
 )
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.drawings import write_archive
@@ -135,7 +136,8 @@ def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(overlay(params, TINY), encoding="utf-8")
-    (folder / LABELS_CSV).write_text("path,label\n", encoding="utf-8")
+    for name in (LABELS_CSV, SPLITS_CSV):
+        shutil.copy(PROJECT / name, folder)
     (folder / CODE).mkdir(parents=True)
     (folder / FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
     (folder / RAW_ARCHIVES).mkdir(parents=True)
@@ -215,8 +217,9 @@ def test_worker_with_modules_from_before_an_edit_is_refused(start, tmp_path, mon
         engine._code.cache_clear()
 
 
-def test_worker_without_the_package_is_one_line(start):
-    start().worker("--no-nanny", PYTHONPATH="")
+def test_worker_with_another_package_of_the_name_is_one_line(start, tmp_path):
+    (tmp_path / "pawprint.py").touch()
+    start().worker("--no-nanny", PYTHONPATH=str(tmp_path))
     with pytest.raises(InputError, match="PAWPRINT_DASK: expected a worker that can") as error:
         list(map_items(str.upper, NAMES))
     assert len(str(error.value).splitlines()) == 1

@@ -85,7 +85,7 @@ def changed_values(workspace: Path) -> dict:
         "calibrate.threshold": median_probability(workspace),
         "calibrate.recall": 0.1,
         "calibrate.test_time_augmentation": "crops",
-        "calibrate.unknown_quantile": None,
+        "calibrate.unknown_quantile": 0.5,
         "evaluate.confidence": 0.9,
         "plot.predictions": 2,
         "plot.errors": 1,
@@ -135,7 +135,6 @@ EXCEPTIONS = {
     "train_extract.class_weight": ["train_extract", "report"],  # the classes are of one size
     "train_extract.keep_best": ["train_extract", "report"],  # the last epoch is the best
     "train_finetune.class_weight": ["train_finetune", "report"],
-    "calibrate.unknown_quantile": ["calibrate", "evaluate", "report"],
 }
 
 
