@@ -1,6 +1,7 @@
 """The life of projects with the installed package: runs, colleagues, upgrades, own stages."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,11 +46,12 @@ def repository(installed, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def project(repository) -> Path:
+def project(installed, repository) -> Iterator[Path]:
     """The project with a result, as it was committed."""
     yield repository / "one"
     succeed("git", "checkout", "-q", ".", cwd=repository)
     succeed("git", "clean", "-fdq", cwd=repository)
+    installed.succeed("dvc", "checkout", "-q", cwd=repository / "one")
 
 
 def test_run_leaves_nothing_to_commit_and_a_second_one_computes_nothing(
@@ -88,8 +90,8 @@ def test_colleague_without_the_photos_folder_runs_a_changed_param(
         ("params.yaml", "  errors: 12 ", "  errors: 13 ", []),  # a project keeps its value
         (
             "pawprint/network/training.py",
-            "steps), steps // 2",
-            "steps), steps // 3",
+            "(1 + np.cos(turn)) / 2",
+            "(1 + np.cos(turn)) / 3",
             ["train_extract", *AFTER_FINETUNING],
         ),
     ],
