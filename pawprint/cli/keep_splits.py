@@ -35,4 +35,4 @@ def run(arguments: argparse.Namespace) -> None:
     new = keep_splits(SPLITS_CSV, read_table(recorded.file(result), SPLIT))
     counts = new["split"].value_counts().reindex(SPLITS, fill_value=0)
     added = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    print(f"keep-splits: {SPLITS_CSV}: {len(new):,} images added: {added}")
+    print(f"keep-splits: {SPLITS_CSV}: {len(new):,} images added: {added}. Run `dvc repro`.")

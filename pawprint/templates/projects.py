@@ -85,6 +85,8 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
 def _with_resize(params: str, images: Path) -> str:
     """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
     sizes = sizes_of(images)
+    if images.is_dir() and not len(sizes):
+        raise InputError(f"{images}: expected images in folders of classes. Received: none.")
     out = left_out(*sizes.T) if len(sizes) else 0
     if out <= MAX_LEFT_OUT:
         return params

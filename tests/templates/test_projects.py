@@ -80,7 +80,7 @@ def test_requirements_name_the_package_by_its_place_and_hash(installed, project)
     assert line.startswith(f"pawprint-dvc @ {wheel.as_uri()}#sha256=")
 
 
-@pytest.mark.parametrize("case", ["full", "file", "no images", "inside"])
+@pytest.mark.parametrize("case", ["full", "file", "missing", "empty", "inside"])
 def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, tmp_path, case):
     target, images = tmp_path / "new", photos
     if case == "full":
@@ -88,8 +88,10 @@ def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, 
         (target / "mine.txt").write_text("mine")
     elif case == "file":
         target.write_text("mine")
-    elif case == "no images":
+    elif case in ("missing", "empty"):
         images = tmp_path / "photso"
+        if case == "empty":
+            images.mkdir()
     else:
         target = photos / "new"
     before = listing(tmp_path), listing(photos)
