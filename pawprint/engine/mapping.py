@@ -55,7 +55,7 @@ def map_items(
         except ModuleNotFoundError as error:
             raise InputError(
                 f"{VARIABLE}: expected the packages of the extra `dask`. Received: {error}. "
-                "Run `pip install -c requirements-dev.txt -e '.[dask]'`, or unset it."
+                "Run `pip install 'pawprint-dvc[dask]'`, or unset it."
             ) from None
         return map_on_cluster(scheduler, function, items, chunk, proof)
     return map_in_threads(function, items)

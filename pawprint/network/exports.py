@@ -47,7 +47,7 @@ def require_modules(name: str) -> None:
         if importlib.util.find_spec(module) is None:
             raise InputError(
                 f"{name}: expected the package {module} to be installed. Received: none. "
-                "Run `pip install -c requirements-dev.txt -e '.[export]'`."
+                "Run `pip install 'pawprint-dvc[export]'`."
             )
 
 
