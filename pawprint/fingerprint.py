@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pawprint.errors import InputError
+from pawprint.files import read_text
 from pawprint.package import folders_of_code
 from pawprint.project import REQUIREMENTS
 
@@ -184,7 +185,7 @@ class Code:
                 if not file.startswith(tuple(f"{folder}/" for folder in OURS)):
                     raise InputError(
                         f"{module}: expected imports of pawprint/ and stages/, on which the stage "
-                        f"`code` depends. Received: one of {file}. Move it into pawprint/."
+                        f"`code` depends. Received: one of {file}. Move it into stages/."
                     )
         folders = {PurePosixPath(module).parent.as_posix() for module in modules}
         files = {file for folder in folders for file in self._data_in(folder)}
@@ -302,9 +303,10 @@ def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> li
 
 
 def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
-    """The lines of each distribution, as they stand; there are several with different markers."""
+    """The lines of each distribution without comments; there are several with different markers."""
     pins: dict[str, list[str]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path).splitlines():
+        line = re.split(r"\s+(?:#|--|\\)", line)[0]
         if found := re.match(r"[A-Za-z0-9._-]+(?===)", line):
             pins.setdefault(canonicalize_name(found[0]), []).append(line)
     return pins

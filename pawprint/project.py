@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 LABELS_CSV = Path("labels.csv")
 SPLITS_CSV = Path("splits.csv")

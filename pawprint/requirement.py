@@ -1,74 +1,145 @@
 """The line of requirements.txt that names this package, by the place it was installed from."""
 
+import contextlib
 import json
 import re
-from importlib.metadata import PackageNotFoundError, distribution
+import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from pawprint.errors import InputError, printable
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from pawprint.errors import InputError, printable, without_secrets
+from pawprint.files import read_text
 from pawprint.package import DISTRIBUTION
 
-LINE = re.compile(rf"(?:{DISTRIBUTION}\s*(?:\[.*\]\s*)?(?:@|==)|-e|--editable)\s*(\S+)")
-LOCAL = re.compile(rf"(git\+file:\S+)#egg={DISTRIBUTION}")  # older versions of pip need this form
+
+class Named(NamedTuple):
+    """A distribution as a line of requirements.txt names it; `address` may be a version."""
+
+    name: str
+    extras: str  # such as "[app]", or ""
+    address: str
 
 
-def requirement() -> str:
+def read_line(line: str) -> Named | None:
+    """The distribution of a line; None for a comment, an option, or a name that only pip finds."""
+    text = re.split(r"\s(?:#|--|\\)", line.strip())[0].strip()
+    editable = re.match(r"(?:-e|--editable)[\s=]+(\S+)", text)
+    address = editable[1] if editable else text
+    if egg := re.search(r"[#&]egg=([\w.-]+)(\[[\w,.-]*\])?", address):
+        return Named(canonicalize_name(egg[1]), egg[2] or "", address.partition("#")[0])
+    if editable:
+        folder, extras = re.fullmatch(r"(.*?)(\[[\w,.-]*\])?", address).groups("")
+        name = _name_of_project(_as_path(folder))
+        return Named(name, extras, folder) if name else None
+    try:
+        found = Requirement(text)
+    except InvalidRequirement:
+        return None
+    extras = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
+    address = found.url or str(found.specifier).removeprefix("==")
+    return Named(canonicalize_name(found.name), extras, address)
+
+
+def requirement(earlier: Named | None = None) -> str:
     """Such as `pawprint-dvc @ git+https://host/pawprint@v0.2.0`: never a bare name.
 
-    Raises InputError if the package is not installed, as where a clone of it runs without.
+    The extras of an earlier line are kept, and its user at the same address. Raises InputError if
+    the package is not installed, as where a clone of it runs without.
     """
     version, origin = _installed()
+    extras = earlier.extras if earlier else ""
     if origin is None:
-        return f"{DISTRIBUTION}=={version}"
+        return f"{DISTRIBUTION}{extras}=={version}"
+    url = origin["url"]
     if origin.get("dir_info", {}).get("editable"):
-        return f"--editable {origin['url']}"
-    address = _addresses(version, origin)[0]
-    if address.startswith("git+file:"):
-        return f"{address}#egg={DISTRIBUTION}"
-    return f"{DISTRIBUTION} @ {address}"
+        return f"--editable {url}{extras}"
+    if git := origin.get("vcs_info"):
+        tag = git.get("requested_revision")
+        address = f"{git['vcs']}+{url}@{tag if tag == f'v{version}' else git['commit_id']}"
+        user = earlier and re.search(r"://([^/@]*@)", earlier.address)
+        if user and _plain(earlier.address)[0] == _plain(address)[0]:
+            address = re.sub(r"://(?:[^/@]*@)?", f"://{user[1]}", address, count=1)
+    else:
+        hashes = origin.get("archive_info", {}).get("hashes", {})
+        # A query that may hold a token is for whoever installs it.
+        address = url if without_secrets(url) == url else url.partition("?")[0]
+        address += "".join(f"#{name}={value}" for name, value in list(hashes.items())[:1])
+    if address.startswith("git+file:"):  # older versions of pip need this form
+        return f"{address}#egg={DISTRIBUTION}{extras}"
+    return f"{DISTRIBUTION}{extras} @ {address}"
 
 
 def require_installed(path: Path) -> None:
     """Raise InputError unless the installed package is the one that a requirements.txt names."""
     version, origin = _installed()
-    lines = path.read_text("utf-8").splitlines()
-    given = [found[1] for line in lines if (found := LOCAL.match(line) or LINE.match(line))]
-    known = [version] if origin is None else _addresses(version, origin)
-    if not set(given) & set(known):
+    named = [found for line in read_text(path).splitlines() if (found := read_line(line))]
+    given = [each.address for each in named if each.name == DISTRIBUTION]
+    if not any(_is_origin(each, version, origin) for each in given):
+        known = version if origin is None else read_line(requirement()).address
         received = printable(_readable(" ".join(given))) or "no line of it"
         raise InputError(
-            f"{path}: expected the package that is installed, {_readable(known[0])}. Received: "
+            f"{path}: expected the package that is installed, {_readable(known)}. Received: "
             f"{received}. To install that, run `pip install --force-reinstall --no-deps` with its "
             "line; to keep what is installed, run `pawprint upgrade`."
         )
 
 
+def _is_origin(address: str, version: str, origin: dict | None) -> bool:
+    """Whether this address or version is where the installed package comes from."""
+    if origin is None:
+        return address == version
+    git = origin.get("vcs_info")
+    url, revision, sha256 = _plain(address)
+    if url != _plain(f"{git['vcs']}+{origin['url']}" if git else origin["url"])[0]:
+        return False
+    if git:
+        is_commit = len(revision) > 6 and git["commit_id"].startswith(revision)
+        return is_commit or revision == (git.get("requested_revision") or "")
+    return sha256 in ("", origin.get("archive_info", {}).get("hashes", {}).get("sha256"))
+
+
+def _plain(address: str) -> tuple[str, str, str]:
+    """The URL without user, query and fragment, the revision, and the SHA-256, each perhaps ""."""
+    if "://" not in address and not address.startswith("file:"):
+        address = _as_path(address).resolve().as_uri()
+    sha256 = re.search(r"[#&]sha256=(\w+)", address)
+    url = re.sub(r"://[^/@]*@", "://", re.split("[?#]", address)[0])
+    revision = ""
+    if re.match(r"\w+\+", url):
+        url, _, revision = url.partition("@")
+    return url.rstrip("/"), revision, sha256[1] if sha256 else ""
+
+
 def _readable(address: str) -> str:
-    """Without what looks like a password before an @."""
-    return re.sub(r"@([^@]+)$", r" at \1", address)
+    """Without user, and without what looks like a password before an @."""
+    return re.sub(r"@(?=[^@\s]+)", " at ", re.sub(r"://[^/@\s]*@", "://", address))
+
+
+def _as_path(address: str) -> Path:
+    is_url = address.startswith("file:")
+    return Path(url2pathname(urlsplit(address).path) if is_url else address).expanduser()
+
+
+def _name_of_project(folder: Path) -> str | None:
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
+        return canonicalize_name(tomllib.loads(text)["project"]["name"])
+    return None
 
 
 def _installed() -> tuple[str, dict | None]:
     """The version, and what pip recorded of the origin: None for an index of packages (PEP 610)."""
-    try:
-        found = distribution(DISTRIBUTION)
-    except PackageNotFoundError:
-        raise InputError(
-            f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
-            "`pip install` with that folder."
-        ) from None
-    text = found.read_text("direct_url.json")
-    return found.version, json.loads(text) if text else None
-
-
-def _addresses(version: str, origin: dict) -> list[str]:
-    """The ways to write where the package is from; the first one is exact, if there is one."""
-    url = origin["url"]
-    if git := origin.get("vcs_info"):
-        asked, commit = git.get("requested_revision"), git["commit_id"]
-        of_commit, of_asked = (
-            f"{git['vcs']}+{url}{f'@{rev}' * bool(rev)}" for rev in (commit, asked)
-        )
-        return [of_asked, of_commit] if asked == f"v{version}" else [of_commit, of_asked]
-    hashes = origin.get("archive_info", {}).get("hashes", {})
-    return [*(f"{url}#{name}={value}" for name, value in hashes.items()), url]
+    for found in distributions(name=DISTRIBUTION):
+        if found.read_text("INSTALLER"):  # not what a build left in the current folder
+            text = found.read_text("direct_url.json")
+            return found.version, json.loads(text) if text else None
+    raise InputError(
+        f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
+        "`pip install` with that folder."
+    )

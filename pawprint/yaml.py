@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from pawprint.errors import InputError, printable
+from pawprint.files import read_text
 
 TAG = "tag:yaml.org,2002:"
 
@@ -55,11 +56,7 @@ _Loader.add_constructor(TAG + "int", lambda loader, node: int(loader.construct_s
 
 def read_yaml(path: Path) -> object:
     """The content of a UTF-8 file. Raises InputError if it is missing or no YAML."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a readable text file. Received: {error}") from None
-    return parse_yaml(text, str(path))
+    return parse_yaml(read_text(path), str(path))
 
 
 def parse_yaml(text: str, name: str) -> object:

@@ -21,6 +21,7 @@ from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.whole import load_params
 from pawprint.recorded import Recorded
 from pawprint.requirement import require_installed
+from pawprint.templates.files import require_complete
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
@@ -40,6 +41,7 @@ def main() -> None:
         )
     if "pawprint/stages" in folders:  # of an installed package
         require_installed(project.REQUIREMENTS)
+        require_complete(project.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
     scripts = {stage: script_of(stage) for stage in sorted(scripts - {"__init__", "code"})}

@@ -26,7 +26,7 @@ MAY_IMPORT |= {
     "pawprint/recipes": ROOMS,
     "pawprint/templates": {"dataset", "images", "recipes"},
     "pawprint/cli": ROOMS | {"recipes", "templates"},
-    "stages": ROOMS,
+    "stages": ROOMS | {"templates"},  # `code` checks a project's files
     "examples": ROOMS,
     "bench": ROOMS | {"recipes"},
 }

@@ -24,11 +24,14 @@ from pawprint.project import RAW_IMAGES
 from pawprint.yaml import read_yaml
 
 MAX_FILES = 50_000  # in an archive
+OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
 
 def folder_files(folder: Path) -> Files:
     """Every file, named by its path below the folder and sorted by it; empty folders are printed.
+
+    Those of OF_SYSTEMS are left out.
 
     Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
     is such an entry, because what it leads to may lie outside the folder and be private.
@@ -43,7 +46,7 @@ def folder_files(folder: Path) -> Files:
     found = []
     for parent, folders, files in os.walk(folder, onerror=refuse):
         links = [name for name in folders if Path(parent, name).is_symlink()]
-        found += [Path(parent, name) for name in (*links, *files)]
+        found += [Path(parent, name) for name in (*links, *files) if name not in OF_SYSTEMS]
         if not folders and not files:
             print(f"fetch: {printable(parent)} is empty")
     found.sort(key=lambda path: path.relative_to(folder).as_posix())

@@ -26,11 +26,11 @@ def sizes_of(source: Path) -> np.ndarray:
         if source.is_dir():
             paths = sorted(source.rglob("*"))
             files = {str(path): functools.partial(path.open, "rb") for path in paths}
-        elif zipfile.is_zipfile(source):
-            archive = opened.enter_context(zipfile.ZipFile(source))
-            files = {name: functools.partial(archive.open, name) for name in archive.namelist()}
         else:
             files = {}
+            with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
+                archive = opened.enter_context(zipfile.ZipFile(source))
+                files = {name: functools.partial(archive.open, name) for name in archive.namelist()}
         images = [name for name in files if Path(name).suffix.lower() in SUFFIXES]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
             # Pillow and zips raise anything for a damaged file.

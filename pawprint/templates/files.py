@@ -1,13 +1,14 @@
 """The text of each file that `pawprint init` writes, from those at the top of the repository."""
 
-import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from pawprint.dataset import corrections, kept_splits
+from pawprint.dataset.sources import OF_SYSTEMS
+from pawprint.errors import InputError
 from pawprint.package import DISTRIBUTION, ROOT
-from pawprint.requirement import requirement
+from pawprint.requirement import read_line, requirement
+from pawprint.yaml import parse_yaml, read_yaml
 
 README = Path(__file__).with_name("README.md")
 IGNORED = """\
@@ -30,6 +31,7 @@ TABLES = {
     "splits.csv": f"{','.join(kept_splits.COLUMNS)}\n",
 }
 CONFIG = ".dvc/config"
+IGNORE = (".dvcignore", ".gitignore")
 
 
 def template(name: str) -> str:
@@ -47,7 +49,7 @@ def files(source: str) -> dict[str, str]:
     plots = (path.relative_to(ROOT).as_posix() for path in (ROOT / ".dvc/plots").glob("*.json"))
     ignored = IGNORED + f"/{source}\n" * is_tracked
     return {
-        ".dvcignore": "/.venv\n",
+        ".dvcignore": "".join(f"{name}\n" for name in ("/.venv", *OF_SYSTEMS)),
         ".gitattributes": template(".gitattributes"),
         ".gitignore": ignored,
         "README.md": README.read_text(encoding="utf-8"),
@@ -73,22 +75,40 @@ def pipeline(is_outside: bool) -> str:
     return text
 
 
-def requirements(others: str = "") -> str:
+def require_complete(path: Path) -> None:
+    """Raise InputError if a stage of the package lacks deps or params of its own `dvc.yaml`.
+
+    DVC would not run the stage after a change of them: as after an upgrade, where the user has
+    changed `dvc.yaml` and it is kept.
+    """
+    given = read_yaml(path)["stages"]
+    for name, stage in parse_yaml(pipeline(False), "template")["stages"].items():
+        own = given.get(name, {})
+        if own.get("cmd") != stage["cmd"]:
+            continue
+        for key in ("deps", "params"):
+            if missing := [each for each in stage.get(key, []) if each not in own.get(key, [])]:
+                raise InputError(
+                    f"{path}: stages.{name}.{key}: expected {missing[0]}, which the package's "
+                    f"stage reads. Received: none of it. Add it, or take all of {path}.new."
+                )
+
+
+def requirements(given: str = "") -> str:
     """The exact versions of all packages, and the line of this one.
 
-    Lines for other packages, and options, from the text of another requirements.txt come last. Its
-    extras of this package are kept.
+    What another requirements.txt has beside these comes last: its lines for other packages,
+    options and comments. Its extras of this package are kept.
     """
-    extras = re.search(rf"^{DISTRIBUTION}(\[.*?\])", others, re.MULTILINE)
-    ours = requirement().replace(DISTRIBUTION, DISTRIBUTION + (extras[1] if extras else ""), 1)
-    text = f"{template('requirements.txt')}{ours}\n"
-    known = {_name(line) for line in text.splitlines()}
-    return text + "".join(f"{line}\n" for line in others.splitlines() if _name(line) not in known)
+    lines = {line: read_line(line) for line in given.splitlines() if line.strip()}
+    earlier = [named for named in lines.values() if named and named.name == DISTRIBUTION]
+    text = f"{template('requirements.txt')}{requirement(*earlier[:1])}\n"
+    known = {named.name for line in text.splitlines() if (named := read_line(line))}
+    others = (line for line, named in lines.items() if not (named and named.name in known))
+    return with_lines(text, others)
 
 
-def _name(line: str) -> str:
-    """The distribution that a line of a requirements.txt names, or else the line; "" for none."""
-    line = line.partition("#")[0].strip()
-    if found := re.match(r"[A-Za-z0-9._-]+(?=\s*(?:[\[=@;<>!~]|$))", line):
-        return canonicalize_name(found[0])
-    return DISTRIBUTION if line.startswith(("-e", "--editable")) else line
+def with_lines(text: str, lines: Iterable[str]) -> str:
+    """The text with those of the lines at its end that it lacks."""
+    known = text.splitlines()
+    return text + "".join(f"{line}\n" for line in lines if line not in known)

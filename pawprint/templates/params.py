@@ -40,7 +40,10 @@ def add_new_params(text: str, template: str) -> str:
                 at = there[before][1] if before in there else at
                 lines[at:at] = [f"{' ' * column}{line.lstrip()}" for line in new[start:stop]]
             before = key
-    return "\n".join(lines) + "\n"
+    added = "\n".join(lines) + "\n"
+    if not flat(template).keys() <= flat(added).keys():  # as after a line `...`
+        raise InputError(f"{PARAMS}: expected one document of YAML, to add new params.")
+    return added
 
 
 def _blocks(lines: list[str], section: str) -> tuple[int, int, dict[str, tuple[int, int]]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -16,12 +17,20 @@ import yaml
 
 from pawprint.dataset.sources import is_tar
 from pawprint.errors import InputError, printable
-from pawprint.files import read_json, write_json, write_text
+from pawprint.files import read_text, write_json, write_text
 from pawprint.images.sizes import MAX_LEFT_OUT, left_out, sizes_of
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import apply, overlay
-from pawprint.templates.files import CONFIG, TABLES, files, requirements, template
+from pawprint.templates.files import (
+    CONFIG,
+    IGNORE,
+    TABLES,
+    files,
+    requirements,
+    template,
+    with_lines,
+)
 from pawprint.templates.params import REPLACED, add_new_params, flat
 
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
@@ -52,7 +61,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
     if is_url:
         source = images.name
     elif is_outside:
-        source = Path(os.path.relpath(images, folder)).as_posix()
+        source = _path_from(folder, images)
     weights = PACKAGE.parent / values["weights.source"]
     if weights.is_file():  # of the package
         copied[weights] = weights.name
@@ -85,8 +94,6 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
 def _with_resize(params: str, images: Path) -> str:
     """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
     sizes = sizes_of(images)
-    if images.is_dir() and not len(sizes):
-        raise InputError(f"{images}: expected images in folders of classes. Received: none.")
     out = left_out(*sizes.T) if len(sizes) else 0
     if out <= MAX_LEFT_OUT:
         return params
@@ -100,10 +107,20 @@ def _require_apart(folder: Path, images: Path) -> None:
             f"{images}: expected a folder, zip, tar or YAML file with the URL of images. "
             "Received: nothing there. Name one with --images."
         )
+    if images.is_dir() and not any(path.is_file() for path in images.rglob("*")):
+        raise InputError(f"{images}: expected images in folders of classes. Received: none.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or an empty folder. Nothing is overwritten.")
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{folder}: expected a folder outside of {images}.")
+
+
+def _path_from(folder: Path, images: Path) -> str:
+    images = images.parent.resolve() / images.name
+    try:
+        return Path(os.path.relpath(images, folder.resolve())).as_posix()
+    except ValueError:  # on another drive of Windows
+        return images.as_posix()
 
 
 @contextlib.contextmanager
@@ -114,9 +131,10 @@ def _filling(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        if existed:
-            folder.mkdir()
+        for path in folder.iterdir() if folder.is_dir() else ():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        if folder.is_dir() and not existed:
+            folder.rmdir()
         if isinstance(error, OSError):
             raise InputError(
                 f"{folder}: expected to write a project. Received: {error.strerror}"
@@ -151,13 +169,13 @@ def upgrade(folder: Path = Path()) -> list[str]:
     package has another one too, that is put beside it as `FILE.new`. All values and comments of
     `params.yaml` stay. Raises InputError before anything is written.
     """
-    if not (folder / STATE).exists():
-        raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
-    state = read_json(folder / STATE)
-    params = (folder / PARAMS).read_text(encoding="utf-8")
-    defaults = template(PARAMS.name)
+    state = _read_state(folder)
+    params, defaults = read_text(folder / PARAMS), template(PARAMS.name)
+    source = flat(params).get("fetch.source")
+    if not isinstance(source, str):
+        raise InputError(f"{PARAMS}: fetch.source: expected a path. Received: {source}.")
     renewed = add_new_params(params, defaults)
-    texts = files(flat(params)["fetch.source"])
+    texts = files(source)
     changes, notes = {}, list(_notes(flat(params), flat(defaults), state["params"]))
     if renewed != params:
         changes[PARAMS.name] = renewed
@@ -168,22 +186,39 @@ def upgrade(folder: Path = Path()) -> list[str]:
                 changes[name] = text
                 notes.append(f"{name}: new")
             continue
-        given = path.read_text(encoding="utf-8")
+        given = read_text(path)
         if given == text or known == _hash(text):
             continue
         if known == _hash(given):
             changes[name] = text
             notes.append(f"{name}: written anew")
+        elif name in IGNORE:
+            changes[name] = with_lines(text, given.splitlines())
+            notes.append(f"{name}: new lines; yours are kept")
         elif path.name == REQUIREMENTS.name:
             changes[name] = requirements(given)
             notes.append(f"{name}: new versions; lines for other packages are kept")
         else:
             changes[f"{name}.new"] = text
             notes.append(f"{name}: you changed it, so it is kept; {name}.new is the new one")
+    for name, text in TABLES.items():
+        if not (folder / name).exists():
+            changes[name] = text
     for name, text in changes.items():
         write_text(folder / name, text)
     _write_state(folder, texts)
     return notes
+
+
+def _read_state(folder: Path) -> dict:
+    path = folder / STATE
+    if not path.exists():
+        raise InputError(f"{path}: expected a project that `pawprint init` made.")
+    with contextlib.suppress(ValueError):
+        state = json.loads(read_text(path))
+        if isinstance(state, dict) and {"files", "params"} <= state.keys():
+            return state
+    raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
 
 
 def _notes(given: dict, defaults: dict, earlier: dict) -> Iterator[str]:

@@ -108,10 +108,12 @@ def test_failed_init_leaves_nothing(installed, photos, tmp_path):
     git.write_text("#!/bin/sh\nexit 3\n")
     git.chmod(0o755)
     path = f"{git.parent}{os.pathsep}{installed.environment['PATH']}"
-    command = ("pawprint", "init", "new", "--images", str(photos))
-    result = installed.run(*command, cwd=tmp_path, PATH=path)
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert not (tmp_path / "new").exists()
+    (tmp_path / "empty").mkdir()
+    for folder, cwd in (("new", tmp_path), (".", tmp_path / "empty")):
+        command = ("pawprint", "init", folder, "--images", str(photos))
+        result = installed.run(*command, cwd=cwd, PATH=path)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert listing(tmp_path) == {"tool/git"} and not (tmp_path / "new").exists()
 
 
 def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, photos, tmp_path):
@@ -190,20 +192,23 @@ def test_upgrade_renews_what_is_as_written_and_keeps_what_the_user_changed(
     # Files with a user's edits.
     for name, mine in (
         ("dvc.yaml", "\n# ours\n"),
-        ("requirements.txt", "our-tools==1.0\n"),
+        ("requirements.txt", "# ours\n-e ../tools\nour-tools==1.0\n"),
+        (".gitignore", "/ours\n"),
         ("README.md", "Ours\n"),
         ("params.yaml", "# ours\n"),
     ):
         with (project / name).open("a") as file:
             file.write(mine)
-    change(project, "train_finetune: {learning_rate: 0.001}")
+    change(project, "{train_finetune: {learning_rate: 0.001}, fetch: {source: photos/part}}")
     commit(project, "Ours")
     lines = upgraded(newer, project)
     assert "dvc.yaml.new" in lines["dvc.yaml"] and "README.md" not in lines
     assert (project / "dvc.yaml").read_text().endswith("# ours\n")
     assert "Pack the images" in (project / "dvc.yaml.new").read_text()
     required = (project / "requirements.txt").read_text().splitlines()
-    assert required[-1] == "our-tools==1.0" and required.count("our-tools==1.0") == 1
+    assert required[-3:] == ["# ours", "-e ../tools", "our-tools==1.0"]
+    ignored = (project / ".gitignore").read_text().splitlines()
+    assert {"/photos", "/photos/part", "/ours"} <= set(ignored)
     assert any(line.startswith("tqdm==9.") for line in required)
     text = (project / "params.yaml").read_text()
     assert text.endswith("# ours\n") and "learning_rate: 0.001 " in text and "columns: 4" in text
@@ -213,6 +218,13 @@ def test_upgrade_outside_of_a_project_is_one_line(installed, tmp_path):
     result = installed.run("pawprint", "upgrade", cwd=tmp_path)
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "pawprint init" in result.stderr
+
+
+def test_pipeline_without_what_a_stage_of_the_package_reads_is_refused(installed, project):
+    text = (project / "dvc.yaml").read_text()
+    (project / "dvc.yaml").write_text(text.replace("data/raw/archives, labels.csv", "labels.csv"))
+    result = installed.run("dvc", "repro", "code", cwd=project)
+    assert "dvc.yaml: stages.clean.deps: expected data/raw/archives" in result.stderr
 
 
 def test_stage_refuses_a_package_other_than_that_of_requirements(installed, project):

@@ -1,0 +1,96 @@
+"""The line of requirements.txt for the package: what pip records, and how users write it."""
+
+import pytest
+
+from pawprint import requirement as module
+from pawprint.errors import InputError
+from pawprint.requirement import read_line, require_installed, requirement
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def git(url: str, revision: str | None = None) -> dict:
+    info = {"vcs": "git", "commit_id": COMMIT, "requested_revision": revision}
+    return {"url": url, "vcs_info": info}
+
+
+def wheel(url: str) -> dict:
+    return {"url": url, "archive_info": {"hashes": {"sha256": "ab12"}}}
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Sets what pip recorded of the installed package."""
+    return lambda origin: monkeypatch.setattr(module, "_installed", lambda: ("0.2.0", origin))
+
+
+@pytest.mark.parametrize(
+    ("origin", "earlier", "line"),
+    [
+        (None, None, "pawprint-dvc==0.2.0"),
+        (git("https://h/p", "v0.2.0"), None, "pawprint-dvc @ git+https://h/p@v0.2.0"),
+        (git("https://h/p", "main"), None, f"pawprint-dvc @ git+https://h/p@{COMMIT}"),
+        (
+            git("https://h/p"),
+            "Pawprint_DVC[app] @ git+https://${TOKEN}@h/p@v0.1.0",
+            f"pawprint-dvc[app] @ git+https://${{TOKEN}}@h/p@{COMMIT}",
+        ),
+        (git("file:///p"), None, f"git+file:///p@{COMMIT}#egg=pawprint-dvc"),
+        (wheel("file:///p.whl"), None, "pawprint-dvc @ file:///p.whl#sha256=ab12"),
+        (wheel("https://h/p.whl?private_token=x"), None, "pawprint-dvc @ https://h/p.whl#sha256=ab12"),
+        (
+            {"url": "file:///pawprint-dvc/src", "dir_info": {"editable": True}},
+            "pawprint-dvc[app]==0.1.0",
+            "--editable file:///pawprint-dvc/src[app]",
+        ),
+    ],
+)  # fmt: skip
+def test_line_names_the_package_by_its_origin_without_secrets(installed, origin, earlier, line):
+    installed(origin)
+    assert requirement(read_line(earlier) if earlier else None) == line
+
+
+@pytest.mark.parametrize(
+    ("origin", "line", "is_it"),
+    [
+        (None, "pawprint-dvc==0.2.0", True),
+        (None, "pawprint-dvc==0.2.1", False),
+        (None, "pawprint==0.2.0", False),
+        (git("https://h/p"), "pawprint-dvc @ git+https://${TOKEN}@h/p  # private", True),
+        (git("https://h/p"), "git+https://h/p@0123456#egg=pawprint-dvc[app]", True),
+        (git("https://h/p"), "pawprint-dvc @ git+https://h/p@0123457", False),
+        (git("ssh://git@h/p", "v0.2.0"), "pawprint-dvc[app] @ git+ssh://alice@h/p@v0.2.0", True),
+        (git("ssh://git@h/p", "v0.2.0"), "pawprint-dvc @ git+ssh://git@h/p@v0.3.0", False),
+        (wheel("https://h/p.whl"), "pawprint-dvc @ https://h/p.whl?token=x#sha256=ab12", True),
+        (wheel("https://h/p.whl"), "pawprint-dvc @ https://h/p.whl#sha256=cd34", False),
+    ],
+)
+def test_package_of_another_place_is_refused(installed, tmp_path, origin, line, is_it):
+    installed(origin)
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"numpy==2.0\n{line}\n", encoding="utf-8")
+    if is_it:
+        return require_installed(path)
+    with pytest.raises(InputError, match="expected the package that is installed, "):
+        require_installed(path)
+
+
+@pytest.mark.parametrize("form", ["-e {}", "--editable={}[app]", "-e {uri}", "-e {uri}[app]"])
+def test_editable_package_is_known_by_path_and_by_url(installed, tmp_path, form):
+    folder = tmp_path / "a package"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text('[project]\nname = "pawprint-dvc"\n', encoding="utf-8")
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    installed({"url": folder.resolve().as_uri(), "dir_info": {"editable": True}})
+    path = tmp_path / "requirements.txt"
+    path.write_text(form.format(link, uri=folder.as_uri()), encoding="utf-8")
+    require_installed(path)
+
+
+def test_requirements_in_another_encoding_are_one_line(installed, tmp_path):
+    installed(None)
+    path = tmp_path / "requirements.txt"
+    path.write_text("pawprint-dvc==0.2.0", encoding="utf-16")
+    with pytest.raises(InputError, match="expected a readable text file"):
+        require_installed(path)
