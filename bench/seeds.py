@@ -1,8 +1,8 @@
-"""Mean and range of the scores of five seeds of fine-tuning: `python -m bench.seeds`.
+"""Scores of the head alone and of five seeds of fine-tuning: `python -m bench.seeds`.
 
-Each seed is a DVC experiment of this commit, `seed-1` to `seed-5`. Remove those of an earlier call
-with `dvc exp remove`. Run after `dvc repro`: about two minutes on two cores. DVC's queue is not
-used: where its worker stops early, as on a busy machine, `dvc exp run --run-all` waits for ever.
+Each is a DVC experiment of this commit, `head` and `seed-1` to `seed-5`. Remove those of an earlier
+call with `dvc exp remove`. Run after `dvc repro`. DVC's queue is not used: where its worker stops
+early, as on a busy machine, `dvc exp run --run-all` waits for ever.
 """
 
 import io
@@ -13,7 +13,8 @@ import pandas as pd
 
 from pawprint.recipes.sample.demo import dvc_environment
 
-SEEDS = (1, 2, 3, 4, 5)
+SEEDS = {f"seed-{seed}": f"train_finetune.seed={seed}" for seed in range(1, 6)}
+RUNS = {"head": "train_finetune.epochs=0"} | SEEDS
 SCORES = ["validation.accuracy", "validation.loss", "test.accuracy", "test.loss"]
 
 
@@ -27,13 +28,14 @@ def dvc_exp(*arguments: str) -> str:
 
 
 def main() -> None:
-    for seed in SEEDS:
-        params = ("--set-param", f"train_finetune.seed={seed}")
+    for name, param in RUNS.items():
         # DVC does not find a relative path outside of the project from its copy.
-        dvc_exp("run", "--temp", "--allow-missing", "--name", f"seed-{seed}", *params, "evaluate")
+        how = ("--temp", "--allow-missing", "--name", name, "--set-param", param)
+        dvc_exp("run", *how, "evaluate")
     experiments = pd.read_csv(io.StringIO(dvc_exp("show", "--csv")), index_col="Experiment")
-    scores = experiments.loc[[f"seed-{seed}" for seed in SEEDS], SCORES]
-    print(scores.agg(["mean", "min", "max"]).T.to_string(float_format="{:.4f}".format))
+    scores = experiments.loc[list(RUNS), SCORES]
+    of_seeds = scores.loc[list(SEEDS)].agg(["mean", "min", "max"])
+    print(pd.concat([scores, of_seeds]).to_string(float_format="{:.4f}".format))
 
 
 if __name__ == "__main__":

@@ -44,15 +44,17 @@ def main() -> None:
     run = runner(network, ("logits", "features"))
 
     def outputs(image: Image.Image, names: Sequence[TestTimeAugmentation]) -> list[np.ndarray]:
-        runs = (run(squares_of(image, size, resize, name)).values() for name in names)
-        return [each.astype(np.float64) for outputs in runs for each in outputs]
+        squares = [squares_of(image, size, resize, name) for name in names]
+        ends = np.cumsum([len(each) for each in squares])[:-1]
+        kinds = run(np.concatenate(squares)).values()
+        return [each.astype(np.float64) for kind in kinds for each in np.split(kind, ends)]
 
     validation, detector, unknown = split[split["split"] == "validation"], None, None
     actual = pd.Index(labels).get_indexer(validation["label"])
     with open_archive(project.RAW_ARCHIVES) as archive:
         every = functools.partial(outputs, names=tried)
         found = predict_members(every, archive, validation["path"], "calibrate")
-        logits, features = (dict(zip(tried, found[kind::2])) for kind in (0, 1))
+        logits, features = dict(zip(tried, found)), dict(zip(tried, found[len(tried) :]))
         augmentation = tried[0]
         if len(tried) > 1:
             for of_each in (logits, features):

@@ -161,8 +161,7 @@ def fit(
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
         kept = None if keeper.best_epoch is None else keeper.best_epoch + 1
     history = history.assign(kept=history["epoch"] == kept)
-    average = keeper.difference if isinstance(keeper, KeepAverage) else None
-    return history, describe_kept(history, average)
+    return history, describe_kept(history, keeper if isinstance(keeper, Keeper) else None)
 
 
 class Recorder(keras.callbacks.Callback):
@@ -183,11 +182,10 @@ class Recorder(keras.callbacks.Callback):
         return pd.DataFrame(self.rows, columns=list(HISTORY))
 
 
-class KeepBest(keras.callbacks.Callback):
-    """Ends training with the weights that have the lowest validation loss, without penalties.
+class Keeper(keras.callbacks.Callback):
+    """Decides with which weights training ends: with `best_epoch` None those before the first.
 
-    They are those after an epoch whose validation accuracy is no lower than before the first or,
-    with `best_epoch` None, those before the first. A loss can fall by less confidence alone.
+    `difference` is that of the validation losses of what was tried, and of those before.
     """
 
     def __init__(self, validation: Batches) -> None:
@@ -196,6 +194,22 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.best_epoch, self.best_weights = None, self.model.get_weights()
+        self.losses = image_losses(self.model, self.validation)
+
+    def compare(self) -> Difference:
+        """The validation loss of the model as it is, less that before the first epoch."""
+        return Difference.of(image_losses(self.model, self.validation), self.losses)
+
+
+class KeepBest(Keeper):
+    """Ends training with the weights that have the lowest validation loss, without penalties.
+
+    They are those after an epoch whose validation accuracy is no lower than before the first. A
+    loss can fall by less confidence alone. What was tried is this epoch, or else the last.
+    """
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        super().on_train_begin()
         before = measure(self.model, self.validation)
         self.lowest, self.accuracy = before["loss"], before["accuracy"]
 
@@ -206,10 +220,13 @@ class KeepBest(keras.callbacks.Callback):
             self.lowest = measured["loss"]
 
     def on_train_end(self, logs: dict | None = None) -> None:
+        if self.best_epoch is not None:
+            self.model.set_weights(self.best_weights)
+        self.difference = self.compare()
         self.model.set_weights(self.best_weights)
 
 
-class KeepAverage(keras.callbacks.Callback):
+class KeepAverage(Keeper):
     """Ends training with the average of the weights of all steps, which the optimizer keeps.
 
     Those before the first epoch are kept if their validation loss is significantly lower. Polyak
@@ -217,20 +234,12 @@ class KeepAverage(keras.callbacks.Callback):
     (https://doi.org/10.1137/0330046).
     """
 
-    def __init__(self, validation: Batches) -> None:
-        super().__init__()
-        self.validation = validation
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self.best_weights = self.model.get_weights()
-        self.losses = image_losses(self.model, self.validation)
-
     def on_train_end(self, logs: dict | None = None) -> None:  # Keras has taken the average
-        self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)
-        self.best_epoch = self.params["epochs"] - 1
+        self.difference = self.compare()
         if self.difference.is_higher:
-            self.best_epoch = None
             self.model.set_weights(self.best_weights)
+        else:
+            self.best_epoch = self.params["epochs"] - 1
 
 
 class Rates(keras.callbacks.Callback):
@@ -398,21 +407,20 @@ def fine_tune_stored(
         return whole, *fine_tune(whole, params, precision, first, train, validation, path)
 
 
-def describe_kept(history: pd.DataFrame, average: Difference | None = None) -> str:
-    """What fine-tuning keeps, from its table HISTORY.
-
-    `average` is of the validation loss of the averaged weights and that of the head alone.
-    """
+def describe_kept(history: pd.DataFrame, keeper: Keeper | None = None) -> str:
+    """What fine-tuning keeps, from its table HISTORY, and why, if a keeper decided it."""
     if history.empty:
         return "no epochs: the head is kept as it is"
     kept = history[history["kept"]]
-    if average:
-        what = "the head alone is" if kept.empty else "averaged weights are"
-        return f"{what} kept: validation loss of averaged weights less head alone {average}"
-    if kept.empty:
-        return "the head alone is kept, as no epoch improves it on validation"
-    (epoch,) = kept.to_dict("records")
+    last = (history if kept.empty else kept).iloc[-1]
+    epoch = f"epoch {last['epoch']}"
+    if keeper is None:
+        accuracy, loss = last["validation_accuracy"], last["validation_loss"]
+        return f"{epoch} is kept: validation accuracy {accuracy:.4f}, loss {loss:.4f}"
+    tried, verb = ("averaged weights", "are") if isinstance(keeper, KeepAverage) else (epoch, "is")
+    what = "the head alone is" if kept.empty else f"{tried} {verb}"
+    before = keeper.losses.mean()
     return (
-        f"epoch {epoch['epoch']} is kept: validation accuracy {epoch['validation_accuracy']:.4f}, "
-        f"loss {epoch['validation_loss']:.4f}"
+        f"{what} kept: validation loss of {tried} {before + keeper.difference.mean:.4f}, "
+        f"of the head alone {before:.4f}, difference {keeper.difference}"
     )

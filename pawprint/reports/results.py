@@ -57,10 +57,10 @@ def fraction(score: pd.Series) -> str:
 
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Rows of the table of results: a title, then the texts of validation and test."""
+    """Rows of the table of results: a title, then the texts of test and validation."""
 
     def row(title: str, name: str, text: Callable[[pd.Series], str]) -> tuple[str, str, str]:
-        cells = (text(score_of(scores, split, name)) for split in ("validation", "test"))
+        cells = (text(score_of(scores, split, name)) for split in ("test", "validation"))
         return title, *cells
 
     rows = [row("accuracy", "accuracy", describe_fraction)]
@@ -71,14 +71,14 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
         rows[:2] = rows[1::-1]
     if APART in set(scores["score"]):
         apart = describe_fraction(score_of(scores, "test", APART))
-        rows.append(("accuracy without near-duplicates of other splits", "", apart))
+        rows.append(("accuracy without near-duplicates of other splits", apart, ""))
     if "refused" in set(scores["score"]):  # of a model with a detector of unknown inputs
         rows.append(row("images labelled unknown", "refused", describe_fraction))
     if UNKNOWN in set(scores["label"]):
         refused, area = (score_of(scores, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
         rows += [
-            ("images of no class labelled unknown", "", describe_fraction(refused)),
-            ("area under the ROC curve of unknown and test images", "", with_interval(area)),
+            ("images of no class labelled unknown", describe_fraction(refused), ""),
+            ("area under the ROC curve of unknown and test images", with_interval(area), ""),
         ]
     return rows
 

@@ -126,11 +126,14 @@ def runner(network: openvino.Model, names: Sequence[str]) -> Run:
     """The network as a function of uint8 pixels `(squares, size, size, 3)`.
 
     It gives the outputs, float32 `(squares, …)`, by `names`, of which the last may be left over.
+    Equal squares are computed once: those of a square image at its start, middle and end are one.
     """
     compute = compile_for_cpu(network)
 
     def run(squares: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = zip(*map(compute, squares))
+        pixels = [square.tobytes() for square in squares]
+        computed = {key: compute(square) for key, square in dict(zip(pixels, squares)).items()}
+        outputs = zip(*(computed[key] for key in pixels))
         return {name: np.stack(each) for name, each in zip(names, outputs)}
 
     return run

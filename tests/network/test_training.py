@@ -1,3 +1,4 @@
+import re
 from typing import get_args
 
 import numpy as np
@@ -18,6 +19,7 @@ from pawprint.network.training import (
     open_batches,
 )
 from pawprint.params.training import EarlyStopping, Optimizer, ReduceLROnPlateau
+from pawprint.probabilities import Difference
 from pawprint.tables import read_table
 
 VIEWS, IMAGES = 3, 10
@@ -175,12 +177,16 @@ def test_best_epoch_between_others_is_kept():
     train, validation = learnable()
     validation.labels = LABELS.copy()
     validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
-    history, _ = fit(model, train, validation, params, SECTION)
+    before = image_losses(model, validation)
+    history, told = fit(model, train, validation, params, SECTION)
     losses = history["validation_loss"]
     kept = history.index[history["kept"]]
     assert kept.tolist() == [losses.idxmin()]
     assert losses.index[0] < kept[0] < losses.index[-1]
     assert measure(model, validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
+    difference = Difference.of(image_losses(model, validation), before)
+    assert re.search(f"epoch {kept[0] + 1} is kept: .* {losses.min():.4f}", told)
+    assert told.endswith(f"{before.mean():.4f}, difference {difference}")
 
 
 def test_weights_are_their_moving_average_over_all_steps():

@@ -65,6 +65,14 @@ def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
         assert (classes.probabilities == predicted.probabilities).all()
 
 
+def test_squares_that_are_equal_have_equal_outputs_in_their_places(predictor):
+    red, blue = (np.full((32, 32, 3), colour, np.uint8) for colour in ((110, 0, 100), (50, 0, 53)))
+    first, second = (predictor.run(each[None])["probability"][0] for each in (red, blue))
+    assert first != second
+    both = predictor.run(np.stack([red, blue, red]))["probability"]
+    assert (both == [first, second, first]).all()
+
+
 def given(folder: Path, *numbers: float) -> np.ndarray:
     """What is predicted from these outputs of a network of three labels, or of two."""
     output = np.array(numbers, np.float32)
