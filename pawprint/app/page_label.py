@@ -11,10 +11,9 @@ from PIL import Image
 
 from pawprint import columns, project
 from pawprint.app import files, labelling, photos
-from pawprint.app.label_tables import image_of, read_rows, write_rows
+from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
-from pawprint.app.places import folder_for_training, places_in
 from pawprint.errors import InputError
 from pawprint.evaluation.suggestion import suggest
 from pawprint.files import read_json
@@ -116,7 +115,7 @@ def show_new() -> Walk | None:
         f"Shows the {NUMBER} images of a folder whose labels help the model most, one by one."
     )
     source = Path(Fetch.load().source)
-    training = folder_for_training(source)
+    training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
     folder, target = st.session_state.get("given", ("", default))
     folder = st.text_input("Folder of images without labels", folder)
@@ -149,7 +148,7 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
     labels = served.metadata.labels
     names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
-    places = places_in(target, names, source)
+    places = labelling.places_in(target, names, source)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
 
     def save(path: Path, label: str) -> Callable[[], object]:
