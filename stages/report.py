@@ -79,7 +79,7 @@ def main() -> None:
         "pictures": {path.stem: pages.embed(path) for path in pictures},
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    about_run = {"project": pages.project_name(), "images": md5(project.SPLIT_CSV)[:8]}
+    about_run = {"project": pages.project_name(), "images": md5(project.SPLIT_CSV)[: pages.DIGITS]}
     write_text(project.REPORT, pages.fill(pages.REPORT, **context, **about_run))
     print(f"report: {project.MODEL_CARD}, {project.REPORT}")
 

@@ -4,7 +4,6 @@ import pandas as pd
 import streamlit as st
 
 from pawprint.app import files, photos
-from pawprint.app.about import DIGITS
 from pawprint.app.history import Revision, revisions
 from pawprint.app.messages import explained, plain
 from pawprint.errors import hide_secrets
@@ -12,6 +11,7 @@ from pawprint.evaluation.comparison import compare_revisions, describe, paired
 from pawprint.evaluation.intervals import fraction_interval
 from pawprint.params.results import Evaluate
 from pawprint.project import PREDICTIONS_CSV
+from pawprint.reports.pages import DIGITS
 
 TITLE, ICON = "Models", ":material/insights:"
 METRICS = ["validation.accuracy", "validation.loss", "test.accuracy"]

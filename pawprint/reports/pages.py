@@ -16,6 +16,7 @@ from pawprint.files import digest
 TEMPLATES = Path(__file__).with_name("templates")
 MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"
 SHEET = TEMPLATES / "sheet.html"
+DIGITS = 8  # of the MD5 of the images
 WEBP_QUALITY, WEBP_SIDE = 85, 16_383  # pixels, at most
 
 
