@@ -1,7 +1,7 @@
 """Recipes as their users run them, and the models that come out."""
 
 import pytest
-from conftest import OFFLINE, PROJECT, git_project, refused, repro, run, succeed
+from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused, repro, run, succeed
 
 from pawprint.columns import HISTORY
 from pawprint.features.store import Shard
@@ -98,11 +98,8 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
 def test_recipes_are_listed_and_shown_and_an_unknown_one_names_the_nearest():
     listed = run("python", "-m", "pawprint", "recipes", cwd=PROJECT).stdout.splitlines()
     assert [line.split()[0] for line in listed] == names()
-    shown = run(
-        "python", "-m", "pawprint", "recipes", "show", "local-zip-dense", cwd=PROJECT
-    ).stdout
-    assert "  head.dense: null -> {" in shown
-    assert "learning_rate_decay" not in shown
+    shown = printed(PROJECT, "recipes", "show", "local-zip-dense")
+    assert shown == read("local-zip-dense")
     result = run("python", "-m", "pawprint", "recipes", "use", "petimages", cwd=PROJECT)
     assert result.returncode == 1
     assert result.stderr == "petimages: no such recipe. Did you mean petimages-224?\n"
@@ -123,10 +120,7 @@ def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path)
     succeed("python", "-m", "pawprint", "recipes", "use", "petimages-224", "--force", cwd=project)
     assert load_params(params).model.fine_tune_last == 100
     params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
-    for command in (("show", "default"), ("use", "default", "--force")):
-        result = run("python", "-m", "pawprint", "recipes", *command, cwd=project)
-        assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-        assert result.stderr.startswith("params.yaml: ")
+    assert complaint(project, "recipes", "use", "default", "--force").startswith("params.yaml: ")
 
 
 def test_section_without_params_is_one_line():
