@@ -12,7 +12,6 @@ from pawprint.dataset.splitting import divided_groups
 from pawprint.reports.results import count_images
 
 TITLE, ICON = "Data", ":material/database:"
-PER_PAGE = 10
 
 
 def show() -> None:
@@ -54,20 +53,18 @@ def show_near_duplicates() -> None:
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
         return
-    groups = [group for _, group in rows.groupby("group", sort=False)]
-    groups.sort(key=lambda group: group["split"].nunique() == 1)
-    st.markdown(f"{len(rows):,} images are near-duplicates, in {len(groups):,} groups.")
+    groups = rows.groupby("group", sort=False)
+    st.markdown(f"{len(rows):,} images are near-duplicates, in {groups.ngroups:,} groups.")
     if across := divided_groups(rows):
         st.warning(
             f"{across:,} groups lie across splits: a copy of a training image makes the "
             "measured accuracy too high. They come first."
         )
-    for index, group in enumerate(groups[photos.pages(len(groups), PER_PAGE, "groups")]):
-        with st.container(border=True):
-            row = photos.grid(group, f"group-{index}", label_and_split)
-        if row:
-            photos.open_large(row.path, label_and_split(row))
+    order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")
+    rows = rows.assign(number=rows["group"].factorize()[0] + 1).iloc[order]
+    if row := photos.grid(rows, "near", place):
+        photos.open_large(row.path, place(row))
 
 
-def label_and_split(row) -> str:
-    return f"{plain(row.label)}, {plain(row.split)}"
+def place(row) -> str:
+    return f"group {row.number}: {plain(row.label)}, {plain(row.split)}"

@@ -179,29 +179,22 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
 
 
 def show_likely_wrong() -> Walk | None:
-    """The images; the walk when it begins."""
+    """A button; the walk when it begins."""
     rows = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
     rows = files.at_present(rows)
     if rows.empty:
         st.success("None: no label is likely wrong.")
         return None
     st.markdown(
-        "Images whose label has a low probability by a model that was not trained on them, the "
-        "lowest first. The labels that you choose go to `labels.csv`."
+        f"{len(rows)} images have a label with a low probability by a model that was not trained "
+        "on them. The labels that you choose go to `labels.csv`."
     )
-    written = {image_of(row, "path"): row for row in read_rows(project.LABELS_CSV, "path")}
+    written = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
     then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
     if written:
         st.info(f"`labels.csv` corrects {len(written)} labels. {then}")
-    given = [
-        written.get(row.pixels_sha256) or written.get(row.path) or {} for row in rows.itertuples()
-    ]
-    rows["given"] = [row.get("label", "") for row in given]
-    left = rows[rows["given"] == ""]
-    is_started = st.button("Start", type="primary")
-    if row := photos.grid(rows, "suspects", change):
-        photos.open_large(row.path, doubt(row))
-    if not is_started:
+    left = rows[~(rows["pixels_sha256"].isin(written) | rows["path"].isin(written))]
+    if not st.button("Start", type="primary"):
         return None
     items = [
         Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row))
@@ -215,10 +208,6 @@ def doubt(row) -> str:
         f"Labelled **{plain(row.label)}** ({plain(row.split)}), with probability "
         f"{row.probability:.1%}; likely **{plain(row.likely)}**."
     )
-
-
-def change(row) -> str:
-    return f"{plain(row.label)} → {plain(row.given or f'{row.likely}?')}"
 
 
 def correct(row, label: str) -> Callable[[], object]:
