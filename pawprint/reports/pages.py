@@ -10,7 +10,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pawprint.errors import InputError, printable
+from pawprint.errors import printable
 from pawprint.files import digest
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -57,16 +57,6 @@ def code(value: object) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
-def embed(picture: Path) -> str:
-    """The `data_uri` of a file. Raises InputError if it is missing or not a picture."""
-    try:
-        return data_uri(Image.open(picture))
-    except OSError as error:
-        raise InputError(
-            f"{picture}: expected a picture. Received: {error}. Run `dvc repro`."
-        ) from None
-
-
 def data_uri(picture: Image.Image) -> str:
     """The picture as WebP, a tenth of the size of a PNG with photos; one too large is reduced."""
     picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
@@ -76,15 +66,6 @@ def data_uri(picture: Image.Image) -> str:
 
 
 def file_hashes(*folders: Path) -> dict[str, str]:
-    """SHA-256 of each file in the folders, by its path with `/`; folder by folder, in order.
-
-    Raises InputError if a folder is missing.
-    """
-    try:
-        files = [path for folder in folders for path in sorted(folder.iterdir())]
-        return {path.as_posix(): digest(path) for path in files}
-    except OSError as error:
-        raise InputError(
-            f"{error.filename}: expected a file of a stage. Received: {error.strerror}. "
-            "Run `dvc repro`."
-        ) from None
+    """SHA-256 of each file in the folders, by its path with `/`; folder by folder, in order."""
+    files = [path for folder in folders for path in sorted(folder.iterdir())]
+    return {path.as_posix(): digest(path) for path in files}

@@ -1,9 +1,8 @@
 import hashlib
 
 import pytest
-from conftest import refused
 
-from pawprint.reports.pages import embed, file_hashes, fill
+from pawprint.reports.pages import file_hashes, fill
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a.html", "&lt;b&gt;\n"), ("a.md", "<b>\n")])
@@ -27,15 +26,3 @@ def test_hashes_are_those_of_all_files_in_order(tmp_path, monkeypatch):
     hashes = file_hashes(b, a)
     assert list(hashes) == ["b/1.bin", "b/2.bin", "a/1.bin"]
     assert all(hashes[name] == hashlib.sha256(name.encode()).hexdigest() for name in hashes)
-
-
-@pytest.mark.parametrize("read", [embed, file_hashes])
-def test_missing_file_is_told_in_one_line(tmp_path, read):
-    with refused("absent: expected a ", " Run `dvc repro`."):
-        read(tmp_path / "absent")
-
-
-def test_file_that_is_no_picture_is_told_in_one_line(tmp_path):
-    (tmp_path / "a.png").write_text("text")
-    with refused("a.png: expected a picture"):
-        embed(tmp_path / "a.png")

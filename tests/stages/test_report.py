@@ -109,7 +109,6 @@ def test_numbers_are_those_of_the_tables(both, workspace):
             assert describe_fraction(score_of(scores, "test", "recall", label)) in text
         assert "images (60 truncated, 1 not an image)" in text
         assert "own splits divide: 1. No other group" in text
-        assert "more than sampling explains" in text
     card, page = both
     assert "of 141 images" in page
     assert "| bee | 12 | 12 | 12 | 36 |" in card
