@@ -147,26 +147,22 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
     """ROC curves on the test split (table ROC): of the second of two classes, or of each class.
 
     Each of more than two classes is one against the others; the mean of their curves, the macro
-    average, is drawn over them, and the class with the smallest area is named.
+    average, is drawn over them.
     """
-    curves = {
-        label: (of_label["false_positive_rate"], of_label["true_positive_rate"])
-        for label, of_label in roc.groupby("label")
-    }
-    areas = {label: np.trapezoid(*curve[::-1]) for label, curve in curves.items()}
+    curves = [
+        (of_label["false_positive_rate"], of_label["true_positive_rate"])
+        for _, of_label in roc.groupby("label")
+    ]
     figure, (axis,) = new_figure(width=4.2, height=4)
-    title, name, (false, true) = "ROC curve", "model", next(iter(curves.values()))
+    title, name, (false, true) = "ROC curve", "model", curves[0]
     if len(curves) > 1:
         title, name = "ROC curves, one class against the others", "mean of the classes"
-        for curve in curves.values():
+        for curve in curves:
             axis.plot(*curve, color=GREY, linewidth=0.8, alpha=0.4)
-        worst = min(areas, key=areas.get)
-        label = f"{shorten(worst, MAX_LABEL)} (AUC = {areas[worst]:.4f})"
-        axis.plot(*curves[worst], color=ORANGE, linewidth=1.2, label=label)
         rates = np.unique(roc["false_positive_rate"])
-        means = np.mean([np.interp(rates, *curve) for curve in curves.values()], axis=0)
+        means = np.mean([np.interp(rates, *curve) for curve in curves], axis=0)
         false, true = np.append(0, rates), np.append(0, means)
-    area = np.mean(list(areas.values()))
+    area = np.mean([np.trapezoid(*curve[::-1]) for curve in curves])
     axis.plot(false, true, color=BLUE, label=f"{name} (AUC = {area:.4f})")
     chance = {"color": GREY, "linestyle": "--", "linewidth": 1, "label": "chance (AUC = 0.5)"}
     axis.plot((0, 1), (0, 1), **chance)
