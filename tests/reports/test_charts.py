@@ -70,7 +70,7 @@ def test_roc_of_many_classes_shows_each_and_their_mean():
     (axis,) = draw_roc(roc).axes
     named = [line.get_label() for line in axis.lines if not line.get_label().startswith("_")]
     assert f"mean of the classes (AUC = {np.mean(areas):.4f})" in named
-    assert len(axis.lines) == 5 + 3
+    assert len(axis.lines) == 5 + 2
 
 
 def test_reliability_names_the_class_and_shows_each_split():
