@@ -1,8 +1,8 @@
 """Write the model card, and one HTML page about the run, which opens without a network.
 
-Reads labels.csv, data/raw/archives/, tables in data/clean/, data/split/ and plots/, the pictures in
-plots/, models/served/ and all params. Writes docs/model_card.md and plots/report.html, which shows
-photos. Run: `python -m stages.report`
+Reads labels.csv, tables in data/clean/, data/split/ and plots/, the pictures in plots/,
+models/served/ and all params. Writes docs/model_card.md and plots/report.html, which shows photos.
+Run: `python -m stages.report`
 """
 
 from functools import partial
@@ -70,7 +70,6 @@ def main() -> None:
         "results": results.result_rows(scores),
         "about_results": results.describe_intervals(params["evaluate"]["confidence"], groups),
         "of_classes": results.class_rows(scores),
-        "hashes": pages.file_hashes(project.RAW_ARCHIVES, project.SERVED_MODEL),
         "pictures": {path.stem: pages.data_uri(Image.open(path)) for path in pictures},
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))

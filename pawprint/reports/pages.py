@@ -11,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from pawprint.errors import printable
-from pawprint.files import digest
 
 TEMPLATES = Path(__file__).with_name("templates")
 MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"
@@ -63,9 +62,3 @@ def data_uri(picture: Image.Image) -> str:
     data = io.BytesIO()
     picture.save(data, "WEBP", quality=WEBP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
-
-
-def file_hashes(*folders: Path) -> dict[str, str]:
-    """SHA-256 of each file in the folders, by its path with `/`; folder by folder, in order."""
-    files = [path for folder in folders for path in sorted(folder.iterdir())]
-    return {path.as_posix(): digest(path) for path in files}
