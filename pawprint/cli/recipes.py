@@ -21,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(action=list_recipes)
     commands = parser.add_subparsers(metavar="{show,use}")
     shown = commands.add_parser("show", help="print a recipe")
-    shown.add_argument("name")
+    shown.add_argument("name", choices=names(), metavar="NAME")
     shown.set_defaults(action=show)
     user = commands.add_parser("use", help="write a recipe into params.yaml")
-    user.add_argument("name")
+    user.add_argument("name", choices=names(), metavar="NAME")
     user.add_argument("--force", action="store_true", help="overwrite uncommitted changes")
     user.set_defaults(action=use)
 

@@ -95,14 +95,13 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     assert index["view"].max() + 1 == params.augment.views
 
 
-def test_recipes_are_listed_and_shown_and_an_unknown_one_names_the_nearest():
-    listed = run("python", "-m", "pawprint", "recipes", cwd=PROJECT).stdout.splitlines()
+def test_recipes_are_listed_and_shown_and_named_to_one_who_misspells_them():
+    listed = printed(PROJECT, "recipes").splitlines()
     assert [line.split()[0] for line in listed] == names()
-    shown = printed(PROJECT, "recipes", "show", "local-zip-dense")
-    assert shown == read("local-zip-dense")
+    assert printed(PROJECT, "recipes", "show", "local-zip-dense") == read("local-zip-dense")
     result = run("python", "-m", "pawprint", "recipes", "use", "petimages", cwd=PROJECT)
-    assert result.returncode == 1
-    assert result.stderr == "petimages: no such recipe. Did you mean petimages-224?\n"
+    assert result.returncode == 2
+    assert "petimages-224" in result.stderr.splitlines()[-1]
 
 
 def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path):
