@@ -4,12 +4,13 @@ import pandas as pd
 import streamlit as st
 
 from pawprint import columns, project
-from pawprint.app import files, photos
+from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import SPLITS
 from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.reports.results import count_images
+from pawprint.tables import read_table
 
 TITLE, ICON = "Data", ":material/database:"
 
@@ -28,7 +29,7 @@ def show() -> None:
 
 
 def show_counts() -> None:
-    images = files.table(project.SPLIT_CSV, columns.SPLIT)
+    images = read_table(project.SPLIT_CSV, columns.SPLIT)
     counts = count_images(images)[list(SPLITS)]
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
@@ -38,18 +39,18 @@ def show_counts() -> None:
 
 
 def show_rejected() -> None:
-    rows = files.table(project.REJECTED_CSV, columns.REJECTED)
+    rows = read_table(project.REJECTED_CSV, columns.REJECTED)
     if rows.empty:
         st.success("None: all files are usable.")
         return
     paths = (project.IMAGES_CSV, project.UNKNOWN_CSV)
-    kept = pd.concat([files.table(path, columns.IMAGES) for path in paths])
+    kept = pd.concat([read_table(path, columns.IMAGES) for path in paths])
     st.markdown(f"`clean` {describe_files(kept, rows)}.")
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
 
 
 def show_near_duplicates() -> None:
-    rows = files.table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    rows = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
         return

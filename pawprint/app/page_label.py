@@ -21,6 +21,7 @@ from pawprint.labels import NEITHER
 from pawprint.params.clean import Clean
 from pawprint.params.sources import Fetch
 from pawprint.serving.photos import find_images, read_image
+from pawprint.tables import read_table
 
 TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time
@@ -180,7 +181,7 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
 
 def show_likely_wrong() -> Walk | None:
     """A button; the walk when it begins."""
-    rows = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
+    rows = read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
     rows = files.at_present(rows)
     if rows.empty:
         st.success("None: no label is likely wrong.")

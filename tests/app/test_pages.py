@@ -23,6 +23,7 @@ from pawprint.project import (
     SPLIT_METRICS,
     VALIDATION_PREDICTIONS_CSV,
 )
+from pawprint.serving.metadata import METADATA_FILE
 from pawprint.tables import write_table
 
 ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, 0.9)  # of v2, at the confidence of its params
@@ -274,12 +275,12 @@ def test_project_commit_and_images_are_named(project):
 
 @pytest.mark.parametrize(
     ("page", "missing"),
-    [("page_try", SERVED_MODEL), ("page_data", SPLIT_CSV)],
+    [("page_try", SERVED_MODEL / METADATA_FILE), ("page_data", SPLIT_CSV)],
 )
 def test_page_without_its_data_says_what_to_run(project, page, missing):
     (told,) = opened(page).warning
     assert f"{missing.as_posix()}: no such file." in told.value.replace("\\", "")
-    assert "`dvc pull`" in told.value.replace("\\", "")
+    assert "`dvc pull" in told.value.replace("\\", "")
 
 
 def new_images():
