@@ -17,7 +17,7 @@ from pawprint.tables import predicted_labels, read_predictions, read_table
 
 TITLE, ICON = "This run", ":material/grid_view:"
 ANY = "any label"
-IN_MATRIX = 10  # classes at most
+IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
 
 def show() -> None:
@@ -78,10 +78,8 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
 def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
     st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
-        actual, guess = (
-            st.selectbox(title, [ANY, *labels], width=260)
-            for title in ("True label", "Predicted label")
-        )
+        actual = choice("True label", labels)
+        guess = choice("Predicted label", labels)
         low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
     shown = images[(100 * images["confidence"]).between(low, high)]
     for column, label in (("actual", actual), ("predicted", guess)):
@@ -97,6 +95,15 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         photos.open_large(
             row.path, f"Predicted **{verdict(row)}** · true label **{plain(row.actual)}**"
         )
+
+
+def choice(title: str, labels: list[str]) -> str:
+    """A control for one of the labels, or ANY."""
+    if len(labels) > IN_CONTROL:
+        return st.selectbox(title, [ANY, *labels], width=260)
+    return st.segmented_control(
+        title, [ANY, *labels], default=ANY, required=True, format_func=plain
+    )
 
 
 def verdict(row) -> str:
