@@ -15,7 +15,7 @@ COMMANDS = {
     "init": "make a project for your photos",
     "upgrade": "renew this project after an upgrade of the package",
     "app": "open the web app",
-    "recipes": "list recipes, show one, or write one into params.yaml",
+    "recipes": "list recipes, print one, or write one into params.yaml",
     "predict": "label photos with the served model",
     "score": "score the served model on labelled photos, beside the test split",
     "monitor": "test whether photos without labels are like those of the test split",

@@ -88,7 +88,9 @@ def parse_file(path: Path, parse: Callable[[bytes], Parsed]) -> Parsed:
     try:
         return parse(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Run `dvc repro` to make it.") from None
+        raise InputError(
+            f"{path}: no such file. Run `dvc pull` to fetch it, or `dvc repro` to make it."
+        ) from None
     except OSError as error:
         raise InputError(
             f"{path}: expected a file that can be read. Received: {error.strerror}"

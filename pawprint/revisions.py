@@ -3,9 +3,7 @@
 The results of the workspace may be those of other code or params; `require_reproduced` tells.
 """
 
-import contextlib
 import os
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -18,9 +16,7 @@ from dvc_data.index import DataIndexDirError
 
 from pawprint.errors import InputError, printable
 from pawprint.fingerprint import Code
-from pawprint.images.archive import BROKEN, Archive
 from pawprint.package import script_of
-from pawprint.project import RAW_ARCHIVES
 from pawprint.recorded import Recorded
 
 WORKSPACE = "workspace"
@@ -32,26 +28,19 @@ def read_revision(rev: str, path: Path, parse: Callable[[bytes], Parsed]) -> Par
 
     Raises InputError if there is none, or if `parse` raises ValueError: "expected …".
     """
-    with _explained(rev, path):
+    try:
+        if not rev:  # DVC would read the workspace
+            raise FileNotFoundError("an empty name")
         if rev == WORKSPACE:
             return parse(path.read_bytes())
         return parse(dvc.api.read(_from_root(path), rev=rev, mode="rb"))
-
-
-@contextlib.contextmanager
-def open_images(rev: str) -> Iterator[Archive]:
-    """The images of a revision. The zips are read where they lie, in DVC's cache or remote.
-
-    Raises InputError if there are none, also for an error of reading in the block.
-    """
-    path = RAW_ARCHIVES
-    with _explained(rev, path), contextlib.ExitStack() as opened:
-        is_past = rev != WORKSPACE
-        files = dvc.api.DVCFileSystem(rev=rev if is_past else None, subrepos=is_past)
-        names = sorted(files.ls(_from_root(path) if is_past else path.as_posix(), detail=False))
-        parts = [opened.enter_context(files.open(name)) for name in names if name.endswith(".zip")]
-        zips = [opened.enter_context(zipfile.ZipFile(part)) for part in parts]
-        yield Archive(path, zips)
+    except ValueError as error:
+        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
+    except (OSError, DvcException, DataIndexDirError) as error:
+        raise InputError(
+            f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "
+            f"cache or remote. Received: {' '.join(str(error).split())}"
+        ) from None
 
 
 def _from_root(path: Path) -> str:
@@ -59,21 +48,6 @@ def _from_root(path: Path) -> str:
     with Repo() as repo:
         project, root = map(os.path.realpath, (repo.root_dir, repo.scm.root_dir))
     return Path(os.path.relpath(project, root), path).as_posix()
-
-
-@contextlib.contextmanager
-def _explained(rev: str, path: Path) -> Iterator[None]:
-    try:
-        if not rev:  # DVC would read the workspace
-            raise FileNotFoundError("an empty name")
-        yield
-    except BROKEN as error:
-        raise InputError(f"{rev}: {path}: {error}. Choose a revision that has this.") from None
-    except (OSError, DvcException, DataIndexDirError) as error:
-        raise InputError(
-            f"{rev}: expected a commit, branch, tag or experiment with {path} in Git or in DVC's "
-            f"cache or remote. Received: {' '.join(str(error).split())}"
-        ) from None
 
 
 MAX_CHANGES = 5  # in an error message

@@ -1,13 +1,14 @@
 """Write the model card, and one HTML page about the run, which opens without a network.
 
-Reads labels.csv, data/raw/archives/, tables in data/clean/, data/split/ and plots/, the pictures in
-plots/, metrics/train_extract.json, models/served/ and all params. Writes
-docs/model_card.md and plots/report.html, which shows photos. Run: `python -m stages.report`
+Reads labels.csv, tables in data/clean/, data/split/ and plots/, the pictures in plots/,
+models/served/ and all params. Writes docs/model_card.md and plots/report.html, which shows photos.
+Run: `python -m stages.report`
 """
 
 from functools import partial
 
 import pandas as pd
+from PIL import Image
 
 from pawprint import columns, project
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
@@ -15,8 +16,7 @@ from pawprint.dataset.corrections import COLUMNS, read_lines
 from pawprint.entry import run_stage
 from pawprint.errors import hide_secrets
 from pawprint.evaluation.shift import describe_shift
-from pawprint.files import md5, read_json, write_text
-from pawprint.params.training import LBFGS
+from pawprint.files import md5, write_text
 from pawprint.reports import pages, results
 from pawprint.reports.results import count_images, describe_near_duplicates
 from pawprint.serving.metadata import read_metadata
@@ -36,12 +36,7 @@ def main() -> None:
         read_table(path, columns.HISTORY)
         for path in (project.EXTRACT_HISTORY_CSV, project.FINETUNE_HISTORY_CSV)
     ]
-    confidence, images_of = params["evaluate"]["confidence"], images["split"].value_counts()
     groups = images["group"][images["split"] == "test"]
-    about = [results.describe_intervals(confidence, groups)]
-    extract = read_json(project.EXTRACT_METRICS)
-    if params["train_extract"]["optimizer"] == LBFGS:  # else cross-validation is of another head
-        about.append(results.describe_draw(extract, images_of.to_dict(), confidence))
     pictures = (
         project.CURVES_PLOT,
         project.CONFUSION_PLOT,
@@ -73,13 +68,12 @@ def main() -> None:
         "warning": describe_shift(scores),
         "headline": results.headline_of(scores),
         "results": results.result_rows(scores),
-        "about_results": " ".join(filter(None, about)),
+        "about_results": results.describe_intervals(params["evaluate"]["confidence"], groups),
         "of_classes": results.class_rows(scores),
-        "hashes": pages.file_hashes(project.RAW_ARCHIVES, project.SERVED_MODEL),
-        "pictures": {path.stem: pages.embed(path) for path in pictures},
+        "pictures": {path.stem: pages.data_uri(Image.open(path)) for path in pictures},
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    about_run = {"project": pages.project_name(), "images": md5(project.SPLIT_CSV)[:8]}
+    about_run = {"project": pages.project_name(), "images": md5(project.SPLIT_CSV)[: pages.DIGITS]}
     write_text(project.REPORT, pages.fill(pages.REPORT, **context, **about_run))
     print(f"report: {project.MODEL_CARD}, {project.REPORT}")
 

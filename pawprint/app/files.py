@@ -5,8 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import SPLIT, Columns
-from pawprint.errors import InputError
+from pawprint.columns import SPLIT
 from pawprint.tables import read_table
 
 Stamp = tuple[tuple[int, int], ...]
@@ -15,22 +14,11 @@ Stamp = tuple[tuple[int, int], ...]
 def stamp(path: Path) -> Stamp:
     """Modification time in ns and size in bytes of a file, or of each file of a folder.
 
-    What is cached under it is read again when the file changes. Raises InputError.
+    What is cached under it is read again when the file changes.
     """
-    try:
-        files = sorted(path.iterdir()) if path.is_dir() else [path]
-        return tuple((status.st_mtime_ns, status.st_size) for status in map(Path.stat, files))
-    except OSError:
-        raise InputError(
-            f"{path}: no such file. Run `dvc pull` to fetch it from the remote, or `dvc repro` to "
-            "make it."
-        ) from None
-
-
-def table(path: Path, columns: Columns) -> pd.DataFrame:
-    """The rows of a CSV file with these columns. Raises InputError."""
-    stamp(path)
-    return read_table(path, columns)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    found = (file.stat() for file in files if file.exists())
+    return tuple((status.st_mtime_ns, status.st_size) for status in found)
 
 
 def at_present(rows: pd.DataFrame) -> pd.DataFrame:
@@ -38,5 +26,5 @@ def at_present(rows: pd.DataFrame) -> pd.DataFrame:
 
     Raises InputError.
     """
-    images = table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]]
+    images = read_table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]]
     return rows.drop(columns="path").merge(images, on="pixels_sha256")

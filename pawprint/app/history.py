@@ -21,8 +21,8 @@ from pawprint.yaml import parse_yaml
 
 RESULTS = (Path("params.yaml"), project.EVALUATE_METRICS, project.SPLIT_METRICS)
 FILES = (*RESULTS, LOCK)
-# The stage `split` in dvc.lock. To parse all of it for each of 200 commits would take a minute.
-SPLIT_STAGE = re.compile(rb"^  split:\r?\n((?:   .*\n)+)", re.MULTILINE)
+# The first in dvc.lock is of `split`. To parse all of it for each of 200 commits takes a minute.
+IMAGES = re.compile(rf"path: {project.SPLIT_CSV.as_posix()}\s+hash: md5\s+md5: (\w+)".encode())
 # DVC keeps an experiment as a reference that holds the commit it started from, and its name.
 EXPERIMENTS = "refs/exps/??/*/*"
 REFERENCE = re.compile(r"(?:tag: refs/tags/|refs/exps/../\w{38}/)([^,]+)")
@@ -33,7 +33,7 @@ MAX_REVISIONS = 200  # the newest
 class Revision(NamedTuple):
     """A commit, tag or experiment with metrics, or WORKSPACE, which `commit` then is.
 
-    `images` has the number of images of each split; files that cannot be read are {}. `table` is
+    `split` has the number of images of each split; files that cannot be read are {}. `images` is
     the MD5 of the images with their splits as dvc.lock has it, or "".
     """
 
@@ -41,11 +41,10 @@ class Revision(NamedTuple):
     name: str
     date: datetime | None
     subject: str
-    is_committed: bool  # neither an experiment nor the workspace
     params: dict
     metrics: dict
-    images: dict
-    table: str
+    split: dict
+    images: str
 
 
 def revisions() -> list[Revision]:
@@ -54,38 +53,27 @@ def revisions() -> list[Revision]:
     Those of the same images follow each other.
     """
     now = [path.read_bytes() if path.is_file() else b"" for path in FILES]
-    found = [Revision(WORKSPACE, WORKSPACE, None, "this run", False, *_parsed(now))]
+    found = [Revision(WORKSPACE, WORKSPACE, None, "this run", *_parsed(now))]
     listed = _log()
     contents = _read([f"{commit}:./{path.as_posix()}" for commit, *_ in listed for path in FILES])
     for (commit, short, parent, seconds, references, subject), files in zip(
         listed, zip(*[iter(contents)] * len(FILES))
     ):
         name = ", ".join(REFERENCE.findall(references))
-        is_experiment = "refs/exps/" in references and "tag: " not in references
-        if is_experiment:  # those of different commits may share a name, and DVC's subject is one
+        if "refs/exps/" in references and "tag: " not in references:
             name, subject = f"{name} ({short})", f"experiment on {parent}"
         date = datetime.fromtimestamp(int(seconds))
-        described = (commit, name or short, date, subject, not is_experiment)
-        found.append(Revision(*described, *_parsed(files)))
+        found.append(Revision(commit, name or short, date, subject, *_parsed(files)))
     found = [each for each in found if each.metrics]
-    tables = list(dict.fromkeys(each.table for each in found))  # that of the newest first
-    return sorted(found, key=lambda each: tables.index(each.table))
+    images = list(dict.fromkeys(each.images for each in found))  # those of the newest first
+    return sorted(found, key=lambda each: images.index(each.images))
 
 
 def _parsed(files: Sequence[bytes]) -> list:
-    """The content of each of RESULTS, {} for one that is no dict; and the `table` of a Revision."""
+    """The content of each of RESULTS, {} for one that is no dict; and `images` of a Revision."""
     *results, lock = files
-    return [*(_parse(path, content) for path, content in zip(RESULTS, results)), _table(lock)]
-
-
-def _table(lock: bytes) -> str:
-    stage = SPLIT_STAGE.search(lock)
-    outs = _parse(LOCK, stage[1] if stage else b"").get("outs")
-    try:
-        md5 = {out["path"]: str(out["md5"]) for out in outs}
-        return md5[project.SPLIT_CSV.as_posix()]
-    except (LookupError, TypeError):
-        return ""
+    images = IMAGES.search(lock)
+    return [*map(_parse, RESULTS, results), images[1].decode() if images else ""]
 
 
 @functools.lru_cache(4 * MAX_REVISIONS)  # a page is drawn again after each click

@@ -1,46 +1,97 @@
-"""Images that get a label: copied to the place of their class, and taken back."""
+"""Labels that a person gives: rows of labels.csv and metadata.csv, and copies of new images.
 
-import contextlib
+A copy is put where `dvc repro` finds its label, in the place of its class.
+"""
+
+import codecs
+import csv
 import filecmp
+import io
 import itertools
 import os
-import posixpath
 import re
 import shutil
-from collections.abc import Callable, Container, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from unicodedata import normalize
 
-from pawprint.app.label_tables import Cells, alone, read_rows, rewrite
-from pawprint.app.places import Places
-from pawprint.dataset.layouts import FILE_NAME
-from pawprint.errors import InputError
-from pawprint.files import replacing
+from filelock import FileLock
 
-MAX_MISSING = 5  # numbers of a name that no file has
+from pawprint.dataset.layouts import FILE_NAME, SPLIT_OF_FOLDER
+from pawprint.errors import InputError, printable
+from pawprint.files import replacing, write_text
+from pawprint.tables import csv_rows
 
-
-def copy_of(image: Path, places: Places) -> Path | None:
-    """The file that `add` made of the same image earlier, if any."""
-    for folder in {folder for folder, _ in places.values()}:
-        missing = 0
-        for path in _numbered(folder / _safe(image)):
-            if missing > MAX_MISSING:
-                break
-            if not os.path.lexists(path):
-                missing += 1  # perhaps taken back
-            elif path.is_file() and filecmp.cmp(image, path, shallow=False):
-                return path
-    return None
+LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
+Cells = dict[str, str]  # by column, in lower case
+Changes = dict[str, Cells | None]  # cells of the row of each image, see `image_of`; None: no row
+# Of each class the folder of its images, and the label that they get in the metadata.csv there, or
+# None if the folder gives the class.
+Places = dict[str, tuple[Path, str | None]]
 
 
-def copied(images: list[Path], places: Places) -> set[Path]:
-    """Those of the images of which `copy_of` finds a copy. Most are told apart by their sizes."""
-    folders = {folder for folder, _ in places.values() if folder.exists()}
-    files = [path for folder in folders for path in folder.iterdir() if path.is_file()]
-    sizes = {path.stat().st_size for path in files}
-    alike = (path for path in images if path.is_file() and path.stat().st_size in sizes)
-    return {path for path in alike if copy_of(path, places)}
+def read_rows(table: Path, key: str) -> list[Cells]:
+    """The rows of a CSV with the columns `key` and `label`; none without the file.
+
+    Raises InputError.
+    """
+    return [row for _, row in csv_rows(_content(table, key), str(table), (key, "label"))]
+
+
+def image_of(row: Cells, key: str) -> str:
+    """What the image of a row is known by: `pixels_sha256` or, without, the column `key`."""
+    return row.get("pixels_sha256") or row[key]
+
+
+def write_rows(table: Path, key: str, changes: Changes) -> Changes:
+    """Write cells in place of those in a CSV. Columns that it lacks are added, other cells stay.
+
+    Returns the cells before: writing them takes the change back. Raises InputError, or OSError if
+    the file cannot be read.
+    """
+    with LOCK:
+        rows, content = read_rows(table, key), _content(table, key)
+        header = next(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
+        columns = [name.strip().lower() for name in header]
+        given = dict.fromkeys(name for cells in changes.values() for name in cells or ())
+        more = [name for name in given if name not in columns]
+        text, before = io.StringIO(), {}
+        end = "\r\n" if b"\r\n" in content else "\n"
+        writer = csv.DictWriter(text, columns + more, "", lineterminator=end)
+        writer.writerow(dict(zip(columns + more, header + more)))
+        for row in rows:
+            if (image := image_of(row, key)) in changes:
+                cells = changes[image]
+                before[image] = {name: row.get(name, "") for name in cells or row}
+                row = cells and row | cells
+            if row:
+                writer.writerow(row)
+        # The stage `split` accepts splits of all images or of none.
+        split = {"split": "train"} if rows and all(row.get("split") for row in rows) else {}
+        added = [cells for image, cells in changes.items() if cells and image not in before]
+        writer.writerows(split | cells for cells in added)
+        mark = "\ufeff" * content.startswith(codecs.BOM_UTF8)
+        write_text(table.resolve(), mark + text.getvalue())
+    return {image: before.get(image) for image in changes}
+
+
+def _content(table: Path, key: str) -> bytes:
+    # A link to a file that is missing may be to a drive that comes back.
+    return table.read_bytes() if os.path.lexists(table) else f"{key},label\n".encode()
+
+
+def copied(images: Iterable[Path], places: Places) -> set[Path]:
+    """Those of the images of which there is a copy in the places."""
+    of_size = defaultdict(list)
+    for folder in {folder for folder, _ in places.values() if folder.exists()}:
+        for path in filter(Path.is_file, folder.iterdir()):
+            of_size[path.stat().st_size].append(path)
+    return {
+        image
+        for image in filter(Path.is_file, images)
+        if any(filecmp.cmp(image, path, shallow=False) for path in of_size[image.stat().st_size])
+    }
 
 
 def add(places: Places, image: Path, label: str) -> Callable[[], None]:
@@ -51,55 +102,78 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
     """
     folder, recorded = places[label]
     table = folder / FILE_NAME
-    first = min(folder for folder, _ in places.values()) / FILE_NAME  # the same for all classes
-
-    def record(cells: Cells | None) -> None:
-        if recorded:
-            rewrite(table, "file_name", {copy.name: cells})
+    with LOCK:
+        if copied([image], places):
+            raise InputError(f"{image}: expected a new image. Received: one with a label. Skip it.")
+        rows = read_rows(table, "file_name") if recorded else []
+        taken = {Path(row["file_name"]).name.lower() for row in rows}  # also of missing files
+        name = _safe(image)
+        numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
+        copy = next(
+            folder / each
+            for each in itertools.chain([name], numbered)
+            if each.name.lower() not in taken and not os.path.lexists(folder / each)
+        )
+        with replacing(copy) as partial:
+            shutil.copy2(image, partial)
+            if recorded:
+                cells = {"file_name": copy.name, "label": recorded}
+                write_rows(table, "file_name", {copy.name: cells})
 
     def take_back() -> None:
-        with alone(first):
-            record(None)
+        with LOCK:
+            if recorded:
+                write_rows(table, "file_name", {copy.name: None})
             copy.unlink(missing_ok=True)
 
-    with alone(first):
-        if known := copy_of(image, places):
-            raise InputError(f"{image}: expected a new image. Received: that of {known}. Skip it.")
-        rows = read_rows(table, "file_name") if recorded else []
-        names = [row["file_name"] for row in rows]
-        taken = {posixpath.normpath(normalize("NFC", name.strip())).lower() for name in names}
-        with _copied(image, folder / _safe(image), taken) as copy:
-            record({"file_name": copy.name, "label": recorded})
     return take_back
 
 
-@contextlib.contextmanager
-def _copied(file: Path, wanted: Path, taken: Container[str]) -> Iterator[Path]:
-    """The path of a new copy of the file: the first of its names that is free, and not `taken`.
-
-    After an exception in the block, there is no copy.
-    """
-    wanted.parent.mkdir(parents=True, exist_ok=True)
-    for path in _numbered(wanted):
-        with contextlib.suppress(FileExistsError):
-            if path.name.lower() not in taken:
-                path.touch(exist_ok=False)  # no other process takes this name
-                break
-    try:
-        with replacing(path) as partial:
-            shutil.copy2(file, partial)
-        yield path
-    except (InputError, OSError):
-        path.unlink()
-        raise
-
-
-def _numbered(path: Path) -> Iterator[Path]:
-    yield path
-    yield from (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
-
-
-def _safe(image: Path) -> str:
+def _safe(image: Path) -> Path:
     """A name that `clean` accepts, a CSV can hold, and is short enough for every file system."""
     stem = re.sub(r"[^\w ()+.-]", "_", image.stem)[:50].strip(" .")
-    return (stem or "image") + image.suffix
+    return Path((stem or "image") + image.suffix)
+
+
+def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:
+    """The places of each class in a folder, which need not exist.
+
+    `names` has the folders of each class, which stand for labels in a metadata.csv. Raises
+    InputError for a folder of other files, and for one in `source` of which it would not be clear
+    what gives the labels: a folder with and without a metadata.csv in each other.
+    """
+    is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
+    has_rows = is_inside and (source / FILE_NAME).exists()
+    files = [each for each in folder.iterdir() if each.name[0] != "."] if folder.exists() else []
+    if folder / FILE_NAME in files or not (files or is_inside):
+        return {label: (folder, names[label][0]) for label in names}
+    folders = {normalize("NFC", each.name).lower(): each for each in files if each.is_dir()}
+    found: Places = {
+        label: (folders[name.lower()], None)
+        for label in names
+        for name in names[label]
+        if name.lower() in folders
+    }
+    if len(found) < len(names) or has_rows:
+        give = source if has_rows else folder_for_training(folder)
+        raise InputError(
+            printable(
+                f"{folder}: expected a folder with a {FILE_NAME}, one with a subfolder for each of "
+                f"{', '.join(names)}, or a new one outside of fetch.source. Received: another one."
+                + (f" Give {give}." if give else "")
+            )
+        )
+    return found
+
+
+def folder_for_training(folder: Path) -> Path | None:
+    """The folder of the training split in a folder of splits, or None for another folder."""
+    if not folder.is_dir() or (folder / FILE_NAME).exists():
+        return None
+    for each in sorted(filter(Path.is_dir, folder.iterdir())):
+        may_hold_classes = any(
+            inner.is_dir() or inner.name == FILE_NAME for inner in each.iterdir()
+        )
+        if SPLIT_OF_FOLDER.get(each.name.lower()) == "train" and may_hold_classes:
+            return each
+    return None

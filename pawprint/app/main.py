@@ -2,10 +2,12 @@
 
 import streamlit as st
 
+from pawprint import project
 from pawprint.app import page_data, page_images, page_label, page_models, page_try
-from pawprint.app.about import show_about
-from pawprint.app.messages import explained
-from pawprint.reports.pages import project_name
+from pawprint.app.messages import explained, plain
+from pawprint.files import md5
+from pawprint.package import current_commit
+from pawprint.reports.pages import DIGITS, project_name
 
 # The button of a photo covers the photo, so that a click on the photo presses it. The photo that
 # gets a label fits into the window.
@@ -40,8 +42,13 @@ PAGES = {
 chosen = st.navigation(list(PAGES), position="hidden")
 title = f"{chosen.title} · {project_name()}"
 st.set_page_config(page_title=title, page_icon="🐾", layout="wide")
+about = [f"**{plain(project_name())}**"]
+if commit := current_commit(digits=7):
+    about.append(f"commit {commit}")
+if project.SPLIT_CSV.exists():
+    about.append(f"images {md5(project.SPLIT_CSV)[:DIGITS]}")
 with st.container(key="about"):
-    show_about()
+    st.markdown(" · ".join(about))
 with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones
     for page, icon in PAGES.items():
         st.page_link(page, icon=icon)

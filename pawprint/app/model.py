@@ -7,7 +7,6 @@ import numpy as np
 import streamlit as st
 from PIL import Image
 
-from pawprint import project
 from pawprint.app import files
 from pawprint.images.pixels import resize
 from pawprint.serving.predictor import Predictor, default_model, load_predictor
@@ -19,8 +18,7 @@ SALIENCY_SIZE = 600  # pixels of its side
 
 def predictor() -> Predictor:
     """The served model, or the one in Git. Raises InputError if it is damaged."""
-    lock = project.LOCK.exists() and files.stamp(project.LOCK)
-    folder = _folder(project.SERVED_MODEL.exists(), lock)
+    folder = default_model()
     return _predictor(folder, files.stamp(folder))
 
 
@@ -40,11 +38,6 @@ def show_saliency(image: Image.Image, alt: str) -> None:
 @st.cache_data(max_entries=200, show_spinner="Looking for the regions that matter …")
 def _heat(pixels: np.ndarray, label: int, folder: Path, stamp: files.Stamp) -> np.ndarray:
     return occlusion(_predictor(folder, stamp), pixels, label)
-
-
-@st.cache_data(max_entries=1, show_spinner=False)
-def _folder(is_served: bool, lock: files.Stamp | bool) -> Path:
-    return default_model()
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")

@@ -4,15 +4,15 @@ import pandas as pd
 import streamlit as st
 
 from pawprint import columns, project
-from pawprint.app import files, photos
+from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import SPLITS
 from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.reports.results import count_images
+from pawprint.tables import read_table
 
 TITLE, ICON = "Data", ":material/database:"
-PER_PAGE = 10
 
 
 def show() -> None:
@@ -29,7 +29,7 @@ def show() -> None:
 
 
 def show_counts() -> None:
-    images = files.table(project.SPLIT_CSV, columns.SPLIT)
+    images = read_table(project.SPLIT_CSV, columns.SPLIT)
     counts = count_images(images)[list(SPLITS)]
     with st.container(horizontal=True, gap="large"):
         st.metric("Images", f"{len(images):,}")
@@ -39,35 +39,33 @@ def show_counts() -> None:
 
 
 def show_rejected() -> None:
-    rows = files.table(project.REJECTED_CSV, columns.REJECTED)
+    rows = read_table(project.REJECTED_CSV, columns.REJECTED)
     if rows.empty:
         st.success("None: all files are usable.")
         return
     paths = (project.IMAGES_CSV, project.UNKNOWN_CSV)
-    kept = pd.concat([files.table(path, columns.IMAGES) for path in paths])
+    kept = pd.concat([read_table(path, columns.IMAGES) for path in paths])
     st.markdown(f"`clean` {describe_files(kept, rows)}.")
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
 
 
 def show_near_duplicates() -> None:
-    rows = files.table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
+    rows = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     if rows.empty:
         st.success("None: no two images are near-duplicates.")
         return
-    groups = [group for _, group in rows.groupby("group", sort=False)]
-    groups.sort(key=lambda group: group["split"].nunique() == 1)
-    st.markdown(f"{len(rows):,} images are near-duplicates, in {len(groups):,} groups.")
+    groups = rows.groupby("group", sort=False)
+    st.markdown(f"{len(rows):,} images are near-duplicates, in {groups.ngroups:,} groups.")
     if across := divided_groups(rows):
         st.warning(
             f"{across:,} groups lie across splits: a copy of a training image makes the "
             "measured accuracy too high. They come first."
         )
-    for index, group in enumerate(groups[photos.pages(len(groups), PER_PAGE, "groups")]):
-        with st.container(border=True):
-            row = photos.grid(group, f"group-{index}", label_and_split)
-        if row:
-            photos.open_large(row.path, label_and_split(row))
+    order = (groups["split"].transform("nunique") == 1).argsort(kind="stable")
+    rows = rows.assign(number=rows["group"].factorize()[0] + 1).iloc[order]
+    if row := photos.grid(rows, "near", place):
+        photos.open_large(row.path, place(row))
 
 
-def label_and_split(row) -> str:
-    return f"{plain(row.label)}, {plain(row.split)}"
+def place(row) -> str:
+    return f"group {row.number}: {plain(row.label)}, {plain(row.split)}"

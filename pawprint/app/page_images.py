@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from pawprint import columns, project
-from pawprint.app import files, photos
+from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
 from pawprint.evaluation.intervals import fraction_interval
@@ -13,7 +13,7 @@ from pawprint.evaluation.review import confused, confusion, rank
 from pawprint.params.results import Evaluate
 from pawprint.project import PREDICTIONS_CSV
 from pawprint.serving.metadata import read_metadata
-from pawprint.tables import predicted_labels, read_predictions
+from pawprint.tables import predicted_labels, read_predictions, read_table
 
 TITLE, ICON = "This run", ":material/grid_view:"
 ANY = "any label"
@@ -22,8 +22,6 @@ IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
 def show() -> None:
     split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
-    for path in (PREDICTIONS_CSV[split], project.SERVED_MODEL):
-        files.stamp(path)
     images = read_predictions(PREDICTIONS_CSV[split])
     labels = predicted_labels(images)
     own = read_metadata(project.SERVED_MODEL).threshold
@@ -31,7 +29,7 @@ def show() -> None:
         at_threshold(images, labels, own)
     show_scores(images, labels)
     with explained():
-        suspects = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
+        suspects = read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
         st.caption(f"{len(suspects)} labels are likely wrong; the page Label lists them.")
     with explained():
         show_photos(rank(images), labels, split)

@@ -11,10 +11,9 @@ from PIL import Image
 
 from pawprint import columns, project
 from pawprint.app import files, labelling, photos
-from pawprint.app.label_tables import image_of, read_rows, write_rows
+from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
-from pawprint.app.places import folder_for_training, places_in
 from pawprint.errors import InputError
 from pawprint.evaluation.suggestion import suggest
 from pawprint.files import read_json
@@ -22,6 +21,7 @@ from pawprint.labels import NEITHER
 from pawprint.params.clean import Clean
 from pawprint.params.sources import Fetch
 from pawprint.serving.photos import find_images, read_image
+from pawprint.tables import read_table
 
 TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time
@@ -116,7 +116,7 @@ def show_new() -> Walk | None:
         f"Shows the {NUMBER} images of a folder whose labels help the model most, one by one."
     )
     source = Path(Fetch.load().source)
-    training = folder_for_training(source)
+    training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
     folder, target = st.session_state.get("given", ("", default))
     folder = st.text_input("Folder of images without labels", folder)
@@ -149,7 +149,7 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
     labels = served.metadata.labels
     names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
-    places = places_in(target, names, source)
+    places = labelling.places_in(target, names, source)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
 
     def save(path: Path, label: str) -> Callable[[], object]:
@@ -180,29 +180,22 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
 
 
 def show_likely_wrong() -> Walk | None:
-    """The images; the walk when it begins."""
-    rows = files.table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
+    """A button; the walk when it begins."""
+    rows = read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
     rows = files.at_present(rows)
     if rows.empty:
         st.success("None: no label is likely wrong.")
         return None
     st.markdown(
-        "Images whose label has a low probability by a model that was not trained on them, the "
-        "lowest first. The labels that you choose go to `labels.csv`."
+        f"{len(rows)} images have a label with a low probability by a model that was not trained "
+        "on them. The labels that you choose go to `labels.csv`."
     )
-    written = {image_of(row, "path"): row for row in read_rows(project.LABELS_CSV, "path")}
+    written = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
     then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
     if written:
         st.info(f"`labels.csv` corrects {len(written)} labels. {then}")
-    given = [
-        written.get(row.pixels_sha256) or written.get(row.path) or {} for row in rows.itertuples()
-    ]
-    rows["given"] = [row.get("label", "") for row in given]
-    left = rows[rows["given"] == ""]
-    is_started = st.button("Start", type="primary")
-    if row := photos.grid(rows, "suspects", change):
-        photos.open_large(row.path, doubt(row))
-    if not is_started:
+    left = rows[~(rows["pixels_sha256"].isin(written) | rows["path"].isin(written))]
+    if not st.button("Start", type="primary"):
         return None
     items = [
         Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row))
@@ -216,10 +209,6 @@ def doubt(row) -> str:
         f"Labelled **{plain(row.label)}** ({plain(row.split)}), with probability "
         f"{row.probability:.1%}; likely **{plain(row.likely)}**."
     )
-
-
-def change(row) -> str:
-    return f"{plain(row.label)} → {plain(row.given or f'{row.likely}?')}"
 
 
 def correct(row, label: str) -> Callable[[], object]:

@@ -1,31 +1,29 @@
 """Models: the results of this run, every tag, experiment and commit, and a comparison of two."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from pawprint.app import files, photos
-from pawprint.app.about import DIGITS
 from pawprint.app.history import Revision, revisions
 from pawprint.app.messages import explained, plain
 from pawprint.errors import hide_secrets
 from pawprint.evaluation.comparison import compare_revisions, describe, paired
 from pawprint.evaluation.intervals import fraction_interval
 from pawprint.params.results import Evaluate
-from pawprint.project import PREDICTIONS_CSV
+from pawprint.reports.pages import DIGITS
+from pawprint.revisions import WORKSPACE
 
 TITLE, ICON = "Models", ":material/insights:"
-METRICS = ["validation.accuracy", "validation.loss", "test.accuracy"]
-WHY_TEST = (
-    "Choose models by their validation results: the best of many on the test set looks better than "
-    "it is. Experiments and uncommitted results have no test results here."
-)
+METRICS = ["validation.accuracy", "validation.loss"]
 
 
 def show() -> None:
     st.markdown(
         "The results of this run and those that DVC recorded in every tag, every experiment, and "
         "every commit that changed a result: those on the images of this run first, then those on "
-        "other images; of each the highest validation accuracy first."
+        "other images; of each the highest validation accuracy first. Test results are no basis "
+        "for a choice: the best of many looks better than it is."
     )
     found = revisions()
     if not found:
@@ -34,41 +32,31 @@ def show() -> None:
             "`git commit` to record it."
         )
         return
-    with_test = st.toggle("Show test results", help=WHY_TEST)
-    show_all(found, Evaluate.load().confidence, with_test)
+    level = Evaluate.load().confidence
+    show_all(found, level)
     st.header("Compare two", anchor=False)
     titles = {f"{each.name} · {each.subject}": each for each in found}
     first = titles[st.selectbox("Baseline", list(titles), min(1, len(found) - 1))]
     second = titles[st.selectbox("The baseline with", list(titles))]
-    show_two(first, second, with_test and first.is_committed and second.is_committed)
+    show_two(first, second, level)
 
 
-def show_all(found: list[Revision], level: float, with_test: bool) -> None:
+def show_all(found: list[Revision], level: float) -> None:
     """A table of the revisions by their images, with a column per param whose values differ."""
-    table = pd.DataFrame(found, columns=Revision._fields)[["name", "subject", "date"]]
-    table["images"] = [each.table[:DIGITS] for each in found]
-    numbers = pd.json_normalize([each.metrics for each in found]).reindex(columns=METRICS)
-    numbers = numbers.apply(pd.to_numeric, errors="coerce")
-    numbers.loc[[not each.is_committed for each in found], "test.accuracy"] = None
-    for split in ("validation", "test") if with_test else ("validation",):
-        accuracies = table[f"{split}.accuracy"] = numbers[f"{split}.accuracy"]
-        table[f"{split}, {100 * level:g}% interval"] = [
-            interval(accuracy, each.images.get(split), level)
-            for accuracy, each in zip(accuracies, found)
-        ]
-    table["validation.loss"] = numbers["validation.loss"]
+    table = pd.DataFrame(found, columns=Revision._fields)[["name", "subject", "date", "images"]]
+    table["images"] = table["images"].str[:DIGITS]
+    metrics = pd.json_normalize([each.metrics for each in found]).reindex(columns=METRICS)
+    table = table.join(metrics.apply(pd.to_numeric, errors="coerce"))
+    table[f"{100 * level:g}% interval"] = [
+        interval(accuracy, each.split.get("validation"), level)
+        for accuracy, each in zip(table["validation.accuracy"], found)
+    ]
     table = table.join(differing(found), suffixes=("", " (param)"))
-    # This run and experiments before commits, which may be those of the project's authors.
-    order = pd.DataFrame(
-        {
-            "images": pd.factorize(table["images"])[0],
-            "is_committed": [each.is_committed for each in found],
-            "accuracy": -numbers["validation.accuracy"],
-        }
-    )
-    table = table.loc[order.sort_values(list(order), kind="stable").index]
-    percent = st.column_config.NumberColumn(format="percent")
-    columns = {"validation.accuracy": percent, "test.accuracy": percent}
+    # This run before commits of the same images.
+    is_other = table["name"] != WORKSPACE
+    images = pd.factorize(table["images"])[0]
+    table = table.iloc[np.lexsort((-table["validation.accuracy"], is_other, images))]
+    columns = {"validation.accuracy": st.column_config.NumberColumn(format="percent")}
     alt = "Revisions with their accuracy and the params that differ"
     st.dataframe(table, hide_index=True, column_config=columns, alt=alt)
 
@@ -91,18 +79,16 @@ def differing(found: list[Revision]) -> pd.DataFrame:
     return table.loc[:, [table[key].astype(str).nunique(dropna=False) > 1 for key in table]]
 
 
-def show_two(first: Revision, second: Revision, with_test: bool) -> None:
+def show_two(first: Revision, second: Revision, level: float) -> None:
     """The params that differ, the test of `pawprint compare`, and photos."""
-    names = [first.name, second.name]
-    params = differing([first, second]).T.set_axis(names, axis=1).astype(str)
+    params = differing([first, second]).T.set_axis([first.name, second.name], axis=1).astype(str)
     if params.empty:
         st.markdown("No param differs. Code, images or weights may differ.")
     else:
         st.dataframe(params, height="content", alt="Params of both revisions")
-    level = Evaluate.load().confidence
-    for split in PREDICTIONS_CSV if with_test else ("validation",):
-        (compared,) = compare_revisions(first.commit, [second.commit], split, level)
-        st.code(describe(*names, split, compared), language=None, wrap_lines=True)
+    (compared,) = compare_revisions(first.commit, [second.commit], "validation", level)
+    text = describe(first.name, second.name, "validation", compared)
+    st.code(text, language=None, wrap_lines=True)
     (both,) = paired(first.commit, [second.commit], "validation")
     differ = both[both["predicted_old"] != both["predicted"]]
     st.markdown(f"{len(differ)} of the {len(both)} validation images have another prediction.")

@@ -27,10 +27,11 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
 
     Rows are named tuples. `caption` returns Markdown for a row.
     """
-    chosen = None
-    page = pages(len(rows), PER_PAGE, key)
+    last, chosen = -(-len(rows) // PER_PAGE), None
+    page = st.pagination(last, key=f"pages-{key}-{last}") if last > 1 else 1
+    shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
     with st.container(horizontal=True, gap="small"):
-        for index, row in enumerate(rows[page].itertuples()):
+        for index, row in enumerate(shown.itertuples()):
             if cell(row.path, f"{key}-{index}", caption(row)):
                 chosen = row
     return chosen
@@ -41,13 +42,6 @@ def cell(name: str, key: str, label: str) -> bool:
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         st.image(_square(name, files.stamp(project.RAW_ARCHIVES)), width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
-
-
-def pages(number: int, per_page: int, key: str) -> slice:
-    """A control for the pages, if there are several. Returns the positions on the page shown."""
-    last = -(-number // per_page)
-    page = st.pagination(last, key=f"pages-{key}-{last}") if last > 1 else 1
-    return slice((page - 1) * per_page, page * per_page)
 
 
 def open_large(name: str, text: str) -> None:

@@ -5,11 +5,9 @@ import importlib.util
 import os
 import subprocess
 import sys
-import tomllib
 
 from pawprint.errors import InputError
 from pawprint.package import DISTRIBUTION, PACKAGE
-from pawprint.templates.files import template
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if not importlib.util.find_spec("streamlit"):
         raise InputError(f"app: expected streamlit. Run `pip install '{DISTRIBUTION}[app]'`.")
-    config = tomllib.loads(template(".streamlit/config.toml"))
-    options = [f"--server.port={arguments.port}"]
-    for section, values in config.items():
-        options += [f"--{section}.{key}={value}" for key, value in values.items()]
-    command = [sys.executable, "-m", "streamlit", "run", str(PACKAGE / "app/main.py"), *options]
+    command = [sys.executable, "-m", "streamlit", "run", str(PACKAGE / "app/main.py")]
+    command.append(f"--server.port={arguments.port}")
     if os.name == "posix":
         os.execv(command[0], command)  # so that a signal reaches the server
     return subprocess.call(command)

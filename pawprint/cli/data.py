@@ -6,16 +6,13 @@ change. For the workspace, run `dvc repro split` first.
 """
 
 import argparse
-import functools
 import json
-import operator
 
 import pandas as pd
 
-from pawprint.cli import add_sheet
+from pawprint.cli import aligned
 from pawprint.dataset.changes import CHANGES, count_changes, find_changes, tables_of
 from pawprint.errors import printable
-from pawprint.reports.sheets import MAX_PHOTOS, write_changes
 from pawprint.revisions import WORKSPACE
 
 
@@ -28,16 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
     )
-    about = f"also write a page with at most {MAX_PHOTOS} photos of each kind of change"
-    add_sheet(parser, about)
 
 
 def run(arguments: argparse.Namespace) -> None:
     old, new = arguments.old, arguments.new
     before, after = tables_of(old), tables_of(new)
     changes = find_changes(before[0], after[0], before[1], after[1])
-    if arguments.sheet:
-        write_changes(arguments.sheet, changes, count_changes(changes), old, new)
     if changes.empty and arguments.format == "table":
         first = ". After a change of images or labels, run `dvc repro split` first"
         print(f"{old} and {new} have the same images{first if new == WORKSPACE else ''}")
@@ -48,9 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
 def print_table(changes: pd.DataFrame) -> None:
     print(count_changes(changes).to_string(), end="\n\n")
     rows = changes[CHANGES].assign(path=changes["path"].map(printable))
-    rows = pd.concat([pd.DataFrame([CHANGES], columns=CHANGES), rows])
-    padded = [rows[name].str.ljust(rows[name].str.len().max() + 2) for name in CHANGES]
-    print("\n".join(functools.reduce(operator.add, padded).str.rstrip()))
+    print(aligned([CHANGES, *rows.to_numpy()]))
 
 
 def print_csv(changes: pd.DataFrame) -> None:

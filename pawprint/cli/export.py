@@ -6,14 +6,13 @@ each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). If 
 `test_time_augmentation` flip, these are means over the image and its mirror image; crops are left
 to the caller, as model.json says. Its own runtime runs the model on the test images before the
 folder takes its name. The table compares it with the served model: size, largest difference of an
-output, test images whose label changes, accuracy, and number of unknown images.
+output, and test images whose label changes.
 """
 
 import argparse
 import functools
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -48,28 +47,23 @@ def run(arguments: argparse.Namespace) -> None:
         require_modules(name)
     predictor = load_predictor(project.SERVED_MODEL)
     metadata = predictor.metadata.model_copy(update={"commit": current_commit()})
-    has_detector = metadata.unknown_threshold is not None
-    detector = read_detector(project.SERVED_MODEL) if has_detector else None
+    detector = None
+    if metadata.unknown_threshold is not None:
+        detector = read_detector(project.SERVED_MODEL)
     model = for_export(load_model(project.FINETUNE_MODEL), metadata.temperature, detector)
-    split = read_table(project.SPLIT_CSV, SPLIT)
-    test = split[split["split"] == "test"]
+    test = read_table(project.SPLIT_CSV, SPLIT).query("split == 'test'")
     read = functools.partial(read_pixels, test["path"], metadata)
-    actual = pd.Index(metadata.labels).get_indexer(test["label"])
     served = mean_outputs(predictor.run, read(metadata.test_time_augmentation))
     of_served = predicted_classes(served["probability"], metadata.threshold)
 
     def row(name: str, path: Path, outputs: Outputs) -> dict:
         files = [file for file in (path, *path.rglob("*")) if file.is_file()]
         predicted = predicted_classes(outputs["probability"], metadata.threshold)
-        correct = int((predicted == actual).sum())
-        unknown = (outputs["unknown_score"] > metadata.unknown_threshold) if has_detector else []
         return {
             "format": name,
             "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
             "largest difference": f"{largest_difference(outputs, served):.6f}",
             "changed labels": int((predicted != of_served).sum()),
-            "accuracy": f"{correct / len(test):.2%} ({correct}/{len(test)})",
-            "unknown": int(np.sum(unknown)),
         }
 
     rows, hints = [row("served", project.SERVED_MODEL, served)], []

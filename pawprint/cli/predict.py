@@ -7,12 +7,14 @@ label is listed with the reason, and the exit status is 1.
 
 import argparse
 import csv
+import itertools
 import json
 import os
 import sys
 from pathlib import Path
 
 from pawprint import package, project
+from pawprint.cli import aligned
 from pawprint.errors import InputError, printable
 from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import default_model, load_predictor
@@ -61,38 +63,29 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def saliency_paths(images: list[Path], folder: Path) -> list[Path]:
-    """The picture in `folder` for each image. Raises InputError if one is there already.
+    """The picture in `folder` for each image. Raises InputError if the folder holds something.
 
     Its name begins with the image's number, counted from 1.
     """
+    if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{printable(str(folder))}: expected a new or an empty folder for --saliency."
+        )
     digits = len(str(len(images)))
     # 50 characters: a longer name could exceed the 255 bytes that file systems allow.
     names = (f"{at:0{digits}}_{path.stem[:50]}.png" for at, path in enumerate(images, start=1))
-    pictures = [folder / name for name in names]
-    for path in pictures:
-        if os.path.lexists(path):
-            raise InputError(
-                printable(
-                    f"{path}: expected no file of this name, because --saliency replaces none. "
-                    "Name a new or an empty folder."
-                )
-            )
-    return pictures
+    return [folder / name for name in names]
 
 
 def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
-    number = min(top or 1, len(labels))
-    shown = []
+    number, lines = min(top or 1, len(labels)), []
     for row in rows:
-        pairs = [(label, f"{value:.1%}") for label, value in row["probabilities"].items()]
+        pairs = [(label, f"{value:6.1%}") for label, value in row["probabilities"].items()]
         if row["label"] not in labels:  # unknown, or an error
-            pairs = [(row["label"] or "-", "-"), *[("-", "-")] * (number - 1)]
-        shown.append(pairs[:number])
-    width = max((len(label) for pairs in shown for label, _ in pairs), default=0)
-    for row, pairs in zip(rows, shown):
-        cells = [f"{label:<{width}}  {value:>6}" for label, value in pairs]
+            pairs = [(row["label"] or "-", "     -"), *[("-", "     -")] * (number - 1)]
         error = f"  ({row['error']})" if row["error"] else ""
-        print(f"{'  '.join(cells)}  {row['path']}{error}")
+        lines.append([*itertools.chain(*pairs[:number]), f"{row['path']}{error}"])
+    print(aligned(lines))
 
 
 def print_csv(rows: list[dict], labels: list[str], top: None) -> None:

@@ -18,7 +18,7 @@ from pawprint.cli import add_sheet, aligned
 from pawprint.cli.predict import add_model
 from pawprint.evaluation.review import confused, confusion
 from pawprint.evaluation.scoring import Scored, score
-from pawprint.reports.sheets import MAX_PHOTOS, write_errors
+from pawprint.reports.sheets import MAX_ERRORS, write_errors
 from pawprint.serving.predictor import default_model, load_predictor
 from pawprint.tables import predicted_labels
 
@@ -27,7 +27,7 @@ MAX_CLASSES = 10  # of a confusion matrix; of more, the MAX_CLASSES most frequen
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of photos with labels")
-    add_sheet(parser, f"also write a page with at most {MAX_PHOTOS} of the most confident errors")
+    add_sheet(parser, f"also write a page with at most {MAX_ERRORS} of the most confident errors")
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
     )

@@ -68,10 +68,9 @@ def compare(
     _, strata = np.unique(one_class if actual is None else actual, return_inverse=True)
     images = np.bincount(strata)
     only_one = [
-        (np.bincount(strata, old & ~each), np.bincount(strata, each & ~old))
+        [np.bincount(strata[only], minlength=len(images)) for only in (old & ~each, each & ~old)]
         for each in map(np.asarray, new)
     ]
-    only_one = [(of_old.astype(int), of_new.astype(int)) for of_old, of_new in only_one]
     p_values = [
         mcnemar(*(int(number.sum()) for number in pair))
         if actual is None
@@ -89,7 +88,7 @@ def _compare(
     score: str,
     correct: int,
     images: np.ndarray,
-    only_one: tuple[np.ndarray, np.ndarray],
+    only_one: list[np.ndarray],
     p_value: float,
     level: float,
 ) -> Comparison:

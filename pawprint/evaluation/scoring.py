@@ -171,9 +171,9 @@ def _near_training(images: pd.DataFrame) -> pd.Series:
 def _measure(table: pd.DataFrame, metadata: Metadata, confidence: float) -> pd.DataFrame:
     """As `measure`, of a table PREDICTIONS."""
     actual, predicted = (_indices(table, column) for column in ("actual", "predicted"))
-    threshold, is_unknown = metadata.unknown_threshold, None
-    if threshold is not None and UNKNOWN_SCORE in table:
-        is_unknown = table[UNKNOWN_SCORE].to_numpy() > threshold
+    is_unknown = None
+    if UNKNOWN_SCORE in table:
+        is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
     given = actual, probabilities_in(table), predicted
     return measure(*given, metadata.labels, confidence, is_unknown)
 

@@ -3,7 +3,6 @@
 ruamel.yaml keeps the comments of `params.yaml`.
 """
 
-import difflib
 import io
 from pathlib import Path
 
@@ -21,11 +20,7 @@ def names() -> list[str]:
 
 
 def read(name: str) -> str:
-    """The text of a recipe. Raises InputError with the closest name if there is none."""
-    if name not in names():
-        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
-        hint = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(names())}."
-        raise InputError(f"{name}: no such recipe. {hint}")
+    """The text of the recipe with one of the `names`."""
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
 
 

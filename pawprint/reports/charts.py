@@ -19,7 +19,6 @@ from pawprint.tables import predicted_labels
 matplotlib.use("Agg")  # draws to files; needs no window
 
 import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
 
 from pawprint.files import replacing
 
@@ -43,21 +42,8 @@ STYLE = {
     "legend.frameon": False,
     "text.parse_math": False,  # file names and labels may contain $
 }
-
-
-def use_style() -> None:
-    """Set matplotlib's defaults and then STYLE, whatever the user's matplotlibrc says."""
-    matplotlib.rcdefaults()
-    plt.rcParams.update(STYLE)
-
-
-def new_figure(
-    columns: int = 1, rows: int = 1, width: float = 6, height: float = 4
-) -> tuple[Figure, list[Axes]]:
-    """A figure with its axes, row by row; `width` and `height` in inches."""
-    use_style()
-    figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False)
-    return figure, list(axes.flat)
+matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
+plt.rcParams.update(STYLE)
 
 
 def shorten(text: str, length: int) -> str:
@@ -85,7 +71,7 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
     """
     before = max(extract["epoch"], default=0)
     history = pd.concat([extract, finetune.assign(epoch=finetune["epoch"] + before)])
-    figure, axes = new_figure(columns=2, width=9, height=3.6)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
     for axis, name in zip(axes, ("accuracy", "loss")):
         series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
         for column, (colour, label) in series.items():
@@ -113,7 +99,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     is_of_two = len(labels) == 2
     size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
-    figure, (axis,) = new_figure(width=size + 0.2, height=size - 0.2 + below)
+    figure, axis = plt.subplots(figsize=(size + 0.2, size - 0.2 + below))
     counts = confusion(predictions, labels).to_numpy()
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     blues = matplotlib.colormaps["Blues"]
@@ -147,26 +133,22 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
     """ROC curves on the test split (table ROC): of the second of two classes, or of each class.
 
     Each of more than two classes is one against the others; the mean of their curves, the macro
-    average, is drawn over them, and the class with the smallest area is named.
+    average, is drawn over them.
     """
-    curves = {
-        label: (of_label["false_positive_rate"], of_label["true_positive_rate"])
-        for label, of_label in roc.groupby("label")
-    }
-    areas = {label: np.trapezoid(*curve[::-1]) for label, curve in curves.items()}
-    figure, (axis,) = new_figure(width=4.2, height=4)
-    title, name, (false, true) = "ROC curve", "model", next(iter(curves.values()))
+    curves = [
+        (of_label["false_positive_rate"], of_label["true_positive_rate"])
+        for _, of_label in roc.groupby("label")
+    ]
+    figure, axis = plt.subplots(figsize=(4.2, 4))
+    title, name, (false, true) = "ROC curve", "model", curves[0]
     if len(curves) > 1:
         title, name = "ROC curves, one class against the others", "mean of the classes"
-        for curve in curves.values():
+        for curve in curves:
             axis.plot(*curve, color=GREY, linewidth=0.8, alpha=0.4)
-        worst = min(areas, key=areas.get)
-        label = f"{shorten(worst, MAX_LABEL)} (AUC = {areas[worst]:.4f})"
-        axis.plot(*curves[worst], color=ORANGE, linewidth=1.2, label=label)
         rates = np.unique(roc["false_positive_rate"])
-        means = np.mean([np.interp(rates, *curve) for curve in curves.values()], axis=0)
+        means = np.mean([np.interp(rates, *curve) for curve in curves], axis=0)
         false, true = np.append(0, rates), np.append(0, means)
-    area = np.mean(list(areas.values()))
+    area = np.mean([np.trapezoid(*curve[::-1]) for curve in curves])
     axis.plot(false, true, color=BLUE, label=f"{name} (AUC = {area:.4f})")
     chance = {"color": GREY, "linestyle": "--", "linewidth": 1, "label": "chance (AUC = 0.5)"}
     axis.plot((0, 1), (0, 1), **chance)
@@ -187,7 +169,7 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
     """
     label = reliability["label"].iloc[0]
     fraction = "correct predictions" if label == PREDICTED else label
-    figure, axes = new_figure(columns=2, width=8, height=4.2)
+    figure, axes = plt.subplots(1, 2, figsize=(8, 4.2))
     for axis, split in zip(axes, ("validation", "test")):
         bins = reliability[reliability["split"] == split]
         x, area = bins["probability"], 20 + 400 * bins["images"] / bins["images"].sum()

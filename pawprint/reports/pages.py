@@ -10,12 +10,12 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from pawprint.errors import InputError, printable
-from pawprint.files import digest
+from pawprint.errors import printable
 
 TEMPLATES = Path(__file__).with_name("templates")
 MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"
 SHEET = TEMPLATES / "sheet.html"
+DIGITS = 8  # of the MD5 of the images
 WEBP_QUALITY, WEBP_SIDE = 85, 16_383  # pixels, at most
 
 
@@ -56,34 +56,9 @@ def code(value: object) -> str:
     return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
-def embed(picture: Path) -> str:
-    """The `data_uri` of a file. Raises InputError if it is missing or not a picture."""
-    try:
-        return data_uri(Image.open(picture))
-    except OSError as error:
-        raise InputError(
-            f"{picture}: expected a picture. Received: {error}. Run `dvc repro`."
-        ) from None
-
-
 def data_uri(picture: Image.Image) -> str:
     """The picture as WebP, a tenth of the size of a PNG with photos; one too large is reduced."""
     picture.thumbnail((WEBP_SIDE, WEBP_SIDE))
     data = io.BytesIO()
     picture.save(data, "WEBP", quality=WEBP_QUALITY)
     return f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode()}"
-
-
-def file_hashes(*folders: Path) -> dict[str, str]:
-    """SHA-256 of each file in the folders, by its path with `/`; folder by folder, in order.
-
-    Raises InputError if a folder is missing.
-    """
-    try:
-        files = [path for folder in folders for path in sorted(folder.iterdir())]
-        return {path.as_posix(): digest(path) for path in files}
-    except OSError as error:
-        raise InputError(
-            f"{error.filename}: expected a file of a stage. Received: {error.strerror}. "
-            "Run `dvc repro`."
-        ) from None

@@ -15,7 +15,7 @@ from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize, warp
 from pawprint.params.augment import Augment
 from pawprint.params.section import Resize
-from pawprint.reports.charts import BLUE, GREY, RED, shorten, use_style
+from pawprint.reports.charts import BLUE, GREY, RED, shorten
 from pawprint.tables import spread
 
 COLUMNS = 6
@@ -35,7 +35,6 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
     cells = {title: [_fit(*cell) for cell in section] for title, section in sections.items()}
     rows = [-(-len(section) // COLUMNS) for section in cells.values()]
     heights = [CELL_HEIGHT * number + TITLE_HEIGHT for number in rows]
-    use_style()
     figure = plt.figure(figsize=(CELL_WIDTH * COLUMNS, sum(heights)))
     parts = figure.subfigures(len(cells), 1, height_ratios=heights, squeeze=False)[:, 0]
     for part, number, (title, section) in zip(parts, rows, cells.items()):

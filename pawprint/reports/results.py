@@ -6,7 +6,6 @@ import pandas as pd
 
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import divided_groups
-from pawprint.evaluation.intervals import difference_interval
 from pawprint.evaluation.metrics import headline
 from pawprint.evaluation.shift import APART
 from pawprint.labels import UNKNOWN
@@ -164,27 +163,6 @@ def describe_calibration(calibrate: dict, metadata: dict) -> str:
     else:
         last = "The threshold is 0.5."
     return f"{first}{MEAN_OVER[metadata['test_time_augmentation']]} {last}"
-
-
-def describe_draw(extract: dict, images: dict[str, int], confidence: float) -> str:
-    """A sentence if validation and cross-validated accuracy differ significantly, or "".
-
-    `extract` holds metrics/train_extract.json, of one head on both; `images` the number of images
-    of each split.
-    """
-    crossed, validation = extract["cross_validated_accuracy"], extract["validation_accuracy"]
-    pairs = (
-        (round(accuracy * number), number)
-        for accuracy, number in ((validation, images["validation"]), (crossed, images["train"]))
-    )
-    low, high = difference_interval(*pairs, confidence)
-    if low <= 0 <= high:
-        return ""
-    return (
-        f"The head alone has an accuracy of {validation:.2%} on the validation split and of "
-        f"{crossed:.2%} in cross-validation on the training split, {100 * low:+.2f} to "
-        f"{100 * high:+.2f} points apart: more than sampling explains."
-    )
 
 
 def describe_intervals(confidence: float, groups: pd.Series) -> str:

@@ -308,7 +308,8 @@ def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace, wi
 
 
 def test_server_listens_to_this_computer_only(address):
-    settings = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
+    settings = tomllib.loads(config.read_text(encoding="utf-8"))
     assert settings["server"]["address"] == "127.0.0.1"
     assert settings["browser"]["gatherUsageStats"] is False
     port = int(address.rsplit(":", 1)[1])

@@ -52,14 +52,12 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     git("update-ref", reference, made, cwd=project)
     git("update-ref", "refs/exps/exec/EXEC_HEAD", parent, cwd=project)  # DVC's own
     found = {each.name: each for each in revisions()}
-    assert found["v2"].is_committed
     experiment = found[f"short ({made[:7]})"]
     assert experiment.subject == f"experiment on {parent[:7]}"
     assert experiment.metrics == {"test": {"accuracy": 0.75}}
-    assert experiment.images == {"test": 4, "validation": 4}
-    assert not experiment.is_committed
+    assert experiment.split == {"test": 4, "validation": 4}
     git("tag", "v3", made, cwd=project)  # an experiment that somebody published
-    assert [each.is_committed for each in revisions() if "v3" in each.name] == [True]
+    assert [each.subject for each in revisions() if "v3" in each.name] == ["dvc: commit experiment"]
 
 
 def test_revision_without_metrics_is_left_out(project):

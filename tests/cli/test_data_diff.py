@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from conftest import (
@@ -15,18 +14,14 @@ from conftest import (
     complaint,
     git_init,
     git_project,
-    pawprint,
     photo,
-    photos_in,
     printed,
     succeed,
 )
-from PIL import Image
 
-from pawprint.columns import REJECTED, SPLIT
+from pawprint.columns import REJECTED
 from pawprint.dataset.changes import find_changes
 from pawprint.errors import printable
-from pawprint.tables import write_table
 
 SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
 PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]
@@ -121,27 +116,6 @@ def test_workspace_is_compared_by_default_and_the_same_data_is_one_line(project)
     assert json.loads(diff(project, "old", "old", "--format", "json")) == []
 
 
-def test_sheet_has_the_photos_of_both_sides_from_the_remote_alone(project, tmp_path):
-    other = clone(project, "without_cache")
-    sheet = tmp_path / "sheet.html"
-    assert diff(other, "old", "new", "--format", "csv", "--sheet", str(sheet)) == CHANGES
-    found = photos_in(sheet.read_text(encoding="utf-8"))
-    before = {path: number for number, path in enumerate(PATHS)}
-    of_files = {
-        NEW: 100,
-        "test/dog/moved.jpg": before["train/dog/1.jpg"],
-        "unknown/2.jpg": before["train/dog/2.jpg"],
-        "train/cat/3 (1).jpg": before["train/cat/3.jpg"],
-        **{name: before[name] for name in ("train/cat/0.jpg", "train/cat/1.jpg")},
-        **{name: before[name] for name in ("train/dog/0.jpg", "test/cat/1.jpg")},
-    }
-    assert found.keys() == of_files.keys()
-    for name, number in of_files.items():
-        expected = Image.open(io.BytesIO(photo(number)))
-        difference = np.subtract(found[name], expected, dtype=float)
-        assert np.abs(difference).mean() < 20, name  # of other noise: 80
-
-
 def test_project_in_a_folder_of_a_repository(project, tmp_path):
     folder = tmp_path / "repository" / "pets"
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns(".git"))
@@ -150,10 +124,7 @@ def test_project_in_a_folder_of_a_repository(project, tmp_path):
     commit(folder.parent, "Code")
     (folder / "labels.csv").write_text("path,label\ntrain/dog/3.jpg,none\n")
     succeed("dvc", "repro", "split", cwd=folder)
-    changes = diff(folder, "HEAD", "--format", "csv", "--sheet", "../sheet.html")
-    assert "train/dog/3.jpg,rejected,dog" in changes
-    page = (folder.parent / "sheet.html").read_text(encoding="utf-8")
-    assert "train/dog/3.jpg" in photos_in(page)  # lost, so it is read from HEAD
+    assert "train/dog/3.jpg,rejected,dog" in diff(folder, "HEAD", "--format", "csv")
 
 
 def test_name_with_a_mark_of_direction_is_one_image_when_it_is_rejected():
@@ -166,31 +137,7 @@ def test_name_with_a_mark_of_direction_is_one_image_when_it_is_rejected():
     assert (row.kind, row.before, row.label) == ("rejected", "dog", "dog")
 
 
-def test_sheet_escapes_names_and_limits_the_photos_of_a_kind(project):
-    other = clone(project, "edited")
-    succeed("dvc", "pull", "--quiet", "clean", "split", cwd=other)
-    path = other / "data/split/images.csv"
-    images = pd.read_csv(path)
-    label = "<script>alert(1)</script>"
-    rows = [(f"{n}.jpg", label, "train", f"{n}.jpg", f"{n}") for n in range(60)]
-    added = pd.DataFrame(rows, columns=list(SPLIT))
-    write_table(path, pd.concat([images, added]), SPLIT)
-    assert label in diff(other, "new", "--sheet", "sheet.html")
-    page = (other / "sheet.html").read_text(encoding="utf-8")
-    assert "<script" not in page and "&lt;script&gt;" in page
-    assert "added (48 of 60)" in page and page.count("<figure>") == 48
-    assert photos_in(page) == {}  # the archive has no such images
-
-
-def test_sheet_replaces_no_file_that_is_no_page(project):
-    before = (project / "labels.csv").read_bytes()
-    result = pawprint(project, "data", "diff", "old", "new", "--sheet", "labels.csv")
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "argument --sheet: expected FILE.html. Received: labels.csv" in result.stderr
-    assert (project / "labels.csv").read_bytes() == before
-
-
-def test_tables_or_images_that_are_nowhere_are_one_line(project):
+def test_tables_that_are_nowhere_are_one_line(project):
     other, remote = clone(project, "without_remote"), project.parent / "remote"
     for rev in ("old", "new"):
         succeed("git", "checkout", "-q", rev, cwd=other)
@@ -198,9 +145,6 @@ def test_tables_or_images_that_are_nowhere_are_one_line(project):
     remote.rename(remote.with_name("away"))
     try:
         assert diff(other, "old", "new", "--format", "csv") == CHANGES
-        expected = "old: expected a commit, branch, tag or experiment with data/raw/archives"
-        assert refused(other, "old", "new", "--sheet", "sheet.html").startswith(expected)
-        assert not (other / "sheet.html").exists()
         shutil.rmtree(other / ".dvc" / "cache")
         assert "data/split/images.csv in Git or in DVC's cache or remote" in refused(
             other, "old", "new"

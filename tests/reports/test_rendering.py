@@ -1,9 +1,6 @@
-import hashlib
-
 import pytest
-from conftest import refused
 
-from pawprint.reports.pages import embed, file_hashes, fill
+from pawprint.reports.pages import fill
 
 
 @pytest.mark.parametrize(("name", "expected"), [("a.html", "&lt;b&gt;\n"), ("a.md", "<b>\n")])
@@ -16,26 +13,3 @@ def test_text_is_escaped_for_markdown(tmp_path):
     (tmp_path / "a.md").write_text("| {{ text | literal }} |", encoding="utf-8")
     shown = fill(tmp_path / "a.md", text=r"a\|<b> *c* _d_ `e` [f] & é 1.5")
     assert shown == r"| a\\\|\<b\> \*c\* \_d\_ \`e\` \[f\] \& é 1.5 |"
-
-
-def test_hashes_are_those_of_all_files_in_order(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("b/2.bin", "b/1.bin", "a/1.bin"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(name)
-    b, a = (path.relative_to(tmp_path) for path in (tmp_path / "b", tmp_path / "a"))
-    hashes = file_hashes(b, a)
-    assert list(hashes) == ["b/1.bin", "b/2.bin", "a/1.bin"]
-    assert all(hashes[name] == hashlib.sha256(name.encode()).hexdigest() for name in hashes)
-
-
-@pytest.mark.parametrize("read", [embed, file_hashes])
-def test_missing_file_is_told_in_one_line(tmp_path, read):
-    with refused("absent: expected a ", " Run `dvc repro`."):
-        read(tmp_path / "absent")
-
-
-def test_file_that_is_no_picture_is_told_in_one_line(tmp_path):
-    (tmp_path / "a.png").write_text("text")
-    with refused("a.png: expected a picture"):
-        embed(tmp_path / "a.png")

@@ -11,7 +11,6 @@ from pawprint.evaluation.metrics import measure_unknown
 from pawprint.reports.results import (
     class_rows,
     describe_calibration,
-    describe_draw,
     describe_fraction,
     describe_training,
     headline_of,
@@ -98,20 +97,6 @@ def test_results_have_the_images_of_no_class_if_there_are_some():
     refused, area = result_rows(both)[-2:]
     assert refused[1:] == ("50.00% (5/10), 23.66% to 76.34%", "")
     assert area[1].startswith("0.5000 (")
-
-
-@pytest.mark.parametrize(
-    ("validation", "crossed", "expected"),
-    [
-        (0.9848, 0.9715, "98.48% on the validation split and of 97.15% in .* \\+"),
-        (0.9500, 0.9715, "95.00% on the validation split and of 97.15%.* to -"),
-        (0.9780, 0.9740, "^$"),
-    ],
-)
-def test_validation_that_is_easier_or_harder_than_training_is_said(validation, crossed, expected):
-    extract = {"validation_accuracy": validation, "cross_validated_accuracy": crossed}
-    found = describe_draw(extract, {"train": 1999, "validation": 788, "test": 212}, 0.95)
-    assert re.search(expected, found)
 
 
 def test_each_class_has_its_recall_with_the_lowest_first():

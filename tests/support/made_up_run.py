@@ -22,8 +22,6 @@ from pawprint.serving.metadata import Metadata
 from pawprint.tables import tabulate, write_table
 
 PER_CLASS = 10  # of each class in a split
-# Of the head, with images that are more difficult in training than in validation.
-EXTRACT = {"cross_validated_accuracy": 0.5, "validation_accuracy": 1.0}
 
 
 def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +88,6 @@ def write_run(
         (project.LIKELY_WRONG_LABELS_CSV, suspects, LIKELY_WRONG_LABELS),
     ):
         write_table(workspace / path, frame, columns)
-    write_json(workspace / project.EXTRACT_METRICS, EXTRACT)
     metadata = Metadata(
         labels=labels,
         image_size=96,
