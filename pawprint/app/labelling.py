@@ -138,8 +138,8 @@ def _safe(image: Path) -> Path:
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:
     """The places of each class in a folder, which need not exist.
 
-    `names` has the folders of each class, which stand for labels in a metadata.csv. Raises
-    InputError for a folder of other files, and for one in `source` of which it would not be clear
+    `names` has the folders of each class, which stand for labels in a metadata.csv. In the folder
+    of a class that has a folder of the training split, that is the place. Raises InputError for a folder of other files, and for one in `source` of which it would not be clear
     what gives the labels: a folder with and without a metadata.csv in each other.
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
@@ -149,7 +149,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
         return {label: (folder, names[label][0]) for label in names}
     folders = {normalize("NFC", each.name).lower(): each for each in files if each.is_dir()}
     found: Places = {
-        label: (folders[name.lower()], None)
+        label: (_for_training(folders[name.lower()]) or folders[name.lower()], None)
         for label in names
         for name in names[label]
         if name.lower() in folders
@@ -168,12 +168,13 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
 
 def folder_for_training(folder: Path) -> Path | None:
     """The folder of the training split in a folder of splits, or None for another folder."""
-    if not folder.is_dir() or (folder / FILE_NAME).exists():
+    inner = _for_training(folder) if folder.is_dir() else None
+    if inner is None or (folder / FILE_NAME).exists():
         return None
-    for each in sorted(filter(Path.is_dir, folder.iterdir())):
-        may_hold_classes = any(
-            inner.is_dir() or inner.name == FILE_NAME for inner in each.iterdir()
-        )
-        if SPLIT_OF_FOLDER.get(each.name.lower()) == "train" and may_hold_classes:
-            return each
-    return None
+    holds_classes = any(each.is_dir() or each.name == FILE_NAME for each in inner.iterdir())
+    return inner if holds_classes else None
+
+
+def _for_training(folder: Path) -> Path | None:
+    found = filter(Path.is_dir, sorted(folder.iterdir()))
+    return next((each for each in found if SPLIT_OF_FOLDER.get(each.name.lower()) == "train"), None)

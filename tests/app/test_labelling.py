@@ -333,6 +333,7 @@ def split_folders(folder: Path, names: Iterable[str]) -> None:
 
 
 IN_TRAIN = ("train/cat", "train/dog", "Val/cat", "Val/dog")
+INSIDE = ("cat/train", "cat/val", "dog/train", "dog/val")
 
 
 @pytest.mark.parametrize("is_source", [True, False])
@@ -346,11 +347,12 @@ def test_folder_of_splits_is_refused_with_the_name_of_the_one_for_training(
     assert folder_for_training(target) == target / "train"
 
 
-def test_images_go_to_the_training_split(target, tmp_path):
-    split_folders(target, IN_TRAIN)
-    places = places_in(folder_for_training(target), NAMES, target)
+@pytest.mark.parametrize(("names", "place"), [(IN_TRAIN, "train/cat"), (INSIDE, "cat/train")])
+def test_images_go_to_the_training_split(target, tmp_path, names, place):
+    split_folders(target, names)
+    places = places_in(folder_for_training(target) or target, NAMES, target)
     add(places, new(tmp_path / "new" / "0.jpg"), "cat")
-    assert after_clean(target, tmp_path / "raw", "archive_split")["train/cat/0-2.jpg"] == "train"
+    assert after_clean(target, tmp_path / "raw", "archive_split")[f"{place}/0-2.jpg"] == "train"
 
 
 def test_folders_of_classes_without_images_in_splits_are_a_target(target):
