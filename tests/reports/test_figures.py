@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import pytest
 
-from pawprint.reports.charts import new_figure, save, shorten
+from pawprint.reports.charts import new_figure, save
 
 
 def drawn(path: Path) -> bytes:
@@ -19,17 +18,3 @@ def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
     plt.rcParams.update({"lines.linewidth": 9, "font.size": 30, "axes.facecolor": "black"})
     plt.rcParams.update({"savefig.dpi": 30, "lines.marker": "o"})
     assert drawn(tmp_path / "b.png") == before
-
-
-def test_dollar_signs_are_shown_as_they_are(tmp_path):
-    figure, (axis,) = new_figure()
-    axis.set_title(r"$\no_command$")
-    save(figure, tmp_path / "a.png")
-
-
-@pytest.mark.parametrize(
-    ("text", "length", "expected"),
-    [("abcdef", 6, "abcdef"), ("abcdefg", 6, "ab…efg"), ("abcdefg", 5, "ab…fg")],
-)
-def test_long_text_loses_its_middle(text, length, expected):
-    assert shorten(text, length) == expected
