@@ -132,8 +132,8 @@ def test_upgrade_runs_the_stages_that_it_changes(project, tmp_path):
         if edits:
             newer.install(*edits)
         newer.succeed("pawprint", "upgrade", cwd=project)
-        changed = succeed("git", "diff", "--name-only", cwd=project).split()
-        assert changed == [".pawprint.json", "requirements.txt"]
+        changed = set(succeed("git", "diff", "--name-only", cwd=project).split()) - {"dvc.lock"}
+        assert changed == {".pawprint.json", "requirements.txt"}
         assert newer.repro(project) == ran
 
 
