@@ -197,6 +197,14 @@ def environment_of(folder: Path, packages: list[str]) -> Path:
     return python
 
 
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """An environment with the package installed from a wheel."""
+    from installed import Installed
+
+    return Installed(tmp_path_factory.mktemp("installed"))
+
+
 def change(project: Path, changes: str) -> None:
     """Lay other params over those of a project."""
     path = project / "params.yaml"
@@ -256,14 +264,15 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
 # Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
 LONGEST = (
-    "test_staleness",
+    "test_committed_run",
     "test_browser",
-    "test_sharing",
     "test_pipeline",
-    "test_dependencies",
-    "test_recipes",
+    "test_readme",
+    "test_projects",
     "test_tutorial",
     "test_interruption",
+    "test_dask",
+    "test_dependencies",
 )
 
 

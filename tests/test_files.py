@@ -2,9 +2,7 @@ import errno
 
 import pytest
 from conftest import refused
-from PIL import UnidentifiedImageError
 
-from pawprint.errors import InputError
 from pawprint.files import pack, read_json, replacing, write_json
 
 
@@ -66,18 +64,6 @@ def test_folder_replaces_the_one_before_it_and_what_a_killed_process_left(tmp_pa
 def test_error_of_the_file_system_names_the_file_that_it_is_about(tmp_path, error, parts):
     with refused(*parts), replacing(tmp_path / "images.zip"):
         raise error
-
-
-def test_error_of_a_partial_file_names_the_file_itself(tmp_path):
-    message = r"[^.]images\.zip: expected to write it\. Received: No such file"
-    with pytest.raises(InputError, match=message), replacing(tmp_path / "images.zip") as partial:
-        partial.read_bytes()
-
-
-def test_other_error_than_of_the_file_system_is_not_renamed(tmp_path):
-    """Pillow and requests have errors that are OSErrors without a number."""
-    with pytest.raises(UnidentifiedImageError), replacing(tmp_path / "images.zip"):
-        raise UnidentifiedImageError("not an image")
 
 
 def test_zip_is_the_same_bytes_on_every_system(tmp_path, monkeypatch):

@@ -141,12 +141,6 @@ def test_import_of_a_file_that_the_stage_code_does_not_depend_on_is_refused(
     assert file in Code(project).closure(f"stages/{stage}.py")
 
 
-def test_folder_of_files_named_like_a_distribution_does_not_hide_its_pin(project):
-    (project / "numpy").mkdir()
-    (project / "numpy" / "weights.h5").write_bytes(b"")
-    assert any(name.startswith("numpy==") for name in names(fingerprints(project)["one"]))
-
-
 def test_every_stage_pins_what_decides_its_bytes():
     for stage, distributions in (
         ("train_finetune", ("h5py", "keras", "numpy", "openvino", "tensorflow")),

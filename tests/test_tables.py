@@ -80,19 +80,3 @@ def test_predictions_have_the_labels_of_their_columns(tmp_path):
     assert predicted_labels(found) == ["a, x", "b", "c"]
     assert probabilities_in(found).tolist() == [[0.1, 0.7, 0.2]]
     assert "other" not in found
-
-
-@pytest.mark.parametrize(
-    "lines",
-    [
-        b"",
-        b"path,actual,predicted,pixels_sha256,probability\n",
-        b"path,actual,predicted,probability_cat\n1.jpg,cat,cat,1\n",
-        b"path,actual,predicted,pixels_sha256,probability_\x1b[31m\n1.jpg,cat,cat,a1,\n",
-    ],
-)
-def test_other_tables_are_no_predictions(tmp_path, lines):
-    (tmp_path / "rows.csv").write_bytes(lines)
-    with refused("path, actual, predic") as error:
-        read_predictions(tmp_path / "rows.csv")
-    assert str(error.value).isprintable()

@@ -40,19 +40,6 @@ def test_scalars_are_read_as_dvc_reads_them():
         assert typed(parse_yaml(text, "")["key"]) == typed(loads_yaml(text)["key"]), scalar
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}",
-        "[1, {a: null}]",
-        "a: |\n  two\n  lines\n",
-        "%YAML 1.2\n---\na: 1e3",
-    ],
-)
-def test_document_is_read_as_dvc_reads_it(text):
-    assert parse_yaml(text, "") == loads_yaml(text)
-
-
 BROKEN = ["a: [", "a: b: c", "a\n\nb: c", "\0", "{[a]: b}", "a: !!float x", "a: !unknown x"]
 BROKEN += ["a: !!python/object/apply:os.getcwd []", "a: *missing", "<<: 1", "--- 1\n--- 2"]
 

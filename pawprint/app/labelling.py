@@ -139,8 +139,9 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
     """The places of each class in a folder, which need not exist.
 
     `names` has the folders of each class, which stand for labels in a metadata.csv. In the folder
-    of a class that has a folder of the training split, that is the place. Raises InputError for a folder of other files, and for one in `source` of which it would not be clear
-    what gives the labels: a folder with and without a metadata.csv in each other.
+    of a class that has a folder of the training split, that is the place. Raises InputError for a
+    folder of other files, and for one in `source` of which it would not be clear what gives the
+    labels: a folder with and without a metadata.csv in each other.
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
     has_rows = is_inside and (source / FILE_NAME).exists()

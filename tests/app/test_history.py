@@ -73,8 +73,3 @@ def test_project_in_a_folder_of_a_repository(project, monkeypatch):
     commit(project, "Moved")
     monkeypatch.chdir(project / "inner")
     assert subjects() == ["this run", "Moved"]
-
-
-def test_without_git_the_workspace_remains(project, monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert [each.name for each in revisions()] == [WORKSPACE]

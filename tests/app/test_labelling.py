@@ -201,16 +201,6 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
         assert table.read_text(encoding="utf-8") == text.format(split)
 
 
-def test_changed_row_stays_in_its_place_and_columns_without_rows_stay(tmp_path):
-    table = tmp_path / "labels.csv"
-    table.write_text("path,label,by\n1.jpg,cat,me\n2.jpg,cat,me\n", encoding="utf-8")
-    write_rows(table, "path", {"1.jpg": {"label": "dog"}})
-    assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,dog,me\n2.jpg,cat,me\n"
-    table.write_text("path,label,by\n", encoding="utf-8")
-    write_rows(table, "path", correction("1.jpg", "dog"))
-    assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,dog,\n"
-
-
 def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
     """As of a photo that was renamed, and of another that has its old name."""
     table = tmp_path / "labels.csv"
@@ -278,12 +268,9 @@ def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):
     assert table.read_bytes() == "\r\n".join([*longer, "5.jpg,cat,,a1", ""]).encode()
 
 
-@pytest.mark.parametrize("name", ["metadata.csv", "cat/0.jpg"])
-def test_links_to_nothing_in_the_folder_are_no_images(target, tmp_path, name):
-    for each in ("cat/0.jpg", "dog/0.jpg") if name != "metadata.csv" else ("0.jpg",):
+def test_links_to_nothing_in_the_folder_are_no_images(target, tmp_path):
+    for each in ("cat/0.jpg", "dog/0.jpg"):
         new(target / each)
-    if name == "metadata.csv":
-        (target / name).write_text("file_name,label\n0.jpg,cat\n", encoding="utf-8")
     places = places_in(target, NAMES, Path("images.yaml"))
     (places["cat"][0] / "1.jpg").symlink_to("nothing")
     image = new(tmp_path / "new" / "1.jpg")
@@ -319,14 +306,6 @@ def test_folder_whose_images_would_lose_their_labels_is_no_target(target, name):
         places_in(chosen, NAMES, target)
 
 
-def test_folders_of_classes_below_a_metadata_csv_are_no_target(target):
-    for name in ("0.jpg", "more/cat/0.jpg", "more/dog/0.jpg"):
-        new(target / name)
-    (target / "metadata.csv").write_text("file_name,label\n0.jpg,cat\n", encoding="utf-8")
-    with refused(str(target / "more"), "metadata.csv", "cat, dog"):
-        places_in(target / "more", NAMES, target)
-
-
 def split_folders(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         new(folder / name / "0.jpg")
@@ -353,8 +332,3 @@ def test_images_go_to_the_training_split(target, tmp_path, names, place):
     places = places_in(folder_for_training(target) or target, NAMES, target)
     add(places, new(tmp_path / "new" / "0.jpg"), "cat")
     assert after_clean(target, tmp_path / "raw", "archive_split")[f"{place}/0-2.jpg"] == "train"
-
-
-def test_folders_of_classes_without_images_in_splits_are_a_target(target):
-    split_folders(target, ("cat", "dog", "train"))
-    assert places_in(target, NAMES, target)["cat"] == (target / "cat", None)

@@ -7,20 +7,18 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from app_project import PHOTOS, git, lock_images, write_photos, write_project, write_split
-from conftest import PROJECT, change, commit, printed
+from app_project import PHOTOS, git, write_photos, write_project, write_split
+from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint.columns import LIKELY_WRONG_LABELS
 from pawprint.evaluation.intervals import fraction_interval
-from pawprint.files import md5, write_json
 from pawprint.project import (
     EVALUATE_METRICS,
     LABELS_CSV,
     LIKELY_WRONG_LABELS_CSV,
     SERVED_MODEL,
     SPLIT_CSV,
-    SPLIT_METRICS,
     VALIDATION_PREDICTIONS_CSV,
 )
 from pawprint.serving.metadata import METADATA_FILE
@@ -60,31 +58,6 @@ def test_models_have_their_results_and_intervals_this_run_first_then_the_best(pr
     assert table["train_finetune.learning_rate"].iloc[1] == 1e-6
 
 
-def test_models_of_other_images_come_after_those_of_this_run(project):
-    """However high their accuracy; and the baseline is one of this run's images."""
-    for images, accuracy, subject in (("a", 0.5, "Ours"), ("b", 0.9, "Other images")):
-        write_json(EVALUATE_METRICS, {"validation": {"accuracy": accuracy}})
-        lock_images(project, images * 32)
-        commit(project, subject)
-    lock_images(project, "a" * 32)
-    page = opened("page_models")
-    table = page.dataframe[0].value
-    assert list(table["images"]) == ["a" * 8] * 2 + ["b" * 8] + [""] * 2
-    assert list(table["subject"])[:3] == ["this run", "Ours", "Other images"]
-    assert page.selectbox[0].value.endswith("Ours")
-
-
-def test_commit_of_another_version_of_the_project_has_no_interval(project):
-    write_json(SPLIT_METRICS, {"validation": {"total": 4}, "test": [4]})
-    commit(project, "Other version")
-    write_json(SPLIT_METRICS, {"validation": 4, "test": 4})
-    write_json(EVALUATE_METRICS, {"validation": {"accuracy": 97.8}})
-    (project / "params.yaml").write_text("name: other\nevaluate: {confidence: 0.9}\n")
-    commit(project, "In percent")
-    table = opened("page_models").dataframe[0].value
-    assert list(table["90% interval"][:2]) == ["", ""]
-
-
 def test_two_models_are_compared_as_compare_does_with_their_params_and_photos(project):
     write_photos(project)
     early = git("rev-parse", "--short", "v2~", cwd=project)
@@ -100,21 +73,6 @@ def test_two_models_are_compared_as_compare_does_with_their_params_and_photos(pr
         "dog → cat, labelled cat",
         "cat → dog, labelled dog",
     ]
-
-
-def test_photos_of_two_models_are_those_with_the_pixels_that_were_predicted(project):
-    """Of commits whose images have other names now, or are gone."""
-    write_photos(project)
-    write_split(project, renamed={"cats/2.jpg": "dogs/2.jpg", "dogs/2.jpg": "cats/2.jpg"})
-    page = opened("page_models")
-    page.selectbox[1].select_index(2).run()
-    labels = [button.label for button in page.button]
-    assert labels == ["cat → dog, labelled dog", "dog → cat, labelled cat"]
-    table = (project / SPLIT_CSV).read_text(encoding="utf-8")
-    gone = table.replace(PHOTOS[1][3], 64 * "f")
-    (project / SPLIT_CSV).write_text(gone, encoding="utf-8")
-    page.run()
-    assert [button.label for button in page.button] == labels[:1]
 
 
 def test_params_are_shown_without_passwords_and_tokens(project):
@@ -203,31 +161,6 @@ def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
     assert (project / LABELS_CSV).read_text(encoding="utf-8") == HEADER
 
 
-def test_classes_may_be_called_like_the_buttons(project):
-    write_photos(project)
-    page = likely_wrong(project, SUSPECTS, ("Finish", "None of them", "Skip", "Undo"))
-    press(page, "Start")
-    press(page, "Skip")  # the class, which comes first
-    assert (project / LABELS_CSV).read_text().endswith(f"{FIRST},Skip,{PIXELS}\n")
-
-
-def test_images_with_a_correction_are_shown_again_only_if_all_have_one(project):
-    write_photos(project)
-    page = likely_wrong(project, SUSPECTS)
-    press(page, "Start")
-    press(page, "None of them")
-    for _ in SUSPECTS[1:]:
-        press(page, "dog")
-    press(page, "Undo")
-    press(page, "Finish")
-    press(page, "Start")
-    assert page.caption[0].value.startswith("1 of 1")
-    press(page, "cat")
-    press(page, "Finish")
-    press(page, "Start")
-    assert page.caption[0].value.startswith("1 of 4")
-
-
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     write_photos(project)
     page = likely_wrong(project, SUSPECTS)
@@ -261,18 +194,6 @@ def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(p
     assert (project / LABELS_CSV).read_text(encoding="utf-8") == expected
 
 
-def test_project_commit_and_images_are_named(project):
-    def shown() -> str:
-        page = AppTest.from_file(str(PROJECT / "pawprint/app/main.py"), default_timeout=60)
-        return page.run().markdown[0].value
-
-    head = git("rev-parse", "--short=7", "HEAD", cwd=project)
-    assert shown() == f"**project** · commit {head}"
-    write_split(project)
-    (project / "params.yaml").write_text("")
-    assert shown() == f"**project** · commit {head}-dirty · images {md5(SPLIT_CSV)[:8]}"
-
-
 @pytest.mark.parametrize(
     ("page", "missing"),
     [("page_try", SERVED_MODEL / METADATA_FILE), ("page_data", SPLIT_CSV)],
@@ -302,13 +223,3 @@ def test_folder_for_labelled_images_is_that_of_the_source_or_of_its_training_spl
     (project / "photos" / name).mkdir(parents=True)
     page = new_images()
     assert page.text_input[1].value == str(Path("photos", name).parent)
-
-
-def test_name_of_a_folder_is_corrected_in_its_field(project):
-    page = new_images()
-    page.text_input[1].set_value("labelled")
-    for name in ("wrong", "wrong again", "~no-such-user/wrong"):
-        page.text_input[0].set_value(name)
-        press(page, "Start")
-        (told,) = page.warning
-        assert told.value.replace("\\", "").startswith(f"{name}: expected a folder of images")

@@ -84,29 +84,6 @@ def test_every_kind_of_change_between_two_commits_is_a_row(project):
     assert json.loads(diff(project, "old", "new", "--format", "json")) == expected
 
 
-def test_files_rejected_before_are_added_when_they_can_be_used(project):
-    rows = csv.DictReader(io.StringIO(diff(project, "new", "old", "--format", "csv")))
-    found = {(row["kind"], row["path"]) for row in rows}
-    assert {("added", "train/dog/0.jpg"), ("removed", NEW)} <= found
-    assert "rejected" not in {kind for kind, _ in found}
-
-
-def test_table_counts_changes_per_class_and_lists_them(project):
-    counts, rows = diff(project, "old", "new").split("\n\n")
-    numbers = [line.split() for line in counts.splitlines()]
-    assert numbers == [
-        ["added", "removed", "relabelled", "moved", "rejected"],
-        ["-", "0", "0", "0", "0", "1"],
-        ["cat", "0", "1", "0", "0", "1"],
-        ["dog", "1", "0", "1", "1", "1"],
-        ["unknown", "0", "0", "1", "0", "0"],
-        ["all", "1", "1", "2", "1", "3"],
-    ]
-    assert [line.split("  ")[0] for line in rows.splitlines()] == [
-        printable(line.split(",")[0]) for line in CHANGES.splitlines()
-    ]
-
-
 def test_workspace_is_compared_by_default_and_the_same_data_is_one_line(project):
     assert diff(project, "old", "--format", "csv") == CHANGES
     (line,) = diff(project, "new").splitlines()

@@ -8,15 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import pawprint, refused
-from networks import (
-    PLAIN,
-    colour_model,
-    metadata,
-    sample_backbone,
-    with_probabilities,
-    write_colour_model,
-)
+from conftest import refused
+from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import project
 from pawprint.cli.export import run as run_export
@@ -25,7 +18,7 @@ from pawprint.errors import InputError
 from pawprint.evaluation.unknown import fit_detector
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.conversion import convert
-from pawprint.network.exports import FORMATS, export, mean_outputs, read_pixels, require_modules
+from pawprint.network.exports import FORMATS, export, read_pixels, require_modules
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import build_head, build_model, save_model, with_features
 from pawprint.serving.photos import predict
@@ -173,33 +166,3 @@ def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
         export("saved_model", model, METADATA, folder, lambda _: images, expected)
     assert notes.read_text() == "mine"
     assert (folder / "saved_model.pb").stat().st_mtime_ns == before
-
-
-def test_outputs_are_means_over_the_squares_of_an_image():
-    pixels = np.zeros((2, 2, 4, 4, 3), np.uint8)
-    pixels[0, 0], pixels[0, 1], pixels[1] = 180, 40, 50  # 0.9 and 0.2: see test_squares.py
-
-    def mean_pixel(batch: np.ndarray) -> dict[str, np.ndarray]:
-        mean = batch.mean(axis=(1, 2, 3))[:, None] / 200
-        return {"probability": mean, "unknown_score": mean}
-
-    outputs = mean_outputs(mean_pixel, pixels)
-    assert outputs["probability"][:, 1] == pytest.approx([0.6, 0.25])
-    assert outputs["unknown_score"][:, 0] == pytest.approx([0.55, 0.25])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (("--format", "saved_model"), f"{project.FINETUNE_MODEL}: no such model. Run `dvc repro`"),
-        ((), "--format"),
-    ],
-)
-def test_mistake_of_the_user_is_told_in_one_line(tmp_path, arguments, line):
-    write_colour_model(tmp_path / project.SERVED_MODEL)
-    (tmp_path / "params.yaml").touch()
-    result = pawprint(tmp_path, "export", *arguments)
-    assert result.returncode != 0
-    assert line in result.stderr.splitlines()[-1]
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / project.EXPORT).exists()

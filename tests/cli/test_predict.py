@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, refused, run
+from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, run
 from networks import metadata, write_colour_model
 from PIL import Image
 
@@ -15,7 +15,6 @@ from pawprint.cli.predict import FORMATS
 from pawprint.package import EXAMPLE_MODEL
 from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import Predictor, load_predictor
-from pawprint.serving.saliency import write_saliency
 
 
 @pytest.fixture(scope="module")
@@ -107,19 +106,6 @@ def test_json_has_the_probability_of_each_label_or_of_the_most_probable(rows_of_
         assert good["probabilities"] == probabilities
         assert (good["label"], good["error"]) == ("cat", None)
         assert (bad["label"], bad["probabilities"]) == (None, None)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (("--top", "0"), "argument --top: expected 1 or more. Received: 0"),
-        (("--top", "2", "--format", "csv"), "--top: expected --format table or json with it"),
-    ],
-)
-def test_number_of_labels_is_checked(workspace, arguments, line):
-    result = pawprint(workspace, "predict", *arguments, "photos")
-    assert result.returncode == 2
-    assert line in result.stderr.splitlines()[-1]
 
 
 def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(predictor, photos):
@@ -222,13 +208,6 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(workspace, tmp_pa
     result = pawprint(workspace, "predict", "--saliency", "text.jpg/folder", "photos/dog.png")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert result.stdout.startswith("dog")  # the labels are not lost
-
-
-def test_image_that_is_gone_before_its_saliency_is_one_line(predictor, photos):
-    rows = predict(predictor, [photos / "b.jpg"])
-    (photos / "b.jpg").unlink()
-    with refused(f"{photos / 'b.jpg'}: expected the image again"):
-        write_saliency(predictor, [photos / "b.jpg"], rows, [photos / "1_b.png"])
 
 
 def test_saliency_replaces_no_file_and_nothing_is_predicted(workspace, tmp_path):

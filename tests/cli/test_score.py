@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from conftest import complaint, encode, pawprint, photos_in, printed, refused
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed, write_files
-from networks import write_colour_model
 from PIL import Image
 
 from pawprint import project
@@ -67,16 +66,6 @@ def test_images_of_the_test_split_have_the_figures_of_evaluate_to_the_last_digit
     assert found["left_out"] == {NO_CLASS: 0, COPY: 0, NEAR: 0}
 
 
-def test_metadata_gives_the_labels_that_folders_give(here, tmp_path):
-    images = new("cat", 6) | new("dog", 6)
-    by_folder = scored(write_files(tmp_path / "folders", images))
-    named = {f"x/{number:02}.png": data for number, data in enumerate(images.values())}
-    listed = [f"x/{number:02}.png,{name.split('/')[0]}" for number, name in enumerate(images)]
-    table = "\n".join(["file_name,label", *listed]).encode()
-    by_table = scored(write_files(tmp_path / "table", named | {"metadata.csv": table}))
-    assert by_table.scores.equals(by_folder.scores)
-
-
 def test_copies_near_duplicates_of_training_and_images_of_no_class_are_left_out(here, tmp_path):
     training = [each for each in range(TEST, IMAGES_OF_A_CLASS) if each % 2]
     images = new("cat", 4) | new("dog", 4)
@@ -109,21 +98,6 @@ def test_images_in_a_folder_called_unknown_are_of_no_class(here, tmp_path):
     found = scored(write_files(tmp_path, images))
     assert row_of(found, "refused", "unknown")["value"] == 1
     assert len(found.predictions) == 4
-
-
-def test_photos_of_one_class_are_scored(here, tmp_path):
-    found = scored(write_files(tmp_path, new("dog", 10)))
-    assert row_of(found, "mean_recall")["value"] == row_of(found, "recall", "dog")["value"]
-    assert np.isnan(row_of(found, "roc_auc")["value"])
-
-
-def test_model_that_is_not_the_served_one_has_no_test_split_here(here, tmp_path):
-    model = write_colour_model(tmp_path / "model", unknown_threshold=0.3)
-    folder = write_files(tmp_path / "photos", new("dog", 5))
-    assert scored(folder).has_test
-    found = scored(folder, model)
-    assert not found.has_test
-    assert set(found.scores["different"]) == {""}
 
 
 def test_table_names_unusable_files_and_the_sheet_shows_errors(here, tmp_path):

@@ -1,4 +1,3 @@
-import contextlib
 import io
 import re
 from pathlib import Path
@@ -108,13 +107,6 @@ def test_rows_are_those_of_predict(here, predictor, photos):
     assert predict(predictor, [Path(row["path"]) for row in rows]) == rows
 
 
-def test_without_the_images_of_a_run_a_line_says_so(predictor, photos, tmp_path, capsys):
-    with contextlib.chdir(tmp_path):
-        assert len(suggested(predictor, photos, 50)) == 5
-    line, _ = capsys.readouterr().err.splitlines()
-    assert "not compared with labelled" in line
-
-
 def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, photos):
     (photos / "a.jpg").write_text("a dog")
     result = pawprint(labelled, "suggest", str(photos), "-n", "2")
@@ -138,35 +130,10 @@ def test_unknown_images_are_suggested_on_request(tmp_path, unknown, suggested_of
     assert f"and {2 - suggested_of_them} unknown images" in capsys.readouterr().err
 
 
-def test_folder_without_images_is_one_line(predictor, tmp_path):
-    (tmp_path / "empty").mkdir()
-    for name in ("empty", "absent"):
-        with refused(f"{tmp_path / name}: expected a folder of images"):
-            suggested(predictor, tmp_path / name, 5)
-
-
-def test_folder_of_unreadable_files_has_no_suggestion(here, predictor, tmp_path):
-    (tmp_path / "a.jpg").write_text("a dog")
-    assert [row["label"] for row in suggested(predictor, tmp_path, 5)] == [""]
-
-
 def test_model_without_features_is_one_line(photos, tmp_path):
     export = Predictor(tmp_path, metadata(), lambda _: {"probability": np.array([[0.5]])})
     with refused(f"{tmp_path}: expected a served model with the output features"):
         suggested(export, photos, 5)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (("-n", "0"), "argument -n: expected 1 or more. Received: 0"),
-        (("--sheet", "photo.jpg"), "argument --sheet: expected FILE.html. Received: photo.jpg"),
-    ],
-)
-def test_wrong_argument_is_one_line(labelled, photos, arguments, line):
-    result = pawprint(labelled, "suggest", str(photos), *arguments)
-    assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].endswith(line)
 
 
 def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):

@@ -1,43 +1,18 @@
 import io
-import re
 import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import CATS_AND_DOGS, JPEG, clean_archive, encode, photo
+from conftest import CATS_AND_DOGS, clean_archive, encode, photo
 from PIL import Image
 
-from pawprint.dataset.cleaning import (
-    clean,
-    describe_files,
-    describe_folders_of_no_class,
-)
+from pawprint.dataset.cleaning import clean
 from pawprint.dataset.corrections import Correction
-from pawprint.errors import InputError
 from pawprint.files import pack
-from pawprint.images.archive import members, open_archive
+from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode
 from pawprint.images.identity import pixels_sha256
-
-
-def test_every_file_is_kept_or_rejected_with_its_reason(drawn_archive):
-    kept, rejected = clean_archive(drawn_archive)
-    with open_archive(drawn_archive) as archive:
-        assert sorted([*kept["path"], *rejected["path"]]) == members(archive)
-    assert set(rejected["reason"]) == {"empty", "truncated", "not_an_image"}
-    assert kept["label"].value_counts().to_dict() == {"cat": 15, "dog": 15}
-
-
-def test_kept_rows_hold_label_split_and_size(drawn_archive):
-    kept, _ = clean_archive(drawn_archive)
-    row = kept.set_index("path").loc["drawn/validation/dogs/dog.0001.jpg"]
-    with zipfile.ZipFile(drawn_archive) as archive, archive.open(row.name) as file:
-        size = Image.open(file).size
-    assert (row["label"], row["archive_split"], row["group"]) == ("dog", "validation", "")
-    assert (row["width"], row["height"]) == size
-    for name in ("pixels_sha256", "perceptual_hash"):
-        assert re.fullmatch("[0-9a-f]{64}", row[name])
 
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
@@ -62,15 +37,6 @@ def test_folder_of_a_class_called_like_a_split_is_a_class_folder(tmp_path):
         ["validation/cats/3.jpg", "cat", "validation"],
         ["validation/train/4.jpg", "train", "validation"],
     ]
-
-
-def test_archive_without_a_class_folder_names_what_was_expected_and_found(tmp_path):
-    pack(tmp_path / "images.zip", [("pets/cats/1.jpg", JPEG)])
-    message = (
-        r"label named dog or dogs \(clean\.labels\.dog\)\..* Received:\npets/\n  cats/  1 file$"
-    )
-    with pytest.raises(InputError, match=message):
-        clean_archive(tmp_path / "images.zip")
 
 
 def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
@@ -223,24 +189,3 @@ def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixe
         {} if label else {"birds/1.jpg": "no_class"}
     )
     assert not_applied == ([] if label else ["birds/1.jpg"])
-
-
-def test_folders_of_no_class_are_named():
-    reasons = dict.fromkeys(["birds/1.jpg", "birds/2.png", "fish/4.jpg"], "no_class")
-    reasons |= {"cats/3.jpg": "empty", "notes/.DS_Store": "no_class"}
-    rejected = pd.DataFrame(reasons.items(), columns=["path", "reason"])
-    assert describe_folders_of_no_class(rejected) == "birds/ (2), fish/ (1)"
-    assert describe_folders_of_no_class(rejected[:0]) == ""
-
-
-def test_files_are_described_with_the_reasons_of_the_rejected():
-    kept = pd.DataFrame(index=range(1200))
-    reasons = {"1.jpg": "empty", "2.JPG": "not_an_image", "3.png": "empty"}
-    reasons |= {".DS_Store": "no_class", "a/clip.mov": "not_an_image"}
-    rejected = pd.DataFrame(reasons.items(), columns=["path", "reason"])
-    described = describe_files(kept, rejected)
-    assert (
-        described == "kept 1,200 of 1,203 images (2 empty, 1 not an image); 2 other files "
-        "(1 without a suffix, 1 .mov)"
-    )
-    assert describe_files(kept, rejected.head(0)) == "kept 1,200 of 1,200 images"

@@ -99,19 +99,6 @@ def test_large_folder_becomes_archives_of_which_an_added_file_changes_few(tmp_pa
     assert len(after - before) <= 2
 
 
-@pytest.mark.skipif(os.name != "posix", reason="names that are not text, and pipes")
-def test_name_that_is_not_utf8_is_read_as_in_a_zip(tmp_path):
-    folder = tmp_path / "photos"
-    try:
-        (folder / "cats").mkdir(parents=True)
-        (folder / "cats" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"1")
-    except OSError:
-        pytest.skip("this file system has no such names")
-    fetch(folder, tmp_path / "raw")
-    with open_archive(tmp_path / "raw") as archive:
-        assert members(archive) == ["cats/cafΘ.jpg"]
-
-
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")
 @pytest.mark.parametrize("name", FOLDERS)
 def test_entry_that_is_neither_file_nor_folder_is_named_and_nothing_is_packed(tmp_path, name):

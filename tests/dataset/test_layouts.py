@@ -63,12 +63,6 @@ def test_folder_unknown_holds_images_of_no_class_wherever_it_is(tmp_path, labels
     assert set(kept["label"][~is_unknown]) == {"a", "b"}
 
 
-def test_folder_unknown_that_the_params_name_is_of_a_class(tmp_path):
-    source = zipped(tmp_path, ["a/1.jpg", "unknown/2.jpg"])
-    kept, _ = cleaned(source, tmp_path, {"a": ["a"], "strange": ["Unknown"]})
-    assert kept["label"].tolist() == ["a", "strange"]
-
-
 def test_label_unknown_of_metadata_is_of_no_class(tmp_path):
     listed = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
     files = [*photos_of(["1.jpg", "2.jpg", "3.jpg"]), ("metadata.csv", listed.encode())]
@@ -95,12 +89,6 @@ def test_split_folders_of_any_name_and_depth_are_kept(tmp_path, folders):
     assert set(rows["label"]) == {"a", "b"}
     assert set(rows["split"]) == {"train", "validation", "test"}
     assert (rows["split"] == rows["archive_split"]).all()
-
-
-def test_class_folders_are_found_also_under_groups(tmp_path):
-    rows = splits(zipped(tmp_path, [f"animals/{name}" for name in FLAT]), tmp_path)
-    assert sorted(set(rows["label"])) == ["cat", "dog", "owl"]
-    assert set(rows["split"]) == {"train", "validation", "test"}
 
 
 @pytest.mark.parametrize(
@@ -134,15 +122,6 @@ def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names
     assert line.startswith(f"images.zip: expected {message}")
     assert "photos/" in trees
     assert trees[trees.index("Received:") + 1 :]
-
-
-def test_folders_with_files_but_no_images_are_named_by_the_suffixes_and_what_is_accepted():
-    names = [f"{folder}/{n}.eps" for folder in "ab" for n in range(3)]
-    with pytest.raises(InputError, match=r"hold files: 6 \.eps, 1 \.csv\. .* \.jpg, .* \.ppm, "):
-        find_labels([*names, "a/list.CSV"], None, "images.zip")
-    with pytest.raises(InputError) as error:
-        find_labels(["a/1.jpg", "a/notes.txt"], None, "images.zip")
-    assert ".txt" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -268,12 +247,6 @@ def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
     source = listed(tmp_path / "photos", text)
     with refused("images.zip: metadata.csv: ", message):
         cleaned(source, tmp_path)
-
-
-def test_label_without_an_image_is_named(tmp_path):
-    source = listed(tmp_path / "photos", "file_name,label\n1.jpg,a\n2.jpg,b\n")
-    with pytest.raises(InputError, match=r"expected .* named dog \(clean\.labels\.y\)"):
-        splits(source, tmp_path, {"x": ["a"], "y": ["dog"]})
 
 
 COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"

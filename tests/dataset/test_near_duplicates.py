@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from pawprint.dataset import near_duplicates as module
-from pawprint.dataset.near_duplicates import near_duplicates, nearest
+from pawprint.dataset.near_duplicates import near_duplicates
 
 ODD_COLUMNS = np.arange(16) % 2 == 1
 
@@ -86,8 +86,3 @@ def test_ten_thousand_hashes_hold_the_pairs_that_were_planted_and_fewer_than_two
     assert pairs.to_numpy().tolist() == [[first, 9_800 + first, 8] for first in range(200)]
     assert near_duplicates(as_text(bits[:0]), 8).empty
     assert near_duplicates(as_text(bits[:1]), 8).empty
-
-
-def test_nearest_of_several_is_the_lowest_at_the_smallest_distance():
-    pairs = pd.DataFrame([[0, 1, 5], [0, 2, 3], [1, 2, 3]], columns=["first", "second", "distance"])
-    assert nearest(pairs).to_numpy().tolist() == [[0, 2, 3], [1, 2, 3], [2, 0, 3]]

@@ -132,14 +132,6 @@ def test_group_of_several_classes_is_whole():
     assert ((fractions["test"] - 0.2).abs() < 0.05).all()
 
 
-def test_large_groups_are_not_drawn_to_one_split():
-    in_test = 0
-    for seed in range(10):
-        rows = run(grouped({"a": [1] * 100 + [10] * 10}), seed=seed)
-        in_test += (rows["split"] == "test")[rows["path"].str.match("/a/10[0-9]")].sum()
-    assert 0.1 < in_test / 10 / 100 < 0.3
-
-
 def test_seed_decides_and_few_images_change_split_if_others_are_added_or_removed():
     assert moved(run(WHOLE, seed=2), run(WHOLE, seed=1)) > 100
     for seed in range(5):
@@ -179,12 +171,6 @@ def test_many_that_look_alike_are_divided_and_the_pairs_between_splits_are_count
     split_of = splits_of(rows)
     first = min(same["path"], key=lambda path: image(path)["pixels_sha256"])
     assert divided == sum(split_of[path] != split_of[first] for path in same["path"]) > 0
-
-
-def test_up_to_a_hundredth_of_many_images_are_one_group():
-    same = [image(f"/cat/same{n}.jpg", perceptual_hash="0" * 64) for n in range(25)]
-    _, listed, divided = split(with_images(images({"/cat": 2600}), *same), **PARAMS)
-    assert (len(listed), listed["group"].nunique(), divided) == (25, 1, 0)
 
 
 def test_expression_on_the_path_gives_the_groups():
@@ -228,27 +214,6 @@ def test_class_that_a_split_of_the_archive_lacks_gets_it_from_training_or_stays_
     assert describe_completed(run(CURATED)) == []
 
 
-def test_group_of_a_completed_class_stays_whole():
-    table = pd.concat([CURATED, pd.DataFrame([image(f"train/c/{n}.jpg") for n in range(40)])])
-    rows = run(
-        table.assign(group=[str(n // 4) if "c" in f else "" for n, f in enumerate(table["label"])])
-    )
-    of_class = rows[rows["label"] == "c"]
-    assert (of_class.groupby("group")["split"].nunique() == 1).all()
-    assert Counter(of_class["split"]) == {"train": 24, "validation": 8, "test": 8}
-
-
-def test_class_of_one_group_or_without_training_images():
-    rows = run(images({"/a": 9, "/b": 9, "/c": 1}))
-    assert Counter(rows["split"][rows["label"] == "c"]) == {"train": 1}
-    assert describe_completed(rows.assign(archive_split="")) == [
-        "1 of 3 classes have too few images for validation",
-        "1 of 3 classes have too few images for test",
-    ]
-    with refused("expected images of class c for train"):
-        run(with_images(CURATED, image("test/c/1.jpg")))
-
-
 def test_fractions_that_leave_no_image_for_training_are_refused():
     with refused("leaves images for train"):
         run(WHOLE, validation_fraction=0.6, test_fraction=0.4)
@@ -264,11 +229,6 @@ def test_validation_of_the_archive_is_divided_in_the_ratio_of_the_fractions():
         assert (rows["path"].str.startswith("train") == (rows["split"] == "train")).all()
 
 
-def test_two_validation_images_of_a_class_are_enough_to_divide():
-    folders = {f"{name}/{label}": 2 for name in ("train", "validation") for label in "ab"}
-    assert Counter(run(images(folders))["split"]) == {"train": 4, "validation": 2, "test": 2}
-
-
 def test_curated_test_split_stays_as_it_is_with_and_without_validation():
     rows = run(CURATED)
     assert (rows["split"] == rows["archive_split"]).all()
@@ -276,17 +236,6 @@ def test_curated_test_split_stays_as_it_is_with_and_without_validation():
     rows = run(without, validation_fraction=0.25)  # of 200 images
     assert ((rows["split"] == "test") == (rows["archive_split"] == "test")).all()
     assert Counter(rows["split"]) == {"train": 50, "validation": 50, "test": 100}
-
-
-def test_split_of_the_archive_can_be_ignored():
-    rows = run(CURATED, use_archive_split=False)
-    assert splits_of(rows) == splits_of(run(CURATED.assign(archive_split="")))
-
-
-def test_archive_with_only_a_train_folder_is_divided_as_one_without_split_folders():
-    rows = run(WHOLE.assign(archive_split="train"), move_near_duplicates=True)
-    assert splits_of(rows) == splits_of(run(WHOLE))
-    assert not rows["moved"].any()
 
 
 def test_archive_without_a_train_folder_or_split_in_part_only_is_refused():

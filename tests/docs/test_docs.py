@@ -136,14 +136,3 @@ def test_locks_have_every_direct_requirement_and_no_index():
         names = {re.match(r"[\w.-]+", each)[0].replace(".", "-") for each in requirements}
         assert names <= locked.keys()
         assert "--" not in read(lock)
-
-
-def test_figures_in_git_show_no_photos():
-    figures = {path for path in TRACKED if path.endswith((".png", ".jpg"))}
-    assert figures <= {
-        "docs/report.png",  # of drawn images
-        "plots/confusion.png",
-        "plots/learning_curves.png",
-        "plots/reliability.png",
-        "plots/roc.png",
-    }

@@ -1,16 +1,25 @@
-"""README.md: its commands work, with the package installed and no clone of the repository."""
+"""README.md: its commands work with the package installed, and what follows in a project's life."""
 
 import shutil
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, change, set_author
+from conftest import (
+    PROJECT,
+    SAMPLE_SHA256,
+    SAMPLE_WEIGHTS,
+    TINY,
+    change,
+    clone,
+    set_author,
+    succeed,
+)
 from installed import Installed
 from pages import blocks, commands
 
 from pawprint.images.archive import open_archive, read_member
-from pawprint.recipes.sample.drawings import drawn_picture, write_archive
+from pawprint.recipes.sample.drawings import drawn_dataset, drawn_picture
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("python3 -m venv ", ". .venv/", "pip install ")
@@ -25,11 +34,6 @@ COMMANDS = [
     for command, _ in commands(text)
     if not command.startswith(NOT_RUN)
 ]
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("installed"))
 
 
 def first_prediction(installed: Installed, folder: Path, photo: bytes) -> str:
@@ -52,38 +56,99 @@ def test_model_of_the_package_labels_a_photo(mirror, installed, tmp_path, label)
     assert first_prediction(installed, tmp_path, photo).split()[0] == label
 
 
-@pytest.mark.slow
-def test_every_command_works_in_an_empty_folder(installed, tmp_path):
-    write_archive(tmp_path / "drawn.zip", train=10, validation=8)
-    (tmp_path / "PHOTO.jpg").write_bytes(drawn_picture("dog", 11))
-    with zipfile.ZipFile(tmp_path / "drawn.zip") as drawn:
-        drawn.extractall(tmp_path / "all")
-    for label in ("cats", "dogs"):
-        for path in (tmp_path / "all").glob(f"drawn/*/{label}/*.jpg"):
-            copy = tmp_path / "photos" / label / path.name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(copy)
-    folder, ran = tmp_path, []
+@pytest.fixture(scope="module")
+def finished(installed, tmp_path_factory) -> Path:
+    """The project after all commands. The photos that it was made from are gone."""
+    root = tmp_path_factory.mktemp("readme")
+    (root / "PHOTO.jpg").write_bytes(drawn_picture("dog", 11))
+    for name, data in drawn_dataset(train=10, validation=8):
+        _, _, label, file = name.split("/")
+        (root / "photos" / label).mkdir(parents=True, exist_ok=True)
+        (root / "photos" / label / file).write_bytes(data)
+    folder, ran = root, []
     for command in COMMANDS:
         if command.startswith("cd "):
             folder /= command.removeprefix("cd ")
             set_author(folder)
-            shutil.copy(PROJECT / SAMPLE_WEIGHTS, folder)
+            shutil.copy(SAMPLE_WEIGHTS, folder)
             change(folder, SMALL)
             continue
         if command == "dvc repro" and ran[-1].startswith("git commit"):
             change(folder, "calibrate: {temperature: false}")
         if command.startswith("dvc remote add"):  # after an experiment, of which nothing is kept
             installed.succeed("sh", "-c", "git restore . && dvc checkout -q", cwd=folder)
-        command = command.replace(REMOTE, str(tmp_path / "remote"))
+        command = command.replace(REMOTE, str(root / "remote"))
         installed.succeed("sh", "-c", command, cwd=folder)
         ran.append(command)
     assert ran.count("dvc repro") == 2
-    assert installed.succeed("git", "status", "--short", cwd=folder) == ""
-    colleague = tmp_path / "colleague"
-    shutil.rmtree(tmp_path / "photos")
-    installed.succeed("git", "clone", "-q", str(folder), str(colleague), cwd=tmp_path)
+    shutil.rmtree(root / "photos")
+    return folder
+
+
+@pytest.fixture
+def project(installed, finished) -> Iterator[Path]:
+    """The project, as it was committed."""
+    yield finished
+    succeed("git", "checkout", "-q", ".", cwd=finished)
+    succeed("git", "clean", "-fdq", cwd=finished)
+    installed.succeed("dvc", "checkout", "-q", cwd=finished)
+
+
+def status(project: Path) -> str:
+    return succeed("git", "status", "--short", cwd=project)
+
+
+@pytest.mark.slow
+def test_second_run_computes_nothing_and_leaves_nothing_to_commit(installed, project):
+    assert status(project) == ""
+    assert installed.repro(project) == []
+    assert status(project) == ""
+    installed.succeed("pawprint", "check", cwd=project)
+
+
+@pytest.mark.slow
+def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(installed, project):
+    colleague = clone(project, "colleague")
     installed.succeed("dvc", "pull", "models/served", cwd=colleague)
-    installed.succeed("pawprint", "predict", str(tmp_path / "PHOTO.jpg"), cwd=colleague)
+    installed.succeed("pawprint", "predict", "../PHOTO.jpg", cwd=colleague)
     installed.succeed("dvc", "pull", cwd=colleague)
     assert installed.repro(colleague) == []
+    change(colleague, "plot: {errors: 2}")
+    assert installed.repro(colleague) == ["plot", "report"]
+    assert " D " not in status(colleague)
+
+
+NOTHING = [
+    ("pawprint/images/decoder.py", '"""Decode image files.', '"""Decode images.'),
+    ("params.yaml", "  errors: 12 ", "  errors: 13 "),  # a project keeps its value
+]
+COLOUR = [("pawprint/reports/charts.py", '"#0072B2"', '"#0072B3"')]
+
+
+@pytest.mark.slow
+def test_upgrade_runs_the_stages_that_it_changes(project, tmp_path):
+    newer = Installed(tmp_path / "newer", *NOTHING)
+    for edits, ran in (((), []), (COLOUR, ["preview", "plot", "report"])):
+        if edits:
+            newer.install(*edits)
+        newer.succeed("pawprint", "upgrade", cwd=project)
+        changed = set(succeed("git", "diff", "--name-only", cwd=project).split()) - {"dvc.lock"}
+        assert changed == {".pawprint.json", "requirements.txt"}
+        assert newer.repro(project) == ran
+
+
+@pytest.mark.slow
+def test_own_stage_takes_the_place_of_the_packages_and_is_fingerprinted(installed, project):
+    (project / "stages").mkdir()
+    for name in ("__init__.py", "plot.py"):
+        shutil.copy(PROJECT / "stages" / name, project / "stages")
+    result = installed.run("dvc", "repro", cwd=project)
+    assert "dvc.yaml: stages.plot.cmd: expected one that runs stages/plot.py" in result.stderr
+    for name, old, new in (
+        ("dvc.yaml", "python -m pawprint.stages.plot", "python -m stages.plot"),
+        ("stages/plot.py", "pictures in", "own pictures in"),
+    ):
+        text = (project / name).read_text(encoding="utf-8")
+        (project / name).write_text(text.replace(old, new), encoding="utf-8")
+        assert installed.repro(project)[:1] == ["plot"]
+    assert installed.repro(project) == []

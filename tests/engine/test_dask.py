@@ -163,33 +163,24 @@ def outputs() -> dict[str, str]:
     return fingerprint(Path(), ("data", "models", "plots"))
 
 
-@pytest.fixture
-def on_threads(project, monkeypatch) -> dict[str, str]:
+def test_stages_and_predict_give_the_same_as_on_threads(project, cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(project)
-    monkeypatch.delenv("PAWPRINT_DASK", raising=False)
+    monkeypatch.delenv("PAWPRINT_DASK")
     for stage in STAGES:
         run_stage(stage)
-    return outputs()
-
-
-def test_stages_write_the_same_bytes_as_on_threads(on_threads, cluster, monkeypatch):
+    on_threads = outputs()
+    for number, name in enumerate(NAMES):
+        (tmp_path / name).write_bytes(photo(number) if number % 7 else b"damaged")
+    photos = [Path(os.path.relpath(tmp_path / name)) for name in NAMES]
+    rows = predict(predictor := load_predictor(SERVED_MODEL), photos)
     monkeypatch.setenv("PAWPRINT_DASK", cluster.address)
+    assert predict(predictor, photos) == rows
     for stage, module in STAGES.items():
         run_stage(stage)
         imported = set().union(*cluster.client.run(lambda: set(sys.modules)).values())
         assert module is None or module in imported
         assert not imported & {"tensorflow", "keras"}
     assert outputs() == on_threads
-
-
-def test_folder_is_predicted_as_on_threads(on_threads, cluster, tmp_path, monkeypatch):
-    for number, name in enumerate(NAMES):
-        (tmp_path / name).write_bytes(photo(number) if number % 7 else b"damaged")
-    photos = [Path(os.path.relpath(tmp_path / name)) for name in NAMES]
-    predictor = load_predictor(SERVED_MODEL)
-    rows = predict(predictor, photos)
-    monkeypatch.delenv("PAWPRINT_DASK")
-    assert rows == predict(predictor, photos)
 
 
 def test_worker_with_modules_from_before_an_edit_is_refused(start, tmp_path, monkeypatch):

@@ -18,12 +18,6 @@ def test_bins_are_fifteenths_and_the_last_one_holds_1():
     assert images.tolist() == [2, 1, 1, 1, 3]
 
 
-def test_bin_without_an_image_of_class_1_has_none():
-    mean, of_class, images = reliability(np.array([0, 0, 1]), two([0.9, 0.9, 0.1]))
-    assert mean == pytest.approx([0.1, 0.9])
-    assert (of_class.tolist(), images.tolist()) == ([1, 0], [1, 2])
-
-
 def test_calibration_error_is_the_difference_averaged_over_images():
     probability = two(np.repeat([0.2, 0.8], 10))
     actual = np.array([1] * 2 + [0] * 8 + [1] * 8 + [0] * 2)

@@ -29,10 +29,3 @@ def test_image_of_which_no_class_is_probable_is_not_listed():
     of_three = [[0.05, 0.48, 0.47], [0.05, 0.35, 0.6]]
     listed = list_suspects(predictions(["ant", "ant"], of_three))
     assert listed[["path", "likely"]].values.tolist() == [["1.jpg", "cow"]]
-
-
-def test_equally_probable_suspects_are_in_order():
-    of_two = [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
-    listed = list_suspects(predictions(["bee", "ant", "bee"], of_two))
-    assert listed["path"].tolist() == ["0.jpg", "1.jpg", "2.jpg"]
-    assert list_suspects(predictions(["ant"], of_two[:1])).empty

@@ -10,12 +10,10 @@ from pawprint.evaluation.metrics import (
     headline,
     measure,
     measure_unknown,
-    summarize,
     tabulate_reliability,
     tabulate_roc,
 )
 from pawprint.probabilities import predicted_classes
-from pawprint.tables import tabulate
 
 LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])
@@ -65,14 +63,6 @@ def test_scores_are_those_computed_by_hand():
     assert value(scores, "expected_calibration_error") == pytest.approx(error)
 
 
-def test_scores_of_three_classes_are_those_computed_by_hand():
-    scores = measured(ACTUAL_OF_THREE, OF_THREE, None, THREE)
-    assert value(scores, "accuracy") == pytest.approx(5 / 6)
-    assert value(scores, "recall", "bee") == 0.5
-    assert value(scores, "roc_auc") == pytest.approx(1)
-    assert value(scores, "loss") == pytest.approx(-np.log([0.7, 0.6, 0.8, 0.4, 0.8, 0.7]).mean())
-
-
 def test_scores_of_classes_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     actual, predicted = rng.choice(4, 200, p=[0.6, 0.2, 0.1, 0.1]), rng.integers(0, 4, 200)
@@ -111,29 +101,6 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
     assert "accuracy 0.8333" in shown
 
 
-def test_predictions_have_a_column_of_probabilities_per_label():
-    rows = pd.DataFrame({"path": ["1", "0"], "label": ["ant", "cow"]}, index=[7, 5])
-    rows["pixels_sha256"] = ["a1", "b2"]
-    table = tabulate(rows, OF_THREE[[0, 3]], np.array([0, 0]), THREE)
-    assert table.to_dict("records") == [
-        {"path": "1", "actual": "ant", "predicted": "ant", "pixels_sha256": "a1"}
-        | {"probability_ant": 0.7, "probability_bee": 0.2, "probability_cow": 0.1},
-        {"path": "0", "actual": "cow", "predicted": "ant", "pixels_sha256": "b2"}
-        | {"probability_ant": 0.5, "probability_bee": 0.4, "probability_cow": 0.1},
-    ]
-
-
-def test_every_interval_holds_its_score():
-    rng = np.random.default_rng(1)
-    actual = np.repeat([0, 1, 2], 40)
-    logits = rng.normal(0, 1, (120, 3)) + 1.5 * np.eye(3)[actual]
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    scores = measured(actual, probabilities, None, THREE)
-    scores = scores[scores["score"] != "expected_calibration_error"]
-    assert (scores["low"] < scores["value"]).all()
-    assert (scores["value"] < scores["high"]).all()
-
-
 def test_fractions_have_wilsons_interval_and_the_area_newcombes():
     scores = measured(threshold=0.6, confidence=0.8).set_index(["label", "score"])
     assert tuple(scores.loc[("", "accuracy"), ["low", "high"]]) == fraction_interval(3, 5, 0.8)
@@ -156,42 +123,12 @@ def test_scores_have_the_names_that_other_commits_have():
     assert "refused" not in set(measured()["score"])
 
 
-def test_few_scores_of_each_split_are_metrics():
-    both = pd.concat([measured().assign(split=split) for split in ("validation", "test")])
-    of_split = {"accuracy": 0.8, "loss": value(measured(), "loss")}
-    of_split |= {"mean_recall": pytest.approx(5 / 6), "macro_f1": pytest.approx(0.8)}
-    assert summarize(both) == {"validation": of_split, "test": of_split}
-    assert list(summarize(both)) == ["validation", "test"]
-
-
-def test_few_images_are_said_to_be_few():
-    assert describe("test", measured(), 0.95) == (
-        "test accuracy 0.8000 (4/5), 95% interval 0.3755 to 0.9638 (few images: a wide interval)"
-    )
-    for times, few in ((19, True), (20, False)):
-        scores = measured(np.tile(ACTUAL, times), np.tile(PROBABILITIES, (times, 1)))
-        assert ("few" in describe("test", scores, 0.95)) == few
-
-
-def test_one_image_of_a_class_still_gives_a_result():
-    scores = measured(np.array([0, 1, 1]), PROBABILITIES[:3]).set_index(["label", "score"])
-    low, high = scores.loc[("", "roc_auc"), ["low", "high"]]
-    assert high - low > 0.5
-
-
 def test_roc_goes_from_none_to_all_with_finite_thresholds():
     points = tabulate_roc(ACTUAL, PROBABILITIES, LABELS)
     assert set(points["label"]) == {"dog"}
     assert points["false_positive_rate"].tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1])
     assert points["true_positive_rate"].tolist() == [0, 0, 1, 1]
     assert points["threshold"].tolist() == [1, 0.9, 0.5, 0.1]
-
-
-def test_each_of_three_classes_has_its_roc_curve():
-    points = tabulate_roc(ACTUAL_OF_THREE, OF_THREE, THREE)
-    assert list(points["label"].unique()) == THREE
-    for _, curve in points.groupby("label"):
-        assert curve[["false_positive_rate", "true_positive_rate"]].iloc[-1].tolist() == [1, 1]
 
 
 def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():

@@ -18,7 +18,6 @@ from pawprint.evaluation.monitoring import (
     differences,
     judge,
     ranked_within,
-    same_proportions,
     verdict_of,
 )
 
@@ -90,14 +89,6 @@ def test_model_without_a_detector_is_judged_by_classes_and_confidence():
     assert verdict_of(tested) == OTHER
 
 
-def test_ranks_are_compared_within_the_strata():
-    values, others = np.array([1, 2, 11, 12]), np.array([1, 2, 11, 12, 1, 2])
-    area, p_value = ranked_within(values, others, values // 10, others // 10)
-    assert (area, p_value) == (0.5, 1)
-    assert ranked_within(values, others, values * 0, others * 0)[0] > 0.55
-    assert ranked_within(values, others, values * 0, others * 0 + 1) == (0.5, 1)
-
-
 def test_level_of_ranks_holds_for_few_photos_and_many_strata():
     rng, rejected = np.random.default_rng(0), 0
     for _ in range(1000):
@@ -105,14 +96,3 @@ def test_level_of_ranks_holds_for_few_photos_and_many_strata():
         pair = (rng.normal(each) for each in strata)
         rejected += ranked_within(*pair, *strata)[1] < 0.05
     assert rejected < 65
-
-
-def test_level_of_proportions_holds_for_classes_of_few_photos():
-    rng = np.random.default_rng(0)
-    proportions = np.r_[np.full(36, 0.5 / 36), 0.5]
-    pairs = (
-        [np.bincount(rng.choice(37, size, p=proportions), minlength=37) for size in (50, 100)]
-        for _ in range(200)
-    )
-    assert sum(same_proportions(*pair) < 0.05 for pair in pairs) <= 17
-    assert same_proportions(np.array([10, 90, 0]), np.array([90, 10, 0])) < 0.001

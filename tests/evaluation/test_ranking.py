@@ -19,9 +19,3 @@ def test_most_confident_errors_come_first_then_least_confident_correct_predictio
     assert list(ranked["path"]) == ["large error", "error", "small error", "unsure", "sure"]
     assert list(ranked["confidence"]) == pytest.approx([0.9, 0.8, 0.3, 0.4, 0.99])
     assert list(ranked["wrong"]) == [True, True, True, False, False]
-
-
-def test_equally_confident_predictions_keep_their_order():
-    rows = [(str(number), "cat", "dog", 0.3, 0.7) for number in range(50)]
-    ranked = rank(pd.DataFrame(rows, columns=COLUMNS))
-    assert list(ranked["path"]) == [row[0] for row in rows]

@@ -39,15 +39,6 @@ def test_part_before_the_last_number_of_the_name_is_the_series(path, series):
     assert (found and found[1]) == series
 
 
-def test_series_are_told_by_the_expression_that_split_takes():
-    series = find_series(table(TRACKS))
-    assert series.nunique() == 10
-    assert series[0] == "signs/stop/00000_"
-    assert re.compile(SERIES).groups == 1
-    alone = table([*TRACKS, "signs/stop/photo.png"])
-    assert find_series(alone).iloc[-1] == "signs/stop/photo.png"
-
-
 @pytest.mark.parametrize(
     "paths",
     [

@@ -3,7 +3,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from pawprint.evaluation import suggestion
-from pawprint.evaluation.suggestion import choose, uncertainty
+from pawprint.evaluation.suggestion import choose
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -40,13 +40,3 @@ def test_image_is_left_out_after_one_that_looks_alike():
 def test_number_of_some_images_is_limited(limit, expected):
     found = chosen(at(90, 30, -80, -40), labelled=[0], limited=[0, 2], limit=limit)
     assert found == expected
-
-
-def test_no_images_and_images_all_alike():
-    assert chosen(at()) == []
-    assert chosen(at(5, 5, 5), [0, 0, 0], labelled=[5]) == [0, 1, 2]
-
-
-def test_probabilities_near_each_other_are_uncertain():
-    given = uncertainty(np.array([[0.5, 0.5, 0], [0.6, 0.1, 0.3], [0.1, 0, 0.9], [0, 1, 0]]))
-    assert given == pytest.approx([1, 0.7, 0.2, 0.01])

@@ -10,10 +10,6 @@ def images(*groups: tuple[int, float, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(actual, number), np.repeat(probability, number)
 
 
-def test_threshold_is_0_5_without_a_recall():
-    assert choose_threshold(*images((0, 0.6, 9), (1, 0.8, 20)), None) == 0.5
-
-
 def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
     actual, probability = images((0, 0.2, 3), (0, 0.4, 3), (1, 0.44, 3), (1, 0.9, 3))
     assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.42)
@@ -32,11 +28,6 @@ def test_threshold_for_a_recall_has_the_best_precision_with_that_recall(recall, 
     actual = np.array([0, 0, 0, 1, 0, 1, 1, 1])
     probability = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     assert choose_threshold(actual, probability, recall) == pytest.approx(expected)
-
-
-def test_precision_and_not_the_number_of_correct_images_is_best():
-    actual, probability = images((0, 0.1, 50), (1, 0.3, 5), (0, 0.6, 2), (1, 0.95, 1))
-    assert choose_threshold(actual, probability, 0.1) == pytest.approx(0.775)
 
 
 @pytest.mark.parametrize("percent", [7, 55])

@@ -182,10 +182,7 @@ def test_photo_that_predict_refuses_is_refused_for_the_same_reason(tmp_path, mod
 
 
 def test_copies_of_the_page_are_a_model_repository(models, tmp_path):
-    for source, target in (
-        ("served", project.SERVED_MODEL),
-        ("onnx", project.EXPORT / "onnx"),
-    ):
+    for source, target in (("served", project.SERVED_MODEL), ("onnx", project.EXPORT / "onnx")):
         shutil.copytree(models / "pad" / source, tmp_path / target)
     (console,) = re.findall(r"```console\n(\$ mkdir -p repository[^`]*)```", PAGE)
     for command in re.findall(r"^\$ (.*)$", console, re.MULTILINE):

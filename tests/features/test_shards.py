@@ -8,14 +8,7 @@ from conftest import refused
 
 from pawprint.features import shards as module
 from pawprint.features.rows import Row
-from pawprint.features.shards import (
-    ShardComputer,
-    Task,
-    interrupted_shards,
-    require_space,
-    tasks,
-    write_shards,
-)
+from pawprint.features.shards import ShardComputer, Task, require_space, tasks, write_shards
 from pawprint.features.store import Shard, open_features, shard_path
 from pawprint.images.pixels import IDENTITY
 from pawprint.params.augment import Augment
@@ -28,7 +21,6 @@ ROTATE = Augment(
     seed=1,
 )
 KINDS = {"cut": (2, 2), "top": (3,)}
-FEATURES = Path("data/features")
 IMAGES = pd.DataFrame(
     {
         "pixels_sha256": [f"{32 * number:02x}".ljust(64, "0") for number in range(8)],
@@ -112,11 +104,6 @@ def test_image_that_moves_to_training_needs_only_new_views(tmp_path, keep_origin
     assert (len(more.asked), more.images) == (new, 1)
 
 
-def test_equal_views_are_computed_once(tmp_path):
-    flips = ROTATE.model_copy(update={"RandomRotation": None})  # all views are the image itself
-    assert len(written(tmp_path / "2", IMAGES, augment=flips).asked) == len(IMAGES)
-
-
 def test_no_damaged_shard_is_taken_over(tmp_path):
     """Whichever byte changes: of the headers, the checksums, the index or the features."""
     written(tmp_path / "before", IMAGES[:2])
@@ -131,32 +118,6 @@ def test_no_damaged_shard_is_taken_over(tmp_path):
         written(tmp_path / "after", IMAGES[:2], [[str(path)]])
         assert content(tmp_path / "after") == {path.name: whole}
         shutil.rmtree(tmp_path / "after")
-
-
-def test_rows_of_other_shapes_are_not_taken_over(tmp_path, monkeypatch):
-    written(tmp_path / "before", IMAGES[:2])
-    monkeypatch.setitem(KINDS, "top", (4,))
-    assert written(tmp_path / "after", IMAGES[:2], [paths_in(tmp_path / "before")]).images == 2
-
-
-def test_finished_shards_of_a_killed_run_are_found(tmp_path):
-    kept = tmp_path / "kept"
-    computer = Computed()
-    (kept / "2").mkdir(parents=True)
-    first, second = tasks(IMAGES, kept / "2", [])
-    computer(second)
-    (kept / "2" / ".half.part").write_bytes(b"half")
-    for name, images in (("2", IMAGES), ("1", IMAGES[4:])):
-        more = written(kept / name, images, interrupted_shards(kept))
-        assert {path for path, _ in more.asked} == set(images["path"]) - set(IMAGES["path"][4:])
-    assert sorted(content(kept / "2")) == [Path(task.path).name for task in (first, second)]
-
-
-def test_shard_that_was_written_elsewhere_is_one_line(tmp_path):
-    todo = tasks(IMAGES, tmp_path / "elsewhere", [])
-    (tmp_path / "elsewhere").mkdir()
-    with refused("expected 2 shards. Received: fewer"):
-        write_shards(Computed(), todo, tmp_path / "here")
 
 
 def test_features_that_float16_cannot_hold_are_one_line(tmp_path):

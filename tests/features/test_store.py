@@ -5,15 +5,7 @@ import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.features.store import (
-    INDEX,
-    Shard,
-    count_shards,
-    open_features,
-    shard_of,
-    shard_path,
-    write_shard,
-)
+from pawprint.features.store import INDEX, Shard, open_features, shard_of, shard_path, write_shard
 
 SHA256 = pd.Series([f"{value:016x}".ljust(64, "0") for value in range(0, 2**64, 2**58)])
 KINDS = {"cut": (2, 3), "top": (1,)}
@@ -35,14 +27,6 @@ def write(folder, shards: int) -> None:
             kind: np.concatenate([features(kind)[:0, 0], *features(kind)[images]]) for kind in KINDS
         }
         write_shard(shard_path(folder, number), {"index": np.array(index, INDEX)} | columns)
-
-
-@pytest.mark.parametrize(
-    ("images", "shards"),
-    [(0, 1), (1, 1), (256, 1), (257, 2), (512, 2), (513, 4), (10**6, 4096), (10**7, 4096)],
-)
-def test_number_of_shards_is_a_power_of_two_and_bounded(images, shards):
-    assert count_shards(images) == shards
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4, 8, 128])  # of 128 some have no images

@@ -1,19 +1,10 @@
 import tracemalloc
-import zipfile
 
 import pytest
 from conftest import refused
 
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
-
-
-def test_members_are_the_files_sorted_and_no_folders(tmp_path):
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        for name in ("dogs/", "dogs/2.jpg", "cats/1.jpg"):
-            archive.writestr(name, b"")
-    with open_archive(tmp_path / "a.zip") as archive:
-        assert members(archive) == ["cats/1.jpg", "dogs/2.jpg"]
 
 
 @pytest.mark.parametrize("content", [None, b"<html>"])

@@ -22,15 +22,6 @@ def test_crops_are_the_ends_and_the_middle_of_the_longer_side_and_their_mirror_i
     assert (squares[3:] == squares[:3, :, ::-1]).all()
 
 
-def test_flip_adds_the_mirror_image_to_the_image():
-    image = stripes(0, 200, upright=False)
-    (one,) = squares_of(image, 32, "stretch", "none")
-    both = squares_of(image, 32, "stretch", "flip")
-    assert (both == [one, one[:, ::-1]]).all()
-    assert (one[:, 0, 0] < 20).all()
-    assert (one[:, -1, 0] > 180).all()
-
-
 def first_pixel(squares: np.ndarray) -> dict[str, np.ndarray]:
     """Outputs that are the red of the first pixel of each square, divided by 250."""
     value = np.float32(squares[:, 0, 0, :1] / 250)

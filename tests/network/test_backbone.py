@@ -48,11 +48,6 @@ def test_file_needs_its_hash_which_the_message_gives(sha256):
     assert SAMPLE_SHA256 in message
 
 
-def test_other_weights_than_those_that_are_pinned_are_refused():
-    message = refusal("none", "f" * 64)
-    assert message.startswith("weights.sha256: expected the hash of the weights none")
-
-
 def test_file_that_holds_no_weights_is_refused(tmp_path):
     file = tmp_path / "weights.h5"
     file.write_bytes(b"<html>")

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from conftest import refused
 from networks import model_params
 
 from pawprint.errors import InputError
@@ -78,12 +77,3 @@ def test_first_trained_layer_is_an_index_a_name_or_a_number_of_last_layers(backb
 def test_layer_that_the_backbone_does_not_have_is_refused_in_one_line(backbone, at, last, message):
     with pytest.raises(InputError, match=message):
         first(backbone, at, last)
-
-
-def test_default_index_of_another_backbone_is_refused_with_the_name_of_a_layer():
-    backbone = application("ResNet50", None, 32)
-    with refused("example conv4_block4_out. Received: 100, the default"):
-        first(backbone, at=100, name="ResNet50")
-    index = backbone.layers.index(backbone.get_layer("conv4_block4_out"))
-    assert first(backbone, at="conv4_block4_out", name="ResNet50") == index
-    assert first(backbone, at=101, name="ResNet50") == 101

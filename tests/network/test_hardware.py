@@ -6,14 +6,14 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import PROJECT, run, succeed
+from conftest import PROJECT, succeed
 from networks import sample_backbone, train_params, write_features
 
 from pawprint.columns import SPLIT
-from pawprint.network.hardware import computing_in, keras, make_deterministic, tf, training_on
+from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import build_head, build_model, load_model, save_model
 from pawprint.network.training import fine_tune, open_batches, train_head
-from pawprint.params.training import Dense, Hardware, Head
+from pawprint.params.training import Dense, Head
 from pawprint.tables import read_table, write_table
 
 LABELS = ["cat", "dog"]
@@ -69,21 +69,6 @@ print(json.dumps(losses))
 """
 
 
-THREADS = """
-from pawprint.params.training import Hardware
-from pawprint.network.hardware import make_deterministic, tf, training_on
-make_deterministic(1)
-with training_on(Hardware(devices="auto", threads=3, precision="auto")):
-    tf.zeros(1)
-    print(tf.config.threading.get_intra_op_parallelism_threads())
-"""
-
-
-@pytest.mark.slow
-def test_training_takes_the_threads_that_it_is_told():
-    assert run("python", "-c", THREADS, cwd=PROJECT).stdout.split() == ["3"]
-
-
 @pytest.mark.slow
 def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_path):
     path = tmp_path / "model.keras"
@@ -112,21 +97,3 @@ def test_mixed_precision_learns_and_saves_a_model_in_float32(features, tmp_path,
     path = tmp_path / "model.keras"
     save_model(model, path, optimizer)
     assert {layer.compute_dtype for layer in load_model(path).layers} == {"float32"}
-
-
-def test_layers_compute_in_the_precision_inside_and_in_float32_after():
-    layer = keras.layers.Dense(2)
-    with computing_in("mixed_float16", [layer]):
-        assert layer(np.ones((1, 2))).dtype == tf.float16
-        assert layer.kernel.dtype == "float32"
-    assert layer(np.ones((1, 2))).dtype == tf.float32
-
-
-@pytest.mark.parametrize(
-    ("precision", "trained_in"), [("auto", "float32"), ("mixed_bfloat16", "mixed_bfloat16")]
-)
-def test_cpu_trains_in_float32_unless_told_otherwise(precision, trained_in):
-    with training_on(Hardware(devices="cpu", threads="auto", precision=precision)) as chosen:
-        assert chosen == trained_in
-        assert tf.distribute.get_strategy().num_replicas_in_sync == 1
-        assert tf.config.get_visible_devices("GPU") == []

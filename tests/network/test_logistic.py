@@ -79,18 +79,6 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
         assert crossed.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
 
 
-def test_loss_of_training_in_the_history_is_the_weighted_one():
-    features, actual = clusters(2, 240)
-    chosen = np.flatnonzero((actual == 0) | (np.arange(240) < 60))
-    pair = features[chosen], actual[chosen]
-    crossed = cross_validate(*pair, np.arange(len(chosen)), 2, "balanced")
-    arrays, _, history, _ = solve(pair, pair, ["a", "b"], crossed, "balanced")
-    of_rows = np.repeat(pair[1], 2)
-    weights = np.where(of_rows == 1, (of_rows == 0).sum() / (of_rows == 1).sum(), 1)
-    expected = measure(probabilities_by(arrays, pair[0].reshape(-1, 12)), of_rows, weights)
-    assert history["loss"].iloc[-1] == pytest.approx(expected["loss"], rel=1e-3)
-
-
 @pytest.mark.parametrize(("is_like_the_image", "views"), [(True, 3), (False, 1)])
 def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     is_like_the_image, views
@@ -156,37 +144,11 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     assert measure(crossed.probabilities, actual)["accuracy"] > 0.6
 
 
-@pytest.mark.parametrize("groups", [2, 3])
-def test_few_groups_are_as_many_folds(groups):
-    features, actual = clusters(2, 40)
-    judged = cross_validate(features, actual, np.arange(40) // 2 % groups, 2)
-    assert not np.isnan(judged.probabilities).any()
-    with refused("two groups in all"):
-        cross_validate(features, actual, np.zeros(40, int), 2)
-
-
-def test_class_of_one_image_or_one_group_is_not_judged():
-    features, actual = clusters(2, 40)
-    actual = np.append(actual, [2, 3, 3])
-    features = np.concatenate([features, features[:3]])
-    groups = np.append(np.arange(40), [40, 41, 41])
-    crossed = cross_validate(features, actual, groups, 4)
-    is_judged = ~np.isnan(crossed.probabilities).any(axis=1)
-    assert np.flatnonzero(~is_judged).tolist() == [40, 41, 42]
-    assert crossed.probabilities[is_judged].sum(axis=1) == pytest.approx(1)
-
-
 @pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
 def test_too_few_images_are_told_in_one_line(actual):
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
     with refused("data/split/images.csv: expected training images of"):
         cross_validate(features, np.array(actual), np.arange(len(actual)), 2)
-
-
-def test_class_without_training_images_is_named():
-    train, crossed, _ = solved(2)
-    with refused("Received: none of eel."):
-        solve(train, train, ["cat", "dog", "eel"], crossed)
 
 
 def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):

@@ -1,5 +1,4 @@
 import re
-from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from pawprint.network.training import (
     measure,
     open_batches,
 )
-from pawprint.params.training import EarlyStopping, Optimizer, ReduceLROnPlateau
+from pawprint.params.training import EarlyStopping
 from pawprint.probabilities import Difference
 from pawprint.tables import read_table
 
@@ -42,20 +41,6 @@ def test_each_epoch_takes_one_view_of_each_image_until_all_are_taken():
         assert sorted(features % 100) == list(range(IMAGES))
         assert len(set(features // 100)) == VIEWS
     assert sorted(np.concatenate(epochs)) == sorted(FEATURES.ravel())
-
-
-def test_all_views_of_each_image_in_every_epoch():
-    batches = Batches(FEATURES, LABELS, 4, "all", seed=1)
-    for _ in range(2):
-        assert sorted(epoch(batches)) == sorted(FEATURES.ravel())
-
-
-def test_labels_stay_with_their_images():
-    batches = Batches(FEATURES, LABELS, 4, "one", seed=1)
-    for index in range(len(batches)):
-        features, labels = batches[index]
-        assert (features.dtype, labels.dtype) == (np.float32, np.float32)
-        assert (features[:, 0] % 100 % 2 == labels).all()
 
 
 def test_order_differs_between_epochs_and_is_the_same_for_the_same_seed():
@@ -101,15 +86,6 @@ def learnable() -> tuple[Batches, Batches]:
     return train, Batches(LEARNABLE[:, :1], LABELS, 4)
 
 
-@pytest.mark.parametrize("optimizer", get_args(Optimizer))
-def test_optimizer_and_its_rate_are_those_of_the_params(optimizer):
-    model = new_model()
-    compile_model(model, train_params(optimizer=optimizer, learning_rate=1e-6), False)
-    assert type(model.optimizer).__name__.lower() == optimizer
-    assert np.isclose(float(model.optimizer.learning_rate), 1e-6)
-    fit(model, *learnable(), train_params(optimizer=optimizer), SECTION)
-
-
 @pytest.mark.parametrize(
     ("output", "units"), [("sigmoid", 1), ("linear", 1), ("softmax", 2), ("linear", 2)]
 )
@@ -146,27 +122,6 @@ def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
     assert (history["validation_loss"] > before).all()
     assert measure(model, validation)["loss"] == pytest.approx(before)
     assert history["kept"].tolist() == [False] * 4
-
-
-def test_last_epoch_is_kept_without_keep_best():
-    model, history, validation, _ = diverging()
-    last = history["validation_loss"].iloc[-1]
-    assert measure(model, validation)["loss"] == pytest.approx(last)
-    assert history["kept"].tolist() == [False] * 3 + [True]
-
-
-def test_best_epoch_is_kept_by_its_loss_without_penalties():
-    """Each loss has a penalty of 5, which the one before the first epoch is compared without."""
-    make_deterministic(1)
-    dense = keras.layers.Dense(
-        1, "sigmoid", kernel_regularizer=lambda kernel: 5 + 0 * keras.ops.sum(kernel)
-    )
-    model = keras.Sequential([keras.Input((2,)), dense])
-    params = train_params(epochs=3, learning_rate=0.5, keep_best=True)
-    compile_model(model, params, False)
-    history, _ = fit(model, *learnable(), params, SECTION)
-    assert (history["validation_loss"] > 5).all()
-    assert history["kept"].tolist() == [False, False, True]
 
 
 def test_best_epoch_between_others_is_kept():
@@ -247,29 +202,6 @@ def test_early_stopping_takes_the_place_of_keep_best():
     assert history["kept"].tolist() == [True, False]
     best = history["validation_loss"].min()
     assert measure(model, validation)["loss"] == pytest.approx(best, rel=1e-5)
-
-
-def test_early_stopping_starts_from_its_epoch():
-    make_deterministic(1)
-    stopping = EarlyStopping(patience=0, start_from_epoch=2)
-    params = train_params(epochs=4, optimizer="sgd", learning_rate=1.0, early_stopping=stopping)
-    model = new_model()
-    compile_model(model, params, False)
-    train, validation = learnable()
-    validation.labels = 1 - LABELS
-    assert len(fit(model, train, validation, params, SECTION)[0]) == 4
-
-
-def test_rate_is_reduced_on_a_plateau_and_the_history_shows_it():
-    params = train_params(
-        epochs=4,
-        learning_rate=1e-9,
-        reduce_lr_on_plateau=ReduceLROnPlateau(factor=0.5, patience=1, min_delta=0.1),
-    )
-    model = new_model()
-    compile_model(model, params, False)
-    rates = fit(model, *learnable(), params, SECTION)[0]["learning_rate"].to_list()
-    assert rates == pytest.approx([1e-9, 1e-9, 5e-10, 2.5e-10])
 
 
 def test_history_is_written_after_each_epoch(tmp_path, monkeypatch):

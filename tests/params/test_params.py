@@ -165,41 +165,32 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
     [
         ({"model.alpha": 0.4}, "model.alpha"),
         ({"model.alpha": None}, "model.alpha"),
-        ({"model.alpha": True}, "model.alpha"),
         ({"model.backbone": "ResNet50"}, "model.alpha"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
-        ({"model.backbone": "ResNet"}, "model.backbone"),
         ({"model.fine_tune_last": 54}, "model"),
         ({"model.fine_tune_at": None}, "model"),
         ({"model.fine_tune_at": None, "model.fine_tune_last": 54}, None),
         ({"model.fine_tune_at": "block_11_expand"}, None),
-        ({"model.fine_tune_at": ""}, "model.fine_tune_at"),
         ({"split.group": "/site([0-9]+)/"}, None),
         ({"split.group": "("}, "split.group"),
-        ({"split.group": "site[0-9]"}, "split.group"),
         ({"split.group": "(a)(b)"}, "split.group"),
         ({BASELINE: math.inf}, BASELINE),
         ({"train_extract.learning_rate_decay": "cosine"}, "train_extract"),
         ({"calibrate.threshold": 0.3, "calibrate.recall": 0.9}, "calibrate"),
         ({"clean.labels": {"a": ["a"], "b": ["b"], "c": ["c"]}}, None),
         ({"clean.labels": "auto"}, None),
-        ({"clean.labels": "folders"}, "clean.labels"),
         ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
         ({"clean.labels": {"cat": [], "dog": ["dogs"]}}, "clean.labels.cat"),
         ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["a"], "Cat": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"none": ["a"], "dog": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"\x1b": ["a"], "dog": ["b"]}}, "clean.labels"),
-        ({"weights.sha256": "A" * 64}, "weights.sha256"),
-        ({"weights.source": ""}, "weights.source"),
-        ({"weights.source": "a"}, None),
         ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
         ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
         ({"train_finetune.keep_best": True}, "train_finetune"),
         ({"train_finetune.early_stopping": {"patience": 1}}, "train_finetune"),
         ({"train_finetune.keep_best": True, "train_finetune.ema_momentum": None}, None),
         ({"split.seed": MISSING}, "split.seed"),
-        ({"split.seed": "1"}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
     ],
 )
@@ -245,11 +236,6 @@ def test_file_that_is_no_mapping_is_named(tmp_path, text):
     with pytest.raises(InputError) as error:
         load_params(path)
     assert all(line.startswith(str(path)) for line in str(error.value).splitlines())
-
-
-def test_unknown_backbone_names_the_nearest_and_not_all(refusals):
-    (line,) = refusals({"model.backbone": "mobilenet_v2"})
-    assert "MobileNetV2" in line and "VGG16" not in line
 
 
 def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):

@@ -70,15 +70,26 @@ def other_values_for_all_but(project: Path, listed: set[str]) -> str:
 UNUSED_HERE = {"fetch": {SOURCE}}
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_stage_needs_all_that_it_lists_and_nothing_else(project, tmp_path, stage):
+@pytest.fixture
+def alone(project, tmp_path, stage) -> Path:
+    """A folder with what a stage lists, and other values of all params that it does not list."""
     alone = with_dependencies_only(project, stage, tmp_path / "project")
     shutil.copy(project.parent / "images.zip", tmp_path)
     params = other_values_for_all_but(project, params_of(STAGES[stage]))
     (alone / PARAMS).write_text(params, encoding="utf-8")
+    return alone
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_needs_nothing_but_what_it_lists(project, alone, stage):
     result = run_stage(alone, stage)
     assert result.returncode == 0, result.stderr
     assert fingerprint(alone, OUTPUTS[stage]) == fingerprint(project, OUTPUTS[stage])
+
+
+@pytest.mark.extended
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_needs_all_that_it_lists(project, alone, stage):
     for_dvc = {f"data/code/{stage}.txt"}  # no stage needs it to run
     listed = set(STAGES[stage]["deps"]) - for_dvc - UNUSED_HERE.get(stage, set())
     idle = [dep for dep in sorted(listed) if is_idle(dep, alone, stage, project)]

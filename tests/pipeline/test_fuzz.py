@@ -3,9 +3,6 @@
 `make test-extended` reads a hundred times as many.
 """
 
-import contextlib
-import io
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -16,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pawprint.columns import IMAGES as MANIFEST
-from pawprint.dataset.sources import fetch
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 from pawprint.images.archive import REASONS, UnusableImageError, open_archive
 from pawprint.images.decoder import decode, open_image
@@ -51,18 +47,6 @@ def check_archive(data: bytes, path: Path) -> None:
             open_image(archive, name)
 
 
-def check_tar(data: bytes, path: Path) -> None:
-    """What `fetch` packs into a zip is an archive for `clean`."""
-    path.write_bytes(data)
-    try:
-        fetch(path, path.with_name("archives"))
-    except InputError as error:
-        assert not CONTROL_CHARACTERS.search(str(error)), error
-    else:
-        with contextlib.suppress(InputError):
-            clean_archive(path.with_name("archives"))
-
-
 def archives() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images.zip"
@@ -71,19 +55,6 @@ def archives() -> list[bytes]:
         write_archive(path, ["cats"], [(f"dogs/{n}.jpg", JPEG) for n in range(4)], faults)
         plain = zipped(*((f"{of}/{n}.png", PNG) for of in ("cats", "dogs") for n in range(4)))
         return [plain, path.read_bytes(), *(fault.made(plain) for fault in ARCHIVES.values())]
-
-
-def tars() -> list[bytes]:
-    made = []
-    for mode, form in (("w", tarfile.GNU_FORMAT), ("w", tarfile.PAX_FORMAT), ("w:gz", None)):
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode=mode, format=form) as archive:
-            for name in ("cats/ж.png", f"dogs/{150 * 'x'}.png"):
-                entry = tarfile.TarInfo(name)
-                entry.size = len(PNG)
-                archive.addfile(entry, io.BytesIO(PNG))
-        made.append(buffer.getvalue())
-    return made
 
 
 ENDS = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
@@ -110,7 +81,6 @@ TARGETS = {
         300,
     ),
     "archive": (check_archive, damaged(archives()), 100),
-    "tar": (check_tar, damaged(tars()), 100),
 }
 
 

@@ -13,7 +13,7 @@ from dvc_yaml import OUTPUTS, STAGES
 from pawprint import project
 from pawprint.columns import HISTORY, SCORES, SPLIT
 from pawprint.files import pack
-from pawprint.images.archive import open_archive
+from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
 from pawprint.labels import UNKNOWN
@@ -177,10 +177,12 @@ def test_sample_learns_and_its_saved_model_gives_what_training_measured(sample):
 
 
 @pytest.mark.slow
-def test_real_images_reach_the_published_accuracy(mirror, tmp_path):
-    prepare(tmp_path, PARAMS)
-    assert sorted(["code", *repro(tmp_path, **real(mirror))]) == sorted(STAGES)
+def test_fifth_of_the_real_photos_is_enough_for_nearly_the_published_accuracy(mirror, tmp_path):
+    prepare(tmp_path, overlay(PARAMS, "fetch: {source: photos.zip}\naugment: {views: 2}"))
+    with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
+        names = members(archive)[::5]
+        pack(tmp_path / "photos.zip", ((name, read_member(archive, name)) for name in names))
+    repro(tmp_path, "evaluate", **real(mirror))
     evaluated = metrics(tmp_path, "evaluate")
-    # With other seeds it was 0.974 to 0.984; of 200 test images one is half a percent.
-    assert evaluated["validation"]["accuracy"] >= 0.97
-    assert evaluated["test"]["accuracy"] >= 0.94
+    assert evaluated["validation"]["accuracy"] >= 0.94
+    assert evaluated["test"]["accuracy"] >= 0.92

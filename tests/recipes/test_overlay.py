@@ -12,12 +12,6 @@ clean:
 """
 
 
-def test_mapping_is_replaced_as_a_whole():
-    changed = overlay(PARAMS, "clean:\n  labels:\n    hotdog: [hotdog]\n    other: [other]\n")
-    assert "cat" not in changed
-    assert "hotdog: [hotdog]" in changed
-
-
 def test_null_and_comment_stay_in_their_places():
     params = "a:\n  b: null  # why\n  c: {d: 1}  # what\n"
     changed = overlay(params, "a: {b: {e: 1}, c: null}")

@@ -120,8 +120,3 @@ def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path)
     assert load_params(params).model.fine_tune_last == 100
     params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
     assert complaint(project, "recipes", "use", "default", "--force").startswith("params.yaml: ")
-
-
-def test_section_without_params_is_one_line():
-    with refused("augment.views: "):
-        overlay("augment:\n", "augment: {views: 2}")

@@ -6,7 +6,7 @@ from pawprint.images.archive import members
 from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize, warp
-from pawprint.reports.photos import draw_augmented, draw_samples
+from pawprint.reports.photos import draw_augmented
 
 
 @pytest.fixture(scope="module")
@@ -19,20 +19,6 @@ def train(drawn_images) -> pd.DataFrame:
 
 def shown(figure) -> list:
     return [axis for axis in figure.axes if axis.images]
-
-
-def title(figure) -> str:
-    return figure.subfigs[0].get_suptitle()
-
-
-def test_samples_come_from_the_whole_split_with_label_and_size(drawn_images, train):
-    figure = draw_samples(drawn_images, train, 2)
-    expected = []
-    for row in (train.iloc[0], train.iloc[-1]):
-        image = open_image(drawn_images, row["path"])
-        expected.append(f"{row['label']}\n{image.width}×{image.height}")
-    assert [axis.get_title() for axis in shown(figure)] == expected
-    assert title(figure) == f"Training images (2 of {len(train)})"
 
 
 def test_views_are_those_that_training_uses(params, drawn_images, train):

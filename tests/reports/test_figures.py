@@ -1,10 +1,4 @@
-from pathlib import Path
-
-import matplotlib.pyplot as plt
-import pytest
 from conftest import PROJECT, succeed
-
-from pawprint.reports.charts import save, shorten
 
 DRAW = """
 import sys
@@ -28,17 +22,3 @@ def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
     (tmp_path / "none").touch()
     (tmp_path / "own").write_text(SETTINGS, encoding="utf-8")
     assert drawn("own") == drawn("none")
-
-
-def test_dollar_signs_are_shown_as_they_are(tmp_path: Path):
-    figure, axis = plt.subplots()
-    axis.set_title(r"$\no_command$")
-    save(figure, tmp_path / "a.png")
-
-
-@pytest.mark.parametrize(
-    ("text", "length", "expected"),
-    [("abcdef", 6, "abcdef"), ("abcdefg", 6, "ab…efg"), ("abcdefg", 5, "ab…fg")],
-)
-def test_long_text_loses_its_middle(text, length, expected):
-    assert shorten(text, length) == expected

@@ -22,14 +22,6 @@ def compute(extractor):
     return compile_for_cpu(convert(extractor))
 
 
-def test_compiled_network_gives_the_outputs_of_keras(extractor, compute):
-    expected = [output.numpy() for output in extractor(PIXELS.astype(np.float32), training=False)]
-    for index, image in enumerate(PIXELS):
-        for output, of_keras in zip(compute(image), expected, strict=True):
-            assert (output.shape, output.dtype) == (of_keras.shape[1:], np.float32)
-            assert np.abs(output - of_keras[index]).max() < 1e-4 * np.abs(of_keras).max()
-
-
 def test_threads_get_the_outputs_of_their_own_image_and_the_same_bits_every_time(compute):
     alone = [compute(image) for image in PIXELS]
     with ThreadPoolExecutor(4) as threads:

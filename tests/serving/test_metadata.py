@@ -85,13 +85,6 @@ def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_pat
     assert expected in refusal(tmp_path)
 
 
-def test_model_of_before_unknown_inputs_is_read(written, tmp_path):
-    del written["unknown_threshold"], written["test_time_augmentation"]
-    (tmp_path / METADATA_FILE).write_text(json.dumps(written))
-    read = read_metadata(tmp_path)
-    assert (read.unknown_threshold, read.test_time_augmentation) == (None, "none")
-
-
 @pytest.mark.parametrize(
     "data",
     [b"", b"{", b"[]", b"\xff\xfe", b"[" * 10**6, b"9" * 10**6],
@@ -109,7 +102,3 @@ def test_missing_file_says_how_to_get_it(tmp_path):
     assert f"{folder / METADATA_FILE}: no such file" in refusal(folder)
     (tmp_path / "file").write_bytes(b"")
     assert "no such file" in refusal(tmp_path / "file")
-
-
-def test_folder_with_too_long_a_name_is_refused(tmp_path):
-    assert "expected the metadata of a served model" in refusal(tmp_path / ("x" * 300))

@@ -4,8 +4,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import openvino
 import pytest
 from networks import COLOURS, colour_model, metadata, with_probabilities, write_colour_model
 from PIL import Image
@@ -16,7 +14,7 @@ from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.served_model import operations, write_served_model
+from pawprint.serving.served_model import write_served_model
 
 SIZE = 32
 METADATA = metadata(image_size=SIZE)
@@ -27,10 +25,14 @@ FORMATS = {
     "onnx": "model.onnx",
     "saved_model": "saved_model.pb",
 }
-EACH_FORMAT = [
-    pytest.param(form, marks=() if form in ("xml", "onnx") else pytest.mark.slow)
-    for form in FORMATS
-]
+
+
+def each_format(others: pytest.MarkDecorator) -> list:
+    """All formats, of which two take long."""
+    return [pytest.param(form, marks=() if form in ("xml", "onnx") else others) for form in FORMATS]
+
+
+EACH_FORMAT = each_format(pytest.mark.extended)
 KERAS_FORMATS = {"tflite": "litert", "onnx": "onnx", "saved_model": "tf_saved_model"}
 RED = Image.new("RGB", (SIZE, SIZE), (110, 0, 100))
 
@@ -81,7 +83,7 @@ def refusal(folder: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize("form", EACH_FORMAT)
+@pytest.mark.parametrize("form", each_format(pytest.mark.slow))
 def test_good_model_predicts(model, form):
     second = 0.7310586
     predicted = load_predictor(model(form)).predict(RED)
@@ -111,13 +113,6 @@ def test_model_without_the_score_that_its_threshold_needs_is_refused(model, form
     folder = model(form)
     write_metadata(folder, METADATA.model_copy(update={"unknown_threshold": 0.5}))
     assert "number of outputs 1, less than 2: probability, unknown_score" in refusal(folder)
-
-
-def test_network_without_outputs_is_refused(model):
-    folder = model("xml")
-    pixels = operations.parameter([-1, SIZE, SIZE, 3], np.uint8)
-    openvino.serialize(openvino.Model([], [pixels]), folder / "model.xml")
-    assert "number of outputs 0, less than 1: probability" in refusal(folder)
 
 
 @pytest.mark.parametrize("damage", [b"", b"a model, once", None])
@@ -154,12 +149,3 @@ def test_model_of_something_else_is_refused(made, tmp_path, form, shape, units, 
     other = keras.Model(inputs, keras.layers.Dense(units)(pooled))
     with pytest.raises(InputError, match=message):
         load_predictor(write(form, other, tmp_path / "other"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("file", ["variables.index", "variables.data-00000-of-00001"])
-def test_saved_model_whose_weights_are_cut_off_is_refused(model, file):
-    folder = model("saved_model")
-    path = folder / "variables" / file
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "expected a served or exported model" in refusal(folder)

@@ -81,11 +81,6 @@ def given(folder: Path, *numbers: float) -> np.ndarray:
     return predictor.predict(plain(0, 0)).probabilities
 
 
-def test_sum_of_rounded_probabilities_becomes_1(tmp_path):
-    predicted = given(tmp_path, 0.5, 0.3, 0.2005)
-    assert predicted == pytest.approx(np.array([0.5, 0.3, 0.2005]) / 1.0005, abs=1e-6)
-
-
 @pytest.mark.parametrize(
     "numbers",
     [
@@ -96,14 +91,6 @@ def test_sum_of_rounded_probabilities_becomes_1(tmp_path):
 def test_numbers_that_are_no_probabilities_are_refused(tmp_path, numbers):
     with refused(f"{tmp_path}: "):
         given(tmp_path, *numbers)
-
-
-def test_square_whose_probabilities_do_not_sum_to_1_is_refused(tmp_path):
-    output = np.array([(0.5, 0.3, 0.2), (0.25, 0.15, 0.1)], np.float32)
-    described = metadata(labels=COLOURS, threshold=None, test_time_augmentation="flip")
-    predictor = Predictor(tmp_path, described, lambda _: {"probability": output})
-    with refused("sum 0.5"):
-        predictor.predict(plain(0, 0))
 
 
 def test_image_is_resized_as_the_metadata_says(tmp_path):

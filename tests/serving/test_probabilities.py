@@ -3,12 +3,7 @@ import pytest
 from scipy.special import expit, softmax
 from scipy.stats import ttest_rel
 
-from pawprint.probabilities import (
-    Difference,
-    class_probabilities,
-    mean_over_squares,
-    predicted_classes,
-)
+from pawprint.probabilities import Difference, class_probabilities, mean_over_squares
 
 
 @pytest.mark.parametrize(
@@ -24,18 +19,6 @@ def test_probabilities_of_an_image_sum_to_1(output, expected):
     assert class_probabilities(np.array(output[0])) == pytest.approx(
         expected[0]
     )  # of one image alone
-
-
-def test_second_class_is_predicted_from_the_threshold_on():
-    probabilities = np.array([[0.71, 0.29], [0.7, 0.3], [0.1, 0.9]])
-    assert predicted_classes(probabilities, 0.3).tolist() == [0, 1, 1]
-    assert predicted_classes(probabilities[0], 0.3) == 0
-
-
-def test_most_probable_class_is_predicted_without_a_threshold():
-    probabilities = np.array([[0.4, 0.3, 0.3], [0.1, 0.1, 0.8]])
-    assert predicted_classes(probabilities, None).tolist() == [0, 2]
-    assert predicted_classes(probabilities[1], None) == 2
 
 
 @pytest.mark.parametrize("units", [1, 3])
@@ -63,8 +46,3 @@ def test_difference_is_significant_where_a_paired_test_says_so(shift):
     assert difference.error == pytest.approx(shift / higher.statistic)
     assert difference.is_higher == (higher.pvalue < 0.05)
     assert difference.is_lower == (lower.pvalue < 0.05)
-
-
-def test_models_with_the_same_losses_do_not_differ():
-    difference = Difference.of(np.ones(5), np.ones(5))
-    assert not (difference.is_higher or difference.is_lower)

@@ -3,7 +3,7 @@ import pytest
 from networks import COLOURS, write_colour_model
 
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.saliency import occlusion, overlay
+from pawprint.serving.saliency import occlusion
 
 SIZE = 96
 
@@ -23,11 +23,3 @@ def test_heat_is_where_the_class_is_and_nowhere_without_it(classes, tmp_path):
     # What is evidence for one class is none for the other.
     assert occlusion(predictor, picture, 0)[64:76, 64:76].max() == 0
     assert not occlusion(predictor, np.full_like(picture, 100), 0).any()
-
-
-def test_overlay_is_brighter_where_the_heat_is_greater():
-    heat = np.zeros((SIZE, SIZE), np.float32)
-    heat[:48] = 1
-    picture = overlay(np.full((SIZE, SIZE, 3), 100, np.uint8), heat)
-    assert (picture.shape, picture.dtype) == ((SIZE, SIZE, 3), np.uint8)
-    assert picture[:48].mean() > picture[48:].mean() + 50

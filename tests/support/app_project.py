@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from conftest import PROJECT, commit, git_init, photo, succeed
 
 from pawprint.columns import PREDICTIONS, SPLIT
@@ -66,15 +65,6 @@ def write_project(project: Path) -> Path:
     (project / ".dvc" / "config").touch()
     git("tag", "v2", cwd=project)
     return project
-
-
-def lock_images(project: Path, images: str) -> None:
-    """Write dvc.lock for a run on images whose table of the split has this MD5."""
-    outs = [{"path": SPLIT_CSV.as_posix(), "hash": "md5", "md5": images, "size": 1}]
-    stale = [outs[0] | {"md5": "0" * 32}]  # of a stage that did not run since
-    stages = {"split": {"cmd": "split", "outs": outs}, "plot": {"cmd": "plot", "deps": stale}}
-    text = yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False)
-    (project / "dvc.lock").write_text(text, encoding="utf-8")
 
 
 def write_split(

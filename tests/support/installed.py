@@ -13,7 +13,7 @@ from conftest import PROJECT, run, succeed
 class Installed:
     """A virtual environment: the package from a wheel, and all other packages of this one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *edits: tuple[str, str, str]) -> None:
         self.folder = folder
         succeed(sys.executable, "-m", "venv", "--without-pip", str(folder / "venv"), cwd=PROJECT)
         self.python = folder / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -27,10 +27,14 @@ class Installed:
             if (PROJECT / name).is_file():
                 (self.source / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(PROJECT / name, self.source / name)
-        self.install()
+        self.install(*edits)
 
-    def install(self) -> None:
-        """Build a wheel of `source`, as it is now, and install it."""
+    def install(self, *edits: tuple[str, str, str]) -> None:
+        """Build a wheel of `source`, and install it. An edit is a file, its old and new text."""
+        for name, old, new in edits:
+            text = (self.source / name).read_text(encoding="utf-8")
+            assert old in text, name
+            (self.source / name).write_text(text.replace(old, new, 1), encoding="utf-8")
         shutil.rmtree(self.source / "build", ignore_errors=True)
         wheels = self.folder / "wheels"
         shutil.rmtree(wheels, ignore_errors=True)

@@ -19,7 +19,7 @@ from pawprint.evaluation.metrics import measure
 from pawprint.files import write_json
 from pawprint.probabilities import predicted_classes
 from pawprint.serving.metadata import Metadata
-from pawprint.tables import tabulate, write_table
+from pawprint.tables import write_table
 
 PER_CLASS = 10  # of each class in a split
 
@@ -30,13 +30,6 @@ def predictions_of(labels: list[str], seed: int = 0) -> tuple[np.ndarray, np.nda
     logits = np.random.default_rng(seed).normal(0, 1, (len(actual), len(labels)))
     logits += 3 * np.eye(len(labels))[actual]
     return actual, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-
-
-def table_of_predictions(labels: list[str]) -> pd.DataFrame:
-    actual, probabilities = predictions_of(labels)
-    rows = pd.DataFrame({"path": [f"{each}.jpg" for each in range(len(actual))]})
-    rows = rows.assign(label=np.array(labels)[actual], pixels_sha256=rows["path"])
-    return tabulate(rows, probabilities, probabilities.argmax(axis=1), labels)
 
 
 def scores_of(labels: list[str]) -> pd.DataFrame:

@@ -2,9 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
-
-from conftest import succeed
 
 
 def blocks(page: str) -> Iterator[tuple[str, str]]:
@@ -17,8 +14,3 @@ def commands(block: str) -> Iterator[tuple[str, list[str]]]:
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, *printed = part.splitlines()
         yield command, printed
-
-
-def execute(command: str, folder: Path, **environment: str) -> list[str]:
-    """The lines that a command prints, which must succeed."""
-    return succeed("sh", "-c", f"exec 2>&1; {command}", cwd=folder, **environment).splitlines()

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,6 @@ from pawprint.yaml import read_yaml
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("installed"))
-
-
-@pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("given") / "photos"
     for number in range(4):
@@ -30,31 +24,34 @@ def photos(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def made(installed, photos, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    installed.succeed("pawprint", "init", "animals", "--images", str(photos), cwd=folder)
+    set_author(folder / "animals")
+    return folder / "animals"
+
+
 @pytest.fixture
-def project(installed, photos, tmp_path) -> Path:
-    installed.succeed("pawprint", "init", "animals", "--images", str(photos), cwd=tmp_path)
-    set_author(tmp_path / "animals")
-    return tmp_path / "animals"
+def project(made, tmp_path) -> Path:
+    return shutil.copytree(made, tmp_path / "animals", symlinks=True)
 
 
 def listing(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_init_writes_a_small_project_whose_photos_dvc_tracks(project, photos):
+def test_init_writes_a_project_whose_photos_dvc_tracks_and_which_names_the_package(
+    installed, project, photos
+):
     commit(project, "New")
-    tracked = succeed("git", "ls-files", cwd=project).split()
-    assert len(tracked) <= 16
-    lines = [
-        line
-        for name in set(tracked) - {"requirements.txt"}
-        for line in (project / name).read_text().splitlines()
-    ]
-    assert len(lines) <= 700
     assert listing(project / "photos") == listing(photos)
     assert read_yaml(project / "params.yaml")["fetch"] == {"source": "photos"}
     assert read_yaml(project / "params.yaml")["clean"]["labels"] == "auto"
     assert succeed("git", "status", "--short", cwd=project) == ""
+    (wheel,) = (installed.folder / "wheels").glob("*.whl")
+    package = f"\npawprint-dvc @ {wheel.as_uri()}#sha256="
+    assert package in (project / "requirements.txt").read_text()
 
 
 def test_pipeline_is_the_committed_one_but_for_the_package(project):
@@ -68,16 +65,6 @@ def test_pipeline_is_the_committed_one_but_for_the_package(project):
     assert set(deps) - set(given["stages"]["code"]["deps"]) == {"pawprint", "stages"}
     ours["stages"]["code"]["deps"] = given["stages"]["code"]["deps"]
     assert given == ours
-
-
-def test_requirements_name_the_package_by_its_place_and_hash(installed, project):
-    (line,) = (
-        line
-        for line in (project / "requirements.txt").read_text().splitlines()
-        if line.startswith("pawprint")
-    )
-    (wheel,) = (installed.folder / "wheels").glob("*.whl")
-    assert line.startswith(f"pawprint-dvc @ {wheel.as_uri()}#sha256=")
 
 
 @pytest.mark.parametrize("case", ["full", "file", "missing", "empty", "inside"])
@@ -136,18 +123,11 @@ def test_recipe_brings_its_params_and_the_address_of_its_images(installed, tmp_p
     assert "url" in read_yaml(tmp_path / "cats" / params["fetch"]["source"])
 
 
-@pytest.mark.parametrize("is_zip", [False, True])
-def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(
-    installed, tmp_path, is_zip
-):
+def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(installed, tmp_path):
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(3)]
     contents = [(name, encode(Image.new("RGB", (90, 45)), "PNG")) for name in names]
     pack(tmp_path / "long.zip", [*contents, ("cat/broken.png", b"no image")])
-    images = "long.zip"
-    if not is_zip:
-        images = "long"
-        zipfile.ZipFile(tmp_path / "long.zip").extractall(tmp_path / "long")
-    installed.succeed("pawprint", "init", "tiles", "--images", images, cwd=tmp_path)
+    installed.succeed("pawprint", "init", "tiles", "--images", "long.zip", cwd=tmp_path)
     text = (tmp_path / "tiles" / "params.yaml").read_text()
     assert "  resize: stretch  # crop would leave out 50% of the median image" in text
 
@@ -167,19 +147,15 @@ def test_upgrade_renews_what_is_as_written_and_keeps_what_the_user_changed(
     photos, tmp_path, project
 ):
     commit(project, "New")
-    newer = Installed(tmp_path / "newer")
-    for name, old, new in (
+    newer = Installed(
+        tmp_path / "newer",
         ("dvc.yaml", "desc: Bring the images", "desc: Pack the images"),
         ("params.yaml", "  epochs: 5 ", "  epochs: 7 "),
         ("params.yaml", "plot:\n", "plot:\n  columns: 4  # of photos\n"),
         ("params.yaml", "  samples: 18  # training images shown\n", ""),
         ("requirements.txt", "tqdm==", "tqdm==9."),
         (".dvc/plots/roc.json", "{", "{\n"),
-    ):
-        text = (newer.source / name).read_text()
-        assert old in text
-        (newer.source / name).write_text(text.replace(old, new, 1))
-    newer.install()
+    )
     # Files as they were written.
     lines = upgraded(newer, project)
     assert {"dvc.yaml", "requirements.txt", ".dvc/plots/roc.json", "params.yaml"} <= set(lines)

@@ -1,0 +1,209 @@
+"""A committed run: which stages run again after a change, what travels through a remote, merging.
+
+What DVC itself promises of its remotes, its cache and its errors is tested by DVC.
+"""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from changed_params import TOGETHER_WITH, changed_values, expected_stages
+from conftest import (
+    AFTER_FINETUNING,
+    SAMPLE_WEIGHTS,
+    TINY,
+    change,
+    clone,
+    commit,
+    git_project,
+    repro,
+    run,
+    succeed,
+)
+from networks import save_weights
+from servers import S3, SSH
+
+from pawprint.files import pack
+from pawprint.network.backbone import application
+from pawprint.params.whole import Params
+from pawprint.recipes.sample.drawings import drawn_dataset
+
+WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
+pytestmark = pytest.mark.slow
+PARAMS = [
+    f"{section}.{key}"
+    for section, field in Params.model_fields.items()
+    for key in field.annotation.model_fields
+    if key != "onnx"  # needs a file: stages/test_onnx_backbone.py
+]
+# These end early, or run for most others, too; the rest are extended tests.
+TESTED = ("weights.sha256", "clean.labels", "augment.seed", "head.output", "plot.errors")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Iterator[Path]:
+    """A project in which a tiny run is committed; beside it images, and a KERAS_HOME."""
+    folder = tmp_path_factory.mktemp("committed")
+    pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
+    pack(folder / "others.zip", drawn_dataset(train=12, validation=8, seed=8))
+    published = folder / "keras" / "models"
+    published.mkdir(parents=True)
+    for name in ("0.35_96", "0.35_128"):
+        shutil.copy(SAMPLE_WEIGHTS, published / WEIGHTS.format(name))
+    save_weights(application("MobileNetV2", 0.5, 96), published / WEIGHTS.format("0.5_96"))
+    save_weights(application("MobileNet", 0.5, 96), published / "mobilenet_5_0_224_tf_no_top.h5")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_HOME", str(folder / "keras"))
+        project = git_project(folder / "project", TINY)
+        assert repro(project)
+        commit(project, "Tiny run")
+        yield project
+
+
+def restore(workspace: Path) -> None:
+    succeed("git", "reset", "-q", "--hard", cwd=workspace)
+    succeed("dvc", "checkout", "-q", cwd=workspace)
+
+
+@pytest.fixture
+def restored(workspace):
+    yield
+    restore(workspace)
+
+
+@pytest.mark.parametrize(
+    "param",
+    [
+        param if param in TESTED else pytest.param(param, marks=pytest.mark.extended)
+        for param in PARAMS
+    ],
+)
+def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, param):
+    section, key = param.split(".")
+    changes = {key: changed_values(workspace)[param]} | TOGETHER_WITH.get(param, {})
+    before = (workspace / "params.yaml").read_bytes()
+    change(workspace, json.dumps({section: changes}))
+    assert (workspace / "params.yaml").read_bytes() != before
+    ran = repro(workspace)
+    assert sorted(ran) == sorted(expected_stages(param))
+
+
+def test_everything_made_again_is_the_same_bytes(workspace):
+    assert len(repro(workspace, "--force")) == 13
+    assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
+
+
+def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
+    """DVC stages no file in Git, so that `git checkout` takes dvc.lock back, too."""
+    # A value that no other test has, or DVC would take the results from its cache.
+    change(workspace, "plot: {errors: 3}")
+    assert repro(workspace) == ["plot", "report"]
+    run("git", "checkout", "--", ".", cwd=workspace)
+    run("dvc", "checkout", cwd=workspace)
+    assert repro(workspace) == []
+    assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
+
+
+def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
+    """And `1e-6` arrives as a number."""
+    sweep = ("-S", "train_finetune.learning_rate=1e-6,0.003")
+    queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
+    assert queued.stdout.count("Queued experiment") == 2, queued.stderr
+    succeed("dvc", "exp", "run", "--run-all", cwd=workspace)
+    shown = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
+    (head,) = (each for each in shown if each["experiments"])
+    rates = set()
+    for experiment in head["experiments"]:
+        data = experiment["revs"][0]["data"]
+        rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
+        assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
+    assert rates == {1e-6, 0.003}
+
+
+@pytest.fixture
+def origin(workspace, tmp_path) -> Path:
+    """The project, pushed to an empty remote, a folder."""
+    project = shutil.copytree(workspace, tmp_path / "project")
+    url = str(tmp_path / "remote")
+    succeed("dvc", "remote", "add", "--default", "storage", url, cwd=project)
+    succeed("git", "commit", "-qam", "Remote", cwd=project)
+    assert "files pushed" in succeed("dvc", "push", cwd=project)
+    return project
+
+
+def predict(project: Path, images: Path) -> str:
+    with zipfile.ZipFile(images) as archive:
+        photo = archive.read("drawn/validation/dogs/dog.0001.jpg")
+    (project.parent / "photo.jpg").write_bytes(photo)
+    return succeed("python", "-m", "pawprint", "predict", "../photo.jpg", cwd=project)
+
+
+def configure(project: Path, settings: dict[str, str]) -> None:
+    """What `dvc remote modify --local` writes, for all options at once."""
+    lines = ["['remote \"storage\"']", *(f"{key} = {value}" for key, value in settings.items())]
+    (project / ".dvc" / "config.local").write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", [S3, pytest.param(SSH, marks=pytest.mark.extended)])
+def test_clone_pulls_from_a_server_and_reruns_nothing(workspace, tmp_path, kind, request):
+    server = kind(tmp_path)
+    request.addfinalizer(server.kill)
+    project = shutil.copytree(workspace, tmp_path / "project")
+    succeed("dvc", "remote", "add", "--default", "storage", server.url, cwd=project)
+    succeed("git", "commit", "-qam", "Remote", cwd=project)
+    configure(project, server.settings)
+    assert "files pushed" in succeed("dvc", "push", cwd=project)
+    second = clone(project, "second")
+    configure(second, server.settings)
+    succeed("dvc", "pull", "models/served", cwd=second)
+    cached = [path for path in (second / ".dvc/cache/files").rglob("*") if path.is_file()]
+    assert len(cached) == 5  # the four files of the folder, and its listing
+    images = workspace.parent / "images.zip"
+    assert predict(second, images) == predict(project, images)
+    succeed("dvc", "pull", cwd=second)
+    assert repro(second, "--allow-missing") == []
+    assert succeed("git", "status", "--porcelain", cwd=second) == ""
+
+
+def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
+    second = clone(origin, "change")
+    assert "no stage changed" in succeed("python", "-m", "stages.code", cwd=second)
+    change(second, "train_finetune: {learning_rate: 0.02}")
+    assert repro(second, "--pull", "--allow-missing") == AFTER_FINETUNING
+    assert (second / "data" / "features" / "shard-0.npy").is_file()
+
+
+RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")
+
+
+def test_two_branches_are_merged(workspace, tmp_path):
+    """The procedure of docs/sharing.md: results of one side, then `dvc repro`."""
+    project = shutil.copytree(workspace, tmp_path / "project")
+    shutil.copy(workspace.parent / "images.zip", tmp_path)
+    succeed("git", "branch", "other", cwd=project)
+    for branch, changes, first in (
+        ("main", "calibrate: {temperature: false}", "calibrate"),
+        ("other", "train_finetune: {seed: 2}", "train_finetune"),
+    ):
+        succeed("git", "checkout", "-q", branch, cwd=project)
+        succeed("dvc", "checkout", cwd=project)
+        change(project, changes)
+        assert repro(project)[0] == first
+        succeed("git", "commit", "-qam", changes, cwd=project)
+    succeed("git", "checkout", "-q", "main", cwd=project)
+    merge = run("git", "merge", "other", cwd=project)
+    assert merge.returncode != 0
+    for name in ("dvc.lock", "metrics/", "plots/", "docs/model_card.md"):
+        assert f"Merge conflict in {name}" in merge.stdout
+
+    succeed("git", "checkout", "HEAD", "--", *RESULTS, cwd=project)
+    succeed("dvc", "checkout", cwd=project)
+    assert repro(project)[0] == "calibrate"  # the training of `other` is in the cache
+    succeed("git", "add", "params.yaml", *RESULTS, cwd=project)
+    succeed("git", "commit", "-qm", "Merge other", cwd=project)
+    assert succeed("git", "status", "--porcelain", cwd=project) == ""
+    assert repro(project) == []
+    assert len(succeed("git", "log", "--format=%p", "-1", cwd=project).split()) == 2
