@@ -59,7 +59,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
     params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
     if not recipe:
-        params = _with_resize(params, images)
+        params = with_resize(params, images)
     texts = files(source)
     with _filling(folder):
         if not _is_in_git(folder):
@@ -82,7 +82,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
     return source
 
 
-def _with_resize(params: str, images: Path) -> str:
+def with_resize(params: str, images: Path) -> str:
     """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
     sizes = sizes_of(images)
     out = left_out(*sizes.T) if len(sizes) else 0

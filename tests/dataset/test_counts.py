@@ -20,10 +20,12 @@ def test_split_without_images_has_a_column_of_zeros():
     assert counts["test"].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize(("dogs", "expected"), [(25, ""), (26, "26 images of dog, 5 of cat")])
-def test_imbalance_above_1_to_5_is_described(dogs, expected):
-    images = pd.DataFrame({"label": ["cat"] * 5 + ["bird"] * 10 + ["dog"] * dogs})
-    assert describe_imbalance(images) == expected
+@pytest.mark.parametrize(("dogs", "weight"), [(26, "balanced"), (30, "balanced"), (31, "auto")])
+def test_imbalance_above_1_to_5_is_described_with_the_weight_for_it(dogs, weight):
+    labels = ["cat"] * 5 + ["bird"] * 10
+    assert describe_imbalance(pd.DataFrame({"label": [*labels, *["dog"] * 25]})) == ""
+    text = describe_imbalance(pd.DataFrame({"label": [*labels, *["dog"] * dogs]}))
+    assert text.startswith(f"{dogs} images of dog, 5 of cat;") and f"class_weight: {weight}" in text
 
 
 def test_groups_in_two_splits_are_counted():
