@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.evaluation.series import SERIES, describe_series, find_series
+from pawprint.evaluation.series import SERIES, describe_series, find_series, independent
 from pawprint.network.solved_head import cross_validate, cross_validate_groups
 
 
@@ -46,6 +46,12 @@ def test_series_are_told_by_the_expression_that_split_takes():
     assert re.compile(SERIES).groups == 1
     alone = table([*TRACKS, "signs/stop/photo.png"])
     assert find_series(alone).iloc[-1] == "signs/stop/photo.png"
+
+
+def test_images_of_a_series_are_not_independent_and_else_those_of_a_group():
+    assert independent(table(TRACKS)).nunique() == 10
+    photos = table([f"{label}/IMG_{n}.jpg" for label in "ab" for n in range(50)], group="a/0")
+    assert set(independent(photos)) == {"a/0"}
 
 
 @pytest.mark.parametrize(
