@@ -36,6 +36,7 @@ from pawprint.features.store import open_examples
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.pixels import IDENTITY
+from pawprint.images.sizes import MAX_LEFT_OUT, left_out_of
 from pawprint.network.solved_head import VALUES_OF_C
 from pawprint.params.model import Model
 from pawprint.recipes.overlay import overlay
@@ -43,7 +44,6 @@ from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.predictor import predict_members
 from pawprint.tables import read_table
-from pawprint.templates.projects import with_resize
 
 Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files
 
@@ -146,7 +146,8 @@ def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, s
     for seed in range(1, seeds + 1):
         params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
         params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
-        params = with_resize(params, archive)
+        if left_out_of(archive) > MAX_LEFT_OUT:
+            params = overlay(params, "model: {resize: stretch}")
         prepare(workspace, overlay(params, changes) if changes else params)
         before = os.times()
         run_dvc(workspace, "repro", "--quiet", "evaluate")

@@ -17,7 +17,7 @@ import yaml
 from pawprint.dataset.sources import is_tar
 from pawprint.errors import InputError, printable
 from pawprint.files import read_json, write_json, write_text
-from pawprint.images.sizes import MAX_LEFT_OUT, left_out, sizes_of
+from pawprint.images.sizes import MAX_LEFT_OUT, left_out_of
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import apply, overlay
@@ -59,7 +59,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
     params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
     if not recipe:
-        params = with_resize(params, images)
+        params = _with_resize(params, images)
     texts = files(source)
     with _filling(folder):
         if not _is_in_git(folder):
@@ -82,10 +82,9 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
     return source
 
 
-def with_resize(params: str, images: Path) -> str:
+def _with_resize(params: str, images: Path) -> str:
     """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
-    sizes = sizes_of(images)
-    out = left_out(*sizes.T) if len(sizes) else 0
+    out = left_out_of(images)
     if out <= MAX_LEFT_OUT:
         return params
     line = f"  resize: stretch  # crop would leave out {out:.0%} of the median image; or pad"
