@@ -58,10 +58,7 @@ def main() -> None:
             "empty its pixels_sha256 if the label is right for the photo that has this name now"
         )
     if imbalance := describe_imbalance(kept[~is_unknown]):
-        print(
-            f"clean: the classes are imbalanced: {imbalance}; to weight each class the same, set "
-            "class_weight: balanced in train_extract and train_finetune"
-        )
+        print(f"clean: {imbalance}")
 
 
 if __name__ == "__main__":

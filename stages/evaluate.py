@@ -12,6 +12,7 @@ import pandas as pd
 from pawprint import columns, project
 from pawprint.entry import run_stage
 from pawprint.evaluation import metrics
+from pawprint.evaluation.series import independent
 from pawprint.evaluation.shift import compare_splits, describe_shift, measure_apart
 from pawprint.files import write_json
 from pawprint.images.archive import open_archive
@@ -48,6 +49,7 @@ def main() -> None:
         measured = metrics.measure(actual, probabilities, classes, labels, confidence, is_unknown)
         scores.append(measured.assign(split=name))
         judged[name] = rows.assign(
+            group=independent(split)[rows.index],
             correct=classes == actual,
             refused=False if is_unknown is None else is_unknown,
             confidence=probabilities[range(len(rows)), classes],

@@ -31,7 +31,7 @@ from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member
 from pawprint.images.decoder import decode
 from pawprint.images.identity import pixels_sha256
-from pawprint.labels import NEITHER
+from pawprint.labels import NEITHER, are_imbalanced
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
@@ -212,15 +212,21 @@ def _require_folders(
 
 
 def describe_imbalance(images: pd.DataFrame) -> str:
-    """Such as "300 images of dog, 40 of cat" if that is above MAX_IMBALANCE, or else "".
+    """Such as "300 images of dog, 40 of cat; …" if that is above MAX_IMBALANCE, or else "".
 
-    `images` has a column `label`.
+    It ends with what `class_weight` has to do with it. `images` has a column `label`.
     """
     of_class = images["label"].value_counts().sort_index()
     largest, smallest = of_class.idxmax(), of_class.idxmin()
     if of_class.max() <= MAX_IMBALANCE * of_class.min():
         return ""
-    return f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}"
+    weights = "to weight each class the same, set class_weight: balanced"
+    if are_imbalanced(of_class):
+        weights = "class_weight: auto weights each class the same"
+    return (
+        f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}; {weights} in "
+        "train_extract and train_finetune"
+    )
 
 
 def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:

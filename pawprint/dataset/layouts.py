@@ -164,10 +164,19 @@ def find_labels(
         given = {row.label for row in rows.values()}
         labels = sorted(label for label in given if label.lower() != UNKNOWN)
     if problem := problem_of_labels(labels):
+        expected = (
+            "each label in metadata.csv is a class. Correct the labels, or name the classes in "
+            "clean.labels. "
+        )
+        if rows is None:
+            others = _other_files(names) if len(labels) < 2 else ""
+            expected = (
+                "each folder of images is a class. Move the images into one folder per class, or "
+                f"name the classes and their folders in clean.labels. {others}Expected, for "
+                f"example:\n{EXPECTED}\n"
+            )
         raise InputError(
-            f"{archive}: {printable(problem)}. With clean.labels: auto, each folder of images is a "
-            "class. Move the images into one folder per class, or name the classes and their "
-            f"folders in clean.labels. {_other_files(names)}Expected, for example:\n{EXPECTED}\n"
+            f"{archive}: {printable(problem)}. With clean.labels: auto, {expected}"
             f"Received:\n{tree(names, folders_of(rows))}"
         )
     return {label: [label] for label in labels}

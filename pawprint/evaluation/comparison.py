@@ -186,6 +186,7 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
     }[compared.verdict]
     if not compared.only_old + compared.only_new:
         conclusion = "both are correct on the same images"
+    p_value = f"p = {compared.p_value:.3f}" if compared.p_value >= 0.001 else "p < 0.001"
     of, test = "", "McNemar"
     if compared.score != "accuracy":
         of, test = f" of the {compared.score}", "randomization"
@@ -195,7 +196,7 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
         f"{compared.only_new} only in {new}\n"
         f"  difference{of} {100 * compared.difference:+.2f} points, "
         f"{100 * compared.confidence:.4g}% interval {100 * compared.low:+.2f} to "
-        f"{100 * compared.high:+.2f}, {test} p = {compared.p_value:.3f}\n"
+        f"{100 * compared.high:+.2f}, {test} {p_value}\n"
         f"  {conclusion}"
     )
 

@@ -29,6 +29,12 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
     return series if is_divided and is_told else None
 
 
+def independent(images: pd.DataFrame) -> pd.Series:
+    """The series of each image of a table SPLIT where the names tell some, or else its group."""
+    series = find_series(images)
+    return images["group"] if series is None else series
+
+
 def describe_series(
     together: np.ndarray, apart: np.ndarray, actual: np.ndarray, example: str
 ) -> str:

@@ -39,6 +39,12 @@ def sizes_of(source: Path) -> np.ndarray:
     return np.array(sizes, int).reshape(-1, 2)
 
 
+def left_out_of(source: Path) -> float:
+    """`left_out` of the images of `sizes_of`; 0 if there are none."""
+    sizes = sizes_of(source)
+    return left_out(*sizes.T) if len(sizes) else 0.0
+
+
 def left_out(widths: np.ndarray, heights: np.ndarray) -> float:
     """The fraction, in [0, 1), of the median image that is outside of its largest middle square.
 

@@ -18,7 +18,7 @@ import yaml
 from pawprint.dataset.sources import is_tar
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
-from pawprint.images.sizes import MAX_LEFT_OUT, left_out, sizes_of
+from pawprint.images.sizes import MAX_LEFT_OUT, left_out_of
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import apply, overlay
@@ -93,8 +93,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
 
 def _with_resize(params: str, images: Path) -> str:
     """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
-    sizes = sizes_of(images)
-    out = left_out(*sizes.T) if len(sizes) else 0
+    out = left_out_of(images)
     if out <= MAX_LEFT_OUT:
         return params
     line = f"  resize: stretch  # crop would leave out {out:.0%} of the median image; or pad"

@@ -217,6 +217,18 @@ def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(t
     assert set(rows["split"]) == {"train", "validation", "test"}
 
 
+def test_labels_of_metadata_that_differ_in_case_only_are_refused_and_can_be_named(tmp_path):
+    names = [f"{n}.jpg" for n in range(6)]
+    rows = zip(names, 2 * ["Cat", "cat", "dog"])
+    listed = "file_name,label\n" + "".join(f"{name},{label}\n" for name, label in rows)
+    pack(tmp_path / "given.zip", [*photos_of(names), ("metadata.csv", listed.encode())])
+    with pytest.raises(InputError, match="Correct the labels, or name the classes") as error:
+        cleaned(tmp_path / "given.zip", tmp_path)
+    assert "Move the images" not in str(error.value) and ".csv." not in str(error.value)
+    kept, _ = cleaned(tmp_path / "given.zip", tmp_path, {"cat": ["cat"], "dog": ["dog"]})
+    assert kept["label"].value_counts().to_dict() == {"cat": 4, "dog": 2}
+
+
 def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
     """One in each folder, as Hugging Face's ImageFolder allows; macOS adds files of its own."""
     files = [("__MACOSX/train/metadata.csv", b"\0"), ("d/owl/9.jpg", photo(9))]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.evaluation.series import SERIES, describe_series, find_series
+from pawprint.evaluation.series import SERIES, describe_series, find_series, independent
 from pawprint.network.solved_head import cross_validate, cross_validate_groups
 
 
@@ -37,6 +37,12 @@ TRACKS = [
 def test_part_before_the_last_number_of_the_name_is_the_series(path, series):
     found = re.search(SERIES, path)
     assert (found and found[1]) == series
+
+
+def test_images_of_a_series_are_not_independent_and_else_those_of_a_group():
+    assert independent(table(TRACKS)).nunique() == 10
+    photos = table([f"{label}/IMG_{n}.jpg" for label in "ab" for n in range(50)], group="a/0")
+    assert set(independent(photos)) == {"a/0"}
 
 
 @pytest.mark.parametrize(
