@@ -3,8 +3,8 @@
 Each PROJECT is the folder of one after `dvc repro`, and has other classes than the one before it.
 Prints two tables of Markdown for each. Of changed copies of its test photos, and of training
 photos: accuracy, mean confidence, and the fraction called unknown. Of sets of photos: in how many
-percent the verdict is LIKE, PROPORTIONS and OTHER. DRAWS sets are drawn of each number in SIZES, if
-there are so many; each draw divides the validation and test photos into those of a test split and
+percent the verdict is LIKE, PROPORTIONS and OTHER. DRAWS sets are drawn of photos as they are, and
+DRAWS_OF_CHANGED of each other kind, of each number in SIZES, if there are so many; each draw divides the validation and test photos into those of a test split and
 the set. Foreign photos are test photos of the project before.
 """
 
@@ -29,7 +29,7 @@ from pawprint.serving.predictor import Predictor, load_predictor, predict_member
 from pawprint.tables import read_table, spread
 
 SIZES = (100, 200, 1000)
-DRAWS, DRAWS_OF_CHANGED = 1000, 200
+DRAWS, DRAWS_OF_CHANGED = 1000, 100
 TRAINING_PHOTOS = 1500
 LEAST = 300  # photos of a test split
 GREY = (114, 114, 114)
@@ -57,7 +57,7 @@ COPIES: Copies = {
     "dark": lambda image: ImageEnhance.Brightness(image).enhance(0.25),
     "JPEG of quality 30": compressed,
 }
-(AS_THEY_ARE, *CHANGED), TRAINING = COPIES, "training photos"
+(AS_THEY_ARE, *_), TRAINING = COPIES, "training photos"
 
 
 class Measured(NamedTuple):
@@ -136,7 +136,7 @@ def draws(measured: Measured) -> dict[str, Draw]:
 
 
 def verdicts(measured: Measured, draw: Draw, number: int, times: int) -> str:
-    """The percentage of each verdict, or "" if there are too few photos."""
+    """The percentages of the verdicts, or "" if there are too few photos."""
     plain, rng, found = measured.copies[AS_THEY_ARE], np.random.default_rng(0), Counter()
     of_test = min((plain["split"] == "test").sum(), len(plain) - number)
     for _ in range(times if of_test >= LEAST else 0):
@@ -145,25 +145,28 @@ def verdicts(measured: Measured, draw: Draw, number: int, times: int) -> str:
         if len(photos) < number:
             return ""
         found[verdict_of(differences(photos, plain.loc[order[:of_test]]))] += 1
-    return " / ".join(f"{found[each] / times:.1%}" for each in (LIKE, PROPORTIONS, OTHER) if found)
+    return " / ".join(f"{100 * found[each] / times:.3g}" for each in (LIKE, PROPORTIONS, OTHER) if found)
+
+
+def print_tables(name: str, measured: Measured) -> None:
+    print(f"\n| {name} | accuracy | mean confidence | called unknown |\n|---|---|---|---|")
+    of_test = {name: each[each["split"] == "test"] for name, each in measured.copies.items()}
+    for kind, table in (of_test | {TRAINING: measured.training}).items():
+        print(f"| {kind} | {figures(table)} |")
+    sizes = " | ".join(f"{number:,} photos" for number in SIZES)
+    print(f"\n| {name} | {sizes} |" + "\n|---" + "|---" * len(SIZES) + "|")
+    for kind, draw in draws(measured).items():
+        times = DRAWS if kind == AS_THEY_ARE else DRAWS_OF_CHANGED
+        cells = (verdicts(measured, draw, number, times) for number in SIZES)
+        print(f"| {kind} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.monitor")
     parser.add_argument("projects", type=Path, nargs="+", metavar="PROJECT", help="two or more")
     folders = [each.resolve() for each in parser.parse_args().projects]
-    of_all = {folder.name: measure(folder, folders[at - 1]) for at, folder in enumerate(folders)}
-    for name, measured in of_all.items():
-        print(f"\n| {name} | accuracy | mean confidence | called unknown |\n|---|---|---|---|")
-        for copy, table in measured.copies.items():
-            print(f"| {copy} | {figures(table[table['split'] == 'test'])} |")
-        print(f"| {TRAINING} | {figures(measured.training)} |", flush=True)
-        sizes = " | ".join(f"{number:,} photos" for number in SIZES)
-        print(f"\n| {name} | {sizes} |" + "\n|---" + "|---" * len(SIZES) + "|")
-        for kind, draw in draws(measured).items():
-            times = DRAWS if kind == AS_THEY_ARE else DRAWS_OF_CHANGED
-            cells = (verdicts(measured, draw, number, times) for number in SIZES)
-            print(f"| {kind} | {' | '.join(cells)} |", flush=True)
+    for folder, other in zip(folders, [folders[-1], *folders]):
+        print_tables(folder.name, measure(folder, other))
 
 
 if __name__ == "__main__":
