@@ -3,9 +3,10 @@
 Each PROJECT is the folder of one after `dvc repro`, and has other classes than the one before it.
 Prints two tables of Markdown for each. Of changed copies of its test photos, and of training
 photos: accuracy, mean confidence, and the fraction called unknown. Of sets of photos: in how many
-percent the verdict is LIKE, PROPORTIONS and OTHER. DRAWS sets are drawn of photos as they are, and
-DRAWS_OF_CHANGED of each other kind, of each number in SIZES, if there are so many; each draw divides the validation and test photos into those of a test split and
-the set. Foreign photos are test photos of the project before.
+percent the verdict is LIKE, PROPORTIONS and OTHER; DRAWS sets of photos as they are, and
+DRAWS_OF_CHANGED of each other kind, of each number in SIZES, if there are so many. Each draw
+divides the validation and test photos into those of a test split and the set. Foreign photos are
+test photos of the project before.
 """
 
 import argparse
@@ -145,7 +146,8 @@ def verdicts(measured: Measured, draw: Draw, number: int, times: int) -> str:
         if len(photos) < number:
             return ""
         found[verdict_of(differences(photos, plain.loc[order[:of_test]]))] += 1
-    return " / ".join(f"{100 * found[each] / times:.3g}" for each in (LIKE, PROPORTIONS, OTHER) if found)
+    percent = [f"{100 * found[each] / times:.3g}" for each in (LIKE, PROPORTIONS, OTHER)]
+    return " / ".join(percent) if found else ""
 
 
 def print_tables(name: str, measured: Measured) -> None:
