@@ -29,7 +29,7 @@ from pawprint.images.archive import open_archive
 from pawprint.serving.predictor import Predictor, load_predictor, predict_members
 from pawprint.tables import read_table, spread
 
-SIZES = (100, 200, 1000)
+SIZES = (100, 200, 500)
 DRAWS, DRAWS_OF_CHANGED = 1000, 100
 TRAINING_PHOTOS = 1500
 LEAST = 300  # photos of a test split
