@@ -15,12 +15,12 @@ from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
 from pawprint.errors import InputError
-from pawprint.evaluation.suggestion import suggest
+from pawprint.evaluation.suggestion import images_in, suggest
 from pawprint.files import read_json
 from pawprint.labels import NEITHER
 from pawprint.params.clean import Clean
 from pawprint.params.sources import Fetch
-from pawprint.serving.photos import find_images, read_image
+from pawprint.serving.photos import read_image
 from pawprint.tables import read_table
 
 TITLE, ICON = "Label", ":material/label:"
@@ -113,37 +113,38 @@ def ask(key: str) -> None:
 def show_new() -> Walk | None:
     """A form; the walk when it begins."""
     st.markdown(
-        f"Shows the {NUMBER} images of a folder whose labels help the model most, one by one."
+        f"Shows the {NUMBER} images whose labels help the model most, one by one. They are of a "
+        "folder, or of a table of `pawprint predict --format csv`."
     )
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
-    folder, target = st.session_state.get("given", ("", default))
-    folder = st.text_input("Folder of images without labels", folder)
+    given, target = st.session_state.get("given", ("", default))
+    given = st.text_input("Folder or table of images without labels", given)
     about = "It has a `metadata.csv` or a subfolder for each class, or is new."
     target = st.text_input("Folder for labelled images", target, help=about)
     if training:
         st.caption(f"`fetch.source` has splits. Images in {plain(str(training))} are for training.")
     if not st.button("Start", type="primary"):
         return None
-    if not folder or not target:
-        raise InputError("Expected the names of both folders. Received: an empty name.")
+    if not given or not target:
+        raise InputError("Expected two names. Received: an empty one.")
     with st.spinner("Ranking the images …"):
-        paths = Path(os.path.expanduser(folder)), Path(os.path.expanduser(target))  # noqa: PTH111
+        paths = Path(os.path.expanduser(given)), Path(os.path.expanduser(target))  # noqa: PTH111
         walk = walk_of_new(*paths)
     # Only now: another default would be another field, without what was typed.
-    st.session_state["given"] = folder, target
+    st.session_state["given"] = given, target
     return walk
 
 
-def walk_of_new(folder: Path, target: Path) -> Walk:
-    """Through the suggested images of the folder that are not in the target."""
-    whole, other = folder.resolve(), target.resolve()
-    if not folder.is_dir():
-        raise InputError(f"{folder}: expected a folder of images. Received: no folder.")
-    if whole.is_relative_to(other) or other.is_relative_to(whole):
+def walk_of_new(given: Path, target: Path) -> Walk:
+    """Through the suggested images of a folder or a table that are not in the target."""
+    images, other = images_in(given), target.resolve()
+    if other.is_relative_to(given.resolve()) or any(
+        path.resolve().is_relative_to(other) for path in images
+    ):
         raise InputError(
-            f"{folder}: expected a folder neither in nor around the one for labelled images. "
+            f"{given}: expected images neither in nor around the folder for labelled ones. "
             f"Received: {target} for these."
         )
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
@@ -158,10 +159,9 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
             return partial(refused.discard, path)
         return labelling.add(places, path, label)
 
-    images = find_images([folder])
     known = refused.intersection(images) | labelling.copied(images, places)
     items = []
-    for path, row in suggest(served, folder, NUMBER + len(known), 0):
+    for path, row in suggest(served, given, NUMBER + len(known)):
         if path not in known and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # none of unknown
@@ -170,7 +170,7 @@ def walk_of_new(folder: Path, target: Path) -> Walk:
             items.append(Item(row["path"], text, partial(read_image, path), partial(save, path)))
     if not items:
         raise InputError(
-            f"{folder}: expected images without a label. Received: none that is "
+            f"{given}: expected images without a label. Received: none that is "
             "not unknown, a near-duplicate or labelled already."
         )
     then = "Run `dvc repro` to train with the labelled images."

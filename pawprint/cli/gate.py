@@ -2,7 +2,7 @@
 
 The test is the one of `compare`, on the test split and on the validation split. Results on
 different images cannot be compared without --common, and fail too, as do results that are not of
-the present params and code. The exit status is 1 if the gate fails.
+the present params and code. The last line is the verdict; the exit status is 1 if the gate fails.
 """
 
 import argparse
@@ -22,9 +22,12 @@ def run(arguments: argparse.Namespace) -> int:
     old, common = arguments.against, arguments.common
     confidence = Evaluate.load().confidence
     require_reproduced("evaluate")
-    verdicts = []
+    worse = []
     for split in PREDICTIONS_CSV:
         (compared,) = compare_revisions(old, [WORKSPACE], split, confidence, common)
         print(describe(old, WORKSPACE, split, compared))
-        verdicts.append(compared.verdict)
-    return int("worse" in verdicts)
+        if compared.verdict == "worse":
+            worse.append(split)
+    verdict = f"failed: worse than {old} on {' and '.join(worse)}" if worse else "passed"
+    print(f"gate: {verdict}")
+    return int(bool(worse))

@@ -32,8 +32,9 @@ LIKE = "like the test photos"
 PROPORTIONS, OTHER = "other proportions of the classes", "other images"
 ALPHA = 0.05  # probability of a false alarm, at most: of all tests together
 # The smallest difference that counts. Other photos of the same kind are called unknown somewhat
-# more often than the test photos, and photos of other sources get a little less confidence.
-LEAST = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": 0.02}
+# more often than the test photos, and photos of other sources get a little less confidence. Photos
+# of which the model is surer, such as training photos, are no other images.
+LEAST = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": -0.02}
 DIGITS = 4  # of the numbers that `predict` writes
 COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_high"]
 
@@ -53,7 +54,7 @@ class Monitored(NamedTuple):
 
 
 def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
-    """The rows of a table that `predict` wrote: `label`, those of PROBABILITY, UNKNOWN_SCORE.
+    """The rows of a table that `predict` wrote: those of PROBABILITY, UNKNOWN_SCORE.
 
     Rows without a label, of unusable files, are left out. Raises InputError if it is another table,
     or one of another model.
@@ -86,19 +87,19 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
                 f"{where}: line {line}: expected a label of {', '.join(labels)} or {UNKNOWN}, "
                 f"probabilities{more}. Received: {printable(','.join(row.values()))}."
             )
-        found.append((label, *values))
-    return pd.DataFrame(found, columns=["label", *names, UNKNOWN_SCORE])
+        found.append(values)
+    return pd.DataFrame(found, columns=[*names, UNKNOWN_SCORE])
 
 
 def tabulate_photos(rows: list[dict], labels: list[str]) -> pd.DataFrame:
     """What `read_photos` gives for the table of these rows of `predict`."""
     found = [
-        (row["label"], *map(row["probabilities"].get, labels), row["unknown_score"])
+        (*map(row["probabilities"].get, labels), row["unknown_score"])
         for row in rows
         if not row["error"]
     ]
-    names = ["label", *(PROBABILITY + label for label in labels), UNKNOWN_SCORE]
-    return pd.DataFrame(found, columns=names).astype({UNKNOWN_SCORE: "float64"})
+    names = [*(PROBABILITY + label for label in labels), UNKNOWN_SCORE]
+    return pd.DataFrame(found, columns=names, dtype=float)
 
 
 def reference(metadata: Metadata, folder: Path) -> pd.DataFrame:
@@ -147,16 +148,14 @@ def judge(metadata: Metadata, table: pd.DataFrame) -> pd.DataFrame:
     )
     if metadata.unknown_threshold is None:
         return judged
-    scores = table[UNKNOWN_SCORE].to_numpy()
-    is_unknown = table["label"] == UNKNOWN if "label" in table else None
-    is_unknown = scores > metadata.unknown_threshold if is_unknown is None else is_unknown
-    return judged.assign(unknown=np.array(is_unknown), unknown_score=scores.round(DIGITS))
+    scores = table[UNKNOWN_SCORE].to_numpy().round(DIGITS)
+    return judged.assign(unknown=scores > metadata.unknown_threshold, unknown_score=scores)
 
 
 def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """`difference`, `p_value` and `different` of each of LEAST, from what `judge` returns.
 
-    A difference counts if it is at least LEAST and its p-value below Holm's level. Each photo is
+    A difference counts if it reaches LEAST and its p-value is below Holm's level. Each photo is
     taken as independent. `unknown_score` and `confidence` are compared within the predicted
     classes, so that other proportions of the classes are no other images.
     """
@@ -177,7 +176,7 @@ def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     found["confidence"] = (photos["confidence"] - of_class).mean(), p_value
     table = pd.DataFrame(found, index=["difference", "p_value"]).T
     is_different = table["p_value"] < holm(table["p_value"].tolist(), ALPHA)
-    is_different &= table["difference"].abs() >= table.index.map(LEAST)
+    is_different &= table["difference"] / table.index.map(LEAST) >= 1
     return table.assign(different=np.where(is_different, "yes", "no"))
 
 

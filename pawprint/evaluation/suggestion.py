@@ -21,7 +21,7 @@ from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import Prediction, Predictor, predict_members
 from pawprint.serving.served_model import FEATURES
 from pawprint.serving.unknown import unit_length
-from pawprint.tables import read_table
+from pawprint.tables import csv_rows, read_table
 
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
 BLOCK = 1024  # images compared at a time with labelled ones
@@ -72,23 +72,42 @@ def choose(
         cosine = np.maximum(cosine, features @ features[best])
 
 
-def suggest(
-    predictor: Predictor, folder: Path, number: int, unknown: int
-) -> list[tuple[Path, dict]]:
-    """The images to label first with their rows of `predict`, then the files with an error.
+def images_in(source: Path) -> list[Path]:
+    """The images of a folder, or those with a label in a table of `predict`.
 
-    Of at most `number` images at most `unknown` are unknown. A line on stderr says how many images
-    are left out. Raises InputError if the folder has no images, or the model gives no features.
+    Raises InputError if there are none, or it is another table.
     """
+    where = printable(str(source))
+    if source.is_file():
+        rows = csv_rows(source.read_bytes(), where, ("path", "label"))
+        found = [Path(row["path"]) for _, row in rows if row["label"]]
+    else:
+        found = [path for path in find_images([source]) if path != source]
+    if not found:
+        raise InputError(
+            f"{where}: expected a folder of images, or a table of `predict`. Received: none."
+        )
+    return found
+
+
+def suggest(
+    predictor: Predictor, source: Path, number: int, unknown: int | None = None
+) -> list[tuple[Path, dict]]:
+    """The images of `images_in` to label first with their rows of `predict`, then those that fail.
+
+    Of at most `number` images at most `unknown` are unknown; by default none of a folder, and half
+    of those of a table, as an alarm of `monitor` is most often about these. A line on stderr says
+    how many images are left out. Raises InputError as `images_in`, and without features.
+    """
+    if unknown is None:
+        unknown = number // 2 if source.is_file() else 0
     size = predictor.metadata.image_size
     if FEATURES not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
         raise InputError(
             f"{predictor.folder}: expected a served model with the output features. Received: an "
             "export, or a model of an earlier version. Run `dvc repro` for models/served."
         )
-    images = find_images([folder])
-    if images == [folder]:
-        raise InputError(f"{printable(str(folder))}: expected a folder of images. Received: none.")
+    images = images_in(source)
     known, labelled = _labelled(predictor)
     pairs = list(zip(images, predict(predictor, images, _measured)))
     measured = pd.DataFrame(

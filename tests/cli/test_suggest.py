@@ -1,10 +1,11 @@
 import io
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
+from conftest import clean_archive, complaint, encode, pawprint, photo, photos_in, refused
 from networks import metadata, write_colour_model
 from PIL import Image
 
@@ -128,6 +129,33 @@ def test_unknown_images_are_suggested_on_request(tmp_path, unknown, suggested_of
     labels = [row["label"] for row in rows]
     assert (labels.count("unknown"), len(labels)) == (suggested_of_them, 3 + suggested_of_them)
     assert f"and {2 - suggested_of_them} unknown images" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "unknown"), [(2, 1), (9, 2)])
+def test_photos_of_a_table_are_suggested_and_half_may_be_unknown(tmp_path, number, unknown):
+    """Those with a label in the table of `predict`, and no other file beside them."""
+    write_colour_model(tmp_path / project.SERVED_MODEL, unknown_threshold=0.25)
+    for each in range(5):
+        colour = (20, 220, 20) if each < 2 else (100, 50, 100)
+        (tmp_path / f"é {each}.png").write_bytes(tinted(colour, each))
+    (tmp_path / "text.png").write_text("a dog")
+    given = sorted(path.name for path in tmp_path.glob("*.png"))
+    table = pawprint(tmp_path, "predict", *given, "--format", "csv").stdout
+    (tmp_path / "may.csv").write_text(table, encoding="utf-8")
+    (tmp_path / "later.png").write_bytes(tinted((100, 50, 100), 5))
+    options = ("-n", str(number), "--format", "json")
+    result = pawprint(tmp_path, "suggest", "--from", "may.csv", *options)
+    rows = json.loads(result.stdout)
+    assert result.returncode == 0
+    assert len(rows) == min(number, 5)
+    assert {row["path"] for row in rows} <= {*given} - {"text.png"}
+    assert [row["label"] for row in rows].count("unknown") == unknown
+
+
+def test_table_without_paths_is_one_line(labelled, tmp_path):
+    (tmp_path / "answers.csv").write_text("time,pixels_sha256,label\n")
+    line = complaint(labelled, "suggest", "--from", str(tmp_path / "answers.csv"))
+    assert line.startswith(f"{tmp_path / 'answers.csv'}: line 1: expected the columns path,label")
 
 
 def test_model_without_features_is_one_line(photos, tmp_path):

@@ -80,6 +80,18 @@ def test_small_difference_is_no_alarm_with_any_number_of_photos():
     assert found[LIKE] == 20
 
 
+@pytest.mark.parametrize(("score", "change"), [("unknown_score", 0.05), ("confidence", -0.04)])
+def test_photos_of_which_the_model_is_surer_are_no_other_images(score, change):
+    """Training photos are such: their unknown scores are lower, and they get more confidence."""
+    rng = np.random.default_rng(0)
+    test, photos_like = (judge(MODEL, photos(rng, TEST, unknown=0)) for _ in range(2))
+    for direction, expected in ((1, OTHER), (-1, LIKE)):
+        changed = photos_like.assign(**{score: photos_like[score] + direction * change})
+        tested = differences(changed, test)
+        assert tested.loc[score, "p_value"] < 0.0001
+        assert verdict_of(tested) == expected
+
+
 def test_model_without_a_detector_is_judged_by_classes_and_confidence():
     rng, model = np.random.default_rng(0), metadata()
     test = judge(model, photos(rng, TEST).drop(columns="unknown_score"))

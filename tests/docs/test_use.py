@@ -1,0 +1,111 @@
+"""docs/use.md, "One month": its commands work, and the circle closes."""
+
+import contextlib
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, change, clone, commit, set_author
+from deployed import write_files
+from installed import Installed
+from pages import blocks, commands
+
+from pawprint import project
+from pawprint.columns import SPLIT
+from pawprint.images.identity import pixels_sha256
+from pawprint.recipes.sample.drawings import drawn_picture
+from pawprint.serving.photos import read_image
+from pawprint.tables import read_table
+
+pytest.importorskip("streamlit", reason="Streamlit is not installed")
+
+from streamlit.testing.v1 import AppTest
+
+PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
+MONTH = PAGE.partition("### One month")[2].partition("\n## ")[0]
+SMALL = TINY.replace("fetch: {source: ../images.zip}", "")
+SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
+
+
+def drawn(first: int, last: int) -> dict[str, bytes]:
+    """Drawn cats and dogs of these numbers, by class and file."""
+    return {
+        f"{label}/{label} {number}.jpg": drawn_picture(label, number)
+        for label in ("cat", "dog")
+        for number in range(first, last)
+    }
+
+
+def label_all(folder: Path) -> int:
+    """Label the photos of ../may.csv in the app, each as its name says; how many it asked for."""
+
+    def script() -> None:
+        from pawprint.app.page_label import show
+
+        show()
+
+    def press(page: AppTest, name: str) -> None:
+        next(each for each in page.button if each.label == name).click().run()
+
+    with contextlib.chdir(folder):
+        page = AppTest.from_function(script, default_timeout=60).run()
+        page.text_input[0].set_value("../may.csv")
+        press(page, "Start")
+        asked = 0
+        while page.caption:
+            press(page, Path(page.caption[0].value.rpartition("/")[2]).name.split(" ")[0])
+            asked += 1
+    return asked
+
+
+@pytest.mark.slow
+def test_every_command_of_a_month_works_and_its_photos_are_trained_with(tmp_path):
+    installed, folder = Installed(tmp_path / "installed"), tmp_path
+    write_files(tmp_path / "pets", drawn(1, 17))
+    may = {Path(name).name: data for name, data in drawn(31, 36).items()}
+    write_files(tmp_path / "may", may)
+    write_files(tmp_path / "june", {Path(n).name: data for n, data in drawn(41, 43).items()})
+    write_files(tmp_path / "may_labelled", drawn(36, 38))
+    installed.succeed("pawprint", "init", "hotdog", "--images", "pets", cwd=tmp_path)
+    hotdog = tmp_path / "hotdog"
+    set_author(hotdog)
+    shutil.copy(SAMPLE_WEIGHTS, hotdog)
+    change(hotdog, SMALL)
+    installed.succeed("dvc", "remote", "add", "-q", "-d", "s", str(tmp_path / "s"), cwd=hotdog)
+    installed.succeed("dvc", "repro", cwd=hotdog)
+    commit(hotdog, "First")
+    before = read_table(hotdog / project.SPLIT_CSV, SPLIT)
+    asked = 0
+    for language, text in blocks(MONTH):
+        assert language == "console"
+        for command, _ in commands(text):
+            if command.startswith("cd "):
+                folder /= command.removeprefix("cd ")
+            elif command == "pawprint app":
+                asked = label_all(folder)
+            else:
+                result = installed.run("sh", "-c", command, cwd=folder)
+                assert result.returncode in ((0, 3) if "--fail" in command else (0,)), (
+                    command + result.stdout + result.stderr
+                )
+    assert asked > 1
+    after = read_table(hotdog / project.SPLIT_CSV, SPLIT)
+    both = before.merge(after, on="pixels_sha256", suffixes=("", "_after"))
+    assert len(both) == len(before) == len(after) - asked
+    assert (both["split"] == both["split_after"]).all()
+    of_may = {pixels_sha256(read_image(tmp_path / "may" / name)): name for name in may}
+    new = after[after["pixels_sha256"].isin(of_may)]
+    assert len(new) == asked
+    names = new["pixels_sha256"].map(of_may)
+    assert (new["label"] == names.str.split(" ").str[0]).all()
+    # The gate of a pull request that adds data, in a clone without data.
+    request = clone(hotdog, "request")
+    refused = installed.run("pawprint", "gate", "HEAD~1", cwd=request)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "--common compares on the images that both have" in refused.stderr
+    old, new = ((table["split"] == "test").sum() for table in (before, after))
+    line, *_, verdict = installed.succeed(
+        "pawprint", "gate", "--common", "HEAD~1", cwd=request
+    ).splitlines()
+    assert line == f"test: {old} common images, of {old} of HEAD~1, {new} of workspace"
+    assert verdict == "gate: passed"
