@@ -156,8 +156,9 @@ def md5(path: Path) -> str:
 
 
 def md5_of_folder(folder: Path) -> str:
-    """The hash of a folder without subfolders, as DVC has it in dvc.lock."""
-    files = [{"md5": md5(path), "relpath": path.name} for path in sorted(folder.iterdir())]
+    """The hash of a folder, as DVC has it in dvc.lock."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in paths]
     listed = json.dumps(files, sort_keys=True).encode()
     return f"{hashlib.md5(listed, usedforsecurity=False).hexdigest()}.dir"
 

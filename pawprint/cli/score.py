@@ -66,7 +66,7 @@ def print_table(scored: Scored) -> None:
     print(aligned([list(cells), *cells.to_numpy()]))
     table = scored.predictions
     if len(labels := predicted_labels(table)) <= MAX_CLASSES:
-        print(f"\n{confusion(table, labels)}")
+        print(f"\n{confusion(table, labels).to_string()}")
     elif len(pairs := confused(table, MAX_CLASSES)):
         print(f"\n{aligned([list(pairs), *pairs.astype(str).to_numpy()])}")
 

@@ -21,10 +21,12 @@ from pawprint.errors import InputError, printable
 from pawprint.evaluation.intervals import fisher, holm, randomization, stratified_fisher
 from pawprint.evaluation.metrics import measure, measure_unknown
 from pawprint.evaluation.suggestion import compare_hashes
+from pawprint.files import md5, md5_of_folder
 from pawprint.images.identity import pixels_sha256
 from pawprint.params.clean import Clean
 from pawprint.params.results import Evaluate
 from pawprint.probabilities import log_losses, predicted_classes
+from pawprint.recorded import Recorded
 from pawprint.serving.metadata import Metadata, read_metadata
 from pawprint.serving.photos import predict
 from pawprint.serving.predictor import Prediction, Predictor
@@ -111,14 +113,20 @@ def score(predictor: Predictor, folder: Path) -> Scored:
 def test_predictions(metadata: Metadata) -> pd.DataFrame | None:
     """The table PREDICTIONS of the test split by the served model, or None if there is none.
 
-    None also if `metadata` is of a model that is neither the served one nor an export of it.
+    None also if `metadata` is of a model that is neither the served one nor an export of it, or if
+    the table or the served model is another than dvc.lock has.
     """
-    if not project.TEST_PREDICTIONS_CSV.exists() or not project.SERVED_MODEL.exists():
+    table, folder = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL
+    if not table.exists() or not folder.exists():
         return None
-    served = read_metadata(project.SERVED_MODEL)
+    recorded, served = Recorded(), read_metadata(folder)
+    known = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", folder, "deps")
+    if any(known) and known != (md5(table), md5_of_folder(folder)):
+        return None
     if any(getattr(served, key) != getattr(metadata, key) for key in IDENTITY):
         return None
-    return read_predictions(project.TEST_PREDICTIONS_CSV)
+    predictions = read_predictions(table)
+    return predictions if predicted_labels(predictions) == metadata.labels else None
 
 
 def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
@@ -188,7 +196,14 @@ def _beside(
     columns = {"value": "test", "low": "test_low", "high": "test_high"}
     if test is None:
         return scores.assign(**dict.fromkeys((*columns.values(), "p_value"), np.nan), different="")
-    of_test = _measure(test, metadata, confidence_of_intervals()).rename(columns=columns)
+    of_test = _measure(test, metadata, confidence_of_intervals())
+    common = test[test["actual"].isin(table["actual"])]
+    if len(common) < len(test) and len(common):  # means over the classes that both have
+        is_mean = of_test["score"].isin(["mean_recall", "macro_f1"])
+        of_common = _measure(common, metadata, confidence_of_intervals())
+        means = of_common[of_common["score"].isin(["mean_recall", "macro_f1"])]
+        of_test = pd.concat([of_test[~is_mean], means])
+    of_test = of_test.rename(columns=columns)
     key = ["label", "score"]
     both = scores.merge(of_test.drop(columns="images"), on=key, how="left")
     p_values = [

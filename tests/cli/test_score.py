@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pawprint import project
 from pawprint.columns import SCORES
 from pawprint.evaluation.intervals import fisher, randomization, stratified_fisher
 from pawprint.evaluation.scoring import COPY, NEAR, NO_CLASS, Scored, score
+from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.serving.predictor import load_predictor
 from pawprint.tables import read_table
 
@@ -90,6 +92,31 @@ def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(h
     for name, label in (("accuracy", ""), ("mean_recall", ""), ("loss", ""), ("recall", "cat")):
         assert row_of(found, name, label)["different"] == "yes"
     assert row_of(found, "refused")["different"] == "no"
+
+
+def test_photos_of_one_class_have_its_mean_recall_of_the_test_split_beside_theirs(here, tmp_path):
+    found = scored(write_files(tmp_path, new("cat", 10)))
+    assert row_of(found, "mean_recall")["test"] == row_of(found, "recall", "cat")["test"]
+
+
+@pytest.mark.parametrize("replaced", [project.SERVED_MODEL, project.TEST_PREDICTIONS_CSV])
+def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch, replaced):
+    """As after `git switch` without `dvc checkout`."""
+    shutil.copytree(project.SERVED_MODEL, tmp_path / project.SERVED_MODEL)
+    (tmp_path / "plots").mkdir()
+    shutil.copy(project.TEST_PREDICTIONS_CSV, tmp_path / "plots")
+    monkeypatch.chdir(tmp_path)
+    of = {
+        project.TEST_PREDICTIONS_CSV: md5(project.TEST_PREDICTIONS_CSV),
+        project.SERVED_MODEL: md5_of_folder(project.SERVED_MODEL),
+    }
+    for is_replaced in (False, True):
+        if is_replaced:
+            of[replaced] = of[replaced].translate(str.maketrans("0123456789", "1234567890"))
+        hashes = [{"path": path.as_posix(), "md5": value} for path, value in of.items()]
+        stage = {"outs": hashes[:1], "deps": hashes[1:]}
+        write_json(project.LOCK, {"stages": {"evaluate": stage}})
+        assert scored(write_files(tmp_path / "new", new("cat", 4))).has_test != is_replaced
 
 
 def test_images_in_a_folder_called_unknown_are_of_no_class(here, tmp_path):
