@@ -72,7 +72,7 @@ def test_every_command_of_a_month_works_and_its_photos_are_trained_with(tmp_path
     shutil.copy(SAMPLE_WEIGHTS, hotdog)
     change(hotdog, SMALL)
     installed.succeed("dvc", "remote", "add", "-q", "-d", "s", str(tmp_path / "s"), cwd=hotdog)
-    installed.succeed("dvc", "repro", cwd=hotdog)
+    installed.succeed("dvc", "repro", "evaluate", cwd=hotdog)
     commit(hotdog, "First")
     before = read_table(hotdog / project.SPLIT_CSV, SPLIT)
     asked = 0
