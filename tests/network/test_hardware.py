@@ -69,7 +69,7 @@ print(json.dumps(losses))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_path):
     path = tmp_path / "model.keras"
     here = os.pathsep.join(sys.path)

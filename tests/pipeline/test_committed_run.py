@@ -40,7 +40,7 @@ PARAMS = [
     if key != "onnx"  # needs a file: stages/test_onnx_backbone.py
 ]
 # These end early, or run for most others, too; the rest are extended tests.
-TESTED = ("weights.sha256", "clean.labels", "augment.seed", "head.output", "plot.errors")
+TESTED = ("weights.sha256", "clean.labels", "augment.seed", "plot.errors")
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_two_branches_are_merged(workspace, tmp_path):
     succeed("git", "checkout", "-q", "main", cwd=project)
     merge = run("git", "merge", "other", cwd=project)
     assert merge.returncode != 0
-    for name in ("dvc.lock", "metrics/", "plots/", "docs/model_card.md"):
+    for name in ("dvc.lock", "docs/model_card.md"):  # and metrics, where they differ
         assert f"Merge conflict in {name}" in merge.stdout
 
     succeed("git", "checkout", "HEAD", "--", *RESULTS, cwd=project)
