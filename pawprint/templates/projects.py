@@ -130,10 +130,11 @@ def _filling(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException as error:
-        for path in folder.iterdir() if folder.is_dir() else ():
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
-        if folder.is_dir() and not existed:
-            folder.rmdir()
+        with contextlib.suppress(OSError):  # the error that is raised says why
+            for path in folder.iterdir():
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+            if not existed:
+                folder.rmdir()
         if isinstance(error, OSError):
             raise InputError(
                 f"{folder}: expected to write a project. Received: {error.strerror}"
