@@ -1,28 +1,34 @@
-"""What the pipeline takes as the images grow: `python -m bench.growth [--images 1000 3000]`.
+"""What the pipeline takes as the images grow: `python -m bench.growth`.
 
-Repeats the images of the archive, shrunk, turned, mirrored and inverted so that no two look alike,
-at 96 px with the committed network and views, and one epoch of each phase. Prints, for each number
-of images, seconds and the largest resident memory of each stage, DVC's part included; seconds of a
-`dvc repro` that has nothing to do and of `dvc version`; and the bytes of the stored features. Run
-after `dvc repro`.
+Makes images from those of the archive, at 96 px: of each one random parts, mirrored, turned and
+inverted. With `--classes` above two, the parts of one image are a class. The params are the
+committed ones, but for 96 px and one epoch of fine-tuning. For each number of images and each
+stage, prints seconds, the largest resident memory, with DVC's part in both, and the bytes of the
+outputs; then seconds of a `dvc repro` that has nothing to do; then all again after 50 more images,
+with the bytes that a remote would receive. What is measured is kept in build/growth/, so that a run
+that was stopped goes on there. A million images take two hours and 50 GB. Run after `dvc repro`, on
+a machine with nothing else to do.
 """
 
 import argparse
 import io
+import itertools
 import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
-from bench.compare import params_for, with_epochs
+from bench.compare import params_for
 from pawprint import project
-from pawprint.files import pack
+from pawprint.files import digest, read_json, write_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.recipes.overlay import overlay
@@ -30,41 +36,62 @@ from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
 from pawprint.yaml import read_yaml
 
 SIZE = 96
-# (left, upper, right, lower) of the part of an image that is kept, as fractions.
-PARTS = ((0, 0, 1, 1), (0, 0, 2 / 3, 2 / 3), (1 / 3, 1 / 3, 1, 1))
+LARGEST = 2 * SIZE  # longest side of an image that parts are taken from
+ADDED = 50
+FOLDER = Path("build/growth")
+Cells = dict[str, list[float]]  # seconds, megabytes of memory and of outputs
 
 
-def repeated_images(number: int) -> Iterator[tuple[str, bytes]]:
-    """The archive's images again and again, each time altered in another way."""
+def originals() -> list[tuple[str, Image.Image]]:
+    """The class and the pixels of each image of the archive, in random order."""
     with open_archive(project.RAW_ARCHIVES) as archive:
         names = [name for name in members(archive) if name.endswith(".jpg")]
-        random.Random(1).shuffle(names)  # the first thousand are of all folders
-        for index in range(number):
-            turn, name = divmod(index, len(names))
-            yield f"{turn}/{names[name]}", alter(read_member(archive, names[name]), turn)
+        random.Random(1).shuffle(names)
+        images = [(Path(name).parent.name, decode(read_member(archive, name))) for name in names]
+    for _, image in images:
+        image.thumbnail((LARGEST, LARGEST))
+    return images
 
 
-def alter(data: bytes, turn: int) -> bytes:
-    """The image in one of 48 ways: a part of it, mirrored, turned by quarters, colors inverted."""
-    image = decode(data)
-    box = [round(edge * side) for edge, side in zip(PARTS[turn // 16], image.size * 2)]
-    image = image.resize((SIZE, SIZE), box=box)
-    if turn // 8 % 2:
-        image = ImageOps.invert(image)
-    if turn // 4 % 2:
-        image = ImageOps.mirror(image)
+def altered(classes: int, start: int, end: int) -> Iterator[tuple[str, bytes]]:
+    """Names and JPEGs of parts of the originals."""
+    images = originals()
+    if classes > 2:
+        images = [(f"{number:04}", image) for number, (_, image) in enumerate(images[:classes])]
+    for number in range(start, end):
+        label, image = images[number % len(images)]
+        yield f"{label}/{number}.jpg", alter(image, random.Random(number))
+
+
+def alter(image: Image.Image, rng: random.Random) -> bytes:
+    sides = [rng.uniform(0.5, 1) * side for side in image.size]
+    corner = [rng.uniform(0, side - part) for side, part in zip(image.size, sides)]
+    box = (*corner, *(start + part for start, part in zip(corner, sides)))
+    image = image.resize((SIZE, SIZE), box=box).rotate(90 * rng.randrange(4))
+    image = ImageOps.mirror(image) if rng.random() < 0.5 else image
+    image = ImageOps.invert(image) if rng.random() < 0.2 else image
     buffer = io.BytesIO()
-    image.rotate(90 * (turn % 4)).save(buffer, "JPEG")
+    image.save(buffer, "JPEG")
     return buffer.getvalue()
+
+
+def write_images(archive: Path, classes: int, start: int, end: int) -> None:
+    """Append images to the archive, in a process whose memory does not count as that of stages."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as other:
+        other.submit(_write_images, archive, classes, start, end).result()
+
+
+def _write_images(archive: Path, classes: int, start: int, end: int) -> None:
+    with zipfile.ZipFile(archive, "a") as file:
+        for name, data in altered(classes, start, end):
+            file.writestr(name, data)
 
 
 def run(workspace: Path, *arguments: str) -> tuple[float, float]:
     """Seconds of a DVC command, and the largest resident memory of any of its processes in MB."""
     start = time.perf_counter()
     command, environment = [sys.executable, "-m", "dvc", *arguments], dvc_environment()
-    with subprocess.Popen(
-        command, cwd=workspace, env=environment, stdout=subprocess.DEVNULL
-    ) as process:
+    with subprocess.Popen(command, cwd=workspace, env=environment, stdout=sys.stderr) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -72,38 +99,70 @@ def run(workspace: Path, *arguments: str) -> tuple[float, float]:
     return time.perf_counter() - start, usage.ru_maxrss / 1e3  # Linux counts in kilobytes
 
 
-def measure(number: int) -> dict[str, str]:
-    """The cells of one column."""
-    with tempfile.TemporaryDirectory() as folder:
-        archive, workspace = Path(folder, "images.zip"), Path(folder, "workspace")
-        workspace.mkdir()
-        pack(archive, repeated_images(number))
-        source = f"fetch: {{source: {archive}}}"
-        prepare(workspace, with_epochs(overlay(params_for(SIZE, seed=1), source), 1))
-        cells, total = {}, 0.0
-        for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
+def run_stages(workspace: Path, known: Path) -> Cells:
+    """The cells of each stage, those in the file `known` without running the stage."""
+    cells = read_json(known) if known.exists() else {}
+    for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
+        if stage not in cells:
             seconds, memory = run(workspace, "repro", "--single-item", stage)
-            cells[stage] = f"{seconds:.1f} s, {memory:,.0f} MB"
-            total += seconds
-        cells["all stages"] = f"{total:.1f} s"
-        for name, command in (
-            ("`dvc repro`, nothing to do", "repro"),
-            ("`dvc version`", "version"),
-        ):
-            cells[name] = f"{min(run(workspace, command)[0] for _ in range(3)):.1f} s"
-        stored = sum(file.stat().st_size for file in (workspace / project.FEATURES).iterdir())
-        return cells | {"stored features": f"{stored / 1e6:,.0f} MB"}
+            outs = read_yaml(workspace / project.LOCK)["stages"][stage].get("outs", [])
+            cells[stage] = [seconds, memory, sum(out["size"] for out in outs) / 1e6]
+            write_json(known, cells)
+    if "nothing to do" not in cells:
+        seconds, memory = min(run(workspace, "repro") for _ in range(3))
+        cells["nothing to do"] = [seconds, memory, 0]
+        write_json(known, cells)
+    return cells
+
+
+def stored(workspace: Path) -> float:
+    """Megabytes in DVC's cache."""
+    files = (workspace / ".dvc" / "cache").rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+
+
+def measure(images: int, classes: int, weights: Path | None) -> tuple[Cells, Cells]:
+    """The cells for this number of images, and those for ADDED more."""
+    folder = (FOLDER / f"{images}-{classes}").absolute()
+    archive, workspace = folder / "images.zip", folder / "workspace"
+    grown = folder / "grown.json"  # megabytes before, once the images are added
+    if not workspace.exists():
+        archive.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_images(archive, classes, 0, images)
+        changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: 1}}\n"
+        if classes > 2:
+            changes += "clean: {labels: auto}\n"
+        if weights:
+            changes += f"weights: {{source: {weights.absolute()}, sha256: {digest(weights)}}}\n"
+        workspace.mkdir()
+        prepare(workspace, overlay(params_for(SIZE, seed=1), changes))
+    first = run_stages(workspace, folder / "first.json")
+    if not grown.exists():
+        write_images(archive, classes, images, images + ADDED)
+        write_json(grown, stored(workspace))
+    second = run_stages(workspace, folder / "second.json")
+    second["bytes to a remote"] = [0, 0, stored(workspace) - read_json(grown)]
+    return first, second
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = [1000, 3000, 10000, 30000, 100000]
+    default = [10_000, 100_000, 1_000_000]
     parser.add_argument("--images", type=int, nargs="+", default=default)
-    columns = {number: measure(number) for number in parser.parse_args().images}
-    print("| images | " + " | ".join(f"{number:,}" for number in columns) + " |")
+    parser.add_argument("--classes", type=int, default=2, help="2, or up to 2,999")
+    parser.add_argument("--weights", type=Path, help="a file of weights, in place of Keras' own")
+    arguments = parser.parse_args()
+    columns = {}
+    for images in arguments.images:
+        first, second = measure(images, arguments.classes, arguments.weights)
+        columns |= {f"{images:,}": first, f"{images:,} + {ADDED}": second}
+    print("| stage | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
-    for row in next(iter(columns.values())):
-        print(f"| {row} | " + " | ".join(column[row] for column in columns.values()) + " |")
+    for row in dict.fromkeys(itertools.chain(*columns.values())):
+        cells = (column.get(row, [0, 0, 0]) for column in columns.values())
+        texts = (f"{time:,.1f} s, {memory:,.0f} MB, {out:,.0f} MB" for time, memory, out in cells)
+        print(f"| {row} | " + " | ".join(texts) + " |")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,15 @@ PREDICTIONS: Columns = {
 }
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of a model with a detector of unknown inputs
+# An image by a model that did not learn from it; `likely` is the most probable of the other labels.
+JUDGED: Columns = {
+    "path": "str",
+    "label": "str",
+    "likely": "str",
+    "probability": "float64",  # of the label
+    "likely_probability": "float64",
+    "pixels_sha256": "str",
+}
 LIKELY_WRONG_LABELS: Columns = {
     "path": "str",
     "label": "str",

@@ -33,14 +33,10 @@ def mean_over_squares(output: np.ndarray) -> np.ndarray:
 
 
 def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """Probabilities `(images, classes)` for logits divided by a temperature.
-
-    `logits` is `(images, units)` or, of several squares of an image, whose mean is taken,
-    `(images, squares, units)`.
-    """
+    """Probabilities `(images, classes)` for logits `(images, units)` divided by a temperature."""
     from scipy.special import expit, softmax  # takes long, and `predict` needs none
 
-    scaled = (logits.mean(axis=1) if logits.ndim == 3 else logits) / temperature
+    scaled = logits / temperature
     is_one = scaled.shape[-1] == 1
     return class_probabilities(expit(scaled)) if is_one else softmax(scaled, axis=-1)
 

@@ -29,7 +29,9 @@ from pawprint.runtime.network_file import read_network
 from pawprint.serving.metadata import Metadata
 from pawprint.serving.predictor import predict_members, runner
 from pawprint.serving.served_model import write_served_model
-from pawprint.tables import read_table
+from pawprint.tables import read_table, spread
+
+MAX_SCORED = 10_000  # validation images whose unknown scores decide the threshold
 
 
 def main() -> None:
@@ -44,28 +46,37 @@ def main() -> None:
     run = runner(network, ("logits", "features"))
 
     def outputs(image: Image.Image, names: Sequence[TestTimeAugmentation]) -> list[np.ndarray]:
+        """The mean logits by each of the test-time augmentations, then the features by each."""
         squares = [squares_of(image, size, resize, name) for name in names]
         ends = np.cumsum([len(each) for each in squares])[:-1]
-        kinds = run(np.concatenate(squares)).values()
-        return [each.astype(np.float64) for kind in kinds for each in np.split(kind, ends)]
+        of_logits, of_features = run(np.concatenate(squares)).values()
+        means = [each.mean(axis=0, dtype=np.float64) for each in np.split(of_logits, ends)]
+        return means + np.split(of_features, ends)
 
     validation, detector, unknown = split[split["split"] == "validation"], None, None
-    actual = pd.Index(labels).get_indexer(validation["label"])
+    scored = spread(validation, MAX_SCORED)
+    others = validation.drop(scored.index)
+    actual = pd.Index(labels).get_indexer(pd.concat([scored, others])["label"])
     with open_archive(project.RAW_ARCHIVES) as archive:
         every = functools.partial(outputs, names=tried)
-        found = predict_members(every, archive, validation["path"], "calibrate")
+        found = predict_members(every, archive, scored["path"], "calibrate")
         logits, features = dict(zip(tried, found)), dict(zip(tried, found[len(tried) :]))
+        if len(others):  # whose features would take gigabytes
+            more = predict_members(
+                lambda image: every(image)[: len(tried)], archive, others["path"], "calibrate"
+            )
+            logits = {name: np.concatenate([logits[name], each]) for name, each in zip(tried, more)}
         augmentation = tried[0]
         if len(tried) > 1:
-            for of_each in (logits, features):
-                of_each["none"] = of_each["flip"][:, :1]
             augmentation, why = choose_augmentation(actual, logits)
             print(f"calibrate: {why}")
-        logits, features = logits[augmentation], features[augmentation]
+        logits = logits[augmentation]
         if params.unknown_quantile is not None:
             chosen = functools.partial(outputs, names=[augmentation])
             _, training = predict_members(chosen, archive, training_images(split), "detector")
-            detector, unknown = fit_unknown(training, features, params.unknown_quantile)
+            detector, unknown = fit_unknown(
+                training, features[augmentation], params.unknown_quantile
+            )
     temperature, threshold = calibrate(params, actual, logits)
     image = {"image_size": size, "resize": resize, "test_time_augmentation": augmentation}
     fitted = {"temperature": temperature, "threshold": threshold, "unknown_threshold": unknown}

@@ -8,6 +8,7 @@ Run: `python -m stages.evaluate`
 """
 
 import pandas as pd
+from PIL import Image
 
 from pawprint import columns, project
 from pawprint.entry import run_stage
@@ -32,9 +33,14 @@ def main() -> None:
     images[UNKNOWN] = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     if threshold is None or images[UNKNOWN].empty:
         del images[UNKNOWN]
+
+    def outputs(image: Image.Image) -> tuple:
+        predicted = predictor.predict(image)  # whose features would take gigabytes
+        return predicted.probabilities, predicted.unknown_score
+
     with open_archive(project.RAW_ARCHIVES) as archive:
         predicted = {
-            name: predict_members(predictor.predict, archive, rows["path"], f"evaluate {name}")
+            name: predict_members(outputs, archive, rows["path"], f"evaluate {name}")
             for name, rows in images.items()
         }
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
@@ -42,7 +48,7 @@ def main() -> None:
     for name in ("validation", "test"):
         rows = images[name]
         actual = pd.Index(labels).get_indexer(rows["label"])
-        _, probabilities, unknown_scores, _ = predicted[name]
+        probabilities, unknown_scores = predicted[name]
         unknown_scores = None if threshold is None else unknown_scores
         classes = predicted_classes(probabilities, predictor.metadata.threshold)
         is_unknown = None if unknown_scores is None else unknown_scores > threshold
@@ -70,7 +76,7 @@ def main() -> None:
     if warning := describe_shift(differences):
         print(f"evaluate: {warning}")
     if UNKNOWN in images:
-        no_class, known = (predicted[name][2] for name in (UNKNOWN, "test"))  # unknown scores
+        no_class, known = (predicted[name][1] for name in (UNKNOWN, "test"))  # unknown scores
         measured = metrics.measure_unknown(no_class, known, threshold, confidence)
         scores.append(measured.assign(split="test"))
         refused = measured["value"].iloc[0]

@@ -9,21 +9,26 @@ Run: `python -m stages.review`
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import LIKELY_WRONG_LABELS
+from pawprint.columns import JUDGED, LIKELY_WRONG_LABELS
 from pawprint.entry import run_stage
-from pawprint.evaluation.review import list_suspects
-from pawprint.tables import read_predictions, write_table
+from pawprint.evaluation.review import judge, list_suspects
+from pawprint.tables import (
+    predicted_labels,
+    probabilities_in,
+    read_predictions,
+    read_table,
+    write_table,
+)
 
 
 def main() -> None:
-    judged = pd.concat(
-        read_predictions(file).assign(split=split)
-        for split, file in (
-            ("train", project.CROSS_VALIDATION_CSV),
-            ("validation", project.VALIDATION_PREDICTIONS_CSV),
-            ("test", project.TEST_PREDICTIONS_CSV),
-        )
-    )
+    judged = [read_table(project.CROSS_VALIDATION_CSV, JUDGED).assign(split="train")]
+    for split in ("validation", "test"):
+        predictions = read_predictions(project.PREDICTIONS_CSV[split])
+        images = predictions.rename(columns={"actual": "label"})
+        known = probabilities_in(predictions), predicted_labels(predictions)
+        judged.append(judge(images, *known).assign(split=split))
+    judged = pd.concat(judged)
     listed = list_suspects(judged)
     write_table(project.LIKELY_WRONG_LABELS_CSV, listed, LIKELY_WRONG_LABELS)
     print(f"review: {len(listed)} of {len(judged):,} labels are likely wrong")

@@ -7,23 +7,27 @@ Writes models/head.npz, data/cross_validation.csv, metrics/train_extract.json an
 plots/history_extract.csv. Run: `python -m stages.train_extract`
 """
 
+import numpy as np
+
 from pawprint import project
-from pawprint.columns import HISTORY, SPLIT
+from pawprint.columns import HISTORY, JUDGED, SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
+from pawprint.evaluation.review import judge
 from pawprint.evaluation.series import describe_series, find_series
 from pawprint.features.store import open_examples
 from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import (
     USUAL_C,
+    VALUES_OF_C,
+    can_hold,
     cross_validate,
     cross_validate_groups,
-    judge,
-    part_that_fits,
+    measure,
     solve,
 )
-from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
-from pawprint.tables import read_table, write_predictions, write_table
+from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead, problem_of_head
+from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
@@ -37,28 +41,33 @@ def main() -> None:
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
     known = *train, images["group"], len(labels), class_weight
-    if params.optimizer == LBFGS:
-        part_that_fits(*train, len(labels))  # before minutes of work
-        crossed = cross_validate(*known)
+    is_solved = params.optimizer == LBFGS and can_hold(train[0], len(images), len(labels))
+    crossed = cross_validate(*known, VALUES_OF_C if params.optimizer == LBFGS else USUAL_C)
+    if is_solved:
         validation = open_examples(project.FEATURES, "top", split, "validation", labels)
-        solved = solve(train, validation, labels, crossed, class_weight)
-        arrays, metrics, history, learned = solved
+        arrays, metrics, history = solve(train, validation, labels, crossed, class_weight)
         how = f"by logistic regression, C = {crossed.C:g}, views = {crossed.views}"
-        if learned < len(images):
-            how += f", of a random part of {learned:,} of {len(images):,} images"
     else:
         from pawprint.network.training import train_stored_head  # TensorFlow starts here only
 
-        crossed = cross_validate(*known, USUAL_C)
+        if params.optimizer == LBFGS:
+            print(
+                f"train_extract: lbfgs cannot hold {len(images):,} images with {len(labels):,} "
+                "classes, so adam learns in batches"
+            )
+            params = IN_BATCHES.model_copy(update={"class_weight": params.class_weight})
         settings = params, head, hardware, project.EXTRACT_HISTORY_CSV
         arrays, metrics, history = train_stored_head(project.FEATURES, split, labels, *settings)
         how = f"after {len(history)} epochs"
     how += ", each class with the same weight" if class_weight else ""
-    judged, metrics["cross_validated"], not_judged = judge(crossed, images, labels)
+    is_judged = ~np.isnan(crossed.probabilities).any(axis=1)
+    probabilities, rows = crossed.probabilities[is_judged], images[is_judged]
+    judged = judge(rows, probabilities, labels)
+    metrics["cross_validated"] = measure(probabilities, train[1][is_judged])
     initial, final, folds = metrics.values()
     accuracy = {f"{name}_accuracy": each["accuracy"] for name, each in metrics.items()}
     write_arrays(project.HEAD, *arrays)
-    write_predictions(project.CROSS_VALIDATION_CSV, judged)
+    write_table(project.CROSS_VALIDATION_CSV, judged, JUDGED)
     write_json(project.EXTRACT_METRICS, accuracy | {"cross_validated_loss": folds["loss"]})
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
     print(
@@ -73,7 +82,7 @@ def main() -> None:
         apart = cross_validate_groups(crossed, *train, series[images.index], *known[3:])
         if told := describe_series(crossed.probabilities, apart, train[1], series.mode()[0]):
             print(f"train_extract: {told}")
-    for label, number in not_judged.items():
+    for label, number in images["label"][~is_judged].value_counts(sort=False).items():
         what, why = f"{number} images of {label}", "no other training image or group has this label"
         print(f"train_extract: not cross-validated: {what}, because {why}")
 

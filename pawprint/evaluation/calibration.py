@@ -21,7 +21,6 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
     prior around 1 is an addition to the paper: without an error among a few images the lowest loss
     is at 0. With hundreds of images it has little effect.
     """
-    logits = logits.mean(axis=1) if logits.ndim == 3 else logits
     if logits.shape[-1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
     actual_logits = logits[np.arange(len(logits)), actual]

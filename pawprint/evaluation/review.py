@@ -11,27 +11,30 @@ MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
 
 
-def list_suspects(predictions: pd.DataFrame) -> pd.DataFrame:
+def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    """The table JUDGED of images with the columns `path`, `label` and `pixels_sha256`.
+
+    `probabilities` are `(images, classes)`, by a model that did not learn from them.
+    """
+    every, actual = np.arange(len(images)), pd.Index(labels).get_indexer(images["label"])
+    others = probabilities.copy()
+    others[every, actual] = 0
+    return images[["path", "label", "pixels_sha256"]].assign(
+        likely=np.array(labels)[others.argmax(axis=1)],
+        probability=probabilities[every, actual],
+        likely_probability=others.max(axis=1),
+    )
+
+
+def list_suspects(judged: pd.DataFrame) -> pd.DataFrame:
     """The table LIKELY_WRONG_LABELS, the least probable labels first.
 
-    `predictions` is a table PREDICTIONS with the column `split`, by models that did not learn from
-    the images.
+    `judged` is a table JUDGED with the column `split`.
     """
-    labels = predicted_labels(predictions)
-    other_probabilities = probabilities_in(predictions).copy()
-    images = np.arange(len(predictions))
-    actual = pd.Index(labels).get_indexer(predictions["actual"])
-    label_probability = other_probabilities[images, actual]
-    other_probabilities[images, actual] = 0
-    listed = predictions[["path", "split", "pixels_sha256"]].assign(
-        label=predictions["actual"],
-        likely=np.array(labels)[other_probabilities.argmax(axis=1)],
-        probability=label_probability,
+    is_suspect = (judged["probability"] < MAX_OF_LABEL) & (
+        judged["likely_probability"] > MIN_OF_OTHER
     )
-    is_suspect = (label_probability < MAX_OF_LABEL) & (
-        other_probabilities.max(axis=1) > MIN_OF_OTHER
-    )
-    return listed[is_suspect].sort_values("probability", kind="stable")
+    return judged[is_suspect].sort_values("probability", kind="stable")
 
 
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -116,6 +116,21 @@ class Train(Section):
 
 
 LBFGS = "lbfgs"
+# For a linear head on more than LBFGS can hold: docs/decisions/25.
+IN_BATCHES = Train(
+    optimizer="adam",
+    epochs=10,
+    learning_rate=0.001,
+    learning_rate_decay="cosine",
+    batch_size=128,
+    views_per_epoch="one",
+    class_weight="auto",
+    ema_momentum=None,
+    keep_best=True,
+    early_stopping=None,
+    reduce_lr_on_plateau=None,
+    seed=1,
+)
 REQUIRED = ("epochs", "learning_rate", "batch_size", "views_per_epoch", "keep_best", "seed")
 OPTIONAL = ("learning_rate_decay", "ema_momentum", "early_stopping", "reduce_lr_on_plateau")
 

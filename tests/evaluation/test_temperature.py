@@ -2,14 +2,12 @@ import numpy as np
 import pytest
 from scipy.special import expit
 from scipy.stats import norm
-from sklearn.metrics import log_loss
 
 from pawprint.evaluation.calibration import (
     choose_augmentation,
     fit_temperature,
     significant_temperature,
 )
-from pawprint.probabilities import to_probabilities
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))
@@ -24,22 +22,6 @@ ACTUAL_OF_THREE = (OF_THREE + RNG.gumbel(size=(4000, 3))).argmax(axis=1)  # draw
 )
 def test_temperature_undoes_over_and_underconfidence(actual, logits, factor):
     assert fit_temperature(actual, logits * factor) == pytest.approx(factor, rel=0.1)
-
-
-@pytest.mark.parametrize(
-    ("actual", "logits"), [(ACTUAL, LOGITS), (ACTUAL_OF_THREE, OF_THREE)], ids=["two", "three"]
-)
-def test_logits_of_squares_are_averaged_and_calibrated_as_such(actual, logits):
-    noise = np.random.default_rng(0).normal(0, 2, (len(logits), 4, logits.shape[1]))
-    squares = logits[:, None] + noise
-    means = squares.sum(axis=1) / 4
-    assert to_probabilities(squares, 3.0) == pytest.approx(to_probabilities(means, 3.0))
-    losses = {
-        each: log_loss(actual, to_probabilities(squares, each))
-        for each in np.geomspace(0.1, 10, 100)
-    }
-    assert fit_temperature(actual, squares) == pytest.approx(min(losses, key=losses.get), rel=0.05)
-    assert fit_temperature(actual, logits[:, None]) == fit_temperature(actual, logits)
 
 
 def test_temperature_has_the_lowest_loss_with_a_prior_that_is_normal_in_its_logarithm():
@@ -84,7 +66,8 @@ TURNED = np.roll(ONE, 1, axis=2)  # as a mirrored digit
     ],
 )
 def test_flip_is_chosen_unless_it_is_worse_and_crops_only_if_better(expected, none, flip, crops):
-    logits = {"flip": flip, "crops": crops, "none": none}
+    squares = {"flip": flip, "crops": crops, "none": none}
+    logits = {name: each.mean(axis=1) for name, each in squares.items()}
     chosen, why = choose_augmentation(ACTUAL_OF_THREE, logits)
     assert chosen == expected
     assert why.startswith(f"{expected} is chosen")

@@ -263,8 +263,8 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
 @pytest.mark.parametrize(
     ("given", "flip", "expected"),
     [
-        ("auto", "horizontal", ("flip", "crops")),
-        ("auto", "horizontal_and_vertical", ("flip", "crops")),
+        ("auto", "horizontal", ("none", "flip", "crops")),
+        ("auto", "horizontal_and_vertical", ("none", "flip", "crops")),
         ("auto", "vertical", ("none",)),
         ("auto", None, ("none",)),
         ("crops", None, ("crops",)),
