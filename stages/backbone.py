@@ -18,8 +18,7 @@ from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_i
 from pawprint.network.hardware import make_deterministic
 from pawprint.network.model import save_model
 from pawprint.network.onnx_backbone import read_onnx
-from pawprint.params.model import ONNX, Model
-from pawprint.params.sources import Weights
+from pawprint.params.model import ONNX, Model, Weights
 from pawprint.runtime.network_file import output_shapes, write_network
 
 

@@ -21,9 +21,9 @@ from pawprint.evaluation.unknown import fit_unknown, training_images
 from pawprint.files import md5, read_json
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
-from pawprint.params.augment import Augment
-from pawprint.params.calibrate import Calibrate, augmentations, problem_of_threshold
+from pawprint.params.data import Augment
 from pawprint.params.model import Model
+from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
 from pawprint.params.section import TestTimeAugmentation
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.metadata import Metadata

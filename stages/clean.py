@@ -22,7 +22,7 @@ from pawprint.errors import printable
 from pawprint.files import write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.labels import UNKNOWN
-from pawprint.params.clean import Clean
+from pawprint.params.data import Clean
 from pawprint.tables import write_table
 
 MAX_NAMED = 5  # corrections in a line of output

@@ -15,7 +15,7 @@ from pawprint.dataset.kept_splits import describe_kept, read_kept_splits
 from pawprint.dataset.splitting import describe_completed, divided_groups, split
 from pawprint.entry import run_stage, watch
 from pawprint.files import write_json
-from pawprint.params.split import Split
+from pawprint.params.data import Split
 from pawprint.tables import read_table, write_table
 
 

@@ -18,8 +18,7 @@ from pawprint.errors import InputError
 from pawprint.evaluation.suggestion import images_in, suggest
 from pawprint.files import read_json
 from pawprint.labels import NEITHER
-from pawprint.params.clean import Clean
-from pawprint.params.sources import Fetch
+from pawprint.params.data import Clean, Fetch
 from pawprint.serving.photos import read_image
 from pawprint.tables import read_table
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 
-from pawprint.params.calibrate import Calibrate
+from pawprint.params.results import Calibrate
 from pawprint.params.section import TestTimeAugmentation
 from pawprint.probabilities import SIGNIFICANT, Difference, log_losses, to_probabilities
 

@@ -16,7 +16,7 @@ from pawprint.errors import InputError, printable
 from pawprint.evaluation.unknown import training_images
 from pawprint.images.archive import open_archive
 from pawprint.labels import UNKNOWN
-from pawprint.params.split import Split
+from pawprint.params.data import Split
 from pawprint.serving.photos import find_images, predict
 from pawprint.serving.predictor import Prediction, Predictor, predict_members
 from pawprint.serving.served_model import FEATURES
