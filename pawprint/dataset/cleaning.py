@@ -29,8 +29,7 @@ from pawprint.dataset.layouts import (
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member
-from pawprint.images.decoder import decode
-from pawprint.images.identity import pixels_sha256
+from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.labels import NEITHER, are_imbalanced
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:

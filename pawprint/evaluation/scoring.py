@@ -22,7 +22,7 @@ from pawprint.evaluation.intervals import fisher, holm, randomization, stratifie
 from pawprint.evaluation.metrics import measure, measure_unknown
 from pawprint.evaluation.suggestion import compare_hashes
 from pawprint.files import md5, md5_of_folder
-from pawprint.images.identity import pixels_sha256
+from pawprint.images.decoder import pixels_sha256
 from pawprint.params.data import Clean
 from pawprint.params.results import Evaluate
 from pawprint.probabilities import log_losses, predicted_classes

@@ -18,7 +18,7 @@ import yaml
 from pawprint.dataset.sources import is_tar
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
-from pawprint.images.sizes import MAX_LEFT_OUT, left_out_of
+from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import apply, overlay
