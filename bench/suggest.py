@@ -31,7 +31,7 @@ from pawprint.network.solved_head import USUAL_C, CrossValidation, solve
 from pawprint.params.model import Model
 from pawprint.probabilities import to_probabilities
 from pawprint.runtime.network_file import read_network
-from pawprint.serving.unknown import unit_length
+from pawprint.serving.served_model import unit_length
 from pawprint.tables import read_table
 
 START, STEP, STEPS, SEEDS = 200, 50, 5, 20

@@ -16,8 +16,12 @@ from pawprint import project
 from pawprint.columns import SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
-from pawprint.evaluation.calibration import calibrate, choose_augmentation
-from pawprint.evaluation.unknown import fit_unknown, training_images
+from pawprint.evaluation.calibration import (
+    calibrate,
+    choose_augmentation,
+    fit_unknown,
+    training_images,
+)
 from pawprint.files import md5, read_json
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of

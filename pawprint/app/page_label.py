@@ -19,7 +19,7 @@ from pawprint.evaluation.suggestion import images_in, suggest
 from pawprint.files import read_json
 from pawprint.labels import NEITHER
 from pawprint.params.data import Clean, Fetch
-from pawprint.serving.photos import read_image
+from pawprint.serving.predictor import read_image
 from pawprint.tables import read_table
 
 TITLE, ICON = "Label", ":material/label:"

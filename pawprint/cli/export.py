@@ -32,7 +32,7 @@ from pawprint.network.model import load_model
 from pawprint.package import current_commit
 from pawprint.probabilities import predicted_classes
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.unknown import read_detector
+from pawprint.serving.served_model import read_detector
 from pawprint.tables import read_table
 
 

@@ -25,8 +25,7 @@ from pawprint.evaluation.monitoring import (
 )
 from pawprint.evaluation.scoring import confidence_of_intervals
 from pawprint.serving.metadata import read_metadata
-from pawprint.serving.photos import find_images, predict
-from pawprint.serving.predictor import default_model, load_predictor
+from pawprint.serving.predictor import default_model, find_images, load_predictor, predict
 
 FAILED = 3  # exit status of --fail
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from pawprint import package, project
 from pawprint.cli import aligned
 from pawprint.errors import InputError, printable
-from pawprint.serving.photos import find_images, predict
-from pawprint.serving.predictor import default_model, load_predictor
+from pawprint.serving.predictor import default_model, find_images, load_predictor, predict
 from pawprint.serving.saliency import write_saliency
 
 

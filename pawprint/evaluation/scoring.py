@@ -28,8 +28,7 @@ from pawprint.params.results import Evaluate
 from pawprint.probabilities import log_losses, predicted_classes
 from pawprint.recorded import Recorded
 from pawprint.serving.metadata import Metadata, read_metadata
-from pawprint.serving.photos import predict
-from pawprint.serving.predictor import Prediction, Predictor
+from pawprint.serving.predictor import Prediction, Predictor, predict
 from pawprint.tables import (
     predicted_labels,
     probabilities_in,

@@ -8,7 +8,7 @@ import pandas as pd
 from pawprint.evaluation.review import rank
 from pawprint.files import write_text
 from pawprint.reports.pages import SHEET, data_uri, fill
-from pawprint.serving.photos import read_again
+from pawprint.serving.predictor import read_again
 
 SIDE = 320  # pixels of a photo, at most; twice those shown, for sharp screens
 MAX_ERRORS = 48

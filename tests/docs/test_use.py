@@ -14,7 +14,7 @@ from pawprint import project
 from pawprint.columns import SPLIT
 from pawprint.images.decoder import pixels_sha256
 from pawprint.recipes.sample.drawings import drawn_picture
-from pawprint.serving.photos import read_image
+from pawprint.serving.predictor import read_image
 from pawprint.tables import read_table
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")

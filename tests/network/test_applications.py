@@ -10,7 +10,7 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
-from pawprint.evaluation.unknown import fit_detector
+from pawprint.evaluation.calibration import fit_detector
 from pawprint.network.backbone import application, preprocessing
 from pawprint.network.conversion import (
     build_extractor,
