@@ -15,8 +15,8 @@ from pawprint.dataset.cleaning import (
     describe_folders_of_no_class,
     describe_imbalance,
 )
-from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layouts import find_labels, read_metadata
+from pawprint.dataset.user_tables import read_corrections
 from pawprint.entry import run_stage, watch
 from pawprint.errors import printable
 from pawprint.files import write_json

@@ -7,7 +7,7 @@ images were added and `dvc repro split` has placed them. You can edit the column
 import argparse
 
 from pawprint.columns import SPLIT, SPLITS
-from pawprint.dataset.kept_splits import keep_splits, read_kept_splits
+from pawprint.dataset.user_tables import keep_splits, read_kept_splits
 from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.project import LOCK, SPLIT_CSV, SPLITS_CSV

@@ -13,7 +13,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.corrections import Correction
 from pawprint.dataset.layouts import (
     ACCEPTED,
     SHOWN,
@@ -26,6 +25,7 @@ from pawprint.dataset.layouts import (
     label_and_split,
     tree,
 )
+from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member

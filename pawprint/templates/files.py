@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from pawprint.dataset import corrections, kept_splits
 from pawprint.dataset.sources import OF_SYSTEMS
 from pawprint.errors import InputError
 from pawprint.package import DISTRIBUTION, ROOT
@@ -25,11 +24,6 @@ IGNORED = """\
 /plots/samples.png
 __pycache__/
 """
-# Written once: what is in them is the user's.
-TABLES = {
-    "labels.csv": f"{','.join(corrections.COLUMNS)}\n",
-    "splits.csv": f"{','.join(kept_splits.COLUMNS)}\n",
-}
 CONFIG = ".dvc/config"
 IGNORE = (".dvcignore", ".gitignore")
 
@@ -40,7 +34,7 @@ def template(name: str) -> str:
 
 
 def files(source: str) -> dict[str, str]:
-    """The text of each file by its path, without `params.yaml`, TABLES and CONFIG.
+    """The text of each file by its path, without `params.yaml`, the tables of the user, and CONFIG.
 
     `source` is that of the images, relative to the project.
     """

@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from pawprint.dataset.sources import is_tar
+from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
@@ -25,7 +26,6 @@ from pawprint.recipes.overlay import apply, overlay
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
-    TABLES,
     files,
     requirements,
     template,
@@ -76,7 +76,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         root = [] if (folder / ".git").exists() else ["--subdir"]
         _run([sys.executable, "-m", "dvc", "init", "--quiet", *root], folder)
         for name, text in (
-            texts | TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
+            texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
         ).items():
             write_text(folder / name, text)
         for path, name in copied.items():
@@ -201,7 +201,7 @@ def upgrade(folder: Path = Path()) -> list[str]:
         else:
             changes[f"{name}.new"] = text
             notes.append(f"{name}: you changed it, so it is kept; {name}.new is the new one")
-    for name, text in TABLES.items():
+    for name, text in EMPTY_TABLES.items():
         if not (folder / name).exists():
             changes[name] = text
     for name, text in changes.items():

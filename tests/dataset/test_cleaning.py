@@ -8,7 +8,7 @@ from conftest import CATS_AND_DOGS, clean_archive, encode, photo
 from PIL import Image
 
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.corrections import Correction
+from pawprint.dataset.user_tables import Correction
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, pixels_sha256
