@@ -20,8 +20,7 @@ from pawprint.fingerprint import Code, describe_changes
 from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.whole import load_params
 from pawprint.recorded import Recorded
-from pawprint.requirement import require_installed
-from pawprint.templates.files import require_complete
+from pawprint.templates.files import require_complete, require_installed
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"

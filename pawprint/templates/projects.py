@@ -26,12 +26,14 @@ from pawprint.recipes.overlay import apply, overlay
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
+    REPLACED,
+    add_new_params,
     files,
+    flat,
     requirements,
     template,
     with_lines,
 )
-from pawprint.templates.params import REPLACED, add_new_params, flat
 
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 

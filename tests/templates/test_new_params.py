@@ -3,7 +3,7 @@
 import pytest
 from conftest import PROJECT, refused
 
-from pawprint.templates.params import add_new_params, flat
+from pawprint.templates.files import add_new_params, flat
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

@@ -4,7 +4,7 @@ import pytest
 
 from pawprint import requirement as module
 from pawprint.errors import InputError
-from pawprint.requirement import read_line, require_installed, requirement
+from pawprint.templates.files import read_line, require_installed, requirement
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
