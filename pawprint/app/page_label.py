@@ -17,9 +17,9 @@ from pawprint.app.model import predictor
 from pawprint.errors import InputError
 from pawprint.evaluation.suggestion import images_in, suggest
 from pawprint.files import read_json
+from pawprint.images.decoder import read_image
 from pawprint.labels import NEITHER
 from pawprint.params.data import Clean, Fetch
-from pawprint.serving.predictor import read_image
 from pawprint.tables import read_table
 
 TITLE, ICON = "Label", ":material/label:"

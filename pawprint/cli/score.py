@@ -18,7 +18,7 @@ from pawprint.cli import add_sheet, aligned
 from pawprint.cli.predict import add_model
 from pawprint.evaluation.review import confused, confusion
 from pawprint.evaluation.scoring import Scored, score
-from pawprint.reports.sheets import MAX_ERRORS, write_errors
+from pawprint.reports.pages import MAX_ERRORS, write_errors
 from pawprint.serving.predictor import default_model, load_predictor
 from pawprint.tables import predicted_labels
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pawprint.cli import add_sheet
 from pawprint.cli.predict import FORMATS, add_format_and_model
 from pawprint.evaluation.suggestion import suggest
-from pawprint.reports.sheets import write_suggestions
+from pawprint.reports.pages import write_suggestions
 from pawprint.serving.predictor import default_model, load_predictor
 
 

@@ -103,6 +103,27 @@ def open_image(archive: Archive, name: str) -> Image.Image:
         ) from None
 
 
+def read_image(path: Path) -> Image.Image:
+    """The RGB image of a file.
+
+    Raises UnusableImageError, OSError, or ValueError for a path that no system can hold.
+    """
+    if path.is_dir():
+        raise OSError("no image files in this folder")
+    if path.exists() and not path.is_file():  # a device or a pipe, which may never end
+        raise OSError("not a file")
+    with path.open("rb") as file:
+        return decode(file.read(MAX_BYTES + 1))
+
+
+def read_again(path: Path, name: str) -> Image.Image:
+    """An image that was read before. Raises InputError with its name."""
+    try:
+        return read_image(path)
+    except (OSError, UnusableImageError) as error:
+        raise InputError(f"{name}: expected the image again. Received: {error}") from None
+
+
 def _count_scans(data: bytes) -> int:
     """Of the first image of a JPEG, without those of thumbnails before and of images after it."""
     number, found = 0, MARKER.search(data, 2)

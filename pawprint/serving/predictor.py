@@ -15,8 +15,8 @@ from tqdm import tqdm
 from pawprint import package, project
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, silent_stderr
-from pawprint.images.archive import MAX_BYTES, Archive, UnusableImageError
-from pawprint.images.decoder import SUFFIXES, decode, open_image
+from pawprint.images.archive import Archive, UnusableImageError
+from pawprint.images.decoder import SUFFIXES, open_image, read_image
 from pawprint.images.pixels import squares_of
 from pawprint.labels import UNKNOWN
 from pawprint.probabilities import mean_over_squares, predicted_classes
@@ -219,21 +219,3 @@ def predict(
 
     rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])
     return list(tqdm(rows, total=len(images), desc="predict", unit="image", disable=None))
-
-
-def read_again(path: Path, name: str) -> Image.Image:
-    """An image that was read before. Raises InputError with its name."""
-    try:
-        return read_image(path)
-    except (OSError, UnusableImageError) as error:
-        raise InputError(f"{name}: expected the image again. Received: {error}") from None
-
-
-def read_image(path: Path) -> Image.Image:
-    """Raises UnusableImageError, OSError, or ValueError for a path that no system can hold."""
-    if path.is_dir():
-        raise OSError("no image files in this folder")
-    if path.exists() and not path.is_file():  # a device or a pipe, which may never end
-        raise OSError("not a file")
-    with path.open("rb") as file:
-        return decode(file.read(MAX_BYTES + 1))

@@ -9,9 +9,10 @@ from tqdm import tqdm
 
 from pawprint.engine.mapping import map_in_threads
 from pawprint.files import replacing
+from pawprint.images.decoder import read_again
 from pawprint.images.pixels import resize
 from pawprint.probabilities import SMALLEST, class_probabilities
-from pawprint.serving.predictor import Predictor, read_again
+from pawprint.serving.predictor import Predictor
 
 STEPS = 10  # of the window along a side; a window is two steps wide and high
 OPACITY = 0.5  # of the heat over the image

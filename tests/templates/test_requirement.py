@@ -2,7 +2,7 @@
 
 import pytest
 
-from pawprint import requirement as module
+from pawprint.templates import files as module
 from pawprint.errors import InputError
 from pawprint.templates.files import read_line, require_installed, requirement
 
