@@ -2,8 +2,8 @@
 
 import pytest
 
-from pawprint.templates import files as module
 from pawprint.errors import InputError
+from pawprint.templates import files as module
 from pawprint.templates.files import read_line, require_installed, requirement
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
