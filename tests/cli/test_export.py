@@ -12,7 +12,7 @@ from conftest import refused
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import project
-from pawprint.cli.export import run as run_export
+from pawprint.cli.export import run_export
 from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.evaluation.calibration import fit_detector
