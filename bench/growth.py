@@ -22,12 +22,11 @@ from PIL import ImageOps
 
 from bench.compare import params_for, with_epochs
 from pawprint import project
-from pawprint.files import pack
+from pawprint.files import pack, read_yaml
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
-from pawprint.yaml import read_yaml
 
 SIZE = 96
 # (left, upper, right, lower) of the part of an image that is kept, as fractions.

@@ -8,6 +8,7 @@ data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
 from functools import partial
 
 from pawprint import project
+from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.cleaning import (
     clean,
@@ -21,7 +22,6 @@ from pawprint.entry import run_stage, watch
 from pawprint.errors import printable
 from pawprint.files import write_json
 from pawprint.images.archive import members, open_archive
-from pawprint.labels import UNKNOWN
 from pawprint.params.data import Clean
 from pawprint.tables import write_table
 

@@ -8,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pawprint import project
+from pawprint.classes import predicted_classes
 from pawprint.columns import SPLIT
 from pawprint.network.exports import (
     FORMATS,
@@ -21,7 +22,6 @@ from pawprint.network.exports import (
 )
 from pawprint.network.model import load_model
 from pawprint.package import current_commit
-from pawprint.probabilities import predicted_classes
 from pawprint.serving.predictor import load_predictor
 from pawprint.serving.served_model import read_detector
 from pawprint.tables import read_table

@@ -10,12 +10,11 @@ from pathlib import Path
 import yaml
 
 from pawprint.errors import InputError
-from pawprint.files import write_text
+from pawprint.files import parse_yaml, read_yaml, write_text
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS
 from pawprint.recipes.overlay import apply, names, overlay, read
 from pawprint.templates.projects import create, upgrade
-from pawprint.yaml import parse_yaml, read_yaml
 
 
 def add_init(parser: argparse.ArgumentParser) -> None:

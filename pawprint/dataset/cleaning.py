@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from pawprint.classes import NEITHER, are_imbalanced
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.layouts import (
     ACCEPTED,
@@ -30,7 +31,6 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member
 from pawprint.images.decoder import decode, pixels_sha256
-from pawprint.labels import NEITHER, are_imbalanced
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py

@@ -8,10 +8,10 @@ from unicodedata import normalize
 
 import pandas as pd
 
+from pawprint.classes import NEITHER
 from pawprint.columns import SPLITS
 from pawprint.errors import InputError, printable
 from pawprint.files import write_text
-from pawprint.labels import NEITHER
 from pawprint.project import LABELS_CSV, SPLITS_CSV
 from pawprint.tables import csv_rows
 

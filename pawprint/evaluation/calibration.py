@@ -6,9 +6,9 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 from sklearn.decomposition import PCA
 
+from pawprint.classes import SIGNIFICANT, Difference, log_losses, to_probabilities
 from pawprint.params.results import Calibrate
 from pawprint.params.section import TestTimeAugmentation
-from pawprint.probabilities import SIGNIFICANT, Difference, log_losses, to_probabilities
 from pawprint.serving.served_model import Detector, unit_length
 
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies

@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import project
+from pawprint.classes import log_losses, predicted_classes
 from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.layouts import (
@@ -25,7 +26,6 @@ from pawprint.files import md5, md5_of_folder
 from pawprint.images.decoder import pixels_sha256
 from pawprint.params.data import Clean
 from pawprint.params.results import Evaluate
-from pawprint.probabilities import log_losses, predicted_classes
 from pawprint.recorded import Recorded
 from pawprint.serving.metadata import Metadata, read_metadata
 from pawprint.serving.predictor import Prediction, Predictor, predict

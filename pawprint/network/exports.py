@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
+from pawprint.classes import mean_over_squares
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
@@ -18,7 +19,6 @@ from pawprint.images.pixels import squares_of
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
 from pawprint.params.section import TestTimeAugmentation
-from pawprint.probabilities import mean_over_squares
 from pawprint.runtime.compiled import CORES
 from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Run

@@ -8,8 +8,8 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, Field, PlainSerializer, WrapValidator, field_validator
 
+from pawprint.classes import problem_of_labels
 from pawprint.errors import without_secrets
-from pawprint.labels import problem_of_labels
 from pawprint.params.section import REPR, BelowOne, Count, Fraction, Section, Seed, Source, UpToOne
 
 

@@ -5,13 +5,13 @@ from typing import Self
 
 from pydantic import model_validator
 
+from pawprint.files import read_yaml
 from pawprint.params.data import Augment, Clean, Fetch, Split
 from pawprint.params.model import Model, Weights, problem_of_epochs
 from pawprint.params.results import Calibrate, Evaluate, Plot, Preview, problem_of_threshold
 from pawprint.params.section import Section, checked
 from pawprint.params.training import Hardware, Head, Train, TrainHead, problem_of_head
 from pawprint.project import PARAMS
-from pawprint.yaml import read_yaml
 
 
 class Params(Section):

@@ -13,13 +13,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint import package, project
+from pawprint.classes import UNKNOWN, mean_over_squares, predicted_classes
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, silent_stderr
 from pawprint.images.archive import Archive, UnusableImageError
 from pawprint.images.decoder import SUFFIXES, open_image, read_image
 from pawprint.images.pixels import squares_of
-from pawprint.labels import UNKNOWN
-from pawprint.probabilities import mean_over_squares, predicted_classes
 from pawprint.recorded import Recorded
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of

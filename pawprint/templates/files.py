@@ -21,10 +21,9 @@ from packaging.utils import canonicalize_name
 
 from pawprint.dataset.sources import OF_SYSTEMS
 from pawprint.errors import InputError, printable, without_secrets
-from pawprint.files import read_text
+from pawprint.files import parse_yaml, read_text, read_yaml
 from pawprint.package import DISTRIBUTION, ROOT
 from pawprint.project import PARAMS
-from pawprint.yaml import parse_yaml, read_yaml
 
 README = Path(__file__).with_name("README.md")
 IGNORED = """\

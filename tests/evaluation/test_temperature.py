@@ -4,12 +4,12 @@ from scipy.special import expit
 from scipy.stats import norm
 from sklearn.metrics import log_loss
 
+from pawprint.classes import to_probabilities
 from pawprint.evaluation.calibration import (
     choose_augmentation,
     fit_temperature,
     significant_temperature,
 )
-from pawprint.probabilities import to_probabilities
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))
