@@ -22,12 +22,11 @@ from pawprint.files import read_text, write_json, write_text
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
-from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.overlay import add_missing, apply, overlay
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
     REPLACED,
-    add_new_params,
     files,
     flat,
     requirements,
@@ -176,11 +175,10 @@ def upgrade(folder: Path = Path()) -> list[str]:
     source = flat(params).get("fetch.source")
     if not isinstance(source, str):
         raise InputError(f"{PARAMS}: fetch.source: expected a path. Received: {source}.")
-    renewed = add_new_params(params, defaults)
     texts = files(source)
     changes, notes = {}, list(_notes(flat(params), flat(defaults), state["params"]))
-    if renewed != params:
-        changes[PARAMS.name] = renewed
+    if flat(defaults).keys() - flat(params).keys():
+        changes[PARAMS.name] = add_missing(params, defaults)
     for name, text in texts.items():
         path, known = folder / name, state["files"].get(name)
         if not path.exists():
