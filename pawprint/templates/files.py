@@ -4,16 +4,12 @@
 gets new params, and all that the user wrote stays.
 """
 
-import contextlib
 import json
 import re
-import tomllib
 from collections.abc import Iterable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -134,14 +130,8 @@ class Named(NamedTuple):
 def read_line(line: str) -> Named | None:
     """The distribution of a line; None for a comment, an option, or a name that only pip finds."""
     text = re.split(r"\s(?:#|--|\\)", line.strip())[0].strip()
-    editable = re.match(r"(?:-e|--editable)[\s=]+(\S+)", text)
-    address = editable[1] if editable else text
-    if egg := re.search(r"[#&]egg=([\w.-]+)(\[[\w,.-]*\])?", address):
-        return Named(canonicalize_name(egg[1]), egg[2] or "", address.partition("#")[0])
-    if editable:
-        folder, extras = re.fullmatch(r"(.*?)(\[[\w,.-]*\])?", address).groups("")
-        name = _name_of_project(_as_path(folder))
-        return Named(name, extras, folder) if name else None
+    if egg := re.search(r"[#&]egg=([\w.-]+)(\[[\w,.-]*\])?", text):
+        return Named(canonicalize_name(egg[1]), egg[2] or "", text.partition("#")[0])
     try:
         found = Requirement(text)
     except InvalidRequirement:
@@ -162,8 +152,6 @@ def requirement(earlier: Named | None = None) -> str:
     if origin is None:
         return f"{DISTRIBUTION}{extras}=={version}"
     url = origin["url"]
-    if origin.get("dir_info", {}).get("editable"):
-        return f"--editable {url}{extras}"
     if git := origin.get("vcs_info"):
         tag = git.get("requested_revision")
         address = f"{git['vcs']}+{url}@{tag if tag == f'v{version}' else git['commit_id']}"
@@ -211,8 +199,6 @@ def _is_origin(address: str, version: str, origin: dict | None) -> bool:
 
 def _plain(address: str) -> tuple[str, str, str]:
     """The URL without user, query and fragment, the revision, and the SHA-256, each perhaps ""."""
-    if "://" not in address and not address.startswith("file:"):
-        address = _as_path(address).resolve().as_uri()
     sha256 = re.search(r"[#&]sha256=(\w+)", address)
     url = re.sub(r"://[^/@]*@", "://", re.split("[?#]", address)[0])
     revision = ""
@@ -224,18 +210,6 @@ def _plain(address: str) -> tuple[str, str, str]:
 def _readable(address: str) -> str:
     """Without user, and without what looks like a password before an @."""
     return re.sub(r"@(?=[^@\s]+)", " at ", re.sub(r"://[^/@\s]*@", "://", address))
-
-
-def _as_path(address: str) -> Path:
-    is_url = address.startswith("file:")
-    return Path(url2pathname(urlsplit(address).path) if is_url else address).expanduser()
-
-
-def _name_of_project(folder: Path) -> str | None:
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        text = (folder / "pyproject.toml").read_text(encoding="utf-8")
-        return canonicalize_name(tomllib.loads(text)["project"]["name"])
-    return None
 
 
 def _installed() -> tuple[str, dict | None]:
