@@ -10,9 +10,9 @@ import time
 import numpy as np
 
 from pawprint.engine.mapping import map_in_threads
-from pawprint.network.backbone import application
 from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras
+from pawprint.network.model import application
 from pawprint.runtime.compiled import CORES, compile_for_cpu
 
 SIZE, IMAGES = 224, 100

@@ -18,10 +18,9 @@ import time
 from pathlib import Path
 
 from pawprint import project
-from pawprint.files import read_json
+from pawprint.files import parse_yaml, read_json
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
-from pawprint.yaml import parse_yaml
 
 SIZES = (224, 288)
 EPOCHS = 10  # of each phase of the script

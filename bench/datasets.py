@@ -35,8 +35,8 @@ from pawprint.features.rows import row_function
 from pawprint.features.store import open_examples
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
 from pawprint.images.pixels import IDENTITY
-from pawprint.images.sizes import MAX_LEFT_OUT, left_out_of
 from pawprint.network.solved_head import VALUES_OF_C
 from pawprint.params.model import Model
 from pawprint.recipes.overlay import overlay

@@ -28,12 +28,11 @@ from PIL import Image, ImageOps
 
 from bench.compare import params_for
 from pawprint import project
-from pawprint.files import digest, read_json, write_json
+from pawprint.files import digest, read_json, read_yaml, write_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
-from pawprint.yaml import read_yaml
 
 SIZE = 96
 LARGEST = 2 * SIZE  # longest side of an image that parts are taken from

@@ -19,6 +19,7 @@ from scipy.stats import t
 
 from bench.datasets import Images, digits
 from pawprint import project
+from pawprint.classes import to_probabilities
 from pawprint.columns import SPLIT
 from pawprint.engine.mapping import map_in_threads
 from pawprint.evaluation.suggestion import choose, uncertainty
@@ -29,9 +30,8 @@ from pawprint.images.decoder import decode
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.solved_head import USUAL_C, CrossValidation, solve
 from pawprint.params.model import Model
-from pawprint.probabilities import to_probabilities
 from pawprint.runtime.network_file import read_network
-from pawprint.serving.unknown import unit_length
+from pawprint.serving.served_model import unit_length
 from pawprint.tables import read_table
 
 START, STEP, STEPS, SEEDS = 200, 50, 5, 20

@@ -25,8 +25,7 @@ from pawprint.entry import run
 from pawprint.errors import InputError
 from pawprint.files import md5_of_folder
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode
-from pawprint.images.identity import pixels_sha256
+from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.package import current_commit, installed_version
 from pawprint.runtime.compiled import CORES
 from pawprint.serving.predictor import Predictor, load_predictor

@@ -2,31 +2,32 @@
 
 import argparse
 import importlib
+import inspect
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pawprint.entry import run
 from pawprint.errors import InputError
-from pawprint.package import DISTRIBUTION
+from pawprint.package import installed_version
 from pawprint.project import LOCK, PARAMS
 
+# The module of each command in pawprint/cli/, and its summary.
 COMMANDS = {
-    "init": "make a project for your photos",
-    "upgrade": "renew this project after an upgrade of the package",
-    "app": "open the web app",
-    "recipes": "list recipes, print one, or write one into params.yaml",
-    "predict": "label photos with the served model",
-    "score": "score the served model on labelled photos, beside the test split",
-    "monitor": "test whether photos without labels are like those of the test split",
-    "suggest": "rank images without a label by how much a label would help",
-    "export": "write the model as LiteRT, ONNX or SavedModel",
-    "compare": "test whether two runs differ, image by image",
-    "data": "`data diff`: list the images that changed between two commits",
-    "check": "fail if the committed results are not those of this code and these params",
-    "keep-splits": "write the splits of the last result into splits.csv, so that they stay",
-    "verify": "find damaged files in DVC's cache and in the workspace",
-    "gate": "fail if the workspace is significantly worse than a commit",
+    "init": ("projects", "make a project for your photos"),
+    "upgrade": ("projects", "renew this project after an upgrade of the package"),
+    "app": ("projects", "open the web app"),
+    "recipes": ("projects", "list recipes, print one, or write one into params.yaml"),
+    "predict": ("predict", "label photos with the served model"),
+    "score": ("photos", "score the served model on labelled photos, beside the test split"),
+    "monitor": ("photos", "test whether photos without labels are like those of the test split"),
+    "suggest": ("photos", "rank images without a label by how much a label would help"),
+    "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
+    "compare": ("compare", "test whether two runs differ, image by image"),
+    "data": ("dataset", "`data diff`: list the images that changed between two commits"),
+    "check": ("check", "fail if the committed results are not those of this code and these params"),
+    "keep-splits": ("dataset", "write the last result's splits into splits.csv, so that they stay"),
+    "verify": ("check", "find damaged files in DVC's cache and in the workspace"),
+    "gate": ("compare", "fail if the workspace is significantly worse than a commit"),
 }
 
 
@@ -40,21 +41,21 @@ def main() -> int | None:
         description="Tools beside the DVC pipeline.",
         epilog="`pawprint COMMAND --help` describes a command.",
     )
-    try:
-        shown = version(DISTRIBUTION)
-    except PackageNotFoundError:  # a clone
-        shown = "not installed"
+    shown = installed_version() or "not installed"
     parser.add_argument("--version", action="version", version=shown)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, summary in COMMANDS.items():
+    for name, (place, summary) in COMMANDS.items():
         command = commands.add_parser(
             name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if sys.argv[1:2] == [name]:  # the others are not imported: TensorFlow takes seconds
-            module = importlib.import_module(f"pawprint.cli.{name.replace('-', '_')}")
-            command.description = module.__doc__
-            module.add_arguments(command)
-            command.set_defaults(run=module.run, error=command.error)
+            module = importlib.import_module(f"pawprint.cli.{place}")
+            function = name.replace("-", "_")
+            run_command = getattr(module, f"run_{function}")
+            command.description = inspect.getdoc(run_command)
+            if add_arguments := getattr(module, f"add_{function}", None):
+                add_arguments(command)
+            command.set_defaults(run=run_command, error=command.error)
     arguments = parser.parse_args()
     require_project(arguments)
     return arguments.run(arguments)

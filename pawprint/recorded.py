@@ -10,9 +10,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pawprint.errors import InputError, printable
-from pawprint.files import digest
+from pawprint.files import digest, read_yaml
 from pawprint.project import CODE, LOCK
-from pawprint.yaml import read_yaml
 
 
 def is_md5(value: object) -> bool:

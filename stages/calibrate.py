@@ -16,14 +16,18 @@ from pawprint import project
 from pawprint.columns import SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
-from pawprint.evaluation.calibration import calibrate, choose_augmentation
-from pawprint.evaluation.unknown import fit_unknown, training_images
+from pawprint.evaluation.calibration import (
+    calibrate,
+    choose_augmentation,
+    fit_unknown,
+    training_images,
+)
 from pawprint.files import md5, read_json
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
-from pawprint.params.augment import Augment
-from pawprint.params.calibrate import Calibrate, augmentations, problem_of_threshold
+from pawprint.params.data import Augment
 from pawprint.params.model import Model
+from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
 from pawprint.params.section import TestTimeAugmentation
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.metadata import Metadata

@@ -8,6 +8,7 @@ data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
 from functools import partial
 
 from pawprint import project
+from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.cleaning import (
     clean,
@@ -15,14 +16,13 @@ from pawprint.dataset.cleaning import (
     describe_folders_of_no_class,
     describe_imbalance,
 )
-from pawprint.dataset.corrections import read_corrections
 from pawprint.dataset.layouts import find_labels, read_metadata
+from pawprint.dataset.user_tables import read_corrections
 from pawprint.entry import run_stage, watch
 from pawprint.errors import printable
 from pawprint.files import write_json
 from pawprint.images.archive import members, open_archive
-from pawprint.labels import UNKNOWN
-from pawprint.params.clean import Clean
+from pawprint.params.data import Clean
 from pawprint.tables import write_table
 
 MAX_NAMED = 5  # corrections in a line of output

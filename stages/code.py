@@ -5,13 +5,11 @@ comment runs none. Reads the package, stages/ and requirements.txt. Params: all.
 Run: `python -m stages.code`
 """
 
-import contextlib
-import importlib.util
-import py_compile
+import compileall
 import sys
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 from pawprint import project
 from pawprint.entry import run_stage, stamps, watch
@@ -20,13 +18,11 @@ from pawprint.fingerprint import Code, describe_changes
 from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.whole import load_params
 from pawprint.recorded import Recorded
-from pawprint.requirement import require_installed
-from pawprint.templates.files import require_complete
+from pawprint.templates.files import require_complete, require_installed
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
-# In the second word of a compiled module, by PEP 552.
-CHECKED_HASH = (0b11).to_bytes(4, "little")
+CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
 
 
 def main() -> None:
@@ -58,25 +54,12 @@ def main() -> None:
                 known = recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps")
                 before[stage] = recorded.text(known)
     if not sys.dont_write_bytecode:
-        compile_by_hash(folders.values())
+        # By default Python knows a compiled module by size and time in seconds of its source, so
+        # that it runs an earlier module in place of one with both.
+        for folder in folders.values():
+            compileall.compile_dir(folder, quiet=2, invalidation_mode=CHECKED_HASH)
     for line in describe_changes(before, after) or ["no stage changed"]:
         print(f"code: {line}")
-
-
-def compile_by_hash(folders: Iterable[Path]) -> None:
-    """From now on Python knows compiled modules by a hash of the source.
-
-    By default it does by size and time in seconds, so that it runs an earlier module in place of
-    one with both. Modules in a folder that cannot be written stay as they are.
-    """
-    by_hash = py_compile.PycInvalidationMode.CHECKED_HASH
-    for path in (each for folder in folders for each in folder.rglob("*.py")):
-        with contextlib.suppress(OSError, ValueError):
-            compiled = Path(importlib.util.cache_from_source(str(path)))
-            with contextlib.suppress(FileNotFoundError), compiled.open("rb") as file:
-                if file.read(8)[4:] == CHECKED_HASH:
-                    continue
-            py_compile.compile(str(path), quiet=2, invalidation_mode=by_hash)
 
 
 def stamps_of_sources(path: Path) -> dict[Path, tuple[int, int]]:

@@ -11,15 +11,14 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import columns, project
+from pawprint.classes import UNKNOWN, predicted_classes
 from pawprint.entry import run_stage
 from pawprint.evaluation import metrics
-from pawprint.evaluation.series import independent
+from pawprint.evaluation.intervals import independent
 from pawprint.evaluation.shift import compare_splits, describe_shift, measure_apart
 from pawprint.files import write_json
 from pawprint.images.archive import open_archive
-from pawprint.labels import UNKNOWN
 from pawprint.params.results import Evaluate
-from pawprint.probabilities import predicted_classes
 from pawprint.serving.predictor import load_predictor, predict_members
 from pawprint.tables import read_table, tabulate, write_predictions, write_table
 

@@ -26,7 +26,7 @@ from pawprint.features.shards import (
 from pawprint.features.store import count_shards
 from pawprint.files import md5, replacing, write_json
 from pawprint.images.archive import open_archive
-from pawprint.params.augment import Augment
+from pawprint.params.data import Augment
 from pawprint.params.model import Model
 from pawprint.recorded import Recorded
 from pawprint.runtime.network_file import output_shapes, read_network

@@ -11,7 +11,7 @@ from pathlib import Path
 from pawprint import project
 from pawprint.dataset.sources import fetch
 from pawprint.entry import run_stage, stamps, watch
-from pawprint.params.sources import Fetch
+from pawprint.params.data import Fetch
 
 
 def main() -> None:

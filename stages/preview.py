@@ -9,8 +9,8 @@ plots/near_duplicates.png. Run: `python -m stages.preview`
 from pawprint import columns, project
 from pawprint.entry import run_stage
 from pawprint.images.archive import open_archive
-from pawprint.images.sizes import MAX_LEFT_OUT, left_out
-from pawprint.params.augment import Augment
+from pawprint.images.decoder import MAX_LEFT_OUT, left_out
+from pawprint.params.data import Augment
 from pawprint.params.model import Model
 from pawprint.params.results import Preview
 from pawprint.reports.charts import save

@@ -12,16 +12,15 @@ from PIL import Image
 
 from pawprint import columns, project
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
-from pawprint.dataset.corrections import COLUMNS, read_lines
+from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
 from pawprint.entry import run_stage
 from pawprint.errors import hide_secrets
 from pawprint.evaluation.shift import describe_shift
-from pawprint.files import md5, write_text
+from pawprint.files import md5, read_yaml, write_text
 from pawprint.reports import pages, results
 from pawprint.reports.results import count_images, describe_near_duplicates
 from pawprint.serving.metadata import read_metadata
 from pawprint.tables import read_table
-from pawprint.yaml import read_yaml
 
 
 def main() -> None:
@@ -60,7 +59,7 @@ def main() -> None:
         "rejected": rejected,
         "files": describe_files(pd.concat([images, of_no_class]), rejected),
         "near_duplicates": describe_near_duplicates(near_duplicates),
-        "corrections": len(read_lines(project.LABELS_CSV, COLUMNS)),
+        "corrections": len(read_lines(project.LABELS_CSV, LABEL_COLUMNS)),
         "likely_wrong": len(
             read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
         ),

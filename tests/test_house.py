@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "pawprint/serving": {"engine", "images", "params", "runtime"},
     "pawprint/network": {"engine", "features", "images", "params", "runtime", "serving"},
     "pawprint/evaluation": {"dataset", "images", "params", "serving"},
-    "pawprint/reports": {"dataset", "evaluation", "images", "params", "serving"},
+    "pawprint/reports": {"dataset", "evaluation", "images", "params"},
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {

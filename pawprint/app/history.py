@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from pawprint import project
 from pawprint.errors import InputError
+from pawprint.files import parse_yaml
 from pawprint.project import LOCK
 from pawprint.revisions import WORKSPACE
-from pawprint.yaml import parse_yaml
 
 RESULTS = (Path("params.yaml"), project.EVALUATE_METRICS, project.SPLIT_METRICS)
 FILES = (*RESULTS, LOCK)

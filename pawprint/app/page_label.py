@@ -14,13 +14,12 @@ from pawprint.app import files, labelling, photos
 from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
+from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 from pawprint.evaluation.suggestion import images_in, suggest
 from pawprint.files import read_json
-from pawprint.labels import NEITHER
-from pawprint.params.clean import Clean
-from pawprint.params.sources import Fetch
-from pawprint.serving.photos import read_image
+from pawprint.images.decoder import read_image
+from pawprint.params.data import Clean, Fetch
 from pawprint.tables import read_table
 
 TITLE, ICON = "Label", ":material/label:"

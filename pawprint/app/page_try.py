@@ -5,8 +5,8 @@ import streamlit as st
 from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.app.model import predictor
+from pawprint.classes import UNKNOWN
 from pawprint.images.decoder import FORMATS, decode
-from pawprint.labels import UNKNOWN
 from pawprint.serving.predictor import Predictor
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"

@@ -1,8 +1,25 @@
-"""The commands of `pawprint`."""
+"""The commands of `pawprint`.
+
+`run_NAME` is the command of this name, and its docstring the help; `add_NAME` adds its arguments.
+"""
 
 import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from pawprint import package, project
+
+
+def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
+    parser.add_argument(
+        "--format", choices=formats, default="table", help="of the output; default: %(default)s"
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    default = f"{project.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
+    served = f"the served model or an export; default: {default}"
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help=served)
 
 
 def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:

@@ -1,13 +1,4 @@
-"""Write the trained model in other formats, each in a folder of models/export/ with model.json.
-
-Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
-`pixels`, and returns the calibrated `probability` of the second of two classes, (batch, 1), or of
-each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). If the served model has
-`test_time_augmentation` flip, these are means over the image and its mirror image; crops are left
-to the caller, as model.json says. Its own runtime runs the model on the test images before the
-folder takes its name. The table compares it with the served model: size, largest difference of an
-output, and test images whose label changes.
-"""
+"""The command `export`."""
 
 import argparse
 import functools
@@ -17,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pawprint import project
+from pawprint.classes import predicted_classes
 from pawprint.columns import SPLIT
 from pawprint.network.exports import (
     FORMATS,
@@ -30,19 +22,28 @@ from pawprint.network.exports import (
 )
 from pawprint.network.model import load_model
 from pawprint.package import current_commit
-from pawprint.probabilities import predicted_classes
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.unknown import read_detector
+from pawprint.serving.served_model import read_detector
 from pawprint.tables import read_table
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", nargs="+", required=True, choices=tuple(FORMATS), help="one or more"
     )
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run_export(arguments: argparse.Namespace) -> None:
+    """Write the trained model in other formats, each in a folder of models/export/ with model.json.
+
+    Every exported model takes float32 RGB pixels, (batch, size, size, 3) in [0, 255], as its input
+    `pixels`, and returns the calibrated `probability` of the second of two classes, (batch, 1), or
+    of each of more classes, (batch, classes), and the `unknown_score`, (batch, 1). If the served
+    model has `test_time_augmentation` flip, these are means over the image and its mirror image;
+    crops are left to the caller, as model.json says. Its own runtime runs the model on the test
+    images before the folder takes its name. The table compares it with the served model: size,
+    largest difference of an output, and test images whose label changes.
+    """
     for name in arguments.format:
         require_modules(name)
     predictor = load_predictor(project.SERVED_MODEL)

@@ -1,9 +1,4 @@
-"""Label photos with the served model, or with an exported one.
-
-Prints the label of each photo and its probability, or the most probable labels. A photo unlike
-those of training is unknown. A folder stands for the image files below it. A file that gives no
-label is listed with the reason, and the exit status is 1.
-"""
+"""The command `predict`."""
 
 import argparse
 import csv
@@ -13,17 +8,16 @@ import os
 import sys
 from pathlib import Path
 
-from pawprint import package, project
-from pawprint.cli import aligned
+from pawprint.cli import add_format, add_model, aligned
 from pawprint.errors import InputError, printable
-from pawprint.serving.photos import find_images, predict
-from pawprint.serving.predictor import default_model, load_predictor
+from pawprint.serving.predictor import default_model, find_images, load_predictor, predict
 from pawprint.serving.saliency import write_saliency
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
-    add_format_and_model(parser)
+    add_format(parser, FORMATS)
+    add_model(parser)
     top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=int, metavar="K", help=top)
     known = "label every photo with one of the classes"
@@ -32,20 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
 
 
-def add_format_and_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format", choices=FORMATS, default="table", help="of the output; default: %(default)s"
-    )
-    add_model(parser)
+def run_predict(arguments: argparse.Namespace) -> int:
+    """Label photos with the served model, or with an exported one.
 
-
-def add_model(parser: argparse.ArgumentParser) -> None:
-    default = f"{project.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
-    served = f"the served model or an export; default: {default}"
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help=served)
-
-
-def run(arguments: argparse.Namespace) -> int:
+    Prints the label of each photo and its probability, or the most probable labels. A photo unlike
+    those of training is unknown. A folder stands for the image files below it. A file that gives no
+    label is listed with the reason, and the exit status is 1.
+    """
     if arguments.top is not None and arguments.top < 1:
         arguments.error(f"argument --top: expected 1 or more. Received: {arguments.top}")
     if arguments.top and arguments.format == "csv":

@@ -12,8 +12,8 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from pawprint.classes import NEITHER, are_imbalanced
 from pawprint.columns import IMAGES, REJECTED
-from pawprint.dataset.corrections import Correction
 from pawprint.dataset.layouts import (
     ACCEPTED,
     SHOWN,
@@ -26,12 +26,11 @@ from pawprint.dataset.layouts import (
     label_and_split,
     tree,
 )
+from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member
-from pawprint.images.decoder import decode
-from pawprint.images.identity import pixels_sha256
-from pawprint.labels import NEITHER, are_imbalanced
+from pawprint.images.decoder import decode, pixels_sha256
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py

@@ -1,9 +1,7 @@
 """The file behind a URL: from the mirror, from the user's cache, or from its server."""
 
 import hashlib
-import json
 import os
-import sys
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -14,8 +12,8 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 from urllib3 import Retry
 
-from pawprint.errors import InputError, without_secrets
-from pawprint.files import digest, replacing, write_json
+from pawprint.errors import InputError
+from pawprint.files import digest, replacing
 
 MIRROR = "PAWPRINT_MIRROR"
 TIMEOUT = 30  # seconds without a byte
@@ -23,18 +21,14 @@ RETRY = Retry(
     2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504),
     raise_on_status=False, respect_retry_after_header=False,
 )  # fmt: skip
-# What a server says of a version of a file, and how it is asked whether it has another one:
-# https://www.rfc-editor.org/rfc/rfc9110#name-conditional-requests
-VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 
 
 def download(url: str, sha256: str | None, key: str) -> Path:
     """The local copy of the file at an `https` or `http` URL.
 
     The folder in the environment variable PAWPRINT_MIRROR is searched by file name first. A cached
-    file with the SHA-256 given is used without a request. Without a SHA-256 the server is asked
-    whether its file has changed; if it cannot be reached, the cached file is used and a line on
-    stderr says so. A redirect from https to http is refused. Raises InputError that names `key`.
+    file with the SHA-256 given is used without a request. A redirect from https to http is refused.
+    Raises InputError that names `key`.
     """
     name, mirror = PurePosixPath(urlsplit(url).path).name, os.environ.get(MIRROR)
     if mirror and not Path(mirror).is_dir():
@@ -42,7 +36,7 @@ def download(url: str, sha256: str | None, key: str) -> Path:
     path = Path(mirror, name) if mirror and name else None
     try:
         if not path or not path.is_file():
-            path = _cached(url, sha256, key)
+            path = _cached(url, sha256)
         received = sha256 and digest(path)
     except OSError as error:  # of the disk and, as requests' errors are OSErrors, of the network
         raise InputError(
@@ -57,47 +51,27 @@ def download(url: str, sha256: str | None, key: str) -> Path:
     return path
 
 
-def _cached(url: str, sha256: str | None, key: str) -> Path:
+def _cached(url: str, sha256: str | None) -> Path:
     cache = platformdirs.user_cache_path("pawprint", appauthor=False)
     folder = cache / hashlib.sha256(url.encode()).hexdigest()[:16]  # file names are not unique
     folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "file"
     with FileLock(folder / "lock"), requests.Session() as session:
+        if sha256 and file.is_file() and digest(file) == sha256:
+            return file
         for scheme in ("https://", "http://"):
             session.mount(scheme, HTTPAdapter(max_retries=RETRY))
         if url.startswith("https:"):  # if a redirect led to http, others could change the file
             del session.adapters["http://"]
-        return _update(folder / "file", session, url, sha256, key)
-
-
-def _update(file: Path, session: requests.Session, url: str, sha256: str | None, key: str) -> Path:
-    held, record = digest(file) if file.is_file() else None, file.with_suffix(".json")
-    if held and held == sha256:
-        return file
-    known = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    if sha256 or known.get("sha256") != held:  # damaged, or a process died between the two
-        known = {}
-    headers = {ask: known[name] for name, ask in VALIDATORS.items() if known.get(name)}
-    headers["Accept-Encoding"] = "identity"
-    try:
-        response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
-    except (requests.ConnectionError, requests.Timeout) as error:
-        if not known:
-            raise
-        shown = f"{without_secrets(url)} ({_reason(error)})"
-        print(f"{key}: could not reach {shown}. The last download is used.", file=sys.stderr)
-        return file
-    with response:
-        response.raise_for_status()
-        if response.status_code == requests.codes.not_modified:
-            return file
-        size = response.raw.length_remaining
-        progress = tqdm(None, "download", size, unit="B", unit_scale=True, disable=None)
-        with replacing(file) as partial, partial.open("wb") as out, progress:
-            for data in response.iter_content(2**20):
-                out.write(data)
-                progress.update(len(data))
-        known = {name: response.headers.get(name) for name in VALIDATORS}
-        write_json(record, known | {"sha256": digest(file)})
+        headers = {"Accept-Encoding": "identity"}
+        with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            response.raise_for_status()
+            size = response.raw.length_remaining
+            progress = tqdm(None, "download", size, unit="B", unit_scale=True, disable=None)
+            with replacing(file) as partial, partial.open("wb") as out, progress:
+                for data in response.iter_content(2**20):
+                    out.write(data)
+                    progress.update(len(data))
     return file
 
 

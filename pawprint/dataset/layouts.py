@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
+from pawprint.classes import UNKNOWN, problem_of_labels
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
 from pawprint.images.decoder import SUFFIXES
-from pawprint.labels import UNKNOWN, problem_of_labels
 from pawprint.tables import csv_rows
 
 SHOWN = 12  # folders in a tree

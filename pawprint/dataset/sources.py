@@ -17,11 +17,10 @@ from pydantic import Field
 
 from pawprint.dataset.download import download
 from pawprint.errors import InputError, printable
-from pawprint.files import pack, replacing
+from pawprint.files import pack, read_yaml, replacing
 from pawprint.images.archive import MAX_BYTES
 from pawprint.params.section import Section, Sha256, checked
 from pawprint.project import RAW_IMAGES
-from pawprint.yaml import read_yaml
 
 MAX_FILES = 50_000  # in an archive
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes

@@ -7,6 +7,7 @@ float `(images, classes)`, with columns in the order of the labels.
 import numpy as np
 import pandas as pd
 
+from pawprint.classes import UNKNOWN, are_imbalanced, log_losses
 from pawprint.columns import PREDICTED, SCORES
 from pawprint.evaluation.intervals import (
     f1_interval,
@@ -16,8 +17,6 @@ from pawprint.evaluation.intervals import (
     mean_recall_interval,
     roc_area_interval,
 )
-from pawprint.labels import UNKNOWN, are_imbalanced
-from pawprint.probabilities import log_losses
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
 

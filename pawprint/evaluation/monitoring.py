@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.stats import norm, rankdata
 
 from pawprint import project
+from pawprint.classes import UNKNOWN, predicted_classes
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
 from pawprint.evaluation.intervals import (
@@ -23,8 +24,6 @@ from pawprint.evaluation.intervals import (
     roc_area_interval,
 )
 from pawprint.evaluation.scoring import test_predictions
-from pawprint.labels import UNKNOWN
-from pawprint.probabilities import predicted_classes
 from pawprint.serving.metadata import Metadata
 from pawprint.tables import csv_rows, probabilities_in
 

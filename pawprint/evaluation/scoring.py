@@ -8,6 +8,7 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import project
+from pawprint.classes import log_losses, predicted_classes
 from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.layouts import (
@@ -22,14 +23,12 @@ from pawprint.evaluation.intervals import fisher, holm, randomization, stratifie
 from pawprint.evaluation.metrics import measure, measure_unknown
 from pawprint.evaluation.suggestion import compare_hashes
 from pawprint.files import md5, md5_of_folder
-from pawprint.images.identity import pixels_sha256
-from pawprint.params.clean import Clean
+from pawprint.images.decoder import pixels_sha256
+from pawprint.params.data import Clean
 from pawprint.params.results import Evaluate
-from pawprint.probabilities import log_losses, predicted_classes
 from pawprint.recorded import Recorded
 from pawprint.serving.metadata import Metadata, read_metadata
-from pawprint.serving.photos import predict
-from pawprint.serving.predictor import Prediction, Predictor
+from pawprint.serving.predictor import Prediction, Predictor, predict
 from pawprint.tables import (
     predicted_labels,
     probabilities_in,

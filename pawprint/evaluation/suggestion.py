@@ -9,18 +9,16 @@ from PIL import Image
 from scipy.sparse import csr_array
 
 from pawprint import project
+from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.errors import InputError, printable
-from pawprint.evaluation.unknown import training_images
+from pawprint.evaluation.calibration import training_images
 from pawprint.images.archive import open_archive
-from pawprint.labels import UNKNOWN
-from pawprint.params.split import Split
-from pawprint.serving.photos import find_images, predict
-from pawprint.serving.predictor import Prediction, Predictor, predict_members
-from pawprint.serving.served_model import FEATURES
-from pawprint.serving.unknown import unit_length
+from pawprint.params.data import Split
+from pawprint.serving.predictor import Prediction, Predictor, find_images, predict, predict_members
+from pawprint.serving.served_model import FEATURES, unit_length
 from pawprint.tables import csv_rows, read_table
 
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance

@@ -24,7 +24,7 @@ from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY
-from pawprint.params.augment import Augment
+from pawprint.params.data import Augment
 from pawprint.recorded import Recorded, is_md5
 
 Key = tuple[bytes, bytes]  # of a row: pixels_sha256, transformation

@@ -5,7 +5,7 @@ Names, arguments, units, distributions and order are those of the Keras layers.
 
 import numpy as np
 
-from pawprint.params.augment import (
+from pawprint.params.data import (
     Augment,
     RandomFlip,
     RandomRotation,

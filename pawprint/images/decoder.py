@@ -1,15 +1,20 @@
-"""Decode image files. All stages, the command line and the app use this decoder.
+"""Decode image files, and tell what they hold. All stages, commands and the app use this decoder.
 
 The cost of an untrusted file is limited by the constants below, and therefore to less than 2 GB of
 memory and some ten seconds for each thread. Only the first frame of an animation, or the primary
 image of a HEIC file, is decoded.
 """
 
+import contextlib
+import functools
+import hashlib
 import io
 import logging
 import re
 import struct
 import warnings
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pi_heif
@@ -98,6 +103,27 @@ def open_image(archive: Archive, name: str) -> Image.Image:
         ) from None
 
 
+def read_image(path: Path) -> Image.Image:
+    """The RGB image of a file.
+
+    Raises UnusableImageError, OSError, or ValueError for a path that no system can hold.
+    """
+    if path.is_dir():
+        raise OSError("no image files in this folder")
+    if path.exists() and not path.is_file():  # a device or a pipe, which may never end
+        raise OSError("not a file")
+    with path.open("rb") as file:
+        return decode(file.read(MAX_BYTES + 1))
+
+
+def read_again(path: Path, name: str) -> Image.Image:
+    """An image that was read before. Raises InputError with its name."""
+    try:
+        return read_image(path)
+    except (OSError, UnusableImageError) as error:
+        raise InputError(f"{name}: expected the image again. Received: {error}") from None
+
+
 def _count_scans(data: bytes) -> int:
     """Of the first image of a JPEG, without those of thumbnails before and of images after it."""
     number, found = 0, MARKER.search(data, 2)
@@ -144,3 +170,49 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white.alpha_composite(image.convert("RGBA"))
         return white.convert("RGB")
     return image.convert("RGB")
+
+
+def pixels_sha256(image: Image.Image) -> str:
+    """The same for images that decode to the same RGB pixels, whatever their files."""
+    return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
+
+
+MAX_LEFT_OUT = 0.25  # of an image, without a line: that of 4:3
+MAX_READ = 2000  # images of which `sizes_of` reads the header
+
+
+def sizes_of(source: Path) -> np.ndarray:
+    """Width and height of images below a folder or in a zip, evenly chosen: int `(images, 2)`.
+
+    Only headers are read. A file that is no image is left out.
+    """
+    sizes: list[tuple[int, int]] = []
+    with contextlib.ExitStack() as opened:
+        if source.is_dir():
+            paths = sorted(source.rglob("*"))
+            files = {str(path): functools.partial(path.open, "rb") for path in paths}
+        else:
+            files = {}
+            with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
+                archive = opened.enter_context(zipfile.ZipFile(source))
+                files = {name: functools.partial(archive.open, name) for name in archive.namelist()}
+        images = [name for name in files if Path(name).suffix.lower() in SUFFIXES]
+        for name in images[:: -(-len(images) // MAX_READ) or 1]:
+            # Pillow and zips raise anything for a damaged file.
+            with contextlib.suppress(Exception), files[name]() as file:
+                sizes.append(Image.open(file, formats=FORMATS).size)
+    return np.array(sizes, int).reshape(-1, 2)
+
+
+def left_out_of(source: Path) -> float:
+    """`left_out` of the images of `sizes_of`; 0 if there are none."""
+    sizes = sizes_of(source)
+    return left_out(*sizes.T) if len(sizes) else 0.0
+
+
+def left_out(widths: np.ndarray, heights: np.ndarray) -> float:
+    """The fraction, in [0, 1), of the median image that is outside of its largest middle square.
+
+    `widths` and `heights` are in pixels, `(images,)`.
+    """
+    return float(np.median(1 - np.minimum(widths, heights) / np.maximum(widths, heights)))

@@ -5,9 +5,8 @@ import difflib
 import openvino
 
 from pawprint.errors import InputError, silent_stderr
-from pawprint.network.backbone import preprocessing
 from pawprint.network.hardware import keras, tf
-from pawprint.network.model import logits_of, pool
+from pawprint.network.model import logits_of, pool, preprocessing
 from pawprint.params.model import Model
 from pawprint.runtime.network_file import take_uint8
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
+from pawprint.classes import mean_over_squares
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
@@ -18,11 +19,10 @@ from pawprint.images.pixels import squares_of
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
 from pawprint.params.section import TestTimeAugmentation
-from pawprint.probabilities import mean_over_squares
 from pawprint.runtime.compiled import CORES
 from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Run
-from pawprint.serving.unknown import Detector
+from pawprint.serving.served_model import Detector
 
 Outputs = dict[str, np.ndarray]  # by name
 TOLERANCE = 1e-3  # of the outputs of the served model
@@ -105,7 +105,7 @@ def for_export(
     """A model with the outputs `probability`, calibrated, and with a detector `unknown_score`.
 
     They are `(batch, units)` and `(batch, 1)`. It consists of Keras' own layers, so that every
-    format can hold it: these compute the score of serving/unknown.py once more.
+    format can hold it: these compute the score of serving/served_model.py once more.
     """
     both = with_features(model)
     logits, features = both.outputs

@@ -17,10 +17,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
+from pawprint.classes import predicted_classes
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features
-from pawprint.probabilities import predicted_classes
 
 # scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
 VALUES_OF_C = (0.001, 0.01, 0.1, 1.0, 10.0)

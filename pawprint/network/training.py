@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pawprint.classes import Difference
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, open_examples
@@ -14,7 +15,6 @@ from pawprint.network.hardware import computing_in, keras, make_deterministic, t
 from pawprint.network.model import build_head, build_model, gives_logits, load_model, parts
 from pawprint.params.model import Model
 from pawprint.params.training import Hardware, Head, Train
-from pawprint.probabilities import Difference
 from pawprint.tables import write_table
 
 

@@ -1,1 +1,1 @@
-"""The schema of `params.yaml`, a module per section, so that a stage depends on its own only."""
+"""The schema of `params.yaml`, in modules of sections that change together."""

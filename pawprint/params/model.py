@@ -1,10 +1,21 @@
-"""The backbone, and what of it is trained."""
+"""The sections `weights` and `model`: the backbone, and what of it is trained."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from pawprint.params.section import REPR, Positive, Resize, Section, Text, UpToOne, WholeNumber
+from pawprint.errors import without_secrets
+from pawprint.params.section import (
+    REPR,
+    Positive,
+    Resize,
+    Section,
+    Sha256,
+    Source,
+    Text,
+    UpToOne,
+    WholeNumber,
+)
 
 # Keras' names: https://keras.io/api/applications/
 Backbone = Literal[
@@ -25,6 +36,22 @@ WIDTHS = {
     "MobileNetV3Large": (0.75, 1.0),
     "MobileNetV3Small": (0.75, 1.0),
 }
+
+
+class Weights(Section):
+    source: Source
+    sha256: Sha256 | None
+
+    @field_validator("source")
+    @classmethod
+    def _has_no_secret(cls, source: str) -> str:
+        """Git and DVC show this file to everybody."""
+        if without_secrets(source) != source:
+            raise ValueError(
+                "expected a URL without password, token or query. Download the file and write its "
+                f"path. Received: {source!r}"
+            )
+        return source
 
 
 def _not_boolean(value: object) -> object:

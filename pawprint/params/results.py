@@ -1,6 +1,48 @@
-"""Intervals and pictures."""
+"""The sections `preview`, `calibrate`, `evaluate` and `plot`: predictions and pictures."""
 
-from pawprint.params.section import Count, Fraction, Section
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from pawprint.params.data import Augment
+from pawprint.params.section import Count, Fraction, Section, TestTimeAugmentation
+
+
+class Calibrate(Section):
+    temperature: bool
+    threshold: Fraction | None
+    recall: Annotated[float, Field(gt=0, le=1)] | None
+    test_time_augmentation: Literal["auto", "none", "flip", "crops"]
+    unknown_quantile: Fraction | None
+
+    @model_validator(mode="after")
+    def _recall_chooses_threshold(self) -> Self:
+        if self.threshold is not None and self.recall is not None:
+            raise ValueError(
+                "expected threshold, or recall to choose it by, and null for the other. "
+                f"Received: {self.threshold} and {self.recall}"
+            )
+        return self
+
+
+def augmentations(params: Calibrate, augment: Augment) -> tuple[TestTimeAugmentation, ...]:
+    """Those to try: with `auto` all, where training mirrors images left to right, or else none."""
+    if params.test_time_augmentation != "auto":
+        return (params.test_time_augmentation,)
+    flip = augment.RandomFlip
+    return ("none", "flip", "crops") if flip and flip.mode != "vertical" else ("none",)
+
+
+def problem_of_threshold(params: Calibrate, classes: int) -> str | None:
+    """What is wrong with a threshold, or how to choose it, for so many classes; or None."""
+    for key in ("threshold", "recall"):
+        value = getattr(params, key)
+        if classes > 2 and value is not None:
+            return (
+                f"calibrate.{key}: expected null, because a threshold exists for two classes only. "
+                f"Received: {value} for {classes} classes"
+            )
+    return None
 
 
 class Preview(Section):

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from pawprint.entry import watch
 from pawprint.errors import InputError, printable, without_secrets
+from pawprint.files import read_yaml
 from pawprint.project import PARAMS
-from pawprint.yaml import read_yaml
 
 
 def _in_full(path: str) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, WrapValidator, field_validator, model_validator
 
-from pawprint.labels import are_imbalanced
+from pawprint.classes import are_imbalanced
 from pawprint.params.section import (
     REPR,
     BelowOne,

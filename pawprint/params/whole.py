@@ -5,17 +5,13 @@ from typing import Self
 
 from pydantic import model_validator
 
-from pawprint.params.augment import Augment
-from pawprint.params.calibrate import Calibrate, problem_of_threshold
-from pawprint.params.clean import Clean
-from pawprint.params.model import Model, problem_of_epochs
-from pawprint.params.results import Evaluate, Plot, Preview
+from pawprint.files import read_yaml
+from pawprint.params.data import Augment, Clean, Fetch, Split
+from pawprint.params.model import Model, Weights, problem_of_epochs
+from pawprint.params.results import Calibrate, Evaluate, Plot, Preview, problem_of_threshold
 from pawprint.params.section import Section, checked
-from pawprint.params.sources import Fetch, Weights
-from pawprint.params.split import Split
 from pawprint.params.training import Hardware, Head, Train, TrainHead, problem_of_head
 from pawprint.project import PARAMS
-from pawprint.yaml import read_yaml
 
 
 class Params(Section):

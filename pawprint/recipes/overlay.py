@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 
 from pawprint.errors import InputError
 
@@ -37,12 +38,7 @@ def overlay(params: str, changes: str) -> str:
 
     Raises InputError if `changes` has a key that `params.yaml` does not have.
     """
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096  # do not wrap long lines
-    yaml.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
-    )
+    yaml = _yaml()
     content = yaml.load(params)
     for section, values in yaml.load(changes).items():
         for key, value in values.items():
@@ -50,9 +46,34 @@ def overlay(params: str, changes: str) -> str:
                 raise InputError(f"{section}.{key}: the recipe names a key not in params.yaml.")
             content[section][key] = value
             _keep_near(content[section].ca.items.get(key))
-    text = io.StringIO()
-    yaml.dump(content, text)
+    yaml.dump(content, text := io.StringIO())
     return text.getvalue()
+
+
+def add_missing(params: str, template: str) -> str:
+    """The text of `params.yaml` with the params of a template that it lacks.
+
+    They come first in their section: after its last one may be comments on the next section.
+    """
+    yaml = _yaml()
+    content = yaml.load(params)
+    for section, values in yaml.load(template).items():
+        given = content.setdefault(section, CommentedMap())
+        for key, value in reversed(list(values.items())):
+            if key not in given:
+                given.insert(0, key, value)
+    yaml.dump(content, text := io.StringIO())
+    return text.getvalue()
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096  # do not wrap long lines
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar(NULL, "null")
+    )
+    return yaml
 
 
 def _keep_near(comments: list | None) -> None:

@@ -13,7 +13,7 @@ from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize, warp
-from pawprint.params.augment import Augment
+from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, shorten
 from pawprint.tables import spread

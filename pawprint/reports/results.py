@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from pawprint.classes import SIGNIFICANT, UNKNOWN
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import divided_groups
 from pawprint.evaluation.metrics import headline
 from pawprint.evaluation.shift import APART
-from pawprint.labels import UNKNOWN
-from pawprint.probabilities import SIGNIFICANT
 
 MAX_NAMED = 4  # classes in a title
 FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow

@@ -1,5 +1,6 @@
-"""Predictions of a served or exported model."""
+"""Predictions of a served or exported model, of images and of image files."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,13 +13,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint import package, project
+from pawprint.classes import UNKNOWN, mean_over_squares, predicted_classes
 from pawprint.engine.mapping import map_items
-from pawprint.errors import InputError, silent_stderr
-from pawprint.images.archive import Archive
-from pawprint.images.decoder import open_image
+from pawprint.errors import InputError, printable, silent_stderr
+from pawprint.images.archive import Archive, UnusableImageError
+from pawprint.images.decoder import SUFFIXES, open_image, read_image
 from pawprint.images.pixels import squares_of
-from pawprint.labels import UNKNOWN
-from pawprint.probabilities import mean_over_squares, predicted_classes
 from pawprint.recorded import Recorded
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of
@@ -167,3 +167,54 @@ def default_model() -> Path:
         return served
     print(f"{served} does not exist: the model is {example}", file=sys.stderr)
     return example
+
+
+def find_images(given: list[Path]) -> list[Path]:
+    """The files given, and for each folder the files below it with an image's suffix, sorted."""
+    found = []
+    for path in given:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+            files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+            found += sorted(files) or [path]
+        else:
+            found.append(path)
+    return found
+
+
+def predict(
+    predictor: Predictor,
+    images: list[Path],
+    more: Callable[[Image.Image, Prediction], dict] | None = None,
+) -> list[dict]:
+    """The path, label, probabilities, unknown score and error of each image.
+
+    `label` may be UNKNOWN. `probabilities` has those of all classes by label, the predicted one
+    first, then the most probable. It is empty, and so is `label`, if there is an error.
+    `unknown_score` is None then, and for a model without a detector. `more` returns further cells
+    of a row without an error.
+    """
+
+    def predict_image(item: tuple[str, Path]) -> dict:
+        name, path = item
+        row = {"path": name, "label": "", "probabilities": {}}
+        row |= {"unknown_score": None, "error": ""}
+        try:
+            predicted = predictor.predict(image := read_image(path))
+        except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
+            return row | {"error": printable(str(error))}
+        except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
+            return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
+        first, score = predictor.class_of(predicted.probabilities), predicted.unknown_score
+        ordered = sorted(
+            zip(predictor.metadata.labels, predicted.probabilities.tolist()),
+            key=lambda pair: (pair[0] != first, -pair[1]),
+        )
+        return row | {
+            "label": predicted.label,
+            "probabilities": {each: round(value, 4) for each, value in ordered},
+            "unknown_score": None if score is None else round(score, 4),
+            **(more(image, predicted) if more else {}),
+        }
+
+    rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])
+    return list(tqdm(rows, total=len(images), desc="predict", unit="image", disable=None))

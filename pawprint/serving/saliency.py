@@ -7,11 +7,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from pawprint.classes import SMALLEST, class_probabilities
 from pawprint.engine.mapping import map_in_threads
 from pawprint.files import replacing
+from pawprint.images.decoder import read_again
 from pawprint.images.pixels import resize
-from pawprint.probabilities import SMALLEST, class_probabilities
-from pawprint.serving.photos import read_again
 from pawprint.serving.predictor import Predictor
 
 STEPS = 10  # of the window along a side; a window is two steps wide and high

@@ -1,14 +1,24 @@
-"""The text of each file that `pawprint init` writes, from those at the top of the repository."""
+"""The text of each file that `pawprint init` writes, from those at the top of the repository.
 
+`requirements.txt` has a line for this package, by the place it was installed from. `params.yaml`
+gets new params, and all that the user wrote stays.
+"""
+
+import json
+import re
 from collections.abc import Iterable
+from importlib.metadata import distributions
 from pathlib import Path
+from typing import NamedTuple
 
-from pawprint.dataset import corrections, kept_splits
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from pawprint.dataset.sources import OF_SYSTEMS
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable, without_secrets
+from pawprint.files import parse_yaml, read_text, read_yaml
 from pawprint.package import DISTRIBUTION, ROOT
-from pawprint.requirement import read_line, requirement
-from pawprint.yaml import parse_yaml, read_yaml
+from pawprint.project import PARAMS
 
 README = Path(__file__).with_name("README.md")
 IGNORED = """\
@@ -25,11 +35,6 @@ IGNORED = """\
 /plots/samples.png
 __pycache__/
 """
-# Written once: what is in them is the user's.
-TABLES = {
-    "labels.csv": f"{','.join(corrections.COLUMNS)}\n",
-    "splits.csv": f"{','.join(kept_splits.COLUMNS)}\n",
-}
 CONFIG = ".dvc/config"
 IGNORE = (".dvcignore", ".gitignore")
 
@@ -40,7 +45,7 @@ def template(name: str) -> str:
 
 
 def files(source: str) -> dict[str, str]:
-    """The text of each file by its path, without `params.yaml`, TABLES and CONFIG.
+    """The text of each file by its path, without `params.yaml`, the tables of the user, and CONFIG.
 
     `source` is that of the images, relative to the project.
     """
@@ -112,3 +117,125 @@ def with_lines(text: str, lines: Iterable[str]) -> str:
     """The text with those of the lines at its end that it lacks."""
     known = text.splitlines()
     return text + "".join(f"{line}\n" for line in lines if line not in known)
+
+
+class Named(NamedTuple):
+    """A distribution as a line of requirements.txt names it; `address` may be a version."""
+
+    name: str
+    extras: str  # such as "[app]", or ""
+    address: str
+
+
+def read_line(line: str) -> Named | None:
+    """The distribution of a line; None for a comment, an option, or a name that only pip finds."""
+    text = re.split(r"\s(?:#|--|\\)", line.strip())[0].strip()
+    if egg := re.search(r"[#&]egg=([\w.-]+)(\[[\w,.-]*\])?", text):
+        return Named(canonicalize_name(egg[1]), egg[2] or "", text.partition("#")[0])
+    try:
+        found = Requirement(text)
+    except InvalidRequirement:
+        return None
+    extras = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
+    address = found.url or str(found.specifier).removeprefix("==")
+    return Named(canonicalize_name(found.name), extras, address)
+
+
+def requirement(earlier: Named | None = None) -> str:
+    """Such as `pawprint-dvc @ git+https://host/pawprint@v0.2.0`: never a bare name.
+
+    The extras of an earlier line are kept, and its user at the same address. Raises InputError if
+    the package is not installed, as where a clone of it runs without.
+    """
+    version, origin = _installed()
+    extras = earlier.extras if earlier else ""
+    if origin is None:
+        return f"{DISTRIBUTION}{extras}=={version}"
+    url = origin["url"]
+    if git := origin.get("vcs_info"):
+        tag = git.get("requested_revision")
+        address = f"{git['vcs']}+{url}@{tag if tag == f'v{version}' else git['commit_id']}"
+        user = earlier and re.search(r"://([^/@]*@)", earlier.address)
+        if user and _plain(earlier.address)[0] == _plain(address)[0]:
+            address = re.sub(r"://(?:[^/@]*@)?", f"://{user[1]}", address, count=1)
+    else:
+        hashes = origin.get("archive_info", {}).get("hashes", {})
+        # A query that may hold a token is for whoever installs it.
+        address = url if without_secrets(url) == url else url.partition("?")[0]
+        address += "".join(f"#{name}={value}" for name, value in list(hashes.items())[:1])
+    if address.startswith("git+file:"):  # older versions of pip need this form
+        return f"{address}#egg={DISTRIBUTION}{extras}"
+    return f"{DISTRIBUTION}{extras} @ {address}"
+
+
+def require_installed(path: Path) -> None:
+    """Raise InputError unless the installed package is the one that a requirements.txt names."""
+    version, origin = _installed()
+    named = [found for line in read_text(path).splitlines() if (found := read_line(line))]
+    given = [each.address for each in named if each.name == DISTRIBUTION]
+    if not any(_is_origin(each, version, origin) for each in given):
+        known = version if origin is None else read_line(requirement()).address
+        received = printable(_readable(" ".join(given))) or "no line of it"
+        raise InputError(
+            f"{path}: expected the package that is installed, {_readable(known)}. Received: "
+            f"{received}. To install that, run `pip install --force-reinstall --no-deps` with its "
+            "line; to keep what is installed, run `pawprint upgrade`."
+        )
+
+
+def _is_origin(address: str, version: str, origin: dict | None) -> bool:
+    """Whether this address or version is where the installed package comes from."""
+    if origin is None:
+        return address == version
+    git = origin.get("vcs_info")
+    url, revision, sha256 = _plain(address)
+    if url != _plain(f"{git['vcs']}+{origin['url']}" if git else origin["url"])[0]:
+        return False
+    if git:
+        is_commit = len(revision) > 6 and git["commit_id"].startswith(revision)
+        return is_commit or revision == (git.get("requested_revision") or "")
+    return sha256 in ("", origin.get("archive_info", {}).get("hashes", {}).get("sha256"))
+
+
+def _plain(address: str) -> tuple[str, str, str]:
+    """The URL without user, query and fragment, the revision, and the SHA-256, each perhaps ""."""
+    sha256 = re.search(r"[#&]sha256=(\w+)", address)
+    url = re.sub(r"://[^/@]*@", "://", re.split("[?#]", address)[0])
+    revision = ""
+    if re.match(r"\w+\+", url):
+        url, _, revision = url.partition("@")
+    return url.rstrip("/"), revision, sha256[1] if sha256 else ""
+
+
+def _readable(address: str) -> str:
+    """Without user, and without what looks like a password before an @."""
+    return re.sub(r"@(?=[^@\s]+)", " at ", re.sub(r"://[^/@\s]*@", "://", address))
+
+
+def _installed() -> tuple[str, dict | None]:
+    """The version, and what pip recorded of the origin: None for an index of packages (PEP 610)."""
+    for found in distributions(name=DISTRIBUTION):
+        if found.read_text("INSTALLER"):  # not what a build left in the current folder
+            text = found.read_text("direct_url.json")
+            return found.version, json.loads(text) if text else None
+    raise InputError(
+        f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
+        "`pip install` with that folder."
+    )
+
+
+# Params of earlier versions, and what to set instead.
+REPLACED = {"calibrate.views": "calibrate.test_time_augmentation"}
+
+
+def flat(text: str) -> dict[str, object]:
+    """The value of each param by its name, such as `model.alpha`.
+
+    Raises InputError if the text is no YAML, or not made of sections.
+    """
+    content = parse_yaml(text, str(PARAMS))
+    if not isinstance(content, dict) or not all(
+        isinstance(each, dict) for each in content.values()
+    ):
+        raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
+    return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}

@@ -16,22 +16,23 @@ from pathlib import Path
 import yaml
 
 from pawprint.dataset.sources import is_tar
+from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
-from pawprint.images.sizes import MAX_LEFT_OUT, left_out_of
+from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
-from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.overlay import add_missing, apply, overlay
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
-    TABLES,
+    REPLACED,
     files,
+    flat,
     requirements,
     template,
     with_lines,
 )
-from pawprint.templates.params import REPLACED, add_new_params, flat
 
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 
@@ -76,7 +77,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         root = [] if (folder / ".git").exists() else ["--subdir"]
         _run([sys.executable, "-m", "dvc", "init", "--quiet", *root], folder)
         for name, text in (
-            texts | TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
+            texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
         ).items():
             write_text(folder / name, text)
         for path, name in copied.items():
@@ -174,11 +175,10 @@ def upgrade(folder: Path = Path()) -> list[str]:
     source = flat(params).get("fetch.source")
     if not isinstance(source, str):
         raise InputError(f"{PARAMS}: fetch.source: expected a path. Received: {source}.")
-    renewed = add_new_params(params, defaults)
     texts = files(source)
     changes, notes = {}, list(_notes(flat(params), flat(defaults), state["params"]))
-    if renewed != params:
-        changes[PARAMS.name] = renewed
+    if flat(defaults).keys() - flat(params).keys():
+        changes[PARAMS.name] = add_missing(params, defaults)
     for name, text in texts.items():
         path, known = folder / name, state["files"].get(name)
         if not path.exists():
@@ -201,7 +201,7 @@ def upgrade(folder: Path = Path()) -> list[str]:
         else:
             changes[f"{name}.new"] = text
             notes.append(f"{name}: you changed it, so it is kept; {name}.new is the new one")
-    for name, text in TABLES.items():
+    for name, text in EMPTY_TABLES.items():
         if not (folder / name).exists():
             changes[name] = text
     for name, text in changes.items():

@@ -22,7 +22,7 @@ from conftest import (
 )
 
 from pawprint.columns import PREDICTIONS
-from pawprint.yaml import read_yaml
+from pawprint.files import read_yaml
 
 IMAGES = 200
 

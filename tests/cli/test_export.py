@@ -12,17 +12,16 @@ from conftest import refused
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import project
-from pawprint.cli.export import run as run_export
+from pawprint.cli.export import run_export
 from pawprint.columns import SPLIT
 from pawprint.errors import InputError
-from pawprint.evaluation.unknown import fit_detector
+from pawprint.evaluation.calibration import fit_detector
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.conversion import convert
 from pawprint.network.exports import FORMATS, export, read_pixels, require_modules
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import build_head, build_model, save_model, with_features
-from pawprint.serving.photos import predict
-from pawprint.serving.predictor import load_predictor
+from pawprint.serving.predictor import load_predictor, predict
 from pawprint.serving.served_model import write_served_model
 from pawprint.tables import write_table
 

@@ -6,7 +6,7 @@ import pytest
 from conftest import complaint, git_project, photo, printed, repro, sha256
 
 from pawprint.columns import SPLIT
-from pawprint.dataset.kept_splits import read_kept_splits
+from pawprint.dataset.user_tables import read_kept_splits
 from pawprint.project import SPLIT_CSV, SPLITS_CSV
 from pawprint.tables import read_table
 

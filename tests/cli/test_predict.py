@@ -13,8 +13,7 @@ from PIL import Image
 from pawprint import project
 from pawprint.cli.predict import FORMATS
 from pawprint.package import EXAMPLE_MODEL
-from pawprint.serving.photos import find_images, predict
-from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.serving.predictor import Predictor, find_images, load_predictor, predict
 
 
 @pytest.fixture(scope="module")

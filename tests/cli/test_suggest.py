@@ -13,9 +13,8 @@ from pawprint import project
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.evaluation.suggestion import suggest
 from pawprint.files import pack
-from pawprint.reports.sheets import write_suggestions
-from pawprint.serving.photos import predict
-from pawprint.serving.predictor import Predictor, load_predictor
+from pawprint.reports.pages import write_suggestions
+from pawprint.serving.predictor import Predictor, load_predictor, predict
 from pawprint.tables import write_table
 
 

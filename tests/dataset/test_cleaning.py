@@ -8,11 +8,10 @@ from conftest import CATS_AND_DOGS, clean_archive, encode, photo
 from PIL import Image
 
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.corrections import Correction
+from pawprint.dataset.user_tables import Correction
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
-from pawprint.images.decoder import decode
-from pawprint.images.identity import pixels_sha256
+from pawprint.images.decoder import decode, pixels_sha256
 
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 from conftest import refused
 
-from pawprint.dataset.corrections import Correction, read_corrections
+from pawprint.dataset.user_tables import Correction, read_corrections
 
 MEMBERS = {"cats/1.jpg", "dogs/4.jpg"}
 LABELS = ["cat", "dog"]

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from conftest import PROJECT, photo, refused, run
 
+from pawprint.classes import UNKNOWN
 from pawprint.dataset.cleaning import clean
 from pawprint.dataset.layouts import find_labels, read_metadata
 from pawprint.dataset.sources import fetch
@@ -15,7 +16,6 @@ from pawprint.dataset.splitting import split
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
-from pawprint.labels import UNKNOWN
 
 FLAT = {f"{label}/{n}.jpg": "" for label in ("cat", "dog", "owl") for n in range(40)}
 

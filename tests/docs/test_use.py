@@ -12,9 +12,8 @@ from pages import blocks, commands
 
 from pawprint import project
 from pawprint.columns import SPLIT
-from pawprint.images.identity import pixels_sha256
+from pawprint.images.decoder import pixels_sha256, read_image
 from pawprint.recipes.sample.drawings import drawn_picture
-from pawprint.serving.photos import read_image
 from pawprint.tables import read_table
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")

@@ -46,8 +46,7 @@ from pawprint.project import (
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.drawings import write_archive
 from pawprint.runtime.network_file import read_network, write_network
-from pawprint.serving.photos import predict
-from pawprint.serving.predictor import load_predictor
+from pawprint.serving.predictor import load_predictor, predict
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
+from pawprint.classes import predicted_classes
 from pawprint.columns import SCORES
 from pawprint.evaluation.intervals import fraction_interval, roc_area_interval
 from pawprint.evaluation.metrics import (
@@ -13,7 +14,6 @@ from pawprint.evaluation.metrics import (
     tabulate_reliability,
     tabulate_roc,
 )
-from pawprint.probabilities import predicted_classes
 
 LABELS = ["cat", "dog"]
 ACTUAL = np.array([0, 0, 0, 1, 1])

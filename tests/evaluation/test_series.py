@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.evaluation.series import SERIES, describe_series, find_series, independent
+from pawprint.evaluation.intervals import SERIES, describe_series, find_series, independent
 from pawprint.network.solved_head import cross_validate, cross_validate_groups
 
 

@@ -27,8 +27,7 @@ from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, with_features
 from pawprint.serving.metadata import Metadata, write_metadata
 from pawprint.serving.predictor import Prediction, load_predictor
-from pawprint.serving.served_model import write_served_model
-from pawprint.serving.unknown import Detector
+from pawprint.serving.served_model import Detector, write_served_model
 
 pytestmark = pytest.mark.slow
 PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")

@@ -23,13 +23,12 @@ from PIL import Image
 from servers import HOST, free_port
 
 from pawprint.evaluation.monitoring import read_photos
-from pawprint.images.decoder import decode
-from pawprint.images.identity import pixels_sha256
+from pawprint.files import read_yaml
+from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.package import installed_version
 from pawprint.recipes.sample.drawings import drawn_picture
 from pawprint.serving.metadata import read_metadata
 from pawprint.serving.served_model import operations, write_served_model
-from pawprint.yaml import read_yaml
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="install the extra serve")

@@ -11,7 +11,7 @@ from pawprint.features.rows import Row
 from pawprint.features.shards import ShardComputer, Task, require_space, tasks, write_shards
 from pawprint.features.store import Shard, open_features, shard_path
 from pawprint.images.pixels import IDENTITY
-from pawprint.params.augment import Augment
+from pawprint.params.data import Augment
 
 LAYERS = ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
 ROTATE = Augment(

@@ -7,7 +7,7 @@ import pytest
 from pawprint.images.augmentation import LAYERS, draw_transformation
 from pawprint.images.pixels import warp
 from pawprint.network.hardware import keras
-from pawprint.params.augment import Augment
+from pawprint.params.data import Augment
 
 SIZE = 64
 IMAGE = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), np.uint8)

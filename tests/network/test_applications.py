@@ -10,8 +10,7 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
-from pawprint.evaluation.unknown import fit_detector
-from pawprint.network.backbone import application, preprocessing
+from pawprint.evaluation.calibration import fit_detector
 from pawprint.network.conversion import (
     build_extractor,
     convert,
@@ -22,10 +21,12 @@ from pawprint.network.conversion import (
 from pawprint.network.exports import for_export
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import (
+    application,
     build_head,
     build_model,
     load_model,
     parts,
+    preprocessing,
     save_model,
     with_features,
 )

@@ -10,9 +10,8 @@ from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, refused, run
 from networks import sample_backbone
 
 from pawprint import project
-from pawprint.network.backbone import load_backbone, weights_sha256
 from pawprint.network.hardware import keras, make_deterministic
-from pawprint.network.model import load_model
+from pawprint.network.model import load_backbone, load_model, weights_sha256
 from pawprint.recipes.overlay import overlay
 
 NETWORK = ("MobileNetV2", 0.35, 64)

@@ -7,7 +7,7 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import EACH_HEAD, HEADS, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
-from pawprint.evaluation.unknown import fit_detector
+from pawprint.evaluation.calibration import fit_detector
 from pawprint.network.exports import for_export
 from pawprint.network.hardware import keras
 from pawprint.network.model import (

@@ -3,10 +3,10 @@ import pytest
 from conftest import refused
 from networks import DENSE, LOGITS, PLAIN, model_with, pixels, train_params
 
+from pawprint.classes import to_probabilities
 from pawprint.network.hardware import make_deterministic
 from pawprint.network.model import parts
 from pawprint.network.training import Batches, fine_tune, train_head
-from pawprint.probabilities import to_probabilities
 
 IMAGES = 12
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)

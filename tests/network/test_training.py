@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from networks import train_params, write_features
 
+from pawprint.classes import Difference
 from pawprint.columns import HISTORY
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.training import (
@@ -18,7 +19,6 @@ from pawprint.network.training import (
     open_batches,
 )
 from pawprint.params.training import EarlyStopping
-from pawprint.probabilities import Difference
 from pawprint.tables import read_table
 
 VIEWS, IMAGES = 3, 10

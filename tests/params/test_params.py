@@ -11,8 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pawprint.errors import InputError
-from pawprint.params.augment import RandomFlip
-from pawprint.params.calibrate import augmentations
+from pawprint.params.data import RandomFlip
+from pawprint.params.results import augmentations
 from pawprint.params.training import OPTIONAL, REQUIRED, TrainHead
 from pawprint.params.whole import load_params
 from pawprint.recipes.overlay import overlay

@@ -27,7 +27,7 @@ from networks import save_weights
 from servers import S3, SSH
 
 from pawprint.files import pack
-from pawprint.network.backbone import application
+from pawprint.network.model import application
 from pawprint.params.whole import Params
 from pawprint.recipes.sample.drawings import drawn_dataset
 

@@ -11,13 +11,12 @@ from dependencies import opened, recording, surprises
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint import project
+from pawprint.classes import UNKNOWN, log_losses, to_probabilities
 from pawprint.columns import HISTORY, SCORES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
-from pawprint.labels import UNKNOWN
-from pawprint.probabilities import log_losses, to_probabilities
 from pawprint.recipes.overlay import apply, overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare
 from pawprint.recipes.sample.drawings import drawn_dataset, write_archive

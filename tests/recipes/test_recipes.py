@@ -5,7 +5,7 @@ from conftest import OFFLINE, PROJECT, complaint, git_project, printed, refused,
 
 from pawprint.columns import HISTORY
 from pawprint.features.store import Shard
-from pawprint.files import pack
+from pawprint.files import pack, parse_yaml
 from pawprint.network.hardware import keras
 from pawprint.params.whole import load_params
 from pawprint.project import EXTRACT_HISTORY_CSV, FINETUNE_HISTORY_CSV
@@ -14,7 +14,6 @@ from pawprint.recipes.sample import demo
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import drawn_dataset
 from pawprint.tables import read_table
-from pawprint.yaml import parse_yaml
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 

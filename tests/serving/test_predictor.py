@@ -7,7 +7,7 @@ from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, logit, softmax
 
-from pawprint.labels import UNKNOWN
+from pawprint.classes import UNKNOWN
 from pawprint.serving.metadata import write_metadata
 from pawprint.serving.predictor import Predictor, load_predictor
 

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit, softmax
 from scipy.stats import ttest_rel
 
-from pawprint.probabilities import Difference, class_probabilities, mean_over_squares
+from pawprint.classes import Difference, class_probabilities, mean_over_squares
 
 
 @pytest.mark.parametrize(

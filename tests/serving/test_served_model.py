@@ -6,13 +6,12 @@ from conftest import PROJECT, succeed
 from networks import EACH_HEAD, HEADS, metadata, model_with, pixels, write_colour_model
 from PIL import Image
 
-from pawprint.evaluation.unknown import fit_detector
+from pawprint.classes import to_probabilities
+from pawprint.evaluation.calibration import fit_detector
 from pawprint.network.conversion import convert
 from pawprint.network.model import with_features
-from pawprint.probabilities import to_probabilities
 from pawprint.serving.predictor import load_predictor
-from pawprint.serving.served_model import write_served_model
-from pawprint.serving.unknown import read_detector
+from pawprint.serving.served_model import read_detector, write_served_model
 
 PIXELS = pixels(4)
 TEMPERATURE = 2.5

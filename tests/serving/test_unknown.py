@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from conftest import refused
 
-from pawprint.evaluation.unknown import choose_unknown_threshold, fit_detector, fit_unknown
+from pawprint.evaluation.calibration import choose_unknown_threshold, fit_detector, fit_unknown
 from pawprint.files import write_arrays
-from pawprint.serving.unknown import Detector, read_detector
+from pawprint.serving.served_model import Detector, read_detector
 
 
 def features_of(images: int, channels: int, seed: int = 0) -> np.ndarray:

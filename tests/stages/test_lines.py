@@ -13,7 +13,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT
-from pawprint.evaluation.series import SERIES
+from pawprint.evaluation.intervals import SERIES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, write_json
 from pawprint.tables import read_table, write_table

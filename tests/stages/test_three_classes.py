@@ -10,10 +10,10 @@ from conftest import OFFLINE, PROJECT, change, refused
 from PIL import Image
 
 from pawprint import project
+from pawprint.classes import UNKNOWN
 from pawprint.columns import SPLIT
 from pawprint.files import pack, write_json
-from pawprint.labels import UNKNOWN
-from pawprint.params.calibrate import Calibrate
+from pawprint.params.results import Calibrate
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import drawn_picture

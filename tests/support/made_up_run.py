@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
+from pawprint.classes import predicted_classes
 from pawprint.columns import (
     HISTORY,
     IMAGES,
@@ -17,7 +18,6 @@ from pawprint.columns import (
 )
 from pawprint.evaluation.metrics import measure
 from pawprint.files import write_json
-from pawprint.probabilities import predicted_classes
 from pawprint.serving.metadata import Metadata
 from pawprint.tables import write_table
 

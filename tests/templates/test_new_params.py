@@ -1,38 +1,42 @@
-"""An upgrade adds params to params.yaml, and changes nothing that the user wrote."""
+"""An upgrade adds params to params.yaml, and keeps the values and the comments of the user."""
+
+import re
 
 import pytest
 from conftest import PROJECT, refused
 
-from pawprint.templates.params import add_new_params, flat
+from pawprint.recipes.overlay import add_missing
+from pawprint.templates.files import flat
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("section", ["clean", "model", "calibrate", "plot"])
-def test_param_that_is_missing_comes_back_where_it_was_with_its_comments(section):
-    lines = TEMPLATE.splitlines(keepends=True)
-    start = lines.index(f"{section}:\n") + 1
-    for key in [name.split(".")[1] for name in flat(TEMPLATE) if name.startswith(f"{section}.")][
-        1:
-    ]:
-        (at,) = (n for n, line in enumerate(lines[start:], start) if line.startswith(f"  {key}: "))
-        stop = at + 1
-        while " #" in lines[at] and lines[stop : stop + 1] and lines[stop].startswith("  #"):
-            stop += 1
-        assert add_new_params("".join(lines[:at] + lines[stop:]), TEMPLATE) == TEMPLATE
+def test_params_that_are_missing_come_back_and_no_other_line_changes(section):
+    keys = [name.split(".")[1] for name in flat(TEMPLATE) if name.startswith(f"{section}.")][1:]
+    for key in keys:
+        lines = TEMPLATE.splitlines()
+        start = lines.index(f"{section}:")
+        (at,) = [n for n, line in enumerate(lines) if line.startswith(f"  {key}: ") and n > start][
+            :1
+        ]
+        rest = [*lines[:at], *lines[at + 1 :]]
+        added = add_missing("\n".join(rest), TEMPLATE).splitlines()
+        assert flat("\n".join(added)) == flat(TEMPLATE)
+        assert re.match(f"  {key}: ", added.pop(start + 1))
+        assert added == rest
 
 
-def test_values_comments_and_layout_of_the_user_stay():
-    plot = "plot:\n    # many errors\n    errors: 40  # see the wiki\n"
+def test_values_and_comments_of_the_user_stay():
+    plot = "plot:\n  # many errors\n  errors: 40  # see the wiki\n"
     mine = f"# ours\n{plot}fetch: {{source: photos}}  # our own\n"
-    added = add_new_params(mine, TEMPLATE)
-    assert [line for line in added.splitlines() if line in mine.splitlines()] == mine.splitlines()
+    added = add_missing(mine, TEMPLATE)
+    assert set(mine.splitlines()) <= set(added.splitlines())
     assert flat(added) == flat(TEMPLATE) | {"plot.errors": 40, "fetch.source": "photos"}
-    assert add_new_params(added, TEMPLATE) == added
+    assert add_missing(added, TEMPLATE) == added
+    assert flat(add_missing("plot: {errors: 3}\n", TEMPLATE))["plot.errors"] == 3
 
 
-def test_section_in_braces_that_lacks_a_param_is_one_line():
-    with refused("params.yaml: plot: expected one line for each param"):
-        add_new_params("plot: {errors: 3}\n", TEMPLATE)
+def test_params_that_are_no_sections_are_one_line():
     with refused("params.yaml: expected sections with params"):
-        add_new_params("- 1\n", TEMPLATE)
+        flat("- 1\n")

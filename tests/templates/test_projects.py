@@ -10,8 +10,7 @@ from conftest import PROJECT, change, commit, encode, photo, set_author, succeed
 from installed import Installed
 from PIL import Image
 
-from pawprint.files import pack
-from pawprint.yaml import read_yaml
+from pawprint.files import pack, read_yaml
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from pawprint import project
-from pawprint.dataset import corrections, kept_splits
+from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.entry import run
 from pawprint.errors import InputError
 from pawprint.package import folders_of_code
@@ -32,8 +32,7 @@ def prepare(workspace: Path, params: str) -> None:
     for file in ("dvc.yaml", ".dvcignore", "requirements.txt"):
         shutil.copy(PROJECT / file, workspace / file)
     (workspace / "params.yaml").write_text(params, encoding="utf-8", newline="\n")
-    for table, module in ((project.LABELS_CSV, corrections), (project.SPLITS_CSV, kept_splits)):
-        no_rows = f"{','.join(module.COLUMNS)}\n"
+    for table, no_rows in EMPTY_TABLES.items():
         (workspace / table).write_text(no_rows, encoding="utf-8", newline="\n")
     (workspace / project.MODEL_CARD.parent).mkdir(exist_ok=True)
     if not (workspace / ".dvc").exists():

@@ -1,16 +1,90 @@
-"""splits.csv: images that stay in their split, as a person or an earlier result says."""
+"""labels.csv and splits.csv: what a person says of the labels and the splits of images."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Container, Iterable
 from pathlib import Path
+from typing import NamedTuple
+from unicodedata import normalize
 
 import pandas as pd
 
+from pawprint.classes import NEITHER
 from pawprint.columns import SPLITS
-from pawprint.dataset.corrections import SHA256, read_lines
 from pawprint.errors import InputError, printable
 from pawprint.files import write_text
+from pawprint.project import LABELS_CSV, SPLITS_CSV
+from pawprint.tables import csv_rows
 
-COLUMNS = ("pixels_sha256", "split")
+LABEL_COLUMNS = ("path", "label")  # and perhaps `pixels_sha256`
+SPLIT_COLUMNS = ("pixels_sha256", "split")
+# Both without a row, as in a new project.
+EMPTY_TABLES = {
+    LABELS_CSV: f"{','.join(LABEL_COLUMNS)}\n",
+    SPLITS_CSV: f"{','.join(SPLIT_COLUMNS)}\n",
+}
+SHA256 = re.compile("[0-9a-f]{64}")
+
+
+class Correction(NamedTuple):
+    """The label, or NEITHER, of an image.
+
+    With `pixels_sha256`, this is the image with these pixels, and the path is where it once was.
+    Without, it is the image that has the path.
+    """
+
+    path: str
+    label: str
+    pixels_sha256: str = ""
+
+    @property
+    def image(self) -> str:
+        """What the image is known by."""
+        return self.pixels_sha256 or self.path
+
+
+def read_corrections(
+    path: Path, members: Container[str], labels: Iterable[str]
+) -> list[Correction]:
+    """The rows of labels.csv.
+
+    Raises InputError with the line number for a label that is not one of `labels`, a path without
+    `pixels_sha256` that is not one of `members`, an image that occurs twice, and another
+    `pixels_sha256` than 64 hexadecimal digits, and for a file that is not such a table.
+    """
+    known = [*labels, NEITHER]
+    corrections: dict[str, Correction] = {}
+    for line, row in read_lines(path, LABEL_COLUMNS):
+        name, label = row["path"], normalize("NFC", row["label"])
+        pixels = row.get("pixels_sha256", "")
+        correction = Correction(name, label, pixels)
+        problem = None
+        if pixels and not SHA256.fullmatch(pixels):
+            problem = (
+                f"expected pixels_sha256 of 64 hexadecimal digits, or none. Received: {pixels!r}"
+            )
+        elif not pixels and name not in members:
+            problem = f"expected the path of a file in the archive. Received: {name!r}"
+        elif label not in known:
+            problem = (
+                f"expected the label {', '.join(known[:-1])} or {NEITHER}. Received: {label!r}"
+            )
+        elif correction.image in corrections:
+            problem = f"expected each image once. Received: {correction.image!r} again"
+        if problem:
+            raise InputError(f"{path}: line {line}: {printable(problem)}.")
+        corrections[correction.image] = correction
+    return [*corrections.values()]
+
+
+def read_lines(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str, str]]]:
+    """The line number, and the cells by column as they are, of each row. Raises InputError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: expected a file that can be read. Received: {error}") from None
+    return csv_rows(content, str(path), columns)
+
+
 MAX_DEVIATION = 0.02  # of a fraction, without a line
 MAX_NAMED = 5  # in a line
 
@@ -22,7 +96,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     other than SPLITS, and for an image in two splits, and for a file that is not such a table.
     """
     kept: dict[str, str] = {}
-    for line, row in read_lines(path, COLUMNS):
+    for line, row in read_lines(path, SPLIT_COLUMNS):
         pixels, split = row["pixels_sha256"], row["split"]
         problem = None
         if not SHA256.fullmatch(pixels):
@@ -45,12 +119,14 @@ def keep_splits(path: Path, images: pd.DataFrame) -> pd.DataFrame:
     Rows of other images, and further columns, stay as they are. Raises InputError for a file that
     is not such a table.
     """
-    known = pd.DataFrame([row for _, row in read_lines(path, COLUMNS)] if path.exists() else [])
-    known = known.reindex(columns=known.columns.union(COLUMNS, sort=False))
+    known = pd.DataFrame(
+        [row for _, row in read_lines(path, SPLIT_COLUMNS)] if path.exists() else []
+    )
+    known = known.reindex(columns=known.columns.union(SPLIT_COLUMNS, sort=False))
     split_of = images.set_index("pixels_sha256")["split"]
     known["split"] = known["pixels_sha256"].map(split_of).fillna(known["split"])
     new = images[~images["pixels_sha256"].isin(known["pixels_sha256"])]
-    rows = pd.concat([known, new[list(COLUMNS)]]).fillna("")
+    rows = pd.concat([known, new[list(SPLIT_COLUMNS)]]).fillna("")
     write_text(path, rows.to_csv(index=False, lineterminator="\n"))
     return new
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pawprint import requirement as module
 from pawprint.errors import InputError
-from pawprint.requirement import read_line, require_installed, requirement
+from pawprint.templates import files as module
+from pawprint.templates.files import read_line, require_installed, requirement
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -41,7 +41,7 @@ def installed(monkeypatch):
         (
             {"url": "file:///pawprint-dvc/src", "dir_info": {"editable": True}},
             "pawprint-dvc[app]==0.1.0",
-            "--editable file:///pawprint-dvc/src[app]",
+            "pawprint-dvc[app] @ file:///pawprint-dvc/src",
         ),
     ],
 )  # fmt: skip
@@ -73,19 +73,6 @@ def test_package_of_another_place_is_refused(installed, tmp_path, origin, line, 
         return require_installed(path)
     with pytest.raises(InputError, match="expected the package that is installed, "):
         require_installed(path)
-
-
-@pytest.mark.parametrize("form", ["-e {}", "--editable={}[app]", "-e {uri}", "-e {uri}[app]"])
-def test_editable_package_is_known_by_path_and_by_url(installed, tmp_path, form):
-    folder = tmp_path / "a package"
-    folder.mkdir()
-    (folder / "pyproject.toml").write_text('[project]\nname = "pawprint-dvc"\n', encoding="utf-8")
-    link = tmp_path / "link"
-    link.symlink_to(folder)
-    installed({"url": folder.resolve().as_uri(), "dir_info": {"editable": True}})
-    path = tmp_path / "requirements.txt"
-    path.write_text(form.format(link, uri=folder.as_uri()), encoding="utf-8")
-    require_installed(path)
 
 
 def test_requirements_in_another_encoding_are_one_line(installed, tmp_path):

@@ -1,0 +1,217 @@
+"""Commands that run the model on photos of its use: `score`, `monitor`, `suggest`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from pawprint.cli import add_format, add_model, add_sheet, aligned
+from pawprint.cli.predict import FORMATS
+from pawprint.errors import InputError, printable
+from pawprint.evaluation.monitoring import (
+    LIKE,
+    Monitored,
+    monitor,
+    read_photos,
+    reference,
+    tabulate_photos,
+)
+from pawprint.evaluation.review import confused, confusion
+from pawprint.evaluation.scoring import Scored, confidence_of_intervals, score
+from pawprint.evaluation.suggestion import suggest
+from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
+from pawprint.serving.metadata import read_metadata
+from pawprint.serving.predictor import default_model, find_images, load_predictor, predict
+from pawprint.tables import predicted_labels
+
+MAX_CLASSES = 10  # of a confusion matrix; of more, the MAX_CLASSES most frequent confusions
+
+
+def add_score(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of photos with labels")
+    add_sheet(parser, f"also write a page with at most {MAX_ERRORS} of the most confident errors")
+    add_format(parser, ("table", "json"))
+    add_model(parser)
+
+
+def run_score(arguments: argparse.Namespace) -> int:
+    """Score the served model on labelled photos of its use, beside the test split.
+
+    FOLDER has photos in folders of classes, or a metadata.csv. Prints accuracy, mean recall, log
+    loss and the fraction called unknown with their intervals, beside those of the test split of the
+    last run, and whether they differ significantly; then each class, and which classes are
+    confused. Copies and near-duplicates of training images are left out. A file that cannot be used
+    is listed on stderr, and the exit status is 1.
+    """
+    predictor = load_predictor(arguments.model or default_model())
+    scored = score(predictor, arguments.folder)
+    for row in scored.failed:
+        print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
+    for reason, images in scored.left_out.items():
+        if images:
+            print(f"score: left out {images:,} photos: {reason}", file=sys.stderr)
+    if not scored.has_test:
+        print("score: no test split of this model here to compare with", file=sys.stderr)
+    if arguments.format == "json":
+        print_json(scored_record(scored))
+    else:
+        print_scored(scored)
+    if arguments.sheet:
+        write_errors(arguments.sheet, arguments.folder, scored.predictions)
+    return int(bool(scored.failed))
+
+
+def print_scored(scored: Scored) -> None:
+    rows = scored.scores
+    cells = pd.DataFrame(
+        {
+            "score": [f"{row.score.replace('_', ' ')} {row.label}" for row in rows.itertuples()],
+            "photos": [_text(row.score, *row[3:6], row.images) for row in rows.itertuples()],
+        }
+    )
+    if scored.has_test:
+        of_test = rows[["score", "test", "test_low", "test_high"]].itertuples(index=False)
+        cells["test split"] = [_text(*row) for row in of_test]
+        cells["p"] = rows["p_value"].map(lambda value: "" if pd.isna(value) else f"{value:.4f}")
+        cells["different"] = rows["different"]
+    print(aligned([list(cells), *cells.to_numpy()]))
+    table = scored.predictions
+    if len(labels := predicted_labels(table)) <= MAX_CLASSES:
+        print(f"\n{confusion(table, labels).to_string()}")
+    elif len(pairs := confused(table, MAX_CLASSES)):
+        print(f"\n{aligned([list(pairs), *pairs.astype(str).to_numpy()])}")
+
+
+def _text(score: str, value: float, low: float, high: float, images: int | None = None) -> str:
+    """Such as "95.50%, 91.69% to 97.61%, of 200", or the numbers of a score that is no fraction."""
+    if pd.isna(value):
+        return ""
+    form = "{:.4f}" if score in ("loss", "roc_auc", "expected_calibration_error") else "{:.2%}"
+    text = form.format(value)
+    if not pd.isna(low):
+        text += f", {form.format(low)} to {form.format(high)}"
+    return text if images is None else f"{text}, of {images:,}"
+
+
+def scored_record(scored: Scored) -> dict:
+    labels = predicted_labels(scored.predictions)
+    return {
+        "images": len(scored.predictions),
+        "left_out": {reason: int(number) for reason, number in scored.left_out.items()},
+        "scores": scored.scores,
+        "confusion": confusion(scored.predictions, labels).to_dict("index"),
+        "errors": [{"path": row["path"], "error": row["error"]} for row in scored.failed],
+    }
+
+
+def print_json(record: dict) -> None:
+    """Print a record, whose table `scores` has null for cells without a value."""
+    scores = record["scores"].astype(object).where(record["scores"].notna(), None)
+    print(json.dumps(record | {"scores": scores.to_dict("records")}, indent=2))
+
+
+FAILED = 3  # exit status of --fail
+
+
+def add_monitor(parser: argparse.ArgumentParser) -> None:
+    source = "folder of photos, or table of predictions"
+    parser.add_argument("source", type=Path, metavar="SOURCE", help=source)
+    fail = f"exit with status {FAILED} unless the photos are like the test photos"
+    parser.add_argument("--fail", action="store_true", help=fail)
+    add_format(parser, ("table", "json"))
+    add_model(parser)
+
+
+def run_monitor(arguments: argparse.Namespace) -> int:
+    """Test whether photos without labels are like the test photos of the last run.
+
+    SOURCE is a folder of photos, or a table that `pawprint predict --format csv` wrote. Prints the
+    fraction called unknown, the unknown scores, the predicted classes and the mean confidence, with
+    intervals, beside those of the test split, and a verdict: like the test photos, other
+    proportions of the classes, or other images. No alarm does not mean that the model is right:
+    score labelled photos from time to time. A file that cannot be used is listed on stderr, and the
+    exit status is 1.
+    """
+    source, folder, failed = arguments.source, arguments.model or default_model(), []
+    metadata = read_metadata(folder)
+    test = reference(metadata, folder)
+    if source.is_dir():
+        rows = predict(load_predictor(folder), find_images([source]))
+        failed = [row for row in rows if row["error"]]
+        photos = tabulate_photos(rows, metadata.labels)
+    else:
+        photos = read_photos(source, metadata)
+    for row in failed:
+        print(f"monitor: {row['path']}: {row['error']}", file=sys.stderr)
+    if photos.empty:
+        raise InputError(f"{printable(str(source))}: expected photos with a label. Received: none.")
+    monitored = monitor(metadata, photos, test, confidence_of_intervals())
+    if arguments.format == "json":
+        images = {"images": len(photos), "test_images": len(test)}
+        print_json({"verdict": monitored.verdict, **images, "scores": monitored.scores})
+    else:
+        print_monitored(monitored, len(photos), len(test))
+    if arguments.fail and monitored.verdict != LIKE:
+        return FAILED
+    return int(bool(failed))
+
+
+TITLES = {
+    "unknown": "called unknown",
+    "unknown_score": "higher unknown score than a test photo",
+    "classes": "predicted",
+    "confidence": "mean confidence",
+}
+
+
+def print_monitored(monitored: Monitored, photos: int, test: int) -> None:
+    lines = [("", f"{photos:,} photos", f"{test:,} test photos", "p", "different")]
+    for row in monitored.scores.itertuples():
+        of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)
+        title = f"{TITLES[row.score]} {row.label}"
+        cells = (_in_percent(*each) for each in of_both)
+        lines.append((title, *cells, f"{row.p_value:.4f}", row.different))
+    print(f"{aligned(lines)}\n\n{monitored.verdict}")
+
+
+def _in_percent(value: float, low: float, high: float) -> str:
+    return f"{value:.2%}" if low != low else f"{value:.2%}, {low:.2%} to {high:.2%}"
+
+
+def add_suggest(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    folder = "of images, also in subfolders"
+    source.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=folder)
+    table = "the images in a table of `pawprint predict --format csv`"
+    source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
+    number = "number of images; default: %(default)s"
+    parser.add_argument("-n", "--number", type=int, default=50, metavar="N", help=number)
+    unknown = "at most so many of them that the model calls unknown: most show no class, and all "
+    unknown += "are far from the others, so they would come first; default: 0, with --from half"
+    parser.add_argument("--unknown", type=int, metavar="N", help=unknown)
+    add_sheet(parser, "also write a page with the photos")
+    add_format(parser, FORMATS)
+    add_model(parser)
+
+
+def run_suggest(arguments: argparse.Namespace) -> int:
+    """Rank images without a label by how much a label would help.
+
+    First come images of which the model is uncertain, and which are unlike the training images and
+    unlike the images before them in the list. Near-duplicates of labelled images, and of images
+    before them in the list, are left out. Files that give no label come last, with the reason, and
+    the exit status is 1.
+    """
+    for name, value, least in (("-n", arguments.number, 1), ("--unknown", arguments.unknown, 0)):
+        if value is not None and value < least:
+            arguments.error(f"argument {name}: expected {least} or more. Received: {value}")
+    predictor = load_predictor(arguments.model or default_model())
+    source = arguments.folder or arguments.table
+    found = suggest(predictor, source, arguments.number, arguments.unknown)
+    rows = [row for _, row in found]
+    FORMATS[arguments.format](rows, predictor.metadata.labels, None)
+    if arguments.sheet:
+        write_suggestions(arguments.sheet, found)
+    return int(any(row["error"] for row in rows))

@@ -1,0 +1,139 @@
+"""Commands that make and change a project: `init`, `upgrade`, `recipes`, `app`."""
+
+import argparse
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from pawprint.errors import InputError
+from pawprint.files import parse_yaml, read_yaml, write_text
+from pawprint.package import DISTRIBUTION, PACKAGE
+from pawprint.project import PARAMS
+from pawprint.recipes.overlay import apply, names, overlay, read
+from pawprint.templates.projects import create, upgrade
+
+
+def add_init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a new or an empty folder")
+    images = "folder, zip, tar, or YAML file with the URL of one"
+    parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
+    recipe = "params of a published notebook: `pawprint recipes` lists them"
+    parser.add_argument("--recipe", choices=names(), metavar="NAME", help=recipe)
+    outside = "leave the photos where they are, outside of the project"
+    parser.add_argument("--outside", action="store_true", help=outside)
+
+
+def run_init(arguments: argparse.Namespace) -> None:
+    """Make a project for your photos: a folder with params.yaml and the pipeline, for Git and DVC.
+
+    The photos are one folder per class, a folder with metadata.csv, a zip or tar of one, or a YAML
+    file with the URL of one. DVC copies them into the project, so that `dvc pull` brings them to
+    others: change them there from then on. Nothing is overwritten.
+
+    Examples:
+      pawprint init hotdog --images ~/photos
+      pawprint init cats --recipe default
+    """
+    folder, images = arguments.folder, arguments.images
+    if not images and not arguments.recipe:
+        arguments.error("expected --images, or --recipe with images of its own")
+    source = create(folder, images, arguments.recipe, arguments.outside)
+    if images and (folder / f"{source}.dvc").exists():
+        change = "add and remove photos" if images.is_dir() else "put another one"
+        print(f"{folder / source} is a copy of {images}: {change} there")
+    print(f"Next: `cd {folder}`, `dvc repro`; README.md there has the daily loop")
+
+
+def run_upgrade(arguments: argparse.Namespace) -> None:
+    """Renew this project after an upgrade of the package; `git diff` shows what changed.
+
+    Files that are still as `pawprint init` wrote them are written anew. Where you changed one, the
+    new one is put beside it, as FILE.new. params.yaml keeps your values and comments, and gets new
+    params with their defaults. Nothing is committed.
+    """
+    for line in upgrade() or ["nothing to change"]:
+        print(f"upgrade: {line}")
+
+
+def add_recipes(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(action=list_recipes)
+    commands = parser.add_subparsers(metavar="{show,use}")
+    shown = commands.add_parser("show", help="print a recipe")
+    shown.add_argument("name", choices=names(), metavar="NAME")
+    shown.set_defaults(action=show)
+    user = commands.add_parser("use", help="write a recipe into params.yaml")
+    user.add_argument("name", choices=names(), metavar="NAME")
+    user.add_argument("--force", action="store_true", help="overwrite uncommitted changes")
+    user.set_defaults(action=use)
+
+
+def run_recipes(arguments: argparse.Namespace) -> None:
+    """List recipes, show one, or write it into params.yaml.
+
+    `use` writes the values of `default` and then those of the recipe. Comments, order and other
+    params are kept, as are images, classes and weights where the recipe's are not in this project.
+    """
+    arguments.action(arguments)
+
+
+def list_recipes(arguments: argparse.Namespace) -> None:
+    width = max(map(len, names()))
+    for name in names():
+        first_line = read(name).splitlines()[0]
+        print(f"{name:<{width}}  {first_line.removeprefix('# ')}")
+
+
+def show(arguments: argparse.Namespace) -> None:
+    print(read(arguments.name), end="")
+
+
+def use(arguments: argparse.Namespace) -> None:
+    """Write `params.yaml`. Raises InputError if it has uncommitted changes, unless `--force`."""
+    given = read_yaml(PARAMS)
+    before = PARAMS.read_text(encoding="utf-8")
+    after = apply(before, arguments.name)
+    recipe, kept = parse_yaml(after, str(PARAMS)), {}
+    for section in ("fetch", "weights"):
+        source = recipe[section]["source"]
+        if source.startswith("pawprint/") and not Path(source).exists():  # only in the repository
+            kept[section] = given[section]
+    if "fetch" in kept:
+        kept["clean"] = {"labels": given["clean"]["labels"]}
+    if kept:
+        after = overlay(after, yaml.safe_dump(kept, default_flow_style=None))
+    if after != before and not arguments.force:
+        _require_committed()
+    write_text(PARAMS, after)
+    print(f"params.yaml: {arguments.name}. Now run `dvc repro`.")
+
+
+def _require_committed() -> None:
+    git = ["git", "status", "--porcelain", "--", PARAMS.name]
+    try:
+        status = subprocess.run(git, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        status = "unknown"
+    if status:
+        raise InputError(
+            "params.yaml: expected a file without uncommitted changes, which would be lost. "
+            "Commit it, or use --force."
+        )
+
+
+def add_app(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=8501, help="default: %(default)s")
+
+
+def run_app(arguments: argparse.Namespace) -> int:
+    """Open the web app: images, labels and results of this project in the browser."""
+    if not importlib.util.find_spec("streamlit"):
+        raise InputError(f"app: expected streamlit. Run `pip install '{DISTRIBUTION}[app]'`.")
+    command = [sys.executable, "-m", "streamlit", "run", str(PACKAGE / "app/main.py")]
+    command.append(f"--server.port={arguments.port}")
+    if os.name == "posix":
+        os.execv(command[0], command)  # so that a signal reaches the server
+    return subprocess.call(command)

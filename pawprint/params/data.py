@@ -1,0 +1,128 @@
+"""The sections `fetch`, `clean`, `split` and `augment`: the images and their views."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Annotated, Literal
+from unicodedata import normalize
+
+from pydantic import AfterValidator, Field, PlainSerializer, WrapValidator, field_validator
+
+from pawprint.classes import problem_of_labels
+from pawprint.errors import without_secrets
+from pawprint.params.section import REPR, BelowOne, Count, Fraction, Section, Seed, Source, UpToOne
+
+
+class Fetch(Section):
+    source: Source
+
+    @field_validator("source")
+    @classmethod
+    def _is_local(cls, source: str) -> str:
+        """Refused before DVC looks for such a file, and prints its name with the password."""
+        if "://" in source or without_secrets(source) != source:
+            raise ValueError(
+                "expected a local path. Write the URL into a YAML file: docs/images.md. Received: "
+                f"{source!r}"
+            )
+        return source
+
+
+def _auto_or_mapping(labels: object, validate: Callable) -> object:
+    if labels == "auto":
+        return labels
+    if not isinstance(labels, dict):  # one line, where pydantic has one for each of the types
+        raise ValueError(
+            "expected auto, or a mapping of each class to the list of its folders. "
+            f"Received: {REPR.repr(labels)}"
+        )
+    return validate(labels)
+
+
+class Clean(Section):
+    rule: Literal["decodes", "jfif"]
+    # Or "auto", which the validator passes.
+    labels: Annotated[
+        dict[str, Annotated[list[str], Field(min_length=1)]],
+        WrapValidator(_auto_or_mapping),
+        PlainSerializer(lambda labels: labels),
+    ]
+
+    @field_validator("labels")
+    @classmethod
+    def _distinct_classes(cls, labels: dict[str, list[str]] | str) -> dict[str, list[str]] | str:
+        if labels == "auto":
+            return labels
+        folders = [
+            normalize("NFC", folder).lower() for names in labels.values() for folder in names
+        ]
+        for folder, times in Counter(folders).items():
+            if times > 1:
+                raise ValueError(
+                    f"expected each folder once, in any case. Received: {folder!r} twice"
+                )
+        if problem := problem_of_labels(labels):
+            raise ValueError(problem)
+        return {
+            normalize("NFC", label): [normalize("NFC", folder) for folder in names]
+            for label, names in labels.items()
+        }
+
+
+def _one_capturing_group(pattern: str) -> str:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"expected a regular expression. Received: {pattern}: {error}") from None
+    if groups != 1:
+        raise ValueError(
+            "expected a regular expression with one group in parentheses, as in '/site([0-9]+)/'. "
+            f"Received: {groups} in {pattern}"
+        )
+    return pattern
+
+
+class Split(Section):
+    seed: Seed
+    validation_fraction: Fraction
+    test_fraction: Fraction
+    group: Annotated[str, AfterValidator(_one_capturing_group)] | None
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=16)]
+    move_near_duplicates: bool
+    use_archive_split: bool
+
+
+class RandomFlip(Section):
+    mode: Literal["horizontal", "vertical", "horizontal_and_vertical"]
+
+
+class RandomRotation(Section):
+    factor: UpToOne
+
+
+class RandomTranslation(Section):
+    height_factor: UpToOne
+    width_factor: UpToOne
+
+
+class RandomShear(Section):
+    x_factor: UpToOne = 0.0
+    y_factor: UpToOne = 0.0
+
+
+class RandomZoom(Section):
+    height_factor: BelowOne
+    width_factor: BelowOne | None = None
+
+
+class Augment(Section):
+    """Keras layers by name, with the arguments, units and defaults that Keras gives them."""
+
+    views: Count
+    keep_original: bool
+    RandomFlip: RandomFlip | None
+    RandomRotation: RandomRotation | None
+    RandomTranslation: RandomTranslation | None
+    RandomShear: RandomShear | None
+    RandomZoom: RandomZoom | None
+    seed: Seed
