@@ -43,9 +43,14 @@ REPORT = Path("plots/report.html")
 
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
 FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
-TEST_PREDICTIONS_CSV = Path("plots/predictions.csv")
-VALIDATION_PREDICTIONS_CSV = Path("plots/predictions_validation.csv")
+TEST_PREDICTIONS_CSV = Path("data/predictions.csv")
+VALIDATION_PREDICTIONS_CSV = Path("data/predictions_validation.csv")
 PREDICTIONS_CSV = {"test": TEST_PREDICTIONS_CSV, "validation": VALIDATION_PREDICTIONS_CSV}
+# What Git keeps of them.
+PREDICTED_CSV = {
+    "test": Path("plots/predictions.csv"),
+    "validation": Path("plots/predictions_validation.csv"),
+}
 LIKELY_WRONG_LABELS_CSV = Path("plots/likely_wrong_labels.csv")
 RELIABILITY_CSV = Path("plots/reliability.csv")
 ROC_CSV = Path("plots/roc.csv")

@@ -1,9 +1,10 @@
 """Evaluate the served model on decoded images.
 
 Reads data/raw/archives/, data/split/images.csv, data/split/near_duplicates.csv,
-data/clean/unknown.csv and models/served/. Params: `evaluate`. Writes metrics/evaluate.json,
-plots/scores.csv, plots/predictions.csv, plots/predictions_validation.csv, plots/reliability.csv
-and plots/roc.csv.
+data/clean/unknown.csv and models/served/. Params: `evaluate`. Writes data/predictions.csv,
+data/predictions_validation.csv, metrics/evaluate.json, plots/scores.csv, plots/reliability.csv,
+plots/roc.csv, and what Git keeps of the predictions, plots/predictions.csv and
+plots/predictions_validation.csv.
 Run: `python -m stages.evaluate`
 """
 
@@ -63,6 +64,8 @@ def main() -> None:
         reliabilities.append(bins.assign(split=name))
         table = tabulate(rows, probabilities, classes, labels, unknown_scores)
         write_predictions(project.PREDICTIONS_CSV[name], table)
+        short = table.assign(image=table["pixels_sha256"].str[: columns.IMAGE_DIGITS])
+        write_table(project.PREDICTED_CSV[name], short, columns.PREDICTED_CLASSES)
         if name == "test":
             curves = metrics.tabulate_roc(actual, probabilities, labels)
             write_table(project.ROC_CSV, curves, columns.ROC)

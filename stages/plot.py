@@ -1,7 +1,8 @@
 """Draw the pictures of a run from the tables that other stages wrote.
 
-Reads tables in plots/ and data/raw/archives/. Params: `plot`. Writes plots/*.png, except those of
-the stage `preview`. Run: `python -m stages.plot`
+Reads data/predictions.csv, data/predictions_validation.csv, tables in plots/, and
+data/raw/archives/. Params: `plot`. Writes plots/*.png, except those of the stage `preview`. Run:
+`python -m stages.plot`
 """
 
 import pandas as pd

@@ -1,8 +1,8 @@
 """List images whose labels are likely wrong, for a person to check.
 
 Corrections go into labels.csv, which `clean` applies. Training images are judged by
-cross-validation, the others by the model. Reads data/cross_validation.csv, plots/predictions.csv
-and plots/predictions_validation.csv. Writes plots/likely_wrong_labels.csv.
+cross-validation, the others by the model. Reads data/cross_validation.csv, data/predictions.csv
+and data/predictions_validation.csv. Writes plots/likely_wrong_labels.csv.
 Run: `python -m stages.review`
 """
 

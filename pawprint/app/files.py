@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import SPLIT
+from pawprint.columns import IMAGE_DIGITS, SPLIT
 from pawprint.tables import read_table
 
 Stamp = tuple[tuple[int, int], ...]
@@ -22,9 +22,12 @@ def stamp(path: Path) -> Stamp:
 
 
 def at_present(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the present `path` of the image of their `pixels_sha256`, without others.
+    """The rows with the present `path` and `pixels_sha256` of their image, without others.
 
-    Raises InputError.
+    It is known by `pixels_sha256`, or by the `image` of a table PREDICTED_CLASSES. Raises
+    InputError.
     """
     images = read_table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]]
-    return rows.drop(columns="path").merge(images, on="pixels_sha256")
+    images["image"] = images["pixels_sha256"].str[:IMAGE_DIGITS]
+    key = "image" if "image" in rows else "pixels_sha256"
+    return rows.drop(columns="path", errors="ignore").merge(images, on=key)

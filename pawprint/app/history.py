@@ -107,7 +107,7 @@ def _log() -> list[tuple[str, ...]]:
         f"--decorate-refs={EXPERIMENTS}",
         "--simplify-by-decoration",  # with paths: commits that change them or have a decoration
         *("--branches", "--tags", "--remotes", f"--glob={EXPERIMENTS}", "HEAD", "--"),
-        *map(str, (*RESULTS, project.TEST_PREDICTIONS_CSV, project.VALIDATION_PREDICTIONS_CSV)),
+        *map(str, (*RESULTS, *project.PREDICTED_CSV.values())),
     )
     texts = iter(values.decode(errors="replace").split("\0"))
     return list(zip(*[texts] * len(FIELDS)))

@@ -4,7 +4,7 @@ import argparse
 
 from pawprint.evaluation.comparison import Comparison, compare_revisions, describe
 from pawprint.params.results import Evaluate
-from pawprint.project import PREDICTIONS_CSV
+from pawprint.project import PREDICTED_CSV
 from pawprint.revisions import WORKSPACE, require_reproduced
 
 
@@ -55,7 +55,7 @@ def _compare(old: str, new: list[str], common: bool) -> dict[str, list[Compariso
     if WORKSPACE in (old, *new):
         require_reproduced("evaluate")
     compared = {
-        split: compare_revisions(old, new, split, confidence, common) for split in PREDICTIONS_CSV
+        split: compare_revisions(old, new, split, confidence, common) for split in PREDICTED_CSV
     }
     for split, comparisons in compared.items():
         for rev, comparison in zip(new, comparisons):

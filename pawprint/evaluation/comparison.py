@@ -9,11 +9,12 @@ import pandas as pd
 from scipy.stats import norm
 
 from pawprint import project
+from pawprint.columns import PREDICTED_CLASSES
 from pawprint.errors import InputError
 from pawprint.evaluation.intervals import holm, mcnemar, stratified_mcnemar
 from pawprint.evaluation.metrics import headline
 from pawprint.revisions import read_revision
-from pawprint.tables import parse_predictions
+from pawprint.tables import parse_table
 
 
 class Comparison(NamedTuple):
@@ -136,20 +137,19 @@ def compare_revisions(
 def paired(
     old: str, new: Sequence[str], split: str, common: bool = False
 ) -> Iterator[pd.DataFrame]:
-    """For each of the new revisions, the images of a split of PREDICTIONS_CSV, in the same order.
+    """For each of the new revisions, the images of a split of PREDICTED_CSV, in the same order.
 
-    The columns are `path`, that of the new revision, `pixels_sha256`, by which images are paired,
-    `actual`, `predicted_old` and `predicted`. A revision is a commit, branch, tag or experiment, or
-    WORKSPACE. With `common`, the images are those that all have, with the same label, and a line
-    says how many. Raises InputError if a revision has no predictions, or they are not of the same
-    images with the same labels.
+    The columns are `image`, by which they are paired, `actual`, `predicted_old` and `predicted`. A
+    revision is a commit, branch, tag or experiment, or WORKSPACE. With `common`, the images are
+    those that all have, with the same label, and a line says how many. Raises InputError if a
+    revision has no predictions, or they are not of the same images with the same labels.
     """
     tables = {rev: predictions_of(rev, split) for rev in (old, *new)}
     if common:
         tables = _with_common_images(tables, split)
     for rev in new:
         both = tables[old].merge(
-            tables[rev], on="pixels_sha256", how="outer", suffixes=("_old", ""), indicator=True
+            tables[rev], on="image", how="outer", suffixes=("_old", ""), indicator=True
         )
         gone, added = ((both["_merge"] == side).sum() for side in ("left_only", "right_only"))
         in_both = both[both["_merge"] == "both"]
@@ -161,13 +161,12 @@ def paired(
                 "accuracies cannot be compared. --common compares on the images that both have; "
                 "without it, commit this run, change one param, and compare with HEAD."
             )
-        # In the order of the hashes, which the merge gives: paths may differ.
-        yield both[["path", "pixels_sha256", "actual", "predicted_old", "predicted"]]
+        yield both[["image", "actual", "predicted_old", "predicted"]]
 
 
 def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str, pd.DataFrame]:
-    """The rows of each table PREDICTIONS, by revision, whose image and label are in all."""
-    key = ["pixels_sha256", "actual"]
+    """The rows of each table PREDICTED_CLASSES, by revision, whose image and label are in all."""
+    key = ["image", "actual"]
     common = functools.reduce(pd.merge, (table[key] for table in tables.values()))
     images = ", ".join(f"{len(table):,} of {rev}" for rev, table in tables.items())
     if common.empty:
@@ -202,12 +201,12 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
 
 
 def predictions_of(rev: str, split: str) -> pd.DataFrame:
-    """The table PREDICTIONS of a revision or WORKSPACE. Raises InputError if it has none."""
-    return read_revision(rev, project.PREDICTIONS_CSV[split], _parse)
+    """The table PREDICTED_CLASSES of a revision or WORKSPACE. Raises InputError if it has none."""
+    return read_revision(rev, project.PREDICTED_CSV[split], _parse)
 
 
 def _parse(content: bytes) -> pd.DataFrame:
-    predictions = parse_predictions(content)
+    predictions = parse_table(content, PREDICTED_CLASSES)
     if predictions.empty:
         raise ValueError("expected a table with rows. Received: none")
     return predictions

@@ -61,6 +61,7 @@ def save(figure: Figure, path: Path) -> None:
 
 MAX_LABEL = 14  # characters of a label beside the confusion matrix
 MAX_WRITTEN = 12  # classes whose cells hold numbers
+MAX_DRAWN = 100  # classes of the confusion matrix
 PAIRS = 10  # of classes, listed below the matrix
 
 
@@ -91,17 +92,20 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
 
     The colour of a cell is its fraction of the images with that true label. A cell shows the number
     of images and the fraction; with many classes the pairs that are confused most often are listed
-    below instead.
+    below instead. Of more than MAX_DRAWN classes, those with the lowest recall are drawn.
     """
     actual, predicted = predictions["actual"], predictions["predicted"]
-    labels = predicted_labels(predictions)
+    labels = every = predicted_labels(predictions)
+    if len(every) > MAX_DRAWN:
+        recall = (actual == predicted).groupby(actual).mean().sort_values(kind="stable")
+        labels = sorted(recall.index[:MAX_DRAWN])
     is_written = len(labels) <= MAX_WRITTEN
     is_of_two = len(labels) == 2
     size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
     figure, axis = plt.subplots(figsize=(size + 0.2, size - 0.2 + below))
-    counts = confusion(predictions, labels).to_numpy()
-    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    counts = confusion(predictions, every).loc[labels]
+    fractions = counts[labels].div(counts.sum(axis=1).clip(1), axis=0).to_numpy()
     blues = matplotlib.colormaps["Blues"]
     axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
     names = [shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels]
@@ -110,7 +114,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     axis.set(xlabel="Predicted label", ylabel="True label")
     if is_written:
         style = {"ha": "center", "va": "center", "fontsize": 12 if is_of_two else 8}
-        for (row, column), number in np.ndenumerate(counts):
+        for (row, column), number in np.ndenumerate(counts.to_numpy()):
             fraction = fractions[row, column]
             colour = blues(1.0) if fraction < 0.5 else blues(0)
             axis.text(column, row, f"{number:,}\n{fraction:.1%}", color=colour, **style)
@@ -125,6 +129,8 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     axis.spines[:].set_visible(False)
     correct = int((actual == predicted).sum())
     title = f"Test: {correct:,} of {len(actual):,} correct ({correct / len(actual):.1%})"
+    if len(every) > MAX_DRAWN:
+        title += f"; the {MAX_DRAWN} of {len(every):,} classes with the lowest recall"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 

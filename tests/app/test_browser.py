@@ -129,7 +129,7 @@ def test_photos_are_those_that_the_filters_ask_for(page, workspace):
     page.get_by_role("radiogroup", name="True label").get_by_text("cat").click()
     for split, file in (("test", "predictions"), ("validation", "predictions_validation")):
         page.get_by_role("radiogroup", name="Split").get_by_text(split).click()
-        cats = list(table(workspace, f"plots/{file}.csv")["actual"]).count("cat")
+        cats = list(table(workspace, f"data/{file}.csv")["actual"]).count("cat")
         expect(page.get_by_text(f"{cats} images")).to_be_visible()
         expect(page.get_by_role("img", name=PHOTO)).to_have_count(min(cats, 24))
 

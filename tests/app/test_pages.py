@@ -17,9 +17,9 @@ from pawprint.project import (
     EVALUATE_METRICS,
     LABELS_CSV,
     LIKELY_WRONG_LABELS_CSV,
+    PREDICTED_CSV,
     SERVED_MODEL,
     SPLIT_CSV,
-    VALIDATION_PREDICTIONS_CSV,
 )
 from pawprint.serving.metadata import METADATA_FILE
 from pawprint.tables import write_table
@@ -85,7 +85,7 @@ def test_params_are_shown_without_passwords_and_tokens(project):
 def test_other_metrics_and_columns_of_an_old_commit_are_one_line(project):
     (project / EVALUATE_METRICS).write_text('{"validation": {"accuracy": "high"}}')
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
-    (project / VALIDATION_PREDICTIONS_CSV).write_text(old, encoding="utf-8")
+    (project / PREDICTED_CSV["validation"]).write_text(old, encoding="utf-8")
     page = opened("page_models")
     assert len(page.dataframe[0].value) == 3
     (told,) = page.warning

@@ -103,8 +103,8 @@ def test_photos_of_one_class_have_its_mean_recall_of_the_test_split_beside_their
 def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch, replaced):
     """As after `git switch` without `dvc checkout`."""
     shutil.copytree(project.SERVED_MODEL, tmp_path / project.SERVED_MODEL)
-    (tmp_path / "plots").mkdir()
-    shutil.copy(project.TEST_PREDICTIONS_CSV, tmp_path / "plots")
+    (tmp_path / "data").mkdir()
+    shutil.copy(project.TEST_PREDICTIONS_CSV, tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     of = {
         project.TEST_PREDICTIONS_CSV: md5(project.TEST_PREDICTIONS_CSV),

@@ -6,11 +6,12 @@ from pathlib import Path
 import pandas as pd
 from conftest import PROJECT, commit, git_init, photo, succeed
 
-from pawprint.columns import PREDICTIONS, SPLIT
+from pawprint.columns import IMAGE_DIGITS, PREDICTED_CLASSES, PREDICTIONS, SPLIT
 from pawprint.files import pack, write_json
 from pawprint.project import (
     EVALUATE_METRICS,
     LABELS_JSON,
+    PREDICTED_CSV,
     RAW_IMAGES,
     SERVED_MODEL,
     SPLIT_CSV,
@@ -56,6 +57,10 @@ def write_project(project: Path) -> Path:
         for path in (TEST_PREDICTIONS_CSV, VALIDATION_PREDICTIONS_CSV):
             (project / path).parent.mkdir(exist_ok=True)
             write_predictions(project / path, table)
+        for path in PREDICTED_CSV.values():
+            (project / path).parent.mkdir(exist_ok=True)
+            images = table.assign(image=table["pixels_sha256"].str[:IMAGE_DIGITS])
+            write_table(project / path, images, PREDICTED_CLASSES)
         measured = {"accuracy": accuracy, "loss": 0.7}
         write_json(project / EVALUATE_METRICS, {"validation": measured, "test": measured})
         write_json(project / SPLIT_METRICS, {"validation": 4, "test": 4})
