@@ -199,18 +199,14 @@ def _beside(
     of_test = of_test.rename(columns=columns)
     key = ["label", "score"]
     both = scores.merge(of_test.drop(columns="images"), on=key, how="left")
-    p_values = [
-        _p_value(row.score, row.label, table, test, metadata)
-        if row.score in TESTED and pd.notna(row.test)
-        else np.nan
-        for row in both.itertuples()
-    ]
-    is_tested = ~np.isnan(p_values)
-    levels = holm([each for each in p_values if not np.isnan(each)], ALPHA)
-    both = both.assign(p_value=p_values, different="")
-    both.loc[is_tested, "different"] = np.where(
-        both.loc[is_tested, "p_value"] < levels, "yes", "no"
+    tested = both[both["score"].isin(TESTED) & both["test"].notna()].itertuples()
+    p_values = pd.Series(
+        {row.Index: _p_value(row.score, row.label, table, test, metadata) for row in tested},
+        dtype=float,
     )
+    different = np.where(p_values < holm(p_values.tolist(), ALPHA), "yes", "no")
+    both = both.assign(p_value=p_values, different="")
+    both.loc[p_values.index, "different"] = different
     return both
 
 
