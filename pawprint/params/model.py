@@ -129,13 +129,3 @@ class Model(Section):
                 f"expected onnx null, because backbone is {self.backbone}. Received: a mapping"
             )
         return self
-
-
-def problem_of_epochs(backbone: str, epochs: int) -> str | None:
-    """What is wrong with so many epochs of fine-tuning this backbone, or None."""
-    if backbone == ONNX and epochs:
-        return (
-            "train_finetune.epochs: expected 0, because the layers of an ONNX file stay frozen. "
-            f"Received: {epochs}"
-        )
-    return None
