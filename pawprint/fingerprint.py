@@ -64,16 +64,10 @@ def _text(value: object) -> str:
 def imported_names(source: str) -> set[str]:
     """Full names of all that a module imports, also in functions: `pawprint.files.replacing`.
 
-    What is imported under TYPE_CHECKING only is left out, as it never runs. A relative import
-    raises ValueError.
+    A relative import raises ValueError.
     """
-    found, nodes = set(), [ast.parse(source)]
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            nodes += node.orelse
-            continue
-        nodes += ast.iter_child_nodes(node)
+    found = set()
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -55,13 +55,8 @@ LIKELY_WRONG_LABELS_CSV = Path("plots/likely_wrong_labels.csv")
 RELIABILITY_CSV = Path("plots/reliability.csv")
 ROC_CSV = Path("plots/roc.csv")
 SCORES_CSV = Path("plots/scores.csv")
-SAMPLES_PLOT = Path("plots/samples.png")
-AUGMENTED_PLOT = Path("plots/augmented.png")
-NEAR_DUPLICATES_PLOT = Path("plots/near_duplicates.png")
-CURVES_PLOT = Path("plots/learning_curves.png")
-CONFUSION_PLOT = Path("plots/confusion.png")
-RELIABILITY_PLOT = Path("plots/reliability.png")
-ROC_PLOT = Path("plots/roc.png")
-LIKELY_WRONG_LABELS_PLOT = Path("plots/likely_wrong_labels.png")
-ERRORS_PLOT = Path("plots/errors.png")
-PREDICTIONS_PLOT = Path("plots/predictions.png")
+PLOTS = Path("plots")
+PICTURES = (  # there, in the order of the report
+    *("learning_curves", "confusion", "roc", "reliability", "errors", "likely_wrong_labels"),
+    *("near_duplicates", "samples", "augmented", "predictions"),
+)

@@ -25,17 +25,17 @@ def main() -> None:
     validation = read_predictions(project.VALIDATION_PREDICTIONS_CSV)
     test = read_predictions(project.TEST_PREDICTIONS_CSV)
     likely_wrong = read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
-    save(draw_curves(extract, finetune), project.CURVES_PLOT)
-    save(draw_confusion(test), project.CONFUSION_PLOT)
-    save(draw_roc(roc), project.ROC_PLOT)
-    save(draw_reliability(reliability), project.RELIABILITY_PLOT)
+    save(draw_curves(extract, finetune), project.PLOTS / "learning_curves.png")
+    save(draw_confusion(test), project.PLOTS / "confusion.png")
+    save(draw_roc(roc), project.PLOTS / "roc.png")
+    save(draw_reliability(reliability), project.PLOTS / "reliability.png")
     with open_archive(project.RAW_ARCHIVES) as archive:
-        save(draw_predictions(archive, test, params.predictions), project.PREDICTIONS_PLOT)
+        save(draw_predictions(archive, test, params.predictions), project.PLOTS / "predictions.png")
         held_out = pd.concat([validation, test])
-        save(draw_errors(archive, held_out, params.errors), project.ERRORS_PLOT)
+        save(draw_errors(archive, held_out, params.errors), project.PLOTS / "errors.png")
         figure = draw_likely_wrong_labels(archive, likely_wrong, params.likely_wrong_labels)
-        save(figure, project.LIKELY_WRONG_LABELS_PLOT)
-    print(f"plot: 7 pictures in {project.CURVES_PLOT.parent}")
+        save(figure, project.PLOTS / "likely_wrong_labels.png")
+    print(f"plot: 7 pictures in {project.PLOTS}")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ def main() -> None:
     train = images[images["split"] == "train"]
     size, how = model.image_size, model.resize
     with open_archive(project.RAW_ARCHIVES) as archive:
-        save(draw_samples(archive, train, params.samples), project.SAMPLES_PLOT)
-        save(draw_augmented(archive, train, augment, size, how), project.AUGMENTED_PLOT)
+        save(draw_samples(archive, train, params.samples), project.PLOTS / "samples.png")
+        save(draw_augmented(archive, train, augment, size, how), project.PLOTS / "augmented.png")
         figure = draw_near_duplicates(archive, near_duplicates, params.near_duplicates)
-        save(figure, project.NEAR_DUPLICATES_PLOT)
-    print(f"preview: 3 pictures in {project.SAMPLES_PLOT.parent}")
+        save(figure, project.PLOTS / "near_duplicates.png")
+    print(f"preview: 3 pictures in {project.PLOTS}")
     sizes = read_table(project.IMAGES_CSV, columns.IMAGES)[["width", "height"]]
     if how == "crop" and (out := left_out(*sizes.to_numpy().T)) > MAX_LEFT_OUT:
         print(

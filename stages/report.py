@@ -36,18 +36,6 @@ def main() -> None:
         for path in (project.EXTRACT_HISTORY_CSV, project.FINETUNE_HISTORY_CSV)
     ]
     groups = images["group"][images["split"] == "test"]
-    pictures = (
-        project.CURVES_PLOT,
-        project.CONFUSION_PLOT,
-        project.ROC_PLOT,
-        project.RELIABILITY_PLOT,
-        project.ERRORS_PLOT,
-        project.LIKELY_WRONG_LABELS_PLOT,
-        project.NEAR_DUPLICATES_PLOT,
-        project.SAMPLES_PLOT,
-        project.AUGMENTED_PLOT,
-        project.PREDICTIONS_PLOT,
-    )
     context = {
         "params": params,
         "metadata": metadata,
@@ -69,7 +57,10 @@ def main() -> None:
         "results": results.result_rows(scores),
         "about_results": results.describe_intervals(params["evaluate"]["confidence"], groups),
         "of_classes": results.class_rows(scores),
-        "pictures": {path.stem: pages.data_uri(Image.open(path)) for path in pictures},
+        "pictures": {
+            name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png"))
+            for name in project.PICTURES
+        },
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
     about_run = {"project": pages.project_name(), "images": md5(project.SPLIT_CSV)[: pages.DIGITS]}

@@ -14,12 +14,11 @@ import pandas as pd
 from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
 from pawprint.entry import run_stage
-from pawprint.errors import InputError
 from pawprint.files import read_arrays, read_json, replacing
 from pawprint.network.conversion import convert, with_head
 from pawprint.network.model import head_with, save_model, with_features
 from pawprint.network.training import describe_kept, fine_tune_stored
-from pawprint.params.model import ONNX, Model, problem_of_epochs
+from pawprint.params.model import ONNX, Model
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.runtime.network_file import output_shapes, read_network, write_network
 from pawprint.tables import read_table, write_table
@@ -28,8 +27,6 @@ from pawprint.tables import read_table, write_table
 def main() -> None:
     params, hardware = Train.load("train_finetune"), Hardware.load()
     head, backbone = Head.load(), Model.load()
-    if problem := problem_of_epochs(backbone.backbone, params.epochs):
-        raise InputError(f"{project.PARAMS}: {problem}")
     labels, arrays = read_json(project.LABELS_JSON), [*read_arrays(project.HEAD).values()]
     if backbone.backbone == ONNX:
         extractor = read_network(project.ONNX_BACKBONE)

@@ -45,7 +45,6 @@ EMPTY = ("a/__init__", "a/inner/__init__", "a/unused", "b/__init__")
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    late = "from typing import TYPE_CHECKING\nimport PIL, numpy, tqdm\n"
     files = {
         "requirements.txt": PINS,
         "stages/one.py": "from pawprint.a import used\n",
@@ -59,7 +58,7 @@ def project(tmp_path) -> Path:
         "pawprint/a/tables/more/lut.csv": "3,4\n",
         "pawprint/a/tables/own/__init__.py": "",
         "pawprint/a/tables/own/lut.csv": "5,6\n",
-        "pawprint/b/late.py": f"{late}if TYPE_CHECKING:\n    import six, pawprint.a.unused\n",
+        "pawprint/b/late.py": "import PIL, numpy, tqdm\n",
         **dict.fromkeys((f"pawprint/{name}.py" for name in EMPTY), ""),
     }
     for name, text in files.items():

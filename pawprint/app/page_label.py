@@ -10,10 +10,10 @@ import streamlit as st
 from PIL import Image
 
 from pawprint import columns, project
-from pawprint.app import files, labelling, photos
+from pawprint.app import labelling, photos
 from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explained, plain
-from pawprint.app.model import predictor
+from pawprint.app.photos import predictor
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 from pawprint.evaluation.suggestion import images_in, suggest
@@ -181,7 +181,7 @@ def walk_of_new(given: Path, target: Path) -> Walk:
 def show_likely_wrong() -> Walk | None:
     """A button; the walk when it begins."""
     rows = read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
-    rows = files.at_present(rows)
+    rows = photos.at_present(rows)
     if rows.empty:
         st.success("None: no label is likely wrong.")
         return None

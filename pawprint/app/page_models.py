@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pawprint.app import files, photos
+from pawprint.app import photos
 from pawprint.app.history import Revision, revisions
 from pawprint.app.messages import explained, plain
 from pawprint.errors import hide_secrets
@@ -98,7 +98,7 @@ def show_two(first: Revision, second: Revision, level: float) -> None:
         return f"{old} → {new}, labelled {actual}"
 
     with explained():
-        shown = files.at_present(differ).sort_values("path")
+        shown = photos.at_present(differ).sort_values("path")
         if missing := len(differ) - len(shown):
             st.caption(f"{missing} of them are not among the present images, and not shown.")
         if row := photos.grid(shown, "differ", predictions):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from pawprint.app import photos
 from pawprint.app.messages import explained, plain
-from pawprint.app.model import predictor
+from pawprint.app.photos import predictor
 from pawprint.classes import UNKNOWN
 from pawprint.images.decoder import FORMATS, decode
 from pawprint.serving.predictor import Predictor

@@ -1,20 +1,77 @@
-"""Photos, read from the archive: grids of them, and each one large in a dialog."""
+"""Photos, read from the archive: grids of them, and each one large in a dialog, with its saliency.
+
+What is cached with the stamps of its files is read again when they change.
+"""
 
 import io
 from collections.abc import Callable
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import cv2
+import numpy as np
 import pandas as pd
 import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint import project
-from pawprint.app import files
 from pawprint.app.messages import explained, plain
-from pawprint.app.model import show_saliency
+from pawprint.columns import IMAGE_DIGITS, SPLIT
+from pawprint.entry import stamps
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
+from pawprint.images.pixels import resize
+from pawprint.serving.predictor import Predictor, default_model, load_predictor
+from pawprint.serving.saliency import occlusion, overlay
+from pawprint.tables import read_table
+
+Stamps = dict[Path, tuple[int, int]]
+
+
+def at_present(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the present `path` and `pixels_sha256` of their image, without others.
+
+    It is known by `pixels_sha256`, or by the `image` of a table PREDICTED_CLASSES. Raises
+    InputError.
+    """
+    images = read_table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]]
+    images["image"] = images["pixels_sha256"].str[:IMAGE_DIGITS]
+    key = "image" if "image" in rows else "pixels_sha256"
+    return rows.drop(columns="path", errors="ignore").merge(images, on=key)
+
+
+SALIENCY = "Regions that drive the prediction, the brighter the more (occlusion)."
+SALIENCY_SIZE = 600  # pixels of its side
+
+
+def predictor() -> Predictor:
+    """The served model, or the one in Git. Raises InputError if it is damaged."""
+    folder = default_model()
+    return _predictor(folder, stamps(folder))
+
+
+def show_saliency(image: Image.Image, alt: str) -> None:
+    """The image with its saliency over it. Raises InputError if the model is missing or damaged."""
+    served = predictor()
+    shape = served.metadata
+    label = shape.labels.index(served.class_of(served.predict(image).probabilities))
+    pixels = resize(image, shape.image_size, shape.resize)
+    heat = _heat(pixels, label, served.folder, stamps(served.folder))
+    picture = overlay(
+        resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
+    )
+    st.image(picture, width="stretch", alt=f"Saliency of {alt}", caption=SALIENCY)
+
+
+@st.cache_data(max_entries=200, show_spinner="Looking for the regions that matter …")
+def _heat(pixels: np.ndarray, label: int, folder: Path, files: Stamps) -> np.ndarray:
+    return occlusion(_predictor(folder, files), pixels, label)
+
+
+@st.cache_resource(max_entries=1, show_spinner="Loading the model …")
+def _predictor(folder: Path, files: Stamps) -> Predictor:
+    return load_predictor(folder)
+
 
 CELL = 154  # pixels of a photo in a grid; two fit side by side on a phone
 PER_PAGE = 24
@@ -40,7 +97,7 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
 def cell(name: str, key: str, label: str) -> bool:
     """A small photo with a button. Returns whether it was clicked. Raises InputError."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
-        st.image(_square(name, files.stamp(project.RAW_ARCHIVES)), width="stretch", alt=alt(name))
+        st.image(_square(name, stamps(project.RAW_ARCHIVES)), width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
 
 
@@ -75,7 +132,7 @@ def show_large(image: Image.Image, text: str) -> None:
 
 def photo(name: str) -> Image.Image:
     """An image of the archive. Raises InputError."""
-    return open_image(_archive(files.stamp(project.RAW_ARCHIVES)), name)
+    return open_image(_archive(stamps(project.RAW_ARCHIVES)), name)
 
 
 def alt(name: str) -> str:
@@ -84,12 +141,12 @@ def alt(name: str) -> str:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _archive(stamp: files.Stamp) -> Archive:
+def _archive(files: Stamps) -> Archive:
     return open_archive(project.RAW_ARCHIVES)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)
-def _square(name: str, stamp: files.Stamp) -> bytes:
+def _square(name: str, files: Stamps) -> bytes:
     """A JPEG of the photo, padded to a square, with twice the pixels shown, for sharp screens."""
     buffer = io.BytesIO()
     ImageOps.pad(photo(name), (2 * CELL, 2 * CELL), color=BACKGROUND).save(

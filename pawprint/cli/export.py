@@ -10,16 +10,7 @@ from tqdm import tqdm
 from pawprint import project
 from pawprint.classes import predicted_classes
 from pawprint.columns import SPLIT
-from pawprint.network.exports import (
-    FORMATS,
-    Outputs,
-    export,
-    for_export,
-    largest_difference,
-    mean_outputs,
-    read_pixels,
-    require_modules,
-)
+from pawprint.network import exports
 from pawprint.network.model import load_model
 from pawprint.package import current_commit
 from pawprint.serving.predictor import load_predictor
@@ -29,7 +20,7 @@ from pawprint.tables import read_table
 
 def add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--format", nargs="+", required=True, choices=tuple(FORMATS), help="one or more"
+        "--format", nargs="+", required=True, choices=tuple(exports.FORMATS), help="one or more"
     )
 
 
@@ -45,33 +36,33 @@ def run_export(arguments: argparse.Namespace) -> None:
     largest difference of an output, and test images whose label changes.
     """
     for name in arguments.format:
-        require_modules(name)
+        exports.require_modules(name)
     predictor = load_predictor(project.SERVED_MODEL)
     metadata = predictor.metadata.model_copy(update={"commit": current_commit()})
     detector = None
     if metadata.unknown_threshold is not None:
         detector = read_detector(project.SERVED_MODEL)
-    model = for_export(load_model(project.FINETUNE_MODEL), metadata.temperature, detector)
+    model = exports.for_export(load_model(project.FINETUNE_MODEL), metadata.temperature, detector)
     test = read_table(project.SPLIT_CSV, SPLIT).query("split == 'test'")
-    read = functools.partial(read_pixels, test["path"], metadata)
-    served = mean_outputs(predictor.run, read(metadata.test_time_augmentation))
+    read = functools.partial(exports.read_pixels, test["path"], metadata)
+    served = exports.mean_outputs(predictor.run, read(metadata.test_time_augmentation))
     of_served = predicted_classes(served["probability"], metadata.threshold)
 
-    def row(name: str, path: Path, outputs: Outputs) -> dict:
+    def row(name: str, path: Path, outputs: exports.Outputs) -> dict:
         files = [file for file in (path, *path.rglob("*")) if file.is_file()]
         predicted = predicted_classes(outputs["probability"], metadata.threshold)
         return {
             "format": name,
             "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
-            "largest difference": f"{largest_difference(outputs, served):.6f}",
+            "largest difference": f"{exports.largest_difference(outputs, served):.6f}",
             "changed labels": int((predicted != of_served).sum()),
         }
 
     rows, hints = [row("served", project.SERVED_MODEL, served)], []
     for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
         folder = project.EXPORT / name
-        outputs, augmentation = export(name, model, metadata, folder, read, served)
-        rows.append(row(name, folder / FORMATS[name].file, outputs))
+        outputs, augmentation = exports.export(name, model, metadata, folder, read, served)
+        rows.append(row(name, folder / exports.FORMATS[name].file, outputs))
         if augmentation != "none":
             hints.append(f"{name}: average over the squares of {augmentation!r} yourself")
     print(pd.DataFrame(rows).to_string(index=False))

@@ -10,14 +10,7 @@ import pandas as pd
 from pawprint.cli import add_format, add_model, add_sheet, aligned
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
-from pawprint.evaluation.monitoring import (
-    LIKE,
-    Monitored,
-    monitor,
-    read_photos,
-    reference,
-    tabulate_photos,
-)
+from pawprint.evaluation import monitoring
 from pawprint.evaluation.review import confused, confusion
 from pawprint.evaluation.scoring import Scored, confidence_of_intervals, score
 from pawprint.evaluation.suggestion import suggest
@@ -136,24 +129,24 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     """
     source, folder, failed = arguments.source, arguments.model or default_model(), []
     metadata = read_metadata(folder)
-    test = reference(metadata, folder)
+    test = monitoring.reference(metadata, folder)
     if source.is_dir():
         rows = predict(load_predictor(folder), find_images([source]))
         failed = [row for row in rows if row["error"]]
-        photos = tabulate_photos(rows, metadata.labels)
+        photos = monitoring.tabulate_photos(rows, metadata.labels)
     else:
-        photos = read_photos(source, metadata)
+        photos = monitoring.read_photos(source, metadata)
     for row in failed:
         print(f"monitor: {row['path']}: {row['error']}", file=sys.stderr)
     if photos.empty:
         raise InputError(f"{printable(str(source))}: expected photos with a label. Received: none.")
-    monitored = monitor(metadata, photos, test, confidence_of_intervals())
+    monitored = monitoring.monitor(metadata, photos, test, confidence_of_intervals())
     if arguments.format == "json":
         images = {"images": len(photos), "test_images": len(test)}
         print_json({"verdict": monitored.verdict, **images, "scores": monitored.scores})
     else:
         print_monitored(monitored, len(photos), len(test))
-    if arguments.fail and monitored.verdict != LIKE:
+    if arguments.fail and monitored.verdict != monitoring.LIKE:
         return FAILED
     return int(bool(failed))
 
@@ -166,7 +159,7 @@ TITLES = {
 }
 
 
-def print_monitored(monitored: Monitored, photos: int, test: int) -> None:
+def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> None:
     lines = [("", f"{photos:,} photos", f"{test:,} test photos", "p", "different")]
     for row in monitored.scores.itertuples():
         of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, rankdata
+from scipy.stats import MonteCarloMethod, chi2_contingency, norm, rankdata
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, predicted_classes
@@ -248,15 +248,9 @@ def same_proportions(images: np.ndarray, others: np.ndarray) -> float:
     """The p-value that two sets of images have the same proportions of classes, int `(classes,)`.
 
     Which images are of which set is drawn RESAMPLES times; the statistic is that of the chi-squared
-    test, whose distribution does not hold for classes of few images. Counted as in
-    `stratified_mcnemar`.
+    test, whose distribution does not hold for classes of few images.
     """
-    of_class = images + others
-    images, of_class = images[of_class > 0], of_class[of_class > 0]
-    expected = of_class * images.sum() / of_class.sum()
-    drawn = np.random.default_rng(0).multivariate_hypergeometric(
-        of_class, images.sum(), RESAMPLES, method="marginals"
-    )
-    # The other set has the same deviations, and expected numbers in a fixed ratio to these.
-    found, draws = (((each - expected) ** 2 / expected).sum(axis=-1) for each in (images, drawn))
-    return float((1 + (draws >= found - 1e-9).sum()) / (1 + RESAMPLES))
+    both = np.array([images, others])
+    method = MonteCarloMethod(RESAMPLES, rng=np.random.default_rng(0))
+    table = both[:, both.any(axis=0)]
+    return float(chi2_contingency(table, correction=False, method=method).pvalue)

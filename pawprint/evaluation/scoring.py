@@ -10,14 +10,8 @@ from PIL import Image
 from pawprint import project
 from pawprint.classes import log_losses, predicted_classes
 from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
+from pawprint.dataset import layouts
 from pawprint.dataset.cleaning import perceptual_hash
-from pawprint.dataset.layouts import (
-    folders_of,
-    is_metadata,
-    is_unusual,
-    label_and_split,
-    parse_metadata,
-)
 from pawprint.errors import InputError, printable
 from pawprint.evaluation.intervals import fisher, holm, randomization, stratified_fisher
 from pawprint.evaluation.metrics import measure, measure_unknown
@@ -133,18 +127,18 @@ def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
     names = sorted(
         each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
     )
-    rows = parse_metadata(str(folder), names, lambda name: (folder / name).read_bytes())
+    rows = layouts.parse_metadata(str(folder), names, lambda name: (folder / name).read_bytes())
     named = Clean.load().labels if project.PARAMS.exists() else "auto"
     folder_of = {
         each.lower(): label
         for label in labels
         for each in (label, *(named.get(label, ()) if named != "auto" else ()))
     }
-    folders = folders_of(rows)
+    folders = layouts.folders_of(rows)
     found = {
-        name: label_and_split(folders(name), folder_of)[0]
+        name: layouts.label_and_split(folders(name), folder_of)[0]
         for name in names
-        if not is_unusual(name) and not is_metadata(name)
+        if not layouts.is_unusual(name) and not layouts.is_metadata(name)
     }
     if not any(found.values()):
         raise InputError(
@@ -205,18 +199,14 @@ def _beside(
     of_test = of_test.rename(columns=columns)
     key = ["label", "score"]
     both = scores.merge(of_test.drop(columns="images"), on=key, how="left")
-    p_values = [
-        _p_value(row.score, row.label, table, test, metadata)
-        if row.score in TESTED and pd.notna(row.test)
-        else np.nan
-        for row in both.itertuples()
-    ]
-    is_tested = ~np.isnan(p_values)
-    levels = holm([each for each in p_values if not np.isnan(each)], ALPHA)
-    both = both.assign(p_value=p_values, different="")
-    both.loc[is_tested, "different"] = np.where(
-        both.loc[is_tested, "p_value"] < levels, "yes", "no"
+    tested = both[both["score"].isin(TESTED) & both["test"].notna()].itertuples()
+    p_values = pd.Series(
+        {row.Index: _p_value(row.score, row.label, table, test, metadata) for row in tested},
+        dtype=float,
     )
+    different = np.where(p_values < holm(p_values.tolist(), ALPHA), "yes", "no")
+    both = both.assign(p_value=p_values, different="")
+    both.loc[p_values.index, "different"] = different
     return both
 
 

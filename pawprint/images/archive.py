@@ -6,13 +6,12 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Literal, get_args
 
 from PIL import Image
 
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 
-Reason = Literal[
+REASONS = (
     "empty",
     "not_an_image",
     "too_large",
@@ -29,14 +28,13 @@ Reason = Literal[
     "not_a_file",
     "encrypted",
     "unreadable",
-]
-REASONS: tuple[str, ...] = get_args(Reason)
+)
 
 
 class UnusableImageError(Exception):
     """An image that cannot be used; `reason` is one of REASONS, `detail` explains it."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason.replace('_', ' ')}: {detail}")
         self.reason = reason
         self.detail = detail

@@ -46,8 +46,6 @@ tf.config.set_visible_devices([], "GPU")
 # through all of them at exit.
 gc.freeze()
 
-__all__ = ["keras", "make_deterministic", "tf"]
-
 
 def make_deterministic(seed: int) -> None:
     """Seed every generator and make TensorFlow's kernels give the same bits every time."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.errors import without_secrets
 from pawprint.params.section import (
@@ -54,12 +54,6 @@ class Weights(Section):
         return source
 
 
-def _not_boolean(value: object) -> object:
-    if isinstance(value, bool):  # True equals 1.0, which Literal would accept
-        raise ValueError(f"expected a number. Received: {value}")
-    return value
-
-
 class Onnx(Section):
     """What the ONNX file of a backbone does not say.
 
@@ -75,7 +69,7 @@ class Onnx(Section):
 
 class Model(Section):
     backbone: Literal[Backbone, ONNX]
-    alpha: Annotated[float | None, BeforeValidator(_not_boolean)]
+    alpha: float | None
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
     pooling: Literal["average", "flatten"]
@@ -135,13 +129,3 @@ class Model(Section):
                 f"expected onnx null, because backbone is {self.backbone}. Received: a mapping"
             )
         return self
-
-
-def problem_of_epochs(backbone: str, epochs: int) -> str | None:
-    """What is wrong with so many epochs of fine-tuning this backbone, or None."""
-    if backbone == ONNX and epochs:
-        return (
-            "train_finetune.epochs: expected 0, because the layers of an ONNX file stay frozen. "
-            f"Received: {epochs}"
-        )
-    return None

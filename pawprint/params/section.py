@@ -49,15 +49,11 @@ WORDS = {
 }
 
 
-def explain(error: ValidationError, model: type[BaseModel], inside: list[str]) -> list[str]:
-    """Lines such as `section.key: expected > 0. Received: -1`, printable on any terminal.
+def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
+    """Such as `section.key: expected > 0. Received: -1`.
 
     `inside` names the keys in which the content of the model stands.
     """
-    return [printable(_line(problem, model, inside)) for problem in error.errors()]
-
-
-def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
     within = [str(name) for name in problem["loc"]]
     names = inside + within
     key = ".".join(names)
@@ -130,5 +126,5 @@ def checked(kind: type[Kind], content: object, path: Path, inside: list[str]) ->
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        lines = (f"{path}: {line}" for line in explain(error, kind, inside))
-        raise InputError("\n".join(lines)) from None
+        lines = (printable(_line(problem, kind, inside)) for problem in error.errors())
+        raise InputError("\n".join(f"{path}: {line}" for line in lines)) from None

@@ -51,7 +51,7 @@ def overlay(params: str, changes: str) -> str:
 
 
 def add_missing(params: str, template: str) -> str:
-    """The text of `params.yaml` with the params of a template that it lacks.
+    """The text of `params.yaml` with the params of a template that it lacks, and their comments.
 
     They come first in their section: after its last one may be comments on the next section.
     """
@@ -61,7 +61,9 @@ def add_missing(params: str, template: str) -> str:
         given = content.setdefault(section, CommentedMap())
         for key, value in reversed(list(values.items())):
             if key not in given:
-                given.insert(0, key, value)
+                comment = values.ca.items.get(key)
+                text = comment[2].value.splitlines()[0] if comment and comment[2] else ""
+                given.insert(0, key, value, text.lstrip("# ") or None)
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
 

@@ -35,7 +35,7 @@ def workspace(tmp_path_factory) -> Path:
     for path in SERVED:
         (workspace / path).parent.mkdir(parents=True, exist_ok=True)
         (workspace / path).write_text(path.name, encoding="utf-8")
-    pictures = [path for name, path in vars(project).items() if name.endswith("_PLOT")]
+    pictures = [project.PLOTS / f"{name}.png" for name in project.PICTURES]
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
     for picture in pictures:
         Image.new("RGB", (30, 20), "grey").save(workspace / picture)

@@ -12,7 +12,7 @@ TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("section", ["clean", "model", "calibrate", "plot"])
-def test_params_that_are_missing_come_back_and_no_other_line_changes(section):
+def test_params_that_are_missing_come_back_with_their_comments_and_no_other_line_changes(section):
     keys = [name.split(".")[1] for name in flat(TEMPLATE) if name.startswith(f"{section}.")][1:]
     for key in keys:
         lines = TEMPLATE.splitlines()
@@ -23,7 +23,8 @@ def test_params_that_are_missing_come_back_and_no_other_line_changes(section):
         rest = [*lines[:at], *lines[at + 1 :]]
         added = add_missing("\n".join(rest), TEMPLATE).splitlines()
         assert flat("\n".join(added)) == flat(TEMPLATE)
-        assert re.match(f"  {key}: ", added.pop(start + 1))
+        of_template, new = (re.split(" +# ", line) for line in (lines[at], added.pop(start + 1)))
+        assert new == of_template
         assert added == rest
 
 
