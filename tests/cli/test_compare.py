@@ -8,21 +8,16 @@ from pathlib import Path
 
 import pytest
 from conftest import (
-    CODE,
-    PROJECT,
     clone,
     commit,
     complaint,
-    environment_of,
     git_project,
     pawprint,
     printed,
-    run,
     succeed,
 )
 
 from pawprint.columns import PREDICTIONS
-from pawprint.yaml import read_yaml
 
 IMAGES = 200
 
@@ -108,12 +103,9 @@ def test_comparison_while_dvc_writes_a_result_is_one_line(project):
     rwlock = project / ".dvc" / "tmp" / "rwlock"
     writer = {"pid": os.getpid(), "cmd": "dvc repro"}
     rwlock.write_text(json.dumps({"read": {}, "write": {str(project / "models"): writer}}))
-    try:
-        assert f"no other running `dvc`. Received: '{project}" in complaint(
-            project, "compare", "new"
-        )
-    finally:
-        rwlock.unlink()
+    line = complaint(project, "compare", "new")
+    rwlock.unlink()
+    assert f"no other running `dvc`. Received: '{project}" in line
 
 
 def test_gate_fails_only_for_significantly_worse_results(project):
@@ -127,20 +119,21 @@ def test_gate_fails_only_for_significantly_worse_results(project):
     assert printed(project, "gate", "new").splitlines()[-1] == "gate: passed"
 
 
-CHANGES = {
-    "params.yaml evaluate": ("params.yaml", "confidence: 0.95", "confidence: 0.9"),
-    "code of evaluate": ("pawprint/evaluation/metrics.py", "import numpy", "x = 1\nimport numpy"),
-    "plots/predictions.csv": ("plots/predictions.csv", "cat,dog", "cat,cat"),
-}
-
-
-@pytest.mark.parametrize(("command", "changed"), list(zip(["compare", "gate", "gate"], CHANGES)))
-def test_results_of_other_params_code_or_predictions_are_refused(project, changed, command):
-    name, before, after = CHANGES[changed]
+@pytest.mark.parametrize(
+    ("changed", "name", "before", "after"),
+    [
+        ("params.yaml evaluate", "params.yaml", "confidence: 0.95", "confidence: 0.9"),
+        ("code of evaluate", "pawprint/evaluation/metrics.py", "import numpy", "import numpy, re"),
+        ("plots/predictions.csv", "plots/predictions.csv", "cat,dog", "cat,cat"),
+    ],
+)
+def test_results_of_other_params_code_or_predictions_are_refused(
+    project, changed, name, before, after
+):
     text = (project / name).read_text(encoding="utf-8")
     assert before in text
     (project / name).write_text(text.replace(before, after), encoding="utf-8")
-    line = complaint(project, command, "new")
+    line = complaint(project, "gate", "new")
     assert line.startswith("workspace: expected the results of its params and code.")
     assert f"changes since the last run: {changed}." in line
 
@@ -149,20 +142,6 @@ def test_gate_needs_no_data_and_no_remote(project):
     other = clone(project)
     assert not (other / "models").exists()
     assert printed(other, "gate", "old")
-
-
-@pytest.mark.extended
-def test_gate_runs_with_the_packages_of_its_workflow(project, tmp_path):
-    jobs = read_yaml(PROJECT / ".github" / "workflows" / "ci.yaml")["jobs"]
-    (pip,) = (each["run"] for each in jobs["metrics"]["steps"] if "pip" in each.get("run", ""))
-    python = str(environment_of(tmp_path / "venv", pip.split("requirements.txt ")[1].split()))
-    result = run(python, "-m", "pawprint", "gate", "old", cwd=project)
-    assert (result.returncode, result.stderr) == (0, "")
-    of_all = "from pawprint.fingerprint import Code; code = Code(); import sys; "
-    of_all += "print(*(code.fingerprint(each) for each in sys.argv[1:]))"
-    stages = [f"stages/{stage}.py" for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]]
-    expected = " ".join(map(CODE.fingerprint, stages))
-    assert succeed(python, "-c", of_all, *stages, cwd=PROJECT).strip() == expected.strip()
 
 
 def test_other_test_images_are_refused_with_the_reason(project):
@@ -199,22 +178,7 @@ def test_gate_of_common_images_fails_only_for_results_worse_on_these(project, wr
     assert ("workspace is worse than new" in result.stdout) == bool(status)
 
 
-def test_predictions_of_an_older_commit_without_pixels_are_refused_in_one_line(project):
-    for path in (project / "plots").glob("predictions*.csv"):
-        lines = (line.split(",") for line in path.read_text(encoding="utf-8").splitlines())
-        older = "".join(f"{','.join(cells[:3] + cells[4:])}\n" for cells in lines)
-        path.write_text(older, encoding="utf-8")
-    record(project)
-    commit(project, "Older")
-    write(project, set(range(5)))
-    record(project)
-    line = complaint(project, "compare", "HEAD")
-    succeed("git", "reset", "-q", "--hard", "new", cwd=project)
-    assert line.startswith("HEAD: plots/predictions.csv: expected a table with the columns path,")
-    assert "pixels_sha256" in line.split("Received")[0]
-
-
-@pytest.mark.parametrize("rev", ["nothing", "old~1", ""])
+@pytest.mark.parametrize("rev", ["nothing", ""])
 def test_revision_without_predictions_is_one_line(project, rev):
     line = complaint(project, "gate", rev)
     assert line.startswith(f"{rev}: expected a commit, branch, tag or experiment with plots/")
