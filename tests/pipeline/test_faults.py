@@ -139,11 +139,9 @@ GREY_PHOTO = PHOTO.convert("L").convert("RGB")
 @pytest.mark.parametrize(
     ("name", "expected", "bound"),
     [
-        *((name, PHOTO, 6) for name in ("PNG as.jpg", "cmyk.jpg", "ycck.jpg", "rgba.png")),
-        *((name, PHOTO, 6) for name in ("animated.png", "heic as.jpg", "progressive.jpg")),
-        *((f"{form} as.jpg", PHOTO, 6) for form in (*OTHER_FORMATS, "PSD", "SUN")),
-        *((name, GREY_PHOTO, 2) for name in ("grey and alpha.png", "16 bits.png", "16 bits.tiff")),
-        *((name, GREY_PHOTO, 2) for name in ("16 bits.pgm", "12 bits.pgm")),
+        *((name, PHOTO, 6) for name in ("cmyk.jpg", "ycck.jpg", "animated.png", "heic as.jpg")),
+        *((f"{form} as.jpg", PHOTO, 6) for form in OTHER_FORMATS),
+        *((name, GREY_PHOTO, 2) for name in ("16 bits.png", "16 bits.tiff", "16 bits.pgm")),
     ],
 )
 def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
