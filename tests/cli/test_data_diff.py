@@ -79,8 +79,6 @@ def test_workspace_is_compared_by_default_and_the_same_data_is_one_line(project)
     assert diff(project, "old", "--format", "csv") == CHANGES
     (line,) = diff(project, "new").splitlines()
     assert line.startswith("new and workspace have the same images.")
-    assert diff(project, "old", "old") == "old and old have the same images\n"
-    assert diff(project, "old", "old", "--format", "csv").count("\n") == 1
     assert json.loads(diff(project, "old", "old", "--format", "json")) == []
 
 

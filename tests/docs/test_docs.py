@@ -6,7 +6,7 @@ import tomllib
 from itertools import chain
 
 import pytest
-from conftest import MODULES, PROJECT, succeed
+from conftest import PROJECT, succeed
 
 from pawprint.__main__ import COMMANDS
 from pawprint.columns import SCORES
@@ -113,15 +113,6 @@ def test_pages_explain_every_stage_param_key_and_command():
         for each in COMMANDS
         if f"`pawprint {each}" not in text and f"$ pawprint {each}" not in text
     ] == []
-
-
-def test_page_of_development_names_every_module():
-    section = read("docs/development.md").partition("## Modules")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| (`[^|]+) \| ", section, re.MULTILINE)
-    modules = {f"pawprint/{each}" for row in rows for each in re.findall(r"`([\w/]+\.py)`", row)}
-    known = {each for each in MODULES if each.startswith("pawprint/")}
-    outside = {each for each in known if each.endswith("__init__.py")} | {"pawprint/__main__.py"}
-    assert modules == known - outside
 
 
 def test_locks_have_every_direct_requirement_and_no_index():

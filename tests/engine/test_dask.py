@@ -208,14 +208,6 @@ def test_worker_with_modules_from_before_an_edit_is_refused(start, tmp_path, mon
         engine._code.cache_clear()
 
 
-def test_worker_with_another_package_of_the_name_is_one_line(start, tmp_path):
-    (tmp_path / "pawprint.py").touch()
-    start().worker("--no-nanny", PYTHONPATH=str(tmp_path))
-    with pytest.raises(InputError, match="PAWPRINT_DASK: expected a worker that can") as error:
-        list(map_items(str.upper, NAMES))
-    assert len(str(error.value).splitlines()) == 1
-
-
 def test_killed_worker_changes_nothing(start):
     cluster = start()
     cluster.worker("--no-nanny")
@@ -289,32 +281,11 @@ def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):
             list(map_items(lambda name: read_member(archive, name), NAMES))
 
 
-@pytest.mark.parametrize("scheduler", [f"tcp://{HOST}:1", "scheduler.json", "10.0.0.1:8786"])
-def test_without_scheduler(scheduler, monkeypatch):
-    monkeypatch.setenv("PAWPRINT_DASK", scheduler)
+def test_without_scheduler(monkeypatch):
+    monkeypatch.setenv("PAWPRINT_DASK", f"tcp://{HOST}:1")
     with dask.config.set({CONNECT: "1s"}), pytest.raises(InputError) as error:
         list(map_items(str.upper, NAMES))
-    assert f"running Dask scheduler. Received: {scheduler}" in str(error.value)
-
-
-def test_scheduler_that_dies_is_one_line(start):
-    """While results wait to be fetched, and others to be computed."""
-    cluster = start()
-    cluster.worker("--no-nanny")
-    with dask.config.set({CONNECT: "1s"}):
-        results = map_items(lambda name: name.encode() * 10**6, NAMES * 10, chunk=1)
-        for _ in range(2 * engine.PROOF):
-            next(results)
-        scheduler, *_ = cluster.processes
-        scheduler.kill()
-        with pytest.raises(InputError, match="Received: no connection to the scheduler"):
-            list(results)
-
-
-def test_without_workers(start):
-    start()
-    with dask.config.set({CONNECT: "1s"}), pytest.raises(InputError, match="none within 1s"):
-        list(map_items(str.upper, NAMES))
+    assert f"running Dask scheduler. Received: tcp://{HOST}:1" in str(error.value)
 
 
 def test_wrong_input_has_the_message_of_threads(cluster, tmp_path, monkeypatch):

@@ -17,7 +17,6 @@ from pawprint.evaluation.monitoring import (
     PROPORTIONS,
     differences,
     judge,
-    ranked_within,
     verdict_of,
 )
 
@@ -88,12 +87,3 @@ def test_model_without_a_detector_is_judged_by_classes_and_confidence():
     tested = differences(foreign, test)
     assert list(tested.index) == ["classes", "confidence"]
     assert verdict_of(tested) == OTHER
-
-
-def test_level_of_ranks_holds_for_few_photos_and_many_strata():
-    rng, rejected = np.random.default_rng(0), 0
-    for _ in range(1000):
-        strata = rng.integers(10, size=20), rng.integers(10, size=100)
-        pair = (rng.normal(each) for each in strata)
-        rejected += ranked_within(*pair, *strata)[1] < 0.05
-    assert rejected < 65

@@ -65,9 +65,3 @@ def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     open_features(tmp_path, "cut", SHA256)
     with refused("shard-0.npy: expected the bytes"):
         open_features(tmp_path, "top", SHA256)
-
-
-def test_missing_image_is_one_line(tmp_path):
-    write(tmp_path, 2)
-    with refused("from 0 to 2 views"):
-        open_features(tmp_path, "cut", pd.Series([*SHA256, "f" * 64]))

@@ -1,18 +1,9 @@
 import tracemalloc
 
-import pytest
 from conftest import refused
 
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
-
-
-@pytest.mark.parametrize("content", [None, b"<html>"])
-def test_archive_that_is_missing_or_no_zip_is_named(tmp_path, content):
-    if content:
-        (tmp_path / "images.zip").write_bytes(content)
-    with refused("images.zip: "):
-        open_archive(tmp_path / "images.zip")
 
 
 def test_folder_without_a_zip_is_named(tmp_path):

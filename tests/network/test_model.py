@@ -1,9 +1,8 @@
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SAMPLE_WEIGHTS, refused
+from conftest import refused
 from networks import EACH_HEAD, HEADS, PLAIN, model_with, pixels
 from scipy.special import expit, softmax
 
@@ -101,8 +100,6 @@ OTHER = "expected a model of this project"
 OTHER_FILES = {
     "missing": (lambda path: None, "no such model. Run `dvc repro`"),
     "cut off": (cut_off, OTHER),
-    "text": (lambda path: path.write_text("a model"), OTHER),
-    "weights": (lambda path: shutil.copy(SAMPLE_WEIGHTS, path), OTHER),
     "of another program": (lambda path: flat_model(keras.layers.Flatten()).save(path), OTHER),
     "with code": (lambda path: flat_model(LAMBDA).save(path), "Lambda"),
 }

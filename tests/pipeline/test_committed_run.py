@@ -107,18 +107,18 @@ def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
 
 def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
     """And `1e-6` arrives as a number."""
-    sweep = ("-S", "train_finetune.learning_rate=1e-6,0.003")
+    sweep = ("-S", "evaluate.confidence=1e-6,0.8")
     queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
     assert queued.stdout.count("Queued experiment") == 2, queued.stderr
     succeed("dvc", "exp", "run", "--run-all", cwd=workspace)
     shown = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
     (head,) = (each for each in shown if each["experiments"])
-    rates = set()
+    found = set()
     for experiment in head["experiments"]:
         data = experiment["revs"][0]["data"]
-        rates.add(data["params"]["params.yaml"]["data"]["train_finetune"]["learning_rate"])
+        found.add(data["params"]["params.yaml"]["data"]["evaluate"]["confidence"])
         assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
-    assert rates == {1e-6, 0.003}
+    assert found == {1e-6, 0.8}
 
 
 @pytest.fixture

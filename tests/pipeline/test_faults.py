@@ -167,16 +167,9 @@ def test_orientation_is_honoured_wherever_pixels_are_read(tmp_path, name):
     assert resize(image, 32, "crop").shape == (32, 32, 3)
 
 
-@pytest.mark.parametrize(
-    ("later", "message"),
-    [
-        ([("cats/2.jpg", JPEG)], "There is no item named"),
-        ([("cats/1.jpg", JPEG[:-200])], "truncated"),
-    ],
-)
-def test_archive_that_was_replaced_after_clean_is_named_with_the_image(tmp_path, later, message):
-    pack(tmp_path / "images.zip", later)
-    expected = rf"images\.zip: expected cats/1\.jpg to be the image .*{message}.*Run `dvc repro`"
+def test_archive_that_was_replaced_after_clean_is_named_with_the_image(tmp_path):
+    pack(tmp_path / "images.zip", [("cats/1.jpg", JPEG[:-200])])
+    expected = r"images\.zip: expected cats/1\.jpg to be the image .*truncated.*Run `dvc repro`"
     archive = open_archive(tmp_path / "images.zip")
     with archive, pytest.raises(InputError, match=expected):
         open_image(archive, "cats/1.jpg")

@@ -36,7 +36,7 @@ def test_squares_that_are_rounded_to_0_and_1_are_as_sure_as_each_other():
     assert mean_over_squares(np.float32([[0], [1], [0.9]]))[1] == pytest.approx(0.675, abs=1e-3)
 
 
-@pytest.mark.parametrize("shift", [-0.3, -0.05, 0.05, 0.3])
+@pytest.mark.parametrize("shift", [-0.3, 0.05])
 def test_difference_is_significant_where_a_paired_test_says_so(shift):
     first, second = np.random.default_rng(0).exponential(1, (2, 100))
     second = 0.5 * first + 0.5 * second - second.mean() / 2 + first.mean() / 2 + shift
