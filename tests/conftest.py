@@ -101,23 +101,11 @@ def drawn_images(drawn_archive) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-@pytest.fixture(autouse=True)
-def figures_closed() -> Iterator[None]:
-    yield
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close("all")
-
-
 @pytest.fixture(scope="session")
 def mirror() -> Path:
     if not (MIRROR / "cats_and_dogs_filtered.zip").is_file():
         pytest.skip(f"real images are not at {MIRROR}: set PAWPRINT_MIRROR")
     return MIRROR.resolve()
-
-
-def real(mirror: Path) -> dict[str, str]:
-    """The environment in which real images and weights are those of the mirror."""
-    return {"PAWPRINT_MIRROR": str(mirror), "KERAS_HOME": str(mirror / "keras")}
 
 
 def line_of(*parts: str) -> str:
@@ -263,17 +251,7 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
 
 # Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
-LONGEST = (
-    "test_committed_run",
-    "test_browser",
-    "test_pipeline",
-    "test_readme",
-    "test_projects",
-    "test_tutorial",
-    "test_interruption",
-    "test_dask",
-    "test_dependencies",
-)
+LONGEST = "committed_run browser pipeline readme projects tutorial interruption dask dependencies"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -281,5 +259,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "mirror" in item.fixturenames:  # thousands of real photos
             item.add_marker(pytest.mark.slow)
-    order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST.split())}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))

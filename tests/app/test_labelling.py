@@ -149,16 +149,6 @@ def test_two_processes_at_once_lose_no_answer(target, tmp_path):
     assert {path.name for path in target.iterdir()} == {"metadata.csv", *rows_of(target)}
 
 
-def test_table_that_is_none_changes_nothing(target, places, tmp_path):
-    image = new(tmp_path / "new" / "1.jpg")
-    target.mkdir()
-    (target / "metadata.csv").write_text("file_name;label\n", encoding="utf-8")
-    before = contents(tmp_path)
-    with refused("metadata.csv: line 1", "file_name;label"):
-        add(places, image, "cat")
-    assert contents(tmp_path) == before
-
-
 def test_image_that_is_gone_leaves_no_copy_and_no_row(target, places, tmp_path):
     """As when another program has moved it."""
     image = tmp_path / "new" / "1.jpg"
@@ -223,18 +213,6 @@ def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
     (target / "metadata.csv").write_text("file_name,label\n./1.JPG,dog\n", encoding="utf-8")
     add(places_in(target, NAMES, Path("images.yaml")), new(tmp_path / "new" / "1.jpg"), "cat")
     assert rows_of(target) == {"./1.JPG": "dog", "1-2.jpg": "cat"}
-
-
-def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
-    (tmp_path / "shared").mkdir()
-    table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"
-    link.symlink_to(table)
-    with pytest.raises(FileNotFoundError):
-        write_rows(link, "path", correction("1.jpg", "cat"))
-    table.write_text("path,label\n", encoding="utf-8")
-    write_rows(link, "path", correction("1.jpg", "cat"))
-    assert link.is_symlink()
-    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
 
 
 def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import SCORES
-from pawprint.evaluation.intervals import fisher, randomization, stratified_fisher
+from pawprint.evaluation.intervals import randomization
 from pawprint.evaluation.scoring import COPY, NEAR, NO_CLASS, Scored, score
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.serving.predictor import load_predictor
@@ -140,13 +140,6 @@ def test_folder_without_a_class_of_the_model_is_explained(here, tmp_path):
     with refused("expected images in folders called cat, dog"):
         scored(write_files(tmp_path, {"birds/1.png": coloured("cat", 1)}))
     assert "0 images in none" in complaint(Path.cwd(), "score", str(tmp_path / "absent"))
-
-
-def test_test_of_mean_recall_is_fishers_for_one_class():
-    given = 30, 100, 20, 120
-    exact = fisher((given[0], given[1]), (given[2], given[3]))
-    drawn = stratified_fisher(*(np.array([each]) for each in given))
-    assert drawn == pytest.approx(exact, abs=0.01)
 
 
 @pytest.mark.parametrize("shift", [0, 1])

@@ -104,19 +104,6 @@ def test_file_outside_of_cache_and_project_is_named_and_kept(
     assert md5 in line and hashlib.md5(b"precious").hexdigest() not in line
 
 
-def test_file_to_which_a_link_in_the_cache_leads_is_named_and_kept(project, tmp_path):
-    folder = lock_with(project, tmp_path / "project", "made.txt", "0" * 32)
-    outside = tmp_path / "outside" / ("0" * 30)
-    outside.parent.mkdir()
-    outside.write_text("precious")
-    (folder / ".dvc/cache/files/md5/00").symlink_to(outside.parent)
-    (folder / "made.txt").unlink(missing_ok=True)
-    result = pawprint(folder, "verify")
-    (line,) = result.stderr.splitlines()
-    assert (result.returncode, outside.read_text()) == (1, "precious")
-    assert "link" in line
-
-
 def test_project_without_results_is_one_line(tmp_path):
     (tmp_path / "params.yaml").touch()
     result = pawprint(tmp_path, "verify")

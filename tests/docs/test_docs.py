@@ -70,17 +70,6 @@ def test_links_lead_to_files_and_headings(page):
             assert anchor in anchors(str(file.resolve().relative_to(PROJECT))), target
 
 
-def test_every_page_is_reached_from_the_readme():
-    reached, found = set(), {"README.md"}
-    while found:
-        page = found.pop()
-        reached.add(page)
-        for name in re.findall(r"\]\((?!https?:)([^)#]+\.md)", read(page)):
-            path = ((PROJECT / page).parent / name).resolve().relative_to(PROJECT).as_posix()
-            found |= {path} - reached
-    assert reached == set(PAGES)
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_make_targets_and_modules_in_commands_exist(page):
     targets = set(re.findall(r"^([\w-]+):", read("Makefile"), re.MULTILINE))

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, change, clone, commit, set_author
 from deployed import write_files
-from installed import Installed
 from pages import blocks, commands
 
 from pawprint import project
@@ -59,8 +58,8 @@ def label_all(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_every_command_of_a_month_works_and_its_photos_are_trained_with(tmp_path):
-    installed, folder = Installed(tmp_path / "installed"), tmp_path
+def test_every_command_of_a_month_works_and_its_photos_are_trained_with(installed, tmp_path):
+    folder = tmp_path
     write_files(tmp_path / "pets", drawn(1, 17))
     may = {Path(name).name: data for name, data in drawn(31, 36).items()}
     write_files(tmp_path / "may", may)

@@ -288,7 +288,7 @@ def test_without_scheduler(monkeypatch):
     assert f"running Dask scheduler. Received: tcp://{HOST}:1" in str(error.value)
 
 
-def test_wrong_input_has_the_message_of_threads(cluster, tmp_path, monkeypatch):
+def test_wrong_input_has_the_message_of_threads(cluster):
     def check(name: str) -> str:
         if name == NAMES[40]:
             raise InputError(f"{name}: wrong")

@@ -59,17 +59,6 @@ def save_untrained(model: keras.Model, path: Path) -> None:
     save_model(model, path, optimizer)
 
 
-def test_same_network_built_again_is_the_same_bytes(tmp_path):
-    """Keras identifies shared objects by their address in memory, which differs every time."""
-    for name in ("a", "b"):
-        keras.utils.clear_session()
-        save_untrained(model := model_with("sigmoid"), tmp_path / f"{name}.keras")
-    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.keras", "b.keras"]
-    loaded = load_model(tmp_path / "a.keras")
-    assert np.array_equal(loaded.predict(PIXELS, verbose=0), model.predict(PIXELS, verbose=0))
-
-
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
 @pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.extended)])
 def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, classes):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from conftest import refused
-from networks import DENSE, LOGITS, PLAIN, model_with, pixels, train_params
+from networks import DENSE, LOGITS, model_with, pixels, train_params
 
 from pawprint.network.hardware import make_deterministic
 from pawprint.network.model import parts
@@ -10,7 +10,6 @@ from pawprint.probabilities import to_probabilities
 
 IMAGES = 12
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
-OF_THREE = (np.arange(IMAGES) % 3).astype(np.float32)
 
 
 def bright_and_dark() -> np.ndarray:
@@ -21,23 +20,6 @@ def bright_and_dark() -> np.ndarray:
 def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> tuple[Batches, Batches]:
     """The same features, `(images, …)`, to train on and to validate with."""
     return Batches(features[:, None], labels, 4, "one", 1), Batches(features[:, None], labels, 4)
-
-
-@pytest.mark.parametrize(
-    ("params", "classes", "labels"), [(LOGITS, 2, LABELS), (PLAIN, 3, OF_THREE)]
-)
-def test_head_learns_from_pooled_features(params, classes, labels):
-    make_deterministic(1)
-    train, validation = batches_of(np.eye(classes)[labels.astype(int)], labels)
-    arrays, metrics, history = train_head(
-        train_params(epochs=5, learning_rate=0.5), params, classes, "float32", train, validation
-    )
-    assert metrics["validation"]["loss"] < metrics["initial"]["loss"]
-    assert metrics["validation"]["accuracy"] == 1.0
-    assert history["validation_loss"].iloc[-1] == pytest.approx(metrics["validation"]["loss"])
-    logits = np.eye(classes)[labels.astype(int)] @ arrays[0] + arrays[1]
-    predicted = logits[:, 0] > 0 if classes == 2 else logits.argmax(axis=1)
-    assert (predicted == labels).all()
 
 
 def test_balanced_classes_weigh_the_same_in_the_loss_of_training():

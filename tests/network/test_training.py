@@ -9,7 +9,6 @@ from pawprint.columns import HISTORY
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
-    KeepBest,
     compile_model,
     cosine_decay,
     fit,
@@ -62,15 +61,6 @@ def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
             for got, wanted in zip(batches[index], like[index], strict=True):
                 assert got.dtype == wanted.dtype == np.float32
                 assert (got == wanted).all()
-
-
-def test_target_is_the_position_in_the_labels_also_of_more_than_two(tmp_path):
-    split = write_features(tmp_path, LABELS, top=FEATURES)
-    split["label"] = np.resize(["dog", "cat", "eel"], len(split))
-    labels = ["eel", "cat", "dog"]
-    train, validation = open_batches(tmp_path, split, labels, "top", train_params())
-    given = [*train.labels, *validation.labels]
-    assert [labels[int(target)] for target in given] == split["label"].to_list()
 
 
 def new_model(activation: str = "sigmoid", units: int = 1) -> keras.Model:
@@ -250,18 +240,6 @@ def test_each_step_has_its_epochs_rate_and_views_and_training_can_be_continued(b
             models[1].train_on_batch(*again[index])
     for trained, expected in zip(*(model.get_weights() for model in models)):
         assert trained == pytest.approx(expected, abs=1e-6)
-
-
-def test_epoch_that_lowers_the_loss_and_the_accuracy_is_not_kept():
-    model, (_, validation) = new_model(), learnable()
-    compile_model(model, train_params(), False)
-    keeper = KeepBest(validation)
-    keeper.set_model(model)
-    keeper.on_train_begin()
-    accuracy = keeper.accuracy
-    for epoch, lower, kept in ((0, 0.1, None), (1, 0.0, 1)):
-        keeper.on_epoch_end(epoch, {"val_loss": 0.01, "val_accuracy": accuracy - lower})
-        assert keeper.best_epoch == kept
 
 
 def test_measured_loss_is_without_the_penalty_on_weights():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROJECT, refused
+from conftest import PROJECT
 from made_up_run import write_run
 from PIL import Image
 
@@ -148,13 +148,3 @@ def test_card_says_nothing_that_the_params_deny(other):
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):
         assert word not in card, word
     assert "The threshold is set in params.yaml." in card
-
-
-def test_missing_model_is_told_in_one_line_and_nothing_is_written(other):
-    for path in (project.MODEL_CARD, project.REPORT):
-        (other / path).unlink(missing_ok=True)
-    shutil.rmtree(other / project.SERVED_MODEL)
-    with contextlib.chdir(other), refused("model.json: "):
-        report.main()
-    assert not (other / project.MODEL_CARD).exists()
-    assert not (other / project.REPORT).exists()

@@ -1,25 +1,10 @@
 """An upgrade adds params to params.yaml, and changes nothing that the user wrote."""
 
-import pytest
 from conftest import PROJECT, refused
 
 from pawprint.templates.params import add_new_params, flat
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize("section", ["clean", "model", "calibrate", "plot"])
-def test_param_that_is_missing_comes_back_where_it_was_with_its_comments(section):
-    lines = TEMPLATE.splitlines(keepends=True)
-    start = lines.index(f"{section}:\n") + 1
-    for key in [name.split(".")[1] for name in flat(TEMPLATE) if name.startswith(f"{section}.")][
-        1:
-    ]:
-        (at,) = (n for n, line in enumerate(lines[start:], start) if line.startswith(f"  {key}: "))
-        stop = at + 1
-        while " #" in lines[at] and lines[stop : stop + 1] and lines[stop].startswith("  #"):
-            stop += 1
-        assert add_new_params("".join(lines[:at] + lines[stop:]), TEMPLATE) == TEMPLATE
 
 
 def test_values_comments_and_layout_of_the_user_stay():
