@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-import dask
 import numpy as np
 import pytest
 from conftest import PROJECT, TINY, git_project, photo, repro, run
@@ -51,7 +50,6 @@ from pawprint.serving.predictor import load_predictor
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")
-CONNECT = "distributed.comm.timeouts.connect"
 # The stages, and a module that a worker needs for each.
 STAGES = {
     "clean": "pawprint.dataset.cleaning",
@@ -279,13 +277,6 @@ def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):
         path.rename(tmp_path / "elsewhere.zip")  # this process has it open
         with pytest.raises(InputError, match=f"worker tcp.*{path}: no such archive"):
             list(map_items(lambda name: read_member(archive, name), NAMES))
-
-
-def test_without_scheduler(monkeypatch):
-    monkeypatch.setenv("PAWPRINT_DASK", f"tcp://{HOST}:1")
-    with dask.config.set({CONNECT: "1s"}), pytest.raises(InputError) as error:
-        list(map_items(str.upper, NAMES))
-    assert f"running Dask scheduler. Received: tcp://{HOST}:1" in str(error.value)
 
 
 def test_wrong_input_has_the_message_of_threads(cluster):

@@ -134,9 +134,6 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     monkeypatch.setattr(solved_head, "LogisticRegression", Counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
-    fold, is_learned = solved_head._folds(actual, groups, 60)
-    assert is_learned.sum() == 60
-    assert (fold[::2] == fold[1::2]).all()
     crossed = cross_validate(features, actual, groups, 3)
     assert max(learned) < 2 * 60  # both views
     assert not np.isnan(crossed.probabilities).any()

@@ -60,7 +60,6 @@ FEATURES = {
     "vector": (FIRST, VECTOR, MEANS),
     "colours last": (LAST, VECTOR, "features = ReduceMean <axes = [1, 2], keepdims = 0> (pixels)"),
     "any size": ("float[N, 3, H, W] pixels", VECTOR, MEANS),
-    "one image": (ONE, "float[1, 3] features", MEANS),
     "float16": ("float16[N, 3, 32, 32] pixels", "float16[N, 3] features", MEANS),
     "maps": (FIRST, "float[N, 3, 2, 2] features", f"features = {QUARTERED}"),
     "maps, colours last": (LAST, "float[N, 32, 32, 3] features", "features = Abs(pixels)"),
@@ -75,13 +74,6 @@ def test_features_are_those_of_scaled_pixels_whatever_the_layout(kind, tmp_path)
     assert features == pytest.approx(scaled.mean(axis=(0, 1)), abs=2e-3)
 
 
-def test_mean_and_std_are_those_of_the_params(tmp_path):
-    path = write(tmp_path / "a.onnx", *FEATURES["vector"])
-    features = features_of(path, mean=[0.5, 0.0, 0.25], std=[0.5, 1.0, 2.0])
-    expected = (PIXELS / 255 - [0.5, 0, 0.25]) / [0.5, 1, 2]
-    assert features == pytest.approx(expected.mean(axis=(0, 1)), abs=1e-5)
-
-
 @pytest.mark.parametrize("before", [CLASS, REGISTERS])
 @pytest.mark.parametrize("tokens", [None, "class", "mean", "both"])
 def test_tokens_are_the_class_token_the_mean_of_the_patches_or_both(before, tokens, tmp_path):
@@ -89,14 +81,6 @@ def test_tokens_are_the_class_token_the_mean_of_the_patches_or_both(before, toke
     mean, first = QUARTERS.mean(axis=(0, 1)).tolist(), (QUARTERS[0, 0] * [1, -2, 3]).tolist()
     expected = {"class": first, "mean": mean, "both": [*first, *mean]}
     assert features_of(path, tokens=tokens) == pytest.approx(expected[tokens or "class"], abs=1e-5)
-
-
-def test_patches_alone_give_their_mean(tmp_path):
-    body = TOKENS.replace("Concat <axis = 1> (before, patches)", "Identity(patches)")
-    path = write(tmp_path / "a.onnx", ONE, "float[1, 4, 3] features", body, CLASS)
-    assert features_of(path) == pytest.approx(QUARTERS.mean(axis=(0, 1)), abs=1e-5)
-    with refused(f"{path}: model.onnx.tokens: expected mean"):
-        features_of(path, tokens="class")
 
 
 CHOSEN_ONLY = {

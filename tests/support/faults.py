@@ -1,13 +1,11 @@
 """What goes wrong with images and archives, made here, with what is promised: one of each kind.
 
 `IMAGES` are files by name with their bytes, `MEMBERS` write a member into an archive, `ARCHIVES`
-change the bytes of a whole one, and `FOLDERS` make an entry of a folder. What is promised of an
-image or a member is KEPT or one of the reasons in images.REASONS, and of an archive or a folder the
-one line that refuses it.
+change the bytes of a whole one. What is promised of an image or a member is KEPT or one of the
+reasons in images.REASONS, and of an archive the one line that refuses it.
 """
 
 import io
-import os
 import stat
 import struct
 import warnings
@@ -267,23 +265,9 @@ ARCHIVES = {
         lambda data: data.replace("ж".encode(), b"\xd0\x28"), COMPLETE
     ),
     "members in one place": Fault(members_in_one_place, "lists .* bytes of members"),
-    "a page": Fault(lambda data: b"<!doctype html>", COMPLETE),
     "no members": Fault(lambda data: zipped(), "expected a folder or label named cat or cats"),
     "a class empty after cleaning": Fault(
         lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),
         r"expected a usable image of class dog. Received: kept 1 of 2 images \(1 empty\)",
     ),
-}
-
-
-def link_to_folder(path: Path) -> None:
-    (path.parents[1] / "elsewhere").mkdir()
-    path.symlink_to(path.parents[1] / "elsewhere", target_is_directory=True)
-
-
-FOLDERS = {
-    "link to a folder": Fault(link_to_folder, "which is a link"),
-    "link to a file": Fault(lambda path: path.symlink_to(__file__), "which is a link"),
-    "broken link": Fault(lambda path: path.symlink_to("nowhere"), "which is a link"),
-    "pipe": Fault(lambda path: os.mkfifo(path), "which is neither"),
 }
