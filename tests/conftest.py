@@ -7,8 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,6 @@ from pawprint.dataset.cleaning import clean
 from pawprint.errors import InputError
 from pawprint.fingerprint import Code
 from pawprint.images.archive import open_archive
-from pawprint.params.whole import Params, load_params
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import dvc_environment
 from pawprint.recipes.sample.drawings import write_archive
@@ -82,23 +79,11 @@ def clean_archive(path: Path, rule: str = "decodes") -> tuple[pd.DataFrame, pd.D
 
 
 @pytest.fixture(scope="session")
-def params() -> Params:
-    return load_params(PROJECT / "params.yaml")
-
-
-@pytest.fixture(scope="session")
 def drawn_archive(tmp_path_factory) -> Path:
     """30 drawn cats and dogs and 6 damaged files, in the layout of the published archive."""
     path = tmp_path_factory.mktemp("drawn") / "images.zip"
     write_archive(path, **DRAWN)
     return path
-
-
-@pytest.fixture(scope="session")
-def drawn_images(drawn_archive) -> Iterator[zipfile.ZipFile]:
-    """The archive, open."""
-    with open_archive(drawn_archive) as archive:
-        yield archive
 
 
 @pytest.fixture(scope="session")

@@ -34,13 +34,11 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
         ("path,label\ncats/1.jpg\n", "line 2: expected 2 cells"),
         ("path,label,pixels_sha256\ncats/1.jpg,dog,a1\n", "line 2: expected pixels_sha256…'a1'"),
         ("path;label\n", "line 1: expected the columns path,label…'path;label'"),
-        (None, "expected a file that can be read"),
         ('path,label\n"cats', "expected a CSV"),
     ],
 )
 def test_correction_that_cannot_be_applied_names_its_line(tmp_path, text, message):
     labels = tmp_path / "labels.csv"
-    if text is not None:
-        labels.write_text(text, encoding="utf-8")
+    labels.write_text(text, encoding="utf-8")
     with refused(*message.split("…")):
         read_corrections(labels, MEMBERS, LABELS)

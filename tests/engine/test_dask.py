@@ -145,7 +145,7 @@ def project(tmp_path_factory) -> Path:
     extractor = build_extractor("MobileNetV2", backbone, cut, "average")
     for path, model, outputs in (
         (EXTRACTOR, extractor, OUTPUTS),
-        (NETWORK, with_features(model_with("logits")), ["logits", "features"]),
+        (NETWORK, with_features(model_with()), ["logits", "features"]),
     ):
         (folder / path).parent.mkdir(parents=True)
         write_network(convert(model), folder / path, list(outputs))
@@ -277,16 +277,6 @@ def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):
         path.rename(tmp_path / "elsewhere.zip")  # this process has it open
         with pytest.raises(InputError, match=f"worker tcp.*{path}: no such archive"):
             list(map_items(lambda name: read_member(archive, name), NAMES))
-
-
-def test_wrong_input_has_the_message_of_threads(cluster):
-    def check(name: str) -> str:
-        if name == NAMES[40]:
-            raise InputError(f"{name}: wrong")
-        return name
-
-    with pytest.raises(InputError, match=f"^{NAMES[40]}: wrong$"):
-        list(map_items(check, NAMES))
 
 
 def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tmp_path):

@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
-from pawprint.columns import SCORES
 from pawprint.evaluation.intervals import fraction_interval
 from pawprint.evaluation.metrics import (
     describe,
@@ -99,20 +98,6 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
     shown = describe("test", measured(actual, probabilities, None, THREE), 0.95)
     assert shown.startswith("test mean recall 0.3333, 95% interval ")
     assert "accuracy 0.8333" in shown
-
-
-def test_scores_have_the_names_that_other_commits_have():
-    unknown = np.array([True, False, False, False, False])
-    scores = measure(ACTUAL, PROBABILITIES, ACTUAL, LABELS, 0.95, unknown)
-    assert list(scores) == list(SCORES)[1:]
-    names = ("accuracy", "loss", "mean_recall", "macro_f1", "roc_auc")
-    names += ("expected_calibration_error", "refused")
-    of_classes = [(label, name) for label in LABELS for name in ("recall", "precision", "f1")]
-    expected = [*(("", name) for name in names), *of_classes]
-    assert list(zip(scores["label"], scores["score"])) == expected
-    assert list(scores["images"]) == [5] * 7 + [3] * 3 + [2] * 3
-    assert value(scores, "refused") == 0.2
-    assert "refused" not in set(measured()["score"])
 
 
 def test_roc_goes_from_none_to_all_with_finite_thresholds():

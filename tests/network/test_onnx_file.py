@@ -152,37 +152,34 @@ def test_file_that_gives_no_features_of_images_is_one_line(kind, tmp_path):
         features_of(path)
 
 
-def test_damaged_file_and_one_with_weights_elsewhere_are_one_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # from which OpenVINO would read the weights
+def test_damaged_file_is_one_line(tmp_path):
     path = write(tmp_path / "a.onnx", *FEATURES["vector"])
     content = path.read_bytes()
     for damaged in (b"", content[: len(content) // 2], b"\0" * 100):
         path.write_bytes(damaged)
         with refused(f"{path}: expected an ONNX file"):
             features_of(path)
-    write(path, ONE, "float[1, T, 3] features", TOKENS, CLASS)
-    model = onnx.load(path)
-    for weights in model.graph.initializer:
-        array = onnx.numpy_helper.to_array(weights)
-        weights.CopyFrom(onnx.numpy_helper.from_array(array, weights.name))
-    elsewhere = {"save_as_external_data": True, "location": "weights", "size_threshold": 0}
-    onnx.save(model, path, **elsewhere)
-    with refused(f"{path}: expected an ONNX file"):
-        features_of(path)
 
 
-def test_weights_at_an_address_in_memory_are_not_read(tmp_path):
-    """ONNX Runtime's convention, which OpenVINO follows: it reads from any address."""
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [("weights", "an ONNX file"), ("*/_ORT_MEM_ADDR_/*", "weights in the file")],
+)
+def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location, expected):
+    """Neither in another file nor at an address in memory, as OpenVINO would do."""
+    monkeypatch.chdir(tmp_path)
     path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
     model, numbers = onnx.load(path), np.float32([1, 2, 3])
     (weights,) = (each for each in model.graph.initializer if each.name == "sign")
     weights.ClearField("float_data")
     weights.data_location = onnx.TensorProto.EXTERNAL
-    place = {"location": "*/_ORT_MEM_ADDR_/*", "offset": numbers.ctypes.data, "length": 12}
+    Path("weights").write_bytes(numbers.tobytes())
+    offset = 0 if location == "weights" else numbers.ctypes.data
+    place = {"location": location, "offset": offset, "length": 12}
     for key, value in place.items():
         weights.external_data.add(key=key, value=str(value))
     path.write_bytes(model.SerializeToString())
-    with refused(f"{path}: expected weights in the file"):
+    with refused(f"{path}: expected {expected}"):
         features_of(path)
 
 

@@ -41,7 +41,7 @@ def test_diverged_phase_is_named():
     batches = batches_of(np.eye(2)[LABELS.astype(int)] * 1e4)
     with refused("train_extract.learning_rate: expected"):
         train_head(params, DENSE, 2, "float32", *batches)
-    model = model_with("sigmoid")
+    model = model_with()
     _, backbone, *_ = parts(model)
     layers = len(backbone.layers)
     maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()

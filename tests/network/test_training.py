@@ -18,7 +18,6 @@ from pawprint.network.training import (
 )
 from pawprint.params.training import EarlyStopping
 from pawprint.probabilities import Difference
-from pawprint.tables import read_table
 
 VIEWS, IMAGES = 3, 10
 SECTION = "train_extract"
@@ -192,23 +191,6 @@ def test_early_stopping_takes_the_place_of_keep_best():
     assert history["kept"].tolist() == [True, False]
     best = history["validation_loss"].min()
     assert measure(model, validation)["loss"] == pytest.approx(best, rel=1e-5)
-
-
-def test_history_is_written_after_each_epoch(tmp_path, monkeypatch):
-    params, path = train_params(epochs=3), tmp_path / "history.csv"
-    model, (train, validation), written = new_model(), learnable(), []
-    compile_model(model, params, False)
-    begin = train.start_epoch
-
-    def start_epoch(epoch: int) -> None:
-        written.append(len(read_table(path, HISTORY)) if path.exists() else 0)
-        begin(epoch)
-
-    monkeypatch.setattr(train, "start_epoch", start_epoch)
-    history, _ = fit(model, train, validation, params, SECTION, path)
-    assert written == [0, 1, 2]
-    losses = read_table(path, HISTORY)["loss"].to_list()
-    assert losses == pytest.approx(history["loss"].to_list(), rel=1e-5)
 
 
 DECAYED = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")

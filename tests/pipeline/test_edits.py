@@ -95,14 +95,6 @@ def test_code_that_was_edited_after_the_stage_code_ran_is_refused(project, edite
     assert repro(project, "clean") == ["clean"]
 
 
-def test_edit_that_dvc_has_recorded_without_the_stage_code_is_refused_once(project, edited):
-    append(edited, "UNUSED = 1\n")
-    succeed("dvc", "commit", "--force", "code", cwd=project)  # as if it came between both
-    result = run("dvc", "repro", "--force", "--single-item", "clean", cwd=project)
-    assert "pawprint/dataset/cleaning.py: expected the code that" in result.stderr
-    assert repro(project, "clean") == ["clean"]
-
-
 def test_fingerprints_are_never_taken_from_dvcs_cache(project, edited):
     """A wrong one, of an edit while `code` ran, would come back with the code that was there."""
     append(edited, "UNUSED = 2\n")

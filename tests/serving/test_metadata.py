@@ -22,28 +22,6 @@ def refusal(folder) -> str:
     return message
 
 
-def test_metadata_tells_all_that_a_program_needs(written, tmp_path):
-    versions = written.pop("versions")
-    assert set(versions) == {"keras", "openvino", "pillow", "tensorflow"}
-    assert written == {
-        "labels": ["cat", "dog"],
-        "image_size": 96,
-        "resize": "stretch",
-        "interpolation": "bilinear, antialiased",
-        "exif_orientation": "applied",
-        "layout": "NHWC, RGB",
-        "pixel_range": [0, 255],
-        "temperature": 1.5,
-        "threshold": 0.3,
-        "test_time_augmentation": "none",
-        "unknown_threshold": None,
-        "data_md5": None,
-        "commit": None,
-    }
-    expected = metadata(temperature=1.5, threshold=0.3, resize="stretch")
-    assert read_metadata(tmp_path) == expected
-
-
 NAN, INF = float("nan"), float("inf")
 OUTSIDE = {
     "labels": [["cat"], ["cat", "dog", "cat"], ["cat", "\x1b[31m"]],
