@@ -1,23 +1,15 @@
 """`compare` and `gate` on recorded predictions."""
 
-import csv
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from conftest import (
-    clone,
-    commit,
-    complaint,
-    git_project,
-    pawprint,
-    printed,
-    succeed,
-)
+from conftest import clone, commit, complaint, git_project, pawprint, printed, succeed
 
-from pawprint.columns import PREDICTIONS
+from pawprint.tables import write_predictions
 
 IMAGES = 200
 
@@ -29,16 +21,18 @@ def write(
 
     The first `other` files hold other images under their names. Names begin at `renamed`.
     """
-    (project / "plots").mkdir(exist_ok=True)
+    rows = [
+        {
+            "path": f"{number + renamed}.jpg",
+            "actual": ("cat", "dog")[number % 2],
+            "predicted": ("cat", "dog")[(number + (number in wrong)) % 2],
+            "pixels_sha256": f"{number + IMAGES * (number < other):064x}",
+        }
+        for number in images
+    ]
+    table = pd.DataFrame(rows).assign(probability_cat=0.5, probability_dog=0.5)
     for name in ("predictions", "predictions_validation"):
-        with (project / "plots" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([*PREDICTIONS, "probability_cat", "probability_dog"])
-            for number in images:
-                actual = ("cat", "dog")[number % 2]
-                predicted = ("cat", "dog")[(number + (number in wrong)) % 2]
-                path, pixels = f"{number + renamed}.jpg", number + IMAGES * (number < other)
-                writer.writerow([path, actual, predicted, f"{pixels:064x}", "0.5", "0.5"])
+        write_predictions(project / "plots" / f"{name}.csv", table)
 
 
 # A stage whose outputs the tests write themselves, with a dependency that is not in Git.

@@ -7,16 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import (
-    clone,
-    commit,
-    complaint,
-    git_init,
-    git_project,
-    photo,
-    printed,
-    succeed,
-)
+from conftest import clone, commit, complaint, git_init, git_project, photo, printed, succeed
 
 SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
 PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]

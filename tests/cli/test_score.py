@@ -11,7 +11,6 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import SCORES
-from pawprint.evaluation.intervals import randomization
 from pawprint.evaluation.scoring import COPY, NEAR, NO_CLASS, Scored, score
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.serving.predictor import load_predictor
@@ -140,11 +139,3 @@ def test_folder_without_a_class_of_the_model_is_explained(here, tmp_path):
     with refused("expected images in folders called cat, dog"):
         scored(write_files(tmp_path, {"birds/1.png": coloured("cat", 1)}))
     assert "0 images in none" in complaint(Path.cwd(), "score", str(tmp_path / "absent"))
-
-
-@pytest.mark.parametrize("shift", [0, 1])
-def test_randomization_rejects_at_its_level_and_finds_a_difference(shift):
-    rng = np.random.default_rng(0)
-    pairs = [(rng.exponential(size=40), shift + rng.exponential(size=80)) for _ in range(100)]
-    rejected = sum(randomization(*pair) < 0.05 for pair in pairs)
-    assert rejected > 90 if shift else rejected <= 12

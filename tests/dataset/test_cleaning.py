@@ -25,19 +25,6 @@ def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["readme.txt", "no_class"]]
 
 
-def test_folder_of_a_class_called_like_a_split_is_a_class_folder(tmp_path):
-    names = ["train/1.jpg", "train/train/2.jpg", "validation/cats/3.jpg", "validation/train/4.jpg"]
-    pack(tmp_path / "images.zip", [(name, photo(n)) for n, name in enumerate(names)])
-    with open_archive(tmp_path / "images.zip") as archive:
-        kept, *_ = clean(archive, {"cat": ["cats"], "train": ["train"]}, "decodes", [])
-    assert kept[["path", "label", "archive_split"]].to_numpy().tolist() == [
-        ["train/1.jpg", "train", ""],
-        ["train/train/2.jpg", "train", "train"],
-        ["validation/cats/3.jpg", "cat", "validation"],
-        ["validation/train/4.jpg", "train", "validation"],
-    ]
-
-
 def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
     """Of images as in PetImages; both rules drop what cannot be decoded."""
     good, other, cut = photo(1), photo(2), photo(3)[:200]

@@ -91,22 +91,6 @@ def test_new_image_is_with_its_group_and_with_its_near_duplicate():
     assert now.items() >= kept.items()
 
 
-def test_new_image_between_two_splits_is_with_the_nearest_and_moves_no_image():
-    rows = split(WHOLE, **PARAMS)[0]
-    kept, trains = kept_of(rows), some_of(WHOLE, rows, "train", 20)
-    bridges = [like(each, f"/cat/bridge{n}", 1) for n, each in enumerate(trains)]
-    tests = []
-    for n, (each, bridge) in enumerate(zip(some_of(WHOLE, rows, "test", 20), bridges)):
-        tests.append(like(bridge, f"/cat/far{n}", 4, pixels_sha256=each["pixels_sha256"]))
-    is_old = ~WHOLE["pixels_sha256"].isin([each["pixels_sha256"] for each in tests])
-    table = pd.concat([WHOLE[is_old], pd.DataFrame(bridges + tests)])
-    again, listed, divided = split(table, kept, **PARAMS)
-    now = kept_of(again)
-    assert {now[each["pixels_sha256"]] for each in bridges} == {"train"}
-    assert now.items() >= kept.items()
-    assert (divided, len(listed)) == (40, 60)
-
-
 def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp_path):
     table = WHOLE.assign(path=[f"/x/site{n // 10}/{n}.jpg" for n in range(len(WHOLE))])
     site = list(table["pixels_sha256"][:10])

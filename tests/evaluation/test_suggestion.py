@@ -29,7 +29,3 @@ def test_images_are_far_from_labelled_ones_and_from_each_other(monkeypatch):
     monkeypatch.setattr(suggestion, "BLOCK", 2)
     assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [2, 4, 3, 1, 0]
     assert chosen(at(0, 1, 2, 90, 91, 45), number=3) == [0, 4, 5]
-
-
-def test_number_of_some_images_is_limited():
-    assert chosen(at(90, 30, -80, -40), labelled=[0], limited=[0, 2], limit=1) == [0, 3, 1]

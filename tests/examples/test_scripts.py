@@ -33,18 +33,12 @@ PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
+CROPS = {"resize": "crop", "test_time_augmentation": "crops", "unknown_threshold": 1.0}
+PAD = {"resize": "pad", "test_time_augmentation": "flip", "threshold": None, "labels": COLOURS}
 CASES = {
-    "crop": metadata(
-        image_size=SIZE,
-        resize="crop",
-        test_time_augmentation="crops",
-        threshold=0.5,
-        unknown_threshold=1.0,
-    ),
-    "stretch": metadata(image_size=SIZE, resize="stretch", threshold=0.5),
-    "pad": metadata(
-        image_size=SIZE, resize="pad", test_time_augmentation="flip", threshold=None, labels=COLOURS
-    ),
+    "crop": metadata(image_size=SIZE, **CROPS),
+    "stretch": metadata(image_size=SIZE, resize="stretch"),
+    "pad": metadata(image_size=SIZE, **PAD),
 }
 
 

@@ -15,12 +15,7 @@ def backbone():
 
 @pytest.mark.parametrize(
     ("fine_tune_at", "cut"),
-    [
-        (0, "input_layer"),
-        (54, "block_5_add"),
-        (101, "block_10_project_BN"),
-        (154, "out_relu"),
-    ],
+    [(0, "input_layer"), (54, "block_5_add"), (101, "block_10_project_BN"), (154, "out_relu")],
 )
 def test_cut_is_the_last_layer_that_all_later_layers_depend_on(backbone, fine_tune_at, cut):
     name = backbone.layers[cut_index(backbone, fine_tune_at)].name

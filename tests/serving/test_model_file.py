@@ -16,21 +16,14 @@ from pawprint.serving.predictor import load_predictor
 SIZE = 32
 METADATA = metadata(image_size=SIZE)
 # The file of each format that a damage is done to.
-FORMATS = {
-    "xml": "model.xml",
-    "tflite": "model.tflite",
-    "onnx": "model.onnx",
-    "saved_model": "saved_model.pb",
-}
-
-
-def each_format(others: pytest.MarkDecorator) -> list:
-    """All formats, of which two take long."""
-    return [pytest.param(form, marks=() if form in ("xml", "onnx") else others) for form in FORMATS]
-
-
-EACH_FORMAT = each_format(pytest.mark.extended)
+FORMATS = {"xml": "model.xml", "onnx": "model.onnx"}
+FORMATS |= {"tflite": "model.tflite", "saved_model": "saved_model.pb"}
+EACH_FORMAT = [
+    pytest.param(form, marks=() if form in ("xml", "onnx") else pytest.mark.extended)
+    for form in FORMATS
+]
 KERAS_FORMATS = {"tflite": "litert", "onnx": "onnx", "saved_model": "tf_saved_model"}
+PACKAGES = {"onnx": "tf2onnx", "tflite": "ai_edge_litert"}
 RED = Image.new("RGB", (SIZE, SIZE), (110, 0, 100))
 
 
@@ -50,16 +43,13 @@ def made(tmp_path_factory) -> Callable[[str], Path]:
     folder = tmp_path_factory.mktemp("made")
 
     def in_format(form: str) -> Path:
-        if form == "onnx":
-            pytest.importorskip("tf2onnx", reason="not installed: tf2onnx")
-        if form == "tflite":
-            pytest.importorskip("ai_edge_litert", reason="not installed: ai_edge_litert")
+        if form in PACKAGES:
+            pytest.importorskip(PACKAGES[form])
         target = folder / form
-        if not target.exists():
-            if form == "xml":
-                write_colour_model(target)
-            else:
-                write(form, with_probabilities(colour_model(SIZE)), target)
+        if form == "xml" and not target.exists():
+            write_colour_model(target)
+        elif not target.exists():
+            write(form, with_probabilities(colour_model(SIZE)), target)
         return target
 
     return in_format
@@ -80,7 +70,7 @@ def refusal(folder: Path) -> str:
     return message
 
 
-@pytest.mark.parametrize("form", each_format(pytest.mark.slow))
+@pytest.mark.parametrize("form", EACH_FORMAT)
 def test_good_model_predicts(model, form):
     second = 0.7310586
     predicted = load_predictor(model(form)).predict(RED)
