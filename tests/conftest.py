@@ -33,8 +33,6 @@ MODULES = sorted(
 )
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
 
-DRAWN = {"train": 10, "validation": 5}  # pictures of each animal
-
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -82,7 +80,7 @@ def clean_archive(path: Path, rule: str = "decodes") -> tuple[pd.DataFrame, pd.D
 def drawn_archive(tmp_path_factory) -> Path:
     """30 drawn cats and dogs and 6 damaged files, in the layout of the published archive."""
     path = tmp_path_factory.mktemp("drawn") / "images.zip"
-    write_archive(path, **DRAWN)
+    write_archive(path, train=10, validation=5)
     return path
 
 

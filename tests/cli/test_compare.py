@@ -1,7 +1,5 @@
 """`compare` and `gate` on recorded predictions."""
 
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,15 +89,6 @@ def test_several_runs_are_compared_with_the_first_at_corrected_levels(project):
     assert found.count("new is better than old") == 2
     assert found.count("workspace is better than old") == 2
     assert found.count("97.5% interval") == 2  # of the first of two
-
-
-def test_comparison_while_dvc_writes_a_result_is_one_line(project):
-    rwlock = project / ".dvc" / "tmp" / "rwlock"
-    writer = {"pid": os.getpid(), "cmd": "dvc repro"}
-    rwlock.write_text(json.dumps({"read": {}, "write": {str(project / "models"): writer}}))
-    line = complaint(project, "compare", "new")
-    rwlock.unlink()
-    assert f"no other running `dvc`. Received: '{project}" in line
 
 
 def test_gate_fails_only_for_significantly_worse_results(project):

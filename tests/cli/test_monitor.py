@@ -8,9 +8,7 @@ from deployed import coloured, write_deployed, write_files
 from networks import metadata, write_colour_model
 from PIL import Image
 
-from pawprint import project
 from pawprint.evaluation.monitoring import read_photos
-from pawprint.tables import read_predictions
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +36,6 @@ def green(number: int) -> bytes:
 
 def monitored(folder: Path, source: Path) -> dict:
     return json.loads(printed(folder, "monitor", str(source), "--format", "json"))
-
-
-def test_test_split_of_evaluate_has_the_unknown_scores_of_predict(deployed, photos):
-    table = read_predictions(deployed / project.TEST_PREDICTIONS_CSV)
-    rows = json.loads(printed(deployed, "predict", str(photos), "--format", "json"))
-    assert 0 < table["unknown_score"].max() < 0.4
-    assert table["unknown_score"].mean() == pytest.approx(
-        np.mean([row["unknown_score"] for row in rows]), abs=0.03
-    )
 
 
 def test_table_of_predict_is_monitored_as_its_photos_are(deployed, photos, tmp_path):

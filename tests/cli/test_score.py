@@ -88,11 +88,6 @@ def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(h
     assert row_of(found, "refused")["different"] == "no"
 
 
-def test_photos_of_one_class_have_its_mean_recall_of_the_test_split_beside_theirs(here, tmp_path):
-    found = scored(write_files(tmp_path, new("cat", 10)))
-    assert row_of(found, "mean_recall")["test"] == row_of(found, "recall", "cat")["test"]
-
-
 @pytest.mark.parametrize("replaced", [project.SERVED_MODEL, project.TEST_PREDICTIONS_CSV])
 def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch, replaced):
     """As after `git switch` without `dvc checkout`."""

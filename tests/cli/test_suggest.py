@@ -14,7 +14,6 @@ from pawprint.columns import IMAGES, SPLIT
 from pawprint.evaluation.suggestion import suggest
 from pawprint.files import pack
 from pawprint.reports.sheets import write_suggestions
-from pawprint.serving.photos import predict
 from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.tables import write_table
 
@@ -100,12 +99,6 @@ def test_image_unlike_the_training_images_is_first(here, predictor, tmp_path):
         (tmp_path / f"grey {number}.png").write_bytes(tinted((120, 120, 120), number))
     (tmp_path / "other.png").write_bytes(tinted((20, 220, 20), 4))
     assert names(suggested(predictor, tmp_path, 1)) == ["other.png"]
-
-
-def test_rows_are_those_of_predict(here, predictor, photos):
-    rows = suggested(predictor, photos, 2)
-    assert len(rows) == 2
-    assert predict(predictor, [Path(row["path"]) for row in rows]) == rows
 
 
 def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, photos):

@@ -5,17 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import (
-    PROJECT,
-    SAMPLE_SHA256,
-    SAMPLE_WEIGHTS,
-    TINY,
-    change,
-    clone,
-    set_author,
-    succeed,
-)
-from installed import Installed
+from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, set_author, succeed
+from installed import SMALL, Installed
 from pages import blocks, commands
 
 from pawprint.images.archive import open_archive, read_member
@@ -24,8 +15,6 @@ from pawprint.recipes.sample.drawings import drawn_dataset, drawn_picture
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("python3 -m venv ", ". .venv/", "pip install ")
 REMOTE = "/mnt/team/hotdog"
-SMALL = TINY.replace("fetch: {source: ../images.zip}", "")
-SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 PREDICT = "pawprint predict PHOTO.jpg"
 COMMANDS = [
     command

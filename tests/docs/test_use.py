@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, change, clone, commit, set_author
+from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, commit, set_author
 from deployed import write_files
+from installed import SMALL
 from pages import blocks, commands
 
 from pawprint import project
@@ -22,8 +23,6 @@ from streamlit.testing.v1 import AppTest
 
 PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 MONTH = PAGE.partition("### One month")[2].partition("\n## ")[0]
-SMALL = TINY.replace("fetch: {source: ../images.zip}", "")
-SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 
 
 def drawn(first: int, last: int) -> dict[str, bytes]:

@@ -197,16 +197,6 @@ def test_head_is_solved_without_the_params_of_epochs(refusals):
     assert line.startswith("head.dense: expected null, because ")
 
 
-@pytest.mark.parametrize("text", [None, "", "[1]", "fetch: ["])
-def test_file_that_is_no_mapping_is_named(tmp_path, text):
-    path = tmp_path / "params.yaml"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(InputError) as error:
-        load_params(path)
-    assert all(line.startswith(str(path)) for line in str(error.value).splitlines())
-
-
 def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):
     (line,) = refusals({"fetch": "https://user:word@host/x.zip?token=word\x1b"})
     assert line.isprintable() and "word" not in line

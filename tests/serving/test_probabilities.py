@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
-from pawprint.probabilities import Difference, class_probabilities, mean_over_squares
+from pawprint.probabilities import Difference, class_probabilities
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,6 @@ def test_probabilities_of_an_image_sum_to_1(output, expected):
     assert class_probabilities(np.array(output[0])) == pytest.approx(
         expected[0]
     )  # of one image alone
-
-
-def test_squares_that_are_rounded_to_0_and_1_are_as_sure_as_each_other():
-    assert mean_over_squares(np.float32([[0], [1]])) == pytest.approx([0.5, 0.5])
-    assert mean_over_squares(np.float32([[0], [1], [0.9]]))[1] == pytest.approx(0.675, abs=1e-3)
 
 
 @pytest.mark.parametrize("shift", [-0.3, 0.05])

@@ -7,7 +7,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from conftest import PROJECT, repro, run, succeed
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, repro, run, succeed
+
+# A tiny run of the project's own photos, with the weights in a file of the project.
+SMALL = TINY.replace("fetch: {source: ../images.zip}", "")
+SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 
 
 class Installed:
