@@ -7,8 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +18,6 @@ from pawprint.dataset.cleaning import clean
 from pawprint.errors import InputError
 from pawprint.fingerprint import Code
 from pawprint.images.archive import open_archive
-from pawprint.params.whole import Params, load_params
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import dvc_environment
 from pawprint.recipes.sample.drawings import write_archive
@@ -35,8 +32,6 @@ MODULES = sorted(
     for path in (PROJECT / folder).rglob("*.py")
 )
 MIRROR = Path(os.environ.get("PAWPRINT_MIRROR", "../shared/mirror"))
-
-DRAWN = {"train": 10, "validation": 5}  # pictures of each animal
 
 
 def sha256(path: Path) -> str:
@@ -82,30 +77,11 @@ def clean_archive(path: Path, rule: str = "decodes") -> tuple[pd.DataFrame, pd.D
 
 
 @pytest.fixture(scope="session")
-def params() -> Params:
-    return load_params(PROJECT / "params.yaml")
-
-
-@pytest.fixture(scope="session")
 def drawn_archive(tmp_path_factory) -> Path:
     """30 drawn cats and dogs and 6 damaged files, in the layout of the published archive."""
     path = tmp_path_factory.mktemp("drawn") / "images.zip"
-    write_archive(path, **DRAWN)
+    write_archive(path, train=10, validation=5)
     return path
-
-
-@pytest.fixture(scope="session")
-def drawn_images(drawn_archive) -> Iterator[zipfile.ZipFile]:
-    """The archive, open."""
-    with open_archive(drawn_archive) as archive:
-        yield archive
-
-
-@pytest.fixture(autouse=True)
-def figures_closed() -> Iterator[None]:
-    yield
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close("all")
 
 
 @pytest.fixture(scope="session")
@@ -113,11 +89,6 @@ def mirror() -> Path:
     if not (MIRROR / "cats_and_dogs_filtered.zip").is_file():
         pytest.skip(f"real images are not at {MIRROR}: set PAWPRINT_MIRROR")
     return MIRROR.resolve()
-
-
-def real(mirror: Path) -> dict[str, str]:
-    """The environment in which real images and weights are those of the mirror."""
-    return {"PAWPRINT_MIRROR": str(mirror), "KERAS_HOME": str(mirror / "keras")}
 
 
 def line_of(*parts: str) -> str:
@@ -263,17 +234,7 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
 
 # Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
-LONGEST = (
-    "test_committed_run",
-    "test_browser",
-    "test_pipeline",
-    "test_readme",
-    "test_projects",
-    "test_tutorial",
-    "test_interruption",
-    "test_dask",
-    "test_dependencies",
-)
+LONGEST = "committed_run browser pipeline readme projects tutorial interruption dask dependencies"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -281,5 +242,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "mirror" in item.fixturenames:  # thousands of real photos
             item.add_marker(pytest.mark.slow)
-    order = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(LONGEST)))
+    order = {f"test_{name}": place for place, name in enumerate(LONGEST.split())}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))

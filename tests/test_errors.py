@@ -1,28 +1,16 @@
 import os
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from pawprint.errors import is_printable, printable, silent_stderr
 
 
 def test_stderr_is_restored_after_overlapping_use_in_threads(capfd):
-    inside, leave = threading.Event(), threading.Event()
-
-    def first() -> None:
-        with silent_stderr():
-            inside.set()
-            leave.wait(10)
-
-    def second() -> None:
+    def use(_) -> None:
         with silent_stderr():
             os.write(2, b"discarded")
 
-    threads = [threading.Thread(target=first), threading.Thread(target=second)]
-    threads[0].start()
-    inside.wait(10)
-    threads[1].start()
-    leave.set()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(use, range(1000)))
     os.write(2, b"shown")
     assert capfd.readouterr().err == "shown"
 

@@ -6,12 +6,6 @@ from conftest import refused
 from pawprint.files import pack, read_json, replacing, write_json
 
 
-def test_files_end_lines_with_one_byte_on_every_platform(tmp_path):
-    write_json(tmp_path / "record.json", {"accuracy": 0.5})
-    assert (tmp_path / "record.json").read_bytes() == b'{\n  "accuracy": 0.5\n}\n'
-    assert read_json(tmp_path / "record.json") == {"accuracy": 0.5}
-
-
 def test_not_a_number_is_refused_and_the_old_file_stays(tmp_path):
     path = tmp_path / "record.json"
     write_json(path, {"loss": 1.0})

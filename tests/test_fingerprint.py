@@ -15,9 +15,7 @@ SAME = {
 }
 OTHER = {
     "a constant": ("x = 1\n", "x = 2\n"),
-    "a level": ("if a:\n    b\n    c\n", "if a:\n    b\nc\n"),
     "a blank line inside a string": ('x = """a\nb"""\n', 'x = """a\n\nb"""\n'),
-    "a hash inside a string": ('x = "a"\n', 'x = "a#b"\n'),
     "code after a docstring": ('def f(): "x"; return 1\n', 'def f(): "x"; return 2\n'),
     "a string that is no docstring": ('x = 1\n"a"\n', 'x = 1\n"b"\n'),
 }
@@ -100,10 +98,8 @@ def test_fingerprint_names_what_is_imported_and_nothing_else(project):
     ("file", "text", "changed"),
     [
         ("pawprint/b/late.py", "import numpy\n", ["one"]),
-        ("pawprint/a/templates/page.html", "<body>", ["one"]),
         ("pawprint/a/tables/lut.csv", "1,3\n", ["one"]),
         ("pawprint/a/tables/make.py", "print 2\n", ["one"]),  # of another version of Python
-        ("pawprint/a/__init__.py", "x = 1\n", ["one"]),
         ("requirements.txt", "numpy==2.5.5\npillow==13.0.1\n", ["one"]),
         ("requirements.txt", PINS.replace("tqdm==4.68.0", "tqdm==4.69.0"), []),
     ],
@@ -118,26 +114,21 @@ def test_edit_changes_the_fingerprints_that_it_reaches(project, file, text, chan
         assert file in line or "pillow==13.0.1" in line
 
 
-@pytest.mark.parametrize("line", ["import scipy\n", "from . import used\n", "import (\n"])
+@pytest.mark.parametrize("line", ["import scipy\n", "import (\n"])
 def test_what_cannot_be_followed_is_one_line_that_names_the_module(project, line):
     (project / "stages/two.py").write_text(line, encoding="utf-8")
     with refused("stages/two.py"):
         Code(project).fingerprint("stages/two.py")
 
 
-@pytest.mark.parametrize("file", ["app/pages.py", "helper.py", "json.py", "tools/__init__.py"])
-@pytest.mark.parametrize("importing", ["stages/two.py", "pawprint/b/late.py"])
-def test_import_of_a_file_that_the_stage_code_does_not_depend_on_is_refused(
-    project, file, importing
-):
+@pytest.mark.parametrize("file", ["app/pages.py", "json.py", "tools/__init__.py"])
+def test_import_of_a_file_that_the_stage_code_does_not_depend_on_is_refused(project, file):
     (project / file).parent.mkdir(exist_ok=True)
     (project / file).write_text("", encoding="utf-8")
     name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    (project / importing).write_text(f"import {name}\n", encoding="utf-8")
-    stage = {"stages/two.py": "two", "pawprint/b/late.py": "one"}[importing]
-    with refused(f"{importing}: expected imports of pawprint/ and stages/", file):
-        Code(project).fingerprint(f"stages/{stage}.py")
-    assert file in Code(project).closure(f"stages/{stage}.py")
+    (project / "pawprint/b/late.py").write_text(f"import {name}\n", encoding="utf-8")
+    with refused("pawprint/b/late.py: expected imports of pawprint/ and stages/", file):
+        Code(project).fingerprint("stages/one.py")
 
 
 def test_every_stage_pins_what_decides_its_bytes():
@@ -167,25 +158,17 @@ PATHS = (
 USES = {
     "a name": "from pawprint.paths import IMAGES\n",
     "an attribute": "from pawprint import paths\nprint(paths.IMAGES)\n",
-    "another name of the module": "from pawprint import paths as p\nprint(p.IMAGES)\n",
 }
 MAY_USE_ANY = {
     "all names": "from pawprint.paths import *\n",
-    "all modules": "from pawprint import *\nimport pawprint.paths\n",
     "a name at run time": "from pawprint import paths\ngetattr(paths, 'IM' + 'AGES')\n",
-    "its dictionary": "from pawprint import paths\nprint(vars(paths), paths.IMAGES)\n",
-    "another variable": "from pawprint import paths\nothers = paths\nprint(others.IMAGES)\n",
     "the whole name": "import pawprint.paths\nprint(pawprint.paths.IMAGES)\n",
 }
 NO_CONSTANTS = {
     "a function": "def f():\n    return DATA\n",
     "a call": "MORE = print(1)\n",
     "a name bound twice": "IMAGES = DATA / 'others'\n",
-    "an addition": "OTHER += 's'\n",
     "a condition": "if OTHER:\n    MORE = 1\n",
-    "a loop": "for each in 'ab':\n    IMAGES /= each\n",
-    "a deleted name": "del OTHER\n",
-    "a change of a constant": "Path.x = 1\n",
     "an import of the project": "from pawprint.settings import X\n",
 }
 

@@ -10,16 +10,11 @@ from pawprint.errors import LONGEST, InputError, without_secrets
         ("https://token@host/b.zip?sig=word&x=1#word", "https://host/b.zip"),
         ("http://user:w@rd@[::1]:80/b.zip", "http://[::1]:80/b.zip"),
         ("https://user:wo/r d@host/b.zip", "https://host/b.zip"),
-        ("https://user:wo?rd@host/b.zip", "https://host/b.zip"),
-        ("https:/user:word@host/b.zip", "https:/host/b.zip"),
-        ("//user:word@host/b.zip", "host/b.zip"),
         ("user:word@host/b.zip", "host/b.zip"),
         ("host/b.zip?a=1&X-Amz-Signature=word&b=2", "host/b.zip?a=1&X-Amz-Signature=…&b=2"),
-        ("https://host/b.zip", "https://host/b.zip"),
         ("file:///photos/b.zip", "file:///photos/b.zip"),
         ("../what?/a#1@home.zip", "../what?/a#1@home.zip"),
         ("C:\\photos\\b.zip", "C:\\photos\\b.zip"),
-        ("imagenet", "imagenet"),
     ],
 )
 def test_only_what_is_public_of_a_source_is_shown(source, shown):

@@ -14,22 +14,6 @@ SCALARS = r"""
 MORE_SCALARS = ["", "1 000", "!!str 1", "!!int 017", "!!float 1", "!!bool yes"]
 
 
-@pytest.mark.parametrize(
-    ("scalar", "ours", "dvcs"),
-    [
-        ("1_000", "1_000", 1000),
-        ("0b101", "0b101", 5),
-        ("0o17", "0o17", 15),
-        ("0x1F", "0x1F", 31),
-        (".5e2", 50.0, ".5e2"),
-    ],
-)
-def test_oddity_is_the_documented_one(scalar, ours, dvcs):
-    text = f"key: {scalar}"
-    assert typed(parse_yaml(text, "")["key"]) == typed(ours)
-    assert typed(loads_yaml(text)["key"]) == typed(dvcs)
-
-
 def typed(value: object) -> tuple[type, str]:
     return type(value), repr(value)  # nan is not equal to itself
 

@@ -60,12 +60,6 @@ def test_experiment_has_its_name_and_the_commit_it_started_from(project):
     assert [each.subject for each in revisions() if "v3" in each.name] == ["dvc: commit experiment"]
 
 
-def test_revision_without_metrics_is_left_out(project):
-    EVALUATE_METRICS.write_text("\xff", encoding="latin-1")
-    commit(project, "Other")
-    assert subjects() == [SUBJECT, "Early"]
-
-
 def test_project_in_a_folder_of_a_repository(project, monkeypatch):
     (project / "inner").mkdir()
     for name in ("metrics", "plots", "params.yaml"):

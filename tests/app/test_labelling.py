@@ -3,7 +3,6 @@
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -76,14 +75,8 @@ def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
 def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_files(
     target, places, tmp_path
 ):
-    names = [
-        "1.jpg",
-        "a/1.jpg",
-        'kätzchen, "süß".JPG',
-        " odd\\\n<!.jpg",
-        " .jpg",
-        f"{'ü' * 125}.jpg",
-    ]
+    names = ["1.jpg", "a/1.jpg", 'kätzchen, "süß".JPG', " odd\\\n<!.jpg", " .jpg"]
+    names += [f"{'ü' * 125}.jpg"]
     for name, label in zip(names, itertools.cycle(NAMES)):
         add(places, new(tmp_path / "new" / name), label)
     found = after_clean(target, tmp_path / "raw", "label")
@@ -156,16 +149,6 @@ def test_two_processes_at_once_lose_no_answer(target, tmp_path):
     assert {path.name for path in target.iterdir()} == {"metadata.csv", *rows_of(target)}
 
 
-def test_table_that_is_none_changes_nothing(target, places, tmp_path):
-    image = new(tmp_path / "new" / "1.jpg")
-    target.mkdir()
-    (target / "metadata.csv").write_text("file_name;label\n", encoding="utf-8")
-    before = contents(tmp_path)
-    with refused("metadata.csv: line 1", "file_name;label"):
-        add(places, image, "cat")
-    assert contents(tmp_path) == before
-
-
 def test_image_that_is_gone_leaves_no_copy_and_no_row(target, places, tmp_path):
     """As when another program has moved it."""
     image = tmp_path / "new" / "1.jpg"
@@ -224,29 +207,12 @@ def test_taking_back_leaves_other_cells_that_the_user_wrote_since(tmp_path):
     assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,cat,me\n"
 
 
-@pytest.mark.parametrize("name", ["1.jpg", "./1.JPG"])
-def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path, name):
+def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
     """The user may bring the image later."""
     target.mkdir()
-    text = f"file_name,label\n{name},dog\n"
-    (target / "metadata.csv").write_text(text, encoding="utf-8")
-    places = places_in(target, NAMES, Path("images.yaml"))
-    take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat")
-    assert rows_of(target) == {name: "dog", "1-2.jpg": "cat"}
-    take_back()
-    assert (target / "metadata.csv").read_text(encoding="utf-8") == text
-
-
-def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
-    (tmp_path / "shared").mkdir()
-    table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"
-    link.symlink_to(table)
-    with pytest.raises(FileNotFoundError):
-        write_rows(link, "path", correction("1.jpg", "cat"))
-    table.write_text("path,label\n", encoding="utf-8")
-    write_rows(link, "path", correction("1.jpg", "cat"))
-    assert link.is_symlink()
-    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+    (target / "metadata.csv").write_text("file_name,label\n./1.JPG,dog\n", encoding="utf-8")
+    add(places_in(target, NAMES, Path("images.yaml")), new(tmp_path / "new" / "1.jpg"), "cat")
+    assert rows_of(target) == {"./1.JPG": "dog", "1-2.jpg": "cat"}
 
 
 def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):
@@ -268,17 +234,6 @@ def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):
     assert table.read_bytes() == "\r\n".join([*longer, "5.jpg,cat,,a1", ""]).encode()
 
 
-def test_links_to_nothing_in_the_folder_are_no_images(target, tmp_path):
-    for each in ("cat/0.jpg", "dog/0.jpg"):
-        new(target / each)
-    places = places_in(target, NAMES, Path("images.yaml"))
-    (places["cat"][0] / "1.jpg").symlink_to("nothing")
-    image = new(tmp_path / "new" / "1.jpg")
-    assert copied([image], places) == set()
-    add(places, image, "cat")
-    assert copied([image], places) == {image}
-
-
 def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
     for name in ("Cats/0.jpg", "dog/0.jpg", "birds/0.jpg"):
         new(target / name)
@@ -286,18 +241,14 @@ def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
     take_back = add(places, new(tmp_path / "new" / "0.jpg"), "cat")
     add(places, new(tmp_path / "new" / "1.jpg"), "dog")
     found = after_clean(target, tmp_path / "raw", "label")
-    assert found == {
-        "Cats/0.jpg": "cat",
-        "Cats/0-2.jpg": "cat",
-        "dog/0.jpg": "dog",
-        "dog/1.jpg": "dog",
-    }
+    cats = dict.fromkeys(("Cats/0.jpg", "Cats/0-2.jpg"), "cat")
+    assert found == cats | {"dog/0.jpg": "dog", "dog/1.jpg": "dog"}
     take_back()
     assert not (target / "Cats" / "0-2.jpg").exists()
     assert (tmp_path / "new" / "0.jpg").exists()
 
 
-@pytest.mark.parametrize("name", ["cat/0.jpg", "0.jpg", "new/0.jpg"])
+@pytest.mark.parametrize("name", ["cat/0.jpg", "new/0.jpg"])
 def test_folder_whose_images_would_lose_their_labels_is_no_target(target, name):
     """With a metadata.csv, the folders of a source give no labels."""
     new(target / name)
@@ -306,29 +257,17 @@ def test_folder_whose_images_would_lose_their_labels_is_no_target(target, name):
         places_in(chosen, NAMES, target)
 
 
-def split_folders(folder: Path, names: Iterable[str]) -> None:
-    for name in names:
-        new(folder / name / "0.jpg")
-
-
 IN_TRAIN = ("train/cat", "train/dog", "Val/cat", "Val/dog")
 INSIDE = ("cat/train", "cat/val", "dog/train", "dog/val")
 
 
-@pytest.mark.parametrize("is_source", [True, False])
-def test_folder_of_splits_is_refused_with_the_name_of_the_one_for_training(
-    target, tmp_path, is_source
-):
-    split_folders(target, IN_TRAIN)
-    source = target if is_source else Path("images.yaml")
-    with refused(f"{target}: expected", f"{target / 'train'}"):
-        places_in(target, NAMES, source)
-    assert folder_for_training(target) == target / "train"
-
-
 @pytest.mark.parametrize(("names", "place"), [(IN_TRAIN, "train/cat"), (INSIDE, "cat/train")])
 def test_images_go_to_the_training_split(target, tmp_path, names, place):
-    split_folders(target, names)
+    for name in names:
+        new(target / name / "0.jpg")
+    if names is IN_TRAIN:
+        with refused(f"{target}: expected", f"{target / 'train'}"):
+            places_in(target, NAMES, target)
     places = places_in(folder_for_training(target) or target, NAMES, target)
     add(places, new(tmp_path / "new" / "0.jpg"), "cat")
     assert after_clean(target, tmp_path / "raw", "archive_split")[f"{place}/0-2.jpg"] == "train"

@@ -11,17 +11,9 @@ from app_project import PHOTOS, git, write_photos, write_project, write_split
 from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
+from pawprint import project as paths
 from pawprint.columns import LIKELY_WRONG_LABELS
 from pawprint.evaluation.intervals import fraction_interval
-from pawprint.project import (
-    EVALUATE_METRICS,
-    LABELS_CSV,
-    LIKELY_WRONG_LABELS_CSV,
-    PREDICTED_CSV,
-    SERVED_MODEL,
-    SPLIT_CSV,
-)
-from pawprint.serving.metadata import METADATA_FILE
 from pawprint.tables import write_table
 
 ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, 0.9)  # of v2, at the confidence of its params
@@ -83,9 +75,9 @@ def test_params_are_shown_without_passwords_and_tokens(project):
 
 
 def test_other_metrics_and_columns_of_an_old_commit_are_one_line(project):
-    (project / EVALUATE_METRICS).write_text('{"validation": {"accuracy": "high"}}')
+    (project / paths.EVALUATE_METRICS).write_text('{"validation": {"accuracy": "high"}}')
     old = "path,actual,predicted,probability\ncats/1.jpg,cat,cat,0.5\n"
-    (project / PREDICTED_CSV["validation"]).write_text(old, encoding="utf-8")
+    (project / paths.PREDICTED_CSV["validation"]).write_text(old, encoding="utf-8")
     page = opened("page_models")
     assert len(page.dataframe[0].value) == 3
     (told,) = page.warning
@@ -129,7 +121,7 @@ def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = (),
 
 def list_suspects(project: Path, rows: list[tuple]) -> None:
     table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
-    write_table(project / LIKELY_WRONG_LABELS_CSV, table, LIKELY_WRONG_LABELS)
+    write_table(project / paths.LIKELY_WRONG_LABELS_CSV, table, LIKELY_WRONG_LABELS)
 
 
 def press(page: AppTest, label: str) -> None:
@@ -155,17 +147,17 @@ def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
     assert not page.exception
     assert page.selectbox[0].value is None
     first = f"{HEADER}{FIRST},kite,{PIXELS}\n"
-    assert (project / LABELS_CSV).read_text(encoding="utf-8") == first
+    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == first
     press(page, "Undo")
     assert page.selectbox[0].value is None
-    assert (project / LABELS_CSV).read_text(encoding="utf-8") == HEADER
+    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == HEADER
 
 
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     write_photos(project)
     page = likely_wrong(project, SUSPECTS)
     press(page, "Start")
-    (project / LABELS_CSV).write_text("path;label\n", encoding="utf-8")
+    (project / paths.LABELS_CSV).write_text("path;label\n", encoding="utf-8")
     press(page, "dog")
     (told,) = page.warning
     assert "labels.csv: line 1" in told.value.replace("\\", "")
@@ -173,13 +165,12 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
 
 
 @pytest.mark.parametrize(
-    ("row", "number"),
-    [(f"{FIRST},none,{64 * 'f'}", 4), (f"cats/old.jpg,none,{PIXELS}", 3), (f"{FIRST},none,", 3)],
+    ("row", "number"), [(f"{FIRST},none,{64 * 'f'}", 4), (f"cats/old.jpg,none,{PIXELS}", 3)]
 )
 def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     """That of a photo that was replaced does not, that of a renamed one does."""
     write_photos(project)
-    (project / LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
+    (project / paths.LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
     page = likely_wrong(project, SUSPECTS)
     press(page, "Start")
     assert page.caption[0].value.startswith(f"1 of {number}")
@@ -191,35 +182,16 @@ def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(p
     press(page, "Start")
     press(page, "None of them")
     expected = f"{HEADER}cats/2.jpg,none,{PIXELS}\n"
-    assert (project / LABELS_CSV).read_text(encoding="utf-8") == expected
+    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == expected
 
 
-@pytest.mark.parametrize(
-    ("page", "missing"),
-    [("page_try", SERVED_MODEL / METADATA_FILE), ("page_data", SPLIT_CSV)],
-)
-def test_page_without_its_data_says_what_to_run(project, page, missing):
-    (told,) = opened(page).warning
-    assert f"{missing.as_posix()}: no such file." in told.value.replace("\\", "")
+def test_page_without_its_data_says_what_to_run(project):
+    (told,) = opened("page_data").warning
+    assert f"{paths.SPLIT_CSV.as_posix()}: no such file." in told.value.replace("\\", "")
     assert "`dvc pull" in told.value.replace("\\", "")
 
 
-def new_images():
-    """The part of the page Label for images without a label."""
-
-    def script() -> None:
-        from pawprint.app.messages import explained
-        from pawprint.app.page_label import show_new
-
-        with explained():
-            show_new()
-
-    return AppTest.from_function(script, default_timeout=60).run()
-
-
-@pytest.mark.parametrize("name", ["cat", "train/cat"])
-def test_folder_for_labelled_images_is_that_of_the_source_or_of_its_training_split(project, name):
+def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):
     change(project, "fetch: {source: photos}")
-    (project / "photos" / name).mkdir(parents=True)
-    page = new_images()
-    assert page.text_input[1].value == str(Path("photos", name).parent)
+    (project / "photos" / "train" / "cat").mkdir(parents=True)
+    assert opened("page_label").text_input[1].value == str(Path("photos", "train"))

@@ -6,22 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from conftest import (
-    clone,
-    commit,
-    complaint,
-    git_init,
-    git_project,
-    photo,
-    printed,
-    succeed,
-)
-
-from pawprint.columns import REJECTED
-from pawprint.dataset.changes import find_changes
-from pawprint.errors import printable
+from conftest import clone, commit, complaint, git_init, git_project, photo, printed, succeed
 
 SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
 PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]
@@ -73,10 +59,6 @@ def diff(project: Path, *arguments: str) -> str:
     return printed(project, "data", "diff", *arguments)
 
 
-def refused(project: Path, *arguments: str) -> str:
-    return complaint(project, "data", "diff", *arguments)
-
-
 def test_every_kind_of_change_between_two_commits_is_a_row(project):
     assert diff(project, "old", "new", "--format", "csv") == CHANGES
     rows = list(csv.DictReader(io.StringIO(CHANGES)))
@@ -88,8 +70,6 @@ def test_workspace_is_compared_by_default_and_the_same_data_is_one_line(project)
     assert diff(project, "old", "--format", "csv") == CHANGES
     (line,) = diff(project, "new").splitlines()
     assert line.startswith("new and workspace have the same images.")
-    assert diff(project, "old", "old") == "old and old have the same images\n"
-    assert diff(project, "old", "old", "--format", "csv").count("\n") == 1
     assert json.loads(diff(project, "old", "old", "--format", "json")) == []
 
 
@@ -104,16 +84,6 @@ def test_project_in_a_folder_of_a_repository(project, tmp_path):
     assert "train/dog/3.jpg,rejected,dog" in diff(folder, "HEAD", "--format", "csv")
 
 
-def test_name_with_a_mark_of_direction_is_one_image_when_it_is_rejected():
-    """REJECTED has such marks as escapes."""
-    name = "dog/\u202ax.jpg"
-    old = pd.DataFrame({"path": [name], "label": "dog", "split": "test", "pixels_sha256": "1"})
-    none = pd.DataFrame(columns=list(REJECTED))
-    rejected = pd.DataFrame({"path": [printable(name)], "reason": "empty", "detail": "no bytes"})
-    (row,) = find_changes(old, old[:0], none, rejected).itertuples()
-    assert (row.kind, row.before, row.label) == ("rejected", "dog", "dog")
-
-
 def test_tables_that_are_nowhere_are_one_line(project):
     other, remote = clone(project, "without_remote"), project.parent / "remote"
     for rev in ("old", "new"):
@@ -123,8 +93,7 @@ def test_tables_that_are_nowhere_are_one_line(project):
     try:
         assert diff(other, "old", "new", "--format", "csv") == CHANGES
         shutil.rmtree(other / ".dvc" / "cache")
-        assert "data/split/images.csv in Git or in DVC's cache or remote" in refused(
-            other, "old", "new"
-        )
+        line = complaint(other, "data", "diff", "old", "new")
+        assert "data/split/images.csv in Git or in DVC's cache or remote" in line
     finally:
         remote.with_name("away").rename(remote)

@@ -19,7 +19,7 @@ from pawprint.evaluation.calibration import fit_detector
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.conversion import convert
 from pawprint.network.exports import FORMATS, export, read_pixels, require_modules
-from pawprint.network.hardware import keras, tf
+from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, save_model, with_features
 from pawprint.serving.predictor import load_predictor, predict
 from pawprint.serving.served_model import write_served_model
@@ -120,29 +120,6 @@ def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)  # as if it were not installed
     with refused("onnx: ", "tf2onnx", "[export]"):
         require_modules("onnx")
-
-
-class Inverse(keras.layers.Layer):
-    """An operation that LiteRT lacks."""
-
-    def call(self, inputs):
-        return tf.math.erfinv(inputs)
-
-
-def test_failed_conversion_leaves_the_old_export(tmp_path):
-    inputs = keras.Input((96, 96, 3))
-    output = Inverse()(keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(inputs)))
-    output = keras.layers.Activation("sigmoid", name="probability")(output)
-    model = keras.Model(inputs, {"probability": output})
-    folder = tmp_path / "litert"
-    folder.mkdir()
-    (folder / "model.tflite").write_text("the old model")
-    images = np.zeros((1, 96, 96, 3), np.uint8)
-    with refused("litert"):
-        expected = {"probability": np.array([[0.5, 0.5]])}
-        export("litert", model, METADATA, folder, lambda _: images, expected)
-    assert [path.name for path in tmp_path.iterdir()] == ["litert"]
-    assert (folder / "model.tflite").read_text() == "the old model"
 
 
 def test_model_with_other_probabilities_is_not_kept(tmp_path):

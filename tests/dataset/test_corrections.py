@@ -18,10 +18,8 @@ def test_corrections_are_read_as_spreadsheets_write_them(tmp_path):
 
 def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
     labels = tmp_path / "labels.csv"
-    text = (
-        f"path,label,pixels_sha256\nold.jpg,dog,{PIXELS}\nold.jpg,cat,{OTHER}\ndogs/4.jpg,none,\n"
-    )
-    labels.write_text(text, encoding="utf-8")
+    rows = [f"old.jpg,dog,{PIXELS}\n", f"old.jpg,cat,{OTHER}\n", "dogs/4.jpg,none,\n"]
+    labels.write_text("".join(["path,label,pixels_sha256\n", *rows]), encoding="utf-8")
     expected = [Correction("old.jpg", "dog", PIXELS), Correction("old.jpg", "cat", OTHER)]
     expected += [Correction("dogs/4.jpg", "none")]
     assert read_corrections(labels, MEMBERS, LABELS) == expected
@@ -32,29 +30,15 @@ def test_row_with_pixels_needs_no_file_of_its_path(tmp_path):
     [
         ("path,label\ncats/9.jpg,dog\n", "line 2: expected the path of a file …'cats/9.jpg'"),
         ("path,label\ncats/1.jpg,cow\n", "line 2: expected the label cat, dog or none…'cow'"),
-        (
-            "path,label\ncats/1.jpg,cat\ncats/1.jpg,dog\n",
-            "line 3: expected each image once…'cats/1.jpg'",
-        ),
-        (
-            f"path,label,pixels_sha256\ncats/1.jpg,cat,{PIXELS}\ndogs/4.jpg,cat,{PIXELS}\n",
-            f"line 3: expected each image once…'{PIXELS}'",
-        ),
+        ("path,label\ncats/1.jpg,cat\ncats/1.jpg,dog\n", "line 3: expected each image once"),
         ("path,label\ncats/1.jpg\n", "line 2: expected 2 cells"),
-        (
-            "path,label,pixels_sha256\ncats/1.jpg,dog,a1\n",
-            "line 2: expected pixels_sha256 of 64 hexadecimal digits, or none…'a1'",
-        ),
-        ("cats/1.jpg,dog\n", "line 1: expected the columns path,label"),
-        ("", "line 1: expected the columns path,label"),
+        ("path,label,pixels_sha256\ncats/1.jpg,dog,a1\n", "line 2: expected pixels_sha256…'a1'"),
         ("path;label\n", "line 1: expected the columns path,label…'path;label'"),
-        (None, "expected a file that can be read"),
         ('path,label\n"cats', "expected a CSV"),
     ],
 )
 def test_correction_that_cannot_be_applied_names_its_line(tmp_path, text, message):
     labels = tmp_path / "labels.csv"
-    if text is not None:
-        labels.write_text(text, encoding="utf-8")
+    labels.write_text(text, encoding="utf-8")
     with refused(*message.split("…")):
         read_corrections(labels, MEMBERS, LABELS)

@@ -5,17 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import (
-    PROJECT,
-    SAMPLE_SHA256,
-    SAMPLE_WEIGHTS,
-    TINY,
-    change,
-    clone,
-    set_author,
-    succeed,
-)
-from installed import Installed
+from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, set_author, succeed
+from installed import SMALL, Installed
 from pages import blocks, commands
 
 from pawprint.images.archive import open_archive, read_member
@@ -24,8 +15,6 @@ from pawprint.recipes.sample.drawings import drawn_dataset, drawn_picture
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
 NOT_RUN = ("python3 -m venv ", ". .venv/", "pip install ")
 REMOTE = "/mnt/team/hotdog"
-SMALL = TINY.replace("fetch: {source: ../images.zip}", "")
-SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 PREDICT = "pawprint predict PHOTO.jpg"
 COMMANDS = [
     command
@@ -36,24 +25,20 @@ COMMANDS = [
 ]
 
 
-def first_prediction(installed: Installed, folder: Path, photo: bytes) -> str:
-    """The line of PREDICT in a folder that holds the photo and nothing else."""
-    assert COMMANDS[0] == PREDICT
-    (folder / "PHOTO.jpg").write_bytes(photo)
-    (line,) = installed.succeed("sh", "-c", PREDICT, cwd=folder).splitlines()
-    return line
-
-
 def test_model_of_the_package_predicts(installed, tmp_path):
-    assert first_prediction(installed, tmp_path, drawn_picture("dog", 1)).endswith("PHOTO.jpg")
+    """In a folder that holds the photo and nothing else."""
+    assert COMMANDS[0] == PREDICT
+    (tmp_path / "PHOTO.jpg").write_bytes(drawn_picture("dog", 1))
+    assert installed.succeed("sh", "-c", PREDICT, cwd=tmp_path).endswith("PHOTO.jpg\n")
 
 
-@pytest.mark.parametrize("label", ["cat", "dog"])
-def test_model_of_the_package_labels_a_photo(mirror, installed, tmp_path, label):
-    name = f"cats_and_dogs_filtered/validation/{label}s/{label}.2001.jpg"  # not for training
+def test_model_of_the_package_labels_photos(mirror, installed, tmp_path):
     with open_archive(mirror / "cats_and_dogs_filtered.zip") as archive:
-        photo = read_member(archive, name)
-    assert first_prediction(installed, tmp_path, photo).split()[0] == label
+        for label in ("cat", "dog"):
+            name = f"cats_and_dogs_filtered/validation/{label}s/{label}.2001.jpg"  # not trained on
+            (tmp_path / f"{label}.jpg").write_bytes(read_member(archive, name))
+    lines = installed.succeed("pawprint", "predict", ".", cwd=tmp_path).splitlines()
+    assert [line.split()[0] for line in lines] == ["cat", "dog"]
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, change, clone, commit, set_author
+from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, commit, set_author
 from deployed import write_files
-from installed import Installed
+from installed import SMALL
 from pages import blocks, commands
 
 from pawprint import project
@@ -22,8 +22,6 @@ from streamlit.testing.v1 import AppTest
 
 PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 MONTH = PAGE.partition("### One month")[2].partition("\n## ")[0]
-SMALL = TINY.replace("fetch: {source: ../images.zip}", "")
-SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 
 
 def drawn(first: int, last: int) -> dict[str, bytes]:
@@ -58,8 +56,8 @@ def label_all(folder: Path) -> int:
 
 
 @pytest.mark.slow
-def test_every_command_of_a_month_works_and_its_photos_are_trained_with(tmp_path):
-    installed, folder = Installed(tmp_path / "installed"), tmp_path
+def test_every_command_of_a_month_works_and_its_photos_are_trained_with(installed, tmp_path):
+    folder = tmp_path
     write_files(tmp_path / "pets", drawn(1, 17))
     may = {Path(name).name: data for name, data in drawn(31, 36).items()}
     write_files(tmp_path / "may", may)

@@ -7,12 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
-import dask
 import numpy as np
 import pytest
 from conftest import PROJECT, TINY, git_project, photo, repro, run
@@ -21,6 +18,7 @@ from networks import model_with, sample_backbone
 from servers import HOST, free_port
 
 import pawprint
+from pawprint import project as paths
 from pawprint.engine import dask as engine
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError
@@ -31,18 +29,6 @@ from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index
 from pawprint.network.model import with_features
-from pawprint.project import (
-    CODE,
-    EXTRACTOR,
-    FEATURE_ROW_CODE,
-    IMAGES_CSV,
-    LABELS_CSV,
-    NETWORK,
-    RAW_ARCHIVES,
-    RAW_IMAGES,
-    SERVED_MODEL,
-    SPLITS_CSV,
-)
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.drawings import write_archive
 from pawprint.runtime.network_file import read_network, write_network
@@ -50,7 +36,6 @@ from pawprint.serving.predictor import load_predictor, predict
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")
-CONNECT = "distributed.comm.timeouts.connect"
 # The stages, and a module that a worker needs for each.
 STAGES = {
     "clean": "pawprint.dataset.cleaning",
@@ -135,18 +120,18 @@ def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     (folder / "params.yaml").write_text(overlay(params, TINY), encoding="utf-8")
-    for name in (LABELS_CSV, SPLITS_CSV):
+    for name in (paths.LABELS_CSV, paths.SPLITS_CSV):
         shutil.copy(PROJECT / name, folder)
-    (folder / CODE).mkdir(parents=True)
-    (folder / FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
-    (folder / RAW_ARCHIVES).mkdir(parents=True)
-    write_archive(folder / RAW_IMAGES, train=15, validation=15)
+    (folder / paths.CODE).mkdir(parents=True)
+    (folder / paths.FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
+    (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
+    write_archive(folder / paths.RAW_IMAGES, train=15, validation=15)
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
     extractor = build_extractor("MobileNetV2", backbone, cut, "average")
     for path, model, outputs in (
-        (EXTRACTOR, extractor, OUTPUTS),
-        (NETWORK, with_features(model_with("logits")), ["logits", "features"]),
+        (paths.EXTRACTOR, extractor, OUTPUTS),
+        (paths.NETWORK, with_features(model_with()), ["logits", "features"]),
     ):
         (folder / path).parent.mkdir(parents=True)
         write_network(convert(model), folder / path, list(outputs))
@@ -171,7 +156,7 @@ def test_stages_and_predict_give_the_same_as_on_threads(project, cluster, tmp_pa
     for number, name in enumerate(NAMES):
         (tmp_path / name).write_bytes(photo(number) if number % 7 else b"damaged")
     photos = [Path(os.path.relpath(tmp_path / name)) for name in NAMES]
-    rows = predict(predictor := load_predictor(SERVED_MODEL), photos)
+    rows = predict(predictor := load_predictor(paths.SERVED_MODEL), photos)
     monkeypatch.setenv("PAWPRINT_DASK", cluster.address)
     assert predict(predictor, photos) == rows
     for stage, module in STAGES.items():
@@ -207,14 +192,6 @@ def test_worker_with_modules_from_before_an_edit_is_refused(start, tmp_path, mon
         engine._code.cache_clear()
 
 
-def test_worker_with_another_package_of_the_name_is_one_line(start, tmp_path):
-    (tmp_path / "pawprint.py").touch()
-    start().worker("--no-nanny", PYTHONPATH=str(tmp_path))
-    with pytest.raises(InputError, match="PAWPRINT_DASK: expected a worker that can") as error:
-        list(map_items(str.upper, NAMES))
-    assert len(str(error.value).splitlines()) == 1
-
-
 def test_killed_worker_changes_nothing(start):
     cluster = start()
     cluster.worker("--no-nanny")
@@ -247,8 +224,8 @@ def test_image_that_kills_every_worker_is_named(start):
 
 def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, project, capfd):
     address = cluster.worker("--no-nanny", ONEDNN_MAX_CPU_ISA="SSE41")
-    compute = row_function(read_network(project / EXTRACTOR), "crop")
-    with open_archive(project / RAW_IMAGES) as archive:
+    compute = row_function(read_network(project / paths.EXTRACTOR), "crop")
+    with open_archive(project / paths.RAW_IMAGES) as archive:
         names = [name for name in members(archive) if "cat.0" in name]
 
         def features(name: str) -> list[np.ndarray]:
@@ -265,20 +242,6 @@ def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, pro
     assert f"worker {address} is not used: expected the same bytes" in printed
 
 
-def test_worker_with_other_packages_is_refused(start, tmp_path):
-    """Its packages are links to those of this Python, but for the metadata of one."""
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if not path.name.lower().startswith("pillow"):
-            (tmp_path / path.name).symlink_to(path)
-    (tmp_path / "pillow.dist-info").mkdir()
-    (tmp_path / "pillow.dist-info" / "METADATA").write_text("Name: pillow\nVersion: 1.0")
-    path = f"{tmp_path}{os.pathsep}{PROJECT}"
-    address = start().worker("--no-nanny", python=("-S", *DASK), PYTHONPATH=path)
-    expected = f"worker {address}: expected pillow {version('pillow')}. Received: 1.0"
-    with pytest.raises(InputError, match=expected):
-        list(map_items(str.upper, NAMES))
-
-
 def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):
     path = tmp_path / "images.zip"
     pack(path, [(name, name.encode()) for name in NAMES])
@@ -286,44 +249,6 @@ def test_worker_that_does_not_see_the_archive_is_refused(cluster, tmp_path):
         path.rename(tmp_path / "elsewhere.zip")  # this process has it open
         with pytest.raises(InputError, match=f"worker tcp.*{path}: no such archive"):
             list(map_items(lambda name: read_member(archive, name), NAMES))
-
-
-@pytest.mark.parametrize("scheduler", [f"tcp://{HOST}:1", "scheduler.json", "10.0.0.1:8786"])
-def test_without_scheduler(scheduler, monkeypatch):
-    monkeypatch.setenv("PAWPRINT_DASK", scheduler)
-    with dask.config.set({CONNECT: "1s"}), pytest.raises(InputError) as error:
-        list(map_items(str.upper, NAMES))
-    assert f"running Dask scheduler. Received: {scheduler}" in str(error.value)
-
-
-def test_scheduler_that_dies_is_one_line(start):
-    """While results wait to be fetched, and others to be computed."""
-    cluster = start()
-    cluster.worker("--no-nanny")
-    with dask.config.set({CONNECT: "1s"}):
-        results = map_items(lambda name: name.encode() * 10**6, NAMES * 10, chunk=1)
-        for _ in range(2 * engine.PROOF):
-            next(results)
-        scheduler, *_ = cluster.processes
-        scheduler.kill()
-        with pytest.raises(InputError, match="Received: no connection to the scheduler"):
-            list(results)
-
-
-def test_without_workers(start):
-    start()
-    with dask.config.set({CONNECT: "1s"}), pytest.raises(InputError, match="none within 1s"):
-        list(map_items(str.upper, NAMES))
-
-
-def test_wrong_input_has_the_message_of_threads(cluster, tmp_path, monkeypatch):
-    def check(name: str) -> str:
-        if name == NAMES[40]:
-            raise InputError(f"{name}: wrong")
-        return name
-
-    with pytest.raises(InputError, match=f"^{NAMES[40]}: wrong$"):
-        list(map_items(check, NAMES))
 
 
 def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tmp_path):
@@ -334,7 +259,7 @@ def test_pipeline_goes_on_without_the_cluster_and_does_not_notice_it(cluster, tm
     assert failed.returncode
     assert failed.stderr.count("PAWPRINT_DASK") == 1
     assert "Traceback" not in failed.stderr
-    assert not any(path.is_file() for path in (project / IMAGES_CSV.parent).rglob("*"))
+    assert not any(path.is_file() for path in (project / paths.IMAGES_CSV.parent).rglob("*"))
     assert repro(project, "clean", PAWPRINT_DASK="") == ["clean"]
     lock = (project / "dvc.lock").read_bytes()
     assert repro(project, "clean") == []

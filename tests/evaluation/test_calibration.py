@@ -9,25 +9,6 @@ def two(probability: list[float] | np.ndarray) -> np.ndarray:
     return np.column_stack([1 - np.asarray(probability), probability])
 
 
-def test_bins_are_fifteenths_and_the_last_one_holds_1():
-    probability = np.array([0, 0.066, 0.067, 0.5, 0.933, 0.934, 1, 1])
-    actual = np.array([0, 1, 0, 1, 1, 1, 1, 0])
-    mean, of_class, images = reliability(actual, two(probability))
-    assert mean == pytest.approx([0.033, 0.067, 0.5, 0.933, 2.934 / 3])
-    assert of_class.tolist() == [1, 0, 1, 1, 2]
-    assert images.tolist() == [2, 1, 1, 1, 3]
-
-
-def test_calibration_error_is_the_difference_averaged_over_images():
-    probability = two(np.repeat([0.2, 0.8], 10))
-    actual = np.array([1] * 2 + [0] * 8 + [1] * 8 + [0] * 2)
-    assert expected_calibration_error(actual, probability) == pytest.approx(0)
-    assert expected_calibration_error(1 - actual, probability) == pytest.approx(0.6)
-    assert expected_calibration_error(np.array([0, 0, 1]), two([0.3, 0.3, 0.9])) == (
-        pytest.approx((0.3 + 0.3 + 0.1) / 3)
-    )
-
-
 def test_top_label_of_more_than_two_classes_is_looked_at():
     probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
     mean, of_class, images = reliability(np.array([0, 2, 2]), probabilities)

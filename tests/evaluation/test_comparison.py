@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from pawprint.evaluation.comparison import compare, describe
+from pawprint.evaluation.comparison import compare
 from pawprint.evaluation.intervals import holm
 
 IMAGES = 200
@@ -20,17 +20,16 @@ def test_mcnemar_counts_only_images_that_one_run_got_right():
     assert compared.verdict == "not significant"
 
 
-@pytest.mark.parametrize("accuracy", [0.9, 0.94])
-def test_interval_holds_the_true_difference_as_often_as_it_says(accuracy):
+def test_interval_holds_the_true_difference_as_often_as_it_says():
     """The new run agrees with the old one, except on a tenth of the images."""
     rng = np.random.default_rng(0)
     held = []
     for _ in range(2000):
         old = rng.uniform(size=IMAGES) < 0.9
-        other = rng.uniform(size=IMAGES) < accuracy
+        other = rng.uniform(size=IMAGES) < 0.94
         new = np.where(rng.uniform(size=IMAGES) < 0.9, old, other)
         (compared,) = compare(old, [new], 0.95)
-        held.append(compared.low <= 0.1 * (accuracy - 0.9) <= compared.high)
+        held.append(compared.low <= 0.1 * (0.94 - 0.9) <= compared.high)
     assert 0.94 <= np.mean(held) <= 0.995
 
 
@@ -46,27 +45,19 @@ def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(run
     assert 0 < wrong <= 0.05 * 2000
 
 
-@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
-def test_interval_excludes_0_exactly_where_the_test_rejects(confidence):
+def test_interval_excludes_0_exactly_where_the_test_rejects():
     for only_old in range(12):
         for only_new in range(30):
             old = np.arange(300) < only_old
             new = (np.arange(300) >= only_old) & (np.arange(300) < only_old + only_new)
-            (compared,) = compare(old, [new], confidence)
-            rejects = compared.p_value < 1 - confidence
-            assert rejects == (not compared.low <= 0 <= compared.high)
+            (compared,) = compare(old, [new], 0.95)
+            assert (compared.p_value < 0.05) == (not compared.low <= 0 <= compared.high)
 
 
 def test_levels_of_several_tests_are_those_of_holm():
     assert holm([0.03, 0.001, 0.02], 0.05) == pytest.approx([0.05, 0.05 / 3, 0.025])
     assert holm([0.03, 0.001, 0.026], 0.05) == pytest.approx([0.025, 0.05 / 3, 0.025])
     assert holm([0.04], 0.05) == [0.05]
-
-
-@pytest.mark.parametrize(("won", "expected"), [(10, "p = 0.002"), (11, "p < 0.001")])
-def test_p_value_is_never_said_to_be_0(won, expected):
-    (compared,) = compare(np.zeros(40, bool), [np.arange(40) < won], 0.95)
-    assert expected in describe("one", "other", "test", compared)
 
 
 ACTUAL = np.repeat([0, 1, 2], [160, 25, 15])
@@ -85,24 +76,15 @@ def test_mean_recall_is_compared_class_by_class():
     assert of_accuracy[1:6] == of_recall[1:6] == (200, 191, 190, 10, 9)
 
 
-@pytest.mark.parametrize("runs", [1, 3])
-def test_equal_models_seldom_get_another_verdict_on_the_mean_recall(runs):
-    rng = np.random.default_rng(0)
-    wrong = 0
-    for _ in range(1000):
-        difficulty = rng.uniform(size=200) ** 2
-        old, *new = (rng.uniform(size=200) > difficulty for _ in range(runs + 1))
-        wrong += {each.verdict for each in compare(old, new, 0.95, ACTUAL)} != {"not significant"}
-    assert 0 < wrong <= 0.06 * 1000  # 5% and what 1,000 draws vary by
-
-
-def test_interval_of_the_mean_recall_holds_the_true_difference_as_often_as_it_says():
+def test_equal_mean_recalls_seldom_get_another_verdict_and_are_in_the_interval():
     """Where one class gains what another loses."""
     rng = np.random.default_rng(0)
     chances = np.array([[0.9, 0.7], [0.6, 0.8], [0.7, 0.7]])[ACTUAL]
-    held = []
+    wrong, held = [], []
     for _ in range(500):
         old, new = rng.uniform(size=(200, 2)).T < chances.T
         (compared,) = compare(old, [new], 0.95, ACTUAL)
+        wrong.append(compared.verdict != "not significant")
         held.append(compared.low <= 0 <= compared.high)
+    assert 0 < np.mean(wrong) <= 0.06
     assert 0.94 <= np.mean(held) <= 0.995

@@ -4,8 +4,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from pawprint.classes import predicted_classes
-from pawprint.columns import SCORES
-from pawprint.evaluation.intervals import fraction_interval, roc_area_interval
+from pawprint.evaluation.intervals import fraction_interval
 from pawprint.evaluation.metrics import (
     describe,
     headline,
@@ -99,28 +98,6 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
     shown = describe("test", measured(actual, probabilities, None, THREE), 0.95)
     assert shown.startswith("test mean recall 0.3333, 95% interval ")
     assert "accuracy 0.8333" in shown
-
-
-def test_fractions_have_wilsons_interval_and_the_area_newcombes():
-    scores = measured(threshold=0.6, confidence=0.8).set_index(["label", "score"])
-    assert tuple(scores.loc[("", "accuracy"), ["low", "high"]]) == fraction_interval(3, 5, 0.8)
-    assert tuple(scores.loc[("dog", "recall"), ["low", "high"]]) == fraction_interval(1, 2, 0.8)
-    area = roc_area_interval(4 / 6, 2, 3, 0.8)
-    assert tuple(scores.loc[("", "roc_auc"), ["low", "high"]]) == pytest.approx(area)
-
-
-def test_scores_have_the_names_that_other_commits_have():
-    unknown = np.array([True, False, False, False, False])
-    scores = measure(ACTUAL, PROBABILITIES, ACTUAL, LABELS, 0.95, unknown)
-    assert list(scores) == list(SCORES)[1:]
-    names = ("accuracy", "loss", "mean_recall", "macro_f1", "roc_auc")
-    names += ("expected_calibration_error", "refused")
-    of_classes = [(label, name) for label in LABELS for name in ("recall", "precision", "f1")]
-    expected = [*(("", name) for name in names), *of_classes]
-    assert list(zip(scores["label"], scores["score"])) == expected
-    assert list(scores["images"]) == [5] * 7 + [3] * 3 + [2] * 3
-    assert value(scores, "refused") == 0.2
-    assert "refused" not in set(measured()["score"])
 
 
 def test_roc_goes_from_none_to_all_with_finite_thresholds():

@@ -11,17 +11,9 @@ import pandas as pd
 import pytest
 from networks import metadata
 
-from pawprint.evaluation.monitoring import (
-    LIKE,
-    OTHER,
-    PROPORTIONS,
-    differences,
-    judge,
-    ranked_within,
-    verdict_of,
-)
+from pawprint.evaluation.monitoring import LIKE, OTHER, PROPORTIONS, differences, judge, verdict_of
 
-TEST, DRAWS = 500, 1000
+TEST, DRAWS = 500, 300
 MODEL = metadata(unknown_threshold=0.6)
 MIDDLE, SPREAD = np.array([0.43, 0.46]), 0.05  # of the unknown scores of the two classes
 
@@ -54,25 +46,14 @@ def verdicts(draws: int, images: int, **kind: float) -> Counter:
 @pytest.mark.parametrize(("images", "unknown"), [(100, 0.005), (200, 0.012)])
 def test_photos_of_the_same_kind_seldom_raise_an_alarm(images, unknown):
     """Also those that are called unknown at 1.2 %, where 0.5 % of the test photos are."""
-    found = verdicts(DRAWS, images, unknown=unknown)
-    print(f"{images} photos, {unknown:.1%} unknown: {dict(found)}")
-    assert found[LIKE] >= 0.95 * DRAWS
+    assert verdicts(DRAWS, images, unknown=unknown)[LIKE] >= 0.95 * DRAWS
 
 
 @pytest.mark.parametrize(
-    ("images", "kind", "expected"),
-    [
-        (100, {"foreign": 0.1}, OTHER),
-        (200, {"foreign": 0.1}, OTHER),
-        (100, {"foreign": 0.3}, OTHER),
-        (100, {"second": 0.2}, PROPORTIONS),
-        (200, {"second": 0.8}, PROPORTIONS),
-    ],
+    ("kind", "expected"), [({"foreign": 0.1}, OTHER), ({"second": 0.2}, PROPORTIONS)]
 )
-def test_foreign_photos_and_other_proportions_are_told_apart(images, kind, expected):
-    found = verdicts(100, images, **kind)
-    print(f"{images} photos, {kind}: {dict(found)}")
-    assert found[expected] >= 80
+def test_foreign_photos_and_other_proportions_are_told_apart(kind, expected):
+    assert verdicts(100, 100, **kind)[expected] >= 80
 
 
 def test_small_difference_is_no_alarm_with_any_number_of_photos():
@@ -99,12 +80,3 @@ def test_model_without_a_detector_is_judged_by_classes_and_confidence():
     tested = differences(foreign, test)
     assert list(tested.index) == ["classes", "confidence"]
     assert verdict_of(tested) == OTHER
-
-
-def test_level_of_ranks_holds_for_few_photos_and_many_strata():
-    rng, rejected = np.random.default_rng(0), 0
-    for _ in range(1000):
-        strata = rng.integers(10, size=20), rng.integers(10, size=100)
-        pair = (rng.normal(each) for each in strata)
-        rejected += ranked_within(*pair, *strata)[1] < 0.05
-    assert rejected < 65

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from scipy.sparse import csr_array
 
 from pawprint.evaluation import suggestion
@@ -30,13 +29,3 @@ def test_images_are_far_from_labelled_ones_and_from_each_other(monkeypatch):
     monkeypatch.setattr(suggestion, "BLOCK", 2)
     assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [2, 4, 3, 1, 0]
     assert chosen(at(0, 1, 2, 90, 91, 45), number=3) == [0, 4, 5]
-
-
-def test_image_is_left_out_after_one_that_looks_alike():
-    assert chosen(at(0, 50, 90), [0.5, 0.4, 0.3], pairs=[(1, 0)]) == [0, 2]
-
-
-@pytest.mark.parametrize(("limit", "expected"), [(0, [3, 1]), (1, [0, 3, 1]), (2, [0, 2, 3, 1])])
-def test_number_of_some_images_is_limited(limit, expected):
-    found = chosen(at(90, 30, -80, -40), labelled=[0], limited=[0, 2], limit=limit)
-    assert found == expected

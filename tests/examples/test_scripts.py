@@ -12,13 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import openvino
 import pytest
 from conftest import PROJECT, encode, environment_of, photo, run, succeed
 from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
-from pawprint import project
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
 from pawprint.network.conversion import convert
@@ -34,18 +32,12 @@ PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
+CROPS = {"resize": "crop", "test_time_augmentation": "crops", "unknown_threshold": 1.0}
+PAD = {"resize": "pad", "test_time_augmentation": "flip", "threshold": None, "labels": COLOURS}
 CASES = {
-    "crop": metadata(
-        image_size=SIZE,
-        resize="crop",
-        test_time_augmentation="crops",
-        threshold=0.5,
-        unknown_threshold=1.0,
-    ),
-    "stretch": metadata(image_size=SIZE, resize="stretch", threshold=0.5),
-    "pad": metadata(
-        image_size=SIZE, resize="pad", test_time_augmentation="flip", threshold=None, labels=COLOURS
-    ),
+    "crop": metadata(image_size=SIZE, **CROPS),
+    "stretch": metadata(image_size=SIZE, resize="stretch"),
+    "pad": metadata(image_size=SIZE, **PAD),
 }
 
 
@@ -178,25 +170,3 @@ def test_photo_that_predict_refuses_is_refused_for_the_same_reason(tmp_path, mod
     result = run("python", str(script), str(model), str(path), cwd=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == f"{path}: {error.value}\n"
-
-
-def test_copies_of_the_page_are_a_model_repository(models, tmp_path):
-    for source, target in (("served", project.SERVED_MODEL), ("onnx", project.EXPORT / "onnx")):
-        shutil.copytree(models / "pad" / source, tmp_path / target)
-    (console,) = re.findall(r"```console\n(\$ mkdir -p repository[^`]*)```", PAGE)
-    for command in re.findall(r"^\$ (.*)$", console, re.MULTILINE):
-        succeed("sh", "-c", command, cwd=tmp_path)
-    found = sorted(path for path in (tmp_path / "repository").rglob("*") if path.is_file())
-    names = [path.relative_to(tmp_path).as_posix() for path in found]
-    assert names == [
-        *(f"repository/classifier/1/model.{suffix}" for suffix in ("bin", "json", "xml")),
-        *(f"repository/classifier_onnx/1/model.{suffix}" for suffix in ("json", "onnx")),
-    ]
-    for name, form in (("classifier", "model.xml"), ("classifier_onnx", "model.onnx")):
-        loaded = openvino.Core().read_model(tmp_path / "repository" / name / "1" / form)
-        (taken,) = loaded.inputs  # OpenVINO Model Server refuses tensors without a name
-        assert taken.get_any_name() == "pixels"
-        assert str(taken.partial_shape) == f"[?,{SIZE},{SIZE},3]"
-        (given,) = (each for each in loaded.outputs if "probability" in each.names)
-        assert str(given.partial_shape) == f"[?,{len(COLOURS)}]"
-        assert all(each.names for each in loaded.outputs)

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -43,19 +41,6 @@ def test_features_come_in_the_order_that_is_asked_for(tmp_path, shards):
         assert (stored[image[::-1], view] == features(kind)[order[image[::-1]], view]).all()
 
 
-def test_no_file_stays_open(tmp_path):
-    resource = pytest.importorskip("resource")
-    write(tmp_path, 64)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    opened = len(list(Path("/dev/fd").iterdir()))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 16, hard))
-    try:
-        stored = open_features(tmp_path, "cut", SHA256)
-        assert (stored[:, 1] == features("cut")[:, 1]).all()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
 def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     write(tmp_path, 1)
     path = shard_path(tmp_path, 0)
@@ -65,9 +50,3 @@ def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     open_features(tmp_path, "cut", SHA256)
     with refused("shard-0.npy: expected the bytes"):
         open_features(tmp_path, "top", SHA256)
-
-
-def test_missing_image_is_one_line(tmp_path):
-    write(tmp_path, 2)
-    with refused("from 0 to 2 views"):
-        open_features(tmp_path, "cut", pd.Series([*SHA256, "f" * 64]))

@@ -80,13 +80,10 @@ def test_view_is_what_the_layer_of_keras_gives_for_the_same_draw(layer):
     ("layer", "entry", "low", "high"),
     [
         (ROTATION, (1, 0), -np.sin(0.2 * np.pi), np.sin(0.2 * np.pi)),  # a tenth of a turn
-        (TRANSLATION, (1, 2), -0.1 * SIZE, 0.1 * SIZE),
         (TRANSLATION, (0, 2), -0.3 * SIZE, 0.3 * SIZE),
-        (SHEAR, (0, 1), -0.3, 0.3),
         (SHEAR, (1, 0), -0.1, 0.1),
         (ZOOM, (0, 0), 0.6, 1.4),
         (BOTH_ZOOMS, (1, 1), 0.9, 1.1),
-        (BOTH_ZOOMS, (0, 0), 0.6, 1.4),
     ],
 )
 def test_draws_fill_the_range_that_keras_gives_the_factor(layer, entry, low, high):
@@ -108,7 +105,6 @@ def test_first_view_is_the_image_itself_if_it_is_kept():
 @pytest.mark.parametrize(
     ("flip", "flipped"),
     [
-        (None, [IMAGE]),
         ("horizontal", [IMAGE, IMAGE[:, ::-1]]),
         ("vertical", [IMAGE, IMAGE[::-1]]),
         ("horizontal_and_vertical", [IMAGE, IMAGE[:, ::-1], IMAGE[::-1], IMAGE[::-1, ::-1]]),

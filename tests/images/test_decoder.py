@@ -1,6 +1,5 @@
 import struct
 
-import numpy as np
 import pytest
 from faults import HEIC, JPEG, TURNED_HEIC
 from PIL import Image
@@ -9,13 +8,6 @@ from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode
 from pawprint.images.pixels import GREY, resize
-
-
-def gradient(width: int = 60, height: int = 40) -> Image.Image:
-    pixels = np.zeros((height, width, 3), np.uint8)
-    pixels[..., 0] = np.linspace(0, 255, width)
-    pixels[..., 2] = np.linspace(0, 255, height)[:, None]
-    return Image.fromarray(pixels)
 
 
 @pytest.mark.parametrize("data", [JPEG, HEIC], ids=["jpeg", "heic"])
@@ -35,13 +27,6 @@ def test_item_of_a_heic_is_read_behind_a_box_with_a_size_of_64_bits():
     end = int.from_bytes(flipped[:4])
     with pytest.raises(UnusableImageError, match="utf-8"):
         decode(flipped[:end] + struct.pack(">I4sQ", 1, b"free", 16) + flipped[end:])
-
-
-@pytest.mark.parametrize("how", ["crop", "pad", "stretch"])
-@pytest.mark.parametrize("size", [(1, 1), (500, 3), (96, 96)])
-def test_image_of_any_shape_becomes_a_square(size, how):
-    pixels = resize(gradient(*size), 32, how)
-    assert (pixels.shape, pixels.dtype) == ((32, 32, 3), np.uint8)
 
 
 def test_crop_keeps_the_middle_and_stretch_and_pad_the_whole():

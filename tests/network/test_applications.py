@@ -65,10 +65,9 @@ def test_size_that_a_backbone_cannot_take_is_one_line():
         application("Xception", None, 64, "imagenet")
 
 
-@pytest.mark.parametrize(("name", "alpha"), [("MobileNetV2", 0.5), ("ResNet50", None)])
-def test_weights_of_another_network_are_one_line(name, alpha):
-    with refused(f"base.h5: expected weights of {name} "):
-        application(name, alpha, SIZE, SAMPLE_WEIGHTS)
+def test_weights_of_another_network_are_one_line():
+    with refused("base.h5: expected weights of MobileNetV2 "):
+        application("MobileNetV2", 0.5, SIZE, SAMPLE_WEIGHTS)
 
 
 @pytest.mark.parametrize("name", EACH)

@@ -34,38 +34,23 @@ FULL = yaml.safe_load(overlay(TEXT, NULLABLE_SECTIONS))
 MISSING = object()
 LAST = 2**31 - 1
 SMALLEST, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
-# Keys by the kind of their value: the first and the last number of the range.
-COUNT, WHOLE, SEED = (1, LAST), (0, LAST), (0, 2**32 - 1)
-FRACTION, BELOW_ONE, UP_TO_ONE = (SMALLEST, BELOW_1), (0.0, BELOW_1), (0.0, 1.0)
-POSITIVE, NOT_NEGATIVE = (SMALLEST, 1e308), (0.0, 1e308)
+# One key of each range: the first and the last number.
 RANGES = {
-    COUNT: ["augment.views", "preview.samples", "head.dense.units", "hardware.threads"],
-    WHOLE: ["train_extract.epochs", "train_extract.early_stopping.patience", "model.fine_tune_at"],
-    SEED: ["split.seed", "augment.seed", "train_extract.seed", "train_finetune.seed"],
-    FRACTION: [
-        *("split.validation_fraction", "split.test_fraction", "evaluate.confidence"),
-        *("calibrate.threshold", "calibrate.unknown_quantile", "train_finetune.ema_momentum"),
-        "train_extract.reduce_lr_on_plateau.factor",
-    ],
-    BELOW_ONE: ["head.dropout", "augment.RandomZoom.height_factor"],
-    UP_TO_ONE: ["augment.RandomRotation.factor", "augment.RandomShear.x_factor"],
-    POSITIVE: ["train_extract.learning_rate", "train_finetune.learning_rate"],
-    NOT_NEGATIVE: ["head.dense.l2"],
-    (32, 1024): ["model.image_size"],
-    (0, 16): ["split.near_duplicate_distance"],
-    (SMALLEST, 1.0): ["calibrate.recall"],
+    "augment.views": (1, LAST),
+    "model.fine_tune_at": (0, LAST),
+    "split.seed": (0, 2**32 - 1),
+    "split.test_fraction": (SMALLEST, BELOW_1),
+    "augment.RandomZoom.height_factor": (0.0, BELOW_1),
+    "augment.RandomRotation.factor": (0.0, 1.0),
+    "train_finetune.learning_rate": (SMALLEST, 1e308),
+    "head.dense.l2": (0.0, 1e308),
+    "model.image_size": (32, 1024),
+    "calibrate.recall": (SMALLEST, 1.0),
 }
-NULLABLE = ("calibrate.threshold", "calibrate.unknown_quantile", "calibrate.recall")
-NULLABLE += ("train_finetune.ema_momentum",)
-KEYS = [(key, ends) for ends, keys in RANGES.items() for key in keys]
 BASELINE = "train_extract.early_stopping.baseline"
 CHOICES = {
-    "clean.rule": ["decodes", "jfif"],
     "model.resize": ["crop", "pad", "stretch"],
-    "model.pooling": ["average", "flatten"],
     "augment.RandomFlip.mode": ["horizontal", "vertical", "horizontal_and_vertical"],
-    "head.output": ["probabilities", "logits"],
-    "hardware.devices": ["auto", "cpu"],
     "hardware.precision": ["auto", "float32", "mixed_float16", "mixed_bfloat16"],
     "train_extract.learning_rate_decay": ["cosine", None],
     "train_extract.class_weight": ["auto", "balanced", None],
@@ -74,6 +59,7 @@ CHOICES = {
     "split.use_archive_split": [True, False],
 }
 SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract.early_stopping"]
+THREE = {name: [name] for name in "abc"}
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +95,7 @@ def is_named(lines: list[str], key: str) -> bool:
     return len(lines) == 1 and lines[0].startswith(f"{key}: ")
 
 
-@pytest.mark.parametrize(("key", "ends"), KEYS)
+@pytest.mark.parametrize(("key", "ends"), RANGES.items())
 def test_number_is_accepted_in_its_range_only(refusals, key, ends):
     first, last = ends
     if isinstance(first, int):
@@ -130,11 +116,11 @@ ANYTHING = st.recursive(
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
-@given(key=st.sampled_from([key for key, _ in KEYS]), value=ANYTHING)
+@given(key=st.sampled_from(list(RANGES)), value=ANYTHING)
 def test_value_that_is_no_number_is_refused(refusals, key, value):
     assume(not isinstance(value, (int, float)) or isinstance(value, bool))
     assume(key != "model.fine_tune_at")  # or the name of a layer
-    assume(value is not None or key not in NULLABLE)
+    assume(value is not None or key != "calibrate.recall")
     assert is_named(refusals({key: value}), key)
 
 
@@ -164,28 +150,25 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
     ("changes", "key"),
     [
         ({"model.alpha": 0.4}, "model.alpha"),
-        ({"model.alpha": None}, "model.alpha"),
         ({"model.backbone": "ResNet50"}, "model.alpha"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
         ({"model.fine_tune_last": 54}, "model"),
         ({"model.fine_tune_at": None}, "model"),
         ({"model.fine_tune_at": None, "model.fine_tune_last": 54}, None),
         ({"model.fine_tune_at": "block_11_expand"}, None),
-        ({"split.group": "/site([0-9]+)/"}, None),
         ({"split.group": "("}, "split.group"),
         ({"split.group": "(a)(b)"}, "split.group"),
         ({BASELINE: math.inf}, BASELINE),
         ({"train_extract.learning_rate_decay": "cosine"}, "train_extract"),
         ({"calibrate.threshold": 0.3, "calibrate.recall": 0.9}, "calibrate"),
-        ({"clean.labels": {"a": ["a"], "b": ["b"], "c": ["c"]}}, None),
+        ({"calibrate.threshold": 0.3, "clean.labels": THREE}, "calibrate.threshold"),
         ({"clean.labels": "auto"}, None),
         ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
-        ({"clean.labels": {"cat": [], "dog": ["dogs"]}}, "clean.labels.cat"),
         ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["a"], "Cat": ["b"]}}, "clean.labels"),
-        ({"clean.labels": {"none": ["a"], "dog": ["b"]}}, "clean.labels"),
         ({"clean.labels": {"\x1b": ["a"], "dog": ["b"]}}, "clean.labels"),
         ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
+        ({"train_extract.epochs": None}, "train_extract.epochs"),
         ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
         ({"train_finetune.keep_best": True}, "train_finetune"),
         ({"train_finetune.early_stopping": {"patience": 1}}, "train_finetune"),
@@ -214,30 +197,6 @@ def test_head_is_solved_without_the_params_of_epochs(refusals):
     assert line.startswith("head.dense: expected null, because ")
 
 
-def test_head_is_trained_in_epochs_with_their_params(refusals):
-    assert refusals({"train_extract.class_weight": "balanced"}) == []
-    for key in REQUIRED:
-        (line,) = refusals({f"train_extract.{key}": None})
-        assert line.startswith(f"train_extract.{key}: expected a value, because ")
-
-
-@pytest.mark.parametrize("key", ["threshold", "recall"])
-def test_threshold_is_of_two_classes_only(refusals, key):
-    labels = {name: [name] for name in ("cat", "dog", "fox")}
-    changes = {"clean.labels": labels, f"calibrate.{key}": 0.9}
-    assert is_named(refusals(changes), f"calibrate.{key}")
-
-
-@pytest.mark.parametrize("text", [None, "", "[1]", "fetch: ["])
-def test_file_that_is_no_mapping_is_named(tmp_path, text):
-    path = tmp_path / "params.yaml"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(InputError) as error:
-        load_params(path)
-    assert all(line.startswith(str(path)) for line in str(error.value).splitlines())
-
-
 def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals):
     (line,) = refusals({"fetch": "https://user:word@host/x.zip?token=word\x1b"})
     assert line.isprintable() and "word" not in line
@@ -246,11 +205,8 @@ def test_nothing_of_a_wrong_value_harms_a_terminal_or_shows_a_password(refusals)
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("fetch.source", {"url": "word"}),
         ("weights.source", ["word"]),
         ("fetch.source", "https://host/x.zip?key=word"),
-        ("fetch.source", "https:/me:word@host/x.zip"),
-        ("fetch.source", "me:word@host/x.zip"),
         ("fetch.source", "~/photos"),
     ],
 )
@@ -263,10 +219,8 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
 @pytest.mark.parametrize(
     ("given", "flip", "expected"),
     [
-        ("auto", "horizontal", ("none", "flip", "crops")),
         ("auto", "horizontal_and_vertical", ("none", "flip", "crops")),
         ("auto", "vertical", ("none",)),
-        ("auto", None, ("none",)),
         ("crops", None, ("crops",)),
     ],
 )

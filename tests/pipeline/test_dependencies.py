@@ -5,8 +5,7 @@ real, on small data,
 - under an audit hook that writes down every file of the project that it opens (test_pipeline.py);
 - in a folder that holds nothing but its dependencies, with other values for all params that it
   does not list: its outputs must be the same bytes. This also holds readers in C and C++, which the
-  hook does not see;
-- without one of its dependencies at a time: it must fail or write something else.
+  hook does not see.
 """
 
 import json
@@ -16,8 +15,8 @@ from pathlib import Path
 import pytest
 from changed_params import changed_values
 from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS, git_project, repro
-from dependencies import PARAMS, copy_into, run_stage, with_dependencies_only
-from dvc_yaml import OUTPUTS, SOURCE, STAGES, params_of
+from dependencies import PARAMS, run_stage, with_dependencies_only
+from dvc_yaml import OUTPUTS, STAGES, params_of
 from kills import fingerprint
 
 from pawprint.recipes.overlay import overlay
@@ -66,10 +65,6 @@ def other_values_for_all_but(project: Path, listed: set[str]) -> str:
     return overlay(before, json.dumps(changes))  # which is YAML
 
 
-# Needed for other sources than the files of this run.
-UNUSED_HERE = {"fetch": {SOURCE}}
-
-
 @pytest.fixture
 def alone(project, tmp_path, stage) -> Path:
     """A folder with what a stage lists, and other values of all params that it does not list."""
@@ -85,31 +80,3 @@ def test_stage_needs_nothing_but_what_it_lists(project, alone, stage):
     result = run_stage(alone, stage)
     assert result.returncode == 0, result.stderr
     assert fingerprint(alone, OUTPUTS[stage]) == fingerprint(project, OUTPUTS[stage])
-
-
-@pytest.mark.extended
-@pytest.mark.parametrize("stage", STAGES)
-def test_stage_needs_all_that_it_lists(project, alone, stage):
-    for_dvc = {f"data/code/{stage}.txt"}  # no stage needs it to run
-    listed = set(STAGES[stage]["deps"]) - for_dvc - UNUSED_HERE.get(stage, set())
-    idle = [dep for dep in sorted(listed) if is_idle(dep, alone, stage, project)]
-    assert idle == [], f"{stage} gives the same outputs without them"
-
-
-def is_idle(dep: str, folder: Path, stage: str, project: Path) -> bool:
-    """Whether a stage gives the outputs of the project without one of its dependencies."""
-    for path in OUTPUTS[stage] | {dep}:
-        remove(folder / path)
-    result = run_stage(folder, stage)
-    remove(folder / dep)  # such as an empty folder that Python made for its cache
-    copy_into(folder, project, dep)
-    return result.returncode == 0 and fingerprint(folder, OUTPUTS[stage]) == fingerprint(
-        project, OUTPUTS[stage]
-    )
-
-
-def remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

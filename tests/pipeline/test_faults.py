@@ -139,11 +139,9 @@ GREY_PHOTO = PHOTO.convert("L").convert("RGB")
 @pytest.mark.parametrize(
     ("name", "expected", "bound"),
     [
-        *((name, PHOTO, 6) for name in ("PNG as.jpg", "cmyk.jpg", "ycck.jpg", "rgba.png")),
-        *((name, PHOTO, 6) for name in ("animated.png", "heic as.jpg", "progressive.jpg")),
-        *((f"{form} as.jpg", PHOTO, 6) for form in (*OTHER_FORMATS, "PSD", "SUN")),
-        *((name, GREY_PHOTO, 2) for name in ("grey and alpha.png", "16 bits.png", "16 bits.tiff")),
-        *((name, GREY_PHOTO, 2) for name in ("16 bits.pgm", "12 bits.pgm")),
+        *((name, PHOTO, 6) for name in ("cmyk.jpg", "ycck.jpg", "animated.png", "heic as.jpg")),
+        *((f"{form} as.jpg", PHOTO, 6) for form in OTHER_FORMATS),
+        *((name, GREY_PHOTO, 2) for name in ("16 bits.png", "16 bits.tiff", "16 bits.pgm")),
     ],
 )
 def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
@@ -169,16 +167,9 @@ def test_orientation_is_honoured_wherever_pixels_are_read(tmp_path, name):
     assert resize(image, 32, "crop").shape == (32, 32, 3)
 
 
-@pytest.mark.parametrize(
-    ("later", "message"),
-    [
-        ([("cats/2.jpg", JPEG)], "There is no item named"),
-        ([("cats/1.jpg", JPEG[:-200])], "truncated"),
-    ],
-)
-def test_archive_that_was_replaced_after_clean_is_named_with_the_image(tmp_path, later, message):
-    pack(tmp_path / "images.zip", later)
-    expected = rf"images\.zip: expected cats/1\.jpg to be the image .*{message}.*Run `dvc repro`"
+def test_archive_that_was_replaced_after_clean_is_named_with_the_image(tmp_path):
+    pack(tmp_path / "images.zip", [("cats/1.jpg", JPEG[:-200])])
+    expected = r"images\.zip: expected cats/1\.jpg to be the image .*truncated.*Run `dvc repro`"
     archive = open_archive(tmp_path / "images.zip")
     with archive, pytest.raises(InputError, match=expected):
         open_image(archive, "cats/1.jpg")

@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, run
-from kills import HALF_WRITTEN_BY_DVC, Undisturbed, fingerprint, recover
+from conftest import run
+from kills import Undisturbed, fingerprint, recover
 
 pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
@@ -28,12 +28,6 @@ def workspace(undisturbed, tmp_path) -> Path:
 @posix
 def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbed):
     assert recover(undisturbed, kills=3, seed=1) == 3
-
-
-@pytest.mark.parametrize(("message", "file"), HALF_WRITTEN_BY_DVC.items())
-def test_troubleshooting_tells_what_to_do_with_what_dvc_left_half_written(message, file):
-    rows = (PROJECT / "docs" / "troubleshooting.md").read_text(encoding="utf-8").splitlines()
-    assert any(message in row and f"`{file}`" in row for row in rows)
 
 
 # One stage for each kind of file: zip, PNG, memory-mapped arrays, model.

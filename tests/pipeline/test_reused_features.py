@@ -75,14 +75,6 @@ def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):
     assert features(workspace) == before
 
 
-def test_added_images_and_views_are_computed_and_no_others(workspace):
-    write_archive(workspace.parent / "images.zip", train=23, validation=10)
-    assert computed(workspace) == (6, IMAGES)
-    replace(workspace / "params.yaml", f"views: {VIEWS}", f"views: {VIEWS + 1}")
-    assert computed(workspace) == (46, IMAGES - 40)
-    check_from_nothing(workspace)
-
-
 def test_code_that_decides_features_computes_all_again(workspace):
     before = features(workspace)
     with (workspace / "pawprint/images/pixels.py").open("a", encoding="utf-8") as file:

@@ -2,15 +2,6 @@ from conftest import refused
 
 from pawprint.recipes.overlay import overlay
 
-PARAMS = """# head
-split:
-  seed: 1  # why
-clean:
-  labels:  # classes
-    cat: [cat, cats]
-    dog: [dog]
-"""
-
 
 def test_null_and_comment_stay_in_their_places():
     params = "a:\n  b: null  # why\n  c: {d: 1}  # what\n"
@@ -22,4 +13,4 @@ def test_null_and_comment_stay_in_their_places():
 def test_key_that_params_lacks_is_named():
     for recipe, key in (("splitt: {seed: 2}", "splitt.seed"), ("split: {seeds: 2}", "split.seeds")):
         with refused(f"{key}: the recipe names a key not in params"):
-            overlay(PARAMS, recipe)
+            overlay("split:\n  seed: 1  # why\n", recipe)

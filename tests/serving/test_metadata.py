@@ -22,43 +22,15 @@ def refusal(folder) -> str:
     return message
 
 
-def test_metadata_tells_all_that_a_program_needs(written, tmp_path):
-    versions = written.pop("versions")
-    assert set(versions) == {"keras", "openvino", "pillow", "tensorflow"}
-    assert written == {
-        "labels": ["cat", "dog"],
-        "image_size": 96,
-        "resize": "stretch",
-        "interpolation": "bilinear, antialiased",
-        "exif_orientation": "applied",
-        "layout": "NHWC, RGB",
-        "pixel_range": [0, 255],
-        "temperature": 1.5,
-        "threshold": 0.3,
-        "test_time_augmentation": "none",
-        "unknown_threshold": None,
-        "data_md5": None,
-        "commit": None,
-    }
-    expected = metadata(temperature=1.5, threshold=0.3, resize="stretch")
-    assert read_metadata(tmp_path) == expected
-
-
 NAN, INF = float("nan"), float("inf")
 OUTSIDE = {
-    "labels": [["cat"], ["cat", "dog", "cat"], "cd", ["cat", 1], ["cat", "\x1b[31m"]],
-    "image_size": [31, 1025, 96.0, 10**400],
+    "labels": [["cat"], ["cat", "dog", "cat"], ["cat", "\x1b[31m"]],
+    "image_size": [31, 10**400],
     "resize": ["bend"],
-    "interpolation": ["nearest"],
-    "exif_orientation": ["ignored"],
     "layout": ["NCHW, RGB"],
-    "pixel_range": [[0, 1], [0, 255, 0]],
-    "temperature": [0, "1", None, NAN, INF],
-    "threshold": [0, 1, None, NAN],
-    "data_md5": [1],
-    "test_time_augmentation": ["all"],
-    "unknown_threshold": [-0.1, NAN, INF],
-    "versions": [{"keras": 3}],
+    "temperature": [0, INF],
+    "threshold": [1, None],
+    "unknown_threshold": [-0.1, NAN],
     "extra": [1],
 }
 
@@ -85,11 +57,7 @@ def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_pat
     assert expected in refusal(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"{", b"[]", b"\xff\xfe", b"[" * 10**6, b"9" * 10**6],
-    ids=["empty", "half", "list", "not UTF-8", "deep", "number"],
-)
+@pytest.mark.parametrize("data", [b"{", b"[]", b"\xff\xfe", b"[" * 10**6], ids=range(4))
 def test_damaged_file_is_refused(tmp_path, data):
     (tmp_path / METADATA_FILE).write_bytes(data)
     assert f"{METADATA_FILE}: expected the metadata of a served model" in refusal(tmp_path)

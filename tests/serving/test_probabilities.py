@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-from scipy.special import expit, softmax
 from scipy.stats import ttest_rel
 
-from pawprint.classes import Difference, class_probabilities, mean_over_squares
+from pawprint.classes import Difference, class_probabilities
 
 
 @pytest.mark.parametrize(
@@ -21,22 +20,7 @@ def test_probabilities_of_an_image_sum_to_1(output, expected):
     )  # of one image alone
 
 
-@pytest.mark.parametrize("units", [1, 3])
-def test_probabilities_of_squares_are_those_of_the_mean_of_their_logits(units):
-    logits = np.random.default_rng(0).normal(0, 4, (6, units))
-    output = (expit(logits) if units == 1 else softmax(logits, axis=1)).astype(np.float32)
-    mean = logits.mean(axis=0)
-    expected = [expit(-mean[0]), expit(mean[0])] if units == 1 else softmax(mean)
-    assert mean_over_squares(output) == pytest.approx(np.array(expected), abs=1e-6)
-    assert mean_over_squares(output[:1]) == pytest.approx(class_probabilities(output[0]), abs=1e-6)
-
-
-def test_squares_that_are_rounded_to_0_and_1_are_as_sure_as_each_other():
-    assert mean_over_squares(np.float32([[0], [1]])) == pytest.approx([0.5, 0.5])
-    assert mean_over_squares(np.float32([[0], [1], [0.9]]))[1] == pytest.approx(0.675, abs=1e-3)
-
-
-@pytest.mark.parametrize("shift", [-0.3, -0.05, 0.05, 0.3])
+@pytest.mark.parametrize("shift", [-0.3, 0.05])
 def test_difference_is_significant_where_a_paired_test_says_so(shift):
     first, second = np.random.default_rng(0).exponential(1, (2, 100))
     second = 0.5 * first + 0.5 * second - second.mean() / 2 + first.mean() / 2 + shift

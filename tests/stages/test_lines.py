@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, encode, refused
-from PIL import Image
+from conftest import PROJECT, refused
 
 from pawprint import project
-from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT
+from pawprint.columns import IMAGES, SPLIT
 from pawprint.evaluation.intervals import SERIES
 from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.files import pack, write_json
+from pawprint.files import write_json
 from pawprint.tables import read_table, write_table
-from stages import preview, split, train_extract
+from stages import split, train_extract
 
 
 @pytest.fixture
@@ -49,20 +48,6 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
         project.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
         with refused("splits.csv: line 2: expected the split train, validation, test", "'spare'"):
             split.main()
-
-
-def test_preview_says_how_much_a_crop_leaves_out(folder, capsys):
-    table = images_of([f"cat/{n}.jpg" for n in range(3)]).assign(split="train")
-    (folder / project.RAW_IMAGES).parent.mkdir(parents=True)
-    photo = encode(Image.new("RGB", (300, 100)))
-    pack(folder / project.RAW_IMAGES, [(path, photo) for path in table["path"]])
-    write_table(folder / project.IMAGES_CSV, table, IMAGES)
-    write_table(folder / project.SPLIT_CSV, table, SPLIT)
-    none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
-    write_table(folder / project.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
-    with contextlib.chdir(folder):
-        preview.main()
-    assert "model.resize: crop leaves out 67% " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("is_grouped", [False, True])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROJECT, refused
+from conftest import PROJECT
 from made_up_run import write_run
 from PIL import Image
 
@@ -61,16 +61,6 @@ def both(workspace) -> tuple[str, str]:
 
 
 @pytest.fixture
-def card(both) -> str:
-    return both[0]
-
-
-@pytest.fixture
-def page(both) -> str:
-    return both[1]
-
-
-@pytest.fixture
 def other(workspace, tmp_path) -> Path:
     """A workspace for another run."""
     return shutil.copytree(workspace, tmp_path / "workspace")
@@ -87,7 +77,8 @@ def test_source_is_one_code_span_of_the_card(other):
 NO_FILES = pd.DataFrame(columns=list(REJECTED))
 
 
-def test_page_needs_nothing_beside_itself(page):
+def test_page_needs_nothing_beside_itself(both):
+    _, page = both
     assert not re.search(r"<(script|link|iframe)|url\(|@import", page)
     sources = re.findall(r'<img[^>]* src="([^"]*)"', page)
     assert sources and all(each.startswith("data:image/webp;base64,") for each in sources)
@@ -114,7 +105,8 @@ def test_numbers_are_those_of_the_tables(both, workspace):
         assert f'<th scope="row">{title}</th>{cells}' in page
 
 
-def test_labels_and_names_of_files_are_text_and_not_markup(card, page):
+def test_labels_and_names_of_files_are_text_and_not_markup(both):
+    card, page = both
     assert card.count(r"| a\|b |") == card.count(r"| \<cow\> |") == 2
     assert r"90 images of a\|b, 15 of \<cow\>" in card
     assert "a|b" not in card and "<cow>" not in card
@@ -124,7 +116,8 @@ def test_labels_and_names_of_files_are_text_and_not_markup(card, page):
     assert "<cow>" not in page and "<script>" not in page
 
 
-def test_passwords_and_tokens_of_sources_are_left_out(card, page):
+def test_passwords_and_tokens_of_sources_are_left_out(both):
+    card, page = both
     assert SECRET not in card + page
     assert card.count("`https://host/file`") == 2
 
@@ -148,13 +141,3 @@ def test_card_says_nothing_that_the_params_deny(other):
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):
         assert word not in card, word
     assert "The threshold is set in params.yaml." in card
-
-
-def test_missing_model_is_told_in_one_line_and_nothing_is_written(other):
-    for path in (project.MODEL_CARD, project.REPORT):
-        (other / path).unlink(missing_ok=True)
-    shutil.rmtree(other / project.SERVED_MODEL)
-    with contextlib.chdir(other), refused("model.json: "):
-        report.main()
-    assert not (other / project.MODEL_CARD).exists()
-    assert not (other / project.REPORT).exists()

@@ -18,15 +18,7 @@ CHROMIUM = shutil.which("chromium")
 if not CHROMIUM:
     pytest.skip("chromium is not installed", allow_module_level=True)
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000  # milliseconds: the model is loaded on first use
 expect = playwright.expect
 expect.set_options(timeout=PATIENCE)
@@ -36,20 +28,12 @@ expect.set_options(timeout=PATIENCE)
 def served(workspace: Path) -> Iterator[str]:
     """The address of the app of a workspace."""
     port = free_port()
-    command = (
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "pawprint/app/main.py",
-        "--server.port",
-        str(port),
-    )
+    command = [sys.executable, *["-m", "streamlit", "run", "pawprint/app/main.py", "--server.port"]]
     log = workspace.parent / f"{workspace.name}.log"
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            command,
+            [*command, str(port)],
             cwd=workspace,
             env=environment_with(PYTHONUNBUFFERED="1"),
             stdout=subprocess.PIPE,

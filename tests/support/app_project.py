@@ -6,19 +6,9 @@ from pathlib import Path
 import pandas as pd
 from conftest import PROJECT, commit, git_init, photo, succeed
 
+from pawprint import project as paths
 from pawprint.columns import IMAGE_DIGITS, PREDICTED_CLASSES, PREDICTIONS, SPLIT
 from pawprint.files import pack, write_json
-from pawprint.project import (
-    EVALUATE_METRICS,
-    LABELS_JSON,
-    PREDICTED_CSV,
-    RAW_IMAGES,
-    SERVED_MODEL,
-    SPLIT_CSV,
-    SPLIT_METRICS,
-    TEST_PREDICTIONS_CSV,
-    VALIDATION_PREDICTIONS_CSV,
-)
 from pawprint.recipes.overlay import overlay
 from pawprint.serving.metadata import Metadata
 from pawprint.tables import write_predictions, write_table
@@ -54,16 +44,16 @@ def write_project(project: Path) -> Path:
         ("Early", right, 1.0, early),
         (SUBJECT, predictions, 0.5, params),
     ):
-        for path in (TEST_PREDICTIONS_CSV, VALIDATION_PREDICTIONS_CSV):
+        for path in (paths.TEST_PREDICTIONS_CSV, paths.VALIDATION_PREDICTIONS_CSV):
             (project / path).parent.mkdir(exist_ok=True)
             write_predictions(project / path, table)
-        for path in PREDICTED_CSV.values():
+        for path in paths.PREDICTED_CSV.values():
             (project / path).parent.mkdir(exist_ok=True)
             images = table.assign(image=table["pixels_sha256"].str[:IMAGE_DIGITS])
             write_table(project / path, images, PREDICTED_CLASSES)
         measured = {"accuracy": accuracy, "loss": 0.7}
-        write_json(project / EVALUATE_METRICS, {"validation": measured, "test": measured})
-        write_json(project / SPLIT_METRICS, {"validation": 4, "test": 4})
+        write_json(project / paths.EVALUATE_METRICS, {"validation": measured, "test": measured})
+        write_json(project / paths.SPLIT_METRICS, {"validation": 4, "test": 4})
         (project / "params.yaml").write_text(text, encoding="utf-8")
         commit(project, subject)
     (project / ".dvc").mkdir()
@@ -82,17 +72,17 @@ def write_split(
     ]
     rows += [(f"{label}/0.jpg", label, "train", "", f"{label} pixels") for label in labels]
     split = pd.DataFrame(rows, columns=list(SPLIT))
-    write_table(project / SPLIT_CSV, split, SPLIT)
-    write_json(project / LABELS_JSON, sorted(split["label"].unique()))
+    write_table(project / paths.SPLIT_CSV, split, SPLIT)
+    write_json(project / paths.LABELS_JSON, sorted(split["label"].unique()))
 
 
 def write_photos(project: Path) -> None:
     """The archive with the photos of the predictions, their split, and the served model's data."""
-    archive = project / RAW_IMAGES
+    archive = project / paths.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, ((row[0], photo(number)) for number, row in enumerate(PHOTOS)))
     write_split(project)
     metadata = Metadata(
         labels=["cat", "dog"], image_size=96, resize="crop", temperature=1.0, threshold=0.5
     )
-    write_json(project / SERVED_MODEL / "model.json", metadata.model_dump())
+    write_json(project / paths.SERVED_MODEL / "model.json", metadata.model_dump())

@@ -9,6 +9,21 @@ from networks import sample_backbone
 
 from pawprint.network.model import weights_sha256
 
+TRAINING = {
+    "epochs": 4,
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "learning_rate_decay": "cosine",
+    "batch_size": 8,
+    "views_per_epoch": "all",
+    "class_weight": "balanced",
+    "ema_momentum": 0.9,
+    "keep_best": True,
+    "early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
+    "reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
+    "seed": 2,
+}
+
 
 def median_probability(workspace: Path) -> float:
     """From which half of the test images are taken for the second class, whatever the model."""
@@ -57,30 +72,9 @@ def changed_values(workspace: Path) -> dict:
         "hardware.devices": "cpu",
         "hardware.threads": 1,
         "hardware.precision": "mixed_bfloat16",
-        "train_extract.epochs": 4,
-        "train_extract.optimizer": "sgd",
-        "train_extract.learning_rate": 0.01,
-        "train_extract.learning_rate_decay": "cosine",
-        "train_extract.batch_size": 8,
-        "train_extract.views_per_epoch": "all",
-        "train_extract.class_weight": "balanced",
-        "train_extract.ema_momentum": 0.9,
-        "train_extract.keep_best": True,
-        "train_extract.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
-        "train_extract.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
-        "train_extract.seed": 2,
-        "train_finetune.epochs": 4,
-        "train_finetune.optimizer": "rmsprop",
-        "train_finetune.learning_rate": 0.01,
+        **{f"train_extract.{key}": value for key, value in TRAINING.items()},
+        **{f"train_finetune.{key}": value for key, value in TRAINING.items()},
         "train_finetune.learning_rate_decay": None,
-        "train_finetune.batch_size": 8,
-        "train_finetune.views_per_epoch": "all",
-        "train_finetune.class_weight": "balanced",
-        "train_finetune.ema_momentum": 0.9,
-        "train_finetune.keep_best": True,
-        "train_finetune.early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
-        "train_finetune.reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
-        "train_finetune.seed": 2,
         "calibrate.temperature": False,
         "calibrate.threshold": median_probability(workspace),
         "calibrate.recall": 0.1,

@@ -7,7 +7,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from conftest import PROJECT, run, succeed
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, repro, run, succeed
+
+# A tiny run of the project's own photos, with the weights in a file of the project.
+SMALL = TINY.replace("fetch: {source: ../images.zip}", "")
+SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 
 
 class Installed:
@@ -21,9 +25,8 @@ class Installed:
         site = Path(sysconfig.get_path("purelib", "venv", base))
         (site / "others.pth").write_text(sysconfig.get_path("purelib"))
         self.source = folder / "source"
-        for name in succeed(
-            "git", "ls-files", "-co", "--exclude-standard", cwd=PROJECT
-        ).splitlines():
+        files = succeed("git", "ls-files", "-co", "--exclude-standard", cwd=PROJECT).splitlines()
+        for name in files:
             if (PROJECT / name).is_file():
                 (self.source / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(PROJECT / name, self.source / name)
@@ -38,18 +41,11 @@ class Installed:
         shutil.rmtree(self.source / "build", ignore_errors=True)
         wheels = self.folder / "wheels"
         shutil.rmtree(wheels, ignore_errors=True)
-        pip = (sys.executable, "-m", "pip")
-        options = ("--no-deps", "--no-build-isolation", "--quiet")
-        succeed(*pip, "wheel", *options, "-w", str(wheels), str(self.source), cwd=self.folder)
+        pip, options = (sys.executable, "-m", "pip", "--quiet"), ("--no-deps", "-w", str(wheels))
+        built = (*options, "--no-build-isolation", str(self.source))
+        succeed(*pip, "wheel", *built, cwd=self.folder)
         (wheel,) = wheels.glob("*.whl")
-        into = (
-            "--python",
-            str(self.python),
-            "install",
-            "--no-deps",
-            "--force-reinstall",
-            "--quiet",
-        )
+        into = ("--python", str(self.python), "install", "--no-deps", "--force-reinstall")
         succeed(*pip, *into, str(wheel), cwd=self.folder)
 
     @property
@@ -66,7 +62,4 @@ class Installed:
         return succeed(*command, cwd=cwd, **self.environment | environment)
 
     def repro(self, project: Path, *options: str, **environment: str) -> list[str]:
-        """Run `dvc repro` and return the stages that ran, in order, without `code`."""
-        lines = self.succeed("dvc", "repro", *options, cwd=project, **environment).splitlines()
-        ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
-        return [stage for stage in ran if stage != "code"]
+        return repro(project, *options, **self.environment | environment)

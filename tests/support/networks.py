@@ -6,7 +6,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-import pytest
 from conftest import SAMPLE_WEIGHTS
 
 from pawprint.features.store import INDEX, shard_path, write_shard
@@ -24,20 +23,6 @@ LOGITS = Head(dense=None, dropout=0.0, output="logits")
 DENSE = PLAIN.model_copy(
     update={"dense": Dense(units=8, l2=0.01, batch_normalization=True), "dropout": 0.5}
 )
-# Params of the head and pooling, and number of classes: one of each kind.
-HEADS = {
-    "sigmoid": (PLAIN, "average", 2),
-    "logits": (LOGITS, "average", 2),
-    "dense": (DENSE, "average", 2),
-    "flatten": (DENSE.model_copy(update={"output": "logits"}), "flatten", 2),
-    "softmax": (PLAIN, "average", 3),
-    "three logits": (LOGITS, "average", 3),
-}
-# All of them in `make test-extended`.
-EACH_HEAD = [
-    kind if kind in ("sigmoid", "three logits") else pytest.param(kind, marks=pytest.mark.extended)
-    for kind in HEADS
-]
 
 
 def save_weights(backbone: keras.Model, path: Path) -> None:
@@ -61,10 +46,9 @@ def sample_backbone() -> keras.Model:
     return application("MobileNetV2", 0.35, SIZE, SAMPLE_WEIGHTS)
 
 
-def model_with(kind: str) -> keras.Model:
-    """The sample backbone with a random head, of a kind in HEADS."""
+def model_with(head: Head = PLAIN, pooling: str = "average", classes: int = 2) -> keras.Model:
+    """The sample backbone with a random head."""
     keras.utils.set_random_seed(1)
-    head, pooling, classes = HEADS[kind]
     return build_model("MobileNetV2", sample_backbone(), build_head(head, classes), pooling)
 
 
