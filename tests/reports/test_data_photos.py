@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 from conftest import PROJECT
-from pawprint.params.augment import Augment
+from pawprint.params.data import Augment
 
 from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_transformation
