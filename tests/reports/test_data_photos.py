@@ -1,12 +1,12 @@
 import numpy as np
 import pandas as pd
 from conftest import PROJECT
-from pawprint.params.data import Augment
 
 from pawprint.images.archive import open_archive
 from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize, warp
+from pawprint.params.data import Augment
 from pawprint.reports.photos import draw_augmented
 
 
