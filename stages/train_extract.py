@@ -20,10 +20,10 @@ from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import (
     USUAL_C,
     VALUES_OF_C,
-    can_hold,
     cross_validate,
     cross_validate_groups,
     measure,
+    part_that_fits,
     solve,
 )
 from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead, problem_of_head
@@ -41,16 +41,19 @@ def main() -> None:
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
     known = *train, images["group"], len(labels), class_weight
-    is_solved = params.optimizer == LBFGS and can_hold(train[0], len(images), len(labels))
-    crossed = cross_validate(*known, VALUES_OF_C if params.optimizer == LBFGS else USUAL_C)
-    if is_solved:
+    is_solved = params.optimizer == LBFGS
+    crossed = cross_validate(*known, VALUES_OF_C if is_solved else USUAL_C)
+    part = part_that_fits(*train, len(labels)) if is_solved else None
+    if part is not None:
         validation = open_examples(project.FEATURES, "top", split, "validation", labels)
-        arrays, metrics, history = solve(train, validation, labels, crossed, class_weight)
+        arrays, metrics, history = solve(train, validation, labels, crossed, class_weight, part)
         how = f"by logistic regression, C = {crossed.C:g}, views = {crossed.views}"
+        if len(part) < len(images):
+            how += f", of a random part of {len(part):,} of {len(images):,} images"
     else:
         from pawprint.network.training import train_stored_head  # TensorFlow starts here only
 
-        if params.optimizer == LBFGS:
+        if is_solved:
             print(
                 f"train_extract: lbfgs cannot hold {len(images):,} images with {len(labels):,} "
                 "classes, so adam learns in batches"

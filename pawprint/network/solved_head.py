@@ -45,9 +45,26 @@ class CrossValidation(NamedTuple):
     views: int
 
 
-def can_hold(features: Features | np.ndarray, images: int, classes: int) -> bool:
-    """Whether a fit of one view of so many images is within MAX_SIZE."""
-    return images * math.prod(features.shape[2:]) * classes <= MAX_SIZE
+def _most_rows(features: Features | np.ndarray, classes: int) -> int:
+    """How many rows one fit learns from at most, by MAX_SIZE."""
+    return MAX_SIZE // (math.prod(features.shape[2:]) * classes)
+
+
+def part_that_fits(
+    features: Features | np.ndarray, actual: np.ndarray, classes: int
+) -> np.ndarray | None:
+    """The images that one fit learns from, sorted: all, or a random part with all classes in it.
+
+    Each class has the same fraction of its images in it, and at least one. `features` are
+    `(images, views, …)`, `actual` their class indices. None if the part would have less than half
+    of the images: a head that learns from all in batches is better (docs/decisions/25).
+    """
+    images, most = len(actual), _most_rows(features, classes)
+    if most < images / 2:
+        return None
+    order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
+    rank = ((order.rank() - 1) / order.transform("size")).to_numpy()
+    return np.sort(np.argsort(rank, kind="stable")[:most])
 
 
 def cross_validate(
@@ -76,7 +93,7 @@ def cross_validate(
     def loss(candidate: CrossValidation) -> float:
         return measure(candidate.probabilities[is_judged], known_classes, weights)["loss"]
 
-    if not can_hold(features, len(known), classes):
+    if len(known) > _most_rows(features, classes):
         values_of_c = USUAL_C  # a fit takes a minute
     candidates = [crossed(1, c, known) for c in values_of_c]
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
@@ -168,9 +185,10 @@ def solve(
     validation: tuple[Features | np.ndarray, np.ndarray],
     labels: list[str],
     crossed: CrossValidation,
-    class_weight: str | None = None,
+    class_weight: str | None,
+    part: np.ndarray,
 ) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
-    """Fit the views of the training images that the cross-validation chose: one, or all.
+    """Fit the views that the cross-validation chose, one or all, of the training images `part`.
 
     All views of an image together weigh as much as the image. If one fit cannot hold them, it
     learns from the first view.
@@ -187,15 +205,15 @@ def solve(
             f"{labels[min(missing)]}. Add images, or remove the class."
         )
     views, columns = crossed.views, math.prod(features.shape[2:])
-    if not can_hold(features, len(actual) * views, len(labels)):
+    if len(part) * views > _most_rows(features, len(labels)):
         views = 1
-    rows = np.empty((len(actual) * views, columns), np.float32)
-    for start in range(0, len(actual), BLOCK):  # not a second copy of all
-        images = np.arange(start, min(start + BLOCK, len(actual)))
+    rows = np.empty((len(part) * views, columns), np.float32)
+    for start in range(0, len(part), BLOCK):  # not a second copy of all
+        images = part[start : start + BLOCK]
         for view in range(views):
             place = slice(start * views + view, (start + len(images)) * views, views)
             rows[place] = _view(features, view, images)
-    row_classes = np.repeat(actual, views)
+    row_classes = np.repeat(actual[part], views)
     weights = compute_sample_weight(class_weight, row_classes)
     held_out, held_out_classes = validation
     untrained = np.full((len(held_out_classes), len(labels)), 1 / len(labels))

@@ -27,7 +27,7 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
     crossed = cross_validate(*train, np.arange(images), classes, class_weight)._replace(views=2)
     labels = [f"class {each}" for each in range(classes)]
-    return train, crossed, solve(train, train, labels, crossed, class_weight)
+    return train, crossed, solve(train, train, labels, crossed, class_weight, np.arange(images))
 
 
 def probabilities_by(arrays: list[np.ndarray], features: np.ndarray) -> np.ndarray:
@@ -74,7 +74,7 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
     for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
         crossed = cross_validate(features, actual, np.arange(60), 2, class_weight)
         pair = features, actual
-        arrays, *_ = solve(pair, pair, ["a", "b"], crossed, class_weight)
+        arrays, *_ = solve(pair, pair, ["a", "b"], crossed, class_weight, np.arange(60))
         assert probabilities_by(arrays, features[:1, 0])[0, 1] == pytest.approx(expected, abs=0.01)
         assert crossed.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
 
@@ -90,7 +90,8 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     assert crossed.views == views
     other = features if views == 3 else features[:, :1]
     (arrays, *_), (expected, *_) = (
-        solve((each, actual), (each, actual), ["a", "b"], crossed) for each in (features, other)
+        solve(*[(each, actual)] * 2, ["a", "b"], crossed, None, np.arange(40))
+        for each in (features, other)
     )
     assert np.array_equal(arrays[0], expected[0])
 
@@ -147,6 +148,22 @@ def test_too_few_images_are_told_in_one_line(actual):
         cross_validate(features, np.array(actual), np.arange(len(actual)), 2)
 
 
+def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):
+    features, actual = clusters(3, 300)
+    actual[:280] %= 2  # few images of the third
+    crossed = cross_validate(features, actual, np.arange(300), 3)
+    monkeypatch.setattr(solved_head, "MAX_SIZE", 150 * features[0, 0].size * 3)
+    part = solved_head.part_that_fits(features, actual, 3)
+    assert len(part) == 150 and (np.diff(part) > 0).all()
+    fractions = np.bincount(actual[part]) / np.bincount(actual)
+    assert fractions == pytest.approx(1 / 2, abs=0.1) and fractions.all()
+    pair = features, actual
+    _, metrics, _ = solve(pair, pair, ["a", "b", "c"], crossed, None, part)
+    assert metrics["validation"]["accuracy"] > 0.6
+    monkeypatch.setattr(solved_head, "MAX_SIZE", 149 * features[0, 0].size * 3)
+    assert solved_head.part_that_fits(features, actual, 3) is None
+
+
 ON_SOME_CORES = """
 import os, sys
 cores, path = int(sys.argv[1]), sys.argv[2]
@@ -160,7 +177,7 @@ actual = np.arange(900) % 3
 features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual][:, None]
 pair = features.astype(np.float16), actual
 crossed = cross_validate(*pair, np.arange(900), 3)
-arrays, *_ = solve(pair, pair, ["a", "b", "c"], crossed)
+arrays, *_ = solve(pair, pair, ["a", "b", "c"], crossed, None, np.arange(900))
 write_arrays(Path(path), *arrays, crossed.probabilities)
 print(*{"tensorflow", "keras"} & set(sys.modules))
 """
