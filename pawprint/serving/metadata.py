@@ -86,15 +86,13 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
 def read_metadata(folder: Path) -> Metadata:
     """Raises InputError if the file is missing or is not what `write_metadata` writes."""
     path = folder / METADATA_FILE
-    try:
-        if not path.is_file():  # a device or a pipe may never end
-            raise FileNotFoundError
-        return Metadata.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    if not path.is_file():  # nothing, or a device or a pipe, which may never end
         raise InputError(
             f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
             "fetch it, or give the folder of an exported model."
-        ) from None
+        )
+    try:
+        return Metadata.model_validate_json(path.read_bytes())
     except ValidationError as error:
         problem = error.errors()[0]
         reason = " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
@@ -102,4 +100,4 @@ def read_metadata(folder: Path) -> Metadata:
         reason = str(error)
     raise InputError(
         f"{path}: expected the metadata of a served model. Received: {printable(reason)}"
-    ) from None
+    )
