@@ -57,7 +57,7 @@ def main() -> None:
         # By default Python knows a compiled module by size and time in seconds of its source, so
         # that it runs an earlier module in place of one with both.
         for folder in folders.values():
-            compileall.compile_dir(folder, quiet=2, invalidation_mode=CHECKED_HASH)
+            compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
     for line in describe_changes(before, after) or ["no stage changed"]:
         print(f"code: {line}")
 
