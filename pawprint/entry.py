@@ -154,6 +154,8 @@ def require_unchanged() -> None:
 def stamps(path: Path) -> dict[Path, tuple[int, int]]:
     """Bytes, and time of the last change in ns, of a file, or of each file below a folder.
 
+    Those of compiled modules are left out.
+
     A change is one of content, name or mode: programs that keep the time of modification, such as
     `cp -p`, `rsync -t`, `mv` and `tar`, do not keep that of the change. Windows and some network
     drives have no such time: there a file of the same size with its old time of modification goes
@@ -164,6 +166,6 @@ def stamps(path: Path) -> dict[Path, tuple[int, int]]:
         for each in (Path(parent, name) for name in names):
             with contextlib.suppress(OSError):  # such as a file of an editor, removed by now
                 status = each.stat()
-                if stat.S_ISREG(status.st_mode):
+                if stat.S_ISREG(status.st_mode) and "__pycache__" not in each.parts:
                     found[each] = status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
     return found

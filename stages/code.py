@@ -28,7 +28,7 @@ CHECKED_HASH = PycInvalidationMode.CHECKED_HASH
 def main() -> None:
     folders = folders_of_code()
     for path in (*folders.values(), project.PARAMS, project.REQUIREMENTS):
-        watch(str(path), partial(stamps_of_sources, path))
+        watch(str(path), partial(stamps, path))
     source = Path(load_params().fetch.source)
     if not source.exists():
         print(
@@ -57,14 +57,9 @@ def main() -> None:
         # By default Python knows a compiled module by size and time in seconds of its source, so
         # that it runs an earlier module in place of one with both.
         for folder in folders.values():
-            compileall.compile_dir(folder, quiet=2, invalidation_mode=CHECKED_HASH)
+            compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
     for line in describe_changes(before, after) or ["no stage changed"]:
         print(f"code: {line}")
-
-
-def stamps_of_sources(path: Path) -> dict[Path, tuple[int, int]]:
-    """Stamps without those of compiled modules."""
-    return {file: stamp for file, stamp in stamps(path).items() if "__pycache__" not in file.parts}
 
 
 if __name__ == "__main__":

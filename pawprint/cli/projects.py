@@ -64,7 +64,7 @@ def add_recipes(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(metavar="{show,use}")
     shown = commands.add_parser("show", help="print a recipe")
     shown.add_argument("name", choices=names(), metavar="NAME")
-    shown.set_defaults(action=show)
+    shown.set_defaults(action=lambda arguments: print(read(arguments.name), end=""))
     user = commands.add_parser("use", help="write a recipe into params.yaml")
     user.add_argument("name", choices=names(), metavar="NAME")
     user.add_argument("--force", action="store_true", help="overwrite uncommitted changes")
@@ -85,10 +85,6 @@ def list_recipes(arguments: argparse.Namespace) -> None:
     for name in names():
         first_line = read(name).splitlines()[0]
         print(f"{name:<{width}}  {first_line.removeprefix('# ')}")
-
-
-def show(arguments: argparse.Namespace) -> None:
-    print(read(arguments.name), end="")
 
 
 def use(arguments: argparse.Namespace) -> None:

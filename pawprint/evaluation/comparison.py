@@ -144,7 +144,8 @@ def paired(
     those that all have, with the same label, and a line says how many. Raises InputError if a
     revision has no predictions, or they are not of the same images with the same labels.
     """
-    tables = {rev: predictions_of(rev, split) for rev in (old, *new)}
+    path = project.PREDICTED_CSV[split]
+    tables = {rev: read_revision(rev, path, _parse) for rev in (old, *new)}
     if common:
         tables = _with_common_images(tables, split)
     for rev in new:
@@ -198,11 +199,6 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
         f"{100 * compared.high:+.2f}, {test} {p_value}\n"
         f"  {conclusion}"
     )
-
-
-def predictions_of(rev: str, split: str) -> pd.DataFrame:
-    """The table PREDICTED_CLASSES of a revision or WORKSPACE. Raises InputError if it has none."""
-    return read_revision(rev, project.PREDICTED_CSV[split], _parse)
 
 
 def _parse(content: bytes) -> pd.DataFrame:

@@ -15,14 +15,7 @@ from pawprint import project
 from pawprint.classes import UNKNOWN, predicted_classes
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
-from pawprint.evaluation.intervals import (
-    RESAMPLES,
-    fisher,
-    fraction_interval,
-    holm,
-    mean_interval,
-    roc_area_interval,
-)
+from pawprint.evaluation import intervals
 from pawprint.evaluation.scoring import test_predictions
 from pawprint.serving.metadata import Metadata
 from pawprint.tables import csv_rows, probabilities_in
@@ -163,7 +156,7 @@ def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     if "unknown" in photos:
         pairs = [(int(each["unknown"].sum()), len(each)) for each in both]
         difference = photos["unknown"].mean() - test["unknown"].mean()
-        found["unknown"] = difference, fisher(*pairs)
+        found["unknown"] = difference, intervals.fisher(*pairs)
         area, p_value = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
         found["unknown_score"] = area - 0.5, p_value
     classes = max(each.max() for each in strata) + 1
@@ -174,7 +167,7 @@ def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
     found["confidence"] = (photos["confidence"] - of_class).mean(), p_value
     table = pd.DataFrame(found, index=["difference", "p_value"]).T
-    is_different = table["p_value"] < holm(table["p_value"].tolist(), ALPHA)
+    is_different = table["p_value"] < intervals.holm(table["p_value"].tolist(), ALPHA)
     is_different &= table["difference"] / table.index.map(LEAST) >= 1
     return table.assign(different=np.where(is_different, "yes", "no"))
 
@@ -193,14 +186,14 @@ def _measured(
 
     def fractions(of: Callable[[pd.DataFrame], pd.Series]) -> tuple:
         pairs = ((int(of(each).sum()), len(each)) for each in both)
-        ends = [(k / n, *fraction_interval(k, n, confidence)) for k, n in pairs]
+        ends = [(k / n, *intervals.fraction_interval(k, n, confidence)) for k, n in pairs]
         return *ends[0], *ends[1]
 
     strata = [each["class"].to_numpy() for each in both]
     if "unknown" in photos:
         yield "unknown", "", *fractions(lambda each: each["unknown"])
         area, _ = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
-        interval = roc_area_interval(area, len(photos), len(test), confidence)
+        interval = intervals.roc_area_interval(area, len(photos), len(test), confidence)
         yield "unknown_score", "", area, *interval, 0.5, *nothing
     for index, label in enumerate(labels):
         if any((each == index).any() for each in strata):
@@ -213,7 +206,7 @@ def _measured(
 
 def _interval(values: pd.Series, confidence: float) -> tuple[float, float]:
     """Of the mean of values up to 1, most of them near 1."""
-    low, high = mean_interval(1 - values.to_numpy(), confidence)
+    low, high = intervals.mean_interval(1 - values.to_numpy(), confidence)
     return 1 - high, 1 - low
 
 
@@ -251,6 +244,6 @@ def same_proportions(images: np.ndarray, others: np.ndarray) -> float:
     test, whose distribution does not hold for classes of few images.
     """
     both = np.array([images, others])
-    method = MonteCarloMethod(RESAMPLES, rng=np.random.default_rng(0))
+    method = MonteCarloMethod(intervals.RESAMPLES, rng=np.random.default_rng(0))
     table = both[:, both.any(axis=0)]
     return float(chi2_contingency(table, correction=False, method=method).pvalue)

@@ -178,11 +178,11 @@ def pixels_sha256(image: Image.Image) -> str:
 
 
 MAX_LEFT_OUT = 0.25  # of an image, without a line: that of 4:3
-MAX_READ = 2000  # images of which `sizes_of` reads the header
+MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 
 
-def sizes_of(source: Path) -> np.ndarray:
-    """Width and height of images below a folder or in a zip, evenly chosen: int `(images, 2)`.
+def left_out_of(source: Path) -> float:
+    """`left_out` of the images below a folder or in a zip, of at most MAX_READ; 0 without images.
 
     Only headers are read. A file that is no image is left out.
     """
@@ -201,13 +201,7 @@ def sizes_of(source: Path) -> np.ndarray:
             # Pillow and zips raise anything for a damaged file.
             with contextlib.suppress(Exception), files[name]() as file:
                 sizes.append(Image.open(file, formats=FORMATS).size)
-    return np.array(sizes, int).reshape(-1, 2)
-
-
-def left_out_of(source: Path) -> float:
-    """`left_out` of the images of `sizes_of`; 0 if there are none."""
-    sizes = sizes_of(source)
-    return left_out(*sizes.T) if len(sizes) else 0.0
+    return left_out(*np.array(sizes).T) if sizes else 0.0
 
 
 def left_out(widths: np.ndarray, heights: np.ndarray) -> float:

@@ -183,11 +183,6 @@ def activation_for(units: int) -> str:
     return "sigmoid" if units == 1 else "softmax"
 
 
-def loss_for(units: int) -> str:
-    """Keras' name of the loss of so many units, for targets that are indices of classes."""
-    return "binary_crossentropy" if units == 1 else "sparse_categorical_crossentropy"
-
-
 def gives_logits(head: keras.Model) -> bool:
     return head.layers[-1].activation is keras.activations.linear
 
@@ -252,7 +247,8 @@ def save_model(model: keras.Model, path: Path, optimizer: keras.Optimizer | None
     optimizer and its state, a program that loads the file with Keras can continue the training.
     """
     if optimizer:
-        model.compile(optimizer, loss=loss_for(model.output_shape[-1]), metrics=["accuracy"])
+        kind = "binary" if model.output_shape[-1] == 1 else "sparse_categorical"
+        model.compile(optimizer, loss=f"{kind}_crossentropy", metrics=["accuracy"])
     with replacing(path) as partial:
         dated = partial.with_suffix(".dated.keras")
         try:

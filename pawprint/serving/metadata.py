@@ -4,19 +4,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
-from pawprint.params.section import Resize, TestTimeAugmentation
+from pawprint.params.section import Resize, Section, TestTimeAugmentation
 
 METADATA_FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
@@ -29,7 +21,7 @@ def _different_names(labels: list[str]) -> list[str]:
     return labels
 
 
-class Metadata(BaseModel):
+class Metadata(Section):
     """How to prepare an image, and how to read the answer.
 
     An image is turned upright by its EXIF orientation, made square as `resize` says with the
@@ -46,8 +38,6 @@ class Metadata(BaseModel):
     had changes, as `git describe` writes it; null in the served model, which is made before its
     results are committed.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
@@ -86,15 +76,13 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
 def read_metadata(folder: Path) -> Metadata:
     """Raises InputError if the file is missing or is not what `write_metadata` writes."""
     path = folder / METADATA_FILE
-    try:
-        if not path.is_file():  # a device or a pipe may never end
-            raise FileNotFoundError
-        return Metadata.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    if not path.is_file():  # nothing, or a device or a pipe, which may never end
         raise InputError(
             f"{path}: no such file. Run `dvc repro` to train a model, `dvc pull models/served` to "
             "fetch it, or give the folder of an exported model."
-        ) from None
+        )
+    try:
+        return Metadata.model_validate_json(path.read_bytes())
     except ValidationError as error:
         problem = error.errors()[0]
         reason = " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
@@ -102,4 +90,4 @@ def read_metadata(folder: Path) -> Metadata:
         reason = str(error)
     raise InputError(
         f"{path}: expected the metadata of a served model. Received: {printable(reason)}"
-    ) from None
+    )

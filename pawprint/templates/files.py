@@ -1,7 +1,6 @@
 """The text of each file that `pawprint init` writes, from those at the top of the repository.
 
-`requirements.txt` has a line for this package, by the place it was installed from. `params.yaml`
-gets new params, and all that the user wrote stays.
+`requirements.txt` has a line for this package, by the place it was installed from.
 """
 
 import json
