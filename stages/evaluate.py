@@ -15,8 +15,12 @@ from pawprint import columns, project
 from pawprint.classes import UNKNOWN, predicted_classes
 from pawprint.entry import run_stage
 from pawprint.evaluation import metrics
-from pawprint.evaluation.intervals import independent
-from pawprint.evaluation.shift import compare_splits, describe_shift, measure_apart
+from pawprint.evaluation.shift import (
+    compare_splits,
+    describe_shift,
+    independent,
+    measure_apart,
+)
 from pawprint.files import write_json
 from pawprint.images.archive import open_archive
 from pawprint.params.results import Evaluate

@@ -13,8 +13,8 @@ from pawprint import project
 from pawprint.columns import HISTORY, JUDGED, SPLIT
 from pawprint.entry import run_stage
 from pawprint.errors import InputError
-from pawprint.evaluation.intervals import describe_series, find_series
 from pawprint.evaluation.review import judge
+from pawprint.evaluation.shift import describe_series, find_series
 from pawprint.features.store import open_examples
 from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import (

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.evaluation.intervals import SERIES, describe_series, find_series, independent
+from pawprint.evaluation.shift import SERIES, describe_series, find_series, independent
 
 
 def table(paths: list[str], **columns: list) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from conftest import PROJECT, refused
 
 from pawprint import project
 from pawprint.columns import IMAGES, SPLIT
-from pawprint.evaluation.intervals import SERIES
+from pawprint.evaluation.shift import SERIES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import write_json
 from pawprint.tables import read_table, write_table
