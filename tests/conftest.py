@@ -234,7 +234,7 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
 
 # Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
-LONGEST = "committed_run browser pipeline readme projects tutorial interruption dask dependencies"
+LONGEST = "committed_run browser pipeline readme projects tutorial use interruption dask"
 
 
 @pytest.hookimpl(tryfirst=True)

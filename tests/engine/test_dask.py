@@ -125,7 +125,7 @@ def project(tmp_path_factory) -> Path:
     (folder / paths.CODE).mkdir(parents=True)
     (folder / paths.FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
     (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
-    write_archive(folder / paths.RAW_IMAGES, train=15, validation=15)
+    write_archive(folder / paths.RAW_IMAGES, train=8, validation=8)
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
     extractor = build_extractor("MobileNetV2", backbone, cut, "average")
