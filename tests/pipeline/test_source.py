@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import change, git_project, photo, repro
+from conftest import change, git_project, photo, repro, sha256
 
 from pawprint.files import pack
 
@@ -42,6 +42,7 @@ def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever).start()
         url = f"url: http://127.0.0.1:{server.server_port}/images.zip\n"
+        url += f"sha256: {sha256(tmp_path / 'images.zip')}\n"
         (project / "photos.yaml").write_text(url, encoding="utf-8")
         change(project, "fetch: {source: photos.yaml}")
         assert repro(project, "fetch", **cache) == ["fetch"]
