@@ -271,3 +271,15 @@ def test_images_go_to_the_training_split(target, tmp_path, names, place):
     places = places_in(folder_for_training(target) or target, NAMES, target)
     add(places, new(tmp_path / "new" / "0.jpg"), "cat")
     assert after_clean(target, tmp_path / "raw", "archive_split")[f"{place}/0-2.jpg"] == "train"
+
+
+def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
+    (tmp_path / "shared").mkdir()
+    table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"
+    link.symlink_to(table)
+    with pytest.raises(FileNotFoundError):
+        write_rows(link, "path", correction("1.jpg", "cat"))
+    table.write_text("path,label\n", encoding="utf-8")
+    write_rows(link, "path", correction("1.jpg", "cat"))
+    assert link.is_symlink()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"

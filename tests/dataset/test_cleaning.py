@@ -136,3 +136,15 @@ def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixe
         {} if label else {"birds/1.jpg": "no_class"}
     )
     assert not_applied == ([] if label else ["birds/1.jpg"])
+
+
+def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(tmp_path):
+    files = {"cats/1.jpg": 1, "cats/1 (1).jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3}
+    corrections = [
+        Correction("cats/old.jpg", "dog", pixels_of(1)),
+        Correction("cats/1.jpg", "none"),
+    ]
+    for rows in (corrections, corrections[::-1]):
+        images, _, not_applied = corrected(tmp_path, files, rows)
+        assert labels_of(images) == {"cats/1.jpg": "dog", "cats/2.jpg": "cat", "dogs/3.jpg": "dog"}
+        assert not_applied == []

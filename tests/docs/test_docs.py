@@ -5,7 +5,7 @@ import re
 import tomllib
 from itertools import chain
 
-from conftest import PROJECT, succeed
+from conftest import MODULES, PROJECT, succeed
 
 from pawprint.__main__ import COMMANDS
 from pawprint.columns import SCORES
@@ -105,3 +105,12 @@ def test_locks_have_every_direct_requirement_and_no_index():
         locked = re.findall(r"^([\w.-]+)==", read(lock), re.MULTILINE)
         assert {re.match(r"[\w.-]+", each)[0].replace(".", "-") for each in listed} <= {*locked}
         assert "--" not in read(lock)
+
+
+def test_page_of_development_names_every_module():
+    section = read("docs/development.md").partition("## Modules")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \| ", section, re.MULTILINE)
+    modules = {f"pawprint/{each}" for row in rows for each in re.findall(r"`([\w/]+\.py)`", row)}
+    known = {each for each in MODULES if each.startswith("pawprint/")}
+    outside = {each for each in known if each.endswith("__init__.py")} | {"pawprint/__main__.py"}
+    assert modules == known - outside
