@@ -1,5 +1,7 @@
 """This run: accuracy, the prediction of every image, and the effect of another threshold."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -8,6 +10,7 @@ from pawprint import columns, project
 from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
+from pawprint.entry import stamps
 from pawprint.evaluation.intervals import fraction_interval
 from pawprint.evaluation.review import confused, confusion, rank
 from pawprint.params.results import Evaluate
@@ -22,7 +25,8 @@ IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
 
 def show() -> None:
     split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
-    images = read_predictions(PREDICTIONS_CSV[split])
+    path = PREDICTIONS_CSV[split]
+    images = read(path, stamps(path))
     labels = predicted_labels(images)
     own = read_metadata(project.SERVED_MODEL).threshold
     if own is not None:
@@ -33,6 +37,12 @@ def show() -> None:
         st.caption(f"{len(suspects)} labels are likely wrong; the page Label lists them.")
     with explained():
         show_photos(rank(images), labels, split)
+
+
+@st.cache_data(max_entries=2, show_spinner="Reading the predictions …")
+def read(path: Path, files: photos.Stamps) -> pd.DataFrame:
+    """The table PREDICTIONS. Of a thousand classes it takes seconds."""
+    return read_predictions(path)
 
 
 def at_threshold(images: pd.DataFrame, labels: list[str], own: float) -> None:

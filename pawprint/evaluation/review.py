@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from pawprint.columns import PREDICTIONS
 from pawprint.tables import predicted_labels, probabilities_in
 
 # A label is likely wrong below the first, if another has more than the second: among many classes
@@ -38,16 +39,20 @@ def list_suspects(judged: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
-    """The rows with `confidence` and `wrong`, numbered from 0.
+    """The columns of PREDICTIONS with `confidence` and `wrong`, numbered from 0.
 
-    `predictions` is a table PREDICTIONS. `confidence` is the probability of the predicted label, in
+    `predictions` is such a table. `confidence` is the probability of the predicted label, in
     [0, 1]; `wrong` is bool.
     """
     predicted = pd.Index(predicted_labels(predictions)).get_indexer(predictions["predicted"])
-    return predictions.assign(
-        confidence=probabilities_in(predictions)[np.arange(len(predicted)), predicted],
-        wrong=predictions["predicted"] != predictions["actual"],
-    ).reset_index(drop=True)
+    return (
+        predictions[list(PREDICTIONS)]
+        .assign(
+            confidence=probabilities_in(predictions)[np.arange(len(predicted)), predicted],
+            wrong=predictions["predicted"] != predictions["actual"],
+        )
+        .reset_index(drop=True)
+    )
 
 
 def rank(predictions: pd.DataFrame) -> pd.DataFrame:

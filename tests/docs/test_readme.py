@@ -104,7 +104,7 @@ def test_colleague_runs_a_changed_param_without_the_photos_of_the_author(install
 
 
 NOTHING = [
-    ("pawprint/images/decoder.py", '"""Decode image files.', '"""Decode images.'),
+    ("pawprint/images/decoder.py", '"""Decode image files, and', '"""Decode images, and'),
     ("params.yaml", "  errors: 12 ", "  errors: 13 "),  # a project keeps its value
 ]
 COLOUR = [("pawprint/reports/charts.py", '"#0072B2"', '"#0072B3"')]
