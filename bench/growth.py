@@ -4,10 +4,10 @@ Makes images from those of the archive, at 96 px: of each one random parts, mirr
 inverted. With `--classes` above two, the parts of one image are a class. The params are the
 committed ones, but for 96 px and one epoch of fine-tuning. For each number of images and each
 stage, prints seconds, the largest resident memory, with DVC's part in both, and the bytes of the
-outputs; then seconds of a `dvc repro` that has nothing to do; then all again after 50 more images,
-with the bytes that a remote would receive. What is measured is kept in build/growth/, so that a run
-that was stopped goes on there. A million images take two hours and 50 GB. Run after `dvc repro`, on
-a machine with nothing else to do.
+outputs; then seconds of a `dvc repro` that has nothing to do; with `--added`, all again after so
+many more images, with the bytes that a remote would receive. What is measured is kept in
+build/growth/, so that a run that was stopped goes on there. A million images take an hour and
+40 GB. Run after `dvc repro`, on a machine with nothing else to do.
 """
 
 import argparse
@@ -36,7 +36,6 @@ from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
 
 SIZE = 96
 LARGEST = 2 * SIZE  # longest side of an image that parts are taken from
-ADDED = 50
 FOLDER = Path("build/growth")
 Cells = dict[str, list[float]]  # seconds, megabytes of memory and of outputs
 
@@ -120,8 +119,8 @@ def stored(workspace: Path) -> float:
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
-def measure(images: int, classes: int, weights: Path | None) -> tuple[Cells, Cells]:
-    """The cells for this number of images, and those for ADDED more."""
+def measure(images: int, classes: int, added: int, weights: Path | None) -> dict[str, Cells]:
+    """The cells for this number of images and, if images are added, for these; by title."""
     folder = (FOLDER / f"{images}-{classes}").absolute()
     archive, workspace = folder / "images.zip", folder / "workspace"
     grown = folder / "grown.json"  # megabytes before, once the images are added
@@ -136,13 +135,15 @@ def measure(images: int, classes: int, weights: Path | None) -> tuple[Cells, Cel
             changes += f"weights: {{source: {weights.absolute()}, sha256: {digest(weights)}}}\n"
         workspace.mkdir()
         prepare(workspace, overlay(params_for(SIZE, seed=1), changes))
-    first = run_stages(workspace, folder / "first.json")
+    first = {f"{images:,}": run_stages(workspace, folder / "first.json")}
+    if not added:
+        return first
     if not grown.exists():
-        write_images(archive, classes, images, images + ADDED)
+        write_images(archive, classes, images, images + added)
         write_json(grown, stored(workspace))
     second = run_stages(workspace, folder / "second.json")
     second["bytes to a remote"] = [0, 0, stored(workspace) - read_json(grown)]
-    return first, second
+    return first | {f"{images:,} + {added}": second}
 
 
 def main() -> None:
@@ -151,11 +152,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=default)
     parser.add_argument("--classes", type=int, default=2, help="2, or up to 2,999")
     parser.add_argument("--weights", type=Path, help="a file of weights, in place of Keras' own")
+    parser.add_argument("--added", type=int, default=0, help="more images, after the first run")
     arguments = parser.parse_args()
+    settings = arguments.classes, arguments.added, arguments.weights
     columns = {}
     for images in arguments.images:
-        first, second = measure(images, arguments.classes, arguments.weights)
-        columns |= {f"{images:,}": first, f"{images:,} + {ADDED}": second}
+        columns |= measure(images, *settings)
     print("| stage | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     for row in dict.fromkeys(itertools.chain(*columns.values())):
