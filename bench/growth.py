@@ -6,8 +6,8 @@ committed ones, but for 96 px and one epoch of fine-tuning. For each number of i
 stage, prints seconds, the largest resident memory, with DVC's part in both, and the bytes of the
 outputs; then seconds of a `dvc repro` that has nothing to do; with `--added`, all again after so
 many more images, with the bytes that a remote would receive. What is measured is kept in
-build/growth/, so that a run that was stopped goes on there. A million images take an hour and
-40 GB. Run after `dvc repro`, on a machine with nothing else to do.
+build/growth/, so that a run that was stopped goes on there; remove it after a change. A million
+images take an hour and 40 GB. Run after `dvc repro`, on a machine with nothing else to do.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import io
 import itertools
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -124,9 +125,9 @@ def measure(images: int, classes: int, added: int, weights: Path | None) -> dict
     folder = (FOLDER / f"{images}-{classes}").absolute()
     archive, workspace = folder / "images.zip", folder / "workspace"
     grown = folder / "grown.json"  # megabytes before, once the images are added
-    if not workspace.exists():
-        archive.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "first.json").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         write_images(archive, classes, 0, images)
         changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: 1}}\n"
         if classes > 2:
@@ -135,6 +136,7 @@ def measure(images: int, classes: int, added: int, weights: Path | None) -> dict
             changes += f"weights: {{source: {weights.absolute()}, sha256: {digest(weights)}}}\n"
         workspace.mkdir()
         prepare(workspace, overlay(params_for(SIZE, seed=1), changes))
+        write_json(folder / "first.json", {})
     first = {f"{images:,}": run_stages(workspace, folder / "first.json")}
     if not added:
         return first

@@ -46,8 +46,9 @@ def main() -> None:
     part = part_that_fits(*train, len(labels)) if is_solved else None
     if part is not None:
         validation = open_examples(project.FEATURES, "top", split, "validation", labels)
-        arrays, metrics, history = solve(train, validation, labels, crossed, class_weight, part)
-        how = f"by logistic regression, C = {crossed.C:g}, views = {crossed.views}"
+        solved = solve(train, validation, labels, crossed, class_weight, part)
+        arrays, metrics, history, views = solved
+        how = f"by logistic regression, C = {crossed.C:g}, views = {views}"
         if len(part) < len(images):
             how += f", of a random part of {len(part):,} of {len(images):,} images"
     else:

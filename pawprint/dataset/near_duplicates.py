@@ -15,9 +15,9 @@ LOW_BITS = 64
 # Mirroring an image changes the sign of every odd horizontal frequency.
 MIRROR = np.uint64(0x5555_5555_5555_5555)
 SHARED = 3  # blocks
-# Of so many hashes with the same blocks each is compared with all others. Of more, each is compared
-# with fewer, so that the time and the memory grow with the number of images only.
-COMPARED_WITH_ALL = 64
+# Of so many hashes with the same blocks, each is compared with all others: that many, and more of
+# few images. Of more, each is compared with fewer, so that time and memory do not grow by a square.
+COMPARED_WITH_ALL, PAIRS = 64, 2**24
 
 
 def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
@@ -30,9 +30,10 @@ def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
     the first one is paired with images of other hashes.
 
     The 64 bits are divided into `max_distance + 3` blocks, of which the hashes of a pair share
-    three or more. So for each three blocks, hashes that are equal in them are compared: of more
-    than COMPARED_WITH_ALL, each one with the next ones in the order of all bits. So of many hashes
-    that are all alike not every pair is found.
+    three or more. So for each three blocks, hashes that are equal in them are compared. If these
+    are more than 64, and than 16,777,216 divided by the number of hashes, each is compared only
+    with the next ones in the order of all bits. So of very many hashes that are all alike, or that
+    share blocks with many others, not every pair is found.
     """
     distinct, first, of_image = np.unique(
         hashes.to_numpy("S64"), return_index=True, return_inverse=True
@@ -68,8 +69,9 @@ def _compare(
     found = [np.empty((0, 3), np.int64)]
     one = np.arange(len(key))
     size = np.searchsorted(key, key, "right") - np.searchsorted(key, key)
-    compared = np.maximum(COMPARED_WITH_ALL**2 // size, 1)
-    for offset in range(1, COMPARED_WITH_ALL**2):
+    most = max(COMPARED_WITH_ALL, PAIRS // max(len(key), 1))
+    compared = np.maximum(most**2 // size, 1)
+    for offset in range(1, len(key)):
         one = one[: np.searchsorted(one, len(key) - offset)]
         one = one[(key[one] == key[one + offset]) & (compared[one] >= offset)]
         if not len(one):

@@ -26,7 +26,9 @@ from pawprint.features.store import Features
 VALUES_OF_C = (0.001, 0.01, 0.1, 1.0, 10.0)
 USUAL_C = (0.01,)  # where C is not chosen
 FOLDS = 5
-MAX_CROSS_VALIDATED = 10_000  # images that a cross-validation learns from
+# Images that a cross-validation learns from, and how many of each class it takes if one fit should
+# hold fewer.
+MAX_CROSS_VALIDATED, MIN_OF_CLASS = 10_000, 10
 # Rows x features x classes. At the limit a fit takes a minute or two on one core, and the features
 # of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
@@ -60,7 +62,7 @@ def part_that_fits(
     of the images: a head that learns from all in batches is better (docs/decisions/25).
     """
     images, most = len(actual), _most_rows(features, classes)
-    if most < images / 2:
+    if most < max(images / 2, classes):
         return None
     order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
     rank = ((order.rank() - 1) / order.transform("size")).to_numpy()
@@ -80,22 +82,25 @@ def cross_validate(
     `actual` holds class indices. C is that of `values_of_c` with the lowest log loss, where the
     first view of the features `(images, views, …)` is learned from. Where C is chosen, all views
     take its place if that lowers the log loss further. An image is judged by its first view. Of
-    more than MAX_CROSS_VALIDATED images, a random part is learned from, and C and views are chosen
-    for it. An image is not judged if the others have none of its class, as where a class has one
-    image or one group. Raises InputError if no image is judged.
+    more than MAX_CROSS_VALIDATED images, and of more than one fit holds, a random part is learned
+    from, and C and views are chosen for it. Of many classes the part is larger than a fit should
+    hold, and C is USUAL_C. An image is not judged if the others have none of its class, as where a
+    class has one image or one group. Raises InputError if no image is judged.
     """
-    fold, known = _folds(actual, groups)
+    most = _most_rows(features, classes)
+    fold, known = _folds(actual, groups, max(most, MIN_OF_CLASS * classes))
+    if len(known) > most:
+        values_of_c = USUAL_C
+    judged = known if len(values_of_c) > 1 else np.arange(len(actual))
 
     def crossed(number: int, c: float, judged: np.ndarray) -> CrossValidation:
         given = features, actual, fold, known, judged, classes, class_weight
         return CrossValidation(_held_out(*given, number, c), c, number)
 
     def loss(candidate: CrossValidation) -> float:
-        return measure(candidate.probabilities[is_judged], known_classes, weights)["loss"]
+        return measure(candidate.probabilities[is_judged], judged_classes, weights)["loss"]
 
-    if len(known) > _most_rows(features, classes):
-        values_of_c = USUAL_C  # a fit takes a minute
-    candidates = [crossed(1, c, known) for c in values_of_c]
+    candidates = [crossed(1, c, judged) for c in values_of_c]
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
@@ -103,12 +108,12 @@ def cross_validate(
             "images or groups of one of them, and two groups in all. Received: fewer. Add images, "
             "or see split.group."
         )
-    known_classes = actual[known[is_judged]]
-    weights = compute_sample_weight(class_weight, known_classes)
+    judged_classes = actual[judged[is_judged]]
+    weights = compute_sample_weight(class_weight, judged_classes)
     best = min(candidates, key=loss)
     if len(values_of_c) > 1 and features.shape[1] > 1:
         best = min(best, crossed(features.shape[1], best.C, known), key=loss)
-    if len(known) == len(actual):
+    if len(judged) == len(actual):
         return best
     return crossed(best.views, best.C, np.arange(len(actual)))
 
@@ -122,7 +127,8 @@ def cross_validate_groups(
     class_weight: str | None = None,
 ) -> np.ndarray:
     """The probabilities of `cross_validate` for other groups, with C and views as in `crossed`."""
-    fold, known = _folds(actual, groups)
+    most = max(_most_rows(features, classes), MIN_OF_CLASS * classes)
+    fold, known = _folds(actual, groups, most)
     given = features, actual, fold, known, np.arange(len(actual)), classes, class_weight
     return _held_out(*given, crossed.views, crossed.C)
 
@@ -187,7 +193,7 @@ def solve(
     crossed: CrossValidation,
     class_weight: str | None,
     part: np.ndarray,
-) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
+) -> tuple[list[np.ndarray], dict, pd.DataFrame, int]:
     """Fit the views that the cross-validation chose, one or all, of the training images `part`.
 
     All views of an image together weigh as much as the image. If one fit cannot hold them, it
@@ -196,7 +202,7 @@ def solve(
     Each pair is of features `(images, views, …)` and class indices. Returns kernel and bias of a
     dense layer, float32 `(features, units)` and `(units,)`; the metrics on validation of a head of
     zeros and of this one; and the table HISTORY with one row, epoch 0. Two classes have one unit,
-    the logit of the second. Raises InputError if a class has no image.
+    the logit of the second; then the number of views. Raises InputError if a class has no image.
     """
     features, actual = train
     if missing := set(range(len(labels))) - set(actual.tolist()):
@@ -232,7 +238,7 @@ def solve(
     metrics = {"initial": measure(untrained, held_out_classes), "validation": final}
     named = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
-    return arrays, metrics, history.reindex(columns=list(HISTORY))
+    return arrays, metrics, history.reindex(columns=list(HISTORY)), views
 
 
 def measure(
@@ -245,13 +251,14 @@ def measure(
     return {"loss": float(loss), "accuracy": float(correct.mean())}
 
 
-def _folds(actual: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _folds(actual: np.ndarray, groups: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """The fold of each image, that of its group, and the sorted images that others learn from.
 
-    These are at most MAX_CROSS_VALIDATED. Groups without one are in the first fold.
+    These are at most `most` and MAX_CROSS_VALIDATED. Groups without one are in the first fold.
     """
     group = np.unique(groups, return_inverse=True)[1]
-    known = np.sort(np.random.default_rng(0).permutation(len(actual))[:MAX_CROSS_VALIDATED])
+    most = min(most, MAX_CROSS_VALIDATED)
+    known = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
     fold_by_group = np.zeros(group.max(initial=0) + 1, int)
     folds = min(FOLDS, len(np.unique(group[known])), np.bincount(actual[known]).max(initial=0))
     if folds > 1:

@@ -62,8 +62,9 @@ def add_missing(params: str, template: str) -> str:
         for key, value in reversed(list(values.items())):
             if key not in given:
                 comment = values.ca.items.get(key)
-                text = comment[2].value.splitlines()[0] if comment and comment[2] else ""
-                given.insert(0, key, value, text.lstrip("# ") or None)
+                lines = comment[2].value.partition("\n\n")[0] if comment and comment[2] else ""
+                text = " ".join(line.strip("# ") for line in lines.splitlines())
+                given.insert(0, key, value, text or None)
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
 

@@ -70,6 +70,7 @@ def test_mirror_image_is_a_near_duplicate():
 
 def test_of_many_that_are_alike_each_is_paired_with_some(monkeypatch):
     monkeypatch.setattr(module, "COMPARED_WITH_ALL", 10)
+    monkeypatch.setattr(module, "PAIRS", 1)
     bits = np.zeros((200, 16, 16), bool)
     bits[np.arange(200), 8 + np.arange(200) // 32, np.arange(200) % 16] = True
     bits[np.arange(200), 15, np.arange(200) // 16] ^= True

@@ -24,7 +24,7 @@ def test_params_that_are_missing_come_back_with_their_comments_and_no_other_line
         added = add_missing("\n".join(rest), TEMPLATE).splitlines()
         assert flat("\n".join(added)) == flat(TEMPLATE)
         of_template, new = (re.split(" +# ", line) for line in (lines[at], added.pop(start + 1)))
-        assert new == of_template
+        assert "# ".join(new).startswith("# ".join(of_template))  # which may go on below
         assert added == rest
 
 
