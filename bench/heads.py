@@ -50,7 +50,7 @@ def main() -> None:
         found = []
         for c in VALUES_OF_C:
             model = LogisticRegression(C=c, max_iter=1000).fit((rows - mean) / scale, actual[part])
-            probabilities = np.zeros((len(expected), len(labels)))
+            probabilities = np.zeros((len(expected), len(labels)), np.float32)
             probabilities[:, model.classes_] = model.predict_proba(others)
             found.append(measure(probabilities, expected))
         best = min(found, key=lambda each: each["loss"])
