@@ -14,7 +14,8 @@ from pawprint.files import parse_yaml, read_yaml, write_text
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS
 from pawprint.recipes.overlay import apply, names, overlay, read
-from pawprint.templates.projects import create, upgrade
+
+# `app` and `recipes` read no images, so what imports that is imported where it is needed.
 
 
 def add_init(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,8 @@ def run_init(arguments: argparse.Namespace) -> None:
       pawprint init hotdog --images ~/photos
       pawprint init cats --recipe default
     """
+    from pawprint.templates.projects import create
+
     folder, images = arguments.folder, arguments.images
     if not images and not arguments.recipe:
         arguments.error("expected --images, or --recipe with images of its own")
@@ -55,6 +58,8 @@ def run_upgrade(arguments: argparse.Namespace) -> None:
     new one is put beside it, as FILE.new. params.yaml keeps your values and comments, and gets new
     params with their defaults. Nothing is committed.
     """
+    from pawprint.templates.projects import upgrade
+
     for line in upgrade() or ["nothing to change"]:
         print(f"upgrade: {line}")
 
