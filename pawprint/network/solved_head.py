@@ -87,9 +87,8 @@ def cross_validate(
     hold, and C is USUAL_C. An image is not judged if the others have none of its class, as where a
     class has one image or one group. Raises InputError if no image is judged.
     """
-    most = _most_rows(features, classes)
-    fold, known = _folds(actual, groups, max(most, MIN_OF_CLASS * classes))
-    if len(known) > most:
+    fold, known = _folds(features, actual, groups, classes)
+    if len(known) > _most_rows(features, classes):
         values_of_c = USUAL_C
     judged = known if len(values_of_c) > 1 else np.arange(len(actual))
 
@@ -127,8 +126,7 @@ def cross_validate_groups(
     class_weight: str | None = None,
 ) -> np.ndarray:
     """The probabilities of `cross_validate` for other groups, with C and views as in `crossed`."""
-    most = max(_most_rows(features, classes), MIN_OF_CLASS * classes)
-    fold, known = _folds(actual, groups, most)
+    fold, known = _folds(features, actual, groups, classes)
     given = features, actual, fold, known, np.arange(len(actual)), classes, class_weight
     return _held_out(*given, crossed.views, crossed.C)
 
@@ -251,12 +249,16 @@ def measure(
     return {"loss": float(loss), "accuracy": float(correct.mean())}
 
 
-def _folds(actual: np.ndarray, groups: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+def _folds(
+    features: Features | np.ndarray, actual: np.ndarray, groups: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The fold of each image, that of its group, and the sorted images that others learn from.
 
-    These are at most `most` and MAX_CROSS_VALIDATED. Groups without one are in the first fold.
+    These are at most MAX_CROSS_VALIDATED, and those that one fit holds or MIN_OF_CLASS of each
+    class, whichever is more. Groups without one are in the first fold.
     """
     group = np.unique(groups, return_inverse=True)[1]
+    most = max(_most_rows(features, classes), MIN_OF_CLASS * classes)
     most = min(most, MAX_CROSS_VALIDATED)
     known = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
     fold_by_group = np.zeros(group.max(initial=0) + 1, int)
