@@ -2,7 +2,7 @@
 
 Makes images from those of the archive, at 96 px: of each one random parts, mirrored, turned and
 inverted. With `--classes` above two, the parts of one image are a class. The params are the
-committed ones, but for 96 px and one epoch of fine-tuning. For each number of images and each
+committed ones except for 96 px and one epoch of fine-tuning. For each number of images and each
 stage, prints seconds, the largest resident memory, with DVC's part in both, and the bytes of the
 outputs; then seconds of a `dvc repro` that has nothing to do; with `--added`, all again after so
 many more images, with the bytes that a remote would receive. What is measured is kept in

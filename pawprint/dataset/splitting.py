@@ -51,8 +51,8 @@ def split(
 
     `kept`, of splits.csv, gives splits by `pixels_sha256`, before all of these. The other images of
     a group are where the first of its images in `kept` is, also those that `kept` has elsewhere,
-    but for splits of the archive that stay. Near-duplicates of groups that `kept` has in different
-    splits do not join them. What is left goes where the fractions need it.
+    except for splits of the archive that stay. Near-duplicates of groups that `kept` has in
+    different splits do not join them. What is left goes where the fractions need it.
 
     Raises InputError if the archive has a split for only some images, or none for training, if
     no path has the named group, and if a class has no training image, or fewer than two classes
