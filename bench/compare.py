@@ -25,7 +25,7 @@ from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
 SIZES = (224, 288)
 EPOCHS = 10  # of each phase of the script
 # What the script does too; the other stages prepare the data and draw pictures.
-COMPARED = ("features", "train_extract", "train_finetune", "calibrate", "evaluate")
+COMPARED = ("features", "train_extract", "train_finetune", "predict", "calibrate", "evaluate")
 ADAM = (
     "train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32, "
     "views_per_epoch: one, keep_best: false, seed: 1}\n"

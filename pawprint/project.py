@@ -31,6 +31,7 @@ EXTRACTOR = Path("models/extractor/network.xml")
 HEAD = Path("models/head.npz")
 FINETUNE_MODEL = Path("models/finetune.keras")
 NETWORK = Path("models/network/network.xml")
+OUTPUTS = Path("data/outputs")  # of the network, for held-out images
 SERVED_MODEL = Path("models/served")
 EXPORT = Path("models/export")  # of `pawprint export`
 
