@@ -24,6 +24,7 @@ from pawprint.images.pixels import squares_of
 from pawprint.params.data import Augment
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations
+from pawprint.params.section import TestTimeAugmentation
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.predictor import predict_members, runner
 from pawprint.serving.served_model import DETECTOR_FILE, with_detector
@@ -40,12 +41,14 @@ def main() -> None:
     network = read_network(project.NETWORK)
     size = network.input().partial_shape[1].get_length()
 
-    def outputs(network: openvino.Model, rows: pd.DataFrame, title: str) -> list[np.ndarray]:
+    def outputs(
+        network: openvino.Model, how: TestTimeAugmentation, rows: pd.DataFrame, title: str
+    ) -> list[np.ndarray]:
         """The index of the label of each image, and the two outputs, `(images, squares, …)`."""
         run = runner(network, ("logits", "other"))
 
         def of_image(image: Image.Image) -> list[np.ndarray]:
-            return [*run(squares_of(image, size, resize, augmentation)).values()]
+            return [*run(squares_of(image, size, resize, how)).values()]
 
         actual = labels.get_indexer(rows["label"])
         return [actual, *predict_members(of_image, archive, rows["path"], title)]
@@ -53,14 +56,14 @@ def main() -> None:
     with open_archive(project.RAW_ARCHIVES) as archive, replacing(project.OUTPUTS) as folder:
         folder.mkdir()
         known = training_images(split, DETECTOR_IMAGES)
-        actual, logits, features = outputs(network, known, "detector")
+        actual, logits, features = outputs(network, "none", known, "detector")
         detector, scores = fit_unknown(features)
         Outputs(actual, logits, scores).write(folder / "train.npz")
         write_arrays(folder / DETECTOR_FILE, **detector._asdict())
         scored = with_detector(network, detector)
         for name, rows in images.items():
             if len(rows):
-                actual, logits, scores = outputs(scored, rows, f"predict {name}")
+                actual, logits, scores = outputs(scored, augmentation, rows, f"predict {name}")
                 Outputs(actual, logits, scores[..., 0]).write(folder / f"{name}.npz")
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")
