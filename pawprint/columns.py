@@ -61,7 +61,7 @@ JUDGED: Columns = {
     "likely_probability": "float64",
     "pixels_sha256": "str",
 }
-LIKELY_WRONG_LABELS: Columns = {
+LABELS_TO_REVIEW: Columns = {
     "path": "str",
     "label": "str",
     "likely": "str",

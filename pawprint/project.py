@@ -52,12 +52,12 @@ PREDICTED_CSV = {
     "test": Path("plots/predictions.csv"),
     "validation": Path("plots/predictions_validation.csv"),
 }
-LIKELY_WRONG_LABELS_CSV = Path("plots/likely_wrong_labels.csv")
+LABELS_TO_REVIEW_CSV = Path("plots/labels_to_review.csv")
 RELIABILITY_CSV = Path("plots/reliability.csv")
 ROC_CSV = Path("plots/roc.csv")
 SCORES_CSV = Path("plots/scores.csv")
 PLOTS = Path("plots")
 PICTURES = (  # there, in the order of the report
-    *("learning_curves", "confusion", "roc", "reliability", "errors", "likely_wrong_labels"),
+    *("learning_curves", "confusion", "roc", "reliability", "errors", "labels_to_review"),
     *("near_duplicates", "samples", "augmented", "predictions"),
 )

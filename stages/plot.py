@@ -12,7 +12,7 @@ from pawprint.entry import run_stage
 from pawprint.images.archive import open_archive
 from pawprint.params.results import Plot
 from pawprint.reports.charts import draw_confusion, draw_curves, draw_reliability, draw_roc, save
-from pawprint.reports.photos import draw_errors, draw_likely_wrong_labels, draw_predictions
+from pawprint.reports.photos import draw_errors, draw_labels_to_review, draw_predictions
 from pawprint.tables import read_predictions, read_table
 
 
@@ -24,7 +24,7 @@ def main() -> None:
     reliability = read_table(project.RELIABILITY_CSV, columns.RELIABILITY)
     validation = read_predictions(project.VALIDATION_PREDICTIONS_CSV)
     test = read_predictions(project.TEST_PREDICTIONS_CSV)
-    likely_wrong = read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
+    to_review = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
     save(draw_curves(extract, finetune), project.PLOTS / "learning_curves.png")
     save(draw_confusion(test), project.PLOTS / "confusion.png")
     save(draw_roc(roc), project.PLOTS / "roc.png")
@@ -33,8 +33,8 @@ def main() -> None:
         save(draw_predictions(archive, test, params.predictions), project.PLOTS / "predictions.png")
         held_out = pd.concat([validation, test])
         save(draw_errors(archive, held_out, params.errors), project.PLOTS / "errors.png")
-        figure = draw_likely_wrong_labels(archive, likely_wrong, params.likely_wrong_labels)
-        save(figure, project.PLOTS / "likely_wrong_labels.png")
+        figure = draw_labels_to_review(archive, to_review, params.labels_to_review)
+        save(figure, project.PLOTS / "labels_to_review.png")
     print(f"plot: 7 pictures in {project.PLOTS}")
 
 

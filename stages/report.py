@@ -48,9 +48,7 @@ def main() -> None:
         "files": describe_files(pd.concat([images, of_no_class]), rejected),
         "near_duplicates": describe_near_duplicates(near_duplicates),
         "corrections": len(read_lines(project.LABELS_CSV, LABEL_COLUMNS)),
-        "likely_wrong": len(
-            read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
-        ),
+        "to_review": len(read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)),
         "score": partial(results.score_of, scores),
         "warning": describe_shift(scores),
         "headline": results.headline_of(scores),

@@ -1,15 +1,15 @@
-"""List images whose labels are likely wrong, for a person to check.
+"""List labels with a low probability, for a person to review.
 
 Corrections go into labels.csv, which `clean` applies. Training images are judged by
 cross-validation, the others by the model. Reads data/cross_validation.csv, data/predictions.csv
-and data/predictions_validation.csv. Writes plots/likely_wrong_labels.csv.
+and data/predictions_validation.csv. Writes plots/labels_to_review.csv.
 Run: `python -m stages.review`
 """
 
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import JUDGED, LIKELY_WRONG_LABELS
+from pawprint.columns import JUDGED, LABELS_TO_REVIEW
 from pawprint.entry import run_stage
 from pawprint.evaluation.review import judge, list_suspects
 from pawprint.tables import (
@@ -30,8 +30,8 @@ def main() -> None:
         judged.append(judge(images, *known).assign(split=split))
     judged = pd.concat(judged)
     listed = list_suspects(judged)
-    write_table(project.LIKELY_WRONG_LABELS_CSV, listed, LIKELY_WRONG_LABELS)
-    print(f"review: {len(listed)} of {len(judged):,} labels are likely wrong")
+    write_table(project.LABELS_TO_REVIEW_CSV, listed, LABELS_TO_REVIEW)
+    print(f"review: {len(listed)} of {len(judged):,} labels to review")
 
 
 if __name__ == "__main__":

@@ -86,7 +86,8 @@ def main() -> None:
     if (series := find_series(split)) is not None:
         apart = cross_validate_as(crossed, examples._replace(groups=series[images.index]))
         pair = crossed.probabilities, apart.probabilities
-        if told := describe_series(*pair, train[1], series.mode()[0]):
+        example = series[series != split["group"]].mode()[0]
+        if told := describe_series(*pair, train[1], example):
             print(f"train_extract: {told}")
     for label, number in images["label"][~is_judged].value_counts(sort=False).items():
         what, why = f"{number} images of {label}", "no other training image or group has this label"

@@ -33,8 +33,8 @@ def show() -> None:
         at_threshold(images, labels, own)
     show_scores(images, labels)
     with explained():
-        suspects = read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
-        st.caption(f"{len(suspects)} labels are likely wrong; the page Label lists them.")
+        suspects = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
+        st.caption(f"{len(suspects)} labels to review; the page Label lists them.")
     with explained():
         show_photos(rank(images), labels, split)
 

@@ -1,4 +1,4 @@
-"""Label: new images, the most useful first, and images whose label is likely wrong; by keys."""
+"""Label: new images, the most useful first, and labels to review; by keys."""
 
 import os
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class Walk(NamedTuple):
 
 
 def show() -> None:
-    parts = {"New images": show_new, "Likely wrong labels": show_likely_wrong}
+    parts = {"New images": show_new, "Labels to review": show_review}
     tabs = st.tabs(list(parts), key="label-part", on_change="rerun")
     for tab, (key, part) in zip(tabs, parts.items()):
         if tab.open:
@@ -178,12 +178,12 @@ def walk_of_new(given: Path, target: Path) -> Walk:
     return Walk(items[:NUMBER], labels, then, [])
 
 
-def show_likely_wrong() -> Walk | None:
+def show_review() -> Walk | None:
     """A button; the walk when it begins."""
-    rows = read_table(project.LIKELY_WRONG_LABELS_CSV, columns.LIKELY_WRONG_LABELS)
+    rows = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
     rows = photos.at_present(rows)
     if rows.empty:
-        st.success("None: no label is likely wrong.")
+        st.success("None: no label has a low probability.")
         return None
     st.markdown(
         f"{len(rows)} images have a label with a low probability by a model that was not trained "
@@ -206,7 +206,7 @@ def show_likely_wrong() -> Walk | None:
 def doubt(row) -> str:
     return (
         f"Labelled **{plain(row.label)}** ({plain(row.split)}), with probability "
-        f"{row.probability:.1%}; likely **{plain(row.likely)}**."
+        f"{row.probability:.1%}; perhaps **{plain(row.likely)}**."
     )
 
 

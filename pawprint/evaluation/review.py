@@ -1,4 +1,4 @@
-"""The order in which a person looks at predictions, and labels that are likely wrong."""
+"""The order in which a person looks at predictions, and labels to review."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pandas as pd
 from pawprint.columns import PREDICTIONS
 from pawprint.tables import predicted_labels, probabilities_in
 
-# A label is likely wrong below the first, if another has more than the second: among many classes
+# A label is listed below the first, if another has more than the second: among many classes
 # an image may have a low probability of each. docs/decisions/13 has the precision and the recall.
 MAX_OF_LABEL = 0.1
 MIN_OF_OTHER = 0.5
@@ -28,7 +28,7 @@ def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) ->
 
 
 def list_suspects(judged: pd.DataFrame) -> pd.DataFrame:
-    """The table LIKELY_WRONG_LABELS, the least probable labels first.
+    """The table LABELS_TO_REVIEW, the least probable labels first.
 
     `judged` is a table JUDGED with the column `split`.
     """

@@ -100,23 +100,29 @@ def describe_shift(scores: pd.DataFrame) -> str:
 SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
 MIN_SERIES = 5  # in a class, as many as the folds of a cross-validation
 MIN_FRACTION = 0.5  # of the images
+MAX_COUNTED = 0.1  # of the images, with the numbers of another count
 MIN_GAIN = 0.01  # of the accuracy
 
 
 def find_series(images: pd.DataFrame) -> pd.Series | None:
     """The series of each image of a table SPLIT, or None where the names tell none.
 
-    The images of `tracks/7_01.png` and `tracks/7_02.png` are of the series `tracks/7_`. An image
-    without a number in its name is alone. The names tell series if at least MIN_FRACTION of the
-    images are in series of several images of their class, MIN_SERIES or more of these in a class,
-    and if the groups of the split divide a series.
+    The images of `tracks/7_01.png` and `tracks/7_02.png` are of the series `tracks/7_`, if it has
+    at most a fifth of its class (1 / MIN_SERIES), and the class has MIN_SERIES or more such. More
+    of a class are images that somebody counted, as in `cat/001.jpg`. They, and images without a
+    number, have their group in place of a series. The names tell series if at least MIN_FRACTION
+    of the images are in one and at most MAX_COUNTED are counted otherwise, and if the groups of
+    the split divide a series.
     """
+    label = images["label"]
     series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
-    is_of_several = series.groupby([images["label"], series]).transform("size") > 1
-    number = series.where(is_of_several).groupby(images["label"]).transform("nunique")
-    is_divided = images["group"].groupby(series).nunique().max() > 1
-    is_told = (is_of_several & (number >= MIN_SERIES)).mean() >= MIN_FRACTION
-    return series if is_divided and is_told else None
+    size = series.groupby([label, series]).transform("size")
+    is_short = (size > 1) & (size * MIN_SERIES <= series.groupby(label).transform("size"))
+    is_told = is_short & (series.where(is_short).groupby(label).transform("nunique") >= MIN_SERIES)
+    if is_told.mean() < MIN_FRACTION or ((size > 1) & ~is_told).mean() > MAX_COUNTED:
+        return None
+    series = series.where(is_told, images["group"])
+    return series if images["group"].groupby(series).nunique().max() > 1 else None
 
 
 def independent(images: pd.DataFrame) -> pd.Series:

@@ -57,4 +57,4 @@ class Evaluate(Section):
 class Plot(Section):
     predictions: Count
     errors: Count
-    likely_wrong_labels: Count
+    labels_to_review: Count

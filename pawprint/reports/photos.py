@@ -123,20 +123,20 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame, number: int) -> Fig
     return photo_grid({of_errors: _cells(archive, errors), of_unsure: _cells(archive, unsure)})
 
 
-def draw_likely_wrong_labels(archive: Archive, listed: pd.DataFrame, number: int) -> Figure:
-    """The first images of the table LIKELY_WRONG_LABELS: file name, label, its probability, likely.
+def draw_labels_to_review(archive: Archive, listed: pd.DataFrame, number: int) -> Figure:
+    """The first images of the table LABELS_TO_REVIEW: file name, label, its probability, likely.
 
-    The likely label is the most probable other one.
+    `likely` is the most probable other label.
     """
     shown = listed.head(number)
 
     def cells():
         for row in shown.itertuples():
             name, label = PurePosixPath(row.path).name, shorten(row.label, MAX_LABEL)
-            title = f"{name}\n{label} {row.probability:.1%}\nlikely {row.likely}"
+            title = f"{name}\n{label} {row.probability:.1%}\nperhaps {row.likely}"
             yield open_image(archive, row.path), title, RED
 
-    title = f"Labels that are likely wrong ({len(shown):,} of {len(listed):,})"
+    title = f"Labels to review ({len(shown):,} of {len(listed):,})"
     return photo_grid({title: cells()})
 
 

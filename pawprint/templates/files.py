@@ -27,7 +27,7 @@ IGNORED = """\
 /models/
 /plots/augmented.png
 /plots/errors.png
-/plots/likely_wrong_labels.png
+/plots/labels_to_review.png
 /plots/near_duplicates.png
 /plots/predictions.png
 /plots/report.html
@@ -224,7 +224,10 @@ def _installed() -> tuple[str, dict | None]:
 
 
 # Params of earlier versions, and what to set instead.
-REPLACED = {"calibrate.views": "calibrate.test_time_augmentation"}
+REPLACED = {
+    "calibrate.views": "calibrate.test_time_augmentation",
+    "plot.likely_wrong_labels": "plot.labels_to_review",
+}
 
 
 def flat(text: str) -> dict[str, object]:

@@ -27,12 +27,12 @@ from conftest import OFFLINE, PROJECT, TINY, commit, encode, git_project, pawpri
 from faults import black_png
 from PIL import Image
 
-from pawprint.columns import LIKELY_WRONG_LABELS, SCORES
+from pawprint.columns import LABELS_TO_REVIEW, SCORES
 from pawprint.dataset.layouts import read_metadata
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
-from pawprint.project import LIKELY_WRONG_LABELS_CSV, SCORES_CSV
+from pawprint.project import LABELS_TO_REVIEW_CSV, SCORES_CSV
 from pawprint.recipes.sample.drawings import drawn_dataset
 from pawprint.reports.results import score_of
 from pawprint.tables import read_table, write_table
@@ -45,7 +45,7 @@ PARTS = {  # of pages
     "Rejected": "Data",
     "Near-duplicates": "Data",
     "New images": "Label",
-    "Likely wrong labels": "Label",
+    "Labels to review": "Label",
 }
 PHOTO = re.compile(r"\b(cat|dog)\.\d")
 
@@ -66,10 +66,10 @@ def workspace(tmp_path_factory) -> Path:
     pack(folder / "images.zip", images())
     project = git_project(folder / "project", TINY + OFFLINE)
     repro(project)
-    # The drawn images have no label that is likely wrong.
+    # The drawn images have no label to review.
     suspects = table(project, "data/split/images.csv").query("split == 'train'").head(1)
     suspects = suspects.assign(likely="dog", probability=0.01)
-    write_table(project / LIKELY_WRONG_LABELS_CSV, suspects, LIKELY_WRONG_LABELS)
+    write_table(project / LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
     commit(project, "Train")
     return project
 
@@ -230,14 +230,14 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     assert {first, second, refused}.isdisjoint({skipped, undone})
 
 
-def test_likely_wrong_labels_are_corrected_by_keys(phone, workspace):
+def test_labels_to_review_are_corrected_by_keys(phone, workspace):
     labels = workspace / "labels.csv"
     kept = "path,label,pixels_sha256\nkept.jpg,cat,\n"
     labels.write_text(kept, encoding="utf-8")
-    suspect = table(workspace, "plots/likely_wrong_labels.csv").loc[0]
+    suspect = table(workspace, "plots/labels_to_review.csv").loc[0]
     path, pixels = suspect["path"], suspect["pixels_sha256"]
     open_page(phone, "Label")
-    open_part(phone, "Likely wrong labels")
+    open_part(phone, "Labels to review")
     phone.get_by_role("button", name="Start").click()
     expect(phone.get_by_text("1 of 1")).to_be_visible()
     settled(phone)

@@ -12,7 +12,7 @@ from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import project as paths
-from pawprint.columns import LIKELY_WRONG_LABELS
+from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.evaluation.intervals import fraction_interval
 from pawprint.tables import write_table
 
@@ -100,19 +100,19 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     assert [button.label for button in page.button] == [wrong[0], "cat 40.0%", *right]
 
 
-def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
-    """The part of the page Label for these likely wrong labels, of a data set with more labels."""
+def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
+    """The part of the page Label for these labels to review, of a data set with more labels."""
     write_split(project, labels, renamed)
     list_suspects(project, rows)
 
     def script() -> None:
         import streamlit as st
 
-        from pawprint.app.page_label import ask, show_likely_wrong
+        from pawprint.app.page_label import ask, show_review
 
         if "walk" in st.session_state:
             ask("walk")
-        elif walk := show_likely_wrong():
+        elif walk := show_review():
             st.session_state["walk"] = walk
             st.rerun()
 
@@ -120,8 +120,8 @@ def likely_wrong(project: Path, rows: list[tuple], labels: tuple[str, ...] = (),
 
 
 def list_suspects(project: Path, rows: list[tuple]) -> None:
-    table = pd.DataFrame(rows, columns=list(LIKELY_WRONG_LABELS))
-    write_table(project / paths.LIKELY_WRONG_LABELS_CSV, table, LIKELY_WRONG_LABELS)
+    table = pd.DataFrame(rows, columns=list(LABELS_TO_REVIEW))
+    write_table(project / paths.LABELS_TO_REVIEW_CSV, table, LABELS_TO_REVIEW)
 
 
 def press(page: AppTest, label: str) -> None:
@@ -140,7 +140,7 @@ HEADER = "path,label,pixels_sha256\n"
 def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
     write_photos(project)
     labels = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay", "kite")
-    page = likely_wrong(project, SUSPECTS[:2], labels)
+    page = to_review(project, SUSPECTS[:2], labels)
     press(page, "Start")
     assert page.selectbox[0].options == ["jay", "kite"]
     page.selectbox[0].set_value("kite").run()
@@ -155,7 +155,7 @@ def test_class_without_a_key_is_chosen_from_a_list_for_one_image_only(project):
 
 def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     write_photos(project)
-    page = likely_wrong(project, SUSPECTS)
+    page = to_review(project, SUSPECTS)
     press(page, "Start")
     (project / paths.LABELS_CSV).write_text("path;label\n", encoding="utf-8")
     press(page, "dog")
@@ -171,14 +171,14 @@ def test_correction_counts_for_the_image_with_its_pixels(project, row, number):
     """That of a photo that was replaced does not, that of a renamed one does."""
     write_photos(project)
     (project / paths.LABELS_CSV).write_text(f"{HEADER}{row}\n", encoding="utf-8")
-    page = likely_wrong(project, SUSPECTS)
+    page = to_review(project, SUSPECTS)
     press(page, "Start")
     assert page.caption[0].value.startswith(f"1 of {number}")
 
 
 def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(project):
     write_photos(project)
-    page = likely_wrong(project, SUSPECTS[:1], renamed={FIRST: "cats/2.jpg", "cats/2.jpg": FIRST})
+    page = to_review(project, SUSPECTS[:1], renamed={FIRST: "cats/2.jpg", "cats/2.jpg": FIRST})
     press(page, "Start")
     press(page, "None of them")
     expected = f"{HEADER}cats/2.jpg,none,{PIXELS}\n"

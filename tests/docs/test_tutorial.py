@@ -7,7 +7,7 @@ the page says. The commands in INSTALLATION are not run.
 The lines below a command are its output. `…` stands for any lines, any spaces for any others, and a
 number for any number, because training and machine decide it. Compared are numbers after a slash,
 in totals and names of files, and in lines that begin with one of COUNTED, as they follow from the
-pictures and the page. Of likely wrong labels, the rows shown must be among those printed.
+pictures and the page. Of labels to review, the rows shown must be among those printed.
 
 Instead of the published weights, a small network takes the place of the page's: see SUBSTITUTE.
 """
@@ -74,6 +74,6 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
                     shell = ("sh", "-c", f"exec 2>&1; {command}")
                     printed = installed.succeed(*shell, cwd=folder)
                     found, shown = comparable(printed.splitlines()), comparable(lines)
-                    is_part = command.endswith(project.LIKELY_WRONG_LABELS_CSV.as_posix())
+                    is_part = command.endswith(project.LABELS_TO_REVIEW_CSV.as_posix())
                     holds = set(shown) <= set(found) if is_part else agrees(shown, found)
                     assert holds, f"$ {command}\n{printed}"

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import LIKELY_WRONG_LABELS
+from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.evaluation.review import judge, list_suspects
 
 
@@ -17,7 +17,7 @@ def suspects(label: list[str], probabilities: list[list[float]]) -> pd.DataFrame
 def test_labels_below_a_tenth_are_listed_the_least_probable_first():
     of_two = [[0.08, 0.92], [0.11, 0.89], [0.97, 0.03], [0.0, 1.0], [0.5, 0.5]]
     listed = suspects(["ant", "ant", "bee", "bee", "ant"], of_two)
-    assert listed[list(LIKELY_WRONG_LABELS)].values.tolist() == [
+    assert listed[list(LABELS_TO_REVIEW)].values.tolist() == [
         ["2.jpg", "bee", "ant", "train", 0.03, "bee"],
         ["0.jpg", "ant", "bee", "train", 0.08, "ant"],
     ]

@@ -42,6 +42,25 @@ def test_images_of_a_series_are_not_independent_and_else_those_of_a_group():
     assert set(independent(photos)) == {"a/0"}
 
 
+# Unrelated photos of two classes from several places, each with a count of its own.
+COUNTED = [
+    *(f"without/{n:03}.jpg" for n in range(98)),
+    *(f"without/{place} ({n}).jpg" for place in "abcdefgh" for n in range(19)),
+    *(f"with/IMG_{n}.jpg" for n in range(78)),
+    *(f"with/download ({n}).jpg" for n in range(60)),
+    *(f"with/{place}-{n}.jpg" for place in "abcdefg" for n in range(16)),
+]
+
+
+def test_few_counted_photos_beside_series_keep_their_groups():
+    tracks = [
+        f"{label}/{track}_{n}.png" for label in "abcd" for track in range(9) for n in range(8)
+    ]
+    counted = [f"a/IMG_{n}.jpg" for n in range(24)]
+    found = find_series(table(tracks + counted))
+    assert found[: len(tracks)].nunique() == 36 and found[len(tracks) :].tolist() == counted
+
+
 @pytest.mark.parametrize(
     "paths",
     [
@@ -49,6 +68,7 @@ def test_images_of_a_series_are_not_independent_and_else_those_of_a_group():
         [f"{label}/{n * 7919}_ab{n}cd_n.jpg" for label in "ab" for n in range(50)],  # of Flickr
         [f"{label}/{n // 25}_{n}.jpg" for label in "ab" for n in range(100)],  # four long ones
         [f"{label}/{chr(97 + n % 26)}{n}.jpg" for label in "ab" for n in range(30)],  # few of two
+        COUNTED,
     ],
 )
 def test_other_names_tell_no_series(paths):

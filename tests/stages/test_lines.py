@@ -1,4 +1,4 @@
-"""What stages say of the images: rows of splits.csv, what a crop leaves out, series of photos."""
+"""What stages say of the images: rows of splits.csv, series of photos, labels to review."""
 
 import contextlib
 import hashlib
@@ -11,12 +11,12 @@ import pytest
 from conftest import PROJECT, refused
 
 from pawprint import project
-from pawprint.columns import IMAGES, SPLIT
+from pawprint.columns import IMAGES, JUDGED, SPLIT
 from pawprint.evaluation.shift import SERIES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import write_json
-from pawprint.tables import read_table, write_table
-from stages import split, train_extract
+from pawprint.tables import read_table, tabulate, write_predictions, write_table
+from stages import review, split, train_extract
 
 
 @pytest.fixture
@@ -74,3 +74,17 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
         train_extract.main()
     said = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
     assert len(said) == (not is_grouped)
+
+
+def test_review_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
+    """A weak model has a low probability of correct labels."""
+    hard = pd.DataFrame([("a.jpg", "cat", "dog", 0.01, 0.99, "0")], columns=list(JUDGED))
+    write_table(folder / project.CROSS_VALIDATION_CSV, hard, JUDGED)
+    image = images_of(["cat/1.jpg"])
+    easy = tabulate(image, np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
+    for path in project.PREDICTIONS_CSV.values():
+        write_predictions(folder / path, easy)
+    with contextlib.chdir(folder):
+        review.main()
+    said = capsys.readouterr().out
+    assert "1 of 3" in said and "wrong" not in said

@@ -105,6 +105,11 @@ def test_numbers_are_those_of_the_tables(both, workspace):
         assert f'<th scope="row">{title}</th>{cells}' in page
 
 
+def test_listed_labels_are_not_called_wrong(both):
+    """Of an untouched data set, hard images with correct labels are most of the list."""
+    assert not any("likely wrong" in text for text in both)
+
+
 def test_labels_and_names_of_files_are_text_and_not_markup(both):
     card, page = both
     assert card.count(r"| a\|b |") == card.count(r"| \<cow\> |") == 2

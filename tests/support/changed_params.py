@@ -83,7 +83,7 @@ def changed_values(workspace: Path) -> dict:
         "evaluate.confidence": 0.9,
         "plot.predictions": 2,
         "plot.errors": 1,
-        "plot.likely_wrong_labels": 1,
+        "plot.labels_to_review": 1,
     }
 
 

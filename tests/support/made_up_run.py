@@ -10,7 +10,7 @@ from pawprint.classes import predicted_classes
 from pawprint.columns import (
     HISTORY,
     IMAGES,
-    LIKELY_WRONG_LABELS,
+    LABELS_TO_REVIEW,
     NEAR_DUPLICATES,
     REJECTED,
     SCORES,
@@ -69,7 +69,7 @@ def write_run(
     history = pd.DataFrame({name: [1, 2] for name in HISTORY})
     copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
     copies = copies.assign(group="a.jpg", split=splits, distance=0, moved=[False, True])
-    suspects = pd.DataFrame({name: [0.5] for name in LIKELY_WRONG_LABELS})
+    suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW})
     for path, frame, columns in (
         (project.SCORES_CSV, scores_of(labels), SCORES),
         (project.SPLIT_CSV, split_of(numbers), SPLIT),
@@ -78,7 +78,7 @@ def write_run(
         (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
         (project.EXTRACT_HISTORY_CSV, history, HISTORY),
         (project.FINETUNE_HISTORY_CSV, history, HISTORY),
-        (project.LIKELY_WRONG_LABELS_CSV, suspects, LIKELY_WRONG_LABELS),
+        (project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW),
     ):
         write_table(workspace / path, frame, columns)
     metadata = Metadata(
