@@ -46,6 +46,7 @@ def opened(page: str):
 def test_models_have_their_results_and_intervals_this_run_first_then_the_best(project):
     table = opened("page_models").dataframe[0].value.set_index("name")
     assert list(table["validation.accuracy"]) == [0.5, 1.0, 0.5]
+    assert list(table["kept_epoch"]) == [0, 1, 0]  # the head alone, the first, the head alone
     assert table.loc["v2", "90% interval"] == f"{ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert table["train_finetune.learning_rate"].iloc[1] == 1e-6
 

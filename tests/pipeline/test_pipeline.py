@@ -99,7 +99,8 @@ def test_images_of_no_class_are_evaluated_and_train_nothing(small, tmp_path):
 
 def test_dvc_shows_metrics_and_plots(small):
     shown = json.loads(succeed("dvc", "metrics", "show", "--json", cwd=small))
-    assert shown[""]["data"]["metrics/evaluate.json"]["data"] == metrics(small, "evaluate")
+    for stage in ("evaluate", "train_finetune"):
+        assert shown[""]["data"][f"metrics/{stage}.json"]["data"] == metrics(small, stage)
     succeed("dvc", "plots", "show", cwd=small)
     html = (small / "dvc_plots" / "index.html").read_text(encoding="utf-8")
     for title in ("Accuracy", "Loss", "ROC", "Confusion matrix", "Recall"):
