@@ -38,6 +38,7 @@ EXPORT = Path("models/export")  # of `pawprint export`
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")
 EXTRACT_METRICS = Path("metrics/train_extract.json")
+FINETUNE_METRICS = Path("metrics/train_finetune.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")

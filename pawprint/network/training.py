@@ -355,14 +355,16 @@ def fine_tune(
     train: Batches,
     validation: Batches,
     path: Path | None = None,
-) -> tuple[keras.Optimizer, pd.DataFrame, str]:
+) -> tuple[keras.Optimizer, pd.DataFrame, str, dict[str, float]]:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
     dropout is set to 0, and batch normalization keeps its weights
     (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches
     hold the feature maps at the cut. Returns the optimizer, and the history and what is kept as
-    `fit` does, which also writes the history to `path` after each epoch.
+    `fit` does, which also writes the history to `path` after each epoch. The metrics are the epoch
+    that is kept, 0 for the head alone, and of both the accuracy on a view of each training image
+    and the validation loss.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
@@ -376,8 +378,18 @@ def fine_tune(
     model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))
     with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
+        seen = Batches(train.features, train.labels, train.batch_size, "one")
+        initial = [measure(model, batches) for batches in (seen, validation)]
         history, kept = fit(model, train, validation, params, "train_finetune", path)
-    return optimizer_of(model), history, kept
+        final = [measure(model, batches) for batches in (seen, validation)]
+    metrics = {
+        "kept_epoch": max(history["epoch"][history["kept"]], default=0),
+        "initial_train_accuracy": initial[0]["accuracy"],
+        "train_accuracy": final[0]["accuracy"],
+        "initial_loss": initial[1]["loss"],
+        "validation_loss": final[1]["loss"],
+    }
+    return optimizer_of(model), history, kept, metrics
 
 
 def fine_tune_stored(
@@ -391,7 +403,7 @@ def fine_tune_stored(
     model_params: Model,
     hardware: Hardware,
     path: Path | None = None,
-) -> tuple[keras.Model, keras.Optimizer, pd.DataFrame, str]:
+) -> tuple[keras.Model, keras.Optimizer, pd.DataFrame, str, dict[str, float]]:
     """`fine_tune` on the stored features in `folder` of the images of the table SPLIT.
 
     `arrays` are those of the head. Returns the whole network as well.

@@ -47,3 +47,27 @@ def test_diverged_phase_is_named():
     maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
     with refused("train_finetune.learning_rate: expected"):
         fine_tune(model, params, "float32", layers, *batches_of(maps))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "learning_rate", "kept"), [(3, 1e-3, [1, 2, 3]), (2, 1e3, [0]), (0, 1e-3, [0])]
+)
+def test_metrics_tell_the_epoch_that_is_kept_and_the_head_alone(epochs, learning_rate, kept):
+    make_deterministic(1)
+    model = model_with()
+    _, backbone, *_ = parts(model)
+    maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
+    train, validation = batches_of(maps)
+    params = train_params(epochs=epochs, learning_rate=learning_rate, keep_best=True)
+    layers = len(backbone.layers)
+    *_, history, _, metrics = fine_tune(model, params, "float32", layers, train, validation)
+    assert metrics["kept_epoch"] in kept
+    initial = metrics["initial_train_accuracy"], metrics["initial_loss"]
+    found = metrics["train_accuracy"], metrics["validation_loss"]
+    if metrics["kept_epoch"]:
+        (row,) = history[history["kept"]].itertuples()
+        assert row.epoch == metrics["kept_epoch"]
+        assert found[1] == pytest.approx(row.validation_loss, rel=1e-4)
+        assert found[1] < initial[1] and found[0] >= initial[0]
+    else:
+        assert found == pytest.approx(initial)

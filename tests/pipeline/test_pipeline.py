@@ -124,7 +124,8 @@ def test_removed_test_image_is_evaluated_without_fitting_anything_again(small, t
 
 def test_dvc_shows_metrics_and_plots(small):
     shown = json.loads(succeed("dvc", "metrics", "show", "--json", cwd=small))
-    assert shown[""]["data"]["metrics/evaluate.json"]["data"] == metrics(small, "evaluate")
+    for stage in ("evaluate", "train_finetune"):
+        assert shown[""]["data"][f"metrics/{stage}.json"]["data"] == metrics(small, stage)
     succeed("dvc", "plots", "show", cwd=small)
     html = (small / "dvc_plots" / "index.html").read_text(encoding="utf-8")
     for title in ("Accuracy", "Loss", "ROC", "Confusion matrix", "Recall"):
