@@ -71,6 +71,8 @@ def main() -> None:
     metrics["cross_validated"] = measure(probabilities, train[1][is_judged])
     initial, final, folds = metrics.values()
     accuracy = {f"{name}_accuracy": each["accuracy"] for name, each in metrics.items()}
+    if history["kept"].any():
+        accuracy["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
     write_arrays(project.HEAD, *arrays)
     write_table(project.CROSS_VALIDATION_CSV, judged, JUDGED)
     write_json(project.EXTRACT_METRICS, accuracy | {"cross_validated_loss": folds["loss"]})

@@ -167,7 +167,7 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
 
 def test_undo_leaves_the_answer_of_another_session(project):
     write_photos(project)
-    one, other = (likely_wrong(project, SUSPECTS) for _ in range(2))
+    one, other = (to_review(project, SUSPECTS) for _ in range(2))
     for page, answer in ((one, "Start"), (other, "Start"), (one, "dog"), (other, "None")):
         press(page, answer)
     press(one, "Undo")
