@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
-from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from pawprint.classes import SIGNIFICANT, Difference, log_losses, to_probabilities
 from pawprint.params.results import Calibrate
@@ -122,10 +123,14 @@ def fit_detector(features: np.ndarray) -> Detector:
     There are COMPONENTS of them, or fewer than images and than channels. Two images and two
     channels are the minimum.
     """
-    number = min(COMPONENTS, len(features) - 1, features.shape[1] - 1)
-    # This solver draws no random numbers, and its time does not grow with the images squared.
-    fitted = PCA(number, svd_solver="covariance_eigh").fit(unit_length(features.astype(np.float64)))
-    return Detector(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
+    images, channels = features.shape
+    number = min(COMPONENTS, images - 1, channels - 1)
+    unit = unit_length(features.astype(np.float64))
+    mean = unit.mean(axis=0)
+    with threadpool_limits(1):  # the number of threads changes the last bits of a sum
+        covariance = (unit - mean).T @ (unit - mean)
+        _, vectors = eigh(covariance, subset_by_index=(channels - number, channels - 1))
+    return Detector(mean.astype(np.float32), vectors[:, ::-1].T.astype(np.float32))
 
 
 def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
