@@ -15,13 +15,13 @@ from pawprint.evaluation.calibration import (
     choose_augmentation,
     choose_unknown_threshold,
 )
-from pawprint.evaluation.held_out import Outputs
 from pawprint.files import read_json
 from pawprint.params.data import Augment
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
 from pawprint.runtime.network_file import read_network
 from pawprint.serving.metadata import Metadata
+from pawprint.serving.outputs import Outputs
 from pawprint.serving.served_model import read_detector, write_served_model
 
 

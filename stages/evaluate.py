@@ -13,11 +13,12 @@ from pawprint import columns, project
 from pawprint.classes import UNKNOWN
 from pawprint.entry import run_stage
 from pawprint.evaluation import metrics
-from pawprint.evaluation.held_out import Outputs, evaluate
+from pawprint.evaluation.held_out import evaluate
 from pawprint.evaluation.shift import compare_splits, describe_shift, independent, measure_apart
 from pawprint.files import write_json
 from pawprint.params.results import Evaluate
 from pawprint.serving.metadata import read_metadata
+from pawprint.serving.outputs import Outputs
 from pawprint.tables import read_table, write_predictions, write_table
 
 SPLITS = ("validation", "test")
