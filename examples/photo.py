@@ -10,11 +10,12 @@ BILINEAR = Image.Resampling.BILINEAR
 
 def pixels(photo, model):
     """uint8 (squares, size, size, 3), as model.json says."""
-    image, size = ImageOps.exif_transpose(Image.open(photo)), model["image_size"]
+    file, size = Image.open(photo), model["image_size"]
+    image = ImageOps.exif_transpose(file)
     if image.mode in ("I", "F"):
         sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")
-    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode.startswith("I;16"):
+        image = grey(image, file, model.get("bits"))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -26,6 +27,19 @@ def pixels(photo, model):
     if model["test_time_augmentation"] != "none":
         squares += [ImageOps.mirror(square) for square in squares]
     return np.stack(squares)
+
+
+def grey(image, file, bits):
+    """A grey image of more than 8 bits as one of 8; `bits` is that of model.json."""
+    if file.format not in ("PNG", "TIFF"):
+        sys.exit(f"{file.filename}: unsupported: grey of more than 8 bits in {file.format}")
+    tags, values = getattr(file, "tag_v2", {}), np.asarray(image).astype(np.uint32)
+    top = 2 ** (bits or tags.get(258, (16,))[0]) - 1  # BitsPerSample
+    scaled = (np.minimum(values, top) * 255 + top // 2) // top
+    if tags.get(262) == 0:  # PhotometricInterpretation: 0 is white
+        scaled = 255 - scaled
+    scaled[values == file.info.get("transparency", -1)] = 255
+    return Image.fromarray(scaled.astype(np.uint8))
 
 
 def resized(image, size, how):

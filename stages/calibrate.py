@@ -1,8 +1,8 @@
 """Choose test-time augmentation; fit temperature, thresholds and the detector of unknown inputs.
 
 Reads data/raw/archives/, data/split/images.csv, data/split/labels.json and models/network/.
-Params: `calibrate`, `augment.RandomFlip`, `model.resize`. Writes models/served/.
-Run: `python -m stages.calibrate`
+Params: `calibrate`, `augment.RandomFlip`, `model.resize`, `clean.bits`. Writes
+models/served/. Run: `python -m stages.calibrate`
 """
 
 import functools
@@ -25,7 +25,7 @@ from pawprint.evaluation.calibration import (
 from pawprint.files import md5, read_json
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
-from pawprint.params.data import Augment
+from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
 from pawprint.params.section import TestTimeAugmentation
@@ -39,7 +39,7 @@ MAX_SCORED = 10_000  # validation images whose unknown scores decide the thresho
 
 
 def main() -> None:
-    params, resize = Calibrate.load(), Model.load().resize
+    params, resize, bits = Calibrate.load(), Model.load().resize, Clean.load().bits
     tried = augmentations(params, Augment.load())
     split = read_table(project.SPLIT_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
@@ -61,7 +61,7 @@ def main() -> None:
     scored = spread(validation, MAX_SCORED)
     others = validation.drop(scored.index)
     actual = pd.Index(labels).get_indexer(pd.concat([scored, others])["label"])
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES, bits) as archive:
         every = functools.partial(outputs, names=tried)
         found = predict_members(every, archive, scored["path"], "calibrate")
         logits, features = dict(zip(tried, found)), dict(zip(tried, found[len(tried) :]))
@@ -82,7 +82,8 @@ def main() -> None:
                 training, features[augmentation], params.unknown_quantile
             )
     temperature, threshold = calibrate(params, actual, logits)
-    image = {"image_size": size, "resize": resize, "test_time_augmentation": augmentation}
+    image = {"image_size": size, "resize": resize, "bits": bits}
+    image["test_time_augmentation"] = augmentation
     fitted = {"temperature": temperature, "threshold": threshold, "unknown_threshold": unknown}
     metadata = Metadata(labels=labels, **image, **fitted, data_md5=md5(project.SPLIT_CSV))
     write_served_model(network, metadata, detector, project.SERVED_MODEL)

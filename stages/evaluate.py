@@ -42,7 +42,7 @@ def main() -> None:
         predicted = predictor.predict(image)  # whose features would take gigabytes
         return predicted.probabilities, predicted.unknown_score
 
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES, predictor.metadata.bits) as archive:
         predicted = {
             name: predict_members(outputs, archive, rows["path"], f"evaluate {name}")
             for name, rows in images.items()

@@ -30,7 +30,7 @@ def show() -> None:
 
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
     st.header(plain(name), anchor=False)
-    image = decode(data)
+    image = decode(data, served.metadata.bits)
     predicted = served.predict(image)
     probabilities, score = predicted.probabilities, predicted.unknown_score
     labels, threshold = served.metadata.labels, served.metadata.threshold

@@ -30,13 +30,14 @@ from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member
-from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.images.decoder import Decoded, decode_with_bits, pixels_sha256
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
 # The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
+BITS = Decoded._fields[1:]
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
@@ -49,7 +50,7 @@ def clean(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
-    The tables have the columns of IMAGES and REJECTED.
+    The tables have the columns of IMAGES and REJECTED; usable images also those of BITS.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
     "jfif", as in `clean.rule`. `rows`, of metadata.csv, give label, split and group in place of the
@@ -94,7 +95,7 @@ def clean(
 
     def examine(name: str) -> dict:
         data = read_member(archive, name)
-        image = decode(data)
+        image, *bits = decode_with_bits(data, archive.bits)
         if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
             raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
         return {
@@ -103,6 +104,7 @@ def clean(
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
             "perceptual_hash": perceptual_hash(image),
+            **dict(zip(BITS, bits)),
         }
 
     assigned = [_or_rejected(assign, name) for name in names]
@@ -111,7 +113,7 @@ def clean(
     examined = list(tqdm(results, "clean", len(labelled), unit="image", disable=None))
     usable = [labelled[row["path"]] | row for row in examined if "reason" not in row]
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
-    images = pd.DataFrame(usable, columns=list(IMAGES))
+    images = pd.DataFrame(usable, columns=[*IMAGES, *BITS])
     images, of_no_class, not_applied = _corrected(images, corrections)
     kept, duplicates = _without_duplicates(images)
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
@@ -226,6 +228,26 @@ def describe_imbalance(images: pd.DataFrame) -> str:
         f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}; {weights} in "
         "train_extract and train_finetune"
     )
+
+
+def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
+    """What `clean.bits` should be for the grey images of more than 8 bits, or "" if it is right.
+
+    `images` has the columns BITS; it was cleaned with `bits`.
+    """
+    deep = images[images["file_bits"] > 8]
+    used, held = deep["used_bits"].max(), deep["file_bits"].max()
+    if bits is None and used < held:
+        return (
+            f"{len(deep):,} grey images of {held} bits use {used}; clean.bits: {used} makes "
+            f"{2**used - 1:,} white, for these and for new images"
+        )
+    if bits is not None and used > bits:
+        return (
+            f"clean.bits: {bits} makes values above {2**bits - 1:,} white in "
+            f"{(deep['used_bits'] > bits).sum():,} grey images, of which some use {used} bits"
+        )
+    return ""
 
 
 def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:

@@ -153,7 +153,7 @@ def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
             print(line, file=sys.stderr)
             return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     paths = training_images(read_table(project.SPLIT_CSV, SPLIT))
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES, predictor.metadata.bits) as archive:
         *_, features = predict_members(predictor.predict, archive, paths, "training images")
     hashes = read_table(project.IMAGES_CSV, IMAGES)["perceptual_hash"]
     return hashes, unit_length(features).astype(np.float32)

@@ -15,6 +15,7 @@ import struct
 import warnings
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pi_heif
@@ -22,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pawprint.errors import InputError
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
+from pawprint.images.depth import is_deep, to_8_bits
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
@@ -49,11 +51,29 @@ warnings.filterwarnings("ignore", module="PIL")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
-def decode(data: bytes) -> Image.Image:
+class Decoded(NamedTuple):
+    """An image, upright and in RGB; of a grey one of more than 8 bits, those of its values.
+
+    `used_bits` hold its largest value, `file_bits` the largest that its file can hold. Both are 8
+    for other images.
+    """
+
+    image: Image.Image
+    used_bits: int = 8
+    file_bits: int = 8
+
+
+def decode(data: bytes, bits: int | None = None) -> Image.Image:
+    """The image of `decode_with_bits`."""
+    return decode_with_bits(data, bits).image
+
+
+def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
     """Decode the bytes of an image file to RGB, and apply its EXIF orientation.
 
-    Transparent pixels are drawn on white; 16 bits per channel are reduced to the upper eight.
-    Raises UnusableImageError with the reason if the image cannot be decoded completely.
+    Transparent pixels are drawn on white. `bits` is `clean.bits`: how grey of more than 8 bits
+    becomes 8; colours of 16 bits are reduced to the upper eight. Raises UnusableImageError with the
+    reason if the image cannot be decoded completely.
     """
     if not data:
         raise UnusableImageError("empty", "0 bytes")
@@ -72,9 +92,10 @@ def decode(data: bytes) -> Image.Image:
         codecs = {tile.codec_name for tile in image.tile}
         if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
             raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
-        if image.format == "PPM" and image.mode == "I":  # 16 bits, where a TIFF has 32
-            image = Image.fromarray(np.asarray(image).astype(np.uint16))
-        return _to_rgb(ImageOps.exif_transpose(image))
+        if is_deep(image):
+            image, used = to_8_bits(image, data, bits)
+            return Decoded(image, *used)
+        return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
             raise UnusableImageError("damaged", "HEIC without a complete list of images") from None
@@ -95,7 +116,7 @@ def decode(data: bytes) -> Image.Image:
 def open_image(archive: Archive, name: str) -> Image.Image:
     """The RGB image of a member that `clean` kept. Raises InputError if it cannot be decoded."""
     try:
-        return decode(read_member(archive, name))
+        return decode(read_member(archive, name), archive.bits)
     except (KeyError, UnusableImageError) as error:
         raise InputError(
             f"{archive.filename}: expected {name} to be the image that `clean` kept. Received: "
@@ -103,8 +124,8 @@ def open_image(archive: Archive, name: str) -> Image.Image:
         ) from None
 
 
-def read_image(path: Path) -> Image.Image:
-    """The RGB image of a file.
+def read_image(path: Path, bits: int | None) -> Image.Image:
+    """The RGB image of a file, as `decode`.
 
     Raises UnusableImageError, OSError, or ValueError for a path that no system can hold.
     """
@@ -113,13 +134,13 @@ def read_image(path: Path) -> Image.Image:
     if path.exists() and not path.is_file():  # a device or a pipe, which may never end
         raise OSError("not a file")
     with path.open("rb") as file:
-        return decode(file.read(MAX_BYTES + 1))
+        return decode(file.read(MAX_BYTES + 1), bits)
 
 
-def read_again(path: Path, name: str) -> Image.Image:
-    """An image that was read before. Raises InputError with its name."""
+def read_again(path: Path, name: str, bits: int | None) -> Image.Image:
+    """An image that `read_image` gave before. Raises InputError with its name."""
     try:
-        return read_image(path)
+        return read_image(path, bits)
     except (OSError, UnusableImageError) as error:
         raise InputError(f"{name}: expected the image again. Received: {error}") from None
 
@@ -163,8 +184,6 @@ def _require_text_of_items(data: bytes) -> None:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise UnusableImageError("unsupported", "32 bits per channel, of unknown range")
-    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))

@@ -199,7 +199,7 @@ def predict(
         row = {"path": name, "label": "", "probabilities": {}}
         row |= {"unknown_score": None, "error": ""}
         try:
-            predicted = predictor.predict(image := read_image(path))
+            predicted = predictor.predict(image := read_image(path, predictor.metadata.bits))
         except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
             return row | {"error": printable(str(error))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold

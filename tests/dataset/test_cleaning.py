@@ -1,16 +1,18 @@
 import io
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import CATS_AND_DOGS, clean_archive, encode, photo
 from PIL import Image
 
-from pawprint.dataset.cleaning import clean
+from pawprint.dataset.cleaning import clean, describe_bits
 from pawprint.dataset.user_tables import Correction
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
-from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.images.decoder import decode, open_image, pixels_sha256
 
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
@@ -148,3 +150,36 @@ def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(t
         images, _, not_applied = corrected(tmp_path, files, rows)
         assert labels_of(images) == {"cats/1.jpg": "dog", "cats/2.jpg": "cat", "dogs/3.jpg": "dog"}
         assert not_applied == []
+
+
+def deep(number: int) -> bytes:
+    """A PNG of 16 bits whose values have 12."""
+    noise = np.random.default_rng(number).integers(0, 4096, (64, 64), np.uint16)
+    return encode(Image.fromarray(noise), "PNG")
+
+
+def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
+    names = ("cats/1.png", "cats/2.png", "dogs/3.png")
+    files = [*((name, deep(number)) for number, name in enumerate(names)), ("dogs/4.jpg", photo(4))]
+    pack(tmp_path / "images.zip", files)
+
+    def cleaned(bits: int | None) -> tuple[list[str], str]:
+        with open_archive(tmp_path / "images.zip", bits) as archive:
+            kept, *_ = clean(archive, CATS_AND_DOGS, "decodes", [])
+        return kept["pixels_sha256"].tolist(), describe_bits(kept, bits)
+
+    before, proposed = cleaned(None)
+    assert proposed.startswith("3 grey images of 16 bits use 12; clean.bits: 12 ")
+    after, line = cleaned(12)
+    assert line == ""
+    # The hash, by which stored features are found, is that of the decoded pixels.
+    assert [each in after for each in before] == [False, False, False, True]
+    assert "3 grey images" in cleaned(11)[1]
+
+
+def test_archive_in_another_process_has_the_same_bits(tmp_path):
+    pack(tmp_path / "images.zip", [("cats/1.png", deep(1))])
+    with open_archive(tmp_path / "images.zip", 12) as archive:
+        copy = pickle.loads(pickle.dumps(archive))
+    with copy:
+        assert open_image(copy, "cats/1.png").tobytes() == decode(deep(1), 12).tobytes()
