@@ -10,7 +10,6 @@ import functools
 import hashlib
 import io
 import logging
-import re
 import struct
 import warnings
 import zipfile
@@ -24,6 +23,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pawprint.errors import InputError
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 from pawprint.images.depth import is_deep, to_8_bits
+from pawprint.images.jpeg import parts_of, require_complete
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
@@ -38,9 +38,6 @@ MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
 MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
-# Of a segment of a JPEG; others occur inside a scan, or have no content.
-MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
-START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
 # Pixels where a decoder takes a second and a half for a million, as Pillow's decoders in Python do,
 # or 50 bytes for each, as OpenJPEG does.
@@ -86,15 +83,18 @@ def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
         pixels = image.width * image.height
         if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
             raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
-        scans = _count_scans(data) if image.format in ("JPEG", "MPO") else 1
-        if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
-            raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
+        if is_jpeg := image.format in ("JPEG", "MPO"):
+            scans = (parts := parts_of(data)).scans
+            if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
+                raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
         codecs = {tile.codec_name for tile in image.tile}
         if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
             raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
         if is_deep(image):
             image, used = to_8_bits(image, data, bits)
             return Decoded(image, *used)
+        if is_jpeg:
+            require_complete(data, parts, image)
         return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
@@ -143,16 +143,6 @@ def read_again(path: Path, name: str, bits: int | None) -> Image.Image:
         return read_image(path, bits)
     except (OSError, UnusableImageError) as error:
         raise InputError(f"{name}: expected the image again. Received: {error}") from None
-
-
-def _count_scans(data: bytes) -> int:
-    """Of the first image of a JPEG, without those of thumbnails before and of images after it."""
-    number, found = 0, MARKER.search(data, 2)
-    while found and found[1] != END_OF_IMAGE:
-        number += found[1] == START_OF_SCAN
-        length = int.from_bytes(data[found.end() : found.end() + 2])
-        found = MARKER.search(data, found.end() + max(length, 2))
-    return number
 
 
 def _require_text_of_items(data: bytes) -> None:
