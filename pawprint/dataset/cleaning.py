@@ -15,14 +15,11 @@ from tqdm import tqdm
 from pawprint.classes import NEITHER, are_imbalanced
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.layouts import (
-    ACCEPTED,
     SHOWN,
     Folders,
     Row,
-    count_suffixes,
     folders_of,
     is_metadata,
-    is_unusual,
     label_and_split,
     tree,
 )
@@ -31,6 +28,7 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member
 from pawprint.images.decoder import Decoded, decode_with_bits, pixels_sha256
+from pawprint.images.formats import ACCEPTED, count_suffixes, is_image_name
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
@@ -65,10 +63,11 @@ def clean(
     folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
     A file in or below a folder called unknown, which is of no class, has the label UNKNOWN.
 
-    Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Of images
+    Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Files that
+    are not named like images are rejected, unless `rows` or a correction lists them. Of images
     with the same pixels one is kept, or none if their labels differ: if possible one of the
-    archive's test split, one with a visible name and the suffix of an image, and the one with the
-    shortest path. Files with the same name are all rejected. A kept path is the name of the member,
+    archive's test split, and the one with the shortest path. Files with the same name are all
+    rejected. A kept path is the name of the member,
     a rejected one is that name made printable. Raises InputError if a class has no folder in the
     archive, or no usable image.
     """
@@ -81,7 +80,11 @@ def clean(
     folders = folders_of(rows)
     _require_folders(labels, names, folders, archive.filename)
 
+    listed = corrected.union(rows or ())
+
     def assign(name: str) -> dict:
+        if name not in listed and not is_image_name(name):
+            raise UnusableImageError("other_file", "hidden, or without the suffix of an image")
         if times[name] > 1:
             raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
         label, archive_split = label_and_split(folders(name), label_of_folder)
@@ -179,7 +182,7 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     """
     paths = images["path"]
     # Copies have longer names: IMG_3.jpg, IMG_3 (1).jpg.
-    keys = paths.str.len(), paths.map(is_unusual), images["archive_split"] != "test"
+    keys = paths.str.len(), images["archive_split"] != "test"
     images = images.iloc[np.lexsort(keys)]  # by the last key first
     same = images.groupby("pixels_sha256", sort=False)
     is_contradictory = same["label"].transform("nunique") > 1
@@ -253,11 +256,10 @@ def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
 def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
     """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files (2 .txt, 1 .db)".
 
-    Other files are unusual. `kept` has a row for each usable image, those of no class too.
+    `kept` has a row for each usable image, those of no class too.
     `rejected` is a table REJECTED.
     """
-    is_other = rejected["reason"].isin(["not_an_image", "no_class"])
-    is_other &= rejected["path"].map(is_unusual).astype(bool)
+    is_other = rejected["reason"] == "other_file"
     others = count_suffixes(rejected["path"][is_other].tolist())
     reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
     listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
@@ -272,6 +274,6 @@ def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:
     The largest first, at most SHOWN of them. The table is REJECTED.
     """
     paths = rejected.loc[rejected["reason"] == "no_class", "path"]
-    folders = [f"{PurePosixPath(path).parent}/" for path in paths if not is_unusual(path)]
+    folders = [f"{PurePosixPath(path).parent}/" for path in paths]
     number = collections.Counter(folders).most_common(SHOWN)
     return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)

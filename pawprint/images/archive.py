@@ -12,6 +12,7 @@ from PIL import Image
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 
 REASONS = (
+    "other_file",
     "empty",
     "not_an_image",
     "too_large",

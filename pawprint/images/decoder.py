@@ -19,24 +19,19 @@ from typing import NamedTuple
 import numpy as np
 import pi_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from pawprint.errors import InputError
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 from pawprint.images.depth import is_deep, to_8_bits
+from pawprint.images.formats import FORMATS, is_image_name
 from pawprint.images.jpeg import parts_of, require_complete
+from pawprint.images.profiles import to_srgb
 
-# Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
-# (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
-FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
-# HEIC, the format of phones; one thread, because images are decoded in parallel.
-pi_heif.register_heif_opener(
-    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
-)
-SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
+SUBFILE, DNG_VERSION = 254, 50706  # tags of a TIFF
 MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
 MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
 # Pixels where a decoder takes a second and a half for a million, as Pillow's decoders in Python do,
@@ -68,9 +63,9 @@ def decode(data: bytes, bits: int | None = None) -> Image.Image:
 def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
     """Decode the bytes of an image file to RGB, and apply its EXIF orientation.
 
-    Transparent pixels are drawn on white. `bits` is `clean.bits`: how grey of more than 8 bits
-    becomes 8; colours of 16 bits are reduced to the upper eight. Raises UnusableImageError with the
-    reason if the image cannot be decoded completely.
+    Colours of a profile become sRGB. Transparent pixels are drawn on white. `bits` is `clean.bits`:
+    how grey of more than 8 bits becomes 8; colours of 16 bits are reduced to the upper eight.
+    Raises UnusableImageError with the reason if the image cannot be decoded completely.
     """
     if not data:
         raise UnusableImageError("empty", "0 bytes")
@@ -90,6 +85,9 @@ def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
         codecs = {tile.codec_name for tile in image.tile}
         if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
             raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
+        if image.format == "TIFF" and _is_preview(image, data):
+            detail = "a camera's raw file, of which only the preview could be read"
+            raise UnusableImageError("unsupported", detail)
         if is_deep(image):
             image, used = to_8_bits(image, data, bits)
             return Decoded(image, *used)
@@ -171,14 +169,22 @@ def _require_text_of_items(data: bytes) -> None:
                 raise ValueError(f"more than {MAX_BOXES:,} boxes")
 
 
+def _is_preview(image: TiffImageFile, data: bytes) -> bool:
+    """Whether the first image of a TIFF is a thumbnail of another one, or it is a DNG or CR2."""
+    return image.tag_v2.get(SUBFILE, 0) & 1 or DNG_VERSION in image.tag_v2 or data[8:10] == b"CR"
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise UnusableImageError("unsupported", "32 bits per channel, of unknown range")
+    profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
-        return white.convert("RGB")
-    return image.convert("RGB")
+        image = white
+    if image.mode not in ("L", "CMYK"):
+        image = image.convert("RGB")
+    return to_srgb(image, profile).convert("RGB")
 
 
 def pixels_sha256(image: Image.Image) -> str:
@@ -198,14 +204,14 @@ def left_out_of(source: Path) -> float:
     sizes: list[tuple[int, int]] = []
     with contextlib.ExitStack() as opened:
         if source.is_dir():
-            paths = sorted(source.rglob("*"))
-            files = {str(path): functools.partial(path.open, "rb") for path in paths}
+            paths = {path.relative_to(source).as_posix(): path for path in source.rglob("*")}
+            files = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
         else:
             files = {}
             with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
                 archive = opened.enter_context(zipfile.ZipFile(source))
                 files = {name: functools.partial(archive.open, name) for name in archive.namelist()}
-        images = [name for name in files if Path(name).suffix.lower() in SUFFIXES]
+        images = [name for name in files if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
             # Pillow and zips raise anything for a damaged file.
             with contextlib.suppress(Exception), files[name]() as file:

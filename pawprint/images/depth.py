@@ -26,7 +26,8 @@ def to_8_bits(
     top = largest if bits is None else 2**bits - 1
     scaled = (np.minimum(values, top) * 255 + top // 2) // top
     scaled = 255 - scaled if is_inverted else scaled
-    scaled = np.where(values == transparent, 255, scaled) if transparent is not None else scaled
+    if isinstance(transparent, int):
+        scaled[values == transparent] = 255
     rgb = Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
     return rgb, (int(values.max()).bit_length(), largest.bit_length())
 

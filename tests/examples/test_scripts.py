@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT, encode, environment_of, photo, run, succeed
+from faults import profile_of_swapped_colours
 from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
@@ -60,6 +61,7 @@ def photos(tmp_path_factory) -> list[Path]:
         "cmyk.jpg": encode(wide.convert("CMYK")),
         "deep.png": encode(deep, "PNG", transparency=600),
         "white is zero.tiff": encode(deep, "TIFF", tiffinfo={262: 0}),
+        "profile.png": encode(wide, "PNG", icc_profile=profile_of_swapped_colours()),
         "narrow.png": encode(wide.resize((200, 2)), "PNG"),
     }
     for name, content in contents.items():

@@ -3,8 +3,8 @@ import struct
 import numpy as np
 import pytest
 from conftest import encode
-from faults import HEIC, JPEG, TURNED_HEIC
-from PIL import Image
+from faults import HEIC, JPEG, TURNED_HEIC, profile_of_swapped_colours
+from PIL import Image, ImageCms
 
 from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError
@@ -76,3 +76,23 @@ WHITE_IS_ZERO = {"tiffinfo": {262: 0}}
 )
 def test_grey_of_more_than_8_bits_is_scaled_by_one_rule(data, bits, expected):
     assert first_channel(data, bits) == expected
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("profile", "colour"),
+    [(profile_of_swapped_colours(), (0, 255, 0)), (SRGB, (255, 0, 0)), (b"damaged", (255, 0, 0))],
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colours_of_a_profile_become_srgb(profile, colour, mode):
+    red = Image.new("RGB", (8, 8), (255, 0, 0)).convert(mode)
+    found = decode(encode(red, "PNG", icc_profile=profile)).getpixel((4, 4))
+    assert np.abs(np.subtract(found, colour)).max() <= 2
+
+
+def test_profile_for_another_kind_of_image_is_ignored():
+    image = Image.new("CMYK", (8, 8), (0, 250, 250, 0))
+    with_profile = decode(encode(image, icc_profile=profile_of_swapped_colours()))
+    assert with_profile.tobytes() == decode(encode(image)).tobytes()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from conftest import encode
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pawprint.errors import printable
 from pawprint.images.decoder import MAX_BYTES
@@ -85,6 +85,12 @@ PROGRESSIVE = encode(LARGE, progressive=True)
 RESTARTED = encode(LARGE, restart_marker_rows=1)
 CODES, SCAN = JPEG.index(b"\xff\xc4"), JPEG.index(b"\xff\xda")
 DEEP = Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.uint16) * 256)
+
+
+def profile_of_swapped_colours() -> bytes:
+    """An ICC profile in which red means green, and green red."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return srgb.replace(b"rXYZ", b"-XYZ").replace(b"gXYZ", b"rXYZ").replace(b"-XYZ", b"gXYZ")
 
 
 def rotated() -> bytes:
@@ -166,6 +172,7 @@ IMAGES = {
     "grey and alpha.png": Fault(encode(PHOTO.convert("LA"), "PNG"), KEPT),
     "16 bits.png": Fault(encode(DEEP, "PNG"), KEPT),
     "16 bits.tiff": Fault(encode(DEEP, "TIFF"), KEPT),
+    "thumbnail of a raw file.nef": Fault(encode(PHOTO, "TIFF", tiffinfo={254: 1}), "unsupported"),
     "float.tiff": Fault(encode(PHOTO.convert("F"), "TIFF"), "unsupported"),
     "rgba.png": Fault(encode(PHOTO.convert("RGBA"), "PNG"), KEPT),
     "animated.png": Fault(
@@ -183,7 +190,7 @@ IMAGES = {
     "90 scans.jpg": Fault(scans(80), KEPT),
     "photo with a film after it.jpg": Fault(JPEG + b"\xff\xda" * 1000, KEPT),
     "90 large scans.jpg": Fault(scans(80, Image.new("L", (4000, 4000))), "too_large"),
-    "__MACOSX/._1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
+    "__MACOSX/1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
     "with 'single' and \"double\" quotes, and a comma.jpg": Fault(JPEG, KEPT),
     "Кот 猫 🐈 e\u0301.jpg": Fault(JPEG, KEPT),
     f"{251 * 'x'}.jpg": Fault(JPEG, KEPT),
@@ -236,7 +243,8 @@ MEMBERS = {
     "bomb that says it is small": Fault(
         member("{folder}/small.jpg", BOMB, method=DEFLATED, file_size=1000), "unreadable"
     ),
-    "no suffix": Fault(member("{folder}/0"), KEPT),
+    "no suffix": Fault(member("{folder}/0"), "other_file"),
+    "hidden": Fault(member("{folder}/.hidden.jpg"), "other_file"),
     "zip64 member": Fault(member("{folder}/zip64.jpg", method=DEFLATED, zip64=True), KEPT),
 }
 
