@@ -67,9 +67,8 @@ def clean(
     are not named like images are rejected, unless `rows` or a correction lists them. Of images
     with the same pixels one is kept, or none if their labels differ: if possible one of the
     archive's test split, and the one with the shortest path. Files with the same name are all
-    rejected. A kept path is the name of the member,
-    a rejected one is that name made printable. Raises InputError if a class has no folder in the
-    archive, or no usable image.
+    rejected. A kept path is the name of the member, a rejected one is that name made printable.
+    Raises InputError if a class has no folder in the archive, or no usable image.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in labels.items() for folder in folders
@@ -78,9 +77,8 @@ def clean(
     times = Counter(names)
     corrected = {each.path for each in corrections}
     folders = folders_of(rows)
-    _require_folders(labels, names, folders, archive.filename)
-
     listed = corrected.union(rows or ())
+    _require_folders(labels, names, folders, archive.filename)
 
     def assign(name: str) -> dict:
         if name not in listed and not is_image_name(name):

@@ -25,12 +25,10 @@ from pawprint.errors import InputError
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 from pawprint.images.depth import is_deep, to_8_bits
 from pawprint.images.formats import FORMATS, is_image_name
-from pawprint.images.jpeg import parts_of, require_complete
+from pawprint.images.jpeg import MAX_SCANS, parts_of, require_complete
 from pawprint.images.profiles import to_srgb
 
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
-# A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
-MAX_SCANS = 100
 SUBFILE, DNG_VERSION = 254, 50706  # tags of a TIFF
 MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
 MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans

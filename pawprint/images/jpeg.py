@@ -13,6 +13,8 @@ from pawprint.images.archive import UnusableImageError
 
 # Of a segment of a JPEG; others occur inside a scan, or have no content.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+# A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
+MAX_SCANS = 100
 START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 ARITHMETIC = {*range(0xC9, 0xD0)} - {0xCC}  # where an encoder may leave out zeros at the end
@@ -36,18 +38,19 @@ class Parts(NamedTuple):
 
 
 def parts_of(data: bytes) -> Parts:
-    scans, start, is_arithmetic = 0, 0, False
+    """Of a JPEG with more than MAX_SCANS, no more are read."""
+    scans, start, is_arithmetic, is_progressive = 0, 0, False, False
     left: dict[tuple[int, int], int] = {}  # bits to come, by channel and coefficient
     found = MARKER.search(data, 2)
-    while found and found[1] != END_OF_IMAGE:
+    while found and found[1] != END_OF_IMAGE and scans <= MAX_SCANS:
         end = found.end() + max(int.from_bytes(data[found.end() : found.end() + 2]), 2)
         segment = data[found.end() + 2 : end]
         if found[1][0] in FRAMES:
-            is_arithmetic = found[1][0] in ARITHMETIC
+            is_arithmetic, is_progressive = found[1][0] in ARITHMETIC, found[1][0] & 3 == 2
             left = {(channel, 0): 1 for channel in segment[6::3]}
         elif found[1] == START_OF_SCAN and segment:
             scans, start = scans + 1, start or end
-            first, last, bits = segment[-3:]
+            first, last, bits = segment[-3:] if is_progressive else (0, 0, 0)
             for channel in segment[1:-3:2]:
                 left |= {(channel, each): bits & 0xF for each in range(first, min(last, 63) + 1)}
         found = MARKER.search(data, end)
@@ -64,17 +67,21 @@ def require_complete(data: bytes, parts: Parts, image: Image.Image) -> None:
     def gives(*pieces: bytes) -> bool:
         """Whether these bytes give the same pixels."""
         with Image.open(io.BytesIO(b"".join(pieces)), formats=["JPEG"]) as other:
-            return other.tobytes() == pixels
+            return other.tobytes() == image.tobytes()
 
     if parts.end is None or not parts.is_finished:
         raise UnusableImageError("truncated", "the file ends before the image")
     if parts.is_arithmetic:
         return
-    before, after, pixels = data[: parts.end], data[parts.end :], image.tobytes()
     corner = image.getpixel((image.width - 1, image.height - 1))
     is_grey = all(each in GREY for each in (corner if isinstance(corner, tuple) else [corner]))
-    if (is_grey or parts.scans > 1) and not gives(before, PADDING, after):
+    start, end = parts.start, parts.end
+    if (is_grey or parts.scans > 1) and not gives(data[:end], PADDING, data[end:]):
         raise UnusableImageError("truncated", "data of the image are missing")
-    hole = data.find(HOLE, parts.start, parts.end)
-    if hole >= 0 and not gives(data[:hole], after) and gives(before[: -len(HOLE)], after):
+    hole = data.find(HOLE, start, end)
+    if (
+        hole >= 0
+        and not gives(data[:hole], data[end:])
+        and gives(data[: end - len(HOLE)], data[end:])
+    ):
         raise UnusableImageError("damaged", "zeros in place of data of the image")
