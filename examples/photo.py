@@ -1,24 +1,28 @@
 """The rules for images and answers of model.json; with_*.py beside this file import it."""
 
+import io
 import sys
+from itertools import product
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
+SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # of profiles, by mode
 BILINEAR = Image.Resampling.BILINEAR
 
 
 def pixels(photo, model):
     """uint8 (squares, size, size, 3), as model.json says."""
-    image, size = ImageOps.exif_transpose(Image.open(photo)), model["image_size"]
+    file, size = Image.open(photo), model["image_size"]
+    image = ImageOps.exif_transpose(file)
     if image.mode in ("I", "F"):
         sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")
-    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode.startswith("I;16"):
+        image = grey(image, file, model.get("bits"))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    image = image.convert("RGB")
+    image = in_srgb(image, file.info.get("icc_profile"))
     if model["test_time_augmentation"] == "crops":
         squares = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in (0, 0.5, 1)]
     else:
@@ -26,6 +30,40 @@ def pixels(photo, model):
     if model["test_time_augmentation"] != "none":
         squares += [ImageOps.mirror(square) for square in squares]
     return np.stack(squares)
+
+
+def in_srgb(image, profile):
+    """The image in RGB; with its colour profile, unless that is about sRGB."""
+    image = image if image.mode in ("L", "CMYK") else image.convert("RGB")
+    try:
+        given = ImageCms.getOpenProfile(io.BytesIO(profile))
+        if SPACES[image.mode] != given.profile.xcolor_space:
+            return image.convert("RGB")
+        convert = ImageCms.buildTransform(given, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+    except (TypeError, OSError, ImageCms.PyCMSError):  # none, or a damaged one
+        return image.convert("RGB")
+    if image.mode != "CMYK":
+        values = (
+            range(256) if image.mode == "L" else product(np.linspace(0, 255, 9).round(), repeat=3)
+        )
+        samples = Image.fromarray(np.array([list(values)], np.uint8))
+        both = ImageCms.applyTransform(samples, convert), samples.convert("RGB")
+        if np.abs(np.subtract(*(np.asarray(each, int) for each in both))).max() <= 10:
+            return image.convert("RGB")
+    return ImageCms.applyTransform(image, convert)
+
+
+def grey(image, file, bits):
+    """A grey image of more than 8 bits as one of 8; `bits` is that of model.json."""
+    if file.format not in ("PNG", "TIFF"):
+        sys.exit(f"{file.filename}: unsupported: grey of more than 8 bits in {file.format}")
+    tags, values = getattr(file, "tag_v2", {}), np.asarray(image).astype(np.uint32)
+    top = 2 ** (bits or tags.get(258, (16,))[0]) - 1  # BitsPerSample
+    scaled = (np.minimum(values, top) * 255 + top // 2) // top
+    if tags.get(262) == 0:  # PhotometricInterpretation: 0 is white
+        scaled = 255 - scaled
+    scaled[values == file.info.get("transparency", -1)] = 255
+    return Image.fromarray(scaled.astype(np.uint8))
 
 
 def resized(image, size, how):

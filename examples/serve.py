@@ -103,7 +103,7 @@ def image_of(data: bytes, content_type: str) -> bytes:
 
 def classify(predictor: Predictor, data: bytes, append: Callable[[str, dict], None]) -> dict:
     """Raises UnusableImageError if `data` is no complete image, OSError of `append`."""
-    predicted = predictor.predict(image := decode(data))
+    predicted = predictor.predict(image := decode(data, predictor.metadata.bits))
     score, probabilities = predicted.unknown_score, predicted.probabilities.tolist()
     answer = {
         "label": predicted.label,

@@ -1,8 +1,8 @@
 """Choose test-time augmentation; fit temperature and thresholds; write the served model.
 
 Reads detector.npz, train.npz and validation.npz in data/outputs/, data/split/labels.json and
-models/network/. Params: `calibrate`, `augment.RandomFlip`, `model.resize`. Writes models/served/.
-Run: `python -m stages.calibrate`
+models/network/. Params: `calibrate`, `augment.RandomFlip`, `clean.bits`, `model.resize`. Writes
+models/served/. Run: `python -m stages.calibrate`
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from pawprint.evaluation.calibration import (
     choose_unknown_threshold,
 )
 from pawprint.files import read_json
-from pawprint.params.data import Augment
+from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
 from pawprint.runtime.network_file import read_network
@@ -49,6 +49,7 @@ def main() -> None:
         labels=labels,
         image_size=network.input().partial_shape[1].get_length(),
         resize=Model.load().resize,
+        bits=Clean.load().bits,
         temperature=temperature,
         threshold=threshold,
         test_time_augmentation=augmentation,

@@ -12,6 +12,7 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.cleaning import (
     clean,
+    describe_bits,
     describe_files,
     describe_folders_of_no_class,
     describe_imbalance,
@@ -31,7 +32,7 @@ MAX_NAMED = 5  # corrections in a line of output
 def main() -> None:
     params = Clean.load()
     labels = params.labels
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata(archive, names)
         if labels == "auto":
@@ -57,6 +58,8 @@ def main() -> None:
             f"{', '.join(map(printable, not_applied[:MAX_NAMED]))}{more}. Remove the line, or "
             "empty its pixels_sha256 if the label is right for the photo that has this name now"
         )
+    if bits := describe_bits(kept, params.bits):
+        print(f"clean: {bits}")
     if imbalance := describe_imbalance(kept[~is_unknown]):
         print(f"clean: {imbalance}")
 

@@ -2,8 +2,8 @@
 
 Features that an interrupted run computed, or that are in the last recorded result, are not
 computed again. Reads data/raw/archives/, data/split/images.csv and models/extractor/. Params:
-`model.resize`, `augment`. Writes data/features/ and data/features.json, which names what decides
-the bytes of a row. Run: `python -m stages.features`
+`model.resize`, `augment`, `clean.bits`. Writes data/features/ and data/features.json, which names
+what decides the bytes of a row. Run: `python -m stages.features`
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from pawprint.features.shards import (
 from pawprint.features.store import count_shards
 from pawprint.files import md5, replacing, write_json
 from pawprint.images.archive import open_archive
-from pawprint.params.data import Augment
+from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.recorded import Recorded
 from pawprint.runtime.network_file import output_shapes, read_network
@@ -50,7 +50,8 @@ def main() -> None:
     earlier, recorded = interrupted_shards(kept), Recorded()
     if recorded.json("features", project.FEATURES_ORIGIN) == origin:
         earlier.append(recorded_shards(recorded, "features", project.FEATURES))
-    with open_archive(project.RAW_ARCHIVES) as archive, replacing(project.FEATURES) as folder:
+    opened = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
+    with opened as archive, replacing(project.FEATURES) as folder:
         require_space(project.FEATURES, rows * sum(map(math.prod, kinds.values())))
         computer = ShardComputer(archive, row_function(network, how), kinds, augment, size)
         unfinished = kept / str(count_shards(len(images)))

@@ -1,8 +1,8 @@
 """Draw the pictures of a run from the tables that other stages wrote.
 
 Reads data/predictions.csv, data/predictions_validation.csv, tables in plots/, and
-data/raw/archives/. Params: `plot`. Writes plots/*.png, except those of the stage `preview`. Run:
-`python -m stages.plot`
+data/raw/archives/. Params: `plot`, `clean.bits`. Writes plots/*.png, except those of the stage
+`preview`. Run: `python -m stages.plot`
 """
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from pawprint import columns, project
 from pawprint.entry import run_stage
 from pawprint.images.archive import open_archive
+from pawprint.params.data import Clean
 from pawprint.params.results import Plot
 from pawprint.reports.charts import draw_confusion, draw_curves, draw_reliability, draw_roc, save
 from pawprint.reports.photos import draw_errors, draw_labels_to_review, draw_predictions
@@ -29,7 +30,7 @@ def main() -> None:
     save(draw_confusion(test), project.PLOTS / "confusion.png")
     save(draw_roc(roc), project.PLOTS / "roc.png")
     save(draw_reliability(reliability), project.PLOTS / "reliability.png")
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
         save(draw_predictions(archive, test, params.predictions), project.PLOTS / "predictions.png")
         held_out = pd.concat([validation, test])
         save(draw_errors(archive, held_out, params.errors), project.PLOTS / "errors.png")

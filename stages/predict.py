@@ -2,8 +2,8 @@
 
 Fits the detector of unknown inputs on training images first. Reads data/raw/archives/,
 data/split/images.csv, data/split/labels.json, data/clean/unknown.csv and models/network/. Params:
-`calibrate.test_time_augmentation`, `augment.RandomFlip`, `model.resize`. Writes data/outputs/: the
-outputs for validation, test and images of no class, and the detector.
+`calibrate.test_time_augmentation`, `augment.RandomFlip`, `clean.bits`, `model.resize`. Writes
+data/outputs/: the outputs for validation, test and images of no class, and the detector.
 Run: `python -m stages.predict`
 """
 
@@ -20,7 +20,7 @@ from pawprint.evaluation.calibration import DETECTOR_IMAGES, fit_unknown, traini
 from pawprint.files import read_json, replacing, write_arrays
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
-from pawprint.params.data import Augment
+from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations
 from pawprint.params.section import TestTimeAugmentation
@@ -53,7 +53,8 @@ def main() -> None:
         actual = labels.get_indexer(rows["label"])
         return [actual, *predict_members(of_image, archive, rows["path"], title)]
 
-    with open_archive(project.RAW_ARCHIVES) as archive, replacing(project.OUTPUTS) as folder:
+    bits = Clean.load().bits
+    with open_archive(project.RAW_ARCHIVES, bits) as archive, replacing(project.OUTPUTS) as folder:
         folder.mkdir()
         known = training_images(split, DETECTOR_IMAGES)
         actual, logits, features = outputs(network, "none", known, "detector")

@@ -2,15 +2,15 @@
 
 A line says if `model.resize: crop` leaves out much of the images. Reads data/clean/images.csv,
 data/raw/archives/, data/split/images.csv and data/split/near_duplicates.csv. Params: `preview`,
-`augment`, `model.image_size`, `model.resize`. Writes plots/samples.png, plots/augmented.png and
-plots/near_duplicates.png. Run: `python -m stages.preview`
+`augment`, `model.image_size`, `model.resize`, `clean.bits`. Writes plots/samples.png,
+plots/augmented.png and plots/near_duplicates.png. Run: `python -m stages.preview`
 """
 
 from pawprint import columns, project
 from pawprint.entry import run_stage
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out
-from pawprint.params.data import Augment
+from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Preview
 from pawprint.reports.charts import save
@@ -24,7 +24,7 @@ def main() -> None:
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     train = images[images["split"] == "train"]
     size, how = model.image_size, model.resize
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
         save(draw_samples(archive, train, params.samples), project.PLOTS / "samples.png")
         save(draw_augmented(archive, train, augment, size, how), project.PLOTS / "augmented.png")
         figure = draw_near_duplicates(archive, near_duplicates, params.near_duplicates)

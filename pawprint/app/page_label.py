@@ -165,7 +165,8 @@ def walk_of_new(given: Path, target: Path) -> Walk:
             probability = row["probabilities"].get(label)  # none of unknown
             text = f"Predicted: **{plain(label)}**"
             text += f" {probability:.1%}" if probability else ""
-            items.append(Item(row["path"], text, partial(read_image, path), partial(save, path)))
+            read = partial(read_image, path, served.metadata.bits)
+            items.append(Item(row["path"], text, read, partial(save, path)))
     if not items:
         raise InputError(
             f"{given}: expected images without a label. Received: none that is "

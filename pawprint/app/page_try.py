@@ -6,7 +6,8 @@ from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import UNKNOWN
-from pawprint.images.decoder import FORMATS, decode
+from pawprint.images.decoder import decode
+from pawprint.images.formats import FORMATS
 from pawprint.serving.predictor import Predictor
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
@@ -30,7 +31,7 @@ def show() -> None:
 
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
     st.header(plain(name), anchor=False)
-    image = decode(data)
+    image = decode(data, served.metadata.bits)
     predicted = served.predict(image)
     probabilities, score = predicted.probabilities, predicted.unknown_score
     labels, threshold = served.metadata.labels, served.metadata.threshold

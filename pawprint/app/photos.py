@@ -21,6 +21,7 @@ from pawprint.entry import stamps
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
+from pawprint.params.data import Clean
 from pawprint.serving.predictor import Predictor, default_model, load_predictor
 from pawprint.serving.saliency import occlusion, overlay
 from pawprint.tables import read_table
@@ -132,7 +133,7 @@ def show_large(image: Image.Image, text: str) -> None:
 
 def photo(name: str) -> Image.Image:
     """An image of the archive. Raises InputError."""
-    return open_image(_archive(stamps(project.RAW_ARCHIVES)), name)
+    return open_image(_archive(stamps(project.RAW_ARCHIVES), Clean.load().bits), name)
 
 
 def alt(name: str) -> str:
@@ -141,8 +142,8 @@ def alt(name: str) -> str:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def _archive(files: Stamps) -> Archive:
-    return open_archive(project.RAW_ARCHIVES)
+def _archive(files: Stamps, bits: int | None) -> Archive:
+    return open_archive(project.RAW_ARCHIVES, bits)
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)

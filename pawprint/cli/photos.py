@@ -52,7 +52,7 @@ def run_score(arguments: argparse.Namespace) -> int:
     else:
         print_scored(scored)
     if arguments.sheet:
-        write_errors(arguments.sheet, arguments.folder, scored.predictions)
+        write_errors(arguments.sheet, predictor.metadata.bits, arguments.folder, scored.predictions)
     return int(bool(scored.failed))
 
 
@@ -206,5 +206,5 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     rows = [row for _, row in found]
     FORMATS[arguments.format](rows, predictor.metadata.labels, None)
     if arguments.sheet:
-        write_suggestions(arguments.sheet, found)
+        write_suggestions(arguments.sheet, predictor.metadata.bits, found)
     return int(any(row["error"] for row in rows))

@@ -15,14 +15,11 @@ from tqdm import tqdm
 from pawprint.classes import NEITHER, are_imbalanced
 from pawprint.columns import IMAGES, REJECTED
 from pawprint.dataset.layouts import (
-    ACCEPTED,
     SHOWN,
     Folders,
     Row,
-    count_suffixes,
     folders_of,
     is_metadata,
-    is_unusual,
     label_and_split,
     tree,
 )
@@ -30,13 +27,15 @@ from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, members, read_member
-from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.images.decoder import Decoded, decode_with_bits, pixels_sha256
+from pawprint.images.formats import ACCEPTED, count_suffixes, is_image_name
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
 # The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
+BITS = Decoded._fields[1:]
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
@@ -49,7 +48,7 @@ def clean(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
-    The tables have the columns of IMAGES and REJECTED.
+    The tables have the columns of IMAGES and REJECTED; usable images also those of BITS.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
     "jfif", as in `clean.rule`. `rows`, of metadata.csv, give label, split and group in place of the
@@ -64,12 +63,12 @@ def clean(
     folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
     A file in or below a folder called unknown, which is of no class, has the label UNKNOWN.
 
-    Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Of images
+    Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Files that
+    are not named like images are rejected, unless `rows` or a correction lists them. Of images
     with the same pixels one is kept, or none if their labels differ: if possible one of the
-    archive's test split, one with a visible name and the suffix of an image, and the one with the
-    shortest path. Files with the same name are all rejected. A kept path is the name of the member,
-    a rejected one is that name made printable. Raises InputError if a class has no folder in the
-    archive, or no usable image.
+    archive's test split, and the one with the shortest path. Files with the same name are all
+    rejected. A kept path is the name of the member, a rejected one is that name made printable.
+    Raises InputError if a class has no folder in the archive, or no usable image.
     """
     label_of_folder = {
         folder.lower(): label for label, folders in labels.items() for folder in folders
@@ -78,9 +77,12 @@ def clean(
     times = Counter(names)
     corrected = {each.path for each in corrections}
     folders = folders_of(rows)
+    listed = corrected.union(rows or ())
     _require_folders(labels, names, folders, archive.filename)
 
     def assign(name: str) -> dict:
+        if name not in listed and not is_image_name(name):
+            raise UnusableImageError("other_file", "hidden, or without the suffix of an image")
         if times[name] > 1:
             raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
         label, archive_split = label_and_split(folders(name), label_of_folder)
@@ -94,7 +96,7 @@ def clean(
 
     def examine(name: str) -> dict:
         data = read_member(archive, name)
-        image = decode(data)
+        image, *bits = decode_with_bits(data, archive.bits)
         if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
             raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
         return {
@@ -103,6 +105,7 @@ def clean(
             "height": image.height,
             "pixels_sha256": pixels_sha256(image),
             "perceptual_hash": perceptual_hash(image),
+            **dict(zip(BITS, bits)),
         }
 
     assigned = [_or_rejected(assign, name) for name in names]
@@ -111,7 +114,7 @@ def clean(
     examined = list(tqdm(results, "clean", len(labelled), unit="image", disable=None))
     usable = [labelled[row["path"]] | row for row in examined if "reason" not in row]
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
-    images = pd.DataFrame(usable, columns=list(IMAGES))
+    images = pd.DataFrame(usable, columns=[*IMAGES, *BITS])
     images, of_no_class, not_applied = _corrected(images, corrections)
     kept, duplicates = _without_duplicates(images)
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
@@ -177,7 +180,7 @@ def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     """
     paths = images["path"]
     # Copies have longer names: IMG_3.jpg, IMG_3 (1).jpg.
-    keys = paths.str.len(), paths.map(is_unusual), images["archive_split"] != "test"
+    keys = paths.str.len(), images["archive_split"] != "test"
     images = images.iloc[np.lexsort(keys)]  # by the last key first
     same = images.groupby("pixels_sha256", sort=False)
     is_contradictory = same["label"].transform("nunique") > 1
@@ -228,14 +231,33 @@ def describe_imbalance(images: pd.DataFrame) -> str:
     )
 
 
+def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
+    """What `clean.bits` should be for the grey images of more than 8 bits, or "" if it is right.
+
+    `images` has the columns BITS; it was cleaned with `bits`.
+    """
+    deep = images[images["file_bits"] > 8]
+    used, held = deep["used_bits"].max(), deep["file_bits"].max()
+    if bits is None and used < held:
+        return (
+            f"{len(deep):,} grey images of {held} bits use {used}; clean.bits: {used} makes "
+            f"{2**used - 1:,} white, for these and for new images"
+        )
+    if bits is not None and used > bits:
+        return (
+            f"clean.bits: {bits} makes values above {2**bits - 1:,} white in "
+            f"{(deep['used_bits'] > bits).sum():,} grey images, of which some use {used} bits"
+        )
+    return ""
+
+
 def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
     """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files (2 .txt, 1 .db)".
 
-    Other files are unusual. `kept` has a row for each usable image, those of no class too.
+    `kept` has a row for each usable image, those of no class too.
     `rejected` is a table REJECTED.
     """
-    is_other = rejected["reason"].isin(["not_an_image", "no_class"])
-    is_other &= rejected["path"].map(is_unusual).astype(bool)
+    is_other = rejected["reason"] == "other_file"
     others = count_suffixes(rejected["path"][is_other].tolist())
     reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
     listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
@@ -250,6 +272,6 @@ def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:
     The largest first, at most SHOWN of them. The table is REJECTED.
     """
     paths = rejected.loc[rejected["reason"] == "no_class", "path"]
-    folders = [f"{PurePosixPath(path).parent}/" for path in paths if not is_unusual(path)]
+    folders = [f"{PurePosixPath(path).parent}/" for path in paths]
     number = collections.Counter(folders).most_common(SHOWN)
     return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)

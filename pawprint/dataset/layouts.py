@@ -5,7 +5,6 @@ https://huggingface.co/docs/datasets/image_dataset
 """
 
 import posixpath
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import PurePosixPath
@@ -15,7 +14,7 @@ from unicodedata import normalize
 from pawprint.classes import UNKNOWN, problem_of_labels
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
-from pawprint.images.decoder import SUFFIXES
+from pawprint.images.formats import ACCEPTED, count_suffixes, is_image_name
 from pawprint.tables import csv_rows
 
 SHOWN = 12  # folders in a tree
@@ -109,7 +108,6 @@ def _problem(cells: dict[str, str], member: str | None, found: dict[str, Row]) -
     return None
 
 
-ACCEPTED = f"Names of images end in {', '.join(sorted(SUFFIXES))}."
 EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
@@ -149,7 +147,7 @@ def find_labels(
 
     Each label of metadata.csv is a class or, without one, each folder that directly holds images.
 
-    An image is known by its suffix. A folder with the name of a split is a class only directly
+    An image is known by its name. A folder with the name of a split is a class only directly
     below another such folder, as in train/train; the images in it are else of the folder above, as
     in cat/train, unless that folder also holds folders of classes. Then they are of no class, as
     those in test/ beside train/cat and train/dog. What is called unknown, or below it, is no class.
@@ -182,22 +180,9 @@ def find_labels(
     return {label: [label] for label in labels}
 
 
-def is_unusual(name: str) -> bool:
-    """Whether the name is hidden or has no suffix of an image, such as Thumbs.db."""
-    path = PurePosixPath(name)
-    is_hidden = any(part.startswith(".") for part in path.parts)
-    return is_hidden or path.suffix.lower() not in SUFFIXES
-
-
-def count_suffixes(names: list[str]) -> str:
-    """Such as "40 .eps, 2 .csv, 1 without a suffix", the most frequent first, at most SHOWN."""
-    found = Counter(PurePosixPath(name).suffix.lower() or "without a suffix" for name in names)
-    return ", ".join(f"{times:,} {printable(each)}" for each, times in found.most_common(SHOWN))
-
-
 def _other_files(names: list[str]) -> str:
     """A sentence on folders that hold files but no images, or ""."""
-    with_images = {posixpath.dirname(name) for name in names if not is_unusual(name)}
+    with_images = {posixpath.dirname(name) for name in names if is_image_name(name)}
     others = [name for name in names if posixpath.dirname(name) not in with_images]
     if not others:
         return ""
@@ -222,7 +207,7 @@ def tree(names: list[str], folders: Folders) -> str:
 
 
 def _labels_of_folders(names: list[str], archive: str) -> list[str]:
-    holders = {PurePosixPath(name).parts[:-1] for name in names if not is_unusual(name)} - {()}
+    holders = {PurePosixPath(name).parts[:-1] for name in names if is_image_name(name)} - {()}
     classes = {path for path in holders if not _is_split(path[-1]) or _is_split(*path[-2:-1])}
     above = {path[:-1] for path in holders - classes} - {()}
     classes |= {path for path in above if not _below(path, classes | above)}

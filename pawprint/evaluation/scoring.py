@@ -22,7 +22,7 @@ from pawprint.params.data import Clean
 from pawprint.params.results import Evaluate
 from pawprint.recorded import Recorded
 from pawprint.serving.metadata import Metadata, read_metadata
-from pawprint.serving.predictor import Prediction, Predictor, predict
+from pawprint.serving.predictor import Prediction, Predictor, predict, take_images
 from pawprint.tables import (
     predicted_labels,
     probabilities_in,
@@ -135,11 +135,10 @@ def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
         for each in (label, *(named.get(label, ()) if named != "auto" else ()))
     }
     folders = layouts.folders_of(rows)
-    found = {
-        name: layouts.label_and_split(folders(name), folder_of)[0]
-        for name in names
-        if not layouts.is_unusual(name) and not layouts.is_metadata(name)
-    }
+    images = take_images(
+        folder, [name for name in names if not layouts.is_metadata(name)], rows or ()
+    )
+    found = {name: layouts.label_and_split(folders(name), folder_of)[0] for name in images}
     if not any(found.values()):
         raise InputError(
             f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, or "

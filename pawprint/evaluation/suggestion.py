@@ -154,7 +154,7 @@ def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
             print(line, file=sys.stderr)
             return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     images = training_images(read_table(project.SPLIT_CSV, SPLIT), MAX_TRAINING)
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES, predictor.metadata.bits) as archive:
         *_, features = predict_members(
             predictor.predict, archive, images["path"], "training images"
         )

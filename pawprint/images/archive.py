@@ -12,6 +12,7 @@ from PIL import Image
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 
 REASONS = (
+    "other_file",
     "empty",
     "not_an_image",
     "too_large",
@@ -50,12 +51,14 @@ BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplemented
 class Archive(contextlib.AbstractContextManager):
     """One or more zips of images, read as one. Several threads may read members.
 
-    Pickled, it is its absolute path: another process opens the zips itself.
+    `bits` is `clean.bits`, with which its images are decoded. Pickled, it is its absolute path and
+    `bits`: another process opens the zips itself.
     """
 
-    def __init__(self, path: Path, zips: list[zipfile.ZipFile]) -> None:
+    def __init__(self, path: Path, zips: list[zipfile.ZipFile], bits: int | None) -> None:
         self.filename = str(path)  # for messages
         self.zips = zips
+        self.bits = bits
 
     def close(self) -> None:
         for each in self.zips:
@@ -65,10 +68,10 @@ class Archive(contextlib.AbstractContextManager):
         self.close()
 
     def __reduce__(self) -> tuple:
-        return open_archive, (Path(self.filename).absolute(),)
+        return open_archive, (Path(self.filename).absolute(), self.bits)
 
 
-def open_archive(path: Path) -> Archive:
+def open_archive(path: Path, bits: int | None = None) -> Archive:
     """Open a zip, or all zips of a folder, for reading.
 
     Raises InputError for a missing file, for a file that is not a complete zip, and for overlapping
@@ -81,7 +84,7 @@ def open_archive(path: Path) -> Archive:
     with contextlib.ExitStack() as opened:
         zips = [opened.enter_context(_open_zip(file)) for file in files]
         opened.pop_all()  # they stay open
-    return Archive(path if len(files) > 1 else files[0], zips)
+    return Archive(path if len(files) > 1 else files[0], zips, bits)
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:

@@ -10,35 +10,27 @@ import functools
 import hashlib
 import io
 import logging
-import re
 import struct
 import warnings
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pi_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from pawprint.errors import InputError
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
+from pawprint.images.depth import is_deep, to_8_bits
+from pawprint.images.formats import FORMATS, is_image_name
+from pawprint.images.jpeg import MAX_SCANS, parts_of, require_complete
+from pawprint.images.profiles import to_srgb
 
-# Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
-# (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
-FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
-# HEIC, the format of phones; one thread, because images are decoded in parallel.
-pi_heif.register_heif_opener(
-    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
-)
-SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
-# A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
-MAX_SCANS = 100
+SUBFILE, DNG_VERSION = 254, 50706  # tags of a TIFF
 MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
-# Of a segment of a JPEG; others occur inside a scan, or have no content.
-MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
-START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 MAX_SCANNED = 12 * MAX_PIXELS  # pixels times scans
 # Pixels where a decoder takes a second and a half for a million, as Pillow's decoders in Python do,
 # or 50 bytes for each, as OpenJPEG does.
@@ -49,10 +41,28 @@ warnings.filterwarnings("ignore", module="PIL")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
-def decode(data: bytes) -> Image.Image:
+class Decoded(NamedTuple):
+    """An image, upright and in RGB; of a grey one of more than 8 bits, those of its values.
+
+    `used_bits` hold its largest value, `file_bits` the largest that its file can hold. Both are 8
+    for other images.
+    """
+
+    image: Image.Image
+    used_bits: int = 8
+    file_bits: int = 8
+
+
+def decode(data: bytes, bits: int | None = None) -> Image.Image:
+    """The image of `decode_with_bits`."""
+    return decode_with_bits(data, bits).image
+
+
+def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
     """Decode the bytes of an image file to RGB, and apply its EXIF orientation.
 
-    Transparent pixels are drawn on white; 16 bits per channel are reduced to the upper eight.
+    Colours of a profile become sRGB. Transparent pixels are drawn on white. `bits` is `clean.bits`:
+    how grey of more than 8 bits becomes 8; colours of 16 bits are reduced to the upper eight.
     Raises UnusableImageError with the reason if the image cannot be decoded completely.
     """
     if not data:
@@ -66,15 +76,22 @@ def decode(data: bytes) -> Image.Image:
         pixels = image.width * image.height
         if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
             raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
-        scans = _count_scans(data) if image.format in ("JPEG", "MPO") else 1
-        if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
-            raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
+        if is_jpeg := image.format in ("JPEG", "MPO"):
+            scans = (parts := parts_of(data)).scans
+            if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
+                raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
         codecs = {tile.codec_name for tile in image.tile}
         if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
             raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
-        if image.format == "PPM" and image.mode == "I":  # 16 bits, where a TIFF has 32
-            image = Image.fromarray(np.asarray(image).astype(np.uint16))
-        return _to_rgb(ImageOps.exif_transpose(image))
+        if image.format == "TIFF" and _is_preview(image, data):
+            detail = "a camera's raw file, of which only the preview could be read"
+            raise UnusableImageError("unsupported", detail)
+        if is_deep(image):
+            image, used = to_8_bits(image, data, bits)
+            return Decoded(image, *used)
+        if is_jpeg:
+            require_complete(data, parts, image)
+        return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
             raise UnusableImageError("damaged", "HEIC without a complete list of images") from None
@@ -95,7 +112,7 @@ def decode(data: bytes) -> Image.Image:
 def open_image(archive: Archive, name: str) -> Image.Image:
     """The RGB image of a member that `clean` kept. Raises InputError if it cannot be decoded."""
     try:
-        return decode(read_member(archive, name))
+        return decode(read_member(archive, name), archive.bits)
     except (KeyError, UnusableImageError) as error:
         raise InputError(
             f"{archive.filename}: expected {name} to be the image that `clean` kept. Received: "
@@ -103,8 +120,8 @@ def open_image(archive: Archive, name: str) -> Image.Image:
         ) from None
 
 
-def read_image(path: Path) -> Image.Image:
-    """The RGB image of a file.
+def read_image(path: Path, bits: int | None) -> Image.Image:
+    """The RGB image of a file, as `decode`.
 
     Raises UnusableImageError, OSError, or ValueError for a path that no system can hold.
     """
@@ -113,25 +130,15 @@ def read_image(path: Path) -> Image.Image:
     if path.exists() and not path.is_file():  # a device or a pipe, which may never end
         raise OSError("not a file")
     with path.open("rb") as file:
-        return decode(file.read(MAX_BYTES + 1))
+        return decode(file.read(MAX_BYTES + 1), bits)
 
 
-def read_again(path: Path, name: str) -> Image.Image:
-    """An image that was read before. Raises InputError with its name."""
+def read_again(path: Path, name: str, bits: int | None) -> Image.Image:
+    """An image that `read_image` gave before. Raises InputError with its name."""
     try:
-        return read_image(path)
+        return read_image(path, bits)
     except (OSError, UnusableImageError) as error:
         raise InputError(f"{name}: expected the image again. Received: {error}") from None
-
-
-def _count_scans(data: bytes) -> int:
-    """Of the first image of a JPEG, without those of thumbnails before and of images after it."""
-    number, found = 0, MARKER.search(data, 2)
-    while found and found[1] != END_OF_IMAGE:
-        number += found[1] == START_OF_SCAN
-        length = int.from_bytes(data[found.end() : found.end() + 2])
-        found = MARKER.search(data, found.end() + max(length, 2))
-    return number
 
 
 def _require_text_of_items(data: bytes) -> None:
@@ -160,16 +167,22 @@ def _require_text_of_items(data: bytes) -> None:
                 raise ValueError(f"more than {MAX_BOXES:,} boxes")
 
 
+def _is_preview(image: TiffImageFile, data: bytes) -> bool:
+    """Whether the first image of a TIFF is a thumbnail of another one, or it is a DNG or CR2."""
+    return image.tag_v2.get(SUBFILE, 0) & 1 or DNG_VERSION in image.tag_v2 or data[8:10] == b"CR"
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise UnusableImageError("unsupported", "32 bits per channel, of unknown range")
-    if image.mode.startswith("I;16"):  # Pillow would clip values above 255
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
-        return white.convert("RGB")
-    return image.convert("RGB")
+        image = white
+    if image.mode not in ("L", "CMYK"):
+        image = image.convert("RGB")
+    return to_srgb(image, profile).convert("RGB")
 
 
 def pixels_sha256(image: Image.Image) -> str:
@@ -189,14 +202,14 @@ def left_out_of(source: Path) -> float:
     sizes: list[tuple[int, int]] = []
     with contextlib.ExitStack() as opened:
         if source.is_dir():
-            paths = sorted(source.rglob("*"))
-            files = {str(path): functools.partial(path.open, "rb") for path in paths}
+            paths = {path.relative_to(source).as_posix(): path for path in source.rglob("*")}
+            files = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
         else:
             files = {}
             with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
                 archive = opened.enter_context(zipfile.ZipFile(source))
                 files = {name: functools.partial(archive.open, name) for name in archive.namelist()}
-        images = [name for name in files if Path(name).suffix.lower() in SUFFIXES]
+        images = [name for name in files if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
             # Pillow and zips raise anything for a damaged file.
             with contextlib.suppress(Exception), files[name]() as file:

@@ -132,7 +132,7 @@ def read_pixels(
 ) -> Iterator[np.ndarray]:
     """uint8 `(squares, size, size, 3)` of each member of the archive, as the model takes it."""
     size, how = metadata.image_size, metadata.resize
-    with open_archive(project.RAW_ARCHIVES) as archive:
+    with open_archive(project.RAW_ARCHIVES, metadata.bits) as archive:
 
         def read(name: str) -> np.ndarray:
             return squares_of(open_image(archive, name), size, how, augmentation)

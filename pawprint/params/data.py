@@ -10,7 +10,17 @@ from pydantic import AfterValidator, Field, PlainSerializer, WrapValidator, fiel
 
 from pawprint.classes import problem_of_labels
 from pawprint.errors import without_secrets
-from pawprint.params.section import REPR, BelowOne, Count, Fraction, Section, Seed, Source, UpToOne
+from pawprint.params.section import (
+    REPR,
+    BelowOne,
+    Bits,
+    Count,
+    Fraction,
+    Section,
+    Seed,
+    Source,
+    UpToOne,
+)
 
 
 class Fetch(Section):
@@ -47,6 +57,7 @@ class Clean(Section):
         WrapValidator(_auto_or_mapping),
         PlainSerializer(lambda labels: labels),
     ]
+    bits: Bits
 
     @field_validator("labels")
     @classmethod

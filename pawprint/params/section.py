@@ -31,6 +31,7 @@ NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Text = Annotated[str, Field(min_length=1)]
 Source = Annotated[Text, AfterValidator(_in_full)]
+Bits = Annotated[int, Field(ge=1, le=16)] | None
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Resize = Literal["crop", "pad", "stretch"]
 TestTimeAugmentation = Literal["none", "flip", "crops"]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
-from pawprint.params.section import Resize, Section, TestTimeAugmentation
+from pawprint.params.section import Bits, Resize, Section, TestTimeAugmentation
 
 METADATA_FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
@@ -25,9 +25,10 @@ class Metadata(Section):
     """How to prepare an image, and how to read the answer.
 
     An image is turned upright by its EXIF orientation, made square as `resize` says with the
-    filter `interpolation`, and given as `(1, image_size, image_size, 3)`. For two labels the model
-    returns the probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For
-    more it returns the probability of each, `(1, labels)`; the most probable one is predicted, and
+    filter `interpolation`, and given as `(1, image_size, image_size, 3)`. Grey of more than 8 bits
+    becomes 8 as `bits` says, which is `clean.bits`. For two labels the model returns the
+    probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For more it
+    returns the probability of each, `(1, labels)`; the most probable one is predicted, and
     `threshold` is null. `temperature` is already applied. An image whose output `unknown_score`,
     `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no image is. If
     `test_time_augmentation` is not "none", the image is given as several squares (`squares_of` of
@@ -42,6 +43,7 @@ class Metadata(Section):
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
+    bits: Bits = None
     interpolation: Literal["bilinear, antialiased"] = "bilinear, antialiased"
     exif_orientation: Literal["applied"] = "applied"
     layout: Literal["NHWC, RGB"] = "NHWC, RGB"

@@ -1,8 +1,9 @@
 """Predictions of a served or exported model, of images and of image files."""
 
+import itertools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -18,7 +19,8 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, silent_stderr
 from pawprint.files import md5_of_folder
 from pawprint.images.archive import Archive, UnusableImageError
-from pawprint.images.decoder import SUFFIXES, open_image, read_image
+from pawprint.images.decoder import open_image, read_image
+from pawprint.images.formats import count_suffixes, is_image_name
 from pawprint.images.pixels import squares_of
 from pawprint.recorded import Recorded
 from pawprint.runtime.compiled import compile_for_cpu
@@ -170,13 +172,26 @@ def default_model() -> Path:
     return example
 
 
+def take_images(folder: Path, names: Sequence[str], listed: Container[str] = ()) -> list[str]:
+    """The images among the files of these names in a folder; a line on stderr counts the others.
+
+    Those `listed` in a table are images, whatever their names.
+    """
+    is_image = [name in listed or is_image_name(name) for name in names]
+    if others := [name for name, is_kept in zip(names, is_image) if not is_kept]:
+        line = f"{len(others):,} other files ({count_suffixes(others)})"
+        print(f"{printable(str(folder))}: {line}", file=sys.stderr)
+    return list(itertools.compress(names, is_image))
+
+
 def find_images(given: list[Path]) -> list[Path]:
-    """The files given, and for each folder the files below it with an image's suffix, sorted."""
+    """The files given, and for each folder the images below it, sorted."""
     found = []
     for path in given:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
-            files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
-            found += sorted(files) or [path]
+            files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*"))}
+            names = [name for name, file in files.items() if not file.is_dir()]
+            found += [files[name] for name in take_images(path, names)] or [path]
         else:
             found.append(path)
     return found
@@ -200,7 +215,7 @@ def predict(
         row = {"path": name, "label": "", "probabilities": {}}
         row |= {"unknown_score": None, "error": ""}
         try:
-            predicted = predictor.predict(image := read_image(path))
+            predicted = predictor.predict(image := read_image(path, predictor.metadata.bits))
         except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
             return row | {"error": printable(str(error))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold

@@ -30,7 +30,7 @@ def write_saliency(
     for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
         if row["error"]:
             continue
-        image = read_again(path, row["path"])
+        image = read_again(path, row["path"], metadata.bits)
         pixels = resize(image, metadata.image_size, metadata.resize)
         with replacing(picture) as partial:
             first = next(iter(row["probabilities"]))

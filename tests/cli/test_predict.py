@@ -146,7 +146,7 @@ def test_control_characters_in_a_name_are_printed_as_escapes(predictor, tmp_path
 
 def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
     result = pawprint(workspace, "predict", "photos", "text.jpg")
-    assert (result.returncode, result.stderr) == (1, "")
+    assert (result.returncode, result.stderr) == (1, "photos: 1 other files (1 .txt)\n")
     *good, bad = result.stdout.splitlines()
     paths_of = {"cat": ["photos/cat.png"], "dog": ["photos/deep/dog.PNG", "photos/dog.png"]}
     assert [line.split() for line in good] == [

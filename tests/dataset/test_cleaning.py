@@ -1,16 +1,19 @@
 import io
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import CATS_AND_DOGS, clean_archive, encode, photo
 from PIL import Image
 
-from pawprint.dataset.cleaning import clean
+from pawprint.dataset.cleaning import clean, describe_bits, describe_files
 from pawprint.dataset.user_tables import Correction
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
-from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.images.decoder import decode, open_image, pixels_sha256
+from pawprint.serving.predictor import find_images
 
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
@@ -21,7 +24,7 @@ def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
         ["cat", ""],
         ["dog", "validation"],
     ]
-    assert rejected[["path", "reason"]].to_numpy().tolist() == [["readme.txt", "no_class"]]
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [["readme.txt", "other_file"]]
 
 
 def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
@@ -44,16 +47,16 @@ def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
         assert reasons == {"Dog/cut.jpg": "truncated", **dict.fromkeys(dropped, "no_jfif_header")}
 
 
-@pytest.mark.parametrize("unusual", ["z (1).JPG", ".cache/1.jpg"])
-def test_of_images_with_the_same_pixels_the_one_with_a_usual_name_is_kept(tmp_path, unusual):
+@pytest.mark.parametrize("copy", ["z (1).JPG", "copies/1.jpg"])
+def test_of_images_with_the_same_pixels_the_one_with_the_shortest_path_is_kept(tmp_path, copy):
     png = encode(Image.open(io.BytesIO(photo(1))), "PNG")
-    same = [(f"cats/{unusual}", photo(1)), ("cats/z.JPG", photo(1)), ("cats/zz.png", png)]
+    same = [(f"cats/{copy}", photo(1)), ("cats/z.JPG", photo(1)), ("cats/zz.png", png)]
     pack(tmp_path / "images.zip", [*same, ("dogs/4.jpg", photo(3))])
     kept, rejected = clean_archive(tmp_path / "images.zip")
     assert list(kept["path"]) == ["cats/z.JPG", "dogs/4.jpg"]
     assert rejected[["path", "reason", "detail"]].to_numpy().tolist() == [
         [name, "duplicate", "cat with the pixels of cats/z.JPG, cat"]
-        for name in (f"cats/{unusual}", "cats/zz.png")
+        for name in (f"cats/{copy}", "cats/zz.png")
     ]
 
 
@@ -148,3 +151,53 @@ def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(t
         images, _, not_applied = corrected(tmp_path, files, rows)
         assert labels_of(images) == {"cats/1.jpg": "dog", "cats/2.jpg": "cat", "dogs/3.jpg": "dog"}
         assert not_applied == []
+
+
+def deep(number: int) -> bytes:
+    """A PNG of 16 bits whose values have 12."""
+    noise = np.random.default_rng(number).integers(0, 4096, (64, 64), np.uint16)
+    return encode(Image.fromarray(noise), "PNG")
+
+
+def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
+    names = ("cats/1.png", "cats/2.png", "dogs/3.png")
+    files = [*((name, deep(number)) for number, name in enumerate(names)), ("dogs/4.jpg", photo(4))]
+    pack(tmp_path / "images.zip", files)
+
+    def cleaned(bits: int | None) -> tuple[list[str], str]:
+        with open_archive(tmp_path / "images.zip", bits) as archive:
+            kept, *_ = clean(archive, CATS_AND_DOGS, "decodes", [])
+        return kept["pixels_sha256"].tolist(), describe_bits(kept, bits)
+
+    before, proposed = cleaned(None)
+    assert proposed.startswith("3 grey images of 16 bits use 12; clean.bits: 12 ")
+    after, line = cleaned(12)
+    assert line == ""
+    # The hash, by which stored features are found, is that of the decoded pixels.
+    assert [each in after for each in before] == [False, False, False, True]
+    assert "3 grey images" in cleaned(11)[1]
+
+
+def test_archive_in_another_process_has_the_same_bits(tmp_path):
+    pack(tmp_path / "images.zip", [("cats/1.png", deep(1))])
+    with open_archive(tmp_path / "images.zip", 12) as archive:
+        copy = pickle.loads(pickle.dumps(archive))
+    with copy:
+        assert open_image(copy, "cats/1.png").tobytes() == decode(deep(1), 12).tobytes()
+
+
+def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsys):
+    names = ["cats/1.jpg", "cats/.hidden.jpg", "cats/raw.nef", "cats/0", "dogs/2.JPG", "dogs/3.txt"]
+    for number, name in enumerate(names):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(photo(number))
+    pack(tmp_path / "images.zip", [(name, photo(number)) for number, name in enumerate(names)])
+    kept, rejected = clean_archive(tmp_path / "images.zip")
+    images = kept["path"].tolist()
+    assert images == ["cats/1.jpg", "dogs/2.JPG"]
+    counted = "4 other files (1 hidden, 1 without a suffix, 1 .nef, 1 .txt)"
+    assert describe_files(kept, rejected) == f"kept 2 of 2 images; {counted}"
+    found = find_images([tmp_path / "photos"])
+    assert [each.relative_to(tmp_path / "photos").as_posix() for each in found] == images
+    assert counted in capsys.readouterr().err

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PROJECT, encode, environment_of, photo, run, succeed
+from faults import profile_of_swapped_colours
 from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode
+from pawprint.images.decoder import decode, read_image
 from pawprint.network.conversion import convert
 from pawprint.network.exports import export, for_export, mean_outputs
 from pawprint.network.hardware import keras
@@ -32,7 +33,7 @@ PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
-CROPS = {"resize": "crop", "test_time_augmentation": "crops", "unknown_threshold": 1.0}
+CROPS = {"resize": "crop", "test_time_augmentation": "crops", "unknown_threshold": 1.0, "bits": 12}
 PAD = {"resize": "pad", "test_time_augmentation": "flip", "threshold": None, "labels": COLOURS}
 CASES = {
     "crop": metadata(image_size=SIZE, **CROPS),
@@ -50,6 +51,7 @@ def photos(tmp_path_factory) -> list[Path]:
     turned = Image.Exif()
     turned[0x0112] = 6  # lies on its side
     alpha = Image.linear_gradient("L").resize(tall.size)
+    deep = Image.fromarray(np.asarray(tall.convert("L")).astype(np.uint16) * 30)  # 13 bits
     contents = {
         "wide.jpg": encode(wide),
         "turned.jpg": encode(wide, exif=turned),
@@ -57,6 +59,9 @@ def photos(tmp_path_factory) -> list[Path]:
         "palette.gif": encode(small.quantize(16), "GIF", transparency=3),
         "grey.png": encode(tall.convert("L"), "PNG"),
         "cmyk.jpg": encode(wide.convert("CMYK")),
+        "deep.png": encode(deep, "PNG", transparency=600),
+        "white is zero.tiff": encode(deep, "TIFF", tiffinfo={262: 0}),
+        "profile.png": encode(wide, "PNG", icc_profile=profile_of_swapped_colours()),
         "narrow.png": encode(wide.resize((200, 2)), "PNG"),
     }
     for name, content in contents.items():
@@ -66,7 +71,7 @@ def photos(tmp_path_factory) -> list[Path]:
 
 def predicted(folder: Path, photos: list[Path]) -> list[Prediction]:
     predictor = load_predictor(folder)
-    return [predictor.predict(decode(each.read_bytes())) for each in photos]
+    return [predictor.predict(read_image(each, predictor.metadata.bits)) for each in photos]
 
 
 def network(classes: int) -> keras.Model:

@@ -1,8 +1,10 @@
 import struct
 
+import numpy as np
 import pytest
-from faults import HEIC, JPEG, TURNED_HEIC
-from PIL import Image
+from conftest import encode
+from faults import HEIC, JPEG, TURNED_HEIC, profile_of_swapped_colours
+from PIL import Image, ImageCms
 
 from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError
@@ -41,3 +43,56 @@ def test_crop_keeps_the_middle_and_stretch_and_pad_the_whole():
     assert (padded[22:] == GREY).all()
     assert (padded[11:22, [0, -1]] == [255, 0, 0]).all()
     assert (padded[11:22, 16] == [0, 0, 255]).all()
+
+
+def grey(values: list[int], form: str, **options) -> bytes:
+    """A row of grey pixels in a file of 16 bits."""
+    return encode(Image.fromarray(np.array([values], np.uint16)), form, **options)
+
+
+def first_channel(data: bytes, bits: int | None) -> list[int]:
+    return np.asarray(decode(data, bits))[0, :, 0].tolist()
+
+
+VALUES = [0, 1000, 4095, 65535]
+MAX_4095 = b"P5 3 1 4095\n" + np.array([0, 1000, 4095], ">u2").tobytes()
+WHITE_IS_ZERO = {"tiffinfo": {262: 0}}
+
+
+@pytest.mark.parametrize(
+    ("data", "bits", "expected"),
+    [
+        *((grey(VALUES, form), None, [0, 4, 16, 255]) for form in ("PNG", "TIFF", "JPEG2000")),
+        *((grey(VALUES, form), 12, [0, 62, 255, 255]) for form in ("PNG", "TIFF", "JPEG2000")),
+        (encode(Image.frombytes("I;16B", (1, 1), b"\x0f\xff"), "TIFF"), 12, [255]),
+        (MAX_4095, None, [0, 62, 255]),  # the file says 12 bits
+        (MAX_4095, 12, [0, 62, 255]),
+        (MAX_4095, 16, [0, 4, 16]),
+        (grey(VALUES, "TIFF", **WHITE_IS_ZERO), None, [255, 251, 239, 0]),
+        (grey(VALUES, "TIFF", **WHITE_IS_ZERO), 12, [255, 193, 0, 0]),
+        (grey(VALUES, "PNG", transparency=1000), None, [0, 255, 16, 255]),
+        (encode(Image.fromarray(np.array([[0, 255]], np.uint8)), "PNG"), 12, [0, 255]),
+    ],
+)
+def test_grey_of_more_than_8_bits_is_scaled_by_one_rule(data, bits, expected):
+    assert first_channel(data, bits) == expected
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("profile", "colour"),
+    [(profile_of_swapped_colours(), (0, 255, 0)), (SRGB, (255, 0, 0)), (b"damaged", (255, 0, 0))],
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_colours_of_a_profile_become_srgb(profile, colour, mode):
+    red = Image.new("RGB", (8, 8), (255, 0, 0)).convert(mode)
+    found = decode(encode(red, "PNG", icc_profile=profile)).getpixel((4, 4))
+    assert np.abs(np.subtract(found, colour)).max() <= 2
+
+
+def test_profile_for_another_kind_of_image_is_ignored():
+    image = Image.new("CMYK", (8, 8), (0, 250, 250, 0))
+    with_profile = decode(encode(image, icc_profile=profile_of_swapped_colours()))
+    assert with_profile.tobytes() == decode(encode(image)).tobytes()

@@ -41,6 +41,7 @@ def changed_values(workspace: Path) -> dict:
         "weights.source": str(SAMPLE_WEIGHTS),
         "weights.sha256": weights_sha256(sample_backbone()),
         "clean.rule": "jfif",
+        "clean.bits": 12,
         "clean.labels": {"cat": ["cat", "cats", "kittens"], "dog": ["dog", "dogs"]},
         "split.seed": 2,
         "split.validation_fraction": 0.3,
@@ -120,6 +121,8 @@ EXCEPTIONS = {
     "weights.source": ["backbone", "report"],  # the same weights
     "weights.sha256": ["backbone", "report"],
     "clean.rule": ["clean", "report"],  # every image has a JFIF header
+    # every image has 8 bits
+    "clean.bits": ["clean", "preview", "features", "calibrate", "evaluate", "plot", "report"],
     "clean.labels": ["clean", "report"],  # one more folder name, which the archive does not have
     "split.near_duplicate_distance": ["split", "report"],  # no image looks like another
     "split.move_near_duplicates": ["split", "report"],

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from conftest import encode
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pawprint.errors import printable
 from pawprint.images.decoder import MAX_BYTES
@@ -74,8 +74,23 @@ def ycck() -> bytes:
     return data[:transform] + b"\x02" + data[transform + 1 :]
 
 
+def with_zeros(data: bytes, percent: int) -> bytes:
+    """As a stopped download into a file of the whole length."""
+    return part(data, percent).ljust(len(data), b"\0")
+
+
+END = b"\xff\xd9"
+LARGE = PHOTO.resize((960, 640))
+PROGRESSIVE = encode(LARGE, progressive=True)
+RESTARTED = encode(LARGE, restart_marker_rows=1)
 CODES, SCAN = JPEG.index(b"\xff\xc4"), JPEG.index(b"\xff\xda")
 DEEP = Image.fromarray(np.asarray(PHOTO.convert("L")).astype(np.uint16) * 256)
+
+
+def profile_of_swapped_colours() -> bytes:
+    """An ICC profile in which red means green, and green red."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return srgb.replace(b"rXYZ", b"-XYZ").replace(b"gXYZ", b"rXYZ").replace(b"-XYZ", b"gXYZ")
 
 
 def rotated() -> bytes:
@@ -92,10 +107,11 @@ def black_png(width: int, height: int) -> bytes:
 
 
 def scans(number: int, image: Image.Image = PHOTO) -> bytes:
-    """A progressive JPEG with its last scan sent again and again."""
+    """A progressive JPEG with its first scan sent again and again."""
     data = encode(image, progressive=True)
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * number + data[-2:]
+    first = data.index(b"\xff\xda")
+    end = data.index(b"\xff\xc4", first)  # the codes of the next one
+    return data[:end] + data[first:end] * number + data[end:]
 
 
 def zipped(*members: tuple[str, bytes]) -> bytes:
@@ -112,12 +128,26 @@ IMAGES = {
     "empty.jpg": Fault(b"", "empty"),
     "jpeg cut.jpg": Fault(part(JPEG, 50), "truncated"),
     "jpeg without its end.jpg": Fault(part(JPEG, 99), "truncated"),
+    "jpeg cut and ended.jpg": Fault(part(JPEG, 50) + END, "truncated"),
+    "jpeg of zeros.jpg": Fault(with_zeros(JPEG, 40), "truncated"),
+    "jpeg of zeros that suffice.jpg": Fault(
+        with_zeros(encode(LARGE, optimize=True), 70), "truncated"
+    ),
+    "jpeg with a hole.jpg": Fault(with_zeros(encode(LARGE, optimize=True), 70) + END, "damaged"),
+    "progressive cut and ended.jpg": Fault(part(PROGRESSIVE, 50) + END, "truncated"),
+    "last scan cut and ended.jpg": Fault(part(PROGRESSIVE, 97) + END, "truncated"),
+    "restart markers cut and ended.jpg": Fault(part(RESTARTED, 60) + END, "truncated"),
+    "cmyk cut and ended.jpg": Fault(part(encode(PHOTO.convert("CMYK")), 60) + END, "truncated"),
+    "restart markers.jpg": Fault(RESTARTED, KEPT),
+    "zeros before the end.jpg": Fault(JPEG[:-2] + bytes(1000) + END, KEPT),
+    "flat and optimized.jpg": Fault(encode(Image.new("L", (2000, 2000)), optimize=True), KEPT),
+    "grey of one value.jpg": Fault(encode(Image.new("RGB", (96, 64), (128,) * 3)), KEPT),
     "png cut.png": Fault(part(PNG, 50), "truncated"),
     "heic cut.heic": Fault(part(HEIC, 50), "truncated"),
     "jpeg header flipped.jpg": Fault(flipped(JPEG, 0, 4), "not_an_image"),
     "jpeg codes flipped.jpg": Fault(flipped(JPEG, CODES + 5, 8), "damaged"),
-    # JPEG has no checksum: such pixels are wrong, and nothing says so.
-    "jpeg scan flipped.jpg": Fault(flipped(JPEG, SCAN + 200, 2), KEPT),
+    # JPEG has no checksum: often such pixels are wrong, and nothing says so.
+    "jpeg scan flipped.jpg": Fault(flipped(JPEG, SCAN + 50, 2), KEPT),
     "png pixels flipped.png": Fault(flipped(PNG, 100, 2), "damaged"),
     "avif items flipped.avif": Fault(flipped(encode(PHOTO, "AVIF"), 81, 4), "damaged"),
     # The type of an item, for which pi-heif would end the process.
@@ -142,6 +172,7 @@ IMAGES = {
     "grey and alpha.png": Fault(encode(PHOTO.convert("LA"), "PNG"), KEPT),
     "16 bits.png": Fault(encode(DEEP, "PNG"), KEPT),
     "16 bits.tiff": Fault(encode(DEEP, "TIFF"), KEPT),
+    "thumbnail of a raw file.nef": Fault(encode(PHOTO, "TIFF", tiffinfo={254: 1}), "unsupported"),
     "float.tiff": Fault(encode(PHOTO.convert("F"), "TIFF"), "unsupported"),
     "rgba.png": Fault(encode(PHOTO.convert("RGBA"), "PNG"), KEPT),
     "animated.png": Fault(
@@ -159,7 +190,7 @@ IMAGES = {
     "90 scans.jpg": Fault(scans(80), KEPT),
     "photo with a film after it.jpg": Fault(JPEG + b"\xff\xda" * 1000, KEPT),
     "90 large scans.jpg": Fault(scans(80, Image.new("L", (4000, 4000))), "too_large"),
-    "__MACOSX/._1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
+    "__MACOSX/1.jpg": Fault(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X", "not_an_image"),
     "with 'single' and \"double\" quotes, and a comma.jpg": Fault(JPEG, KEPT),
     "Кот 猫 🐈 e\u0301.jpg": Fault(JPEG, KEPT),
     f"{251 * 'x'}.jpg": Fault(JPEG, KEPT),
@@ -212,7 +243,8 @@ MEMBERS = {
     "bomb that says it is small": Fault(
         member("{folder}/small.jpg", BOMB, method=DEFLATED, file_size=1000), "unreadable"
     ),
-    "no suffix": Fault(member("{folder}/0"), KEPT),
+    "no suffix": Fault(member("{folder}/0"), "other_file"),
+    "hidden": Fault(member("{folder}/.hidden.jpg"), "other_file"),
     "zip64 member": Fault(member("{folder}/zip64.jpg", method=DEFLATED, zip64=True), KEPT),
 }
 
