@@ -120,12 +120,15 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, disagreeing).pvalue) if disagreeing else 1.0
 
 
-def fisher(first: tuple[int, int], second: tuple[int, int]) -> float:
+def fisher(
+    first: tuple[int, int], second: tuple[int, int], alternative: str = "two-sided"
+) -> float:
     """The p-value of Fisher's exact test, that two proportions of other images are the same.
 
-    Each is `(correct, total)`.
+    Each is `(correct, total)`. With `alternative` "greater", that the first is not the larger one.
     """
-    return float(fisher_exact([(count, size - count) for count, size in (first, second)]).pvalue)
+    table = [(count, size - count) for count, size in (first, second)]
+    return float(fisher_exact(table, alternative).pvalue)
 
 
 def stratified_fisher(

@@ -17,7 +17,6 @@ from pawprint.evaluation.intervals import fisher, holm, randomization, stratifie
 from pawprint.evaluation.metrics import measure, measure_unknown
 from pawprint.evaluation.suggestion import compare_hashes
 from pawprint.files import md5, md5_of_folder
-from pawprint.images.decoder import pixels_sha256
 from pawprint.params.data import Clean
 from pawprint.params.results import Evaluate
 from pawprint.recorded import Recorded
@@ -33,8 +32,6 @@ from pawprint.tables import (
 
 CONFIDENCE = 0.95  # of intervals where there is no params.yaml
 ALPHA = 0.05  # probability of any false difference of TESTED, at most
-# What an export has of the served model, and two trainings do not share.
-IDENTITY = ("labels", "data_md5", "temperature", "threshold", "unknown_threshold")
 NO_CLASS, COPY, NEAR = "in no folder of a class", "copies", "near-duplicates of training images"
 TESTED = ("accuracy", "mean_recall", "loss", "refused", "recall")
 
@@ -106,8 +103,8 @@ def score(predictor: Predictor, folder: Path) -> Scored:
 def test_predictions(metadata: Metadata) -> pd.DataFrame | None:
     """The table PREDICTIONS of the test split by the served model, or None if there is none.
 
-    None also if `metadata` is of a model that is neither the served one nor an export of it, or if
-    the table or the served model is another than dvc.lock has.
+    None also if `metadata` have another identity than the served model, or if the table or the
+    served model is another than dvc.lock has.
     """
     table, folder = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL
     if not table.exists() or not folder.exists():
@@ -116,7 +113,7 @@ def test_predictions(metadata: Metadata) -> pd.DataFrame | None:
     known = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", folder, "deps")
     if any(known) and known != (md5(table), md5_of_folder(folder)):
         return None
-    if any(getattr(served, key) != getattr(metadata, key) for key in IDENTITY):
+    if served.model != metadata.model:
         return None
     predictions = read_predictions(table)
     return predictions if predicted_labels(predictions) == metadata.labels else None
@@ -151,7 +148,6 @@ def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
 def _measured(image: Image.Image, predicted: Prediction) -> dict:
     return {
         "prediction": predicted._replace(features=None),
-        "pixels_sha256": pixels_sha256(image),
         "hash": perceptual_hash(image),
     }
 

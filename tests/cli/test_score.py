@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import complaint, encode, pawprint, photos_in, printed, refused
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed, write_files
+from networks import write_colour_model
 from PIL import Image
 
 from pawprint import project
@@ -106,6 +107,15 @@ def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch,
         stage = {"outs": hashes[:1], "deps": hashes[1:]}
         write_json(project.LOCK, {"stages": {"evaluate": stage}})
         assert scored(write_files(tmp_path / "new", new("cat", 4))).has_test != is_replaced
+
+
+def test_other_head_on_the_same_backbone_is_another_model(here, tmp_path):
+    """With the labels, data and thresholds of the served model."""
+    folder = write_files(tmp_path / "new", new("cat", 4))
+    other = write_colour_model(tmp_path / "other", bias=1, unknown_threshold=0.2)
+    assert not scored(folder, other).has_test
+    copy = shutil.copytree(project.SERVED_MODEL, tmp_path / "copy")
+    assert scored(folder, copy).has_test
 
 
 def test_images_in_a_folder_called_unknown_are_of_no_class(here, tmp_path):
