@@ -35,13 +35,17 @@ def run_score(arguments: argparse.Namespace) -> int:
     FOLDER has photos in folders of classes, or a metadata.csv. Prints accuracy, mean recall, log
     loss and the fraction called unknown with their intervals, beside those of the test split of the
     last run, and whether they differ significantly; then each class, and which classes are
-    confused. Copies and near-duplicates of training images are left out. A file that cannot be used
-    is listed on stderr, and the exit status is 1.
+    confused. Copies and near-duplicates of training images are left out; photos of a group in
+    metadata.csv count as one in intervals and tests. A file that cannot be used is listed on
+    stderr, and the exit status is 1.
     """
     predictor = load_predictor(arguments.model or default_model())
     print_without_identity("score", predictor.folder, predictor.metadata)
     scored = score(predictor, arguments.folder)
     print_left_out("score", scored.left_out, scored.failed)
+    if scored.groups < (photos := len(scored.predictions)):
+        line = f"{photos:,} photos of {scored.groups:,} groups: a group counts as one photo"
+        print(f"score: {line} in intervals and tests", file=sys.stderr)
     if not scored.has_test:
         print("score: no test split of this model here to compare with", file=sys.stderr)
     if arguments.format == "json":
@@ -89,6 +93,7 @@ def scored_record(scored: Scored) -> dict:
     labels = predicted_labels(scored.predictions)
     return {
         "images": len(scored.predictions),
+        "groups": scored.groups,
         "scores": scored.scores,
         "confusion": confusion(scored.predictions, labels).to_dict("index"),
         **record_of(scored.left_out, scored.failed),
