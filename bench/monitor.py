@@ -3,10 +3,10 @@
 Each PROJECT is the folder of one after `dvc repro`, and has other classes than the one before it.
 Prints two tables of Markdown for each. Of changed copies of its test photos, and of training
 photos: accuracy, mean confidence, and the fraction called unknown. Of sets of photos: in how many
-percent the verdict is LIKE, PROPORTIONS and OTHER; DRAWS sets of photos as they are, and
-DRAWS_OF_CHANGED of each other kind, of each number in SIZES, if there are so many. Each draw
-divides the validation and test photos into those of a test split and the set. Foreign photos are
-test photos of the project before.
+percent the verdict is LIKE, PROPORTIONS and OTHER; DRAWS sets of photos as they are, each once or
+several times, and DRAWS_OF_CHANGED of each other kind, of each number in SIZES, if there are so
+many. Each draw divides the validation and test photos into those of a test split and the set.
+Foreign photos are test photos of the project before.
 """
 
 import argparse
@@ -24,7 +24,15 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from pawprint import project
 from pawprint.columns import PROBABILITY, SPLIT, UNKNOWN_SCORE
-from pawprint.evaluation.monitoring import LIKE, OTHER, PROPORTIONS, differences, judge, verdict_of
+from pawprint.evaluation.monitoring import (
+    LIKE,
+    OTHER,
+    PROPORTIONS,
+    differences,
+    judge,
+    verdict_of,
+    without_copies,
+)
 from pawprint.images.archive import open_archive
 from pawprint.serving.predictor import Predictor, load_predictor, predict_members
 from pawprint.tables import read_table, spread
@@ -33,6 +41,7 @@ SIZES = (100, 200, 500)
 DRAWS, DRAWS_OF_CHANGED = 1000, 100
 TRAINING_PHOTOS = 1500
 LEAST = 300  # photos of a test split
+TIMES = 20  # that each photo of a set comes
 GREY = (114, 114, 114)
 
 
@@ -59,12 +68,13 @@ COPIES: Copies = {
     "JPEG of quality 30": compressed,
 }
 (AS_THEY_ARE, *_), TRAINING = COPIES, "training photos"
+REPEATED, DRAWN_AGAIN = f"each {TIMES} times", "drawn with repeats"
 
 
 class Measured(NamedTuple):
     """Validation and test photos by the name of the copy, photos of training, and foreign ones.
 
-    Tables of `judge` with `correct`, bool, and `split`.
+    Tables of `judge` with `correct`, bool, `split` and `pixels_sha256`.
     """
 
     copies: dict[str, pd.DataFrame]
@@ -97,7 +107,7 @@ def judged(
     names = [*(PROBABILITY + label for label in metadata.labels), UNKNOWN_SCORE]
     actual = pd.Index(metadata.labels).get_indexer(rows["label"])
     tables = (judge(metadata, pd.DataFrame(each, columns=names)) for each in of_copies)
-    more = {"split": rows["split"].array}
+    more = {name: rows[name].array for name in ("split", "pixels_sha256")}
     return {
         name: table.assign(correct=table["class"] == actual, **more)
         for name, table in zip(copies, tables)
@@ -119,6 +129,12 @@ def draws(measured: Measured) -> dict[str, Draw]:
     def copied(name: str, rng: Generator, photos: pd.Index, number: int) -> pd.DataFrame:
         return measured.copies[name].loc[photos[:number]]
 
+    def repeated(rng: Generator, photos: pd.Index, number: int) -> pd.DataFrame:
+        return plain.loc[photos[: number // TIMES].repeat(TIMES)]
+
+    def drawn_again(rng: Generator, photos: pd.Index, number: int) -> pd.DataFrame:
+        return plain.loc[rng.choice(photos, number)]
+
     def with_foreign(percent: int, rng: Generator, photos: pd.Index, number: int) -> pd.DataFrame:
         foreign = measured.foreign.sample(number * percent // 100, random_state=rng)
         return pd.concat([plain.loc[photos[: number - len(foreign)]], foreign])
@@ -132,6 +148,7 @@ def draws(measured: Measured) -> dict[str, Draw]:
         return measured.training.sample(number, random_state=rng)
 
     kinds: dict[str, Draw] = {name: partial(copied, name) for name in COPIES}
+    kinds |= {REPEATED: repeated, DRAWN_AGAIN: drawn_again}
     kinds |= {f"{each}% foreign": partial(with_foreign, each) for each in (10, 30)}
     return kinds | {"every second class 80%": of_classes, TRAINING: of_training}
 
@@ -145,7 +162,8 @@ def verdicts(measured: Measured, draw: Draw, number: int, times: int) -> str:
         photos = draw(rng, order[of_test:], number)
         if len(photos) < number:
             return ""
-        found[verdict_of(differences(photos, plain.loc[order[:of_test]]))] += 1
+        tested = differences(without_copies(photos), plain.loc[order[:of_test]])
+        found[verdict_of(tested)] += 1
     percent = [f"{100 * found[each] / times:.3g}" for each in (LIKE, PROPORTIONS, OTHER)]
     return " / ".join(percent) if found else ""
 
@@ -158,7 +176,8 @@ def print_tables(name: str, measured: Measured) -> None:
     sizes = " | ".join(f"{number:,} photos" for number in SIZES)
     print(f"\n| {name} | {sizes} |" + "\n|---" + "|---" * len(SIZES) + "|")
     for kind, draw in draws(measured).items():
-        times = DRAWS if kind == AS_THEY_ARE else DRAWS_OF_CHANGED
+        is_same = kind in (AS_THEY_ARE, REPEATED, DRAWN_AGAIN)
+        times = DRAWS if is_same else DRAWS_OF_CHANGED
         cells = (verdicts(measured, draw, number, times) for number in SIZES)
         print(f"| {kind} | {' | '.join(cells)} |", flush=True)
 

@@ -23,7 +23,6 @@ from starlette.requests import ClientDisconnect
 
 from pawprint.entry import run
 from pawprint.errors import InputError
-from pawprint.files import md5_of_folder
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.package import current_commit, installed_version
@@ -40,14 +39,14 @@ def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI
     Answers are appended to the table `log`, if it is given.
     """
     predictor = load_predictor(folder)
-    labels = predictor.metadata.labels
-    append = appender(log, labels) if log else lambda *_: None
+    labels, model = predictor.metadata.labels, predictor.metadata.model
+    append = appender(log, labels, model) if log else lambda *_: None
     about = {
         "status": "ok",
         "labels": labels,
         "version": installed_version(),
         "commit": predictor.metadata.commit or current_commit(folder=folder),
-        "model_md5": md5_of_folder(folder),
+        "model": model,
     }
     decoding = asyncio.Semaphore(CORES)  # a large image needs up to 2 GB of memory
     app = FastAPI(title="Pawprint", docs_url=None, redoc_url=None)  # these load scripts from a CDN
@@ -116,15 +115,17 @@ def classify(predictor: Predictor, data: bytes, append: Callable[[str, dict], No
     return answer
 
 
-def appender(path: Path, labels: list[str]) -> Callable[[str, dict], None]:
+def appender(path: Path, labels: list[str], model: str | None) -> Callable[[str, dict], None]:
     """What appends the hash of an image and its answer to a table, which `pawprint monitor` reads.
+
+    A row has the identity of the model, so that a table may outlive it.
 
     A new table gets its header before it gets its name, and a row is one write at the end of the
     file: on a local disk of Linux or macOS, several processes lose and tear no row. Raises
     InputError if the file cannot be opened, or is another table.
     """
     names = [f"probability_{label}" for label in labels]
-    header = line_of(["time", "pixels_sha256", "label", *names, "unknown_score"])
+    header = line_of(["time", "pixels_sha256", "label", *names, "unknown_score", "model"])
     try:
         with tempfile.NamedTemporaryFile(dir=path.absolute().parent) as new:
             new.write(header)
@@ -142,15 +143,15 @@ def appender(path: Path, labels: list[str]) -> Callable[[str, dict], None]:
         ) from None
     if found != header:
         raise InputError(
-            f"{path}: expected the table of a model with these labels. Received: another file. "
-            "Name a new file."
+            f"{path}: expected the table of a model with these labels and the column model. "
+            "Received: another file. Name a new file."
         )
 
     def append(sha256: str, answer: dict) -> None:
         """Raises OSError if the row cannot be written."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         numbers = *answer["probabilities"].values(), answer["unknown_score"]
-        os.write(descriptor, line_of([time, sha256, answer["label"], *numbers]))
+        os.write(descriptor, line_of([time, sha256, answer["label"], *numbers, model]))
 
     return append
 

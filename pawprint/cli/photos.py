@@ -15,7 +15,7 @@ from pawprint.evaluation.review import confused, confusion
 from pawprint.evaluation.scoring import Scored, confidence_of_intervals, score
 from pawprint.evaluation.suggestion import suggest
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
-from pawprint.serving.metadata import read_metadata
+from pawprint.serving.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.serving.predictor import default_model, find_images, load_predictor, predict
 from pawprint.tables import predicted_labels
 
@@ -35,16 +35,17 @@ def run_score(arguments: argparse.Namespace) -> int:
     FOLDER has photos in folders of classes, or a metadata.csv. Prints accuracy, mean recall, log
     loss and the fraction called unknown with their intervals, beside those of the test split of the
     last run, and whether they differ significantly; then each class, and which classes are
-    confused. Copies and near-duplicates of training images are left out. A file that cannot be used
-    is listed on stderr, and the exit status is 1.
+    confused. Copies and near-duplicates of training images are left out; photos of a group in
+    metadata.csv count as one in intervals and tests. A file that cannot be used is listed on
+    stderr, and the exit status is 1.
     """
     predictor = load_predictor(arguments.model or default_model())
+    print_without_identity("score", predictor.folder, predictor.metadata)
     scored = score(predictor, arguments.folder)
-    for row in scored.failed:
-        print(f"score: {row['path']}: {row['error']}", file=sys.stderr)
-    for reason, images in scored.left_out.items():
-        if images:
-            print(f"score: left out {images:,} photos: {reason}", file=sys.stderr)
+    print_left_out("score", scored.left_out, scored.failed)
+    if scored.groups < (photos := len(scored.predictions)):
+        line = f"{photos:,} photos of {scored.groups:,} groups: a group counts as one photo"
+        print(f"score: {line} in intervals and tests", file=sys.stderr)
     if not scored.has_test:
         print("score: no test split of this model here to compare with", file=sys.stderr)
     if arguments.format == "json":
@@ -92,10 +93,34 @@ def scored_record(scored: Scored) -> dict:
     labels = predicted_labels(scored.predictions)
     return {
         "images": len(scored.predictions),
-        "left_out": {reason: int(number) for reason, number in scored.left_out.items()},
+        "groups": scored.groups,
         "scores": scored.scores,
         "confusion": confusion(scored.predictions, labels).to_dict("index"),
-        "errors": [{"path": row["path"], "error": row["error"]} for row in scored.failed],
+        **record_of(scored.left_out, scored.failed),
+    }
+
+
+def print_without_identity(command: str, folder: Path, metadata: Metadata) -> None:
+    if metadata.model is None:
+        print(
+            f"{command}: {folder / METADATA_FILE}: no identity, as of an earlier version: whether "
+            "predictions are of this model is not checked. Run `dvc repro`, and export it again.",
+            file=sys.stderr,
+        )
+
+
+def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -> None:
+    for row in failed:
+        print(f"{command}: {row['path']}: {row['error']}", file=sys.stderr)
+    for reason, images in left_out.items():
+        if images:
+            print(f"{command}: left out {images:,} photos: {reason}", file=sys.stderr)
+
+
+def record_of(left_out: dict[str, int], failed: list[dict]) -> dict:
+    return {
+        "left_out": {reason: int(number) for reason, number in left_out.items()},
+        "errors": [{"path": row["path"], "error": row["error"]} for row in failed],
     }
 
 
@@ -120,30 +145,31 @@ def add_monitor(parser: argparse.ArgumentParser) -> None:
 def run_monitor(arguments: argparse.Namespace) -> int:
     """Test whether photos without labels are like the test photos of the last run.
 
-    SOURCE is a folder of photos, or a table that `pawprint predict --format csv` wrote. Prints the
-    fraction called unknown, the unknown scores, the predicted classes and the mean confidence, with
+    SOURCE is a folder of photos, a table that `pawprint predict --format csv` wrote, or the log of
+    a service. Of copies one counts, and of a table the rows of this model. Prints the fraction
+    called unknown, the unknown scores, the predicted classes and the mean confidence, with
     intervals, beside those of the test split, and a verdict: like the test photos, other
     proportions of the classes, or other images. No alarm does not mean that the model is right:
-    score labelled photos from time to time. A file that cannot be used is listed on stderr, and the
-    exit status is 1.
+    score labelled photos from time to time. A file that cannot be used, or could not by `predict`,
+    is listed on stderr, and the exit status is 1.
     """
-    source, folder, failed = arguments.source, arguments.model or default_model(), []
+    source, folder = arguments.source, arguments.model or default_model()
     metadata = read_metadata(folder)
+    print_without_identity("monitor", folder, metadata)
     test = monitoring.reference(metadata, folder)
     if source.is_dir():
         rows = predict(load_predictor(folder), find_images([source]))
-        failed = [row for row in rows if row["error"]]
-        photos = monitoring.tabulate_photos(rows, metadata.labels)
     else:
-        photos = monitoring.read_photos(source, metadata)
-    for row in failed:
-        print(f"monitor: {row['path']}: {row['error']}", file=sys.stderr)
+        rows = monitoring.read_photos(source, metadata)
+    photos, left_out, failed = monitoring.select(rows, metadata, source)
+    print_left_out("monitor", left_out, failed)
     if photos.empty:
         raise InputError(f"{printable(str(source))}: expected photos with a label. Received: none.")
     monitored = monitoring.monitor(metadata, photos, test, confidence_of_intervals())
     if arguments.format == "json":
         images = {"images": len(photos), "test_images": len(test)}
-        print_json({"verdict": monitored.verdict, **images, "scores": monitored.scores})
+        record = {"verdict": monitored.verdict, **images, "scores": monitored.scores}
+        print_json(record | record_of(left_out, failed))
     else:
         print_monitored(monitored, len(photos), len(test))
     if arguments.fail and monitored.verdict != monitoring.LIKE:

@@ -13,6 +13,8 @@ from pawprint.errors import InputError, printable
 from pawprint.serving.predictor import default_model, find_images, load_predictor, predict
 from pawprint.serving.saliency import write_saliency
 
+AFTER_PROBABILITIES = ("unknown_score", "error", "pixels_sha256", "model")  # columns of the CSV
+
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
@@ -78,10 +80,10 @@ def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
 def print_csv(rows: list[dict], labels: list[str], top: None) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     names = [f"probability_{label}" for label in labels]
-    writer.writerow(["path", "label", *names, "unknown_score", "error"])
+    writer.writerow(["path", "label", *names, *AFTER_PROBABILITIES])
     for row in rows:
         probabilities = (row["probabilities"].get(label, "") for label in labels)
-        cells = [*probabilities, row["unknown_score"], row["error"]]
+        cells = [*probabilities, *(row[name] for name in AFTER_PROBABILITIES)]
         writer.writerow([row["path"], row["label"], *cells])
 
 

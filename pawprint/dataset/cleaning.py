@@ -116,7 +116,7 @@ def clean(
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
     images = pd.DataFrame(usable, columns=[*IMAGES, *BITS])
     images, of_no_class, not_applied = _corrected(images, corrections)
-    kept, duplicates = _without_duplicates(images)
+    kept, duplicates = without_duplicates(images)
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
     for label in labels:
@@ -173,10 +173,11 @@ def _corrected(
     return images[is_of_class], of_no_class, not_applied
 
 
-def _without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The images without exact duplicates, and a row of REJECTED for each image removed.
 
-    `images` is sorted by path.
+    `images` is sorted by path, and has the columns `path`, `label`, `archive_split` and
+    `pixels_sha256`.
     """
     paths = images["path"]
     # Copies have longer names: IMG_3.jpg, IMG_3 (1).jpg.

@@ -26,6 +26,32 @@ def fraction_interval(
     return float(interval.low), float(interval.high)
 
 
+def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
+    """`(correct, total)` of as many independent images as tell what these do, at least one.
+
+    `is_true` is bool `(images,)`. The images of one of `groups`, `(images,)`, are taken to be all
+    true or all false: the total is divided by the design effect for that, the mean size of an
+    image's group (Kish, Survey Sampling, 1965, 5.4), and the counts are used as those of
+    independent images (Rao and Scott, A Simple Method for the Analysis of Clustered Binary Data,
+    Biometrics 48:577-585, 1992).
+    """
+    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    total = max(1, round(len(groups) / sizes[group_of].mean()))
+    return round(total * is_true.mean()), total
+
+
+def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """A value of each group, `(groups,)`, whose mean is that of `values`, `(images,)`.
+
+    With groups of one size, they are the means of the groups; else how far the sum of each is from
+    that of as many mean values, as the variance of a ratio has it (Cochran, Sampling Techniques,
+    1977, 9A).
+    """
+    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    mean = values.mean()
+    return mean + np.bincount(group_of, weights=values - mean) / sizes.mean()
+
+
 def difference_interval(
     first: tuple[int, int], second: tuple[int, int], confidence: float
 ) -> tuple[float, float]:
@@ -120,12 +146,15 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(binomtest(only_first, disagreeing).pvalue) if disagreeing else 1.0
 
 
-def fisher(first: tuple[int, int], second: tuple[int, int]) -> float:
+def fisher(
+    first: tuple[int, int], second: tuple[int, int], alternative: str = "two-sided"
+) -> float:
     """The p-value of Fisher's exact test, that two proportions of other images are the same.
 
-    Each is `(correct, total)`.
+    Each is `(correct, total)`. With `alternative` "greater", that the first is not the larger one.
     """
-    return float(fisher_exact([(count, size - count) for count, size in (first, second)]).pvalue)
+    table = [(count, size - count) for count, size in (first, second)]
+    return float(fisher_exact(table, alternative).pvalue)
 
 
 def stratified_fisher(

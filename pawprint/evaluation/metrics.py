@@ -12,6 +12,8 @@ from pawprint.columns import PREDICTED, SCORES
 from pawprint.evaluation.intervals import (
     f1_interval,
     fraction_interval,
+    independent_counts,
+    mean_by_group,
     mean_f1_interval,
     mean_interval,
     mean_recall_interval,
@@ -62,10 +64,12 @@ def measure(
     labels: list[str],
     confidence: float,
     is_unknown: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """The columns of SCORES after `split`: scores of all classes, then those of each.
 
-    `is_unknown`, bool `(images,)`, says which images the detector of unknown inputs refuses.
+    `is_unknown`, bool `(images,)`, says which images the detector of unknown inputs refuses. The
+    images of one of `groups`, `(images,)`, count as one in the intervals; by default each is alone.
     Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and the
     others those of the functions of their names. With more than two classes, `roc_auc` is the mean
     over the classes, each against the others, and so are its ends, which makes the interval wider
@@ -73,6 +77,7 @@ def measure(
     images; others have no score, and one that is never predicted no `precision`.
     """
     losses, images = log_losses(actual, probabilities), len(actual)
+    groups = np.arange(images) if groups is None else groups
     calibration_error = expected_calibration_error(actual, probabilities)
     present = np.unique(actual)
     is_actual, is_predicted = (present[:, None] == each for each in (actual, predicted))
@@ -80,19 +85,24 @@ def measure(
         each.sum(axis=1) for each in (is_actual & is_predicted, is_actual | is_predicted, is_actual)
     )
     recall, f1 = (both / of_class).mean(), (2 * both / (either + both)).mean()
-    of_recall = mean_recall_interval(both, of_class, confidence)
+    is_right = predicted == actual
+    of_recall, of_f1 = (
+        np.transpose([independent_counts(is_right[each], groups[each]) for each in subsets])
+        for subsets in (is_actual, is_actual | is_predicted)
+    )
+    of_loss = mean_interval(mean_by_group(losses, groups), confidence)
     rows = [
-        ("", *fraction_row("accuracy", predicted == actual, confidence)),
-        ("", "loss", losses.mean(), *mean_interval(losses, confidence), images),
-        ("", "mean_recall", recall, *of_recall, images),
-        ("", "macro_f1", f1, *mean_f1_interval(both, either, confidence), images),
-        ("", "roc_auc", *_roc_area(actual, probabilities, confidence), images),
+        ("", *fraction_row("accuracy", is_right, confidence, groups)),
+        ("", "loss", losses.mean(), *of_loss, images),
+        ("", "mean_recall", recall, *mean_recall_interval(*of_recall, confidence), images),
+        ("", "macro_f1", f1, *mean_f1_interval(*of_f1, confidence), images),
+        ("", "roc_auc", *_roc_area(actual, probabilities, confidence, groups), images),
         ("", "expected_calibration_error", calibration_error, np.nan, np.nan, images),
     ]
     if is_unknown is not None:
-        rows.append(("", *fraction_row("refused", is_unknown, confidence)))
+        rows.append(("", *fraction_row("refused", is_unknown, confidence, groups)))
     for index, *each in zip(present, is_actual, is_predicted):
-        rows += [(labels[index], *row) for row in _of_class(*each, confidence)]
+        rows += [(labels[index], *row) for row in _of_class(*each, confidence, groups)]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -102,20 +112,28 @@ def headline(images: pd.Series) -> str:
 
 
 def measure_unknown(
-    unknown: np.ndarray, known: np.ndarray, threshold: float, confidence: float
+    unknown: np.ndarray,
+    known: np.ndarray,
+    threshold: float,
+    confidence: float,
+    groups: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """How well the detector tells images of no class from those of the classes, as `measure` does.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
-    fraction refused of `unknown`, and the area under the ROC curve of both.
+    fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as those of
+    `measure`, are of `unknown`, then of `known`.
     """
     from sklearn.metrics import roc_auc_score  # not for stages that read scores
 
     images, others = len(unknown), len(known)
     area = roc_auc_score(np.repeat([1, 0], [images, others]), np.append(unknown, known))
-    interval = roc_area_interval(area, images, others, confidence)
+    groups = np.arange(images + others) if groups is None else groups
+    is_refused, of_both = (unknown > threshold, known > threshold), np.split(groups, [images])
+    totals = [independent_counts(*each)[1] for each in zip(is_refused, of_both)]
+    interval = roc_area_interval(area, *totals, confidence)
     rows = [
-        (UNKNOWN, *fraction_row("refused", unknown > threshold, confidence)),
+        (UNKNOWN, *fraction_row("refused", is_refused[0], confidence, of_both[0])),
         (UNKNOWN, "roc_auc", area, *interval, images),
     ]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
@@ -195,26 +213,38 @@ def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
     return text if shown == "accuracy" else f"{text}; accuracy {accuracy['value']:.4f}"
 
 
-def _of_class(is_actual: np.ndarray, is_predicted: np.ndarray, confidence: float) -> list[tuple]:
+def _of_class(
+    is_actual: np.ndarray, is_predicted: np.ndarray, confidence: float, groups: np.ndarray
+) -> list[tuple]:
     """Recall, precision and F1 of a class: rows without its label."""
-    both, either = int((is_actual & is_predicted).sum()), int((is_actual | is_predicted).sum())
-    f1 = 2 * both / (either + both)
+    is_both, is_either = is_actual & is_predicted, is_actual | is_predicted
+    both, either = int(is_both.sum()), int(is_either.sum())
+    of_f1 = independent_counts(is_both[is_either], groups[is_either])
     rows = [
-        fraction_row("recall", is_predicted[is_actual], confidence),
-        ("f1", f1, *f1_interval(both, either, confidence), either),
+        fraction_row("recall", is_predicted[is_actual], confidence, groups[is_actual]),
+        ("f1", 2 * both / (either + both), *f1_interval(*of_f1, confidence), either),
     ]
     if is_predicted.any():
-        rows.insert(1, fraction_row("precision", is_actual[is_predicted], confidence))
+        of = is_actual[is_predicted], confidence, groups[is_predicted]
+        rows.insert(1, fraction_row("precision", *of))
     return rows
 
 
-def fraction_row(name: str, is_true: np.ndarray, confidence: float) -> tuple:
-    """The cells of SCORES from `score` on, for a fraction of images, bool `(images,)`."""
-    low, high = fraction_interval(int(is_true.sum()), len(is_true), confidence)
-    return name, is_true.mean(), low, high, len(is_true)
+def fraction_row(
+    name: str, is_true: np.ndarray, confidence: float, groups: np.ndarray | None = None
+) -> tuple:
+    """The cells of SCORES from `score` on, for a fraction of images, bool `(images,)`.
+
+    `groups` are as those of `measure`.
+    """
+    images = len(is_true)
+    counts = independent_counts(is_true, np.arange(images) if groups is None else groups)
+    return name, is_true.mean(), *fraction_interval(*counts, confidence), images
 
 
-def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) -> np.ndarray:
+def _roc_area(
+    actual: np.ndarray, probabilities: np.ndarray, confidence: float, groups: np.ndarray
+) -> np.ndarray:
     """The area and the ends of its interval, means over the classes if there are more than two."""
     from sklearn.metrics import roc_auc_score  # not for stages that read scores
 
@@ -223,8 +253,11 @@ def _roc_area(actual: np.ndarray, probabilities: np.ndarray, confidence: float) 
     areas = []
     for index in _classes_with_a_curve(actual, probabilities.shape[1]):
         is_class = actual == index
-        area, images = roc_auc_score(is_class, probabilities[:, index]), int(is_class.sum())
-        interval = roc_area_interval(area, images, len(actual) - images, confidence)
+        area = roc_auc_score(is_class, probabilities[:, index])
+        images, others = (
+            independent_counts(each[each], groups[each])[1] for each in (is_class, ~is_class)
+        )
+        interval = roc_area_interval(area, images, others, confidence)
         areas.append((area, *interval))
     return np.mean(areas, axis=0)
 

@@ -3,6 +3,8 @@
 The accuracy is not estimated: from confidences it would be too high for photos of another kind.
 """
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +18,7 @@ from pawprint.classes import UNKNOWN, predicted_classes
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
 from pawprint.evaluation import intervals
-from pawprint.evaluation.scoring import test_predictions
+from pawprint.evaluation.scoring import COPY, test_predictions
 from pawprint.serving.metadata import Metadata
 from pawprint.tables import csv_rows, probabilities_in
 
@@ -27,6 +29,7 @@ ALPHA = 0.05  # probability of a false alarm, at most: of all tests together
 # more often than the test photos, and photos of other sources get a little less confidence. Photos
 # of which the model is surer, such as training photos, are no other images.
 LEAST = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": -0.02}
+HASH = "pixels_sha256"
 DIGITS = 4  # of the numbers that `predict` writes
 COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_high"]
 
@@ -45,11 +48,22 @@ class Monitored(NamedTuple):
     scores: pd.DataFrame
 
 
-def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
-    """The rows of a table that `predict` wrote: those of PROBABILITY, UNKNOWN_SCORE.
+class Photos(NamedTuple):
+    """The rows of `predict` that count.
 
-    Rows without a label, of unusable files, are left out. Raises InputError if it is another table,
-    or one of another model.
+    `usable` has the columns of PROBABILITY, UNKNOWN_SCORE and HASH. `left_out` are numbers of rows
+    by reason, `failed` the rows with an error.
+    """
+
+    usable: pd.DataFrame
+    left_out: dict[str, int]
+    failed: list[dict]
+
+
+def read_photos(path: Path, metadata: Metadata) -> list[dict]:
+    """The rows of a table that `predict` or the service wrote, as `predict` returns them.
+
+    Raises InputError if it is another table, or one of other labels.
     """
     labels, has_scores = metadata.labels, metadata.unknown_threshold is not None
     names = [PROBABILITY + label for label in labels]
@@ -63,35 +77,68 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
             f"Received: {error.strerror}."
         ) from None
     found = []
-    for line, row in csv_rows(content, where, keys):
-        label, *numbers, score = (row[key] for key in keys)
+    for line, cells in csv_rows(content, where, keys):
+        label, *numbers, score = (cells[key] for key in keys)
+        row = {key: printable(cells.get(key, "")) for key in ("error", HASH, "model")}
+        row["path"] = printable(cells.get("path", f"line {line}"))
         if not label:
+            found.append(row | {"error": row["error"] or "no label"})
             continue
         try:
             values = [float(each) for each in numbers]
             is_usable = label in (*labels, UNKNOWN) and all(0 <= each <= 1 for each in values)
-            values.append(float(score) if has_scores else np.nan)
+            row |= {"probabilities": dict(zip(labels, values)), "error": ""}
+            row["unknown_score"] = float(score) if has_scores else None
         except ValueError:
             is_usable = False
         if not is_usable:
             more = " and an unknown score" if has_scores else ""
             raise InputError(
                 f"{where}: line {line}: expected a label of {', '.join(labels)} or {UNKNOWN}, "
-                f"probabilities{more}. Received: {printable(','.join(row.values()))}."
+                f"probabilities{more}. Received: {printable(','.join(cells.values()))}."
             )
-        found.append(values)
-    return pd.DataFrame(found, columns=[*names, UNKNOWN_SCORE])
+        found.append(row)
+    return found
 
 
-def tabulate_photos(rows: list[dict], labels: list[str]) -> pd.DataFrame:
-    """What `read_photos` gives for the table of these rows of `predict`."""
-    found = [
-        (*map(row["probabilities"].get, labels), row["unknown_score"])
+def select(rows: list[dict], metadata: Metadata, source: Path) -> Photos:
+    """Of rows as `predict` returns them those of this model, and each photo once.
+
+    Rows of which none has an identity are taken as of this model; a line on stderr says so. Raises
+    InputError if all are of other models.
+    """
+    where, own = printable(str(source)), metadata.model or ""
+    of_models = Counter(row["model"] for row in rows)
+    if own and set(of_models) == {""}:
+        line = "no identity of the model that made it: taken as this one"
+        print(f"{where}: {line}", file=sys.stderr)
+        own = ""
+    left_out = {
+        f"of another model, {model or 'without an identity'}": number
+        for model, number in of_models.items()
+        if model != own
+    }
+    if left_out and own not in of_models:
+        listed = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())
+        raise InputError(
+            f"{where}: expected predictions of the model {own or 'without an identity'}. Received: "
+            f"{listed}. Run `pawprint predict` on these photos again."
+        )
+    rows = [row for row in rows if row["model"] == own]
+    cells = [
+        (*map(row["probabilities"].get, metadata.labels), row["unknown_score"], row[HASH])
         for row in rows
         if not row["error"]
     ]
-    names = [*(PROBABILITY + label for label in labels), UNKNOWN_SCORE]
-    return pd.DataFrame(found, columns=names, dtype=float)
+    names = [*(PROBABILITY + label for label in metadata.labels), UNKNOWN_SCORE, HASH]
+    usable = without_copies(table := pd.DataFrame(cells, columns=names))
+    left_out[COPY] = len(table) - len(usable)
+    return Photos(usable, left_out, [row for row in rows if row["error"]])
+
+
+def without_copies(photos: pd.DataFrame) -> pd.DataFrame:
+    """Of rows with the same HASH the first, and all without one, as in tables of before."""
+    return photos[~photos[HASH].duplicated() | (photos[HASH] == "")]
 
 
 def reference(metadata: Metadata, folder: Path) -> pd.DataFrame:
@@ -117,7 +164,7 @@ def reference(metadata: Metadata, folder: Path) -> pd.DataFrame:
 def monitor(
     metadata: Metadata, photos: pd.DataFrame, test: pd.DataFrame, confidence: float
 ) -> Monitored:
-    """Compare photos, as `read_photos` gives them, with the table PREDICTIONS of the test split.
+    """Compare photos, as `Photos.usable` has them, with the table PREDICTIONS of the test split.
 
     `confidence` is of the intervals.
     """
@@ -147,7 +194,8 @@ def judge(metadata: Metadata, table: pd.DataFrame) -> pd.DataFrame:
 def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """`difference`, `p_value` and `different` of each of LEAST, from what `judge` returns.
 
-    A difference counts if it reaches LEAST and its p-value is below Holm's level. Each photo is
+    A difference counts if it reaches LEAST and its p-value is below Holm's level. Tests are
+    one-sided, in the direction of LEAST, except for `classes`, where there is none. Each photo is
     taken as independent. `unknown_score` and `confidence` are compared within the predicted
     classes, so that other proportions of the classes are no other images.
     """
@@ -156,14 +204,15 @@ def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     if "unknown" in photos:
         pairs = [(int(each["unknown"].sum()), len(each)) for each in both]
         difference = photos["unknown"].mean() - test["unknown"].mean()
-        found["unknown"] = difference, intervals.fisher(*pairs)
+        found["unknown"] = difference, intervals.fisher(*pairs, alternative="greater")
         area, p_value = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
         found["unknown_score"] = area - 0.5, p_value
     classes = max(each.max() for each in strata) + 1
     counts = [np.bincount(each, minlength=classes) for each in strata]
     fractions = [each / each.sum() for each in counts]
     found["classes"] = abs(fractions[0] - fractions[1]).sum() / 2, same_proportions(*counts)
-    _, p_value = ranked_within(*(each["confidence"].to_numpy() for each in both), *strata)
+    of_both = (each["confidence"].to_numpy() for each in (test, photos))
+    _, p_value = ranked_within(*of_both, *strata[::-1])  # that of test is higher
     of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
     found["confidence"] = (photos["confidence"] - of_class).mean(), p_value
     table = pd.DataFrame(found, index=["difference", "p_value"]).T
@@ -214,7 +263,7 @@ def ranked_within(
     values: np.ndarray, others: np.ndarray, strata: np.ndarray, other_strata: np.ndarray
 ) -> tuple[float, float]:
     """The probability that a value is above another one of its stratum, and the p-value that it is
-    a half.
+    at most a half.
 
     `strata`, int `(images,)`, are of `values`, `other_strata` of `others`; those that only one has
     are left out. A half and 1 if they have none in common. The test is that of van Elteren, On the
@@ -233,7 +282,7 @@ def ranked_within(
         variance += first * second / total * ranks.var(ddof=1) / (total + 1) ** 2
     if not variance:
         return 0.5, 1.0
-    p_value = 2 * norm.sf(abs(statistic) / variance**0.5)
+    p_value = norm.sf(statistic / variance**0.5)
     return float(np.average(areas, weights=images)), float(p_value)
 
 

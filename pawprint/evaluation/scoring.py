@@ -11,13 +11,19 @@ from pawprint import project
 from pawprint.classes import log_losses, predicted_classes
 from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
 from pawprint.dataset import layouts
-from pawprint.dataset.cleaning import perceptual_hash
+from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
 from pawprint.errors import InputError, printable
-from pawprint.evaluation.intervals import fisher, holm, randomization, stratified_fisher
+from pawprint.evaluation.intervals import (
+    fisher,
+    holm,
+    independent_counts,
+    mean_by_group,
+    randomization,
+    stratified_fisher,
+)
 from pawprint.evaluation.metrics import measure, measure_unknown
 from pawprint.evaluation.suggestion import compare_hashes
 from pawprint.files import md5, md5_of_folder
-from pawprint.images.decoder import pixels_sha256
 from pawprint.params.data import Clean
 from pawprint.params.results import Evaluate
 from pawprint.recorded import Recorded
@@ -33,9 +39,8 @@ from pawprint.tables import (
 
 CONFIDENCE = 0.95  # of intervals where there is no params.yaml
 ALPHA = 0.05  # probability of any false difference of TESTED, at most
-# What an export has of the served model, and two trainings do not share.
-IDENTITY = ("labels", "data_md5", "temperature", "threshold", "unknown_threshold")
 NO_CLASS, COPY, NEAR = "in no folder of a class", "copies", "near-duplicates of training images"
+CONTRADICTORY = "copies in several classes"
 TESTED = ("accuracy", "mean_recall", "loss", "refused", "recall")
 
 
@@ -44,12 +49,14 @@ class Scored(NamedTuple):
 
     `scores` has the columns of SCORES after `split`, those of the test split as `test`, `test_low`
     and `test_high`, `p_value`, and `different`: yes, no, or "" where the difference is not tested.
-    `predictions` is a table PREDICTIONS. `left_out` are numbers of images by reason, `failed` the
-    rows of `predict` with an error, and `has_test` whether there are figures of the test split.
+    `predictions` is a table PREDICTIONS with a column `group`, of `groups` groups. `left_out` are
+    numbers of images by reason, `failed` the rows of `predict` with an error, and `has_test`
+    whether there are figures of the test split.
     """
 
     scores: pd.DataFrame
     predictions: pd.DataFrame
+    groups: int
     left_out: dict[str, int]
     failed: list[dict]
     has_test: bool
@@ -62,9 +69,10 @@ def confidence_of_intervals() -> float:
 def score(predictor: Predictor, folder: Path) -> Scored:
     """Score the photos of a folder, in folders of classes or with metadata.csv, as `evaluate` does.
 
-    Photos in a folder called unknown are of no class. Of photos with the same pixels the first by
-    path counts. Near-duplicates of training images are left out, unless they are of the test split
-    of the last run. Raises InputError if no photo has a class.
+    Photos in a folder called unknown are of no class. Of photos with the same pixels one counts, or
+    none if their labels differ, as in `clean`. Photos of a group in metadata.csv count as one in
+    intervals and tests. Near-duplicates of training images are left out, unless they are of the
+    test split of the last run. Raises InputError if no photo has a class.
     """
     metadata, confidence = predictor.metadata, confidence_of_intervals()
     labels = metadata.labels
@@ -76,11 +84,16 @@ def score(predictor: Predictor, folder: Path) -> Scored:
         [row | {"path": name} for name, row in zip(names, rows) if not row["error"]],
         columns=["path", "prediction", "pixels_sha256", "hash"],
     )
-    images["label"] = images["path"].map(label_of)
-    is_copy = images.duplicated("pixels_sha256")
-    is_near = _near_training(images) & ~is_copy
-    left_out = {NO_CLASS: len(label_of) - len(names), COPY: is_copy.sum(), NEAR: is_near.sum()}
-    images = images[~is_copy & ~is_near].reset_index(drop=True)
+    images = images.assign(label=images["path"].map(label_of), archive_split="")
+    images, copies = without_duplicates(images)
+    is_near = _near_training(images)
+    left_out = {
+        NO_CLASS: len(label_of) - len(names),
+        COPY: (copies["reason"] == "duplicate").sum(),
+        CONTRADICTORY: (copies["reason"] == "contradictory").sum(),
+        NEAR: is_near.sum(),
+    }
+    images = images[~is_near].reset_index(drop=True)
     if not images["label"].isin(labels).any():
         listed = ", ".join(f"{number:,} {why}" for why, number in left_out.items() if number)
         raise InputError(
@@ -93,21 +106,27 @@ def score(predictor: Predictor, folder: Path) -> Scored:
         unknown_scores = np.array([each.unknown_score for each in images["prediction"]])
     classes = predicted_classes(probabilities, metadata.threshold)
     table = tabulate(images, probabilities, classes, labels, unknown_scores)
+    group_of = _groups_in(folder)
+    groups = table["path"].map(lambda path: group_of.get(path) or f"/{path}")
+    table["group"], _ = pd.factorize(groups)
     is_of_class = images["label"].isin(labels).to_numpy()
     predictions, test = table[is_of_class].reset_index(drop=True), test_predictions(metadata)
     scores = [_measure(predictions, metadata, confidence)]
     if unknown_scores is not None and not is_of_class.all():
         pair = unknown_scores[~is_of_class], unknown_scores[is_of_class]
-        scores.append(measure_unknown(*pair, metadata.unknown_threshold, confidence))
+        of_both = pd.concat([table["group"][~is_of_class], predictions["group"]]).to_numpy()
+        limit = metadata.unknown_threshold
+        scores.append(measure_unknown(*pair, limit, confidence, of_both))
     scores = _beside(pd.concat(scores, ignore_index=True), predictions, test, metadata)
-    return Scored(scores, predictions, left_out, failed, test is not None)
+    groups = predictions["group"].nunique()
+    return Scored(scores, predictions, groups, left_out, failed, test is not None)
 
 
 def test_predictions(metadata: Metadata) -> pd.DataFrame | None:
     """The table PREDICTIONS of the test split by the served model, or None if there is none.
 
-    None also if `metadata` is of a model that is neither the served one nor an export of it, or if
-    the table or the served model is another than dvc.lock has.
+    None also if `metadata` have another identity than the served model, or if the table or the
+    served model is another than dvc.lock has.
     """
     table, folder = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL
     if not table.exists() or not folder.exists():
@@ -116,7 +135,7 @@ def test_predictions(metadata: Metadata) -> pd.DataFrame | None:
     known = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", folder, "deps")
     if any(known) and known != (md5(table), md5_of_folder(folder)):
         return None
-    if any(getattr(served, key) != getattr(metadata, key) for key in IDENTITY):
+    if served.model != metadata.model:
         return None
     predictions = read_predictions(table)
     return predictions if predicted_labels(predictions) == metadata.labels else None
@@ -147,10 +166,16 @@ def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
     return found
 
 
+def _groups_in(folder: Path) -> dict[str, str]:
+    """The group, or "", of each image in a metadata.csv."""
+    names = [each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()]
+    rows = layouts.parse_metadata(str(folder), names, lambda name: (folder / name).read_bytes())
+    return {name: row.group for name, row in (rows or {}).items()}
+
+
 def _measured(image: Image.Image, predicted: Prediction) -> dict:
     return {
         "prediction": predicted._replace(features=None),
-        "pixels_sha256": pixels_sha256(image),
         "hash": perceptual_hash(image),
     }
 
@@ -169,13 +194,13 @@ def _near_training(images: pd.DataFrame) -> pd.Series:
 
 
 def _measure(table: pd.DataFrame, metadata: Metadata, confidence: float) -> pd.DataFrame:
-    """As `measure`, of a table PREDICTIONS."""
+    """As `measure`, of a table PREDICTIONS with a column `group`."""
     actual, predicted = (_indices(table, column) for column in ("actual", "predicted"))
     is_unknown = None
     if UNKNOWN_SCORE in table:
         is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
     given = actual, probabilities_in(table), predicted
-    return measure(*given, metadata.labels, confidence, is_unknown)
+    return measure(*given, metadata.labels, confidence, is_unknown, table["group"].to_numpy())
 
 
 def _beside(
@@ -188,6 +213,7 @@ def _beside(
     columns = {"value": "test", "low": "test_low", "high": "test_high"}
     if test is None:
         return scores.assign(**dict.fromkeys((*columns.values(), "p_value"), np.nan), different="")
+    test = test.assign(group=range(len(test)))
     of_test = _measure(test, metadata, confidence_of_intervals())
     common = test[test["actual"].isin(table["actual"])]
     if len(common) < len(test) and len(common):  # means over the classes that both have
@@ -215,23 +241,24 @@ def _p_value(
     """That a score of both tables differs by chance: Fisher's test, or a randomization test."""
     both = table, test
     if score == "loss":
-        return randomization(
-            *(log_losses(_indices(each, "actual"), probabilities_in(each)) for each in both)
-        )
-    if score == "refused":
-        is_true = [each[UNKNOWN_SCORE] > metadata.unknown_threshold for each in both]
-    else:
-        of_label = [each[each["actual"] == label] if label else each for each in both]
-        is_true = [each["actual"] == each["predicted"] for each in of_label]
+        losses = (log_losses(_indices(each, "actual"), probabilities_in(each)) for each in both)
+        groups = (each["group"].to_numpy() for each in both)
+        return randomization(*map(mean_by_group, losses, groups))
+
+    def counts(table: pd.DataFrame, label: str) -> tuple[int, int]:
+        of_label = table[table["actual"] == label] if label else table
+        if of_label.empty:
+            return 0, 0
+        is_true = of_label["actual"] == of_label["predicted"]
+        if score == "refused":
+            is_true = of_label[UNKNOWN_SCORE] > metadata.unknown_threshold
+        return independent_counts(is_true.to_numpy(), of_label["group"].to_numpy())
+
     if score == "mean_recall":
-        classes = [_indices(each, "actual") for each in both]
-        counts = [np.bincount(each, minlength=len(metadata.labels)) for each in classes]
-        correct = [
-            np.bincount(each[is_right], minlength=len(metadata.labels))
-            for each, is_right in zip(classes, is_true)
-        ]
-        return stratified_fisher(correct[0], counts[0], correct[1], counts[1])
-    return fisher(*((int(each.sum()), len(each)) for each in is_true))
+        of_classes = ([counts(each, name) for name in metadata.labels] for each in both)
+        first, second = map(np.transpose, of_classes)
+        return stratified_fisher(*first, *second)
+    return fisher(*(counts(each, label) for each in both))
 
 
 def _indices(table: pd.DataFrame, column: str) -> np.ndarray:

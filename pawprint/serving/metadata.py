@@ -34,10 +34,11 @@ class Metadata(Section):
     `test_time_augmentation` is not "none", the image is given as several squares (`squares_of` of
     images/pixels.py), whose outputs are averaged, `probability` as `mean_over_squares` does.
 
-    An export says where it comes from: `data_md5` is the MD5 of data/split/images.csv, as dvc.lock
-    has it: of the images, their labels and splits. `commit` is the project's, with "-dirty" if
-    tracked files had changes, as `git describe` writes it. Both are null in the served model, which
-    is made before its results are committed.
+    `model` is the identity of a served model, a hash of what it computes, which its exports carry;
+    null in those of earlier versions. An export says where it comes from: `data_md5` is the MD5 of
+    data/split/images.csv, as dvc.lock has it: of the images, their labels and splits. `commit` is
+    the project's, with "-dirty" if tracked files had changes, as `git describe` writes it. Both are
+    null in the served model, which is made before its results are committed.
     """
 
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]
@@ -55,6 +56,7 @@ class Metadata(Section):
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
     )
+    model: str | None = None
     data_md5: str | None = None
     commit: str | None = None
 

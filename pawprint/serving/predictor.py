@@ -19,7 +19,7 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, silent_stderr
 from pawprint.files import md5_of_folder
 from pawprint.images.archive import Archive, UnusableImageError
-from pawprint.images.decoder import open_image, read_image
+from pawprint.images.decoder import open_image, pixels_sha256, read_image
 from pawprint.images.formats import count_suffixes, is_image_name
 from pawprint.images.pixels import squares_of
 from pawprint.recorded import Recorded
@@ -202,7 +202,8 @@ def predict(
     images: list[Path],
     more: Callable[[Image.Image, Prediction], dict] | None = None,
 ) -> list[dict]:
-    """The path, label, probabilities, unknown score and error of each image.
+    """The path, label, probabilities, unknown score and error of each image, the hash of its pixels
+    and the identity of the model.
 
     `label` may be UNKNOWN. `probabilities` has those of all classes by label, the predicted one
     first, then the most probable. It is empty, and so is `label`, if there is an error.
@@ -213,7 +214,8 @@ def predict(
     def predict_image(item: tuple[str, Path]) -> dict:
         name, path = item
         row = {"path": name, "label": "", "probabilities": {}}
-        row |= {"unknown_score": None, "error": ""}
+        row |= {"unknown_score": None, "error": "", "pixels_sha256": ""}
+        row["model"] = predictor.metadata.model or ""
         try:
             predicted = predictor.predict(image := read_image(path, predictor.metadata.bits))
         except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
@@ -229,6 +231,7 @@ def predict(
             "label": predicted.label,
             "probabilities": {each: round(value, 4) for each, value in ordered},
             "unknown_score": None if score is None else round(score, 4),
+            "pixels_sha256": pixels_sha256(image),
             **(more(image, predicted) if more else {}),
         }
 

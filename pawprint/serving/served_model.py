@@ -5,6 +5,7 @@ a principal component analysis, as in Wang et al., ViM: Out-Of-Distribution with
 Matching, 2022 (https://arxiv.org/abs/2203.10807), of features with length 1.
 """
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 import openvino
 
 from pawprint.errors import InputError, printable
-from pawprint.files import read_arrays, replacing, write_arrays
+from pawprint.files import digest, read_arrays, replacing, write_arrays
 from pawprint.runtime.network_file import read_network, take_uint8, write_network
 from pawprint.serving.metadata import Metadata, write_metadata
 
@@ -20,6 +21,7 @@ NETWORK_FILE, DETECTOR_FILE = "model.xml", "detector.npz"
 # The model in its folder, by format.
 FILES = (NETWORK_FILE, "model.tflite", "model.onnx", "saved_model.pb")
 FEATURES = "features"
+IDENTITY_DIGITS = 16  # of the SHA-256
 SMALLEST = 1e-12  # norm to divide by, as in Keras' UnitNormalization
 operations = openvino.opset15
 
@@ -142,6 +144,7 @@ def write_served_model(
 ) -> None:
     """Write model.xml, model.bin, model.json, and the arrays of a detector in detector.npz.
 
+    In model.json the metadata have the identity of the model.
     `network` takes uint8 pixels and gives logits, `(batch, 1)` for two classes and
     `(batch, classes)` for more, and features, `(batch, channels)`. The served network gives
     `probability`, the sigmoid or softmax of the logits after division by the temperature, with a
@@ -162,6 +165,14 @@ def write_served_model(
     with replacing(folder) as partial:
         partial.mkdir()
         write_network(served, partial / NETWORK_FILE, list(outputs))
-        write_metadata(partial, metadata)
+        path = partial / NETWORK_FILE
+        write_metadata(partial, metadata.model_copy(update={"model": _identity(path, metadata)}))
         if detector:
             write_arrays(partial / DETECTOR_FILE, **detector._asdict())
+
+
+def _identity(path: Path, metadata: Metadata) -> str:
+    """A hash of the network, which holds temperature and detector, and of how it is used."""
+    rules = metadata.model_dump_json(exclude={"model", "versions", "data_md5", "commit"})
+    both = digest(path), digest(path.with_suffix(".bin"))
+    return hashlib.sha256(" ".join([*both, rules]).encode()).hexdigest()[:IDENTITY_DIGITS]

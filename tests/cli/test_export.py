@@ -21,6 +21,7 @@ from pawprint.network.conversion import convert
 from pawprint.network.exports import FORMATS, export, read_pixels, require_modules
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, save_model, with_features
+from pawprint.serving.metadata import read_metadata
 from pawprint.serving.predictor import load_predictor, predict
 from pawprint.serving.served_model import write_served_model
 from pawprint.tables import write_table
@@ -96,7 +97,8 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     assert float(difference) <= ROUNDING
     assert [changed, *others] == ["0", *served[4:]]
     folder = project.EXPORT / name
-    described = METADATA.model_dump(mode="json") | {"test_time_augmentation": "none"}
+    served = read_metadata(project.SERVED_MODEL).model_dump(mode="json")  # with its identity
+    described = served | {"test_time_augmentation": "none"}
     assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
         assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}

@@ -1,4 +1,6 @@
+import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,9 @@ from deployed import coloured, write_deployed, write_files
 from networks import metadata, write_colour_model
 from PIL import Image
 
+from pawprint import project
 from pawprint.evaluation.monitoring import read_photos
+from pawprint.serving.metadata import read_metadata
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +54,62 @@ def test_table_of_predict_is_monitored_as_its_photos_are(deployed, photos, tmp_p
     assert not any("accuracy" in row["score"] for row in of_folder["scores"])
     for row in of_folder["scores"]:
         assert row["low"] <= row["value"] <= row["high"]
+
+
+def predicted(folder: Path, photos: Path, model: Path = project.SERVED_MODEL) -> list[str]:
+    """The lines of the table of `predict`."""
+    given = ("predict", str(photos), "--format", "csv", "--model", str(model))
+    return printed(folder, *given).splitlines(keepends=True)
+
+
+def test_rows_of_another_model_are_told_apart_from_those_of_this_one(deployed, photos, tmp_path):
+    """It has the same labels and thresholds."""
+    own, table = predicted(deployed, photos), tmp_path / "table.csv"
+    other = write_colour_model(tmp_path / "other", bias=1, unknown_threshold=0.4)
+    header, *others = predicted(deployed, photos, other)
+    table.write_text("".join([header, *others]))
+    line = complaint(deployed, "monitor", str(table))
+    assert line.startswith(f"{table}: expected predictions of the model")
+    assert "40 of another model, " in line
+    table.write_text("".join([*own, *others]))
+    result = pawprint(deployed, "monitor", str(table), "--format", "json")
+    assert result.stderr.startswith("monitor: left out 40 photos: of another model, ")
+    assert json.loads(result.stdout)["scores"] == monitored(deployed, photos)["scores"]
+
+
+def test_table_without_an_identity_is_monitored_with_a_line(deployed, photos, tmp_path):
+    """As those of earlier versions."""
+    rows = csv.reader(predicted(deployed, photos))
+    with (tmp_path / "table.csv").open("w", newline="") as table:
+        csv.writer(table).writerows(row[:6] for row in rows)
+    result = pawprint(deployed, "monitor", str(tmp_path / "table.csv"))
+    assert (result.returncode, result.stderr.count("\n")) == (0, 1)
+    assert result.stdout.splitlines()[-1] == "like the test photos"
+
+
+def test_copies_of_a_photo_count_as_one(deployed, photos, tmp_path):
+    header, *rows = predicted(deployed, photos)
+    (tmp_path / "table.csv").write_text("".join([header, *rows, *rows[:1] * 65]))
+    copies = {f"{each}.png": (photos / "cat 1000.png").read_bytes() for each in range(65)}
+    folder = write_files(tmp_path / "folder", copies)
+    shutil.copytree(photos, folder / "photos")
+    for source in (tmp_path / "table.csv", folder):
+        result = pawprint(deployed, "monitor", str(source), "--format", "json")
+        assert (result.returncode, result.stderr) == (0, "monitor: left out 65 photos: copies\n")
+        found = json.loads(result.stdout)
+        assert (found["left_out"], found["images"]) == ({"copies": 65}, 40)
+        assert found["scores"] == monitored(deployed, photos)["scores"]
+
+
+def test_rows_that_failed_are_told_and_the_status_is_1(deployed, photos, tmp_path):
+    header, *rows = predicted(deployed, photos)
+    model = read_metadata(deployed / project.SERVED_MODEL).model
+    failed = [f"{number}.png,,,,,empty: 0 bytes,,{model}\n" for number in range(30)]
+    (tmp_path / "table.csv").write_text("".join([header, *rows, *failed]))
+    result = pawprint(deployed, "monitor", str(tmp_path / "table.csv"))
+    assert result.returncode == 1
+    lines = result.stderr.splitlines()
+    assert lines == [f"monitor: {number}.png: empty: 0 bytes" for number in range(30)]
 
 
 def test_status_is_3_for_other_images_on_request_only(deployed, photos, tmp_path):

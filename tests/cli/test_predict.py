@@ -91,7 +91,8 @@ def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
     FORMATS["csv"](rows_of_four, LABELS, None)
     good, bad = csv.DictReader(io.StringIO(capsys.readouterr().out))
     names = [f"probability_{label}" for label in LABELS]
-    assert list(good) == ["path", "label", *names, "unknown_score", "error"]
+    after = ["unknown_score", "error", "pixels_sha256", "model"]
+    assert list(good) == ["path", "label", *names, *after]
     assert [good[name] for name in names] == ["0.2", "0.1", "0.65", "0.05"]
     assert [bad[name] for name in names] == [""] * 4
     assert bad["error"] == "no such file or directory"
@@ -136,7 +137,7 @@ def test_control_characters_in_a_name_are_printed_as_escapes(predictor, tmp_path
         path.write_bytes(JPEG)
     except (OSError, UnicodeError):
         pytest.skip("this system has no such names")
-    for form, lines in {"table": 1, "csv": 2, "json": 12}.items():
+    for form, lines in {"table": 1, "csv": 2, "json": 14}.items():
         FORMATS[form](predict(predictor, [path]), predictor.metadata.labels, None)
         shown = capsys.readouterr().out
         shown.encode()

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from conftest import complaint, encode, pawprint, photos_in, printed, refused
 from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed, write_files
+from networks import write_colour_model
 from PIL import Image
 
 from pawprint import project
 from pawprint.columns import SCORES
-from pawprint.evaluation.scoring import COPY, NEAR, NO_CLASS, Scored, score
+from pawprint.evaluation.intervals import fraction_interval
+from pawprint.evaluation.scoring import CONTRADICTORY, COPY, NEAR, NO_CLASS, Scored, score
 from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.serving.predictor import load_predictor
 from pawprint.tables import read_table
@@ -61,7 +63,7 @@ def test_images_of_the_test_split_have_the_figures_of_evaluate_to_the_last_digit
         assert ends == pytest.approx([row.value, row.low, row.high], rel=1e-5)
         assert found_row["value"] == found_row["test"]
     assert {row["different"] for row in found["scores"]} == {"no", ""}
-    assert found["left_out"] == {NO_CLASS: 0, COPY: 0, NEAR: 0}
+    assert set(found["left_out"].values()) == {0}
 
 
 def test_copies_near_duplicates_of_training_and_images_of_no_class_are_left_out(here, tmp_path):
@@ -73,8 +75,37 @@ def test_copies_near_duplicates_of_training_and_images_of_no_class_are_left_out(
         smaller = Image.open(io.BytesIO(coloured("cat", each))).resize((50, 50))
         images[f"cat/smaller {each}.jpg"] = encode(smaller, quality=80)
     found = scored(write_files(tmp_path, images))
-    assert found.left_out == {NO_CLASS: 1, COPY: 1, NEAR: len(training)}
+    assert found.left_out == {NO_CLASS: 1, COPY: 1, CONTRADICTORY: 0, NEAR: len(training)}
     assert len(found.predictions) == 8
+
+
+def test_copies_in_two_classes_are_left_out_as_contradictory(here, tmp_path):
+    images = new("cat", 4) | new("dog", 4)
+    images |= {f"dog/copy {each}.png": images[f"cat/{each}.png"] for each in (1000, 1001)}
+    found = scored(write_files(tmp_path, images))
+    assert (found.left_out[COPY], found.left_out[CONTRADICTORY]) == (0, 4)
+    assert sorted(found.predictions["path"]) == sorted(new("cat", 2, 1002) | new("dog", 4))
+
+
+def test_photos_of_a_group_count_as_one_in_intervals_and_tests(here, tmp_path):
+    """Fifteen frames of each of eight objects."""
+    images = {f"{each}.png": coloured("cat", each) for each in range(1000, 1120)}
+    folder = write_files(tmp_path, images)
+
+    def scored_in(groups: list[str]) -> Scored:
+        rows = [f"{each}.png,cat,{group}\n" for each, group in enumerate(groups, 1000)]
+        (folder / "metadata.csv").write_text("".join(["file_name,label,group\n", *rows]))
+        return scored(folder)
+
+    alone, found = scored_in([""] * 120), scored_in([str(each // 15) for each in range(120)])
+    for name, label in (("accuracy", ""), ("recall", "cat"), ("mean_recall", ""), ("loss", "")):
+        one, other = row_of(alone, name, label), row_of(found, name, label)
+        assert one["value"] == other["value"]
+        assert other["high"] - other["low"] > one["high"] - one["low"]
+        assert other["p_value"] > one["p_value"]
+    accuracy = row_of(found, "accuracy")
+    right = round(8 * accuracy["value"])
+    assert [accuracy["low"], accuracy["high"]] == [*fraction_interval(right, 8, 0.95)]
 
 
 def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(here, tmp_path):
@@ -106,6 +137,15 @@ def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch,
         stage = {"outs": hashes[:1], "deps": hashes[1:]}
         write_json(project.LOCK, {"stages": {"evaluate": stage}})
         assert scored(write_files(tmp_path / "new", new("cat", 4))).has_test != is_replaced
+
+
+def test_other_head_on_the_same_backbone_is_another_model(here, tmp_path):
+    """With the labels, data and thresholds of the served model."""
+    folder = write_files(tmp_path / "new", new("cat", 4))
+    other = write_colour_model(tmp_path / "other", bias=1, unknown_threshold=0.2)
+    assert not scored(folder, other).has_test
+    copy = shutil.copytree(project.SERVED_MODEL, tmp_path / "copy")
+    assert scored(folder, copy).has_test
 
 
 def test_images_in_a_folder_called_unknown_are_of_no_class(here, tmp_path):

@@ -21,7 +21,6 @@ from PIL import Image
 from servers import HOST, free_port
 
 from pawprint.evaluation.monitoring import read_photos
-from pawprint.files import read_yaml
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.package import installed_version
 from pawprint.recipes.sample.drawings import drawn_picture
@@ -103,8 +102,7 @@ def test_health_names_labels_and_versions_and_other_requests_are_refused(ask):
     assert (status, answer["status"], answer["labels"]) == (200, "ok", ["cat", "dog"])
     assert answer["version"] == installed_version()
     assert answer["commit"].startswith(succeed("git", "rev-parse", "HEAD", cwd=PROJECT).strip())
-    (out,) = read_yaml(PROJECT / "dvc.lock")["stages"]["calibrate"]["outs"]
-    assert answer["model_md5"] == out["md5"]  # of the committed example
+    assert answer["model"] == read_metadata(MODEL).model
     assert ask("/predict", method="GET")[0] == 405
     assert ask("/../params.yaml")[0] == 404
 
@@ -201,6 +199,7 @@ def test_answers_of_several_processes_are_rows_of_one_table(tmp_path):
         (sha256, answer["label"], *map(str, answer["probabilities"].values()))
         for sha256, (_, answer) in zip(hashes, answers)
     )
+    assert {row["model"] for row in rows} == {read_metadata(model).model}
     columns = ("pixels_sha256", "label", "probability_cat", "probability_dog")
     assert Counter(tuple(row[name] for name in columns) for row in rows) == expected
     assert len(read_photos(table, read_metadata(model))) == len(rows)

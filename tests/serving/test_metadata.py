@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from networks import metadata
+from networks import metadata, write_colour_model
 
 from pawprint.errors import InputError
 from pawprint.serving.metadata import METADATA_FILE, read_metadata, write_metadata
@@ -55,6 +55,17 @@ def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_pat
     (tmp_path / METADATA_FILE).write_text(json.dumps(written | {"threshold": 0.5}))
     expected = "Received: threshold (Value error, expected a number for two labels, and null for"
     assert expected in refusal(tmp_path)
+
+
+def test_identity_is_of_what_a_served_model_computes(tmp_path):
+    def identity(**changes) -> str:
+        return read_metadata(write_colour_model(tmp_path / "model", **changes)).model
+
+    same = [{}, {"commit": "a1"}, {"data_md5": "0"}, {"versions": {"keras": "1"}}]
+    assert {identity(**each) for each in same} == {identity(model="of another one")}
+    other = [{"bias": 1}, {"resize": "pad"}, {"threshold": 0.4}, {"unknown_threshold": 0.3}]
+    found = [identity(**each) for each in ({}, *other, {"labels": ["ant", "bee"]})]
+    assert len(set(found)) == len(found)
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"\xff\xfe", b"[" * 10**6], ids=range(4))

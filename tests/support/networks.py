@@ -74,12 +74,12 @@ def metadata(**changes) -> Metadata:
 COLOURS = ["blue", "green", "red"]  # the labels of a model of three classes
 
 
-def colour_model(size: int, classes: int = 2) -> keras.Model:
+def colour_model(size: int, classes: int = 2, bias: float = 0) -> keras.Model:
     """Gives logits and features. The features are the mean red, green and blue of an image.
 
     The logit of the second class is 1/10 of how much redder than blue an image is. With three
-    classes there is one of each of COLOURS, 1/10 of how much of it an image has. The model has the
-    operations of a convolutional network, and is small.
+    classes there is one of each of COLOURS, 1/10 of how much of it an image has. `bias` is
+    added to every logit. The model has the operations of a convolutional network, and is small.
     """
     inputs = keras.Input((size, size, 3), name="pixels")
     maps = keras.layers.Conv2D(3, 1, use_bias=False, name="mixing")(inputs)
@@ -92,7 +92,7 @@ def colour_model(size: int, classes: int = 2) -> keras.Model:
     local[1, 1] = 1
     model.get_layer("mixing").set_weights([np.eye(3)[None, None]])
     model.get_layer("local").set_weights([local])
-    model.get_layer("logits").set_weights([kernel, np.zeros(kernel.shape[1])])
+    model.get_layer("logits").set_weights([kernel, np.full(kernel.shape[1], bias)])
     return model
 
 
@@ -109,14 +109,14 @@ GREENNESS = Detector(
 )
 
 
-def write_colour_model(folder: Path, size: int = 32, **changes) -> Path:
+def write_colour_model(folder: Path, size: int = 32, bias: float = 0, **changes) -> Path:
     """`colour_model` as a served model in `folder`; `changes` are to its metadata.
 
     With an `unknown_threshold` it has the detector GREENNESS.
     """
     described = metadata(image_size=size, **changes)
     detector = None if described.unknown_threshold is None else GREENNESS
-    network = convert(colour_model(size, len(described.labels)))
+    network = convert(colour_model(size, len(described.labels), bias))
     write_served_model(network, described, detector, folder)
     return folder
 
