@@ -23,11 +23,11 @@ from pawprint.evaluation.intervals import (
 )
 from pawprint.evaluation.metrics import measure, measure_unknown
 from pawprint.evaluation.suggestion import compare_hashes
-from pawprint.files import md5, md5_of_folder
+from pawprint.files import md5
 from pawprint.params.data import Clean
 from pawprint.params.results import Evaluate
 from pawprint.recorded import Recorded
-from pawprint.serving.metadata import Metadata, read_metadata
+from pawprint.serving.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.serving.predictor import Prediction, Predictor, predict, take_images
 from pawprint.tables import (
     predicted_labels,
@@ -128,14 +128,14 @@ def test_predictions(metadata: Metadata) -> pd.DataFrame | None:
     None also if `metadata` have another identity than the served model, or if the table or the
     served model is another than dvc.lock has.
     """
-    table, folder = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL
-    if not table.exists() or not folder.exists():
+    table, described = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL / METADATA_FILE
+    if not table.exists() or not described.exists():
         return None
-    recorded, served = Recorded(), read_metadata(folder)
-    known = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", folder, "deps")
-    if any(known) and known != (md5(table), md5_of_folder(folder)):
+    recorded = Recorded()
+    known = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", described, "deps")
+    if any(known) and known != (md5(table), md5(described)):
         return None
-    if served.model != metadata.model:
+    if read_metadata(project.SERVED_MODEL).model != metadata.model:
         return None
     predictions = read_predictions(table)
     return predictions if predicted_labels(predictions) == metadata.labels else None
