@@ -32,8 +32,8 @@ def main() -> None:
     source = Path(load_params().fetch.source)
     if not source.exists():
         print(
-            f"code: {source} does not exist: correct fetch.source, or run `dvc repro "
-            "--allow-missing` with the images of the last run"
+            f"code: {source} does not exist: correct fetch.source. With `dvc repro "
+            "--allow-missing`, the images of the last run are used"
         )
     if "pawprint/stages" in folders:  # of an installed package
         require_installed(project.REQUIREMENTS)

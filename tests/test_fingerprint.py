@@ -190,7 +190,8 @@ def fingerprint_of(folder: Path, use: str, paths: str) -> str:
         "pawprint/__init__.py": "",
         "pawprint/settings.py": "X = 1\n",
         "pawprint/tools.py": "from pawprint import paths\nprint(paths.FIRST)\n",
-        "pawprint/more.py": "from pawprint import tools\nfrom pawprint.tools import paths as again\n",
+        "pawprint/more.py": "from pawprint import tools\n"
+        "from pawprint.tools import paths as again\n",
         "pawprint/paths.py": paths,
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

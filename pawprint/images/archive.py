@@ -12,7 +12,7 @@ from PIL import Image
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 
 REASONS = (
-    "empty",
+    "empty_file",
     "not_an_image",
     "too_large",
     "truncated",

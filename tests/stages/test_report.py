@@ -105,6 +105,12 @@ def test_numbers_are_those_of_the_tables(both, workspace):
         assert f'<th scope="row">{title}</th>{cells}' in page
 
 
+@pytest.mark.parametrize(("images", "shown"), [(1, "1 of 1"), (40, "100.00% (40/40)")])
+def test_fraction_of_few_images_is_no_percentage(images, shown):
+    score = pd.Series({"value": 1.0, "images": images, "low": 0.2, "high": 1.0}, dtype=object)
+    assert describe_fraction(score) == f"{shown}, 20.00% to 100.00%"
+
+
 def test_labels_and_names_of_files_are_text_and_not_markup(both):
     card, page = both
     assert card.count(r"| a\|b |") == card.count(r"| \<cow\> |") == 2

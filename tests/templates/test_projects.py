@@ -53,6 +53,17 @@ def test_init_writes_a_project_whose_photos_dvc_tracks_and_which_names_the_packa
     assert package in (project / "requirements.txt").read_text()
 
 
+def test_init_names_the_folder_of_a_class_without_images(installed, photos, tmp_path):
+    given = shutil.copytree(photos, tmp_path / "given")
+    for name in ("bird", "fox"):
+        (given / name).mkdir()
+    (given / "fox" / ".DS_Store").touch()
+    command = ("pawprint", "init", "animals", "--images", str(given))
+    lines = installed.succeed(*command, cwd=tmp_path).splitlines()
+    for name in ("bird", "fox"):
+        assert any(str(given / name) in line and "no class" in line for line in lines)
+
+
 @pytest.mark.parametrize("case", ["full", "empty", "inside"])
 def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, tmp_path, case):
     target, images = tmp_path / "new", photos
