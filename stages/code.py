@@ -12,6 +12,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 from pawprint import project
+from pawprint.dataset.sources import require_utf8
 from pawprint.entry import run_stage, stamps, watch
 from pawprint.files import replacing, write_text
 from pawprint.fingerprint import Code, describe_changes
@@ -35,6 +36,7 @@ def main() -> None:
             f"code: {source} does not exist: correct fetch.source. With `dvc repro "
             "--allow-missing`, the images of the last run are used"
         )
+    require_utf8(source)
     if "pawprint/stages" in folders:  # of an installed package
         require_installed(project.REQUIREMENTS)
         require_complete(project.PIPELINE)

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import shutil
 import struct
 import tarfile
@@ -70,6 +71,17 @@ def empty_folders(folder: Path) -> list[Path]:
         if not folders and not set(files) - {*OF_SYSTEMS}:
             found.append(Path(parent))
     return found
+
+
+def require_utf8(folder: Path) -> None:
+    """Raise InputError for a name below a folder that is not UTF-8. DVC fails without naming it."""
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if re.search(r"[\ud800-\udfff]", str(path)):  # what Python makes of other bytes
+                raise InputError(
+                    f"{printable(str(path))}: expected a name in UTF-8, as DVC needs it. Received: "
+                    "another encoding. Rename the file."
+                )
 
 
 def parts_of(files: Files) -> list[Files]:

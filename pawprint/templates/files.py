@@ -134,7 +134,9 @@ def requirements(given: str = "") -> str:
     What another requirements.txt has beside these comes last: its lines for other packages,
     options and comments. Its extras of this package are kept.
     """
-    lines = {line: read_line(line) for line in given.splitlines() if line.strip()}
+    # With the lines that continue one, such as those of hashes, and indented comments below it.
+    entries = re.split(r"(?<!\\)\n(?![ \t])", given.rstrip())
+    lines = {entry: read_line(entry) for entry in entries if entry.strip()}
     earlier = [named for named in lines.values() if named and named.name == DISTRIBUTION]
     text = f"{template('requirements.txt')}{requirement(*earlier[:1])}\n"
     known = {named.name for line in text.splitlines() if (named := read_line(line))}
@@ -218,7 +220,7 @@ def _is_origin(address: str, version: str, origin: dict | None) -> bool:
         return address == version
     git = origin.get("vcs_info")
     url, revision, sha256 = _plain(address)
-    if url != _plain(f"{git['vcs']}+{origin['url']}" if git else origin["url"])[0]:
+    if url != _plain(f"{git['vcs']}+{origin['url']}@" if git else origin["url"])[0]:
         return False
     if git:
         is_commit = len(revision) > 6 and git["commit_id"].startswith(revision)
@@ -231,8 +233,8 @@ def _plain(address: str) -> tuple[str, str, str]:
     sha256 = re.search(r"[#&]sha256=(\w+)", address)
     url = re.sub(r"://[^/@]*@", "://", re.split("[?#]", address)[0])
     revision = ""
-    if re.match(r"\w+\+", url):
-        url, _, revision = url.partition("@")
+    if re.match(r"\w+\+.*@", url):  # of several @ the last, as pip has it
+        url, _, revision = url.rpartition("@")
     return url.rstrip("/"), revision, sha256[1] if sha256 else ""
 
 
