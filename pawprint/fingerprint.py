@@ -61,74 +61,72 @@ def _text(value: object) -> str:
     return f"{type(value).__name__}({', '.join(shown)})"
 
 
-def imported_names(source: str) -> set[str]:
-    """Full names of all that a module imports, also in functions: `pawprint.files.replacing`.
+@functools.cache  # each stage looks at the same modules
+def imports(source: str) -> set[tuple[str, str]]:
+    """What a module imports, also in functions: the names that it gives, and the full names.
 
-    A relative import raises ValueError.
+    Such as `("name", "pawprint.files.name")`. What binds no name has "". A relative import raises
+    ValueError.
     """
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            found |= {(each.asname or "", each.name) for each in node.names}
+            found |= {(each.name.split(".")[0],) * 2 for each in node.names if not each.asname}
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"a relative import in line {node.lineno}")
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            of = node.module
+            found |= {("", of), *((it.asname or it.name, f"{of}.{it.name}") for it in node.names)}
     return found
 
 
-@functools.cache  # each stage looks at the same modules, and at one line for each constant
-def constants(source: str) -> dict[str, ast.expr] | None:
+@functools.cache
+def names_used(source: str) -> set[str]:
+    """The full names of what a module uses by names that it imports: `pawprint.project.PARAMS`."""
+    nodes = list(ast.walk(ast.parse(source)))
+    inner = {each.value for each in nodes if isinstance(each, ast.Attribute)}
+    found = set()
+    for node in (each for each in nodes if each not in inner):
+        attributes = ""
+        while isinstance(node, ast.Attribute):
+            node, attributes = node.value, f".{node.attr}{attributes}"
+        if isinstance(node, ast.Name):
+            found |= {full + attributes for name, full in imports(source) if name == node.id}
+    return found
+
+
+@functools.cache
+def constants(source: str) -> dict[str, ast.AST] | None:
     """The values by name of a module that holds nothing but constants, or else None.
 
     It imports nothing of the project and binds each name once, to literals, paths and such names.
+    What it imports is among them, as values may depend on it.
     """
-    found: dict[str, ast.expr] = {}
+    found: dict[str, ast.AST] = {}
+    if any(full.split(".")[0] in OURS for _, full in imports(source)):
+        return None
     for node in ast.parse(source).body:
         match node:
-            case ast.Expr(ast.Constant(str())) | ast.Import():
+            case ast.Expr(ast.Constant(str())):
                 continue
-            case ast.ImportFrom(module=str(module)) if module.split(".")[0] not in OURS:
-                continue
+            case ast.Import(names) | ast.ImportFrom(names=names):
+                bound = {each.asname or each.name: node for each in names}
             case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, value):
-                if value is None or name in found or not all(map(_is_plain, ast.walk(value))):
+                if value is None or not all(map(_is_plain, ast.walk(value))):
                     return None
-                found[name] = value
+                bound = {name: value}
             case _:
                 return None
+        if bound.keys() & {"*", *found}:
+            return None
+        found |= bound
     return found
 
 
 def _is_plain(node: ast.AST) -> bool:
     is_path = isinstance(node, ast.Call) and ast.unparse(node.func) == "Path"
     return is_path or isinstance(node, PLAIN)
-
-
-@functools.cache
-def constants_used(source: str, module: str) -> set[str] | None:
-    """The names of a module of constants, such as `pawprint.project`, that another one uses.
-
-    None if it may use any: for `import pawprint.project`, `import *`, or a use of the module other
-    than `project.NAME`.
-    """
-    package, _, last = module.rpartition(".")
-    used: set[str] = set()
-    names: set[str] = set()  # of the module itself
-    nodes = list(ast.walk(ast.parse(source)))
-    for node in nodes:
-        if isinstance(node, ast.Import) and any(each.name == module for each in node.names):
-            return None
-        if isinstance(node, ast.ImportFrom) and node.module == module:
-            used |= {each.name for each in node.names}
-        if isinstance(node, ast.ImportFrom) and node.module == package:
-            names |= {each.asname or each.name for each in node.names if each.name in (last, "*")}
-    of_module = [each for each in nodes if isinstance(each, ast.Name) and each.id in names]
-    attributes = [
-        each.attr for each in nodes if isinstance(each, ast.Attribute) and each.value in of_module
-    ]
-    if "*" in used | names or len(attributes) < len(of_module):
-        return None
-    return used | set(attributes)
 
 
 class Code:
@@ -141,11 +139,13 @@ class Code:
     def __init__(self, folder: Path = Path()) -> None:
         self.folder = folder
         self.folders = folders_of_code(folder)
-        self.names_in = functools.cache(self._names_in)
+        self.imports_of = functools.cache(self._imports_of)
         self.imported_files = functools.cache(self._imported_files)
         self._read = functools.cache(lambda file: self.path_of(file).read_text(encoding="utf-8"))
         self._line = functools.cache(self.line_of)
         self._data_in = functools.cache(self._find_data)
+        self._file_of = functools.cache(self._find_file)
+        self._names_used = functools.cache(self._find_names)
 
     @functools.cached_property
     def pins(self) -> dict[str, list[str]]:
@@ -191,15 +191,42 @@ class Code:
         """A module as `line_of` takes it: its name, or for each used constant `FILE:NAME`."""
         if not (values := constants(self._read(module))):
             return {module}
-        name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        start = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".") + "."
         used: set[str] = set()
         for other in modules - {module}:
-            if module in self.imported_files(other):
-                found = constants_used(self._read(other), name)
-                if found is None:
-                    return {module}
-                used |= found & values.keys()
-        return {f"{module}:{each}" for each in used} or {module}
+            names = self._names_used(other)
+            if names is None:
+                return {module}
+            parts = (each.removeprefix(start) for each in names if each.startswith(start))
+            used |= {part.split(".")[0] for part in parts}
+        return {f"{module}:{each}" for each in used & values.keys()} or {module}
+
+    def _find_names(self, module: str) -> set[str] | None:
+        """The full names of what a module imports and uses, also those where it is defined.
+
+        None if it may use any name of the project: with `import *`, or `getattr` of a module.
+        """
+        imported = self.names_in(module)
+        used = self._meanings(names_used(self._read(module)))
+        is_any = any(each.endswith(".*") and each.startswith(OURS) for each in imported)
+        return None if is_any or any(map(self._file_of, used)) else used | self._meanings(imported)
+
+    def _meanings(self, names: set[str]) -> set[str]:
+        """The names, and those under which the modules on the way have imported the same."""
+        found, new = set(), names
+        while new:
+            found |= new
+            new = {each for name in new for each in self._imported_as(name)} - found
+        return found
+
+    def _imported_as(self, name: str) -> set[str]:
+        """`pawprint.project.X` for `pawprint.other.project.X`, if `other` imports `project`."""
+        parts = name.split(".")
+        for end in range(len(parts) - 1, 0, -1):
+            if file := self._file_of(".".join(parts[:end])):
+                found = {full for bound, full in self.imports_of(file) if bound == parts[end]}
+                return {".".join([full, *parts[end + 1 :]]) for full in found}
+        return set()
 
     def closure(self, script: str) -> set[str]:
         """The script and the modules of the project that it imports, directly or through others."""
@@ -217,14 +244,22 @@ class Code:
         found = set()
         for name in self.names_in(module):
             parts = name.split(".")
-            for end in range(1, len(parts) + 1):
-                path = "/".join(parts[:end])
-                found |= {f"{path}/__init__.py", f"{path}.py"}
-        return {file for file in found if self.path_of(file).is_file()}
+            found |= {self._file_of(".".join(parts[:end])) for end in range(1, len(parts) + 1)}
+        return found - {None}
 
-    def _names_in(self, module: str) -> set[str]:
+    def _find_file(self, name: str) -> str | None:
+        """The file of a module of the project by its full name."""
+        path = name.replace(".", "/")
+        files = (f"{path}/__init__.py", f"{path}.py")
+        return next((file for file in files if self.path_of(file).is_file()), None)
+
+    def names_in(self, module: str) -> set[str]:
+        """Full names of all that a module imports: `pawprint.files.replacing`."""
+        return {full for _, full in self.imports_of(module)}
+
+    def _imports_of(self, module: str) -> set[tuple[str, str]]:
         try:
-            return imported_names(self._read(module))
+            return imports(self._read(module))
         except (SyntaxError, ValueError) as error:
             raise InputError(
                 f"{module}: expected Python, with imports by full name. Received: {error}"
@@ -272,7 +307,7 @@ class Code:
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 
-def _value_of(name: str, values: dict[str, ast.expr]) -> str:
+def _value_of(name: str, values: dict[str, ast.AST]) -> str:
     """The text of a constant, and of those that its value names."""
     if name not in values:
         return ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 from pawprint import project
+from pawprint.dataset.sources import require_utf8
 from pawprint.entry import run_stage, stamps, watch
 from pawprint.files import replacing, write_text
 from pawprint.fingerprint import Code, describe_changes
@@ -30,18 +31,20 @@ def main() -> None:
     for path in (*folders.values(), project.PARAMS, project.REQUIREMENTS):
         watch(str(path), partial(stamps, path))
     source = Path(load_params().fetch.source)
+    recorded = Recorded()
     if not source.exists():
-        print(
-            f"code: {source} does not exist: correct fetch.source, or run `dvc repro "
-            "--allow-missing` with the images of the last run"
-        )
+        todo = "correct fetch.source"
+        if recorded.hash_of("fetch", source, "deps"):
+            todo = "with --allow-missing, DVC takes the images of the last run"
+        print(f"code: {source} does not exist: {todo}")
+    require_utf8(source)
     if "pawprint/stages" in folders:  # of an installed package
         require_installed(project.REQUIREMENTS)
         require_complete(project.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
     scripts = {stage: script_of(stage) for stage in sorted(scripts - {"__init__", "code"})}
-    recorded, before, after = Recorded(), {}, {}
+    before, after = {}, {}
     with replacing(project.CODE) as folder:
         folder.mkdir()
         write_text(folder / project.FEATURE_ROW_CODE.name, code.fingerprint(FEATURE_ROW))

@@ -61,8 +61,8 @@ def main() -> None:
         },
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
-    about_run = {"project": pages.project_name(), "images": md5(project.SPLIT_CSV)[: pages.DIGITS]}
-    write_text(project.REPORT, pages.fill(pages.REPORT, **context, **about_run))
+    images_md5 = md5(project.SPLIT_CSV)[: pages.DIGITS]
+    write_text(project.REPORT, pages.fill(pages.REPORT, **context, images=images_md5))
     print(f"report: {project.MODEL_CARD}, {project.REPORT}")
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from pawprint import project
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS
-from pawprint.dataset.splitting import describe_completed, divided_groups, split
+from pawprint.dataset.splitting import describe_completed, describe_few, divided_groups, split
 from pawprint.dataset.user_tables import describe_kept, read_kept_splits
 from pawprint.entry import run_stage, watch
 from pawprint.files import write_json
@@ -33,6 +33,8 @@ def main() -> None:
     given = rows["archive_split"] if params.use_archive_split else ""
     for line in describe_completed(rows.assign(archive_split=given)):
         print(f"split: {line}")
+    if few := describe_few(rows):
+        print(f"split: {few}")
     if len(listed):
         print(
             f"split: {len(listed):,} near-duplicates, {divided_pairs:,} pairs of them in different "

@@ -154,15 +154,24 @@ def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
 
 PATHS = (
     "from pathlib import Path\n\nDATA = Path('data')\nIMAGES = DATA / 'images'\nOTHER = 'other'\n"
+    "FIRST = 1\n"
 )
 USES = {
     "a name": "from pawprint.paths import IMAGES\n",
-    "an attribute": "from pawprint import paths\nprint(paths.IMAGES)\n",
+    "an attribute": "from pawprint import paths as p\nprint(p.IMAGES.name)\n",
+    "the whole name": "import pawprint.paths\nprint(pawprint.paths.IMAGES)\n",
+    "a function": "def f():\n    from pawprint.paths import IMAGES\n",
+    "another module's name of it": "from pawprint.tools import paths\nprint(paths.IMAGES)\n",
+    "an attribute of another module": "from pawprint import tools as t\nprint(t.paths.IMAGES)\n",
+    "a name of a name": "from pawprint.more import again\nprint(again.IMAGES)\n",
+    "an attribute of a name": "from pawprint import more\nprint(more.tools.paths.IMAGES)\n",
 }
 MAY_USE_ANY = {
     "all names": "from pawprint.paths import *\n",
-    "a name at run time": "from pawprint import paths\ngetattr(paths, 'IM' + 'AGES')\n",
-    "the whole name": "import pawprint.paths\nprint(pawprint.paths.IMAGES)\n",
+    "all names of another module": "from pawprint.tools import *\n",
+    "a name at run time": "from pawprint import paths\ngetattr(paths, 'OT' + 'HER')\n",
+    "one of another module": "from pawprint import tools\ngetattr(tools, 'paths').OTHER\n",
+    "one of the package": "import pawprint.paths\ngetattr(pawprint, 'paths').OTHER\n",
 }
 NO_CONSTANTS = {
     "a function": "def f():\n    return DATA\n",
@@ -180,6 +189,9 @@ def fingerprint_of(folder: Path, use: str, paths: str) -> str:
         "stages/one.py": use,
         "pawprint/__init__.py": "",
         "pawprint/settings.py": "X = 1\n",
+        "pawprint/tools.py": "from pawprint import paths\nprint(paths.FIRST)\n",
+        "pawprint/more.py": "from pawprint import tools\n"
+        "from pawprint.tools import paths as again\n",
         "pawprint/paths.py": paths,
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -193,6 +205,8 @@ def test_of_a_module_of_constants_those_count_that_are_used(tmp_path, use):
     assert fingerprint_of(tmp_path, use, PATHS.replace("'other'", "1") + "NEW = 2\n") == before
     assert fingerprint_of(tmp_path, use, PATHS.replace("'images'", "'others'")) != before
     assert fingerprint_of(tmp_path, use, PATHS.replace("'data'", "'raw'")) != before
+    other_class = PATHS.replace("import Path", "import PurePosixPath as Path")
+    assert fingerprint_of(tmp_path, use, other_class) != before
 
 
 @pytest.mark.parametrize("use", MAY_USE_ANY.values(), ids=MAY_USE_ANY)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_yaml, write_text
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS
@@ -39,12 +39,15 @@ def run_init(arguments: argparse.Namespace) -> None:
       pawprint init hotdog --images ~/photos
       pawprint init cats --recipe default
     """
+    from pawprint.dataset.sources import empty_folders
     from pawprint.templates.projects import create
 
     folder, images = arguments.folder, arguments.images
     if not images and not arguments.recipe:
         arguments.error("expected --images, or --recipe with images of its own")
     source = create(folder, images, arguments.recipe, arguments.outside)
+    for empty in empty_folders(images) if images and images.is_dir() else ():
+        print(f"{printable(str(empty))} has no files, so it is no class")
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")

@@ -253,7 +253,7 @@ def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
 
 
 def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
-    """Such as "kept 4 of 7 images (2 truncated, 1 empty); 3 other files (2 .txt, 1 .db)".
+    """Such as "kept 4 of 7 images (2 truncated, 1 empty file); 3 other files (2 .txt, 1 .db)".
 
     `kept` has a row for each usable image, those of no class too.
     `rejected` is a table REJECTED.

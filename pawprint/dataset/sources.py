@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import shutil
 import struct
 import tarfile
@@ -28,9 +29,9 @@ Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
 
 def folder_files(folder: Path) -> Files:
-    """Every file, named by its path below the folder and sorted by it; empty folders are printed.
+    """Every file but OF_SYSTEMS, named by its path below the folder and sorted by it.
 
-    Those of OF_SYSTEMS are left out.
+    `empty_folders` are printed.
 
     Raises InputError for an empty folder, and for an entry that is neither file nor folder. A link
     is such an entry, because what it leads to may lie outside the folder and be private.
@@ -46,8 +47,8 @@ def folder_files(folder: Path) -> Files:
     for parent, folders, files in os.walk(folder, onerror=refuse):
         links = [name for name in folders if Path(parent, name).is_symlink()]
         found += [Path(parent, name) for name in (*links, *files) if name not in OF_SYSTEMS]
-        if not folders and not files:
-            print(f"fetch: {printable(parent)} is empty")
+    for path in empty_folders(folder):
+        print(f"fetch: {printable(str(path))} has no files, so it is no class")
     found.sort(key=lambda path: path.relative_to(folder).as_posix())
     if not found:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
@@ -60,6 +61,27 @@ def folder_files(folder: Path) -> Files:
                 f"which is {kind}."
             )
     return [(member_name(path.relative_to(folder).as_posix()), path) for path in found]
+
+
+def empty_folders(folder: Path) -> list[Path]:
+    """Visible folders below a folder without anything but OF_SYSTEMS, which no archive holds."""
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if not folders and not set(files) - {*OF_SYSTEMS}:
+            found.append(Path(parent))
+    return found
+
+
+def require_utf8(folder: Path) -> None:
+    """Raise InputError for a name below a folder that is not UTF-8. DVC fails without naming it."""
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if re.search(r"[\ud800-\udfff]", str(path)):  # what Python makes of other bytes
+                raise InputError(
+                    f"{printable(str(path))}: expected a name in UTF-8, as DVC needs it. Received: "
+                    "another encoding. Rename the file."
+                )
 
 
 def parts_of(files: Files) -> list[Files]:

@@ -12,6 +12,9 @@ from pawprint.errors import InputError
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20
+# Images of a class: with all predictions correct, the 95% interval of its recall begins at 0.70.
+FEW = 9
+MAX_NAMED = 5  # classes in a line
 BLOCK = 2**16  # pairs joined at a time
 
 
@@ -271,6 +274,18 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
         elif few:
             lines.append(f"{few} of {classes} classes have too few images for {name}")
     return lines
+
+
+def describe_few(images: pd.DataFrame) -> str:
+    """Such as "few test images, 1 of bee, 4 of cow: …", or "" if all classes have more than FEW.
+
+    `images` has the columns `label` and `split`.
+    """
+    of_class = images["label"][images["split"] == "test"].value_counts().sort_index()
+    few = [f"{number} of {label}" for label, number in of_class.items() if number <= FEW]
+    more = f" and {len(few) - MAX_NAMED} more classes" if few[MAX_NAMED:] else ""
+    listed = ", ".join(few[:MAX_NAMED])
+    return f"few test images, {listed}{more}: their recall says little" if few else ""
 
 
 def _uniform(seed: int, content: str) -> float:

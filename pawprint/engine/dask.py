@@ -6,6 +6,7 @@ import importlib
 import itertools
 import json
 import logging
+import operator
 import os
 import pickle
 import platform
@@ -105,8 +106,10 @@ class Run:
     """One function over a cluster whose workers come and go."""
 
     def __init__(self, client: Client, proof: Proof) -> None:
-        # A task of its own: workers send it to each other, and Dask repeats it if they die.
-        self.client, self.proof = client, client.submit(Proof, *proof, pure=False)
+        # A task of its own: workers send it to each other, and Dask repeats it if they die. The
+        # scheduler unpickles functions of tasks, and need not have this package.
+        compute = pickle.dumps(functools.partial(_compute, proof))
+        self.client, self.compute = client, client.submit(pickle.loads, compute, pure=False)
         self.refused: set[str] = set()  # addresses of workers
         self.running: dict[Future, tuple[int, list]] = {}  # items, and the position of the first
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
@@ -134,7 +137,7 @@ class Run:
                     due += 1
         finally:
             with contextlib.suppress(*LOST):
-                self.client.cancel([self.proof, *self.running])
+                self.client.cancel([self.compute, *self.running])
 
     def submit(self, start: int, items: list) -> None:
         where = {}
@@ -142,7 +145,7 @@ class Run:
             others = list(self.workers() - self.refused)
             where = {"workers": others, "allow_other_workers": True}
         future = self.client.submit(
-            _compute, self.proof, pickle.dumps(items), pure=False, retries=2, **where
+            operator.call, self.compute, pickle.dumps(items), pure=False, retries=2, **where
         )
         self.running[future] = start, items
         future.add_done_callback(self.done.put)

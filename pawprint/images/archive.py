@@ -13,7 +13,7 @@ from pawprint.errors import CONTROL_CHARACTERS, InputError
 
 REASONS = (
     "other_file",
-    "empty",
+    "empty_file",
     "not_an_image",
     "too_large",
     "truncated",

@@ -66,7 +66,7 @@ def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
     Raises UnusableImageError with the reason if the image cannot be decoded completely.
     """
     if not data:
-        raise UnusableImageError("empty", "0 bytes")
+        raise UnusableImageError("empty_file", "0 bytes")
     if len(data) > MAX_BYTES:
         raise UnusableImageError("too_large", f"more than {MAX_BYTES:,} bytes")
     try:

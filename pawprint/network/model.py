@@ -112,12 +112,6 @@ def load_backbone(
         if sha256:
             _verify(sha256, weights_sha256(network), f"the weights {source} of {name}")
         return network
-    if name.startswith("EfficientNetB"):
-        # A layer without weights: whether a file needs it cannot be seen.
-        raise InputError(
-            f"weights.source: expected imagenet or none for {name}, to which Keras adds a layer "
-            f"for its own weights only. Received: {source!r}."
-        )
     path = Path(source)
     require_file(path, sha256, source, "imagenet, none or the path of a file")
     return application(name, alpha, image_size, path)

@@ -3,10 +3,17 @@
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from unicodedata import normalize
 
-from pydantic import AfterValidator, Field, PlainSerializer, WrapValidator, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainSerializer,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from pawprint.classes import problem_of_labels
 from pawprint.errors import without_secrets
@@ -101,6 +108,16 @@ class Split(Section):
     near_duplicate_distance: Annotated[int, Field(ge=0, le=16)]
     move_near_duplicates: bool
     use_archive_split: bool
+
+    @model_validator(mode="after")
+    def _leaves_training_images(self) -> Self:
+        both = self.validation_fraction, self.test_fraction
+        if sum(both) >= 1:
+            raise ValueError(
+                "expected validation_fraction and test_fraction with a sum below 1, which leaves "
+                f"images for training. Received: {both[0]} and {both[1]}"
+            )
+        return self
 
 
 class RandomFlip(Section):

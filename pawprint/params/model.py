@@ -38,6 +38,9 @@ WIDTHS = {
 }
 
 
+SMALLEST = {"InceptionResNetV2": 75, "InceptionV3": 75, "Xception": 71}  # sizes; others take all
+
+
 class Weights(Section):
     source: Source
     sha256: Sha256 | None
@@ -113,6 +116,16 @@ class Model(Section):
         return self
 
     @model_validator(mode="after")
+    def _size_is_one_of_the_backbone(self) -> Self:
+        smallest = SMALLEST.get(self.backbone, 0)
+        if self.image_size < smallest:
+            raise ValueError(
+                f"expected image_size >= {smallest}, which {self.backbone} needs. "
+                f"Received: {self.image_size}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _file_has_no_layers(self) -> Self:
         is_file = self.backbone == ONNX
         if is_file and self.fine_tune_last != 0:
@@ -129,3 +142,20 @@ class Model(Section):
                 f"expected onnx null, because backbone is {self.backbone}. Received: a mapping"
             )
         return self
+
+
+def problem_of_weights(backbone: str, source: str) -> str | None:
+    """What is wrong with the source of weights for this backbone, or None."""
+    is_file = source not in ("imagenet", "none")
+    if backbone == ONNX and not is_file:
+        return (
+            "weights.source: expected the path or the URL of a file, because model.backbone is "
+            f"{ONNX}. Received: {source!r}"
+        )
+    if backbone.startswith("EfficientNetB") and is_file:
+        # A layer without weights: whether a file needs it cannot be seen.
+        return (
+            f"weights.source: expected imagenet or none for {backbone}, to which Keras adds a "
+            f"layer for its own weights only. Received: {source!r}"
+        )
+    return None

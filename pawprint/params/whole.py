@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from pawprint.files import read_yaml
 from pawprint.params.data import Augment, Clean, Fetch, Split
-from pawprint.params.model import ONNX, Model, Weights
+from pawprint.params.model import ONNX, Model, Weights, problem_of_weights
 from pawprint.params.results import Calibrate, Evaluate, Plot, Preview, problem_of_threshold
 from pawprint.params.section import Section, checked
 from pawprint.params.training import Hardware, Head, Train, TrainHead, problem_of_head
@@ -37,6 +37,7 @@ class Params(Section):
         named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
         problem = problem_of_threshold(self.calibrate, named)
         problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
+        problem = problem or problem_of_weights(self.model.backbone, self.weights.source)
         epochs = self.train_finetune.epochs
         if self.model.backbone == ONNX and epochs and not problem:
             problem = (

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pawprint.classes import SIGNIFICANT, UNKNOWN
 from pawprint.columns import SPLITS
-from pawprint.dataset.splitting import divided_groups
+from pawprint.dataset.splitting import FEW, divided_groups
 from pawprint.evaluation.metrics import headline
 from pawprint.evaluation.shift import APART
 
@@ -49,9 +49,10 @@ def in_percent(score: pd.Series) -> str:
 
 
 def fraction(score: pd.Series) -> str:
-    """Such as "95.50% (191/200)", from the row of a fraction of images."""
+    """Such as "95.50% (191/200)", or "1 of 1" for FEW images, from the row of a fraction."""
     value, images = score["value"], score["images"]
-    return f"{value:.2%} ({round(value * images)}/{images})"
+    correct = round(value * images)
+    return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
 
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -5,7 +5,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import NamedTuple
@@ -80,22 +80,52 @@ def pipeline(is_outside: bool) -> str:
 
 
 def require_complete(path: Path) -> None:
-    """Raise InputError if a stage of the package lacks deps or params of its own `dvc.yaml`.
+    """Raise InputError if a stage of the package differs from that of its own `dvc.yaml`.
 
-    DVC would not run the stage after a change of them: as after an upgrade, where the user has
-    changed `dvc.yaml` and it is kept.
+    DVC would keep results that are out of date: as after an upgrade, where the user has changed
+    `dvc.yaml` and it is kept. A project may add stages, and to a stage deps, params, outs, metrics,
+    plots, other commands and what runs its command, such as `nice`. It may change `desc`, `meta`,
+    and the options of outs, metrics and plots that are not in KEPT. A stage whose script is the
+    project's own is not compared.
     """
     given = read_yaml(path)["stages"]
     for name, stage in parse_yaml(pipeline(False), "template")["stages"].items():
-        own = given.get(name, {})
-        if own.get("cmd") != stage["cmd"]:
+        if (path.parent / f"stages/{name}.py").is_file():
             continue
-        for key in ("deps", "params"):
-            if missing := [each for each in stage.get(key, []) if each not in own.get(key, [])]:
+        own = given.get(name, {})
+        known = list(_rules(own))
+        for key, rule in _rules(stage):
+            if (key, rule) not in known:
                 raise InputError(
-                    f"{path}: stages.{name}.{key}: expected {missing[0]}, which the package's "
-                    f"stage reads. Received: none of it. Add it, or take all of {path}.new."
+                    f"{path}: stages.{name}.{key}: expected {rule}, as the package's stage has it. "
+                    f"Received: none of it. Add it, or after an upgrade take all of {path}.new."
                 )
+        for key, value in own.items():
+            if value and key not in (*stage, *LISTS, *ABOUT):
+                raise InputError(
+                    f"{path}: stages.{name}.{key}: expected none. Received: {printable(str(value))}"
+                    ". Remove it."
+                )
+
+
+ABOUT = ("desc", "meta")
+LISTS = ("deps", "params", "outs", "metrics", "plots")
+KEPT = {"cache", "persist"}  # options of an output
+
+
+def _rules(stage: dict) -> Iterator[tuple[str, str]]:
+    """What decides when DVC runs a stage and which files it keeps, as keys with text."""
+    for key, value in stage.items():
+        for each in value if isinstance(value, list) else [value]:
+            if key == "cmd":
+                yield from ((key, f"python -m {it}") for it in re.findall(r" -m (\S+)", each))
+            elif key in LISTS[2:] and isinstance(each, dict):
+                ((output, options),) = each.items()
+                yield key, output
+                for option in KEPT & (options or {}).keys():
+                    yield key, f"{output}: {{{option}: {json.dumps(options[option])}}}"
+            elif key not in ABOUT:
+                yield key, each if isinstance(each, str) else json.dumps(each)
 
 
 def requirements(given: str = "") -> str:
@@ -104,7 +134,9 @@ def requirements(given: str = "") -> str:
     What another requirements.txt has beside these comes last: its lines for other packages,
     options and comments. Its extras of this package are kept.
     """
-    lines = {line: read_line(line) for line in given.splitlines() if line.strip()}
+    # With the lines that continue one, such as those of hashes, and indented comments below it.
+    entries = re.split(r"(?<!\\)\n(?![ \t])", given.rstrip())
+    lines = {entry: read_line(entry) for entry in entries if entry.strip()}
     earlier = [named for named in lines.values() if named and named.name == DISTRIBUTION]
     text = f"{template('requirements.txt')}{requirement(*earlier[:1])}\n"
     known = {named.name for line in text.splitlines() if (named := read_line(line))}
@@ -188,7 +220,7 @@ def _is_origin(address: str, version: str, origin: dict | None) -> bool:
         return address == version
     git = origin.get("vcs_info")
     url, revision, sha256 = _plain(address)
-    if url != _plain(f"{git['vcs']}+{origin['url']}" if git else origin["url"])[0]:
+    if url != _plain(f"{git['vcs']}+{origin['url']}@" if git else origin["url"])[0]:
         return False
     if git:
         is_commit = len(revision) > 6 and git["commit_id"].startswith(revision)
@@ -201,8 +233,8 @@ def _plain(address: str) -> tuple[str, str, str]:
     sha256 = re.search(r"[#&]sha256=(\w+)", address)
     url = re.sub(r"://[^/@]*@", "://", re.split("[?#]", address)[0])
     revision = ""
-    if re.match(r"\w+\+", url):
-        url, _, revision = url.partition("@")
+    if re.match(r"\w+\+.*@", url):  # of several @ the last, as pip has it
+        url, _, revision = url.rpartition("@")
     return url.rstrip("/"), revision, sha256[1] if sha256 else ""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from pawprint.dataset.sources import is_tar
+from pawprint.dataset.sources import is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
@@ -109,6 +109,7 @@ def _require_apart(folder: Path, images: Path) -> None:
         )
     if images.is_dir() and not any(path.is_file() for path in images.rglob("*")):
         raise InputError(f"{images}: expected images in folders of classes. Received: none.")
+    require_utf8(images)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or an empty folder. Nothing is overwritten.")
     if folder.resolve().is_relative_to(images.resolve()):

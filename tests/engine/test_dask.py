@@ -48,21 +48,22 @@ NAMES = [f"{number:02}.jpg" for number in range(60)]
 
 
 class Cluster:
-    """A scheduler and its workers, which find the project's package."""
+    """A scheduler without the project's package, and its workers, which find it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.processes = folder, []
         self.address = f"tcp://{HOST}:{free_port()}"
         host, _, port = self.address.rpartition(":")
-        self.start("scheduler", "--host", host, "--port", port)
+        (folder / "pawprint.py").write_text("raise ModuleNotFoundError('pawprint')\n")
+        self.start("scheduler", "--host", host, "--port", port, PYTHONSAFEPATH="")
         self.client = engine.connect(self.address)
 
     def start(self, *command: str, python: tuple[str, ...] = DASK, **environment: str) -> None:
         with (self.folder / "log.txt").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, *python, *command, "--no-dashboard"],
-                cwd=self.folder,
-                env=os.environ | {"PYTHONPATH": str(PROJECT)} | environment,
+                cwd=self.folder,  # first in the path of modules of a process, unless it is safe
+                env=os.environ | {"PYTHONPATH": str(PROJECT), "PYTHONSAFEPATH": "1"} | environment,
                 stdout=log,
                 stderr=log,
             )

@@ -58,11 +58,6 @@ def test_source_that_is_no_file_is_refused_and_keeps_its_secret():
     assert "secret" not in refusal("https://me:secret@example.org/weights.h5", None)
 
 
-def test_file_is_refused_where_keras_builds_another_network_for_its_own_weights():
-    message = refusal(str(SAMPLE_WEIGHTS), SAMPLE_SHA256, ("EfficientNetB0", None, 64))
-    assert message.startswith("weights.source: expected imagenet or none for EfficientNetB0")
-
-
 def run_stage(folder: Path, changes: str) -> CompletedProcess:
     """The stage with Keras' cache in `folder`, and no network."""
     params = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), changes)

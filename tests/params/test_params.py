@@ -39,7 +39,7 @@ RANGES = {
     "augment.views": (1, LAST),
     "model.fine_tune_at": (0, LAST),
     "split.seed": (0, 2**32 - 1),
-    "split.test_fraction": (SMALLEST, BELOW_1),
+    "evaluate.confidence": (SMALLEST, BELOW_1),
     "augment.RandomZoom.height_factor": (0.0, BELOW_1),
     "augment.RandomRotation.factor": (0.0, 1.0),
     "train_finetune.learning_rate": (SMALLEST, 1e308),
@@ -60,6 +60,9 @@ CHOICES = {
 }
 SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract.early_stopping"]
 THREE = {name: [name] for name in "abc"}
+FILE = {"weights.source": "file.h5"}
+ONNX_FILE = {"weights.source": "file.onnx", "model.backbone": "onnx", "model.alpha": None}
+ONNX_FILE |= {"model.fine_tune_at": None, "model.fine_tune_last": 0, "train_finetune.epochs": 0}
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +159,14 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.fine_tune_at": None}, "model"),
         ({"model.fine_tune_at": None, "model.fine_tune_last": 54}, None),
         ({"model.fine_tune_at": "block_11_expand"}, None),
+        ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 70}, "model"),
+        ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 71}, None),
+        ({"model.backbone": "EfficientNetB0", "model.alpha": None, **FILE}, "weights.source"),
+        ({"model.backbone": "EfficientNetV2B0", "model.alpha": None, **FILE}, None),
+        (ONNX_FILE | {"weights.source": "imagenet"}, "weights.source"),
+        (ONNX_FILE, None),
+        ({"split.validation_fraction": 0.9, "split.test_fraction": 0.1}, "split"),
+        ({"split.validation_fraction": 0.9, "split.test_fraction": 0.05}, None),
         ({"split.group": "("}, "split.group"),
         ({"split.group": "(a)(b)"}, "split.group"),
         ({BASELINE: math.inf}, BASELINE),

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import change, git_project, photo, repro, sha256
+from conftest import change, git_project, photo, repro, sha256, succeed
 
 from pawprint.files import pack
 
@@ -34,6 +34,11 @@ def test_images_added_to_a_folder_are_noticed_also_after_another_source(project)
     assert len(images) == 1 + 3
     shutil.rmtree(project.parent / "photos")
     assert repro(project, "--allow-missing", "clean") == []
+    code = ("python", "-m", "stages.code")
+    assert "with --allow-missing, DVC takes the images" in succeed(*code, cwd=project)
+    change(project, "fetch: {source: ../phtos}")
+    line = succeed(*code, cwd=project).splitlines()[0]
+    assert "../phtos does not exist: correct fetch.source" in line and "missing" not in line
 
 
 def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):

@@ -51,6 +51,17 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
             split.main()
 
 
+def test_split_names_classes_with_few_test_images(folder, capsys):
+    sizes = {"ant": 60, "bee": 3, "cow": 60}
+    table = images_of([f"{label}/{n}.jpg" for label, size in sizes.items() for n in range(size)])
+    write_table(folder / project.IMAGES_CSV, table, IMAGES)
+    (folder / project.SPLITS_CSV).write_text("pixels_sha256,split\n", encoding="utf-8")
+    with contextlib.chdir(folder):
+        split.main()
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "bee" in each]
+    assert "1 of bee" in line and "ant" not in line
+
+
 @pytest.mark.parametrize("is_grouped", [False, True])
 def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_group(
     folder, capsys, is_grouped

@@ -66,6 +66,10 @@ def other(workspace, tmp_path) -> Path:
     return shutil.copytree(workspace, tmp_path / "workspace")
 
 
+def test_bytes_do_not_depend_on_the_name_of_the_folder(workspace, other):
+    assert workspace.name != other.name and reports(workspace) == reports(other)
+
+
 def test_source_is_one_code_span_of_the_card(other):
     name = "../a`<img src=x>`\n# b.onnx"
     changes = {"fetch": {"source": name}, "weights": {"source": name}}
@@ -108,6 +112,12 @@ def test_numbers_are_those_of_the_tables(both, workspace):
 def test_listed_labels_are_not_called_wrong(both):
     """Of an untouched data set, hard images with correct labels are most of the list."""
     assert not any("likely wrong" in text for text in both)
+
+
+@pytest.mark.parametrize(("images", "shown"), [(1, "1 of 1"), (40, "100.00% (40/40)")])
+def test_fraction_of_few_images_is_no_percentage(images, shown):
+    score = pd.Series({"value": 1.0, "images": images, "low": 0.2, "high": 1.0}, dtype=object)
+    assert describe_fraction(score) == f"{shown}, 20.00% to 100.00%"
 
 
 def test_labels_and_names_of_files_are_text_and_not_markup(both):

@@ -125,7 +125,7 @@ def zipped(*members: tuple[str, bytes]) -> bytes:
 OTHER_FORMATS = ("PPM", "JPEG2000", "PCX", "SGI", "DDS", "QOI", "TGA")
 
 IMAGES = {
-    "empty.jpg": Fault(b"", "empty"),
+    "empty.jpg": Fault(b"", "empty_file"),
     "jpeg cut.jpg": Fault(part(JPEG, 50), "truncated"),
     "jpeg without its end.jpg": Fault(part(JPEG, 99), "truncated"),
     "jpeg cut and ended.jpg": Fault(part(JPEG, 50) + END, "truncated"),
@@ -300,6 +300,6 @@ ARCHIVES = {
     "no members": Fault(lambda data: zipped(), "expected a folder or label named cat or cats"),
     "a class empty after cleaning": Fault(
         lambda data: zipped(("cats/1.jpg", JPEG), ("dogs/1.jpg", b"")),
-        r"expected a usable image of class dog. Received: kept 1 of 2 images \(1 empty\)",
+        r"expected a usable image of class dog. Received: kept 1 of 2 images \(1 empty file\)",
     ),
 }

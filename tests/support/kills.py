@@ -84,7 +84,7 @@ class Undisturbed:
         self.fingerprint = fingerprint(self.workspace)
 
     def prepare(self, name: str) -> Path:
-        """A new workspace in which the same run can be made. The report has its folder's name."""
+        """A new workspace in which the same run can be made."""
         workspace = self.folder / name / "workspace"
         workspace.parent.mkdir()
         shutil.copy(self.folder / "images.zip", workspace.parent)

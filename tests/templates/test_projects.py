@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,32 @@ def test_init_writes_a_project_whose_photos_dvc_tracks_and_which_names_the_packa
     (wheel,) = (installed.folder / "wheels").glob("*.whl")
     package = f"\npawprint-dvc @ {wheel.as_uri()}#sha256="
     assert package in (project / "requirements.txt").read_text()
+
+
+def test_init_names_the_folder_of_a_class_without_images(installed, photos, tmp_path):
+    given = shutil.copytree(photos, tmp_path / "given")
+    for name in ("bird", "fox"):
+        (given / name).mkdir()
+    (given / "fox" / ".DS_Store").touch()
+    command = ("pawprint", "init", "animals", "--images", str(given))
+    lines = installed.succeed(*command, cwd=tmp_path).splitlines()
+    for name in ("bird", "fox"):
+        assert any(str(given / name) in line and "no class" in line for line in lines)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_name_of_a_photo_that_is_not_utf_8_is_shown_by_init_and_by_code(
+    installed, photos, tmp_path
+):
+    given = shutil.copytree(photos, tmp_path / "given")
+    wrong = given / "cat" / os.fsdecode(b"caf\xe9.jpg")
+    command = ("pawprint", "init", "animals", "--images", "given", "--outside")
+    installed.succeed(*command, cwd=tmp_path)
+    wrong.touch()
+    repro = installed.run("dvc", "repro", cwd=tmp_path / "animals")
+    shutil.rmtree(tmp_path / "animals")
+    for result in (repro, installed.run(*command, cwd=tmp_path)):
+        assert result.returncode and "cat/caf\\udce9.jpg: expected a name in UTF-8" in result.stderr
 
 
 @pytest.mark.parametrize("case", ["full", "empty", "inside"])

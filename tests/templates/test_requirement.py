@@ -4,7 +4,7 @@ import pytest
 
 from pawprint.errors import InputError
 from pawprint.templates import files as module
-from pawprint.templates.files import read_line, require_installed, requirement
+from pawprint.templates.files import read_line, require_installed, requirement, requirements
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -49,6 +49,15 @@ def test_line_names_the_package_by_its_origin_without_secrets(installed, origin,
     assert requirement(read_line(earlier) if earlier else None) == line
 
 
+def test_upgrade_keeps_lines_of_other_packages_whole_and_drops_others_with_their_hashes(installed):
+    installed(None)
+    own = "our-tools==1.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\n    # via us\n"
+    earlier = "numpy==1.0 \\\n    --hash=sha256:cc \\\n    --hash=sha256:dd\n    # via pandas\n"
+    text = requirements(f"# ours\n\n{earlier}{own}pawprint-dvc==0.1 --hash=sha256:ee\n-e ../x\n")
+    assert text == requirements() + f"# ours\n{own}-e ../x\n"
+    assert requirements(text) == text
+
+
 @pytest.mark.parametrize(
     ("origin", "line", "is_it"),
     [
@@ -58,6 +67,13 @@ def test_line_names_the_package_by_its_origin_without_secrets(installed, origin,
         (git("https://h/p"), "git+https://h/p@0123456#egg=pawprint-dvc[app]", True),
         (git("https://h/p"), "pawprint-dvc @ git+https://h/p@0123457", False),
         (git("ssh://git@h/p", "v0.2.0"), "pawprint-dvc[app] @ git+ssh://alice@h/p@v0.2.0", True),
+        (git("https://h/~a@b/p"), f"pawprint-dvc @ git+https://h/~a@b/p@{COMMIT}", True),
+        (git("https://h/~a@b/p"), "pawprint-dvc @ git+https://t@h/~a@b/p@0123456", True),
+        (git("https://h/a@b", "v0.2.0"), "pawprint-dvc @ git+https://h/a@b@v0.2.0", True),
+        (git("https://h/a@b"), "pawprint-dvc @ git+https://h/a@c@0123456", False),
+        (git("file:///a@b/p"), f"git+file:///a@b/p@{COMMIT}#egg=pawprint-dvc", True),
+        (git("file:///a@b/p"), "git+file:///a@b/p#egg=pawprint-dvc", False),
+        (wheel("https://h/a@b/p.whl"), "pawprint-dvc @ https://h/a@b/p.whl#sha256=ab12", True),
         (wheel("https://h/p.whl"), "pawprint-dvc @ https://h/p.whl?token=x#sha256=ab12", True),
         (wheel("https://h/p.whl"), "pawprint-dvc @ https://h/p.whl#sha256=cd34", False),
     ],
