@@ -22,8 +22,8 @@ class Comparison(NamedTuple):
     """Numbers of images, and of correct predictions of each run and of only one of them.
 
     `difference` is the `score` of new minus that of old, `low` and `high` its interval at
-    `confidence`, all in [-1, 1]. `score` is "accuracy" or "mean recall". `of_head` tells whether
-    fine-tuning kept the head alone in both.
+    `confidence`, all in [-1, 1]. `score` is "accuracy" or "mean recall". `of_head` tells of runs
+    that are correct on the same images whether fine-tuning kept the head alone in both.
     """
 
     score: str
@@ -127,7 +127,6 @@ def compare_revisions(
 ) -> list[Comparison]:
     """Compare the `headline` of revisions with that of one. Raises InputError as `paired`."""
     pairs = list(paired(old, new, split, common))
-    of_head = [_keeps_head(rev) for rev in (old, *new)]
     actual = pairs[0]["actual"]
     is_of_accuracy = headline(actual.value_counts()) == "accuracy"
     compared = compare(
@@ -137,8 +136,10 @@ def compare_revisions(
         None if is_of_accuracy else actual.to_numpy(),
     )
     return [
-        each._replace(of_head=of_head[0] and is_of_head)
-        for each, is_of_head in zip(compared, of_head[1:])
+        each
+        if each.only_old + each.only_new
+        else each._replace(of_head=_keeps_head(old) and _keeps_head(rev))
+        for each, rev in zip(compared, new)
     ]
 
 

@@ -13,7 +13,7 @@ from pawprint.images.archive import open_archive, read_member
 from pawprint.recipes.sample.drawings import drawn_dataset, drawn_picture
 
 PAGE = (PROJECT / "README.md").read_text(encoding="utf-8")
-NOT_RUN = ("python3 -m venv ", ". .venv/", "pip install ")
+NOT_RUN = ("make ", "python3 -m venv ", ". .venv/", "pip install ")
 REMOTE = "/mnt/team/hotdog"
 PREDICT = "pawprint predict PHOTO.jpg"
 COMMANDS = [
@@ -23,6 +23,11 @@ COMMANDS = [
     for command, _ in commands(text)
     if not command.startswith(NOT_RUN)
 ]
+
+
+def test_first_commands_are_those_of_a_clone_which_run_the_pipeline_and_the_tests():
+    (_, first), *_ = blocks(PAGE)
+    assert [command for command, _ in commands(first)] == ["make demo", "make test"]
 
 
 def test_model_of_the_package_predicts(installed, tmp_path):
