@@ -2,6 +2,8 @@
 
 Both train on the same images with the same weights and width, at 224 px and at 288 px, the
 committed size. The script has 10 + 10 epochs; the pipeline has the same, and the committed epochs.
+`--commits OLD NEW` compares cold runs of two commits in place of that, in clones, and prints the
+medians of the seconds of each stage.
 All run in turn, each time with another seed; seconds are medians, accuracies are means. Another
 table has the seconds that `dvc repro` takes after a change, at 288 px. Run after `dvc repro`, on a
 machine with nothing else to do: about 100 minutes on two cores, or 40 with `--rounds 1`.
@@ -17,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pandas as pd
+
 from pawprint import project
 from pawprint.files import parse_yaml, read_json
 from pawprint.recipes.overlay import overlay
@@ -25,7 +29,7 @@ from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
 SIZES = (224, 288)
 EPOCHS = 10  # of each phase of the script
 # What the script does too; the other stages prepare the data and draw pictures.
-COMPARED = ("features", "train_extract", "train_finetune", "calibrate", "evaluate")
+COMPARED = ("features", "train_extract", "train_finetune", "predict", "calibrate", "evaluate")
 ADAM = (
     "train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 32, "
     "views_per_epoch: one, keep_best: false, seed: 1}\n"
@@ -129,6 +133,20 @@ def cost_of_changes(size: int) -> dict[str, float]:
         return seconds
 
 
+def compare_commits(commits: list[str], rounds: int) -> pd.DataFrame:
+    """The median seconds of each stage, by commit; the runs alternate."""
+    runs = []
+    for commit in commits * rounds:
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["git", "clone", "-q", PROJECT, folder], check=True)
+            subprocess.run(["git", "checkout", "-q", commit], cwd=folder, check=True)
+            seconds, _ = run_steps(Path(folder), "-m", "dvc", "repro")
+            runs += [(commit, stage, value) for stage, value in seconds.items()]
+    seconds = pd.DataFrame(runs, columns=["commit", "stage", "seconds"])
+    of_stages = seconds.pivot_table("seconds", "stage", "commit", "median", sort=False)
+    return of_stages[list(commits)]
+
+
 def print_tables(sizes: dict[int, dict[str, Run]], changes: dict[str, float]) -> None:
     print("| pixels | run | seconds | ratio | validation accuracy |\n|---|---|---|---|---|")
     for size, result in sizes.items():
@@ -155,8 +173,13 @@ def print_tables(sizes: dict[int, dict[str, Run]], changes: dict[str, float]) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, 3 unless told")
-    rounds = parser.parse_args().rounds
-    print_tables({size: compare(size, rounds) for size in SIZES}, cost_of_changes(SIZES[-1]))
+    parser.add_argument("--commits", nargs=2, metavar="COMMIT", help="compare these two instead")
+    given = parser.parse_args()
+    if given.commits:
+        print(compare_commits(given.commits, given.rounds).round(1).to_string())
+    else:
+        sizes = {size: compare(size, given.rounds) for size in SIZES}
+        print_tables(sizes, cost_of_changes(SIZES[-1]))
 
 
 if __name__ == "__main__":

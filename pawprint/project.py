@@ -31,12 +31,14 @@ EXTRACTOR = Path("models/extractor/network.xml")
 HEAD = Path("models/head.npz")
 FINETUNE_MODEL = Path("models/finetune.keras")
 NETWORK = Path("models/network/network.xml")
+OUTPUTS = Path("data/outputs")  # of the network, for held-out images
 SERVED_MODEL = Path("models/served")
 EXPORT = Path("models/export")  # of `pawprint export`
 
 CLEAN_METRICS = Path("metrics/clean.json")
 SPLIT_METRICS = Path("metrics/split.json")
 EXTRACT_METRICS = Path("metrics/train_extract.json")
+FINETUNE_METRICS = Path("metrics/train_finetune.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")

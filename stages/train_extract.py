@@ -20,8 +20,9 @@ from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import (
     USUAL_C,
     VALUES_OF_C,
+    Examples,
     cross_validate,
-    cross_validate_groups,
+    cross_validate_as,
     measure,
     part_that_fits,
     solve,
@@ -40,9 +41,9 @@ def main() -> None:
     train = open_examples(project.FEATURES, "top", split, "train", labels)
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
-    known = *train, images["group"], len(labels), class_weight
+    examples = Examples(*train, images["group"], len(labels), class_weight)
     is_solved = params.optimizer == LBFGS
-    crossed = cross_validate(*known, VALUES_OF_C if is_solved else USUAL_C)
+    crossed = cross_validate(examples, VALUES_OF_C if is_solved else USUAL_C)
     part = part_that_fits(*train, len(labels)) if is_solved else None
     if part is not None:
         validation = open_examples(project.FEATURES, "top", split, "validation", labels)
@@ -70,6 +71,8 @@ def main() -> None:
     metrics["cross_validated"] = measure(probabilities, train[1][is_judged])
     initial, final, folds = metrics.values()
     accuracy = {f"{name}_accuracy": each["accuracy"] for name, each in metrics.items()}
+    if history["kept"].any():
+        accuracy["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
     write_arrays(project.HEAD, *arrays)
     write_table(project.CROSS_VALIDATION_CSV, judged, JUDGED)
     write_json(project.EXTRACT_METRICS, accuracy | {"cross_validated_loss": folds["loss"]})
@@ -83,9 +86,10 @@ def main() -> None:
         f"loss {folds['loss']:.4f} of {len(judged):,} training images"
     )
     if (series := find_series(split)) is not None:
-        apart = cross_validate_groups(crossed, *train, series[images.index], *known[3:])
+        apart = cross_validate_as(crossed, examples._replace(groups=series[images.index]))
+        pair = crossed.probabilities, apart.probabilities
         example = series[series != split["group"]].mode()[0]
-        if told := describe_series(crossed.probabilities, apart, train[1], example):
+        if told := describe_series(*pair, train[1], example):
             print(f"train_extract: {told}")
     for label, number in images["label"][~is_judged].value_counts(sort=False).items():
         what, why = f"{number} images of {label}", "no other training image or group has this label"

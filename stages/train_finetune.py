@@ -4,9 +4,9 @@ Training starts from the stored features at the cut, so only the layers after th
 computed. Reads data/features/, data/split/images.csv, data/split/labels.json, models/backbone/ and
 models/head.npz. Params: `train_finetune`, `head`, `hardware`, `model.backbone`, `model.pooling`,
 `model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, the same network for
-OpenVINO in models/network/, and plots/history_finetune.csv. The layers of a backbone in an ONNX
-file cannot be trained, so the head is joined to it as it is, and models/finetune.keras is the head
-alone. Run: `python -m stages.train_finetune`
+OpenVINO in models/network/, metrics/train_finetune.json and plots/history_finetune.csv. The layers
+of a backbone in an ONNX file cannot be trained, so the head is joined to it as it is, and
+models/finetune.keras is the head alone. Run: `python -m stages.train_finetune`
 """
 
 import pandas as pd
@@ -14,10 +14,10 @@ import pandas as pd
 from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
 from pawprint.entry import run_stage
-from pawprint.files import read_arrays, read_json, replacing
+from pawprint.files import read_arrays, read_json, replacing, write_json
 from pawprint.network.conversion import convert, with_head
 from pawprint.network.model import head_with, save_model, with_features
-from pawprint.network.training import describe_kept, fine_tune_stored
+from pawprint.network.training import describe_kept, fine_tune_stored, measure_kept
 from pawprint.params.model import ONNX, Model
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.runtime.network_file import output_shapes, read_network, write_network
@@ -33,19 +33,20 @@ def main() -> None:
         features = output_shapes(extractor)["top"]
         model, optimizer = head_with(arrays, features, head, len(labels)), None
         network, history = with_head(extractor, model), pd.DataFrame(columns=list(HISTORY))
-        kept = describe_kept(history)
+        keeper = None
     else:
         split = read_table(project.SPLIT_CSV, SPLIT)
         given = project.FEATURES, split, labels, project.BACKBONE, arrays
         settings = params, head, backbone, hardware, project.FINETUNE_HISTORY_CSV
-        model, optimizer, history, kept = fine_tune_stored(*given, *settings)
+        model, optimizer, history, keeper = fine_tune_stored(*given, *settings)
         network = convert(with_features(model))
     save_model(model, project.FINETUNE_MODEL, optimizer)
     with replacing(project.NETWORK.parent) as folder:
         folder.mkdir()
         write_network(network, folder / project.NETWORK.name, ["logits", "features"])
+    write_json(project.FINETUNE_METRICS, measure_kept(history, keeper))
     write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
-    print(f"train_finetune: {kept}")
+    print(f"train_finetune: {describe_kept(history, keeper)}")
 
 
 if __name__ == "__main__":

@@ -53,8 +53,10 @@ def test_no_stage_imports_another_or_the_command_line(stage):
     assert "pawprint/cli" not in {room(module) for module in closure}
 
 
-@pytest.mark.parametrize("stage", ["stages/calibrate.py", "stages/evaluate.py"])
-def test_evaluation_and_calibration_do_not_depend_on_the_training_code(stage):
+@pytest.mark.parametrize(
+    "stage", [f"stages/{stage}.py" for stage in ("predict", "calibrate", "evaluate")]
+)
+def test_prediction_and_calibration_do_not_depend_on_the_training_code(stage):
     assert "pawprint/network" not in {room(module) for module in CODE.closure(stage)}
 
 

@@ -19,7 +19,8 @@ from pawprint.files import parse_yaml
 from pawprint.project import LOCK
 from pawprint.revisions import WORKSPACE
 
-RESULTS = (Path("params.yaml"), project.EVALUATE_METRICS, project.SPLIT_METRICS)
+METRICS = (project.EVALUATE_METRICS, project.FINETUNE_METRICS, project.SPLIT_METRICS)
+RESULTS = (project.PARAMS, *METRICS)
 FILES = (*RESULTS, LOCK)
 # The first in dvc.lock is of `split`. To parse all of it for each of 200 commits takes a minute.
 IMAGES = re.compile(rf"path: {project.SPLIT_CSV.as_posix()}\s+hash: md5\s+md5: (\w+)".encode())
@@ -33,8 +34,9 @@ MAX_REVISIONS = 200  # the newest
 class Revision(NamedTuple):
     """A commit, tag or experiment with metrics, or WORKSPACE, which `commit` then is.
 
-    `split` has the number of images of each split; files that cannot be read are {}. `images` is
-    the MD5 of the images with their splits as dvc.lock has it, or "".
+    `metrics` are those of `evaluate`, `finetune` those of `train_finetune`. `split` has the number
+    of images of each split; files that cannot be read are {}. `images` is the MD5 of the images
+    with their splits as dvc.lock has it, or "".
     """
 
     commit: str
@@ -43,6 +45,7 @@ class Revision(NamedTuple):
     subject: str
     params: dict
     metrics: dict
+    finetune: dict
     split: dict
     images: str
 
@@ -76,7 +79,7 @@ def _parsed(files: Sequence[bytes]) -> list:
     return [*map(_parse, RESULTS, results), images[1].decode() if images else ""]
 
 
-@functools.lru_cache(4 * MAX_REVISIONS)  # a page is drawn again after each click
+@functools.lru_cache(5 * MAX_REVISIONS)  # a page is drawn again after each click
 def _parse(path: Path, content: bytes) -> dict:
     try:
         text = content.decode()

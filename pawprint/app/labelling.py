@@ -6,6 +6,7 @@ A copy is put where `dvc repro` finds its label, in the place of its class.
 import codecs
 import csv
 import filecmp
+import functools
 import io
 import itertools
 import os
@@ -44,14 +45,23 @@ def image_of(row: Cells, key: str) -> str:
     return row.get("pixels_sha256") or row[key]
 
 
-def write_rows(table: Path, key: str, changes: Changes) -> Changes:
+def write_rows(
+    table: Path, key: str, changes: Changes, written: Changes | None = None
+) -> Callable[[], object]:
     """Write cells in place of those in a CSV. Columns that it lacks are added, other cells stay.
 
-    Returns the cells before: writing them takes the change back. Raises InputError, or OSError if
-    the file cannot be read.
+    Returns what takes the change back. It raises InputError, with nothing changed, if the cells are
+    no longer those `written`. Raises InputError, or OSError if the file cannot be read.
     """
     with LOCK:
         rows, content = read_rows(table, key), _content(table, key)
+        for image, cells in (written or {}).items():
+            now = next((row for row in rows if image_of(row, key) == image), {})
+            if not now.items() >= cells.items():
+                raise InputError(
+                    f"{table}: {now.get(key, image)}: expected the answer that is taken back. "
+                    "Received: another one or none, written since. It stays."
+                )
         header = next(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
         columns = [name.strip().lower() for name in header]
         given = dict.fromkeys(name for cells in changes.values() for name in cells or ())
@@ -73,7 +83,7 @@ def write_rows(table: Path, key: str, changes: Changes) -> Changes:
         writer.writerows(split | cells for cells in added)
         mark = "\ufeff" * content.startswith(codecs.BOM_UTF8)
         write_text(table.resolve(), mark + text.getvalue())
-    return {image: before.get(image) for image in changes}
+    return functools.partial(write_rows, table, key, dict.fromkeys(changes) | before, changes)
 
 
 def _content(table: Path, key: str) -> bytes:
@@ -118,12 +128,12 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
             shutil.copy2(image, partial)
             if recorded:
                 cells = {"file_name": copy.name, "label": recorded}
-                write_rows(table, "file_name", {copy.name: cells})
+                take_row_back = write_rows(table, "file_name", {copy.name: cells})
 
     def take_back() -> None:
         with LOCK:
             if recorded:
-                write_rows(table, "file_name", {copy.name: None})
+                take_row_back()
             copy.unlink(missing_ok=True)
 
     return take_back

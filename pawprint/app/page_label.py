@@ -81,8 +81,7 @@ def ask(key: str) -> None:
     def undo() -> None:
         with explained():
             if len(answers) == done:
-                answers[-1]()
-                answers.pop()
+                answers.pop()()
 
     left, right = st.columns([2, 1])
     with right:
@@ -213,5 +212,4 @@ def doubt(row) -> str:
 def correct(row, label: str) -> Callable[[], object]:
     pixels = row.pixels_sha256
     cells = {"path": row.path, "label": label, "pixels_sha256": pixels}
-    before = write_rows(project.LABELS_CSV, "path", {pixels: cells})
-    return partial(write_rows, project.LABELS_CSV, "path", before)
+    return write_rows(project.LABELS_CSV, "path", {pixels: cells})

@@ -15,7 +15,7 @@ from pawprint.reports.pages import DIGITS
 from pawprint.revisions import WORKSPACE
 
 TITLE, ICON = "Models", ":material/insights:"
-METRICS = ["validation.accuracy", "validation.loss"]
+METRICS = ["validation.accuracy", "validation.loss", "kept_epoch"]
 
 
 def show() -> None:
@@ -45,7 +45,8 @@ def show_all(found: list[Revision], level: float) -> None:
     """A table of the revisions by their images, with a column per param whose values differ."""
     table = pd.DataFrame(found, columns=Revision._fields)[["name", "subject", "date", "images"]]
     table["images"] = table["images"].str[:DIGITS]
-    metrics = pd.json_normalize([each.metrics for each in found]).reindex(columns=METRICS)
+    results = pd.json_normalize([each.metrics | each.finetune for each in found])
+    metrics = results.reindex(columns=METRICS)
     table = table.join(metrics.apply(pd.to_numeric, errors="coerce"))
     table[f"{100 * level:g}% interval"] = [
         interval(accuracy, each.split.get("validation"), level)

@@ -65,7 +65,8 @@ def run_keep_splits(arguments: argparse.Namespace) -> None:
     """Write the splits of the last result into splits.csv, so that all images stay in their split.
 
     The images of the last `dvc repro split` that the file does not have are added. Run it again
-    after images were added and `dvc repro split` has placed them. You can edit the column `split`.
+    each time images were added and `dvc repro split` has placed them, before labels are corrected.
+    You can edit the column `split`.
     """
     recorded = Recorded()
     result = recorded.hash_of("split", SPLIT_CSV)

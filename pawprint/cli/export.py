@@ -10,6 +10,7 @@ from tqdm import tqdm
 from pawprint import project
 from pawprint.classes import predicted_classes
 from pawprint.columns import SPLIT
+from pawprint.files import md5
 from pawprint.network import exports
 from pawprint.network.model import load_model
 from pawprint.package import current_commit
@@ -38,7 +39,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     for name in arguments.format:
         exports.require_modules(name)
     predictor = load_predictor(project.SERVED_MODEL)
-    metadata = predictor.metadata.model_copy(update={"commit": current_commit()})
+    origin = {"data_md5": md5(project.SPLIT_CSV), "commit": current_commit()}
+    metadata = predictor.metadata.model_copy(update=origin)
     detector = None
     if metadata.unknown_threshold is not None:
         detector = read_detector(project.SERVED_MODEL)

@@ -1,6 +1,7 @@
 """Pairs of images that look alike, by the bits in which their perceptual hashes differ."""
 
 import itertools
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -66,16 +67,8 @@ def _compare(
     key, low = key[order], low[order]
     words = content.view(np.uint64)
     earlier = set(range(blocks[-1])).difference(blocks)
-    found = [np.empty((0, 3), np.int64)]
-    one = np.arange(len(key))
-    size = np.searchsorted(key, key, "right") - np.searchsorted(key, key)
-    most = max(COMPARED_WITH_ALL, PAIRS // max(len(key), 1))
-    compared = np.maximum(most**2 // size, 1)
-    for offset in range(1, len(key)):
-        one = one[: np.searchsorted(one, len(key) - offset)]
-        one = one[(key[one] == key[one + offset]) & (compared[one] >= offset)]
-        if not len(one):
-            break
+    pairs = [np.empty((0, 3), np.int64)]
+    for one, offset in _equal_keys(key):
         difference = low[one] ^ low[one + offset]
         for flip in (np.uint64(0), MIRROR):
             close = np.flatnonzero(np.bitwise_count(difference ^ flip) <= max_distance)
@@ -86,8 +79,22 @@ def _compare(
             pair = order[one[close[is_new], None] + [0, offset]]
             bits = np.bitwise_count(words[pair[:, 0]] ^ words[pair[:, 1]] ^ flip)
             pair = np.column_stack([pair, bits.sum(axis=1, dtype=np.int64)])
-            found.append(pair[pair[:, 2] <= 6 * max_distance])
-    return np.concatenate(found)
+            pairs.append(pair[pair[:, 2] <= 6 * max_distance])
+    return np.concatenate(pairs)
+
+
+def _equal_keys(key: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Positions, and an offset at which the sorted keys are the same: all pairs, or the nearest."""
+    one = np.arange(len(key))
+    size = np.searchsorted(key, key, "right") - np.searchsorted(key, key)
+    most = max(COMPARED_WITH_ALL, PAIRS // max(len(key), 1))
+    compared = np.maximum(most**2 // size, 1)
+    for offset in range(1, len(key)):
+        one = one[: np.searchsorted(one, len(key) - offset)]
+        one = one[(key[one] == key[one + offset]) & (compared[one] >= offset)]
+        if not len(one):
+            break
+        yield one, offset
 
 
 def nearest(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -136,12 +136,18 @@ def describe_kept(
 ) -> list[str]:
     """Lines on what splits.csv, `kept`, has to do with a split of the images, a table SPLIT.
 
-    Rows that name no image; rows that the split does not follow, because groups stay together; and
-    fractions of a class that differ by more than MAX_DEVIATION from those given, by split.
+    Images without a row; rows that name no image; rows that the split does not follow, because
+    groups stay together; and fractions of a class that differ by more than MAX_DEVIATION from those
+    given, by split.
     """
     if not kept:
         return []
     lines = []
+    if new := int((~images["pixels_sha256"].isin(kept)).sum()):
+        lines.append(
+            f"{new:,} images are not in the file, so later changes can move them. Run `pawprint "
+            "keep-splits` to keep them where they are"
+        )
     if others := len(kept.keys() - set(images["pixels_sha256"])):
         lines.append(f"{others:,} of {len(kept):,} rows are of no usable image")
     expected = images["pixels_sha256"].map(kept)

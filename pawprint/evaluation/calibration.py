@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
-from scipy.stats import chi2
-from sklearn.decomposition import PCA
+from scipy.special import chdtrc
+from threadpoolctl import threadpool_limits
 
 from pawprint.classes import SIGNIFICANT, Difference, log_losses, to_probabilities
 from pawprint.params.results import Calibrate
@@ -67,25 +68,24 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
     before, after = (
         log_losses(actual, to_probabilities(logits, each)).sum() for each in (1.0, temperature)
     )
-    return float(chi2.sf(2 * (before - after), df=1))
+    return float(chdtrc(1, max(2 * (before - after), 0)))
 
 
 def choose_augmentation(
-    actual: np.ndarray, logits: dict[TestTimeAugmentation, np.ndarray]
+    actual: np.ndarray, none: np.ndarray, flip: np.ndarray
 ) -> tuple[TestTimeAugmentation, str]:
     """The test-time augmentation by the log loss of validation, and why.
 
-    `logits` is as for `fit_temperature`, of each. "flip" is taken unless it is significantly worse
-    than "none", and "crops", which takes three times the time, only if it is significantly better.
+    `none` and `flip` are logits, as for `fit_temperature`. "flip" is taken unless it is
+    significantly worse than "none".
     """
-    losses = {name: log_losses(actual, to_probabilities(each)) for name, each in logits.items()}
-    flip = Difference.of(losses["flip"], losses["none"])
-    cheaper = "none" if flip.is_higher else "flip"
-    crops = Difference.of(losses["crops"], losses[cheaper])
-    chosen = "crops" if crops.is_lower else cheaper
+    losses, of_none = (log_losses(actual, to_probabilities(each)) for each in (flip, none))
+    difference = Difference.of(losses, of_none)
+    chosen = "none" if difference.is_higher else "flip"
+    is_higher = "is" if difference.is_higher else "is not"
     return chosen, (
-        f"{chosen} is chosen by the validation loss: flip {flip} against none, "
-        f"crops {crops} against {cheaper}"
+        f"{chosen}: the validation loss of flip {is_higher} significantly higher than that of none "
+        f"({difference})"
     )
 
 
@@ -111,7 +111,7 @@ def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float 
     return float(best[np.abs(best - 0.5).argmin()])
 
 
-TRAINING_IMAGES = 2000  # at most
+DETECTOR_IMAGES = 1000  # of training, at most
 COMPONENTS = 64
 FOLDS = 5
 DIGITS = 4  # of the threshold
@@ -123,49 +123,44 @@ def fit_detector(features: np.ndarray) -> Detector:
     There are COMPONENTS of them, or fewer than images and than channels. Two images and two
     channels are the minimum.
     """
-    number = min(COMPONENTS, len(features) - 1, features.shape[1] - 1)
-    # This solver draws no random numbers, and its time does not grow with the images squared.
-    fitted = PCA(number, svd_solver="covariance_eigh").fit(unit_length(features.astype(np.float64)))
-    return Detector(fitted.mean_.astype(np.float32), fitted.components_.astype(np.float32))
+    images, channels = features.shape
+    number = min(COMPONENTS, images - 1, channels - 1)
+    unit = unit_length(features.astype(np.float64))
+    mean = unit.mean(axis=0)
+    with threadpool_limits(1):  # the number of threads changes the last bits of a sum
+        covariance = (unit - mean).T @ (unit - mean)
+        _, vectors = eigh(covariance, subset_by_index=(channels - number, channels - 1))
+    return Detector(mean.astype(np.float32), vectors[:, ::-1].T.astype(np.float32))
 
 
-def training_images(split: pd.DataFrame) -> pd.Series:
-    """The paths of training images in the table SPLIT, at most TRAINING_IMAGES.
+def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
+    """At most so many training images of a table SPLIT: those with the lowest hashes of pixels."""
+    return split[split["split"] == "train"].sort_values("pixels_sha256")[:number]
 
-    They are those with the lowest hashes of pixels.
+
+def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:
+    """The detector, and the unknown scores of training images by detectors not fitted on them.
+
+    `features` are those of training images, `(images, squares, channels)`, the scores float32
+    `(images, squares)`: of each of FOLDS by a detector of the others, NaN of fewer than three
+    images.
     """
-    train = split[split["split"] == "train"].sort_values("pixels_sha256")
-    return train["path"][:TRAINING_IMAGES]
-
-
-def fit_unknown(
-    training: np.ndarray, validation: np.ndarray, quantile: float
-) -> tuple[Detector, float]:
-    """The detector, and the score above which an image is unknown.
-
-    `training` and `validation` are features, `(images, squares, channels)`; the score of an image
-    is the mean over its squares. The detector is fitted on training. The scores behind the
-    threshold are of images that it is not fitted on: those of validation, and those of each of
-    FOLDS of training by a detector of the others, as validation alone has few images for the
-    quantile.
-    """
-    fold = np.arange(len(training)) % FOLDS
-    scores = []
-    for each in np.unique(fold) if len(training) > 2 else ():
-        others = fit_detector(np.concatenate(training[fold != each]))
-        scores.append(others.score(training[fold == each]))
-    detector = fit_detector(np.concatenate(training))
-    scores = np.concatenate([*scores, detector.score(validation)]).mean(axis=1)
-    return detector, choose_unknown_threshold(scores, quantile)
+    fold = np.arange(len(features)) % FOLDS
+    scores = np.full(features.shape[:2], np.nan, np.float32)
+    for each in np.unique(fold) if len(features) > 2 else ():
+        others = fit_detector(np.concatenate(features[fold != each]))
+        scores[fold == each] = others.score(features[fold == each])
+    return fit_detector(np.concatenate(features)), scores
 
 
 def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
     """The score that a new image does not exceed with at least this probability.
 
-    `scores`, `(images,)`, are of images of the same kind; the quantile is that of `images + 1`
-    (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005). With fewer than
-    `quantile / (1 - quantile)` images it is the highest score. It is rounded up, so that rounding
-    in another runtime does not refuse the image it belongs to.
+    `scores`, `(images,)`, are of images that the detector is not fitted on: those of validation,
+    and of training by `fit_unknown`, as validation alone has few images for the quantile. It is
+    that of `images + 1` (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
+    With fewer than `quantile / (1 - quantile)` images it is the highest score. It is rounded up, so
+    that rounding in another runtime does not refuse the image it belongs to.
     """
     rank = min(int(np.ceil(quantile * (len(scores) + 1))), len(scores))
     return float(np.ceil(np.sort(scores)[rank - 1] * 10**DIGITS) / 10**DIGITS)

@@ -1,6 +1,7 @@
 """Compare the predictions of two runs image by image."""
 
 import functools
+import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -21,7 +22,8 @@ class Comparison(NamedTuple):
     """Numbers of images, and of correct predictions of each run and of only one of them.
 
     `difference` is the `score` of new minus that of old, `low` and `high` its interval at
-    `confidence`, all in [-1, 1]. `score` is "accuracy" or "mean recall".
+    `confidence`, all in [-1, 1]. `score` is "accuracy" or "mean recall". `of_head` tells whether
+    fine-tuning kept the head alone in both.
     """
 
     score: str
@@ -36,6 +38,7 @@ class Comparison(NamedTuple):
     high: float
     confidence: float
     p_value: float
+    of_head: bool = False
 
     @property
     def verdict(self) -> str:
@@ -124,14 +127,27 @@ def compare_revisions(
 ) -> list[Comparison]:
     """Compare the `headline` of revisions with that of one. Raises InputError as `paired`."""
     pairs = list(paired(old, new, split, common))
+    of_head = [_keeps_head(rev) for rev in (old, *new)]
     actual = pairs[0]["actual"]
     is_of_accuracy = headline(actual.value_counts()) == "accuracy"
-    return compare(
+    compared = compare(
         (pairs[0]["predicted_old"] == pairs[0]["actual"]).to_numpy(),
         [(both["predicted"] == both["actual"]).to_numpy() for both in pairs],
         confidence,
         None if is_of_accuracy else actual.to_numpy(),
     )
+    return [
+        each._replace(of_head=of_head[0] and is_of_head)
+        for each, is_of_head in zip(compared, of_head[1:])
+    ]
+
+
+def _keeps_head(rev: str) -> bool:
+    """Whether fine-tuning kept the head alone. A run of an older version does not say."""
+    try:
+        return read_revision(rev, project.FINETUNE_METRICS, json.loads)["kept_epoch"] == 0
+    except InputError:
+        return False
 
 
 def paired(
@@ -186,6 +202,7 @@ def describe(old: str, new: str, split: str, compared: Comparison) -> str:
     }[compared.verdict]
     if not compared.only_old + compared.only_new:
         conclusion = "both are correct on the same images"
+        conclusion += ": the head alone was kept in both" * compared.of_head
     p_value = f"p = {compared.p_value:.3f}" if compared.p_value >= 0.001 else "p < 0.001"
     of, test = "", "McNemar"
     if compared.score != "accuracy":

@@ -21,6 +21,7 @@ from pawprint.serving.predictor import Prediction, Predictor, find_images, predi
 from pawprint.serving.served_model import FEATURES, unit_length
 from pawprint.tables import csv_rows, read_table
 
+MAX_TRAINING = 2000  # images, whose features new ones are compared with
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
 BLOCK = 1024  # images compared at a time with labelled ones
 DISTANCE = 8  # of near-duplicates where there is no params.yaml
@@ -152,9 +153,11 @@ def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
             line = f"{path} does not exist: the images are not compared with labelled ones"
             print(line, file=sys.stderr)
             return pd.Series(dtype=str), np.empty((0, 0), np.float32)
-    paths = training_images(read_table(project.SPLIT_CSV, SPLIT))
+    images = training_images(read_table(project.SPLIT_CSV, SPLIT), MAX_TRAINING)
     with open_archive(project.RAW_ARCHIVES) as archive:
-        *_, features = predict_members(predictor.predict, archive, paths, "training images")
+        *_, features = predict_members(
+            predictor.predict, archive, images["path"], "training images"
+        )
     hashes = read_table(project.IMAGES_CSV, IMAGES)["perceptual_hash"]
     return hashes, unit_length(features).astype(np.float32)
 

@@ -29,14 +29,14 @@ TOLERANCE = 1e-3  # of the outputs of the served model
 
 
 class Format(NamedTuple):
-    """The model's file in its folder, `write(model, path)`, and `open(path)`: a Run of float32
+    """The model's file in its folder, Keras' name of the format, and `open(path)`: a Run of float32
     pixels.
 
     An empty `file` stands for the folder itself. `modules` come with the extra `export`.
     """
 
     file: str
-    write: Callable[[keras.Model, Path], None]
+    keras_name: str
     open: Callable[[Path], Run]
     modules: tuple[str, ...] = ()
 
@@ -51,13 +51,8 @@ def require_modules(name: str) -> None:
             )
 
 
-def write_litert(model: keras.Model, path: Path) -> None:
-    # LiteRT's own operations only: others would need TensorFlow beside it.
-    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
-    model.export(path, format="litert", verbose=False, target_spec=target)
-
-
 def open_litert(path: Path) -> Run:
+    """Fails for a model with operations of TensorFlow, which the interpreter does not have."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=CORES)
@@ -84,18 +79,9 @@ def open_saved_model(path: Path) -> Run:
 
 
 FORMATS = {
-    "litert": Format("model.tflite", write_litert, open_litert, modules=("ai_edge_litert",)),
-    "onnx": Format(
-        "model.onnx",
-        lambda model, path: model.export(str(path), format="onnx", verbose=False),
-        open_onnx,
-        modules=("tf2onnx", "onnxruntime"),
-    ),
-    "saved_model": Format(
-        "",
-        lambda model, path: model.export(path, format="tf_saved_model", verbose=False),
-        open_saved_model,
-    ),
+    "litert": Format("model.tflite", "litert", open_litert, modules=("ai_edge_litert",)),
+    "onnx": Format("model.onnx", "onnx", open_onnx, modules=("tf2onnx", "onnxruntime")),
+    "saved_model": Format("", "tf_saved_model", open_saved_model),
 }
 
 
@@ -199,7 +185,7 @@ def export(
         try:
             model(model.inputs)  # Keras exports only a model that was called
             with silent_stderr():  # converters report their progress there
-                form.write(model, path)
+                model.export(str(path), format=form.keras_name, verbose=False)
                 run = form.open(path)
             outputs = mean_outputs(run, map(np.float32, read(augmentation)))
         except (InputError, OSError):  # of an image or a disk, not of the model

@@ -36,6 +36,16 @@ MAX_ITERATIONS = 1000
 BLOCK = 4096  # images predicted at a time
 
 
+class Examples(NamedTuple):
+    """Training images: features `(images, views, …)`, class indices and groups, `(images,)`."""
+
+    features: Features | np.ndarray
+    actual: np.ndarray
+    groups: np.ndarray
+    classes: int
+    class_weight: str | None = None
+
+
 class CrossValidation(NamedTuple):
     """float32 `(images, classes)`, NaN for an image that is not judged; and C.
 
@@ -45,6 +55,13 @@ class CrossValidation(NamedTuple):
     probabilities: np.ndarray
     C: float
     views: int
+
+
+class Folds(NamedTuple):
+    """The fold of each image, that of its group, and the sorted images that fits learn from."""
+
+    fold: np.ndarray
+    learned: np.ndarray
 
 
 def _most_rows(features: Features | np.ndarray, classes: int) -> int:
@@ -70,36 +87,28 @@ def part_that_fits(
 
 
 def cross_validate(
-    features: Features | np.ndarray,
-    actual: np.ndarray,
-    groups: np.ndarray,
-    classes: int,
-    class_weight: str | None = None,
-    values_of_c: tuple[float, ...] = VALUES_OF_C,
+    examples: Examples, values_of_c: tuple[float, ...] = VALUES_OF_C
 ) -> CrossValidation:
     """Probabilities of each image by a regression that learned neither from it nor its group.
 
-    `actual` holds class indices. C is that of `values_of_c` with the lowest log loss, where the
-    first view of the features `(images, views, …)` is learned from. Where C is chosen, all views
-    take its place if that lowers the log loss further. An image is judged by its first view. Of
-    more than MAX_CROSS_VALIDATED images, and of more than one fit holds, a random part is learned
-    from, and C and views are chosen for it. Of many classes the part is larger than a fit should
-    hold, and C is USUAL_C. An image is not judged if the others have none of its class, as where a
-    class has one image or one group. Raises InputError if no image is judged.
+    C is that of `values_of_c` with the lowest log loss, where the first view of the features is
+    learned from. Where C is chosen, all views take its place if that lowers the log loss further.
+    An image is judged by its first view. Of more than MAX_CROSS_VALIDATED images, and of more than
+    one fit holds, a random part is learned from, and C and views are chosen for it. Of many classes
+    the part is larger than a fit should hold, and C is USUAL_C. An image is not judged if the
+    others have none of its class, as where a class has one image or one group. Raises InputError
+    if no image is judged.
     """
-    fold, known = _folds(features, actual, groups, classes)
-    if len(known) > _most_rows(features, classes):
+    folds = _folds(examples)
+    everything = np.arange(len(examples.actual))
+    if len(folds.learned) > _most_rows(examples.features, examples.classes):
         values_of_c = USUAL_C
-    judged = known if len(values_of_c) > 1 else np.arange(len(actual))
-
-    def crossed(number: int, c: float, judged: np.ndarray) -> CrossValidation:
-        given = features, actual, fold, known, judged, classes, class_weight
-        return CrossValidation(_held_out(*given, number, c), c, number)
+    judged = folds.learned if len(values_of_c) > 1 else everything
 
     def loss(candidate: CrossValidation) -> float:
         return measure(candidate.probabilities[is_judged], judged_classes, weights)["loss"]
 
-    candidates = [crossed(1, c, judged) for c in values_of_c]
+    candidates = [_crossed(examples, folds, judged, 1, c) for c in values_of_c]
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
@@ -107,66 +116,52 @@ def cross_validate(
             "images or groups of one of them, and two groups in all. Received: fewer. Add images, "
             "or see split.group."
         )
-    judged_classes = actual[judged[is_judged]]
-    weights = compute_sample_weight(class_weight, judged_classes)
+    judged_classes = examples.actual[judged[is_judged]]
+    weights = compute_sample_weight(examples.class_weight, judged_classes)
     best = min(candidates, key=loss)
-    if len(values_of_c) > 1 and features.shape[1] > 1:
-        best = min(best, crossed(features.shape[1], best.C, known), key=loss)
-    if len(judged) == len(actual):
+    views = examples.features.shape[1]
+    if len(values_of_c) > 1 and views > 1:
+        best = min(best, _crossed(examples, folds, judged, views, best.C), key=loss)
+    if len(judged) == len(everything):
         return best
-    return crossed(best.views, best.C, np.arange(len(actual)))
+    return _crossed(examples, folds, everything, best.views, best.C)
 
 
-def cross_validate_groups(
-    crossed: CrossValidation,
-    features: Features | np.ndarray,
-    actual: np.ndarray,
-    groups: np.ndarray,
-    classes: int,
-    class_weight: str | None = None,
-) -> np.ndarray:
-    """The probabilities of `cross_validate` for other groups, with C and views as in `crossed`."""
-    fold, known = _folds(features, actual, groups, classes)
-    given = features, actual, fold, known, np.arange(len(actual)), classes, class_weight
-    return _held_out(*given, crossed.views, crossed.C)
+def cross_validate_as(crossed: CrossValidation, examples: Examples) -> CrossValidation:
+    """As `cross_validate`, with C and views as in `crossed`, such as for other groups."""
+    everything = np.arange(len(examples.actual))
+    return _crossed(examples, _folds(examples), everything, crossed.views, crossed.C)
 
 
-def _held_out(
-    features: Features | np.ndarray,
-    actual: np.ndarray,
-    fold: np.ndarray,
-    known: np.ndarray,
-    judged: np.ndarray,
-    classes: int,
-    class_weight: str | None,
-    views: int,
-    c: float,
-) -> np.ndarray:
-    """Probabilities of the images `judged`, as those of CrossValidation.
+def _crossed(
+    examples: Examples, folds: Folds, judged: np.ndarray, views: int, c: float
+) -> CrossValidation:
+    """Judge the images `judged`, sorted indices, of which the result has the probabilities.
 
-    The fits learn from the first `views` of the images `known`, which together weigh as much as the
-    image. Both are sorted indices of images.
+    The fits learn from the first `views` of an image, which together weigh as much as the image.
     """
-    rows_of = [_view(features, view, known) for view in range(views)]
-    found = np.full((len(judged), classes), np.nan, np.float32)
-    for held_out in range(fold.max() + 1):
-        learned = np.flatnonzero(fold[known] != held_out)
-        known_classes = actual[known[learned]]
-        is_judged = (fold[judged] == held_out) & np.isin(actual[judged], known_classes)
+    features, actual = examples.features, examples.actual
+    views_of_learned = [_view(features, view, folds.learned) for view in range(views)]
+    probabilities = np.full((len(judged), examples.classes), np.nan, np.float32)
+    for held_out in range(folds.fold.max() + 1):
+        learned = np.flatnonzero(folds.fold[folds.learned] != held_out)
+        learned_classes = actual[folds.learned[learned]]
+        is_judged = folds.fold[judged] == held_out
+        is_judged &= np.isin(actual[judged], learned_classes)
         places = np.flatnonzero(is_judged)
-        if len(np.unique(known_classes)) < 2 or not len(places):
+        if len(np.unique(learned_classes)) < 2 or not len(places):
             continue
         with threadpool_limits(1):
-            rows = np.concatenate([each[learned] for each in rows_of]).astype(np.float32)
+            rows = np.concatenate([view[learned] for view in views_of_learned]).astype(np.float32)
             mean, scale = _standardise(rows)
             model = LogisticRegression(
-                C=c / views, class_weight=class_weight, max_iter=MAX_ITERATIONS
+                C=c / views, class_weight=examples.class_weight, max_iter=MAX_ITERATIONS
             )
-            model.fit(rows, np.tile(known_classes, views))
-            found[places] = 0
+            model.fit(rows, np.tile(learned_classes, views))
+            probabilities[places] = 0
             columns = np.ix_(places, model.classes_)
-            found[columns] = _predict(model, mean, scale, features, judged[places])
-    return found
+            probabilities[columns] = _predict(model, mean, scale, features, judged[places])
+    return CrossValidation(probabilities, c, views)
 
 
 def _predict(
@@ -249,28 +244,24 @@ def measure(
     return {"loss": float(loss), "accuracy": float(correct.mean())}
 
 
-def _folds(
-    features: Features | np.ndarray, actual: np.ndarray, groups: np.ndarray, classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The fold of each image, that of its group, and the sorted images that others learn from.
-
-    These are at most MAX_CROSS_VALIDATED, and those that one fit holds or MIN_OF_CLASS of each
-    class, whichever is more. Groups without one are in the first fold.
+def _folds(examples: Examples) -> Folds:
+    """At most MAX_CROSS_VALIDATED images are learned from: those that one fit holds, or
+    MIN_OF_CLASS of each class, whichever is more. Groups without one are in the first fold.
     """
-    group = np.unique(groups, return_inverse=True)[1]
-    most = max(_most_rows(features, classes), MIN_OF_CLASS * classes)
-    most = min(most, MAX_CROSS_VALIDATED)
-    known = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
+    actual, group = examples.actual, np.unique(examples.groups, return_inverse=True)[1]
+    most = _most_rows(examples.features, examples.classes)
+    most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
+    learned = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
     fold_by_group = np.zeros(group.max(initial=0) + 1, int)
-    folds = min(FOLDS, len(np.unique(group[known])), np.bincount(actual[known]).max(initial=0))
+    folds = min(FOLDS, len(np.unique(group[learned])), np.bincount(actual[learned]).max(initial=0))
     if folds > 1:
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a class with fewer images
-            parts = list(splitter.split(known, actual[known], group[known]))
+            parts = list(splitter.split(learned, actual[learned], group[learned]))
         for number, (_, held_out) in enumerate(parts):
-            fold_by_group[group[known[held_out]]] = number
-    return fold_by_group[group], known
+            fold_by_group[group[learned[held_out]]] = number
+    return Folds(fold_by_group[group], learned)
 
 
 def _view(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:

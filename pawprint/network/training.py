@@ -112,8 +112,8 @@ def fit(
     params: Train,
     section: str,
     path: Path | None = None,
-) -> tuple[pd.DataFrame, str]:
-    """Train, and return the table HISTORY, a row per epoch, and what is kept, and why.
+) -> tuple[pd.DataFrame, "Keeper | None"]:
+    """Train, and return the table HISTORY, a row per epoch, and what decided which one is kept.
 
     Epochs count from 1. No epoch is kept if the model is left as it was. The table is written to
     `path` after each epoch, so that others can watch. It is of the weights at the end of each
@@ -161,7 +161,7 @@ def fit(
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
         kept = None if keeper.best_epoch is None else keeper.best_epoch + 1
     history = history.assign(kept=history["epoch"] == kept)
-    return history, describe_kept(history, keeper if isinstance(keeper, Keeper) else None)
+    return history, keeper if isinstance(keeper, Keeper) else None
 
 
 class Recorder(keras.callbacks.Callback):
@@ -355,14 +355,14 @@ def fine_tune(
     train: Batches,
     validation: Batches,
     path: Path | None = None,
-) -> tuple[keras.Optimizer, pd.DataFrame, str]:
+) -> tuple[keras.Optimizer, pd.DataFrame, Keeper | None]:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
     dropout is set to 0, and batch normalization keeps its weights
     (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches
-    hold the feature maps at the cut. Returns the optimizer, and the history and what is kept as
-    `fit` does, which also writes the history to `path` after each epoch.
+    hold the feature maps at the cut. Returns the optimizer, and what `fit` does, which also writes
+    the history to `path` after each epoch.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
@@ -376,8 +376,8 @@ def fine_tune(
     model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))
     with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
         compile_model(model, params, gives_logits(head))
-        history, kept = fit(model, train, validation, params, "train_finetune", path)
-    return optimizer_of(model), history, kept
+        history, keeper = fit(model, train, validation, params, "train_finetune", path)
+    return optimizer_of(model), history, keeper
 
 
 def fine_tune_stored(
@@ -391,7 +391,7 @@ def fine_tune_stored(
     model_params: Model,
     hardware: Hardware,
     path: Path | None = None,
-) -> tuple[keras.Model, keras.Optimizer, pd.DataFrame, str]:
+) -> tuple[keras.Model, keras.Optimizer, pd.DataFrame, Keeper | None]:
     """`fine_tune` on the stored features in `folder` of the images of the table SPLIT.
 
     `arrays` are those of the head. Returns the whole network as well.
@@ -405,6 +405,24 @@ def fine_tune_stored(
         head.set_weights(arrays)
         first = first_trained(model_params, backbone)
         return whole, *fine_tune(whole, params, precision, first, train, validation, path)
+
+
+def measure_kept(history: pd.DataFrame, keeper: Keeper | None = None) -> dict[str, float]:
+    """The epoch that fine-tuning keeps, 0 for the head alone, and its figures.
+
+    `train_accuracy` is that of the table HISTORY: over the steps of the epoch. `validation_loss` is
+    that of what is kept, `initial_loss` that of the head alone.
+    """
+    kept = history[history["kept"]]
+    metrics = {"kept_epoch": int(kept["epoch"].max()) if len(kept) else 0}
+    if len(kept):
+        metrics |= {"train_accuracy": kept["accuracy"].iloc[-1]}
+        metrics |= {"validation_loss": kept["validation_loss"].iloc[-1]}
+    if keeper:
+        initial = float(keeper.losses.mean())
+        change = keeper.difference.mean if len(kept) else 0
+        metrics |= {"initial_loss": initial, "validation_loss": initial + change}
+    return metrics
 
 
 def describe_kept(history: pd.DataFrame, keeper: Keeper | None = None) -> str:

@@ -26,11 +26,11 @@ class Calibrate(Section):
 
 
 def augmentations(params: Calibrate, augment: Augment) -> tuple[TestTimeAugmentation, ...]:
-    """Those to try: with `auto` all, where training mirrors images left to right, or else none."""
+    """Those to try: with `auto` none and, where training mirrors images left to right, flip."""
     if params.test_time_augmentation != "auto":
         return (params.test_time_augmentation,)
     flip = augment.RandomFlip
-    return ("none", "flip", "crops") if flip and flip.mode != "vertical" else ("none",)
+    return ("none", "flip") if flip and flip.mode != "vertical" else ("none",)
 
 
 def problem_of_threshold(params: Calibrate, classes: int) -> str | None:

@@ -33,10 +33,10 @@ class Metadata(Section):
     `test_time_augmentation` is not "none", the image is given as several squares (`squares_of` of
     images/pixels.py), whose outputs are averaged, `probability` as `mean_over_squares` does.
 
-    `data_md5` is the MD5 of data/split/images.csv, as dvc.lock has it: of the images, their labels
-    and splits. `commit` is the project's when a model was exported, with "-dirty" if tracked files
-    had changes, as `git describe` writes it; null in the served model, which is made before its
-    results are committed.
+    An export says where it comes from: `data_md5` is the MD5 of data/split/images.csv, as dvc.lock
+    has it: of the images, their labels and splits. `commit` is the project's, with "-dirty" if
+    tracked files had changes, as `git describe` writes it. Both are null in the served model, which
+    is made before its results are committed.
     """
 
     labels: Annotated[list[str], Field(min_length=2), AfterValidator(_different_names)]

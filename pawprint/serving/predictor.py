@@ -16,6 +16,7 @@ from pawprint import package, project
 from pawprint.classes import UNKNOWN, mean_over_squares, predicted_classes
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, silent_stderr
+from pawprint.files import md5_of_folder
 from pawprint.images.archive import Archive, UnusableImageError
 from pawprint.images.decoder import SUFFIXES, open_image, read_image
 from pawprint.images.pixels import squares_of
@@ -155,15 +156,15 @@ def predict_members(
 
 
 def default_model() -> Path:
-    """The served model or, outside of a project of other images, the example in the package.
+    """The served model or, outside of a project with another one, the example in the package.
 
     A line on stderr names that. Raises InputError if it is damaged.
     """
     served, example = project.SERVED_MODEL, package.EXAMPLE_MODEL
     if served.exists():
         return served
-    images = Recorded().hash_of("split", project.SPLIT_CSV)
-    if project.PARAMS.exists() and images != read_metadata(example).data_md5:
+    recorded = Recorded().hash_of("calibrate", served)
+    if project.PARAMS.exists() and recorded != md5_of_folder(example):
         return served
     print(f"{served} does not exist: the model is {example}", file=sys.stderr)
     return example

@@ -96,6 +96,13 @@ class Detector(NamedTuple):
         return compiled(rows)[0].reshape(shape).astype(np.float64)
 
 
+def with_detector(network: openvino.Model, detector: Detector) -> openvino.Model:
+    """The network with `unknown_score` in place of its features: logits, and `(batch, 1)`."""
+    logits, features = (result.input_value(0) for result in network.get_results())
+    score = unknown_score(features, detector).output(0)
+    return openvino.Model([logits, score], network.get_parameters())
+
+
 def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
     """`(images, 1)` of features `(images, channels)`: the norm of what is not explained.
 

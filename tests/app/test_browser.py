@@ -20,12 +20,12 @@ from app_browser import (
     opened,
     playwright,
     serious,
-    served,
     settled,
 )
 from conftest import OFFLINE, PROJECT, TINY, commit, encode, git_project, pawprint, repro
 from faults import black_png
 from PIL import Image
+from servers import served
 
 from pawprint.columns import LABELS_TO_REVIEW, SCORES
 from pawprint.dataset.layouts import read_metadata

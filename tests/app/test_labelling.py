@@ -190,10 +190,10 @@ def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
     table.write_text("path,label\n1.jpg,cat\n", encoding="utf-8")
     rows = {each: {"path": "1.jpg", "label": "dog", "pixels_sha256": each} for each in ("a1", "b2")}
     write_rows(table, "path", {"a1": rows["a1"]})
-    before = write_rows(table, "path", {"b2": rows["b2"], "a1": rows["a1"] | {"path": "2.jpg"}})
+    take_back = write_rows(table, "path", {"b2": rows["b2"], "a1": rows["a1"] | {"path": "2.jpg"}})
     text = "path,label,pixels_sha256\n1.jpg,cat,\n"
     assert table.read_text(encoding="utf-8") == f"{text}2.jpg,dog,a1\n1.jpg,dog,b2\n"
-    write_rows(table, "path", before)
+    take_back()
     assert table.read_text(encoding="utf-8") == f"{text}1.jpg,dog,a1\n"
     assert [image_of(row, "path") for row in read_rows(table, "path")] == ["1.jpg", "a1"]
 
@@ -201,10 +201,29 @@ def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
 def test_taking_back_leaves_other_cells_that_the_user_wrote_since(tmp_path):
     table = tmp_path / "labels.csv"
     table.write_text("path,label,by\n1.jpg,cat,\n", encoding="utf-8")
-    before = write_rows(table, "path", correction("1.jpg", "dog"))
+    take_back = write_rows(table, "path", correction("1.jpg", "dog"))
     table.write_text("path,label,by\n1.jpg,dog,me\n", encoding="utf-8")
-    write_rows(table, "path", before)
+    take_back()
     assert table.read_text(encoding="utf-8") == "path,label,by\n1.jpg,cat,me\n"
+
+
+def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp_path):
+    """As in two tabs: the first labels, the second labels again, the first undoes."""
+    table = tmp_path / "labels.csv"
+    first = write_rows(table, "path", correction("1.jpg", "cat"))
+    second = write_rows(table, "path", correction("1.jpg", "dog"))
+    with refused(f"{table}: 1.jpg", "Received: another"):
+        first()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,dog\n"
+    second()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"
+
+    take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat")
+    write_rows(target / "metadata.csv", "file_name", {"1.jpg": {"label": "dog"}})
+    with refused("metadata.csv: 1.jpg"):
+        take_back()
+    assert rows_of(target) == {"1.jpg": "dog"}
+    assert (target / "1.jpg").exists()
 
 
 def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
@@ -222,10 +241,10 @@ def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):
     text = "\r\n".join(lines)
     table.write_bytes(text.encode())
     changes = correction("2.jpg", "dog") | correction("4.jpg", "cat")
-    before = write_rows(table, "path", changes)
+    take_back = write_rows(table, "path", changes)
     changed = text.replace("2.jpg,cat", "2.jpg,dog") + "\r\n4.jpg,cat,\r\n"
     assert table.read_bytes() == changed.encode()
-    write_rows(table, "path", before)
+    take_back()
     assert table.read_bytes() == f"{text}\r\n".encode()
     cells = {"path": "5.jpg", "label": "cat", "pixels_sha256": "a1"}
     write_rows(table, "path", {"a1": cells})

@@ -46,6 +46,7 @@ def opened(page: str):
 def test_models_have_their_results_and_intervals_this_run_first_then_the_best(project):
     table = opened("page_models").dataframe[0].value.set_index("name")
     assert list(table["validation.accuracy"]) == [0.5, 1.0, 0.5]
+    assert list(table["kept_epoch"]) == [0, 1, 0]  # the head alone, the first, the head alone
     assert table.loc["v2", "90% interval"] == f"{ACCURACY_LOW:.1%} to {ACCURACY_HIGH:.1%}"
     assert table["train_finetune.learning_rate"].iloc[1] == 1e-6
 
@@ -162,6 +163,19 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     (told,) = page.warning
     assert "labels.csv: line 1" in told.value.replace("\\", "")
     assert page.caption[0].value.startswith("1 of 4")
+
+
+def test_undo_leaves_the_answer_of_another_session(project):
+    write_photos(project)
+    one, other = (to_review(project, SUSPECTS) for _ in range(2))
+    for page, answer in ((one, "Start"), (other, "Start"), (one, "dog"), (other, "None")):
+        press(page, answer)
+    press(one, "Undo")
+    row = f"{FIRST},none,{PIXELS}\n"
+    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == HEADER + row
+    (told,) = one.warning
+    assert FIRST in told.value.replace("\\", "")
+    assert one.caption[0].value.startswith("1 of 4")
 
 
 @pytest.mark.parametrize(

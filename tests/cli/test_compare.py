@@ -8,7 +8,8 @@ import pytest
 from conftest import clone, commit, complaint, git_project, pawprint, printed, succeed
 
 from pawprint.columns import PREDICTED_CLASSES
-from pawprint.project import PREDICTED_CSV
+from pawprint.files import write_json
+from pawprint.project import FINETUNE_METRICS, PREDICTED_CSV
 from pawprint.tables import write_table
 
 IMAGES = 200
@@ -80,6 +81,19 @@ def test_command_says_better_worse_or_not_significant(project):
         assert found.count(verdict) == 2  # test and validation
     assert "200/200" not in found
     assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in found
+
+
+@pytest.mark.parametrize(("epochs", "is_said"), [((0, 0), True), ((0, 2), False), ((3, 3), False)])
+def test_equal_results_of_the_head_alone_are_explained(project, epochs, is_said):
+    """As of experiments whose fine-tuning was not kept."""
+    other = clone(project, f"kept {epochs}")
+    (other / FINETUNE_METRICS).parent.mkdir()
+    for seed, epoch in enumerate(epochs):
+        write_json(other / FINETUNE_METRICS, {"kept_epoch": epoch, "train_accuracy": seed})
+        commit(other, f"Seed {seed}")
+    found = printed(other, "compare", "HEAD~1", "HEAD")
+    assert found.count("both are correct on the same images") == 2
+    assert found.count("the head alone was kept in both") == 2 * is_said
 
 
 def test_several_runs_are_compared_with_the_first_at_corrected_levels(project):

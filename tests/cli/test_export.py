@@ -122,6 +122,16 @@ def test_missing_package_is_one_line_that_says_how_to_install_it(monkeypatch):
         require_modules("onnx")
 
 
+def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
+    require("litert")
+    pixels = keras.Input((32, 32, 3), name="pixels")
+    logits = keras.layers.Dense(1)(keras.layers.Flatten()(keras.ops.erf(pixels)))
+    model = with_probabilities(keras.Model(pixels, [logits, logits]))
+    with refused("litert can hold", "TensorFlow op"):
+        export("litert", model, METADATA, tmp_path / "new", lambda _: [], {})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_model_with_other_probabilities_is_not_kept(tmp_path):
     model = with_probabilities(colour_model(32))
     images = np.zeros((2, 1, 32, 32, 3), np.uint8)

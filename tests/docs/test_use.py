@@ -106,3 +106,13 @@ def test_every_command_of_a_month_works_and_its_photos_are_trained_with(installe
     ).splitlines()
     assert line == f"test: {old} common images, of {old} of HEAD~1, {new} of workspace"
     assert verdict == "gate: passed"
+    # No image moves when wrong labels are corrected afterwards.
+    wrong = after["path"][after["label"] == "dog"][:9]
+    corrections = "".join(f"{path},cat\n" for path in wrong)
+    (hotdog / project.LABELS_CSV).write_text(f"path,label\n{corrections}", encoding="utf-8")
+    installed.succeed("dvc", "repro", "split", cwd=hotdog)
+    again = read_table(hotdog / project.SPLIT_CSV, SPLIT)
+    both = after.merge(again, on="pixels_sha256", suffixes=("", "_again"))
+    assert len(both) == len(after) == len(again)
+    assert (both["label"] != both["label_again"]).sum() == len(wrong)
+    assert (both["split"] == both["split_again"]).all()

@@ -36,13 +36,13 @@ from pawprint.serving.predictor import load_predictor, predict
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")
-# The stages, and a module that a worker needs for each.
+# Stages, and a module that a worker needs for each that uses the cluster.
 STAGES = {
     "clean": "pawprint.dataset.cleaning",
-    "split": None,  # on threads
+    "split": None,
     "features": "pawprint.images.augmentation",
-    "calibrate": "pawprint.images.pixels",
-    "evaluate": "pawprint.serving.predictor",
+    "predict": "pawprint.serving.predictor",
+    "calibrate": None,
 }
 NAMES = [f"{number:02}.jpg" for number in range(60)]
 

@@ -101,7 +101,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     _, backbone, *_ = parts(model)
     before = {layer.name: layer.get_weights() for layer in backbone.layers}
     batches = Batches(at_cut, labels, 4, "one", 1), Batches(at_cut, labels, 4)
-    optimizer, history, _ = fine_tune(model, train, "float32", first, *batches)
+    optimizer, history, *_ = fine_tune(model, train, "float32", first, *batches)
     changed = {
         each.name
         for each in backbone.layers

@@ -45,7 +45,7 @@ def trained(features, precision="float32"):
     model = build_model("MobileNetV2", sample_backbone(), head, "average")
     head.set_weights(arrays)
     train, validation = open_batches(features, split, LABELS, "cut", TRAIN)
-    optimizer, second, _ = fine_tune(model, TRAIN, precision, FIRST, train, validation)
+    optimizer, second, *_ = fine_tune(model, TRAIN, precision, FIRST, train, validation)
     accuracy = second["validation_accuracy"].iloc[-1]
     return model, optimizer, accuracy, [*first["loss"], *second["loss"]]
 

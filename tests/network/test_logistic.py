@@ -6,7 +6,7 @@ from conftest import PROJECT, refused, run
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.network import solved_head
-from pawprint.network.solved_head import cross_validate, measure, solve
+from pawprint.network.solved_head import Examples, cross_validate, measure, solve
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +25,9 @@ def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.
 
 def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
-    crossed = cross_validate(*train, np.arange(images), classes, class_weight)._replace(views=2)
+    crossed = cross_validate(Examples(*train, np.arange(images), classes, class_weight))._replace(
+        views=2
+    )
     labels = [f"class {each}" for each in range(classes)]
     return train, crossed, solve(train, train, labels, crossed, class_weight, np.arange(images))[:3]
 
@@ -72,7 +74,7 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
     """Without a feature to tell them apart, each class gets the same probability."""
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
     for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
-        crossed = cross_validate(features, actual, np.arange(60), 2, class_weight)
+        crossed = cross_validate(Examples(features, actual, np.arange(60), 2, class_weight))
         pair = features, actual
         arrays, *_ = solve(pair, pair, ["a", "b"], crossed, class_weight, np.arange(60))
         assert probabilities_by(arrays, features[:1, 0])[0, 1] == pytest.approx(expected, abs=0.01)
@@ -86,7 +88,7 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     features, actual = clusters(2, 40, 3)
     if not is_like_the_image:  # as mirrored digits, which look like others
         features[:, 1:] = features[np.argsort(actual)[::-1], 1:]
-    crossed = cross_validate(features, actual, np.arange(40), 2)
+    crossed = cross_validate(Examples(features, actual, np.arange(40), 2))
     assert crossed.views == views
     other = features if views == 3 else features[:, :1]
     (arrays, *_), (expected, *_) = (
@@ -101,10 +103,10 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     actual = (np.arange(90) % 9 == 0).astype(int)
     features = (rng.normal(0, 1, (90, 1, 20)) + 0.4 * actual[:, None, None]).astype(np.float16)
     for c in solved_head.VALUES_OF_C:
-        of_one = cross_validate(features, actual, np.arange(90), 2, "balanced", (c,))
+        of_one = cross_validate(Examples(features, actual, np.arange(90), 2, "balanced"), (c,))
         weights = np.where(actual == 1, 80 / 10, 1)
         losses[c] = measure(of_one.probabilities, actual, weights)["loss"]
-    best = cross_validate(features, actual, np.arange(90), 2, "balanced")
+    best = cross_validate(Examples(features, actual, np.arange(90), 2, "balanced"))
     assert losses[best.C] == min(losses.values())
 
 
@@ -114,9 +116,9 @@ def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group()
     features = np.stack([2.0 * actual - 1, np.zeros(103)], axis=1)
     features[100:] = (1, 5)
     groups = np.append(np.arange(100), [100, 100, 100])
-    judged = cross_validate(features[:, None], actual, groups, 2, values_of_c=(100.0,))
+    judged = cross_validate(Examples(features[:, None], actual, groups, 2), (100.0,))
     assert (judged.probabilities[100:, 0] < 0.5).all()
-    divided = cross_validate(features[:, None], actual, np.arange(103), 2, values_of_c=(100.0,))
+    divided = cross_validate(Examples(features[:, None], actual, np.arange(103), 2), (100.0,))
     assert (divided.probabilities[100:, 0] > 0.5).any()
 
 
@@ -134,7 +136,7 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     monkeypatch.setattr(solved_head, "LogisticRegression", Counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
-    crossed = cross_validate(features, actual, groups, 3)
+    crossed = cross_validate(Examples(features, actual, groups, 3))
     assert max(rows for rows, _ in learned) < 2 * 60  # both views
     assert len({c for rows, c in learned if rows < 60}) == tried
     assert not np.isnan(crossed.probabilities).any()
@@ -145,13 +147,13 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
 def test_too_few_images_are_told_in_one_line(actual):
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
     with refused("data/split/images.csv: expected training images of"):
-        cross_validate(features, np.array(actual), np.arange(len(actual)), 2)
+        cross_validate(Examples(features, np.array(actual), np.arange(len(actual)), 2))
 
 
 def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):
     features, actual = clusters(3, 300)
     actual[:280] %= 2  # few images of the third
-    crossed = cross_validate(features, actual, np.arange(300), 3)
+    crossed = cross_validate(Examples(features, actual, np.arange(300), 3))
     monkeypatch.setattr(solved_head, "MAX_SIZE", 150 * features[0, 0].size * 3)
     part = solved_head.part_that_fits(features, actual, 3)
     assert len(part) == 150 and (np.diff(part) > 0).all()
@@ -171,12 +173,12 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 from pathlib import Path
 import numpy as np
 from pawprint.files import write_arrays
-from pawprint.network.solved_head import cross_validate, solve
+from pawprint.network.solved_head import Examples, cross_validate, solve
 rng = np.random.default_rng(0)
 actual = np.arange(900) % 3
 features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual][:, None]
 pair = features.astype(np.float16), actual
-crossed = cross_validate(*pair, np.arange(900), 3)
+crossed = cross_validate(Examples(*pair, np.arange(900), 3))
 arrays, *_ = solve(pair, pair, ["a", "b", "c"], crossed, None, np.arange(900))
 write_arrays(Path(path), *arrays, crossed.probabilities)
 print(*{"tensorflow", "keras"} & set(sys.modules))

@@ -6,7 +6,7 @@ from networks import DENSE, LOGITS, model_with, pixels, train_params
 from pawprint.classes import to_probabilities
 from pawprint.network.hardware import make_deterministic
 from pawprint.network.model import parts
-from pawprint.network.training import Batches, fine_tune, train_head
+from pawprint.network.training import Batches, fine_tune, measure_kept, train_head
 
 IMAGES = 12
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
@@ -47,3 +47,26 @@ def test_diverged_phase_is_named():
     maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
     with refused("train_finetune.learning_rate: expected"):
         fine_tune(model, params, "float32", layers, *batches_of(maps))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "learning_rate", "kept"), [(3, 1e-3, [1, 2, 3]), (2, 1e3, [0]), (0, 1e-3, [0])]
+)
+def test_metrics_tell_the_epoch_that_is_kept_and_the_head_alone(epochs, learning_rate, kept):
+    make_deterministic(1)
+    model = model_with()
+    _, backbone, *_ = parts(model)
+    maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
+    train, validation = batches_of(maps)
+    params = train_params(epochs=epochs, learning_rate=learning_rate, keep_best=True)
+    layers = len(backbone.layers)
+    _, history, keeper = fine_tune(model, params, "float32", layers, train, validation)
+    metrics = measure_kept(history, keeper)
+    assert metrics["kept_epoch"] in kept
+    if metrics["kept_epoch"]:
+        (row,) = history[history["kept"]].itertuples()
+        assert (row.epoch, row.accuracy) == (metrics["kept_epoch"], metrics["train_accuracy"])
+        assert metrics["validation_loss"] == pytest.approx(row.validation_loss, rel=1e-4)
+        assert metrics["validation_loss"] < metrics["initial_loss"]
+    else:
+        assert metrics["validation_loss"] == metrics["initial_loss"]

@@ -12,6 +12,7 @@ from pawprint.network.training import (
     Batches,
     compile_model,
     cosine_decay,
+    describe_kept,
     fit,
     image_losses,
     measure,
@@ -120,7 +121,8 @@ def test_best_epoch_between_others_is_kept():
     validation.labels = LABELS.copy()
     validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
     before = image_losses(model, validation)
-    history, told = fit(model, train, validation, params, SECTION)
+    history, keeper = fit(model, train, validation, params, SECTION)
+    told = describe_kept(history, keeper)
     losses = history["validation_loss"]
     kept = history.index[history["kept"]]
     assert kept.tolist() == [losses.idxmin()]
@@ -139,9 +141,9 @@ def test_weights_are_their_moving_average_over_all_steps():
     models[1].set_weights(models[0].get_weights())
     train, validation = learnable()
     compile_model(models[0], params, False)
-    history, kept = fit(models[0], train, validation, params, SECTION)
+    history, keeper = fit(models[0], train, validation, params, SECTION)
     assert history["kept"].tolist() == [False, True]
-    assert kept.startswith("averaged weights are kept: ")
+    assert describe_kept(history, keeper).startswith("averaged weights are kept: ")
     compile_model(models[1], train_params(optimizer="sgd", learning_rate=0.5), False)
     average = None
     for epoch in range(params.epochs):
@@ -172,14 +174,14 @@ def test_average_is_kept_unless_validation_is_significantly_better_before(
     model.set_weights([np.zeros_like(each) for each in model.get_weights()])
     validation.labels = np.where(np.arange(IMAGES) < wrong, 1 - LABELS, LABELS)
     compile_model(model, params, from_logits=activation == "linear")
-    history, kept = fit(model, train, validation, params, SECTION)
+    history, keeper = fit(model, train, validation, params, SECTION)
     assert history["kept"].any() == is_kept
     assert any(each.any() for each in model.get_weights()) == is_kept
     losses = image_losses(model, validation)
     assert losses.mean() == pytest.approx(measure(model, validation)["loss"], rel=1e-5)
     if not is_kept:
         assert losses == pytest.approx(np.log(2), rel=1e-5)
-        assert kept.startswith("the head alone is kept: ")
+        assert describe_kept(history, keeper).startswith("the head alone is kept: ")
 
 
 def test_early_stopping_takes_the_place_of_keep_best():

@@ -219,7 +219,7 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
 @pytest.mark.parametrize(
     ("given", "flip", "expected"),
     [
-        ("auto", "horizontal_and_vertical", ("none", "flip", "crops")),
+        ("auto", "horizontal_and_vertical", ("none", "flip")),
         ("auto", "vertical", ("none",)),
         ("crops", None, ("crops",)),
     ],

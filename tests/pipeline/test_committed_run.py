@@ -90,7 +90,7 @@ def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, p
 
 
 def test_everything_made_again_is_the_same_bytes(workspace):
-    assert len(repro(workspace, "--force")) == 13
+    assert len(repro(workspace, "--force")) == 14
     assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
 
 

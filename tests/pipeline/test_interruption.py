@@ -32,7 +32,7 @@ def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbe
 
 # One stage for each kind of file: zip, PNG, memory-mapped arrays, model.
 @posix
-@pytest.mark.parametrize("stage", ["fetch", "preview", "features", "calibrate"])
+@pytest.mark.parametrize("stage", ["fetch", "preview", "features", "predict"])
 def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(workspace, stage):
     before = fingerprint(workspace)
     command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "

@@ -12,7 +12,7 @@ from dvc_yaml import STAGES
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, log_losses, to_probabilities
-from pawprint.columns import HISTORY, SCORES, SPLIT
+from pawprint.columns import HISTORY, SCORES, SPLIT, UNKNOWN_SCORE
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
@@ -22,7 +22,8 @@ from pawprint.recipes.sample.demo import ARCHIVE, prepare
 from pawprint.recipes.sample.drawings import drawn_dataset, write_archive
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import read_network
-from pawprint.tables import read_table
+from pawprint.serving.predictor import load_predictor
+from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 SAMPLE = apply(PARAMS, "sample")
@@ -97,9 +98,34 @@ def test_images_of_no_class_are_evaluated_and_train_nothing(small, tmp_path):
     assert scores[scores["label"] != UNKNOWN].equals(before)
 
 
+def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(small):
+    predictor = load_predictor(small / project.SERVED_MODEL)
+    table = read_predictions(small / project.TEST_PREDICTIONS_CSV)
+    with open_archive(small / project.RAW_ARCHIVES) as archive:
+        predicted = [predictor.predict(open_image(archive, path)) for path in table["path"]]
+    probabilities = np.array([each.probabilities for each in predicted])
+    assert probabilities == pytest.approx(probabilities_in(table), abs=2e-6)
+    scores = [each.unknown_score for each in predicted]
+    assert scores == pytest.approx(table[UNKNOWN_SCORE], abs=2e-6)
+
+
+def test_removed_test_image_is_evaluated_without_fitting_anything_again(small, tmp_path):
+    workspace = shutil.copytree(small, tmp_path / "workspace")
+    split = read_table(workspace / project.SPLIT_CSV, SPLIT)
+    split[["pixels_sha256", "split"]].to_csv(workspace / project.SPLITS_CSV, index=False)
+    removed = split["path"][split["split"] == "test"].iloc[0]
+    with open_archive(workspace / project.RAW_ARCHIVES) as archive:
+        kept = [(name, read_member(archive, name)) for name in members(archive) if name != removed]
+    pack(tmp_path / "images.zip", kept)
+    ran = repro(workspace)
+    assert {"predict", "evaluate"} <= set(ran)
+    assert "calibrate" not in ran
+
+
 def test_dvc_shows_metrics_and_plots(small):
     shown = json.loads(succeed("dvc", "metrics", "show", "--json", cwd=small))
-    assert shown[""]["data"]["metrics/evaluate.json"]["data"] == metrics(small, "evaluate")
+    for stage in ("evaluate", "train_finetune"):
+        assert shown[""]["data"][f"metrics/{stage}.json"]["data"] == metrics(small, stage)
     succeed("dvc", "plots", "show", cwd=small)
     html = (small / "dvc_plots" / "index.html").read_text(encoding="utf-8")
     for title in ("Accuracy", "Loss", "ROC", "Confusion matrix", "Recall"):

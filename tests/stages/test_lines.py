@@ -43,7 +43,8 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
         split.main()
         found = read_table(project.SPLIT_CSV, SPLIT).set_index("pixels_sha256")["split"]
         assert set(found[kept]) == {"test"}
-        (line,) = [each for each in capsys.readouterr().out.splitlines() if "splits.csv" in each]
+        new, line = [each for each in capsys.readouterr().out.splitlines() if "splits.csv" in each]
+        assert "12 images are not in the file" in new
         assert "80.0% of 10 images of cat for test" in line
         project.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
         with refused("splits.csv: line 2: expected the split train, validation, test", "'spare'"):

@@ -57,6 +57,8 @@ def test_every_image_gets_the_decision_of_keras(projects):
         assert file[of_dogs].to_numpy() == pytest.approx(native[of_dogs].to_numpy(), abs=1e-3)
     native, file = (read_json(each / project.EXTRACT_METRICS) for each in projects)
     assert file["validation_accuracy"] == native["validation_accuracy"]
+    for each in projects:
+        assert read_json(each / project.FINETUNE_METRICS)["kept_epoch"] == 0
 
 
 def test_served_model_works_without_keras_and_export_says_why_it_does_not(projects, tmp_path):

@@ -1,15 +1,10 @@
-"""The app's server, and a browser that opens its pages."""
+"""A browser that opens the pages of the app."""
 
 import contextlib
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from conftest import environment_with
-from servers import free_port
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -22,35 +17,6 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000  # milliseconds: the model is loaded on first use
 expect = playwright.expect
 expect.set_options(timeout=PATIENCE)
-
-
-@contextlib.contextmanager
-def served(workspace: Path) -> Iterator[str]:
-    """The address of the app of a workspace."""
-    port = free_port()
-    command = [sys.executable, *["-m", "streamlit", "run", "pawprint/app/main.py", "--server.port"]]
-    log = workspace.parent / f"{workspace.name}.log"
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            [*command, str(port)],
-            cwd=workspace,
-            env=environment_with(PYTHONUNBUFFERED="1"),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as server,
-    ):
-        try:
-            assert any("URL:" in line for line in server.stdout), log.read_text()
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            try:
-                server.wait(timeout=10)
-            except subprocess.TimeoutExpired:  # it waits for a browser
-                server.kill()
-    assert "Traceback" not in log.read_text()
 
 
 @contextlib.contextmanager

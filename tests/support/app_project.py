@@ -31,7 +31,8 @@ def git(*arguments: str, cwd: Path) -> str:
 def write_project(project: Path) -> Path:
     """A repository with an early revision without errors, and `v2` with two in each split.
 
-    Both splits have the same images. Data and models are missing.
+    The early one keeps an epoch of fine-tuning, `v2` the head alone. Both splits have the same
+    images. Data and models are missing.
     """
     project.mkdir()
     git_init(project)
@@ -53,6 +54,7 @@ def write_project(project: Path) -> Path:
             write_table(project / path, images, PREDICTED_CLASSES)
         measured = {"accuracy": accuracy, "loss": 0.7}
         write_json(project / paths.EVALUATE_METRICS, {"validation": measured, "test": measured})
+        write_json(project / paths.FINETUNE_METRICS, {"kept_epoch": int(accuracy)})
         write_json(project / paths.SPLIT_METRICS, {"validation": 4, "test": 4})
         (project / "params.yaml").write_text(text, encoding="utf-8")
         commit(project, subject)

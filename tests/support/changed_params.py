@@ -98,7 +98,7 @@ TOGETHER_WITH = {
 }
 
 LATE = ["calibrate", "evaluate", "review", "plot", "report"]
-FINETUNE = ["train_finetune", *LATE]
+FINETUNE = ["train_finetune", "predict", *LATE]
 EXTRACT = ["train_extract", *FINETUNE]
 FEATURES = ["features", *EXTRACT]
 SECTIONS = {
@@ -125,6 +125,7 @@ EXCEPTIONS = {
     "split.move_near_duplicates": ["split", "report"],
     "model.image_size": ["preview", "backbone", *FEATURES],
     "model.resize": ["preview", *FEATURES],
+    "calibrate.test_time_augmentation": ["predict", *LATE],
     "hardware.devices": ["train_extract", "train_finetune", "report"],  # there is no GPU
     "train_extract.class_weight": ["train_extract", "report"],  # the classes are of one size
     "train_extract.keep_best": ["train_extract", "report"],  # the last epoch is the best

@@ -1,0 +1,46 @@
+"""What the final network gives for images of a split, by square.
+
+`predict` writes it; `calibrate` and `evaluate` are functions of it.
+"""
+
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from pawprint.errors import InputError, printable
+from pawprint.files import read_arrays, write_arrays
+from pawprint.params.section import TestTimeAugmentation
+
+
+class Outputs(NamedTuple):
+    """Of images in the order of their table.
+
+    `actual`, int64 `(images,)`, has the index of each label, -1 for an image of no class. `logits`
+    are float32 `(images, squares, units)`, `unknown_scores` float32 `(images, squares)`. The first
+    square is the image as `model.resize` makes it, the others are those of test-time augmentation.
+    """
+
+    actual: np.ndarray
+    logits: np.ndarray
+    unknown_scores: np.ndarray
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Raises InputError if the file is missing, damaged, or has other arrays."""
+        arrays = read_arrays(path)
+        if set(arrays) != set(cls._fields):
+            raise InputError(
+                f"{path}: expected the arrays {', '.join(cls._fields)}. Received: "
+                f"{printable(', '.join(arrays))}. Run `dvc repro`."
+            )
+        return cls(**arrays)
+
+    def write(self, path: Path) -> None:
+        write_arrays(path, **self._asdict())
+
+    def means(self, augmentation: TestTimeAugmentation) -> tuple[np.ndarray, np.ndarray]:
+        """Logits `(images, units)` and unknown scores `(images,)`, float64, over the squares."""
+        squares = slice(1) if augmentation == "none" else slice(None)
+        logits, scores = self.logits[:, squares], self.unknown_scores[:, squares]
+        return logits.mean(axis=1, dtype=np.float64), scores.mean(axis=1, dtype=np.float64)

@@ -1,0 +1,73 @@
+"""Run the final network on every held-out image, once.
+
+Fits the detector of unknown inputs on training images first. Reads data/raw/archives/,
+data/split/images.csv, data/split/labels.json, data/clean/unknown.csv and models/network/. Params:
+`calibrate.test_time_augmentation`, `augment.RandomFlip`, `model.resize`. Writes data/outputs/: the
+outputs for validation, test and images of no class, and the detector.
+Run: `python -m stages.predict`
+"""
+
+import numpy as np
+import openvino
+import pandas as pd
+from PIL import Image
+
+from pawprint import project
+from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, SPLIT
+from pawprint.entry import run_stage
+from pawprint.evaluation.calibration import DETECTOR_IMAGES, fit_unknown, training_images
+from pawprint.files import read_json, replacing, write_arrays
+from pawprint.images.archive import open_archive
+from pawprint.images.pixels import squares_of
+from pawprint.params.data import Augment
+from pawprint.params.model import Model
+from pawprint.params.results import Calibrate, augmentations
+from pawprint.params.section import TestTimeAugmentation
+from pawprint.runtime.network_file import read_network
+from pawprint.serving.outputs import Outputs
+from pawprint.serving.predictor import predict_members, runner
+from pawprint.serving.served_model import DETECTOR_FILE, with_detector
+from pawprint.tables import read_table
+
+
+def main() -> None:
+    # The last one to try has the squares of those before it.
+    augmentation = augmentations(Calibrate.load(), Augment.load())[-1]
+    resize, labels = Model.load().resize, pd.Index(read_json(project.LABELS_JSON))
+    split = read_table(project.SPLIT_CSV, SPLIT)
+    images = {name: split[split["split"] == name] for name in ("validation", "test")}
+    images[UNKNOWN] = read_table(project.UNKNOWN_CSV, IMAGES)
+    network = read_network(project.NETWORK)
+    size = network.input().partial_shape[1].get_length()
+
+    def outputs(
+        network: openvino.Model, how: TestTimeAugmentation, rows: pd.DataFrame, title: str
+    ) -> list[np.ndarray]:
+        """The index of the label of each image, and the two outputs, `(images, squares, …)`."""
+        run = runner(network, ("logits", "other"))
+
+        def of_image(image: Image.Image) -> list[np.ndarray]:
+            return [*run(squares_of(image, size, resize, how)).values()]
+
+        actual = labels.get_indexer(rows["label"])
+        return [actual, *predict_members(of_image, archive, rows["path"], title)]
+
+    with open_archive(project.RAW_ARCHIVES) as archive, replacing(project.OUTPUTS) as folder:
+        folder.mkdir()
+        known = training_images(split, DETECTOR_IMAGES)
+        actual, logits, features = outputs(network, "none", known, "detector")
+        detector, scores = fit_unknown(features)
+        Outputs(actual, logits, scores).write(folder / "train.npz")
+        write_arrays(folder / DETECTOR_FILE, **detector._asdict())
+        scored = with_detector(network, detector)
+        for name, rows in images.items():
+            if len(rows):
+                actual, logits, scores = outputs(scored, augmentation, rows, f"predict {name}")
+                Outputs(actual, logits, scores[..., 0]).write(folder / f"{name}.npz")
+    numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
+    print(f"predict: {numbers} images")
+
+
+if __name__ == "__main__":
+    run_stage(main)

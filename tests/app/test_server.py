@@ -1,0 +1,36 @@
+"""Who the app's server lets in."""
+
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import pytest
+
+pytest.importorskip("streamlit", reason="Streamlit is not installed")
+
+from servers import served
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}
+
+
+def test_only_pages_under_a_local_name_reach_the_app(tmp_path):
+    """A page of the web may have a name that leads here: DNS rebinding."""
+    (tmp_path / "params.yaml").touch()
+    with served(tmp_path) as address:
+
+        def status(host: str, origin: str) -> int:
+            connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
+            headers = HANDSHAKE | {"Host": host, "Origin": origin}
+            connection.request("GET", "/_stcore/stream", headers=headers)
+            with connection.getresponse() as response:
+                return response.status
+
+        # As the port that an SSH tunnel forwards, which may be another.
+        for name in ("127.0.0.1", "localhost", "[::1]"):
+            assert status(f"{name}:9000", f"http://{name}:9000") == 101, name
+        assert status("evil.example:8501", "http://evil.example:8501") == 403
+        assert status("localhost:8501", "http://evil.example") == 403
