@@ -16,7 +16,7 @@ from pawprint.columns import SPLIT
 from pawprint.evaluation.review import judge, list_suspects
 from pawprint.features.store import open_examples
 from pawprint.files import read_json
-from pawprint.network.solved_head import cross_validate
+from pawprint.network.solved_head import Examples, cross_validate
 from pawprint.params.training import TrainHead
 from pawprint.tables import read_table
 
@@ -52,7 +52,7 @@ def cells(folder: Path) -> list[str]:
         changed = rng.choice(images, round(fraction * len(images)), replace=False)
         given[changed] += rng.integers(1, len(labels), len(changed))
         given %= len(labels)
-        crossed = cross_validate(first, given, rows["group"].to_numpy(), len(labels), weight)
+        crossed = cross_validate(Examples(first, given, rows["group"], len(labels), weight))
         named = rows.assign(label=np.array(labels)[given])
         listed = list_suspects(judge(named, crossed.probabilities, labels))
         hits = listed["path"].isin(rows["path"].iloc[changed]).sum()
