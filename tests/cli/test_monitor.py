@@ -12,7 +12,8 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.evaluation.monitoring import read_photos
-from pawprint.serving.metadata import read_metadata
+from pawprint.files import read_json, write_json
+from pawprint.serving.metadata import METADATA_FILE, read_metadata
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,15 @@ def test_table_without_an_identity_is_monitored_with_a_line(deployed, photos, tm
     result = pawprint(deployed, "monitor", str(tmp_path / "table.csv"))
     assert (result.returncode, result.stderr.count("\n")) == (0, 1)
     assert result.stdout.splitlines()[-1] == "like the test photos"
+
+
+def test_model_without_an_identity_is_monitored_with_a_line(deployed, photos, tmp_path):
+    folder = shutil.copytree(deployed, tmp_path / "deployed")
+    described = read_json(path := folder / project.SERVED_MODEL / METADATA_FILE)
+    write_json(path, {key: value for key, value in described.items() if key != "model"})
+    result = pawprint(folder, "monitor", str(photos), "--format", "json")
+    assert (result.returncode, result.stderr.count("\n")) == (0, 1)
+    assert json.loads(result.stdout) == monitored(deployed, photos)
 
 
 def test_copies_of_a_photo_count_as_one(deployed, photos, tmp_path):
