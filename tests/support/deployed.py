@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from conftest import PROJECT, clean_archive, encode
-from networks import write_colour_model
+from networks import GREENNESS, colour_model, write_colour_model
 from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
+from pawprint.images.archive import open_archive
+from pawprint.images.pixels import squares_of
+from pawprint.network.conversion import convert
+from pawprint.serving.metadata import read_metadata
+from pawprint.serving.outputs import Outputs
+from pawprint.serving.predictor import predict_members, runner
+from pawprint.serving.served_model import with_detector
 from pawprint.tables import write_table
 from stages import evaluate
 
@@ -49,14 +56,30 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     numbers = kept["path"].map(lambda path: int(Path(path).stem))
     splits = np.where(numbers < TEST, "test", np.where(numbers % 2, "train", "validation"))
     split = kept.assign(split=splits, group=kept["path"])
-    empty = {project.UNKNOWN_CSV: IMAGES, project.NEAR_DUPLICATES_CSV: NEAR_DUPLICATES}
-    for path, columns in empty.items():
-        write_table(folder / path, pd.DataFrame(columns=list(columns)), columns)
+    none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
+    write_table(folder / project.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
     write_table(folder / project.IMAGES_CSV, kept, IMAGES)
     write_table(folder / project.SPLIT_CSV, split, SPLIT)
     with contextlib.chdir(folder):
+        write_outputs(split)
         evaluate.main()
     return {path: images[path] for path in split.loc[split["split"] == "test", "path"]}
+
+
+def write_outputs(split: pd.DataFrame) -> None:
+    """What the stage `predict` would write of the network of the served model."""
+    metadata = read_metadata(project.SERVED_MODEL)
+    network = convert(colour_model(metadata.image_size, len(metadata.labels)))
+    run = runner(with_detector(network, GREENNESS), ("logits", "unknown_score"))
+    how = metadata.image_size, metadata.resize, metadata.test_time_augmentation
+    project.OUTPUTS.mkdir()
+    with open_archive(project.RAW_ARCHIVES) as archive:
+        for name, rows in split.groupby("split"):
+            actual = pd.Index(metadata.labels).get_indexer(rows["label"])
+            logits, scores = predict_members(
+                lambda image: run(squares_of(image, *how)).values(), archive, rows["path"], name
+            )
+            Outputs(actual, logits, scores[..., 0]).write(project.OUTPUTS / f"{name}.npz")
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> Path:
