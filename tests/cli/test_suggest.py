@@ -164,7 +164,7 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     (photos / "text.jpg").write_text("a dog")
     ranked = suggest(predictor, photos, 50, 0)
     path = tmp_path / "sheet.html"
-    write_suggestions(path, ranked)
+    write_suggestions(path, None, ranked)
     text = path.read_text(encoding="utf-8")
     found = photos_in(text)
     assert list(found) == [str(image) for image, _ in ranked[:-1]]
@@ -172,5 +172,5 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     assert f"{100 * max(ranked[0][1]['probabilities'].values()):.1f}%" in text
     ranked[1][0].unlink()
     with refused("expected the image again"):
-        write_suggestions(path, ranked)
+        write_suggestions(path, None, ranked)
     assert path.read_text(encoding="utf-8") == text

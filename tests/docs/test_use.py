@@ -90,7 +90,7 @@ def test_every_command_of_a_month_works_and_its_photos_are_trained_with(installe
     both = before.merge(after, on="pixels_sha256", suffixes=("", "_after"))
     assert len(both) == len(before) == len(after) - asked
     assert (both["split"] == both["split_after"]).all()
-    of_may = {pixels_sha256(read_image(tmp_path / "may" / name)): name for name in may}
+    of_may = {pixels_sha256(read_image(tmp_path / "may" / name, None)): name for name in may}
     new = after[after["pixels_sha256"].isin(of_may)]
     assert len(new) == asked
     names = new["pixels_sha256"].map(of_may)
