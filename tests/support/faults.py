@@ -140,6 +140,9 @@ IMAGES = {
     "cmyk cut and ended.jpg": Fault(part(encode(PHOTO.convert("CMYK")), 60) + END, "truncated"),
     "restart markers.jpg": Fault(RESTARTED, KEPT),
     "zeros before the end.jpg": Fault(JPEG[:-2] + bytes(1000) + END, KEPT),
+    "flat and progressive.jpg": Fault(
+        encode(Image.new("RGB", (3000, 3000)), progressive=True), KEPT
+    ),
     "flat and optimized.jpg": Fault(encode(Image.new("L", (2000, 2000)), optimize=True), KEPT),
     "grey of one value.jpg": Fault(encode(Image.new("RGB", (96, 64), (128,) * 3)), KEPT),
     "png cut.png": Fault(part(PNG, 50), "truncated"),
