@@ -16,6 +16,7 @@ from pawprint.cli.export import run_export
 from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.evaluation.calibration import fit_detector
+from pawprint.files import md5
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.network.conversion import convert
 from pawprint.network.exports import FORMATS, export, read_pixels, require_modules
@@ -98,7 +99,7 @@ def test_format_gives_the_outputs_of_the_served_model_in_its_own_runtime(
     assert [changed, *others] == ["0", *served[4:]]
     folder = project.EXPORT / name
     served = read_metadata(project.SERVED_MODEL).model_dump(mode="json")  # with its identity
-    described = served | {"test_time_augmentation": "none"}
+    described = served | {"test_time_augmentation": "none", "data_md5": md5(project.SPLIT_CSV)}
     assert json.loads((folder / "model.json").read_text()) == described
     if name != "saved_model":
         assert {path.name for path in folder.iterdir()} == {FORMATS[name].file, "model.json"}

@@ -79,7 +79,7 @@ def test_what_is_the_users_to_change_is_accepted(stages):
     for key in ("deps", "params", "outs", "metrics"):
         stages["clean"][key].append("own")
     stages["clean"] |= {"cmd": ["echo", f"nice {CLEAN}"], "desc": "Ours", "frozen": False}
-    stages["review"]["plots"] = [{"plots/likely_wrong_labels.csv": {"cache": False, "title": "X"}}]
+    stages["review"]["plots"] = [{"plots/labels_to_review.csv": {"cache": False, "title": "X"}}]
     check(stages)
     Path("stages").mkdir()
     Path("stages/split.py").touch()
