@@ -27,6 +27,12 @@ DECIDE_NO_BYTE = {
     *("cloudpickle", "dask", "distributed", "dvc", "joblib", "packaging"),
     *("pydantic", "pydantic-core", "tqdm"),
 }
+# Modules of ours of which the same holds: they start a stage and end it, and map work over threads
+# or a cluster, for which a test compares the bytes.
+OURS_DECIDE_NO_BYTE = {
+    *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
+    "pawprint/entry.py",
+}
 # What decides bytes under a distribution that imports it: SciPy's cosine transform the perceptual
 # hashes, its L-BFGS a regression, and h5py the file of a Keras model.
 BROUGHT = {"imagehash": {"scipy"}, "keras": {"h5py"}, "scikit-learn": {"scipy"}}
@@ -229,7 +235,10 @@ class Code:
         return set()
 
     def closure(self, script: str) -> set[str]:
-        """The script and the modules of the project that it imports, directly or through others."""
+        """The script and the modules of the project that it imports, directly or through others.
+
+        Those of OURS_DECIDE_NO_BYTE are left out, with what only they import.
+        """
         package = PurePosixPath(script).with_name("__init__.py").as_posix()  # Python runs it first
         found, new = set(), {script}
         if self.path_of(package).is_file():
@@ -237,6 +246,7 @@ class Code:
         while new:
             found |= new
             new = {file for each in new for file in self.imported_files(each)} - found
+            new -= OURS_DECIDE_NO_BYTE
         return found
 
     def _imported_files(self, module: str) -> set[str]:

@@ -27,15 +27,19 @@ run_stage(main)
 """
 
 
+REPORT = "pawprint/reports/templates/report.html"
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A project of two photos in which `clean` has run."""
+    """A project of few photos in which `preview` has run."""
     folder = tmp_path_factory.mktemp("edits")
-    for number, name in enumerate(("cats/1.jpg", "dogs/1.jpg")):
-        (folder / "photos" / name).parent.mkdir(parents=True)
+    names = [f"{label}/{number}.jpg" for label in ("cats", "dogs") for number in range(1, 7)]
+    for number, name in enumerate(names):
+        (folder / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "photos" / name).write_bytes(photo(number))
     project = git_project(folder / "project", SOURCE)
-    assert repro(project, "clean") == ["fetch", "clean"]
+    assert repro(project, "preview") == ["fetch", "clean", "split", "preview"]
     return project
 
 
@@ -52,7 +56,8 @@ def restored(project):
         ("clean", "params.yaml", "views: 4", "views: 5", None),  # of another stage
         ("clean", "labels.csv", "path,label\n", "path,label\ncats/1.jpg,dog\n", "labels.csv"),
         ("fetch", "../photos/cats/1.jpg", "JFIF", "JFIX", "../photos"),
-        ("clean", "pawprint/engine/dask.py", "import", "import os, ", "pawprint/engine/dask.py"),
+        ("clean", "pawprint/engine/dask.py", "import", "import os, ", None),  # decides no byte
+        ("preview", REPORT, "<h2>", "<h3>", REPORT),
         ("code", "requirements.txt", "numpy==", "numpy==0.", "requirements.txt"),
     ],
 )

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from conftest import run
+from conftest import CODE, run
 from dvc_yaml import OUTPUTS, STAGES
+
+from pawprint.fingerprint import OURS_DECIDE_NO_BYTE
 
 RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole file; DVC follows the keys that are listed.
@@ -42,9 +44,10 @@ def is_within(path: str, folders: set[str]) -> bool:
 
 
 def modules_of(project: Path, stage: str) -> set[str]:
-    """The files that the stage's fingerprint names."""
+    """The files that the stage's fingerprint names, and those that it leaves out."""
     lines = (project / "data" / "code" / f"{stage}.txt").read_text(encoding="utf-8").splitlines()
-    return {line.split("  ")[1].partition(":")[0] for line in lines if "==" not in line}
+    named = {line.split("  ")[1].partition(":")[0] for line in lines if "==" not in line}
+    return named.union(*map(CODE.closure, OURS_DECIDE_NO_BYTE))
 
 
 def surprises(project: Path, stage: str, record: Path) -> set[str]:
