@@ -76,7 +76,7 @@ def score(predictor: Predictor, folder: Path) -> Scored:
     """
     metadata, confidence = predictor.metadata, confidence_of_intervals()
     labels = metadata.labels
-    label_of = _labels_in(folder, labels)
+    label_of, group_of = _labels_in(folder, labels)
     names = [name for name, label in label_of.items() if label]
     rows = predict(predictor, [folder / name for name in names], _measured)
     failed = [row for row in rows if row["error"]]
@@ -106,7 +106,6 @@ def score(predictor: Predictor, folder: Path) -> Scored:
         unknown_scores = np.array([each.unknown_score for each in images["prediction"]])
     classes = predicted_classes(probabilities, metadata.threshold)
     table = tabulate(images, probabilities, classes, labels, unknown_scores)
-    group_of = _groups_in(folder)
     groups = table["path"].map(lambda path: group_of.get(path) or f"/{path}")
     table["group"], _ = pd.factorize(groups)
     is_of_class = images["label"].isin(labels).to_numpy()
@@ -141,12 +140,15 @@ def test_predictions(metadata: Metadata) -> pd.DataFrame | None:
     return predictions if predicted_labels(predictions) == metadata.labels else None
 
 
-def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
-    """The label, UNKNOWN or None of each image below the folder, sorted by its path there."""
+def _labels_in(folder: Path, labels: list[str]) -> tuple[dict[str, str | None], dict[str, str]]:
+    """The label, UNKNOWN or None of each image below the folder, sorted by its path there; and the
+    groups of metadata.csv.
+    """
     names = sorted(
         each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
     )
     rows = layouts.parse_metadata(str(folder), names, lambda name: (folder / name).read_bytes())
+    groups = {name: row.group for name, row in (rows or {}).items()}
     named = Clean.load().labels if project.PARAMS.exists() else "auto"
     folder_of = {
         each.lower(): label
@@ -163,14 +165,7 @@ def _labels_in(folder: Path, labels: list[str]) -> dict[str, str | None]:
             f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, or "
             f"a metadata.csv with these labels. Received: {len(found):,} images in none of them."
         )
-    return found
-
-
-def _groups_in(folder: Path) -> dict[str, str]:
-    """The group, or "", of each image in a metadata.csv."""
-    names = [each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()]
-    rows = layouts.parse_metadata(str(folder), names, lambda name: (folder / name).read_bytes())
-    return {name: row.group for name, row in (rows or {}).items()}
+    return found, groups
 
 
 def _measured(image: Image.Image, predicted: Prediction) -> dict:
