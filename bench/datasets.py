@@ -37,12 +37,12 @@ from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
 from pawprint.images.pixels import IDENTITY
+from pawprint.model.predictor import predict_members
 from pawprint.network.solved_head import VALUES_OF_C
 from pawprint.params.model import Model
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime.network_file import read_network
-from pawprint.serving.predictor import predict_members
 from pawprint.tables import read_table
 
 Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files

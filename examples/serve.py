@@ -21,13 +21,13 @@ from fastapi import FastAPI, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
-from pawprint.entry import run
 from pawprint.errors import InputError
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import current_commit, installed_version
+from pawprint.pipeline.entry import run
 from pawprint.runtime.compiled import CORES
-from pawprint.serving.predictor import Predictor, load_predictor
 
 MAX_BYTES = 10 * 2**20  # of an upload
 MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads

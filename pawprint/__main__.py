@@ -6,9 +6,9 @@ import inspect
 import sys
 from pathlib import Path
 
-from pawprint.entry import run
 from pawprint.errors import InputError
 from pawprint.package import installed_version
+from pawprint.pipeline.entry import run
 from pawprint.project import LOCK, PARAMS
 
 # The module of each command in pawprint/cli/, and its summary.

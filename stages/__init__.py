@@ -2,7 +2,7 @@
 
 import sys
 
-from pawprint.entry import note_code, shorten_ctrl_c
+from pawprint.pipeline.entry import note_code, shorten_ctrl_c
 
 # Before a script's imports, which take seconds.
 sys.excepthook = shorten_ctrl_c

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from pawprint import project
 from pawprint.dataset.download import download
-from pawprint.entry import run_stage
 from pawprint.files import replacing
 from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index, first_trained
 from pawprint.network.hardware import make_deterministic
 from pawprint.network.model import load_backbone, require_file, save_model, weights_sha256
 from pawprint.network.onnx_backbone import read_onnx
 from pawprint.params.model import ONNX, Model, Weights
+from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import output_shapes, write_network
 
 

@@ -8,21 +8,21 @@ models/served/. Run: `python -m stages.calibrate`
 import numpy as np
 
 from pawprint import project
-from pawprint.entry import run_stage
 from pawprint.errors import InputError
-from pawprint.evaluation.calibration import (
+from pawprint.files import read_json
+from pawprint.model.calibration import (
     calibrate,
     choose_augmentation,
     choose_unknown_threshold,
 )
-from pawprint.files import read_json
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs
+from pawprint.model.served_model import read_detector, write_served_model
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
+from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import read_network
-from pawprint.serving.metadata import Metadata
-from pawprint.serving.outputs import Outputs
-from pawprint.serving.served_model import read_detector, write_served_model
 
 
 def main() -> None:

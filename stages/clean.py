@@ -19,11 +19,11 @@ from pawprint.dataset.cleaning import (
 )
 from pawprint.dataset.layouts import find_labels, read_metadata
 from pawprint.dataset.user_tables import read_corrections
-from pawprint.entry import run_stage, watch
 from pawprint.errors import printable
 from pawprint.files import write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.params.data import Clean
+from pawprint.pipeline.entry import run_stage, watch
 from pawprint.tables import write_table
 
 MAX_NAMED = 5  # corrections in a line of output

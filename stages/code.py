@@ -13,12 +13,12 @@ from py_compile import PycInvalidationMode
 
 from pawprint import project
 from pawprint.dataset.sources import require_utf8
-from pawprint.entry import run_stage, stamps, watch
 from pawprint.files import replacing, write_text
-from pawprint.fingerprint import Code, describe_changes
 from pawprint.package import STAGES, folders_of_code, script_of
 from pawprint.params.whole import load_params
-from pawprint.recorded import Recorded
+from pawprint.pipeline.entry import run_stage, stamps, watch
+from pawprint.pipeline.fingerprint import Code, describe_changes
+from pawprint.pipeline.recorded import Recorded
 from pawprint.templates.files import require_complete, require_installed
 
 # Rows of features are reused as long as what this module does stays the same.

@@ -11,14 +11,14 @@ import pandas as pd
 
 from pawprint import columns, project
 from pawprint.classes import UNKNOWN
-from pawprint.entry import run_stage
-from pawprint.evaluation import metrics
-from pawprint.evaluation.held_out import evaluate
-from pawprint.evaluation.shift import compare_splits, describe_shift, independent, measure_apart
 from pawprint.files import write_json
+from pawprint.model.metadata import read_metadata
+from pawprint.model.outputs import Outputs
 from pawprint.params.results import Evaluate
-from pawprint.serving.metadata import read_metadata
-from pawprint.serving.outputs import Outputs
+from pawprint.pipeline.entry import run_stage
+from pawprint.scores import metrics
+from pawprint.scores.held_out import evaluate
+from pawprint.scores.shift import compare_splits, describe_shift, independent, measure_apart
 from pawprint.tables import read_table, write_predictions, write_table
 
 SPLITS = ("validation", "test")

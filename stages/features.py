@@ -13,7 +13,6 @@ import shutil
 
 from pawprint import project
 from pawprint.columns import SPLIT
-from pawprint.entry import run_stage
 from pawprint.features.rows import row_function
 from pawprint.features.shards import (
     ShardComputer,
@@ -28,7 +27,8 @@ from pawprint.files import md5, replacing, write_json
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
-from pawprint.recorded import Recorded
+from pawprint.pipeline.entry import run_stage
+from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime.network_file import output_shapes, read_network
 from pawprint.tables import read_table
 

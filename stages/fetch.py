@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pawprint import project
 from pawprint.dataset.sources import fetch
-from pawprint.entry import run_stage, stamps, watch
 from pawprint.params.data import Fetch
+from pawprint.pipeline.entry import run_stage, stamps, watch
 
 
 def main() -> None:

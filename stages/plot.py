@@ -8,10 +8,10 @@ data/raw/archives/. Params: `plot`, `clean.bits`. Writes plots/*.png, except tho
 import pandas as pd
 
 from pawprint import columns, project
-from pawprint.entry import run_stage
 from pawprint.images.archive import open_archive
 from pawprint.params.data import Clean
 from pawprint.params.results import Plot
+from pawprint.pipeline.entry import run_stage
 from pawprint.reports.charts import draw_confusion, draw_curves, draw_reliability, draw_roc, save
 from pawprint.reports.photos import draw_errors, draw_labels_to_review, draw_predictions
 from pawprint.tables import read_predictions, read_table

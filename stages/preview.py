@@ -7,12 +7,12 @@ plots/augmented.png and plots/near_duplicates.png. Run: `python -m stages.previe
 """
 
 from pawprint import columns, project
-from pawprint.entry import run_stage
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Preview
+from pawprint.pipeline.entry import run_stage
 from pawprint.reports.charts import save
 from pawprint.reports.photos import draw_augmented, draw_near_duplicates, draw_samples
 from pawprint.tables import read_table

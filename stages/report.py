@@ -13,13 +13,13 @@ from PIL import Image
 from pawprint import columns, project
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
-from pawprint.entry import run_stage
 from pawprint.errors import hide_secrets
-from pawprint.evaluation.shift import describe_shift
 from pawprint.files import md5, read_yaml, write_text
+from pawprint.model.metadata import read_metadata
+from pawprint.pipeline.entry import run_stage
 from pawprint.reports import pages, results
 from pawprint.reports.results import count_images, describe_near_duplicates
-from pawprint.serving.metadata import read_metadata
+from pawprint.scores.shift import describe_shift
 from pawprint.tables import read_table
 
 

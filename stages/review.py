@@ -10,8 +10,8 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.columns import JUDGED, LABELS_TO_REVIEW
-from pawprint.entry import run_stage
-from pawprint.evaluation.review import judge, list_suspects
+from pawprint.pipeline.entry import run_stage
+from pawprint.scores.review import judge, list_suspects
 from pawprint.tables import (
     predicted_labels,
     probabilities_in,

@@ -13,9 +13,9 @@ from pawprint import project
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS
 from pawprint.dataset.splitting import describe_completed, describe_few, divided_groups, split
 from pawprint.dataset.user_tables import describe_kept, read_kept_splits
-from pawprint.entry import run_stage, watch
 from pawprint.files import write_json
 from pawprint.params.data import Split
+from pawprint.pipeline.entry import run_stage, watch
 from pawprint.tables import read_table, write_table
 
 

@@ -11,10 +11,7 @@ import numpy as np
 
 from pawprint import project
 from pawprint.columns import HISTORY, JUDGED, SPLIT
-from pawprint.entry import run_stage
 from pawprint.errors import InputError
-from pawprint.evaluation.review import judge
-from pawprint.evaluation.shift import describe_series, find_series
 from pawprint.features.store import open_examples
 from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import (
@@ -28,6 +25,9 @@ from pawprint.network.solved_head import (
     solve,
 )
 from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead, problem_of_head
+from pawprint.pipeline.entry import run_stage
+from pawprint.scores.review import judge
+from pawprint.scores.shift import describe_series, find_series
 from pawprint.tables import read_table, write_table
 
 

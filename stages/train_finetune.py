@@ -13,13 +13,13 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
-from pawprint.entry import run_stage
 from pawprint.files import read_arrays, read_json, replacing, write_json
 from pawprint.network.conversion import convert, with_head
 from pawprint.network.model import head_with, save_model, with_features
 from pawprint.network.training import describe_kept, fine_tune_stored, measure_kept
 from pawprint.params.model import ONNX, Model
 from pawprint.params.training import Hardware, Head, Train
+from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import output_shapes, read_network, write_network
 from pawprint.tables import read_table, write_table
 

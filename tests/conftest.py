@@ -16,8 +16,8 @@ from PIL import Image
 
 from pawprint.dataset.cleaning import clean
 from pawprint.errors import InputError
-from pawprint.fingerprint import Code
 from pawprint.images.archive import open_archive
+from pawprint.pipeline.fingerprint import Code
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import dvc_environment
 from pawprint.recipes.sample.drawings import write_archive

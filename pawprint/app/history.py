@@ -16,8 +16,8 @@ from typing import NamedTuple
 from pawprint import project
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml
+from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.project import LOCK
-from pawprint.revisions import WORKSPACE
 
 METRICS = (project.EVALUATE_METRICS, project.FINETUNE_METRICS, project.SPLIT_METRICS)
 RESULTS = (project.PARAMS, *METRICS)

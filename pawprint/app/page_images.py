@@ -10,12 +10,12 @@ from pawprint import columns, project
 from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
-from pawprint.entry import stamps
-from pawprint.evaluation.intervals import fraction_interval
-from pawprint.evaluation.review import confused, confusion, rank
+from pawprint.model.metadata import read_metadata
 from pawprint.params.results import Evaluate
+from pawprint.pipeline.entry import stamps
 from pawprint.project import PREDICTIONS_CSV
-from pawprint.serving.metadata import read_metadata
+from pawprint.scores.intervals import fraction_interval
+from pawprint.scores.review import confused, confusion, rank
 from pawprint.tables import predicted_labels, read_predictions, read_table
 
 TITLE, ICON = "This run", ":material/grid_view:"

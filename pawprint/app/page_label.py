@@ -16,11 +16,11 @@ from pawprint.app.messages import explained, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
-from pawprint.evaluation.suggestion import images_in, suggest
 from pawprint.files import read_json
 from pawprint.images.decoder import read_image
 from pawprint.params.data import Clean, Fetch
 from pawprint.tables import read_table
+from pawprint.tools.suggestion import images_in, suggest
 
 TITLE, ICON = "Label", ":material/label:"
 NUMBER = 50  # new images at a time

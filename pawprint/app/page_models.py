@@ -8,11 +8,11 @@ from pawprint.app import photos
 from pawprint.app.history import Revision, revisions
 from pawprint.app.messages import explained, plain
 from pawprint.errors import hide_secrets
-from pawprint.evaluation.comparison import compare_revisions, describe, paired
-from pawprint.evaluation.intervals import fraction_interval
 from pawprint.params.results import Evaluate
+from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.reports.pages import DIGITS
-from pawprint.revisions import WORKSPACE
+from pawprint.scores.intervals import fraction_interval
+from pawprint.tools.comparison import compare_revisions, describe, paired
 
 TITLE, ICON = "Models", ":material/insights:"
 METRICS = ["validation.accuracy", "validation.loss", "kept_epoch"]

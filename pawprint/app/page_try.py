@@ -8,7 +8,7 @@ from pawprint.app.photos import predictor
 from pawprint.classes import UNKNOWN
 from pawprint.images.decoder import decode
 from pawprint.images.formats import FORMATS
-from pawprint.serving.predictor import Predictor
+from pawprint.model.predictor import Predictor
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
 MOST = 5  # labels shown of each photo, the most probable ones

@@ -17,13 +17,13 @@ from PIL import Image, ImageOps
 from pawprint import project
 from pawprint.app.messages import explained, plain
 from pawprint.columns import IMAGE_DIGITS, SPLIT
-from pawprint.entry import stamps
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
+from pawprint.model.predictor import Predictor, default_model, load_predictor
+from pawprint.model.saliency import occlusion, overlay
 from pawprint.params.data import Clean
-from pawprint.serving.predictor import Predictor, default_model, load_predictor
-from pawprint.serving.saliency import occlusion, overlay
+from pawprint.pipeline.entry import stamps
 from pawprint.tables import read_table
 
 Stamps = dict[Path, tuple[int, int]]

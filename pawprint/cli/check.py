@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from pawprint.errors import InputError
+from pawprint.pipeline.recorded import Recorded, find_damaged, is_md5
 from pawprint.project import LOCK
-from pawprint.recorded import Recorded, find_damaged, is_md5
 
 
 def run_check(arguments: argparse.Namespace) -> None:
@@ -14,8 +14,10 @@ def run_check(arguments: argparse.Namespace) -> None:
     Compares params, code and files with dvc.lock, without data. The exit status is 1 if one
     differs, or if an installed package is not the version that requirements.txt pins.
     """
-    from pawprint.fingerprint import not_as_pinned
-    from pawprint.revisions import require_reproduced  # and with it DVC, which `verify` needs not
+    from pawprint.pipeline.fingerprint import not_as_pinned
+    from pawprint.pipeline.revisions import (
+        require_reproduced,  # and with it DVC, which `verify` needs not
+    )
 
     lines = {line for each in require_reproduced().values() for line in each.splitlines()}
     if found := not_as_pinned(sorted(line for line in lines if "==" in line)):

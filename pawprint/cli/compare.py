@@ -2,10 +2,10 @@
 
 import argparse
 
-from pawprint.evaluation.comparison import Comparison, compare_revisions, describe
 from pawprint.params.results import Evaluate
+from pawprint.pipeline.revisions import WORKSPACE, require_reproduced
 from pawprint.project import PREDICTED_CSV
-from pawprint.revisions import WORKSPACE, require_reproduced
+from pawprint.tools.comparison import Comparison, compare_revisions, describe
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:

@@ -7,14 +7,14 @@ import pandas as pd
 
 from pawprint.cli import add_format, aligned
 from pawprint.columns import SPLIT, SPLITS
-from pawprint.dataset.changes import CHANGES, count_changes, find_changes, tables_of
 from pawprint.dataset.user_tables import keep_splits, read_kept_splits
 from pawprint.errors import InputError, printable
 from pawprint.files import md5
+from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.project import LOCK, SPLIT_CSV, SPLITS_CSV
-from pawprint.recorded import Recorded
-from pawprint.revisions import WORKSPACE
 from pawprint.tables import read_table
+from pawprint.tools.changes import CHANGES, count_changes, find_changes, tables_of
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:

@@ -11,11 +11,11 @@ from pawprint import project
 from pawprint.classes import predicted_classes
 from pawprint.columns import SPLIT
 from pawprint.files import md5
+from pawprint.model.predictor import load_predictor
+from pawprint.model.served_model import read_detector
 from pawprint.network import exports
 from pawprint.network.model import load_model
 from pawprint.package import current_commit
-from pawprint.serving.predictor import load_predictor
-from pawprint.serving.served_model import read_detector
 from pawprint.tables import read_table
 
 

@@ -10,14 +10,14 @@ import pandas as pd
 from pawprint.cli import add_format, add_model, add_sheet, aligned
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
-from pawprint.evaluation import monitoring
-from pawprint.evaluation.review import confused, confusion
-from pawprint.evaluation.scoring import Scored, confidence_of_intervals, score
-from pawprint.evaluation.suggestion import suggest
+from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.predictor import default_model, find_images, load_predictor, predict
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
-from pawprint.serving.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.serving.predictor import default_model, find_images, load_predictor, predict
+from pawprint.scores.review import confused, confusion
 from pawprint.tables import predicted_labels
+from pawprint.tools import monitoring
+from pawprint.tools.scoring import Scored, confidence_of_intervals, score
+from pawprint.tools.suggestion import suggest
 
 MAX_CLASSES = 10  # of a confusion matrix; of more, the MAX_CLASSES most frequent confusions
 

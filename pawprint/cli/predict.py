@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pawprint.cli import add_format, add_model, aligned
 from pawprint.errors import InputError, printable
-from pawprint.serving.predictor import default_model, find_images, load_predictor, predict
-from pawprint.serving.saliency import write_saliency
+from pawprint.model.predictor import default_model, find_images, load_predictor, predict
+from pawprint.model.saliency import write_saliency
 
 AFTER_PROBABILITIES = ("unknown_score", "error", "pixels_sha256", "model")  # columns of the CSV
 

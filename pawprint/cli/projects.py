@@ -40,7 +40,7 @@ def run_init(arguments: argparse.Namespace) -> None:
       pawprint init cats --recipe default
     """
     from pawprint.dataset.sources import empty_folders
-    from pawprint.templates.projects import create
+    from pawprint.tools.projects import create
 
     folder, images = arguments.folder, arguments.images
     if not images and not arguments.recipe:
@@ -61,7 +61,7 @@ def run_upgrade(arguments: argparse.Namespace) -> None:
     new one is put beside it, as FILE.new. params.yaml keeps your values and comments, and gets new
     params with their defaults. Nothing is committed.
     """
-    from pawprint.templates.projects import upgrade
+    from pawprint.tools.projects import upgrade
 
     for line in upgrade() or ["nothing to change"]:
         print(f"upgrade: {line}")

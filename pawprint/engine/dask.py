@@ -27,7 +27,7 @@ from distributed import Client, Future, get_worker
 from distributed.scheduler import KilledWorker
 
 from pawprint.errors import InputError, printable, reason, without_secrets
-from pawprint.fingerprint import meaning
+from pawprint.pipeline.fingerprint import meaning
 
 AHEAD = 1000  # tasks that run, wait, or have results that are not due yet
 PROOF = 8  # items that the driver computes, and every worker process as its proof

@@ -25,7 +25,7 @@ from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY
 from pawprint.params.data import Augment
-from pawprint.recorded import Recorded, is_md5
+from pawprint.pipeline.recorded import Recorded, is_md5
 
 Key = tuple[bytes, bytes]  # of a row: pixels_sha256, transformation
 

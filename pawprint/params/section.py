@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from pawprint.entry import watch
 from pawprint.errors import InputError, printable, without_secrets
 from pawprint.files import read_yaml
+from pawprint.pipeline.entry import watch
 from pawprint.project import PARAMS
 
 

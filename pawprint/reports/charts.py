@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pawprint.columns import PREDICTED
-from pawprint.evaluation.review import confused, confusion
+from pawprint.scores.review import confused, confusion
 from pawprint.tables import predicted_labels
 
 matplotlib.use("Agg")  # draws to files; needs no window

@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from pawprint.errors import printable
-from pawprint.evaluation.review import rank
 from pawprint.files import write_text
 from pawprint.images.decoder import read_again
+from pawprint.scores.review import rank
 
 TEMPLATES = Path(__file__).with_name("templates")
 MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"

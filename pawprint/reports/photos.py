@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from pawprint.evaluation.review import rank, with_confidence
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_transformation
 from pawprint.images.decoder import open_image
@@ -16,6 +15,7 @@ from pawprint.images.pixels import resize, warp
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, shorten
+from pawprint.scores.review import rank, with_confidence
 from pawprint.tables import spread
 
 COLUMNS = 6

@@ -7,8 +7,8 @@ import pandas as pd
 from pawprint.classes import SIGNIFICANT, UNKNOWN
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW, divided_groups
-from pawprint.evaluation.metrics import headline
-from pawprint.evaluation.shift import APART
+from pawprint.scores.metrics import headline
+from pawprint.scores.shift import APART
 
 MAX_NAMED = 4  # classes in a title
 FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pawprint import project as paths
 from pawprint.columns import LABELS_TO_REVIEW
-from pawprint.evaluation.intervals import fraction_interval
+from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import write_table
 
 ACCURACY_LOW, ACCURACY_HIGH = fraction_interval(2, 4, 0.9)  # of v2, at the confidence of its params

@@ -120,7 +120,7 @@ def test_gate_fails_only_for_significantly_worse_results(project):
         ("params.yaml evaluate", "params.yaml", "confidence: 0.95", "confidence: 0.9"),
         (
             "code of evaluate",
-            "pawprint/evaluation/metrics.py",
+            "pawprint/scores/metrics.py",
             "import numpy",
             "x = 1\nimport numpy",
         ),

@@ -15,16 +15,16 @@ from pawprint import project
 from pawprint.cli.export import run_export
 from pawprint.columns import SPLIT
 from pawprint.errors import InputError
-from pawprint.evaluation.calibration import fit_detector
 from pawprint.files import md5
 from pawprint.images.archive import members, open_archive, read_member
+from pawprint.model.calibration import fit_detector
+from pawprint.model.exports import FORMATS, export, read_pixels, require_modules
+from pawprint.model.metadata import read_metadata
+from pawprint.model.predictor import load_predictor, predict
+from pawprint.model.served_model import write_served_model
 from pawprint.network.conversion import convert
-from pawprint.network.exports import FORMATS, export, read_pixels, require_modules
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, save_model, with_features
-from pawprint.serving.metadata import read_metadata
-from pawprint.serving.predictor import load_predictor, predict
-from pawprint.serving.served_model import write_served_model
 from pawprint.tables import write_table
 
 METADATA = metadata(

@@ -11,9 +11,9 @@ from networks import metadata, write_colour_model
 from PIL import Image
 
 from pawprint import project
-from pawprint.evaluation.monitoring import read_photos
 from pawprint.files import read_json, write_json
-from pawprint.serving.metadata import METADATA_FILE, read_metadata
+from pawprint.model.metadata import METADATA_FILE, read_metadata
+from pawprint.tools.monitoring import read_photos
 
 
 @pytest.fixture(scope="module")

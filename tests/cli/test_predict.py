@@ -12,8 +12,8 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.cli.predict import FORMATS
+from pawprint.model.predictor import Predictor, find_images, load_predictor, predict
 from pawprint.package import EXAMPLE_MODEL
-from pawprint.serving.predictor import Predictor, find_images, load_predictor, predict
 
 
 @pytest.fixture(scope="module")

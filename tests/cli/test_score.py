@@ -12,12 +12,12 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import SCORES
-from pawprint.evaluation.intervals import fraction_interval
-from pawprint.evaluation.scoring import CONTRADICTORY, COPY, NEAR, NO_CLASS, Scored, score
 from pawprint.files import md5, write_json
-from pawprint.serving.metadata import METADATA_FILE
-from pawprint.serving.predictor import load_predictor
+from pawprint.model.metadata import METADATA_FILE
+from pawprint.model.predictor import load_predictor
+from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
+from pawprint.tools.scoring import CONTRADICTORY, COPY, NEAR, NO_CLASS, Scored, score
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, SPLIT
-from pawprint.evaluation.suggestion import suggest
 from pawprint.files import pack
+from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.reports.pages import write_suggestions
-from pawprint.serving.predictor import Predictor, load_predictor
 from pawprint.tables import write_table
+from pawprint.tools.suggestion import suggest
 
 
 def re_encoded(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from pawprint.dataset.user_tables import Correction
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import decode, open_image, pixels_sha256
-from pawprint.serving.predictor import find_images
+from pawprint.model.predictor import find_images
 
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):

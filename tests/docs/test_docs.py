@@ -10,11 +10,11 @@ from conftest import MODULES, PROJECT, succeed
 from pawprint.__main__ import COMMANDS
 from pawprint.columns import SCORES
 from pawprint.files import md5_of_folder, read_yaml
+from pawprint.model.metadata import Metadata
 from pawprint.package import EXAMPLE_MODEL
 from pawprint.params.whole import Params
 from pawprint.project import SCORES_CSV, SERVED_MODEL
 from pawprint.reports.results import fraction, score_of
-from pawprint.serving.metadata import Metadata
 from pawprint.tables import read_table
 
 TRACKED = succeed("git", "ls-files", cwd=PROJECT).splitlines()

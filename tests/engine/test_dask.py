@@ -27,12 +27,12 @@ from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY
+from pawprint.model.predictor import load_predictor, predict
 from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index
 from pawprint.network.model import with_features
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.drawings import write_archive
 from pawprint.runtime.network_file import read_network, write_network
-from pawprint.serving.predictor import load_predictor, predict
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")
@@ -41,7 +41,7 @@ STAGES = {
     "clean": "pawprint.dataset.cleaning",
     "split": None,
     "features": "pawprint.images.augmentation",
-    "predict": "pawprint.serving.predictor",
+    "predict": "pawprint.model.predictor",
     "calibrate": None,
 }
 NAMES = [f"{number:02}.jpg" for number in range(60)]

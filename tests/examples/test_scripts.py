@@ -20,13 +20,13 @@ from PIL import Image
 
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import decode, read_image
+from pawprint.model.exports import export, for_export, mean_outputs
+from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.model.predictor import Prediction, load_predictor
+from pawprint.model.served_model import Detector, write_served_model
 from pawprint.network.conversion import convert
-from pawprint.network.exports import export, for_export, mean_outputs
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, with_features
-from pawprint.serving.metadata import Metadata, write_metadata
-from pawprint.serving.predictor import Prediction, load_predictor
-from pawprint.serving.served_model import Detector, write_served_model
 
 pytestmark = pytest.mark.slow
 PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")

@@ -20,11 +20,11 @@ from networks import write_colour_model
 from PIL import Image
 from servers import HOST, free_port
 
-from pawprint.evaluation.monitoring import read_photos
 from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
 from pawprint.recipes.sample.drawings import drawn_picture
-from pawprint.serving.metadata import read_metadata
+from pawprint.tools.monitoring import read_photos
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="install the extra serve")

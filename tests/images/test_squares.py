@@ -4,7 +4,7 @@ from networks import metadata
 from PIL import Image
 
 from pawprint.images.pixels import squares_of
-from pawprint.serving.predictor import Predictor
+from pawprint.model.predictor import Predictor
 
 
 def stripes(*reds: int, upright: bool) -> Image.Image:

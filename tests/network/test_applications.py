@@ -10,7 +10,10 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
-from pawprint.evaluation.calibration import fit_detector
+from pawprint.model.calibration import fit_detector
+from pawprint.model.exports import for_export
+from pawprint.model.predictor import load_predictor
+from pawprint.model.served_model import write_served_model
 from pawprint.network.conversion import (
     build_extractor,
     convert,
@@ -18,7 +21,6 @@ from pawprint.network.conversion import (
     first_trained,
     suggested,
 )
-from pawprint.network.exports import for_export
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import (
     application,
@@ -33,8 +35,6 @@ from pawprint.network.model import (
 from pawprint.network.training import Batches, fine_tune, train_head
 from pawprint.params.model import Backbone
 from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.serving.predictor import load_predictor
-from pawprint.serving.served_model import write_served_model
 
 SIZE = 32
 TESTED = {

@@ -15,7 +15,7 @@ from importlib import import_module
 stage, path, old, new = sys.argv[1:]
 sys.argv[0] = f"stages/{stage}.py"
 module, path = import_module(f"stages.{stage}"), Path(path)
-from pawprint.entry import run_stage
+from pawprint.pipeline.entry import run_stage
 def main():
     module.main()
     before = path.read_bytes()

@@ -17,12 +17,12 @@ from pawprint.files import pack
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
+from pawprint.model.predictor import load_predictor
 from pawprint.recipes.overlay import apply, overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare
 from pawprint.recipes.sample.drawings import drawn_dataset, write_archive
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import read_network
-from pawprint.serving.predictor import load_predictor
 from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from conftest import PROJECT, refused
 
 from pawprint import project
 from pawprint.columns import IMAGES, JUDGED, SPLIT
-from pawprint.evaluation.shift import SERIES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import write_json
+from pawprint.scores.shift import SERIES
 from pawprint.tables import read_table, tabulate, write_predictions, write_table
 from stages import review, split, train_extract
 

@@ -9,8 +9,8 @@ from conftest import PROJECT, commit, git_init, photo, succeed
 from pawprint import project as paths
 from pawprint.columns import IMAGE_DIGITS, PREDICTED_CLASSES, PREDICTIONS, SPLIT
 from pawprint.files import pack, write_json
+from pawprint.model.metadata import Metadata
 from pawprint.recipes.overlay import overlay
-from pawprint.serving.metadata import Metadata
 from pawprint.tables import write_predictions, write_table
 
 # No line break and no control character of a subject may end its record.

@@ -8,7 +8,7 @@ from pathlib import Path
 from conftest import CODE, run
 from dvc_yaml import OUTPUTS, STAGES
 
-from pawprint.fingerprint import OURS_DECIDE_NO_BYTE
+from pawprint.pipeline.fingerprint import OURS_DECIDE_NO_BYTE
 
 RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole file; DVC follows the keys that are listed.

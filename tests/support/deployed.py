@@ -15,11 +15,11 @@ from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
+from pawprint.model.metadata import read_metadata
+from pawprint.model.outputs import Outputs
+from pawprint.model.predictor import predict_members, runner
+from pawprint.model.served_model import with_detector
 from pawprint.network.conversion import convert
-from pawprint.serving.metadata import read_metadata
-from pawprint.serving.outputs import Outputs
-from pawprint.serving.predictor import predict_members, runner
-from pawprint.serving.served_model import with_detector
 from pawprint.tables import write_table
 from stages import evaluate
 

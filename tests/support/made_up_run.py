@@ -16,9 +16,9 @@ from pawprint.columns import (
     SCORES,
     SPLIT,
 )
-from pawprint.evaluation.metrics import measure
 from pawprint.files import write_json
-from pawprint.serving.metadata import Metadata
+from pawprint.model.metadata import Metadata
+from pawprint.scores.metrics import measure
 from pawprint.tables import write_table
 
 PER_CLASS = 10  # of each class in a split

@@ -9,13 +9,13 @@ import pandas as pd
 from conftest import SAMPLE_WEIGHTS
 
 from pawprint.features.store import INDEX, shard_path, write_shard
+from pawprint.model.metadata import Metadata
+from pawprint.model.served_model import Detector, write_served_model
 from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras
 from pawprint.network.model import activation_for, application, build_head, build_model
 from pawprint.params.model import Model
 from pawprint.params.training import Dense, Head, Train
-from pawprint.serving.metadata import Metadata
-from pawprint.serving.served_model import Detector, write_served_model
 
 SIZE = 96  # of the images that the sample backbone was trained on
 PLAIN = Head(dense=None, dropout=0.2, output="probabilities")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pawprint import project
 from pawprint.dataset.user_tables import EMPTY_TABLES
-from pawprint.entry import run
 from pawprint.errors import InputError
 from pawprint.package import folders_of_code
+from pawprint.pipeline.entry import run
 from pawprint.recipes.overlay import apply
 from pawprint.recipes.sample.drawings import write_archive
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from pawprint.entry import run
 from pawprint.errors import InputError
 from pawprint.files import pack, replacing
+from pawprint.pipeline.entry import run
 
 Pen = ImageDraw.ImageDraw  # draws on a square of 200 pixels
 BROWN, RED, GREEN, ANY = (15, 45), (0, 25), (60, 140), (0, 360)  # ranges of hues in degrees

@@ -1,1 +1,0 @@
-"""Metrics, intervals, calibration, comparison of runs, review and suggestion of labels."""

@@ -1,0 +1,166 @@
+"""What `calibrate` fits and chooses: from logits to labels, and the detector of unknown inputs."""
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import eigh
+from scipy.optimize import minimize_scalar
+from scipy.special import chdtrc
+from threadpoolctl import threadpool_limits
+
+from pawprint.classes import SIGNIFICANT, Difference, log_losses, to_probabilities
+from pawprint.model.served_model import Detector, unit_length
+from pawprint.params.results import Calibrate
+from pawprint.params.section import TestTimeAugmentation
+
+# Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
+# between 0.6 and 1.65.
+PRIOR = 0.5
+TEMPERATURES = (0.05, 20)  # range of the search
+
+
+def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
+    """The temperature in TEMPERATURES for which the log loss of `to_probabilities` is lowest.
+
+    `actual` holds indices of classes, int `(images,)`; `logits` is as for `to_probabilities`. The
+    prior around 1 is an addition to the paper: without an error among a few images the lowest loss
+    is at 0. With hundreds of images it has little effect.
+    """
+    if logits.shape[-1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    actual_logits = logits[np.arange(len(logits)), actual]
+
+    def loss(logarithm: float) -> float:
+        temperature = np.exp(logarithm)
+        normalizer = np.logaddexp.reduce(logits / temperature, axis=-1)
+        return (logarithm / PRIOR) ** 2 / 2 - np.sum(actual_logits / temperature - normalizer)
+
+    fitted = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(fitted.x))
+
+
+def calibrate(
+    params: Calibrate, actual: np.ndarray, logits: np.ndarray
+) -> tuple[float, float | None]:
+    """The temperature, and the threshold of two classes, as the params say.
+
+    `actual` and `logits` are as for `fit_temperature`.
+    """
+    temperature = significant_temperature(actual, logits) if params.temperature else 1.0
+    if logits.shape[-1] > 1:
+        return temperature, None
+    _, second = to_probabilities(logits, temperature).T
+    return temperature, params.threshold or choose_threshold(actual, second, params.recall)
+
+
+def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
+    """The temperature that `fit_temperature` gives, or 1 if it is not SIGNIFICANT."""
+    temperature = fit_temperature(actual, logits)
+    significant = likelihood_ratio_test(actual, logits, temperature) < SIGNIFICANT
+    return temperature if significant else 1.0
+
+
+def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: float) -> float:
+    """The p-value, in [0, 1], that dividing by the temperature that is fitted changes nothing.
+
+    The images are those that it is fitted on. Wilks, The Large-Sample Distribution of the
+    Likelihood Ratio, 1938 (https://doi.org/10.1214/aoms/1177732360).
+    """
+    before, after = (
+        log_losses(actual, to_probabilities(logits, each)).sum() for each in (1.0, temperature)
+    )
+    return float(chdtrc(1, max(2 * (before - after), 0)))
+
+
+def choose_augmentation(
+    actual: np.ndarray, none: np.ndarray, flip: np.ndarray
+) -> tuple[TestTimeAugmentation, str]:
+    """The test-time augmentation by the log loss of validation, and why.
+
+    `none` and `flip` are logits, as for `fit_temperature`. "flip" is taken unless it is
+    significantly worse than "none".
+    """
+    losses, of_none = (log_losses(actual, to_probabilities(each)) for each in (flip, none))
+    difference = Difference.of(losses, of_none)
+    chosen = "none" if difference.is_higher else "flip"
+    is_higher = "is" if difference.is_higher else "is not"
+    return chosen, (
+        f"{chosen}: the validation loss of flip {is_higher} significantly higher than that of none "
+        f"({difference})"
+    )
+
+
+def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float | None) -> float:
+    """The threshold in (0, 1) with the best precision among those with at least this recall.
+
+    `actual` holds 0 and 1, `probability` is of class 1; both are `(images,)`. Candidates are 0.5
+    and the midpoints of neighbouring probabilities; of equally good ones the nearest to 0.5 is
+    chosen. Without a recall, the threshold is 0.5.
+    """
+    if recall is None:
+        return 0.5
+    values = np.unique(np.concatenate([[0, 1], probability]))
+    candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
+    # Images of either class at or above each candidate.
+    wrong, right = (
+        len(group) - np.searchsorted(np.sort(group), candidates)
+        for group in (probability[actual == 0], probability[actual == 1])
+    )
+    precision = right / np.maximum(right + wrong, 1)
+    score = np.where(right / (actual == 1).sum() >= recall, precision, -1)
+    best = candidates[score == score.max()]
+    return float(best[np.abs(best - 0.5).argmin()])
+
+
+DETECTOR_IMAGES = 1000  # of training, at most
+COMPONENTS = 64
+FOLDS = 5
+DIGITS = 4  # of the threshold
+
+
+def fit_detector(features: np.ndarray) -> Detector:
+    """The mean and the first principal components of features, `(images, channels)`.
+
+    There are COMPONENTS of them, or fewer than images and than channels. Two images and two
+    channels are the minimum.
+    """
+    images, channels = features.shape
+    number = min(COMPONENTS, images - 1, channels - 1)
+    unit = unit_length(features.astype(np.float64))
+    mean = unit.mean(axis=0)
+    with threadpool_limits(1):  # the number of threads changes the last bits of a sum
+        covariance = (unit - mean).T @ (unit - mean)
+        _, vectors = eigh(covariance, subset_by_index=(channels - number, channels - 1))
+    return Detector(mean.astype(np.float32), vectors[:, ::-1].T.astype(np.float32))
+
+
+def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
+    """At most so many training images of a table SPLIT: those with the lowest hashes of pixels."""
+    return split[split["split"] == "train"].sort_values("pixels_sha256")[:number]
+
+
+def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:
+    """The detector, and the unknown scores of training images by detectors not fitted on them.
+
+    `features` are those of training images, `(images, squares, channels)`, the scores float32
+    `(images, squares)`: of each of FOLDS by a detector of the others, NaN of fewer than three
+    images.
+    """
+    fold = np.arange(len(features)) % FOLDS
+    scores = np.full(features.shape[:2], np.nan, np.float32)
+    for each in np.unique(fold) if len(features) > 2 else ():
+        others = fit_detector(np.concatenate(features[fold != each]))
+        scores[fold == each] = others.score(features[fold == each])
+    return fit_detector(np.concatenate(features)), scores
+
+
+def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
+    """The score that a new image does not exceed with at least this probability.
+
+    `scores`, `(images,)`, are of images that the detector is not fitted on: those of validation,
+    and of training by `fit_unknown`, as validation alone has few images for the quantile. It is
+    that of `images + 1` (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
+    With fewer than `quantile / (1 - quantile)` images it is the highest score. It is rounded up, so
+    that rounding in another runtime does not refuse the image it belongs to.
+    """
+    rank = min(int(np.ceil(quantile * (len(scores) + 1))), len(scores))
+    return float(np.ceil(np.sort(scores)[rank - 1] * 10**DIGITS) / 10**DIGITS)

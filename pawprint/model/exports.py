@@ -1,0 +1,216 @@
+"""Exported models: the network of all formats, and how one is written, run and compared."""
+
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pawprint import project
+from pawprint.classes import mean_over_squares
+from pawprint.engine.mapping import map_in_threads
+from pawprint.errors import InputError, printable, reason, silent_stderr
+from pawprint.files import replacing
+from pawprint.images.archive import open_archive
+from pawprint.images.decoder import open_image
+from pawprint.images.pixels import squares_of
+from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.model.predictor import Run
+from pawprint.model.served_model import Detector
+from pawprint.network.hardware import keras, tf
+from pawprint.network.model import activation_for, with_features
+from pawprint.params.section import TestTimeAugmentation
+from pawprint.runtime.compiled import CORES
+
+Outputs = dict[str, np.ndarray]  # by name
+TOLERANCE = 1e-3  # of the outputs of the served model
+
+
+class Format(NamedTuple):
+    """The model's file in its folder, Keras' name of the format, and `open(path)`: a Run of float32
+    pixels.
+
+    An empty `file` stands for the folder itself. `modules` come with the extra `export`.
+    """
+
+    file: str
+    keras_name: str
+    open: Callable[[Path], Run]
+    modules: tuple[str, ...] = ()
+
+
+def require_modules(name: str) -> None:
+    """Raise InputError unless the modules that the format of this name needs are installed."""
+    for module in FORMATS[name].modules:
+        if importlib.util.find_spec(module) is None:
+            raise InputError(
+                f"{name}: expected the package {module} to be installed. Received: none. "
+                "Run `pip install 'pawprint-dvc[export]'`."
+            )
+
+
+def open_litert(path: Path) -> Run:
+    """Fails for a model with operations of TensorFlow, which the interpreter does not have."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=CORES)
+    interpreter.allocate_tensors()
+    signature = interpreter.get_signature_runner()
+    (taken,) = signature.get_input_details()
+    return lambda pixels: signature(**{taken: pixels})
+
+
+def open_onnx(path: Path) -> Run:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    taken, *others = session.get_inputs()
+    if others:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
+        raise ValueError(f"{len(others)} operations that tf2onnx left out. Use litert")
+    names = [output.name for output in session.get_outputs()]
+    return lambda pixels: dict(zip(names, session.run(None, {taken.name: pixels})))
+
+
+def open_saved_model(path: Path) -> Run:
+    loaded = tf.saved_model.load(str(path))
+    return lambda pixels: {name: each.numpy() for name, each in loaded.serve(pixels).items()}
+
+
+FORMATS = {
+    "litert": Format("model.tflite", "litert", open_litert, modules=("ai_edge_litert",)),
+    "onnx": Format("model.onnx", "onnx", open_onnx, modules=("tf2onnx", "onnxruntime")),
+    "saved_model": Format("", "tf_saved_model", open_saved_model),
+}
+
+
+def for_export(
+    model: keras.Model, temperature: float, detector: Detector | None = None
+) -> keras.Model:
+    """A model with the outputs `probability`, calibrated, and with a detector `unknown_score`.
+
+    They are `(batch, units)` and `(batch, 1)`. It consists of Keras' own layers, so that every
+    format can hold it: these compute the score of model/served_model.py once more.
+    """
+    both = with_features(model)
+    logits, features = both.outputs
+    last = both.get_layer("logits")
+    last.set_weights([weight / temperature for weight in last.get_weights()])
+    activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
+    outputs = {"probability": activation(logits)}
+    if detector:
+        components, channels = detector.components.shape
+        unit = keras.layers.UnitNormalization()(features)
+        projection = keras.layers.Dense(components, name="project")
+        restore = keras.layers.Dense(channels, name="restore")
+        residual = keras.layers.Subtract()([unit, restore(projection(unit))])
+        projection.set_weights([detector.components.T, -detector.components @ detector.mean])
+        restore.set_weights([detector.components, detector.mean])
+        direction = keras.layers.UnitNormalization()(residual)
+        norm = keras.layers.Dot(axes=1, name="unknown_score")
+        outputs["unknown_score"] = norm([residual, direction])
+    return keras.Model(both.input, outputs, name="pawprint")
+
+
+def mean_over_flip(model: keras.Model) -> keras.Model:
+    """The model whose outputs are means over each image and its mirror image.
+
+    Of `probability`, the output of a layer of this name, it is the mean of the layer's input.
+    """
+    activation = model.get_layer("probability")
+    one = keras.Model(model.input, model.output | {"probability": activation.input})
+    pixels = keras.Input(model.input_shape[1:], name="pixels")
+    first, second = one(pixels), one(keras.ops.flip(pixels, axis=2))
+    outputs = {name: (first[name] + second[name]) / 2 for name in first}
+    outputs["probability"] = activation(outputs["probability"])
+    return keras.Model(pixels, outputs, name=model.name)
+
+
+def read_pixels(
+    members: pd.Series, metadata: Metadata, augmentation: TestTimeAugmentation
+) -> Iterator[np.ndarray]:
+    """uint8 `(squares, size, size, 3)` of each member of the archive, as the model takes it."""
+    size, how = metadata.image_size, metadata.resize
+    with open_archive(project.RAW_ARCHIVES, metadata.bits) as archive:
+
+        def read(name: str) -> np.ndarray:
+            return squares_of(open_image(archive, name), size, how, augmentation)
+
+        yield from map_in_threads(read, members)
+
+
+def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> Outputs:
+    """The outputs for each image, `(squares, size, size, 3)`, means over its squares.
+
+    float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
+    The squares of an image are one batch. Probabilities are those of the mean logits.
+    """
+    rows = []
+    for outputs in map(run, images):
+        row = {name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()}
+        rows.append(row | {"probability": mean_over_squares(outputs["probability"])})
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def largest_difference(outputs: Outputs, expected: Outputs) -> float:
+    """Between the outputs that `outputs` has."""
+    return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
+
+
+def export(
+    name: str,
+    model: keras.Model,
+    metadata: Metadata,
+    folder: Path,
+    read: Callable[[TestTimeAugmentation], Iterable[np.ndarray]],
+    expected: Outputs,
+) -> tuple[Outputs, TestTimeAugmentation]:
+    """Write a model and its metadata to `folder`.
+
+    Returns its outputs, as `mean_outputs` gives them, and the test-time augmentation that is left
+    to its caller. `model` takes one square; `metadata` and `expected` are those of the served
+    model; `read` gives the images after an augmentation, as `mean_outputs` takes them. Raises
+    InputError, and leaves `folder` as it was, if the model cannot be converted, the converted model
+    gives other outputs, or `folder` holds other files.
+    """
+    form = FORMATS[name]
+    if metadata.test_time_augmentation == "flip":  # a crop needs the photo
+        model = mean_over_flip(model)
+        metadata = metadata.model_copy(update={"test_time_augmentation": "none"})
+    augmentation = metadata.test_time_augmentation
+    with replacing(folder) as partial:
+        partial.mkdir()
+        path = partial / form.file
+        try:
+            model(model.inputs)  # Keras exports only a model that was called
+            with silent_stderr():  # converters report their progress there
+                model.export(str(path), format=form.keras_name, verbose=False)
+                run = form.open(path)
+            outputs = mean_outputs(run, map(np.float32, read(augmentation)))
+        except (InputError, OSError):  # of an image or a disk, not of the model
+            raise
+        except Exception as error:  # a converter raises anything for what its format cannot hold
+            raise InputError(
+                f"{folder}: expected a model that {name} can hold. Received: {reason(error)}"
+            ) from None
+        difference = largest_difference(outputs, expected)
+        if not difference <= TOLERANCE:
+            raise InputError(
+                f"{folder}: expected the outputs of the served model within {TOLERANCE}. "
+                f"Received: a difference of {difference:.4f}. Run `dvc repro`, or take another "
+                "format."
+            )
+        write_metadata(partial, metadata)
+        _require_own(folder, partial)
+    return outputs, augmentation
+
+
+def _require_own(folder: Path, new: Path) -> None:
+    """Raise InputError if `folder`, which `new` replaces, holds a file that `new` does not."""
+    for path in sorted(folder.rglob("[!.]*")):  # not those of file managers
+        if path.is_file() and not (new / path.relative_to(folder)).exists():
+            raise InputError(
+                f"{printable(str(path))}: expected only what export writes in {folder}, which it "
+                "replaces. Move this file to another folder."
+            )

@@ -1,0 +1,239 @@
+"""Predictions of a served or exported model, of images and of image files."""
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import openvino
+from PIL import Image
+from tqdm import tqdm
+
+from pawprint import package, project
+from pawprint.classes import UNKNOWN, mean_over_squares, predicted_classes
+from pawprint.engine.mapping import map_items
+from pawprint.errors import InputError, printable, silent_stderr
+from pawprint.files import md5_of_folder
+from pawprint.images.archive import Archive, UnusableImageError
+from pawprint.images.decoder import open_image, pixels_sha256, read_image
+from pawprint.images.formats import count_suffixes, is_image_name
+from pawprint.images.pixels import squares_of
+from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.served_model import FEATURES, FILES, output_names, read_model
+from pawprint.pipeline.recorded import Recorded
+from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime.network_file import message_of
+
+TOLERANCE = 1e-3  # of the sum of probabilities
+Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
+
+
+class Prediction(NamedTuple):
+    """What a model says about an image.
+
+    `label` is one of the labels, or UNKNOWN. `probabilities` are float64 `(classes,)`, of each of
+    the labels; they sum to 1. `unknown_score` is None without an unknown threshold. `features`,
+    float64 `(channels,)`, are the backbone's, of maps their means; None for an export.
+    """
+
+    label: str
+    probabilities: np.ndarray
+    unknown_score: float | None
+    features: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Labels images. Several threads may share one.
+
+    `run` takes uint8 pixels `(squares, image_size, image_size, 3)` and returns the outputs of the
+    network by name, each float32. `probability`, `(squares, units)`, is of `metadata.labels[1]`, or
+    of each of more than two labels. If `metadata.unknown_threshold` is a number, `unknown_score` is
+    `(squares, 1)`. A served model also has `features`, `(squares, channels)`.
+    """
+
+    folder: Path
+    metadata: Metadata
+    run: Run
+
+    def predict(self, image: Image.Image) -> Prediction:
+        """The prediction for an RGB image, from means over the squares of test-time augmentation.
+
+        Of the probabilities it is that of the logits.
+
+        Raises InputError if an output is not finite, or `probability` has no probabilities.
+        """
+        metadata = self.metadata
+        how = metadata.resize, metadata.test_time_augmentation
+        outputs = self.run(squares_of(image, metadata.image_size, *how))
+        self._check(outputs)
+        probabilities = mean_over_squares(outputs["probability"])
+        outputs = {name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()}
+        threshold = metadata.unknown_threshold
+        score = None if threshold is None else float(outputs["unknown_score"][0])
+        is_unknown = score is not None and score > threshold
+        label = UNKNOWN if is_unknown else self.class_of(probabilities)
+        return Prediction(label, probabilities, score, outputs.get(FEATURES))
+
+    def _check(self, outputs: dict[str, np.ndarray]) -> None:
+        for name, output in outputs.items():
+            if not np.isfinite(output).all():
+                raise InputError(
+                    f"{self.folder}: expected finite numbers. Received: NaN or infinity in {name}"
+                )
+        first = outputs["probability"]
+        sums = first.sum(axis=1, dtype=np.float64)
+        worst = sums[abs(sums - 1).argmax()]
+        is_one_sum = first.shape[1] == 1 or abs(worst - 1) <= TOLERANCE
+        if not (is_one_sum and ((first >= 0) & (first <= 1)).all()):
+            raise InputError(
+                f"{self.folder}: expected probabilities in [0, 1], which sum to 1 for more than "
+                f"two labels. Received: {first.min():g} to {first.max():g}, sum {worst:g}"
+            )
+
+    def class_of(self, probabilities: np.ndarray) -> str:
+        """The class that is predicted at these probabilities, `(classes,)`."""
+        return self.metadata.labels[predicted_classes(probabilities, self.metadata.threshold)]
+
+    def without_unknown(self) -> Self:
+        """The same predictor, for which no image is unknown."""
+        return replace(self, metadata=self.metadata.model_copy(update={"unknown_threshold": None}))
+
+
+def load_predictor(folder: Path) -> Predictor:
+    """The model in `models/served`, or in the folder of an export.
+
+    Raises InputError if the folder is missing, damaged, or holds no model of its labels.
+    """
+    metadata = read_metadata(folder)
+    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if path is None:
+        raise InputError(
+            f"{folder}: expected {' or '.join(FILES)} beside {METADATA_FILE}. Received: none."
+        )
+    try:
+        with silent_stderr():
+            run = runner(read_model(path, metadata), output_names(metadata))
+    except Exception as error:  # a library raises anything for a damaged file
+        raise InputError(
+            f"{path}: expected a served or exported model. Received: {message_of(error)}"
+        ) from None
+    return Predictor(folder, metadata, run)
+
+
+def runner(network: openvino.Model, names: Sequence[str]) -> Run:
+    """The network as a function of uint8 pixels `(squares, size, size, 3)`.
+
+    It gives the outputs, float32 `(squares, …)`, by `names`, of which the last may be left over.
+    Equal squares are computed once: those of a square image at its start, middle and end are one.
+    """
+    compute = compile_for_cpu(network)
+
+    def run(squares: np.ndarray) -> dict[str, np.ndarray]:
+        pixels = [square.tobytes() for square in squares]
+        computed = {key: compute(square) for key, square in dict(zip(pixels, squares)).items()}
+        outputs = zip(*(computed[key] for key in pixels))
+        return {name: np.stack(each) for name, each in zip(names, outputs)}
+
+    return run
+
+
+def predict_members(
+    function: Callable[[Image.Image], Sequence],
+    archive: Archive,
+    paths: Sequence[str],
+    title: str,
+) -> list[np.ndarray]:
+    """`(len(paths), …)`: each of the values that `function` returns for an image of the archive.
+
+    `title` is that of the progress bar. There is at least one path.
+    """
+    results = map_items(lambda path: function(open_image(archive, path)), paths)
+    rows = tqdm(results, total=len(paths), desc=title, unit="image", disable=None)
+    return [np.array(each) for each in zip(*rows)]
+
+
+def default_model() -> Path:
+    """The served model or, outside of a project with another one, the example in the package.
+
+    A line on stderr names that. Raises InputError if it is damaged.
+    """
+    served, example = project.SERVED_MODEL, package.EXAMPLE_MODEL
+    if served.exists():
+        return served
+    recorded = Recorded().hash_of("calibrate", served)
+    if project.PARAMS.exists() and recorded != md5_of_folder(example):
+        return served
+    print(f"{served} does not exist: the model is {example}", file=sys.stderr)
+    return example
+
+
+def take_images(folder: Path, names: Sequence[str], listed: Container[str] = ()) -> list[str]:
+    """The images among the files of these names in a folder; a line on stderr counts the others.
+
+    Those `listed` in a table are images, whatever their names.
+    """
+    is_image = [name in listed or is_image_name(name) for name in names]
+    if others := [name for name, is_kept in zip(names, is_image) if not is_kept]:
+        line = f"{len(others):,} other files ({count_suffixes(others)})"
+        print(f"{printable(str(folder))}: {line}", file=sys.stderr)
+    return list(itertools.compress(names, is_image))
+
+
+def find_images(given: list[Path]) -> list[Path]:
+    """The files given, and for each folder the images below it, sorted."""
+    found = []
+    for path in given:
+        if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+            files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*"))}
+            names = [name for name, file in files.items() if not file.is_dir()]
+            found += [files[name] for name in take_images(path, names)] or [path]
+        else:
+            found.append(path)
+    return found
+
+
+def predict(
+    predictor: Predictor,
+    images: list[Path],
+    more: Callable[[Image.Image, Prediction], dict] | None = None,
+) -> list[dict]:
+    """The path, label, probabilities, unknown score and error of each image, the hash of its pixels
+    and the identity of the model.
+
+    `label` may be UNKNOWN. `probabilities` has those of all classes by label, the predicted one
+    first, then the most probable. It is empty, and so is `label`, if there is an error.
+    `unknown_score` is None then, and for a model without a detector. `more` returns further cells
+    of a row without an error.
+    """
+
+    def predict_image(item: tuple[str, Path]) -> dict:
+        name, path = item
+        row = {"path": name, "label": "", "probabilities": {}}
+        row |= {"unknown_score": None, "error": "", "pixels_sha256": ""}
+        row["model"] = predictor.metadata.model or ""
+        try:
+            predicted = predictor.predict(image := read_image(path, predictor.metadata.bits))
+        except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
+            return row | {"error": printable(str(error))}
+        except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
+            return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
+        first, score = predictor.class_of(predicted.probabilities), predicted.unknown_score
+        ordered = sorted(
+            zip(predictor.metadata.labels, predicted.probabilities.tolist()),
+            key=lambda pair: (pair[0] != first, -pair[1]),
+        )
+        return row | {
+            "label": predicted.label,
+            "probabilities": {each: round(value, 4) for each, value in ordered},
+            "unknown_score": None if score is None else round(score, 4),
+            "pixels_sha256": pixels_sha256(image),
+            **(more(image, predicted) if more else {}),
+        }
+
+    rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])
+    return list(tqdm(rows, total=len(images), desc="predict", unit="image", disable=None))

@@ -1,0 +1,75 @@
+"""Saliency by occlusion: the regions of an image on which its prediction depends."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from pawprint.classes import SMALLEST, class_probabilities
+from pawprint.engine.mapping import map_in_threads
+from pawprint.files import replacing
+from pawprint.images.decoder import read_again
+from pawprint.images.pixels import resize
+from pawprint.model.predictor import Predictor
+
+STEPS = 10  # of the window along a side; a window is two steps wide and high
+OPACITY = 0.5  # of the heat over the image
+
+
+def write_saliency(
+    predictor: Predictor, images: list[Path], rows: list[dict], pictures: list[Path]
+) -> None:
+    """Write a picture of the regions that matter for each row without an error.
+
+    Raises InputError if an image is there no more, or a picture cannot be written.
+    """
+    metadata = predictor.metadata
+    items = list(zip(images, rows, pictures))
+    for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
+        if row["error"]:
+            continue
+        image = read_again(path, row["path"], metadata.bits)
+        pixels = resize(image, metadata.image_size, metadata.resize)
+        with replacing(picture) as partial:
+            first = next(iter(row["probabilities"]))
+            heat = occlusion(predictor, pixels, metadata.labels.index(first))
+            Image.fromarray(overlay(pixels, heat)).save(partial)
+
+
+def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
+    """float32 `(size, size)` in [0, 1]: how much the class of this index depends on each region.
+
+    `pixels` is uint8 `(size, size, 3)`. A window with the mean colour of the image covers one place
+    after another. The heat of a place is how much the log-odds of the class fall, averaged over the
+    windows that cover it: Zeiler and Fergus, Visualizing and Understanding Convolutional Networks,
+    2014 (https://arxiv.org/abs/1311.2901). All zeros means that they fall nowhere.
+    """
+    edges = np.linspace(0, len(pixels), STEPS + 1).astype(int)
+    colour = pixels.mean(axis=(0, 1)).round().astype(np.uint8)
+    windows = list(np.ndindex(STEPS - 1, STEPS - 1))
+
+    def log_odds(window: tuple[int, int] | None) -> float:
+        covered = pixels.copy()
+        if window:
+            top, left = window
+            covered[edges[top] : edges[top + 2], edges[left] : edges[left + 2]] = colour
+        (probabilities,) = class_probabilities(predictor.run(covered[None])["probability"])
+        probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
+        return float(np.log(probability / (1 - probability)))
+
+    whole, *others = map_in_threads(log_odds, [None, *windows])
+    fall, covers = np.zeros((2, STEPS, STEPS), np.float32)
+    for (top, left), value in zip(windows, others):
+        fall[top : top + 2, left : left + 2] += whole - value
+        covers[top : top + 2, left : left + 2] += 1
+    heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    heat = np.maximum(heat, 0)
+    return heat / heat.max() if heat.any() else heat
+
+
+def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """uint8 `(size, size, 3)`: the image with the heat in colours over it, dark to bright."""
+    colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    return cv2.addWeighted(pixels, 1 - OPACITY, np.ascontiguousarray(colours), OPACITY, 0)

@@ -1,0 +1,1 @@
+"""What knows DVC: how a stage starts, fingerprints of code, recorded results."""

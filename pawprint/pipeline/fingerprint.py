@@ -1,0 +1,367 @@
+"""Fingerprints of code: what a script and all modules that it imports do.
+
+Comments, docstrings and layout are left out. docs/decisions/24 has the reasons.
+"""
+
+import ast
+import contextlib
+import functools
+import hashlib
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path, PurePosixPath
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from pawprint.errors import InputError
+from pawprint.files import read_text
+from pawprint.package import folders_of_code
+from pawprint.project import REQUIREMENTS
+
+# Distributions that decide no byte of a result: they schedule, check, show progress or carry
+# functions and results to workers.
+DECIDE_NO_BYTE = {
+    *("cloudpickle", "dask", "distributed", "dvc", "joblib", "packaging"),
+    *("pydantic", "pydantic-core", "tqdm"),
+}
+# Modules of ours of which the same holds: they start a stage and end it, and map work over threads
+# or a cluster, for which a test compares the bytes.
+OURS_DECIDE_NO_BYTE = {
+    *("pawprint/engine/__init__.py", "pawprint/engine/dask.py", "pawprint/engine/mapping.py"),
+    "pawprint/pipeline/entry.py",
+}
+# What decides bytes under a distribution that imports it: SciPy's cosine transform the perceptual
+# hashes, its L-BFGS a regression, and h5py the file of a Keras model.
+BROUGHT = {"imagehash": {"scipy"}, "keras": {"h5py"}, "scikit-learn": {"scipy"}}
+# What the value of a constant may consist of, besides calls of Path.
+PLAIN = (
+    *(ast.BinOp, ast.Constant, ast.Dict, ast.List, ast.Name, ast.Set, ast.Starred, ast.Subscript),
+    *(ast.Tuple, ast.UnaryOp, ast.expr_context, ast.operator, ast.unaryop),
+)
+OURS = ("pawprint", "stages")  # folders of code
+WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def meaning(source: str) -> str:
+    """The syntax tree of a module without docstrings, on every version of Python the same text.
+
+    `ast.dump` differs: newer versions have more fields, which are empty in older code.
+    """
+    return _text(ast.parse(source))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if not isinstance(value, ast.AST):
+        return ascii(value)  # what `repr` escapes depends on the version of Unicode
+    fields = dict(ast.iter_fields(value))
+    if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
+        fields["body"] = value.body[1:]
+    if isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty texts
+        fields["values"] = [each for each in value.values if each.value != ""]
+    shown = [f"{name}={_text(each)}" for name, each in fields.items() if each not in (None, [])]
+    return f"{type(value).__name__}({', '.join(shown)})"
+
+
+@functools.cache  # each stage looks at the same modules
+def imports(source: str) -> set[tuple[str, str]]:
+    """What a module imports, also in functions: the names that it gives, and the full names.
+
+    Such as `("name", "pawprint.files.name")`. What binds no name has "". A relative import raises
+    ValueError.
+    """
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {(each.asname or "", each.name) for each in node.names}
+            found |= {(each.name.split(".")[0],) * 2 for each in node.names if not each.asname}
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"a relative import in line {node.lineno}")
+            of = node.module
+            found |= {("", of), *((it.asname or it.name, f"{of}.{it.name}") for it in node.names)}
+    return found
+
+
+@functools.cache
+def names_used(source: str) -> set[str]:
+    """The full names of what a module uses by names that it imports: `pawprint.project.PARAMS`."""
+    nodes = list(ast.walk(ast.parse(source)))
+    inner = {each.value for each in nodes if isinstance(each, ast.Attribute)}
+    found = set()
+    for node in (each for each in nodes if each not in inner):
+        attributes = ""
+        while isinstance(node, ast.Attribute):
+            node, attributes = node.value, f".{node.attr}{attributes}"
+        if isinstance(node, ast.Name):
+            found |= {full + attributes for name, full in imports(source) if name == node.id}
+    return found
+
+
+@functools.cache
+def constants(source: str) -> dict[str, ast.AST] | None:
+    """The values by name of a module that holds nothing but constants, or else None.
+
+    It imports nothing of the project and binds each name once, to literals, paths and such names.
+    What it imports is among them, as values may depend on it.
+    """
+    found: dict[str, ast.AST] = {}
+    if any(full.split(".")[0] in OURS for _, full in imports(source)):
+        return None
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Expr(ast.Constant(str())):
+                continue
+            case ast.Import(names) | ast.ImportFrom(names=names):
+                bound = {each.asname or each.name: node for each in names}
+            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, value):
+                if value is None or not all(map(_is_plain, ast.walk(value))):
+                    return None
+                bound = {name: value}
+            case _:
+                return None
+        if bound.keys() & {"*", *found}:
+            return None
+        found |= bound
+    return found
+
+
+def _is_plain(node: ast.AST) -> bool:
+    is_path = isinstance(node, ast.Call) and ast.unparse(node.func) == "Path"
+    return is_path or isinstance(node, PLAIN)
+
+
+class Code:
+    """The code that a project runs: of the installed package, and of its own folder `stages/`.
+
+    Files are named by their import: `pawprint/files.py`, `pawprint/stages/clean.py` of an installed
+    package, `stages/clean.py` of the project.
+    """
+
+    def __init__(self, folder: Path = Path()) -> None:
+        self.folder = folder
+        self.folders = folders_of_code(folder)
+        self.imports_of = functools.cache(self._imports_of)
+        self.imported_files = functools.cache(self._imported_files)
+        self._read = functools.cache(lambda file: self.path_of(file).read_text(encoding="utf-8"))
+        self._line = functools.cache(self.line_of)
+        self._data_in = functools.cache(self._find_data)
+        self._file_of = functools.cache(self._find_file)
+        self._names_used = functools.cache(self._find_names)
+
+    @functools.cached_property
+    def pins(self) -> dict[str, list[str]]:
+        return read_pins(self.folder / REQUIREMENTS)
+
+    @functools.cached_property
+    def distributions(self) -> Mapping[str, list[str]]:
+        return packages_distributions()
+
+    def path_of(self, file: str) -> Path:
+        for name, folder in self.folders.items():
+            if file.startswith(f"{name}/"):
+                return folder / file.removeprefix(f"{name}/")
+        return self.folder / file
+
+    def fingerprint(self, script: str) -> str:
+        """A line `HASH  FILE` for each file that decides what a script does, then the pins.
+
+        A module that holds nothing but constants has a line `HASH  FILE:NAME` for each of them that
+        is used, in place of one for the file. The files are the script, all modules that it
+        imports, directly or through others, also in functions, the `__init__.py` on the way, and
+        data files beside a module, such as templates. A folder without `__init__.py` is no package:
+        all files in it, scripts too, are data of the package above. The pins are the lines of
+        requirements.txt of the distributions that these modules import, and of those in BROUGHT.
+        Raises InputError for a distribution that is not pinned, a relative import, and an import of
+        another file of the project, whose edits would run no stage.
+        """
+        modules = self.closure(script)
+        for module in sorted(modules):
+            for file in sorted(self.imported_files(module)):
+                if not file.startswith(tuple(f"{folder}/" for folder in OURS)):
+                    raise InputError(
+                        f"{module}: expected imports of pawprint/ and stages/, on which the stage "
+                        f"`code` depends. Received: one of {file}. Move it into stages/."
+                    )
+        folders = {PurePosixPath(module).parent.as_posix() for module in modules}
+        files = {file for folder in folders for file in self._data_in(folder)}
+        files |= {each for module in modules for each in self._used_of(module, modules)}
+        pins = {pin for module in modules for pin in self._pins_of(module)}
+        return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
+
+    def _used_of(self, module: str, modules: set[str]) -> set[str]:
+        """A module as `line_of` takes it: its name, or for each used constant `FILE:NAME`."""
+        if not (values := constants(self._read(module))):
+            return {module}
+        start = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".") + "."
+        used: set[str] = set()
+        for other in modules - {module}:
+            names = self._names_used(other)
+            if names is None:
+                return {module}
+            parts = (each.removeprefix(start) for each in names if each.startswith(start))
+            used |= {part.split(".")[0] for part in parts}
+        return {f"{module}:{each}" for each in used & values.keys()} or {module}
+
+    def _find_names(self, module: str) -> set[str] | None:
+        """The full names of what a module imports and uses, also those where it is defined.
+
+        None if it may use any name of the project: with `import *`, or `getattr` of a module.
+        """
+        imported = self.names_in(module)
+        used = self._meanings(names_used(self._read(module)))
+        is_any = any(each.endswith(".*") and each.startswith(OURS) for each in imported)
+        return None if is_any or any(map(self._file_of, used)) else used | self._meanings(imported)
+
+    def _meanings(self, names: set[str]) -> set[str]:
+        """The names, and those under which the modules on the way have imported the same."""
+        found, new = set(), names
+        while new:
+            found |= new
+            new = {each for name in new for each in self._imported_as(name)} - found
+        return found
+
+    def _imported_as(self, name: str) -> set[str]:
+        """`pawprint.project.X` for `pawprint.other.project.X`, if `other` imports `project`."""
+        parts = name.split(".")
+        for end in range(len(parts) - 1, 0, -1):
+            if file := self._file_of(".".join(parts[:end])):
+                found = {full for bound, full in self.imports_of(file) if bound == parts[end]}
+                return {".".join([full, *parts[end + 1 :]]) for full in found}
+        return set()
+
+    def closure(self, script: str) -> set[str]:
+        """The script and the modules of the project that it imports, directly or through others.
+
+        Those of OURS_DECIDE_NO_BYTE are left out, with what only they import.
+        """
+        package = PurePosixPath(script).with_name("__init__.py").as_posix()  # Python runs it first
+        found, new = set(), {script}
+        if self.path_of(package).is_file():
+            new.add(package)
+        while new:
+            found |= new
+            new = {file for each in new for file in self.imported_files(each)} - found
+            new -= OURS_DECIDE_NO_BYTE
+        return found
+
+    def _imported_files(self, module: str) -> set[str]:
+        """The project's files that a module imports, without those that they import."""
+        found = set()
+        for name in self.names_in(module):
+            parts = name.split(".")
+            found |= {self._file_of(".".join(parts[:end])) for end in range(1, len(parts) + 1)}
+        return found - {None}
+
+    def _find_file(self, name: str) -> str | None:
+        """The file of a module of the project by its full name."""
+        path = name.replace(".", "/")
+        files = (f"{path}/__init__.py", f"{path}.py")
+        return next((file for file in files if self.path_of(file).is_file()), None)
+
+    def names_in(self, module: str) -> set[str]:
+        """Full names of all that a module imports: `pawprint.files.replacing`."""
+        return {full for _, full in self.imports_of(module)}
+
+    def _imports_of(self, module: str) -> set[tuple[str, str]]:
+        try:
+            return imports(self._read(module))
+        except (SyntaxError, ValueError) as error:
+            raise InputError(
+                f"{module}: expected Python, with imports by full name. Received: {error}"
+            ) from None
+
+    def _pins_of(self, module: str) -> Iterator[str]:
+        for top in {name.split(".")[0] for name in self.names_in(module)}:
+            names = {canonicalize_name(each) for each in self.distributions.get(top, [top])}
+            if top in (*OURS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
+                continue
+            names = names.union(*(BROUGHT.get(name, ()) for name in names))
+            pinned = [line for name in names for line in self.pins.get(name, [])]
+            if not pinned:
+                raise InputError(
+                    f"{REQUIREMENTS}: expected a version of {' or '.join(sorted(names))}, which "
+                    f"{module} imports. Received: none. Add it to the requirements."
+                )
+            yield from pinned
+
+    def _find_data(self, folder: str, is_package: bool = True) -> list[str]:
+        """Files in a folder, and in those below it that are no packages; of a package, no modules.
+
+        Hidden ones are left out: systems and editors write them.
+        """
+        found = []
+        for path in self.path_of(f"{folder}/").iterdir():
+            name = f"{folder}/{path.name}"
+            if path.name.startswith(".") or path.name == "__pycache__":
+                continue
+            if path.is_dir() and not (path / "__init__.py").is_file():
+                found += self._find_data(name, is_package=False)
+            elif path.is_file() and not (is_package and path.suffix == ".py"):
+                found.append(name)
+        return found
+
+    def line_of(self, file: str) -> str:
+        """The line `HASH  FILE` of a file, or of a constant in one."""
+        path, _, name = file.partition(":")
+        content = self.path_of(path).read_bytes()
+        if name:
+            content = _value_of(name, constants(content.decode()) or {}).encode()
+        elif file.endswith(".py"):
+            with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
+                content = meaning(content.decode()).encode()
+        return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
+
+
+def _value_of(name: str, values: dict[str, ast.AST]) -> str:
+    """The text of a constant, and of those that its value names."""
+    if name not in values:
+        return ""
+    named = {each.id for each in ast.walk(values[name]) if isinstance(each, ast.Name)}
+    others = [_value_of(each, values) for each in sorted(named - {name})]
+    return " ".join([name, _text(values[name]), *others])
+
+
+def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
+    """Lines such as "clean, features changed (pawprint/images/decoder.py)".
+
+    Fingerprints are given by stage, before an edit and after it; before it is None if unknown.
+    """
+    stages: dict[str, list[str]] = {}
+    for stage, text in after.items():
+        if text != before[stage]:
+            was, now = (set((each or "").splitlines()) for each in (before[stage], text))
+            names = {line.split("  ")[-1] for line in was ^ now}
+            why = ", ".join(sorted(names)) if before[stage] else "no earlier code is in the cache"
+            stages.setdefault(why, []).append(stage)
+    return [f"{', '.join(names)} changed ({why})" for why, names in stages.items()]
+
+
+def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
+    """The lines of each distribution without comments; there are several with different markers."""
+    pins: dict[str, list[str]] = {}
+    for line in read_text(path).splitlines():
+        line = re.split(r"\s+(?:#|--|\\)", line)[0]
+        if found := re.match(r"[A-Za-z0-9._-]+(?===)", line):
+            pins.setdefault(canonicalize_name(found[0]), []).append(line)
+    return pins
+
+
+def not_as_pinned(lines: Iterable[str]) -> list[str]:
+    """Such as "pillow 11.0.0 in place of 12.0.0", for what these lines pin on this computer."""
+    found = []
+    for line in lines:
+        pin = Requirement(line)
+        if pin.marker and not pin.marker.evaluate():
+            continue
+        try:
+            installed = version(pin.name)
+        except PackageNotFoundError:
+            installed = "none"
+        if not pin.specifier.contains(installed, prereleases=True):
+            found.append(f"{pin.name} {installed} in place of {str(pin.specifier)[2:]}")
+    return found

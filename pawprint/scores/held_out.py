@@ -1,0 +1,48 @@
+"""The scores of a split, from what the network gives for its images."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from pawprint.classes import predicted_classes, to_probabilities
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs
+from pawprint.scores import metrics
+from pawprint.tables import tabulate
+
+
+class Evaluation(NamedTuple):
+    """Of a split. `scores`, `reliability` and `roc` have the columns of the tables of these names,
+    without `split`. `predictions` is a table PREDICTIONS. `images` has a row for each image: those
+    of the split table, `correct`, `refused` as unknown, and `confidence`, the probability of the
+    predicted class.
+    """
+
+    scores: pd.DataFrame
+    reliability: pd.DataFrame
+    roc: pd.DataFrame
+    predictions: pd.DataFrame
+    images: pd.DataFrame
+
+
+def evaluate(
+    rows: pd.DataFrame, outputs: Outputs, metadata: Metadata, confidence: float
+) -> Evaluation:
+    """Evaluate the served model on the images of a split, `rows` of the split table."""
+    actual, labels, threshold = outputs.actual, metadata.labels, metadata.unknown_threshold
+    logits, unknown_scores = outputs.means(metadata.test_time_augmentation)
+    probabilities = to_probabilities(logits, metadata.temperature)
+    predicted = predicted_classes(probabilities, metadata.threshold)
+    is_unknown = None if threshold is None else unknown_scores > threshold
+    listed = None if threshold is None else unknown_scores
+    return Evaluation(
+        metrics.measure(actual, probabilities, predicted, labels, confidence, is_unknown),
+        metrics.tabulate_reliability(actual, probabilities, labels, confidence),
+        metrics.tabulate_roc(actual, probabilities, labels),
+        tabulate(rows, probabilities, predicted, labels, listed),
+        rows.assign(
+            correct=predicted == actual,
+            refused=False if is_unknown is None else is_unknown,
+            confidence=probabilities[range(len(rows)), predicted],
+        ),
+    )

@@ -1,0 +1,267 @@
+"""Scores of predictions with confidence intervals, and the tables behind the plots.
+
+`actual` and `predicted` hold class indices, `(images,)`: positions in `labels`. `probabilities` are
+float `(images, classes)`, with columns in the order of the labels.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pawprint.classes import UNKNOWN, are_imbalanced, log_losses
+from pawprint.columns import PREDICTED, SCORES
+from pawprint.scores.intervals import (
+    f1_interval,
+    fraction_interval,
+    independent_counts,
+    mean_by_group,
+    mean_f1_interval,
+    mean_interval,
+    mean_recall_interval,
+    roc_area_interval,
+)
+
+BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
+
+
+def reliability(
+    actual: np.ndarray, probabilities: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each bin with images: mean probability, images of that class, and images.
+
+    The results are float64, int64 and int64 `(bins,)`, for increasing probability.
+    """
+    if probabilities.shape[1] == 2:
+        probability, is_of_class = probabilities[:, 1], actual == 1
+    else:
+        probability, is_of_class = probabilities.max(axis=1), actual == probabilities.argmax(axis=1)
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    images = np.bincount(bins)
+    is_used = images > 0
+    mean = np.bincount(bins, weights=probability)[is_used] / images[is_used]
+    positives = np.bincount(bins[is_of_class], minlength=len(images))
+    return mean, positives[is_used], images[is_used]
+
+
+def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) -> float:
+    """The difference of mean probability and fraction of the class in a bin, averaged over images.
+
+    Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning,
+    2015 (https://doi.org/10.1609/aaai.v29i1.9602). In [0, 1]. Random variation makes it larger
+    than 0 even for calibrated probabilities, more so for few images.
+    """
+    mean, positives, images = reliability(actual, probabilities)
+    return float(np.abs(mean * images - positives).sum() / len(actual))
+
+
+FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
+SUMMARY = ("accuracy", "loss", "mean_recall", "macro_f1")  # in metrics/evaluate.json
+
+
+def measure(
+    actual: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    labels: list[str],
+    confidence: float,
+    is_unknown: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """The columns of SCORES after `split`: scores of all classes, then those of each.
+
+    `is_unknown`, bool `(images,)`, says which images the detector of unknown inputs refuses. The
+    images of one of `groups`, `(images,)`, count as one in the intervals; by default each is alone.
+    Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and the
+    others those of the functions of their names. With more than two classes, `roc_auc` is the mean
+    over the classes, each against the others, and so are its ends, which makes the interval wider
+    than its confidence asks. Images of one class have none. Means are over the classes that have
+    images; others have no score, and one that is never predicted no `precision`.
+    """
+    losses, images = log_losses(actual, probabilities), len(actual)
+    groups = np.arange(images) if groups is None else groups
+    calibration_error = expected_calibration_error(actual, probabilities)
+    present = np.unique(actual)
+    is_actual, is_predicted = (present[:, None] == each for each in (actual, predicted))
+    both, either, of_class = (
+        each.sum(axis=1) for each in (is_actual & is_predicted, is_actual | is_predicted, is_actual)
+    )
+    recall, f1 = (both / of_class).mean(), (2 * both / (either + both)).mean()
+    is_right = predicted == actual
+    of_recall, of_f1 = (
+        np.transpose([independent_counts(is_right[each], groups[each]) for each in subsets])
+        for subsets in (is_actual, is_actual | is_predicted)
+    )
+    of_loss = mean_interval(mean_by_group(losses, groups), confidence)
+    rows = [
+        ("", *fraction_row("accuracy", is_right, confidence, groups)),
+        ("", "loss", losses.mean(), *of_loss, images),
+        ("", "mean_recall", recall, *mean_recall_interval(*of_recall, confidence), images),
+        ("", "macro_f1", f1, *mean_f1_interval(*of_f1, confidence), images),
+        ("", "roc_auc", *_roc_area(actual, probabilities, confidence, groups), images),
+        ("", "expected_calibration_error", calibration_error, np.nan, np.nan, images),
+    ]
+    if is_unknown is not None:
+        rows.append(("", *fraction_row("refused", is_unknown, confidence, groups)))
+    for index, *each in zip(present, is_actual, is_predicted):
+        rows += [(labels[index], *row) for row in _of_class(*each, confidence, groups)]
+    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+
+
+def headline(images: pd.Series) -> str:
+    """The score that says most: "mean_recall" if `are_imbalanced`, or else "accuracy"."""
+    return "mean_recall" if are_imbalanced(images) else "accuracy"
+
+
+def measure_unknown(
+    unknown: np.ndarray,
+    known: np.ndarray,
+    threshold: float,
+    confidence: float,
+    groups: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """How well the detector tells images of no class from those of the classes, as `measure` does.
+
+    `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
+    fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as those of
+    `measure`, are of `unknown`, then of `known`.
+    """
+    from sklearn.metrics import roc_auc_score  # not for stages that read scores
+
+    images, others = len(unknown), len(known)
+    area = roc_auc_score(np.repeat([1, 0], [images, others]), np.append(unknown, known))
+    groups = np.arange(images + others) if groups is None else groups
+    is_refused, of_both = (unknown > threshold, known > threshold), np.split(groups, [images])
+    totals = [independent_counts(*each)[1] for each in zip(is_refused, of_both)]
+    interval = roc_area_interval(area, *totals, confidence)
+    rows = [
+        (UNKNOWN, *fraction_row("refused", is_refused[0], confidence, of_both[0])),
+        (UNKNOWN, "roc_auc", area, *interval, images),
+    ]
+    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+
+
+def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """The SUMMARY of each split in a table SCORES: what `dvc metrics diff` shows."""
+    overall = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
+    return {name: overall.loc[name, list(SUMMARY)].to_dict() for name in scores["split"].unique()}
+
+
+def tabulate_reliability(
+    actual: np.ndarray, probabilities: np.ndarray, labels: list[str], confidence: float
+) -> pd.DataFrame:
+    """A row for each bin with images: the columns of RELIABILITY from `label` on.
+
+    `label` is the class that probability and fraction are of: the second of two, or PREDICTED, the
+    most probable one of more. `low` and `high` are the exact interval, because most bins of an
+    accurate model hold few images.
+    """
+    mean, positives, images = reliability(actual, probabilities)
+    intervals = [
+        fraction_interval(int(k), int(n), confidence, "exact") for k, n in zip(positives, images)
+    ]
+    low, high = np.transpose(intervals)
+    return pd.DataFrame(
+        {
+            "label": labels[1] if len(labels) == 2 else PREDICTED,
+            "probability": mean,
+            "fraction": positives / images,
+            "low": low,
+            "high": high,
+            "images": images,
+        }
+    )
+
+
+def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
+    """The table ROC: the points of the curve of each class against the others.
+
+    A curve goes from (0, 0) to (1, 1). Of two classes the second has one. The first point of a
+    curve has no finite threshold; 1 is written.
+    """
+    from sklearn.metrics import roc_curve  # not for stages that read scores
+
+    curves = []
+    for index in _classes_with_a_curve(actual, len(labels)):
+        false, true, threshold = roc_curve(actual == index, probabilities[:, index])
+        curves.append(
+            pd.DataFrame(
+                {
+                    "label": labels[index],
+                    "false_positive_rate": false,
+                    "true_positive_rate": true,
+                    "threshold": np.minimum(threshold, 1),
+                }
+            )
+        )
+    return pd.concat(curves)
+
+
+def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
+    """A summary such as "test accuracy 0.9550 (191/200), 95% interval 0.9169 to 0.9761".
+
+    The mean recall is first where it is the headline. `scores` are those of a split, with the
+    columns of `measure`.
+    """
+    rows = scores[scores["label"] == ""].set_index("score")
+    accuracy, images = rows.loc["accuracy"], rows.loc["accuracy", "images"]
+    text = f"accuracy {accuracy['value']:.4f} ({round(accuracy['value'] * images)}/{images})"
+    shown = headline(scores.loc[scores["score"] == "recall", "images"])
+    if shown != "accuracy":
+        text = f"mean recall {rows.loc[shown, 'value']:.4f}"
+    few = " (few images: a wide interval)" if images < FEW else ""
+    low, high = rows.loc[shown, ["low", "high"]]
+    text = f"{name} {text}, {100 * confidence:g}% interval {low:.4f} to {high:.4f}{few}"
+    return text if shown == "accuracy" else f"{text}; accuracy {accuracy['value']:.4f}"
+
+
+def _of_class(
+    is_actual: np.ndarray, is_predicted: np.ndarray, confidence: float, groups: np.ndarray
+) -> list[tuple]:
+    """Recall, precision and F1 of a class: rows without its label."""
+    is_both, is_either = is_actual & is_predicted, is_actual | is_predicted
+    both, either = int(is_both.sum()), int(is_either.sum())
+    of_f1 = independent_counts(is_both[is_either], groups[is_either])
+    rows = [
+        fraction_row("recall", is_predicted[is_actual], confidence, groups[is_actual]),
+        ("f1", 2 * both / (either + both), *f1_interval(*of_f1, confidence), either),
+    ]
+    if is_predicted.any():
+        of = is_actual[is_predicted], confidence, groups[is_predicted]
+        rows.insert(1, fraction_row("precision", *of))
+    return rows
+
+
+def fraction_row(
+    name: str, is_true: np.ndarray, confidence: float, groups: np.ndarray | None = None
+) -> tuple:
+    """The cells of SCORES from `score` on, for a fraction of images, bool `(images,)`.
+
+    `groups` are as those of `measure`.
+    """
+    images = len(is_true)
+    counts = independent_counts(is_true, np.arange(images) if groups is None else groups)
+    return name, is_true.mean(), *fraction_interval(*counts, confidence), images
+
+
+def _roc_area(
+    actual: np.ndarray, probabilities: np.ndarray, confidence: float, groups: np.ndarray
+) -> np.ndarray:
+    """The area and the ends of its interval, means over the classes if there are more than two."""
+    from sklearn.metrics import roc_auc_score  # not for stages that read scores
+
+    if len(np.unique(actual)) < 2:
+        return np.full(3, np.nan)
+    areas = []
+    for index in _classes_with_a_curve(actual, probabilities.shape[1]):
+        is_class = actual == index
+        area = roc_auc_score(is_class, probabilities[:, index])
+        images, others = (
+            independent_counts(each[each], groups[each])[1] for each in (is_class, ~is_class)
+        )
+        interval = roc_area_interval(area, images, others, confidence)
+        areas.append((area, *interval))
+    return np.mean(areas, axis=0)
+
+
+def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:
+    """Those with images; of two classes the second: 1 - p rounds small probabilities to ties."""
+    return [1] if classes == 2 else np.unique(actual).tolist()

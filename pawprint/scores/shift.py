@@ -1,0 +1,156 @@
+"""Whether the images of the splits are of one kind, and independent.
+
+Near-duplicates and series of photos, such as the frames of a video, are not independent.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from scipy.stats import mannwhitneyu, ttest_ind
+
+from pawprint.columns import SCORES
+from pawprint.errors import printable
+from pawprint.scores.intervals import difference_interval, fisher, mcnemar
+from pawprint.scores.metrics import fraction_row
+
+DIFFERENCES = {  # scores of SCORES, in words
+    "accuracy_difference": "accuracy",
+    "refused_difference": "images labelled unknown",
+    "confidence_difference": "mean probability of the predicted class",
+}
+ALPHA = 0.05  # probability of a false alarm, at most: of the three by Bonferroni
+# Validation decides which epoch is kept, and so is a little better than other images.
+MIN_DIFFERENCE = 0.01
+APART = "accuracy_without_near_duplicates"
+
+
+def measure_apart(
+    test: pd.DataFrame, near_duplicates: pd.DataFrame, confidence: float
+) -> pd.DataFrame:
+    """The test accuracy without images that look like one of another split: a row of SCORES.
+
+    Empty if there is none such, or no other. `test` has the columns `path` and `correct`,
+    `near_duplicates` is a table NEAR_DUPLICATES.
+    """
+    split_of = near_duplicates.set_index("path")["split"]
+    is_divided = near_duplicates.groupby("group")["split"].transform("nunique") > 1
+    is_divided |= near_duplicates["nearest"].map(split_of) != near_duplicates["split"]
+    is_apart = ~test["path"].isin(near_duplicates["path"][is_divided])
+    rows = []
+    if 0 < is_apart.sum() < len(test):
+        rows = [("", *fraction_row(APART, test["correct"][is_apart].to_numpy(), confidence))]
+    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+
+
+def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """Test minus validation: the rows DIFFERENCES of SCORES, without `split`.
+
+    A row of a table is an image, with `group`, `correct`, `refused` as unknown, and `confidence`,
+    the probability of the predicted class. The images of a group are not independent, so each group
+    counts as one image, with its mean; `images` is the number of groups of test.
+    Fractions have the interval of `difference_interval`, the mean probability has Welch's, 1947
+    (https://doi.org/10.1093/biomet/34.1-2.28), not a number for one group or for equal values. An
+    interval is extended to 0 where an exact test does not reject: Fisher's of fractions, or that of
+    Mann and Whitney, 1947 (https://doi.org/10.1214/aoms/1177730491). Few or skewed values need it.
+    """
+    alpha, rows = ALPHA / len(DIFFERENCES), []
+    columns = ["correct", "refused", "confidence"]
+    means = [table.groupby("group")[columns].mean() for table in (test, validation)]
+    sizes = [len(each) for each in means]
+    for score, column in zip(DIFFERENCES, columns):
+        ours, others = (each[column].to_numpy(float) for each in means)
+        if column == "confidence":
+            p_value = mannwhitneyu(ours, others).pvalue
+            with warnings.catch_warnings(action="ignore"):  # of one group, of equal values
+                low, high = ttest_ind(ours, others, equal_var=False).confidence_interval(1 - alpha)
+        else:
+            pairs = [(round(each.sum()), size) for each, size in zip((ours, others), sizes)]
+            p_value = fisher(*pairs)
+            low, high = difference_interval(*pairs, 1 - alpha)
+        if p_value >= alpha:
+            low, high = min(low, 0), max(high, 0)
+        rows.append(("", score, ours.mean() - others.mean(), low, high, sizes[0]))
+    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+
+
+def describe_shift(scores: pd.DataFrame) -> str:
+    """A sentence on the rows of `compare_splits` in a table if one is an alarm, or else "".
+
+    An alarm is an interval without 0 of a difference of at least MIN_DIFFERENCE.
+    """
+    rows = scores[scores["score"].isin(DIFFERENCES)]
+    is_alarm = (rows["low"] > 0) | (rows["high"] < 0)
+    if not (is_alarm & (rows["value"].abs() >= MIN_DIFFERENCE)).any():
+        return ""
+    differences = ", ".join(
+        f"{DIFFERENCES[row.score]} {100 * row.value:+.1f} points ({100 * row.low:+.1f} to "
+        f"{100 * row.high:+.1f})"
+        for row in rows[is_alarm].itertuples()
+    )
+    return (
+        f"The test set differs from the validation set by more than sampling explains: "
+        f"{differences}. Its images are of another kind, or of other proportions of the classes, "
+        "or validation has near-duplicates of training images. Look at plots/errors.png and "
+        "data/split/near_duplicates.csv."
+    )
+
+
+# For `split.group`: the path up to the last number in the name of the file.
+SERIES = "^(.*[^0-9])[0-9]+[^0-9/]*$"
+MIN_SERIES = 5  # in a class, as many as the folds of a cross-validation
+MIN_FRACTION = 0.5  # of the images
+MAX_COUNTED = 0.1  # of the images, with the numbers of another count
+MIN_GAIN = 0.01  # of the accuracy
+
+
+def find_series(images: pd.DataFrame) -> pd.Series | None:
+    """The series of each image of a table SPLIT, or None where the names tell none.
+
+    The images of `tracks/7_01.png` and `tracks/7_02.png` are of the series `tracks/7_`, if it has
+    at most a fifth of its class (1 / MIN_SERIES), and the class has MIN_SERIES or more such. More
+    of a class are images that somebody counted, as in `cat/001.jpg`. They, and images without a
+    number, have their group in place of a series. The names tell series if at least MIN_FRACTION
+    of the images are in one and at most MAX_COUNTED are counted otherwise, and if the groups of
+    the split divide a series.
+    """
+    label = images["label"]
+    series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
+    size = series.groupby([label, series]).transform("size")
+    is_short = (size > 1) & (size * MIN_SERIES <= series.groupby(label).transform("size"))
+    is_told = is_short & (series.where(is_short).groupby(label).transform("nunique") >= MIN_SERIES)
+    if is_told.mean() < MIN_FRACTION or ((size > 1) & ~is_told).mean() > MAX_COUNTED:
+        return None
+    series = series.where(is_told, images["group"])
+    return series if images["group"].groupby(series).nunique().max() > 1 else None
+
+
+def independent(images: pd.DataFrame) -> pd.Series:
+    """The series of each image of a table SPLIT where the names tell some, or else its group."""
+    series = find_series(images)
+    return images["group"] if series is None else series
+
+
+def describe_series(
+    together: np.ndarray, apart: np.ndarray, actual: np.ndarray, example: str
+) -> str:
+    """A sentence if images are predicted better by others of their series, or else "".
+
+    That is if the accuracy of `together`, where images of one series are in several folds, is
+    higher by more than MIN_GAIN than that of `apart`, where each series is in one fold, and
+    McNemar's test rejects. Both are probabilities `(images, classes)`, NaN for an image that is not
+    judged; `actual` holds class indices, `example` is the name of a series.
+    """
+    is_judged = ~np.isnan(together + apart).any(axis=1)
+    right, right_apart = (
+        each[is_judged].argmax(axis=1) == actual[is_judged] for each in (together, apart)
+    )
+    only = int((right & ~right_apart).sum()), int((right_apart & ~right).sum())
+    difference = (only[0] - only[1]) / max(1, len(right))
+    if difference <= MIN_GAIN or mcnemar(*only) >= ALPHA:
+        return ""
+    return (
+        f"the names tell series of photos, such as {printable(example)}: cross-validated accuracy "
+        f"{right.mean():.1%}, and {right_apart.mean():.1%} with each series in one fold, as for "
+        f"photos of other series. To keep each series in one split, set split.group: '{SERIES}'"
+    )

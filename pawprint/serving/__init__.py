@@ -1,1 +1,0 @@
-"""The served model: its files, its predictor, unknown inputs, labels of photos, saliency."""

@@ -1,0 +1,1 @@
+"""What commands do and no stage needs."""

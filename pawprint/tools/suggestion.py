@@ -1,0 +1,176 @@
+"""Which images without a label to label first."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy.sparse import csr_array
+
+from pawprint import project
+from pawprint.classes import UNKNOWN
+from pawprint.columns import IMAGES, SPLIT
+from pawprint.dataset.cleaning import perceptual_hash
+from pawprint.dataset.near_duplicates import near_duplicates
+from pawprint.errors import InputError, printable
+from pawprint.images.archive import open_archive
+from pawprint.model.calibration import training_images
+from pawprint.model.predictor import Prediction, Predictor, find_images, predict, predict_members
+from pawprint.model.served_model import FEATURES, unit_length
+from pawprint.params.data import Split
+from pawprint.tables import csv_rows, read_table
+
+MAX_TRAINING = 2000  # images, whose features new ones are compared with
+SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
+BLOCK = 1024  # images compared at a time with labelled ones
+DISTANCE = 8  # of near-duplicates where there is no params.yaml
+MEASURED = ("hash", "features", "uncertainty")
+
+
+def uncertainty(probabilities: np.ndarray) -> np.ndarray:
+    """1 less the margin between the two largest of probabilities `(…, classes)`.
+
+    Float `(…)`, from SMALLEST to 1. The margin is that of Scheffer, Decomain and Wrobel, Active
+    Hidden Markov Models for Information Extraction, 2001.
+    """
+    second, first = np.moveaxis(np.sort(probabilities)[..., -2:], -1, 0)
+    return np.maximum(1 - (first - second), SMALLEST)
+
+
+def choose(
+    features: np.ndarray,
+    weight: np.ndarray,
+    labelled: np.ndarray,
+    alike: csr_array,
+    number: int,
+    is_limited: np.ndarray,
+    limit: int,
+) -> np.ndarray:
+    """The positions of at most `number` images, the best first; of equal ones, the first.
+
+    Each has the largest product of `weight`, `(images,)`, and distance to the nearest of `labelled`
+    and of the images chosen before. The distance is 1 less the cosine of features, float32
+    `(images, channels)` of length 1. `labelled` are features, too; there may be none. An image is
+    left out if `alike`, bool `(images, images)`, pairs it with one chosen before. At most `limit`
+    of the images `is_limited`, bool `(images,)`, are chosen.
+    """
+    cosine = np.full(len(features), -1, np.float32)  # to the nearest
+    for start in range(0, len(features) if len(labelled) else 0, BLOCK):
+        block = slice(start, start + BLOCK)
+        cosine[block] = (features[block] @ labelled.T).max(axis=1)
+    is_open, chosen = np.ones(len(features), bool), []
+    while True:
+        if is_limited[chosen].sum() >= limit:
+            is_open &= ~is_limited
+        if len(chosen) >= number or not is_open.any():
+            return np.array(chosen, int)
+        best = int(np.where(is_open, weight * (1 - cosine), -1).argmax())
+        chosen.append(best)
+        is_open[best] = is_open[alike[[best]].indices] = False
+        cosine = np.maximum(cosine, features @ features[best])
+
+
+def images_in(source: Path) -> list[Path]:
+    """The images of a folder, or those with a label in a table of `predict`.
+
+    Raises InputError if there are none, or it is another table.
+    """
+    where = printable(str(source))
+    if source.is_file():
+        rows = csv_rows(source.read_bytes(), where, ("path", "label"))
+        found = [Path(row["path"]) for _, row in rows if row["label"]]
+    else:
+        found = [path for path in find_images([source]) if path != source]
+    if not found:
+        raise InputError(
+            f"{where}: expected a folder of images, or a table of `predict`. Received: none."
+        )
+    return found
+
+
+def suggest(
+    predictor: Predictor, source: Path, number: int, unknown: int | None = None
+) -> list[tuple[Path, dict]]:
+    """The images of `images_in` to label first with their rows of `predict`, then those that fail.
+
+    Of at most `number` images at most `unknown` are unknown; by default none of a folder, and half
+    of those of a table, as an alarm of `monitor` is most often about these. A line on stderr says
+    how many images are left out. Raises InputError as `images_in`, and without features.
+    """
+    if unknown is None:
+        unknown = number // 2 if source.is_file() else 0
+    size = predictor.metadata.image_size
+    if FEATURES not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
+        raise InputError(
+            f"{predictor.folder}: expected a served model with the output features. Received: an "
+            "export, or a model of an earlier version. Run `dvc repro` for models/served."
+        )
+    images = images_in(source)
+    known, labelled = _labelled(predictor)
+    pairs = list(zip(images, predict(predictor, images, _measured)))
+    measured = pd.DataFrame(
+        {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
+    )
+    usable = measured.dropna()
+    new = usable.drop_duplicates("hash")
+    is_near, alike = compare_hashes(known, new["hash"])
+    rest, alike = new[~is_near], alike[~is_near][:, ~is_near]
+    is_unknown = np.array([pairs[index][1]["label"] == UNKNOWN for index in rest.index], bool)
+    chosen = choose(
+        np.array(rest["features"].tolist(), np.float32),
+        rest["uncertainty"].to_numpy(float),
+        labelled,
+        alike,
+        number,
+        is_unknown,
+        unknown,
+    )
+    like_chosen = rest["hash"].iloc[[*chosen, *alike[chosen].indices]]
+    is_left_out = usable["hash"].isin([*new["hash"][is_near], *like_chosen])
+    print(
+        f"suggest: left out {is_left_out.sum() - len(chosen):,} near-duplicates of labelled or "
+        f"suggested images, and {is_unknown.sum() - is_unknown[chosen].sum():,} unknown images",
+        file=sys.stderr,
+    )
+    failed = measured.index.difference(usable.index)
+    return [pairs[index] for index in (*rest.index[chosen], *failed)]
+
+
+def _measured(image: Image.Image, predicted: Prediction) -> dict:
+    features = unit_length(predicted.features).astype(np.float32)
+    values = perceptual_hash(image), features, uncertainty(predicted.probabilities)
+    return dict(zip(MEASURED, values))
+
+
+def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
+    """The perceptual hashes of labelled images, and features of training images, float32.
+
+    Both are empty without the images of the last run; a line on stderr says so.
+    """
+    for path in (project.IMAGES_CSV, project.SPLIT_CSV, project.RAW_ARCHIVES):
+        if not path.exists():
+            line = f"{path} does not exist: the images are not compared with labelled ones"
+            print(line, file=sys.stderr)
+            return pd.Series(dtype=str), np.empty((0, 0), np.float32)
+    images = training_images(read_table(project.SPLIT_CSV, SPLIT), MAX_TRAINING)
+    with open_archive(project.RAW_ARCHIVES, predictor.metadata.bits) as archive:
+        *_, features = predict_members(
+            predictor.predict, archive, images["path"], "training images"
+        )
+    hashes = read_table(project.IMAGES_CSV, IMAGES)["perceptual_hash"]
+    return hashes, unit_length(features).astype(np.float32)
+
+
+def compare_hashes(known: pd.Series, new: pd.Series) -> tuple[np.ndarray, csr_array]:
+    """Whether each new hash is near a known one, bool `(new,)`; which are near, `(new, new)`.
+
+    The new ones differ from each other.
+    """
+    distance = Split.load().near_duplicate_distance if project.PARAMS.exists() else DISTANCE
+    found = near_duplicates(pd.concat([known, new]), distance)
+    pairs = found[["first", "second"]].to_numpy() - len(known)
+    is_near = np.isin(np.arange(len(new)), pairs[pairs[:, 0] < 0, 1])
+    pairs = pairs[pairs[:, 0] >= 0]
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    return is_near, csr_array((np.ones(len(both), bool), both.T), (len(new), len(new)))

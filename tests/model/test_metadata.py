@@ -1,0 +1,83 @@
+import json
+
+import pytest
+from networks import metadata, write_colour_model
+
+from pawprint.errors import InputError
+from pawprint.model.metadata import METADATA_FILE, read_metadata, write_metadata
+
+
+@pytest.fixture
+def written(tmp_path):
+    """The record in a model.json, as `write_metadata` writes it."""
+    write_metadata(tmp_path, metadata(temperature=1.5, threshold=0.3, resize="stretch"))
+    return json.loads((tmp_path / METADATA_FILE).read_text(encoding="utf-8"))
+
+
+def refusal(folder) -> str:
+    with pytest.raises(InputError) as raised:
+        read_metadata(folder)
+    message = str(raised.value)
+    assert len(message.splitlines()) == 1
+    return message
+
+
+NAN, INF = float("nan"), float("inf")
+OUTSIDE = {
+    "labels": [["cat"], ["cat", "dog", "cat"], ["cat", "\x1b[31m"]],
+    "image_size": [31, 10**400],
+    "resize": ["bend"],
+    "layout": ["NCHW, RGB"],
+    "temperature": [0, INF],
+    "threshold": [1, None],
+    "unknown_threshold": [-0.1, NAN],
+    "extra": [1],
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in OUTSIDE.items() for value in values]
+)
+def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, value):
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written | {key: value}))
+    message = refusal(tmp_path)
+    assert f"{METADATA_FILE}: expected the metadata of a served model. Received: {key}" in message
+    assert len(message) < 500
+
+
+def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_path):
+    three = ["ant", "bee", "cat"]
+    written |= {"labels": three, "threshold": None}
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written))
+    assert read_metadata(tmp_path) == metadata(
+        labels=three, temperature=1.5, threshold=None, resize="stretch"
+    )
+    (tmp_path / METADATA_FILE).write_text(json.dumps(written | {"threshold": 0.5}))
+    expected = "Received: threshold (Value error, expected a number for two labels, and null for"
+    assert expected in refusal(tmp_path)
+
+
+def test_identity_is_of_what_a_served_model_computes(tmp_path):
+    def identity(**changes) -> str:
+        return read_metadata(write_colour_model(tmp_path / "model", **changes)).model
+
+    same = [{}, {"commit": "a1"}, {"data_md5": "0"}, {"versions": {"keras": "1"}}]
+    assert {identity(**each) for each in same} == {identity(model="of another one")}
+    other = [{"bias": 1}, {"resize": "pad"}, {"threshold": 0.4}, {"unknown_threshold": 0.3}]
+    found = [identity(**each) for each in ({}, *other, {"labels": ["ant", "bee"]})]
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b"\xff\xfe", b"[" * 10**6], ids=range(4))
+def test_damaged_file_is_refused(tmp_path, data):
+    (tmp_path / METADATA_FILE).write_bytes(data)
+    assert f"{METADATA_FILE}: expected the metadata of a served model" in refusal(tmp_path)
+
+
+def test_missing_file_says_how_to_get_it(tmp_path):
+    folder = tmp_path / "served"
+    assert f"{folder / METADATA_FILE}: no such file. Run `dvc repro`" in refusal(folder)
+    (folder / METADATA_FILE).mkdir(parents=True)
+    assert f"{folder / METADATA_FILE}: no such file" in refusal(folder)
+    (tmp_path / "file").write_bytes(b"")
+    assert "no such file" in refusal(tmp_path / "file")

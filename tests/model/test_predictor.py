@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import refused
+from networks import COLOURS, metadata, write_colour_model
+from PIL import Image
+from scipy.special import expit, softmax
+
+from pawprint.classes import UNKNOWN
+from pawprint.model.metadata import write_metadata
+from pawprint.model.predictor import Predictor, load_predictor
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "served"
+    return load_predictor(write_colour_model(folder, threshold=0.3, temperature=2.0))
+
+
+@pytest.fixture(scope="module")
+def of_three(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "served"
+    model = write_colour_model(folder, labels=COLOURS, threshold=None, temperature=2.0)
+    return load_predictor(model)
+
+
+def plain(red: int, blue: int) -> Image.Image:
+    return Image.new("RGB", (50, 40), (red, 0, blue))
+
+
+@pytest.mark.parametrize(("red", "blue"), [(110, 100), (50, 53)])
+def test_probabilities_are_those_of_the_labels(predictor, of_three, red, blue):
+    second = expit((red - blue) / 10 / 2.0)
+    predicted = predictor.predict(plain(red, blue)).probabilities
+    assert predicted.dtype == np.float64
+    assert predicted == pytest.approx([1 - second, second], abs=1e-5)
+    expected = softmax(np.array([blue, 0, red]) / 10 / 2.0)
+    assert of_three.predict(plain(red, blue)).probabilities == pytest.approx(expected, abs=1e-5)
+
+
+def test_threshold_of_the_metadata_decides_between_two_labels(predictor, of_three):
+    assert predictor.class_of(np.array([0.71, 0.29])) == "cat"
+    assert predictor.class_of(np.array([0.7, 0.3])) == "dog"
+    assert of_three.predict(plain(90, 100)).label == "blue"
+
+
+@pytest.mark.parametrize("changes", [{}, {"labels": COLOURS, "threshold": None}])
+def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
+    model = write_colour_model(tmp_path / "served", unknown_threshold=0.25, **changes)
+    predictor = load_predictor(model)
+    for colour, score, label in (
+        ((100, 0, 0), 0.3, UNKNOWN),
+        ((100, 34, 0), 0.02, predictor.metadata.labels[-1]),
+        ((0, 100, 0), 0.7, UNKNOWN),
+        ((0, 0, 0), 0.3, UNKNOWN),
+    ):
+        image = Image.new("RGB", (32, 32), colour)
+        predicted = predictor.predict(image)
+        assert predicted.label == label
+        assert predicted.unknown_score == pytest.approx(score, abs=2e-3)
+        classes = predictor.without_unknown().predict(image)
+        assert classes.label == predictor.class_of(predicted.probabilities)
+        assert classes.unknown_score is None
+        assert (classes.probabilities == predicted.probabilities).all()
+
+
+def given(folder: Path, *numbers: float) -> np.ndarray:
+    """What is predicted from these outputs of a network of three labels, or of two."""
+    output = np.array(numbers, np.float32)
+    described = metadata(labels=COLOURS, threshold=None) if len(numbers) == 3 else metadata()
+    predictor = Predictor(folder, described, lambda _: {"probability": output[None]})
+    return predictor.predict(plain(0, 0)).probabilities
+
+
+@pytest.mark.parametrize("numbers", [(3, -4, 2), (0.5, 0.5, 0.5), (150,), (np.nan,)])
+def test_numbers_that_are_no_probabilities_are_refused(tmp_path, numbers):
+    with refused(f"{tmp_path}: "):
+        given(tmp_path, *numbers)
+
+
+def test_folder_without_a_model_is_refused(tmp_path):
+    write_metadata(tmp_path, metadata())
+    with refused(f"{tmp_path}: ", "model.xml"):
+        load_predictor(tmp_path)

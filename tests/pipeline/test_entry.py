@@ -1,0 +1,52 @@
+"""Entry points end with one line; the library raises exceptions that a program may catch."""
+
+import signal
+
+import pytest
+from conftest import PROJECT, run
+
+
+def python(code: str, **environment: str):
+    return run("python", "-c", code, cwd=PROJECT, **environment)
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [("InputError('a.csv: expected b')", "a.csv: expected b"), ("MemoryError", "memory")],
+)
+def test_mistake_is_one_line_and_status_1(error, shown):
+    code = "from pawprint.pipeline.entry import run\nfrom pawprint.errors import InputError\n"
+    result = python(code + f"def main():\n    raise {error}\nrun(main)")
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 1 and shown in line
+
+
+def test_ctrl_c_is_one_line_and_a_stage_says_what_dvc_has_removed():
+    main = "def main():\n    raise KeyboardInterrupt\n"
+    code = f"from pawprint.pipeline.entry import run\n{main}run(main)"
+    result = python(code)
+    (line,) = result.stderr.split("\n")[1:-1]
+    assert result.returncode == -signal.SIGINT and "stopped" in line
+    assert "`dvc checkout`" in python(code, DVC_STAGE="split").stderr
+    assert "dvc" not in python(code, DVC_STAGE="code").stderr
+
+
+def test_ctrl_c_while_a_stage_starts_is_one_line(tmp_path):
+    (tmp_path / "packaging.py").write_text(
+        "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+    )
+    result = run("python", "-m", "stages.evaluate", cwd=PROJECT, PYTHONPATH=str(tmp_path))
+    assert (result.returncode, result.stderr) == (-signal.SIGINT, "\nevaluate: stopped\n")
+
+
+def test_label_that_the_terminal_cannot_show_is_printed_as_an_escape():
+    code = "from pawprint.pipeline.entry import run\nrun(lambda: print('猫'))"
+    result = python(code, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "\\u732b\n", "")
+
+
+def test_reader_that_ends_early_is_no_traceback():
+    code = "from pawprint.pipeline.entry import run\nrun(lambda: print('a' * 10**6))"
+    result = run("bash", "-c", f'python -c "{code}" | head -c 1', cwd=PROJECT)
+    assert (result.stdout, result.stderr) == ("a", "")

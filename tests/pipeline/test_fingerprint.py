@@ -1,0 +1,222 @@
+"""What a stage does is in its fingerprint; how it is written down is not."""
+
+from pathlib import Path
+
+import pytest
+from conftest import CODE, PROJECT, refused, run
+
+from pawprint.pipeline.fingerprint import Code, describe_changes, meaning
+
+SAME = {
+    "a comment": ("x = 1\n", "# why\nx = 1  # one\n"),
+    "a docstring": ("def f():\n    return 1\n", 'def f():\n    "doc"\n    return 1\n'),
+    "a docstring before code on its line": ("def f(): return 1\n", 'def f(): "é"; return 1\n'),
+    "blank lines and layout": ("x = 1\nf(1, 2)\n", "\nx = 1\n\nf(\n    1,  # first\n    2\n)\n"),
+}
+OTHER = {
+    "a constant": ("x = 1\n", "x = 2\n"),
+    "a blank line inside a string": ('x = """a\nb"""\n', 'x = """a\n\nb"""\n'),
+    "code after a docstring": ('def f(): "x"; return 1\n', 'def f(): "x"; return 2\n'),
+    "a string that is no docstring": ('x = 1\n"a"\n', 'x = 1\n"b"\n'),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), SAME.values(), ids=SAME)
+def test_what_changes_nothing_is_left_out(before, after):
+    assert meaning(before) == meaning(after)
+
+
+@pytest.mark.parametrize(("before", "after"), OTHER.values(), ids=OTHER)
+def test_what_changes_something_counts(before, after):
+    assert meaning(before) != meaning(after)
+
+
+PINS = """\
+numpy==2.4.6 ; python_full_version < '3.12'
+numpy==2.5.5 ; python_full_version >= '3.12'
+pillow==13.0.0
+tqdm==4.68.0
+six==1.17.0
+"""
+EMPTY = ("a/__init__", "a/inner/__init__", "a/unused", "b/__init__")
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    files = {
+        "requirements.txt": PINS,
+        "stages/one.py": "from pawprint.a import used\n",
+        "stages/two.py": "import json\n",
+        "pawprint/a/used.py": "def f():\n    from pawprint.b import late\n",
+        "pawprint/a/templates/page.html": "<html>",
+        "pawprint/a/.DS_Store": "",
+        "pawprint/a/inner/other.json": "{}",
+        "pawprint/a/tables/lut.csv": "1,2\n",
+        "pawprint/a/tables/make.py": "print 1\n",
+        "pawprint/a/tables/more/lut.csv": "3,4\n",
+        "pawprint/a/tables/own/__init__.py": "",
+        "pawprint/a/tables/own/lut.csv": "5,6\n",
+        "pawprint/b/late.py": "import PIL, numpy, tqdm\n",
+        **dict.fromkeys((f"pawprint/{name}.py" for name in EMPTY), ""),
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def fingerprints(project: Path) -> dict[str, str]:
+    code = Code(project)
+    return {stage: code.fingerprint(f"stages/{stage}.py") for stage in ("one", "two")}
+
+
+def names(fingerprint: str) -> list[str]:
+    return [line.split("  ")[-1] for line in fingerprint.splitlines()]
+
+
+def test_fingerprint_names_what_is_imported_and_nothing_else(project):
+    """Imports in functions, packages on the way and data of a package; pins as they stand."""
+    found = fingerprints(project)
+    assert names(found["one"]) == [
+        "pawprint/a/__init__.py",
+        "pawprint/a/tables/lut.csv",
+        "pawprint/a/tables/make.py",
+        "pawprint/a/tables/more/lut.csv",
+        "pawprint/a/templates/page.html",
+        "pawprint/a/used.py",
+        "pawprint/b/__init__.py",
+        "pawprint/b/late.py",
+        "stages/one.py",
+        "numpy==2.4.6 ; python_full_version < '3.12'",
+        "numpy==2.5.5 ; python_full_version >= '3.12'",
+        "pillow==13.0.0",
+    ]
+    assert names(found["two"]) == ["stages/two.py"]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "changed"),
+    [
+        ("pawprint/b/late.py", "import numpy\n", ["one"]),
+        ("pawprint/a/tables/lut.csv", "1,3\n", ["one"]),
+        ("pawprint/a/tables/make.py", "print 2\n", ["one"]),  # of another version of Python
+        ("requirements.txt", "numpy==2.5.5\npillow==13.0.1\n", ["one"]),
+        ("requirements.txt", PINS.replace("tqdm==4.68.0", "tqdm==4.69.0"), []),
+    ],
+)
+def test_edit_changes_the_fingerprints_that_it_reaches(project, file, text, changed):
+    before = fingerprints(project)
+    (project / file).write_text(text, encoding="utf-8")
+    after = fingerprints(project)
+    assert [stage for stage in after if after[stage] != before[stage]] == changed
+    for line in describe_changes(before, after):
+        assert line.startswith("one changed (")
+        assert file in line or "pillow==13.0.1" in line
+
+
+@pytest.mark.parametrize("line", ["import scipy\n", "import (\n"])
+def test_what_cannot_be_followed_is_one_line_that_names_the_module(project, line):
+    (project / "stages/two.py").write_text(line, encoding="utf-8")
+    with refused("stages/two.py"):
+        Code(project).fingerprint("stages/two.py")
+
+
+@pytest.mark.parametrize("file", ["app/pages.py", "json.py", "tools/__init__.py"])
+def test_import_of_a_file_that_the_stage_code_does_not_depend_on_is_refused(project, file):
+    (project / file).parent.mkdir(exist_ok=True)
+    (project / file).write_text("", encoding="utf-8")
+    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    (project / "pawprint/b/late.py").write_text(f"import {name}\n", encoding="utf-8")
+    with refused("pawprint/b/late.py: expected imports of pawprint/ and stages/", file):
+        Code(project).fingerprint("stages/one.py")
+
+
+def test_every_stage_pins_what_decides_its_bytes():
+    for stage, distributions in (
+        ("train_finetune", ("h5py", "keras", "numpy", "openvino", "tensorflow")),
+        ("clean", ("imagehash", "pillow", "scipy")),
+        ("train_extract", ("scikit-learn", "scipy")),
+    ):
+        pins = " ".join(names(CODE.fingerprint(f"stages/{stage}.py")))
+        assert all(f"{distribution}==" in pins for distribution in distributions)
+        assert "tqdm==" not in pins and ("pillow==" in pins) == (stage == "clean")
+
+
+def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
+    fingerprint = CODE.fingerprint("stages/split.py").replace("pandas==", "pandas==0.")
+    (tmp_path / "data/code").mkdir(parents=True)
+    (tmp_path / "data/code/split.txt").write_text(fingerprint, encoding="utf-8")
+    result = run("python", "-m", "stages.split", cwd=tmp_path, PYTHONPATH=str(PROJECT))
+    assert result.returncode == 1
+    first, _ = result.stderr.splitlines()
+    assert "pandas" in first and "requirements.txt" in first and "numpy" not in first
+
+
+PATHS = (
+    "from pathlib import Path\n\nDATA = Path('data')\nIMAGES = DATA / 'images'\nOTHER = 'other'\n"
+    "FIRST = 1\n"
+)
+USES = {
+    "a name": "from pawprint.paths import IMAGES\n",
+    "an attribute": "from pawprint import paths as p\nprint(p.IMAGES.name)\n",
+    "the whole name": "import pawprint.paths\nprint(pawprint.paths.IMAGES)\n",
+    "a function": "def f():\n    from pawprint.paths import IMAGES\n",
+    "another module's name of it": "from pawprint.tools import paths\nprint(paths.IMAGES)\n",
+    "an attribute of another module": "from pawprint import tools as t\nprint(t.paths.IMAGES)\n",
+    "a name of a name": "from pawprint.more import again\nprint(again.IMAGES)\n",
+    "an attribute of a name": "from pawprint import more\nprint(more.tools.paths.IMAGES)\n",
+}
+MAY_USE_ANY = {
+    "all names": "from pawprint.paths import *\n",
+    "all names of another module": "from pawprint.tools import *\n",
+    "a name at run time": "from pawprint import paths\ngetattr(paths, 'OT' + 'HER')\n",
+    "one of another module": "from pawprint import tools\ngetattr(tools, 'paths').OTHER\n",
+    "one of the package": "import pawprint.paths\ngetattr(pawprint, 'paths').OTHER\n",
+}
+NO_CONSTANTS = {
+    "a function": "def f():\n    return DATA\n",
+    "a call": "MORE = print(1)\n",
+    "a name bound twice": "IMAGES = DATA / 'others'\n",
+    "a condition": "if OTHER:\n    MORE = 1\n",
+    "an import of the project": "from pawprint.settings import X\n",
+}
+
+
+def fingerprint_of(folder: Path, use: str, paths: str) -> str:
+    for name, text in {
+        "requirements.txt": "",
+        "stages/__init__.py": "",
+        "stages/one.py": use,
+        "pawprint/__init__.py": "",
+        "pawprint/settings.py": "X = 1\n",
+        "pawprint/tools.py": "from pawprint import paths\nprint(paths.FIRST)\n",
+        "pawprint/more.py": "from pawprint import tools\n"
+        "from pawprint.tools import paths as again\n",
+        "pawprint/paths.py": paths,
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return Code(folder).fingerprint("stages/one.py")
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_of_a_module_of_constants_those_count_that_are_used(tmp_path, use):
+    before = fingerprint_of(tmp_path, use, PATHS)
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'other'", "1") + "NEW = 2\n") == before
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'images'", "'others'")) != before
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'data'", "'raw'")) != before
+    other_class = PATHS.replace("import Path", "import PurePosixPath as Path")
+    assert fingerprint_of(tmp_path, use, other_class) != before
+
+
+@pytest.mark.parametrize("use", MAY_USE_ANY.values(), ids=MAY_USE_ANY)
+def test_module_of_constants_counts_as_a_whole_where_any_may_be_used(tmp_path, use):
+    before = fingerprint_of(tmp_path, use, PATHS)
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'other'", "1")) != before
+
+
+@pytest.mark.parametrize("code", NO_CONSTANTS.values(), ids=NO_CONSTANTS)
+def test_module_with_other_code_counts_as_a_whole(tmp_path, code):
+    use = USES["a name"]
+    before = fingerprint_of(tmp_path, use, PATHS + code)
+    assert fingerprint_of(tmp_path, use, PATHS.replace("'other'", "1") + code) != before

@@ -1,0 +1,29 @@
+import numpy as np
+import pandas as pd
+
+from pawprint.columns import LABELS_TO_REVIEW
+from pawprint.scores.review import judge, list_suspects
+
+
+def suspects(label: list[str], probabilities: list[list[float]]) -> pd.DataFrame:
+    """Those of images of ant, bee and cow, or the first of them."""
+    paths = [f"{number}.jpg" for number in range(len(label))]
+    images = pd.DataFrame({"path": paths, "label": label, "pixels_sha256": label})
+    classes = ["ant", "bee", "cow"][: len(probabilities[0])]
+    judged = judge(images, np.array(probabilities), classes)
+    return list_suspects(judged.assign(split=np.resize(["train", "test"], len(label))))
+
+
+def test_labels_below_a_tenth_are_listed_the_least_probable_first():
+    of_two = [[0.08, 0.92], [0.11, 0.89], [0.97, 0.03], [0.0, 1.0], [0.5, 0.5]]
+    listed = suspects(["ant", "ant", "bee", "bee", "ant"], of_two)
+    assert listed[list(LABELS_TO_REVIEW)].values.tolist() == [
+        ["2.jpg", "bee", "ant", "train", 0.03, "bee"],
+        ["0.jpg", "ant", "bee", "train", 0.08, "ant"],
+    ]
+
+
+def test_image_of_which_no_class_is_probable_is_not_listed():
+    of_three = [[0.05, 0.48, 0.47], [0.05, 0.35, 0.6]]
+    listed = suspects(["ant", "ant"], of_three)
+    assert listed[["path", "likely"]].values.tolist() == [["1.jpg", "cow"]]

@@ -1,0 +1,122 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
+
+from pawprint.classes import predicted_classes
+from pawprint.scores.intervals import fraction_interval
+from pawprint.scores.metrics import (
+    describe,
+    headline,
+    measure,
+    measure_unknown,
+    tabulate_reliability,
+    tabulate_roc,
+)
+
+LABELS = ["cat", "dog"]
+ACTUAL = np.array([0, 0, 0, 1, 1])
+SECOND = np.array([0.1, 0.2, 0.9, 0.8, 0.5])
+PROBABILITIES = np.column_stack([1 - SECOND, SECOND])
+THREE = ["ant", "bee", "cow"]
+ACTUAL_OF_THREE = np.array([0, 0, 1, 1, 2, 2])
+OF_THREE = np.array(
+    [
+        [0.7, 0.2, 0.1],
+        [0.6, 0.3, 0.1],
+        [0.1, 0.8, 0.1],
+        [0.5, 0.4, 0.1],
+        [0.1, 0.1, 0.8],
+        [0.2, 0.1, 0.7],
+    ]
+)
+
+
+def test_images_of_no_class_are_refused_above_the_threshold():
+    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.4, 0.95)
+    rows = rows.set_index("score")
+    assert rows["value"].to_dict() == pytest.approx({"refused": 2 / 3, "roc_auc": 5 / 6})
+    assert tuple(rows.loc["refused", ["low", "high"]]) == fraction_interval(2, 3, 0.95)
+    assert rows.loc["roc_auc", "low"] < 5 / 6 < rows.loc["roc_auc", "high"]
+
+
+def measured(
+    actual=ACTUAL, probabilities=PROBABILITIES, threshold=0.5, labels=LABELS, confidence=0.95
+) -> pd.DataFrame:
+    predicted = predicted_classes(probabilities, threshold)
+    return measure(actual, probabilities, predicted, labels, confidence)
+
+
+def value(scores: pd.DataFrame, score: str, label: str = "") -> float:
+    return scores.set_index(["label", "score"]).loc[(label, score), "value"]
+
+
+def test_scores_are_those_computed_by_hand():
+    scores = measured()
+    assert value(scores, "accuracy") == 0.8
+    assert value(scores, "recall", "cat") == pytest.approx(2 / 3)
+    assert value(scores, "recall", "dog") == 1
+    assert value(scores, "roc_auc") == pytest.approx(4 / 6)  # 4 of 6 pairs in the right order
+    assert value(scores, "loss") == pytest.approx(-np.log([0.9, 0.8, 0.1, 0.8, 0.5]).mean())
+    error = (0.1 + 0.2 + 0.9 + 0.2 + 0.5) / 5
+    assert value(scores, "expected_calibration_error") == pytest.approx(error)
+
+
+def test_scores_of_classes_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    actual, predicted = rng.choice(4, 200, p=[0.6, 0.2, 0.1, 0.1]), rng.integers(0, 4, 200)
+    labels, probabilities = [*"abcd"], np.full((200, 4), 0.25)
+    scores = measure(actual, probabilities, predicted, labels, 0.95)
+    each = precision_recall_fscore_support(actual, predicted)
+    for name, expected in zip(("precision", "recall", "f1"), each):
+        assert [value(scores, name, label) for label in labels] == pytest.approx(expected)
+    assert value(scores, "mean_recall") == pytest.approx(balanced_accuracy_score(actual, predicted))
+    assert value(scores, "macro_f1") == pytest.approx(f1_score(actual, predicted, average="macro"))
+
+
+def test_class_without_images_or_predictions_has_no_such_score():
+    labels, actual = [*THREE, "doe"], np.repeat([0, 1, 2], 4)
+    probabilities = np.full((12, 4), 0.25)
+    scores = measure(actual, probabilities, np.repeat([0, 1, 1], 4), labels, 0.95)
+    of_classes = scores[scores["label"] != ""].groupby("label")["score"].agg(set)
+    assert of_classes.to_dict() == {
+        "ant": {"recall", "precision", "f1"},
+        "bee": {"recall", "precision", "f1"},
+        "cow": {"recall", "f1"},
+    }
+    assert value(scores, "mean_recall") == pytest.approx(2 / 3)
+    assert value(scores, "roc_auc") == 0.5
+    assert set(tabulate_roc(actual, probabilities, labels)["label"]) == set(THREE)
+
+
+def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portion():
+    for largest, expected in ((40, "accuracy"), (41, "mean_recall")):
+        assert headline(pd.Series([largest, 10, 10])) == expected
+    assert headline(pd.Series([999, 1])) == "accuracy"
+    actual = np.repeat([0, 1, 2], [50, 5, 5])
+    probabilities = np.tile([0.8, 0.1, 0.1], (60, 1))
+    shown = describe("test", measured(actual, probabilities, None, THREE), 0.95)
+    assert shown.startswith("test mean recall 0.3333, 95% interval ")
+    assert "accuracy 0.8333" in shown
+
+
+def test_roc_goes_from_none_to_all_with_finite_thresholds():
+    points = tabulate_roc(ACTUAL, PROBABILITIES, LABELS)
+    assert set(points["label"]) == {"dog"}
+    assert points["false_positive_rate"].tolist() == pytest.approx([0, 1 / 3, 1 / 3, 1])
+    assert points["true_positive_rate"].tolist() == [0, 0, 1, 1]
+    assert points["threshold"].tolist() == [1, 0.9, 0.5, 0.1]
+
+
+def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
+    second = np.array([0.01, 0.03, 0.03, 0.9])
+    probabilities = np.column_stack([1 - second, second])
+    table = tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, LABELS, 0.95)
+    low, high = table.to_dict("records")
+    assert (low["probability"], low["fraction"]) == pytest.approx((0.07 / 3, 1 / 3))
+    assert (low["low"], low["high"]) == fraction_interval(1, 3, 0.95, "exact")
+    assert (high["probability"], high["fraction"]) == (0.9, 1)
+    assert (low["images"], high["images"]) == (3, 1)
+    assert set(table["label"]) == {"dog"}
+    of_three = tabulate_reliability(ACTUAL_OF_THREE, OF_THREE, THREE, 0.95)
+    assert set(of_three["label"]) == {"the predicted class"}

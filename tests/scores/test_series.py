@@ -1,0 +1,93 @@
+"""Series of photos that file names tell, and whether they make a difference."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawprint.scores.shift import SERIES, describe_series, find_series, independent
+
+
+def table(paths: list[str], **columns: list) -> pd.DataFrame:
+    """Each image alone in its group; the label is its folder."""
+    labels = [path.split("/")[-2] for path in paths]
+    return pd.DataFrame({"path": paths, "label": labels, "group": paths} | columns)
+
+
+TRACKS = [
+    f"signs/{label}/{track:05}_{frame:05}.png"
+    for label in ("stop", "yield")
+    for track in range(5)
+    for frame in range(3)
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "series"),
+    [
+        ("00000/00007_00012.ppm", "00000/00007_"),
+        ("a.b/clip 2 (14) copy.jpeg", "a.b/clip 2 ("),
+        ("v2/photo.jpg", None),
+    ],
+)
+def test_part_before_the_last_number_of_the_name_is_the_series(path, series):
+    found = re.search(SERIES, path)
+    assert (found and found[1]) == series
+
+
+def test_images_of_a_series_are_not_independent_and_else_those_of_a_group():
+    assert independent(table(TRACKS)).nunique() == 10
+    photos = table([f"{label}/IMG_{n}.jpg" for label in "ab" for n in range(50)], group="a/0")
+    assert set(independent(photos)) == {"a/0"}
+
+
+# Unrelated photos of two classes from several places, each with a count of its own.
+COUNTED = [
+    *(f"without/{n:03}.jpg" for n in range(98)),
+    *(f"without/{place} ({n}).jpg" for place in "abcdefgh" for n in range(19)),
+    *(f"with/IMG_{n}.jpg" for n in range(78)),
+    *(f"with/download ({n}).jpg" for n in range(60)),
+    *(f"with/{place}-{n}.jpg" for place in "abcdefg" for n in range(16)),
+]
+
+
+def test_few_counted_photos_beside_series_keep_their_groups():
+    tracks = [
+        f"{label}/{track}_{n}.png" for label in "abcd" for track in range(9) for n in range(8)
+    ]
+    counted = [f"a/IMG_{n}.jpg" for n in range(24)]
+    found = find_series(table(tracks + counted))
+    assert found[: len(tracks)].nunique() == 36 and found[len(tracks) :].tolist() == counted
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        [f"{label}/IMG_{n}.jpg" for label in "ab" for n in range(50)],
+        [f"{label}/{n * 7919}_ab{n}cd_n.jpg" for label in "ab" for n in range(50)],  # of Flickr
+        [f"{label}/{n // 25}_{n}.jpg" for label in "ab" for n in range(100)],  # four long ones
+        [f"{label}/{chr(97 + n % 26)}{n}.jpg" for label in "ab" for n in range(30)],  # few of two
+        COUNTED,
+    ],
+)
+def test_other_names_tell_no_series(paths):
+    assert find_series(table(paths)) is None
+
+
+def test_series_that_the_groups_keep_together_are_none():
+    tracks = [path.rpartition("_")[0] for path in TRACKS]
+    assert find_series(table(TRACKS, group=tracks)) is None
+    assert find_series(table(TRACKS, group=["one", *tracks[1:]])) is not None
+
+
+def test_difference_of_few_images_or_of_those_not_judged_is_not_told():
+    actual = np.zeros(1000, int)
+    good = np.tile([[0.9, 0.1]], (1000, 1))
+    bad, worse, unjudged = good.copy(), good.copy(), good.copy()
+    bad[:10], worse[:11], unjudged[:100] = (0.1, 0.9), (0.1, 0.9), np.nan
+    assert describe_series(good, bad, actual, "") == ""  # one point
+    assert describe_series(good, worse, actual, "")
+    assert describe_series(good, unjudged, actual, "") == ""
+    assert describe_series(good[:5], bad[:5], actual[:5], "") == ""
+    assert describe_series(unjudged[:100], good[:100], actual[:100], "") == ""

@@ -1,0 +1,76 @@
+"""The test set against validation: false alarms, true ones, and near-duplicates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawprint.columns import NEAR_DUPLICATES
+from pawprint.scores.shift import MIN_DIFFERENCE, compare_splits, describe_shift, measure_apart
+
+
+def judged(rng, images: int, ability: float, per_group: int = 1, refused=0.005) -> pd.DataFrame:
+    """Calibrated predictions; those of a group are the same, as of frames of a film."""
+    groups = images // per_group
+    confidence = np.maximum(rng.beta(ability, 1, groups), 0.5)
+    correct, unknown = rng.uniform(size=groups) < confidence, rng.uniform(size=groups) < refused
+    columns = {"correct": correct, "refused": unknown, "confidence": confidence}
+    table = pd.DataFrame({"group": np.arange(groups).astype(str)} | columns)
+    return table.loc[table.index.repeat(per_group)].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("validation", "test", "ability", "per_group"),
+    [(500, 500, 5, 1), (20, 500, 50, 1), (100, 10, 20, 1), (600, 600, 10, 30)],
+)
+@pytest.mark.parametrize(
+    ("pairs", "most"), [(200, 0.08), pytest.param(1000, 0.05, marks=pytest.mark.extended)]
+)
+def test_sets_of_one_distribution_seldom_raise_an_alarm(
+    validation, test, ability, per_group, pairs, most
+):
+    """The figures of docs/evaluation.md are those of 1,000 pairs."""
+    rng, alarms = np.random.default_rng(0), 0
+    for _ in range(pairs):
+        both = (judged(rng, images, ability, per_group) for images in (validation, test))
+        alarms += bool(describe_shift(compare_splits(*both)))
+    print(f"{alarms} of {pairs} pairs of {validation} and {test} images, {per_group} in a group")
+    assert alarms <= most * pairs
+
+
+@pytest.mark.parametrize(
+    ("ability", "refused", "expected"), [(3, 0.005, "accuracy -"), (20, 0.1, "unknown \\+")]
+)
+def test_test_images_of_another_kind_raise_an_alarm(ability, refused, expected):
+    rng = np.random.default_rng(0)
+    pair = judged(rng, 400, 20), judged(rng, 400, ability, refused=refused)
+    warning = describe_shift(compare_splits(*pair))
+    assert pd.Series([warning]).str.contains(expected).all()
+
+
+def test_images_of_a_group_count_as_one():
+    rng = np.random.default_rng(0)
+    pair = judged(rng, 600, 3, 60), judged(rng, 600, 30, 60)
+    assert describe_shift(compare_splits(*pair)) == ""
+    alone = [table.assign(group=table.index.astype(str)) for table in pair]
+    assert describe_shift(compare_splits(*alone))
+
+
+def test_small_differences_of_many_images_are_no_alarm():
+    rng = np.random.default_rng(0)
+    one = judged(rng, 400_000, 20)
+    other = one.assign(correct=one["correct"] & (rng.uniform(size=len(one)) > 0.5 * MIN_DIFFERENCE))
+    rows = compare_splits(one, other).set_index("score")
+    assert rows.loc["accuracy_difference", "high"] < 0
+    assert describe_shift(rows.reset_index()) == ""
+
+
+def test_accuracy_without_test_images_that_look_like_others():
+    test = pd.DataFrame({"path": list("abcd"), "correct": [True, True, False, True]})
+    rows = [("a", "test", "x"), ("x", "train", "a"), ("c", "test", "d"), ("d", "test", "c")]
+    listed = pd.DataFrame(rows, columns=["path", "split", "nearest"]).assign(group=list("aacc"))
+    listed = listed.reindex(columns=list(NEAR_DUPLICATES))
+    (row,) = measure_apart(test, listed, 0.95).to_dict("records")
+    assert (row["value"], row["images"]) == (pytest.approx(2 / 3), 3)
+    assert row["low"] < row["value"] < row["high"]
+    assert measure_apart(test, listed[2:], 0.95).empty
+    assert measure_apart(test[:1], listed, 0.95).empty

@@ -1,0 +1,101 @@
+"""Photos without labels against the test split: false alarms, and true ones.
+
+Photos are rows of made-up predictions: of the classes, whose unknown scores differ between the
+classes as those of cats and dogs do, and foreign ones.
+"""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from networks import metadata
+
+from pawprint.tools.monitoring import (
+    LEAST,
+    LIKE,
+    OTHER,
+    PROPORTIONS,
+    differences,
+    judge,
+    verdict_of,
+)
+
+TEST, DRAWS = 500, 300
+MODEL = metadata(unknown_threshold=0.6)
+MIDDLE, SPREAD = np.array([0.43, 0.46]), 0.05  # of the unknown scores of the two classes
+
+
+def photos(rng, images: int, second: float = 0.5, foreign: float = 0, unknown: float = 0.005):
+    """A table of photos, of which a portion is of the second class, foreign, or called unknown."""
+    classes = (rng.uniform(size=images) < second).astype(int)
+    confidence = np.maximum(1 - rng.exponential(0.02, images), 0.5)
+    scores = np.minimum(rng.normal(MIDDLE[classes], SPREAD), 0.6)
+    is_unknown = rng.uniform(size=images) < unknown
+    is_foreign = np.arange(images) < foreign * images
+    is_unknown |= is_foreign & (rng.uniform(size=images) < 0.7)
+    scores = np.where(is_foreign, 0.57, scores)
+    scores = np.where(is_unknown, 0.65, scores)
+    confidence = np.where(is_foreign, rng.uniform(0.5, 1, images), confidence)
+    of_second = np.where(classes == 1, confidence, 1 - confidence)
+    return pd.DataFrame(
+        {"probability_cat": 1 - of_second, "probability_dog": of_second, "unknown_score": scores}
+    )
+
+
+def verdicts(draws: int, images: int, **kind: float) -> Counter:
+    rng = np.random.default_rng(0)
+    pairs = ((photos(rng, images, **kind), photos(rng, TEST)) for _ in range(draws))
+    return Counter(
+        verdict_of(differences(*(judge(MODEL, each) for each in pair))) for pair in pairs
+    )
+
+
+@pytest.mark.parametrize(("images", "unknown"), [(100, 0.005), (200, 0.012)])
+def test_photos_of_the_same_kind_seldom_raise_an_alarm(images, unknown):
+    """Also those that are called unknown at 1.2 %, where 0.5 % of the test photos are."""
+    assert verdicts(DRAWS, images, unknown=unknown)[LIKE] >= 0.95 * DRAWS
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [({"foreign": 0.1}, OTHER), ({"second": 0.2}, PROPORTIONS)]
+)
+def test_foreign_photos_and_other_proportions_are_told_apart(kind, expected):
+    assert verdicts(100, 100, **kind)[expected] >= 80
+
+
+def test_small_difference_is_no_alarm_with_any_number_of_photos():
+    found = verdicts(20, 20_000, unknown=0.012, second=0.55)
+    assert found[LIKE] == 20
+
+
+@pytest.mark.parametrize(("score", "change"), [("unknown_score", 0.05), ("confidence", -0.04)])
+def test_photos_of_which_the_model_is_surer_are_no_other_images(score, change):
+    """Training photos are such: their unknown scores are lower, and they get more confidence."""
+    rng = np.random.default_rng(0)
+    test, photos_like = (judge(MODEL, photos(rng, TEST, unknown=0)) for _ in range(2))
+    for direction, expected in ((1, OTHER), (-1, LIKE)):
+        changed = photos_like.assign(**{score: photos_like[score] + direction * change})
+        tested = differences(changed, test)
+        assert (tested.loc[score, "p_value"] < 0.0001) == (expected == OTHER)
+        assert verdict_of(tested) == expected
+
+
+def test_surer_photos_with_a_lower_mean_of_confidence_are_no_other_images():
+    """Most get more confidence, and a tenth of them so much less that the mean falls."""
+    rng = np.random.default_rng(0)
+    test, photos_like = (judge(MODEL, photos(rng, TEST, unknown=0)) for _ in range(2))
+    change = np.where(np.arange(TEST) % 10 == 0, -0.8, 0.04)
+    changed = photos_like.assign(confidence=photos_like["confidence"] + change)
+    tested = differences(changed, test)
+    assert tested.loc["confidence", "difference"] < LEAST["confidence"]
+    assert verdict_of(tested) == LIKE
+
+
+def test_model_without_a_detector_is_judged_by_classes_and_confidence():
+    rng, model = np.random.default_rng(0), metadata()
+    test = judge(model, photos(rng, TEST).drop(columns="unknown_score"))
+    foreign = judge(model, photos(rng, 200, foreign=0.5).drop(columns="unknown_score"))
+    tested = differences(foreign, test)
+    assert list(tested.index) == ["classes", "confidence"]
+    assert verdict_of(tested) == OTHER

@@ -1,0 +1,31 @@
+import numpy as np
+from scipy.sparse import csr_array
+
+from pawprint.tools import suggestion
+from pawprint.tools.suggestion import choose
+
+
+def at(*degrees: float) -> np.ndarray:
+    """Features of two channels in these directions."""
+    angle = np.radians(degrees)
+    return np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
+
+
+def chosen(features, weight=None, labelled=(), pairs=(), number=9, limited=(), limit=9):
+    images = len(features)
+    rows, columns = np.array([*pairs, *(pair[::-1] for pair in pairs)], int).reshape(-1, 2).T
+    alike = csr_array((np.ones(len(rows), bool), (rows, columns)), (images, images))
+    weight = np.ones(images) if weight is None else np.array(weight)
+    is_limited = np.isin(np.arange(images), limited)
+    return choose(features, weight, at(*labelled), alike, number, is_limited, limit).tolist()
+
+
+def test_most_uncertain_of_equally_distant_images_is_first():
+    assert chosen(at(30, -30, 30, -30), [0.1, 0.4, 0.2, 0.3], labelled=[0])[0] == 1
+    assert chosen(at(30, -30), [0.1, 0.4])[0] == 1
+
+
+def test_images_are_far_from_labelled_ones_and_from_each_other(monkeypatch):
+    monkeypatch.setattr(suggestion, "BLOCK", 2)
+    assert chosen(at(1, 20, 22, 40, -21), labelled=[0, 60]) == [2, 4, 3, 1, 0]
+    assert chosen(at(0, 1, 2, 90, 91, 45), number=3) == [0, 4, 5]
