@@ -10,14 +10,11 @@ import numpy as np
 from pawprint import project
 from pawprint.errors import InputError
 from pawprint.files import read_json
-from pawprint.model.calibration import (
-    calibrate,
-    choose_augmentation,
-    choose_unknown_threshold,
-)
+from pawprint.model.calibration import calibrate, choose_augmentation
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
-from pawprint.model.served_model import read_detector, write_served_model
+from pawprint.model.served_model import write_served_model
+from pawprint.model.unknown import choose_unknown_threshold, read_detector
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations, problem_of_threshold

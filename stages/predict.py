@@ -15,13 +15,13 @@ from PIL import Image
 from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
+from pawprint.dataset.splitting import training_images
 from pawprint.files import read_json, replacing, write_arrays
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
-from pawprint.model.calibration import DETECTOR_IMAGES, fit_unknown, training_images
 from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import predict_members, runner
-from pawprint.model.served_model import DETECTOR_FILE, with_detector
+from pawprint.model.unknown import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown, with_detector
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations

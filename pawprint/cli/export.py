@@ -12,7 +12,7 @@ from pawprint.classes import predicted_classes
 from pawprint.columns import SPLIT
 from pawprint.files import md5
 from pawprint.model.predictor import load_predictor
-from pawprint.model.served_model import read_detector
+from pawprint.model.unknown import read_detector
 from pawprint.network import exports
 from pawprint.network.model import load_model
 from pawprint.package import current_commit

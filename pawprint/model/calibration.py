@@ -1,14 +1,10 @@
-"""What `calibrate` fits and chooses: from logits to labels, and the detector of unknown inputs."""
+"""What `calibrate` fits and chooses: from logits to labels."""
 
 import numpy as np
-import pandas as pd
-from scipy.linalg import eigh
 from scipy.optimize import minimize_scalar
 from scipy.special import chdtrc
-from threadpoolctl import threadpool_limits
 
 from pawprint.classes import SIGNIFICANT, Difference, log_losses, to_probabilities
-from pawprint.model.served_model import Detector, unit_length
 from pawprint.params.results import Calibrate
 from pawprint.params.section import TestTimeAugmentation
 
@@ -109,58 +105,3 @@ def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float 
     score = np.where(right / (actual == 1).sum() >= recall, precision, -1)
     best = candidates[score == score.max()]
     return float(best[np.abs(best - 0.5).argmin()])
-
-
-DETECTOR_IMAGES = 1000  # of training, at most
-COMPONENTS = 64
-FOLDS = 5
-DIGITS = 4  # of the threshold
-
-
-def fit_detector(features: np.ndarray) -> Detector:
-    """The mean and the first principal components of features, `(images, channels)`.
-
-    There are COMPONENTS of them, or fewer than images and than channels. Two images and two
-    channels are the minimum.
-    """
-    images, channels = features.shape
-    number = min(COMPONENTS, images - 1, channels - 1)
-    unit = unit_length(features.astype(np.float64))
-    mean = unit.mean(axis=0)
-    with threadpool_limits(1):  # the number of threads changes the last bits of a sum
-        covariance = (unit - mean).T @ (unit - mean)
-        _, vectors = eigh(covariance, subset_by_index=(channels - number, channels - 1))
-    return Detector(mean.astype(np.float32), vectors[:, ::-1].T.astype(np.float32))
-
-
-def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
-    """At most so many training images of a table SPLIT: those with the lowest hashes of pixels."""
-    return split[split["split"] == "train"].sort_values("pixels_sha256")[:number]
-
-
-def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:
-    """The detector, and the unknown scores of training images by detectors not fitted on them.
-
-    `features` are those of training images, `(images, squares, channels)`, the scores float32
-    `(images, squares)`: of each of FOLDS by a detector of the others, NaN of fewer than three
-    images.
-    """
-    fold = np.arange(len(features)) % FOLDS
-    scores = np.full(features.shape[:2], np.nan, np.float32)
-    for each in np.unique(fold) if len(features) > 2 else ():
-        others = fit_detector(np.concatenate(features[fold != each]))
-        scores[fold == each] = others.score(features[fold == each])
-    return fit_detector(np.concatenate(features)), scores
-
-
-def choose_unknown_threshold(scores: np.ndarray, quantile: float) -> float:
-    """The score that a new image does not exceed with at least this probability.
-
-    `scores`, `(images,)`, are of images that the detector is not fitted on: those of validation,
-    and of training by `fit_unknown`, as validation alone has few images for the quantile. It is
-    that of `images + 1` (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005).
-    With fewer than `quantile / (1 - quantile)` images it is the highest score. It is rounded up, so
-    that rounding in another runtime does not refuse the image it belongs to.
-    """
-    rank = min(int(np.ceil(quantile * (len(scores) + 1))), len(scores))
-    return float(np.ceil(np.sort(scores)[rank - 1] * 10**DIGITS) / 10**DIGITS)

@@ -18,7 +18,7 @@ from pawprint.images.decoder import open_image
 from pawprint.images.pixels import squares_of
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import Run
-from pawprint.model.served_model import Detector
+from pawprint.model.unknown import Detector
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
 from pawprint.params.section import TestTimeAugmentation

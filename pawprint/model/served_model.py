@@ -1,28 +1,21 @@
-"""The served model: its file, the network in it, and the detector of unknown inputs.
-
-The detector says how far the features of an image are from those of training. It is the residual of
-a principal component analysis, as in Wang et al., ViM: Out-Of-Distribution with Virtual-logit
-Matching, 2022 (https://arxiv.org/abs/2203.10807), of features with length 1.
-"""
+"""The served model: its files and the network in them."""
 
 import hashlib
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import openvino
 
-from pawprint.errors import InputError, printable
-from pawprint.files import digest, read_arrays, replacing, write_arrays
+from pawprint.files import digest, replacing, write_arrays
 from pawprint.model.metadata import Metadata, write_metadata
+from pawprint.model.unknown import DETECTOR_FILE, Detector, unknown_score
 from pawprint.runtime.network_file import read_network, take_uint8, write_network
 
-NETWORK_FILE, DETECTOR_FILE = "model.xml", "detector.npz"
+NETWORK_FILE = "model.xml"
 # The model in its folder, by format.
 FILES = (NETWORK_FILE, "model.tflite", "model.onnx", "saved_model.pb")
 FEATURES = "features"
 IDENTITY_DIGITS = 16  # of the SHA-256
-SMALLEST = 1e-12  # norm to divide by, as in Keras' UnitNormalization
 operations = openvino.opset15
 
 
@@ -77,66 +70,6 @@ def _read(path: Path) -> openvino.Model:
     network = openvino.Core().read_model(path.parent if path.suffix == ".pb" else path)
     outputs = sorted(network.outputs, key=lambda output: sorted(output.names))
     return openvino.Model([output.get_node() for output in outputs], network.get_parameters())
-
-
-class Detector(NamedTuple):
-    """`mean` is float32 `(channels,)`, `components` float32 `(components, channels)`.
-
-    The components are orthogonal and have length 1.
-    """
-
-    mean: np.ndarray
-    components: np.ndarray
-
-    def score(self, features: np.ndarray) -> np.ndarray:
-        """float64 `(…)`, from 0 on, of features `(…, channels)`, by the served graph."""
-        *shape, channels = features.shape
-        given = operations.parameter([-1, channels], np.float32)
-        network = openvino.Model([unknown_score(given.output(0), self)], [given])
-        compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        rows = features.reshape(-1, channels).astype(np.float32)
-        return compiled(rows)[0].reshape(shape).astype(np.float64)
-
-
-def with_detector(network: openvino.Model, detector: Detector) -> openvino.Model:
-    """The network with `unknown_score` in place of its features: logits, and `(batch, 1)`."""
-    logits, features = (result.input_value(0) for result in network.get_results())
-    score = unknown_score(features, detector).output(0)
-    return openvino.Model([logits, score], network.get_parameters())
-
-
-def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Node:
-    """`(images, 1)` of features `(images, channels)`: the norm of what is not explained.
-
-    The features are divided by their norm; mean and components explain a part of that.
-    """
-    mean, components = (operations.constant(each, np.float32) for each in detector)
-    unit = operations.normalize_l2(features, np.array([1]), SMALLEST**2, "max")  # of squares
-    centred = operations.subtract(unit, mean)
-    projected = operations.matmul(centred, components, False, True)
-    explained = operations.matmul(projected, components, False, False)
-    residual = operations.subtract(centred, explained)
-    return operations.reduce_l2(residual, np.array([1]), keep_dims=True)
-
-
-def unit_length(features: np.ndarray) -> np.ndarray:
-    """The features `(…, channels)` divided by their norm; zeros stay zeros."""
-    norm = np.linalg.norm(features, axis=-1, keepdims=True)
-    return features / np.maximum(norm, SMALLEST)
-
-
-def read_detector(folder: Path) -> Detector:
-    """The detector of a served model with an unknown threshold.
-
-    Raises InputError if the file is missing or holds other arrays.
-    """
-    arrays = read_arrays(path := folder / DETECTOR_FILE)
-    if set(arrays) != set(Detector._fields):
-        raise InputError(
-            f"{path}: expected the arrays {' and '.join(Detector._fields)}. Received: "
-            f"{printable(', '.join(arrays))}. Run `dvc repro`."
-        )
-    return Detector(**arrays)
 
 
 def write_served_model(

@@ -13,11 +13,12 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
+from pawprint.dataset.splitting import training_images
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
-from pawprint.model.calibration import training_images
 from pawprint.model.predictor import Prediction, Predictor, find_images, predict, predict_members
-from pawprint.model.served_model import FEATURES, unit_length
+from pawprint.model.served_model import FEATURES
+from pawprint.model.unknown import unit_length
 from pawprint.params.data import Split
 from pawprint.tables import csv_rows, read_table
 

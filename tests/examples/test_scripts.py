@@ -23,7 +23,8 @@ from pawprint.images.decoder import decode, read_image
 from pawprint.model.exports import export, for_export, mean_outputs
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import Prediction, load_predictor
-from pawprint.model.served_model import Detector, write_served_model
+from pawprint.model.served_model import write_served_model
+from pawprint.model.unknown import Detector
 from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras
 from pawprint.network.model import build_head, build_model, with_features

@@ -3,11 +3,7 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from pawprint.model.calibration import (
-    choose_augmentation,
-    fit_temperature,
-    significant_temperature,
-)
+from pawprint.model.calibration import choose_augmentation, fit_temperature, significant_temperature
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))

@@ -3,8 +3,7 @@ import pytest
 from conftest import refused
 
 from pawprint.files import write_arrays
-from pawprint.model.calibration import choose_unknown_threshold, fit_unknown
-from pawprint.model.served_model import Detector, read_detector
+from pawprint.model.unknown import Detector, choose_unknown_threshold, fit_unknown, read_detector
 
 
 def test_score_is_the_norm_of_what_mean_and_components_do_not_explain():

@@ -10,10 +10,10 @@ from conftest import SAMPLE_WEIGHTS, refused
 from networks import PLAIN, metadata, model_params, pixels, train_params
 from PIL import Image
 
-from pawprint.model.calibration import fit_detector
 from pawprint.model.exports import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
+from pawprint.model.unknown import fit_detector
 from pawprint.network.conversion import (
     build_extractor,
     convert,

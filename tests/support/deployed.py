@@ -18,7 +18,7 @@ from pawprint.images.pixels import squares_of
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import predict_members, runner
-from pawprint.model.served_model import with_detector
+from pawprint.model.unknown import with_detector
 from pawprint.network.conversion import convert
 from pawprint.tables import write_table
 from stages import evaluate

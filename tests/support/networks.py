@@ -10,7 +10,8 @@ from conftest import SAMPLE_WEIGHTS
 
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.model.metadata import Metadata
-from pawprint.model.served_model import Detector, write_served_model
+from pawprint.model.served_model import write_served_model
+from pawprint.model.unknown import Detector
 from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras
 from pawprint.network.model import activation_for, application, build_head, build_model
