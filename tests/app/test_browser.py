@@ -150,7 +150,7 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
     reasons = {
         "cut.jpg": (photo[: len(photo) // 2], "truncated: "),
         "bomb.png": (black_png(20_000, 20_000), "too large: "),
-        "![x](http://example.org/y).jpg": (b"", "empty: 0 bytes"),
+        "![x](http://example.org/y).jpg": (b"", "empty file: 0 bytes"),
     }
     files = {name: data for name, (data, _) in reasons.items()} | {"cat.jpg": photo}
     open_page(page, "Try it")

@@ -175,7 +175,7 @@ IMAGES = {
     "grey and alpha.png": Fault(encode(PHOTO.convert("LA"), "PNG"), KEPT),
     "16 bits.png": Fault(encode(DEEP, "PNG"), KEPT),
     "16 bits.tiff": Fault(encode(DEEP, "TIFF"), KEPT),
-    "thumbnail of a raw file.nef": Fault(encode(PHOTO, "TIFF", tiffinfo={254: 1}), "unsupported"),
+    "thumbnail of a raw file.tiff": Fault(encode(PHOTO, "TIFF", tiffinfo={254: 1}), "unsupported"),
     "float.tiff": Fault(encode(PHOTO.convert("F"), "TIFF"), "unsupported"),
     "rgba.png": Fault(encode(PHOTO.convert("RGBA"), "PNG"), KEPT),
     "animated.png": Fault(
