@@ -26,7 +26,13 @@ from pawprint.dataset.layouts import (
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable
-from pawprint.images.archive import Archive, UnusableImageError, members, read_member
+from pawprint.images.archive import (
+    Archive,
+    UnusableImageError,
+    members,
+    read_member,
+    require_safe_name,
+)
 from pawprint.images.decoder import Decoded, decode_with_bits, pixels_sha256
 from pawprint.images.formats import ACCEPTED, count_suffixes, is_image_name
 
@@ -81,6 +87,7 @@ def clean(
     _require_folders(labels, names, folders, archive.filename)
 
     def assign(name: str) -> dict:
+        require_safe_name(archive, name)
         if name not in listed and not is_image_name(name):
             raise UnusableImageError("other_file", "hidden, or without the suffix of an image")
         if times[name] > 1:
