@@ -119,9 +119,9 @@ def _after_draws(places: pd.DataFrame, params: Split) -> pd.DataFrame:
 def _draw(
     places: pd.DataFrame, pool: pd.Series, source: str, target: str, fraction: float
 ) -> pd.DataFrame:
-    """Move units from a split to another, which gets a fraction of the images of the pool.
+    """Move units from a split to another, which gets a fraction of each class of a pool.
 
-    `pool` is a mask of all images of some classes. Each of these keeps units for other splits.
+    `pool` is a mask of images. A class keeps units for other splits that have none of it.
     """
     if not pool.any():
         return places
