@@ -133,3 +133,10 @@ def test_file_comes_before_the_splits_of_the_archive():
     rows, listed, _ = split(table, MOVING, stays)
     assert list(listed["path"][listed["moved"]]) == [other["path"]]
     assert kept_of(rows).items() >= stays.items()
+
+
+def test_all_validation_images_of_the_archive_may_be_kept_in_training():
+    table = images({f"{name}/{label}": 30 for name in ("train", "validation") for label in "ab"})
+    validation = table["pixels_sha256"][table["archive_split"] == "validation"]
+    rows = split(table, PARAMS, dict.fromkeys(validation, "train"))[0]
+    assert rows["split"].value_counts().to_dict() == {"train": 72, "validation": 24, "test": 24}
