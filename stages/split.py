@@ -23,7 +23,7 @@ def main() -> None:
     params = Split.load()
     images = read_table(project.IMAGES_CSV, IMAGES)
     kept = watch(str(project.SPLITS_CSV), partial(read_kept_splits, project.SPLITS_CSV))
-    rows, listed, divided_pairs = split(images, kept, **dict(params))
+    rows, listed, divided_pairs = split(images, params, kept)
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(project.SPLIT_CSV, rows, SPLIT)
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))

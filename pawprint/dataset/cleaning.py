@@ -1,8 +1,7 @@
 """Decode every image once; list the usable ones, and the reason for each rejected one."""
 
-import collections
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -76,48 +75,19 @@ def clean(
     rejected. A kept path is the name of the member, a rejected one is that name made printable.
     Raises InputError if a class has no folder in the archive, or no usable image.
     """
-    label_of_folder = {
-        folder.lower(): label for label, folders in labels.items() for folder in folders
-    }
     names = [name for name in members(archive) if rows is None or not is_metadata(name)]
-    times = Counter(names)
-    corrected = {each.path for each in corrections}
-    folders = folders_of(rows)
-    listed = corrected.union(rows or ())
-    _require_folders(labels, names, folders, archive.filename)
+    _require_folders(labels, names, folders_of(rows), archive.filename)
+    classes = {folder.lower(): label for label in labels for folder in labels[label]}
+    corrected = {correction.path for correction in corrections}
+    assign = partial(_assign, rows, classes, corrected, Counter(names))
 
-    def assign(name: str) -> dict:
+    def assign_safe(name: str) -> dict:
         require_safe_name(archive, name)
-        if name not in listed and not is_image_name(name):
-            raise UnusableImageError("other_file", "hidden, or without the suffix of an image")
-        if times[name] > 1:
-            raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
-        label, archive_split = label_and_split(folders(name), label_of_folder)
-        if not label and name not in corrected:
-            detail = "in no folder that clean.labels names"
-            if rows is not None:
-                detail = "label not in clean.labels" if name in rows else "not in metadata.csv"
-            raise UnusableImageError("no_class", detail)
-        group = rows[name].group if rows and name in rows else ""
-        return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}
+        return assign(name)
 
-    def examine(name: str) -> dict:
-        data = read_member(archive, name)
-        image, *bits = decode_with_bits(data, archive.bits)
-        if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
-            raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
-        return {
-            "path": name,
-            "width": image.width,
-            "height": image.height,
-            "pixels_sha256": pixels_sha256(image),
-            "perceptual_hash": perceptual_hash(image),
-            **dict(zip(BITS, bits)),
-        }
-
-    assigned = [_or_rejected(assign, name) for name in names]
+    assigned = [_or_rejected(assign_safe, name) for name in names]
     labelled = {row["path"]: row for row in assigned if "reason" not in row}
-    results = map_items(partial(_or_rejected, examine), labelled)
+    results = map_items(partial(_or_rejected, partial(_examine, archive, rule)), labelled)
     examined = list(tqdm(results, "clean", len(labelled), unit="image", disable=None))
     usable = [labelled[row["path"]] | row for row in examined if "reason" not in row]
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
@@ -126,13 +96,51 @@ def clean(
     kept, duplicates = without_duplicates(images)
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
-    for label in labels:
-        if not (kept["label"] == label).any():
-            raise InputError(
-                f"{archive.filename}: expected a usable image of class {label}. Received: "
-                f"{describe_files(kept, rejected)}. See clean.labels. {ACCEPTED}"
-            )
+    _require_images(labels, kept, rejected, archive.filename)
     return kept, rejected, not_applied
+
+
+def _assign(
+    rows: dict[str, Row] | None,
+    classes: dict[str, str],
+    corrected: set[str],
+    times: Counter[str],
+    name: str,
+) -> dict:
+    """The path, label, archive_split and group of a file. Raises UnusableImageError.
+
+    `classes` has the label by lower-case name of the folder, `times` how many files have a name.
+    The label is "" if only one of `corrected`, paths of corrections, may give it.
+    """
+    is_listed = name in corrected or name in (rows or ())
+    if not is_listed and not is_image_name(name):
+        raise UnusableImageError("other_file", "hidden, or without the suffix of an image")
+    if times[name] > 1:
+        raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
+    label, archive_split = label_and_split(folders_of(rows)(name), classes)
+    if not label and name not in corrected:
+        detail = "in no folder that clean.labels names"
+        if rows is not None:
+            detail = "label not in clean.labels" if name in rows else "not in metadata.csv"
+        raise UnusableImageError("no_class", detail)
+    group = rows[name].group if rows and name in rows else ""
+    return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}
+
+
+def _examine(archive: Archive, rule: str, name: str) -> dict:
+    """The columns of a file's row that its content gives. Raises UnusableImageError."""
+    data = read_member(archive, name)
+    image, *bits = decode_with_bits(data, archive.bits)
+    if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
+        raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
+    return {
+        "path": name,
+        "width": image.width,
+        "height": image.height,
+        "pixels_sha256": pixels_sha256(image),
+        "perceptual_hash": perceptual_hash(image),
+        **dict(zip(BITS, bits)),
+    }
 
 
 def perceptual_hash(image: Image.Image) -> str:
@@ -157,11 +165,11 @@ def _corrected(
     An image has the label "" if only a correction, which may be for other pixels, gives it one.
     """
     pixels = dict(zip(images["path"], images["pixels_sha256"]))
-    given = {each.image: each.label for each in corrections}
-    of_copies = {pixels[name]: given[name] for name in given if name in pixels}
+    labels = {correction.image: correction.label for correction in corrections}
+    of_copies = {pixels[name]: label for name, label in labels.items() if name in pixels}
     right = [
-        given.get(row.pixels_sha256)
-        or given.get(row.path)
+        labels.get(row.pixels_sha256)
+        or labels.get(row.path)
         or of_copies.get(row.pixels_sha256, row.label)
         for row in images.itertuples()
     ]
@@ -175,8 +183,8 @@ def _corrected(
         [(printable(row.path), *reasons[row.label]) for row in images[~is_of_class].itertuples()],
         columns=list(REJECTED),
     )
-    known = {"", *pixels.values()}
-    not_applied = [each.path for each in corrections if each.pixels_sha256 not in known]
+    hashes = {"", *pixels.values()}
+    not_applied = [row.path for row in corrections if row.pixels_sha256 not in hashes]
     return images[is_of_class], of_no_class, not_applied
 
 
@@ -211,13 +219,26 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
 def _require_folders(
     labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str
 ) -> None:
-    found = {folder.lower() for name in names for folder in folders(name)}
+    """Raise InputError for a class of which the archive has no folder."""
+    present = {folder.lower() for name in names for folder in folders(name)}
     for label, expected in labels.items():
-        if not {folder.lower() for folder in expected} & found:
+        if not {folder.lower() for folder in expected} & present:
             raise InputError(
                 f"{archive}: expected a folder or label named {' or '.join(expected)} "
                 f"(clean.labels.{label}). Correct clean.labels, or set it to auto. "
                 f"Received:\n{tree(names, folders)}"
+            )
+
+
+def _require_images(
+    labels: Iterable[str], kept: pd.DataFrame, rejected: pd.DataFrame, archive: str
+) -> None:
+    """Raise InputError for a class without a usable image."""
+    for label in labels:
+        if not (kept["label"] == label).any():
+            raise InputError(
+                f"{archive}: expected a usable image of class {label}. Received: "
+                f"{describe_files(kept, rejected)}. See clean.labels. {ACCEPTED}"
             )
 
 
@@ -281,5 +302,5 @@ def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:
     """
     paths = rejected.loc[rejected["reason"] == "no_class", "path"]
     folders = [f"{PurePosixPath(path).parent}/" for path in paths]
-    number = collections.Counter(folders).most_common(SHOWN)
+    number = Counter(folders).most_common(SHOWN)
     return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)

@@ -9,6 +9,7 @@ import pandas as pd
 from pawprint.columns import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
 from pawprint.errors import InputError
+from pawprint.params.data import Split
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20
@@ -19,16 +20,7 @@ BLOCK = 2**16  # pairs joined at a time
 
 
 def split(
-    images: pd.DataFrame,
-    kept: dict[str, str] | None = None,
-    *,
-    seed: int,
-    validation_fraction: float,
-    test_fraction: float,
-    group: str | None = None,
-    near_duplicate_distance: int,
-    use_archive_split: bool,
-    move_near_duplicates: bool = False,
+    images: pd.DataFrame, params: Split, kept: dict[str, str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and how many pairs of them are divided.
 
@@ -62,71 +54,13 @@ def split(
     have images in a split.
     """
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
-    given = images["archive_split"] if use_archive_split else pd.Series("", images.index)
-    _require_whole(given, images["path"])
-    keeps_validation, keeps_test = (given == "validation").any(), (given == "test").any()
-    name = images["group"] if group is None else _names(group, images["path"])
-    content = name.where(name != "", images["perceptual_hash"])
-    pairs = near_duplicates(images["perceptual_hash"], near_duplicate_distance)
-    if not (keeps_validation or keeps_test):
-        given = pd.Series("train", images.index)
-    is_drawn = given == ("validation" if keeps_validation else "train")  # others are as given
-    is_drawn &= not (keeps_validation and keeps_test)
-    # So are training images of a class of which the archive has none in another split.
-    for other in {"validation", "test" if keeps_test else "validation"}:
-        is_drawn |= (given == "train") & ~images["label"].isin(images["label"][given == other])
-    own = _of_images(kept or {}, images["pixels_sha256"])
-    of_groups = own[is_drawn[own.index]]
-    unit = name.where(name != "", images["pixels_sha256"]).factorize()[0]
-    unit = _join(unit, pairs, _first_in(unit, of_groups))
-    placed = own.reindex(images.index, fill_value="")
-    placed = placed.mask(is_drawn, _first_in(unit, of_groups)[unit])
-
-    in_train = (given == "train").groupby(unit).transform("any")
-    images["moved"] = move_near_duplicates & in_train & (given == "validation")
-    images["moved"] &= placed.isin(["", "train"])
-    images["split"] = placed.where(placed != "", given.mask(images["moved"], "train"))
-    draw = content.groupby(unit).first().map(lambda text: _uniform(seed, text))
-    order = draw.sort_values(kind="stable").index
-    is_free = (placed == "") & ~images["moved"].groupby(unit).transform("any")
-
-    def take(source: str, target: str, fraction: float, of: pd.DataFrame, *others: str) -> None:
-        """Move units of the classes of `of`; each class keeps units for the other splits."""
-        here, there = (images["split"] == source) & is_free, images["split"] == target
-        stays = (placed != "") | (given != source)
-        has = set(zip(images["label"][stays], images["split"][stays]))
-        sizes: dict[int, dict[str, int]] = {}
-        table = images[here].groupby([unit[here], "label"]).size()
-        for (key, label), number in table.items():
-            sizes.setdefault(key, {})[label] = number
-        wanted = of["label"].value_counts() * fraction
-        both = int((images["split"].isin([source, target])).sum())
-        if wanted.sum() >= both:
-            raise InputError(
-                f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
-                f"Received: {wanted.sum():,.0f} of {both:,} for {target}. Decrease it."
-            )
-        left = {label: sum((label, name) not in has for name in others) for label in wanted.index}
-        lacking = {label for label in wanted.index if (label, target) not in has}
-        wanted = wanted.sub(images["label"][there].value_counts(), fill_value=0).to_dict()
-        units = {key: sizes[key] for key in order if key in sizes}
-        images.loc[here & np.isin(unit, _nearest(units, wanted, left, lacking)), "split"] = target
-
-    if keeps_validation and not keeps_test:
-        of = images[(given == "validation") & images["split"].isin(["validation", "test"])]
-        ratio = test_fraction / (validation_fraction + test_fraction)
-        take("validation", "test", ratio, of, "validation")
-    for target, fraction, others in (
-        ("test", test_fraction, ("validation", "train")),
-        ("validation", validation_fraction, ("train",)),
-    ):
-        of_archive = images["label"][(images["split"] == target) & (given != "train")]
-        has_none = ~images["label"].isin(of_archive)
-        if has_none.any():
-            take("train", target, fraction, images[has_none], *others)
-    _require_all(images, unit)
-
-    images["group"] = images["path"].groupby(unit).transform("min")
+    archive = _archive_splits(images, params.use_archive_split)
+    images["group"] = _group_names(images, params.group)
+    pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
+    places = _after_draws(_before_draws(images, archive, pairs, params, kept), params)
+    _require_all(places)
+    group = images["path"].groupby(places["unit"]).transform("min")
+    images = images.assign(moved=places["moved"], split=places["split"], group=group)
     closest = nearest(pairs)
     listed = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array, distance=closest["distance"].array
@@ -136,8 +70,175 @@ def split(
     return images.sort_values("path"), listed.sort_values(["group", "path"]), divided
 
 
-def _names(pattern: str, paths: pd.Series) -> pd.Series:
-    """What the group of the pattern matches in each path, or ""."""
+def _before_draws(
+    images: pd.DataFrame,
+    archive: pd.Series,
+    pairs: pd.DataFrame,
+    params: Split,
+    kept: dict[str, str],
+) -> pd.DataFrame:
+    """What the draws need of each image, a row each, with these columns.
+
+    `label`; `unit`, of `_units`; `archive`, of `_archive_splits`; `kept`, the split that splits.csv
+    gives it, or ""; `split`, that or the archive's; `moved`, as in NEAR_DUPLICATES; `is_free`,
+    whether a draw may change its split.
+    """
+    is_drawn = _is_drawn(images["label"], archive)
+    own = _of_images(kept, images["pixels_sha256"])
+    of_units = own[is_drawn[own.index]]
+    unit = _units(images, pairs, of_units, params.seed)
+    in_file = own.reindex(images.index, fill_value="")
+    in_file = in_file.mask(is_drawn, _first_in(unit, of_units)[unit])
+    with_training = (archive == "train").groupby(unit).transform("any")
+    moved = params.move_near_duplicates & with_training & (archive == "validation")
+    moved &= in_file.isin(["", "train"])
+    return images[["label"]].assign(
+        unit=unit,
+        archive=archive,
+        kept=in_file,
+        split=in_file.where(in_file != "", archive.mask(moved, "train")),
+        moved=moved,
+        is_free=(in_file == "") & ~moved.groupby(unit).transform("any"),
+    )
+
+
+def _after_draws(places: pd.DataFrame, params: Split) -> pd.DataFrame:
+    """The table of `_before_draws` with the splits after the draws: test before validation."""
+    labels, archive = places["label"], places["archive"]
+    fractions = {"test": params.test_fraction, "validation": params.validation_fraction}
+    if not (archive == "test").any():
+        pool = (archive == "validation") & places["split"].isin(["validation", "test"])
+        ratio = params.test_fraction / sum(fractions.values())
+        places = _draw(places, pool, "validation", "test", ratio)
+    for target, fraction in fractions.items():
+        of_archive = labels[(places["split"] == target) & (archive != "train")]
+        places = _draw(places, ~labels.isin(of_archive), "train", target, fraction)
+    return places
+
+
+def _draw(
+    places: pd.DataFrame, pool: pd.Series, source: str, target: str, fraction: float
+) -> pd.DataFrame:
+    """Move units from a split to another, which gets a fraction of each class of a pool.
+
+    `pool` is a mask of images. A class keeps units for other splits that have none of it.
+    """
+    if not pool.any():
+        return places
+    labels, splits = places["label"], places["split"]
+    wanted = labels[pool].value_counts() * fraction
+    both = int(splits.isin([source, target]).sum())
+    if wanted.sum() >= both:
+        raise InputError(
+            f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
+            f"Received: {wanted.sum():,.0f} of {both:,} for {target}. Decrease it."
+        )
+    wanted -= labels[splits == target].value_counts().reindex(wanted.index, fill_value=0)
+    stays = (places["kept"] != "") | (places["archive"] != source)
+    absent = {name: set(labels) - set(labels[stays & (splits == name)]) for name in SPLITS}
+    others = {"validation", source} - {target}
+    reserved = {label: sum(label in absent[name] for name in others) for label in wanted.index}
+    can_move = (splits == source) & places["is_free"]
+    units = _nearest(_sizes(places[can_move]), wanted.to_dict(), reserved, absent[target])
+    return places.assign(split=splits.mask(can_move & places["unit"].isin(units), target))
+
+
+def _sizes(places: pd.DataFrame) -> dict[int, dict[str, int]]:
+    """The numbers of images of each unit by class; units in their order."""
+    sizes: dict[int, dict[str, int]] = {}
+    for (unit, label), number in places.groupby(["unit", "label"]).size().items():
+        sizes.setdefault(unit, {})[label] = number
+    return sizes
+
+
+def _nearest(
+    units: dict[int, dict[str, int]],
+    wanted: dict[str, float],
+    reserved: dict[str, int],
+    lacking: set[str],
+) -> list[int]:
+    """Units that bring each class as near to the number wanted as units in this order can.
+
+    Each unit has numbers of images by class. It is taken if the classes come nearer to what is
+    still wanted. A class of `lacking` of which none is taken gives its smallest unit. `reserved`
+    units of each class, by default one, are not taken. Of a class that is not in `wanted` none is
+    wanted.
+    """
+    remaining = Counter(label for sizes in units.values() for label in sizes)
+    wanted = Counter(wanted)
+
+    def is_free(sizes: dict[str, int]) -> bool:
+        return all(remaining[label] > reserved.get(label, 1) for label in sizes)
+
+    chosen = []
+    for unit, sizes in units.items():
+        change = sum(abs(wanted[label] - n) - abs(wanted[label]) for label, n in sizes.items())
+        if change < 0 and is_free(sizes):
+            chosen.append(unit)
+            wanted.subtract(sizes)
+            remaining.subtract(sizes.keys())
+    for label in sorted(remaining.keys() & lacking):
+        if any(label in units[unit] for unit in chosen):
+            continue
+        free = [unit for unit, sizes in units.items() if label in sizes and is_free(sizes)]
+        if free:
+            smallest = min(free, key=lambda unit: sum(units[unit].values()))
+            chosen.append(smallest)
+            remaining.subtract(units[smallest].keys())
+    return chosen
+
+
+def _archive_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
+    """The archive's split of each image; "train" of all if it has no other, or if none is used."""
+    splits = set(images["archive_split"]) if is_used else set()
+    if "" in splits and len(splits) > 1:
+        raise InputError(
+            "split: expected a split in the archive for every image, or for none. Received: "
+            f"{images['path'][images['archive_split'] == ''].min()}, which is in no folder train, "
+            "validation or test, and others that are. Move it, or set split.use_archive_split to "
+            "false."
+        )
+    if splits and not splits & {"", "train"}:
+        raise InputError(
+            "split: expected a folder train in the archive beside its other splits. Received: "
+            f"only {' and '.join(sorted(splits))}. Add it, or set split.use_archive_split to false."
+        )
+    is_divided = not splits.isdisjoint({"validation", "test"})
+    return images["archive_split"] if is_divided else pd.Series("train", images.index)
+
+
+def _is_drawn(labels: pd.Series, archive: pd.Series) -> pd.Series:
+    """Whether a draw decides on an image: else it stays in its split of the archive.
+
+    It does on validation images of an archive without test, and on training images of a class that
+    the archive has not in validation, or not in its test split.
+    """
+    has_test = (archive == "test").any()
+    is_complete = labels.isin(labels[archive == "validation"])
+    if has_test:
+        return (archive == "train") & ~(is_complete & labels.isin(labels[archive == "test"]))
+    return (archive == "validation") | ((archive == "train") & ~is_complete)
+
+
+def _units(images: pd.DataFrame, pairs: pd.DataFrame, kept: pd.Series, seed: int) -> np.ndarray:
+    """int64 `(images,)`: the unit, which moves as a whole, of each image.
+
+    That is its group, or itself, with near-duplicates. The numbers, from 0, are the order in which
+    units are drawn.
+    """
+    names = images["group"]
+    unit = names.where(names != "", images["pixels_sha256"]).factorize()[0]
+    unit = _join(unit, pairs, _first_in(unit, kept))
+    content = names.where(names != "", images["perceptual_hash"]).groupby(unit).first()
+    order = np.argsort([_uniform(seed, text) for text in content], kind="stable")
+    return np.argsort(order)[unit]
+
+
+def _group_names(images: pd.DataFrame, pattern: str | None) -> pd.Series:
+    """What the group of the pattern matches in each path, or the column `group`; "" for none."""
+    if pattern is None:
+        return images["group"]
+    paths = images["path"]
     names = paths.str.extract(pattern, expand=False).fillna("")
     if (names == "").all():
         raise InputError(
@@ -149,9 +250,9 @@ def _names(pattern: str, paths: pd.Series) -> pd.Series:
 
 def _of_images(kept: dict[str, str], pixels_sha256: pd.Series) -> pd.Series:
     """The splits in `kept`, in its order, by the index of the image."""
-    image_of = dict(zip(pixels_sha256, pixels_sha256.index))
-    known = [pixels for pixels in kept if pixels in image_of]
-    return pd.Series({image_of[pixels]: kept[pixels] for pixels in known}, dtype=str)
+    index = dict(zip(pixels_sha256, pixels_sha256.index))
+    splits = {index[pixels]: name for pixels, name in kept.items() if pixels in index}
+    return pd.Series(splits, dtype=str)
 
 
 def _first_in(unit: np.ndarray, own: pd.Series) -> np.ndarray:
@@ -160,96 +261,46 @@ def _first_in(unit: np.ndarray, own: pd.Series) -> np.ndarray:
     return first.reindex(range(unit.max(initial=-1) + 1), fill_value="").to_numpy()
 
 
-def _join(unit: np.ndarray, pairs: pd.DataFrame, placed: np.ndarray) -> np.ndarray:
+def _join(unit: np.ndarray, pairs: pd.DataFrame, kept: np.ndarray) -> np.ndarray:
     """Join the units of near-duplicates, nearest pairs first, but none above the largest size.
 
-    `unit` is int64 `(images,)` of numbers from 0; so is the result. `placed` has the split of a
+    `unit` is int64 `(images,)` of numbers from 0; so is the result. `kept` has the split of a
     unit, or "": units of two splits are not joined.
     """
     parent, size = np.arange(len(unit)).tolist(), np.bincount(unit).tolist()
     largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(unit))
-    splits = placed.tolist()
-
-    def root(key: int) -> int:
-        while parent[key] != key:
-            parent[key] = key = parent[parent[key]]
-        return key
-
-    joined = unit[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
-    for start in range(0, len(joined), BLOCK):  # all at once as lists would take gigabytes
-        for first, second in joined[start : start + BLOCK].tolist():
-            one, other = root(first), root(second)
+    splits = kept.tolist()
+    ends = unit[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
+    for start in range(0, len(ends), BLOCK):  # all at once as lists would take gigabytes
+        for first, second in ends[start : start + BLOCK].tolist():
+            one, other = _root(parent, first), _root(parent, second)
             if one == other or size[one] + size[other] > largest:
                 continue
             if len({splits[one], splits[other]} - {""}) < 2:
                 parent[other] = one
                 size[one] += size[other]
                 splits[one] = splits[one] or splits[other]
-    return pd.factorize(np.array([root(key) for key in unit.tolist()], int))[0]
+    return pd.factorize(np.array([_root(parent, key) for key in unit.tolist()], int))[0]
 
 
-def _nearest(
-    units: dict[int, dict[str, int]],
-    wanted: dict[str, float],
-    left: dict[str, int],
-    lacking: set[str],
-) -> list[int]:
-    """Units that bring each class as near to the number wanted as units in this order can.
-
-    Each unit has numbers of images by class. It is taken if the classes come nearer to what is
-    still wanted. A class of `lacking` of which none is taken gives its smallest unit. `left` units
-    of each class, by default one, are not taken. Of a class that is not in `wanted` none is wanted.
-    """
-    remaining = Counter(label for sizes in units.values() for label in sizes)
-    wanted = Counter(wanted)
-    taken = []
-
-    def take(key: int) -> None:
-        taken.append(key)
-        for label, number in units[key].items():
-            wanted[label] -= number
-            remaining[label] -= 1
-
-    def is_free(key: int) -> bool:
-        return all(remaining[label] > left.get(label, 1) for label in units[key])
-
-    for key, sizes in units.items():
-        change = sum(abs(wanted[label] - n) - abs(wanted[label]) for label, n in sizes.items())
-        if change < 0 and is_free(key):
-            take(key)
-    for label in sorted(remaining.keys() & lacking):
-        free = [key for key, sizes in units.items() if label in sizes and is_free(key)]
-        if free and not any(label in units[key] for key in taken):
-            take(min(free, key=lambda key: sum(units[key].values())))
-    return taken
+def _root(parent: list[int], key: int) -> int:
+    """The unit that stands for all that are joined with this one; shortens the way to it."""
+    while parent[key] != key:
+        parent[key] = key = parent[parent[key]]
+    return key
 
 
-def _require_whole(given: pd.Series, path: pd.Series) -> None:
-    found = set(given)
-    if "" in found and len(found) > 1:
-        raise InputError(
-            "split: expected a split in the archive for every image, or for none. Received: "
-            f"{path[given == ''].min()}, which is in no folder train, validation or test, and "
-            "others that are. Move it, or set split.use_archive_split to false."
-        )
-    if found and not found & {"", "train"}:
-        raise InputError(
-            "split: expected a folder train in the archive beside its other splits. Received: "
-            f"only {' and '.join(sorted(found))}. Add it, or set split.use_archive_split to false."
-        )
-
-
-def _require_all(images: pd.DataFrame, unit: np.ndarray) -> None:
+def _require_all(places: pd.DataFrame) -> None:
+    """Raise InputError for a class without training images, or a split of fewer than two."""
     for name in SPLITS:
-        present = set(images["label"][images["split"] == name])
-        missing = sorted(set(images["label"]) - present)
+        present = set(places["label"][places["split"] == name])
+        missing = sorted(set(places["label"]) - present)
         if missing and (name == "train" or len(present) < 2):
-            rows = images[images["label"] == missing[0]]
-            groups = len(np.unique(unit[rows.index]))
+            rows = places[places["label"] == missing[0]]
             raise InputError(
                 f"split: expected images of class {missing[0]} for {name}. Received: none of "
-                f"{len(rows):,}, in groups: {groups:,}. Training needs images of every class, "
-                "validation and test of two or more. Add images, or see split.group, "
+                f"{len(rows):,}, in groups: {rows['unit'].nunique():,}. Training needs images of "
+                "every class, validation and test of two or more. Add images, or see split.group, "
                 "split.near_duplicate_distance, split.use_archive_split and splits.csv."
             )
 

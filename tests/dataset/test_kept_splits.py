@@ -6,7 +6,7 @@ import pytest
 from conftest import refused
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from test_splitting import CLASSES, CURATED, PARAMS, WHOLE, grouped, image, images, like
+from test_splitting import CLASSES, CURATED, MOVING, PARAMS, WHOLE, grouped, image, images, like
 
 from pawprint.dataset.splitting import split
 from pawprint.dataset.user_tables import describe_kept, keep_splits, read_kept_splits
@@ -44,7 +44,7 @@ def test_mistake_names_its_line(tmp_path, text, message):
 def test_new_images_are_added_and_what_people_wrote_stays(tmp_path):
     path = tmp_path / "splits.csv"
     path.write_text(f"split,why,pixels_sha256\ntest,hard,{A}\n", encoding="utf-8")
-    rows = split(images({"/cat": 9}), **PARAMS)[0]
+    rows = split(images({"/cat": 9}), PARAMS, {})[0]
     assert len(keep_splits(path, rows)) == 9
     assert keep_splits(path, rows).empty
     assert path.read_text(encoding="utf-8").startswith(f"split,why,pixels_sha256\ntest,hard,{A}\n")
@@ -62,12 +62,12 @@ def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits, is_mo
     names = ["train", *(name for name in FRACTIONS if name[0] in given_splits)]
     place = table.groupby("label").cumcount() % len(names)
     table["archive_split"] = np.array(names)[place]
-    params = PARAMS | {"seed": seed, "move_near_duplicates": is_moved}
+    params = PARAMS.model_copy(update={"seed": seed, "move_near_duplicates": is_moved})
     try:
-        rows, listed, divided = split(table, **params)
+        rows, listed, divided = split(table, params, {})
     except InputError:  # of a class with too few images in a split of the archive
         reject()
-    again = split(table, kept_of(rows), **params | {"seed": seed + 1})
+    again = split(table, params.model_copy(update={"seed": seed + 1}), kept_of(rows))
     pd.testing.assert_frame_equal(again[0], rows)
     pd.testing.assert_frame_equal(again[1], listed)
     assert again[2] == divided
@@ -81,18 +81,18 @@ def some_of(table: pd.DataFrame, rows: pd.DataFrame, name: str, number: int = 5)
 
 def test_new_image_is_with_its_group_and_with_its_near_duplicate():
     table = WHOLE.assign(group=[f"{n // 2}" for n in range(len(WHOLE))])
-    rows = split(table, **PARAMS)[0]
+    rows = split(table, PARAMS, {})[0]
     kept, tests = kept_of(rows), some_of(table, rows, "test")
     joined = [image(f"/cat/new{n}", group=each["group"]) for n, each in enumerate(tests)]
     near = [like(each, f"/cat/near{n}") for n, each in enumerate(tests)]
     table = pd.concat([table, pd.DataFrame(joined + near)])
-    now = kept_of(split(table, kept, **PARAMS)[0])
+    now = kept_of(split(table, PARAMS, kept)[0])
     assert {now[each["pixels_sha256"]] for each in joined + near} == {"test"}
     assert now.items() >= kept.items()
 
 
 def test_images_that_a_later_split_can_move_are_counted():
-    rows = split(WHOLE, **PARAMS)[0]
+    rows = split(WHOLE, PARAMS, {})[0]
     kept = kept_of(rows)
     assert describe_kept(rows, kept, {}) == []
     (line,) = describe_kept(rows, dict(list(kept.items())[3:]), {})
@@ -104,7 +104,7 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
     table = WHOLE.assign(path=[f"/x/site{n // 10}/{n}.jpg" for n in range(len(WHOLE))])
     site = list(table["pixels_sha256"][:10])
     kept = {site[3]: "test", site[0]: "train", site[1]: "train", 64 * "0": "test"}
-    rows = split(table, kept, **PARAMS, group="/site([0-9]+)/")[0]
+    rows = split(table, PARAMS.model_copy(update={"group": "/site([0-9]+)/"}), kept)[0]
     assert set(rows["split"][rows["pixels_sha256"].isin(site)]) == {"test"}
     _, of_no_image, divided = describe_kept(rows, kept, {})
     assert of_no_image.startswith("1 of 4 rows")
@@ -123,13 +123,20 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
 def test_file_comes_before_the_splits_of_the_archive():
     pixels = dict(zip(CURATED["path"], CURATED["pixels_sha256"]))
     chosen = {pixels["test/a/1.jpg"]: "train", pixels["train/a/1.jpg"]: "test"}
-    rows = split(CURATED, chosen, **PARAMS)[0]
+    rows = split(CURATED, PARAMS, chosen)[0]
     changed = rows[rows["split"] != rows["archive_split"]]
     assert dict(zip(changed["pixels_sha256"], changed["split"])) == chosen
 
     one, other = (like(image(f"train/a/{n}.jpg"), f"validation/a/near{n}") for n in range(2))
     table = pd.concat([CURATED, pd.DataFrame([one, other])])
     stays = {one["pixels_sha256"]: "validation"}
-    rows, listed, _ = split(table, stays, **PARAMS, move_near_duplicates=True)
+    rows, listed, _ = split(table, MOVING, stays)
     assert list(listed["path"][listed["moved"]]) == [other["path"]]
     assert kept_of(rows).items() >= stays.items()
+
+
+def test_all_validation_images_of_the_archive_may_be_kept_in_training():
+    table = images({f"{name}/{label}": 30 for name in ("train", "validation") for label in "ab"})
+    validation = table["pixels_sha256"][table["archive_split"] == "validation"]
+    rows = split(table, PARAMS, dict.fromkeys(validation, "train"))[0]
+    assert rows["split"].value_counts().to_dict() == {"train": 72, "validation": 24, "test": 24}

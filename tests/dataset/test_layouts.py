@@ -16,6 +16,7 @@ from pawprint.dataset.splitting import split
 from pawprint.errors import InputError
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
+from pawprint.params.data import Split
 
 FLAT = {f"{label}/{n}.jpg": "" for label in ("cat", "dog", "owl") for n in range(40)}
 
@@ -43,8 +44,11 @@ def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) ->
     """The rows of the split of a source, as the stages fetch, clean and split make them."""
     kept, rejected = cleaned(source, folder, labels)
     assert set(rejected["reason"]) <= {"no_class"}
-    given = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True}
-    return split(kept, seed=1, near_duplicate_distance=0, **given | params)[0]
+    params = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True} | params
+    section = Split(
+        seed=1, group=None, near_duplicate_distance=0, move_near_duplicates=False, **params
+    )
+    return split(kept, section, {})[0]
 
 
 def zipped(folder: Path, names: list[str]) -> Path:

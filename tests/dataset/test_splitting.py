@@ -10,14 +10,18 @@ from hypothesis import strategies as st
 
 from pawprint.dataset.splitting import describe_completed, split
 from pawprint.errors import InputError
+from pawprint.params.data import Split
 
-PARAMS = {
-    "seed": 1,
-    "validation_fraction": 0.2,
-    "test_fraction": 0.2,
-    "near_duplicate_distance": 8,
-    "use_archive_split": True,
-}
+PARAMS = Split(
+    seed=1,
+    validation_fraction=0.2,
+    test_fraction=0.2,
+    group=None,
+    near_duplicate_distance=8,
+    move_near_duplicates=False,
+    use_archive_split=True,
+)
+MOVING = PARAMS.model_copy(update={"move_near_duplicates": True})
 
 
 def image(path: str, **changes: str) -> dict:
@@ -53,7 +57,8 @@ def with_images(table: pd.DataFrame, *more: dict) -> pd.DataFrame:
 
 
 def run(table: pd.DataFrame, **params) -> pd.DataFrame:
-    return split(table, **PARAMS | {"near_duplicate_distance": 0} | params)[0]
+    params = PARAMS.model_copy(update={"near_duplicate_distance": 0} | params)
+    return split(table, params, {})[0]
 
 
 def splits_of(rows: pd.DataFrame) -> dict[str, str]:
@@ -118,7 +123,7 @@ def test_near_duplicates_are_in_one_split_and_listed():
     copies = [like(each, f"/cat/copy{n}.jpg") for n, each in enumerate(others[:60])]
     chain = like(first, "/dog/near.jpg", 8), like(first, "/cat/far.jpg", 16)
     table = with_images(WHOLE, *copies, *chain)
-    rows, listed, divided = split(table, **PARAMS)
+    rows, listed, divided = split(table, PARAMS, {})
     renamed = run(table.assign(path=table["path"].str[::-1]), near_duplicate_distance=8)
     assert splits_of(renamed) == {path[::-1]: name for path, name in splits_of(rows).items()}
     assert (listed.groupby("group")["split"].nunique() == 1).all()
@@ -135,7 +140,7 @@ def test_near_duplicates_are_in_one_split_and_listed():
 
 def test_many_that_look_alike_are_divided_and_the_pairs_between_splits_are_counted():
     same = pd.DataFrame([image(f"/cat/same{n}.jpg", perceptual_hash="0" * 64) for n in range(300)])
-    rows, listed, divided = split(pd.concat([WHOLE, same]), **PARAMS)
+    rows, listed, divided = split(pd.concat([WHOLE, same]), PARAMS, {})
     assert listed["group"].value_counts().max() <= 20
     assert (rows["label"] == "cat").sum() * 0.2 == pytest.approx(
         ((rows["label"] == "cat") & (rows["split"] == "test")).sum(), abs=1
@@ -222,10 +227,10 @@ def test_near_duplicates_across_the_splits_of_the_archive_stay_and_are_counted()
     originals = CURATED[CURATED["archive_split"] == "train"].to_dict("records")
     leaks = [like(originals[0], "validation/a/x"), like(originals[60], "test/b/x")]
     table = with_images(CURATED, *leaks)
-    rows, listed, divided = split(table, **PARAMS)
+    rows, listed, divided = split(table, PARAMS, {})
     assert (rows["split"] == rows["archive_split"]).all()
     assert (len(listed), divided, listed["moved"].sum()) == (4, 2, 0)
-    rows, listed, divided = split(table, **PARAMS, move_near_duplicates=True)
+    rows, listed, divided = split(table, MOVING, {})
     changed = rows[rows["split"] != rows["archive_split"]]
     assert changed[["path", "split"]].to_numpy().tolist() == [["validation/a/x", "train"]]
     assert list(listed["path"][listed["moved"]]) == ["validation/a/x"]
