@@ -126,8 +126,7 @@ def measure_unknown(
     confidence: float,
     groups: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """How well the detector tells images of no class from those of the classes: columns as
-    those of `tabulate_scores`.
+    """How well the detector tells images of no class from others: rows of `tabulate_scores`.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
     fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as in

@@ -64,7 +64,8 @@ def read_photos(path: Path, metadata: Metadata) -> list[dict]:
     Raises InputError if it is another table, or one of other labels.
     """
     labels, where = metadata.labels, printable(str(path))
-    keys = [name.lower() for name in ("label", *map(PROBABILITY.__add__, labels), UNKNOWN_SCORE)]
+    names = [PROBABILITY + label for label in labels]
+    keys = [name.lower() for name in ("label", *names, UNKNOWN_SCORE)]
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -91,12 +92,11 @@ def _answer(cells: dict[str, str], metadata: Metadata) -> dict:
     """What the model says in a row of a table; an error without a label. Raises ValueError."""
     if not cells["label"]:
         return {"error": printable(cells.get("error", "")) or "no label"}
-    texts = {label: cells[(PROBABILITY + label).lower()] for label in metadata.labels}
-    probabilities = {label: float(text) for label, text in texts.items()}
-    has_score = metadata.unknown_threshold is not None
-    score = float(cells[UNKNOWN_SCORE]) if has_score else None
+    labels, threshold = metadata.labels, metadata.unknown_threshold
+    probabilities = {label: float(cells[(PROBABILITY + label).lower()]) for label in labels}
+    score = None if threshold is None else float(cells[UNKNOWN_SCORE])
     are_valid = all(0 <= each <= 1 for each in probabilities.values())
-    if cells["label"] not in (*metadata.labels, UNKNOWN) or not are_valid:
+    if cells["label"] not in (*labels, UNKNOWN) or not are_valid:
         raise ValueError
     return {"probabilities": probabilities, "unknown_score": score, "error": ""}
 
@@ -125,15 +125,13 @@ def select(rows: list[dict], metadata: Metadata, source: Path) -> Photos:
             f"{listed}. Run `pawprint predict` on these photos again."
         )
     rows = [row for row in rows if row["model"] == own]
-    photos = pd.DataFrame(
-        [
-            {PROBABILITY + label: row["probabilities"][label] for label in metadata.labels}
-            | {name: row[name] for name in (UNKNOWN_SCORE, HASH)}
-            for row in rows
-            if not row["error"]
-        ],
-        columns=[*(PROBABILITY + label for label in metadata.labels), UNKNOWN_SCORE, HASH],
-    )
+    cells = [
+        (*map(row["probabilities"].get, metadata.labels), row["unknown_score"], row[HASH])
+        for row in rows
+        if not row["error"]
+    ]
+    names = [*(PROBABILITY + label for label in metadata.labels), UNKNOWN_SCORE, HASH]
+    photos = pd.DataFrame(cells, columns=names)
     usable = without_copies(photos)
     left_out[COPY] = len(photos) - len(usable)
     return Photos(usable, left_out, [row for row in rows if row["error"]])

@@ -87,9 +87,9 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     predictions = _predictions(known, metadata)
     scores = tabulate_scores(predictions, confidence)
     if threshold is not None and len(unknown):
-        groups = np.concatenate([unknown["group"], known["group"]])
-        both = unknown[UNKNOWN_SCORE].to_numpy(), known[UNKNOWN_SCORE].to_numpy()
-        of_unknown = measure_unknown(*both, threshold, confidence, groups)
+        pair = unknown[UNKNOWN_SCORE].to_numpy(), known[UNKNOWN_SCORE].to_numpy()
+        groups = np.append(unknown["group"], known["group"])
+        of_unknown = measure_unknown(*pair, threshold, confidence, groups)
         scores = pd.concat([scores, of_unknown], ignore_index=True)
     test = last_run.test
     of_test = None if test is None else _predictions(test.assign(group=test.index), metadata)
@@ -115,7 +115,7 @@ def _labels_in(folder: Path, labels: list[str], named: dict[str, list[str]] | st
     folders = layouts.folders_of(rows)
     rows = rows or {}
     images = take_images(folder, [name for name in names if not layouts.is_metadata(name)], rows)
-    found = pd.DataFrame({"path": images}, dtype=object)
+    found = pd.DataFrame({"path": images})
     found["label"] = [layouts.label_and_split(folders(name), folder_of)[0] for name in images]
     found["group"] = [(name in rows and rows[name].group) or f"/{name}" for name in images]
     if found["label"].isna().all():
@@ -127,10 +127,7 @@ def _labels_in(folder: Path, labels: list[str], named: dict[str, list[str]] | st
 
 
 def _measured(image: Image.Image, predicted: Prediction) -> dict:
-    return {
-        "prediction": predicted._replace(features=None),
-        "hash": perceptual_hash(image),
-    }
+    return {"prediction": predicted._replace(features=None), "hash": perceptual_hash(image)}
 
 
 def _near_training(images: pd.DataFrame, labelled: Labelled) -> pd.Series:
@@ -166,9 +163,8 @@ def _predictions(table: pd.DataFrame, metadata: Metadata) -> Predictions:
     is_unknown = None
     if UNKNOWN_SCORE in table:
         is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
-    groups = table["group"].to_numpy()
-    probabilities = probabilities_in(table)
-    return Predictions(actual, probabilities, predicted, metadata.labels, is_unknown, groups)
+    given = actual, probabilities_in(table), predicted, metadata.labels
+    return Predictions(*given, is_unknown, table["group"].to_numpy())
 
 
 def _beside(
@@ -220,12 +216,9 @@ def _losses(predictions: Predictions) -> np.ndarray:
 
 def _counts(predictions: Predictions, score: str, label: str) -> tuple[int, int]:
     """How many images are right, or refused, of how many of the label, or of all for ""."""
-    is_true = predictions.predicted == predictions.actual
-    if score == "refused":
-        is_true = predictions.is_unknown
-    counted = np.arange(len(is_true))
+    actual, groups = predictions.actual, predictions.groups
+    is_true = predictions.is_unknown if score == "refused" else actual == predictions.predicted
     if label:
-        counted = np.flatnonzero(predictions.actual == predictions.labels.index(label))
-    if not len(counted):
-        return 0, 0
-    return independent_counts(is_true[counted], predictions.groups[counted])
+        is_of_label = actual == predictions.labels.index(label)
+        is_true, groups = is_true[is_of_label], groups[is_of_label]
+    return independent_counts(is_true, groups) if len(is_true) else (0, 0)
