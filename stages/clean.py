@@ -17,7 +17,7 @@ from pawprint.dataset.cleaning import (
     describe_folders_of_no_class,
     describe_imbalance,
 )
-from pawprint.dataset.layouts import find_labels, read_metadata
+from pawprint.dataset.layouts import find_labels, read_metadata_csv
 from pawprint.dataset.user_tables import read_corrections
 from pawprint.errors import printable
 from pawprint.files import write_json
@@ -34,7 +34,7 @@ def main() -> None:
     labels = params.labels
     with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
-        rows = read_metadata(archive, names)
+        rows = read_metadata_csv(archive, names)
         if labels == "auto":
             labels = find_labels(names, rows, archive.filename)
         read = partial(read_corrections, project.LABELS_CSV, set(names), labels)

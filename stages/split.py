@@ -12,7 +12,7 @@ from functools import partial
 from pawprint import project
 from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS
 from pawprint.dataset.splitting import describe_completed, describe_few, divided_groups, split
-from pawprint.dataset.user_tables import describe_kept, read_kept_splits
+from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import write_json
 from pawprint.params.data import Split
 from pawprint.pipeline.entry import run_stage, watch
@@ -46,7 +46,7 @@ def main() -> None:
         )
     is_given = params.use_archive_split and images["archive_split"].isin(SPLITS[1:]).any()
     fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
-    for line in describe_kept(rows, kept, {} if is_given else fractions):
+    for line in describe_kept_splits(rows, kept, {} if is_given else fractions):
         print(f"split: {project.SPLITS_CSV}: {line}")
 
 

@@ -20,6 +20,7 @@ from pawprint.files import read_json
 from pawprint.images.decoder import read_image
 from pawprint.params.data import Clean, Fetch
 from pawprint.tables import read_table
+from pawprint.tools.last_run import read_labelled
 from pawprint.tools.suggestion import images_in, suggest
 
 TITLE, ICON = "Label", ":material/label:"
@@ -159,7 +160,7 @@ def walk_of_new(given: Path, target: Path) -> Walk:
 
     known = refused.intersection(images) | labelling.copied(images, places)
     items = []
-    for path, row in suggest(served, given, NUMBER + len(known)):
+    for path, row in suggest(served, given, read_labelled(), NUMBER + len(known)):
         if path not in known and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # none of unknown

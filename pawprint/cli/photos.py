@@ -15,8 +15,8 @@ from pawprint.model.predictor import default_model, find_images, load_predictor,
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
 from pawprint.scores.review import confused, confusion
 from pawprint.tables import predicted_labels
-from pawprint.tools import monitoring
-from pawprint.tools.scoring import Scored, confidence_of_intervals, score
+from pawprint.tools import last_run, monitoring
+from pawprint.tools.scoring import Scored, score
 from pawprint.tools.suggestion import suggest
 
 MAX_CLASSES = 10  # of a confusion matrix; of more, the MAX_CLASSES most frequent confusions
@@ -41,7 +41,7 @@ def run_score(arguments: argparse.Namespace) -> int:
     """
     predictor = load_predictor(arguments.model or default_model())
     print_without_identity("score", predictor.folder, predictor.metadata)
-    scored = score(predictor, arguments.folder)
+    scored = score(predictor, arguments.folder, last_run.read_last_run(predictor.metadata))
     print_left_out("score", scored.left_out, scored.failed)
     if scored.groups < (photos := len(scored.predictions)):
         line = f"{photos:,} photos of {scored.groups:,} groups: a group counts as one photo"
@@ -156,7 +156,7 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     source, folder = arguments.source, arguments.model or default_model()
     metadata = read_metadata(folder)
     print_without_identity("monitor", folder, metadata)
-    test = monitoring.reference(metadata, folder)
+    test = last_run.require_test_split(metadata, folder)
     if source.is_dir():
         rows = predict(load_predictor(folder), find_images([source]))
     else:
@@ -165,7 +165,7 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     print_left_out("monitor", left_out, failed)
     if photos.empty:
         raise InputError(f"{printable(str(source))}: expected photos with a label. Received: none.")
-    monitored = monitoring.monitor(metadata, photos, test, confidence_of_intervals())
+    monitored = monitoring.monitor(metadata, photos, test, last_run.read_confidence())
     if arguments.format == "json":
         images = {"images": len(photos), "test_images": len(test)}
         record = {"verdict": monitored.verdict, **images, "scores": monitored.scores}
@@ -228,7 +228,8 @@ def run_suggest(arguments: argparse.Namespace) -> int:
             arguments.error(f"argument {name}: expected {least} or more. Received: {value}")
     predictor = load_predictor(arguments.model or default_model())
     source = arguments.folder or arguments.table
-    found = suggest(predictor, source, arguments.number, arguments.unknown)
+    labelled = last_run.read_labelled()
+    found = suggest(predictor, source, labelled, arguments.number, arguments.unknown)
     rows = [row for _, row in found]
     FORMATS[arguments.format](rows, predictor.metadata.labels, None)
     if arguments.sheet:

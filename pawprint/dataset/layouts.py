@@ -48,7 +48,7 @@ def is_metadata(name: str) -> bool:
     return file == FILE_NAME and not any(each.startswith((".", "__MACOSX")) for each in folders)
 
 
-def read_metadata(archive: Archive, names: list[str]) -> dict[str, Row] | None:
+def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
     """The rows of every metadata.csv among the members, by member, or None if there is none.
 
     Paths are relative to the folder of the CSV. A row without a split takes the one that the
@@ -56,13 +56,13 @@ def read_metadata(archive: Archive, names: list[str]) -> dict[str, Row] | None:
     missing columns, an empty file name or label, an image that is not in the archive or listed
     twice, and an unknown split.
     """
-    return parse_metadata(archive.filename, names, partial(read_member, archive))
+    return parse_metadata_csv(archive.filename, names, partial(read_member, archive))
 
 
-def parse_metadata(
+def parse_metadata_csv(
     archive: str, names: list[str], read: Callable[[str], bytes]
 ) -> dict[str, Row] | None:
-    """As `read_metadata`, of the files `names` whose bytes `read` returns.
+    """As `read_metadata_csv`, of the files `names` whose bytes `read` returns.
 
     `archive` is the name of the archive or folder, for messages.
     """

@@ -131,7 +131,7 @@ def keep_splits(path: Path, images: pd.DataFrame) -> pd.DataFrame:
     return new
 
 
-def describe_kept(
+def describe_kept_splits(
     images: pd.DataFrame, kept: dict[str, str], fractions: dict[str, float]
 ) -> list[str]:
     """Lines on what splits.csv, `kept`, has to do with a split of the images, a table SPLIT.

@@ -35,8 +35,9 @@ def evaluate(
     predicted = predicted_classes(probabilities, metadata.threshold)
     is_unknown = None if threshold is None else unknown_scores > threshold
     listed = None if threshold is None else unknown_scores
+    predictions = metrics.Predictions(actual, probabilities, predicted, labels, is_unknown)
     return Evaluation(
-        metrics.measure(actual, probabilities, predicted, labels, confidence, is_unknown),
+        metrics.tabulate_scores(predictions, confidence),
         metrics.tabulate_reliability(actual, probabilities, labels, confidence),
         metrics.tabulate_roc(actual, probabilities, labels),
         tabulate(rows, probabilities, predicted, labels, listed),

@@ -157,18 +157,16 @@ def fisher(
     return float(fisher_exact(table, alternative).pvalue)
 
 
-def stratified_fisher(
-    correct: np.ndarray, images: np.ndarray, other_correct: np.ndarray, other_images: np.ndarray
-) -> float:
+def stratified_fisher(first: np.ndarray, second: np.ndarray) -> float:
     """The p-value of a randomization test that two sets of images have the same mean recall.
 
-    The arrays are int `(classes,)`: images that are predicted correctly, and all. Which of the
-    images of a class are of which set is drawn; the statistic is the mean difference of the recalls
-    of the classes that both have. It is `fisher` for one class. DRAWS as in `stratified_mcnemar`.
+    Each is int `(classes, 2)`: images that are predicted correctly, and all. Which of the images of
+    a class are of which set is drawn; the statistic is the mean difference of the recalls of the
+    classes that both have. It is `fisher` for one class. DRAWS as in `stratified_mcnemar`.
     """
-    both = (images > 0) & (other_images > 0)
-    arrays = (each[both] for each in (correct, images, other_correct, other_images))
-    correct, images, other_correct, other_images = arrays
+    is_in_both = (first[:, 1] > 0) & (second[:, 1] > 0)
+    correct, images = first[is_in_both].T
+    other_correct, other_images = second[is_in_both].T
     right, rng = correct + other_correct, np.random.default_rng(0)
     wrong = images + other_images - right
     draws = rng.hypergeometric(right, wrong, images, (DRAWS, len(images)))

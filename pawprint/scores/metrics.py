@@ -4,6 +4,8 @@
 float `(images, classes)`, with columns in the order of the labels.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -57,40 +59,46 @@ FEW = 100  # images: with all predictions correct, the 95% interval still begins
 SUMMARY = ("accuracy", "loss", "mean_recall", "macro_f1")  # in metrics/evaluate.json
 
 
-def measure(
-    actual: np.ndarray,
-    probabilities: np.ndarray,
-    predicted: np.ndarray,
-    labels: list[str],
-    confidence: float,
-    is_unknown: np.ndarray | None = None,
-    groups: np.ndarray | None = None,
-) -> pd.DataFrame:
+class Predictions(NamedTuple):
+    """Of images of the classes. `is_unknown`, bool `(images,)`, says which of them the detector of
+    unknown inputs refuses, if there is one. The images of one of `groups`, `(images,)`, count as
+    one in intervals; by default each is alone.
+    """
+
+    actual: np.ndarray
+    probabilities: np.ndarray
+    predicted: np.ndarray
+    labels: list[str]
+    is_unknown: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+
+def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
     """The columns of SCORES after `split`: scores of all classes, then those of each.
 
-    `is_unknown`, bool `(images,)`, says which images the detector of unknown inputs refuses. The
-    images of one of `groups`, `(images,)`, count as one in the intervals; by default each is alone.
     Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and the
     others those of the functions of their names. With more than two classes, `roc_auc` is the mean
     over the classes, each against the others, and so are its ends, which makes the interval wider
     than its confidence asks. Images of one class have none. Means are over the classes that have
     images; others have no score, and one that is never predicted no `precision`.
     """
-    losses, images = log_losses(actual, probabilities), len(actual)
+    actual, probabilities, predicted, labels, is_unknown, groups = predictions
+    images = len(actual)
     groups = np.arange(images) if groups is None else groups
+    losses = log_losses(actual, probabilities)
+    of_loss = mean_interval(mean_by_group(losses, groups), confidence)
     calibration_error = expected_calibration_error(actual, probabilities)
     present = np.unique(actual)
-    is_actual, is_predicted = (present[:, None] == each for each in (actual, predicted))
-    both, either, of_class = (
-        each.sum(axis=1) for each in (is_actual & is_predicted, is_actual | is_predicted, is_actual)
-    )
-    recall, f1 = (both / of_class).mean(), (2 * both / (either + both)).mean()
     is_right = predicted == actual
+    is_actual, is_predicted = present[:, None] == actual, present[:, None] == predicted
+    is_either = is_actual | is_predicted
+    both = (is_actual & is_predicted).sum(axis=1)
+    recall = (both / is_actual.sum(axis=1)).mean()
+    f1 = (2 * both / (is_either.sum(axis=1) + both)).mean()
     of_recall, of_f1 = (
         np.transpose([independent_counts(is_right[each], groups[each]) for each in subsets])
-        for subsets in (is_actual, is_actual | is_predicted)
+        for subsets in (is_actual, is_either)
     )
-    of_loss = mean_interval(mean_by_group(losses, groups), confidence)
     rows = [
         ("", *fraction_row("accuracy", is_right, confidence, groups)),
         ("", "loss", losses.mean(), *of_loss, images),
@@ -101,8 +109,8 @@ def measure(
     ]
     if is_unknown is not None:
         rows.append(("", *fraction_row("refused", is_unknown, confidence, groups)))
-    for index, *each in zip(present, is_actual, is_predicted):
-        rows += [(labels[index], *row) for row in _of_class(*each, confidence, groups)]
+    for index, *of_class in zip(present, is_actual, is_predicted):
+        rows += [(labels[index], *row) for row in _of_class(*of_class, confidence, groups)]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -118,22 +126,23 @@ def measure_unknown(
     confidence: float,
     groups: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """How well the detector tells images of no class from those of the classes, as `measure` does.
+    """How well the detector tells images of no class from others: rows of `tabulate_scores`.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
-    fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as those of
-    `measure`, are of `unknown`, then of `known`.
+    fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as in
+    Predictions, are of `unknown`, then of `known`.
     """
     from sklearn.metrics import roc_auc_score  # not for stages that read scores
 
     images, others = len(unknown), len(known)
     area = roc_auc_score(np.repeat([1, 0], [images, others]), np.append(unknown, known))
     groups = np.arange(images + others) if groups is None else groups
-    is_refused, of_both = (unknown > threshold, known > threshold), np.split(groups, [images])
-    totals = [independent_counts(*each)[1] for each in zip(is_refused, of_both)]
-    interval = roc_area_interval(area, *totals, confidence)
+    is_refused = unknown > threshold
+    _, positives = independent_counts(is_refused, groups[:images])
+    _, negatives = independent_counts(known > threshold, groups[images:])
+    interval = roc_area_interval(area, positives, negatives, confidence)
     rows = [
-        (UNKNOWN, *fraction_row("refused", is_refused[0], confidence, of_both[0])),
+        (UNKNOWN, *fraction_row("refused", is_refused, confidence, groups[:images])),
         (UNKNOWN, "roc_auc", area, *interval, images),
     ]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
@@ -199,7 +208,7 @@ def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
     """A summary such as "test accuracy 0.9550 (191/200), 95% interval 0.9169 to 0.9761".
 
     The mean recall is first where it is the headline. `scores` are those of a split, with the
-    columns of `measure`.
+    columns of `tabulate_scores`.
     """
     rows = scores[scores["label"] == ""].set_index("score")
     accuracy, images = rows.loc["accuracy"], rows.loc["accuracy", "images"]
@@ -235,7 +244,7 @@ def fraction_row(
 ) -> tuple:
     """The cells of SCORES from `score` on, for a fraction of images, bool `(images,)`.
 
-    `groups` are as those of `measure`.
+    `groups` are as in Predictions.
     """
     images = len(is_true)
     counts = independent_counts(is_true, np.arange(images) if groups is None else groups)

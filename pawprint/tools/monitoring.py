@@ -5,7 +5,6 @@ The accuracy is not estimated: from confidences it would be too high for photos 
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +12,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency, norm, rankdata
 
-from pawprint import project
 from pawprint.classes import UNKNOWN, predicted_classes
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
 from pawprint.scores import intervals
 from pawprint.tables import csv_rows, probabilities_in
-from pawprint.tools.scoring import COPY, test_predictions
+from pawprint.tools.scoring import COPY
 
 LIKE = "like the test photos"
 PROPORTIONS, OTHER = "other proportions of the classes", "other images"
@@ -65,10 +63,9 @@ def read_photos(path: Path, metadata: Metadata) -> list[dict]:
 
     Raises InputError if it is another table, or one of other labels.
     """
-    labels, has_scores = metadata.labels, metadata.unknown_threshold is not None
+    labels, where = metadata.labels, printable(str(path))
     names = [PROBABILITY + label for label in labels]
     keys = [name.lower() for name in ("label", *names, UNKNOWN_SCORE)]
-    where = printable(str(path))
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -76,29 +73,32 @@ def read_photos(path: Path, metadata: Metadata) -> list[dict]:
             f"{where}: expected a folder of photos, or a table of `pawprint predict --format csv`. "
             f"Received: {error.strerror}."
         ) from None
-    found = []
+    rows = []
     for line, cells in csv_rows(content, where, keys):
-        label, *numbers, score = (cells[key] for key in keys)
         row = {key: printable(cells.get(key, "")) for key in ("error", HASH, "model")}
         row["path"] = printable(cells.get("path", f"line {line}"))
-        if not label:
-            found.append(row | {"error": row["error"] or "no label"})
-            continue
         try:
-            values = [float(each) for each in numbers]
-            is_usable = label in (*labels, UNKNOWN) and all(0 <= each <= 1 for each in values)
-            row |= {"probabilities": dict(zip(labels, values)), "error": ""}
-            row["unknown_score"] = float(score) if has_scores else None
+            rows.append(row | _answer(cells, metadata))
         except ValueError:
-            is_usable = False
-        if not is_usable:
-            more = " and an unknown score" if has_scores else ""
+            more = " and an unknown score" if metadata.unknown_threshold is not None else ""
             raise InputError(
                 f"{where}: line {line}: expected a label of {', '.join(labels)} or {UNKNOWN}, "
                 f"probabilities{more}. Received: {printable(','.join(cells.values()))}."
-            )
-        found.append(row)
-    return found
+            ) from None
+    return rows
+
+
+def _answer(cells: dict[str, str], metadata: Metadata) -> dict:
+    """What the model says in a row of a table; an error without a label. Raises ValueError."""
+    if not cells["label"]:
+        return {"error": printable(cells.get("error", "")) or "no label"}
+    labels, threshold = metadata.labels, metadata.unknown_threshold
+    probabilities = {label: float(cells[(PROBABILITY + label).lower()]) for label in labels}
+    score = None if threshold is None else float(cells[UNKNOWN_SCORE])
+    are_valid = all(0 <= each <= 1 for each in probabilities.values())
+    if cells["label"] not in (*labels, UNKNOWN) or not are_valid:
+        raise ValueError
+    return {"probabilities": probabilities, "unknown_score": score, "error": ""}
 
 
 def select(rows: list[dict], metadata: Metadata, source: Path) -> Photos:
@@ -131,34 +131,15 @@ def select(rows: list[dict], metadata: Metadata, source: Path) -> Photos:
         if not row["error"]
     ]
     names = [*(PROBABILITY + label for label in metadata.labels), UNKNOWN_SCORE, HASH]
-    usable = without_copies(table := pd.DataFrame(cells, columns=names))
-    left_out[COPY] = len(table) - len(usable)
+    photos = pd.DataFrame(cells, columns=names)
+    usable = without_copies(photos)
+    left_out[COPY] = len(photos) - len(usable)
     return Photos(usable, left_out, [row for row in rows if row["error"]])
 
 
 def without_copies(photos: pd.DataFrame) -> pd.DataFrame:
     """Of rows with the same HASH the first, and all without one, as in tables of before."""
     return photos[~photos[HASH].duplicated() | (photos[HASH] == "")]
-
-
-def reference(metadata: Metadata, folder: Path) -> pd.DataFrame:
-    """The table PREDICTIONS of the test split by the model in `folder`.
-
-    Raises InputError if there is none, or it has no unknown scores where the model gives some.
-    """
-    test = test_predictions(metadata)
-    if test is None:
-        raise InputError(
-            f"{folder}: expected the results of its test split to compare with. Received: no "
-            f"{project.TEST_PREDICTIONS_CSV}, or one of another model than {project.SERVED_MODEL}. "
-            "Run this in the project of the model."
-        )
-    if metadata.unknown_threshold is not None and UNKNOWN_SCORE not in test:
-        raise InputError(
-            f"{project.TEST_PREDICTIONS_CSV}: expected the column {UNKNOWN_SCORE}. Received: a "
-            "table of an earlier version. Run `dvc repro evaluate`."
-        )
-    return test
 
 
 def monitor(
@@ -168,51 +149,49 @@ def monitor(
 
     `confidence` is of the intervals.
     """
-    both = [judge(metadata, each) for each in (photos, test)]
-    tested = differences(*both)
-    rows = pd.DataFrame(_measured(*both, metadata.labels, confidence), columns=COLUMNS)
+    of_photos, of_test = answers(photos, metadata), answers(test, metadata)
+    tested = differences(of_photos, of_test)
+    rows = _scores(of_photos, of_test, metadata.labels, confidence)
     scores = rows.merge(tested, left_on="score", right_index=True, how="left")
     return Monitored(verdict_of(tested), scores)
 
 
-def judge(metadata: Metadata, table: pd.DataFrame) -> pd.DataFrame:
+def answers(table: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     """`class`, the index of the predicted one, and `confidence` of each row of a table.
 
     Of a model with an unknown threshold also `unknown`, bool, and `unknown_score`.
     """
     probabilities = probabilities_in(table).round(DIGITS)
     classes = predicted_classes(probabilities, metadata.threshold)
-    judged = pd.DataFrame(
+    answered = pd.DataFrame(
         {"class": classes, "confidence": probabilities[np.arange(len(table)), classes]}
     )
     if metadata.unknown_threshold is None:
-        return judged
+        return answered
     scores = table[UNKNOWN_SCORE].to_numpy().round(DIGITS)
-    return judged.assign(unknown=scores > metadata.unknown_threshold, unknown_score=scores)
+    return answered.assign(unknown=scores > metadata.unknown_threshold, unknown_score=scores)
 
 
 def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    """`difference`, `p_value` and `different` of each of LEAST, from what `judge` returns.
+    """`difference`, `p_value` and `different` of each of LEAST, from what `answers` returns.
 
     A difference counts if it reaches LEAST and its p-value is below Holm's level. Tests are
     one-sided, in the direction of LEAST, except for `classes`, where there is none. Each photo is
     taken as independent. `unknown_score` and `confidence` are compared within the predicted
     classes, so that other proportions of the classes are no other images.
     """
-    both, found = (photos, test), {}
-    strata = [each["class"].to_numpy() for each in both]
+    found = {}
     if "unknown" in photos:
-        pairs = [(int(each["unknown"].sum()), len(each)) for each in both]
+        pairs = [(int(each["unknown"].sum()), len(each)) for each in (photos, test)]
         difference = photos["unknown"].mean() - test["unknown"].mean()
         found["unknown"] = difference, intervals.fisher(*pairs, alternative="greater")
-        area, p_value = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
+        area, p_value = ranked_within(photos, test, "unknown_score")
         found["unknown_score"] = area - 0.5, p_value
-    classes = max(each.max() for each in strata) + 1
-    counts = [np.bincount(each, minlength=classes) for each in strata]
-    fractions = [each / each.sum() for each in counts]
-    found["classes"] = abs(fractions[0] - fractions[1]).sum() / 2, same_proportions(*counts)
-    of_both = (each["confidence"].to_numpy() for each in (test, photos))
-    _, p_value = ranked_within(*of_both, *strata[::-1])  # that of test is higher
+    classes = max(photos["class"].max(), test["class"].max()) + 1
+    counts, others = (np.bincount(each["class"], minlength=classes) for each in (photos, test))
+    moved = abs(counts / counts.sum() - others / others.sum()).sum() / 2
+    found["classes"] = moved, same_proportions(counts, others)
+    _, p_value = ranked_within(test, photos, "confidence")  # that of test is higher
     of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
     found["confidence"] = (photos["confidence"] - of_class).mean(), p_value
     table = pd.DataFrame(found, index=["difference", "p_value"]).T
@@ -227,54 +206,52 @@ def verdict_of(tested: pd.DataFrame) -> str:
     return OTHER if different - {"classes"} else PROPORTIONS if different else LIKE
 
 
-def _measured(
+def _scores(
     photos: pd.DataFrame, test: pd.DataFrame, labels: list[str], confidence: float
-) -> Iterator[tuple]:
-    """The rows of Monitored.scores, with COLUMNS."""
-    both, nothing = (photos, test), (np.nan, np.nan)
-
-    def fractions(of: Callable[[pd.DataFrame], pd.Series]) -> tuple:
-        pairs = ((int(of(each).sum()), len(each)) for each in both)
-        ends = [(k / n, *intervals.fraction_interval(k, n, confidence)) for k, n in pairs]
-        return *ends[0], *ends[1]
-
-    strata = [each["class"].to_numpy() for each in both]
+) -> pd.DataFrame:
+    """Monitored.scores without those of `differences`."""
+    both, rows = (photos, test), []
     if "unknown" in photos:
-        yield "unknown", "", *fractions(lambda each: each["unknown"])
-        area, _ = ranked_within(*(each["unknown_score"].to_numpy() for each in both), *strata)
-        interval = intervals.roc_area_interval(area, len(photos), len(test), confidence)
-        yield "unknown_score", "", area, *interval, 0.5, *nothing
+        refused, of_test = (_fraction(each["unknown"], confidence) for each in both)
+        rows.append(("unknown", "", *refused, *of_test))
+        area, _ = ranked_within(photos, test, "unknown_score")
+        low, high = intervals.roc_area_interval(area, len(photos), len(test), confidence)
+        rows.append(("unknown_score", "", area, low, high, 0.5, np.nan, np.nan))
     for index, label in enumerate(labels):
-        if any((each == index).any() for each in strata):
-            yield "classes", label, *fractions(lambda each, of=index: each["class"] == of)
-    means = [
-        (each["confidence"].mean(), *_interval(each["confidence"], confidence)) for each in both
-    ]
-    yield "confidence", "", *means[0], *means[1]
+        predicted, of_test = (_fraction(each["class"] == index, confidence) for each in both)
+        if predicted[0] or of_test[0]:
+            rows.append(("classes", label, *predicted, *of_test))
+    mean, of_test = (_mean(each["confidence"], confidence) for each in both)
+    rows.append(("confidence", "", *mean, *of_test))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _interval(values: pd.Series, confidence: float) -> tuple[float, float]:
-    """Of the mean of values up to 1, most of them near 1."""
+def _fraction(is_true: pd.Series, confidence: float) -> tuple[float, float, float]:
+    """And the ends of its interval."""
+    number, images = int(is_true.sum()), len(is_true)
+    return number / images, *intervals.fraction_interval(number, images, confidence)
+
+
+def _mean(values: pd.Series, confidence: float) -> tuple[float, float, float]:
+    """Of values up to 1, most of them near 1, and the ends of its interval."""
     low, high = intervals.mean_interval(1 - values.to_numpy(), confidence)
-    return 1 - high, 1 - low
+    return values.mean(), 1 - high, 1 - low
 
 
-def ranked_within(
-    values: np.ndarray, others: np.ndarray, strata: np.ndarray, other_strata: np.ndarray
-) -> tuple[float, float]:
-    """The probability that a value is above another one of its stratum, and the p-value that it is
-    at most a half.
+def ranked_within(photos: pd.DataFrame, others: pd.DataFrame, column: str) -> tuple[float, float]:
+    """The probability that a value of the column is above another one of its class, and the p-value
+    that it is at most a half.
 
-    `strata`, int `(images,)`, are of `values`, `other_strata` of `others`; those that only one has
-    are left out. A half and 1 if they have none in common. The test is that of van Elteren, On the
-    Combination of Independent Two Sample Tests of Wilcoxon, 1960: Mann and Whitney's of each
-    stratum, with weights of 1 by its images and one.
+    Both have a column `class`; classes that only one has are left out. A half and 1 if they have
+    none in common. The test is that of van Elteren, On the Combination of Independent Two Sample
+    Tests of Wilcoxon, 1960: Mann and Whitney's of each class, with weights of 1 by its images and
+    one.
     """
     areas, images, statistic, variance = [], [], 0.0, 0.0
-    for stratum in np.intersect1d(strata, other_strata):
-        pair = values[strata == stratum], others[other_strata == stratum]
-        (first, second), total = map(len, pair), sum(map(len, pair))
-        ranks = rankdata(np.concatenate(pair))
+    for index in np.intersect1d(photos["class"], others["class"]):
+        pair = [each.loc[each["class"] == index, column] for each in (photos, others)]
+        first, second = map(len, pair)
+        total, ranks = first + second, rankdata(np.concatenate(pair))
         excess = ranks[:first].sum() - first * (total + 1) / 2
         areas.append(0.5 + excess / (first * second))
         images.append(first)

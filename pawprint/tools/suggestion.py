@@ -2,15 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
 
-from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, SPLIT
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.dataset.splitting import training_images
@@ -19,13 +18,12 @@ from pawprint.images.archive import open_archive
 from pawprint.model.predictor import Prediction, Predictor, find_images, predict, predict_members
 from pawprint.model.served_model import FEATURES
 from pawprint.model.unknown import unit_length
-from pawprint.params.data import Split
-from pawprint.tables import csv_rows, read_table
+from pawprint.tables import csv_rows
+from pawprint.tools.last_run import Labelled
 
 MAX_TRAINING = 2000  # images, whose features new ones are compared with
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
 BLOCK = 1024  # images compared at a time with labelled ones
-DISTANCE = 8  # of near-duplicates where there is no params.yaml
 MEASURED = ("hash", "features", "uncertainty")
 
 
@@ -39,31 +37,36 @@ def uncertainty(probabilities: np.ndarray) -> np.ndarray:
     return np.maximum(1 - (first - second), SMALLEST)
 
 
-def choose(
-    features: np.ndarray,
-    weight: np.ndarray,
-    labelled: np.ndarray,
-    alike: csr_array,
-    number: int,
-    is_limited: np.ndarray,
-    limit: int,
-) -> np.ndarray:
+class Candidates(NamedTuple):
+    """Images without a label: features, float32 `(images, channels)` of length 1, and weights.
+
+    `alike`, bool `(images, images)`, pairs those of which one is enough. `is_unknown`, bool
+    `(images,)`, says of which not too many are wanted.
+    """
+
+    features: np.ndarray
+    weight: np.ndarray
+    alike: csr_array
+    is_unknown: np.ndarray
+
+
+def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) -> np.ndarray:
     """The positions of at most `number` images, the best first; of equal ones, the first.
 
-    Each has the largest product of `weight`, `(images,)`, and distance to the nearest of `labelled`
-    and of the images chosen before. The distance is 1 less the cosine of features, float32
-    `(images, channels)` of length 1. `labelled` are features, too; there may be none. An image is
-    left out if `alike`, bool `(images, images)`, pairs it with one chosen before. At most `limit`
-    of the images `is_limited`, bool `(images,)`, are chosen.
+    Each has the largest product of `weight` and distance to the nearest of `labelled` and of the
+    images chosen before. The distance is 1 less the cosine of features. `labelled` are features,
+    too; there may be none. An image is left out if `alike` pairs it with one chosen before. At most
+    `unknown` of the images `is_unknown` are chosen.
     """
+    features, weight, alike, is_unknown = images
     cosine = np.full(len(features), -1, np.float32)  # to the nearest
     for start in range(0, len(features) if len(labelled) else 0, BLOCK):
         block = slice(start, start + BLOCK)
         cosine[block] = (features[block] @ labelled.T).max(axis=1)
     is_open, chosen = np.ones(len(features), bool), []
     while True:
-        if is_limited[chosen].sum() >= limit:
-            is_open &= ~is_limited
+        if is_unknown[chosen].sum() >= unknown:
+            is_open &= ~is_unknown
         if len(chosen) >= number or not is_open.any():
             return np.array(chosen, int)
         best = int(np.where(is_open, weight * (1 - cosine), -1).argmax())
@@ -91,7 +94,7 @@ def images_in(source: Path) -> list[Path]:
 
 
 def suggest(
-    predictor: Predictor, source: Path, number: int, unknown: int | None = None
+    predictor: Predictor, source: Path, labelled: Labelled, number: int, unknown: int | None = None
 ) -> list[tuple[Path, dict]]:
     """The images of `images_in` to label first with their rows of `predict`, then those that fail.
 
@@ -108,25 +111,23 @@ def suggest(
             "export, or a model of an earlier version. Run `dvc repro` for models/served."
         )
     images = images_in(source)
-    known, labelled = _labelled(predictor)
+    known, features = _labelled(predictor, labelled)
     pairs = list(zip(images, predict(predictor, images, _measured)))
     measured = pd.DataFrame(
         {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
     )
     usable = measured.dropna()
     new = usable.drop_duplicates("hash")
-    is_near, alike = compare_hashes(known, new["hash"])
+    is_near, alike = compare_hashes(known, new["hash"], labelled.distance)
     rest, alike = new[~is_near], alike[~is_near][:, ~is_near]
     is_unknown = np.array([pairs[index][1]["label"] == UNKNOWN for index in rest.index], bool)
-    chosen = choose(
+    candidates = Candidates(
         np.array(rest["features"].tolist(), np.float32),
         rest["uncertainty"].to_numpy(float),
-        labelled,
         alike,
-        number,
         is_unknown,
-        unknown,
     )
+    chosen = choose(candidates, features, number, unknown)
     like_chosen = rest["hash"].iloc[[*chosen, *alike[chosen].indices]]
     is_left_out = usable["hash"].isin([*new["hash"][is_near], *like_chosen])
     print(
@@ -144,31 +145,28 @@ def _measured(image: Image.Image, predicted: Prediction) -> dict:
     return dict(zip(MEASURED, values))
 
 
-def _labelled(predictor: Predictor) -> tuple[pd.Series, np.ndarray]:
+def _labelled(predictor: Predictor, labelled: Labelled) -> tuple[pd.Series, np.ndarray]:
     """The perceptual hashes of labelled images, and features of training images, float32.
 
     Both are empty without the images of the last run; a line on stderr says so.
     """
-    for path in (project.IMAGES_CSV, project.SPLIT_CSV, project.RAW_ARCHIVES):
-        if not path.exists():
-            line = f"{path} does not exist: the images are not compared with labelled ones"
-            print(line, file=sys.stderr)
-            return pd.Series(dtype=str), np.empty((0, 0), np.float32)
-    images = training_images(read_table(project.SPLIT_CSV, SPLIT), MAX_TRAINING)
-    with open_archive(project.RAW_ARCHIVES, predictor.metadata.bits) as archive:
+    if labelled.missing:
+        line = f"{labelled.missing} does not exist: the images are not compared with labelled ones"
+        print(line, file=sys.stderr)
+        return pd.Series(dtype=str), np.empty((0, 0), np.float32)
+    images = training_images(labelled.split, MAX_TRAINING)
+    with open_archive(labelled.archives, predictor.metadata.bits) as archive:
         *_, features = predict_members(
             predictor.predict, archive, images["path"], "training images"
         )
-    hashes = read_table(project.IMAGES_CSV, IMAGES)["perceptual_hash"]
-    return hashes, unit_length(features).astype(np.float32)
+    return labelled.images["perceptual_hash"], unit_length(features).astype(np.float32)
 
 
-def compare_hashes(known: pd.Series, new: pd.Series) -> tuple[np.ndarray, csr_array]:
+def compare_hashes(known: pd.Series, new: pd.Series, distance: int) -> tuple[np.ndarray, csr_array]:
     """Whether each new hash is near a known one, bool `(new,)`; which are near, `(new, new)`.
 
     The new ones differ from each other.
     """
-    distance = Split.load().near_duplicate_distance if project.PARAMS.exists() else DISTANCE
     found = near_duplicates(pd.concat([known, new]), distance)
     pairs = found[["first", "second"]].to_numpy() - len(known)
     is_near = np.isin(np.arange(len(new)), pairs[pairs[:, 0] < 0, 1])

@@ -28,7 +28,7 @@ from PIL import Image
 from servers import served
 
 from pawprint.columns import LABELS_TO_REVIEW, SCORES
-from pawprint.dataset.layouts import read_metadata
+from pawprint.dataset.layouts import read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
@@ -217,7 +217,7 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     assert asked(page) == undone
     fetch(target, tmp_path / "raw")
     with open_archive(tmp_path / "raw") as archive:
-        rows = read_metadata(archive, members(archive))
+        rows = read_metadata_csv(archive, members(archive))
     assert {name: row.label for name, row in rows.items()} == {first: "cat", second: "dog"}
     assert {path.name for path in target.iterdir()} == {first, second, "metadata.csv"}
     assert {path.name for path in folder.iterdir()} == names

@@ -23,7 +23,7 @@ from pawprint.app.labelling import (
     write_rows,
 )
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layouts import read_metadata
+from pawprint.dataset.layouts import read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.images.archive import members, open_archive
 
@@ -67,7 +67,7 @@ def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
     """A column by path of what `fetch` and `clean` make of a source."""
     fetch(source, raw)
     with open_archive(raw) as archive:
-        rows = read_metadata(archive, members(archive))
+        rows = read_metadata_csv(archive, members(archive))
         kept, *_ = clean(archive, CATS_AND_DOGS, "decodes", [], rows)
     return dict(zip(kept["path"], kept[column]))
 

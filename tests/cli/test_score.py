@@ -17,6 +17,7 @@ from pawprint.model.metadata import METADATA_FILE
 from pawprint.model.predictor import load_predictor
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
+from pawprint.tools.last_run import read_last_run
 from pawprint.tools.scoring import CONTRADICTORY, COPY, NEAR, NO_CLASS, Scored, score
 
 
@@ -35,7 +36,8 @@ def here(deployed, monkeypatch) -> dict[str, bytes]:
 
 
 def scored(folder: Path, model: Path = project.SERVED_MODEL) -> Scored:
-    return score(load_predictor(model), folder)
+    predictor = load_predictor(model)
+    return score(predictor, folder, read_last_run(predictor.metadata))
 
 
 def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:

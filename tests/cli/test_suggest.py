@@ -15,6 +15,7 @@ from pawprint.files import pack
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.reports.pages import write_suggestions
 from pawprint.tables import write_table
+from pawprint.tools.last_run import read_labelled
 from pawprint.tools.suggestion import suggest
 
 
@@ -66,7 +67,7 @@ def here(labelled, monkeypatch) -> None:
 
 
 def suggested(predictor: Predictor, folder: Path, number: int, unknown: int = 0) -> list[dict]:
-    return [row for _, row in suggest(predictor, folder, number, unknown)]
+    return [row for _, row in suggest(predictor, folder, read_labelled(), number, unknown)]
 
 
 def names(rows: list[dict]) -> list[str]:
@@ -162,7 +163,7 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     wide = Image.open(io.BytesIO(photo(50))).resize((900, 600))
     (photos / "<b>wide & turned.jpg").write_bytes(encode(wide, exif=turned))
     (photos / "text.jpg").write_text("a dog")
-    ranked = suggest(predictor, photos, 50, 0)
+    ranked = suggest(predictor, photos, read_labelled(), 50, 0)
     path = tmp_path / "sheet.html"
     write_suggestions(path, None, ranked)
     text = path.read_text(encoding="utf-8")

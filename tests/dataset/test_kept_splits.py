@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_splitting import CLASSES, CURATED, MOVING, PARAMS, WHOLE, grouped, image, images, like
 
 from pawprint.dataset.splitting import split
-from pawprint.dataset.user_tables import describe_kept, keep_splits, read_kept_splits
+from pawprint.dataset.user_tables import describe_kept_splits, keep_splits, read_kept_splits
 from pawprint.errors import InputError
 
 FRACTIONS = {"validation": 0.2, "test": 0.2}
@@ -94,10 +94,10 @@ def test_new_image_is_with_its_group_and_with_its_near_duplicate():
 def test_images_that_a_later_split_can_move_are_counted():
     rows = split(WHOLE, PARAMS, {})[0]
     kept = kept_of(rows)
-    assert describe_kept(rows, kept, {}) == []
-    (line,) = describe_kept(rows, dict(list(kept.items())[3:]), {})
+    assert describe_kept_splits(rows, kept, {}) == []
+    (line,) = describe_kept_splits(rows, dict(list(kept.items())[3:]), {})
     assert line.startswith("3 images are not in the file")
-    assert describe_kept(rows, {}, {}) == []  # nothing is to be kept
+    assert describe_kept_splits(rows, {}, {}) == []  # nothing is to be kept
 
 
 def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp_path):
@@ -106,7 +106,7 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
     kept = {site[3]: "test", site[0]: "train", site[1]: "train", 64 * "0": "test"}
     rows = split(table, PARAMS.model_copy(update={"group": "/site([0-9]+)/"}), kept)[0]
     assert set(rows["split"][rows["pixels_sha256"].isin(site)]) == {"test"}
-    _, of_no_image, divided = describe_kept(rows, kept, {})
+    _, of_no_image, divided = describe_kept_splits(rows, kept, {})
     assert of_no_image.startswith("1 of 4 rows")
     assert "divides 1 groups, those of /x/site0/0.jpg." in divided and "2 images" in divided
 
@@ -117,7 +117,7 @@ def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp
     written = read_kept_splits(path)
     assert written == kept_of(rows) | {64 * "0": "test"}
     assert list(written)[:4] == list(kept)
-    assert len(describe_kept(rows, written, {})) == 1
+    assert len(describe_kept_splits(rows, written, {})) == 1
 
 
 def test_file_comes_before_the_splits_of_the_archive():

@@ -10,7 +10,7 @@ from conftest import photo, refused
 
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layouts import find_labels, read_metadata
+from pawprint.dataset.layouts import find_labels, read_metadata_csv
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.splitting import split
 from pawprint.errors import InputError
@@ -34,7 +34,7 @@ def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd
     fetch(source, folder / "raw")
     with open_archive(folder / "raw") as archive:
         names = members(archive)
-        rows = read_metadata(archive, names)
+        rows = read_metadata_csv(archive, names)
         if labels == "auto":
             labels = find_labels(names, rows, archive.filename)
         return clean(archive, labels, "decodes", [], rows)[:2]

@@ -6,12 +6,13 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_
 from pawprint.classes import predicted_classes
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (
+    Predictions,
     describe,
     headline,
-    measure,
     measure_unknown,
     tabulate_reliability,
     tabulate_roc,
+    tabulate_scores,
 )
 
 LABELS = ["cat", "dog"]
@@ -44,7 +45,7 @@ def measured(
     actual=ACTUAL, probabilities=PROBABILITIES, threshold=0.5, labels=LABELS, confidence=0.95
 ) -> pd.DataFrame:
     predicted = predicted_classes(probabilities, threshold)
-    return measure(actual, probabilities, predicted, labels, confidence)
+    return tabulate_scores(Predictions(actual, probabilities, predicted, labels), confidence)
 
 
 def value(scores: pd.DataFrame, score: str, label: str = "") -> float:
@@ -66,7 +67,7 @@ def test_scores_of_classes_are_those_of_scikit_learn():
     rng = np.random.default_rng(0)
     actual, predicted = rng.choice(4, 200, p=[0.6, 0.2, 0.1, 0.1]), rng.integers(0, 4, 200)
     labels, probabilities = [*"abcd"], np.full((200, 4), 0.25)
-    scores = measure(actual, probabilities, predicted, labels, 0.95)
+    scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels), 0.95)
     each = precision_recall_fscore_support(actual, predicted)
     for name, expected in zip(("precision", "recall", "f1"), each):
         assert [value(scores, name, label) for label in labels] == pytest.approx(expected)
@@ -77,7 +78,8 @@ def test_scores_of_classes_are_those_of_scikit_learn():
 def test_class_without_images_or_predictions_has_no_such_score():
     labels, actual = [*THREE, "doe"], np.repeat([0, 1, 2], 4)
     probabilities = np.full((12, 4), 0.25)
-    scores = measure(actual, probabilities, np.repeat([0, 1, 1], 4), labels, 0.95)
+    predicted = np.repeat([0, 1, 1], 4)
+    scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels), 0.95)
     of_classes = scores[scores["label"] != ""].groupby("label")["score"].agg(set)
     assert of_classes.to_dict() == {
         "ant": {"recall", "precision", "f1"},

@@ -18,7 +18,7 @@ from pawprint.columns import (
 )
 from pawprint.files import write_json
 from pawprint.model.metadata import Metadata
-from pawprint.scores.metrics import measure
+from pawprint.scores.metrics import Predictions, tabulate_scores
 from pawprint.tables import write_table
 
 PER_CLASS = 10  # of each class in a split
@@ -39,8 +39,8 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
         actual, probabilities = predictions_of(labels, seed)
         predicted = predicted_classes(probabilities, 0.5 if len(labels) == 2 else None)
         unknown = np.linspace(0.1, 0.5, len(actual)) > 0.48
-        scores = measure(actual, probabilities, predicted, labels, 0.95, unknown)
-        both.append(scores.assign(split=split))
+        predictions = Predictions(actual, probabilities, predicted, labels, unknown)
+        both.append(tabulate_scores(predictions, 0.95).assign(split=split))
     return pd.concat(both, ignore_index=True)
 
 

@@ -16,8 +16,8 @@ from pawprint.tools.monitoring import (
     LIKE,
     OTHER,
     PROPORTIONS,
+    answers,
     differences,
-    judge,
     verdict_of,
 )
 
@@ -47,7 +47,7 @@ def verdicts(draws: int, images: int, **kind: float) -> Counter:
     rng = np.random.default_rng(0)
     pairs = ((photos(rng, images, **kind), photos(rng, TEST)) for _ in range(draws))
     return Counter(
-        verdict_of(differences(*(judge(MODEL, each) for each in pair))) for pair in pairs
+        verdict_of(differences(*(answers(each, MODEL) for each in pair))) for pair in pairs
     )
 
 
@@ -73,7 +73,7 @@ def test_small_difference_is_no_alarm_with_any_number_of_photos():
 def test_photos_of_which_the_model_is_surer_are_no_other_images(score, change):
     """Training photos are such: their unknown scores are lower, and they get more confidence."""
     rng = np.random.default_rng(0)
-    test, photos_like = (judge(MODEL, photos(rng, TEST, unknown=0)) for _ in range(2))
+    test, photos_like = (answers(photos(rng, TEST, unknown=0), MODEL) for _ in range(2))
     for direction, expected in ((1, OTHER), (-1, LIKE)):
         changed = photos_like.assign(**{score: photos_like[score] + direction * change})
         tested = differences(changed, test)
@@ -84,7 +84,7 @@ def test_photos_of_which_the_model_is_surer_are_no_other_images(score, change):
 def test_surer_photos_with_a_lower_mean_of_confidence_are_no_other_images():
     """Most get more confidence, and a tenth of them so much less that the mean falls."""
     rng = np.random.default_rng(0)
-    test, photos_like = (judge(MODEL, photos(rng, TEST, unknown=0)) for _ in range(2))
+    test, photos_like = (answers(photos(rng, TEST, unknown=0), MODEL) for _ in range(2))
     change = np.where(np.arange(TEST) % 10 == 0, -0.8, 0.04)
     changed = photos_like.assign(confidence=photos_like["confidence"] + change)
     tested = differences(changed, test)
@@ -94,8 +94,8 @@ def test_surer_photos_with_a_lower_mean_of_confidence_are_no_other_images():
 
 def test_model_without_a_detector_is_judged_by_classes_and_confidence():
     rng, model = np.random.default_rng(0), metadata()
-    test = judge(model, photos(rng, TEST).drop(columns="unknown_score"))
-    foreign = judge(model, photos(rng, 200, foreign=0.5).drop(columns="unknown_score"))
+    test = answers(photos(rng, TEST).drop(columns="unknown_score"), model)
+    foreign = answers(photos(rng, 200, foreign=0.5).drop(columns="unknown_score"), model)
     tested = differences(foreign, test)
     assert list(tested.index) == ["classes", "confidence"]
     assert verdict_of(tested) == OTHER

@@ -2,7 +2,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from pawprint.tools import suggestion
-from pawprint.tools.suggestion import choose
+from pawprint.tools.suggestion import Candidates, choose
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -17,7 +17,8 @@ def chosen(features, weight=None, labelled=(), pairs=(), number=9, limited=(), l
     alike = csr_array((np.ones(len(rows), bool), (rows, columns)), (images, images))
     weight = np.ones(images) if weight is None else np.array(weight)
     is_limited = np.isin(np.arange(images), limited)
-    return choose(features, weight, at(*labelled), alike, number, is_limited, limit).tolist()
+    images = Candidates(features, weight, alike, is_limited)
+    return choose(images, at(*labelled), number, limit).tolist()
 
 
 def test_most_uncertain_of_equally_distant_images_is_first():

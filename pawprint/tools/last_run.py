@@ -1,0 +1,108 @@
+"""What the project here has of its last run, for new photos to be compared with."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import pandas as pd
+
+from pawprint import project
+from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
+from pawprint.errors import InputError
+from pawprint.files import md5
+from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.params.data import Clean, Split
+from pawprint.params.results import Evaluate
+from pawprint.pipeline.recorded import Recorded
+from pawprint.tables import predicted_labels, read_predictions, read_table
+
+# Where there is no params.yaml.
+CONFIDENCE = 0.95  # of intervals
+DISTANCE = 8  # of near-duplicates
+
+
+class Labelled(NamedTuple):
+    """The images of the last run: the tables IMAGES and SPLIT, of no row where there are none.
+
+    `distance` is that of near-duplicates, `missing` the first file that is not there, if any.
+    """
+
+    images: pd.DataFrame
+    split: pd.DataFrame
+    archives: Path
+    distance: int
+    missing: Path | None
+
+
+class LastRun(NamedTuple):
+    """`test` is the table PREDICTIONS of the test split by a model, or None if there is none.
+
+    `folders` are the names of the folders of each class, `clean.labels`; `confidence` is of
+    intervals.
+    """
+
+    test: pd.DataFrame | None
+    labelled: Labelled
+    folders: dict[str, list[str]] | Literal["auto"]
+    confidence: float
+
+
+def read_last_run(metadata: Metadata) -> LastRun:
+    """Its test split only if the model with these metadata is the served one."""
+    folders = Clean.load().labels if project.PARAMS.exists() else "auto"
+    return LastRun(read_test_split(metadata), read_labelled(), folders, read_confidence())
+
+
+def read_confidence() -> float:
+    return Evaluate.load().confidence if project.PARAMS.exists() else CONFIDENCE
+
+
+def read_labelled() -> Labelled:
+    distance = Split.load().near_duplicate_distance if project.PARAMS.exists() else DISTANCE
+    tables = {project.IMAGES_CSV: IMAGES, project.SPLIT_CSV: SPLIT}
+    missing = [path for path in (*tables, project.RAW_ARCHIVES) if not path.exists()]
+    images, split = (
+        pd.DataFrame(columns=list(columns))
+        if tables.keys() & set(missing)
+        else read_table(path, columns)
+        for path, columns in tables.items()
+    )
+    return Labelled(images, split, project.RAW_ARCHIVES, distance, next(iter(missing), None))
+
+
+def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
+    """The table PREDICTIONS of the test split by the served model, or None if there is none.
+
+    None also if `metadata` have another identity than the served model, or if the table or the
+    served model is another than dvc.lock has.
+    """
+    table, described = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL / METADATA_FILE
+    if not table.exists() or not described.exists():
+        return None
+    recorded = Recorded()
+    known = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", described, "deps")
+    if any(known) and known != (md5(table), md5(described)):
+        return None
+    if read_metadata(project.SERVED_MODEL).model != metadata.model:
+        return None
+    predictions = read_predictions(table)
+    return predictions if predicted_labels(predictions) == metadata.labels else None
+
+
+def require_test_split(metadata: Metadata, folder: Path) -> pd.DataFrame:
+    """As `read_test_split`, of the model in `folder`.
+
+    Raises InputError if there is none, or it has no unknown scores where the model gives some.
+    """
+    test = read_test_split(metadata)
+    if test is None:
+        raise InputError(
+            f"{folder}: expected the results of its test split to compare with. Received: no "
+            f"{project.TEST_PREDICTIONS_CSV}, or one of another model than {project.SERVED_MODEL}. "
+            "Run this in the project of the model."
+        )
+    if metadata.unknown_threshold is not None and UNKNOWN_SCORE not in test:
+        raise InputError(
+            f"{project.TEST_PREDICTIONS_CSV}: expected the column {UNKNOWN_SCORE}. Received: a "
+            "table of an earlier version. Run `dvc repro evaluate`."
+        )
+    return test
