@@ -3,7 +3,7 @@
 Training starts from the stored features at the cut, so only the layers after the cut are
 computed. Reads data/features/, data/split/images.csv, data/split/labels.json, models/backbone/ and
 models/head.npz. Params: `train_finetune`, `head`, `hardware`, `model.backbone`, `model.pooling`,
-`model.fine_tune_at`, `model.fine_tune_last`. Writes models/finetune.keras, the same network for
+`model.fine_tune_at`. Writes models/finetune.keras, the same network for
 OpenVINO in models/network/, metrics/train_finetune.json and plots/history_finetune.csv. The layers
 of a backbone in an ONNX file cannot be trained, so the head is joined to it as it is, and
 models/finetune.keras is the head alone. Run: `python -m stages.train_finetune`
