@@ -97,10 +97,8 @@ class Model(Section):
     def _is_a_layer_of_the_backbone(cls, layer: object, info: ValidationInfo) -> object:
         # One line, where pydantic has one for each of the types.
         if info.data.get("backbone") == ONNX:
-            is_right, expected = (
-                layer is None,
-                "null, because an ONNX file stays frozen",
-            )
+            is_right = layer is None
+            expected = "null, because the layers of an ONNX file stay frozen"
         else:
             is_right = abs(layer) < 2**31 if type(layer) is int else layer and type(layer) is str
             expected = "the index of a layer, negative from the end, or the name of one"
