@@ -32,7 +32,7 @@ from bench.compare import with_seed
 from pawprint import project
 from pawprint.columns import SCORES, SPLIT
 from pawprint.features.rows import row_function
-from pawprint.features.store import open_examples
+from pawprint.features.store import StoredExamples
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
@@ -95,7 +95,8 @@ def measure(workspace: Path) -> dict[str, float]:
     """The cells of one run."""
     split = read_table(workspace / project.SPLIT_CSV, SPLIT)
     labels = read_json(workspace / project.LABELS_JSON)
-    train, actual = open_examples(workspace / project.FEATURES, "top", split, "train", labels)
+    examples = StoredExamples(workspace / project.FEATURES, split, labels)
+    train, actual = examples.open("top", "train")
     test = split[split["split"] == "test"]
     how = Model.load(path=workspace / "params.yaml").resize
     rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)

@@ -3,7 +3,7 @@
 Keras downloads the weights `imagenet` to its cache, in the folder that the environment variable
 KERAS_HOME names. Of a backbone in an ONNX file all layers are frozen. Params: `weights`,
 `model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.fine_tune_at`,
-`model.fine_tune_last`, `model.onnx`. Writes models/backbone/ and models/extractor/.
+`model.onnx`. Writes models/backbone/ and models/extractor/.
 Run: `python -m stages.backbone`
 """
 

@@ -12,7 +12,7 @@ import numpy as np
 from pawprint import project
 from pawprint.columns import HISTORY, JUDGED, SPLIT
 from pawprint.errors import InputError
-from pawprint.features.store import open_examples
+from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_arrays, write_json
 from pawprint.network.solved_head import (
     USUAL_C,
@@ -38,7 +38,8 @@ def main() -> None:
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.SPLIT_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
-    train = open_examples(project.FEATURES, "top", split, "train", labels)
+    stored = StoredExamples(project.FEATURES, split, labels)
+    train = stored.open("top", "train")
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
     examples = Examples(*train, images["group"], len(labels), class_weight)
@@ -46,7 +47,7 @@ def main() -> None:
     crossed = cross_validate(examples, VALUES_OF_C if is_solved else USUAL_C)
     part = part_that_fits(*train, len(labels)) if is_solved else None
     if part is not None:
-        validation = open_examples(project.FEATURES, "top", split, "validation", labels)
+        validation = stored.open("top", "validation")
         solved = solve(train, validation, labels, crossed, class_weight, part)
         arrays, metrics, history, views = solved
         how = f"by logistic regression, C = {crossed.C:g}, views = {views}"
@@ -61,8 +62,8 @@ def main() -> None:
                 "classes, so adam learns in batches"
             )
             params = IN_BATCHES.model_copy(update={"class_weight": params.class_weight})
-        settings = params, head, hardware, project.EXTRACT_HISTORY_CSV
-        arrays, metrics, history = train_stored_head(project.FEATURES, split, labels, *settings)
+        path = project.EXTRACT_HISTORY_CSV
+        arrays, metrics, history = train_stored_head(stored, head, params, hardware, path)
         how = f"after {len(history)} epochs"
     how += ", each class with the same weight" if class_weight else ""
     is_judged = ~np.isnan(crossed.probabilities).any(axis=1)

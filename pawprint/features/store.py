@@ -13,6 +13,7 @@ import os
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -135,16 +136,18 @@ class Features:
         return features
 
 
-def open_examples(
-    folder: Path, kind: str, split: pd.DataFrame, name: str, labels: list[str]
-) -> tuple[Features, np.ndarray]:
-    """The features of the split `name`, and the index in `labels` of each image (int64).
+class StoredExamples(NamedTuple):
+    """The features stored in `folder` of the images of the table SPLIT, whose order they have."""
 
-    `split` is the table SPLIT, whose order the images have.
-    """
-    images = split[split["split"] == name]
-    actual = pd.Index(labels).get_indexer(images["label"])
-    return open_features(folder, kind, images["pixels_sha256"]), actual
+    folder: Path
+    images: pd.DataFrame
+    labels: list[str]
+
+    def open(self, kind: str, split: str) -> tuple[Features, np.ndarray]:
+        """The features of a split, and the index in `labels` of each image (int64)."""
+        images = self.images[self.images["split"] == split]
+        actual = pd.Index(self.labels).get_indexer(images["label"])
+        return open_features(self.folder, kind, images["pixels_sha256"]), actual
 
 
 def open_features(folder: Path, kind: str, pixels_sha256: pd.Series) -> Features:

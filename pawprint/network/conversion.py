@@ -20,28 +20,21 @@ def first_trained(params: Model, backbone: keras.Model) -> int:
     Raises InputError for a layer that the backbone does not have, and for the default index with
     another backbone than that for which it was chosen.
     """
-    name, at, last = params.backbone, params.fine_tune_at, params.fine_tune_last
+    name, at = params.backbone, params.fine_tune_at
     names = [layer.name for layer in backbone.layers]
-    if last is not None:
-        if last > len(names):
-            raise InputError(
-                f"model.fine_tune_last: expected a number from 0 to {len(names)}, the "
-                f"layers of {name}. Received: {last}"
-            )
-        return len(names) - last
     if at in names:
         return names.index(at)
     if at == DEFAULT and name != CHOSEN_FOR:
         received, hint = f"{DEFAULT}, the default for {CHOSEN_FOR}", suggested(backbone).name
         if len(names) > DEFAULT:
             received += f" (for layer {DEFAULT} itself, write {names[DEFAULT]})"
-    elif isinstance(at, str) or at > len(names):
+    elif isinstance(at, str) or abs(at) > len(names):
         near = difflib.get_close_matches(str(at), names, n=1)
         received, hint = at, near[0] if near else suggested(backbone).name
     else:
-        return at
+        return at if at >= 0 else len(names) + at
     raise InputError(
-        f"model.fine_tune_at: expected a number from 0 to {len(names)}, the layers of "
+        f"model.fine_tune_at: expected a number from -{len(names)} to {len(names)}, the layers of "
         f"{name}, or the name of one, for example {hint}. Received: {received}"
     )
 

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,10 @@ import pandas as pd
 from pawprint.classes import Difference
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
-from pawprint.features.store import Features, open_examples
-from pawprint.network.conversion import cut_index, first_trained, split_at
+from pawprint.features.store import Features, StoredExamples
+from pawprint.network.conversion import cut_index, split_at
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
-from pawprint.network.model import build_head, build_model, gives_logits, load_model, parts
-from pawprint.params.model import Model
+from pawprint.network.model import build_head, gives_logits, parts
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.tables import write_table
 
@@ -66,19 +66,32 @@ class Batches(keras.utils.PyDataset):
         return self.features[image, self.view[batch]].astype(np.float32), self.labels[image]
 
 
-def open_batches(
-    folder: Path, split: pd.DataFrame, labels: list[str], kind: str, params: Train
-) -> tuple[Batches, Batches]:
-    """Training and validation batches of the features called `kind`, "cut" or "top".
+class Data(NamedTuple):
+    """What a phase learns from, and what it validates with."""
 
-    `split` is the table SPLIT, whose order the batches have before they are shuffled. A target is
-    the position of the image's label in `labels`.
+    train: Batches
+    validation: Batches
+
+
+class Phase(NamedTuple):
+    """How to train: the section of the params by its name, and the dtype policy of the layers.
+
+    The table HISTORY is written to `path` after each epoch, so that others can watch.
     """
-    features, actual = open_examples(folder, kind, split, "train", labels)
+
+    section: str
+    params: Train
+    precision: str = "float32"
+    path: Path | None = None
+
+
+def open_batches(examples: StoredExamples, kind: str, params: Train) -> Data:
+    """Batches of the features called `kind`, "cut" or "top"."""
+    features, actual = examples.open(kind, "train")
     order = params.views_per_epoch, params.seed
     train = Batches(features, actual.astype(np.float32), params.batch_size, *order)
-    features, actual = open_examples(folder, kind, split, "validation", labels)
-    return train, Batches(features, actual.astype(np.float32), params.batch_size)
+    features, actual = examples.open(kind, "validation")
+    return Data(train, Batches(features, actual.astype(np.float32), params.batch_size))
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
@@ -105,22 +118,15 @@ def optimizer_of(model: keras.Model) -> keras.Optimizer:
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
-def fit(
-    model: keras.Model,
-    train: Batches,
-    validation: Batches,
-    params: Train,
-    section: str,
-    path: Path | None = None,
-) -> tuple[pd.DataFrame, "Keeper | None"]:
+def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Keeper | None"]:
     """Train, and return the table HISTORY, a row per epoch, and what decided which one is kept.
 
-    Epochs count from 1. No epoch is kept if the model is left as it was. The table is written to
-    `path` after each epoch, so that others can watch. It is of the weights at the end of each
-    epoch, not of their average. Raises InputError, which names the section of the params, if the
-    loss is not finite.
+    Epochs count from 1. No epoch is kept if the model is left as it was. The table is of the
+    weights at the end of each epoch, not of their average. Raises InputError, which names the
+    section of the params, if the loss is not finite.
     """
-    recorder = Recorder(path)
+    (train, validation), params = data, phase.params
+    recorder = Recorder(phase.path)
     callbacks: list = [recorder]
     keeper = None
     if params.early_stopping:
@@ -150,10 +156,10 @@ def fit(
     )
     history = recorder.history()
     if not np.isfinite(history[["loss", "validation_loss"]].astype(float)).all(axis=None):
-        if path:
-            path.unlink()
+        if phase.path:
+            phase.path.unlink()
         raise InputError(
-            f"{section}.learning_rate: expected a rate at which training converges. "
+            f"{phase.section}.learning_rate: expected a rate at which training converges. "
             f"Received: {params.learning_rate:g}, and the loss is not finite after epoch "
             f"{history['epoch'].iloc[-1]}. Lower it."
         )
@@ -307,104 +313,57 @@ def penalty(model: keras.Model) -> float:
 
 
 def train_head(
-    params: Train,
-    head_params: Head,
-    classes: int,
-    precision: str,
-    train: Batches,
-    validation: Batches,
-    path: Path | None = None,
+    head: keras.Model, data: Data, phase: Phase
 ) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
     """Feature extraction: train a new head on pooled features.
 
-    Returns the arrays of the head, the metrics on validation before and after, and the history,
-    which is also written to `path` after each epoch.
+    Returns its arrays, the metrics on validation before and after, and the history.
     """
-    head = build_head(head_params, classes)
-    inputs = keras.Input(train.features.shape[2:])
+    inputs = keras.Input(data.train.features.shape[2:])
     model = keras.Model(inputs, head(inputs))
-    with computing_in(precision, [model, *head.layers[:-1]]):
-        compile_model(model, params, gives_logits(head))
-        initial = measure(model, validation)
-        history, _ = fit(model, train, validation, params, "train_extract", path)
-        metrics = {"initial": initial, "validation": measure(model, validation)}
+    with computing_in(phase.precision, [model, *head.layers[:-1]]):
+        compile_model(model, phase.params, gives_logits(head))
+        initial = measure(model, data.validation)
+        history, _ = fit(model, data, phase)
+        metrics = {"initial": initial, "validation": measure(model, data.validation)}
     return head.get_weights(), metrics, history
 
 
 def train_stored_head(
-    folder: Path,
-    split: pd.DataFrame,
-    labels: list[str],
-    params: Train,
-    head_params: Head,
-    hardware: Hardware,
-    path: Path | None = None,
+    examples: StoredExamples, head: Head, params: Train, hardware: Hardware, path: Path
 ) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
-    """`train_head` on the stored features in `folder` of the images of the table SPLIT."""
+    """`train_head` on stored features; the history is written to `path` after each epoch."""
     make_deterministic(params.seed)
-    train, validation = open_batches(folder, split, labels, "top", params)
+    data = open_batches(examples, "top", params)
     with training_on(hardware) as precision:
-        return train_head(params, head_params, len(labels), precision, train, validation, path)
+        phase = Phase("train_extract", params, precision, path)
+        return train_head(build_head(head, len(examples.labels)), data, phase)
 
 
 def fine_tune(
-    whole: keras.Model,
-    params: Train,
-    precision: str,
-    first: int,
-    train: Batches,
-    validation: Batches,
-    path: Path | None = None,
+    whole: keras.Model, first: int, data: Data, phase: Phase
 ) -> tuple[keras.Optimizer, pd.DataFrame, Keeper | None]:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
     dropout is set to 0, and batch normalization keeps its weights
     (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches
-    hold the feature maps at the cut. Returns the optimizer, and what `fit` does, which also writes
-    the history to `path` after each epoch.
+    hold the feature maps at the cut. Returns the optimizer, and what `fit` does.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = index >= first and not is_normalization and params.epochs > 0
+        layer.trainable = index >= first and not is_normalization and phase.params.epochs > 0
         if isinstance(layer, keras.layers.Dropout):  # `fit` overrides training=False below
             layer.rate = 0.0
     _, tail = split_at(backbone, cut_index(backbone, first))
     at_cut = keras.Input(tail.input_shape[1:])
     model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))
-    with computing_in(precision, [model, *tail.layers, pool, *head.layers[:-1]]):
-        compile_model(model, params, gives_logits(head))
-        history, keeper = fit(model, train, validation, params, "train_finetune", path)
+    with computing_in(phase.precision, [model, *tail.layers, pool, *head.layers[:-1]]):
+        compile_model(model, phase.params, gives_logits(head))
+        history, keeper = fit(model, data, phase)
     return optimizer_of(model), history, keeper
-
-
-def fine_tune_stored(
-    folder: Path,
-    split: pd.DataFrame,
-    labels: list[str],
-    backbone_path: Path,
-    arrays: list[np.ndarray],
-    params: Train,
-    head_params: Head,
-    model_params: Model,
-    hardware: Hardware,
-    path: Path | None = None,
-) -> tuple[keras.Model, keras.Optimizer, pd.DataFrame, Keeper | None]:
-    """`fine_tune` on the stored features in `folder` of the images of the table SPLIT.
-
-    `arrays` are those of the head. Returns the whole network as well.
-    """
-    make_deterministic(params.seed)
-    train, validation = open_batches(folder, split, labels, "cut", params)
-    with training_on(hardware) as precision:
-        backbone = load_model(backbone_path, layers=())
-        head = build_head(head_params, len(labels))
-        whole = build_model(model_params.backbone, backbone, head, model_params.pooling)
-        head.set_weights(arrays)
-        first = first_trained(model_params, backbone)
-        return whole, *fine_tune(whole, params, precision, first, train, validation, path)
 
 
 def measure_kept(history: pd.DataFrame, keeper: Keeper | None = None) -> dict[str, float]:

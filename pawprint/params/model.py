@@ -14,7 +14,6 @@ from pawprint.params.section import (
     Source,
     Text,
     UpToOne,
-    WholeNumber,
 )
 
 # Keras' names: https://keras.io/api/applications/
@@ -76,8 +75,7 @@ class Model(Section):
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
     pooling: Literal["average", "flatten"]
-    fine_tune_at: WholeNumber | Annotated[str, Field(min_length=1)] | None
-    fine_tune_last: WholeNumber | None
+    fine_tune_at: int | str | None
     onnx: Onnx | None
 
     @field_validator("alpha")
@@ -96,24 +94,17 @@ class Model(Section):
 
     @field_validator("fine_tune_at", mode="before")
     @classmethod
-    def _is_an_index_or_a_name(cls, layer: object) -> object:
+    def _is_a_layer_of_the_backbone(cls, layer: object, info: ValidationInfo) -> object:
         # One line, where pydantic has one for each of the types.
-        is_index = type(layer) is int and 0 <= layer < 2**31
-        if layer is not None and not is_index and not (isinstance(layer, str) and layer):
-            raise ValueError(
-                "expected the index of a layer, from 0, or the name of one, or null. "
-                f"Received: {REPR.repr(layer)}"
-            )
+        if info.data.get("backbone") == ONNX:
+            is_right = layer is None
+            expected = "null, because the layers of an ONNX file stay frozen"
+        else:
+            is_right = abs(layer) < 2**31 if type(layer) is int else layer and type(layer) is str
+            expected = "the index of a layer, negative from the end, or the name of one"
+        if not is_right:
+            raise ValueError(f"expected {expected}. Received: {REPR.repr(layer)}")
         return layer
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.fine_tune_at is None) == (self.fine_tune_last is None):
-            raise ValueError(
-                "expected one of fine_tune_at and fine_tune_last, and null for the other. "
-                f"Received: {self.fine_tune_at} and {self.fine_tune_last}"
-            )
-        return self
 
     @model_validator(mode="after")
     def _size_is_one_of_the_backbone(self) -> Self:
@@ -128,11 +119,6 @@ class Model(Section):
     @model_validator(mode="after")
     def _file_has_no_layers(self) -> Self:
         is_file = self.backbone == ONNX
-        if is_file and self.fine_tune_last != 0:
-            raise ValueError(
-                "expected fine_tune_last 0 and fine_tune_at null, because the layers of an ONNX "
-                f"file stay frozen. Received: {self.fine_tune_last} and {self.fine_tune_at}"
-            )
         if is_file and self.pooling != "average":
             raise ValueError(
                 f"expected pooling average, because backbone is {ONNX}. Received: {self.pooling}"

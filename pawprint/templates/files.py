@@ -258,6 +258,7 @@ def _installed() -> tuple[str, dict | None]:
 # Params of earlier versions, and what to set instead.
 REPLACED = {
     "calibrate.views": "calibrate.test_time_augmentation",
+    "model.fine_tune_last": "model.fine_tune_at (-24 for the last 24 layers)",
     "plot.likely_wrong_labels": "plot.labels_to_review",
 }
 

@@ -230,7 +230,8 @@ def _notes(given: dict, defaults: dict, earlier: dict) -> Iterator[str]:
         elif name in earlier and defaults[name] != earlier[name] == given[name]:
             yield f"{PARAMS}: {name}: {given[name]} is kept; the default is now {defaults[name]}"
     for name in given.keys() - defaults.keys():
-        instead = f"Set {REPLACED[name]} instead, and remove" if name in REPLACED else "Remove"
+        is_set = name in REPLACED and given[name] is not None
+        instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
         yield f"{PARAMS}: {name}: no longer exists. {instead} it."
 
 

@@ -32,7 +32,7 @@ from pawprint.network.model import (
     save_model,
     with_features,
 )
-from pawprint.network.training import Batches, fine_tune, train_head
+from pawprint.network.training import Batches, Data, Phase, fine_tune, train_head
 from pawprint.params.model import Backbone
 from pawprint.runtime.compiled import compile_for_cpu
 
@@ -91,17 +91,16 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
         assert np.abs(stored - of_keras).max() < 1e-4 * np.abs(of_keras).max()
 
     at_cut, top = (each[:, None].astype(np.float16) for each in features)
-    train = train_params(epochs=2, learning_rate=1e-3)
-    arrays, *_ = train_head(
-        train, PLAIN, 2, "float32", Batches(top, labels, 4, "one", 1), Batches(top, labels, 4)
-    )
+    phase = Phase("", train_params(epochs=2, learning_rate=1e-3))
+    at_top = Data(Batches(top, labels, 4, "one", 1), Batches(top, labels, 4))
+    arrays, *_ = train_head(build_head(PLAIN, 2), at_top, phase)
     head = build_head(PLAIN, 2)
     model = build_model(name, backbone, head, "average")
     head.set_weights(arrays)
     _, backbone, *_ = parts(model)
     before = {layer.name: layer.get_weights() for layer in backbone.layers}
-    batches = Batches(at_cut, labels, 4, "one", 1), Batches(at_cut, labels, 4)
-    optimizer, history, *_ = fine_tune(model, train, "float32", first, *batches)
+    data = Data(Batches(at_cut, labels, 4, "one", 1), Batches(at_cut, labels, 4))
+    optimizer, history, *_ = fine_tune(model, first, data, phase)
     changed = {
         each.name
         for each in backbone.layers

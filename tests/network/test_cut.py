@@ -42,29 +42,28 @@ def test_both_parts_in_order_give_the_output_of_the_backbone_for_every_cut(alpha
         assert np.abs(difference).max() < 1e-5, backbone.layers[cut].name
 
 
-def first(backbone, at=None, last=None, name="MobileNetV2") -> int:
-    alpha = 0.35 if name == "MobileNetV2" else None
-    layers = {"fine_tune_at": at, "fine_tune_last": last}
-    return first_trained(model_params(backbone=name, alpha=alpha, **layers), backbone)
+def first(backbone, at: int | str) -> int:
+    return first_trained(model_params(fine_tune_at=at), backbone)
 
 
-def test_first_trained_layer_is_an_index_a_name_or_a_number_of_last_layers(backbone):
-    assert first(backbone, at=100) == 100
-    assert first(backbone, at="block_11_expand") == backbone.layers.index(
+def test_first_trained_layer_is_an_index_from_either_end_or_a_name(backbone):
+    assert first(backbone, 100) == 100
+    assert first(backbone, -100) == 54
+    assert first(backbone, "block_11_expand") == backbone.layers.index(
         backbone.get_layer("block_11_expand")
     )
-    assert first(backbone, last=100) == 54
-    assert first(backbone, at=0) == first(backbone, last=154) == 0
-    assert first(backbone, at=154) == first(backbone, last=0) == 154
+    assert first(backbone, 0) == first(backbone, -154) == 0
+    assert first(backbone, 154) == 154
 
 
 @pytest.mark.parametrize(
-    ("at", "last", "message"),
+    ("at", "message"),
     [
-        (None, 155, r"fine_tune_last: expected a number from 0 to 154.* Received: 155"),
-        ("blok_9_add", None, r"for example block_9_add\. Received: blok_9_add"),
+        (155, r"fine_tune_at: expected a number from -154 to 154.* Received: 155"),
+        (-155, r"fine_tune_at: expected a number from -154 to 154.* Received: -155"),
+        ("blok_9_add", r"for example block_9_add\. Received: blok_9_add"),
     ],
 )
-def test_layer_that_the_backbone_does_not_have_is_refused_in_one_line(backbone, at, last, message):
+def test_layer_that_the_backbone_does_not_have_is_refused_in_one_line(backbone, at, message):
     with pytest.raises(InputError, match=message):
-        first(backbone, at, last)
+        first(backbone, at)

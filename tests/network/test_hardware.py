@@ -10,9 +10,10 @@ from conftest import PROJECT, succeed
 from networks import sample_backbone, train_params, write_features
 
 from pawprint.columns import SPLIT
+from pawprint.features.store import StoredExamples
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.model import build_head, build_model, load_model, save_model
-from pawprint.network.training import fine_tune, open_batches, train_head
+from pawprint.network.training import Phase, fine_tune, open_batches, train_head
 from pawprint.params.training import Dense, Head
 from pawprint.tables import read_table, write_table
 
@@ -39,13 +40,14 @@ def trained(features, precision="float32"):
     """A model after both phases, its optimizer, its last accuracy and the losses of all epochs."""
     make_deterministic(1)
     split = read_table(features / "split.csv", SPLIT)
-    train, validation = open_batches(features, split, LABELS, "top", TRAIN)
-    arrays, _, first = train_head(TRAIN, HEAD, 2, precision, train, validation)
+    examples, phase = StoredExamples(features, split, LABELS), Phase("", TRAIN, precision)
+    data = open_batches(examples, "top", TRAIN)
+    arrays, _, first = train_head(build_head(HEAD, 2), data, phase)
     head = build_head(HEAD, 2)
     model = build_model("MobileNetV2", sample_backbone(), head, "average")
     head.set_weights(arrays)
-    train, validation = open_batches(features, split, LABELS, "cut", TRAIN)
-    optimizer, second, *_ = fine_tune(model, TRAIN, precision, FIRST, train, validation)
+    data = open_batches(examples, "cut", TRAIN)
+    optimizer, second, *_ = fine_tune(model, FIRST, data, phase)
     accuracy = second["validation_accuracy"].iloc[-1]
     return model, optimizer, accuracy, [*first["loss"], *second["loss"]]
 

@@ -47,7 +47,7 @@ def write(path: Path, taken: str, given: str, body: str, constants: str = "") ->
 
 
 def params_of(**params) -> Model:
-    frozen = {"backbone": "onnx", "alpha": None, "fine_tune_at": None, "fine_tune_last": 0}
+    frozen = {"backbone": "onnx", "alpha": None, "fine_tune_at": None}
     return model_params(**frozen, image_size=SIZE, onnx=params or None)
 
 

@@ -5,8 +5,8 @@ from networks import DENSE, LOGITS, model_with, pixels, train_params
 
 from pawprint.classes import to_probabilities
 from pawprint.network.hardware import make_deterministic
-from pawprint.network.model import parts
-from pawprint.network.training import Batches, fine_tune, measure_kept, train_head
+from pawprint.network.model import build_head, parts
+from pawprint.network.training import Batches, Data, Phase, fine_tune, measure_kept, train_head
 
 IMAGES = 12
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
@@ -17,9 +17,10 @@ def bright_and_dark() -> np.ndarray:
     return (pixels(IMAGES) * np.where(LABELS, 1, 0.5)[:, None, None, None]).astype(np.float32)
 
 
-def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> tuple[Batches, Batches]:
+def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> Data:
     """The same features, `(images, …)`, to train on and to validate with."""
-    return Batches(features[:, None], labels, 4, "one", 1), Batches(features[:, None], labels, 4)
+    train = Batches(features[:, None], labels, 4, "one", 1)
+    return Data(train, Batches(features[:, None], labels, 4))
 
 
 def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
@@ -29,7 +30,7 @@ def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
     train = Batches(np.ones((60, 1, 1)), labels, 60, "one", 1)
     make_deterministic(1)
     params = train_params(epochs=60, class_weight="balanced")
-    arrays, metrics, _ = train_head(params, LOGITS, 3, "float32", train, train)
+    arrays, metrics, _ = train_head(build_head(LOGITS, 3), Data(train, train), Phase("", params))
     (predicted,) = to_probabilities(np.ones((1, 1)) @ arrays[0] + arrays[1])
     losses = -np.log(predicted[labels.astype(int)])  # none of which weighs more in validation
     assert metrics["validation"]["loss"] == pytest.approx(losses.mean(), rel=1e-4)
@@ -40,13 +41,13 @@ def test_diverged_phase_is_named():
     params = train_params(epochs=3, optimizer="sgd", learning_rate=1e38)
     batches = batches_of(np.eye(2)[LABELS.astype(int)] * 1e4)
     with refused("train_extract.learning_rate: expected"):
-        train_head(params, DENSE, 2, "float32", *batches)
+        train_head(build_head(DENSE, 2), batches, Phase("train_extract", params))
     model = model_with()
     _, backbone, *_ = parts(model)
     layers = len(backbone.layers)
     maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
     with refused("train_finetune.learning_rate: expected"):
-        fine_tune(model, params, "float32", layers, *batches_of(maps))
+        fine_tune(model, layers, batches_of(maps), Phase("train_finetune", params))
 
 
 @pytest.mark.parametrize(
@@ -57,10 +58,9 @@ def test_metrics_tell_the_epoch_that_is_kept_and_the_head_alone(epochs, learning
     model = model_with()
     _, backbone, *_ = parts(model)
     maps = backbone(bright_and_dark() / 127.5 - 1, training=False).numpy()
-    train, validation = batches_of(maps)
     params = train_params(epochs=epochs, learning_rate=learning_rate, keep_best=True)
     layers = len(backbone.layers)
-    _, history, keeper = fine_tune(model, params, "float32", layers, train, validation)
+    _, history, keeper = fine_tune(model, layers, batches_of(maps), Phase("", params))
     metrics = measure_kept(history, keeper)
     assert metrics["kept_epoch"] in kept
     if metrics["kept_epoch"]:

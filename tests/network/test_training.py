@@ -7,9 +7,12 @@ from networks import train_params, write_features
 
 from pawprint.classes import Difference
 from pawprint.columns import HISTORY
+from pawprint.features.store import StoredExamples
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
+    Data,
+    Phase,
     compile_model,
     cosine_decay,
     describe_kept,
@@ -21,7 +24,6 @@ from pawprint.network.training import (
 from pawprint.params.training import EarlyStopping
 
 VIEWS, IMAGES = 3, 10
-SECTION = "train_extract"
 # The feature of an image's view tells which it is: 100 * view + image.
 FEATURES = (np.arange(IMAGES)[:, None, None] + 100 * np.arange(VIEWS)[:, None]).astype(np.float16)
 LABELS = (np.arange(IMAGES) % 2).astype(np.float32)
@@ -53,7 +55,8 @@ def test_order_differs_between_epochs_and_is_the_same_for_the_same_seed():
 
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
     split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
-    train, validation = open_batches(tmp_path, split, ["cat", "dog"], "top", train_params())
+    examples = StoredExamples(tmp_path, split, ["cat", "dog"])
+    train, validation = open_batches(examples, "top", train_params())
     assert (len(train), len(validation)) == (3, 8)
     expected = Batches(FEATURES, LABELS, 4, "one", seed=1)
     for batches, like in ((train, expected), (validation, Batches(FEATURES, LABELS, 4))):
@@ -71,9 +74,9 @@ def new_model(activation: str = "sigmoid", units: int = 1) -> keras.Model:
 LEARNABLE = np.stack([LABELS, 1 - LABELS], axis=-1)[:, None] * np.array([[1], [0.5]])
 
 
-def learnable() -> tuple[Batches, Batches]:
+def learnable() -> Data:
     train = Batches(LEARNABLE, LABELS, 4, "one", seed=1)
-    return train, Batches(LEARNABLE[:, :1], LABELS, 4)
+    return Data(train, Batches(LEARNABLE[:, :1], LABELS, 4))
 
 
 @pytest.mark.parametrize(("output", "units"), [("sigmoid", 1), ("linear", 2)])
@@ -81,14 +84,14 @@ def test_history_has_a_row_per_epoch_and_training_learns(output, units):
     make_deterministic(1)
     model, params = new_model(output, units), train_params(epochs=3, learning_rate=0.5)
     compile_model(model, params, from_logits=output == "linear")
-    train, validation = learnable()
-    history, _ = fit(model, train, validation, params, SECTION)
+    data = learnable()
+    history, _ = fit(model, data, Phase("", params))
     assert list(history.columns) == list(HISTORY)
     assert history["epoch"].to_list() == [1, 2, 3]
     assert history["learning_rate"].to_list() == [0.5] * 3
     losses = history["validation_loss"].to_list()
     assert losses[-1] < losses[0]
-    measured = measure(model, validation)
+    measured = measure(model, data.validation)
     assert measured.pop("loss") == pytest.approx(losses[-1], abs=1e-6)
     assert measured == {"accuracy": 1.0}
 
@@ -99,10 +102,10 @@ def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     params = train_params(epochs=4, optimizer="sgd", learning_rate=1.0, **changes)
     model = new_model()
     compile_model(model, params, False)
-    train, validation = learnable()
-    validation.labels = 1 - LABELS
-    before = measure(model, validation)["loss"]
-    return model, fit(model, train, validation, params, SECTION)[0], validation, before
+    data = learnable()
+    data.validation.labels = 1 - LABELS
+    before = measure(model, data.validation)["loss"]
+    return model, fit(model, data, Phase("", params))[0], data.validation, before
 
 
 def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
@@ -117,18 +120,18 @@ def test_best_epoch_between_others_is_kept():
     params = train_params(epochs=8, optimizer="sgd", learning_rate=1.0, keep_best=True)
     model = new_model()
     compile_model(model, params, False)
-    train, validation = learnable()
-    validation.labels = LABELS.copy()
-    validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
-    before = image_losses(model, validation)
-    history, keeper = fit(model, train, validation, params, SECTION)
+    data = learnable()
+    data.validation.labels = LABELS.copy()
+    data.validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
+    before = image_losses(model, data.validation)
+    history, keeper = fit(model, data, Phase("", params))
     told = describe_kept(history, keeper)
     losses = history["validation_loss"]
     kept = history.index[history["kept"]]
     assert kept.tolist() == [losses.idxmin()]
     assert losses.index[0] < kept[0] < losses.index[-1]
-    assert measure(model, validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
-    difference = Difference.of(image_losses(model, validation), before)
+    assert measure(model, data.validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
+    difference = Difference.of(image_losses(model, data.validation), before)
     assert re.search(f"epoch {kept[0] + 1} is kept: .* {losses.min():.4f}", told)
     assert told.endswith(f"{before.mean():.4f}, difference {difference}")
 
@@ -139,25 +142,25 @@ def test_weights_are_their_moving_average_over_all_steps():
     params = train_params(epochs=2, optimizer="sgd", learning_rate=0.5, ema_momentum=0.7)
     models = [new_model(), new_model()]
     models[1].set_weights(models[0].get_weights())
-    train, validation = learnable()
+    data = learnable()
     compile_model(models[0], params, False)
-    history, keeper = fit(models[0], train, validation, params, SECTION)
+    history, keeper = fit(models[0], data, Phase("", params))
     assert history["kept"].tolist() == [False, True]
     assert describe_kept(history, keeper).startswith("averaged weights are kept: ")
     compile_model(models[1], train_params(optimizer="sgd", learning_rate=0.5), False)
     average = None
     for epoch in range(params.epochs):
-        train.start_epoch(epoch)
-        for index in range(len(train)):
-            models[1].train_on_batch(*train[index])
+        data.train.start_epoch(epoch)
+        for index in range(len(data.train)):
+            models[1].train_on_batch(*data.train[index])
             new = models[1].get_weights()
             old = new if average is None else average
             average = [0.7 * each + 0.3 * step for each, step in zip(old, new)]
-        last = measure(models[1], validation)
+        last = measure(models[1], data.validation)
         assert history["validation_loss"].iloc[epoch] == pytest.approx(last["loss"], rel=1e-5)
     for trained, expected in zip(models[0].get_weights(), average, strict=True):
         assert trained == pytest.approx(expected, abs=1e-6)
-    assert measure(models[0], validation)["loss"] != pytest.approx(last["loss"], rel=1e-3)
+    assert measure(models[0], data.validation)["loss"] != pytest.approx(last["loss"], rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -170,15 +173,15 @@ def test_average_is_kept_unless_validation_is_significantly_better_before(
     """Training lowers the loss of all validation images but those with wrong labels."""
     make_deterministic(1)
     params = train_params(epochs=4, optimizer="sgd", learning_rate=0.5, ema_momentum=0.5)
-    model, (train, validation) = new_model(activation, units), learnable()
+    model, data = new_model(activation, units), learnable()
     model.set_weights([np.zeros_like(each) for each in model.get_weights()])
-    validation.labels = np.where(np.arange(IMAGES) < wrong, 1 - LABELS, LABELS)
+    data.validation.labels = np.where(np.arange(IMAGES) < wrong, 1 - LABELS, LABELS)
     compile_model(model, params, from_logits=activation == "linear")
-    history, keeper = fit(model, train, validation, params, SECTION)
+    history, keeper = fit(model, data, Phase("", params))
     assert history["kept"].any() == is_kept
     assert any(each.any() for each in model.get_weights()) == is_kept
-    losses = image_losses(model, validation)
-    assert losses.mean() == pytest.approx(measure(model, validation)["loss"], rel=1e-5)
+    losses = image_losses(model, data.validation)
+    assert losses.mean() == pytest.approx(measure(model, data.validation)["loss"], rel=1e-5)
     if not is_kept:
         assert losses == pytest.approx(np.log(2), rel=1e-5)
         assert describe_kept(history, keeper).startswith("the head alone is kept: ")
@@ -211,10 +214,10 @@ def test_each_step_has_its_epochs_rate_and_views_and_training_can_be_continued(b
     models[1].set_weights(models[0].get_weights())
     for model in models:
         compile_model(model, params, False)
-    (train, validation), (again, _) = learnable(), learnable()
-    train.batch_size = again.batch_size = batch_size
-    history, _ = fit(models[0], train, validation, params, SECTION)
-    rates = cosine_decay(params, len(train)).reshape(params.epochs, -1)
+    data, (again, _) = learnable(), learnable()
+    data.train.batch_size = again.batch_size = batch_size
+    history, _ = fit(models[0], data, Phase("", params))
+    rates = cosine_decay(params, len(data.train)).reshape(params.epochs, -1)
     assert history["learning_rate"].to_list() == pytest.approx(rates[:, -1].tolist())
     assert float(models[0].optimizer.learning_rate) == pytest.approx(params.learning_rate)
     for epoch, of_epoch in enumerate(rates):

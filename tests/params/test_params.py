@@ -37,7 +37,7 @@ SMALLEST, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
 # One key of each range: the first and the last number.
 RANGES = {
     "augment.views": (1, LAST),
-    "model.fine_tune_at": (0, LAST),
+    "model.fine_tune_at": (-LAST, LAST),
     "split.seed": (0, 2**32 - 1),
     "evaluate.confidence": (SMALLEST, BELOW_1),
     "augment.RandomZoom.height_factor": (0.0, BELOW_1),
@@ -62,7 +62,7 @@ SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract
 THREE = {name: [name] for name in "abc"}
 FILE = {"weights.source": "file.h5"}
 ONNX_FILE = {"weights.source": "file.onnx", "model.backbone": "onnx", "model.alpha": None}
-ONNX_FILE |= {"model.fine_tune_at": None, "model.fine_tune_last": 0, "train_finetune.epochs": 0}
+ONNX_FILE |= {"model.fine_tune_at": None, "train_finetune.epochs": 0}
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +155,8 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.alpha": 0.4}, "model.alpha"),
         ({"model.backbone": "ResNet50"}, "model.alpha"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
-        ({"model.fine_tune_last": 54}, "model"),
-        ({"model.fine_tune_at": None}, "model"),
-        ({"model.fine_tune_at": None, "model.fine_tune_last": 54}, None),
+        ({"model.fine_tune_at": None}, "model.fine_tune_at"),
+        (ONNX_FILE | {"model.fine_tune_at": 0}, "model.fine_tune_at"),
         ({"model.fine_tune_at": "block_11_expand"}, None),
         ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 70}, "model"),
         ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 71}, None),

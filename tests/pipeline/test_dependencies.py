@@ -36,7 +36,6 @@ calibrate: {{threshold: 0.5}}
 """
 CHANGED = {
     "clean.labels": {"a": ["a"], "b": ["b"]},
-    "model.fine_tune_at": None,
     "train_extract.learning_rate_decay": None,
     "train_extract.ema_momentum": None,
     "train_finetune.ema_momentum": None,

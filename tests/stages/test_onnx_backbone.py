@@ -22,11 +22,11 @@ augment: {views: 2}
 train_finetune: {epochs: 0}
 calibrate: {threshold: 0.5}
 """
-NATIVE = f"{OFFLINE}model: {{image_size: 96, fine_tune_at: null, fine_tune_last: 0}}"
+NATIVE = f"{OFFLINE}model: {{image_size: 96, fine_tune_at: 154}}"
 # Keras scales pixels of MobileNetV2 to [-1, 1].
 ONNX = """
 weights: {source: ../pooled.onnx, sha256: %s}
-model: {backbone: onnx, alpha: null, image_size: 96, fine_tune_at: null, fine_tune_last: 0,
+model: {backbone: onnx, alpha: null, image_size: 96, fine_tune_at: null,
   onnx: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}}
 """
 

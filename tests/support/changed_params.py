@@ -55,8 +55,7 @@ def changed_values(workspace: Path) -> dict:
         "model.image_size": 128,
         "model.resize": "stretch",
         "model.pooling": "flatten",
-        "model.fine_tune_at": 120,
-        "model.fine_tune_last": 24,
+        "model.fine_tune_at": -24,
         "augment.views": 3,
         "augment.keep_original": False,
         "augment.RandomFlip": {"mode": "vertical"},
@@ -92,7 +91,6 @@ def changed_values(workspace: Path) -> dict:
 TOGETHER_WITH = {
     "weights.source": {"sha256": SAMPLE_SHA256},
     "model.backbone": {"alpha": 0.5, "fine_tune_at": "conv_pw_9"},
-    "model.fine_tune_last": {"fine_tune_at": None},
     "head.output": {"dropout": 0.4},
     "train_finetune.keep_best": {"learning_rate": 0.5},  # so that the last epoch is not the best
     "train_finetune.reduce_lr_on_plateau": {"learning_rate_decay": None},
