@@ -347,8 +347,8 @@ def fine_tune(
 
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
     dropout is set to 0, and batch normalization keeps its weights
-    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The batches
-    hold the feature maps at the cut. Returns the optimizer, and what `fit` does.
+    (https://keras.io/guides/transfer_learning/, docs/decisions/01). The data are the feature maps
+    at the cut. Returns the optimizer, and what `fit` does.
     """
     _, backbone, pool, head = parts(whole)
     backbone.trainable = True
