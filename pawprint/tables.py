@@ -149,3 +149,8 @@ def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple
 def spread(rows: pd.DataFrame, number: int) -> pd.DataFrame:
     """At most `number` rows at equal distances, with the first and the last."""
     return rows.iloc[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
+
+
+def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
+    """At most so many training images of a table SPLIT: those with the lowest hashes of pixels."""
+    return split[split["split"] == "train"].sort_values("pixels_sha256")[:number]

@@ -15,7 +15,6 @@ from PIL import Image
 from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
-from pawprint.dataset.splitting import training_images
 from pawprint.files import read_json, replacing, write_arrays
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
@@ -28,7 +27,7 @@ from pawprint.params.results import Calibrate, augmentations
 from pawprint.params.section import TestTimeAugmentation
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import read_network
-from pawprint.tables import read_table
+from pawprint.tables import read_table, training_images
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ from pawprint import project
 from pawprint.classes import predicted_classes
 from pawprint.columns import SPLIT
 from pawprint.files import md5
+from pawprint.model import exports
 from pawprint.model.predictor import load_predictor
 from pawprint.model.unknown import read_detector
-from pawprint.network import exports
 from pawprint.network.model import load_model
 from pawprint.package import current_commit
 from pawprint.tables import read_table

@@ -348,8 +348,3 @@ def _uniform(seed: int, content: str) -> float:
 def divided_groups(images: pd.DataFrame) -> int:
     """How many groups have images in several splits, of a table with columns `group`, `split`."""
     return int((images.groupby("group")["split"].nunique() > 1).sum())
-
-
-def training_images(split: pd.DataFrame, number: int) -> pd.DataFrame:
-    """At most so many training images of a table SPLIT: those with the lowest hashes of pixels."""
-    return split[split["split"] == "train"].sort_values("pixels_sha256")[:number]

@@ -12,13 +12,12 @@ from scipy.sparse import csr_array
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
-from pawprint.dataset.splitting import training_images
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import open_archive
 from pawprint.model.predictor import Prediction, Predictor, find_images, predict, predict_members
 from pawprint.model.served_model import FEATURES
 from pawprint.model.unknown import unit_length
-from pawprint.tables import csv_rows
+from pawprint.tables import csv_rows, training_images
 from pawprint.tools.last_run import Labelled
 
 MAX_TRAINING = 2000  # images, whose features new ones are compared with
