@@ -17,12 +17,13 @@ def pixels(photo, model):
     image = ImageOps.exif_transpose(file)
     if image.mode in ("I", "F"):
         sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")
+    profile = file.info.get("icc_profile")
     if image.mode.startswith("I;16"):
-        image = grey(image, file, model.get("bits"))
+        image, profile = grey(image, file, model.get("bits")), None
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    image = in_srgb(image, file.info.get("icc_profile"))
+    image = in_srgb(image, profile)
     if model["test_time_augmentation"] == "crops":
         squares = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in (0, 0.5, 1)]
     else:

@@ -56,7 +56,8 @@ def main() -> None:
     with open_archive(project.RAW_ARCHIVES, bits) as archive, replacing(project.OUTPUTS) as folder:
         folder.mkdir()
         known = training_images(split, DETECTOR_IMAGES)
-        actual, logits, features = outputs(network, "none", known, "detector")
+        how = "crops" if augmentation == "crops" else "none"  # a mirror image adds little
+        actual, logits, features = outputs(network, how, known, "detector")
         detector, scores = fit_unknown(features)
         Outputs(actual, logits, scores).write(folder / "train.npz")
         write_arrays(folder / DETECTOR_FILE, **detector._asdict())

@@ -98,7 +98,8 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
 def cell(name: str, key: str, label: str) -> bool:
     """A small photo with a button. Returns whether it was clicked. Raises InputError."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
-        st.image(_square(name, stamps(project.RAW_ARCHIVES)), width="stretch", alt=alt(name))
+        square = _square(name, stamps(project.RAW_ARCHIVES), Clean.load().bits)
+        st.image(square, width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
 
 
@@ -147,7 +148,7 @@ def _archive(files: Stamps, bits: int | None) -> Archive:
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)
-def _square(name: str, files: Stamps) -> bytes:
+def _square(name: str, files: Stamps, bits: int | None) -> bytes:
     """A JPEG of the photo, padded to a square, with twice the pixels shown, for sharp screens."""
     buffer = io.BytesIO()
     ImageOps.pad(photo(name), (2 * CELL, 2 * CELL), color=BACKGROUND).save(

@@ -16,6 +16,7 @@ from pawprint.model.predictor import load_predictor
 from pawprint.model.unknown import read_detector
 from pawprint.network.model import load_model
 from pawprint.package import current_commit
+from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table
 
 
@@ -39,7 +40,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     for name in arguments.format:
         exports.require_modules(name)
     predictor = load_predictor(project.SERVED_MODEL)
-    origin = {"data_md5": md5(project.SPLIT_CSV), "commit": current_commit()}
+    images = Recorded().hash_of("predict", project.SPLIT_CSV, "deps") or md5(project.SPLIT_CSV)
+    origin = {"data_md5": images, "commit": current_commit()}
     metadata = predictor.metadata.model_copy(update=origin)
     detector = None
     if metadata.unknown_threshold is not None:

@@ -81,7 +81,9 @@ def require_complete(data: bytes, parts: Parts, image: Image.Image) -> None:
     hole = data.find(HOLE, start, end)
     if (
         hole >= 0
-        and parts.scans == 1  # the last scans of a flat image have nothing to say
+        # Zeros are data, too: of the last scans of a flat image, and of grey at the end.
+        and parts.scans == 1
+        and not is_grey
         and not gives(data[:hole], data[end:])
         and gives(data[: end - len(HOLE)], data[end:])
     ):

@@ -91,7 +91,7 @@ def for_export(
     """A model with the outputs `probability`, calibrated, and with a detector `unknown_score`.
 
     They are `(batch, units)` and `(batch, 1)`. It consists of Keras' own layers, so that every
-    format can hold it: these compute the score of model/served_model.py once more.
+    format can hold it: these compute the score of model/unknown.py once more.
     """
     both = with_features(model)
     logits, features = both.outputs

@@ -56,7 +56,7 @@ class Metadata(Section):
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
     )
-    model: str | None = None
+    model: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
     data_md5: str | None = None
     commit: str | None = None
 

@@ -88,11 +88,11 @@ def require_complete(path: Path) -> None:
     and the options of outs, metrics and plots that are not in KEPT. A stage whose script is the
     project's own is not compared.
     """
-    given = read_yaml(path)["stages"]
+    given = (read_yaml(path) or {}).get("stages") or {}
     for name, stage in parse_yaml(pipeline(False), "template")["stages"].items():
         if (path.parent / f"stages/{name}.py").is_file():
             continue
-        own = given.get(name, {})
+        own = given.get(name) or {}
         known = list(_rules(own))
         for key, rule in _rules(stage):
             if (key, rule) not in known:
@@ -111,6 +111,7 @@ def require_complete(path: Path) -> None:
 ABOUT = ("desc", "meta")
 LISTS = ("deps", "params", "outs", "metrics", "plots")
 KEPT = {"cache", "persist"}  # options of an output
+COMMAND = r"py\S*(?: -\S+)*? -m (\S+)"
 
 
 def _rules(stage: dict) -> Iterator[tuple[str, str]]:
@@ -118,12 +119,12 @@ def _rules(stage: dict) -> Iterator[tuple[str, str]]:
     for key, value in stage.items():
         for each in value if isinstance(value, list) else [value]:
             if key == "cmd":
-                yield from ((key, f"python -m {it}") for it in re.findall(r" -m (\S+)", each))
+                yield from ((key, f"python -m {it}") for it in re.findall(COMMAND, each))
             elif key in LISTS[2:] and isinstance(each, dict):
-                ((output, options),) = each.items()
-                yield key, output
-                for option in KEPT & (options or {}).keys():
-                    yield key, f"{output}: {{{option}: {json.dumps(options[option])}}}"
+                for output, options in each.items():
+                    yield key, output
+                    for option in KEPT & (options or {}).keys():
+                        yield key, f"{output}: {{{option}: {json.dumps(options[option])}}}"
             elif key not in ABOUT:
                 yield key, each if isinstance(each, str) else json.dumps(each)
 
@@ -258,7 +259,7 @@ def _installed() -> tuple[str, dict | None]:
 # Params of earlier versions, and what to set instead.
 REPLACED = {
     "calibrate.views": "calibrate.test_time_augmentation",
-    "model.fine_tune_last": "model.fine_tune_at (-24 for the last 24 layers)",
+    "model.fine_tune_last": "model.fine_tune_at (-24 for 24, the number of layers for 0)",
     "plot.likely_wrong_labels": "plot.labels_to_review",
 }
 
