@@ -41,11 +41,15 @@ def run_score(arguments: argparse.Namespace) -> int:
     """
     predictor = load_predictor(arguments.model or default_model())
     print_without_identity("score", predictor.folder, predictor.metadata)
-    scored = score(predictor, arguments.folder, last_run.read_last_run(predictor.metadata))
+    run = last_run.read_last_run(predictor.metadata)
+    scored = score(predictor, arguments.folder, run)
     print_left_out("score", scored.left_out, scored.failed)
     if scored.groups < (photos := len(scored.predictions)):
         line = f"{photos:,} photos of {scored.groups:,} groups: a group counts as one photo"
         print(f"score: {line} in intervals and tests", file=sys.stderr)
+    if run.labelled.split.empty:
+        line = "no training images here to compare with: near-duplicates of them count"
+        print(f"score: {line}", file=sys.stderr)
     if not scored.has_test:
         print("score: no test split of this model here to compare with", file=sys.stderr)
     if arguments.format == "json":

@@ -332,7 +332,8 @@ def describe_few(images: pd.DataFrame) -> str:
 
     `images` has the columns `label` and `split`.
     """
-    of_class = images["label"][images["split"] == "test"].value_counts().sort_index()
+    is_test = images["split"] == "test"
+    of_class = is_test.groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in of_class.items() if number <= FEW]
     more = f" and {len(few) - MAX_NAMED} more classes" if few[MAX_NAMED:] else ""
     listed = ", ".join(few[:MAX_NAMED])

@@ -81,7 +81,7 @@ def choose_augmentation(
     is_higher = "is" if difference.is_higher else "is not"
     return chosen, (
         f"{chosen}: the validation loss of flip {is_higher} significantly higher than that of none "
-        f"({difference})"
+        f"(difference {difference.mean:+.4f}, standard error {difference.error:.4f})"
     )
 
 
