@@ -96,7 +96,7 @@ def measure(workspace: Path) -> dict[str, float]:
     split = read_table(workspace / project.SPLIT_CSV, SPLIT)
     labels = read_json(workspace / project.LABELS_JSON)
     examples = StoredExamples(workspace / project.FEATURES, split, labels)
-    train, actual = examples.open("top", "train")
+    train, actual = examples.open("train", "top")
     test = split[split["split"] == "test"]
     how = Model.load(path=workspace / "params.yaml").resize
     rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)

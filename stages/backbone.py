@@ -2,8 +2,8 @@
 
 Keras downloads the weights `imagenet` to its cache, in the folder that the environment variable
 KERAS_HOME names. Of a backbone in an ONNX file all layers are frozen. Params: `weights`,
-`model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.fine_tune_at`,
-`model.onnx`. Writes models/backbone/ and models/extractor/.
+`model.backbone`, `model.alpha`, `model.image_size`, `model.pooling`, `model.features`,
+`model.fine_tune_at`, `model.onnx`. Writes models/backbone/ and models/extractor/.
 Run: `python -m stages.backbone`
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from pawprint import project
 from pawprint.dataset.download import download
 from pawprint.files import replacing
-from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index, first_trained
+from pawprint.network.blocks import build_extractor, cut_index, first_trained, with_blocks
+from pawprint.network.conversion import convert
 from pawprint.network.hardware import make_deterministic
 from pawprint.network.model import load_backbone, require_file, save_model, weights_sha256
 from pawprint.network.onnx_backbone import read_onnx
@@ -33,14 +34,17 @@ def main() -> None:
             expected = "the path or the URL of a file, because model.backbone is onnx"
             require_file(path, weights.sha256, source, expected)
             network = read_onnx(path, model)
-            outputs = OUTPUTS[1:]
+            outputs = ["top"]
             write_network(network, folder / project.ONNX_BACKBONE.name, outputs)
         else:
             backbone = load_backbone(name, alpha, size, source, weights.sha256)
-            cut = cut_index(backbone, first_trained(model, backbone))
-            network = convert(build_extractor(name, backbone, cut, model.pooling))
-            outputs = OUTPUTS
             save_model(backbone, folder / project.BACKBONE.name)
+            first, cut = first_trained(model, backbone), None
+            if first is not None:
+                cut = cut_index(backbone, first)
+            whole = backbone if model.features == "last" else with_blocks(backbone)
+            extractor, outputs = build_extractor(name, whole, model.pooling, cut)
+            network = convert(extractor)
             if weights.sha256 is None:
                 digest = weights_sha256(backbone)
                 print(f"backbone: weights.sha256 is null, that of these is {digest}")

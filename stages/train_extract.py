@@ -2,8 +2,8 @@
 
 A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
 way a cross-validated regression judges the training images. Reads data/features/,
-data/split/images.csv and data/split/labels.json. Params: `train_extract`, `head`, `hardware`.
-Writes models/head.npz, data/cross_validation.csv, metrics/train_extract.json and
+data/split/images.csv and data/split/labels.json. Params: `train_extract`, `head`, `hardware`,
+`model.features`. Writes models/head.npz, data/cross_validation.csv, metrics/train_extract.json and
 plots/history_extract.csv. Run: `python -m stages.train_extract`
 """
 
@@ -13,7 +13,8 @@ from pawprint import project
 from pawprint.columns import HISTORY, JUDGED, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
-from pawprint.files import read_json, write_arrays, write_json
+from pawprint.files import read_json, write_json
+from pawprint.network.head_weights import HeadWeights, kinds_of
 from pawprint.network.solved_head import (
     USUAL_C,
     VALUES_OF_C,
@@ -24,6 +25,7 @@ from pawprint.network.solved_head import (
     part_that_fits,
     solve,
 )
+from pawprint.params.model import Model
 from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.review import judge
@@ -33,28 +35,37 @@ from pawprint.tables import read_table, write_table
 
 def main() -> None:
     params = TrainHead.load("train_extract")
-    hardware, head = Hardware.load(), Head.load()
+    hardware, head, features = Hardware.load(), Head.load(), Model.load().features
     if problem := problem_of_head(params.optimizer, head.dense):
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.SPLIT_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
     stored = StoredExamples(project.FEATURES, split, labels)
-    train = stored.open("top", "train")
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
-    examples = Examples(*train, images["group"], len(labels), class_weight)
+    is_open = features == "auto" and stored.has("blocks")
+    smaller, actual = stored.open("train", *kinds_of(features == "blocks"))
+    larger = stored.open("train", *kinds_of(True))[0] if is_open else None
+    examples = Examples(smaller, actual, images["group"], len(labels), class_weight, larger)
     is_solved = params.optimizer == LBFGS
     crossed = cross_validate(examples, VALUES_OF_C if is_solved else USUAL_C)
-    part = part_that_fits(*train, len(labels)) if is_solved else None
+    has_blocks = crossed.takes_more or features == "blocks"
+    if crossed.gain:
+        print(
+            f"train_extract: features of {'all blocks' if has_blocks else 'the last maps'} are "
+            f"taken: with blocks the cross-validated log loss is {crossed.gain} higher"
+        )
+    part = part_that_fits(examples) if is_solved else None
     if part is not None:
-        validation = stored.open("top", "validation")
-        solved = solve(train, validation, labels, crossed, class_weight, part)
-        arrays, metrics, history, views = solved
-        how = f"by logistic regression, C = {crossed.C:g}, views = {views}"
+        validation = stored.open("validation", *kinds_of(has_blocks))
+        solved = solve(examples, validation, labels, crossed, part)
+        weights = HeadWeights(solved.arrays, solved.standardisation, has_blocks)
+        initial, final, history = solved.initial, solved.validation, solved.history
+        how = f"by logistic regression, C = {crossed.C:g}, views = {solved.views}"
         if len(part) < len(images):
             how += f", of a random part of {len(part):,} of {len(images):,} images"
     else:
-        from pawprint.network.training import train_stored_head  # TensorFlow starts here only
+        from pawprint.network.training import Phase, train_stored_head  # TensorFlow starts here
 
         if is_solved:
             print(
@@ -62,21 +73,26 @@ def main() -> None:
                 "classes, so adam learns in batches"
             )
             params = IN_BATCHES.model_copy(update={"class_weight": params.class_weight})
-        path = project.EXTRACT_HISTORY_CSV
-        arrays, metrics, history = train_stored_head(stored, head, params, hardware, path)
+        phase = Phase("train_extract", params, path=project.EXTRACT_HISTORY_CSV)
+        trained = train_stored_head(stored, has_blocks, head, phase, hardware)
+        weights, initial, final, history = trained
         how = f"after {len(history)} epochs"
     how += ", each class with the same weight" if class_weight else ""
     is_judged = ~np.isnan(crossed.probabilities).any(axis=1)
     probabilities, rows = crossed.probabilities[is_judged], images[is_judged]
     judged = judge(rows, probabilities, labels)
-    metrics["cross_validated"] = measure(probabilities, train[1][is_judged])
-    initial, final, folds = metrics.values()
-    accuracy = {f"{name}_accuracy": each["accuracy"] for name, each in metrics.items()}
+    folds = measure(probabilities, actual[is_judged])
+    metrics = {
+        "initial_accuracy": initial["accuracy"],
+        "validation_accuracy": final["accuracy"],
+        "cross_validated_accuracy": folds["accuracy"],
+        "cross_validated_loss": folds["loss"],
+    }
     if history["kept"].any():
-        accuracy["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
-    write_arrays(project.HEAD, *arrays)
+        metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
+    weights.write(project.HEAD)
     write_table(project.CROSS_VALIDATION_CSV, judged, JUDGED)
-    write_json(project.EXTRACT_METRICS, accuracy | {"cross_validated_loss": folds["loss"]})
+    write_json(project.EXTRACT_METRICS, metrics)
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
     print(
         f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
@@ -90,7 +106,7 @@ def main() -> None:
         apart = cross_validate_as(crossed, examples._replace(groups=series[images.index]))
         pair = crossed.probabilities, apart.probabilities
         example = series[series != split["group"]].mode()[0]
-        if told := describe_series(*pair, train[1], example):
+        if told := describe_series(*pair, actual, example):
             print(f"train_extract: {told}")
     for label, number in images["label"][~is_judged].value_counts(sort=False).items():
         what, why = f"{number} images of {label}", "no other training image or group has this label"

@@ -14,11 +14,12 @@ import pandas as pd
 from pawprint import project
 from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples
-from pawprint.files import read_arrays, read_json, replacing, write_json
-from pawprint.network.conversion import convert, first_trained, with_head
+from pawprint.files import read_json, replacing, write_json
+from pawprint.network.blocks import first_trained, with_blocks
+from pawprint.network.conversion import convert, with_head
 from pawprint.network.hardware import make_deterministic, training_on
+from pawprint.network.head_weights import HeadWeights
 from pawprint.network.model import (
-    build_head,
     build_model,
     head_with,
     load_model,
@@ -29,32 +30,33 @@ from pawprint.network.training import Phase, describe_kept, fine_tune, measure_k
 from pawprint.params.model import ONNX, Model
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime.network_file import output_shapes, read_network, write_network
+from pawprint.runtime.network_file import read_network, write_network
 from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
     params, hardware = Train.load("train_finetune"), Hardware.load()
     head_params, network_params = Head.load(), Model.load()
-    labels, arrays = read_json(project.LABELS_JSON), [*read_arrays(project.HEAD).values()]
+    labels, weights = read_json(project.LABELS_JSON), HeadWeights.read(project.HEAD)
+    head = head_with(weights, head_params, len(labels))
+    optimizer, history, keeper = None, pd.DataFrame(columns=list(HISTORY)), None
     if network_params.backbone == ONNX:
-        extractor = read_network(project.ONNX_BACKBONE)
-        features = output_shapes(extractor)["top"]
-        model, optimizer = head_with(arrays, features, head_params, len(labels)), None
-        network, history = with_head(extractor, model), pd.DataFrame(columns=list(HISTORY))
-        keeper = None
+        model, network = head, with_head(read_network(project.ONNX_BACKBONE), head)
     else:
         make_deterministic(params.seed)
-        split = read_table(project.SPLIT_CSV, SPLIT)
-        data = open_batches(StoredExamples(project.FEATURES, split, labels), "cut", params)
         with training_on(hardware) as precision:
             backbone = load_model(project.BACKBONE, layers=())
-            head = build_head(head_params, len(labels))
-            model = build_model(network_params.backbone, backbone, head, network_params.pooling)
-            head.set_weights(arrays)
-            phase = Phase("train_finetune", params, precision, project.FINETUNE_HISTORY_CSV)
             first = first_trained(network_params, backbone)
-            optimizer, history, keeper = fine_tune(model, first, data, phase)
+            if weights.has_blocks:
+                backbone = with_blocks(backbone)
+            name, pooling = network_params.backbone, network_params.pooling
+            model = build_model(name, backbone, head, pooling)
+            if first is not None:
+                split = read_table(project.SPLIT_CSV, SPLIT)
+                stored = StoredExamples(project.FEATURES, split, labels)
+                data = open_batches(stored, ("cut",), params, weights.has_blocks)
+                phase = Phase("train_finetune", params, precision, project.FINETUNE_HISTORY_CSV)
+                optimizer, history, keeper = fine_tune(model, first, data, phase)
         network = convert(with_features(model))
     save_model(model, project.FINETUNE_MODEL, optimizer)
     with replacing(project.NETWORK.parent) as folder:

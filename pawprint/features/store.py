@@ -3,15 +3,17 @@
 A row holds the features of one view of one image. The leading bits of the image's `pixels_sha256`
 choose the shard, so an added image changes one shard. `shard-N.npy` holds arrays of NumPy's format
 one after another: the names and checksums of its columns, then the columns: `index`, which names
-the rows, sorted by image and view, and a float16 array `(rows, …)` of each kind, "cut" and "top".
+the rows, sorted by image and view, and a float16 array `(rows, …)` of each kind: "cut", "blocks"
+and "top", as network/blocks.py has them.
 docs/decisions/19 has the reasons.
 """
 
 import functools
 import hashlib
+import math
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,26 +116,37 @@ class Features:
 
     It has a shape and takes two indices, of images and of views: `features[image, view]`. Rows are
     read from the files that hold them, so no file stays open and the memory is that of the result.
+    Several kinds are side by side, `(images, views, features)`.
     """
 
-    def __init__(
-        self, shards: list[Shard], kind: str, shard: np.ndarray, first: np.ndarray, views: int
-    ) -> None:
+    def __init__(self, shards: list[Shard], kinds: Sequence[str], rows: "Rows", views: int) -> None:
         self.paths = [shard.path for shard in shards]
-        self.start = [shard.places[kind][0] for shard in shards]
-        self.shard, self.first = shard, first
-        self.shape = (len(shard), views, *shards[0].places[kind][1][1:])
+        self.starts = [[shard.places[kind][0] for shard in shards] for kind in kinds]
+        self.shapes = [shards[0].places[kind][1][1:] for kind in kinds]
+        self.rows = rows
+        width = sum(math.prod(shape) for shape in self.shapes)
+        inner = self.shapes[0] if len(kinds) == 1 else (width,)
+        self.shape = (len(rows.shard), views, *inner)
 
     def __getitem__(self, index: tuple) -> np.ndarray:
         image, view = index
-        shard, row = self.shard[image].tolist(), (self.first[image] + view).tolist()
-        features = np.empty((len(row), *self.shape[2:]), np.float16)
-        of_each = features.reshape(len(row), -1).view(np.uint8)
-        for number, position, target in zip(shard, row, of_each):
-            with self.paths[number].open("rb", buffering=0) as file:
-                file.seek(self.start[number] + position * target.nbytes)
-                file.readinto(target)
-        return features
+        shard = self.rows.shard[image].tolist()
+        row = (self.rows.first[image] + view).tolist()
+        parts = [np.empty((len(row), math.prod(shape)), np.float16) for shape in self.shapes]
+        for starts, part in zip(self.starts, parts):
+            for number, position, target in zip(shard, row, part.view(np.uint8)):
+                with self.paths[number].open("rb", buffering=0) as file:
+                    file.seek(starts[number] + position * target.nbytes)
+                    file.readinto(target)
+        features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return features.reshape(len(row), *self.shape[2:])
+
+
+class Rows(NamedTuple):
+    """Where the rows of each image are: the number of the shard, and the first row there."""
+
+    shard: np.ndarray
+    first: np.ndarray
 
 
 class StoredExamples(NamedTuple):
@@ -143,14 +156,17 @@ class StoredExamples(NamedTuple):
     images: pd.DataFrame
     labels: list[str]
 
-    def open(self, kind: str, split: str) -> tuple[Features, np.ndarray]:
+    def has(self, kind: str) -> bool:
+        return kind in Shard(shard_path(self.folder, 0)).places
+
+    def open(self, split: str, *kinds: str) -> tuple[Features, np.ndarray]:
         """The features of a split, and the index in `labels` of each image (int64)."""
         images = self.images[self.images["split"] == split]
         actual = pd.Index(self.labels).get_indexer(images["label"])
-        return open_features(self.folder, kind, images["pixels_sha256"]), actual
+        return open_features(self.folder, kinds, images["pixels_sha256"]), actual
 
 
-def open_features(folder: Path, kind: str, pixels_sha256: pd.Series) -> Features:
+def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) -> Features:
     """The features of these images, in their order; all have the same number of views.
 
     Raises InputError if the folder holds no features of one of them, or a file is damaged.
@@ -162,7 +178,7 @@ def open_features(folder: Path, kind: str, pixels_sha256: pd.Series) -> Features
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], range(count + 1))
     shards = [Shard(shard_path(folder, number)) for number in range(count)]
-    stored_images = map_in_threads(lambda shard: _images(shard, kind), shards)
+    stored_images = map_in_threads(lambda shard: _images(shard, kinds), shards)
     for number, stored in enumerate(stored_images):
         chosen = order[ends[number] : ends[number + 1]]
         first[chosen] = np.searchsorted(stored, wanted[chosen])
@@ -173,12 +189,13 @@ def open_features(folder: Path, kind: str, pixels_sha256: pd.Series) -> Features
             f"of views. Received: from {views.min(initial=0)} to {views.max(initial=0)} views. "
             "Run `dvc repro`."
         )
-    return Features(shards, kind, shard, first, int(views[0]))
+    return Features(shards, kinds, Rows(shard, first), int(views[0]))
 
 
-def _images(shard: Shard, kind: str) -> np.ndarray:
+def _images(shard: Shard, kinds: Sequence[str]) -> np.ndarray:
     """The pixels_sha256 of each row. The features, which are read later, are checked too."""
-    _check(shard.path, kind, shard.path.stat().st_mtime_ns)
+    for kind in kinds:
+        _check(shard.path, kind, shard.path.stat().st_mtime_ns)
     return shard.read("index")["pixels_sha256"]
 
 

@@ -18,10 +18,13 @@ import numpy as np
 from pawprint.errors import InputError, reason, without_secrets
 from pawprint.files import digest, pack, replacing
 from pawprint.network.hardware import keras
+from pawprint.network.head_weights import HeadWeights, Standardisation
 from pawprint.params.training import Head
 
 # Names of layers of the whole model.
 PARTS = PREPROCESSING, BACKBONE, POOLING, HEAD = "rescaling", "backbone", "pooling", "head"
+Outputs = list[keras.KerasTensor] | keras.KerasTensor
+SMALLEST_VARIANCE = 1e-6  # of maps whose deviation is 1 or so
 IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
 
 
@@ -142,12 +145,18 @@ def _verify(expected: str | None, received: str, what: str) -> None:
         )
 
 
-def build_head(params: Head, classes: int) -> keras.Model:
+def build_head(
+    params: Head, classes: int, standardisation: Standardisation | None = None
+) -> keras.Model:
     """float32 `(batch, features)` to probabilities or logits, as `head.output` says.
 
-    They are `(batch, 1)` for two classes, of the second, and `(batch, classes)` for more.
+    They are `(batch, 1)` for two classes, of the second, and `(batch, classes)` for more. The
+    standardisation is a layer that is not trained.
     """
     layers = []
+    if standardisation:
+        scale, offset = (each.tolist() for each in standardisation)
+        layers.append(keras.layers.Rescaling(scale, offset, name="standardisation"))
     if params.dense:
         penalty = keras.regularizers.L2(params.dense.l2) if params.dense.l2 else None
         options = {"activation": "relu", "kernel_regularizer": penalty, "name": "dense"}
@@ -162,13 +171,11 @@ def build_head(params: Head, classes: int) -> keras.Model:
     return keras.Sequential(layers, name=HEAD)
 
 
-def head_with(
-    arrays: list[np.ndarray], features: tuple[int, ...], params: Head, classes: int
-) -> keras.Model:
-    """A head with these weights, for features of this shape."""
-    head = build_head(params, classes)
-    head.build((None, *features))
-    head.set_weights(arrays)
+def head_with(weights: HeadWeights, params: Head, classes: int) -> keras.Model:
+    """A head with these weights, for as many features as they have."""
+    head = build_head(params, classes, weights.standardisation)
+    head.build((None, weights.features))
+    head.set_weights(weights.arrays)
     return head
 
 
@@ -187,20 +194,47 @@ def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: st
     `name` is that of the backbone's application.
     """
     pixels = keras.Input(backbone.input_shape[1:], name="pixels")
-    output = head(pool(backbone(preprocessing(name)(pixels), training=False), pooling))
+    maps = backbone(preprocessing(name)(pixels), training=False)
+    output = head(pool(maps, pooling_layer(pooling)))
     if gives_logits(head):
         activation = activation_for(output.shape[-1])
         output = keras.layers.Activation(activation, name="probability")(output)
     return keras.Model(pixels, output, name="pawprint")
 
 
-def pool(features, pooling: str):
+def pooling_layer(pooling: str) -> keras.layers.Layer:
     """`(batch, height, width, channels)` to `(batch, channels)` or, flattened, all of them."""
     layer = {
         "average": keras.layers.GlobalAveragePooling2D,
         "flatten": keras.layers.Flatten,
     }[pooling]
-    return layer(name=POOLING)(features)
+    return layer(name=POOLING)
+
+
+def pool(outputs: Outputs, layer: keras.layers.Layer) -> keras.KerasTensor:
+    """What the head gets of a backbone's outputs, `(batch, features)`.
+
+    They are the statistics of blocks, if the backbone gives any, and the pooled last maps.
+    """
+    *blocks, last = keras.tree.flatten(outputs)
+    pooled = layer(last)
+    return keras.ops.concatenate([statistics(blocks), pooled], axis=-1) if blocks else pooled
+
+
+def statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
+    """`(batch, 2 * channels)`: mean and standard deviation of each channel of maps.
+
+    Maps are `(batch, height, width, channels)`. Evci et al., Head2Toe: Utilizing Intermediate
+    Representations for Better Transfer Learning, 2022 (https://arxiv.org/abs/2201.03529).
+    """
+    columns = []
+    for maps in blocks:
+        maps = keras.ops.cast(maps, "float32")
+        mean = keras.ops.mean(maps, axis=(1, 2))
+        variance = keras.ops.mean(maps * maps, axis=(1, 2)) - mean * mean
+        # The square root has no gradient at 0.
+        columns += [mean, keras.ops.sqrt(keras.ops.maximum(variance, SMALLEST_VARIANCE))]
+    return keras.ops.concatenate(columns, axis=-1)
 
 
 def parts(model: keras.Model) -> tuple[keras.layers.Layer, ...]:
@@ -212,15 +246,14 @@ def with_features(model: keras.Model) -> keras.Model:
     """A model with the same weights and two outputs: logits and features.
 
     The logits are `(batch, units)`. The features, `(batch, channels)`, are the means of the
-    backbone's last maps, however the head pools them.
+    backbone's last maps, whatever the head gets.
     """
     rescaling, backbone, pooling, head = parts(model)
     pixels = keras.Input(model.input_shape[1:], name="pixels")
     maps = backbone(rescaling(pixels), training=False)
-    features = keras.layers.GlobalAveragePooling2D(name="features")(maps)
-    is_average = isinstance(pooling, keras.layers.GlobalAveragePooling2D)
-    logits = logits_of(head, features if is_average else pooling(maps))
-    return keras.Model(pixels, [logits, features], name="pawprint")
+    last = keras.tree.flatten(maps)[-1]
+    features = keras.layers.GlobalAveragePooling2D(name="features")(last)
+    return keras.Model(pixels, [logits_of(head, pool(maps, pooling)), features], name="pawprint")
 
 
 def logits_of(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTensor:

@@ -1,8 +1,8 @@
 """A linear head by logistic regression, and cross-validated probabilities of training images.
 
 Without Keras: the head is one layer, and its loss is convex. Features are standardised, as the
-penalty on weights needs it, and the solution is folded back to a layer on the stored features.
-One thread computes, because the number of threads changes the last bits of a sum.
+penalty on weights needs it. One thread computes, because the number of threads changes the last
+bits of a sum.
 """
 
 import math
@@ -17,14 +17,15 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
-from pawprint.classes import predicted_classes
+from pawprint.classes import Difference, log_losses, predicted_classes
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features
+from pawprint.network.head_weights import Standardisation
 
 # scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
-VALUES_OF_C = (0.001, 0.01, 0.1, 1.0, 10.0)
-USUAL_C = (0.01,)  # where C is not chosen
+VALUES_OF_C = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+USUAL_C = (100.0,)  # where C is not chosen
 FOLDS = 5
 # Images that a cross-validation learns from, and how many of each class it takes if one fit should
 # hold fewer.
@@ -32,29 +33,43 @@ MAX_CROSS_VALIDATED, MIN_OF_CLASS = 10_000, 10
 # Rows x features x classes. At the limit a fit takes a minute or two on one core, and the features
 # of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
-MAX_ITERATIONS = 1000
+# Of the gradient, for features of length 1. scikit-learn's default stops too early for them.
+TOLERANCE, MAX_ITERATIONS = 1e-5, 1000
 BLOCK = 4096  # images predicted at a time
 
 
 class Examples(NamedTuple):
-    """Training images: features `(images, views, …)`, class indices and groups, `(images,)`."""
+    """Training images: features `(images, views, …)`, class indices and groups, `(images,)`.
+
+    `more` holds features too, which may be learned from in place of `features`, and has the same
+    images and views.
+    """
 
     features: Features | np.ndarray
     actual: np.ndarray
     groups: np.ndarray
     classes: int
     class_weight: str | None = None
+    more: Features | np.ndarray | None = None
+
+    @property
+    def columns(self) -> int:
+        """The number of features, the larger of both."""
+        return math.prod((self.features if self.more is None else self.more).shape[2:])
 
 
 class CrossValidation(NamedTuple):
-    """float32 `(images, classes)`, NaN for an image that is not judged; and C.
+    """float32 `(images, classes)`, NaN for an image that is not judged; and what fits learn from.
 
-    `views` is the number of views of each image that the fits learned from: one, or all.
+    `views` is the number of views of each image, one or all; `takes_more` says whether features are
+    those of `Examples.more`. `gain` is the difference of the losses of both.
     """
 
     probabilities: np.ndarray
     C: float
-    views: int
+    views: int = 1
+    takes_more: bool = False
+    gain: Difference | None = None
 
 
 class Folds(NamedTuple):
@@ -64,22 +79,36 @@ class Folds(NamedTuple):
     learned: np.ndarray
 
 
-def _most_rows(features: Features | np.ndarray, classes: int) -> int:
-    """How many rows one fit learns from at most, by MAX_SIZE."""
-    return MAX_SIZE // (math.prod(features.shape[2:]) * classes)
+class Solved(NamedTuple):
+    """Kernel and bias, their metrics on validation, before too, and a row of the table HISTORY.
+
+    The metrics before are those of zeros. `views` is the number of views of each image that they
+    are learned from.
+    """
+
+    arrays: list[np.ndarray]
+    standardisation: Standardisation
+    initial: dict[str, float]
+    validation: dict[str, float]
+    history: pd.DataFrame
+    views: int
 
 
-def part_that_fits(
-    features: Features | np.ndarray, actual: np.ndarray, classes: int
-) -> np.ndarray | None:
+def _most_rows(columns: int, classes: int) -> int:
+    """How many rows of so many features one fit learns from at most, by MAX_SIZE."""
+    return MAX_SIZE // (columns * classes)
+
+
+def part_that_fits(examples: Examples) -> np.ndarray | None:
     """The images that one fit learns from, sorted: all, or a random part with all classes in it.
 
-    Each class has the same fraction of its images in it, and at least one. `features` are
-    `(images, views, …)`, `actual` their class indices. None if the part would have less than half
-    of the images: a head that learns from all in batches is better (docs/decisions/25).
+    Each class has the same fraction of its images in it, and at least one. None if the part would
+    have less than half of the images: a head that learns from all in batches is better
+    (docs/decisions/25).
     """
-    images, most = len(actual), _most_rows(features, classes)
-    if most < max(images / 2, classes):
+    actual = examples.actual
+    images, most = len(actual), _most_rows(examples.columns, examples.classes)
+    if most < max(images / 2, examples.classes):
         return None
     order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
     rank = ((order.rank() - 1) / order.transform("size")).to_numpy()
@@ -91,24 +120,23 @@ def cross_validate(
 ) -> CrossValidation:
     """Probabilities of each image by a regression that learned neither from it nor its group.
 
-    C is that of `values_of_c` with the lowest log loss, where the first view of the features is
-    learned from. Where C is chosen, all views take its place if that lowers the log loss further.
+    C is that of `values_of_c` with the lowest log loss, where the first view of `features` is
+    learned from. `more` takes their place if that lowers the log loss by more than its standard
+    error. Where C is chosen, all views take the place of the first if that lowers it further.
+
     An image is judged by its first view. Of more than MAX_CROSS_VALIDATED images, and of more than
-    one fit holds, a random part is learned from, and C and views are chosen for it. Of many classes
+    one fit holds, a random part is learned from, and everything is chosen for it. Of many classes
     the part is larger than a fit should hold, and C is USUAL_C. An image is not judged if the
     others have none of its class, as where a class has one image or one group. Raises InputError
     if no image is judged.
     """
     folds = _folds(examples)
     everything = np.arange(len(examples.actual))
-    if len(folds.learned) > _most_rows(examples.features, examples.classes):
+    if len(folds.learned) > _most_rows(examples.columns, examples.classes):
         values_of_c = USUAL_C
-    judged = folds.learned if len(values_of_c) > 1 else everything
-
-    def loss(candidate: CrossValidation) -> float:
-        return measure(candidate.probabilities[is_judged], judged_classes, weights)["loss"]
-
-    candidates = [_crossed(examples, folds, judged, 1, c) for c in values_of_c]
+    is_chosen = len(values_of_c) > 1
+    judged = folds.learned if is_chosen or examples.more is not None else everything
+    candidates = _crossed(examples, folds, judged, CrossValidation(None, 0), values_of_c)
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
@@ -118,31 +146,46 @@ def cross_validate(
         )
     judged_classes = examples.actual[judged[is_judged]]
     weights = compute_sample_weight(examples.class_weight, judged_classes)
-    best = min(candidates, key=loss)
+
+    def losses(candidate: CrossValidation) -> np.ndarray:
+        return weights * log_losses(judged_classes, candidate.probabilities[is_judged])
+
+    best = min(candidates, key=lambda each: losses(each).mean())
+    if examples.more is not None:
+        (other,) = _crossed(examples, folds, judged, best._replace(takes_more=True), (best.C,))
+        gain = Difference.of(losses(other), losses(best))
+        best = (other if gain.mean < -gain.error else best)._replace(gain=gain)
     views = examples.features.shape[1]
-    if len(values_of_c) > 1 and views > 1:
-        best = min(best, _crossed(examples, folds, judged, views, best.C), key=loss)
+    if is_chosen and views > 1:
+        (other,) = _crossed(examples, folds, judged, best._replace(views=views), (best.C,))
+        best = min(best, other, key=lambda each: losses(each).mean())
     if len(judged) == len(everything):
         return best
-    return _crossed(examples, folds, everything, best.views, best.C)
+    return _crossed(examples, folds, everything, best, (best.C,))[0]
 
 
 def cross_validate_as(crossed: CrossValidation, examples: Examples) -> CrossValidation:
-    """As `cross_validate`, with C and views as in `crossed`, such as for other groups."""
+    """As `cross_validate`, with everything chosen as in `crossed`, such as for other groups."""
     everything = np.arange(len(examples.actual))
-    return _crossed(examples, _folds(examples), everything, crossed.views, crossed.C)
+    return _crossed(examples, _folds(examples), everything, crossed, (crossed.C,))[0]
 
 
 def _crossed(
-    examples: Examples, folds: Folds, judged: np.ndarray, views: int, c: float
-) -> CrossValidation:
-    """Judge the images `judged`, sorted indices, of which the result has the probabilities.
+    examples: Examples,
+    folds: Folds,
+    judged: np.ndarray,
+    how: CrossValidation,
+    values_of_c: tuple[float, ...],
+) -> list[CrossValidation]:
+    """Judge the images `judged`, sorted indices, with each C, in increasing order.
 
-    The fits learn from the first `views` of an image, which together weigh as much as the image.
+    The fits learn from features and views as in `how`. The views of an image together weigh as
+    much as the image. A fit starts from that with the C before, which saves half of the time.
     """
-    features, actual = examples.features, examples.actual
-    views_of_learned = [_view(features, view, folds.learned) for view in range(views)]
-    probabilities = np.full((len(judged), examples.classes), np.nan, np.float32)
+    features, actual = examples.more if how.takes_more else examples.features, examples.actual
+    views = [_view(features, view, folds.learned) for view in range(how.views)]
+    shape = len(values_of_c), len(judged), examples.classes
+    probabilities = np.full(shape, np.nan, np.float32)
     for held_out in range(folds.fold.max() + 1):
         learned = np.flatnonzero(folds.fold[folds.learned] != held_out)
         learned_classes = actual[folds.learned[learned]]
@@ -152,59 +195,61 @@ def _crossed(
         if len(np.unique(learned_classes)) < 2 or not len(places):
             continue
         with threadpool_limits(1):
-            rows = np.concatenate([view[learned] for view in views_of_learned]).astype(np.float32)
-            mean, scale = _standardise(rows)
-            model = LogisticRegression(
-                C=c / views, class_weight=examples.class_weight, max_iter=MAX_ITERATIONS
-            )
-            model.fit(rows, np.tile(learned_classes, views))
-            probabilities[places] = 0
-            columns = np.ix_(places, model.classes_)
-            probabilities[columns] = _predict(model, mean, scale, features, judged[places])
-    return CrossValidation(probabilities, c, views)
+            rows = np.concatenate([view[learned] for view in views]).astype(np.float32)
+            standardisation = _standardise(rows)
+            model = _regression(examples.class_weight, warm_start=True)
+            for number, c in enumerate(values_of_c):
+                model.set_params(C=c / how.views)
+                model.fit(rows, np.tile(learned_classes, how.views))
+                probabilities[number, places] = 0
+                columns = np.ix_([number], places, model.classes_)
+                images = judged[places]
+                probabilities[columns] = _predict(model, standardisation, features, images)
+    return [how._replace(probabilities=each, C=c) for each, c in zip(probabilities, values_of_c)]
+
+
+def _regression(class_weight: str | None, **options) -> LogisticRegression:
+    return LogisticRegression(
+        class_weight=class_weight, tol=TOLERANCE, max_iter=MAX_ITERATIONS, **options
+    )
 
 
 def _predict(
     model: LogisticRegression,
-    mean: np.ndarray,
-    scale: np.ndarray,
+    standardisation: Standardisation,
     features: Features | np.ndarray,
     images: np.ndarray,
 ) -> np.ndarray:
     """float32 `(images, classes of the model)`: probabilities by the first view of the images."""
-    found = np.empty((len(images), len(model.classes_)), np.float32)
+    probabilities = np.empty((len(images), len(model.classes_)), np.float32)
     for part in np.array_split(np.arange(len(images)), -(-len(images) // BLOCK)):
-        rows = (_view(features, 0, images[part]).astype(np.float32) - mean) / scale
-        found[part] = model.predict_proba(rows)
-    return found
+        rows = _view(features, 0, images[part]).astype(np.float32)
+        standardisation.apply(rows)
+        probabilities[part] = model.predict_proba(rows)
+    return probabilities
 
 
 def solve(
-    train: tuple[Features | np.ndarray, np.ndarray],
+    examples: Examples,
     validation: tuple[Features | np.ndarray, np.ndarray],
     labels: list[str],
     crossed: CrossValidation,
-    class_weight: str | None,
     part: np.ndarray,
-) -> tuple[list[np.ndarray], dict, pd.DataFrame, int]:
-    """Fit the views that the cross-validation chose, one or all, of the training images `part`.
+) -> Solved:
+    """Fit the features and views that the cross-validation chose, of the training images `part`.
 
     All views of an image together weigh as much as the image. If one fit cannot hold them, it
-    learns from the first view.
-
-    Each pair is of features `(images, views, …)` and class indices. Returns kernel and bias of a
-    dense layer, float32 `(features, units)` and `(units,)`; the metrics on validation of a head of
-    zeros and of this one; and the table HISTORY with one row, epoch 0. Two classes have one unit,
-    the logit of the second; then the number of views. Raises InputError if a class has no image.
+    learns from the first view. `validation` has the same features, and class indices. Two classes
+    have one unit, the logit of the second. Raises InputError if a class has no image.
     """
-    features, actual = train
+    features, actual = examples.more if crossed.takes_more else examples.features, examples.actual
     if missing := set(range(len(labels))) - set(actual.tolist()):
         raise InputError(
             "data/split/images.csv: expected training images of every class. Received: none of "
             f"{labels[min(missing)]}. Add images, or remove the class."
         )
     views, columns = crossed.views, math.prod(features.shape[2:])
-    if len(part) * views > _most_rows(features, len(labels)):
+    if len(part) * views > _most_rows(columns, len(labels)):
         views = 1
     rows = np.empty((len(part) * views, columns), np.float32)
     for start in range(0, len(part), BLOCK):  # not a second copy of all
@@ -213,25 +258,22 @@ def solve(
             place = slice(start * views + view, (start + len(images)) * views, views)
             rows[place] = _view(features, view, images)
     row_classes = np.repeat(actual[part], views)
-    weights = compute_sample_weight(class_weight, row_classes)
+    weights = compute_sample_weight(examples.class_weight, row_classes)
     held_out, held_out_classes = validation
     untrained = np.full((len(held_out_classes), len(labels)), 1 / len(labels))
     with threadpool_limits(1):
-        mean, scale = _standardise(rows)
-        model = LogisticRegression(
-            C=crossed.C / views, class_weight=class_weight, max_iter=MAX_ITERATIONS
-        )
-        model.fit(rows, row_classes)
+        standardisation = _standardise(rows)
+        model = _regression(examples.class_weight, C=crossed.C / views).fit(rows, row_classes)
         fitted = measure(model.predict_proba(rows), row_classes, weights)
-        predicted = _predict(model, mean, scale, held_out, np.arange(len(held_out_classes)))
-        final = measure(predicted, held_out_classes)
-    kernel = (model.coef_ / scale).T
-    bias = model.intercept_ - mean @ kernel
-    arrays = [kernel.astype(np.float32), bias.astype(np.float32)]
-    metrics = {"initial": measure(untrained, held_out_classes), "validation": final}
+        everything = np.arange(len(held_out_classes))
+        predicted = _predict(model, standardisation, held_out, everything)
+    final = measure(predicted, held_out_classes)
     named = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
-    return arrays, metrics, history.reindex(columns=list(HISTORY)), views
+    arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
+    initial = measure(untrained, held_out_classes)
+    history = history.reindex(columns=list(HISTORY))
+    return Solved(arrays, standardisation, initial, final, history, views)
 
 
 def measure(
@@ -249,7 +291,7 @@ def _folds(examples: Examples) -> Folds:
     MIN_OF_CLASS of each class, whichever is more. Groups without one are in the first fold.
     """
     actual, group = examples.actual, np.unique(examples.groups, return_inverse=True)[1]
-    most = _most_rows(examples.features, examples.classes)
+    most = _most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
     learned = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
     fold_by_group = np.zeros(group.max(initial=0) + 1, int)
@@ -269,14 +311,11 @@ def _view(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.
     return features[images, np.full_like(images, view)].reshape(len(images), -1)
 
 
-def _standardise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Make the columns of float32 rows of mean 0 and deviation 1, in place; returns both before.
-
-    A constant column has a deviation of 1.
-    """
+def _standardise(rows: np.ndarray) -> Standardisation:
+    """Standardise float32 rows in place, by their own means and deviations."""
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows -= mean
-    scale = np.sqrt(np.einsum("ij,ij->j", rows, rows, dtype=np.float64) / len(rows))
-    scale = np.where(scale > 0, scale, 1).astype(np.float32)
-    rows /= scale
-    return mean, scale
+    deviation = np.sqrt(np.einsum("ij,ij->j", rows, rows, dtype=np.float64) / len(rows))
+    standardisation = Standardisation.of(mean, deviation)
+    rows *= standardisation.scale
+    return standardisation

@@ -11,19 +11,23 @@ from pawprint.classes import Difference
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
-from pawprint.network.conversion import cut_index, split_at
+from pawprint.network.blocks import cut_index, split_at
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
-from pawprint.network.model import build_head, gives_logits, parts
+from pawprint.network.head_weights import HeadWeights, Standardisation, kinds_of
+from pawprint.network.model import build_head, gives_logits, parts, pool
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.tables import write_table
+
+STANDARDISED = 10_000  # images, whose features are 40 MB
 
 
 class Batches(keras.utils.PyDataset):
     """Batches of (float32 features, float32 class indices), from float16 `(images, views, …)`.
 
-    With `views_per_epoch` "one", epoch e takes view (e + i) modulo the number of views of image i:
-    each image goes through all its views, and each epoch mixes them. With "all" an epoch takes
-    every view. With `seed` None the order is that of the images, for validation.
+    With `blocks`, the first of a pair is a pair itself: of `features`, and of these features of the
+    same views. With `views_per_epoch` "one", epoch e takes view (e + i) modulo the number of views
+    of image i: each image goes through all its views, and each epoch mixes them. With "all" an
+    epoch takes every view. With `seed` None the order is that of the images, for validation.
     """
 
     def __init__(
@@ -33,9 +37,10 @@ class Batches(keras.utils.PyDataset):
         batch_size: int,
         views_per_epoch: str = "all",
         seed: int | None = None,
+        blocks: Features | None = None,
     ) -> None:
         super().__init__()
-        self.features, self.labels = features, labels
+        self.features, self.labels, self.blocks = features, labels, blocks
         self.batch_size, self.views_per_epoch, self.seed = batch_size, views_per_epoch, seed
         self.start_epoch(0)
 
@@ -60,10 +65,13 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self.image) // self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple:
         batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        image = self.image[batch]
-        return self.features[image, self.view[batch]].astype(np.float32), self.labels[image]
+        image, view = self.image[batch], self.view[batch]
+        features = self.features[image, view].astype(np.float32)
+        if self.blocks is None:
+            return features, self.labels[image]
+        return (features, self.blocks[image, view].astype(np.float32)), self.labels[image]
 
 
 class Data(NamedTuple):
@@ -85,13 +93,18 @@ class Phase(NamedTuple):
     path: Path | None = None
 
 
-def open_batches(examples: StoredExamples, kind: str, params: Train) -> Data:
-    """Batches of the features called `kind`, "cut" or "top"."""
-    features, actual = examples.open(kind, "train")
-    order = params.views_per_epoch, params.seed
-    train = Batches(features, actual.astype(np.float32), params.batch_size, *order)
-    features, actual = examples.open(kind, "validation")
-    return Data(train, Batches(features, actual.astype(np.float32), params.batch_size))
+def open_batches(
+    examples: StoredExamples, kinds: tuple[str, ...], params: Train, has_blocks: bool = False
+) -> Data:
+    """Batches of these kinds of features, side by side, or with `has_blocks` of pairs with them."""
+
+    def batches(split: str, *order) -> Batches:
+        features, actual = examples.open(split, *kinds)
+        blocks = examples.open(split, "blocks")[0] if has_blocks else None
+        return Batches(features, actual.astype(np.float32), params.batch_size, *order, blocks)
+
+    train = batches("train", params.views_per_epoch, params.seed)
+    return Data(train, batches("validation", "all", None))
 
 
 def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
@@ -314,7 +327,7 @@ def penalty(model: keras.Model) -> float:
 
 def train_head(
     head: keras.Model, data: Data, phase: Phase
-) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
+) -> tuple[list[np.ndarray], dict, dict, pd.DataFrame]:
     """Feature extraction: train a new head on pooled features.
 
     Returns its arrays, the metrics on validation before and after, and the history.
@@ -325,19 +338,31 @@ def train_head(
         compile_model(model, phase.params, gives_logits(head))
         initial = measure(model, data.validation)
         history, _ = fit(model, data, phase)
-        metrics = {"initial": initial, "validation": measure(model, data.validation)}
-    return head.get_weights(), metrics, history
+        final = measure(model, data.validation)
+    return head.get_weights(), initial, final, history
 
 
 def train_stored_head(
-    examples: StoredExamples, head: Head, params: Train, hardware: Hardware, path: Path
-) -> tuple[list[np.ndarray], dict, pd.DataFrame]:
-    """`train_head` on stored features; the history is written to `path` after each epoch."""
-    make_deterministic(params.seed)
-    data = open_batches(examples, "top", params)
+    examples: StoredExamples, has_blocks: bool, head: Head, phase: Phase, hardware: Hardware
+) -> tuple[HeadWeights, dict, dict, pd.DataFrame]:
+    """`train_head` on stored features; the history is written to the phase's path.
+
+    Those of blocks are standardised by the first views of training images.
+    """
+    make_deterministic(phase.params.seed)
+    data = open_batches(examples, kinds_of(has_blocks), phase.params)
+    standardisation = _standardisation(data.train.features) if has_blocks else None
     with training_on(hardware) as precision:
-        phase = Phase("train_extract", params, precision, path)
-        return train_head(build_head(head, len(examples.labels)), data, phase)
+        network = build_head(head, len(examples.labels), standardisation)
+        arrays, *results = train_head(network, data, phase._replace(precision=precision))
+    return HeadWeights(arrays, standardisation, has_blocks), *results
+
+
+def _standardisation(features: Features) -> Standardisation:
+    """By the first views of at most STANDARDISED images, of all parts of the training set."""
+    images = np.linspace(0, features.shape[0] - 1, STANDARDISED, dtype=int)
+    rows = features[np.unique(images), 0].astype(np.float64)
+    return Standardisation.of(rows.mean(axis=0), rows.std(axis=0))
 
 
 def fine_tune(
@@ -348,19 +373,27 @@ def fine_tune(
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
     dropout is set to 0, and batch normalization keeps its weights
     (https://keras.io/guides/transfer_learning/, docs/decisions/01). The data are the feature maps
-    at the cut. Returns the optimizer, and what `fit` does.
+    at the cut, and of a backbone `with_blocks` the statistics of all blocks, of which those that
+    are not trained are taken. Returns the optimizer, and what `fit` does.
     """
-    _, backbone, pool, head = parts(whole)
+    _, backbone, pooling, head = parts(whole)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
         is_normalization = isinstance(layer, keras.layers.BatchNormalization)
         layer.trainable = index >= first and not is_normalization and phase.params.epochs > 0
         if isinstance(layer, keras.layers.Dropout):  # `fit` overrides training=False below
             layer.rate = 0.0
-    _, tail = split_at(backbone, cut_index(backbone, first))
-    at_cut = keras.Input(tail.input_shape[1:])
-    model = keras.Model(at_cut, head(pool(tail(at_cut, training=False))))
-    with computing_in(phase.precision, [model, *tail.layers, pool, *head.layers[:-1]]):
+    *blocks, last = backbone.outputs
+    tail, frozen = split_at(backbone, cut_index(keras.Model(backbone.input, last), first))
+    inputs = at_cut = keras.Input(tail.input_shape[1:])
+    features = pool(tail(at_cut, training=False), pooling)
+    if blocks:
+        widths = [2 * maps.shape[-1] for maps in blocks]
+        stored = keras.Input((sum(widths),))
+        inputs = at_cut, stored
+        features = keras.ops.concatenate([stored[:, : sum(widths[:frozen])], features], axis=-1)
+    model = keras.Model(inputs, head(features))
+    with computing_in(phase.precision, [model, *tail.layers, pooling, *head.layers[:-1]]):
         compile_model(model, phase.params, gives_logits(head))
         history, keeper = fit(model, data, phase)
     return optimizer_of(model), history, keeper

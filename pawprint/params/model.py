@@ -75,6 +75,7 @@ class Model(Section):
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
     pooling: Literal["average", "flatten"]
+    features: Literal["auto", "last", "blocks"]
     fine_tune_at: int | str | None
     onnx: Onnx | None
 
@@ -96,12 +97,13 @@ class Model(Section):
     @classmethod
     def _is_a_layer_of_the_backbone(cls, layer: object, info: ValidationInfo) -> object:
         # One line, where pydantic has one for each of the types.
+        if layer is None:
+            return None
         if info.data.get("backbone") == ONNX:
-            is_right = layer is None
-            expected = "null, because the layers of an ONNX file stay frozen"
+            is_right, expected = False, "null, because the layers of an ONNX file stay frozen"
         else:
             is_right = abs(layer) < 2**31 if type(layer) is int else layer and type(layer) is str
-            expected = "the index of a layer, negative from the end, or the name of one"
+            expected = "null, the index of a layer, negative from the end, or the name of one"
         if not is_right:
             raise ValueError(f"expected {expected}. Received: {REPR.repr(layer)}")
         return layer

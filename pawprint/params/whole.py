@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from pawprint.files import read_yaml
 from pawprint.params.data import Augment, Clean, Fetch, Split
-from pawprint.params.model import ONNX, Model, Weights, problem_of_weights
+from pawprint.params.model import Model, Weights, problem_of_weights
 from pawprint.params.results import Calibrate, Evaluate, Plot, Preview, problem_of_threshold
 from pawprint.params.section import Section, checked
 from pawprint.params.training import Hardware, Head, Train, TrainHead, problem_of_head
@@ -39,10 +39,10 @@ class Params(Section):
         problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
         problem = problem or problem_of_weights(self.model.backbone, self.weights.source)
         epochs = self.train_finetune.epochs
-        if self.model.backbone == ONNX and epochs and not problem:
+        if self.model.fine_tune_at is None and epochs and not problem:
             problem = (
-                "train_finetune.epochs: expected 0, because the layers of an ONNX file stay "
-                f"frozen. Received: {epochs}"
+                "train_finetune.epochs: expected 0, because model.fine_tune_at is null and all "
+                f"layers stay frozen. Received: {epochs}"
             )
         if problem:
             raise ValueError(problem)

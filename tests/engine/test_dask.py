@@ -28,7 +28,8 @@ from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY
 from pawprint.model.predictor import load_predictor, predict
-from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index
+from pawprint.network.blocks import build_extractor, cut_index
+from pawprint.network.conversion import convert
 from pawprint.network.model import with_features
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.drawings import write_archive
@@ -129,13 +130,13 @@ def project(tmp_path_factory) -> Path:
     write_archive(folder / paths.RAW_IMAGES, train=8, validation=8)
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
-    extractor = build_extractor("MobileNetV2", backbone, cut, "average")
+    extractor, kinds = build_extractor("MobileNetV2", backbone, "average", cut)
     for path, model, outputs in (
-        (paths.EXTRACTOR, extractor, OUTPUTS),
+        (paths.EXTRACTOR, extractor, kinds),
         (paths.NETWORK, with_features(model_with()), ["logits", "features"]),
     ):
         (folder / path).parent.mkdir(parents=True)
-        write_network(convert(model), folder / path, list(outputs))
+        write_network(convert(model), folder / path, outputs)
     return folder
 
 

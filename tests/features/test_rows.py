@@ -5,7 +5,9 @@ from PIL import Image
 
 from pawprint.features.rows import row_function
 from pawprint.images.pixels import IDENTITY, resize, warp
-from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index, split_at
+from pawprint.network.blocks import build_extractor, cut_index, with_blocks
+from pawprint.network.conversion import convert
+from pawprint.network.hardware import keras
 from pawprint.runtime.network_file import read_network, write_network
 
 MIRRORED = np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]])
@@ -18,24 +20,30 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
     path = tmp_path / "network.xml"
-    write_network(
-        convert(build_extractor("MobileNetV2", backbone, cut, pooling)), path, list(OUTPUTS)
-    )
+    extractor, kinds = build_extractor("MobileNetV2", with_blocks(backbone), pooling, cut)
+    write_network(convert(extractor), path, kinds)
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     image = Image.fromarray(noise)
     compute = row_function(read_network(path), "crop")
-    before, after = split_at(backbone, cut)
+    ends = ["block_1_project_BN", "block_2_add", "block_16_project_BN"]
+    taken = [backbone.operations[cut], *map(backbone.get_layer, ends)]
+    maps_of = keras.Model(backbone.input, [*(each.output for each in taken), backbone.output])
     for transformation, row in zip(
         (IDENTITY, MIRRORED), compute(image, [IDENTITY, MIRRORED]), strict=True
     ):
         pixels = warp(resize(image, SIZE, "crop"), transformation)
-        maps = before(pixels[None] / np.float32(127.5) - 1, training=False)
-        top = after(maps, training=False).numpy()
-        top = top.mean(axis=(1, 2)) if pooling == "average" else top.reshape(1, -1)
-        for stored, expected in zip(row, (maps.numpy()[0], top[0]), strict=True):
-            assert stored.dtype == np.float16
+        maps = maps_of(pixels[None] / np.float32(127.5) - 1, training=False)
+        at_cut, *blocks, last = (each.numpy()[0].astype(np.float64) for each in maps)
+        top = last.mean(axis=(0, 1)) if pooling == "average" else last.ravel()
+        statistics = [s for each in blocks for s in (each.mean(axis=(0, 1)), each.std(axis=(0, 1)))]
+        first, final = np.concatenate(statistics[:4]), np.concatenate(statistics[4:])
+        stored = dict(zip(kinds, row, strict=True))
+        pairs = (stored["cut"], at_cut), (stored["top"], top)
+        pairs += (stored["blocks"][: len(first)], first), (stored["blocks"][-len(final) :], final)
+        for features, expected in pairs:
+            assert features.dtype == np.float16
             # Half precision keeps eleven bits.
-            assert np.abs(stored - expected).max() < 2e-3 * np.abs(expected).max()
+            assert np.abs(features - expected).max() < 2e-3 * np.abs(expected).max()
 
 
 def test_features_that_float16_cannot_hold_are_no_infinity(monkeypatch):

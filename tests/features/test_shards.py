@@ -78,7 +78,7 @@ def test_training_images_have_views_and_validation_images_are_as_they_are(tmp_pa
         of_image = index[index["pixels_sha256"] == sha256.encode()]
         assert of_image["view"].tolist() == ([0, 1, 2] if split == "train" else [0])
         assert (of_image["transformation"][0] == IDENTITY).all()
-    stored = open_features(tmp_path / "2", "top", IMAGES["pixels_sha256"][1::2])
+    stored = open_features(tmp_path / "2", ["top"], IMAGES["pixels_sha256"][1::2])
     assert (stored[np.arange(4), np.zeros(4, int)][:, 0] == [1, 3, 5, 7]).all()
 
 

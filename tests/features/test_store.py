@@ -33,12 +33,16 @@ def test_features_come_in_the_order_that_is_asked_for(tmp_path, shards):
     order = np.random.default_rng(0).permutation(len(SHA256))[:40]
     image, view = np.arange(40), np.arange(40) % VIEWS
     for kind in KINDS:
-        stored = open_features(tmp_path, kind, SHA256[order])
+        stored = open_features(tmp_path, [kind], SHA256[order])
         assert stored.shape == (40, VIEWS, *KINDS[kind])
         assert stored[image, view].dtype == np.float16
         assert (stored[image, view] == features(kind)[order[image], view]).all()
         assert (stored[:, 0] == features(kind)[order, 0]).all()
         assert (stored[image[::-1], view] == features(kind)[order[image[::-1]], view]).all()
+    both = open_features(tmp_path, list(KINDS), SHA256[order])
+    side_by_side = [features(kind)[order].reshape(40, VIEWS, -1) for kind in KINDS]
+    assert both.shape == (40, VIEWS, 7)
+    assert (both[image, view] == np.concatenate(side_by_side, axis=2)[image, view]).all()
 
 
 def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
@@ -47,6 +51,6 @@ def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     data = path.read_bytes()
     start = Shard(path).places["top"][0]
     path.write_bytes(data[:start] + bytes([data[start] ^ 1]) + data[start + 1 :])
-    open_features(tmp_path, "cut", SHA256)
+    open_features(tmp_path, ["cut"], SHA256)
     with refused("shard-0.npy: expected the bytes"):
-        open_features(tmp_path, "top", SHA256)
+        open_features(tmp_path, ["cut", "top"], SHA256)

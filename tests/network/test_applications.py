@@ -14,18 +14,21 @@ from pawprint.model.exports import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import fit_detector
-from pawprint.network.conversion import (
+from pawprint.network.blocks import (
     build_extractor,
-    convert,
     cut_index,
     first_trained,
     suggested,
+    with_blocks,
 )
+from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras, make_deterministic
+from pawprint.network.head_weights import HeadWeights, Standardisation
 from pawprint.network.model import (
     application,
     build_head,
     build_model,
+    head_with,
     load_model,
     parts,
     preprocessing,
@@ -84,22 +87,26 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     labels = (np.arange(8) % 2).astype(np.float32)
     images = (pixels(8, SIZE) * np.where(labels, 1, 0.3)[:, None, None, None]).astype(np.uint8)
     cut = cut_index(backbone, first)
-    extractor = build_extractor(name, backbone, cut, "average")
+    whole = with_blocks(backbone)
+    extractor, kinds = build_extractor(name, whole, "average", cut)
+    assert kinds == ["cut", "blocks", "top"]
     run = compile_for_cpu(convert(extractor))
     features = [np.stack(each) for each in zip(*map(run, images))]
     for stored, of_keras in zip(features, extractor(images.astype(np.float32), training=False)):
         assert np.abs(stored - of_keras).max() < 1e-4 * np.abs(of_keras).max()
 
-    at_cut, top = (each[:, None].astype(np.float16) for each in features)
+    at_cut, blocks, top = (each[:, None].astype(np.float16) for each in features)
+    top = np.concatenate([blocks, top], axis=2)
+    standardisation = Standardisation.of(top[:, 0].mean(axis=0), top[:, 0].std(axis=0))
     phase = Phase("", train_params(epochs=2, learning_rate=1e-3))
     at_top = Data(Batches(top, labels, 4, "one", 1), Batches(top, labels, 4))
-    arrays, *_ = train_head(build_head(PLAIN, 2), at_top, phase)
-    head = build_head(PLAIN, 2)
-    model = build_model(name, backbone, head, "average")
-    head.set_weights(arrays)
+    arrays, *_ = train_head(build_head(PLAIN, 2, standardisation), at_top, phase)
+    head = head_with(HeadWeights(arrays, standardisation, True), PLAIN, 2)
+    model = build_model(name, whole, head, "average")
     _, backbone, *_ = parts(model)
     before = {layer.name: layer.get_weights() for layer in backbone.layers}
-    data = Data(Batches(at_cut, labels, 4, "one", 1), Batches(at_cut, labels, 4))
+    train = Batches(at_cut, labels, 4, "one", 1, blocks)
+    data = Data(train, Batches(at_cut, labels, 4, blocks=blocks))
     optimizer, history, *_ = fine_tune(model, first, data, phase)
     changed = {
         each.name

@@ -41,12 +41,12 @@ def trained(features, precision="float32"):
     make_deterministic(1)
     split = read_table(features / "split.csv", SPLIT)
     examples, phase = StoredExamples(features, split, LABELS), Phase("", TRAIN, precision)
-    data = open_batches(examples, "top", TRAIN)
-    arrays, _, first = train_head(build_head(HEAD, 2), data, phase)
+    data = open_batches(examples, ("top",), TRAIN)
+    arrays, *_, first = train_head(build_head(HEAD, 2), data, phase)
     head = build_head(HEAD, 2)
     model = build_model("MobileNetV2", sample_backbone(), head, "average")
     head.set_weights(arrays)
-    data = open_batches(examples, "cut", TRAIN)
+    data = open_batches(examples, ("cut",), TRAIN)
     optimizer, second, *_ = fine_tune(model, FIRST, data, phase)
     accuracy = second["validation_accuracy"].iloc[-1]
     return model, optimizer, accuracy, [*first["loss"], *second["loss"]]

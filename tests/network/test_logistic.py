@@ -6,7 +6,14 @@ from conftest import PROJECT, refused, run
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.network import solved_head
-from pawprint.network.solved_head import Examples, cross_validate, measure, solve
+from pawprint.network.solved_head import (
+    Examples,
+    Solved,
+    cross_validate,
+    cross_validate_as,
+    measure,
+    solve,
+)
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -25,16 +32,17 @@ def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.
 
 def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
-    crossed = cross_validate(Examples(*train, np.arange(images), classes, class_weight))._replace(
-        views=2
-    )
+    examples = Examples(*train, np.arange(images), classes, class_weight)
+    crossed = cross_validate(examples)._replace(views=2)
     labels = [f"class {each}" for each in range(classes)]
-    return train, crossed, solve(train, train, labels, crossed, class_weight, np.arange(images))[:3]
+    return train, crossed, solve(examples, train, labels, crossed, np.arange(images))
 
 
-def probabilities_by(arrays: list[np.ndarray], features: np.ndarray) -> np.ndarray:
-    """What a dense layer with these arrays gives, `(images, classes)`."""
-    logits = features.astype(np.float32) @ arrays[0] + arrays[1]
+def probabilities_by(solution: Solved, features: np.ndarray) -> np.ndarray:
+    """What a dense layer gives for the standardised features, `(images, classes)`."""
+    rows = features.astype(np.float32)
+    solution.standardisation.apply(rows)
+    logits = rows @ solution.arrays[0] + solution.arrays[1]
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -43,41 +51,45 @@ def probabilities_by(arrays: list[np.ndarray], features: np.ndarray) -> np.ndarr
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(classes):
-    (features, actual), _, (arrays, metrics, history) = solved(classes)
+    (features, actual), _, solution = solved(classes)
     units = 1 if classes == 2 else classes
-    assert [array.shape for array in arrays] == [(12, units), (units,)]
-    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
-    measured = measure(probabilities_by(arrays, features[:, 0]), actual)
-    assert metrics["validation"] == pytest.approx(measured, rel=1e-3)
-    assert metrics["initial"]["loss"] == pytest.approx(np.log(classes))
+    assert [array.shape for array in solution.arrays] == [(12, units), (units,)]
+    assert {array.dtype for array in solution.arrays} == {np.dtype(np.float32)}
+    measured = measure(probabilities_by(solution, features[:, 0]), actual)
+    assert solution.validation == pytest.approx(measured, rel=1e-3)
+    assert solution.initial["loss"] == pytest.approx(np.log(classes))
+    history = solution.history
     assert history[["epoch", "kept"]].to_numpy().tolist() == [[0, True]]
     last = history.iloc[-1]
-    assert last["validation_loss"] == metrics["validation"]["loss"]
+    assert last["validation_loss"] == solution.validation["loss"]
     of_views = measure(
-        probabilities_by(arrays, features.reshape(-1, 12)), np.repeat(actual, features.shape[1])
+        probabilities_by(solution, features.reshape(-1, 12)), np.repeat(actual, features.shape[1])
     )
     assert (last["loss"], last["accuracy"]) == pytest.approx(tuple(of_views.values()), rel=1e-3)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(classes):
-    (features, actual), crossed, (arrays, *_) = solved(classes)
+    (features, actual), crossed, solution = solved(classes)
     rows = features.reshape(-1, 12).astype(np.float64)
-    rows = (rows - rows.mean(axis=0)) / np.where(rows.std(axis=0) > 0, rows.std(axis=0), 1)
+    rows = rows * solution.standardisation.scale + solution.standardisation.offset
     plain = LogisticRegression(C=crossed.C, tol=1e-8, max_iter=10_000)
     plain.fit(rows, np.repeat(actual, 2), np.full(len(rows), 1 / 2))
     expected = plain.predict_proba(rows)
-    assert probabilities_by(arrays, features.reshape(-1, 12)) == pytest.approx(expected, abs=0.01)
+    of_head = probabilities_by(solution, features.reshape(-1, 12))
+    assert of_head == pytest.approx(expected, abs=0.01)
 
 
 def test_balanced_classes_weigh_the_same_in_the_fit():
     """Without a feature to tell them apart, each class gets the same probability."""
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
     for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
-        crossed = cross_validate(Examples(features, actual, np.arange(60), 2, class_weight))
-        pair = features, actual
-        arrays, *_ = solve(pair, pair, ["a", "b"], crossed, class_weight, np.arange(60))
-        assert probabilities_by(arrays, features[:1, 0])[0, 1] == pytest.approx(expected, abs=0.01)
+        examples = Examples(features, actual, np.arange(60), 2, class_weight)
+        crossed = cross_validate(examples)
+        solution = solve(examples, (features, actual), ["a", "b"], crossed, np.arange(60))
+        assert probabilities_by(solution, features[:1, 0])[0, 1] == pytest.approx(
+            expected, abs=0.01
+        )
         assert crossed.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
 
 
@@ -91,11 +103,43 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     crossed = cross_validate(Examples(features, actual, np.arange(40), 2))
     assert crossed.views == views
     other = features if views == 3 else features[:, :1]
-    (arrays, *_), (expected, *_) = (
-        solve(*[(each, actual)] * 2, ["a", "b"], crossed, None, np.arange(40))
+    solution, expected = (
+        solve(examples, (each, actual), ["a", "b"], crossed, np.arange(40))
         for each in (features, other)
+        for examples in [Examples(each, actual, np.arange(40), 2)]
     )
-    assert np.array_equal(arrays[0], expected[0])
+    assert np.array_equal(solution.arrays[0], expected.arrays[0])
+
+
+@pytest.mark.parametrize("is_better", [True, False])
+def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than_its_error(
+    is_better,
+):
+    """Of texture in the first case, and of noise in the second."""
+    rng, (features, actual) = np.random.default_rng(0), clusters(2, 60)
+    others = rng.normal(0, 1, (60, 2, 12)) + (3 * actual[:, None, None] if is_better else 0)
+    more = np.concatenate([features, others.astype(np.float16)], axis=2)
+    examples = Examples(features, actual, np.arange(60), 2, more=more)
+    crossed = cross_validate(examples)
+    assert crossed.takes_more == is_better == (crossed.gain.mean < -crossed.gain.error)
+    taken = more if is_better else features
+    solution = solve(examples, (taken, actual), ["a", "b"], crossed, np.arange(60))
+    assert len(solution.arrays[0]) == taken.shape[2]
+    alone = cross_validate(Examples(taken, actual, np.arange(60), 2), (crossed.C,))
+    judged = cross_validate_as(crossed._replace(views=1), examples)
+    assert np.array_equal(judged.probabilities, alone.probabilities)
+
+
+def test_feature_that_hardly_differs_in_training_moves_no_prediction_of_a_new_image():
+    features, actual = clusters(2, 60, 1)
+    features[..., 3] += np.arange(60)[:, None] % 2 * 0.01
+    examples = Examples(features, actual, np.arange(60), 2)
+    crossed = cross_validate(examples)
+    solution = solve(examples, (features, actual), ["a", "b"], crossed, np.arange(60))
+    new = features[:, 0].copy()
+    new[:, 3] += 1  # a hundred times as far as two training images
+    before, after = (probabilities_by(solution, each) for each in (features[:, 0], new))
+    assert np.abs(after - before).max() < 0.01
 
 
 def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_loss():
@@ -153,17 +197,17 @@ def test_too_few_images_are_told_in_one_line(actual):
 def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):
     features, actual = clusters(3, 300)
     actual[:280] %= 2  # few images of the third
-    crossed = cross_validate(Examples(features, actual, np.arange(300), 3))
+    examples = Examples(features, actual, np.arange(300), 3)
+    crossed = cross_validate(examples)
     monkeypatch.setattr(solved_head, "MAX_SIZE", 150 * features[0, 0].size * 3)
-    part = solved_head.part_that_fits(features, actual, 3)
+    part = solved_head.part_that_fits(examples)
     assert len(part) == 150 and (np.diff(part) > 0).all()
     fractions = np.bincount(actual[part]) / np.bincount(actual)
     assert fractions == pytest.approx(1 / 2, abs=0.1) and fractions.all()
-    pair = features, actual
-    _, metrics, *_ = solve(pair, pair, ["a", "b", "c"], crossed, None, part)
-    assert metrics["validation"]["accuracy"] > 0.6
+    solution = solve(examples, (features, actual), ["a", "b", "c"], crossed, part)
+    assert solution.validation["accuracy"] > 0.6
     monkeypatch.setattr(solved_head, "MAX_SIZE", 149 * features[0, 0].size * 3)
-    assert solved_head.part_that_fits(features, actual, 3) is None
+    assert solved_head.part_that_fits(examples) is None
 
 
 ON_SOME_CORES = """
@@ -178,9 +222,10 @@ rng = np.random.default_rng(0)
 actual = np.arange(900) % 3
 features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual][:, None]
 pair = features.astype(np.float16), actual
-crossed = cross_validate(Examples(*pair, np.arange(900), 3))
-arrays, *_ = solve(pair, pair, ["a", "b", "c"], crossed, None, np.arange(900))
-write_arrays(Path(path), *arrays, crossed.probabilities)
+examples = Examples(*pair, np.arange(900), 3)
+crossed = cross_validate(examples)
+solution = solve(examples, pair, ["a", "b", "c"], crossed, np.arange(900))
+write_arrays(Path(path), *solution.arrays, *solution.standardisation, crossed.probabilities)
 print(*{"tensorflow", "keras"} & set(sys.modules))
 """
 

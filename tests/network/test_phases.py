@@ -30,10 +30,11 @@ def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
     train = Batches(np.ones((60, 1, 1)), labels, 60, "one", 1)
     make_deterministic(1)
     params = train_params(epochs=60, class_weight="balanced")
-    arrays, metrics, _ = train_head(build_head(LOGITS, 3), Data(train, train), Phase("", params))
+    head = build_head(LOGITS, 3)
+    arrays, _, measured, _ = train_head(head, Data(train, train), Phase("", params))
     (predicted,) = to_probabilities(np.ones((1, 1)) @ arrays[0] + arrays[1])
     losses = -np.log(predicted[labels.astype(int)])  # none of which weighs more in validation
-    assert metrics["validation"]["loss"] == pytest.approx(losses.mean(), rel=1e-4)
+    assert measured["loss"] == pytest.approx(losses.mean(), rel=1e-4)
     assert predicted == pytest.approx(1 / 3, abs=0.02)
 
 

@@ -56,7 +56,7 @@ def test_order_differs_between_epochs_and_is_the_same_for_the_same_seed():
 def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
     split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
     examples = StoredExamples(tmp_path, split, ["cat", "dog"])
-    train, validation = open_batches(examples, "top", train_params())
+    train, validation = open_batches(examples, ("top",), train_params())
     assert (len(train), len(validation)) == (3, 8)
     expected = Batches(FEATURES, LABELS, 4, "one", seed=1)
     for batches, like in ((train, expected), (validation, Batches(FEATURES, LABELS, 4))):

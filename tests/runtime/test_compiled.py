@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from networks import pixels, sample_backbone
 
-from pawprint.network.conversion import build_extractor, convert, cut_index
+from pawprint.network.blocks import build_extractor, cut_index, with_blocks
+from pawprint.network.conversion import convert
 from pawprint.runtime.compiled import compile_for_cpu
 
 PIXELS = pixels(6)
@@ -13,7 +14,8 @@ PIXELS = pixels(6)
 @pytest.fixture(scope="module")
 def extractor():
     backbone = sample_backbone()
-    return build_extractor("MobileNetV2", backbone, cut_index(backbone, 100), "average")
+    cut = cut_index(backbone, 100)
+    return build_extractor("MobileNetV2", with_blocks(backbone), "average", cut)[0]
 
 
 @pytest.fixture(scope="module")

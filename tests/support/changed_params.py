@@ -55,6 +55,7 @@ def changed_values(workspace: Path) -> dict:
         "model.image_size": 128,
         "model.resize": "stretch",
         "model.pooling": "flatten",
+        "model.features": "blocks",
         "model.fine_tune_at": -24,
         "augment.views": 3,
         "augment.keep_original": False,

@@ -55,7 +55,7 @@ def model_with(head: Head = PLAIN, pooling: str = "average", classes: int = 2) -
 
 def model_params(**changes) -> Model:
     values = {"backbone": "MobileNetV2", "alpha": 0.35, "image_size": SIZE, "resize": "crop"}
-    others = {"pooling": "average", "fine_tune_at": 100, "onnx": None}
+    others = {"pooling": "average", "features": "auto", "fine_tune_at": 100, "onnx": None}
     return Model(**values | others | changes)
 
 

@@ -1,0 +1,163 @@
+"""The parts of a backbone: what stays frozen, the cut, and the blocks that the head sees."""
+
+import difflib
+from collections import Counter, defaultdict
+
+from pawprint.errors import InputError
+from pawprint.network.hardware import keras
+from pawprint.network.model import pooling_layer, preprocessing, statistics
+from pawprint.params.model import Model
+
+# Layers whose maps no weights make.
+NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)
+MOST_STATISTICS = 3
+# The default of model.fine_tune_at, which is chosen for one backbone.
+DEFAULT, CHOSEN_FOR = 100, "MobileNetV2"
+
+
+def first_trained(params: Model, backbone: keras.Model) -> int | None:
+    """The index of the first layer that fine-tuning trains, in [0, layers]; None for null.
+
+    Raises InputError for a layer that the backbone does not have, and for the default index with
+    another backbone than that for which it was chosen.
+    """
+    name, at = params.backbone, params.fine_tune_at
+    names = [layer.name for layer in backbone.layers]
+    if at is None:
+        return None
+    if at in names:
+        return names.index(at)
+    if at == DEFAULT and name != CHOSEN_FOR:
+        received, hint = f"{DEFAULT}, the default for {CHOSEN_FOR}", suggested(backbone).name
+        if len(names) > DEFAULT:
+            received += f" (for layer {DEFAULT} itself, write {names[DEFAULT]})"
+    elif isinstance(at, str) or abs(at) > len(names):
+        near = difflib.get_close_matches(str(at), names, n=1)
+        received, hint = at, near[0] if near else suggested(backbone).name
+    else:
+        return at if at >= 0 else len(names) + at
+    raise InputError(
+        f"model.fine_tune_at: expected a number from -{len(names)} to {len(names)}, the layers of "
+        f"{name}, or the name of one, for example {hint}. Received: {received}"
+    )
+
+
+def suggested(backbone: keras.Model) -> keras.layers.Layer:
+    """The first layer of a block that begins after about two thirds of the layers."""
+    operations = backbone.operations
+    cuts = [index for index in range(len(operations) - 1) if _is_cut(backbone, index)]
+    ends = [index for index in cuts if len(keras.tree.flatten(operations[index].input)) > 1]
+    end = min(ends or cuts, key=lambda index: abs(index - 2 * len(operations) / 3))
+    return next(each for each in operations[end + 1 :] if isinstance(each, keras.layers.Layer))
+
+
+def cut_index(backbone: keras.Model, first: int) -> int:
+    """The last operation before layer `first` whose output is all that later ones need.
+
+    It is an index of `backbone.operations`, in which layers are among others such as additions. The
+    operations up to it are frozen and are computed once. One with a skip connection around it
+    cannot be the cut, so the cut may lie some layers before `first - 1`. With 0 nothing is frozen
+    and the cut is the input.
+    """
+    operations, layers = backbone.operations, backbone.layers
+    end = operations.index(layers[first]) if first < len(layers) else len(operations)
+    return next(index for index in range(max(end - 1, 0), -1, -1) if _is_cut(backbone, index))
+
+
+def _is_cut(backbone: keras.Model, index: int) -> bool:
+    """Whether no operation after this one takes the output of one before it."""
+    before = {
+        id(tensor)
+        for operation in backbone.operations[:index]
+        for tensor in keras.tree.flatten(operation.output)
+    }
+    taken = [operation.input for operation in backbone.operations[index + 1 :]]
+    return not any(id(tensor) in before for tensor in keras.tree.flatten([taken, backbone.outputs]))
+
+
+def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
+    """The part after operation `cut`: from its maps to the outputs of the backbone after it.
+
+    It shares the backbone's weights, and may hold no layer: it then gives what it gets. Also
+    returns how many outputs of the backbone are not after the cut. They are its first.
+    """
+    operations = backbone.operations
+    at_cut = operations[cut].output
+    before = {id(operation.output) for operation in operations[: cut + 1]}
+    outputs = backbone.outputs
+    frozen = sum(id(maps) in before for maps in outputs[:-1])
+    after = [
+        keras.layers.Identity()(at_cut) if maps is at_cut else maps for maps in outputs[frozen:]
+    ]
+    return keras.Model(at_cut, after, name="tail"), frozen
+
+
+def block_ends(backbone: keras.Model) -> list[int]:
+    """The operations that end the blocks: indices of `backbone.operations`, in their order.
+
+    A block ends where branches, such as a skip connection, begin or join; in a backbone without
+    branches, where the resolution changes; and the last one before channels become as many as the
+    last maps have. A cut could be at each end. Of each resolution the last ends are taken, as many
+    as give at most MOST_STATISTICS for each channel of the last maps, but at least one. Maps of the
+    resolution of the pixels, and as many as the last maps, are left out.
+    """
+    operations, last = backbone.operations, backbone.output
+    takers = Counter(id(maps) for each in operations for maps in keras.tree.flatten(each.input))
+    cuts: dict[tuple[int, int], list[int]] = defaultdict(list)
+    branches: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, operation in enumerate(operations[:-1]):
+        maps = operation.output
+        size, channels = maps.shape[1:-1], maps.shape[-1]
+        is_first, is_last = (size == each.shape[1:3] for each in (backbone.input, last))
+        has_features = len(size) == 2 and not isinstance(operation, NO_FEATURES) and not is_first
+        if not has_features or (is_last and channels >= last.shape[-1]):
+            continue
+        if _is_cut(backbone, index):
+            cuts[size].append(index)
+            if takers[id(maps)] > 1 or len(keras.tree.flatten(operation.input)) > 1:
+                branches[size].append(index)
+    if branches:
+        final = last.shape[1:3]
+        branches[final] = sorted({*branches[final], *cuts[final][-1:]})
+        ends = [[index for index in each if index + 1 not in each] for each in branches.values()]
+    else:
+        ends = [each[-1:] for each in cuts.values()]
+
+    def taken(number: int) -> list[int]:
+        return [index for each in ends for index in each[-number:]]
+
+    most = MOST_STATISTICS * last.shape[-1]
+    for number in range(max(map(len, ends), default=1), 1, -1):
+        if sum(2 * operations[index].output.shape[-1] for index in taken(number)) <= most:
+            return taken(number)
+    return taken(1)
+
+
+def with_blocks(backbone: keras.Model) -> keras.Model:
+    """The backbone with the maps of each of its blocks as outputs, before the last maps."""
+    maps = [backbone.operations[index].output for index in block_ends(backbone)]
+    return keras.Model(backbone.input, [*maps, backbone.output], name=backbone.name)
+
+
+def build_extractor(
+    name: str, backbone: keras.Model, pooling: str, cut: int | None = None
+) -> tuple[keras.Model, list[str]]:
+    """Pixels `(batch, size, size, 3)` in [0, 255] to the inputs of both phases of training.
+
+    Returns it with the names of its outputs: of a cut `cut`, the feature maps there, for
+    fine-tuning; of a backbone `with_blocks`, `blocks`, the statistics of their maps; and `top`, the
+    pooled last maps, both `(batch, features)`, for the head. `name` is that of the application.
+    """
+    pixels = keras.Input(backbone.input_shape[1:])
+    outputs = backbone.outputs
+    if cut is not None:
+        at_cut = backbone.operations[cut].output
+        outputs = [keras.layers.Identity()(at_cut), *outputs]
+    maps = keras.Model(backbone.input, outputs)(preprocessing(name)(pixels), training=False)
+    maps = keras.tree.flatten(maps)
+    features = {} if cut is None else {"cut": maps.pop(0)}
+    *blocks, last = maps
+    if blocks:
+        features["blocks"] = statistics(blocks)
+    features["top"] = pooling_layer(pooling)(last)
+    return keras.Model(pixels, list(features.values())), list(features)
