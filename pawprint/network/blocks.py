@@ -11,15 +11,12 @@ from pawprint.params.model import Model
 # Layers whose maps no weights make.
 NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)
 MOST_STATISTICS = 3
-# The default of model.fine_tune_at, which is chosen for one backbone.
-DEFAULT, CHOSEN_FOR = 100, "MobileNetV2"
 
 
 def first_trained(params: Model, backbone: keras.Model) -> int | None:
     """The index of the first layer that fine-tuning trains, in [0, layers]; None for null.
 
-    Raises InputError for a layer that the backbone does not have, and for the default index with
-    another backbone than that for which it was chosen.
+    Raises InputError for a layer that the backbone does not have.
     """
     name, at = params.backbone, params.fine_tune_at
     names = [layer.name for layer in backbone.layers]
@@ -27,18 +24,13 @@ def first_trained(params: Model, backbone: keras.Model) -> int | None:
         return None
     if at in names:
         return names.index(at)
-    if at == DEFAULT and name != CHOSEN_FOR:
-        received, hint = f"{DEFAULT}, the default for {CHOSEN_FOR}", suggested(backbone).name
-        if len(names) > DEFAULT:
-            received += f" (for layer {DEFAULT} itself, write {names[DEFAULT]})"
-    elif isinstance(at, str) or abs(at) > len(names):
-        near = difflib.get_close_matches(str(at), names, n=1)
-        received, hint = at, near[0] if near else suggested(backbone).name
-    else:
+    if isinstance(at, int) and abs(at) <= len(names):
         return at if at >= 0 else len(names) + at
+    near = difflib.get_close_matches(str(at), names, n=1)
+    hint = near[0] if near else suggested(backbone).name
     raise InputError(
         f"model.fine_tune_at: expected a number from -{len(names)} to {len(names)}, the layers of "
-        f"{name}, or the name of one, for example {hint}. Received: {received}"
+        f"{name}, or the name of one, for example {hint}. Received: {at}"
     )
 
 

@@ -34,6 +34,8 @@ from pawprint.templates.files import (
     with_lines,
 )
 
+# Of ten sets of images, fine-tuning from a solved head helps on too few (docs/decisions/28).
+FROZEN = "{model: {fine_tune_at: null}, train_finetune: {epochs: 0}}"
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 
 
@@ -69,7 +71,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
     params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
     if not recipe:
-        params = _with_resize(params, images)
+        params = overlay(_with_resize(params, images), FROZEN)
     texts = files(source)
     with _filling(folder):
         if not _is_in_git(folder):
