@@ -4,11 +4,11 @@ from networks import SIZE, colour_model, sample_backbone
 from PIL import Image
 
 from pawprint.features.rows import row_function
-from pawprint.images.pixels import IDENTITY, resize, warp
+from pawprint.images.pixels import IDENTITY, View, apply, resize
 from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index, split_at
 from pawprint.runtime.network_file import read_network, write_network
 
-MIRRORED = np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]])
+MIRRORED = View(np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]]), brightness=20.0)
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,8 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
     image = Image.fromarray(noise)
     compute = row_function(read_network(path), "crop")
     before, after = split_at(backbone, cut)
-    for transformation, row in zip(
-        (IDENTITY, MIRRORED), compute(image, [IDENTITY, MIRRORED]), strict=True
-    ):
-        pixels = warp(resize(image, SIZE, "crop"), transformation)
+    for view, row in zip((IDENTITY, MIRRORED), compute(image, [IDENTITY, MIRRORED]), strict=True):
+        pixels = apply(resize(image, SIZE, "crop"), view)
         maps = before(pixels[None] / np.float32(127.5) - 1, training=False)
         top = after(maps, training=False).numpy()
         top = top.mean(axis=(1, 2)) if pooling == "average" else top.reshape(1, -1)
