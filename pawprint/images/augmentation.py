@@ -101,10 +101,10 @@ def _erasing(layer: RandomErasing, random: np.random.Generator, size: int) -> np
         return np.zeros(5)
     sides = size * np.sqrt(random.uniform(*sorted(layer.scale), 2))
     start = random.random(2) * (size - sides)
-    noise = -random.integers(1, 2**53)
-    return np.ceil(
-        [*start, *start + sides, noise if layer.fill_value is None else layer.fill_value]
-    )
+    fill = layer.fill_value
+    if fill is None:
+        fill = -random.integers(1, 2**53)
+    return np.ceil([*start, *start + sides, fill])
 
 
 MAPS = {

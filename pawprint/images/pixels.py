@@ -74,18 +74,22 @@ def _with_colours(
     hue: float,
     grayscale: float,
 ) -> np.ndarray:
-    """Element by element, as Keras' layers compute, so that each computer gives the same bytes."""
+    """As Keras' layers compute, element by element, so that each computer gives the same bytes."""
     channels = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
     channels += brightness
     channels.clip(0, 255, out=channels)
     if contrast != 1:
         means = channels.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
-        channels = ((channels - means) * contrast + means).clip(0, 255)
+        channels -= means
+        channels *= contrast
+        channels += means
+        channels.clip(0, 255, out=channels)
     if saturation != 1:
         value = channels.max(axis=0)
         channels = value - (value - channels) * saturation
     if hue:
-        channels = _with_hue(channels, hue).clip(0, 255)
+        _turn_hue(channels, hue)
+        channels.clip(0, 255, out=channels)
     if grayscale:
         red, green, blue = channels
         channels[:] = 0.2989 * red + 0.5870 * green + 0.1140 * blue
@@ -93,16 +97,17 @@ def _with_colours(
     return np.ascontiguousarray(np.moveaxis(channels.astype(np.uint8), 0, -1))
 
 
-def _with_hue(channels: np.ndarray, turns: float) -> np.ndarray:
+def _turn_hue(channels: np.ndarray, turns: float) -> None:
     red, green, blue = channels
     value = channels.max(axis=0)
     chroma = value - channels.min(axis=0)
     divisor = np.where(chroma == 0, 1, chroma)
     rest = np.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
     sixths = np.where(value == red, (green - blue) / divisor, rest) + 6 * turns
-    places = np.stack([sixths + 5, sixths + 3, sixths + 1])
-    places -= 6 * np.floor(places / 6)
-    return value - chroma * np.minimum(places, 4 - places).clip(0, 1)
+    for channel, offset in zip(channels, (5, 3, 1)):
+        place = sixths + offset
+        place -= 6 * np.floor(place / 6)
+        channel[:] = value - chroma * np.minimum(place, 4 - place).clip(0, 1)
 
 
 def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
