@@ -10,7 +10,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.pixels import resize, warp
+from pawprint.images.pixels import View, apply, resize
 from pawprint.runtime.compiled import compile_for_cpu
 
 Row = list[np.ndarray]  # float16, one array for each kind
@@ -18,21 +18,19 @@ Row = list[np.ndarray]  # float16, one array for each kind
 
 def row_function(
     network: openvino.Model, how: str
-) -> Callable[[Image.Image, Iterable[np.ndarray]], list[Row]]:
+) -> Callable[[Image.Image, Iterable[View]], list[Row]]:
     """A function that several threads may call: the rows of some views of an RGB image.
 
-    A view is given by its transformation (images/augmentation.py). The function raises
-    OverflowError for features that float16 cannot hold.
+    The function raises OverflowError for features that float16 cannot hold.
     """
     size = network.input().partial_shape[1].get_length()
     run = compile_for_cpu(network)
 
-    def compute(image: Image.Image, transformations: Iterable[np.ndarray]) -> list[Row]:
+    def compute(image: Image.Image, views: Iterable[View]) -> list[Row]:
         pixels = resize(image, size, how)
         with np.errstate(over="ignore"):
             rows = [
-                [output.astype(np.float16) for output in run(warp(pixels, each))]
-                for each in transformations
+                [output.astype(np.float16) for output in run(apply(pixels, view))] for view in views
             ]
         if not all(np.isfinite(features).all() for row in rows for features in row):
             raise OverflowError

@@ -1,7 +1,7 @@
 """Compute a shard of stored features: rows that were computed before, and those that are missing.
 
 A shard is what is computed by one call, reused, kept by a killed run and sent to a remote. A row is
-taken over if it belongs to the same image and the same transformation, and the checksums of its
+taken over if it belongs to the same image and the same draws of a view, and the checksums of its
 shard are right. Whether the same network computed it, the caller decides.
 """
 
@@ -21,13 +21,13 @@ from pawprint.errors import InputError
 from pawprint.features.rows import Row
 from pawprint.features.store import INDEX, Shard, count_shards, shard_of, shard_path, write_shard
 from pawprint.images.archive import Archive
-from pawprint.images.augmentation import draw_transformation
+from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import IDENTITY
+from pawprint.images.pixels import IDENTITY, View
 from pawprint.params.data import Augment
 from pawprint.pipeline.recorded import Recorded, is_md5
 
-Key = tuple[bytes, bytes]  # of a row: pixels_sha256, transformation
+Key = tuple[bytes, bytes]  # of a row: pixels_sha256, drawn
 
 
 class Task(NamedTuple):
@@ -59,7 +59,7 @@ class ShardComputer:
                 missing.setdefault(key[0], []).append(key)
         for sha256, _, path in task.images:
             if keys := missing.get(sha256.encode()):
-                views = [np.frombuffer(transformation).reshape(2, 3) for _, transformation in keys]
+                views = [View(*np.frombuffer(drawn, INDEX["drawn"])[0]) for _, drawn in keys]
                 found |= zip(keys, self.compute(path, views))
         columns = {"index": index}
         for number, (kind, shape) in enumerate(self.kinds.items()):
@@ -68,7 +68,7 @@ class ShardComputer:
         write_shard(Path(task.path), columns)
         return len(task.images), len(missing)
 
-    def compute(self, path: str, views: Iterable[np.ndarray] = (IDENTITY,)) -> list[Row]:
+    def compute(self, path: str, views: Iterable[View] = (IDENTITY,)) -> list[Row]:
         """The rows of an image. Raises InputError for features that float16 cannot hold."""
         try:
             return self.rows_of(open_image(self.archive, path), views)
@@ -92,15 +92,14 @@ class ShardComputer:
             views = [IDENTITY]
             if split == "train":
                 numbers = range(self.augment.views)
-                views = [draw_transformation(self.augment, sha256, v, self.size) for v in numbers]
+                views = [draw_view(self.augment, sha256, each, self.size) for each in numbers]
             rows += [(sha256.encode(), view, drawn) for view, drawn in enumerate(views)]
         return np.array(rows, INDEX)
 
 
 def keys_of(index: np.ndarray) -> list[Key]:
     """What decides each row besides the network."""
-    views = map(np.ndarray.tobytes, index["transformation"])
-    return list(zip(index["pixels_sha256"].tolist(), views))
+    return list(zip(index["pixels_sha256"].tolist(), map(np.void.tobytes, index["drawn"])))
 
 
 def take_over(wanted: set[Key], sources: Iterable[str], kinds: dict) -> dict[Key, Row]:

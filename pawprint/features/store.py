@@ -25,8 +25,10 @@ from pawprint.errors import InputError, reason
 
 IMAGES_PER_SHARD = 256  # at most, on average, up to MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output
-# `transformation` maps pixels of the view to pixels of the image, as in images/augmentation.py.
-INDEX = np.dtype([("pixels_sha256", "S64"), ("view", "<u4"), ("transformation", "<f8", (2, 3))])
+# `drawn` has the fields of View (images/pixels.py).
+COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]
+DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
+INDEX = np.dtype([("pixels_sha256", "S64"), ("view", "<u4"), ("drawn", DRAWN)])
 COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
 
 

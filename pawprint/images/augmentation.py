@@ -1,35 +1,43 @@
-"""Augmented views: all random layers combined into one affine map, which pixels.py applies.
+"""Draws of augmented views, which pixels.py applies.
 
-Names, arguments, units, distributions and order are those of the Keras layers.
+Names, arguments, units and distributions are those of the Keras layers.
 """
 
 import numpy as np
 
+from pawprint.images.pixels import View
 from pawprint.params.data import (
     Augment,
+    Factor,
+    RandomErasing,
     RandomFlip,
-    RandomRotation,
+    RandomGrayscale,
+    RandomSaturation,
     RandomShear,
     RandomTranslation,
     RandomZoom,
 )
 
 
-def draw_transformation(params: Augment, pixels_sha256: str, view: int, size: int) -> np.ndarray:
-    """float64 `(2, 3)`: the map from pixels of a view of an image to pixels of the image.
+def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> View:
+    """A view of an image.
 
     It follows from `augment`, the view's number and the content of the image alone, so adding,
     removing or moving other images changes nothing. The draws of one layer do not depend on the
-    other layers. With `keep_original`, view 0 is the identity.
+    other layers. With `keep_original`, view 0 is the image itself.
     """
-    matrix = np.eye(3)
-    if view > 0 or not params.keep_original:
+    matrix, colours = np.eye(3), {}
+    if number > 0 or not params.keep_original:
         for index, (name, draw) in enumerate(LAYERS.items()):
             layer = getattr(params, name)
             if layer is not None:
-                entropy = [params.seed, view, index, int(pixels_sha256, 16)]
-                matrix = matrix @ draw(layer, np.random.default_rng(entropy), size)
-    return matrix[:2]
+                entropy = [params.seed, number, index, int(pixels_sha256, 16)]
+                drawn = draw(layer, np.random.default_rng(entropy), size)
+                if name in MAPS:
+                    matrix = matrix @ drawn
+                else:
+                    colours[name.removeprefix("Random").lower()] = drawn
+    return View(matrix[:2], **colours)
 
 
 def _flip(layer: RandomFlip, random: np.random.Generator, size: int) -> np.ndarray:
@@ -38,7 +46,7 @@ def _flip(layer: RandomFlip, random: np.random.Generator, size: int) -> np.ndarr
     return _about_centre(np.diag([*signs, 1]), size)
 
 
-def _rotation(layer: RandomRotation, random: np.random.Generator, size: int) -> np.ndarray:
+def _rotation(layer: Factor, random: np.random.Generator, size: int) -> np.ndarray:
     angle = random.uniform(-layer.factor, layer.factor) * 2 * np.pi
     cos, sin = np.cos(angle), np.sin(angle)
     return _about_centre(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]), size)
@@ -64,13 +72,56 @@ def _zoom(layer: RandomZoom, random: np.random.Generator, size: int) -> np.ndarr
     return _about_centre(np.diag([x, y, 1]), size)
 
 
-# In the order of application.
-LAYERS = {
+def _brightness(layer: Factor, random: np.random.Generator, size: int) -> float:
+    """In steps of 1/256, so that sums over pixels are exact in any order."""
+    return np.rint(random.uniform(-layer.factor, layer.factor) * 255 * 256) / 256
+
+
+def _contrast(layer: Factor, random: np.random.Generator, size: int) -> float:
+    """As Keras documents one factor, and draws for two equal ones."""
+    return 1 + random.uniform(-layer.factor, layer.factor)
+
+
+def _saturation(layer: RandomSaturation, random: np.random.Generator, size: int) -> float:
+    factor = random.uniform(*sorted(layer.factor))
+    return factor / (1 - factor + 1e-7)
+
+
+def _hue(layer: Factor, random: np.random.Generator, size: int) -> float:
+    return random.uniform(-layer.factor, layer.factor) / 2
+
+
+def _grayscale(layer: RandomGrayscale, random: np.random.Generator, size: int) -> float:
+    return float(random.random() < layer.factor)
+
+
+def _erasing(layer: RandomErasing, random: np.random.Generator, size: int) -> np.ndarray:
+    """First column and row, the end of both, and what fills: a value, or minus a seed of noise."""
+    if random.random() >= random.uniform(0, layer.factor):
+        return np.zeros(5)
+    sides = size * np.sqrt(random.uniform(*sorted(layer.scale), 2))
+    start = random.random(2) * (size - sides)
+    fill = layer.fill_value
+    if fill is None:
+        fill = -random.integers(1, 2**53)
+    return np.ceil([*start, *start + sides, fill])
+
+
+MAPS = {
     "RandomFlip": _flip,
     "RandomRotation": _rotation,
     "RandomTranslation": _translation,
     "RandomShear": _shear,
     "RandomZoom": _zoom,
+}
+# In the order of application.
+LAYERS = MAPS | {
+    "RandomBrightness": _brightness,
+    "RandomContrast": _contrast,
+    "RandomSaturation": _saturation,
+    "RandomHue": _hue,
+    "RandomGrayscale": _grayscale,
+    "RandomErasing": _erasing,
 }
 
 

@@ -1,4 +1,6 @@
-"""Squares of pixels: resize an image, apply an affine map, augment an image at prediction."""
+"""Squares of pixels: resize an image, make a view of it, augment an image at prediction."""
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -33,12 +35,84 @@ def resize(image: Image.Image, size: int, how: str) -> np.ndarray:
 # Images are processed in parallel (engine/), not the pixels of one image.
 cv2.setNumThreads(1)
 
-IDENTITY = np.eye(3)[:2]
+
+class View(NamedTuple):
+    """How a view differs from its image, in the order of application; by default in nothing."""
+
+    transformation: np.ndarray = np.eye(3)[:2]  # of pixels of the view to pixels of the image
+    brightness: float = 0.0  # added
+    contrast: float = 1.0  # factor of the difference from the mean
+    saturation: float = 1.0  # factor
+    hue: float = 0.0  # added, in turns
+    grayscale: float = 0.0  # or 1
+    erasing: np.ndarray = np.zeros(5)  # left, top, right, bottom; value, or minus a seed of noise
+
+
+IDENTITY = View()
+
+
+def apply(pixels: np.ndarray, view: View) -> np.ndarray:
+    """The view of an image, uint8 `(size, size, 3)` in and out."""
+    pixels = warp(pixels, view.transformation)
+    if view[1:6] != IDENTITY[1:6]:
+        pixels = _with_colours(pixels, *map(float, view[1:6]))
+    left, top, right, bottom, fill = map(int, view.erasing)
+    if left < right and top < bottom:
+        if fill < 0:
+            noise = np.random.default_rng(-fill).standard_normal((bottom - top, right - left, 3))
+            fill = np.rint((255 * noise).clip(0, 255))
+        pixels = pixels.copy()
+        pixels[top:bottom, left:right] = fill
+    return pixels
+
+
+def _with_colours(
+    pixels: np.ndarray,
+    brightness: float,
+    contrast: float,
+    saturation: float,
+    hue: float,
+    grayscale: float,
+) -> np.ndarray:
+    """As Keras' layers compute, element by element, so that each computer gives the same bytes."""
+    channels = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
+    channels += brightness
+    channels.clip(0, 255, out=channels)
+    if contrast != 1:
+        means = channels.mean(axis=(1, 2), keepdims=True, dtype=np.float64).astype(np.float32)
+        channels -= means
+        channels *= contrast
+        channels += means
+        channels.clip(0, 255, out=channels)
+    if saturation != 1:
+        value = channels.max(axis=0)
+        channels = value - (value - channels) * saturation
+    if hue:
+        _turn_hue(channels, hue)
+        channels.clip(0, 255, out=channels)
+    if grayscale:
+        red, green, blue = channels
+        channels[:] = 0.2989 * red + 0.5870 * green + 0.1140 * blue
+    channels = np.rint(channels.clip(0, 255, out=channels), out=channels)
+    return np.ascontiguousarray(np.moveaxis(channels.astype(np.uint8), 0, -1))
+
+
+def _turn_hue(channels: np.ndarray, turns: float) -> None:
+    red, green, blue = channels
+    value = channels.max(axis=0)
+    chroma = value - channels.min(axis=0)
+    divisor = np.where(chroma == 0, 1, chroma)
+    rest = np.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor)
+    sixths = np.where(value == red, (green - blue) / divisor, rest) + 6 * turns
+    for channel, offset in zip(channels, (5, 3, 1)):
+        place = sixths + offset
+        place -= 6 * np.floor(place / 6)
+        channel[:] = value - chroma * np.minimum(place, 4 - place).clip(0, 1)
 
 
 def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
-    """The view of an image, uint8 `(size, size, 3)` in and out, for a float64 `(2, 3)` map."""
-    if (transformation == IDENTITY).all():
+    """uint8 `(size, size, 3)` in and out, for a float64 `(2, 3)` map."""
+    if (transformation == IDENTITY.transformation).all():
         return pixels
     return cv2.warpAffine(
         pixels,

@@ -124,7 +124,7 @@ class RandomFlip(Section):
     mode: Literal["horizontal", "vertical", "horizontal_and_vertical"]
 
 
-class RandomRotation(Section):
+class Factor(Section):
     factor: UpToOne
 
 
@@ -143,14 +143,37 @@ class RandomZoom(Section):
     width_factor: BelowOne | None = None
 
 
+Interval = Annotated[list[UpToOne], Field(min_length=2, max_length=2)]
+
+
+class RandomSaturation(Section):
+    factor: Interval  # for one number, Keras draws other factors than it documents
+
+
+class RandomGrayscale(Section):
+    factor: UpToOne = 0.5
+
+
+class RandomErasing(Section):
+    factor: UpToOne = 1.0
+    scale: Interval = Field([0.02, 0.33])
+    fill_value: Annotated[int, Field(ge=0, le=255)] | None = None
+
+
 class Augment(Section):
     """Keras layers by name, with the arguments, units and defaults that Keras gives them."""
 
     views: Count
     keep_original: bool
     RandomFlip: RandomFlip | None
-    RandomRotation: RandomRotation | None
+    RandomRotation: Factor | None
     RandomTranslation: RandomTranslation | None
     RandomShear: RandomShear | None
     RandomZoom: RandomZoom | None
+    RandomBrightness: Factor | None
+    RandomContrast: Factor | None
+    RandomSaturation: RandomSaturation | None
+    RandomHue: Factor | None
+    RandomGrayscale: RandomGrayscale | None
+    RandomErasing: RandomErasing | None
     seed: Seed

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from pawprint.images.archive import Archive
-from pawprint.images.augmentation import draw_transformation
+from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import resize, warp
+from pawprint.images.pixels import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, shorten
@@ -77,11 +77,11 @@ def draw_augmented(
     pixels = resize(open_image(archive, first["path"]), image_size, how)
 
     def cells():
-        for view in range(min(augment.views, MAX_VIEWS)):
-            matrix = draw_transformation(augment, first["pixels_sha256"], view, image_size)
-            is_original = view == 0 and augment.keep_original
-            title = f"view {view}" + (": original" if is_original else "")
-            yield Image.fromarray(warp(pixels, matrix)), title, GREY
+        for number in range(min(augment.views, MAX_VIEWS)):
+            view = draw_view(augment, first["pixels_sha256"], number, image_size)
+            is_original = number == 0 and augment.keep_original
+            title = f"view {number}" + (": original" if is_original else "")
+            yield Image.fromarray(apply(pixels, view)), title, GREY
 
     return photo_grid({"One training image and its augmented views": cells()})
 

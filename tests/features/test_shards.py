@@ -9,11 +9,11 @@ from conftest import refused
 from pawprint.features import shards as module
 from pawprint.features.rows import Row
 from pawprint.features.shards import ShardComputer, Task, require_space, tasks, write_shards
-from pawprint.features.store import Shard, open_features, shard_path
-from pawprint.images.pixels import IDENTITY
+from pawprint.features.store import INDEX, Shard, open_features, shard_path
+from pawprint.images.augmentation import LAYERS
+from pawprint.images.pixels import IDENTITY, View
 from pawprint.params.data import Augment
 
-LAYERS = ["RandomFlip", "RandomRotation", "RandomTranslation", "RandomShear", "RandomZoom"]
 ROTATE = Augment(
     **dict.fromkeys(LAYERS) | {"RandomRotation": {"factor": 0.1}},
     views=3,
@@ -44,12 +44,12 @@ class Computed(ShardComputer):
     def __init__(self, augment: Augment = ROTATE) -> None:
         self.asked = asked = []
 
-        def rows_of(path: str, views: list[np.ndarray]) -> list[Row]:
-            asked.extend((path, view.tobytes()) for view in views)
+        def rows_of(path: str, views: list[View]) -> list[Row]:
+            asked.extend((path, str(view)) for view in views)
             number = int(path.split(".")[0])
+            values = [number + view.transformation[0, 2] for view in views]
             return [
-                [np.full(shape, number + view[0, 2], np.float16) for shape in KINDS.values()]
-                for view in views
+                [np.full(shape, each, np.float16) for shape in KINDS.values()] for each in values
             ]
 
         super().__init__(None, rows_of, KINDS, augment, 96)
@@ -77,7 +77,7 @@ def test_training_images_have_views_and_validation_images_are_as_they_are(tmp_pa
     for sha256, split in zip(IMAGES["pixels_sha256"][:4], IMAGES["split"]):
         of_image = index[index["pixels_sha256"] == sha256.encode()]
         assert of_image["view"].tolist() == ([0, 1, 2] if split == "train" else [0])
-        assert (of_image["transformation"][0] == IDENTITY).all()
+        assert of_image["drawn"][0] == np.array(IDENTITY, INDEX["drawn"])
     stored = open_features(tmp_path / "2", ["top"], IMAGES["pixels_sha256"][1::2])
     assert (stored[np.arange(4), np.zeros(4, int)][:, 0] == [1, 3, 5, 7]).all()
 
@@ -102,6 +102,18 @@ def test_image_that_moves_to_training_needs_only_new_views(tmp_path, keep_origin
     moved = IMAGES.assign(split=["train", "train", *IMAGES["split"][2:]])
     more = written(tmp_path / "after", moved, [paths_in(tmp_path / "before")], augment)
     assert (len(more.asked), more.images) == (new, 1)
+
+
+def test_views_with_the_same_draws_are_taken_over(tmp_path):
+    written(tmp_path / "before", IMAGES)
+    for layer, arguments, new in [
+        ("RandomGrayscale", {"factor": 0.0}, [0]),
+        ("RandomBrightness", {"factor": 0.5}, [8]),
+        ("RandomErasing", {"factor": 1.0}, range(1, 8)),  # of half of the views
+    ]:
+        augment = Augment.model_validate(ROTATE.model_dump() | {layer: arguments})
+        more = written(tmp_path / layer, IMAGES, [paths_in(tmp_path / "before")], augment)
+        assert len(more.asked) in new, layer
 
 
 def test_no_damaged_shard_is_taken_over(tmp_path):

@@ -3,9 +3,10 @@ import hashlib
 import cv2
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
-from pawprint.images.augmentation import LAYERS, draw_transformation
-from pawprint.images.pixels import warp
+from pawprint.images.augmentation import LAYERS, draw_view
+from pawprint.images.pixels import View, apply, warp
 from pawprint.network.hardware import keras
 from pawprint.params.data import Augment
 
@@ -28,10 +29,26 @@ BOTH_ZOOMS = {"RandomZoom": {"height_factor": 0.1, "width_factor": 0.4}}
 PARAMS = augment(**FLIP, **ROTATION)
 
 
-def draw_transformations(params: Augment, view: int, images: int) -> np.ndarray:
-    """float64 `(images, 2, 3)`: one draw for each of so many images of different content."""
+BRIGHTNESS = {"RandomBrightness": {"factor": 0.4}}
+CONTRAST = {"RandomContrast": {"factor": 0.6}}
+SATURATION = {"RandomSaturation": {"factor": [0.2, 0.7]}}
+HUE = {"RandomHue": {"factor": 0.8}}
+GRAYSCALE = {"RandomGrayscale": {"factor": 0.3}}
+ERASING = {"RandomErasing": {"factor": 0.9, "scale": [0.05, 0.4], "fill_value": 9}}
+COLOURS = [BRIGHTNESS, CONTRAST, SATURATION, HUE, GRAYSCALE, ERASING]
+ALL_COLOURS = {name: arguments for layer in COLOURS for name, arguments in layer.items()}
+FIELDS = ["", *ALL_COLOURS]  # the places of their draws in a view
+
+
+def draw_views(params: Augment, number: int, images: int) -> list[View]:
+    """One draw for each of so many images of different content."""
     hashes = (hashlib.sha256(b"%d" % index).hexdigest() for index in range(images))
-    return np.stack([draw_transformation(params, each, view, SIZE) for each in hashes])
+    return [draw_view(params, each, number, SIZE) for each in hashes]
+
+
+def draw_transformations(params: Augment, number: int, images: int) -> np.ndarray:
+    """float64 `(images, 2, 3)`."""
+    return np.stack([view.transformation for view in draw_views(params, number, images)])
 
 
 def fixed_layers(name: str, matrix: np.ndarray) -> list[keras.layers.Layer]:
@@ -123,3 +140,86 @@ def test_views_differ_and_depend_on_the_seed_only():
     assert (first == draw_transformations(augment(**FLIP, **ROTATION, views=9), 1, 5)).all()
     assert not np.allclose(first, draw_transformations(PARAMS, 2, 5))
     assert not np.allclose(first, draw_transformations(augment(**FLIP, **ROTATION, seed=2), 1, 5))
+
+
+def keras_layer(name: str, arguments: dict) -> keras.layers.Layer:
+    """For one factor Keras draws 1 to 1.6, though it documents what it draws for two equal ones."""
+    if name == "RandomContrast":
+        arguments = {"factor": (arguments["factor"],) * 2}
+    return getattr(keras.layers, name)(**arguments)
+
+
+def by_keras(images: np.ndarray, layers: dict, view: View) -> np.ndarray:
+    """What the layers of Keras make of float32 `(1, size, size, 3)` for the draws of a view."""
+    left, top, right, bottom, fill = view.erasing
+    columns, rows = np.arange(SIZE), np.arange(SIZE)[:, None]
+    box = (left <= columns) & (columns < right) & (top <= rows) & (rows < bottom)
+    drawn = {
+        "RandomBrightness": {"rgb_delta": view.brightness},
+        "RandomContrast": {"contrast_factor": view.contrast},
+        "RandomSaturation": {"factor": np.array([view.saturation])},
+        "RandomHue": {"factor": np.array([view.hue])},
+        "RandomGrayscale": np.array(view.grayscale == 1).reshape(1, 1, 1, 1),
+        "RandomErasing": {
+            "apply_erasing": np.ones(1, bool),
+            "batch_masks": box[None, :, :, None],
+            "fill_value": np.float32(fill),
+        },
+    }
+    for name, arguments in layers.items():
+        images = np.array(keras_layer(name, arguments).transform_images(images, drawn[name]))
+    return images
+
+
+@pytest.mark.parametrize("layers", [*COLOURS, ALL_COLOURS])
+def test_colours_are_those_of_the_layers_of_keras_for_the_same_draws(layers):
+    for view in draw_views(augment(**layers), 1, 10):
+        expected = by_keras(IMAGE[None].astype(np.float32), layers, view)[0].clip(0, 255)
+        ours = apply(IMAGE, view)
+        assert ours.dtype == np.uint8
+        assert np.abs(ours - expected).max() < 0.51, view
+
+
+def p_value(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """That both have one distribution."""
+    return ks_2samp(ours, theirs, method="asymp").pvalue
+
+
+@pytest.mark.parametrize("layer", COLOURS[:-1])
+def test_colours_have_the_distribution_that_keras_draws(layer):
+    ((name, arguments),) = layer.items()
+    keras.utils.set_random_seed(1)
+    theirs = keras_layer(name, arguments).get_random_transformation(np.zeros((1000, 1, 1, 3)))
+    if isinstance(theirs, dict):
+        (theirs,) = theirs.values()
+    ours = [view[FIELDS.index(name)] for view in draw_views(augment(**layer), 1, 1000)]
+    assert p_value(ours, np.ravel(theirs).astype(float)) > 0.001
+
+
+def test_boxes_and_noise_have_the_distribution_that_keras_draws():
+    arguments = {"factor": 0.9, "scale": [0.05, 0.4]}
+    keras.utils.set_random_seed(1)
+    layer = keras.layers.RandomErasing(**arguments)
+    erased = np.array(layer(np.full((300, SIZE, SIZE, 3), 77.0))) != 77
+    views = draw_views(augment(RandomErasing=arguments), 1, 300)
+    images = np.stack([apply(np.full_like(IMAGE, 77), view) for view in views])
+    for axis in (1, 2):
+        pairs = [np.any(each, axis=(3 - axis, 3)) for each in (images != 77, erased)]
+        assert p_value(*(each.sum(1) for each in pairs)) > 0.001
+        assert p_value(*(each.argmax(1) for each in pairs)) > 0.001
+    noise = np.random.default_rng(0).normal(0, 255, 10_000).clip(0, 255).round()
+    drawn = images[images != 77]
+    assert p_value(drawn, noise[noise != 77]) > 0.001
+
+
+def test_layers_of_colour_draw_alone_what_they_draw_together():
+    together = draw_views(augment(**ROTATION, **ALL_COLOURS), 1, 5)
+    for name, arguments in ALL_COLOURS.items():
+        alone = draw_views(augment(**{name: arguments}), 1, 5)
+        for one, other in zip(together, alone, strict=True):
+            assert np.array_equal(one[FIELDS.index(name)], other[FIELDS.index(name)])
+
+
+def test_image_that_is_kept_has_its_colours():
+    (view,) = draw_views(augment(**ALL_COLOURS), 0, 1)
+    assert apply(IMAGE, view) is IMAGE

@@ -3,9 +3,9 @@ import pandas as pd
 from conftest import PROJECT
 
 from pawprint.images.archive import open_archive
-from pawprint.images.augmentation import draw_transformation
+from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import resize, warp
+from pawprint.images.pixels import apply, resize
 from pawprint.params.data import Augment
 from pawprint.reports.photos import draw_augmented
 
@@ -21,5 +21,5 @@ def test_preview_shows_the_views_that_training_uses(drawn_archive):
     views = [axis.images[0].get_array() for axis in figure.axes if axis.images]
     assert len(views) == 3
     for view, shown in enumerate(views):
-        expected = warp(pixels, draw_transformation(augment, sha256, view, 224))
+        expected = apply(pixels, draw_view(augment, sha256, view, 224))
         assert np.array_equal(shown, expected)
