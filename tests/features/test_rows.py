@@ -4,15 +4,10 @@ from networks import SIZE, colour_model, sample_backbone
 from PIL import Image
 
 from pawprint.features.rows import row_function
-<<<<<<< HEAD
-from pawprint.images.pixels import IDENTITY, resize, warp
+from pawprint.images.pixels import IDENTITY, View, apply, resize
 from pawprint.network.blocks import build_extractor, cut_index, with_blocks
 from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras
-=======
-from pawprint.images.pixels import IDENTITY, View, apply, resize
-from pawprint.network.conversion import OUTPUTS, build_extractor, convert, cut_index, split_at
->>>>>>> helper-D
 from pawprint.runtime.network_file import read_network, write_network
 
 MIRRORED = View(np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]]), brightness=20.0)
@@ -30,14 +25,11 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     image = Image.fromarray(noise)
     compute = row_function(read_network(path), "crop")
-<<<<<<< HEAD
     ends = ["block_1_project_BN", "block_2_add", "block_16_project_BN"]
     taken = [backbone.operations[cut], *map(backbone.get_layer, ends)]
     maps_of = keras.Model(backbone.input, [*(each.output for each in taken), backbone.output])
-    for transformation, row in zip(
-        (IDENTITY, MIRRORED), compute(image, [IDENTITY, MIRRORED]), strict=True
-    ):
-        pixels = warp(resize(image, SIZE, "crop"), transformation)
+    for view, row in zip((IDENTITY, MIRRORED), compute(image, [IDENTITY, MIRRORED]), strict=True):
+        pixels = apply(resize(image, SIZE, "crop"), view)
         maps = maps_of(pixels[None] / np.float32(127.5) - 1, training=False)
         at_cut, *blocks, last = (each.numpy()[0].astype(np.float64) for each in maps)
         top = last.mean(axis=(0, 1)) if pooling == "average" else last.ravel()
@@ -48,16 +40,6 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
         pairs += (stored["blocks"][: len(first)], first), (stored["blocks"][-len(final) :], final)
         for features, expected in pairs:
             assert features.dtype == np.float16
-=======
-    before, after = split_at(backbone, cut)
-    for view, row in zip((IDENTITY, MIRRORED), compute(image, [IDENTITY, MIRRORED]), strict=True):
-        pixels = apply(resize(image, SIZE, "crop"), view)
-        maps = before(pixels[None] / np.float32(127.5) - 1, training=False)
-        top = after(maps, training=False).numpy()
-        top = top.mean(axis=(1, 2)) if pooling == "average" else top.reshape(1, -1)
-        for stored, expected in zip(row, (maps.numpy()[0], top[0]), strict=True):
-            assert stored.dtype == np.float16
->>>>>>> helper-D
             # Half precision keeps eleven bits.
             assert np.abs(features - expected).max() < 2e-3 * np.abs(expected).max()
 
