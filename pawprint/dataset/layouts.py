@@ -14,7 +14,7 @@ from unicodedata import normalize
 from pawprint.classes import UNKNOWN, problem_of_labels
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
-from pawprint.images.formats import ACCEPTED, count_suffixes, is_image_name
+from pawprint.images.decoder import ACCEPTED, count_suffixes, is_image_name
 from pawprint.tables import csv_rows
 
 SHOWN = 12  # folders in a tree
