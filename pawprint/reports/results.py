@@ -1,7 +1,5 @@
 """Scores in words and tables; `scores` is a table SCORES."""
 
-from collections.abc import Callable
-
 import pandas as pd
 
 from pawprint.classes import SIGNIFICANT, UNKNOWN
@@ -12,11 +10,22 @@ from pawprint.scores.shift import APART
 
 MAX_NAMED = 4  # classes in a title
 FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow
-RESULTS = {  # with their titles
-    "loss": "log loss",
-    "roc_auc": "area under the ROC curve",
-    "expected_calibration_error": "expected calibration error",
+PERCENT, NUMBER = ".2%", ".4f"
+# Title and format of each score, in the order of the table of results.
+SCORES = {
+    "accuracy": ("accuracy", PERCENT),
+    "mean_recall": ("mean recall of the classes", PERCENT),
+    "macro_f1": ("mean F1 of the classes", PERCENT),
+    "loss": ("log loss", NUMBER),
+    "roc_auc": ("area under the ROC curve", NUMBER),
+    "expected_calibration_error": ("expected calibration error", NUMBER),
+    APART: ("accuracy without near-duplicates of other splits", PERCENT),
+    "refused": ("images labelled unknown", PERCENT),
+    "recall": ("recall", PERCENT),
+    "precision": ("precision", PERCENT),
+    "f1": ("F1", PERCENT),
 }
+FRACTIONS = {"accuracy", APART, "refused", "recall", "precision"}  # of images
 
 
 def name_classes(labels: list[str]) -> str:
@@ -38,14 +47,17 @@ def headline_of(scores: pd.DataFrame) -> str:
     return headline(scores.loc[of_test, "images"])
 
 
-def describe_fraction(score: pd.Series) -> str:
-    """Such as "95.50% (191/200), 91.69% to 97.61%", from the row of a fraction of images."""
-    return f"{fraction(score)}, {score['low']:.2%} to {score['high']:.2%}"
+def describe(score: pd.Series) -> str:
+    """Such as "95.50% (191/200), 91.69% to 97.61%", "0.9550" without an interval, "" for none.
 
-
-def in_percent(score: pd.Series) -> str:
-    """Such as "95.50%, 91.69% to 97.61%"."""
-    return f"{score['value']:.2%}, {score['low']:.2%} to {score['high']:.2%}"
+    A fraction of FEW images is "1 of 1". Without the column `images` a fraction has no number.
+    """
+    (_, form), value, low = SCORES[score["score"]], score["value"], score["low"]
+    if pd.isna(value):
+        return ""
+    is_counted = score["score"] in FRACTIONS and "images" in score
+    text = fraction(score) if is_counted else format(value, form)
+    return text if pd.isna(low) else f"{text}, {low:{form}} to {score['high']:{form}}"
 
 
 def fraction(score: pd.Series) -> str:
@@ -56,28 +68,20 @@ def fraction(score: pd.Series) -> str:
 
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Rows of the table of results: a title, then the texts of test and validation."""
-
-    def row(title: str, name: str, text: Callable[[pd.Series], str]) -> tuple[str, str, str]:
-        cells = (text(score_of(scores, split, name)) for split in ("test", "validation"))
-        return title, *cells
-
-    rows = [row("accuracy", "accuracy", describe_fraction)]
-    rows.append(row("mean recall of the classes", "mean_recall", in_percent))
-    rows.append(row("mean F1 of the classes", "macro_f1", in_percent))
-    rows += [row(title, name, with_interval) for name, title in RESULTS.items()]
+    """Rows of the table of results: a title, then the texts of test and validation, perhaps ""."""
+    known = scores[scores["score"].isin(SCORES)]
+    texts = known.assign(text=known.apply(describe, axis=1))
+    of_all = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
+    names = [name for name in SCORES if name in of_all.index]
     if headline_of(scores) == "mean_recall":
-        rows[:2] = rows[1::-1]
-    if APART in set(scores["score"]):
-        apart = describe_fraction(score_of(scores, "test", APART))
-        rows.append(("accuracy without near-duplicates of other splits", apart, ""))
-    if "refused" in set(scores["score"]):  # of a model with a detector of unknown inputs
-        rows.append(row("images labelled unknown", "refused", describe_fraction))
+        names[:2] = names[1::-1]
+    of_all = of_all.loc[names, ["test", "validation"]].fillna("")
+    rows = [(SCORES[name][0], *of_all.loc[name]) for name in names]
     if UNKNOWN in set(scores["label"]):
-        refused, area = (score_of(scores, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
+        refused, area = (score_of(texts, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
         rows += [
-            ("images of no class labelled unknown", describe_fraction(refused), ""),
-            ("area under the ROC curve of unknown and test images", with_interval(area), ""),
+            ("images of no class labelled unknown", refused["text"], ""),
+            ("area under the ROC curve of unknown and test images", area["text"], ""),
         ]
     return rows
 
@@ -88,24 +92,15 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     A cell without a score, as of a class without images in a split, has "none".
     """
     of_classes = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
-    texts = of_classes.assign(
-        text=of_classes.apply(
-            lambda row: (in_percent if row["score"] == "f1" else describe_fraction)(row), axis=1
-        )
-    ).pivot(index="label", columns=["score", "split"], values="text")
+    texts = of_classes.assign(text=of_classes.apply(describe, axis=1)).pivot(
+        index="label", columns=["score", "split"], values="text"
+    )
     recall = of_classes.query("score == 'recall' and split == 'test'").set_index("label")["value"]
     texts = texts.reindex(recall.reindex(texts.index).sort_values(kind="stable").index)
     columns = [("recall", "test"), ("precision", "test"), ("f1", "test"), ("recall", "validation")]
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
-    rows.columns = ["recall, test", "precision, test", "F1, test", "recall, validation"]
+    rows.columns = [f"{SCORES[name][0]}, {split}" for name, split in columns]
     return rows.rename_axis("class").reset_index()
-
-
-def with_interval(score: pd.Series) -> str:
-    """Such as "0.9550 (0.9169 to 0.9761)", or the value alone if it has no interval."""
-    if pd.isna(score["low"]):
-        return f"{score['value']:.4f}"
-    return f"{score['value']:.4f} ({score['low']:.4f} to {score['high']:.4f})"
 
 
 def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame, momentum: float | None) -> str:
@@ -172,8 +167,8 @@ def describe_intervals(confidence: float, groups: pd.Series) -> str:
     """
     text = (
         f"The intervals have a confidence of {100 * confidence:g}%: Wilson's of fractions, "
-        "bootstrap-t of the log loss, Newcombe's of the area, Price and Bonett's of means over the "
-        "classes. Nothing is fitted or chosen on the "
+        "bootstrap-t of the log loss, Newcombe's of the area, Price and Bonett's of the mean "
+        "recall. Nothing is fitted or chosen on the "
         "test split."
     )
     if groups.nunique() < FEW_GROUPS * len(groups):
