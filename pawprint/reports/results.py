@@ -2,14 +2,12 @@
 
 import pandas as pd
 
-from pawprint.classes import SIGNIFICANT, UNKNOWN
+from pawprint.classes import UNKNOWN
 from pawprint.columns import SPLITS
-from pawprint.dataset.splitting import FEW, divided_groups
+from pawprint.dataset.splitting import FEW
 from pawprint.scores.metrics import headline
 from pawprint.scores.shift import APART
 
-MAX_NAMED = 4  # classes in a title
-FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow
 PERCENT, NUMBER = ".2%", ".4f"
 # Title and format of each score, in the order of the table of results.
 SCORES = {
@@ -26,13 +24,6 @@ SCORES = {
     "f1": ("F1", PERCENT),
 }
 FRACTIONS = {"accuracy", APART, "refused", "recall", "precision"}  # of images
-
-
-def name_classes(labels: list[str]) -> str:
-    """The labels of few classes, such as "cat or dog", or the number of many."""
-    if len(labels) > MAX_NAMED:
-        return f"{len(labels)} classes"
-    return f"{', '.join(labels[:-1])} or {labels[-1]}"
 
 
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
@@ -103,98 +94,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     return rows.rename_axis("class").reset_index()
 
 
-def describe_training(extract: pd.DataFrame, finetune: pd.DataFrame, momentum: float | None) -> str:
-    """How head and last layers were trained, and what is kept, from the two tables HISTORY.
-
-    `momentum` is that of the average of the weights in fine-tuning.
-    """
-    is_solved = extract["learning_rate"].isna().any()
-    head = "logistic regression" if is_solved else f"{len(extract)} epochs"
-    text = f"the head by {head}"
-    if finetune.empty:
-        return f"{text}; no fine-tuning."
-    text += f", then {len(finetune)} epochs of the head and the last layers of the backbone"
-    if not finetune["kept"].any():
-        return f"{text}. By the validation loss the head alone is used."
-    if momentum:
-        return f"{text}, whose weights are averaged over the steps with a momentum of {momentum:g}."
-    kept = finetune.loc[finetune["kept"], "epoch"].iloc[-1]
-    if kept == finetune["epoch"].iloc[-1]:
-        return f"{text}."
-    return f"{text}. Of these, epoch {kept} is used."
-
-
-MEAN_OVER = {
-    "none": "",
-    "flip": " Logits are means over an image and its mirror image.",
-    "crops": " Logits are means over three squares of an image and their mirror images.",
-}
-
-
-def describe_calibration(calibrate: dict, metadata: dict) -> str:
-    """Sentences on temperature, test-time augmentation and threshold of the second of two labels.
-
-    `calibrate` holds the params of that section, `metadata` those of the served model.
-    """
-    first = "Probabilities are not calibrated."
-    if calibrate["temperature"]:
-        change = (
-            "Logits are not divided by a temperature: with the one fitted on the validation split, "
-            "its log loss is not significantly lower"
-            if metadata["temperature"] == 1
-            else f"Logits are divided by {metadata['temperature']:.3f}, fitted on the validation "
-            "split, whose log loss is significantly lower than without"
-        )
-        first = f"{change} (likelihood-ratio test, p < {SIGNIFICANT})."
-    if metadata["threshold"] is None:
-        last = "The most probable class is predicted."
-    elif calibrate["recall"] is not None:
-        last = (
-            "The threshold has the best precision on the validation split among those with a "
-            f"recall of {metadata['labels'][1]} of at least {calibrate['recall']:g}."
-        )
-    elif calibrate["threshold"] is not None:
-        last = "The threshold is set in params.yaml."
-    else:
-        last = "The threshold is 0.5."
-    return f"{first}{MEAN_OVER[metadata['test_time_augmentation']]} {last}"
-
-
-def describe_intervals(confidence: float, groups: pd.Series) -> str:
-    """Sentences on the intervals, and on what the test split is used for.
-
-    `groups` are those of the test images.
-    """
-    text = (
-        f"The intervals have a confidence of {100 * confidence:g}%: Wilson's of fractions, "
-        "bootstrap-t of the log loss, Newcombe's of the area, Price and Bonett's of the mean "
-        "recall. Nothing is fitted or chosen on the "
-        "test split."
-    )
-    if groups.nunique() < FEW_GROUPS * len(groups):
-        text += (
-            f" The {len(groups):,} test images are of {groups.nunique():,} groups. The intervals "
-            "take them as independent, and so are too narrow."
-        )
-    return text
-
-
 def count_images(images: pd.DataFrame) -> pd.DataFrame:
     """Images per class (table SPLIT): a row per label, sorted; a column per split, and `images`."""
     counts = pd.crosstab(images["label"], images["split"]).reindex(columns=SPLITS, fill_value=0)
     return counts.assign(images=counts.sum(axis=1))
-
-
-def describe_near_duplicates(near_duplicates: pd.DataFrame) -> str:
-    """Number of images and groups of a table NEAR_DUPLICATES, and which groups are divided."""
-    divided = divided_groups(near_duplicates)
-    which = "A group is never divided between splits"
-    if divided:
-        which = (
-            f"Number of groups that the archive's own splits divide: {divided}. No other group is "
-            "divided between splits"
-        )
-    return (
-        f"{len(near_duplicates)} (number of groups: {near_duplicates['group'].nunique()}). "
-        f"{which}; number of images moved for this: {near_duplicates['moved'].sum()}."
-    )
