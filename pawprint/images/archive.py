@@ -11,29 +11,9 @@ from PIL import Image
 
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 
-REASONS = (
-    "other_file",
-    "empty_file",
-    "not_an_image",
-    "too_large",
-    "truncated",
-    "damaged",
-    "unsupported",
-    "no_jfif_header",
-    "no_class",
-    "neither_class",
-    "duplicate",
-    "contradictory",
-    "unsafe_name",
-    "duplicate_name",
-    "not_a_file",
-    "encrypted",
-    "unreadable",
-)
-
 
 class UnusableImageError(Exception):
-    """An image that cannot be used; `reason` is one of REASONS, `detail` explains it."""
+    """An image that cannot be used; `reason` is a word of docs/images.md, `detail` explains it."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason.replace('_', ' ')}: {detail}")

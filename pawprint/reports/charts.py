@@ -25,25 +25,8 @@ from pawprint.files import replacing
 # Okabe and Ito's colours, which colour-blind readers can tell apart: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#666666"
 
-STYLE = {
-    "figure.dpi": 120,
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "lines.linewidth": 2,
-    "legend.frameon": False,
-    "text.parse_math": False,  # file names and labels may contain $
-}
 matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-plt.rcParams.update(STYLE)
+plt.style.use(Path(__file__).with_name("templates") / "charts.mplstyle")
 
 
 def shorten(text: str, length: int) -> str:
