@@ -25,14 +25,9 @@ Parts = tuple[str, ...]  # of a path
 FILE_NAME = "metadata.csv"
 # The split of a folder, or of a cell of a table, by its lower-case name.
 SPLIT_OF_FOLDER = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 
 

@@ -88,7 +88,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     below = 0 if is_written else 0.22 * PAIRS
     figure, axis = plt.subplots(figsize=(size + 0.2, size - 0.2 + below))
     counts = confusion(predictions, every).loc[labels]
-    fractions = counts[labels].div(counts.sum(axis=1).clip(1), axis=0).to_numpy()
+    fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
     blues = matplotlib.colormaps["Blues"]
     axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
     names = [shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels]
@@ -97,8 +97,8 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     axis.set(xlabel="Predicted label", ylabel="True label")
     if is_written:
         style = {"ha": "center", "va": "center", "fontsize": 12 if is_of_two else 8}
-        for (row, column), number in np.ndenumerate(counts.to_numpy()):
-            fraction = fractions[row, column]
+        for row, column in np.argwhere(~np.isnan(fractions)):  # of classes with images
+            fraction, number = fractions[row, column], counts.iat[row, column]
             colour = blues(1.0) if fraction < 0.5 else blues(0)
             axis.text(column, row, f"{number:,}\n{fraction:.1%}", color=colour, **style)
     else:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import UNKNOWN, are_imbalanced, log_losses
-from pawprint.columns import PREDICTED, SCORES
+from pawprint.columns import PREDICTED, RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
     fraction_interval,
     independent_counts,
@@ -158,21 +158,12 @@ def tabulate_reliability(
     most probable one of more. `low` and `high` are the exact interval, because most bins of an
     accurate model hold few images.
     """
-    mean, positives, images = reliability(actual, probabilities)
-    intervals = [
-        fraction_interval(int(k), int(n), confidence, "exact") for k, n in zip(positives, images)
+    label = labels[1] if len(labels) == 2 else PREDICTED
+    rows = [
+        (label, mean, hits / images, *fraction_interval(hits, images, confidence, "exact"), images)
+        for mean, hits, images in zip(*map(np.ndarray.tolist, reliability(actual, probabilities)))
     ]
-    low, high = np.transpose(intervals)
-    return pd.DataFrame(
-        {
-            "label": labels[1] if len(labels) == 2 else PREDICTED,
-            "probability": mean,
-            "fraction": positives / images,
-            "low": low,
-            "high": high,
-            "images": images,
-        }
-    )
+    return pd.DataFrame(rows, columns=list(RELIABILITY)[1:])
 
 
 def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
@@ -183,20 +174,13 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
     """
     from sklearn.metrics import roc_curve  # not for stages that read scores
 
-    curves = []
-    for index in _classes_with_a_curve(actual, len(labels)):
-        false, true, threshold = roc_curve(actual == index, probabilities[:, index])
-        curves.append(
-            pd.DataFrame(
-                {
-                    "label": labels[index],
-                    "false_positive_rate": false,
-                    "true_positive_rate": true,
-                    "threshold": np.minimum(threshold, 1),
-                }
-            )
-        )
-    return pd.concat(curves)
+    rows = [
+        (labels[index], *point)
+        for index in _classes_with_a_curve(actual, len(labels))
+        for point in zip(*roc_curve(actual == index, probabilities[:, index]))
+    ]
+    table = pd.DataFrame(rows, columns=list(ROC))
+    return table.assign(threshold=table["threshold"].clip(upper=1))
 
 
 def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
