@@ -105,7 +105,7 @@ def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -
         print(f"{command}: {row['path']}: {row['error']}", file=sys.stderr)
     for reason, images in left_out.items():
         if images:
-            print(f"{command}: left out {images:,} photos: {reason}", file=sys.stderr)
+            print(f"{command}: photos left out: {images:,} {reason}", file=sys.stderr)
 
 
 def record_of(left_out: dict[str, int], failed: list[dict]) -> dict:

@@ -173,7 +173,7 @@ def default_model() -> Path:
     recorded = Recorded().hash_of("calibrate", served)
     if project.PARAMS.exists() and recorded != md5_of_folder(example):
         return served
-    print(f"{served} does not exist: the model is {example}", file=sys.stderr)
+    print(f"the model is the example, {example}: there is no {served}", file=sys.stderr)
     return example
 
 
