@@ -136,7 +136,10 @@ def test_status_is_3_for_other_images_on_request_only(deployed, photos, tmp_path
     [
         ("path,label\n", "line 1: expected the columns label,probability_cat"),
         ("label,probability_cat,probability_dog,unknown_score\ncat,2,0,0.1\n", "line 2: expected"),
-        ("label,probability_cat,probability_cow\ncat,1,0\n", "the classes cat, dog. Received: cat, cow."),
+        (
+            "label,probability_cat,probability_cow\ncat,1,0\n",
+            "the classes cat, dog. Received: cat, cow.",
+        ),
     ],
 )
 def test_other_table_is_one_line(tmp_path, table, line):
