@@ -9,8 +9,9 @@ from pawprint.scores.metrics import headline
 from pawprint.scores.shift import APART
 
 PERCENT, NUMBER = ".2%", ".4f"
-# Title and format of each score, in the order of the table of results.
-SCORES = {
+# Title and format of each score, in the order of the table of results. They are no part of scores/,
+# so that another title runs `report` alone.
+CATALOGUE = {
     "accuracy": ("accuracy", PERCENT),
     "mean_recall": ("mean recall of the classes", PERCENT),
     "macro_f1": ("mean F1 of the classes", PERCENT),
@@ -43,7 +44,7 @@ def describe(score: pd.Series) -> str:
 
     A fraction of FEW images is "1 of 1". Without the column `images` a fraction has no number.
     """
-    (_, form), value, low = SCORES[score["score"]], score["value"], score["low"]
+    (_, form), value, low = CATALOGUE[score["score"]], score["value"], score["low"]
     if pd.isna(value):
         return ""
     is_counted = score["score"] in FRACTIONS and "images" in score
@@ -60,14 +61,14 @@ def fraction(score: pd.Series) -> str:
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Rows of the table of results: a title, then the texts of test and validation, perhaps ""."""
-    known = scores[scores["score"].isin(SCORES)]
+    known = scores[scores["score"].isin(CATALOGUE)]
     texts = known.assign(text=known.apply(describe, axis=1))
     of_all = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
-    names = [name for name in SCORES if name in of_all.index]
+    names = [name for name in CATALOGUE if name in of_all.index]
     if headline_of(scores) == "mean_recall":
         names[:2] = names[1::-1]
     of_all = of_all.loc[names, ["test", "validation"]].fillna("")
-    rows = [(SCORES[name][0], *of_all.loc[name]) for name in names]
+    rows = [(CATALOGUE[name][0], *of_all.loc[name]) for name in names]
     if UNKNOWN in set(scores["label"]):
         refused, area = (score_of(texts, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
         rows += [
@@ -90,7 +91,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     texts = texts.reindex(recall.reindex(texts.index).sort_values(kind="stable").index)
     columns = [("recall", "test"), ("precision", "test"), ("f1", "test"), ("recall", "validation")]
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
-    rows.columns = [f"{SCORES[name][0]}, {split}" for name, split in columns]
+    rows.columns = [f"{CATALOGUE[name][0]}, {split}" for name, split in columns]
     return rows.rename_axis("class").reset_index()
 
 

@@ -1,4 +1,4 @@
-"""Commands on what DVC recorded: `data`, `keep-splits`, `check`, `verify`."""
+"""Commands on what dvc.lock records: `data`, `keep-splits`, `check`, `verify`."""
 
 import argparse
 import json
