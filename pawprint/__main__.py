@@ -23,10 +23,10 @@ COMMANDS = {
     "suggest": ("photos", "rank images without a label by how much a label would help"),
     "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
     "compare": ("compare", "test whether two runs differ, image by image"),
-    "data": ("dataset", "`data diff`: list the images that changed between two commits"),
-    "check": ("check", "fail if the committed results are not those of this code and these params"),
-    "keep-splits": ("dataset", "write the last result's splits into splits.csv, so that they stay"),
-    "verify": ("check", "find damaged files in DVC's cache and in the workspace"),
+    "data": ("lock", "`data diff`: list the images that changed between two commits"),
+    "check": ("lock", "fail if the committed results are not those of this code and these params"),
+    "keep-splits": ("lock", "write the last result's splits into splits.csv, so that they stay"),
+    "verify": ("lock", "find damaged files in DVC's cache and in the workspace"),
     "gate": ("compare", "fail if the workspace is significantly worse than a commit"),
 }
 

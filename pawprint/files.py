@@ -17,7 +17,7 @@ import re
 import shutil
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -143,14 +143,21 @@ def write_arrays(path: Path, *arrays: np.ndarray, **named: np.ndarray) -> None:
         np.savez(partial, *arrays, **named)
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """What `write_arrays` wrote, by name. Raises InputError if it is missing or damaged."""
+def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """What `write_arrays` wrote, by name.
+
+    Raises InputError if it is missing or damaged, or has other arrays than those of these names.
+    """
     try:
-        with np.load(path) as arrays:
-            return dict(arrays)
+        with np.load(path) as file:
+            arrays = dict(file)
+        if names and set(arrays) != set(names):
+            raise ValueError(", ".join(arrays))
+        return arrays
     except Exception as error:  # NumPy raises anything for a damaged file
         raise InputError(
-            f"{path}: expected arrays of NumPy. Received: {reason(error)}. Run `dvc repro`."
+            f"{path}: expected the arrays {' and '.join(names) or 'of NumPy'}. Received: "
+            f"{reason(error)}. Run `dvc repro`."
         ) from None
 
 

@@ -81,8 +81,8 @@ def _prediction_columns(names: Iterable[str]) -> Columns:
     return PREDICTIONS | dict.fromkeys(numbers, "float64")
 
 
-def predicted_labels(predictions: pd.DataFrame) -> list[str]:
-    """The labels of a table PREDICTIONS in their order, with those of no image."""
+def predicted_labels(predictions: Iterable[str]) -> list[str]:
+    """The labels of a table PREDICTIONS, or of its columns, in their order, also of no image."""
     names = [name for name in predictions if name.startswith(PROBABILITY)]
     return [name.removeprefix(PROBABILITY) for name in names]
 

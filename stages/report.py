@@ -11,14 +11,15 @@ import pandas as pd
 from PIL import Image
 
 from pawprint import columns, project
+from pawprint.classes import SIGNIFICANT
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
+from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_yaml, write_text
 from pawprint.model.metadata import read_metadata
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import pages, results
-from pawprint.reports.results import count_images, describe_near_duplicates
 from pawprint.scores.shift import describe_shift
 from pawprint.tables import read_table
 
@@ -31,29 +32,25 @@ def main() -> None:
     rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
     of_no_class = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
-    histories = [
-        read_table(path, columns.HISTORY)
-        for path in (project.EXTRACT_HISTORY_CSV, project.FINETUNE_HISTORY_CSV)
-    ]
-    groups = images["group"][images["split"] == "test"]
     context = {
         "params": params,
         "metadata": metadata,
-        "classes": results.name_classes(metadata["labels"]),
-        "calibration": results.describe_calibration(params["calibrate"], metadata),
-        "training": results.describe_training(*histories, params["train_finetune"]["ema_momentum"]),
-        "counts": count_images(images),
+        "significant": SIGNIFICANT,
+        "extract": read_table(project.EXTRACT_HISTORY_CSV, columns.HISTORY),
+        "finetune": read_table(project.FINETUNE_HISTORY_CSV, columns.HISTORY),
+        "groups": images["group"][images["split"] == "test"],
+        "counts": results.count_images(images),
         "imbalance": describe_imbalance(images),
         "rejected": rejected,
         "files": describe_files(pd.concat([images, of_no_class]), rejected),
-        "near_duplicates": describe_near_duplicates(near_duplicates),
+        "near_duplicates": near_duplicates,
+        "divided": divided_groups(near_duplicates),
         "corrections": len(read_lines(project.LABELS_CSV, LABEL_COLUMNS)),
         "to_review": len(read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)),
         "score": partial(results.score_of, scores),
         "warning": describe_shift(scores),
         "headline": results.headline_of(scores),
         "results": results.result_rows(scores),
-        "about_results": results.describe_intervals(params["evaluate"]["confidence"], groups),
         "of_classes": results.class_rows(scores),
         "pictures": {
             name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png"))

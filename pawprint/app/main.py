@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pawprint import project
-from pawprint.app import page_data, page_images, page_label, page_models, page_try
+from pawprint.app import page_compare, page_data, page_images, page_label, page_try
 from pawprint.app.messages import explained, plain
 from pawprint.files import md5
 from pawprint.package import current_commit
@@ -37,7 +37,7 @@ def frame(page):
 
 
 PAGES = {
-    frame(page): page.ICON for page in (page_images, page_data, page_label, page_try, page_models)
+    frame(page): page.ICON for page in (page_images, page_data, page_label, page_try, page_compare)
 }
 chosen = st.navigation(list(PAGES), position="hidden")
 title = f"{chosen.title} · {project_name()}"

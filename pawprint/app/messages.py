@@ -9,7 +9,7 @@ import streamlit as st
 
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.formats import FORMATS
+from pawprint.images.decoder import FORMATS
 
 
 @contextlib.contextmanager

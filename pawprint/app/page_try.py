@@ -6,8 +6,7 @@ from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import UNKNOWN
-from pawprint.images.decoder import decode
-from pawprint.images.formats import FORMATS
+from pawprint.images.decoder import FORMATS, decode
 from pawprint.model.predictor import Predictor
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"

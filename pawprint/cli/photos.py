@@ -13,6 +13,7 @@ from pawprint.errors import InputError, printable
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.predictor import default_model, find_images, load_predictor, predict
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
+from pawprint.reports.results import describe
 from pawprint.scores.review import confused, confusion
 from pawprint.tables import predicted_labels
 from pawprint.tools import last_run, monitoring
@@ -63,15 +64,12 @@ def run_score(arguments: argparse.Namespace) -> int:
 
 def print_scored(scored: Scored) -> None:
     rows = scored.scores
-    cells = pd.DataFrame(
-        {
-            "score": [f"{row.score.replace('_', ' ')} {row.label}" for row in rows.itertuples()],
-            "photos": [_text(row.score, *row[3:6], row.images) for row in rows.itertuples()],
-        }
-    )
+    title = rows["score"].str.replace("_", " ") + " " + rows["label"]
+    cells = pd.DataFrame({"score": title, "photos": rows.apply(describe, axis=1)})
     if scored.has_test:
-        of_test = rows[["score", "test", "test_low", "test_high"]].itertuples(index=False)
-        cells["test split"] = [_text(*row) for row in of_test]
+        of_test = rows[["score", "test", "test_low", "test_high"]]
+        of_test = of_test.set_axis(["score", "value", "low", "high"], axis=1)
+        cells["test split"] = of_test.apply(describe, axis=1)
         cells["p"] = rows["p_value"].map(lambda value: "" if pd.isna(value) else f"{value:.4f}")
         cells["different"] = rows["different"]
     print(aligned([list(cells), *cells.to_numpy()]))
@@ -80,17 +78,6 @@ def print_scored(scored: Scored) -> None:
         print(f"\n{confusion(table, labels).to_string()}")
     elif len(pairs := confused(table, MAX_CLASSES)):
         print(f"\n{aligned([list(pairs), *pairs.astype(str).to_numpy()])}")
-
-
-def _text(score: str, value: float, low: float, high: float, images: int | None = None) -> str:
-    """Such as "95.50%, 91.69% to 97.61%, of 200", or the numbers of a score that is no fraction."""
-    if pd.isna(value):
-        return ""
-    form = "{:.4f}" if score in ("loss", "roc_auc", "expected_calibration_error") else "{:.2%}"
-    text = form.format(value)
-    if not pd.isna(low):
-        text += f", {form.format(low)} to {form.format(high)}"
-    return text if images is None else f"{text}, of {images:,}"
 
 
 def scored_record(scored: Scored) -> dict:
@@ -118,7 +105,7 @@ def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -
         print(f"{command}: {row['path']}: {row['error']}", file=sys.stderr)
     for reason, images in left_out.items():
         if images:
-            print(f"{command}: left out {images:,} photos: {reason}", file=sys.stderr)
+            print(f"{command}: photos left out: {images:,} {reason}", file=sys.stderr)
 
 
 def record_of(left_out: dict[str, int], failed: list[dict]) -> dict:

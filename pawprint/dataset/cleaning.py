@@ -28,12 +28,18 @@ from pawprint.errors import InputError, printable
 from pawprint.images.archive import (
     Archive,
     UnusableImageError,
+    find_safe,
     members,
     read_member,
-    require_safe_name,
 )
-from pawprint.images.decoder import Decoded, decode_with_bits, pixels_sha256
-from pawprint.images.formats import ACCEPTED, count_suffixes, is_image_name
+from pawprint.images.decoder import (
+    ACCEPTED,
+    Decoded,
+    count_suffixes,
+    decode_with_bits,
+    is_image_name,
+    pixels_sha256,
+)
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
@@ -82,7 +88,7 @@ def clean(
     assign = partial(_assign, rows, classes, corrected, Counter(names))
 
     def assign_safe(name: str) -> dict:
-        require_safe_name(archive, name)
+        find_safe(archive, name)
         return assign(name)
 
     assigned = [_or_rejected(assign_safe, name) for name in names]

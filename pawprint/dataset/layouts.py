@@ -14,7 +14,7 @@ from unicodedata import normalize
 from pawprint.classes import UNKNOWN, problem_of_labels
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
-from pawprint.images.formats import ACCEPTED, count_suffixes, is_image_name
+from pawprint.images.decoder import ACCEPTED, count_suffixes, is_image_name
 from pawprint.tables import csv_rows
 
 SHOWN = 12  # folders in a tree
@@ -25,14 +25,9 @@ Parts = tuple[str, ...]  # of a path
 FILE_NAME = "metadata.csv"
 # The split of a folder, or of a cell of a table, by its lower-case name.
 SPLIT_OF_FOLDER = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 
 

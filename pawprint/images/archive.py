@@ -11,29 +11,9 @@ from PIL import Image
 
 from pawprint.errors import CONTROL_CHARACTERS, InputError
 
-REASONS = (
-    "other_file",
-    "empty_file",
-    "not_an_image",
-    "too_large",
-    "truncated",
-    "damaged",
-    "unsupported",
-    "no_jfif_header",
-    "no_class",
-    "neither_class",
-    "duplicate",
-    "contradictory",
-    "unsafe_name",
-    "duplicate_name",
-    "not_a_file",
-    "encrypted",
-    "unreadable",
-)
-
 
 class UnusableImageError(Exception):
-    """An image that cannot be used; `reason` is one of REASONS, `detail` explains it."""
+    """An image that cannot be used; `reason` is a word of docs/images.md, `detail` explains it."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason.replace('_', ' ')}: {detail}")
@@ -125,22 +105,17 @@ def members(archive: Archive) -> list[str]:
     )
 
 
-def _holder(archive: Archive, name: str) -> zipfile.ZipFile:
-    """The zip that has this member. Raises KeyError if there is none."""
-    holder = next((each for each in archive.zips if name in each.NameToInfo), None)
-    if holder is None:
-        raise KeyError(f"There is no item named {name!r} in the archive")
-    return holder
-
-
-def require_safe_name(archive: Archive, name: str) -> None:
-    """Raise UnusableImageError for a member with an unsafe name.
+def find_safe(archive: Archive, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
+    """A member and the zip that has it. Raises UnusableImageError for one with an unsafe name.
 
     It is absolute, or has `..`, a backslash, a drive letter, control characters or what ends a
     script in HTML. Raises KeyError if there is no such member.
     """
-    # As in the archive: zipfile cuts and converts names.
-    raw = _holder(archive, name).getinfo(name).orig_filename
+    holder = next((each for each in archive.zips if name in each.NameToInfo), None)
+    if holder is None:
+        raise KeyError(f"There is no item named {name!r} in the archive")
+    info = holder.getinfo(name)
+    raw = info.orig_filename  # as in the archive: zipfile cuts and converts names
     parts = raw.split("/")
     if ".." in parts or "" in parts or "\\" in raw or raw[1:2] == ":":
         raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
@@ -148,6 +123,7 @@ def require_safe_name(archive: Archive, name: str) -> None:
         raise UnusableImageError("unsafe_name", "control characters in the name")
     if "</" in raw or "<!" in raw:
         raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would take for HTML")
+    return holder, info
 
 
 def read_member(archive: Archive, name: str) -> bytes:
@@ -156,9 +132,7 @@ def read_member(archive: Archive, name: str) -> bytes:
     Raises KeyError if there is none, and UnusableImageError for a member with an unsafe name, that
     is not a regular file, or that cannot be read completely.
     """
-    require_safe_name(archive, name)
-    holder = _holder(archive, name)
-    info = holder.getinfo(name)
+    holder, info = find_safe(archive, name)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         raise UnusableImageError("not_a_file", f"{stat.filemode(kind)[0]} in its mode")

@@ -13,7 +13,9 @@ import logging
 import struct
 import warnings
 import zipfile
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -21,12 +23,44 @@ import pi_heif
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
-from pawprint.images.depth import is_deep, to_8_bits
-from pawprint.images.formats import FORMATS, is_image_name
+from pawprint.images.colours import is_deep, to_8_bits, to_srgb
 from pawprint.images.jpeg import MAX_SCANS, parts_of, require_complete
-from pawprint.images.profiles import to_srgb
+
+# Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
+# (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "HEIF")
+FORMATS += ("PPM", "JPEG2000", "PCX", "SGI", "SUN", "PSD", "DDS", "QOI", "TGA")
+# HEIC, the format of phones; one thread, because images are decoded in parallel.
+pi_heif.register_heif_opener(
+    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
+)
+SUFFIXES = {suffix for suffix, form in Image.registered_extensions().items() if form in FORMATS}
+ACCEPTED = f"Names of images end in {', '.join(sorted(SUFFIXES))}."
+SHOWN = 12  # suffixes in a line
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a path in a folder or archive is not hidden and has the suffix of an image.
+
+    Files that a table or a user names one by one are images, whatever their names.
+    """
+    return not _is_hidden(name) and PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def count_suffixes(names: Iterable[str]) -> str:
+    """Such as "40 .eps, 2 hidden, 1 without a suffix", the most frequent first, at most SHOWN."""
+    found = Counter(
+        "hidden" if _is_hidden(name) else PurePosixPath(name).suffix.lower() or "without a suffix"
+        for name in names
+    )
+    return ", ".join(f"{times:,} {printable(each)}" for each, times in found.most_common(SHOWN))
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in PurePosixPath(name).parts)
+
 
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 SUBFILE, DNG_VERSION = 254, 50706  # tags of a TIFF
@@ -58,11 +92,12 @@ def decode(data: bytes, bits: int | None = None) -> Image.Image:
     return decode_with_bits(data, bits).image
 
 
-def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
+def decode_with_bits(data: bytes, bits: int | None, is_complete: bool = False) -> Decoded:
     """Decode the bytes of an image file to RGB, and apply its EXIF orientation.
 
     Colours of a profile become sRGB. Transparent pixels are drawn on white. `bits` is `clean.bits`:
     how grey of more than 8 bits becomes 8; colours of 16 bits are reduced to the upper eight.
+    Whether a JPEG `is_complete`, for which a progressive one is decoded twice, may be known.
     Raises UnusableImageError with the reason if the image cannot be decoded completely.
     """
     if not data:
@@ -89,7 +124,7 @@ def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
         if is_deep(image):
             image, used = to_8_bits(image, data, bits)
             return Decoded(image, *used)
-        if is_jpeg:
+        if is_jpeg and not is_complete:
             require_complete(data, parts, image)
         return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
@@ -112,7 +147,7 @@ def decode_with_bits(data: bytes, bits: int | None) -> Decoded:
 def open_image(archive: Archive, name: str) -> Image.Image:
     """The RGB image of a member that `clean` kept. Raises InputError if it cannot be decoded."""
     try:
-        return decode(read_member(archive, name), archive.bits)
+        return decode_with_bits(read_member(archive, name), archive.bits, is_complete=True).image
     except (KeyError, UnusableImageError) as error:
         raise InputError(
             f"{archive.filename}: expected {name} to be the image that `clean` kept. Received: "

@@ -8,7 +8,6 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from pawprint.errors import InputError, printable
 from pawprint.files import read_arrays, write_arrays
 from pawprint.params.section import TestTimeAugmentation
 
@@ -28,13 +27,7 @@ class Outputs(NamedTuple):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Raises InputError if the file is missing, damaged, or has other arrays."""
-        arrays = read_arrays(path)
-        if set(arrays) != set(cls._fields):
-            raise InputError(
-                f"{path}: expected the arrays {', '.join(cls._fields)}. Received: "
-                f"{printable(', '.join(arrays))}. Run `dvc repro`."
-            )
-        return cls(**arrays)
+        return cls(**read_arrays(path, cls._fields))
 
     def write(self, path: Path) -> None:
         write_arrays(path, **self._asdict())

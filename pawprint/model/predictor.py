@@ -19,8 +19,13 @@ from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, silent_stderr
 from pawprint.files import md5_of_folder
 from pawprint.images.archive import Archive, UnusableImageError
-from pawprint.images.decoder import open_image, pixels_sha256, read_image
-from pawprint.images.formats import count_suffixes, is_image_name
+from pawprint.images.decoder import (
+    count_suffixes,
+    is_image_name,
+    open_image,
+    pixels_sha256,
+    read_image,
+)
 from pawprint.images.pixels import squares_of
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import FEATURES, FILES, output_names, read_model
@@ -168,7 +173,7 @@ def default_model() -> Path:
     recorded = Recorded().hash_of("calibrate", served)
     if project.PARAMS.exists() and recorded != md5_of_folder(example):
         return served
-    print(f"{served} does not exist: the model is {example}", file=sys.stderr)
+    print(f"the model is the example, {example}: there is no {served}", file=sys.stderr)
     return example
 
 

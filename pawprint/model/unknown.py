@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import openvino
 
-from pawprint.errors import InputError, printable
 from pawprint.files import read_arrays
 
 DETECTOR_FILE = "detector.npz"
@@ -74,13 +73,7 @@ def read_detector(folder: Path) -> Detector:
 
     Raises InputError if the file is missing or holds other arrays.
     """
-    arrays = read_arrays(path := folder / DETECTOR_FILE)
-    if set(arrays) != set(Detector._fields):
-        raise InputError(
-            f"{path}: expected the arrays {' and '.join(Detector._fields)}. Received: "
-            f"{printable(', '.join(arrays))}. Run `dvc repro`."
-        )
-    return Detector(**arrays)
+    return Detector(**read_arrays(folder / DETECTOR_FILE, Detector._fields))
 
 
 def fit_detector(features: np.ndarray) -> Detector:

@@ -43,6 +43,7 @@ PLAIN = (
 )
 OURS = ("pawprint", "stages")  # folders of code
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+parse = functools.cache(ast.parse)  # each stage looks at the same modules, which nothing changes
 
 
 def meaning(source: str) -> str:
@@ -50,7 +51,7 @@ def meaning(source: str) -> str:
 
     `ast.dump` differs: newer versions have more fields, which are empty in older code.
     """
-    return _text(ast.parse(source))
+    return _text(parse(source))
 
 
 def _text(value: object) -> str:
@@ -75,7 +76,7 @@ def imports(source: str) -> set[tuple[str, str]]:
     ValueError.
     """
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             found |= {(each.asname or "", each.name) for each in node.names}
             found |= {(each.name.split(".")[0],) * 2 for each in node.names if not each.asname}
@@ -90,7 +91,7 @@ def imports(source: str) -> set[tuple[str, str]]:
 @functools.cache
 def names_used(source: str) -> set[str]:
     """The full names of what a module uses by names that it imports: `pawprint.project.PARAMS`."""
-    nodes = list(ast.walk(ast.parse(source)))
+    nodes = list(ast.walk(parse(source)))
     inner = {each.value for each in nodes if isinstance(each, ast.Attribute)}
     found = set()
     for node in (each for each in nodes if each not in inner):
@@ -112,7 +113,7 @@ def constants(source: str) -> dict[str, ast.AST] | None:
     found: dict[str, ast.AST] = {}
     if any(full.split(".")[0] in OURS for _, full in imports(source)):
         return None
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         match node:
             case ast.Expr(ast.Constant(str())):
                 continue

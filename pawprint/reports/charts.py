@@ -25,25 +25,8 @@ from pawprint.files import replacing
 # Okabe and Ito's colours, which colour-blind readers can tell apart: https://jfly.uni-koeln.de/color/
 BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#666666"
 
-STYLE = {
-    "figure.dpi": 120,
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "lines.linewidth": 2,
-    "legend.frameon": False,
-    "text.parse_math": False,  # file names and labels may contain $
-}
 matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-plt.rcParams.update(STYLE)
+plt.style.use(Path(__file__).with_name("templates") / "charts.mplstyle")
 
 
 def shorten(text: str, length: int) -> str:
@@ -105,7 +88,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     below = 0 if is_written else 0.22 * PAIRS
     figure, axis = plt.subplots(figsize=(size + 0.2, size - 0.2 + below))
     counts = confusion(predictions, every).loc[labels]
-    fractions = counts[labels].div(counts.sum(axis=1).clip(1), axis=0).to_numpy()
+    fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
     blues = matplotlib.colormaps["Blues"]
     axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
     names = [shorten(label, MAX_LABEL * (2 - is_of_two)) for label in labels]
@@ -114,8 +97,8 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     axis.set(xlabel="Predicted label", ylabel="True label")
     if is_written:
         style = {"ha": "center", "va": "center", "fontsize": 12 if is_of_two else 8}
-        for (row, column), number in np.ndenumerate(counts.to_numpy()):
-            fraction = fractions[row, column]
+        for row, column in np.argwhere(~np.isnan(fractions)):  # of classes with images
+            fraction, number = fractions[row, column], counts.iat[row, column]
             colour = blues(1.0) if fraction < 0.5 else blues(0)
             axis.text(column, row, f"{number:,}\n{fraction:.1%}", color=colour, **style)
     else:

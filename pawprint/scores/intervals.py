@@ -52,22 +52,6 @@ def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return mean + np.bincount(group_of, weights=values - mean) / sizes.mean()
 
 
-def difference_interval(
-    first: tuple[int, int], second: tuple[int, int], confidence: float
-) -> tuple[float, float]:
-    """The interval of the difference of two proportions of other images, each `(correct, total)`.
-
-    Method 10 of Newcombe, Interval Estimation for the Difference Between Independent Proportions,
-    Statistics in Medicine 17:873-890, 1998: the Wilson intervals of both, combined.
-    """
-    one, other = (correct / total for correct, total in (first, second))
-    (low, high), (other_low, other_high) = (
-        fraction_interval(*each, confidence) for each in (first, second)
-    )
-    below, above = np.hypot(one - low, other_high - other), np.hypot(high - one, other - other_low)
-    return float(one - other - below), float(one - other + above)
-
-
 def mean_recall_interval(
     correct: np.ndarray, images: np.ndarray, confidence: float
 ) -> tuple[float, float]:
@@ -78,43 +62,12 @@ def mean_recall_interval(
     as many are added as for one proportion, half of them correct.
     """
     z = norm.ppf((1 + confidence) / 2)
-    recall, variance = _adjusted(correct, images, z)
-    return _mean_interval(recall, variance, z)
-
-
-def mean_f1_interval(
-    both: np.ndarray, either: np.ndarray, confidence: float
-) -> tuple[float, float]:
-    """The interval of the mean of the F1 scores of the classes, as `f1_interval` and the above.
-
-    A wrong prediction counts in two classes: the variance of a sum of such values is at most twice
-    that of independent ones, which is taken.
-    """
-    z = norm.ppf((1 + confidence) / 2)
-    fraction, variance = _adjusted(both, either, z)
-    slope = 2 / (1 + fraction) ** 2
-    return _mean_interval(2 * fraction / (1 + fraction), 2 * slope**2 * variance, z)
-
-
-def _adjusted(correct: np.ndarray, total: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-    more = z**2 / len(total)
-    fraction = (correct + more / 2) / (total + more)
-    return fraction, fraction * (1 - fraction) / (total + more)
-
-
-def _mean_interval(values: np.ndarray, variances: np.ndarray, z: float) -> tuple[float, float]:
-    mean, reach = values.mean(), z * np.sqrt(variances.sum()) / len(values)
+    classes = len(images)
+    added = z**2 / classes
+    recall = (correct + added / 2) / (images + added)
+    variances = recall * (1 - recall) / (images + added)
+    mean, reach = recall.mean(), z * np.sqrt(variances.sum()) / classes
     return float(max(mean - reach, 0)), float(min(mean + reach, 1))
-
-
-def f1_interval(both: int, either: int, confidence: float) -> tuple[float, float]:
-    """The interval of an F1 score, 2 * both / (either + both).
-
-    `both` images are of the class and predicted as it, `either` one of the two. F1 increases with
-    the proportion both / either, whose Wilson interval is taken.
-    """
-    low, high = (2 * end / (1 + end) for end in fraction_interval(both, either, confidence))
-    return low, high
 
 
 def stratified_mcnemar(

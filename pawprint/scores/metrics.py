@@ -10,13 +10,11 @@ import numpy as np
 import pandas as pd
 
 from pawprint.classes import UNKNOWN, are_imbalanced, log_losses
-from pawprint.columns import PREDICTED, SCORES
+from pawprint.columns import PREDICTED, RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
-    f1_interval,
     fraction_interval,
     independent_counts,
     mean_by_group,
-    mean_f1_interval,
     mean_interval,
     mean_recall_interval,
     roc_area_interval,
@@ -76,8 +74,9 @@ class Predictions(NamedTuple):
 def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
     """The columns of SCORES after `split`: scores of all classes, then those of each.
 
-    Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and the
-    others those of the functions of their names. With more than two classes, `roc_auc` is the mean
+    Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and
+    `mean_recall` that of the function of its name; F1, between recall and precision, and the
+    calibration error have none. With more than two classes, `roc_auc` is the mean
     over the classes, each against the others, and so are its ends, which makes the interval wider
     than its confidence asks. Images of one class have none. Means are over the classes that have
     images; others have no score, and one that is never predicted no `precision`.
@@ -91,19 +90,15 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     present = np.unique(actual)
     is_right = predicted == actual
     is_actual, is_predicted = present[:, None] == actual, present[:, None] == predicted
-    is_either = is_actual | is_predicted
     both = (is_actual & is_predicted).sum(axis=1)
     recall = (both / is_actual.sum(axis=1)).mean()
-    f1 = (2 * both / (is_either.sum(axis=1) + both)).mean()
-    of_recall, of_f1 = (
-        np.transpose([independent_counts(is_right[each], groups[each]) for each in subsets])
-        for subsets in (is_actual, is_either)
-    )
+    f1 = (2 * both / (is_actual.sum(axis=1) + is_predicted.sum(axis=1))).mean()
+    counts = np.transpose([independent_counts(is_right[each], groups[each]) for each in is_actual])
     rows = [
         ("", *fraction_row("accuracy", is_right, confidence, groups)),
         ("", "loss", losses.mean(), *of_loss, images),
-        ("", "mean_recall", recall, *mean_recall_interval(*of_recall, confidence), images),
-        ("", "macro_f1", f1, *mean_f1_interval(*of_f1, confidence), images),
+        ("", "mean_recall", recall, *mean_recall_interval(*counts, confidence), images),
+        ("", "macro_f1", f1, np.nan, np.nan, images),
         ("", "roc_auc", *_roc_area(actual, probabilities, confidence, groups), images),
         ("", "expected_calibration_error", calibration_error, np.nan, np.nan, images),
     ]
@@ -163,21 +158,12 @@ def tabulate_reliability(
     most probable one of more. `low` and `high` are the exact interval, because most bins of an
     accurate model hold few images.
     """
-    mean, positives, images = reliability(actual, probabilities)
-    intervals = [
-        fraction_interval(int(k), int(n), confidence, "exact") for k, n in zip(positives, images)
+    label = labels[1] if len(labels) == 2 else PREDICTED
+    rows = [
+        (label, mean, hits / images, *fraction_interval(hits, images, confidence, "exact"), images)
+        for mean, hits, images in zip(*map(np.ndarray.tolist, reliability(actual, probabilities)))
     ]
-    low, high = np.transpose(intervals)
-    return pd.DataFrame(
-        {
-            "label": labels[1] if len(labels) == 2 else PREDICTED,
-            "probability": mean,
-            "fraction": positives / images,
-            "low": low,
-            "high": high,
-            "images": images,
-        }
-    )
+    return pd.DataFrame(rows, columns=list(RELIABILITY)[1:])
 
 
 def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str]) -> pd.DataFrame:
@@ -188,20 +174,13 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
     """
     from sklearn.metrics import roc_curve  # not for stages that read scores
 
-    curves = []
-    for index in _classes_with_a_curve(actual, len(labels)):
-        false, true, threshold = roc_curve(actual == index, probabilities[:, index])
-        curves.append(
-            pd.DataFrame(
-                {
-                    "label": labels[index],
-                    "false_positive_rate": false,
-                    "true_positive_rate": true,
-                    "threshold": np.minimum(threshold, 1),
-                }
-            )
-        )
-    return pd.concat(curves)
+    rows = [
+        (labels[index], *point)
+        for index in _classes_with_a_curve(actual, len(labels))
+        for point in zip(*roc_curve(actual == index, probabilities[:, index]))
+    ]
+    table = pd.DataFrame(rows, columns=list(ROC))
+    return table.assign(threshold=table["threshold"].clip(upper=1))
 
 
 def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
@@ -226,12 +205,10 @@ def _of_class(
     is_actual: np.ndarray, is_predicted: np.ndarray, confidence: float, groups: np.ndarray
 ) -> list[tuple]:
     """Recall, precision and F1 of a class: rows without its label."""
-    is_both, is_either = is_actual & is_predicted, is_actual | is_predicted
-    both, either = int(is_both.sum()), int(is_either.sum())
-    of_f1 = independent_counts(is_both[is_either], groups[is_either])
+    both, either = (is_actual & is_predicted).sum(), (is_actual | is_predicted).sum()
     rows = [
         fraction_row("recall", is_predicted[is_actual], confidence, groups[is_actual]),
-        ("f1", 2 * both / (either + both), *f1_interval(*of_f1, confidence), either),
+        ("f1", 2 * both / (either + both), np.nan, np.nan, either),
     ]
     if is_predicted.any():
         of = is_actual[is_predicted], confidence, groups[is_predicted]

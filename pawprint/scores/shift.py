@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu, ttest_ind
 
 from pawprint.columns import SCORES
 from pawprint.errors import printable
-from pawprint.scores.intervals import difference_interval, fisher, mcnemar
+from pawprint.scores.intervals import mcnemar
 from pawprint.scores.metrics import fraction_row
 
 DIFFERENCES = {  # scores of SCORES, in words
@@ -49,28 +49,21 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
     A row of a table is an image, with `group`, `correct`, `refused` as unknown, and `confidence`,
     the probability of the predicted class. The images of a group are not independent, so each group
     counts as one image, with its mean; `images` is the number of groups of test.
-    Fractions have the interval of `difference_interval`, the mean probability has Welch's, 1947
-    (https://doi.org/10.1093/biomet/34.1-2.28), not a number for one group or for equal values. An
-    interval is extended to 0 where an exact test does not reject: Fisher's of fractions, or that of
-    Mann and Whitney, 1947 (https://doi.org/10.1214/aoms/1177730491). Few or skewed values need it.
+    The interval is Welch's, 1947 (https://doi.org/10.1093/biomet/34.1-2.28), not a number for one
+    group or for equal values. It is extended to 0 where the test of Mann and Whitney, 1947
+    (https://doi.org/10.1214/aoms/1177730491) does not reject. Few or skewed values need it.
     """
     alpha, rows = ALPHA / len(DIFFERENCES), []
     columns = ["correct", "refused", "confidence"]
     means = [table.groupby("group")[columns].mean() for table in (test, validation)]
-    sizes = [len(each) for each in means]
     for score, column in zip(DIFFERENCES, columns):
         ours, others = (each[column].to_numpy(float) for each in means)
-        if column == "confidence":
+        with warnings.catch_warnings(action="ignore"):  # of one group, of equal values
+            low, high = ttest_ind(ours, others, equal_var=False).confidence_interval(1 - alpha)
             p_value = mannwhitneyu(ours, others).pvalue
-            with warnings.catch_warnings(action="ignore"):  # of one group, of equal values
-                low, high = ttest_ind(ours, others, equal_var=False).confidence_interval(1 - alpha)
-        else:
-            pairs = [(round(each.sum()), size) for each, size in zip((ours, others), sizes)]
-            p_value = fisher(*pairs)
-            low, high = difference_interval(*pairs, 1 - alpha)
         if p_value >= alpha:
             low, high = min(low, 0), max(high, 0)
-        rows.append(("", score, ours.mean() - others.mean(), low, high, sizes[0]))
+        rows.append(("", score, ours.mean() - others.mean(), low, high, len(ours)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 

@@ -3,6 +3,7 @@
 The accuracy is not estimated: from confidences it would be too high for photos of another kind.
 """
 
+import csv
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,7 +18,7 @@ from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
 from pawprint.scores import intervals
-from pawprint.tables import csv_rows, probabilities_in
+from pawprint.tables import csv_rows, predicted_labels, probabilities_in
 from pawprint.tools.scoring import COPY
 
 LIKE = "like the test photos"
@@ -73,6 +74,13 @@ def read_photos(path: Path, metadata: Metadata) -> list[dict]:
             f"{where}: expected a folder of photos, or a table of `pawprint predict --format csv`. "
             f"Received: {error.strerror}."
         ) from None
+    header = content.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
+    classes = predicted_labels(next(csv.reader([header]), []))
+    if classes and {*map(str.lower, classes)} != {*map(str.lower, labels)}:
+        raise InputError(
+            f"{where}: expected predictions of a model with the classes {', '.join(labels)}. "
+            f"Received: {printable(', '.join(classes))}. Run `pawprint predict` on them again."
+        )
     rows = []
     for line, cells in csv_rows(content, where, keys):
         row = {key: printable(cells.get(key, "")) for key in ("error", HASH, "model")}

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import yaml
 
+from pawprint.dataset.layouts import FILE_NAME, is_metadata
 from pawprint.dataset.sources import is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
-from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
+from pawprint.images.decoder import MAX_LEFT_OUT, is_image_name, left_out_of
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import add_missing, apply, overlay
@@ -109,8 +110,14 @@ def _require_apart(folder: Path, images: Path) -> None:
             f"{images}: expected a folder, zip, tar or YAML file with the URL of images. "
             "Received: nothing there. Name one with --images."
         )
-    if images.is_dir() and not any(path.is_file() for path in images.rglob("*")):
-        raise InputError(f"{images}: expected images in folders of classes. Received: none.")
+    if images.is_dir():
+        files = [path for path in images.rglob("*") if path.is_file()]
+        folders = {path.parent for path in files if is_image_name(path.name)} - {images}
+        if len(folders) < 2 and not any(is_metadata(path.name) for path in files):
+            raise InputError(
+                f"{images}: expected two or more folders of images, one for each class, or a "
+                f"{FILE_NAME}. Received: {len(folders)}. Name the folder above them."
+            )
     require_utf8(images)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or an empty folder. Nothing is overwritten.")

@@ -39,7 +39,7 @@ from pawprint.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("This run", "Data", "Label", "Try it", "Models")
+PAGES = ("This run", "Data", "Label", "Try it", "Compare")
 PARTS = {  # of pages
     "Counts": "Data",
     "Rejected": "Data",
@@ -264,7 +264,7 @@ def assert_fits(phone) -> None:
 
 
 CONTROLS = [
-    ("Models", "combobox", "Baseline"),
+    ("Compare", "textbox", "Baseline"),
     ("This run", "button", r"\d%$"),
     ("Try it", "button", "Upload"),
     ("Data", "tab", "Counts"),

@@ -74,7 +74,7 @@ def test_rows_of_another_model_are_told_apart_from_those_of_this_one(deployed, p
     assert "40 of another model, " in line
     table.write_text("".join([*own, *others]))
     result = pawprint(deployed, "monitor", str(table), "--format", "json")
-    assert result.stderr.startswith("monitor: left out 40 photos: of another model, ")
+    assert result.stderr.startswith("monitor: photos left out: 40 of another model, ")
     assert json.loads(result.stdout)["scores"] == monitored(deployed, photos)["scores"]
 
 
@@ -105,7 +105,7 @@ def test_copies_of_a_photo_count_as_one(deployed, photos, tmp_path):
     shutil.copytree(photos, folder / "photos")
     for source in (tmp_path / "table.csv", folder):
         result = pawprint(deployed, "monitor", str(source), "--format", "json")
-        assert (result.returncode, result.stderr) == (0, "monitor: left out 65 photos: copies\n")
+        assert (result.returncode, result.stderr) == (0, "monitor: photos left out: 65 copies\n")
         found = json.loads(result.stdout)
         assert (found["left_out"], found["images"]) == ({"copies": 65}, 40)
         assert found["scores"] == monitored(deployed, photos)["scores"]
@@ -136,6 +136,10 @@ def test_status_is_3_for_other_images_on_request_only(deployed, photos, tmp_path
     [
         ("path,label\n", "line 1: expected the columns label,probability_cat"),
         ("label,probability_cat,probability_dog,unknown_score\ncat,2,0,0.1\n", "line 2: expected"),
+        (
+            "label,probability_cat,probability_cow\ncat,1,0\n",
+            "the classes cat, dog. Received: cat, cow.",
+        ),
     ],
 )
 def test_other_table_is_one_line(tmp_path, table, line):

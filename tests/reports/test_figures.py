@@ -1,4 +1,8 @@
+import pandas as pd
 from conftest import PROJECT, succeed
+
+from pawprint.columns import PREDICTIONS
+from pawprint.reports.charts import draw_confusion
 
 DRAW = """
 import sys
@@ -22,3 +26,15 @@ def test_settings_of_the_user_do_not_change_a_picture(tmp_path):
     (tmp_path / "none").touch()
     (tmp_path / "own").write_text(SETTINGS, encoding="utf-8")
     assert drawn("own") == drawn("none")
+
+
+def test_class_without_test_images_has_no_fractions():
+    rows = [
+        ("a.jpg", "cat", "cat", "0", 0.6, 0.1, 0.3),
+        ("b.jpg", "dog", "cat", "1", 0.5, 0.2, 0.3),
+    ]
+    names = [*PREDICTIONS, "probability_cat", "probability_cow", "probability_dog"]
+    figure = draw_confusion(pd.DataFrame(rows, columns=names))
+    shown = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert shown[0, 0] == "1\n100.0%"
+    assert {row for _, row in shown} == {0, 2}

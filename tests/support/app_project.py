@@ -13,8 +13,6 @@ from pawprint.model.metadata import Metadata
 from pawprint.recipes.overlay import overlay
 from pawprint.tables import write_predictions, write_table
 
-# No line break and no control character of a subject may end its record.
-SUBJECT = "Two\u2028lines\u0085and a\x0cpage"
 PHOTOS = [
     ("cats/1.jpg", "cat", "cat", 64 * "1", 0.9, 0.1),
     ("cats/2.jpg", "cat", "dog", 64 * "2", 0.4, 0.6),
@@ -31,8 +29,7 @@ def git(*arguments: str, cwd: Path) -> str:
 def write_project(project: Path) -> Path:
     """A repository with an early revision without errors, and `v2` with two in each split.
 
-    The early one keeps an epoch of fine-tuning, `v2` the head alone. Both splits have the same
-    images. Data and models are missing.
+    Both splits have the same images. Data and models are missing.
     """
     project.mkdir()
     git_init(project)
@@ -40,11 +37,8 @@ def write_project(project: Path) -> Path:
     right = predictions.assign(predicted=predictions["actual"])
     committed = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     params = overlay(committed, "evaluate: {confidence: 0.9}")
-    early = overlay(params, "train_finetune: {learning_rate: 1e-6}")
-    for subject, table, accuracy, text in (
-        ("Early", right, 1.0, early),
-        (SUBJECT, predictions, 0.5, params),
-    ):
+    (project / "params.yaml").write_text(params, encoding="utf-8")
+    for subject, table in (("Early", right), ("Late", predictions)):
         for path in (paths.TEST_PREDICTIONS_CSV, paths.VALIDATION_PREDICTIONS_CSV):
             (project / path).parent.mkdir(exist_ok=True)
             write_predictions(project / path, table)
@@ -52,11 +46,6 @@ def write_project(project: Path) -> Path:
             (project / path).parent.mkdir(exist_ok=True)
             images = table.assign(image=table["pixels_sha256"].str[:IMAGE_DIGITS])
             write_table(project / path, images, PREDICTED_CLASSES)
-        measured = {"accuracy": accuracy, "loss": 0.7}
-        write_json(project / paths.EVALUATE_METRICS, {"validation": measured, "test": measured})
-        write_json(project / paths.FINETUNE_METRICS, {"kept_epoch": int(accuracy)})
-        write_json(project / paths.SPLIT_METRICS, {"validation": 4, "test": 4})
-        (project / "params.yaml").write_text(text, encoding="utf-8")
         commit(project, subject)
     (project / ".dvc").mkdir()
     (project / ".dvc" / "config").touch()

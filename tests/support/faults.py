@@ -2,10 +2,11 @@
 
 `IMAGES` are files by name with their bytes, `MEMBERS` write a member into an archive, `ARCHIVES`
 change the bytes of a whole one. What is promised of an image or a member is KEPT or one of the
-reasons in images.REASONS, and of an archive the one line that refuses it.
+REASONS, and of an archive the one line that refuses it.
 """
 
 import io
+import re
 import stat
 import struct
 import warnings
@@ -17,13 +18,16 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from conftest import encode
+from conftest import PROJECT, encode
 from PIL import Image, ImageCms
 
 from pawprint.errors import printable
 from pawprint.images.decoder import MAX_BYTES
 
 KEPT = "kept"
+CODE = "".join(path.read_text(encoding="utf-8") for path in PROJECT.glob("pawprint/*/*.py"))
+REASONS = {*re.findall(r'UnusableImageError\(\s*"(\w+)"', CODE)}
+REASONS |= {"neither_class", "duplicate", "contradictory"}  # of images that can be decoded
 # Names that zipfile does not write, by what stands for them until it has written the others, and
 # how it reads them: in code page 437, and up to a zero byte.
 RAW_NAMES = {"caf@@.jpg": (b"caf\xe9\xe8.jpg", "cafΘΦ.jpg"), "zero@.jpg": (b"zero\0.jpg", "zero")}

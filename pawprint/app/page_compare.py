@@ -1,0 +1,39 @@
+"""Compare: two runs on the validation split, and the photos whose predictions differ."""
+
+import streamlit as st
+
+from pawprint.app import photos
+from pawprint.app.messages import explained, plain
+from pawprint.params.results import Evaluate
+from pawprint.pipeline.revisions import WORKSPACE
+from pawprint.tools.comparison import compare_revisions, describe, paired
+
+TITLE, ICON = "Compare", ":material/compare_arrows:"
+
+
+def show() -> None:
+    """What `pawprint compare` prints, and the photos."""
+    st.markdown(
+        "A run is a commit, a branch, a tag or an experiment, or `workspace`, the present files. "
+        "`dvc exp show` and DVC's extension for VS Code list all runs with their params and "
+        "metrics."
+    )
+    first = st.text_input("Baseline", "HEAD")
+    second = st.text_input("The baseline with", WORKSPACE)
+    level = Evaluate.load().confidence
+    (compared,) = compare_revisions(first, [second], "validation", level)
+    st.code(describe(first, second, "validation", compared), language=None, wrap_lines=True)
+    (both,) = paired(first, [second], "validation")
+    differ = both[both["predicted_old"] != both["predicted"]]
+    st.markdown(f"{len(differ)} of the {len(both)} validation images have another prediction.")
+
+    def predictions(row) -> str:
+        old, new, actual = map(plain, (row.predicted_old, row.predicted, row.actual))
+        return f"{old} → {new}, labelled {actual}"
+
+    with explained():
+        shown = photos.at_present(differ).sort_values("path")
+        if missing := len(differ) - len(shown):
+            st.caption(f"{missing} of them are not among the present images, and not shown.")
+        if row := photos.grid(shown, "differ", predictions):
+            photos.open_large(row.path, predictions(row))
