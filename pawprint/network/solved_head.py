@@ -24,7 +24,7 @@ from pawprint.features.store import Features
 from pawprint.network.head_weights import Standardisation
 
 # scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
-VALUES_OF_C = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # where C is not chosen
 FOLDS = 5
 # Images that a cross-validation learns from, and how many of each class it takes if one fit should
