@@ -12,7 +12,8 @@ from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.reports.pages import DIGITS
 from pawprint.scores.intervals import fraction_interval
-from pawprint.tools.comparison import compare_revisions, describe, paired
+from pawprint.scores.paired import describe
+from pawprint.tools.comparison import compare_revisions, paired
 
 TITLE, ICON = "Models", ":material/insights:"
 METRICS = ["validation.accuracy", "validation.loss", "kept_epoch"]
