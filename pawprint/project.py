@@ -14,6 +14,7 @@ FEATURE_ROW_CODE = Path("data/code/feature_row.txt")
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
 IMAGES_CSV = Path("data/clean/images.csv")
+METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's
 UNKNOWN_CSV = Path("data/clean/unknown.csv")
 REJECTED_CSV = Path("data/clean/rejected.csv")
 SPLIT_CSV = Path("data/split/images.csv")

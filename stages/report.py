@@ -20,6 +20,7 @@ from pawprint.pipeline.entry import run_stage
 from pawprint.reports import pages, results
 from pawprint.reports.results import count_images, describe_near_duplicates
 from pawprint.scores.shift import describe_shift
+from pawprint.scores.slices import describe_slices
 from pawprint.tables import read_table
 
 
@@ -54,6 +55,8 @@ def main() -> None:
         "headline": results.headline_of(scores),
         "results": results.result_rows(scores),
         "about_results": results.describe_intervals(params["evaluate"]["confidence"], groups),
+        "slices": results.slice_rows(scores),
+        "worse_slices": describe_slices(scores),
         "of_classes": results.class_rows(scores),
         "pictures": {
             name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png"))

@@ -9,6 +9,7 @@ from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW, divided_groups
 from pawprint.scores.metrics import headline
 from pawprint.scores.shift import APART
+from pawprint.scores.slices import ACCURACY, DIFFERENCE
 
 MAX_NAMED = 4  # classes in a title
 FEW_GROUPS = 0.9  # groups for each image, below which intervals are said to be too narrow
@@ -99,6 +100,22 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
     rows.columns = ["recall, test", "precision, test", "F1, test", "recall, validation"]
     return rows.rename_axis("class").reset_index()
+
+
+def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Rows of texts: a slice, its accuracy, and the difference from the accuracy of the others."""
+    both = (scores[scores["score"] == name].set_index("label") for name in (ACCURACY, DIFFERENCE))
+    accuracy, difference = both
+    return [
+        (
+            label,
+            describe_fraction(row),
+            "{:+.2f} points, {:+.2f} to {:+.2f}".format(
+                *(100 * difference.loc[label, ["value", "low", "high"]])
+            ),
+        )
+        for label, row in accuracy.iterrows()
+    ]
 
 
 def with_interval(score: pd.Series) -> str:

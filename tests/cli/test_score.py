@@ -194,10 +194,12 @@ def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
     folder = write_files(tmp_path / "new", new("cat", 40) | new("dog", 10))
     other = write_colour_model(tmp_path / "other", bias=9, unknown_threshold=0.2)
     both = str(folder), "--model", str(project.SERVED_MODEL), "--model"
-    found = printed(deployed[0], "score", *both, str(other))
+    found, record = (
+        pawprint(deployed[0], "score", *both, str(other), "--format", form).stdout
+        for form in ("table", "json")
+    )
     assert found.count(f"{other} is worse than {project.SERVED_MODEL}") == 2
-    record = json.loads(printed(deployed[0], "score", *both, str(other), "--format", "json"))
-    (compared,) = record["compared"]
+    (compared,) = json.loads(record)["compared"]
     assert (compared["images"], compared["new_correct"]) == (50, 10)
     assert {each["verdict"] for each in compared["scores"]} == {"worse"}
     of_others = write_colour_model(tmp_path / "others", labels=["ant", "bee"])
