@@ -1,8 +1,8 @@
 """Write the model card, and one HTML page about the run, which opens without a network.
 
-Reads labels.csv, tables in data/clean/, data/split/ and plots/, the pictures in plots/,
-models/served/ and all params. Writes docs/model_card.md and plots/report.html, which shows photos.
-Run: `python -m stages.report`
+Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, the pictures in plots/,
+data/raw/archives/, models/served/ and all params. Writes docs/model_card.md and plots/report.html,
+which shows photos. Run: `python -m stages.report`
 """
 
 from functools import partial
@@ -15,13 +15,15 @@ from pawprint.dataset.cleaning import describe_files, describe_imbalance
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_yaml, write_text
+from pawprint.images.archive import open_archive
 from pawprint.model.metadata import read_metadata
+from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage
-from pawprint.reports import pages, results
+from pawprint.reports import gallery, pages, results
 from pawprint.reports.results import count_images, describe_near_duplicates
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
-from pawprint.tables import read_table
+from pawprint.tables import read_predictions, read_table
 
 
 def main() -> None:
@@ -63,9 +65,21 @@ def main() -> None:
             for name in project.PICTURES
         },
     }
+    labels = metadata["labels"]
+    judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)
+    predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
+    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
+        shown = gallery.show_errors(archive, gallery.list_errors(judged, predictions), labels)
+    known = labels, shown["ids"]
+    of_page = {
+        "gallery": shown,
+        "matrix": gallery.link_matrix(predictions["test"], *known),
+        "confused": gallery.link_pairs(predictions["test"], *known),
+        "of_classes": gallery.link_classes(context["of_classes"], *known),
+    }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
     images_md5 = md5(project.SPLIT_CSV)[: pages.DIGITS]
-    write_text(project.REPORT, pages.fill(pages.REPORT, **context, images=images_md5))
+    write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page, images=images_md5))
     print(f"report: {project.MODEL_CARD}, {project.REPORT}")
 
 

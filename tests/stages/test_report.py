@@ -1,6 +1,7 @@
 """The stage `report` on the tables of a made-up run, with grey pictures and a served model."""
 
 import contextlib
+import html
 import re
 import shutil
 from pathlib import Path
@@ -16,7 +17,7 @@ from pawprint import project
 from pawprint.columns import REJECTED, SCORES
 from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe_fraction, score_of
-from pawprint.tables import read_table, write_table
+from pawprint.tables import read_predictions, read_table, write_table
 from stages import report
 
 SERVED = [project.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
@@ -86,6 +87,26 @@ def test_page_needs_nothing_beside_itself(both):
     assert not re.search(r"<(script|link|iframe)|url\(|@import", page)
     sources = re.findall(r'<img[^>]* src="([^"]*)"', page)
     assert sources and all(each.startswith("data:image/webp;base64,") for each in sources)
+
+
+def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(both, workspace):
+    _, page = both
+    of_test = read_predictions(workspace / project.TEST_PREDICTIONS_CSV)
+    labels = list(LABELS)
+    targets = set(re.findall(r'<a href="#(errors[0-9-]+)">', page))
+    wrong = of_test[of_test["actual"] != of_test["predicted"]]
+    for row in wrong.itertuples():
+        cell, of_class = (
+            f"errors-{labels.index(row.actual)}{other}"
+            for other in (f"-{labels.index(row.predicted)}", "")
+        )
+        assert {cell, of_class} <= targets
+        name = re.escape(html.escape(row.path))
+        (classes,) = re.findall(rf'<figure class="([^"]*)"><img src="[^"]*" alt="{name}">', page)
+        assert {cell, of_class} <= set(classes.split())
+    for target in targets:  # a rule hides the other photos
+        assert f'<span id="{target}"></span>' in page
+        assert f"#{target}:target ~ .photos figure:not(.{target})" in page
 
 
 def test_numbers_are_those_of_the_tables(both, workspace):

@@ -4,22 +4,26 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from conftest import encode
+from PIL import Image
 
 from pawprint import project
 from pawprint.classes import predicted_classes
 from pawprint.columns import (
     HISTORY,
     IMAGES,
+    JUDGED,
     LABELS_TO_REVIEW,
     NEAR_DUPLICATES,
     REJECTED,
     SCORES,
     SPLIT,
 )
-from pawprint.files import write_json
+from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import Predictions, tabulate_scores
-from pawprint.tables import write_table
+from pawprint.scores.review import judge
+from pawprint.tables import tabulate, write_predictions, write_table
 
 PER_CLASS = 10  # of each class in a split
 
@@ -55,13 +59,34 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SPLIT))
 
 
+def write_predictions_of(workspace: Path, labels: list[str]) -> None:
+    """Of both splits and, by cross-validation, of training images; and these images."""
+    paths = [f"{label}/{number}.jpg" for label in labels for number in range(PER_CLASS)]
+    tables = []
+    for seed, split in enumerate(("train", "validation", "test")):
+        actual, probabilities = predictions_of(labels, seed)
+        images = pd.DataFrame({"path": [f"{split}/{path}" for path in paths]})
+        images = images.assign(label=np.array(labels)[actual], pixels_sha256="0")
+        if split == "train":
+            judged = judge(images, probabilities, labels)
+            write_table(workspace / project.CROSS_VALIDATION_CSV, judged, JUDGED)
+        else:
+            table = tabulate(images, probabilities, probabilities.argmax(axis=1), labels)
+            write_predictions(workspace / project.PREDICTIONS_CSV[split], table)
+        tables.append(images)
+    photo = encode(Image.new("RGB", (8, 8), "grey"), "PNG")
+    archive = workspace / project.RAW_IMAGES
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    pack(archive, [(path, photo) for path in pd.concat(tables)["path"]])
+
+
 def write_run(
     workspace: Path,
     numbers: dict[str, int],
     rejected: pd.DataFrame,
     splits: tuple[str, str] = ("train", "train"),
 ) -> None:
-    """What the stage `report` reads, besides pictures and the archive, for images of these labels.
+    """What the stage `report` reads, besides pictures, for images of these labels.
 
     `splits` are those of two near-duplicates.
     """
@@ -81,6 +106,7 @@ def write_run(
         (project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW),
     ):
         write_table(workspace / path, frame, columns)
+    write_predictions_of(workspace, labels)
     metadata = Metadata(
         labels=labels,
         image_size=96,
