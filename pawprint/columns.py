@@ -23,6 +23,8 @@ SPLIT: Columns = {
     "group": "str",  # the first path of the group
     "pixels_sha256": "str",
 }
+# Of an image file, from which a class should not be known: numbers, in no file.
+PROPERTIES = ("width", "height", "aspect ratio", "brightness", "file format")
 NEAR_DUPLICATES: Columns = {
     "group": "str",
     "path": "str",

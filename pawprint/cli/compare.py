@@ -1,12 +1,21 @@
-"""Commands that compare runs: `compare`, `gate`."""
+"""Commands on the results of runs: `limits`, `compare`, `gate`."""
 
 import argparse
 
+from pawprint.files import parse_file
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE, require_reproduced
-from pawprint.project import PREDICTED_CSV
+from pawprint.project import LIMITS, PREDICTED_CSV
 from pawprint.scores.paired import Comparison, describe
 from pawprint.tools.comparison import compare_all, compare_splits
+
+
+def run_limits(arguments: argparse.Namespace) -> None:
+    """Print what limits the model of the last run, as at the top of plots/report.html.
+
+    Each sentence has its number and what to do; only those are printed that the results support.
+    """
+    print(parse_file(LIMITS, bytes.decode), end="")
 
 
 def add_compare(parser: argparse.ArgumentParser) -> None:

@@ -7,26 +7,11 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.reports.charts import MAX_WRITTEN
 from pawprint.reports.pages import data_uri
-from pawprint.scores.review import confused, confusion, with_confidence
+from pawprint.scores.review import confused, confusion
 
 SIDE = 160  # pixels of a photo, at most
 OF_A_PAIR, MAX_PHOTOS = 8, 160  # shown, of the most confident errors; 160 are about 1 MB
 MAX_PAIRS = 20  # listed where the classes are too many for a matrix
-
-
-def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The wrong predictions by a model that did not learn from the image, the most confident first.
-
-    The columns are `path`, `actual`, `predicted`, `confidence` and `split`. Training images are
-    those of a table JUDGED; `predictions` are tables PREDICTIONS by split.
-    """
-    names = {"label": "actual", "likely": "predicted", "likely_probability": "confidence"}
-    training = judged.rename(columns=names).assign(split="train")
-    training["wrong"] = training["confidence"] > training["probability"]
-    held_out = [with_confidence(table).assign(split=name) for name, table in predictions.items()]
-    every = pd.concat([training, *held_out])
-    columns = ["path", "actual", "predicted", "confidence", "split"]
-    return every[every["wrong"]].sort_values("confidence", ascending=False, kind="stable")[columns]
 
 
 def pair_id(actual: str, predicted: str, labels: list[str]) -> str:
@@ -70,7 +55,10 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
     return [
         [
             actual,
-            *(_link(number, pair_id(actual, other, labels), ids) for other, number in row.items()),
+            *(
+                number and _link(number, pair_id(actual, other, labels), ids)
+                for other, number in row.items()
+            ),
         ]
         for actual, row in confusion(test, labels).iterrows()
     ]

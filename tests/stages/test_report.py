@@ -1,5 +1,6 @@
 """The stage `report` on the tables of a made-up run, with grey pictures and a served model."""
 
+import argparse
 import contextlib
 import html
 import re
@@ -14,7 +15,8 @@ from made_up_run import write_run
 from PIL import Image
 
 from pawprint import project
-from pawprint.columns import REJECTED, SCORES
+from pawprint.cli.compare import run_limits
+from pawprint.columns import IMAGES, REJECTED, SCORES
 from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe_fraction, score_of
 from pawprint.tables import read_predictions, read_table, write_table
@@ -167,6 +169,20 @@ def test_warning_of_a_test_set_of_another_kind_is_at_the_top(other):
     card, page = reports(other)
     assert "accuracy -40.0 points (-50.0 to -30.0)" in card.split("## Model")[0]
     assert "accuracy -40.0 points (-50.0 to -30.0)" in page.split("<h2>")[0]
+
+
+def test_limits_at_the_top_are_those_of_the_command(other, capsys):
+    """Images smaller than `image_size`; the page shows the text of the command."""
+    small = read_table(other / project.IMAGES_CSV, IMAGES).assign(width=32)
+    write_table(other / project.IMAGES_CSV, small, IMAGES)
+    _, page = reports(other)
+    capsys.readouterr()
+    with contextlib.chdir(other):
+        run_limits(argparse.Namespace())
+    lines = capsys.readouterr().out.splitlines()
+    assert any("100% of the images are smaller than model.image_size, 96" in each for each in lines)
+    for line in lines:
+        assert html.escape(line.removeprefix("- "), quote=False) in page.split("<h2>")[0]
 
 
 def test_card_says_nothing_that_the_params_deny(other):

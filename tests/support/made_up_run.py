@@ -59,10 +59,17 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SPLIT))
 
 
-def write_predictions_of(workspace: Path, labels: list[str]) -> None:
-    """Of both splits and, by cross-validation, of training images; and these images."""
+def images_of(numbers: dict[str, int]) -> pd.DataFrame:
+    """The table IMAGES of the images of `split_of`."""
+    sized = split_of(numbers).assign(width=600, height=400)
+    return sized.assign(archive_split="", perceptual_hash="0")
+
+
+def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
+    """Of both splits and, by cross-validation, of training images; and an archive of all images."""
+    labels = list(numbers)
     paths = [f"{label}/{number}.jpg" for label in labels for number in range(PER_CLASS)]
-    tables = []
+    tables = [images_of(numbers)]
     for seed, split in enumerate(("train", "validation", "test")):
         actual, probabilities = predictions_of(labels, seed)
         images = pd.DataFrame({"path": [f"{split}/{path}" for path in paths]})
@@ -91,13 +98,14 @@ def write_run(
     `splits` are those of two near-duplicates.
     """
     labels = list(numbers)
-    history = pd.DataFrame({name: [1, 2] for name in HISTORY})
+    history = pd.DataFrame({name: [1, 2] for name in HISTORY}).assign(accuracy=0.95)
     copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
     copies = copies.assign(group="a.jpg", split=splits, distance=0, moved=[False, True])
     suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW})
     for path, frame, columns in (
         (project.SCORES_CSV, scores_of(labels), SCORES),
         (project.SPLIT_CSV, split_of(numbers), SPLIT),
+        (project.IMAGES_CSV, images_of(numbers), IMAGES),
         (project.REJECTED_CSV, rejected, REJECTED),
         (project.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
         (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
@@ -106,7 +114,7 @@ def write_run(
         (project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW),
     ):
         write_table(workspace / path, frame, columns)
-    write_predictions_of(workspace, labels)
+    write_predictions_of(workspace, numbers)
     metadata = Metadata(
         labels=labels,
         image_size=96,
