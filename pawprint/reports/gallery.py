@@ -5,13 +5,13 @@ from markupsafe import Markup
 
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
-from pawprint.reports.charts import MAX_WRITTEN
 from pawprint.reports.pages import data_uri
 from pawprint.scores.review import confused, confusion
 
 SIDE = 160  # pixels of a photo, at most
 OF_A_PAIR, MAX_PHOTOS = 8, 160  # shown, of the most confident errors; 160 are about 1 MB
-MAX_PAIRS = 20  # listed where the classes are too many for a matrix
+MAX_MATRIX = 12  # classes of a matrix with links; of more, MAX_PAIRS are listed
+MAX_PAIRS = 20
 
 
 def pair_id(actual: str, predicted: str, labels: list[str]) -> str:
@@ -50,7 +50,7 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
 
     Errors with photos are links to them.
     """
-    if len(labels) > MAX_WRITTEN:
+    if len(labels) > MAX_MATRIX:
         return []
     return [
         [

@@ -18,14 +18,14 @@ POWER = 0.8  # probability that a difference is significant with the images of `
 class Pair(NamedTuple):
     """Two models on the same images: the class of each, whether they predict it, their log losses.
 
-    All are `(images,)`. Images of one group are not independent; by default each is alone.
+    All are `(images,)`. Images of one of `groups` are not independent.
     """
 
     actual: np.ndarray
     old_right: np.ndarray
     new_right: np.ndarray
+    groups: np.ndarray
     losses: tuple[np.ndarray, np.ndarray] | None = None
-    groups: np.ndarray | None = None
 
 
 class Tested(NamedTuple):
@@ -132,11 +132,8 @@ def _of_right(pair: Pair) -> _Difference | None:
     middles = (gained - lost) / more
     variances = ((gained + lost + 1 / classes) / more - middles**2) / more
     values /= classes * images[strata]
-    sums = (
-        values
-        if pair.groups is None
-        else np.bincount(np.unique(pair.groups, return_inverse=True)[1], values)
-    )
+    _, group_of = np.unique(pair.groups, return_inverse=True)
+    sums = np.bincount(group_of, values)
     design = max(1, (sums**2).sum() / (values**2).sum())
     error = float(np.sqrt(design * variances.sum())) / classes
     middle = float(middles.mean())
@@ -147,9 +144,7 @@ def _of_loss(pair: Pair) -> _Difference | None:
     if pair.losses is None:
         return None
     old, new = pair.losses
-    values = new - old
-    if pair.groups is not None:
-        values = mean_by_group(values, pair.groups)
+    values = mean_by_group(new - old, pair.groups)
     if len(values) < 2 or not (error := float(values.std(ddof=1) / len(values) ** 0.5)):
         return None
     mean, freedom = float(values.mean()), len(values) - 1

@@ -17,6 +17,7 @@ from pawprint.scores.shift import independent
 from pawprint.tables import parse_predictions, parse_table
 
 TRAINING = "cross-validated training images"
+ALONE = pd.Series(dtype=str)  # the groups of images: none
 
 
 def compare_revisions(
@@ -69,9 +70,11 @@ def _compare_tables(
     new: Sequence[str],
     tables: dict[str, dict[str, pd.DataFrame]],
     confidence: float,
-    groups: pd.Series | None = None,
+    groups: pd.Series = ALONE,
 ) -> dict[str, list[Comparison]]:
-    """`tables` are PREDICTED_CLASSES, perhaps with `loss`, by split and revision."""
+    """`tables` are PREDICTED_CLASSES, perhaps with `loss`, by split and revision; `groups` of some
+    images are by `image`.
+    """
     pairs = [
         _pair(both, groups) for name in tables for both in _merged(old, new, name, tables[name])
     ]
@@ -79,13 +82,12 @@ def _compare_tables(
     return {name: [_of_head(next(compared), old, rev) for rev in new] for name in tables}
 
 
-def _pair(both: pd.DataFrame, groups: pd.Series | None) -> Pair:
+def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
     actual = both["actual"].to_numpy()
     losses = (both["loss_old"].to_numpy(), both["loss"].to_numpy()) if "loss" in both else None
-    if groups is not None:
-        groups = both["image"].map(groups).fillna(both["image"]).to_numpy()
+    group = both["image"].map(groups).fillna(both["image"]).to_numpy()
     right = ((both[name] == both["actual"]).to_numpy() for name in ("predicted_old", "predicted"))
-    return Pair(actual, *right, losses, groups)
+    return Pair(actual, *right, group, losses)
 
 
 def _of_head(compared: Comparison, old: str, new: str) -> Comparison:

@@ -108,7 +108,7 @@ def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparis
         tables = [table.merge(paths) for table in (first, other)]
         actual, groups = (tables[0][name].to_numpy() for name in ("actual", "group"))
         rights = ((table["predicted"] == actual).to_numpy() for table in tables)
-        pairs.append(Pair(actual, *rights, tuple(map(losses_in, tables)), groups))
+        pairs.append(Pair(actual, *rights, groups, tuple(map(losses_in, tables))))
     return compare(pairs, confidence)
 
 

@@ -10,7 +10,7 @@ IMAGES = 200
 
 def of_rights(old: np.ndarray, *new: np.ndarray, actual: np.ndarray | None = None):
     actual = np.zeros(len(old), int) if actual is None else actual
-    return compare([Pair(actual, old, each) for each in new], 0.95)
+    return compare([Pair(actual, old, each, np.arange(len(old))) for each in new], 0.95)
 
 
 def verdicts(compared: list[Comparison]) -> set[str]:
@@ -56,7 +56,7 @@ def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(run
         hard = rng.normal(2.5, 2, groups.max() + 1)
         margins = [(hard + rng.normal(0, 1, len(hard)))[groups] for _ in range(runs + 1)]
         old, *new = ((each > 0, np.log1p(np.exp(-each))) for each in margins)
-        pairs = [Pair(groups * 0, old[0], one[0], (old[1], one[1]), groups) for one in new]
+        pairs = [Pair(groups * 0, old[0], one[0], groups, (old[1], one[1])) for one in new]
         wrong += bool(verdicts(compare(pairs, 0.95)))
     assert 0 < wrong <= 0.06 * 1000
 
@@ -65,7 +65,9 @@ def test_log_loss_tells_models_apart_that_are_right_on_the_same_images():
     rng = np.random.default_rng(0)
     losses = rng.exponential(0.2, IMAGES)
     right, better = losses < 0.7, losses * rng.uniform(0.6, 1.1, IMAGES)
-    (compared,) = compare([Pair(right * 0, right, right, (losses, better))], 0.95)
+    (compared,) = compare(
+        [Pair(right * 0, right, right, np.arange(IMAGES), (losses, better))], 0.95
+    )
     (loss,) = compared.scores
     assert (loss.score, loss.verdict) == ("log loss", "better")
     assert loss.difference == pytest.approx((better - losses).mean())
