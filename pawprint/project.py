@@ -43,7 +43,7 @@ FINETUNE_METRICS = Path("metrics/train_finetune.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")
-LIMITS = Path("plots/limits.md")  # what limits the model
+LIMITS = Path("plots/limits.txt")  # what limits the model
 
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
 FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")

@@ -1,7 +1,7 @@
 """Write the model card, and one HTML page about the run, which opens without a network.
 
 Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, the pictures in plots/,
-data/raw/archives/, models/served/ and all params. Writes docs/model_card.md, plots/limits.md, and
+data/raw/archives/, models/served/ and all params. Writes docs/model_card.md, plots/limits.txt, and
 plots/report.html, which shows photos. Run: `python -m stages.report`
 """
 

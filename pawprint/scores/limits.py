@@ -10,19 +10,22 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest, poisson
+from scipy.optimize import minimize_scalar
+from scipy.stats import binomtest, chi2
 
 from pawprint.columns import PROPERTIES
 from pawprint.scores.intervals import difference_interval, fisher, fraction_interval, mcnemar
+from pawprint.scores.paired import losses_in
 from pawprint.scores.review import every_prediction, list_errors
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 
-ALPHA = 0.01  # probability of a sentence by chance
+ALPHA = 0.02  # probability of a sentence by chance
 MAX_LIMITS = 5
 MIN_GAP = 0.1  # of accuracies, to be called a limit
 MIN_SHARE = 0.2  # of the errors, of two classes
-SURE, MIN_SURE, TIMES = 0.9, 5, 3  # more confident errors than the probabilities expect
+MIN_WRONG = 0.01  # of the labels
+LEAST = 1e-6  # probability of a label that is counted; tables have six digits
 NO_LIMIT = "No limit of this model stands out."
 
 
@@ -112,16 +115,24 @@ def shortcut(run: Run) -> Limit | None:
 
 
 def wrong_labels(run: Run) -> Limit | None:
-    """More confident errors than calibrated probabilities have."""
-    every = every_prediction(run.judged, run.predictions)
-    sure = every[every["confidence"] > SURE]
-    found, expected = int(sure["wrong"].sum()), float((1 - sure["confidence"]).sum())
-    if found < max(MIN_SURE, TIMES * expected) or poisson.sf(found - 1, expected) >= ALPHA:
+    """The probabilities fit the labels better if a part of the labels is taken as drawn at random.
+
+    By a likelihood-ratio test, of a parameter at the end of its range.
+    """
+    held_out = (np.exp(-losses_in(table)) for table in run.predictions.values())
+    of_label = np.maximum(np.concatenate([run.judged["probability"], *held_out]), LEAST)
+    classes = run.images["label"].nunique()
+
+    def loss(drawn: float) -> float:
+        return -np.log((1 - drawn) * of_label + drawn / classes).sum()
+
+    drawn = minimize_scalar(loss, bounds=(0, 0.5), method="bounded").x
+    wrong = drawn * (1 - 1 / classes)
+    if wrong < MIN_WRONG or chi2.sf(2 * (loss(0) - loss(drawn)), 1) / 2 >= ALPHA:
         return None
     return Limit(
-        f"The model is sure of another class than the label of {found} images (over {SURE:.0%}), "
-        f"and its probabilities expect {expected:.1f}: labels may be wrong. Look at those in "
-        "plots/labels_to_review.csv, and correct them in labels.csv."
+        f"The probabilities fit the labels best if {wrong:.1%} of the labels are wrong. Look at "
+        "the images in plots/labels_to_review.csv, and correct their labels in labels.csv."
     )
 
 
