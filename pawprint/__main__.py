@@ -22,6 +22,7 @@ COMMANDS = {
     "monitor": ("photos", "test whether photos without labels are like those of the test split"),
     "suggest": ("photos", "rank images without a label by how much a label would help"),
     "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
+    "limits": ("compare", "say what limits the model of the last run, and what to do"),
     "compare": ("compare", "test whether two runs differ, image by image"),
     "data": ("lock", "`data diff`: list the images that changed between two commits"),
     "check": ("lock", "fail if the committed results are not those of this code and these params"),

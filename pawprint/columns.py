@@ -13,6 +13,8 @@ IMAGES: Columns = {
     "perceptual_hash": "str",
 }
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
+# A cell of a further column of metadata.csv, such as camera or site, that is not empty.
+METADATA: Columns = {"path": "str", "column": "str", "value": "str"}
 SPLITS = ("train", "validation", "test")
 SPLIT: Columns = {
     "path": "str",
@@ -21,6 +23,8 @@ SPLIT: Columns = {
     "group": "str",  # the first path of the group
     "pixels_sha256": "str",
 }
+# Of an image file, from which a class should not be known: numbers, in no file.
+PROPERTIES = ("width", "height", "aspect ratio", "brightness", "file format")
 NEAR_DUPLICATES: Columns = {
     "group": "str",
     "path": "str",
@@ -86,8 +90,8 @@ ROC: Columns = {
     "true_positive_rate": "float64",
     "threshold": "float64",
 }
-# `label` is "" for a score of all classes, UNKNOWN for one of images of no class; `low` and `high`
-# are the ends of an interval.
+# `label` is "" for a score of all classes, UNKNOWN for one of images of no class, or a column of
+# metadata.csv with a value for scores of a slice; `low` and `high` are the ends of an interval.
 SCORES: Columns = {
     "split": "str",
     "label": "str",

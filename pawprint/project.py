@@ -14,6 +14,7 @@ FEATURE_ROW_CODE = Path("data/code/feature_row.txt")
 RAW_ARCHIVES = Path("data/raw/archives")
 RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
 IMAGES_CSV = Path("data/clean/images.csv")
+METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's
 UNKNOWN_CSV = Path("data/clean/unknown.csv")
 REJECTED_CSV = Path("data/clean/rejected.csv")
 SPLIT_CSV = Path("data/split/images.csv")
@@ -42,6 +43,7 @@ FINETUNE_METRICS = Path("metrics/train_finetune.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 MODEL_CARD = Path("docs/model_card.md")
 REPORT = Path("plots/report.html")
+LIMITS = Path("plots/limits.txt")  # what limits the model
 
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
 FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")

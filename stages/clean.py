@@ -1,15 +1,16 @@
 """Decode every image once, and list which can be used and why the others cannot.
 
 Applies the corrections of labels.csv; exact duplicates are removed. Reads data/raw/archives/ and
-labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/unknown.csv,
-data/clean/rejected.csv and metrics/clean.json. Run: `python -m stages.clean`
+labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/metadata.csv,
+data/clean/unknown.csv, data/clean/rejected.csv and metrics/clean.json.
+Run: `python -m stages.clean`
 """
 
 from functools import partial
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, REJECTED
+from pawprint.columns import IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
     clean,
     describe_bits,
@@ -17,7 +18,7 @@ from pawprint.dataset.cleaning import (
     describe_folders_of_no_class,
     describe_imbalance,
 )
-from pawprint.dataset.layouts import find_labels, read_metadata_csv
+from pawprint.dataset.layouts import find_labels, further_columns, read_metadata_csv
 from pawprint.dataset.user_tables import read_corrections
 from pawprint.errors import printable
 from pawprint.files import write_json
@@ -43,6 +44,7 @@ def main() -> None:
     is_unknown = kept["label"] == UNKNOWN
     write_table(project.IMAGES_CSV, kept[~is_unknown], IMAGES)
     write_table(project.UNKNOWN_CSV, kept[is_unknown], IMAGES)
+    write_table(project.METADATA_CSV, further_columns(rows, kept["path"][~is_unknown]), METADATA)
     write_table(project.REJECTED_CSV, rejected, REJECTED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {project.REJECTED_CSV}" if len(rejected) else ""

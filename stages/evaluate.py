@@ -1,7 +1,7 @@
 """Evaluate the served model on the outputs of the network for held-out images.
 
-Reads data/outputs/, data/split/images.csv, data/split/near_duplicates.csv and
-models/served/model.json. Params: `evaluate`. Writes data/predictions.csv,
+Reads data/outputs/, data/clean/metadata.csv, data/split/images.csv, data/split/near_duplicates.csv
+and models/served/model.json. Params: `evaluate`. Writes data/predictions.csv,
 data/predictions_validation.csv, metrics/evaluate.json, plots/scores.csv, plots/reliability.csv,
 plots/roc.csv, and what Git keeps of the predictions, plots/predictions.csv and
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
@@ -19,6 +19,7 @@ from pawprint.pipeline.entry import run_stage
 from pawprint.scores import metrics
 from pawprint.scores.held_out import evaluate
 from pawprint.scores.shift import compare_splits, describe_shift, independent, measure_apart
+from pawprint.scores.slices import describe_slices, measure_slices
 from pawprint.tables import read_table, write_predictions, write_table
 
 SPLITS = ("validation", "test")
@@ -38,11 +39,15 @@ def main() -> None:
     validation, test = evaluated.values()
     apart = measure_apart(test.images, near_duplicates, confidence)
     differences = compare_splits(validation.images, test.images)
-    of_test = [test.scores, apart, differences]
+    metadata_csv = read_table(project.METADATA_CSV, columns.METADATA)
+    slices = measure_slices(test.images, metadata_csv, confidence)
+    of_test = [test.scores, apart, differences, slices]
     if len(apart):
         print(f"evaluate: test accuracy {apart['value'].iloc[0]:.4f} without near-duplicates")
     if warning := describe_shift(differences):
         print(f"evaluate: {warning}")
+    for line in describe_slices(slices):
+        print(f"evaluate: {line}")
     threshold, of_no_class = metadata.unknown_threshold, project.OUTPUTS / f"{UNKNOWN}.npz"
     if threshold is not None and of_no_class.exists():
         how = metadata.test_time_augmentation

@@ -1,8 +1,8 @@
 """Write the model card, and one HTML page about the run, which opens without a network.
 
-Reads labels.csv, tables in data/clean/, data/split/ and plots/, the pictures in plots/,
-models/served/ and all params. Writes docs/model_card.md and plots/report.html, which shows photos.
-Run: `python -m stages.report`
+Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, the pictures in plots/,
+data/raw/archives/, models/served/ and all params. Writes docs/model_card.md, plots/limits.txt, and
+plots/report.html, which shows photos. Run: `python -m stages.report`
 """
 
 from functools import partial
@@ -13,15 +13,23 @@ from PIL import Image
 from pawprint import columns, project
 from pawprint.classes import SIGNIFICANT
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
+from pawprint.dataset.properties import measure_properties
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
 from pawprint.errors import hide_secrets
 from pawprint.files import md5, read_yaml, write_text
+from pawprint.images.archive import open_archive
 from pawprint.model.metadata import read_metadata
+from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage
-from pawprint.reports import pages, results
+from pawprint.reports import gallery, pages, results
+from pawprint.scores.limits import NO_LIMIT, Run, find_limits
+from pawprint.scores.review import list_errors
 from pawprint.scores.shift import describe_shift
-from pawprint.tables import read_table
+from pawprint.scores.slices import describe_slices
+from pawprint.tables import read_predictions, read_table, training_images
+
+MAX_MEASURED = 500  # training images whose brightness is measured
 
 
 def main() -> None:
@@ -51,16 +59,53 @@ def main() -> None:
         "warning": describe_shift(scores),
         "headline": results.headline_of(scores),
         "results": results.result_rows(scores),
+        "slices": results.slice_rows(scores),
+        "worse_slices": describe_slices(scores),
         "of_classes": results.class_rows(scores),
         "pictures": {
             name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png"))
             for name in project.PICTURES
         },
     }
+    labels = metadata["labels"]
+    judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)
+    predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
+    sizes = read_table(project.IMAGES_CSV, columns.IMAGES)[["path", "width", "height"]]
+    sized = images.merge(sizes, on="path")
+    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
+        shown = gallery.show_errors(archive, list_errors(judged, predictions), labels)
+        properties = measure_properties(archive, training_images(sized, MAX_MEASURED))
+    extract = context["extract"]
+    learned = extract["accuracy"][extract["kept"]]
+    run = Run(
+        sized,
+        judged,
+        predictions,
+        scores,
+        learned.iloc[-1] if len(learned) else None,
+        metadata["image_size"],
+        properties,
+    )
+    limits = [
+        (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))
+        for limit in find_limits(run)
+    ]
+    known = labels, shown["ids"]
+    of_page = {
+        "limits": limits,
+        "no_limit": NO_LIMIT,
+        "gallery": shown,
+        "matrix": gallery.link_matrix(predictions["test"], *known),
+        "confused": gallery.link_pairs(predictions["test"], *known),
+        "of_classes": gallery.link_classes(context["of_classes"], *known),
+    }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
     images_md5 = md5(project.SPLIT_CSV)[: pages.DIGITS]
-    write_text(project.REPORT, pages.fill(pages.REPORT, **context, images=images_md5))
-    print(f"report: {project.MODEL_CARD}, {project.REPORT}")
+    write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page, images=images_md5))
+    lines = [f"- {sentence}\n" for sentence, _ in limits] or [f"{NO_LIMIT}\n"]
+    write_text(project.LIMITS, "".join(lines))
+    print(f"report: {project.MODEL_CARD}, {project.REPORT}, {project.LIMITS}")
+    print("".join(lines), end="")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,25 @@
 """Assign every usable image to training, validation or test, by a hash of its content.
 
 A group of near-duplicates, or of `split.group`, is in one split, unless the archive's own splits
-divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv and splits.csv.
-Params: `split`. Writes data/split/images.csv, data/split/labels.json, which has the order of the
-classes everywhere, data/split/near_duplicates.csv and metrics/split.json.
+divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv,
+data/clean/metadata.csv and splits.csv. Params: `split`. Writes data/split/images.csv,
+data/split/labels.json, which has the order of the classes everywhere,
+data/split/near_duplicates.csv and metrics/split.json.
 Run: `python -m stages.split`
 """
 
 from functools import partial
 
 from pawprint import project
-from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT, SPLITS
-from pawprint.dataset.splitting import describe_completed, describe_few, divided_groups, split
+from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, SPLIT, SPLITS
+from pawprint.dataset.splitting import (
+    describe_completed,
+    describe_dates,
+    describe_few,
+    divided_groups,
+    read_dates,
+    split,
+)
 from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import write_json
 from pawprint.params.data import Split
@@ -23,14 +31,20 @@ def main() -> None:
     params = Split.load()
     images = read_table(project.IMAGES_CSV, IMAGES)
     kept = watch(str(project.SPLITS_CSV), partial(read_kept_splits, project.SPLITS_CSV))
-    rows, listed, divided_pairs = split(images, params, kept)
+    dates = None
+    if params.date:
+        dates = read_dates(images, read_table(project.METADATA_CSV, METADATA), params.date)
+    rows, listed, divided_pairs = split(images, params, kept, dates)
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(project.SPLIT_CSV, rows, SPLIT)
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(project.NEAR_DUPLICATES_CSV, listed, NEAR_DUPLICATES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     print("split: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
-    given = rows["archive_split"] if params.use_archive_split else ""
+    if params.date:
+        print(f"split: {describe_dates(rows, dates, params.date)}")
+    uses_archive = params.use_archive_split and not params.date
+    given = rows["archive_split"] if uses_archive else ""
     for line in describe_completed(rows.assign(archive_split=given)):
         print(f"split: {line}")
     if few := describe_few(rows):
@@ -41,10 +55,9 @@ def main() -> None:
             f"splits; see {project.NEAR_DUPLICATES_CSV}"
         )
     if divided := divided_groups(rows):
-        print(
-            f"split: {divided:,} groups are divided, because the archive's splits stay as they are"
-        )
-    is_given = params.use_archive_split and images["archive_split"].isin(SPLITS[1:]).any()
+        why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
+        print(f"split: {divided:,} groups are divided, because {why}")
+    is_given = params.date or (uses_archive and images["archive_split"].isin(SPLITS[1:]).any())
     fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
     for line in describe_kept_splits(rows, kept, {} if is_given else fractions):
         print(f"split: {project.SPLITS_CSV}: {line}")

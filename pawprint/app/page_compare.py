@@ -6,7 +6,8 @@ from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE
-from pawprint.tools.comparison import compare_revisions, describe, paired
+from pawprint.scores.paired import describe
+from pawprint.tools.comparison import compare_revisions, paired
 
 TITLE, ICON = "Compare", ":material/compare_arrows:"
 

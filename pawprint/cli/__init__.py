@@ -16,10 +16,10 @@ def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
     )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse.ArgumentParser, more: str = "", **options: str) -> None:
     default = f"{project.SERVED_MODEL} or, if there is none, {package.EXAMPLE_MODEL}"
-    served = f"the served model or an export; default: {default}"
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help=served)
+    served = f"the served model or an export; default: {default}{more}"
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help=served, **options)
 
 
 def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:

@@ -11,13 +11,21 @@ from pawprint.cli import add_format, add_model, add_sheet, aligned
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.predictor import default_model, find_images, load_predictor, predict
+from pawprint.model.predictor import (
+    Predictor,
+    default_model,
+    find_images,
+    load_predictor,
+    predict,
+)
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
 from pawprint.reports.results import describe
+from pawprint.scores import paired
+from pawprint.scores.paired import Comparison
 from pawprint.scores.review import confused, confusion
 from pawprint.tables import predicted_labels
 from pawprint.tools import last_run, monitoring
-from pawprint.tools.scoring import Scored, score
+from pawprint.tools.scoring import Scored, compare_scored, score
 from pawprint.tools.suggestion import suggest
 
 MAX_CLASSES = 10  # of a confusion matrix; of more, the MAX_CLASSES most frequent confusions
@@ -27,7 +35,7 @@ def add_score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of photos with labels")
     add_sheet(parser, f"also write a page with at most {MAX_ERRORS} of the most confident errors")
     add_format(parser, ("table", "json"))
-    add_model(parser)
+    add_model(parser, "; others are compared with the first one given", action="append")
 
 
 def run_score(arguments: argparse.Namespace) -> int:
@@ -37,13 +45,42 @@ def run_score(arguments: argparse.Namespace) -> int:
     loss and the fraction called unknown with their intervals, beside those of the test split of the
     last run, and whether they differ significantly; then each class, and which classes are
     confused. Copies and near-duplicates of training images are left out; photos of a group in
-    metadata.csv count as one in intervals and tests. A file that cannot be used is listed on
+    metadata.csv count as one in intervals and tests. With several --model, each is scored, and the
+    others are compared with the first, photo by photo. A file that cannot be used is listed on
     stderr, and the exit status is 1.
     """
-    predictor = load_predictor(arguments.model or default_model())
+    folders = arguments.model or [default_model()]
+    predictors = list(map(load_predictor, folders))
+    labels = predictors[0].metadata.labels
+    for each in predictors[1:]:
+        if each.metadata.labels != labels:
+            raise InputError(
+                f"{each.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
+                f"Received: {', '.join(each.metadata.labels)}. Score it alone."
+            )
+    scored = [_score(each, arguments.folder) for each in predictors]
+    level = last_run.read_confidence()
+    others = list(zip(folders[1:], compare_scored(scored, level)))
+    if arguments.format == "json":
+        compared = [{"model": str(name), **compared_record(each)} for name, each in others]
+        print_json(scored_record(scored[0]) | {"compared": compared})
+    else:
+        for folder, each in zip(folders, scored):
+            print(f"{folder}\n" * bool(others), end="")
+            print_scored(each)
+        for folder, each in others:
+            print(paired.describe(str(folders[0]), str(folder), f"\n{arguments.folder}", each))
+    if arguments.sheet:
+        first = predictors[0].metadata.bits, arguments.folder, scored[0].predictions
+        write_errors(arguments.sheet, *first)
+    return int(any(each.failed for each in scored))
+
+
+def _score(predictor: Predictor, folder: Path) -> Scored:
+    """Score a model, and print what is left out of its scores."""
     print_without_identity("score", predictor.folder, predictor.metadata)
     run = last_run.read_last_run(predictor.metadata)
-    scored = score(predictor, arguments.folder, run)
+    scored = score(predictor, folder, run)
     print_left_out("score", scored.left_out, scored.failed)
     if scored.groups < (photos := len(scored.predictions)):
         line = f"{photos:,} photos of {scored.groups:,} groups: a group counts as one photo"
@@ -53,13 +90,12 @@ def run_score(arguments: argparse.Namespace) -> int:
         print(f"score: {line}", file=sys.stderr)
     if not scored.has_test:
         print("score: no test split of this model here to compare with", file=sys.stderr)
-    if arguments.format == "json":
-        print_json(scored_record(scored))
-    else:
-        print_scored(scored)
-    if arguments.sheet:
-        write_errors(arguments.sheet, predictor.metadata.bits, arguments.folder, scored.predictions)
-    return int(bool(scored.failed))
+    return scored
+
+
+def compared_record(compared: Comparison) -> dict:
+    scores = [each._asdict() | {"verdict": each.verdict} for each in compared.scores]
+    return compared._asdict() | {"scores": scores}
 
 
 def print_scored(scored: Scored) -> None:

@@ -5,13 +5,16 @@ https://huggingface.co/docs/datasets/image_dataset
 """
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import PurePosixPath
 from typing import NamedTuple
 from unicodedata import normalize
 
+import pandas as pd
+
 from pawprint.classes import UNKNOWN, problem_of_labels
+from pawprint.columns import METADATA
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import Archive, UnusableImageError, read_member
 from pawprint.images.decoder import ACCEPTED, count_suffixes, is_image_name
@@ -31,10 +34,14 @@ SPLIT_OF_FOLDER = {
 }
 
 
+OWN_COLUMNS = {"file_name", "label", "split", "group"}
+
+
 class Row(NamedTuple):
     label: str
     split: str  # train, validation, test or ""
     group: str  # or ""
+    further: dict[str, str]  # the cells of other columns that are not empty
 
 
 def is_metadata(name: str) -> bool:
@@ -79,7 +86,10 @@ def parse_metadata_csv(
             splits = [cells.get("split", "").lower(), *folders]
             split = next((SPLIT_OF_FOLDER[each] for each in splits if each in SPLIT_OF_FOLDER), "")
             label = normalize("NFC", cells["label"])
-            found[member] = Row(label, split, cells.get("group", ""))
+            further = {
+                name: cell for name, cell in cells.items() if cell and name not in OWN_COLUMNS
+            }
+            found[member] = Row(label, split, cells.get("group", ""), further)
     return found if any(map(is_metadata, names)) else None
 
 
@@ -107,6 +117,16 @@ EXPECTED = """\
 photos/
   cat/  001.jpg, 002.jpg
   dog/  003.jpg"""
+
+
+def further_columns(rows: dict[str, Row] | None, paths: Iterable[str]) -> pd.DataFrame:
+    """The table METADATA of these images."""
+    cells = [
+        (path, *cell)
+        for path in paths
+        for cell in (rows[path].further.items() if rows and path in rows else ())
+    ]
+    return pd.DataFrame(cells, columns=list(METADATA))
 
 
 def folders_of(rows: dict[str, Row] | None) -> Folders:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pawprint.columns import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 from pawprint.params.data import Split
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
@@ -20,7 +20,10 @@ BLOCK = 2**16  # pairs joined at a time
 
 
 def split(
-    images: pd.DataFrame, params: Split, kept: dict[str, str]
+    images: pd.DataFrame,
+    params: Split,
+    kept: dict[str, str],
+    dates: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and how many pairs of them are divided.
 
@@ -36,6 +39,9 @@ def split(
     is in training and, from two groups on, in validation. Groups are taken in the order
     of a hash of their content and the seed. So few images change their split if others are added
     or removed, and none if images are renamed, unless their names give the groups.
+
+    With `dates`, in seconds by path, the images of the last dates are test, and those of the dates
+    before are validation, as if the archive had these splits. A group has the last of its dates.
 
     With `use_archive_split`, the archive's own splits stay as they are. If it has validation and no
     test, its validation images are divided in the ratio of the two fractions. A class without
@@ -54,8 +60,12 @@ def split(
     have images in a split.
     """
     images = images.sort_values(["perceptual_hash", "pixels_sha256"], ignore_index=True)
-    archive = _archive_splits(images, params.use_archive_split)
     images["group"] = _group_names(images, params.group)
+    if dates is not None:
+        images["archive_split"] = _splits_by_date(
+            images.assign(date=images["path"].map(dates)), params
+        )
+    archive = _archive_splits(images, params.use_archive_split or dates is not None)
     pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
     places = _after_draws(_before_draws(images, archive, pairs, params, kept), params)
     _require_all(places)
@@ -188,6 +198,24 @@ def _nearest(
     return chosen
 
 
+def _splits_by_date(images: pd.DataFrame, params: Split) -> pd.Series:
+    """The split of each image by the column `date`: all images of a date are in the same."""
+    alone = images["group"] == ""
+    last = images.groupby("group")["date"].transform("max").mask(alone, images["date"])
+    since = last.value_counts().sort_index(ascending=False).cumsum() / len(last)  # fraction
+    if len(since) < len(SPLITS):
+        raise InputError(
+            f"split.date: expected {len(SPLITS)} or more dates. Received: {len(since)} in the "
+            f"column {params.date}."
+        )
+    # The first date is for training, and one before those of test for validation.
+    test = (since[:-2] - params.test_fraction).abs().idxmin()
+    rest = since[(since.index < test) & (since.index > since.index[-1])]
+    validation = (rest - params.test_fraction - params.validation_fraction).abs().idxmin()
+    split = pd.Series("train", images.index)
+    return split.mask(last >= validation, "validation").mask(last >= test, "test")
+
+
 def _archive_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
     """The archive's split of each image; "train" of all if it has no other, or if none is used."""
     splits = set(images["archive_split"]) if is_used else set()
@@ -303,6 +331,38 @@ def _require_all(places: pd.DataFrame) -> None:
                 "every class, validation and test of two or more. Add images, or see split.group, "
                 "split.near_duplicate_distance, split.use_archive_split and splits.csv."
             )
+
+
+def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.Series:
+    """The times in a column of a table METADATA, in seconds, by path of each of the images.
+
+    Raises InputError if there is no such column, or for an image without a date there.
+    """
+    cells = metadata[metadata["column"] == column.lower()].set_index("path")["value"]
+    if cells.empty:
+        known = ", ".join(metadata["column"].unique()) or "none"
+        raise InputError(
+            "split.date: expected a column of metadata.csv beside label, split and group. "
+            f"Received: {column}; there are: {printable(known)}."
+        )
+    cells = cells.reindex(images["path"])
+    dates = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
+    if dates.isna().any():
+        path = dates.index[dates.isna()][0]
+        raise InputError(
+            f"split.date: expected a date such as 2026-03-17 in the column {column} of "
+            f"metadata.csv for every image. Received: {printable(repr(cells.fillna('')[path]))} "
+            f"for {printable(path)}. Correct it."
+        )
+    return dates.dt.as_unit("s").astype("int64")
+
+
+def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
+    """Such as "taken: train 2025-01-03 to 2025-10-30, validation …", of rows of `split`."""
+    days = pd.to_datetime(rows["path"].map(dates), unit="s").dt.date
+    ends = days.groupby(rows["split"]).agg(["min", "max"])
+    each = (f"{name} {' to '.join(map(str, ends.loc[name]))}" for name in SPLITS)
+    return f"{column}: {', '.join(each)}"
 
 
 def describe_completed(images: pd.DataFrame) -> list[str]:

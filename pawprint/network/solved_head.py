@@ -27,6 +27,7 @@ from pawprint.network.head_weights import Standardisation
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 USUAL_C = (100.0,)  # where C is not chosen
 FOLDS = 5
+PARTS = (1 / 8, 1 / 4, 1 / 2)  # of the training images, in a learning curve
 # Images that a cross-validation learns from, and how many of each class it takes if one fit should
 # hold fewer.
 MAX_CROSS_VALIDATED, MIN_OF_CLASS = 10_000, 10
@@ -162,6 +163,31 @@ def cross_validate(
     if len(judged) == len(everything):
         return best
     return _crossed(examples, folds, everything, best, (best.C,))[0]
+
+
+def learning_curve(
+    examples: Examples, crossed: CrossValidation
+) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+    """Cross-validated probabilities by fits of an eighth, a quarter, half and all of the images.
+
+    Returns the images that are judged, sorted indices, and by the number of images that a fit
+    learns from float32 `(judged, classes)`, NaN for an image that is not judged. C and features are
+    those of `crossed`, of one view. Each part has the same fraction of the groups of each class, at
+    least one, and is within the next one.
+    """
+    folds = _folds(examples)
+    how, judged = crossed._replace(views=1), folds.learned
+    learned = pd.DataFrame({"class": examples.actual, "group": examples.groups}).iloc[judged]
+    groups = learned.drop_duplicates().sample(frac=1, random_state=0)
+    of_class = groups.groupby("class").cumcount() / groups.groupby("class")["group"].transform(len)
+    place = learned.merge(groups.assign(place=of_class))["place"].to_numpy()
+    parts = [judged[place < part] for part in (*PARTS, 1)]
+    return judged, {
+        round(len(part) * (1 - 1 / FOLDS)): _crossed(
+            examples, folds._replace(learned=part), judged, how, (crossed.C,)
+        )[0].probabilities
+        for part in parts
+    }
 
 
 def cross_validate_as(crossed: CrossValidation, examples: Examples) -> CrossValidation:

@@ -7,6 +7,7 @@ from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
 from pawprint.scores.metrics import headline
 from pawprint.scores.shift import APART
+from pawprint.scores.slices import ACCURACY, DIFFERENCE
 
 PERCENT, NUMBER = ".2%", ".4f"
 # Title and format of each score, in the order of the table of results. They are no part of scores/,
@@ -93,6 +94,22 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
     rows.columns = [f"{CATALOGUE[name][0]}, {split}" for name, split in columns]
     return rows.rename_axis("class").reset_index()
+
+
+def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Rows of texts: a slice, its accuracy, and the difference from the accuracy of the others."""
+    both = (scores[scores["score"] == name].set_index("label") for name in (ACCURACY, DIFFERENCE))
+    accuracy, difference = both
+    return [
+        (
+            label,
+            describe(row),
+            "{:+.2f} points, {:+.2f} to {:+.2f}".format(
+                *(100 * difference.loc[label, ["value", "low", "high"]])
+            ),
+        )
+        for label, row in accuracy.iterrows()
+    ]
 
 
 def count_images(images: pd.DataFrame) -> pd.DataFrame:

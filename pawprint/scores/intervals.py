@@ -70,23 +70,22 @@ def mean_recall_interval(
     return float(max(mean - reach, 0)), float(min(mean + reach, 1))
 
 
-def stratified_mcnemar(
-    only_first: np.ndarray, only_second: np.ndarray, images: np.ndarray
-) -> float:
-    """The p-value of a randomization test that two models have the same mean recall, in [0, 1].
+def sign_flips(differences: np.ndarray) -> float:
+    """The p-value of a randomization test that two models have the same mean score, in [0, 1].
 
-    The arrays are int `(classes,)`: images of each class that only one of the models predicts
-    correctly, and all. As in McNemar's exact test, which it is for one class, each of the former is
-    as likely to be of either model; the statistic is the mean difference of the recalls. Where one
-    class gains what another loses, that distribution is wider than the true one, so the test
-    rejects less often. Edgington, Randomization Tests, 1980; by DRAWS draws, counted as in Phipson
-    and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
+    `differences` are those of independent images, or sums of groups of them. Each is as likely of
+    the other sign. With one size of those that are not 0, this is McNemar's exact test. Where one
+    class gains what another loses, the distribution of the mean recall is wider than the true one,
+    so the test rejects less often. Edgington, Randomization Tests, 1980; by DRAWS draws, counted as
+    in Phipson and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
     """
-    disagreeing = only_first + only_second
-    draws = np.random.default_rng(0).binomial(disagreeing, 0.5, (DRAWS, len(images)))
-    found = abs(((only_second - only_first) / images).sum())
-    drawn = abs(((2 * draws - disagreeing) / images).sum(axis=1))
-    return float((1 + (drawn >= found - 1e-9).sum()) / (1 + DRAWS))
+    sizes, numbers = np.unique(abs(differences).round(12), return_counts=True)
+    sizes, numbers = sizes[sizes > 0], numbers[sizes > 0]
+    if len(sizes) < 2:
+        return mcnemar(int((differences < -1e-9).sum()), int((differences > 1e-9).sum()))
+    draws = np.random.default_rng(0).binomial(numbers, 0.5, (DRAWS, len(sizes)))
+    drawn = abs((2 * draws - numbers) @ sizes)
+    return float((1 + (drawn >= abs(differences.sum()) - 1e-9).sum()) / (1 + DRAWS))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -115,7 +114,7 @@ def stratified_fisher(first: np.ndarray, second: np.ndarray) -> float:
 
     Each is int `(classes, 2)`: images that are predicted correctly, and all. Which of the images of
     a class are of which set is drawn; the statistic is the mean difference of the recalls of the
-    classes that both have. It is `fisher` for one class. DRAWS as in `stratified_mcnemar`.
+    classes that both have. It is `fisher` for one class. DRAWS as in `sign_flips`.
     """
     is_in_both = (first[:, 1] > 0) & (second[:, 1] > 0)
     correct, images = first[is_in_both].T
@@ -132,7 +131,7 @@ def stratified_fisher(first: np.ndarray, second: np.ndarray) -> float:
 def randomization(values: np.ndarray, others: np.ndarray) -> float:
     """The p-value of a randomization test that the means of both are the same, by RESAMPLES draws.
 
-    Both are `(images,)`. Counted as in `stratified_mcnemar`.
+    Both are `(images,)`. Counted as in `sign_flips`.
     """
     pooled, rng = np.concatenate([values, others]), np.random.default_rng(0)
     sums = np.array([rng.permutation(pooled)[: len(values)].sum() for _ in range(RESAMPLES)])

@@ -65,6 +65,37 @@ def rank(predictions: pd.DataFrame) -> pd.DataFrame:
     return ranked.iloc[order.argsort(kind="stable")]
 
 
+def every_prediction(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Of each image by a model that did not learn from it: `path`, `actual`, `predicted`,
+    `confidence`, `split` and `wrong`.
+
+    Training images are those of a table JUDGED; `predictions` are tables PREDICTIONS by split.
+    """
+    is_wrong = judged["likely_probability"] > judged["probability"]
+    training = pd.DataFrame(
+        {
+            "path": judged["path"],
+            "actual": judged["label"],
+            "predicted": judged["likely"].where(is_wrong, judged["label"]),
+            "confidence": judged[["probability", "likely_probability"]].max(axis=1),
+            "wrong": is_wrong,
+            "split": "train",
+        }
+    )
+    held_out = [with_confidence(table).assign(split=name) for name, table in predictions.items()]
+    return pd.concat([training, *held_out], ignore_index=True)[list(training)]
+
+
+def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """The wrong predictions by a model that did not learn from the image, the most confident first.
+
+    Takes and returns what `every_prediction` does.
+    """
+    every = every_prediction(judged, predictions)
+    wrong = every[every["wrong"]].drop(columns="wrong")
+    return wrong.sort_values("confidence", ascending=False, kind="stable")
+
+
 def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     """Images (table PREDICTIONS): a row per true label, a column per predicted label."""
     counts = pd.crosstab(predictions["actual"], predictions["predicted"])

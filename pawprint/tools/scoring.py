@@ -1,5 +1,6 @@
 """A model on labelled photos that are not those of the last run, beside its test split."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from pawprint.scores.intervals import (
     stratified_fisher,
 )
 from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
+from pawprint.scores.paired import Comparison, Pair, compare, losses_in
 from pawprint.tables import probabilities_in, tabulate
 from pawprint.tools.last_run import Labelled, LastRun
 from pawprint.tools.suggestion import compare_hashes
@@ -95,6 +97,19 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     of_test = None if test is None else _predictions(test.assign(group=test.index), metadata)
     scores = _beside(scores, predictions, of_test, confidence)
     return Scored(scores, known, known["group"].nunique(), left_out, failed, test is not None)
+
+
+def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparison]:
+    """Compare other models with the first, of the same classes, on the same photos."""
+    first, *others = (each.predictions for each in scored)
+    pairs = []
+    for other in others:
+        paths = first[["path"]].merge(other[["path"]])
+        tables = [table.merge(paths) for table in (first, other)]
+        actual, groups = (tables[0][name].to_numpy() for name in ("actual", "group"))
+        rights = ((table["predicted"] == actual).to_numpy() for table in tables)
+        pairs.append(Pair(actual, *rights, groups, tuple(map(losses_in, tables))))
+    return compare(pairs, confidence)
 
 
 def _labels_in(folder: Path, labels: list[str], named: dict[str, list[str]] | str) -> pd.DataFrame:

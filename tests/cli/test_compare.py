@@ -3,14 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import clone, commit, complaint, git_project, pawprint, printed, succeed
 
-from pawprint.columns import PREDICTED_CLASSES
+from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.files import write_json
-from pawprint.project import FINETUNE_METRICS, PREDICTED_CSV
-from pawprint.tables import write_table
+from pawprint.project import (
+    CROSS_VALIDATION_CSV,
+    FINETUNE_METRICS,
+    PREDICTED_CSV,
+    PREDICTIONS_CSV,
+    SPLIT_CSV,
+)
+from pawprint.tables import read_table, tabulate, write_predictions, write_table
 
 IMAGES = 200
 
@@ -100,7 +107,42 @@ def test_several_runs_are_compared_with_the_first_at_corrected_levels(project):
     found = printed(project, "compare", "old", "new", "workspace")
     assert found.count("new is better than old") == 2
     assert found.count("workspace is better than old") == 2
-    assert found.count("97.5% interval") == 2  # of the first of two
+    assert found.count("98.75% interval") == 1  # of the first of four
+
+
+def test_log_losses_and_training_images_are_compared_where_the_data_is_there(project):
+    """Of experiments that are right on the same held-out images, and not on those of training."""
+    other = clone(project, "with data")
+    write_data(other, 0.6, set(range(12)))
+    commit(other, "Less sure, with more errors in training")
+    write_data(other, 0.9, set())
+    commit(other, "Surer")
+    found = printed(other, "compare", "HEAD~1", "HEAD")
+    assert found.count("both are correct on the same images") == 2
+    assert found.count("HEAD is better than HEAD~1") == 4  # two losses, two scores of training
+    assert "training images: 188/200 correct in HEAD~1, 200/200 in HEAD" in found
+
+
+def write_data(project: Path, probability: float, wrong: set[int]) -> None:
+    """What `evaluate` and `train_extract` write; `wrong` are training images."""
+    (project / "data" / "split").mkdir(parents=True, exist_ok=True)
+    for split, path in PREDICTED_CSV.items():
+        table = read_table(project / path, PREDICTED_CLASSES)
+        given = np.linspace(-0.05, 0.05, IMAGES) + probability
+        of_dog = np.where(table["predicted"] == "dog", given, 1 - given)
+        rows = table.assign(
+            label=table["actual"], path=table["image"], pixels_sha256=table["image"]
+        )
+        both = np.stack([1 - of_dog, of_dog], axis=1)
+        predictions = tabulate(rows, both, (of_dog > 0.5).astype(int), ["cat", "dog"])
+        write_predictions(project / PREDICTIONS_CSV[split], predictions)
+    given[list(wrong)] = 1 - given[list(wrong)]
+    other = rows["label"].map({"cat": "dog", "dog": "cat"})
+    judged = rows.assign(likely=other, probability=given, likely_probability=1 - given)
+    write_table(project / CROSS_VALIDATION_CSV, judged, JUDGED)
+    images = rows.assign(split="train", group=rows["path"])
+    write_table(project / SPLIT_CSV, images, SPLIT)
+    succeed("git", "add", "--force", "data", cwd=project)
 
 
 def test_gate_fails_only_for_significantly_worse_results(project):

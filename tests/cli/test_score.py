@@ -187,3 +187,20 @@ def test_files_that_are_not_named_like_images_are_counted(deployed, tmp_path):
     result = pawprint(deployed[0], "score", str(folder), "--format", "json")
     assert json.loads(result.stdout)["images"] == 6
     assert f"{folder}: 2 other files (1 hidden, 1 .txt)" in result.stderr.splitlines()
+
+
+def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
+    """One that calls every photo a dog, with the first; one of other classes is refused."""
+    folder = write_files(tmp_path / "new", new("cat", 40) | new("dog", 10))
+    other = write_colour_model(tmp_path / "other", bias=9, unknown_threshold=0.2)
+    both = str(folder), "--model", str(project.SERVED_MODEL), "--model"
+    found, record = (
+        pawprint(deployed[0], "score", *both, str(other), "--format", form).stdout
+        for form in ("table", "json")
+    )
+    assert found.count(f"{other} is worse than {project.SERVED_MODEL}") == 2
+    (compared,) = json.loads(record)["compared"]
+    assert (compared["images"], compared["new_correct"]) == (50, 10)
+    assert {each["verdict"] for each in compared["scores"]} == {"worse"}
+    of_others = write_colour_model(tmp_path / "others", labels=["ant", "bee"])
+    assert "expected the classes of" in complaint(deployed[0], "score", *both, str(of_others))

@@ -46,7 +46,12 @@ def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) ->
     assert set(rejected["reason"]) <= {"no_class"}
     params = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True} | params
     section = Split(
-        seed=1, group=None, near_duplicate_distance=0, move_near_duplicates=False, **params
+        seed=1,
+        group=None,
+        date=None,
+        near_duplicate_distance=0,
+        move_near_duplicates=False,
+        **params,
     )
     return split(kept, section, {})[0]
 

@@ -8,7 +8,8 @@ from conftest import refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pawprint.dataset.splitting import describe_completed, split
+from pawprint.columns import METADATA
+from pawprint.dataset.splitting import describe_completed, describe_dates, read_dates, split
 from pawprint.errors import InputError
 from pawprint.params.data import Split
 
@@ -17,6 +18,7 @@ PARAMS = Split(
     validation_fraction=0.2,
     test_fraction=0.2,
     group=None,
+    date=None,
     near_duplicate_distance=8,
     move_near_duplicates=False,
     use_archive_split=True,
@@ -235,3 +237,33 @@ def test_near_duplicates_across_the_splits_of_the_archive_stay_and_are_counted()
     assert changed[["path", "split"]].to_numpy().tolist() == [["validation/a/x", "train"]]
     assert list(listed["path"][listed["moved"]]) == ["validation/a/x"]
     assert divided == 1
+
+
+def test_images_of_the_last_dates_are_test_images():
+    """And those before them validation; a group is where the last of its images belongs."""
+    table = images({"/cat": 40, "/dog": 20}).sample(frac=1, random_state=0, ignore_index=True)
+    days = pd.date_range("2026-01-01", periods=20).repeat(3).strftime("%Y-%m-%d")
+    cells = pd.DataFrame({"path": table["path"], "column": "taken", "value": days})
+    dates = read_dates(table, cells, "taken")
+    table.loc[[0, 59], "group"] = "one animal"
+    rows = split(table, PARAMS.model_copy(update={"date": "taken"}), {}, dates)[0]
+    line = "validation 2026-01-13 to 2026-01-16, test 2026-01-01 to 2026-01-20"
+    assert line in describe_dates(rows, dates, "taken")
+    of = rows.set_index("path")["split"]
+    first, *others = table["path"]
+    assert [of[path] for path in others] == ["train"] * 35 + ["validation"] * 12 + ["test"] * 12
+    assert of[first] == "test"
+
+
+def test_dates_are_those_of_a_column_of_metadata():
+    table = images({"/cat": 2})
+    cells = [(path, "taken", day) for path, day in zip(table["path"], ("2026-03", "2026-02-27"))]
+    metadata = pd.DataFrame(cells, columns=list(METADATA))
+    dates = read_dates(table, metadata, "Taken")
+    assert dates["/cat/0.jpg"] > dates["/cat/1.jpg"]
+    with refused("split.date: expected a column of metadata.csv", "there are: taken"):
+        read_dates(table, metadata, "day")
+    for value in ("17.3.26", ""):
+        wrong = metadata[:1] if not value else metadata.replace("2026-02-27", value)
+        with refused("expected a date such as 2026-03-17", f"Received: {value!r} for /cat/1.jpg"):
+            read_dates(table, wrong, "taken")

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from changed_params import TOGETHER_WITH, changed_values, expected_stages
 from conftest import (
@@ -45,7 +46,11 @@ TESTED = ("weights.sha256", "clean.labels", "augment.seed", "plot.errors")
 def workspace(tmp_path_factory) -> Iterator[Path]:
     """A project in which a tiny run is committed; beside it images, and a KERAS_HOME."""
     folder = tmp_path_factory.mktemp("committed")
-    pack(folder / "images.zip", drawn_dataset(train=12, validation=8))
+    images = dict(drawn_dataset(train=12, validation=8))
+    dates = pd.date_range("2026-01-01", periods=len(images)).strftime("%Y-%m-%d")
+    rows = [f"{path},{Path(path).parent.name},{date}" for path, date in zip(images, dates)]
+    listed = "\n".join(["file_name,label,taken", *rows])
+    pack(folder / "images.zip", [*images.items(), ("metadata.csv", listed.encode())])
     pack(folder / "others.zip", drawn_dataset(train=12, validation=8, seed=8))
     published = folder / "keras" / "models"
     published.mkdir(parents=True)

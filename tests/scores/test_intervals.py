@@ -9,7 +9,7 @@ from pawprint.scores.intervals import (
     mean_interval,
     mean_recall_interval,
     roc_area_interval,
-    stratified_mcnemar,
+    sign_flips,
 )
 
 
@@ -59,7 +59,7 @@ def test_interval_of_the_mean_recall_holds_it_as_often_as_it_says(images, recall
     assert np.mean(held) >= 0.92
 
 
-def test_stratified_test_of_one_class_is_mcnemars():
-    for pair in ((3, 12), (1, 8), (20, 24)):
-        found = stratified_mcnemar(*(np.array([each]) for each in pair), np.array([100]))
-        assert found == pytest.approx(mcnemar(*pair), abs=0.01)
+def test_randomization_test_draws_the_signs_of_the_differences():
+    """All of one sign are 2 of 8 draws; of one size, it is McNemar's test."""
+    assert sign_flips(np.array([1.0, 0.0, 1.0, 2.0])) == pytest.approx(2 / 8, abs=0.01)
+    assert sign_flips(np.repeat([-0.5, 0.5], [3, 12])) == mcnemar(3, 12)

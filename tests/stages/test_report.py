@@ -1,6 +1,8 @@
 """The stage `report` on the tables of a made-up run, with grey pictures and a served model."""
 
+import argparse
 import contextlib
+import html
 import re
 import shutil
 from pathlib import Path
@@ -13,10 +15,11 @@ from made_up_run import write_run
 from PIL import Image
 
 from pawprint import project
-from pawprint.columns import REJECTED, SCORES
+from pawprint.cli.compare import run_limits
+from pawprint.columns import IMAGES, REJECTED, SCORES
 from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe, score_of
-from pawprint.tables import read_table, write_table
+from pawprint.tables import read_predictions, read_table, write_table
 from stages import report
 
 SERVED = [project.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
@@ -88,6 +91,26 @@ def test_page_needs_nothing_beside_itself(both):
     assert sources and all(each.startswith("data:image/webp;base64,") for each in sources)
 
 
+def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(both, workspace):
+    _, page = both
+    of_test = read_predictions(workspace / project.TEST_PREDICTIONS_CSV)
+    labels = list(LABELS)
+    targets = set(re.findall(r'<a href="#(errors[0-9-]+)">', page))
+    wrong = of_test[of_test["actual"] != of_test["predicted"]]
+    for row in wrong.itertuples():
+        cell, of_class = (
+            f"errors-{labels.index(row.actual)}{other}"
+            for other in (f"-{labels.index(row.predicted)}", "")
+        )
+        assert {cell, of_class} <= targets
+        name = re.escape(html.escape(row.path))
+        (classes,) = re.findall(rf'<figure class="([^"]*)"><img src="[^"]*" alt="{name}">', page)
+        assert {cell, of_class} <= set(classes.split())
+    for target in targets:  # a rule hides the other photos
+        assert f'<span id="{target}"></span>' in page
+        assert f"#{target}:target ~ .photos figure:not(.{target})" in page
+
+
 def test_numbers_are_those_of_the_tables(both, workspace):
     scores = read_table(workspace / project.SCORES_CSV, SCORES)
     for text in both:
@@ -147,6 +170,20 @@ def test_warning_of_a_test_set_of_another_kind_is_at_the_top(other):
     card, page = reports(other)
     assert "accuracy -40.0 points (-50.0 to -30.0)" in card.split("## Model")[0]
     assert "accuracy -40.0 points (-50.0 to -30.0)" in page.split("<h2>")[0]
+
+
+def test_limits_at_the_top_are_those_of_the_command(other, capsys):
+    """Images smaller than `image_size`; the page shows the text of the command."""
+    small = read_table(other / project.IMAGES_CSV, IMAGES).assign(width=32)
+    write_table(other / project.IMAGES_CSV, small, IMAGES)
+    _, page = reports(other)
+    capsys.readouterr()
+    with contextlib.chdir(other):
+        run_limits(argparse.Namespace())
+    lines = capsys.readouterr().out.splitlines()
+    assert any("100% of the images are smaller than model.image_size, 96" in each for each in lines)
+    for line in lines:
+        assert html.escape(line.removeprefix("- "), quote=False) in page.split("<h2>")[0]
 
 
 def test_card_says_nothing_that_the_params_deny(other):

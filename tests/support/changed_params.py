@@ -47,6 +47,7 @@ def changed_values(workspace: Path) -> dict:
         "split.validation_fraction": 0.3,
         "split.test_fraction": 0.25,
         "split.group": "([0-9]+)[.]jpg",
+        "split.date": "taken",
         "split.near_duplicate_distance": 0,
         "split.use_archive_split": False,
         "split.move_near_duplicates": True,

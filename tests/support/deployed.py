@@ -11,7 +11,7 @@ from networks import GREENNESS, colour_model, write_colour_model
 from PIL import Image
 
 from pawprint import project
-from pawprint.columns import IMAGES, NEAR_DUPLICATES, SPLIT
+from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
 from pawprint.images.pixels import squares_of
@@ -58,6 +58,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     split = kept.assign(split=splits, group=kept["path"])
     none = pd.DataFrame(columns=list(NEAR_DUPLICATES))
     write_table(folder / project.NEAR_DUPLICATES_CSV, none, NEAR_DUPLICATES)
+    write_table(folder / project.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
     write_table(folder / project.IMAGES_CSV, kept, IMAGES)
     write_table(folder / project.SPLIT_CSV, split, SPLIT)
     with contextlib.chdir(folder):

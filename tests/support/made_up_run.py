@@ -4,22 +4,26 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from conftest import encode
+from PIL import Image
 
 from pawprint import project
 from pawprint.classes import predicted_classes
 from pawprint.columns import (
     HISTORY,
     IMAGES,
+    JUDGED,
     LABELS_TO_REVIEW,
     NEAR_DUPLICATES,
     REJECTED,
     SCORES,
     SPLIT,
 )
-from pawprint.files import write_json
+from pawprint.files import pack, write_json
 from pawprint.model.metadata import Metadata
 from pawprint.scores.metrics import Predictions, tabulate_scores
-from pawprint.tables import write_table
+from pawprint.scores.review import judge
+from pawprint.tables import tabulate, write_predictions, write_table
 
 PER_CLASS = 10  # of each class in a split
 
@@ -55,24 +59,53 @@ def split_of(numbers: dict[str, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(SPLIT))
 
 
+def images_of(numbers: dict[str, int]) -> pd.DataFrame:
+    """The table IMAGES of the images of `split_of`."""
+    sized = split_of(numbers).assign(width=600, height=400)
+    return sized.assign(archive_split="", perceptual_hash="0")
+
+
+def write_predictions_of(workspace: Path, numbers: dict[str, int]) -> None:
+    """Of both splits and, by cross-validation, of training images; and an archive of all images."""
+    labels = list(numbers)
+    paths = [f"{label}/{number}.jpg" for label in labels for number in range(PER_CLASS)]
+    tables = [images_of(numbers)]
+    for seed, split in enumerate(("train", "validation", "test")):
+        actual, probabilities = predictions_of(labels, seed)
+        images = pd.DataFrame({"path": [f"{split}/{path}" for path in paths]})
+        images = images.assign(label=np.array(labels)[actual], pixels_sha256="0")
+        if split == "train":
+            judged = judge(images, probabilities, labels)
+            write_table(workspace / project.CROSS_VALIDATION_CSV, judged, JUDGED)
+        else:
+            table = tabulate(images, probabilities, probabilities.argmax(axis=1), labels)
+            write_predictions(workspace / project.PREDICTIONS_CSV[split], table)
+        tables.append(images)
+    photo = encode(Image.new("RGB", (8, 8), "grey"), "PNG")
+    archive = workspace / project.RAW_IMAGES
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    pack(archive, [(path, photo) for path in pd.concat(tables)["path"]])
+
+
 def write_run(
     workspace: Path,
     numbers: dict[str, int],
     rejected: pd.DataFrame,
     splits: tuple[str, str] = ("train", "train"),
 ) -> None:
-    """What the stage `report` reads, besides pictures and the archive, for images of these labels.
+    """What the stage `report` reads, besides pictures, for images of these labels.
 
     `splits` are those of two near-duplicates.
     """
     labels = list(numbers)
-    history = pd.DataFrame({name: [1, 2] for name in HISTORY})
+    history = pd.DataFrame({name: [1, 2] for name in HISTORY}).assign(accuracy=0.95)
     copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
     copies = copies.assign(group="a.jpg", split=splits, distance=0, moved=[False, True])
     suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW})
     for path, frame, columns in (
         (project.SCORES_CSV, scores_of(labels), SCORES),
         (project.SPLIT_CSV, split_of(numbers), SPLIT),
+        (project.IMAGES_CSV, images_of(numbers), IMAGES),
         (project.REJECTED_CSV, rejected, REJECTED),
         (project.UNKNOWN_CSV, pd.DataFrame(columns=list(IMAGES)), IMAGES),
         (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
@@ -81,6 +114,7 @@ def write_run(
         (project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW),
     ):
         write_table(workspace / path, frame, columns)
+    write_predictions_of(workspace, numbers)
     metadata = Metadata(
         labels=labels,
         image_size=96,

@@ -1,0 +1,239 @@
+"""What limits this model: sentences, each with its number and what to do.
+
+LIMITS has a function for each, the most serious first. It returns None where the data do not
+support its sentence.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize_scalar
+from scipy.stats import binomtest, chi2
+
+from pawprint.columns import PROPERTIES
+from pawprint.scores.intervals import difference_interval, fisher, fraction_interval, mcnemar
+from pawprint.scores.paired import losses_in
+from pawprint.scores.review import every_prediction, list_errors
+from pawprint.scores.shift import describe_shift
+from pawprint.scores.slices import describe_slices
+
+ALPHA = 0.02  # probability of a sentence by chance
+MAX_LIMITS = 5
+MIN_GAP = 0.1  # of accuracies, to be called a limit
+MIN_SHARE = 0.2  # of the errors, of two classes
+MIN_WRONG = 0.01  # of the labels
+LEAST = 1e-6  # probability of a label that is counted; tables have six digits
+NO_LIMIT = "No limit of this model stands out."
+
+
+class Run(NamedTuple):
+    """`images` has a row of each image: `label`, `split`, `width` and `height`. `judged` is a table
+    JUDGED, `predictions` are tables PREDICTIONS by split, and `scores` is a table SCORES.
+
+    `train_accuracy` is that of the solved head on the images that it learned from, or None.
+    `properties` has PROPERTIES, numbers, with `label` and `group`, of some training images.
+    """
+
+    images: pd.DataFrame
+    judged: pd.DataFrame
+    predictions: dict[str, pd.DataFrame]
+    scores: pd.DataFrame
+    train_accuracy: float | None
+    image_size: int
+    properties: pd.DataFrame
+
+    @property
+    def in_folds(self) -> tuple[int, int]:
+        """Training images that the cross-validated head predicts correctly, and all."""
+        is_right = self.judged["probability"] >= self.judged["likely_probability"]
+        return int(is_right.sum()), len(is_right)
+
+
+class Limit(NamedTuple):
+    """`confused` are the true and the predicted class of the photos behind it, if there are."""
+
+    sentence: str
+    confused: tuple[str, str] | None = None
+
+
+def find_limits(run: Run) -> list[Limit]:
+    """At most MAX_LIMITS, the most serious first."""
+    return [limit for find in LIMITS if (limit := find(run))][:MAX_LIMITS]
+
+
+def no_better_than_one_class(run: Run) -> Limit | None:
+    test, labels = run.predictions["test"], run.images["label"][run.images["split"] == "train"]
+    largest = labels.value_counts().index[0]
+    is_right, is_largest = test["predicted"] == test["actual"], test["actual"] == largest
+    only = (is_right & ~is_largest).sum(), (is_largest & ~is_right).sum()
+    if only[0] > only[1] and mcnemar(*map(int, only)) < ALPHA:
+        return None
+    return Limit(
+        f"The model is right for {is_right.sum()} of {len(test)} test images, and always answering "
+        f"{largest} would be for {is_largest.sum()}: not significantly more. Check that a person "
+        "can tell the classes in the photos, and add images."
+    )
+
+
+def test_of_another_kind(run: Run) -> Limit | None:
+    sentence = describe_shift(run.scores)
+    return Limit(sentence) if sentence else None
+
+
+def shortcut(run: Run) -> Limit | None:
+    """A small tree on PROPERTIES alone predicts the class, by folds."""
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+    from sklearn.tree import DecisionTreeClassifier
+
+    table = run.properties
+    label, values = table["label"].to_numpy(), table[list(PROPERTIES)]
+    tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, random_state=0)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    largest = table["label"].value_counts().index[0]
+    with warnings.catch_warnings(action="ignore"):  # of classes with fewer images than folds
+        try:
+            predicted = cross_val_predict(tree, values, label, groups=table["group"], cv=folds)
+        except ValueError:  # too few images or groups
+            return None
+    is_right, is_largest = predicted == label, label == largest
+    only = int((is_right & ~is_largest).sum()), int((is_largest & ~is_right).sum())
+    right, images = run.in_folds
+    gain, of_model = is_right.mean() - is_largest.mean(), right / images - is_largest.mean()
+    if gain < max(MIN_GAP, of_model / 2) or mcnemar(*only) >= ALPHA:
+        return None
+    weights = tree.fit(values, label).feature_importances_
+    named = [PROPERTIES[index] for index in np.argsort(-weights) if weights[index] >= 0.2]
+    return Limit(
+        f"A small tree that sees only {' and '.join(named)}, and no picture, predicts the class of "
+        f"{is_right.mean():.1%} of the training images ({is_largest.mean():.1%} are of {largest}; "
+        f"the head: {right / images:.1%}). The model may learn how the photos were made. Make "
+        "those of all classes in the same way."
+    )
+
+
+def wrong_labels(run: Run) -> Limit | None:
+    """The probabilities fit the labels better if a part of the labels is taken as drawn at random.
+
+    By a likelihood-ratio test, of a parameter at the end of its range.
+    """
+    held_out = (np.exp(-losses_in(table)) for table in run.predictions.values())
+    of_label = np.maximum(np.concatenate([run.judged["probability"], *held_out]), LEAST)
+    classes = run.images["label"].nunique()
+
+    def loss(drawn: float) -> float:
+        return -np.log((1 - drawn) * of_label + drawn / classes).sum()
+
+    drawn = minimize_scalar(loss, bounds=(0, 0.5), method="bounded").x
+    wrong = drawn * (1 - 1 / classes)
+    if wrong < MIN_WRONG or chi2.sf(2 * (loss(0) - loss(drawn)), 1) / 2 >= ALPHA:
+        return None
+    return Limit(
+        f"The probabilities fit the labels best if {wrong:.1%} of the labels are wrong. Look at "
+        "the images in plots/labels_to_review.csv, and correct their labels in labels.csv."
+    )
+
+
+def learned_by_heart(run: Run) -> Limit | None:
+    if run.train_accuracy is None:
+        return None
+    right, images = run.in_folds
+    learned = round(run.train_accuracy * images), images
+    if difference_interval(learned, (right, images), 1 - ALPHA)[0] <= MIN_GAP:
+        return None
+    return Limit(
+        f"The head is right for {run.train_accuracy:.1%} of the training images, and in folds, "
+        f"where it did not learn from them, for {right / images:.1%}: it learns photos by heart. "
+        "Add images, first of the classes with a low recall."
+    )
+
+
+def too_weak_features(run: Run) -> Limit | None:
+    if run.train_accuracy is None:
+        return None
+    right, images = run.in_folds
+    learned = round(run.train_accuracy * images), images
+    is_high = fraction_interval(*learned, 1 - ALPHA)[1] >= 1 - MIN_GAP
+    if is_high or difference_interval(learned, (right, images), 1 - ALPHA)[1] >= MIN_GAP:
+        return None
+    return Limit(
+        f"The head is right for only {run.train_accuracy:.1%} of the images that it learned from, "
+        f"and in folds for {right / images:.1%}: the features do not tell the classes apart, and "
+        "more images help little. Try a larger model.image_size, or another backbone."
+    )
+
+
+def confused_classes(run: Run) -> Limit | None:
+    errors = list_errors(run.judged, run.predictions)
+    classes = run.images["label"].nunique()
+    if errors.empty or classes < 3:
+        return None
+    both = np.sort(errors[["actual", "predicted"]].to_numpy(str), axis=1)
+    either = pd.Series(list(map(tuple, both.tolist())), errors.index)
+    (pair, number), *_ = either.value_counts().items()
+    pairs = classes * (classes - 1) // 2
+    p_value = pairs * binomtest(number, len(errors), 1 / pairs, "greater").pvalue
+    if number < MIN_SHARE * len(errors) or p_value >= ALPHA:
+        return None
+    of_pair = errors[[each == pair for each in either]]
+    directed = of_pair.groupby(["actual", "predicted"]).size().idxmax()
+    return Limit(
+        f"{number} of the {len(errors)} errors confuse {pair[0]} and {pair[1]}. Look at their "
+        "photos: add images that show the difference, or make them one class.",
+        directed,
+    )
+
+
+def rare_classes(run: Run) -> Limit | None:
+    counts = run.images["label"][run.images["split"] == "train"].value_counts()
+    rare = counts.index[counts < counts.mean() / 2]
+    every = every_prediction(run.judged, run.predictions)
+    is_rare = every["actual"].isin(rare)
+    if not is_rare.any():
+        return None
+    of_rare, others = (
+        (int((~every["wrong"])[of].sum()), int(of.sum())) for of in (is_rare, ~is_rare)
+    )
+    recall, other = of_rare[0] / of_rare[1], others[0] / others[1]
+    if other - recall < MIN_GAP or fisher(of_rare, others) >= ALPHA:
+        return None
+    more = f" and {len(rare) - 4} more" if len(rare) > 4 else ""
+    named = ", ".join(f"{label} ({counts[label]})" for label in rare[:4])
+    return Limit(
+        f"Of the classes with few training images, {named}{more}, {recall:.1%} of the images are "
+        f"predicted correctly, and {other:.1%} of the others. Add images of them."
+    )
+
+
+def worse_slices(run: Run) -> Limit | None:
+    sentences = describe_slices(run.scores)
+    more = "Add training images like these, or look at how they were made."
+    return Limit(f"{sentences[0]} {more}") if sentences else None
+
+
+def small_images(run: Run) -> Limit | None:
+    side = run.images[["width", "height"]].min(axis=1)
+    fraction = (side < run.image_size).mean()
+    if fraction <= 0.5:
+        return None
+    return Limit(
+        f"{fraction:.0%} of the images are smaller than model.image_size, {run.image_size}: the "
+        f"median of their shorter sides is {side.median():.0f} pixels. Take larger originals if "
+        "there are some, or a smaller image_size, which costs less time."
+    )
+
+
+LIMITS: tuple[Callable[[Run], Limit | None], ...] = (
+    no_better_than_one_class,
+    test_of_another_kind,
+    shortcut,
+    wrong_labels,
+    learned_by_heart,
+    too_weak_features,
+    confused_classes,
+    rare_classes,
+    worse_slices,
+    small_images,
+)

@@ -1,0 +1,60 @@
+"""The test accuracy of slices: images with the same value in a column of metadata.csv."""
+
+import pandas as pd
+
+from pawprint.columns import SCORES
+from pawprint.errors import printable
+from pawprint.scores.intervals import difference_interval, fisher, holm, independent_counts
+from pawprint.scores.metrics import fraction_row
+
+MIN_IMAGES = 10  # of a slice
+MAX_SLICES = 50  # of a column, the largest
+ACCURACY, DIFFERENCE = "slice_accuracy", "slice_difference"
+
+
+def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Rows of SCORES, without `split`: for each slice its accuracy, and that minus the others'.
+
+    `test` has the columns `path`, `correct` and `group`; `metadata` is a table METADATA. The others
+    are the test images with another value in the column. A slice has MIN_IMAGES or more, and so
+    have its others. The interval of the difference is Newcombe's; it is extended to 0 where
+    Fisher's exact test does not reject. The levels are Holm's, of all slices together. The images
+    of a group count as one.
+    """
+    found = []
+    for column, of_column in test.merge(metadata, on="path").groupby("column"):
+        for value in sorted(of_column["value"].value_counts().index[:MAX_SLICES]):
+            is_in = of_column["value"] == value
+            images, others = of_column[is_in], of_column[~is_in]
+            if min(len(images), len(others)) >= MIN_IMAGES:
+                counts = [_counts(each) for each in (images, others)]
+                difference = images["correct"].mean() - others["correct"].mean()
+                # DVC's plots are HTML.
+                name = printable(f"{column}: {value}").replace("<", " ")
+                found.append((name, images, counts, difference, fisher(*counts)))
+    rows = []
+    for level, each in zip(holm([p_value for *_, p_value in found], 1 - confidence), found):
+        name, images, counts, difference, p_value = each
+        low, high = difference_interval(*counts, 1 - level)
+        if p_value >= level:
+            low, high = min(low, 0), max(high, 0)
+        of = images["correct"].to_numpy(), confidence, images["group"].to_numpy()
+        rows.append((name, ACCURACY, *fraction_row("", *of)[1:]))
+        rows.append((name, DIFFERENCE, difference, low, high, len(images)))
+    return pd.DataFrame(rows, columns=list(SCORES)[1:])
+
+
+def _counts(images: pd.DataFrame) -> tuple[int, int]:
+    return independent_counts(images["correct"].to_numpy(), images["group"].to_numpy())
+
+
+def describe_slices(scores: pd.DataFrame) -> list[str]:
+    """A sentence for each slice in a table SCORES that is significantly worse than its others."""
+    accuracy = scores[scores["score"] == ACCURACY].set_index("label")
+    worse = scores[(scores["score"] == DIFFERENCE) & (scores["high"] < 0)]
+    return [
+        f"Of the {row.images:,} test images with {row.label}, {accuracy.loc[row.label].value:.1%} "
+        f"are right, {-100 * row.value:.1f} points fewer than of the others "
+        f"({-100 * row.high:.1f} to {-100 * row.low:.1f})."
+        for row in worse.itertuples()
+    ]

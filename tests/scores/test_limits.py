@@ -1,0 +1,109 @@
+"""Each sentence is said of a run that deserves it, and none of one that does not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawprint.columns import METADATA, PROPERTIES, SCORES
+from pawprint.scores import limits
+from pawprint.scores.limits import Run, find_limits
+from pawprint.scores.review import judge
+from pawprint.scores.slices import measure_slices
+from pawprint.tables import tabulate
+
+LABELS = ["a", "b", "c"]
+NUMBERS = {"train": 300, "validation": 100, "test": 100}
+SEPARATE = 4 * np.eye(3)
+CONFUSED = np.array([[4, 3.6, 0], [3.6, 4, 0], [0, 0, 5]])  # logits by class
+
+
+def run_of(
+    centres: np.ndarray = SEPARATE,
+    portions: tuple = (1 / 3, 1 / 3, 1 / 3),
+    relabelled: float = 0,
+    side: int = 500,
+    train_accuracy: float = 1.0,
+) -> Run:
+    """A run whose probabilities are calibrated, except for labels that are changed afterwards."""
+    rng = np.random.default_rng(0)
+    parts, predictions = [], {}
+    for split, number in NUMBERS.items():
+        shown = rng.choice(3, number, p=portions)
+        weights = np.exp(centres[shown] + rng.normal(0, 1, (number, 3)))
+        probabilities = weights / weights.sum(axis=1, keepdims=True)
+        actual = (rng.uniform(size=(number, 1)) > probabilities.cumsum(axis=1)).sum(axis=1)
+        is_changed = rng.uniform(size=number) < relabelled
+        actual = np.where(is_changed, (actual + 1) % 3, actual)
+        images = pd.DataFrame({"label": np.array(LABELS)[actual], "split": split})
+        images["path"] = images["group"] = [f"{split}/{each}.jpg" for each in range(number)]
+        images = images.assign(pixels_sha256="0", width=side, height=side + 100)
+        parts.append(images)
+        if split == "train":
+            judged = judge(images, probabilities, LABELS)
+        else:
+            classes = probabilities.argmax(axis=1)
+            predictions[split] = tabulate(images, probabilities, classes, LABELS)
+    values = rng.normal(size=(NUMBERS["train"], len(PROPERTIES)))
+    properties = parts[0][["label", "group"]].assign(**dict(zip(PROPERTIES, values.T)))
+    scores = pd.DataFrame(columns=list(SCORES))
+    tables = pd.concat(parts), judged, predictions, scores
+    return Run(*tables, train_accuracy, 224, properties)
+
+
+def with_chance() -> Run:
+    run = run_of()
+    guesses = run.predictions["test"].assign(predicted=np.resize(LABELS, NUMBERS["test"]))
+    return run._replace(predictions=run.predictions | {"test": guesses})
+
+
+def with_shift() -> Run:
+    row = ("test", "", "accuracy_difference", -0.4, -0.5, -0.3, 47)
+    return run_of()._replace(scores=pd.DataFrame([row], columns=list(SCORES)))
+
+
+def with_shortcut() -> Run:
+    run = run_of()
+    formats = run.properties["label"].map({"a": 0, "b": 1, "c": 2})
+    return run._replace(properties=run.properties.assign(**{"file format": formats}))
+
+
+def with_slice() -> Run:
+    paths = [f"{each}.jpg" for each in range(100)]
+    test = pd.DataFrame({"path": paths, "group": paths, "correct": np.arange(100) >= 25})
+    cells = [(path, "camera", "ab"[each < 30]) for each, path in enumerate(paths)]
+    slices = measure_slices(test, pd.DataFrame(cells, columns=list(METADATA)), 0.95)
+    return run_of()._replace(scores=slices.assign(split="test"))
+
+
+RARE = np.array([[6, 0, 0], [0, 6, 0], [3, 3, 3.4]])
+
+
+@pytest.mark.parametrize(
+    ("limit", "run"),
+    [
+        (limits.no_better_than_one_class, with_chance()),
+        (limits.test_of_another_kind, with_shift()),
+        (limits.shortcut, with_shortcut()),
+        (limits.wrong_labels, run_of(centres=6 * np.eye(3), relabelled=0.06)),
+        (limits.learned_by_heart, run_of(centres=1.5 * np.eye(3))),
+        (limits.too_weak_features, run_of(centres=1.5 * np.eye(3), train_accuracy=0.65)),
+        (limits.confused_classes, run_of(centres=CONFUSED)),
+        (limits.rare_classes, run_of(centres=RARE, portions=(0.46, 0.46, 0.08))),
+        (limits.worse_slices, with_slice()),
+        (limits.small_images, run_of(side=64)),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_run_that_deserves_a_sentence_gets_it(limit, run):
+    assert limit in limits.LIMITS
+    assert limit(run).sentence in [each.sentence for each in find_limits(run)]
+
+
+def test_run_without_a_fault_gets_no_sentence():
+    for run in (run_of(), run_of(centres=6 * np.eye(3), train_accuracy=0.99)):
+        assert find_limits(run) == []
+
+
+def test_most_confused_classes_are_those_of_the_photos():
+    confused = limits.confused_classes(run_of(centres=CONFUSED)).confused
+    assert sorted(confused) == ["a", "b"]

@@ -1,0 +1,43 @@
+import numpy as np
+import pandas as pd
+
+from pawprint.columns import METADATA
+from pawprint.scores.slices import ACCURACY, DIFFERENCE, describe_slices, measure_slices
+
+
+def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None = None):
+    paths = [f"{number}.jpg" for number in range(len(correct))]
+    test = pd.DataFrame({"path": paths, "correct": correct})
+    test["group"] = paths if groups is None else groups
+    cells = [(path, "camera", value) for path, value in zip(paths, values) if value]
+    return measure_slices(test, pd.DataFrame(cells, columns=list(METADATA)), 0.95)
+
+
+def test_slice_that_is_worse_than_the_others_is_told():
+    cameras = np.repeat(["a", "b", "", "rare"], [100, 40, 20, 3])
+    correct = np.ones(163, bool)
+    correct[100:120] = False  # half of b's
+    scores = measured(correct, cameras)
+    assert set(scores["label"]) == {"camera: a", "camera: b"}
+    accuracy = scores.query(f"score == '{ACCURACY}' and label == 'camera: b'").iloc[0]
+    assert accuracy["low"] < accuracy["value"] == 0.5 < accuracy["high"]
+    (line,) = describe_slices(scores)
+    assert "40 test images with camera: b, 50.0% are right" in line
+    assert describe_slices(measured(correct, cameras, np.repeat(range(8), 21)[:163])) == []
+
+
+def test_slices_that_do_not_differ_are_seldom_called_worse():
+    """Twelve values; at most as often as the level says, all together."""
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(300):
+        values = (np.arange(300) % 12).astype(str)
+        scores = measured(rng.uniform(size=300) < 0.85, values)
+        assert (scores["score"] == DIFFERENCE).sum() == 12
+        found += bool(describe_slices(scores))
+    assert found <= 0.05 * 300
+
+
+def test_names_are_no_markup():
+    scores = measured(np.arange(40) % 3 > 0, np.repeat(["<script>", "b"], 20))
+    assert not scores["label"].str.contains("<").any()
