@@ -35,6 +35,13 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except InputError as error:
         print(error, file=sys.stderr)
         status = 1
+    except ModuleNotFoundError as error:  # as after an installation for serving
+        print(
+            f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
+            "`pip install pawprint-dvc`, which adds what is missing.",
+            file=sys.stderr,
+        )
+        status = 1
     except MemoryError:
         print(f"{sys.argv[0]}: expected more free memory. Received: too little.", file=sys.stderr)
         status = 1
