@@ -57,7 +57,9 @@ def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | 
     """A `sys.excepthook` with one line for Ctrl-C; Python then ends the process as SIGINT does."""
     if kind is not KeyboardInterrupt:
         return sys.__excepthook__(kind, error, traceback)
-    print(f"\n{Path(sys.argv[0].removesuffix('/__main__.py')).stem}: stopped", file=sys.stderr)
+    path = Path(sys.argv[0])
+    name = path.parent.name if path.name == "__main__.py" else path.stem
+    print(f"\n{name}: stopped", file=sys.stderr)
     _say_what_dvc_removed()
 
 
