@@ -15,7 +15,11 @@ def python(code: str, **environment: str):
 
 @pytest.mark.parametrize(
     ("error", "shown"),
-    [("InputError('a.csv: expected b')", "a.csv: expected b"), ("MemoryError", "memory")],
+    [
+        ("InputError('a.csv: expected b')", "a.csv: expected b"),
+        ("ModuleNotFoundError(name='dvc')", "no dvc. Run `pip install pawprint-dvc`"),
+        ("MemoryError", "memory"),
+    ],
 )
 def test_mistake_is_one_line_and_status_1(error, shown):
     code = "from pawprint.pipeline.entry import run\nfrom pawprint.errors import InputError\n"
