@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NoReturn, TypeVar
 
 from pawprint.errors import InputError
-from pawprint.package import folders_of_code, script_of
+from pawprint.package import DISTRIBUTION, folders_of_code, script_of
 from pawprint.project import CODE
 
 _at_start: dict[Path, tuple[int, int]] = {}  # stamps of files of code
@@ -38,7 +38,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except ModuleNotFoundError as error:  # as after an installation for serving
         print(
             f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
-            "`pip install pawprint-dvc`, which adds what is missing.",
+            f"`pip install {DISTRIBUTION}`, which adds what is missing.",
             file=sys.stderr,
         )
         status = 1
