@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A file is one worker's, as its tests share a run of the pipeline; the longest files begin first.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
   --no-loadscope-reorder
+# Windows would take the encoding of its language for what tests read and print.
+export PYTHONUTF8 := 1
 LOCK := uv pip compile --quiet --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
@@ -40,7 +42,8 @@ release-check: .venv/installed
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
 	$(LOCK) --group run -o requirements.txt
-	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml --all-extras --group serve -c requirements.txt -o requirements-dev.txt
+	$(LOCK) --group serve -c requirements-dev.txt -o requirements-serve.txt
 
 .venv/installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

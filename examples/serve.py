@@ -136,7 +136,8 @@ def appender(path: Path, labels: list[str], model: str | None) -> Callable[[str,
                     os.link(new.name, path)
         with path.open("rb") as file:
             found = file.readline()
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+        binary = getattr(os, "O_BINARY", 0)  # Windows alone has it
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | binary)
     except OSError as error:
         raise InputError(
             f"{path}: expected a table to append to. Received: {error.strerror}."

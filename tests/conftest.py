@@ -110,10 +110,13 @@ def environment_with(**changes: str) -> dict[str, str]:
 
 def run(*command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     """Run a command as a user would; stdout and stderr as text."""
+    changed = environment_with(**environment)
+    # Windows looks for a program beside this process's own and in its PATH, not in the one given.
+    program = shutil.which(command[0], path=changed["PATH"]) or command[0]
     return subprocess.run(
-        command,
+        (program, *command[1:]),
         cwd=cwd,
-        env=environment_with(**environment),
+        env=changed,
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -170,8 +170,8 @@ def default_model() -> Path:
     served, example = project.SERVED_MODEL, package.EXAMPLE_MODEL
     if served.exists():
         return served
-    recorded = Recorded().hash_of("calibrate", served)
-    if project.PARAMS.exists() and recorded != md5_of_folder(example):
+    other = md5_of_folder(example)
+    if project.PARAMS.exists() and Recorded().hash_of("calibrate", served) != other:
         return served
     print(f"the model is the example, {example}: there is no {served}", file=sys.stderr)
     return example

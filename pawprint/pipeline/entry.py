@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import NoReturn, TypeVar
 
 from pawprint.errors import InputError
-from pawprint.package import folders_of_code, script_of
+from pawprint.package import DISTRIBUTION, folders_of_code, script_of
 from pawprint.project import CODE
 
 _at_start: dict[Path, tuple[int, int]] = {}  # stamps of files of code
@@ -35,6 +35,13 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except InputError as error:
         print(error, file=sys.stderr)
         status = 1
+    except ModuleNotFoundError as error:  # as after an installation for serving
+        print(
+            f"{sys.argv[0]}: expected all packages of Pawprint. Received: no {error.name}. Run "
+            f"`pip install {DISTRIBUTION}`, which adds what is missing.",
+            file=sys.stderr,
+        )
+        status = 1
     except MemoryError:
         print(f"{sys.argv[0]}: expected more free memory. Received: too little.", file=sys.stderr)
         status = 1
@@ -50,7 +57,9 @@ def shorten_ctrl_c(kind: type, error: BaseException, traceback: TracebackType | 
     """A `sys.excepthook` with one line for Ctrl-C; Python then ends the process as SIGINT does."""
     if kind is not KeyboardInterrupt:
         return sys.__excepthook__(kind, error, traceback)
-    print(f"\n{Path(sys.argv[0].removesuffix('/__main__.py')).stem}: stopped", file=sys.stderr)
+    path = Path(sys.argv[0])
+    name = path.parent.name if path.name == "__main__.py" else path.stem
+    print(f"\n{name}: stopped", file=sys.stderr)
     _say_what_dvc_removed()
 
 

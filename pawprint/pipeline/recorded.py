@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +123,8 @@ def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[
                 elif not copy.resolve().is_relative_to(recorded.cache.resolve()):
                     damaged.append(f"{expected}. A link leads out of DVC's cache. Remove the link.")
                 else:
+                    if os.name == "nt":  # which removes no file that is read-only
+                        copy.chmod(stat.S_IWRITE)
                     copy.unlink()
                     damaged.append(f"{expected}. It is removed from DVC's cache. Run `dvc repro`.")
             except FileNotFoundError:  # removed by a stage that started meanwhile

@@ -1,8 +1,10 @@
 """Labels that the app writes, and images that it copies."""
 
 import itertools
+import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -75,13 +77,14 @@ def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
 def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_files(
     target, places, tmp_path
 ):
-    names = ["1.jpg", "a/1.jpg", 'kätzchen, "süß".JPG', " odd\\\n<!.jpg", " .jpg"]
-    names += [f"{'ü' * 125}.jpg"]
+    names = ["1.jpg", "a/1.jpg", "kätzchen, süß.JPG", f"{'ü' * 125}.jpg"]
+    if os.name == "posix":  # Windows has no such names
+        names += ['"odd"\\\n<!.jpg', " .jpg"]
     for name, label in zip(names, itertools.cycle(NAMES)):
         add(places, new(tmp_path / "new" / name), label)
     found = after_clean(target, tmp_path / "raw", "label")
     assert found == rows_of(target)
-    assert sorted(found.values()) == ["cat", "cat", "cat", "dog", "dog", "dog"]
+    assert Counter(found.values()) == dict.fromkeys(NAMES, len(names) // 2)
 
 
 def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
@@ -292,6 +295,7 @@ def test_images_go_to_the_training_split(target, tmp_path, names, place):
     assert after_clean(target, tmp_path / "raw", "archive_split")[f"{place}/0-2.jpg"] == "train"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need a right of their own")
 def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
     (tmp_path / "shared").mkdir()
     table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import clone, commit, complaint, git_init, git_project, photo, printed, succeed
 
+from pawprint.project import SPLIT_CSV
+
 SPLITS, LABELS = ("train", "validation", "test"), ("cat", "dog")
 PATHS = [f"{split}/{label}/{n}.jpg" for split in SPLITS for label in LABELS for n in range(4)]
 NEW = "train/dog/\u202enew.jpg"  # with a mark that reverses the text after it in a terminal
@@ -94,6 +96,6 @@ def test_tables_that_are_nowhere_are_one_line(project):
         assert diff(other, "old", "new", "--format", "csv") == CHANGES
         shutil.rmtree(other / ".dvc" / "cache")
         line = complaint(other, "data", "diff", "old", "new")
-        assert "data/split/images.csv in Git or in DVC's cache or remote" in line
+        assert f"{SPLIT_CSV} in Git or in DVC's cache or remote" in line
     finally:
         remote.with_name("away").rename(remote)

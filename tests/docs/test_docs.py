@@ -97,13 +97,17 @@ def test_pages_explain_every_stage_param_key_and_command():
 def test_locks_have_every_direct_requirement_and_no_index():
     project = tomllib.loads(read("pyproject.toml"))
     extras = chain.from_iterable(project["project"]["optional-dependencies"].values())
-    direct = project["dependency-groups"]["run"]
+    groups = project["dependency-groups"]
+    common, (_, *serve), (_, *run) = groups["predict"], groups["serve"], groups["run"]
+    versions = dict(re.findall(r"^([\w.-]+)==(\S+)", read("requirements-dev.txt"), re.MULTILINE))
     for lock, listed in (
-        ("requirements.txt", direct),
-        ("requirements-dev.txt", [*direct, *extras]),
+        ("requirements.txt", [*common, *run]),
+        ("requirements-serve.txt", [*common, *serve]),
+        ("requirements-dev.txt", [*common, *serve, *run, *extras]),
     ):
-        locked = re.findall(r"^([\w.-]+)==", read(lock), re.MULTILINE)
+        locked = dict(re.findall(r"^([\w.-]+)==(\S+)", read(lock), re.MULTILINE))
         assert {re.match(r"[\w.-]+", each)[0].replace(".", "-") for each in listed} <= {*locked}
+        assert locked.items() <= versions.items()
         assert "--" not in read(lock)
 
 

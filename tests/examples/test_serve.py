@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, encode, environment_with, printed, run, succeed
+from conftest import PROJECT, encode, environment_of, environment_with, printed, run, succeed
 from faults import black_png
 from networks import write_colour_model
 from PIL import Image
@@ -27,22 +27,23 @@ from pawprint.recipes.sample.drawings import drawn_picture
 from pawprint.tools.monitoring import read_photos
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("fastapi", reason="install the extra serve")
+pytest.importorskip("fastapi", reason="install requirements-serve.txt")
 MODEL = PROJECT / "examples" / "cats_and_dogs"
 PHOTOS = [drawn_picture("cat", 1), drawn_picture("dog", 1)]
 PHOTO = PHOTOS[0]
+SERVICE = (sys.executable, "-m", "examples.serve")
 
 
 @contextmanager
 def started(
-    log: Path, *options: str, model: Path = MODEL
+    log: Path, *options: str, model: Path = MODEL, command: tuple[str, ...] = SERVICE
 ) -> Iterator[tuple[subprocess.Popen, int]]:
     """The process and its port."""
     port = free_port()
-    command = [sys.executable, "-m", "examples.serve", str(model), "--port", str(port)]
+    command = [*command, str(model), "--port", str(port), *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, *options], cwd=PROJECT, env=environment_with(), stdout=output, stderr=output
+            command, cwd=PROJECT, env=environment_with(), stdout=output, stderr=output
         )
     try:
         while True:
@@ -203,6 +204,24 @@ def test_answers_of_several_processes_are_rows_of_one_table(tmp_path):
     columns = ("pixels_sha256", "label", "probability_cat", "probability_dog")
     assert Counter(tuple(row[name] for name in columns) for row in rows) == expected
     assert len(read_photos(table, read_metadata(model))) == len(rows)
+
+
+def test_small_installation_predicts_and_serves(installed, answers, tmp_path):
+    """Of requirements-serve.txt and a wheel. Other commands say how to install the rest."""
+    (wheel,) = (installed.folder / "wheels").glob("*.whl")
+    options = ["--no-deps", "-r", "requirements-serve.txt", str(wheel)]
+    python = environment_of(tmp_path / "venv", options)
+    files = [each.stat() for each in (tmp_path / "venv").rglob("*") if each.is_file()]
+    assert sum(each.st_size for each in files) < 500e6
+    (tmp_path / "cat.jpg").write_bytes(PHOTO)
+    command = (str(python), "-m", "pawprint")
+    assert succeed(*command, "predict", "--no-unknown", "cat.jpg", cwd=tmp_path).startswith("cat")
+    result = run(*command, "init", "new", "--images", ".", cwd=tmp_path)
+    assert (result.returncode, len(result.stderr.splitlines())) == (1, 1)
+    assert "Run `pip install pawprint-dvc`" in result.stderr
+    service = (str(python), str(PROJECT / "examples" / "serve.py"))
+    with started(tmp_path / "log", command=service) as (_, port):
+        assert request(port, "/predict", PHOTO) == (200, answers[0])
 
 
 def test_other_file_is_not_written_to(tmp_path):

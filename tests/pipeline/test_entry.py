@@ -1,9 +1,12 @@
 """Entry points end with one line; the library raises exceptions that a program may catch."""
 
+import os
 import signal
 
 import pytest
 from conftest import PROJECT, run
+
+STOPPED = -signal.SIGINT if os.name == "posix" else 0xC000013A  # STATUS_CONTROL_C_EXIT
 
 
 def python(code: str, **environment: str):
@@ -12,7 +15,11 @@ def python(code: str, **environment: str):
 
 @pytest.mark.parametrize(
     ("error", "shown"),
-    [("InputError('a.csv: expected b')", "a.csv: expected b"), ("MemoryError", "memory")],
+    [
+        ("InputError('a.csv: expected b')", "a.csv: expected b"),
+        ("ModuleNotFoundError(name='dvc')", "no dvc. Run `pip install pawprint-dvc`"),
+        ("MemoryError", "memory"),
+    ],
 )
 def test_mistake_is_one_line_and_status_1(error, shown):
     code = "from pawprint.pipeline.entry import run\nfrom pawprint.errors import InputError\n"
@@ -26,7 +33,7 @@ def test_ctrl_c_is_one_line_and_a_stage_says_what_dvc_has_removed():
     code = f"from pawprint.pipeline.entry import run\n{main}run(main)"
     result = python(code)
     (line,) = result.stderr.split("\n")[1:-1]
-    assert result.returncode == -signal.SIGINT and "stopped" in line
+    assert result.returncode == STOPPED and "stopped" in line
     assert "`dvc checkout`" in python(code, DVC_STAGE="split").stderr
     assert "dvc" not in python(code, DVC_STAGE="code").stderr
 
@@ -37,7 +44,7 @@ def test_ctrl_c_while_a_stage_starts_is_one_line(tmp_path):
         "signal.raise_signal(signal.SIGINT)\n"
     )
     result = run("python", "-m", "stages.evaluate", cwd=PROJECT, PYTHONPATH=str(tmp_path))
-    assert (result.returncode, result.stderr) == (-signal.SIGINT, "\nevaluate: stopped\n")
+    assert (result.returncode, result.stderr) == (STOPPED, "\nevaluate: stopped\n")
 
 
 def test_label_that_the_terminal_cannot_show_is_printed_as_an_escape():
@@ -46,6 +53,7 @@ def test_label_that_the_terminal_cannot_show_is_printed_as_an_escape():
     assert (result.returncode, result.stdout, result.stderr) == (0, "\\u732b\n", "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
 def test_reader_that_ends_early_is_no_traceback():
     code = "from pawprint.pipeline.entry import run\nrun(lambda: print('a' * 10**6))"
     result = run("bash", "-c", f'python -c "{code}" | head -c 1', cwd=PROJECT)

@@ -101,6 +101,7 @@ def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, 
     assert before == (listing(tmp_path), listing(photos))
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a script as a program")
 def test_failed_init_leaves_nothing(installed, photos, tmp_path):
     (tmp_path / "tool").mkdir()
     git = tmp_path / "tool" / "git"
