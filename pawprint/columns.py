@@ -44,6 +44,16 @@ HISTORY: Columns = {
     "validation_loss": "float64",
     "kept": "bool",  # whether the phase ends with this epoch's weights, or the average up to it
 }
+# Of cross-validated heads; `gain` is that of `score` over the row before, with an interval.
+LEARNING_CURVE: Columns = {
+    "images": "int64",  # that a fit learns from
+    "accuracy": "float64",
+    "loss": "float64",
+    "score": "str",  # accuracy, or mean recall
+    "gain": "Float64",
+    "low": "Float64",
+    "high": "Float64",
+}
 # Then one column per label, in their order: PROBABILITY and the label; then perhaps UNKNOWN_SCORE.
 PREDICTIONS: Columns = {
     "path": "str",

@@ -46,6 +46,7 @@ REPORT = Path("plots/report.html")
 LIMITS = Path("plots/limits.txt")  # what limits the model
 
 EXTRACT_HISTORY_CSV = Path("plots/history_extract.csv")
+LEARNING_CURVE_CSV = Path("plots/learning_curve.csv")
 FINETUNE_HISTORY_CSV = Path("plots/history_finetune.csv")
 TEST_PREDICTIONS_CSV = Path("data/predictions.csv")
 VALIDATION_PREDICTIONS_CSV = Path("data/predictions_validation.csv")

@@ -85,6 +85,7 @@ def main() -> None:
         learned.iloc[-1] if len(learned) else None,
         metadata["image_size"],
         properties,
+        read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
     )
     limits = [
         (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))

@@ -3,14 +3,14 @@
 A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
 way a cross-validated regression judges the training images. Reads data/features/,
 data/split/images.csv and data/split/labels.json. Params: `train_extract`, `head`, `hardware`,
-`model.features`. Writes models/head.npz, data/cross_validation.csv, metrics/train_extract.json and
-plots/history_extract.csv. Run: `python -m stages.train_extract`
+`model.features`. Writes models/head.npz, data/cross_validation.csv, metrics/train_extract.json,
+plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.train_extract`
 """
 
 import numpy as np
 
 from pawprint import project
-from pawprint.columns import HISTORY, JUDGED, SPLIT
+from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_json
@@ -21,6 +21,7 @@ from pawprint.network.solved_head import (
     Examples,
     cross_validate,
     cross_validate_as,
+    learning_curve,
     measure,
     part_that_fits,
     solve,
@@ -28,6 +29,7 @@ from pawprint.network.solved_head import (
 from pawprint.params.model import Model
 from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
+from pawprint.scores.learning_curve import describe_curve, tabulate_curve
 from pawprint.scores.review import judge
 from pawprint.scores.shift import describe_series, find_series
 from pawprint.tables import read_table, write_table
@@ -83,6 +85,8 @@ def main() -> None:
     probabilities, rows = crossed.probabilities[is_judged], images[is_judged]
     judged = judge(rows, probabilities, labels)
     folds = measure(probabilities, actual[is_judged])
+    part, of_parts = learning_curve(examples, crossed)
+    curve = tabulate_curve(actual[part], images["group"].to_numpy()[part], of_parts)
     metrics = {
         "initial_accuracy": initial["accuracy"],
         "validation_accuracy": final["accuracy"],
@@ -95,6 +99,7 @@ def main() -> None:
     write_table(project.CROSS_VALIDATION_CSV, judged, JUDGED)
     write_json(project.EXTRACT_METRICS, metrics)
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
+    write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     print(
         f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
         f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} {how}"
@@ -103,6 +108,7 @@ def main() -> None:
         f"train_extract: cross-validated accuracy {folds['accuracy']:.4f}, "
         f"loss {folds['loss']:.4f} of {len(judged):,} training images"
     )
+    print(f"train_extract: {describe_curve(curve)}")
     if (series := find_series(split)) is not None:
         apart = cross_validate_as(crossed, examples._replace(groups=series[images.index]))
         pair = crossed.probabilities, apart.probabilities

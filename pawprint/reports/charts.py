@@ -48,15 +48,18 @@ MAX_DRAWN = 100  # classes of the confusion matrix
 PAIRS = 10  # of classes, listed below the matrix
 
 
-def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
-    """Accuracy and loss over the epochs of both training phases (tables HISTORY).
+def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
+    """Accuracy and loss over the epochs of both phases (tables HISTORY), and a LEARNING_CURVE.
 
-    Those of fine-tuning continue the count. A head by logistic regression is at epoch 0.
+    The epochs of fine-tuning continue the count. A head by logistic regression is at epoch 0, and
+    without fine-tuning the epochs are left out.
     """
     before = max(extract["epoch"], default=0)
     history = pd.concat([extract, finetune.assign(epoch=finetune["epoch"] + before)])
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
-    for axis, name in zip(axes, ("accuracy", "loss")):
+    names = ("accuracy", "loss") if len(history) > 1 else ()
+    figure, axes = plt.subplots(1, len(names) + 1, figsize=(4.5 * len(names) + 4.5, 3.6))
+    *of_epochs, of_images = np.atleast_1d(axes)
+    for axis, name in zip(of_epochs, names):
         series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
         for column, (colour, label) in series.items():
             axis.plot(history["epoch"], history[column], color=colour, label=label, marker=".")
@@ -65,8 +68,14 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame) -> Figure:
             axis.axvline(before + 0.5, label="fine-tuning starts", **style)
         axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
         axis.xaxis.get_major_locator().set_params(integer=True)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    of_images.plot(curve["images"], curve["accuracy"], color=BLUE, marker=".")
+    of_images.set_xscale("log", base=2)
+    of_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
+    of_images.minorticks_off()
+    of_images.set(title="Cross-validation", xlabel="Training images", ylabel="Accuracy")
+    if of_epochs:
+        handles, labels = of_epochs[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 

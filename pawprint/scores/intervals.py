@@ -52,6 +52,22 @@ def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return mean + np.bincount(group_of, weights=values - mean) / sizes.mean()
 
 
+def difference_interval(
+    first: tuple[int, int], second: tuple[int, int], confidence: float
+) -> tuple[float, float]:
+    """The interval of the difference of two proportions of other images, each `(correct, total)`.
+
+    Method 10 of Newcombe, Interval Estimation for the Difference Between Independent Proportions,
+    Statistics in Medicine 17:873-890, 1998: the Wilson intervals of both, combined.
+    """
+    one, other = (correct / total for correct, total in (first, second))
+    (low, high), (other_low, other_high) = (
+        fraction_interval(*each, confidence) for each in (first, second)
+    )
+    below, above = np.hypot(one - low, other_high - other), np.hypot(high - one, other - other_low)
+    return float(one - other - below), float(one - other + above)
+
+
 def mean_recall_interval(
     correct: np.ndarray, images: np.ndarray, confidence: float
 ) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from scipy.stats import binomtest, chi2
 
 from pawprint.columns import PROPERTIES
 from pawprint.scores.intervals import difference_interval, fisher, fraction_interval, mcnemar
+from pawprint.scores.learning_curve import describe_curve
 from pawprint.scores.paired import losses_in
 from pawprint.scores.review import every_prediction, list_errors
 from pawprint.scores.shift import describe_shift
@@ -34,7 +35,8 @@ class Run(NamedTuple):
     JUDGED, `predictions` are tables PREDICTIONS by split, and `scores` is a table SCORES.
 
     `train_accuracy` is that of the solved head on the images that it learned from, or None.
-    `properties` has PROPERTIES, numbers, with `label` and `group`, of some training images.
+    `properties` has PROPERTIES, numbers, with `label` and `group`, of some training images, and
+    `learning_curve` is a table LEARNING_CURVE.
     """
 
     images: pd.DataFrame
@@ -44,6 +46,7 @@ class Run(NamedTuple):
     train_accuracy: float | None
     image_size: int
     properties: pd.DataFrame
+    learning_curve: pd.DataFrame
 
     @property
     def in_folds(self) -> tuple[int, int]:
@@ -150,6 +153,13 @@ def learned_by_heart(run: Run) -> Limit | None:
     )
 
 
+def more_images_help(run: Run) -> Limit | None:
+    if not run.learning_curve["low"].iloc[-1] > 0:
+        return None
+    sentence = describe_curve(run.learning_curve).capitalize()
+    return Limit(f"{sentence}. `pawprint suggest` chooses those to label first.")
+
+
 def too_weak_features(run: Run) -> Limit | None:
     if run.train_accuracy is None:
         return None
@@ -231,6 +241,7 @@ LIMITS: tuple[Callable[[Run], Limit | None], ...] = (
     shortcut,
     wrong_labels,
     learned_by_heart,
+    more_images_help,
     too_weak_features,
     confused_classes,
     rare_classes,

@@ -23,6 +23,7 @@ def run_of(
     relabelled: float = 0,
     side: int = 500,
     train_accuracy: float = 1.0,
+    gain: float = 0.01,
 ) -> Run:
     """A run whose probabilities are calibrated, except for labels that are changed afterwards."""
     rng = np.random.default_rng(0)
@@ -47,7 +48,9 @@ def run_of(
     properties = parts[0][["label", "group"]].assign(**dict(zip(PROPERTIES, values.T)))
     scores = pd.DataFrame(columns=list(SCORES))
     tables = pd.concat(parts), judged, predictions, scores
-    return Run(*tables, train_accuracy, 224, properties)
+    curve = pd.DataFrame({"images": [150, 300], "score": "accuracy", "gain": [None, gain]})
+    curve = curve.assign(low=curve["gain"] - 0.02, high=curve["gain"] + 0.02)
+    return Run(*tables, train_accuracy, 224, properties, curve)
 
 
 def with_chance() -> Run:
@@ -86,6 +89,7 @@ RARE = np.array([[6, 0, 0], [0, 6, 0], [3, 3, 3.4]])
         (limits.shortcut, with_shortcut()),
         (limits.wrong_labels, run_of(centres=6 * np.eye(3), relabelled=0.06)),
         (limits.learned_by_heart, run_of(centres=1.5 * np.eye(3))),
+        (limits.more_images_help, run_of(gain=0.05)),
         (limits.too_weak_features, run_of(centres=1.5 * np.eye(3), train_accuracy=0.65)),
         (limits.confused_classes, run_of(centres=CONFUSED)),
         (limits.rare_classes, run_of(centres=RARE, portions=(0.46, 0.46, 0.08))),

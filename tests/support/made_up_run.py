@@ -14,6 +14,7 @@ from pawprint.columns import (
     IMAGES,
     JUDGED,
     LABELS_TO_REVIEW,
+    LEARNING_CURVE,
     NEAR_DUPLICATES,
     REJECTED,
     SCORES,
@@ -99,6 +100,8 @@ def write_run(
     """
     labels = list(numbers)
     history = pd.DataFrame({name: [1, 2] for name in HISTORY}).assign(accuracy=0.95)
+    curve = pd.DataFrame({"images": [40, 80], "accuracy": [0.8, 0.9], "loss": 0.3})
+    curve = curve.assign(score="accuracy", gain=[None, 0.1], low=[None, 0.05], high=[None, 0.15])
     copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
     copies = copies.assign(group="a.jpg", split=splits, distance=0, moved=[False, True])
     suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW})
@@ -111,6 +114,7 @@ def write_run(
         (project.NEAR_DUPLICATES_CSV, copies, NEAR_DUPLICATES),
         (project.EXTRACT_HISTORY_CSV, history, HISTORY),
         (project.FINETUNE_HISTORY_CSV, history, HISTORY),
+        (project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE),
         (project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW),
     ):
         write_table(workspace / path, frame, columns)

@@ -1,0 +1,46 @@
+"""The learning curve: what each doubling of the training images changes."""
+
+import numpy as np
+import pandas as pd
+
+from pawprint.classes import log_losses
+from pawprint.columns import LEARNING_CURVE
+from pawprint.scores.metrics import headline
+from pawprint.scores.paired import Pair, compare
+
+CONFIDENCE = 0.95
+
+
+def tabulate_curve(
+    actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
+) -> pd.DataFrame:
+    """A table LEARNING_CURVE, of the images that every fit can judge.
+
+    `curve` has the cross-validated probabilities `(images, classes)` by the number of images that a
+    fit learned from, `actual` the indices of classes. Images of one of `groups` count as one.
+    """
+    is_judged = ~np.any([np.isnan(each).any(axis=1) for each in curve.values()], axis=0)
+    actual, groups, right = actual[is_judged], groups[is_judged], None
+    score = headline(pd.Series(actual).value_counts()).replace("_", " ")
+    rows = []
+    for images, probabilities in curve.items():
+        before, right = right, probabilities[is_judged].argmax(axis=1) == actual
+        loss = log_losses(actual, probabilities[is_judged]).mean()
+        row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
+        if before is not None:
+            (compared,) = compare([Pair(actual, before, right, groups)], CONFIDENCE)
+            gain = [each[1:4] for each in compared.scores] or [(0.0, 0.0, 0.0)]
+            row |= zip(("gain", "low", "high"), gain[0])
+        rows.append(row)
+    return pd.DataFrame(rows, columns=list(LEARNING_CURVE))
+
+
+def describe_curve(curve: pd.DataFrame) -> str:
+    """What the last doubling gave, and whether this is more than chance."""
+    before, last = curve["images"].iloc[-2], curve.iloc[-1]
+    gain, low, high = (f"{100 * last[name]:+.1f}" for name in ("gain", "low", "high"))
+    verdict = "more images help" if last["low"] > 0 else "not significant"
+    return (
+        f"the last doubling, from {before:,} to {last['images']:,} training images, gave {gain} "
+        f"points of {last['score']} ({low} to {high}): {verdict}"
+    )

@@ -1,0 +1,50 @@
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pawprint.network import solved_head
+from pawprint.network.solved_head import CrossValidation, Examples, _crossed, learning_curve
+from pawprint.scores.learning_curve import describe_curve, tabulate_curve
+
+IMAGES = 640
+
+
+def curve_of(is_alike: bool) -> pd.DataFrame:
+    """All images of a class are alike, or each one is like one other image only."""
+    rng, actual = np.random.default_rng(0), np.arange(IMAGES) % 2
+    kinds = 2 if is_alike else IMAGES // 2
+    features = rng.normal(0, 1, (kinds, 1, 400))[np.arange(IMAGES) % kinds]
+    features += rng.normal(0, 0.1, features.shape)
+    groups = np.arange(IMAGES)
+    examples = Examples(features.astype(np.float16), actual, groups, 2)
+    judged, curve = learning_curve(examples, CrossValidation(None, C=100.0))
+    return tabulate_curve(actual[judged], groups[judged], curve)
+
+
+@pytest.mark.parametrize("is_alike", [True, False])
+def test_more_images_are_said_to_help_only_where_the_last_doubling_did(is_alike):
+    table = curve_of(is_alike)
+    assert table["images"].to_list() == [64, 128, 256, 512]
+    last = table.iloc[-1]
+    assert last["gain"] == pytest.approx(table["accuracy"].diff().iloc[-1])
+    assert (last["low"] > 0) != is_alike
+    assert describe_curve(table).endswith("not significant" if is_alike else "more images help")
+
+
+def test_images_of_a_group_are_learned_from_together():
+    groups = np.arange(IMAGES) // 16
+    actual, features = np.arange(IMAGES) % 2, np.zeros((IMAGES, 1, 1), np.float16)
+    learned = []
+
+    def recorded(examples, folds, *others):
+        learned.append(folds.learned)
+        return _crossed(examples, folds, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(solved_head, "_crossed", recorded)
+        learning_curve(Examples(features, actual, groups, 2), CrossValidation(None, C=1.0))
+    for part, more in pairwise(learned):
+        assert set(part) < set(more)
+        assert (np.bincount(groups[part], minlength=40) % 8 == 0).all()
