@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -43,8 +44,8 @@ STATE = Path(".pawprint.json")  # the files that were written, by their hashes, 
 def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bool) -> str:
     """Make a project with Git and DVC in a new or empty folder. Returns its `fetch.source`.
 
-    DVC copies the images into the project, if they are not to stay outside; a YAML file with their
-    URL is copied to Git. Without `images`, they are those of the recipe. Raises InputError, with
+    The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
+    with their URL for Git. Without `images`, they are those of the recipe. Raises InputError, with
     nothing left behind, if there are no images or the folder holds something.
     """
     params = template(PARAMS.name)
@@ -87,12 +88,25 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
             shutil.copy(path, folder / name)
         _write_state(folder, texts)
         if not is_url and not is_outside:
+            _copy(images, folder / source)
             is_shown = sys.stderr.isatty()  # a progress bar
             quiet = [] if is_shown else ["--quiet"]
-            add = ["add", *quiet, str(images.resolve()), "-o", source]
             stderr = None if is_shown else subprocess.PIPE
-            _run([sys.executable, "-m", "dvc", *add], folder, stderr)
+            _run([sys.executable, "-m", "dvc", "add", *quiet, source], folder, stderr)
     return source
+
+
+def _copy(images: Path, target: Path) -> None:
+    """Copy a file, or a folder and what its links lead to, so that the user may write all copies.
+
+    `dvc add --out` would copy, too, but of many small files it takes three times the seconds.
+    """
+    if images.is_file():
+        shutil.copyfile(images, target)
+        return
+    shutil.copytree(images, target, copy_function=shutil.copyfile)
+    for parent, *_ in os.walk(target):
+        Path(parent).chmod(Path(parent).stat().st_mode | stat.S_IWUSR)
 
 
 def _with_resize(params: str, images: Path) -> str:
@@ -148,7 +162,7 @@ def _filling(folder: Path) -> Iterator[None]:
                 folder.rmdir()
         if isinstance(error, OSError):
             raise InputError(
-                f"{folder}: expected to write a project. Received: {error.strerror}"
+                f"{folder}: expected to write a project. Received: {error.strerror or error}"
             ) from None
         raise
 
