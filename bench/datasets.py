@@ -58,6 +58,7 @@ class Public(NamedTuple):
     published: str = ""  # accuracy
 
 
+FROZEN = "{model: {fine_tune_at: null}, train_finetune: {epochs: 0}}"  # as in a new project
 TABLE = "data/legend.csv"  # columns image and emotion
 EVERY_TENTH = slice(None, None, 10)
 SIGNS = "hergerr/traffic-sign-recognition", "GTSRB/Final_Training/Images/*/*.ppm", EVERY_TENTH
@@ -102,7 +103,7 @@ def measure(workspace: Path) -> dict[str, float]:
     rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)
     with open_archive(workspace / project.RAW_ARCHIVES) as archive:
         (features,) = predict_members(
-            lambda image: rows_of(image, [IDENTITY])[0][1:2], archive, test["path"], "test"
+            lambda image: rows_of(image, [IDENTITY])[0][-1:], archive, test["path"], "test"
         )
     fitted = LogisticRegressionCV(
         Cs=VALUES_OF_C,
@@ -147,6 +148,7 @@ def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, s
     for seed in range(1, seeds + 1):
         params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
         params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
+        params = overlay(params, FROZEN)
         if left_out_of(archive) > MAX_LEFT_OUT:
             params = overlay(params, "model: {resize: stretch}")
         prepare(workspace, overlay(params, changes) if changes else params)
