@@ -38,17 +38,18 @@ def main() -> None:
     params, hardware = Train.load("train_finetune"), Hardware.load()
     head_params, network_params = Head.load(), Model.load()
     labels, weights = read_json(project.LABELS_JSON), HeadWeights.read(project.HEAD)
-    head = head_with(weights, head_params, len(labels))
+    make_deterministic(params.seed)  # of the dropout in the head, too
     optimizer, history, keeper = None, pd.DataFrame(columns=list(HISTORY)), None
     if network_params.backbone == ONNX:
-        model, network = head, with_head(read_network(project.ONNX_BACKBONE), head)
+        model = head_with(weights, head_params, len(labels))
+        network = with_head(read_network(project.ONNX_BACKBONE), model)
     else:
-        make_deterministic(params.seed)
         with training_on(hardware) as precision:
             backbone = load_model(project.BACKBONE, layers=())
             first = first_trained(network_params, backbone)
             if weights.has_blocks:
                 backbone = with_blocks(backbone)
+            head = head_with(weights, head_params, len(labels))
             name, pooling = network_params.backbone, network_params.pooling
             model = build_model(name, backbone, head, pooling)
             if first is not None:

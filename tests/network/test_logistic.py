@@ -166,7 +166,9 @@ def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group()
     assert (divided.probabilities[100:, 0] > 0.5).any()
 
 
-@pytest.mark.parametrize(("limit", "tried"), [(10**9, 5), (29 * 12 * 3, 1)])
+@pytest.mark.parametrize(
+    ("limit", "tried"), [(10**9, len(solved_head.VALUES_OF_C)), (29 * 12 * 3, 1)]
+)
 def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, limit, tried):
     monkeypatch.setattr(solved_head, "MAX_CROSS_VALIDATED", 60)
     monkeypatch.setattr(solved_head, "MAX_SIZE", limit)

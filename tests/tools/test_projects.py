@@ -163,7 +163,7 @@ def test_upgrade_renews_what_is_as_written_and_keeps_what_the_user_changed(
     newer = Installed(
         tmp_path / "newer",
         ("dvc.yaml", "desc: Bring the images", "desc: Pack the images"),
-        ("params.yaml", "  epochs: 5 ", "  epochs: 7 "),
+        ("params.yaml", "  confidence: 0.95 ", "  confidence: 0.9 "),
         ("params.yaml", "plot:\n", "plot:\n  columns: 4  # of photos\n"),
         ("params.yaml", "  samples: 18  # training images shown\n", ""),
         ("requirements.txt", "tqdm==", "tqdm==9."),
@@ -175,7 +175,7 @@ def test_upgrade_renews_what_is_as_written_and_keeps_what_the_user_changed(
     assert "Pack the images" in (project / "dvc.yaml").read_text()
     assert "tqdm==9." in (project / "requirements.txt").read_text()
     params = read_yaml(project / "params.yaml")
-    assert (params["plot"]["columns"], params["train_finetune"]["epochs"]) == (4, 5)
+    assert (params["plot"]["columns"], params["evaluate"]["confidence"]) == (4, 0.95)
     assert params["preview"]["samples"] == 18  # named, and left to the user
     succeed("git", "checkout", "-q", ".", cwd=project)
     # Files with a user's edits.
