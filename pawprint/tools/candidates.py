@@ -181,7 +181,7 @@ def measure(
     """
     made_by, rows_by = map(Code().fingerprint, (HERE, "pawprint/features/rows.py"))
     start, images = time.monotonic(), len(sample.images)
-    with tqdm(total=len(found) * images, unit="image", disable=None) as bar:
+    with tqdm(total=len(found) * images, unit="image", leave=False, disable=None) as bar:
         for number, candidate in enumerate(found):
             bar.set_description(candidate.name)
             left = start + 60 * minutes - time.monotonic() if number else math.inf
