@@ -98,28 +98,17 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
 
 
 def _table(pairs: list[tuple[Candidate, Measured]], scores: list[Scores], has_recall: bool) -> str:
-    recall = ("mean recall",) * has_recall
-    rows = [
-        ("candidate", "accuracy", *recall, "log loss", "difference", "", "CPU ms", "MB", "params")
-    ]
+    header = ["candidate", "accuracy", "log loss", "difference", "", "CPU ms", "MB", "params"]
+    rows = [header + ["mean recall"] * has_recall]
     for (candidate, measured), each in zip(pairs, scores):
         lower = "better" if each.difference.mean < 0 else "worse"
         changes = candidate.changes.values()
-        params = (f"{key}={value}" for part in changes for key, value in part.items())
-        rows.append(
-            (
-                candidate.name,
-                f"{each.accuracy:.2%}",
-                *(f"{each.mean_recall:.2%}",) * has_recall,
-                f"{each.loss:.4f}",
-                str(each.difference) if candidate.changes else "",
-                lower if each.is_significant else "",
-                f"{measured.cpu_ms:.1f}",
-                f"{measured.megabytes:.1f}",
-                " ".join(params),
-            )
-        )
-    return aligned(rows)
+        row = [candidate.name, f"{each.accuracy:.2%}", f"{each.loss:.4f}"]
+        row += [str(each.difference) if changes else "", lower if each.is_significant else ""]
+        row += [f"{measured.cpu_ms:.1f}", f"{measured.megabytes:.1f}"]
+        row.append(" ".join(f"{key}={value}" for part in changes for key, value in part.items()))
+        rows.append(row + [f"{each.mean_recall:.2%}"] * has_recall)
+    return aligned([*row[:2], *row[8:], *row[2:8]] for row in rows)
 
 
 def _use(found: dict[str, Candidate], name: str) -> None:

@@ -10,13 +10,14 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 import numpy as np
 import openvino
 import pandas as pd
+from PIL import Image
 from scipy.special import stdtr
 from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
@@ -27,7 +28,7 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError
 from pawprint.features.rows import row_function
 from pawprint.features.shards import ShardComputer, interrupted_shards, tasks
-from pawprint.features.store import count_shards, open_features
+from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import md5, read_arrays, replacing, write_arrays
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
@@ -47,17 +48,14 @@ MAX_IMAGES, MIN_OF_CLASS = 2000, 2
 TIMED = 16  # images, for the CPU time of one
 HERE = "pawprint/tools/candidates.py"  # which imports all that decides a result
 TODAY = "today"
-# Params of `model`. Those of today's backbone keep its `fine_tune_at`.
+SMALL = {"model.backbone": "MobileNetV2", "model.alpha": 0.35, "model.fine_tune_at": 100}
+LARGE = {"model.backbone": "EfficientNetV2B0", "model.alpha": None}
+# Those of today's backbone keep its `fine_tune_at`.
 PRESETS: dict[str, dict] = {
-    "fast": {"backbone": "MobileNetV2", "alpha": 0.35, "image_size": 160, "fine_tune_at": 100},
-    "wide": {"backbone": "MobileNetV2", "alpha": 1.0, "image_size": 160, "fine_tune_at": 100},
-    "good": {"backbone": "MobileNetV2", "alpha": 0.35, "image_size": 288, "fine_tune_at": 100},
-    "best": {
-        "backbone": "EfficientNetV2B0",
-        "alpha": None,
-        "image_size": 224,
-        "fine_tune_at": "block6c_expand_conv",
-    },
+    "fast": SMALL | {"model.image_size": 160},
+    "wide": SMALL | {"model.image_size": 160, "model.alpha": 1.0},
+    "good": SMALL | {"model.image_size": 288},
+    "best": LARGE | {"model.image_size": 224, "model.fine_tune_at": "block6c_expand_conv"},
 }
 
 
@@ -76,10 +74,6 @@ class Sample(NamedTuple):
     images: pd.DataFrame
     labels: list[str]
     class_weight: str | None
-
-    @property
-    def actual(self) -> np.ndarray:
-        return pd.Index(self.labels).get_indexer(self.images["label"])
 
 
 class Measured(NamedTuple):
@@ -111,45 +105,35 @@ def candidates(content: dict, choices: Mapping[str, list]) -> list[Candidate]:
     `content` is that of params.yaml; choices are values by key, such as `model.image_size`. Raises
     InputError for wrong ones.
     """
-    model = content["model"]
-    wanted: dict[str, dict[str, dict]] = {}
+    model, wanted = content["model"], {}
     if choices:
         shown = [key for key, values in choices.items() if len(values) > 1] or list(choices)
         for values in itertools.product(*choices.values()):
-            chosen, changes = dict(zip(choices, values)), {}
-            for key, value in chosen.items():
-                section, _, inner = key.partition(".")
-                changes.setdefault(section, {})[inner] = value
-            wanted[",".join(f"{key.split('.')[-1]}={chosen[key]}" for key in shown)] = changes
+            chosen = dict(zip(choices, values))
+            wanted[",".join(f"{key.split('.')[-1]}={chosen[key]}" for key in shown)] = chosen
     else:
         for name, values in PRESETS.items():
-            if values["backbone"] == model["backbone"] or model["fine_tune_at"] is None:
-                values = values | {"fine_tune_at": model["fine_tune_at"]}
-            wanted[name] = {"model": values}
+            if values["model.backbone"] == model["backbone"] or model["fine_tune_at"] is None:
+                values = values | {"model.fine_tune_at": model["fine_tune_at"]}
+            wanted[name] = values
         if model["backbone"] != ONNX:  # whose file has one size
             larger = min(32 * round(model["image_size"] / 24), 1024)
-            wanted["larger"] = {"model": {"image_size": larger}}
-        wanted |= {how: {"model": {"resize": how}} for how in get_args(Resize)}
-    found = [_candidate(name, changes, content) for name, changes in wanted.items()]
+            wanted["larger"] = {"model.image_size": larger}
+        wanted |= {how: {"model.resize": how} for how in get_args(Resize)}
+    found = [_candidate(name, values, content) for name, values in wanted.items()]
     return [_candidate(TODAY, {}, content), *(each for each in found if each.changes)]
 
 
-def _candidate(name: str, wanted: dict[str, dict], content: dict) -> Candidate:
+def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
     """Another network has the weights that Keras publishes, unless others are wanted."""
-    model, given = wanted.get("model", {}), content["model"]
-    is_other = any(model.get(key, given[key]) != given[key] for key in ("backbone", "alpha"))
-    if is_other and "weights" not in wanted:
-        weights = {"source": "imagenet", "sha256": None}
-        wanted = {"model": {"onnx": None} | model, "weights": weights}
-    changes = {
-        section: {
-            key: value
-            for key, value in values.items()
-            if key not in content[section] or content[section][key] != value
-        }
-        for section, values in wanted.items()
-    }
-    changes = {section: values for section, values in changes.items() if values}
+    changes: dict[str, dict] = {}
+    for key, value in wanted.items():
+        section, _, inner = key.partition(".")
+        if inner not in content[section] or content[section][inner] != value:
+            changes.setdefault(section, {})[inner] = value
+    if {"backbone", "alpha"} & changes.get("model", {}).keys() and "weights.source" not in wanted:
+        published = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None}
+        return _candidate(name, published | wanted, content)
     merged = {section: values | changes.get(section, {}) for section, values in content.items()}
     return Candidate(name, changes, checked(Params, merged, Path(name), []))
 
@@ -219,22 +203,21 @@ def _measure(
     computer = ShardComputer(sample.archive, run, kinds, one_view, model.image_size)
     for done, _ in map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))):
         bar.update(done)
-    last, everything = (
-        open_features(folder, [kind for kind in wanted if kind in kinds], images["pixels_sha256"])
-        for wanted in map(kinds_of, (False, True))
-    )
-    features = everything if model.features == "blocks" else last
-    more = everything if model.features == "auto" and "blocks" in kinds else None
-    group, classes = images["group"].to_numpy(), len(sample.labels)
-    examples = Examples(features, sample.actual, group, classes, sample.class_weight, more)
+    stored = StoredExamples(folder, images, sample.labels)
+    has_blocks, is_open = model.features == "blocks", model.features == "auto" and "blocks" in kinds
+    features, actual = stored.open("train", *kinds_of(has_blocks))
+    more = stored.open("train", *kinds_of(True))[0] if is_open else None
+    labels, groups = sample.labels, images["group"].to_numpy()
+    examples = Examples(features, actual, groups, len(labels), sample.class_weight, more)
     crossed = cross_validate(examples)
-    if not crossed.takes_more and features is last and "blocks" in kinds:
+    has_blocks |= crossed.takes_more
+    if not has_blocks:
         top = network.output("top").get_node().input_value(0)
         network = openvino.Model([top], network.get_parameters())
         run = row_function(network, model.resize)
     weights = sum(each.data.nbytes for each in network.get_ops() if hasattr(each, "data"))
-    columns = (more if crossed.takes_more else features).shape[-1]
-    weights += 4 * (columns + 1) * (1 if classes == 2 else classes)
+    columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
+    weights += 4 * (columns + 1) * (1 if len(labels) == 2 else len(labels))
     measured = Measured(crossed.probabilities, _cpu_ms(run, pictures), weights / 1e6)
     write_arrays(result, **measured._asdict())
     return measured
@@ -272,7 +255,7 @@ def _build(model: Model, weights: Weights) -> tuple[openvino.Model, list[str]]:
     return convert(extractor), outputs
 
 
-def _cpu_ms(run, pictures) -> float:
+def _cpu_ms(run: Callable, pictures: list[Image.Image]) -> float:
     """CPU milliseconds of all cores for an image, without decoding."""
     start = time.process_time()
     for picture in pictures:
@@ -286,9 +269,10 @@ def _hash(*parts: object) -> str:
 
 def score(measured: list[Measured], sample: Sample) -> list[Scores]:
     """The scores of each, the first of which is today's."""
-    actual, groups = sample.actual, sample.images["group"].to_numpy()
+    images = sample.images
+    actual = pd.Index(sample.labels).get_indexer(images["label"])
     judged = ~np.isnan([each.probabilities[:, 0] for each in measured]).any(axis=0)
-    actual, groups = actual[judged], groups[judged]
+    actual, groups = actual[judged], images["group"].to_numpy()[judged]
     weights = compute_sample_weight(sample.class_weight, actual)
     found, p_values, today = [], [], None
     for each in measured:
@@ -310,8 +294,6 @@ def score(measured: list[Measured], sample: Sample) -> list[Scores]:
 def winner(scores: list[Scores]) -> int:
     """The index of the lowest log loss that is significantly lower than today's, or 0, today."""
     better = [
-        index
-        for index, each in enumerate(scores)
-        if each.is_significant and each.difference.mean < 0
+        n for n, each in enumerate(scores) if each.is_significant and each.difference.mean < 0
     ]
     return min(better, key=lambda index: scores[index].loss, default=0)
