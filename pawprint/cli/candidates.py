@@ -106,7 +106,8 @@ def _table(pairs: list[tuple[Candidate, Measured]], scores: list[Scores], has_re
         row = [candidate.name, f"{each.accuracy:.2%}", f"{each.loss:.4f}"]
         row += [str(each.difference) if changes else "", lower if each.is_significant else ""]
         row += [f"{measured.cpu_ms:.1f}", f"{measured.megabytes:.1f}"]
-        row.append(" ".join(f"{key}={value}" for part in changes for key, value in part.items()))
+        params = (pair for part in changes for pair in part.items())
+        row.append(" ".join(f"{key}={'null' if value is None else value}" for key, value in params))
         rows.append(row + [f"{each.mean_recall:.2%}"] * has_recall)
     return aligned([*row[:2], *row[8:], *row[2:8]] for row in rows)
 
