@@ -17,6 +17,7 @@ COMMANDS = {
     "upgrade": ("projects", "renew this project after an upgrade of the package"),
     "app": ("projects", "open the web app"),
     "recipes": ("projects", "list recipes, print one, or write one into params.yaml"),
+    "try": ("candidates", "rank backbones and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
     "score": ("photos", "score the served model on labelled photos, beside the test split"),
     "monitor": ("photos", "test whether photos without labels are like those of the test split"),

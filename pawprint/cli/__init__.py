@@ -4,10 +4,12 @@
 """
 
 import argparse
+import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pawprint import package, project
+from pawprint.errors import InputError
 
 
 def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
@@ -31,6 +33,19 @@ def aligned(rows: Iterable[Sequence[str]]) -> str:
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def require_committed() -> None:
+    git = ["git", "status", "--porcelain", "--", project.PARAMS.name]
+    try:
+        status = subprocess.run(git, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        status = "unknown"
+    if status:
+        raise InputError(
+            "params.yaml: expected a file without uncommitted changes, which would be lost. "
+            "Commit it first."
+        )
 
 
 def _page(name: str) -> Path:

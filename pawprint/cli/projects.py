@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from pawprint.cli import require_committed
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_yaml, write_text
 from pawprint.package import DISTRIBUTION, PACKAGE
@@ -110,22 +111,9 @@ def use(arguments: argparse.Namespace) -> None:
     if kept:
         after = overlay(after, yaml.safe_dump(kept, default_flow_style=None))
     if after != before and not arguments.force:
-        _require_committed()
+        require_committed()
     write_text(PARAMS, after)
     print(f"params.yaml: {arguments.name}. Now run `dvc repro`.")
-
-
-def _require_committed() -> None:
-    git = ["git", "status", "--porcelain", "--", PARAMS.name]
-    try:
-        status = subprocess.run(git, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        status = "unknown"
-    if status:
-        raise InputError(
-            "params.yaml: expected a file without uncommitted changes, which would be lost. "
-            "Commit it, or use --force."
-        )
 
 
 def add_app(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,303 @@
+"""Candidates for the backbone and its images, measured on training images.
+
+A candidate is params in place of those of today. A cross-validated head, as in `train_extract`, is
+fitted to the features of one view of each image. Networks, features and results stay in TRIED, so
+that a second call computes nothing twice.
+"""
+
+import hashlib
+import itertools
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, get_args
+
+import numpy as np
+import openvino
+import pandas as pd
+from PIL import Image
+from scipy.special import stdtr
+from sklearn.utils.class_weight import compute_sample_weight
+from tqdm import tqdm
+
+from pawprint.classes import SIGNIFICANT, Difference, log_losses
+from pawprint.dataset.download import download
+from pawprint.engine.mapping import map_in_threads
+from pawprint.errors import InputError
+from pawprint.features.rows import row_function
+from pawprint.features.shards import ShardComputer, interrupted_shards, tasks
+from pawprint.features.store import StoredExamples, count_shards
+from pawprint.files import md5, read_arrays, replacing, write_arrays
+from pawprint.images.archive import Archive
+from pawprint.images.decoder import open_image
+from pawprint.images.pixels import IDENTITY
+from pawprint.network.head_weights import kinds_of
+from pawprint.network.solved_head import Examples, cross_validate
+from pawprint.params.model import ONNX, Model, Weights
+from pawprint.params.section import Resize, checked
+from pawprint.params.whole import Params
+from pawprint.pipeline.fingerprint import Code
+from pawprint.runtime.compiled import CORES
+from pawprint.runtime.network_file import output_shapes, read_network, write_network
+from pawprint.scores.intervals import holm, mean_by_group
+
+TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
+MAX_IMAGES, MIN_OF_CLASS = 2000, 2
+TIMED = 16  # images, for the CPU time of one
+HERE = "pawprint/tools/candidates.py"  # which imports all that decides a result
+TODAY = "today"
+SMALL = {
+    "model.backbone": "MobileNetV2",
+    "model.alpha": 0.35,
+    "model.fine_tune_at": "block_13_expand",
+}
+LARGE = {"model.backbone": "EfficientNetV2B0", "model.alpha": None}
+# Those of today's backbone keep its `fine_tune_at`.
+PRESETS: dict[str, dict] = {
+    "fast": SMALL | {"model.image_size": 160},
+    "wide": SMALL | {"model.image_size": 160, "model.alpha": 1.0},
+    "good": SMALL | {"model.image_size": 288},
+    "best": LARGE | {"model.image_size": 224, "model.fine_tune_at": "block6c_expand_conv"},
+}
+
+
+class Candidate(NamedTuple):
+    """`changes` are by section and key, as in params.yaml; `params` has them."""
+
+    name: str
+    changes: dict[str, dict]
+    params: Params
+
+
+class Sample(NamedTuple):
+    """Images of the table SPLIT, and how a head learns from them."""
+
+    archive: Archive
+    images: pd.DataFrame
+    labels: list[str]
+    class_weight: str | None
+
+
+class Measured(NamedTuple):
+    """Probabilities as of a CrossValidation, and the cost of the model that would be served.
+
+    `megabytes` are those of the weights of network and head.
+    """
+
+    probabilities: np.ndarray
+    cpu_ms: float
+    megabytes: float
+
+
+class Scores(NamedTuple):
+    """`difference` is the log loss minus that of today; where classes are imbalanced, each class
+    counts the same in it. `is_significant` is by Holm's method over all candidates.
+    """
+
+    accuracy: float
+    mean_recall: float
+    loss: float
+    difference: Difference
+    is_significant: bool
+
+
+def candidates(content: dict, choices: Mapping[str, list]) -> list[Candidate]:
+    """Today's params, then each combination of `choices`, or the default candidates.
+
+    `content` is that of params.yaml; choices are values by key, such as `model.image_size`. Raises
+    InputError for wrong ones.
+    """
+    model, wanted = content["model"], {}
+    if choices:
+        shown = [key for key, values in choices.items() if len(values) > 1] or list(choices)
+        for values in itertools.product(*choices.values()):
+            chosen = dict(zip(choices, values))
+            wanted[",".join(f"{key.split('.')[-1]}={chosen[key]}" for key in shown)] = chosen
+    else:
+        for name, values in PRESETS.items():
+            if values["model.backbone"] == model["backbone"] or model["fine_tune_at"] is None:
+                values = values | {"model.fine_tune_at": model["fine_tune_at"]}
+            wanted[name] = values
+        if model["backbone"] != ONNX:  # whose file has one size
+            larger = min(32 * round(model["image_size"] / 24), 1024)
+            wanted["larger"] = {"model.image_size": larger}
+        wanted |= {how: {"model.resize": how} for how in get_args(Resize)}
+    found = [_candidate(name, values, content) for name, values in wanted.items()]
+    return [_candidate(TODAY, {}, content), *(each for each in found if each.changes)]
+
+
+def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
+    """Another network has the weights that Keras publishes, unless others are wanted."""
+    changes: dict[str, dict] = {}
+    for key, value in wanted.items():
+        section, _, inner = key.partition(".")
+        if inner not in content[section] or content[section][inner] != value:
+            changes.setdefault(section, {})[inner] = value
+    if {"backbone", "alpha"} & changes.get("model", {}).keys() and "weights.source" not in wanted:
+        published = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None}
+        return _candidate(name, published | wanted, content)
+    merged = {section: values | changes.get(section, {}) for section, values in content.items()}
+    return Candidate(name, changes, checked(Params, merged, Path(name), []))
+
+
+def draw(images: pd.DataFrame) -> pd.DataFrame:
+    """About MAX_IMAGES of these images, the same fraction of each class, with groups whole.
+
+    Few change when an image is added, because hashes order the groups.
+    """
+    fraction = min(1, MAX_IMAGES / len(images))
+    numbers = images["label"].value_counts()
+    left = {label: max(int(fraction * number), MIN_OF_CLASS) for label, number in numbers.items()}
+    chosen = []
+    groups = images.groupby("group")["label"].agg(["first", "size"])
+    digests = [hashlib.sha256(group.encode()).digest() for group in groups.index]
+    for group, label, size in groups.iloc[np.argsort(digests)].itertuples():
+        if size <= left[label]:
+            left[label] -= size
+            chosen.append(group)
+    return images[images["group"].isin(chosen)]
+
+
+def measure(
+    found: list[Candidate], sample: Sample, minutes: float
+) -> Iterator[tuple[Candidate, Measured | InputError]]:
+    """Each candidate, measured, or why it is not.
+
+    After the first, one that is expected to take longer than what is left of `minutes` is not.
+    """
+    made_by, rows_by = map(Code().fingerprint, (HERE, "pawprint/features/rows.py"))
+    start, images = time.monotonic(), len(sample.images)
+    with tqdm(total=len(found) * images, unit="image", leave=False, disable=None) as bar:
+        for number, candidate in enumerate(found):
+            bar.set_description(candidate.name)
+            left = start + 60 * minutes - time.monotonic() if number else math.inf
+            try:
+                yield candidate, _measure(candidate.params, sample, made_by, rows_by, left, bar)
+            except InputError as error:
+                yield candidate, error
+            bar.update((number + 1) * images - bar.n)
+
+
+def _measure(
+    params: Params, sample: Sample, made_by: str, rows_by: str, left: float, bar: tqdm
+) -> Measured:
+    model, images = params.model, sample.images
+    path = _network(model, params.weights, made_by)
+    network = [md5(path), md5(path.with_suffix(".bin"))]
+    rows = TRIED / "features" / _hash(network, model.resize, params.clean.bits, rows_by)
+    drawn = [images.to_csv(), sample.labels, sample.class_weight]
+    result = TRIED / "results" / f"{_hash(rows.name, model.features, drawn, made_by)}.npz"
+    if result.exists():
+        return Measured(*read_arrays(result).values())
+    network = read_network(path)
+    run, kinds = row_function(network, model.resize), output_shapes(network)
+    paths = images["path"].iloc[:: -(-len(images) // TIMED)]
+    pictures = [open_image(sample.archive, each) for each in paths]
+    seconds = _cpu_ms(run, pictures) * len(images) / CORES / 1000
+    if seconds > left:
+        raise InputError(
+            f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
+            "--minutes"
+        )
+    folder = rows / str(count_shards(len(images)))
+    folder.mkdir(parents=True, exist_ok=True)
+    one_view = params.augment.model_copy(update={"views": 1, "keep_original": True})
+    computer = ShardComputer(sample.archive, run, kinds, one_view, model.image_size)
+    for done, _ in map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))):
+        bar.update(done)
+    stored = StoredExamples(folder, images, sample.labels)
+    has_blocks, is_open = model.features == "blocks", model.features == "auto" and "blocks" in kinds
+    features, actual = stored.open("train", *kinds_of(has_blocks))
+    more = stored.open("train", *kinds_of(True))[0] if is_open else None
+    labels, groups = sample.labels, images["group"].to_numpy()
+    examples = Examples(features, actual, groups, len(labels), sample.class_weight, more)
+    crossed = cross_validate(examples)
+    has_blocks |= crossed.takes_more
+    if not has_blocks:
+        top = network.output("top").get_node().input_value(0)
+        network = openvino.Model([top], network.get_parameters())
+        run = row_function(network, model.resize)
+    weights = sum(each.data.nbytes for each in network.get_ops() if hasattr(each, "data"))
+    columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
+    weights += 4 * (columns + 1) * (1 if len(labels) == 2 else len(labels))
+    measured = Measured(crossed.probabilities, _cpu_ms(run, pictures), weights / 1e6)
+    write_arrays(result, **measured._asdict())
+    return measured
+
+
+def _network(model: Model, weights: Weights, made_by: str) -> Path:
+    """The extractor of all features that a head may learn from. Raises InputError as `backbone`."""
+    network = model.model_dump(exclude={"resize", "features"}), weights.model_dump()
+    path = TRIED / "networks" / _hash(network, made_by) / "network.xml"
+    if not path.exists():
+        extractor, outputs = _build(model, weights)
+        with replacing(path.parent) as folder:
+            folder.mkdir()
+            write_network(extractor, folder / path.name, outputs)
+    return path
+
+
+def _build(model: Model, weights: Weights) -> tuple[openvino.Model, list[str]]:
+    # TensorFlow starts here, which takes seconds.
+    from pawprint.network.blocks import build_extractor, first_trained, with_blocks
+    from pawprint.network.conversion import convert
+    from pawprint.network.hardware import make_deterministic
+    from pawprint.network.model import load_backbone, require_file
+    from pawprint.network.onnx_backbone import read_onnx
+
+    source, sha256 = weights.source, weights.sha256
+    if model.backbone == ONNX:
+        path = download(source, sha256, "weights.source") if "://" in source else Path(source)
+        require_file(path, sha256, source, "the path or the URL of a file")
+        return read_onnx(path, model), ["top"]
+    make_deterministic(seed=0)
+    backbone = load_backbone(model.backbone, model.alpha, model.image_size, source, sha256)
+    first_trained(model, backbone)  # raises InputError for a wrong layer
+    extractor, outputs = build_extractor(model.backbone, with_blocks(backbone), model.pooling)
+    return convert(extractor), outputs
+
+
+def _cpu_ms(run: Callable, pictures: list[Image.Image]) -> float:
+    """CPU milliseconds of all cores for an image, without decoding."""
+    start = time.process_time()
+    for picture in pictures:
+        run(picture, [IDENTITY])
+    return 1000 * (time.process_time() - start) / len(pictures)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def score(measured: list[Measured], sample: Sample) -> list[Scores]:
+    """The scores of each, the first of which is today's."""
+    images = sample.images
+    actual = pd.Index(sample.labels).get_indexer(images["label"])
+    judged = ~np.isnan([each.probabilities[:, 0] for each in measured]).any(axis=0)
+    actual, groups = actual[judged], images["group"].to_numpy()[judged]
+    weights = compute_sample_weight(sample.class_weight, actual)
+    found, p_values, today = [], [], None
+    for each in measured:
+        probabilities = each.probabilities[judged]
+        losses = weights * log_losses(actual, probabilities)
+        today = losses if today is None else today
+        gains = mean_by_group(losses - today, groups)
+        difference = Difference.of(gains, np.zeros_like(gains))
+        correct = pd.Series(probabilities.argmax(axis=1) == actual)
+        recall = correct.groupby(actual).mean().mean()
+        found.append(Scores(correct.mean(), recall, losses.mean(), difference, False))
+        t = -abs(difference.mean) / difference.error if difference.error else 0
+        p_values.append(float(2 * stdtr(difference.images - 1, t)))
+    levels = holm(p_values[1:], SIGNIFICANT)
+    significant = [False, *(p < level for p, level in zip(p_values[1:], levels))]
+    return [each._replace(is_significant=is_so) for each, is_so in zip(found, significant)]
+
+
+def winner(scores: list[Scores]) -> int:
+    """The index of the lowest log loss that is significantly lower than today's, or 0, today."""
+    better = [
+        n for n, each in enumerate(scores) if each.is_significant and each.difference.mean < 0
+    ]
+    return min(better, key=lambda index: scores[index].loss, default=0)

@@ -1,0 +1,143 @@
+"""`pawprint try`, on drawn images whose class only shows at their sides."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, refused
+from PIL import Image
+
+from pawprint import project
+from pawprint.__main__ import main
+from pawprint.columns import SPLIT
+from pawprint.files import pack, read_yaml, write_json
+from pawprint.images.decoder import pixels_sha256
+from pawprint.recipes.overlay import overlay
+from pawprint.tables import write_table
+from pawprint.tools import candidates
+from pawprint.tools.candidates import TRIED, draw
+
+RESIZE = ("-S", "model.resize=stretch,pad")
+
+
+def wide_image(label: str, number: int) -> Image.Image:
+    """Noise with a band at both ends, dark or light by class, that the middle square lacks."""
+    noise = np.random.default_rng(number).integers(90, 160, (8, 20, 3), np.uint8)
+    noise[:, [0, 1, -2, -1]] //= 3 if label == "dark" else 1
+    return Image.fromarray(noise).resize((200, 80), Image.Resampling.NEAREST)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A project after `dvc repro split`; what it says are held-out images are none."""
+    folder = tmp_path_factory.mktemp("made")
+    rows, members = [], []
+    for number in range(48):
+        label, split = ("dark", "light")[number % 2], ("train", "train", "test", "validation")
+        image, name = wide_image(label, number), f"{label}/{number}.png"
+        rows.append((name, label, split[number // 2 % 4], name, pixels_sha256(image)))
+        data = encode(image, "PNG") if rows[-1][2] == "train" else b"opened"
+        members.append((name, data))
+    archive = folder / project.RAW_IMAGES
+    archive.parent.mkdir(parents=True)
+    pack(archive, members)
+    write_table(folder / project.SPLIT_CSV, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
+    write_json(folder / project.LABELS_JSON, ["dark", "light"])
+    weights = f"weights: {{source: {SAMPLE_WEIGHTS}, sha256: {SAMPLE_SHA256}}}\n"
+    text = overlay((PROJECT / "params.yaml").read_text(), f"{weights}model: {{image_size: 64}}")
+    (folder / "params.yaml").write_text(text)
+    shutil.copy(PROJECT / "requirements.txt", folder)
+    git_init(folder)
+    commit(folder, "Project")
+    return folder
+
+
+@pytest.fixture
+def tried(made, monkeypatch, capsys):
+    """A function that runs the command and returns the lines that it prints."""
+    monkeypatch.chdir(made)
+
+    def run(*arguments: str) -> list[str]:
+        monkeypatch.setattr("sys.argv", ["pawprint", "try", *arguments])
+        main()
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_params_that_show_the_class_are_best_and_are_set(tried, made):
+    lines = tried(*RESIZE)
+    cells = {row.split()[0]: row for row in lines[2:5]}
+    assert float(re.search(r"(\S+)%", cells["today"])[1]) < 90
+    assert "100.00%" in cells["resize=stretch"] and " better " in cells["resize=stretch"]
+    best = next(line for line in lines if "is best" in line).split()[0]
+    params = made / "params.yaml"
+    before = params.read_text()
+    params.write_text(f"{before}# mine")
+    with refused("params.yaml", "uncommitted"):
+        tried(*RESIZE, "--use", best)
+    params.write_text(before)
+    tried(*RESIZE, "--use", best)
+    assert read_yaml(params)["model"]["resize"] == best.partition("=")[2]
+    params.write_text(before)
+
+
+def test_nothing_is_computed_twice(tried, monkeypatch):
+    first = tried(*RESIZE)
+    files = {path: path.stat().st_mtime_ns for path in TRIED.rglob("*")}
+    monkeypatch.setattr(candidates, "_build", None)
+    monkeypatch.setattr(candidates, "cross_validate", None)
+    monkeypatch.setattr(candidates, "ShardComputer", None)
+    assert tried(*RESIZE) == first
+    assert {path: path.stat().st_mtime_ns for path in TRIED.rglob("*")} == files
+
+
+def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(tried, tmp_path):
+    files = f"{SAMPLE_WEIGHTS},{tmp_path}/missing.h5"
+    *_, row, line, last = tried("-S", f"weights.source={files}", "-S", "model.image_size=96")
+    assert row.startswith(f"source={SAMPLE_WEIGHTS}")
+    assert f"{tmp_path}/missing.h5" in line and "weights.source" in line
+    assert last.startswith("No candidate")
+
+
+def test_candidates_beyond_the_minutes_are_left_out(tried):
+    lines = tried("-S", "model.image_size=128", "--minutes", "0")
+    assert lines[2].startswith("today")
+    assert lines[3].startswith("image_size=128: ") and "--minutes" in lines[3]
+
+
+def test_default_candidates_are_valid_params_unlike_those_of_today(made):
+    content = read_yaml(made / "params.yaml")
+    today, *others = candidates.candidates(content, {})
+    assert {"fast", "good", "best"} <= {each.name for each in others}
+    assert all(each.params != today.params for each in others)
+
+
+def test_wrong_choice_is_one_line(tried):
+    with refused("image_size", "32", "7"):
+        tried("-S", "model.image_size=7")
+    with refused("--use", "fast", "nothing"):
+        tried("--use", "nothing")
+
+
+def test_missing_split_names_the_command(tmp_path, made, monkeypatch, tried):
+    shutil.copy(made / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with refused("data/split/images.csv", "dvc repro split"):
+        tried()
+
+
+def test_sample_keeps_groups_whole_and_the_fractions_of_the_classes():
+    number = np.arange(9000)
+    labels = np.where(number % 10 < 1, "rare", "usual")
+    groups = [f"{label} {each // 30}" for label, each in zip(labels, number)]
+    images = pd.DataFrame({"label": labels, "group": groups})
+    drawn = draw(images)
+    assert images["group"].isin(drawn["group"]).sum() == len(drawn)
+    assert 1900 < len(drawn) <= 2000
+    assert (drawn["label"] == "rare").mean() == pytest.approx(0.1, abs=0.01)
+    added = pd.concat([images, images.iloc[-1:].assign(group="new")])
+    assert len(set(draw(added).index) ^ set(drawn.index)) < 100
