@@ -51,7 +51,7 @@ TODAY = "today"
 SMALL = {
     "model.backbone": "MobileNetV2",
     "model.alpha": 0.35,
-    "model.fine_tune_at": "block_13_expand",
+    "model.fine_tune_at": "block_11_expand",
 }
 LARGE = {"model.backbone": "EfficientNetV2B0", "model.alpha": None}
 # Those of today's backbone keep its `fine_tune_at`.
