@@ -97,7 +97,7 @@ def measure(workspace: Path) -> dict[str, float]:
     split = read_table(workspace / project.SPLIT_CSV, SPLIT)
     labels = read_json(workspace / project.LABELS_JSON)
     examples = StoredExamples(workspace / project.FEATURES, split, labels)
-    train, actual = examples.open("train", "top")
+    train, actual = examples.open("train", "top"), examples.classes("train")
     test = split[split["split"] == "test"]
     how = Model.load(path=workspace / "params.yaml").resize
     rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)

@@ -8,6 +8,7 @@ plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.t
 """
 
 import numpy as np
+import pandas as pd
 
 from pawprint import project
 from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
@@ -45,23 +46,23 @@ def main() -> None:
     stored = StoredExamples(project.FEATURES, split, labels)
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
+    actual = stored.classes("train")
     is_open = features == "auto" and stored.has("blocks")
-    smaller, actual = stored.open("train", *kinds_of(features == "blocks"))
-    larger = stored.open("train", *kinds_of(True))[0] if is_open else None
-    examples = Examples(smaller, actual, images["group"], len(labels), class_weight, larger)
+    examples = Examples(
+        stored.open("train", *kinds_of(features == "blocks")),
+        actual,
+        images["group"].to_numpy(),
+        len(labels),
+        class_weight,
+        stored.open("train", *kinds_of(True)) if is_open else None,
+    )
     is_solved = params.optimizer == LBFGS
     crossed = cross_validate(examples, VALUES_OF_C if is_solved else USUAL_C)
     has_blocks = crossed.takes_more or features == "blocks"
-    if crossed.gain:
-        taken = "features of blocks" if has_blocks else "features of the last maps alone"
-        print(
-            f"train_extract: {taken} are taken; those of blocks change the cross-validated log "
-            f"loss by {crossed.gain}"
-        )
     part = part_that_fits(examples) if is_solved else None
     if part is not None:
-        validation = stored.open("validation", *kinds_of(has_blocks))
-        solved = solve(examples, validation, labels, crossed, part)
+        held_out = stored.open("validation", *kinds_of(has_blocks)), stored.classes("validation")
+        solved = solve(examples, held_out, labels, crossed, part)
         weights = HeadWeights(solved.arrays, solved.standardisation, has_blocks)
         initial, final, history = solved.initial, solved.validation, solved.history
         how = f"by logistic regression, C = {crossed.C:g}, views = {solved.views}"
@@ -81,32 +82,28 @@ def main() -> None:
         weights, initial, final, history = trained
         how = f"after {len(history)} epochs"
     how += ", each class with the same weight" if class_weight else ""
-    is_judged = ~np.isnan(crossed.probabilities).any(axis=1)
-    probabilities, rows = crossed.probabilities[is_judged], images[is_judged]
-    judged = judge(rows, probabilities, labels)
-    folds = measure(probabilities, actual[is_judged])
-    part, of_parts = learning_curve(examples, crossed)
-    curve = tabulate_curve(actual[part], images["group"].to_numpy()[part], of_parts)
     metrics = {
         "initial_accuracy": initial["accuracy"],
         "validation_accuracy": final["accuracy"],
-        "cross_validated_accuracy": folds["accuracy"],
-        "cross_validated_loss": folds["loss"],
+        **write_judged(images, labels, crossed.probabilities, actual),
     }
     if history["kept"].any():
         metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
+    judged, of_parts = learning_curve(examples, crossed)
+    curve = tabulate_curve(actual[judged], examples.groups[judged], of_parts)
     weights.write(project.HEAD)
-    write_table(project.CROSS_VALIDATION_CSV, judged, JUDGED)
     write_json(project.EXTRACT_METRICS, metrics)
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
+    if crossed.gain:
+        taken = "features of blocks" if has_blocks else "features of the last maps alone"
+        print(
+            f"train_extract: {taken} are taken; those of blocks change the cross-validated log "
+            f"loss by {crossed.gain}"
+        )
     print(
         f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
         f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} {how}"
-    )
-    print(
-        f"train_extract: cross-validated accuracy {folds['accuracy']:.4f}, "
-        f"loss {folds['loss']:.4f} of {len(judged):,} training images"
     )
     print(f"train_extract: {describe_curve(curve)}")
     if (series := find_series(split)) is not None:
@@ -115,9 +112,30 @@ def main() -> None:
         example = series[series != split["group"]].mode()[0]
         if told := describe_series(*pair, actual, example):
             print(f"train_extract: {told}")
+
+
+def write_judged(
+    images: pd.DataFrame, labels: list[str], probabilities: np.ndarray, actual: np.ndarray
+) -> dict[str, float]:
+    """Write and say what cross-validation gives for training images; returns its metrics.
+
+    `probabilities` are `(images, classes)`, NaN for an image that is not judged.
+    """
+    is_judged = ~np.isnan(probabilities).any(axis=1)
+    write_table(
+        project.CROSS_VALIDATION_CSV,
+        judge(images[is_judged], probabilities[is_judged], labels),
+        JUDGED,
+    )
+    folds = measure(probabilities[is_judged], actual[is_judged])
+    print(
+        f"train_extract: cross-validated accuracy {folds['accuracy']:.4f}, "
+        f"loss {folds['loss']:.4f} of {is_judged.sum():,} training images"
+    )
     for label, number in images["label"][~is_judged].value_counts(sort=False).items():
         what, why = f"{number} images of {label}", "no other training image or group has this label"
         print(f"train_extract: not cross-validated: {what}, because {why}")
+    return {f"cross_validated_{name}": value for name, value in folds.items()}
 
 
 if __name__ == "__main__":

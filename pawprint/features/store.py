@@ -161,11 +161,15 @@ class StoredExamples(NamedTuple):
     def has(self, kind: str) -> bool:
         return kind in Shard(shard_path(self.folder, 0)).places
 
-    def open(self, split: str, *kinds: str) -> tuple[Features, np.ndarray]:
-        """The features of a split, and the index in `labels` of each image (int64)."""
-        images = self.images[self.images["split"] == split]
-        actual = pd.Index(self.labels).get_indexer(images["label"])
-        return open_features(self.folder, kinds, images["pixels_sha256"]), actual
+    def open(self, split: str, *kinds: str) -> Features:
+        """The features of a split, of these kinds side by side."""
+        images = self.images["pixels_sha256"][self.images["split"] == split]
+        return open_features(self.folder, kinds, images)
+
+    def classes(self, split: str) -> np.ndarray:
+        """int64 `(images,)`: the index in `labels` of each image of a split."""
+        of_split = self.images["label"][self.images["split"] == split]
+        return pd.Index(self.labels).get_indexer(of_split)
 
 
 def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) -> Features:

@@ -5,12 +5,12 @@ from collections import Counter, defaultdict
 
 from pawprint.errors import InputError
 from pawprint.network.hardware import keras
-from pawprint.network.model import pooling_layer, preprocessing, statistics
+from pawprint.network.model import STATISTICS, block_statistics, pooling_layer, preprocessing
 from pawprint.params.model import Model
 
 # Layers whose maps no weights make.
 NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)
-MOST_STATISTICS = 3
+MOST_PER_CHANNEL = 3  # statistics of blocks, for each channel of the last maps
 
 
 def first_trained(params: Model, backbone: keras.Model) -> int | None:
@@ -90,7 +90,7 @@ def block_ends(backbone: keras.Model) -> list[int]:
     A block ends where branches, such as a skip connection, begin or join; in a backbone without
     branches, where the resolution changes; and the last one before channels become as many as the
     last maps have. A cut could be at each end. Of each resolution the last ends are taken, as many
-    as give at most MOST_STATISTICS for each channel of the last maps, but at least one. Maps of the
+    as give at most MOST_PER_CHANNEL for a channel of the last maps, but at least one. Maps of the
     resolution of the pixels, and as many as the last maps, are left out.
     """
     operations, last = backbone.operations, backbone.output
@@ -118,9 +118,9 @@ def block_ends(backbone: keras.Model) -> list[int]:
     def taken(number: int) -> list[int]:
         return [index for each in ends for index in each[-number:]]
 
-    most = MOST_STATISTICS * last.shape[-1]
+    most = MOST_PER_CHANNEL * last.shape[-1] / STATISTICS
     for number in range(max(map(len, ends), default=1), 1, -1):
-        if sum(2 * operations[index].output.shape[-1] for index in taken(number)) <= most:
+        if sum(operations[index].output.shape[-1] for index in taken(number)) <= most:
             return taken(number)
     return taken(1)
 
@@ -150,6 +150,6 @@ def build_extractor(
     features = {} if cut is None else {"cut": maps.pop(0)}
     *blocks, last = maps
     if blocks:
-        features["blocks"] = statistics(blocks)
+        features["blocks"] = block_statistics(blocks)
     features["top"] = pooling_layer(pooling)(last)
     return keras.Model(pixels, list(features.values())), list(features)

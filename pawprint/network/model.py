@@ -24,6 +24,7 @@ from pawprint.params.training import Head
 # Names of layers of the whole model.
 PARTS = PREPROCESSING, BACKBONE, POOLING, HEAD = "rescaling", "backbone", "pooling", "head"
 Outputs = list[keras.KerasTensor] | keras.KerasTensor
+STATISTICS = 2  # of each channel at the end of a block: mean and deviation
 SMALLEST_VARIANCE = 1e-6  # of maps whose deviation is 1 or so
 IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
 
@@ -218,11 +219,11 @@ def pool(outputs: Outputs, layer: keras.layers.Layer) -> keras.KerasTensor:
     """
     *blocks, last = keras.tree.flatten(outputs)
     pooled = layer(last)
-    return keras.ops.concatenate([statistics(blocks), pooled], axis=-1) if blocks else pooled
+    return keras.ops.concatenate([block_statistics(blocks), pooled], axis=-1) if blocks else pooled
 
 
-def statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
-    """`(batch, 2 * channels)`: mean and standard deviation of each channel of maps.
+def block_statistics(blocks: list[keras.KerasTensor]) -> keras.KerasTensor:
+    """`(batch, STATISTICS * channels)`: mean and standard deviation of each channel of maps.
 
     Maps are `(batch, height, width, channels)`. Evci et al., Head2Toe: Utilizing Intermediate
     Representations for Better Transfer Learning, 2022 (https://arxiv.org/abs/2201.03529).

@@ -14,7 +14,7 @@ from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import cut_index, split_at
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
 from pawprint.network.head_weights import HeadWeights, Standardisation, kinds_of
-from pawprint.network.model import build_head, gives_logits, parts, pool
+from pawprint.network.model import STATISTICS, build_head, gives_logits, parts, pool
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.tables import write_table
 
@@ -99,8 +99,8 @@ def open_batches(
     """Batches of these kinds of features, side by side, or with `has_blocks` of pairs with them."""
 
     def batches(split: str, *order) -> Batches:
-        features, actual = examples.open(split, *kinds)
-        blocks = examples.open(split, "blocks")[0] if has_blocks else None
+        features, actual = examples.open(split, *kinds), examples.classes(split)
+        blocks = examples.open(split, "blocks") if has_blocks else None
         return Batches(features, actual.astype(np.float32), params.batch_size, *order, blocks)
 
     train = batches("train", params.views_per_epoch, params.seed)
@@ -388,7 +388,7 @@ def fine_tune(
     inputs = at_cut = keras.Input(tail.input_shape[1:])
     features = pool(tail(at_cut, training=False), pooling)
     if blocks:
-        widths = [2 * maps.shape[-1] for maps in blocks]
+        widths = [STATISTICS * maps.shape[-1] for maps in blocks]
         stored = keras.Input((sum(widths),))
         inputs = at_cut, stored
         features = keras.ops.concatenate([stored[:, : sum(widths[:frozen])], features], axis=-1)

@@ -26,7 +26,7 @@ from pawprint.files import replacing
 BLUE, ORANGE, RED, GREY = "#0072B2", "#E69F00", "#D55E00", "#666666"
 
 matplotlib.rcdefaults()  # whatever the user's matplotlibrc says
-plt.style.use(Path(__file__).with_name("templates") / "charts.mplstyle")
+plt.style.use(Path(__file__).with_name("charts.mplstyle"))
 
 
 def shorten(text: str, length: int) -> str:

@@ -209,8 +209,8 @@ def _measure(
         bar.update(done)
     stored = StoredExamples(folder, images, sample.labels)
     has_blocks, is_open = model.features == "blocks", model.features == "auto" and "blocks" in kinds
-    features, actual = stored.open("train", *kinds_of(has_blocks))
-    more = stored.open("train", *kinds_of(True))[0] if is_open else None
+    features, actual = stored.open("train", *kinds_of(has_blocks)), stored.classes("train")
+    more = stored.open("train", *kinds_of(True)) if is_open else None
     labels, groups = sample.labels, images["group"].to_numpy()
     examples = Examples(features, actual, groups, len(labels), sample.class_weight, more)
     crossed = cross_validate(examples)
