@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pawprint import project
 from pawprint.dataset.download import download
+from pawprint.errors import InputError
 from pawprint.files import replacing
 from pawprint.network.blocks import build_extractor, cut_index, first_trained, with_blocks
 from pawprint.network.conversion import convert
@@ -44,6 +45,11 @@ def main() -> None:
                 cut = cut_index(backbone, first)
             whole = backbone if model.features == "last" else with_blocks(backbone)
             extractor, outputs = build_extractor(name, whole, model.pooling, cut)
+            if model.features == "blocks" and "blocks" not in outputs:
+                raise InputError(
+                    f"model.features: expected auto or last, because {name} has no blocks that a "
+                    "head can see. Received: blocks"
+                )
             network = convert(extractor)
             if weights.sha256 is None:
                 digest = weights_sha256(backbone)

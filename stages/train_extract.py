@@ -59,7 +59,7 @@ def main() -> None:
     is_solved = params.optimizer == LBFGS
     crossed = cross_validate(examples, VALUES_OF_C if is_solved else USUAL_C)
     has_blocks = crossed.takes_more or features == "blocks"
-    part = part_that_fits(examples) if is_solved else None
+    part = part_that_fits(examples, crossed) if is_solved else None
     if part is not None:
         held_out = stored.open("validation", *kinds_of(has_blocks)), stored.classes("validation")
         solved = solve(examples, held_out, labels, crossed, part)

@@ -17,22 +17,15 @@ def convert(model: keras.Model) -> openvino.Model:
     return take_uint8(_converted(model))
 
 
-def with_head(extractor: openvino.Model, head: keras.Model) -> openvino.Model:
-    """An extractor with a head for its outputs, joined: it gives logits and the last output.
-
-    The last output is `top`. A head for this one alone gets it alone.
-    """
+def with_head(backbone: openvino.Model, head: keras.Model) -> openvino.Model:
+    """A network that gives features, with a head for these: it gives logits and features."""
     features = keras.Input(head.input_shape[1:])
     logits = _converted(keras.Model(features, logits_of(head, features)))
-    outputs = [output.get_node().input_value(0) for output in extractor.outputs]
-    top = outputs[-1]
-    given = top
-    if len(outputs) > 1 and head.input_shape[1] != top.partial_shape[1].get_length():
-        given = openvino.opset15.concat(outputs, 1).output(0)
+    given = backbone.output(0).get_node().input_value(0)
     for taker in logits.input().get_target_inputs():
         taker.replace_source_output(given)
-    outputs = [logits.output(0).get_node().input_value(0), top]
-    return openvino.Model(outputs, extractor.get_parameters())
+    outputs = [logits.output(0).get_node().input_value(0), given]
+    return openvino.Model(outputs, backbone.get_parameters())
 
 
 def _converted(model: keras.Model) -> openvino.Model:

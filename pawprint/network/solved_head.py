@@ -58,6 +58,9 @@ class Examples(NamedTuple):
         """The number of features, the larger of both."""
         return math.prod((self.features if self.more is None else self.more).shape[2:])
 
+    def chosen(self, crossed: "CrossValidation") -> Features | np.ndarray:
+        return self.more if crossed.takes_more else self.features
+
 
 class CrossValidation(NamedTuple):
     """float32 `(images, classes)`, NaN for an image that is not judged; and what fits learn from.
@@ -100,15 +103,16 @@ def _most_rows(columns: int, classes: int) -> int:
     return MAX_SIZE // (columns * classes)
 
 
-def part_that_fits(examples: Examples) -> np.ndarray | None:
+def part_that_fits(examples: Examples, crossed: CrossValidation) -> np.ndarray | None:
     """The images that one fit learns from, sorted: all, or a random part with all classes in it.
 
-    Each class has the same fraction of its images in it, and at least one. None if the part would
-    have less than half of the images: a head that learns from all in batches is better
-    (docs/decisions/25).
+    Each class has the same fraction of its images in it, and at least one. The features are those
+    that the cross-validation chose. None if the part would have less than half of the images: a
+    head that learns from all in batches is better (docs/decisions/25).
     """
     actual = examples.actual
-    images, most = len(actual), _most_rows(examples.columns, examples.classes)
+    columns = math.prod(examples.chosen(crossed).shape[2:])
+    images, most = len(actual), _most_rows(columns, examples.classes)
     if most < max(images / 2, examples.classes):
         return None
     order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
@@ -136,7 +140,7 @@ def cross_validate(
     if len(folds.learned) > _most_rows(examples.columns, examples.classes):
         values_of_c = USUAL_C
     is_chosen = len(values_of_c) > 1
-    judged = folds.learned if is_chosen or examples.more is not None else everything
+    judged = folds.learned if is_chosen else everything
     candidates = _crossed(examples, folds, judged, CrossValidation(None, 0), values_of_c)
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
@@ -173,9 +177,11 @@ def learning_curve(
     Returns the images that are judged, sorted indices, and by the number of images that a fit
     learns from float32 `(judged, classes)`, NaN for an image that is not judged. C and features are
     those of `crossed`, of one view. Each part has the same fraction of the groups of each class, at
-    least one, and is within the next one.
+    least one, and is within the next one. Of more classes than one fit should hold there is none.
     """
     folds = _folds(examples)
+    if len(folds.learned) > _most_rows(examples.columns, examples.classes):
+        return folds.learned, {}
     how, judged = crossed._replace(views=1), folds.learned
     learned = pd.DataFrame({"class": examples.actual, "group": examples.groups}).iloc[judged]
     groups = learned.drop_duplicates().sample(frac=1, random_state=0)
@@ -208,7 +214,7 @@ def _crossed(
     The fits learn from features and views as in `how`. The views of an image together weigh as
     much as the image. A fit starts from that with the C before, which saves half of the time.
     """
-    features, actual = examples.more if how.takes_more else examples.features, examples.actual
+    features, actual = examples.chosen(how), examples.actual
     views = [_view(features, view, folds.learned) for view in range(how.views)]
     shape = len(values_of_c), len(judged), examples.classes
     probabilities = np.full(shape, np.nan, np.float32)
@@ -226,7 +232,8 @@ def _crossed(
             model = _regression(examples.class_weight, warm_start=True)
             for number, c in enumerate(values_of_c):
                 model.set_params(C=c / how.views)
-                model.fit(rows, np.tile(learned_classes, how.views))
+                with warnings.catch_warnings(action="ignore", category=UserWarning):
+                    model.fit(rows, np.tile(learned_classes, how.views))  # of many classes
                 probabilities[number, places] = 0
                 columns = np.ix_([number], places, model.classes_)
                 images = judged[places]
@@ -268,7 +275,7 @@ def solve(
     learns from the first view. `validation` has the same features, and class indices. Two classes
     have one unit, the logit of the second. Raises InputError if a class has no image.
     """
-    features, actual = examples.more if crossed.takes_more else examples.features, examples.actual
+    features, actual = examples.chosen(crossed), examples.actual
     if missing := set(range(len(labels))) - set(actual.tolist()):
         raise InputError(
             "data/split/images.csv: expected training images of every class. Received: none of "

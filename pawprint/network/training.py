@@ -1,5 +1,6 @@
 """Training on stored features: a new head, then the last layers of the backbone with it."""
 
+import math
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from pawprint.network.model import STATISTICS, build_head, gives_logits, parts, 
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.tables import write_table
 
-STANDARDISED = 10_000  # images, whose features are 40 MB
+STANDARDISED = 10_000_000  # numbers, 80 MB as float64
 
 
 class Batches(keras.utils.PyDataset):
@@ -359,8 +360,9 @@ def train_stored_head(
 
 
 def _standardisation(features: Features) -> Standardisation:
-    """By the first views of at most STANDARDISED images, of all parts of the training set."""
-    images = np.linspace(0, features.shape[0] - 1, STANDARDISED, dtype=int)
+    """By the first views of images of all parts of the training set, STANDARDISED numbers."""
+    number = max(STANDARDISED // math.prod(features.shape[2:]), 100)
+    images = np.linspace(0, features.shape[0] - 1, number, dtype=int)
     rows = features[np.unique(images), 0].astype(np.float64)
     return Standardisation.of(rows.mean(axis=0), rows.std(axis=0))
 

@@ -125,6 +125,10 @@ class Model(Section):
             raise ValueError(
                 f"expected pooling average, because backbone is {ONNX}. Received: {self.pooling}"
             )
+        if is_file and self.features == "blocks":
+            raise ValueError(
+                f"expected features auto or last, because backbone is {ONNX}. Received: blocks"
+            )
         if self.onnx and not is_file:
             raise ValueError(
                 f"expected onnx null, because backbone is {self.backbone}. Received: a mapping"

@@ -69,9 +69,10 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFra
         axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
         axis.xaxis.get_major_locator().set_params(integer=True)
     of_images.plot(curve["images"], curve["accuracy"], color=BLUE, marker=".")
-    of_images.set_xscale("log", base=2)
-    of_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
-    of_images.minorticks_off()
+    if len(curve):
+        of_images.set_xscale("log", base=2)
+        of_images.set_xticks(curve["images"], [f"{images:,}" for images in curve["images"]])
+        of_images.minorticks_off()
     of_images.set(title="Cross-validation", xlabel="Training images", ylabel="Accuracy")
     if of_epochs:
         handles, labels = of_epochs[0].get_legend_handles_labels()

@@ -14,18 +14,22 @@ CONFIDENCE = 0.95
 def tabulate_curve(
     actual: np.ndarray, groups: np.ndarray, curve: dict[int, np.ndarray]
 ) -> pd.DataFrame:
-    """A table LEARNING_CURVE, of the images that every fit can judge.
+    """A table LEARNING_CURVE, of the images that every fit can judge; without them no rows.
 
     `curve` has the cross-validated probabilities `(images, classes)` by the number of images that a
     fit learned from, `actual` the indices of classes. Images of one of `groups` count as one.
     """
-    is_judged = ~np.any([np.isnan(each).any(axis=1) for each in curve.values()], axis=0)
+    is_judged = np.ones(len(actual), bool)
+    for probabilities in curve.values():
+        is_judged &= ~np.isnan(probabilities).any(axis=1)
+    if not is_judged.any():
+        curve = {}
     actual, groups, right = actual[is_judged], groups[is_judged], None
-    score = headline(pd.Series(actual).value_counts()).replace("_", " ")
     rows = []
     for images, probabilities in curve.items():
         before, right = right, probabilities[is_judged].argmax(axis=1) == actual
         loss = log_losses(actual, probabilities[is_judged]).mean()
+        score = headline(pd.Series(actual).value_counts()).replace("_", " ")
         row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
         if before is not None:
             (compared,) = compare([Pair(actual, before, right, groups)], CONFIDENCE)
@@ -37,6 +41,8 @@ def tabulate_curve(
 
 def describe_curve(curve: pd.DataFrame) -> str:
     """What the last doubling gave, and whether this is more than chance."""
+    if len(curve) < 2:
+        return "no learning curve, as there are too few images or groups"
     before, last = curve["images"].iloc[-2], curve.iloc[-1]
     gain, low, high = (f"{100 * last[name]:+.1f}" for name in ("gain", "low", "high"))
     verdict = "more images help" if last["low"] > 0 else "not significant"

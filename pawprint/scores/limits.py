@@ -154,7 +154,7 @@ def learned_by_heart(run: Run) -> Limit | None:
 
 
 def more_images_help(run: Run) -> Limit | None:
-    if not run.learning_curve["low"].iloc[-1] > 0:
+    if len(run.learning_curve) < 2 or not run.learning_curve["low"].iloc[-1] > 0:
         return None
     sentence = describe_curve(run.learning_curve).capitalize()
     return Limit(f"{sentence}. `pawprint suggest` chooses those to label first.")

@@ -31,6 +31,8 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
                 difference = images["correct"].mean() - others["correct"].mean()
                 # DVC's plots are HTML.
                 name = printable(f"{column}: {value}").replace("<", " ")
+                if name in [each for each, *_ in found]:
+                    continue
                 found.append((name, images, counts, difference, fisher(*counts)))
     rows = []
     for level, each in zip(holm([p_value for *_, p_value in found], 1 - confidence), found):

@@ -44,7 +44,7 @@ from pawprint.runtime.network_file import output_shapes, read_network, write_net
 from pawprint.scores.intervals import holm, mean_by_group
 
 TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
-MAX_IMAGES, MIN_OF_CLASS = 2000, 2
+MAX_IMAGES, MIN_OF_CLASS, GROUPS = 2000, 2, 5
 TIMED = 16  # images, for the CPU time of one
 HERE = "pawprint/tools/candidates.py"  # which imports all that decides a result
 TODAY = "today"
@@ -143,27 +143,27 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
 
 
 def draw(images: pd.DataFrame) -> pd.DataFrame:
-    """About MAX_IMAGES of these images, the same fraction of each class, with groups whole.
+    """About MAX_IMAGES of these images, the same fraction of each class.
 
-    Few change when an image is added, because hashes order the groups.
+    Few change when an image is added, because hashes order the groups. Of a class in large groups,
+    such as videos, a part of each of GROUPS or more is taken.
     """
-    fraction = min(1, MAX_IMAGES / len(images))
+    if len(images) <= MAX_IMAGES:
+        return images
+    of_hash = images["group"].map(lambda group: hashlib.sha256(group.encode()).hexdigest())
+    ordered = images.loc[of_hash.sort_values(kind="stable").index]
     numbers = images["label"].value_counts()
-    left = {label: max(int(fraction * number), MIN_OF_CLASS) for label, number in numbers.items()}
-    chosen = []
-    groups = images.groupby("group")["label"].agg(["first", "size"])
-    digests = [hashlib.sha256(group.encode()).digest() for group in groups.index]
-    for group, label, size in groups.iloc[np.argsort(digests)].itertuples():
-        if size <= left[label]:
-            left[label] -= size
-            chosen.append(group)
-    return images[images["group"].isin(chosen)]
+    wanted = (numbers * MAX_IMAGES / len(images)).astype(int).clip(lower=MIN_OF_CLASS)
+    most = ordered["label"].map(-(-wanted // GROUPS))
+    ordered = ordered[ordered.groupby(["label", "group"]).cumcount() < most]
+    taken = ordered.groupby("label").cumcount() < ordered["label"].map(wanted)
+    return images.loc[images.index.isin(ordered.index[taken])]
 
 
 def measure(
     found: list[Candidate], sample: Sample, minutes: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
-    """Each candidate, measured, or why it is not.
+    """Each candidate, measured, or why it is not. Raises InputError for the first.
 
     After the first, one that is expected to take longer than what is left of `minutes` is not.
     """
@@ -176,6 +176,8 @@ def measure(
             try:
                 yield candidate, _measure(candidate.params, sample, made_by, rows_by, left, bar)
             except InputError as error:
+                if not number:  # the others are compared with it
+                    raise
                 yield candidate, error
             bar.update((number + 1) * images - bar.n)
 

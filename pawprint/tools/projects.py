@@ -104,7 +104,15 @@ def _copy(images: Path, target: Path) -> None:
     if images.is_file():
         shutil.copyfile(images, target)
         return
-    shutil.copytree(images, target, copy_function=shutil.copyfile)
+    ignored = shutil.ignore_patterns(".dvc", ".git")  # in a repository DVC would track nothing
+    try:
+        shutil.copytree(images, target, copy_function=shutil.copyfile, ignore=ignored)
+    except shutil.Error as error:
+        (path, _, why), *others = error.args[0]
+        more = f" and {len(others):,} more" if others else ""
+        raise InputError(
+            f"{path}{more}: expected a file to copy. Received: {why}. Remove it."
+        ) from None
     for parent, *_ in os.walk(target):
         Path(parent).chmod(Path(parent).stat().st_mode | stat.S_IWUSR)
 

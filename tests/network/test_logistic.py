@@ -202,14 +202,14 @@ def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monke
     examples = Examples(features, actual, np.arange(300), 3)
     crossed = cross_validate(examples)
     monkeypatch.setattr(solved_head, "MAX_SIZE", 150 * features[0, 0].size * 3)
-    part = solved_head.part_that_fits(examples)
+    part = solved_head.part_that_fits(examples, crossed)
     assert len(part) == 150 and (np.diff(part) > 0).all()
     fractions = np.bincount(actual[part]) / np.bincount(actual)
     assert fractions == pytest.approx(1 / 2, abs=0.1) and fractions.all()
     solution = solve(examples, (features, actual), ["a", "b", "c"], crossed, part)
     assert solution.validation["accuracy"] > 0.6
     monkeypatch.setattr(solved_head, "MAX_SIZE", 149 * features[0, 0].size * 3)
-    assert solved_head.part_that_fits(examples) is None
+    assert solved_head.part_that_fits(examples, crossed) is None
 
 
 ON_SOME_CORES = """

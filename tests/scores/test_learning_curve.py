@@ -33,6 +33,18 @@ def test_more_images_are_said_to_help_only_where_the_last_doubling_did(is_alike)
     assert describe_curve(table).endswith("not significant" if is_alike else "more images help")
 
 
+@pytest.mark.parametrize(
+    ("actual", "groups"), [([0, 0, 1, 2, 2], [1, 3, 1, 0, 1]), ([0, 0] + [1] * 6, [1, 2] + [0] * 6)]
+)
+def test_too_few_groups_have_no_curve(actual, groups):
+    actual, groups = np.array(actual), np.array(groups)
+    features = np.arange(len(actual), dtype=np.float16)[:, None, None]
+    examples = Examples(features, actual, groups, actual.max() + 1)
+    judged, curve = learning_curve(examples, CrossValidation(None, C=1.0))
+    table = tabulate_curve(actual[judged], groups[judged], curve)
+    assert "too few" in describe_curve(table)
+
+
 def test_images_of_a_group_are_learned_from_together():
     groups = np.arange(IMAGES) // 16
     actual, features = np.arange(IMAGES) % 2, np.zeros((IMAGES, 1, 1), np.float16)

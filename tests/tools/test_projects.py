@@ -102,6 +102,15 @@ def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a script as a program")
+def test_photos_in_a_dvc_repository_are_tracked(installed, photos, tmp_path):
+    registry = shutil.copytree(photos, tmp_path / "registry")
+    (registry / ".dvc").mkdir()
+    (registry / ".dvc/config").touch()
+    installed.succeed("pawprint", "init", "new", "--images", registry, cwd=tmp_path)
+    files = [path for path in photos.rglob("*") if path.is_file()]
+    assert f"nfiles: {len(files)}" in (tmp_path / "new" / "photos.dvc").read_text()
+
+
 def test_failed_init_leaves_nothing(installed, photos, tmp_path):
     (tmp_path / "tool").mkdir()
     git = tmp_path / "tool" / "git"
