@@ -1,4 +1,4 @@
-"""Compare: two runs on the validation split, and the photos whose predictions differ."""
+"""Compare: two runs, and the validation photos whose predictions differ."""
 
 import streamlit as st
 
@@ -7,7 +7,7 @@ from pawprint.app.messages import explained, plain
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.scores.paired import describe
-from pawprint.tools.comparison import compare_revisions, paired
+from pawprint.tools.comparison import compare_all, paired
 
 TITLE, ICON = "Compare", ":material/compare_arrows:"
 
@@ -22,8 +22,9 @@ def show() -> None:
     first = st.text_input("Baseline", "HEAD")
     second = st.text_input("The baseline with", WORKSPACE)
     level = Evaluate.load().confidence
-    (compared,) = compare_revisions(first, [second], "validation", level)
-    st.code(describe(first, second, "validation", compared), language=None, wrap_lines=True)
+    for split, (compared,) in compare_all(first, [second], level).items():
+        if split != "test":  # params are not chosen by it
+            st.code(describe(first, second, split, compared), language=None, wrap_lines=True)
     (both,) = paired(first, [second], "validation")
     differ = both[both["predicted_old"] != both["predicted"]]
     st.markdown(f"{len(differ)} of the {len(both)} validation images have another prediction.")

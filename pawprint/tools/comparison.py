@@ -20,13 +20,6 @@ TRAINING = "cross-validated training images"
 ALONE = pd.Series(dtype=str)  # the groups of images: none
 
 
-def compare_revisions(
-    old: str, new: Sequence[str], split: str, confidence: float, common: bool = False
-) -> list[Comparison]:
-    """Compare revisions with one on a split, without log losses. Raises InputError as `paired`."""
-    return compare_splits(old, new, [split], confidence, common)[split]
-
-
 def compare_splits(
     old: str, new: Sequence[str], splits: Sequence[str], confidence: float, common: bool = False
 ) -> dict[str, list[Comparison]]:
