@@ -34,6 +34,8 @@ MAX_CROSS_VALIDATED, MIN_OF_CLASS = 10_000, 10
 # Rows x features x classes. At the limit a fit takes a minute or two on one core, and the features
 # of two classes take 2 GB.
 MAX_SIZE = 1_000_000_000
+# Up to which all views are tried in cross-validation, whose five fits take half a minute.
+MAX_SIZE_OF_VIEWS = MAX_SIZE // 5
 # Of the gradient, for features of length 1. scikit-learn's default stops too early for them.
 TOLERANCE, MAX_ITERATIONS = 1e-5, 1000
 BLOCK = 4096  # images predicted at a time
@@ -127,7 +129,8 @@ def cross_validate(
 
     C is that of `values_of_c` with the lowest log loss, where the first view of `features` is
     learned from. `more` takes their place if that lowers the log loss by more than its standard
-    error. Where C is chosen, all views take the place of the first if that lowers it further.
+    error. Where C is chosen, all views take the place of the first if that lowers it further; they
+    are not tried with more than MAX_SIZE_OF_VIEWS.
 
     An image is judged by its first view. Of more than MAX_CROSS_VALIDATED images, and of more than
     one fit holds, a random part is learned from, and everything is chosen for it. Of many classes
@@ -161,7 +164,8 @@ def cross_validate(
         gain = Difference.of(losses(other), losses(best))
         best = (other if gain.mean < -gain.error else best)._replace(gain=gain)
     views = examples.features.shape[1]
-    if is_chosen and views > 1:
+    size = views * len(folds.learned) * examples.columns * examples.classes
+    if is_chosen and views > 1 and size <= MAX_SIZE_OF_VIEWS:
         (other,) = _crossed(examples, folds, judged, best._replace(views=views), (best.C,))
         best = min(best, other, key=lambda each: losses(each).mean())
     if len(judged) == len(everything):
@@ -187,13 +191,17 @@ def learning_curve(
     groups = learned.drop_duplicates().sample(frac=1, random_state=0)
     of_class = groups.groupby("class").cumcount() / groups.groupby("class")["group"].transform(len)
     place = learned.merge(groups.assign(place=of_class))["place"].to_numpy()
-    parts = [judged[place < part] for part in (*PARTS, 1)]
-    return judged, {
-        round(len(part) * (1 - 1 / FOLDS)): _crossed(
-            examples, folds._replace(learned=part), judged, how, (crossed.C,)
-        )[0].probabilities
-        for part in parts
-    }
+    curve = {}
+    for fraction in (*PARTS, 1):
+        part = judged[place < fraction]
+        if fraction == 1 and crossed.views == 1:
+            probabilities = crossed.probabilities[judged]
+        else:
+            of_part = folds._replace(learned=part)
+            (fitted,) = _crossed(examples, of_part, judged, how, (crossed.C,))
+            probabilities = fitted.probabilities
+        curve[round(len(part) * (1 - 1 / FOLDS))] = probabilities
+    return judged, curve
 
 
 def cross_validate_as(crossed: CrossValidation, examples: Examples) -> CrossValidation:

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from pawprint.network import solved_head
-from pawprint.network.solved_head import CrossValidation, Examples, _crossed, learning_curve
+from pawprint.network.solved_head import (
+    CrossValidation,
+    Examples,
+    _crossed,
+    cross_validate,
+    learning_curve,
+)
 from pawprint.scores.learning_curve import describe_curve, tabulate_curve
 
 IMAGES = 640
@@ -19,7 +25,7 @@ def curve_of(is_alike: bool) -> pd.DataFrame:
     features += rng.normal(0, 0.1, features.shape)
     groups = np.arange(IMAGES)
     examples = Examples(features.astype(np.float16), actual, groups, 2)
-    judged, curve = learning_curve(examples, CrossValidation(None, C=100.0))
+    judged, curve = learning_curve(examples, cross_validate(examples, (100.0,)))
     return tabulate_curve(actual[judged], groups[judged], curve)
 
 
@@ -40,7 +46,7 @@ def test_too_few_groups_have_no_curve(actual, groups):
     actual, groups = np.array(actual), np.array(groups)
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
     examples = Examples(features, actual, groups, actual.max() + 1)
-    judged, curve = learning_curve(examples, CrossValidation(None, C=1.0))
+    judged, curve = learning_curve(examples, cross_validate(examples, (1.0,)))
     table = tabulate_curve(actual[judged], groups[judged], curve)
     assert "too few" in describe_curve(table)
 
@@ -54,9 +60,10 @@ def test_images_of_a_group_are_learned_from_together():
         learned.append(folds.learned)
         return _crossed(examples, folds, *others)
 
+    examples = Examples(features, actual, groups, 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solved_head, "_crossed", recorded)
-        learning_curve(Examples(features, actual, groups, 2), CrossValidation(None, C=1.0))
+        learning_curve(examples, CrossValidation(None, 1.0, views=2))
     for part, more in pairwise(learned):
         assert set(part) < set(more)
         assert (np.bincount(groups[part], minlength=40) % 8 == 0).all()
