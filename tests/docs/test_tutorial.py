@@ -25,7 +25,8 @@ PAGE = PROJECT / "docs" / "tutorial.md"
 INSTALLATION = ("python3 -m venv ", ". .venv/", "pip install ")
 SUBSTITUTE = f"""
 weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}
-model: {{image_size: 96}}
+model: {{image_size: 96, fine_tune_at: 54}}
+train_finetune: {{epochs: 5}}
 """
 COUNTED = ("drawings:", "clean:", "split:", "params.yaml ")
 NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
