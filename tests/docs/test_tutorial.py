@@ -25,8 +25,7 @@ PAGE = PROJECT / "docs" / "tutorial.md"
 INSTALLATION = ("python3 -m venv ", ". .venv/", "pip install ")
 SUBSTITUTE = f"""
 weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}
-model: {{image_size: 96, fine_tune_at: 54}}
-train_finetune: {{epochs: 5}}
+model: {{image_size: 96}}
 """
 COUNTED = ("drawings:", "clean:", "split:", "params.yaml ")
 NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
@@ -76,5 +75,5 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
                     printed = installed.succeed(*shell, cwd=folder)
                     found, shown = comparable(printed.splitlines()), comparable(lines)
                     is_part = command.endswith(project.LABELS_TO_REVIEW_CSV.as_posix())
-                    holds = set(shown) <= set(found) if is_part else agrees(shown, found)
+                    holds = set(shown) - {"…"} <= set(found) if is_part else agrees(shown, found)
                     assert holds, f"$ {command}\n{printed}"

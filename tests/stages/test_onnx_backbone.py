@@ -22,7 +22,7 @@ augment: {views: 2}
 train_finetune: {epochs: 0}
 calibrate: {threshold: 0.5}
 """
-NATIVE = f"{OFFLINE}model: {{image_size: 96, fine_tune_at: 154}}"
+NATIVE = f"{OFFLINE}model: {{image_size: 96, features: last, fine_tune_at: 154}}"
 # Keras scales pixels of MobileNetV2 to [-1, 1].
 ONNX = """
 weights: {source: ../pooled.onnx, sha256: %s}
