@@ -103,7 +103,7 @@ def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     return [
         (
             label,
-            describe(row),
+            describe(row.where(row.index != "score", "accuracy")),
             "{:+.2f} points, {:+.2f} to {:+.2f}".format(
                 *(100 * difference.loc[label, ["value", "low", "high"]])
             ),

@@ -231,7 +231,7 @@ def small_images(run: Run) -> Limit | None:
     return Limit(
         f"{fraction:.0%} of the images are smaller than model.image_size, {run.image_size}: the "
         f"median of their shorter sides is {side.median():.0f} pixels. Take larger originals if "
-        "there are some, or a smaller image_size, which costs less time."
+        "there are some. `pawprint try` measures whether another size is better."
     )
 
 

@@ -17,13 +17,14 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
 
     `test` has the columns `path`, `correct` and `group`; `metadata` is a table METADATA. The others
     are the test images with another value in the column. A slice has MIN_IMAGES or more, and so
-    have its others. The interval of the difference is Newcombe's; it is extended to 0 where
-    Fisher's exact test does not reject. The levels are Holm's, of all slices together. The images
-    of a group count as one.
+    have its others. Of two values the rarer is a slice, as both have the same test. The interval of
+    the difference is Newcombe's; it is extended to 0 where Fisher's exact test does not reject. The
+    levels are Holm's, of all slices together. The images of a group count as one.
     """
     found = []
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
-        for value in sorted(of_column["value"].value_counts().index[:MAX_SLICES]):
+        values = of_column["value"].value_counts().index[:MAX_SLICES]
+        for value in sorted(values if len(values) > 2 else values[1:]):
             is_in = of_column["value"] == value
             images, others = of_column[is_in], of_column[~is_in]
             if min(len(images), len(others)) >= MIN_IMAGES:

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 
 from pawprint.columns import METADATA
+from pawprint.reports.results import slice_rows
 from pawprint.scores.slices import ACCURACY, DIFFERENCE, describe_slices, measure_slices
 
 
@@ -19,6 +20,10 @@ def test_slice_that_is_worse_than_the_others_is_told():
     correct[100:120] = False  # half of b's
     scores = measured(correct, cameras)
     assert set(scores["label"]) == {"camera: a", "camera: b"}
+    _, (_, accuracy, difference) = slice_rows(scores.assign(split="test"))
+    assert accuracy.startswith("50.00% (20/40)") and difference.startswith("-")
+    two = measured(correct[:140], cameras[:140])
+    assert set(two["label"]) == {"camera: b"}  # the others are those of a
     accuracy = scores.query(f"score == '{ACCURACY}' and label == 'camera: b'").iloc[0]
     assert accuracy["low"] < accuracy["value"] == 0.5 < accuracy["high"]
     (line,) = describe_slices(scores)
