@@ -75,7 +75,8 @@ def run_try(arguments: argparse.Namespace) -> None:
         print(f"{name}: not measured: {error}")
     best = winner(scores)
     if not best:
-        print("No candidate is significantly better: keep the params of today.")
+        left = f"; {len(failed)} were not measured" if failed else ""
+        print(f"No candidate is significantly better: keep the params of today{left}.")
         return
     candidate = pairs[best][0]
     again = "".join(f" -S {each}" for each in arguments.S)
