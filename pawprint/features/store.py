@@ -135,9 +135,10 @@ class Features:
         shard = self.rows.shard[image].tolist()
         row = (self.rows.first[image] + view).tolist()
         parts = [np.empty((len(row), math.prod(shape)), np.float16) for shape in self.shapes]
-        for starts, part in zip(self.starts, parts):
-            for number, position, target in zip(shard, row, part.view(np.uint8)):
-                with self.paths[number].open("rb", buffering=0) as file:
+        of_rows = zip(*(part.view(np.uint8) for part in parts))
+        for number, position, targets in zip(shard, row, of_rows):
+            with self.paths[number].open("rb", buffering=0) as file:
+                for starts, target in zip(self.starts, targets):
                     file.seek(starts[number] + position * target.nbytes)
                     file.readinto(target)
         features = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
