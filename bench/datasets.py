@@ -89,6 +89,8 @@ PUBLIC = {
     "faces": Public(
         "muxspace/facial_expressions", "images/*", slice(None, None, 3), "split: {group: '/(.*)_'}"
     ),
+    "waste": Public("arjunk00/chs", "dataset-resized/*/*.jpg"),
+    "clothing": Public("alexeygrigorev/clothing-dataset-small", "*/*/*.jpg"),
 }
 
 
@@ -142,16 +144,21 @@ def cell(name: str, values: list[float]) -> str:
     return f"{mean(values):.2%} ({min(values):.2%} to {max(values):.2%})"
 
 
+def params_of(archive: Path, seed: int, changes: str) -> str:
+    """The params of `pawprint init` for these images."""
+    params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
+    params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
+    params = overlay(params, FROZEN)
+    if left_out_of(archive) > MAX_LEFT_OUT:
+        params = overlay(params, "model: {resize: stretch}")
+    return overlay(params, changes) if changes else params
+
+
 def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, str]:
     """Run a dataset with each seed and return the cells of its row."""
     runs = []
     for seed in range(1, seeds + 1):
-        params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
-        params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
-        params = overlay(params, FROZEN)
-        if left_out_of(archive) > MAX_LEFT_OUT:
-            params = overlay(params, "model: {resize: stretch}")
-        prepare(workspace, overlay(params, changes) if changes else params)
+        prepare(workspace, params_of(archive, seed, changes))
         before = os.times()
         run_dvc(workspace, "repro", "--quiet", "evaluate")
         seconds = sum(np.subtract(os.times(), before)[2:4])  # of the processes that DVC started
@@ -199,28 +206,31 @@ def public(clone: Path, files: str, taken: slice) -> Images:
             yield f"{folder}/{path.name}", path.read_bytes()
 
 
+def sets(clones: Path | None, names: list[str]) -> dict[str, tuple[Images, str, str]]:
+    """The images, params and published accuracy of the sets with these names, or of all."""
+    labels = "clean: {labels: auto}\n"
+    found = {
+        "cats and dogs": (photos(), "", ""),
+        "300 cats and dogs": (photos(150), "", ""),
+        "digits": (digits(), labels, ""),
+    }
+    for name, (clone, files, taken, changes, published) in PUBLIC.items():
+        folder = (clones or Path()) / clone
+        if clones and folder.is_dir():
+            found[name] = public(folder, files, taken), labels + changes, published
+        else:
+            print(f"{name}: skipped, as https://github.com/{clone} is not in --public")
+    return {name: found[name] for name in found if not names or name in names}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.datasets")
     parser.add_argument("--public", type=Path, metavar="FOLDER", help="of clones: OWNER/NAME")
     parser.add_argument("--seeds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("names", nargs="*", metavar="NAME", help="sets; default: all")
     arguments = parser.parse_args()
-    labels = "clean: {labels: auto}\n"
-    sets = {
-        "cats and dogs": (photos(), "", ""),
-        "300 cats and dogs": (photos(150), "", ""),
-        "digits": (digits(), labels, ""),
-    }
-    for name, (clone, files, taken, changes, published) in PUBLIC.items():
-        folder = (arguments.public or Path()) / clone
-        if arguments.public and folder.is_dir():
-            sets[name] = public(folder, files, taken), labels + changes, published
-        else:
-            print(f"{name}: skipped, as https://github.com/{clone} is not in --public")
     is_first = True
-    for name, (images, changes, published) in sets.items():
-        if arguments.names and name not in arguments.names:
-            continue
+    for name, (images, changes, published) in sets(arguments.public, arguments.names).items():
         with tempfile.TemporaryDirectory() as scratch:
             archive, workspace = Path(scratch, "images.zip"), Path(scratch, "workspace")
             workspace.mkdir()
