@@ -98,8 +98,11 @@ class Fitted(NamedTuple):
             return softmax(logits, axis=1)
         return np.hstack([1 - expit(logits), expit(logits)])
 
-    def accuracy(self, images: Images) -> float:
-        return (self.predict(images).argmax(axis=1) == images.actual).mean()
+    def score(self, images: Images, name: str) -> float:
+        is_right = self.predict(images).argmax(axis=1) == images.actual
+        if name == "accuracy":
+            return is_right.mean()
+        return pd.Series(is_right).groupby(images.actual).mean().mean()
 
 
 def examples_of(images: Images, params: Params, labels: list[str]) -> Examples:
@@ -118,7 +121,7 @@ def fit(images: Images, params: Params, labels: list[str]) -> Fitted:
 
 def curve_row(train: Images, held_out: Images, params: Params, labels: list[str]) -> str:
     groups, said, last, gains = train.table["group"], 0, [], []
-    with_all = fit(train, params, labels).accuracy(held_out)
+    with_all = fit(train, params, labels)
     for seed in range(SEEDS):
         drawn = groups.drop_duplicates().sample(frac=0.5, random_state=seed)
         half = train.some(np.flatnonzero(groups.isin(drawn)))
@@ -127,8 +130,11 @@ def curve_row(train: Images, held_out: Images, params: Params, labels: list[str]
         row = tabulate_curve(half.actual[judged], examples.groups[judged], parts).iloc[-1]
         said += row["low"] > 0
         last.append(row["gain"])
-        gains.append(with_all - fit(half, params, labels).accuracy(held_out))
-    return f"{len(half.actual):,} | {said} of {SEEDS} | {points(last)} | {points(gains)}"
+        scores = (
+            each.score(held_out, row["score"]) for each in (with_all, fit(half, params, labels))
+        )
+        gains.append(next(scores) - next(scores))
+    return f"{row['score']} | {len(half.actual):,} | {said} of {SEEDS} | {points(last)} | {points(gains)}"
 
 
 def suggest_row(train: Images, held_out: Images, params: Params, labels: list[str]) -> str:
@@ -152,7 +158,7 @@ def suggest_row(train: Images, held_out: Images, params: Params, labels: list[st
         at_random = np.random.default_rng(seed).permutation(pool)[:ADDED]
         pairs = (np.concatenate([start, more]) for more in (at_random, chosen))
         fits = (fit(train.some(index), params, labels) for index in pairs)
-        accuracies.append([each.accuracy(held_out) for each in fits])
+        accuracies.append([each.score(held_out, "accuracy") for each in fits])
     random, suggested = np.mean(accuracies, axis=0)
     differences = [more - less for less, more in accuracies]
     return f"{random:.2%} | {suggested:.2%} | {points(differences)}"
