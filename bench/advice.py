@@ -134,7 +134,8 @@ def curve_row(train: Images, held_out: Images, params: Params, labels: list[str]
             each.score(held_out, row["score"]) for each in (with_all, fit(half, params, labels))
         )
         gains.append(next(scores) - next(scores))
-    return f"{row['score']} | {len(half.actual):,} | {said} of {SEEDS} | {points(last)} | {points(gains)}"
+    gained = f"{points(last)} | {points(gains)}"
+    return f"{row['score']} | {len(half.actual):,} | {said} of {SEEDS} | {gained}"
 
 
 def suggest_row(train: Images, held_out: Images, params: Params, labels: list[str]) -> str:
