@@ -11,14 +11,13 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 import numpy as np
 import openvino
 import pandas as pd
-from PIL import Image
 from scipy.special import stdtr
 from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
@@ -94,12 +93,13 @@ class Places(NamedTuple):
 class Measured(NamedTuple):
     """Probabilities as of a CrossValidation, and the cost of the model that would be served.
 
-    `megabytes` are those of the weights of network and head.
+    `megabytes` are those of the weights of network and head. `fit_seconds` is what the head took.
     """
 
     probabilities: np.ndarray
     cpu_ms: float
     megabytes: float
+    fit_seconds: float
 
 
 class Scores(NamedTuple):
@@ -181,13 +181,15 @@ def measure(
 
     After the first, one that is expected to take longer than what is left of `minutes` is not.
     """
-    start, images = time.monotonic(), len(sample.images)
+    end, images, fit_seconds = time.monotonic() + 60 * minutes, len(sample.images), 0.0
     with tqdm(total=len(found) * images, unit="image", leave=False, disable=None) as bar:
         for number, candidate in enumerate(found):
             bar.set_description(candidate.name)
-            left = start + 60 * minutes - time.monotonic() if number else math.inf
+            left = end - time.monotonic() if number else math.inf
             try:
-                yield candidate, _measure(candidate.params, sample, left, bar)
+                measured = _measure(candidate.params, sample, left, fit_seconds, bar)
+                fit_seconds = float(measured.fit_seconds)
+                yield candidate, measured
             except InputError as error:
                 if not number:  # the others are compared with it
                     raise
@@ -217,7 +219,9 @@ def _places(params: Params, sample: Sample) -> Places:
     )
 
 
-def _measure(params: Params, sample: Sample, left: float, bar: tqdm) -> Measured:
+def _measure(
+    params: Params, sample: Sample, left: float, fit_seconds: float, bar: tqdm
+) -> Measured:
     model, images = params.model, sample.images
     path, rows, result = _places(params, sample)
     if result.exists():
@@ -230,8 +234,7 @@ def _measure(params: Params, sample: Sample, left: float, bar: tqdm) -> Measured
     network = read_network(path)
     run, kinds = row_function(network, model.resize), output_shapes(network)
     paths = images["path"].iloc[:: -(-len(images) // TIMED)]
-    pictures = [open_image(sample.archive, each) for each in paths]
-    seconds = _cpu_ms(run, pictures) * len(images) / CORES / 1000
+    seconds = sum(_cpu_ms(run, sample, paths)) * len(images) / CORES / 1000 + fit_seconds
     if seconds > left:
         raise InputError(
             f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
@@ -249,7 +252,9 @@ def _measure(params: Params, sample: Sample, left: float, bar: tqdm) -> Measured
     more = stored.open("train", *kinds_of(True)) if is_open else None
     labels, groups = sample.labels, images["group"].to_numpy()
     examples = Examples(features, actual, groups, len(labels), sample.class_weight, more)
+    start = time.monotonic()
     crossed = cross_validate(examples)
+    fit_seconds = time.monotonic() - start
     has_blocks |= crossed.takes_more
     if not has_blocks:
         top = network.output("top").get_node().input_value(0)
@@ -258,7 +263,8 @@ def _measure(params: Params, sample: Sample, left: float, bar: tqdm) -> Measured
     weights = sum(each.data.nbytes for each in network.get_ops() if hasattr(each, "data"))
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if len(labels) == 2 else len(labels))
-    measured = Measured(crossed.probabilities, _cpu_ms(run, pictures), weights / 1e6)
+    _, cpu_ms = _cpu_ms(run, sample, paths)
+    measured = Measured(crossed.probabilities, cpu_ms, weights / 1e6, fit_seconds)
     write_arrays(result, **measured._asdict())
     return measured
 
@@ -285,12 +291,16 @@ def _build(model: Model, weights: Weights) -> tuple[openvino.Model, list[str]]:
     return convert(extractor), outputs
 
 
-def _cpu_ms(run: Callable, pictures: list[Image.Image]) -> float:
-    """CPU milliseconds of all cores for an image, without decoding."""
-    start = time.process_time()
-    for picture in pictures:
+def _cpu_ms(run: Callable, sample: Sample, paths: Iterable[str]) -> np.ndarray:
+    """CPU milliseconds of all cores for an image: of decoding, and of the rest."""
+    seconds = []
+    for path in paths:
+        start = time.process_time()
+        picture = open_image(sample.archive, path)
+        decoded = time.process_time()
         run(picture, [IDENTITY])
-    return 1000 * (time.process_time() - start) / len(pictures)
+        seconds.append((decoded - start, time.process_time() - decoded))
+    return 1000 * np.mean(seconds, axis=0)
 
 
 def _hash(*parts: object) -> str:
