@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT, refused
+from networks import write_features
 
 from pawprint import project
 from pawprint.columns import IMAGES, JUDGED, SPLIT
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import write_json
+from pawprint.network import solved_head
 from pawprint.scores.shift import SERIES
 from pawprint.tables import read_table, tabulate, write_predictions, write_table
 from stages import review, split, train_extract
@@ -86,6 +88,34 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
         train_extract.main()
     said = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
     assert len(said) == (not is_grouped)
+
+
+def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
+    """What `train_extract` says of these `(images, views, …)`, of two classes in turn."""
+    actual = np.arange(len(features)) % 2
+    (folder / project.FEATURES).mkdir(parents=True)
+    table = write_features(folder / project.FEATURES, actual, top=features)
+    write_table(folder / project.SPLIT_CSV, table.assign(group=table["path"]), SPLIT)
+    write_json(folder / project.LABELS_JSON, ["cat", "dog"])
+    with contextlib.chdir(folder):
+        train_extract.main()
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("is_like_the_image", [True, False])
+def test_training_says_which_views_it_learns_from(folder, capsys, is_like_the_image):
+    features = np.random.default_rng(0).normal(size=(36, 3, 12))
+    features[:, :, 0] += 2 - 4 * (np.arange(36)[:, None] % 2)
+    features[:, 1:, 0] *= 1 if is_like_the_image else -1
+    (said,) = [line for line in trained(folder, features, capsys) if " views " in line]
+    assert ("all 3 views" if is_like_the_image else "one of 3 views") in said
+
+
+def test_training_says_that_many_classes_have_no_learning_curve(folder, capsys, monkeypatch):
+    monkeypatch.setattr(solved_head, "MAX_SIZE", 19 * 12 * 2)
+    lines = trained(folder, np.random.default_rng(0).normal(size=(36, 1, 12)), capsys)
+    (said,) = [line for line in lines if "no learning curve" in line]
+    assert "too many classes" in said
 
 
 def test_review_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
