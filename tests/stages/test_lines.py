@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, refused
+from conftest import PROJECT, encode, refused
 from networks import write_features
+from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, JUDGED, SPLIT
+from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.files import write_json
+from pawprint.files import pack, write_json
 from pawprint.network import solved_head
 from pawprint.scores.shift import SERIES
 from pawprint.tables import read_table, tabulate, write_predictions, write_table
-from stages import review, split, train_extract
+from stages import clean, review, split, train_extract
 
 
 @pytest.fixture
@@ -51,6 +53,20 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
         project.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
         with refused("splits.csv: line 2: expected the split train, validation, test", "'spare'"):
             split.main()
+
+
+def test_clean_says_that_images_without_a_row_in_metadata_csv_are_rejected(folder, capsys):
+    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
+    images = [encode(Image.effect_noise((40, 40), 9 + 9 * each), "PNG") for each in range(8)]
+    rows = "".join(f"{name},{name[:3]}\n" for name in names[:6])
+    table = ("metadata.csv", f"file_name,label\n{rows}".encode())
+    (folder / project.RAW_ARCHIVES).mkdir(parents=True)
+    pack(folder / project.RAW_IMAGES, [table, *zip(names, images)])
+    (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
+    with contextlib.chdir(folder):
+        clean.main()
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "metadata.csv" in each]
+    assert "dog/ (2)" in line and "makes each folder a class" not in line
 
 
 def test_split_names_classes_with_few_test_images(folder, capsys):
