@@ -12,6 +12,7 @@ from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
+    NOT_LISTED,
     clean,
     describe_bits,
     describe_files,
@@ -49,7 +50,11 @@ def main() -> None:
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {project.REJECTED_CSV}" if len(rejected) else ""
     print(f"clean: {describe_files(kept, rejected)}{why}")
-    if params.labels != "auto" and (folders := describe_folders_of_no_class(rejected)):
+    is_unlisted = rejected["detail"] == NOT_LISTED
+    if folders := describe_folders_of_no_class(rejected[is_unlisted]):
+        print(f"clean: without a row in metadata.csv: {folders}; add rows with their labels")
+    others = rejected[~is_unlisted]
+    if params.labels != "auto" and (folders := describe_folders_of_no_class(others)):
         print(f"clean: no class: {folders}; clean.labels: auto makes each folder a class")
     if is_unknown.any():
         print(f"clean: {is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training")

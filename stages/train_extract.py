@@ -19,6 +19,7 @@ from pawprint.network.head_weights import HeadWeights, kinds_of
 from pawprint.network.solved_head import (
     USUAL_C,
     VALUES_OF_C,
+    CrossValidation,
     Examples,
     cross_validate,
     cross_validate_as,
@@ -65,7 +66,9 @@ def main() -> None:
         solved = solve(examples, held_out, labels, crossed, part)
         weights = HeadWeights(solved.arrays, solved.standardisation, has_blocks)
         initial, final, history = solved.initial, solved.validation, solved.history
-        how = f"by logistic regression, C = {crossed.C:g}, views = {solved.views}"
+        how = f"by logistic regression, C = {crossed.C:g}"
+        if (views := examples.features.shape[1]) > 1:
+            print(f"train_extract: {describe_views(views, solved.views, crossed)}")
         if len(part) < len(images):
             how += f", of a random part of {len(part):,} of {len(images):,} images"
     else:
@@ -105,13 +108,24 @@ def main() -> None:
         f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
         f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} {how}"
     )
-    print(f"train_extract: {describe_curve(curve)}")
+    why = "too few images or groups" if of_parts else "too many classes"
+    of_curve = describe_curve(curve) if len(curve) > 1 else f"no learning curve, as there are {why}"
+    print(f"train_extract: {of_curve}")
     if (series := find_series(split)) is not None:
         apart = cross_validate_as(crossed, examples._replace(groups=series[images.index]))
         pair = crossed.probabilities, apart.probabilities
         example = series[series != split["group"]].mode()[0]
         if told := describe_series(*pair, actual, example):
             print(f"train_extract: {told}")
+
+
+def describe_views(views: int, taken: int, crossed: CrossValidation) -> str:
+    how_many = f"all {views} views of each image are"
+    if taken < views:
+        how_many = f"one of {views} views of each image is"
+    if crossed.views_gain and taken == crossed.views:
+        return f"{how_many} taken; all change the cross-validated log loss by {crossed.views_gain}"
+    return f"{how_many} taken, because all are too many for one fit"
 
 
 def write_judged(

@@ -8,7 +8,7 @@ import yaml
 from pawprint import project
 from pawprint.classes import are_imbalanced
 from pawprint.cli import aligned, require_committed
-from pawprint.columns import SPLIT
+from pawprint.columns import IMAGES, SPLIT
 from pawprint.errors import InputError
 from pawprint.files import parse_yaml, read_json, read_yaml, write_text
 from pawprint.images.archive import open_archive
@@ -22,6 +22,7 @@ from pawprint.tools.candidates import (
     Scores,
     candidates,
     draw,
+    is_measured,
     measure,
     score,
     winner,
@@ -54,18 +55,21 @@ def run_try(arguments: argparse.Namespace) -> None:
       pawprint try --use fast
     """
     params, content = load_params(), read_yaml(project.PARAMS)
-    found = candidates(content, _choices(arguments))
-    if arguments.use:
-        return _use({each.name: each for each in found[1:]}, arguments.use)
-    for path in (project.SPLIT_CSV, project.RAW_ARCHIVES):
+    for path in (project.SPLIT_CSV, project.IMAGES_CSV, project.RAW_ARCHIVES):
         if not path.exists():
             raise InputError(f"{path}: expected this file. Received: none. Run `dvc repro split`.")
     split = read_table(project.SPLIT_CSV, SPLIT)
     train = split[split["split"] == "train"]
     images, labels = draw(train), read_json(project.LABELS_JSON)
-    print(f"try: {len(images):,} of {len(train):,} training images, {len(found)} candidates")
+    sizes = read_table(project.IMAGES_CSV, IMAGES)
+    sizes = sizes[sizes["path"].isin(train["path"])]
+    found = candidates(content, _choices(arguments), sizes)
+    command = "".join(["pawprint try", *(f" -S {each}" for each in arguments.S)])
     with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
         sample = Sample(archive, images, labels, params.train_extract.weight_for(train["label"]))
+        if arguments.use:
+            return _use(found[1:], arguments.use, sample, command)
+        print(f"try: {len(images):,} of {len(train):,} training images, {len(found)} candidates")
         tried = list(measure(found, sample, arguments.minutes))
     failed = [(each.name, error) for each, error in tried if isinstance(error, InputError)]
     pairs = [each for each in tried if isinstance(each[1], Measured)]
@@ -79,8 +83,7 @@ def run_try(arguments: argparse.Namespace) -> None:
         print(f"No candidate is significantly better: keep the params of today{left}.")
         return
     candidate = pairs[best][0]
-    again = "".join(f" -S {each}" for each in arguments.S)
-    print(f"{candidate.name} is best. `pawprint try{again} --use {candidate.name}` sets:")
+    print(f"{candidate.name} is best. `{command} --use {candidate.name}` sets:")
     print(yaml.safe_dump(candidate.changes, sort_keys=False), end="")
 
 
@@ -111,14 +114,19 @@ def _table(pairs: list[tuple[Candidate, Measured]], scores: list[Scores], has_re
     return aligned([*row[:2], *row[8:], *row[2:8]] for row in rows)
 
 
-def _use(found: dict[str, Candidate], name: str) -> None:
-    if name not in found:
-        known = ", ".join(found)
+def _use(found: list[Candidate], name: str, sample: Sample, command: str) -> None:
+    candidate = next((each for each in found if each.name == name), None)
+    if candidate is None:
+        known = ", ".join(each.name for each in found)
         raise InputError(
             f"--use: expected one of {known}. Received: {name}. Give the same -S, too."
         )
-    changes = yaml.safe_dump(found[name].changes)
+    if not is_measured(candidate, sample):
+        raise InputError(
+            f"--use: expected a candidate with a result. Received: {name}, which is not measured "
+            f"on these training images. Run `{command}`."
+        )
     text = project.PARAMS.read_text(encoding="utf-8")
     require_committed()
-    write_text(project.PARAMS, overlay(text, changes))
+    write_text(project.PARAMS, overlay(text, yaml.safe_dump(candidate.changes)))
     print(f"params.yaml: {name}. Now run `dvc repro`.")

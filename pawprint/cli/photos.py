@@ -19,10 +19,11 @@ from pawprint.model.predictor import (
     predict,
 )
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
-from pawprint.reports.results import describe
+from pawprint.reports.results import describe, slice_rows
 from pawprint.scores import paired
 from pawprint.scores.paired import Comparison
 from pawprint.scores.review import confused, confusion
+from pawprint.scores.slices import ACCURACY, DIFFERENCE
 from pawprint.tables import predicted_labels
 from pawprint.tools import last_run, monitoring
 from pawprint.tools.scoring import Scored, compare_scored, score
@@ -99,7 +100,8 @@ def compared_record(compared: Comparison) -> dict:
 
 
 def print_scored(scored: Scored) -> None:
-    rows = scored.scores
+    is_of_slice = scored.scores["score"].isin([ACCURACY, DIFFERENCE])
+    rows = scored.scores[~is_of_slice]
     title = rows["score"].str.replace("_", " ") + " " + rows["label"]
     cells = pd.DataFrame({"score": title, "photos": rows.apply(describe, axis=1)})
     if scored.has_test:
@@ -109,6 +111,9 @@ def print_scored(scored: Scored) -> None:
         cells["p"] = rows["p_value"].map(lambda value: "" if pd.isna(value) else f"{value:.4f}")
         cells["different"] = rows["different"]
     print(aligned([list(cells), *cells.to_numpy()]))
+    if slices := slice_rows(scored.scores):
+        header = ("slice", "accuracy", "difference from the others")
+        print(f"\n{aligned([header, *slices])}")
     table = scored.predictions
     if len(labels := predicted_labels(table)) <= MAX_CLASSES:
         print(f"\n{confusion(table, labels).to_string()}")

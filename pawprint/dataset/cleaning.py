@@ -47,6 +47,7 @@ from pawprint.images.decoder import (
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
 BITS = Decoded._fields[1:]
+NOT_LISTED = "not in metadata.csv"
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
@@ -127,7 +128,7 @@ def _assign(
     if not label and name not in corrected:
         detail = "in no folder that clean.labels names"
         if rows is not None:
-            detail = "label not in clean.labels" if name in rows else "not in metadata.csv"
+            detail = "label not in clean.labels" if name in rows else NOT_LISTED
         raise UnusableImageError("no_class", detail)
     group = rows[name].group if rows and name in rows else ""
     return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}

@@ -77,11 +77,10 @@ def choose_augmentation(
     """
     losses, of_none = (log_losses(actual, to_probabilities(each)) for each in (flip, none))
     difference = Difference.of(losses, of_none)
-    chosen = "none" if difference.is_higher else "flip"
-    is_higher = "is" if difference.is_higher else "is not"
+    chosen, found = ("none", "is") if difference.is_higher else ("flip", "is not")
     return chosen, (
-        f"{chosen}: the validation loss of flip {is_higher} significantly higher than that of none "
-        f"(difference {difference.mean:+.4f}, standard error {difference.error:.4f})"
+        "flip is taken unless its validation loss is significantly higher than that of none, and "
+        f"it {found} ({difference})"
     )
 
 

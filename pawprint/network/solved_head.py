@@ -68,7 +68,8 @@ class CrossValidation(NamedTuple):
     """float32 `(images, classes)`, NaN for an image that is not judged; and what fits learn from.
 
     `views` is the number of views of each image, one or all; `takes_more` says whether features are
-    those of `Examples.more`. `gain` is the difference of the losses of both.
+    those of `Examples.more`. `gain` is the difference of the losses of both, `views_gain` that of
+    all views and one; None where they are not tried.
     """
 
     probabilities: np.ndarray
@@ -76,6 +77,7 @@ class CrossValidation(NamedTuple):
     views: int = 1
     takes_more: bool = False
     gain: Difference | None = None
+    views_gain: Difference | None = None
 
 
 class Folds(NamedTuple):
@@ -167,7 +169,8 @@ def cross_validate(
     size = views * len(folds.learned) * examples.columns * examples.classes
     if is_chosen and views > 1 and size <= MAX_SIZE_OF_VIEWS:
         (other,) = _crossed(examples, folds, judged, best._replace(views=views), (best.C,))
-        best = min(best, other, key=lambda each: losses(each).mean())
+        gain = Difference.of(losses(other), losses(best))
+        best = (other if gain.mean < 0 else best)._replace(views_gain=gain)
     if len(judged) == len(everything):
         return best
     return _crossed(examples, folds, everything, best, (best.C,))[0]

@@ -40,9 +40,7 @@ def tabulate_curve(
 
 
 def describe_curve(curve: pd.DataFrame) -> str:
-    """What the last doubling gave, and whether this is more than chance."""
-    if len(curve) < 2:
-        return "no learning curve, as there are too few images or groups"
+    """What the last doubling gave, and whether this is more than chance, of two rows or more."""
     before, last = curve["images"].iloc[-2], curve.iloc[-1]
     gain, low, high = (f"{100 * last[name]:+.1f}" for name in ("gain", "low", "high"))
     verdict = "more images help" if last["low"] > 0 else "not significant"

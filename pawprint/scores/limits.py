@@ -22,7 +22,7 @@ from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
 
 ALPHA = 0.02  # probability of a sentence by chance
-MAX_LIMITS = 5
+MAX_LIMITS, MAX_NAMED = 5, 3  # sentences, and classes in one
 MIN_GAP = 0.1  # of accuracies, to be called a limit
 MIN_SHARE = 0.2  # of the errors, of two classes
 MIN_WRONG = 0.01  # of the labels
@@ -146,18 +146,31 @@ def learned_by_heart(run: Run) -> Limit | None:
     learned = round(run.train_accuracy * images), images
     if difference_interval(learned, (right, images), 1 - ALPHA)[0] <= MIN_GAP:
         return None
+    every = every_prediction(run.judged, run.predictions)
+    labels, low = every["actual"].unique(), {}
+    for label in labels:
+        of_class, others = _right_in(every, every["actual"] == label)
+        if fisher(others, of_class, "greater") < ALPHA / len(labels):
+            low[label] = of_class[0] / of_class[1]
+    named = [f"{label} (recall {low[label]:.1%})" for label in sorted(low, key=low.get)]
+    first = f", first of {', '.join(named[:MAX_NAMED])}" if named else ""
     return Limit(
         f"The head is right for {run.train_accuracy:.1%} of the training images, and in folds, "
         f"where it did not learn from them, for {right / images:.1%}: it learns photos by heart. "
-        "Add images, first of the classes with a low recall."
+        f"Add images{first}."
     )
+
+
+def _right_in(every: pd.DataFrame, is_in: pd.Series) -> list[tuple[int, int]]:
+    """How many of these images, and of the others, are predicted correctly, each `(right, all)`."""
+    return [(int((~every["wrong"])[of].sum()), int(of.sum())) for of in (is_in, ~is_in)]
 
 
 def more_images_help(run: Run) -> Limit | None:
     if len(run.learning_curve) < 2 or not run.learning_curve["low"].iloc[-1] > 0:
         return None
     sentence = describe_curve(run.learning_curve).capitalize()
-    return Limit(f"{sentence}. `pawprint suggest` chooses those to label first.")
+    return Limit(f"{sentence}. pawprint suggest chooses those to label first.")
 
 
 def too_weak_features(run: Run) -> Limit | None:
@@ -190,8 +203,9 @@ def confused_classes(run: Run) -> Limit | None:
     of_pair = errors[[each == pair for each in either]]
     directed = of_pair.groupby(["actual", "predicted"]).size().idxmax()
     return Limit(
-        f"{number} of the {len(errors)} errors confuse {pair[0]} and {pair[1]}. Look at their "
-        "photos: add images that show the difference, or make them one class.",
+        f"{number} of the {len(errors)} errors, of training images in folds and of held-out "
+        f"images, confuse {pair[0]} and {pair[1]}. Look at their photos: add images that show the "
+        "difference, or make them one class.",
         directed,
     )
 
@@ -203,14 +217,12 @@ def rare_classes(run: Run) -> Limit | None:
     is_rare = every["actual"].isin(rare)
     if not is_rare.any():
         return None
-    of_rare, others = (
-        (int((~every["wrong"])[of].sum()), int(of.sum())) for of in (is_rare, ~is_rare)
-    )
+    of_rare, others = _right_in(every, is_rare)
     recall, other = of_rare[0] / of_rare[1], others[0] / others[1]
     if other - recall < MIN_GAP or fisher(of_rare, others) >= ALPHA:
         return None
-    more = f" and {len(rare) - 4} more" if len(rare) > 4 else ""
-    named = ", ".join(f"{label} ({counts[label]})" for label in rare[:4])
+    more = f" and {len(rare) - MAX_NAMED} more" if len(rare) > MAX_NAMED else ""
+    named = ", ".join(f"{label} ({counts[label]})" for label in rare[:MAX_NAMED])
     return Limit(
         f"Of the classes with few training images, {named}{more}, {recall:.1%} of the images are "
         f"predicted correctly, and {other:.1%} of the others. Add images of them."
@@ -231,7 +243,7 @@ def small_images(run: Run) -> Limit | None:
     return Limit(
         f"{fraction:.0%} of the images are smaller than model.image_size, {run.image_size}: the "
         f"median of their shorter sides is {side.median():.0f} pixels. Take larger originals if "
-        "there are some. `pawprint try` measures whether another size is better."
+        "there are some. pawprint try measures whether another size is better."
     )
 
 

@@ -5,19 +5,19 @@ fitted to the features of one view of each image. Networks, features and results
 that a second call computes nothing twice.
 """
 
+import functools
 import hashlib
 import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 import numpy as np
 import openvino
 import pandas as pd
-from PIL import Image
 from scipy.special import stdtr
 from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
@@ -29,7 +29,7 @@ from pawprint.errors import InputError
 from pawprint.features.rows import row_function
 from pawprint.features.shards import ShardComputer, interrupted_shards, tasks
 from pawprint.features.store import StoredExamples, count_shards
-from pawprint.files import md5, read_arrays, replacing, write_arrays
+from pawprint.files import read_arrays, replacing, write_arrays
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY
@@ -46,7 +46,9 @@ from pawprint.scores.intervals import holm, mean_by_group
 TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
 MAX_IMAGES, MIN_OF_CLASS, GROUPS = 2000, 2, 5
 TIMED = 16  # images, for the CPU time of one
+SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
 HERE = "pawprint/tools/candidates.py"  # which imports all that decides a result
+ROWS = "pawprint/features/rows.py"
 TODAY = "today"
 SMALL = {
     "model.backbone": "MobileNetV2",
@@ -80,15 +82,24 @@ class Sample(NamedTuple):
     class_weight: str | None
 
 
+class Places(NamedTuple):
+    """Where `measure` keeps what belongs to a candidate and a sample."""
+
+    network: Path
+    rows: Path
+    result: Path
+
+
 class Measured(NamedTuple):
     """Probabilities as of a CrossValidation, and the cost of the model that would be served.
 
-    `megabytes` are those of the weights of network and head.
+    `megabytes` are those of the weights of network and head. `fit_seconds` is what the head took.
     """
 
     probabilities: np.ndarray
     cpu_ms: float
     megabytes: float
+    fit_seconds: float
 
 
 class Scores(NamedTuple):
@@ -103,11 +114,12 @@ class Scores(NamedTuple):
     is_significant: bool
 
 
-def candidates(content: dict, choices: Mapping[str, list]) -> list[Candidate]:
+def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
     """Today's params, then each combination of `choices`, or the default candidates.
 
-    `content` is that of params.yaml; choices are values by key, such as `model.image_size`. Raises
-    InputError for wrong ones.
+    `content` is that of params.yaml; choices are values by key, such as `model.image_size`.
+    `images` has `width` and `height`: of square ones every `model.resize` gives the same. Raises
+    InputError for wrong choices.
     """
     model, wanted = content["model"], {}
     if choices:
@@ -123,7 +135,9 @@ def candidates(content: dict, choices: Mapping[str, list]) -> list[Candidate]:
         if model["backbone"] != ONNX:  # whose file has one size
             larger = min(32 * round(model["image_size"] / 24), 1024)
             wanted["larger"] = {"model.image_size": larger}
-        wanted |= {how: {"model.resize": how} for how in get_args(Resize)}
+        sides = images[["width", "height"]]
+        if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
+            wanted |= {how: {"model.resize": how} for how in get_args(Resize)}
     found = [_candidate(name, values, content) for name, values in wanted.items()]
     return [_candidate(TODAY, {}, content), *(each for each in found if each.changes)]
 
@@ -167,14 +181,15 @@ def measure(
 
     After the first, one that is expected to take longer than what is left of `minutes` is not.
     """
-    made_by, rows_by = map(Code().fingerprint, (HERE, "pawprint/features/rows.py"))
-    start, images = time.monotonic(), len(sample.images)
+    end, images, fit_seconds = time.monotonic() + 60 * minutes, len(sample.images), 0.0
     with tqdm(total=len(found) * images, unit="image", leave=False, disable=None) as bar:
         for number, candidate in enumerate(found):
             bar.set_description(candidate.name)
-            left = start + 60 * minutes - time.monotonic() if number else math.inf
+            left = end - time.monotonic() if number else math.inf
             try:
-                yield candidate, _measure(candidate.params, sample, made_by, rows_by, left, bar)
+                measured = _measure(candidate.params, sample, left, fit_seconds, bar)
+                fit_seconds = float(measured.fit_seconds)
+                yield candidate, measured
             except InputError as error:
                 if not number:  # the others are compared with it
                     raise
@@ -182,22 +197,44 @@ def measure(
             bar.update((number + 1) * images - bar.n)
 
 
+def is_measured(candidate: Candidate, sample: Sample) -> bool:
+    return _places(candidate.params, sample).result.exists()
+
+
+@functools.cache
+def _fingerprint(module: str) -> str:
+    return Code().fingerprint(module)
+
+
+def _places(params: Params, sample: Sample) -> Places:
+    model, made_by = params.model, _fingerprint(HERE)
+    built = model.model_dump(exclude={"resize", "features"}), params.weights.model_dump()
+    network = _hash(built, made_by)
+    rows = _hash(network, model.resize, params.clean.bits, _fingerprint(ROWS))
+    drawn = sample.images.to_csv(), sample.labels, sample.class_weight
+    return Places(
+        TRIED / "networks" / network / "network.xml",
+        TRIED / "features" / rows,
+        TRIED / "results" / f"{_hash(rows, model.features, drawn, made_by)}.npz",
+    )
+
+
 def _measure(
-    params: Params, sample: Sample, made_by: str, rows_by: str, left: float, bar: tqdm
+    params: Params, sample: Sample, left: float, fit_seconds: float, bar: tqdm
 ) -> Measured:
     model, images = params.model, sample.images
-    path = _network(model, params.weights, made_by)
-    network = [md5(path), md5(path.with_suffix(".bin"))]
-    rows = TRIED / "features" / _hash(network, model.resize, params.clean.bits, rows_by)
-    drawn = [images.to_csv(), sample.labels, sample.class_weight]
-    result = TRIED / "results" / f"{_hash(rows.name, model.features, drawn, made_by)}.npz"
+    path, rows, result = _places(params, sample)
     if result.exists():
         return Measured(*read_arrays(result).values())
+    if not path.exists():
+        extractor, outputs = _build(model, params.weights)
+        with replacing(path.parent) as folder:
+            folder.mkdir()
+            write_network(extractor, folder / path.name, outputs)
     network = read_network(path)
     run, kinds = row_function(network, model.resize), output_shapes(network)
     paths = images["path"].iloc[:: -(-len(images) // TIMED)]
-    pictures = [open_image(sample.archive, each) for each in paths]
-    seconds = _cpu_ms(run, pictures) * len(images) / CORES / 1000
+    seconds = sum(_cpu_ms(run, sample, paths)) * len(images) / CORES / 1000 + fit_seconds
     if seconds > left:
         raise InputError(
             f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
@@ -215,7 +252,9 @@ def _measure(
     more = stored.open("train", *kinds_of(True)) if is_open else None
     labels, groups = sample.labels, images["group"].to_numpy()
     examples = Examples(features, actual, groups, len(labels), sample.class_weight, more)
+    start = time.monotonic()
     crossed = cross_validate(examples)
+    fit_seconds = time.monotonic() - start
     has_blocks |= crossed.takes_more
     if not has_blocks:
         top = network.output("top").get_node().input_value(0)
@@ -224,28 +263,18 @@ def _measure(
     weights = sum(each.data.nbytes for each in network.get_ops() if hasattr(each, "data"))
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if len(labels) == 2 else len(labels))
-    measured = Measured(crossed.probabilities, _cpu_ms(run, pictures), weights / 1e6)
+    _, cpu_ms = _cpu_ms(run, sample, paths)
+    measured = Measured(crossed.probabilities, cpu_ms, weights / 1e6, fit_seconds)
     write_arrays(result, **measured._asdict())
     return measured
 
 
-def _network(model: Model, weights: Weights, made_by: str) -> Path:
-    """The extractor of all features that a head may learn from. Raises InputError as `backbone`."""
-    network = model.model_dump(exclude={"resize", "features"}), weights.model_dump()
-    path = TRIED / "networks" / _hash(network, made_by) / "network.xml"
-    if not path.exists():
-        extractor, outputs = _build(model, weights)
-        with replacing(path.parent) as folder:
-            folder.mkdir()
-            write_network(extractor, folder / path.name, outputs)
-    return path
-
-
 def _build(model: Model, weights: Weights) -> tuple[openvino.Model, list[str]]:
+    """The extractor of all features that a head may learn from. Raises InputError as `backbone`."""
     # TensorFlow starts here, which takes seconds.
     from pawprint.network.blocks import build_extractor, first_trained, with_blocks
     from pawprint.network.conversion import convert
-    from pawprint.network.hardware import make_deterministic
+    from pawprint.network.hardware import keras, make_deterministic
     from pawprint.network.model import load_backbone, require_file
     from pawprint.network.onnx_backbone import read_onnx
 
@@ -255,18 +284,23 @@ def _build(model: Model, weights: Weights) -> tuple[openvino.Model, list[str]]:
         require_file(path, sha256, source, "the path or the URL of a file")
         return read_onnx(path, model), ["top"]
     make_deterministic(seed=0)
+    keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
     backbone = load_backbone(model.backbone, model.alpha, model.image_size, source, sha256)
     first_trained(model, backbone)  # raises InputError for a wrong layer
     extractor, outputs = build_extractor(model.backbone, with_blocks(backbone), model.pooling)
     return convert(extractor), outputs
 
 
-def _cpu_ms(run: Callable, pictures: list[Image.Image]) -> float:
-    """CPU milliseconds of all cores for an image, without decoding."""
-    start = time.process_time()
-    for picture in pictures:
+def _cpu_ms(run: Callable, sample: Sample, paths: Iterable[str]) -> np.ndarray:
+    """CPU milliseconds of all cores for an image: of decoding, and of the rest."""
+    seconds = []
+    for path in paths:
+        start = time.process_time()
+        picture = open_image(sample.archive, path)
+        decoded = time.process_time()
         run(picture, [IDENTITY])
-    return 1000 * (time.process_time() - start) / len(pictures)
+        seconds.append((decoded - start, time.process_time() - decoded))
+    return 1000 * np.mean(seconds, axis=0)
 
 
 def _hash(*parts: object) -> str:

@@ -129,8 +129,8 @@ def _merged(
             raise InputError(
                 f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "
                 f"only in {old}, {added} only in {rev}, {relabelled} with another label. Such "
-                "accuracies cannot be compared. --common compares on the images that both have; "
-                "without it, commit this run, change one param, and compare with HEAD."
+                "accuracies cannot be compared. Add --common, to compare on the images that both "
+                "have, or commit this run, change one param, and compare with HEAD."
             )
         yield both
 

@@ -25,6 +25,7 @@ from pawprint.scores.intervals import (
 )
 from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
 from pawprint.scores.paired import Comparison, Pair, compare, losses_in
+from pawprint.scores.slices import measure_slices
 from pawprint.tables import probabilities_in, tabulate
 from pawprint.tools.last_run import Labelled, LastRun
 from pawprint.tools.suggestion import compare_hashes
@@ -39,7 +40,8 @@ class Scored(NamedTuple):
     """What `score` finds.
 
     `scores` has the columns of SCORES after `split`, those of the test split as `test`, `test_low`
-    and `test_high`, `p_value`, and `different`: yes, no, or "" where the difference is not tested.
+    and `test_high`, `p_value`, and `different`: yes, no, or "" where the difference is not tested;
+    rows of `measure_slices` are last.
     `predictions` is a table PREDICTIONS with a column `group`, of `groups` groups. `left_out` are
     numbers of images by reason, `failed` the rows of `predict` with an error, and `has_test`
     whether there are figures of the test split.
@@ -63,7 +65,7 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     """
     metadata, confidence = predictor.metadata, last_run.confidence
     labels, threshold = metadata.labels, metadata.unknown_threshold
-    photos = _labels_in(folder, labels, last_run.folders)
+    photos, further = _labels_in(folder, labels, last_run.folders)
     named = photos.dropna(subset="label")
     rows = predict(predictor, [folder / path for path in named["path"]], _measured)
     failed = [row for row in rows if row["error"]]
@@ -96,6 +98,10 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     test = last_run.test
     of_test = None if test is None else _predictions(test.assign(group=test.index), metadata)
     scores = _beside(scores, predictions, of_test, confidence)
+    is_right = known["predicted"] == known["actual"]
+    slices = measure_slices(known.assign(correct=is_right), further, confidence)
+    if len(slices):
+        scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
     return Scored(scores, known, known["group"].nunique(), left_out, failed, test is not None)
 
 
@@ -112,11 +118,13 @@ def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparis
     return compare(pairs, confidence)
 
 
-def _labels_in(folder: Path, labels: list[str], named: dict[str, list[str]] | str) -> pd.DataFrame:
+def _labels_in(
+    folder: Path, labels: list[str], named: dict[str, list[str]] | str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`path`, `label` and `group` of each image below the folder, sorted by its path there.
 
-    The label is one of `labels`, UNKNOWN or None. `named` are the names of their folders, or
-    "auto". The group is that of metadata.csv, or the image alone.
+    The second table is METADATA. The label is one of `labels`, UNKNOWN or None. `named` are the
+    names of their folders, or "auto". The group is that of metadata.csv, or the image alone.
     """
     names = sorted(
         each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
@@ -138,7 +146,7 @@ def _labels_in(folder: Path, labels: list[str], named: dict[str, list[str]] | st
             f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, or "
             f"a metadata.csv with these labels. Received: {len(found):,} images in none of them."
         )
-    return found
+    return found, layouts.further_columns(rows, images)
 
 
 def _measured(image: Image.Image, predicted: Prediction) -> dict:

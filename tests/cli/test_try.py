@@ -7,12 +7,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, refused
+from conftest import (
+    PROJECT,
+    SAMPLE_SHA256,
+    SAMPLE_WEIGHTS,
+    commit,
+    encode,
+    git_init,
+    refused,
+    run,
+)
 from PIL import Image
 
 from pawprint import project
 from pawprint.__main__ import main
-from pawprint.columns import SPLIT
+from pawprint.columns import IMAGES, SPLIT
 from pawprint.files import pack, read_yaml, write_json
 from pawprint.images.decoder import pixels_sha256
 from pawprint.recipes.overlay import overlay
@@ -21,6 +30,7 @@ from pawprint.tools import candidates
 from pawprint.tools.candidates import TRIED, draw
 
 RESIZE = ("-S", "model.resize=stretch,pad")
+SIZES = pd.DataFrame({"width": [200] * 48, "height": 80})
 
 
 def wide_image(label: str, number: int) -> Image.Image:
@@ -45,6 +55,10 @@ def made(tmp_path_factory) -> Path:
     archive.parent.mkdir(parents=True)
     pack(archive, members)
     write_table(folder / project.SPLIT_CSV, pd.DataFrame(rows, columns=list(SPLIT)), SPLIT)
+    of_images = SIZES.assign(path=[path for path, _ in members]).reindex(
+        columns=list(IMAGES), fill_value="0"
+    )
+    write_table(folder / project.IMAGES_CSV, of_images, IMAGES)
     write_json(folder / project.LABELS_JSON, ["dark", "light"])
     weights = f"weights: {{source: {SAMPLE_WEIGHTS}, sha256: {SAMPLE_SHA256}}}\n"
     text = overlay((PROJECT / "params.yaml").read_text(), f"{weights}model: {{image_size: 64}}")
@@ -95,11 +109,16 @@ def test_nothing_is_computed_twice(tried, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in TRIED.rglob("*")} == files
 
 
-def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(tried, tmp_path):
-    files = f"{SAMPLE_WEIGHTS},{tmp_path}/missing.h5"
-    *_, row, line, last = tried("-S", f"weights.source={files}", "-S", "model.image_size=96")
-    assert row.startswith(f"source={SAMPLE_WEIGHTS}")
-    assert f"{tmp_path}/missing.h5" in line and "weights.source" in line
+def test_weights_that_cannot_be_had_are_a_line_and_the_others_are_measured(made, tmp_path):
+    sources = f"weights.source={SAMPLE_WEIGHTS},imagenet"
+    choices = "-S", sources, "-S", "model.image_size=96"
+    no_network = {"KERAS_HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"}
+    environment = {"PYTHONPATH": str(PROJECT), **no_network}
+    result = run("python", "-m", "pawprint", "try", *choices, cwd=made, **environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    _, _, today, row, line, last = result.stdout.splitlines()
+    assert today.startswith("today") and row.startswith(f"source={SAMPLE_WEIGHTS}")
+    assert line.startswith("source=imagenet: ") and "weights.source" in line
     assert last.startswith("No candidate")
 
 
@@ -111,9 +130,11 @@ def test_candidates_beyond_the_minutes_are_left_out(tried):
 
 def test_default_candidates_are_valid_params_unlike_those_of_today(made):
     content = read_yaml(made / "params.yaml")
-    today, *others = candidates.candidates(content, {})
-    assert {"fast", "good", "best"} <= {each.name for each in others}
+    today, *others = candidates.candidates(content, {}, SIZES)
+    assert {"fast", "good", "best", "pad"} <= {each.name for each in others}
     assert all(each.params != today.params for each in others)
+    nearly = SIZES.assign(height=SIZES["width"] + 3)
+    assert "pad" not in {each.name for each in candidates.candidates(content, {}, nearly)}
 
 
 def test_wrong_choice_is_one_line(tried):
@@ -121,6 +142,8 @@ def test_wrong_choice_is_one_line(tried):
         tried("-S", "model.image_size=7")
     with refused("--use", "fast", "nothing"):
         tried("--use", "nothing")
+    with refused("--use", "not measured", "`pawprint try -S model.image_size=112`"):
+        tried("-S", "model.image_size=112", "--use", "image_size=112")
 
 
 def test_missing_split_names_the_command(tmp_path, made, monkeypatch, tried):

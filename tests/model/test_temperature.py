@@ -50,17 +50,15 @@ TURNED = np.roll(ONE, 1, axis=2)  # as a mirrored digit
 
 
 @pytest.mark.parametrize(
-    ("expected", "rule", "squares"),
+    ("expected", "squares"),
     [
-        ("flip", "is not significantly higher", NOISY),
-        ("flip", "is not significantly higher", np.concatenate([ONE, ONE], axis=1)),
-        ("none", "is significantly higher", np.concatenate([ONE, TURNED], axis=1)),
+        ("flip", NOISY),
+        ("flip", np.concatenate([ONE, ONE], axis=1)),
+        ("none", np.concatenate([ONE, TURNED], axis=1)),
     ],
 )
-def test_flip_is_chosen_unless_its_loss_is_higher_and_the_line_has_the_rule(
-    expected, rule, squares
-):
+def test_flip_is_chosen_unless_its_loss_is_higher_and_the_line_has_the_rule(expected, squares):
     none, flip = squares[:, 0], squares.mean(axis=1)
     chosen, why = choose_augmentation(ACTUAL_OF_THREE, none, flip)
     assert chosen == expected
-    assert rule in why
+    assert "unless its validation loss is significantly higher" in why

@@ -47,8 +47,7 @@ def test_too_few_groups_have_no_curve(actual, groups):
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
     examples = Examples(features, actual, groups, actual.max() + 1)
     judged, curve = learning_curve(examples, cross_validate(examples, (1.0,)))
-    table = tabulate_curve(actual[judged], groups[judged], curve)
-    assert "too few" in describe_curve(table)
+    assert len(tabulate_curve(actual[judged], groups[judged], curve)) < 2
 
 
 def test_images_of_a_group_are_learned_from_together():

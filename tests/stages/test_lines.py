@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PROJECT, refused
+from conftest import PROJECT, encode, refused
+from networks import write_features
+from PIL import Image
 
 from pawprint import project
 from pawprint.columns import IMAGES, JUDGED, SPLIT
+from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.files import write_json
+from pawprint.files import pack, write_json
+from pawprint.network import solved_head
 from pawprint.scores.shift import SERIES
 from pawprint.tables import read_table, tabulate, write_predictions, write_table
-from stages import review, split, train_extract
+from stages import clean, review, split, train_extract
 
 
 @pytest.fixture
@@ -49,6 +53,20 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
         project.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
         with refused("splits.csv: line 2: expected the split train, validation, test", "'spare'"):
             split.main()
+
+
+def test_clean_says_that_images_without_a_row_in_metadata_csv_are_rejected(folder, capsys):
+    names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
+    images = [encode(Image.effect_noise((40, 40), 9 + 9 * each), "PNG") for each in range(8)]
+    rows = "".join(f"{name},{name[:3]}\n" for name in names[:6])
+    table = ("metadata.csv", f"file_name,label\n{rows}".encode())
+    (folder / project.RAW_ARCHIVES).mkdir(parents=True)
+    pack(folder / project.RAW_IMAGES, [table, *zip(names, images)])
+    (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
+    with contextlib.chdir(folder):
+        clean.main()
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "metadata.csv" in each]
+    assert "dog/ (2)" in line and "makes each folder a class" not in line
 
 
 def test_split_names_classes_with_few_test_images(folder, capsys):
@@ -86,6 +104,34 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
         train_extract.main()
     said = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
     assert len(said) == (not is_grouped)
+
+
+def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
+    """What `train_extract` says of these `(images, views, …)`, of two classes in turn."""
+    actual = np.arange(len(features)) % 2
+    (folder / project.FEATURES).mkdir(parents=True)
+    table = write_features(folder / project.FEATURES, actual, top=features)
+    write_table(folder / project.SPLIT_CSV, table.assign(group=table["path"]), SPLIT)
+    write_json(folder / project.LABELS_JSON, ["cat", "dog"])
+    with contextlib.chdir(folder):
+        train_extract.main()
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("is_like_the_image", [True, False])
+def test_training_says_which_views_it_learns_from(folder, capsys, is_like_the_image):
+    features = np.random.default_rng(0).normal(size=(36, 3, 12))
+    features[:, :, 0] += 2 - 4 * (np.arange(36)[:, None] % 2)
+    features[:, 1:, 0] *= 1 if is_like_the_image else -1
+    (said,) = [line for line in trained(folder, features, capsys) if " views " in line]
+    assert ("all 3 views" if is_like_the_image else "one of 3 views") in said
+
+
+def test_training_says_that_many_classes_have_no_learning_curve(folder, capsys, monkeypatch):
+    monkeypatch.setattr(solved_head, "MAX_SIZE", 19 * 12 * 2)
+    lines = trained(folder, np.random.default_rng(0).normal(size=(36, 1, 12)), capsys)
+    (said,) = [line for line in lines if "no learning curve" in line]
+    assert "too many classes" in said
 
 
 def test_review_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
