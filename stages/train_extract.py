@@ -15,20 +15,10 @@ from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_json
-from pawprint.network.head_weights import HeadWeights, kinds_of
-from pawprint.network.solved_head import (
-    USUAL_C,
-    VALUES_OF_C,
-    Examples,
-    cross_validate,
-    cross_validate_as,
-    learning_curve,
-    measure,
-    part_that_fits,
-    solve,
-)
+from pawprint.network.new_head import Settings, judge_examples, learn_head, open_examples
+from pawprint.network.solved_head import cross_validate_as, learning_curve, metrics_of
 from pawprint.params.model import Model
-from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead, problem_of_head
+from pawprint.params.training import Hardware, Head, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.learning_curve import describe_curve, tabulate_curve
 from pawprint.scores.review import judge
@@ -37,61 +27,31 @@ from pawprint.tables import read_table, write_table
 
 
 def main() -> None:
-    params = TrainHead.load("train_extract")
-    hardware, head, features = Hardware.load(), Head.load(), Model.load().features
-    if problem := problem_of_head(params.optimizer, head.dense):
+    params, head_params = TrainHead.load("train_extract"), Head.load()
+    features = Model.load().features
+    if problem := problem_of_head(params.optimizer, head_params.dense):
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.SPLIT_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
     stored = StoredExamples(project.FEATURES, split, labels)
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
-    actual = stored.classes("train")
-    is_open = features == "auto" and stored.has("blocks")
-    examples = Examples(
-        stored.open("train", *kinds_of(features == "blocks")),
-        actual,
-        images["group"].to_numpy(),
-        len(labels),
-        class_weight,
-        stored.open("train", *kinds_of(True)) if is_open else None,
-    )
-    is_solved = params.optimizer == LBFGS
-    crossed = cross_validate(examples, VALUES_OF_C if is_solved else USUAL_C)
+    examples = open_examples(stored, features, class_weight)
+    crossed = judge_examples(examples, params)
     has_blocks = crossed.takes_more or features == "blocks"
-    part = part_that_fits(examples, crossed) if is_solved else None
-    if part is not None:
-        held_out = stored.open("validation", *kinds_of(has_blocks)), stored.classes("validation")
-        solved = solve(examples, held_out, labels, crossed, part)
-        weights = HeadWeights(solved.arrays, solved.standardisation, has_blocks)
-        initial, final, history = solved.initial, solved.validation, solved.history
-        how = f"by logistic regression, C = {crossed.C:g}, views = {solved.views}"
-        if len(part) < len(images):
-            how += f", of a random part of {len(part):,} of {len(images):,} images"
-    else:
-        from pawprint.network.training import Phase, train_stored_head  # TensorFlow starts here
-
-        if is_solved:
-            print(
-                f"train_extract: lbfgs cannot hold {len(images):,} images with {len(labels):,} "
-                "classes, so adam learns in batches"
-            )
-            params = IN_BATCHES.model_copy(update={"class_weight": params.class_weight})
-        phase = Phase("train_extract", params, path=project.EXTRACT_HISTORY_CSV)
-        trained = train_stored_head(stored, has_blocks, head, phase, hardware)
-        weights, initial, final, history = trained
-        how = f"after {len(history)} epochs"
-    how += ", each class with the same weight" if class_weight else ""
+    settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)
+    head = learn_head(stored, examples, crossed, has_blocks, settings)
+    history, actual = head.history, examples.actual
     metrics = {
-        "initial_accuracy": initial["accuracy"],
-        "validation_accuracy": final["accuracy"],
+        "initial_accuracy": head.initial["accuracy"],
+        "validation_accuracy": head.validation["accuracy"],
         **write_judged(images, labels, crossed.probabilities, actual),
     }
     if history["kept"].any():
         metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
     judged, of_parts = learning_curve(examples, crossed)
     curve = tabulate_curve(actual[judged], examples.groups[judged], of_parts)
-    weights.write(project.HEAD)
+    head.weights.write(project.HEAD)
     write_json(project.EXTRACT_METRICS, metrics)
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
@@ -101,9 +61,12 @@ def main() -> None:
             f"train_extract: {taken} are taken; those of blocks change the cross-validated log "
             f"loss by {crossed.gain}"
         )
+    initial, final = head.initial, head.validation
+    weighted = ", each class with the same weight" if class_weight else ""
     print(
         f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
-        f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} {how}"
+        f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} "
+        f"{head.how}{weighted}"
     )
     print(f"train_extract: {describe_curve(curve)}")
     if (series := find_series(split)) is not None:
@@ -127,7 +90,7 @@ def write_judged(
         judge(images[is_judged], probabilities[is_judged], labels),
         JUDGED,
     )
-    folds = measure(probabilities[is_judged], actual[is_judged])
+    folds = metrics_of(probabilities[is_judged], actual[is_judged])
     print(
         f"train_extract: cross-validated accuracy {folds['accuracy']:.4f}, "
         f"loss {folds['loss']:.4f} of {is_judged.sum():,} training images"

@@ -15,13 +15,12 @@ from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import squares_of
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.predictor import Run
+from pawprint.model.predictor import Run, squares_of
 from pawprint.model.unknown import Detector
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
-from pawprint.params.section import TestTimeAugmentation
+from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 from pawprint.runtime.compiled import CORES
 
 Outputs = dict[str, np.ndarray]  # by name
@@ -175,7 +174,8 @@ def export(
     gives other outputs, or `folder` holds other files.
     """
     form = FORMATS[name]
-    if metadata.test_time_augmentation == "flip":  # a crop needs the photo
+    squares = AUGMENTATIONS[metadata.test_time_augmentation]
+    if squares.mirrored and not squares.places:  # a crop needs the photo
         model = mean_over_flip(model)
         metadata = metadata.model_copy(update={"test_time_augmentation": "none"})
     augmentation = metadata.test_time_augmentation

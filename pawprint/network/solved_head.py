@@ -305,19 +305,19 @@ def solve(
     with threadpool_limits(1):
         standardisation = _standardise(rows)
         model = _regression(examples.class_weight, C=crossed.C / views).fit(rows, row_classes)
-        fitted = measure(model.predict_proba(rows), row_classes, weights)
+        fitted = metrics_of(model.predict_proba(rows), row_classes, weights)
         everything = np.arange(len(held_out_classes))
         predicted = _predict(model, standardisation, held_out, everything)
-    final = measure(predicted, held_out_classes)
+    final = metrics_of(predicted, held_out_classes)
     named = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
     arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
-    initial = measure(untrained, held_out_classes)
+    initial = metrics_of(untrained, held_out_classes)
     history = history.reindex(columns=list(HISTORY))
     return Solved(arrays, standardisation, initial, final, history, views)
 
 
-def measure(
+def metrics_of(
     probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Log loss, weighted, and accuracy of probabilities `(images, classes)`."""

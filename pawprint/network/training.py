@@ -37,6 +37,7 @@ class Batches(keras.utils.PyDataset):
         labels: np.ndarray,
         batch_size: int,
         views_per_epoch: str = "all",
+        *,
         seed: int | None = None,
         blocks: Features | None = None,
     ) -> None:
@@ -99,10 +100,11 @@ def open_batches(
 ) -> Data:
     """Batches of these kinds of features, side by side, or with `has_blocks` of pairs with them."""
 
-    def batches(split: str, *order) -> Batches:
+    def batches(split: str, views_per_epoch: str, seed: int | None) -> Batches:
         features, actual = examples.open(split, *kinds), examples.classes(split)
         blocks = examples.open(split, "blocks") if has_blocks else None
-        return Batches(features, actual.astype(np.float32), params.batch_size, *order, blocks)
+        labels, size = actual.astype(np.float32), params.batch_size
+        return Batches(features, labels, size, views_per_epoch, seed=seed, blocks=blocks)
 
     train = batches("train", params.views_per_epoch, params.seed)
     return Data(train, batches("validation", "all", None))
@@ -230,7 +232,7 @@ class KeepBest(Keeper):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         super().on_train_begin()
-        before = measure(self.model, self.validation)
+        before = validate(self.model, self.validation)
         self.lowest, self.accuracy = before["loss"], before["accuracy"]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
@@ -304,7 +306,7 @@ def cosine_decay(params: Train, steps: int) -> np.ndarray:
     return params.learning_rate * np.where(step < warmup, step / max(warmup, 1), decrease)
 
 
-def measure(model: keras.Model, batches: Batches) -> dict[str, float]:
+def validate(model: keras.Model, batches: Batches) -> dict[str, float]:
     """Cross-entropy without penalties on weights, and accuracy."""
     return _exact(model, batches, **model.evaluate(batches, verbose=0, return_dict=True))
 
@@ -337,9 +339,9 @@ def train_head(
     model = keras.Model(inputs, head(inputs))
     with computing_in(phase.precision, [model, *head.layers[:-1]]):
         compile_model(model, phase.params, gives_logits(head))
-        initial = measure(model, data.validation)
+        initial = validate(model, data.validation)
         history, _ = fit(model, data, phase)
-        final = measure(model, data.validation)
+        final = validate(model, data.validation)
     return head.get_weights(), initial, final, history
 
 

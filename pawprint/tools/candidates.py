@@ -23,7 +23,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
 
 from pawprint.classes import SIGNIFICANT, Difference, log_losses
-from pawprint.dataset.download import download
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError
 from pawprint.features.rows import row_function
@@ -234,31 +233,14 @@ def _network(model: Model, weights: Weights, made_by: str) -> Path:
     network = model.model_dump(exclude={"resize", "features"}), weights.model_dump()
     path = TRIED / "networks" / _hash(network, made_by) / "network.xml"
     if not path.exists():
-        extractor, outputs = _build(model, weights)
+        from pawprint.network.extractor import load_extractor  # TensorFlow starts, which takes long
+
+        every_kind = model.model_copy(update={"features": "auto"})
+        extractor, outputs, _ = load_extractor(every_kind, weights, has_cut=False)
         with replacing(path.parent) as folder:
             folder.mkdir()
             write_network(extractor, folder / path.name, outputs)
     return path
-
-
-def _build(model: Model, weights: Weights) -> tuple[openvino.Model, list[str]]:
-    # TensorFlow starts here, which takes seconds.
-    from pawprint.network.blocks import build_extractor, first_trained, with_blocks
-    from pawprint.network.conversion import convert
-    from pawprint.network.hardware import make_deterministic
-    from pawprint.network.model import load_backbone, require_file
-    from pawprint.network.onnx_backbone import read_onnx
-
-    source, sha256 = weights.source, weights.sha256
-    if model.backbone == ONNX:
-        path = download(source, sha256, "weights.source") if "://" in source else Path(source)
-        require_file(path, sha256, source, "the path or the URL of a file")
-        return read_onnx(path, model), ["top"]
-    make_deterministic(seed=0)
-    backbone = load_backbone(model.backbone, model.alpha, model.image_size, source, sha256)
-    first_trained(model, backbone)  # raises InputError for a wrong layer
-    extractor, outputs = build_extractor(model.backbone, with_blocks(backbone), model.pooling)
-    return convert(extractor), outputs
 
 
 def _cpu_ms(run: Callable, pictures: list[Image.Image]) -> float:

@@ -61,6 +61,6 @@ def test_flip_is_chosen_unless_its_loss_is_higher_and_the_line_has_the_rule(
     expected, rule, squares
 ):
     none, flip = squares[:, 0], squares.mean(axis=1)
-    chosen, why = choose_augmentation(ACTUAL_OF_THREE, none, flip)
+    chosen, why = choose_augmentation(ACTUAL_OF_THREE, {"none": none, "flip": flip})
     assert chosen == expected
     assert rule in why

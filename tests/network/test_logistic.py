@@ -11,7 +11,7 @@ from pawprint.network.solved_head import (
     Solved,
     cross_validate,
     cross_validate_as,
-    measure,
+    metrics_of,
     solve,
 )
 
@@ -55,14 +55,14 @@ def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(cl
     units = 1 if classes == 2 else classes
     assert [array.shape for array in solution.arrays] == [(12, units), (units,)]
     assert {array.dtype for array in solution.arrays} == {np.dtype(np.float32)}
-    measured = measure(probabilities_by(solution, features[:, 0]), actual)
+    measured = metrics_of(probabilities_by(solution, features[:, 0]), actual)
     assert solution.validation == pytest.approx(measured, rel=1e-3)
     assert solution.initial["loss"] == pytest.approx(np.log(classes))
     history = solution.history
     assert history[["epoch", "kept"]].to_numpy().tolist() == [[0, True]]
     last = history.iloc[-1]
     assert last["validation_loss"] == solution.validation["loss"]
-    of_views = measure(
+    of_views = metrics_of(
         probabilities_by(solution, features.reshape(-1, 12)), np.repeat(actual, features.shape[1])
     )
     assert (last["loss"], last["accuracy"]) == pytest.approx(tuple(of_views.values()), rel=1e-3)
@@ -149,7 +149,7 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     for c in solved_head.VALUES_OF_C:
         of_one = cross_validate(Examples(features, actual, np.arange(90), 2, "balanced"), (c,))
         weights = np.where(actual == 1, 80 / 10, 1)
-        losses[c] = measure(of_one.probabilities, actual, weights)["loss"]
+        losses[c] = metrics_of(of_one.probabilities, actual, weights)["loss"]
     best = cross_validate(Examples(features, actual, np.arange(90), 2, "balanced"))
     assert losses[best.C] == min(losses.values())
 
@@ -186,7 +186,7 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     assert max(rows for rows, _ in learned) < 2 * 60  # both views
     assert len({c for rows, c in learned if rows < 60}) == tried
     assert not np.isnan(crossed.probabilities).any()
-    assert measure(crossed.probabilities, actual)["accuracy"] > 0.6
+    assert metrics_of(crossed.probabilities, actual)["accuracy"] > 0.6
 
 
 @pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
