@@ -15,10 +15,19 @@ from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_json
-from pawprint.network.new_head import Settings, judge_examples, learn_head, open_examples
-from pawprint.network.solved_head import cross_validate_as, learning_curve, metrics_of
+from pawprint.network.new_head import Settings, learn_head, open_examples
+from pawprint.network.solved_head import (
+    USUAL_C,
+    VALUES_OF_C,
+    CrossValidation,
+    Examples,
+    cross_validate,
+    cross_validate_as,
+    learning_curve,
+    metrics_of,
+)
 from pawprint.params.model import Model
-from pawprint.params.training import Hardware, Head, TrainHead, problem_of_head
+from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.learning_curve import describe_curve, tabulate_curve
 from pawprint.scores.review import judge
@@ -37,7 +46,7 @@ def main() -> None:
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
     examples = open_examples(stored, features, class_weight)
-    crossed = judge_examples(examples, params)
+    crossed = cross_validate(examples, VALUES_OF_C if params.optimizer == LBFGS else USUAL_C)
     has_blocks = crossed.takes_more or features == "blocks"
     settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)
     head = learn_head(stored, examples, crossed, has_blocks, settings)
@@ -69,12 +78,19 @@ def main() -> None:
         f"{head.how}{weighted}"
     )
     print(f"train_extract: {describe_curve(curve)}")
-    if (series := find_series(split)) is not None:
-        apart = cross_validate_as(crossed, examples._replace(groups=series[images.index]))
-        pair = crossed.probabilities, apart.probabilities
-        example = series[series != split["group"]].mode()[0]
-        if told := describe_series(*pair, actual, example):
-            print(f"train_extract: {told}")
+    if warning := compare_series(split, examples, crossed):
+        print(f"train_extract: {warning}")
+
+
+def compare_series(split: pd.DataFrame, examples: Examples, crossed: CrossValidation) -> str:
+    """What `describe_series` says of the training images, or "" if the names tell no series."""
+    series = find_series(split)
+    if series is None:
+        return ""
+    groups = series[split["split"] == "train"].to_numpy()
+    apart = cross_validate_as(crossed, examples._replace(groups=groups)).probabilities
+    example = series[series != split["group"]].mode()[0]
+    return describe_series(crossed.probabilities, apart, examples.actual, example)
 
 
 def write_judged(

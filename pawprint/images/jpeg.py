@@ -37,7 +37,7 @@ class Parts(NamedTuple):
     is_finished: bool
 
 
-def parts_of(data: bytes) -> Parts:
+def parts_of_jpeg(data: bytes) -> Parts:
     """Of a JPEG with more than MAX_SCANS, no more are read."""
     scans, start, is_arithmetic, is_progressive = 0, 0, False, False
     left: dict[tuple[int, int], int] = {}  # bits to come, by channel and coefficient

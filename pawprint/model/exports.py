@@ -23,7 +23,7 @@ from pawprint.network.model import activation_for, with_features
 from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 from pawprint.runtime.compiled import CORES
 
-Outputs = dict[str, np.ndarray]  # by name
+NamedOutputs = dict[str, np.ndarray]  # by name
 TOLERANCE = 1e-3  # of the outputs of the served model
 
 
@@ -139,7 +139,7 @@ def read_pixels(
         yield from map_in_threads(read, members)
 
 
-def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> Outputs:
+def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> NamedOutputs:
     """The outputs for each image, `(squares, size, size, 3)`, means over its squares.
 
     float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
@@ -152,7 +152,7 @@ def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> Outputs:
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def largest_difference(outputs: Outputs, expected: Outputs) -> float:
+def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
     """Between the outputs that `outputs` has."""
     return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
 
@@ -162,9 +162,10 @@ def export(
     model: keras.Model,
     metadata: Metadata,
     folder: Path,
+    *,
     read: Callable[[TestTimeAugmentation], Iterable[np.ndarray]],
-    expected: Outputs,
-) -> tuple[Outputs, TestTimeAugmentation]:
+    expected: NamedOutputs,
+) -> tuple[NamedOutputs, TestTimeAugmentation]:
     """Write a model and its metadata to `folder`.
 
     Returns its outputs, as `mean_outputs` gives them, and the test-time augmentation that is left

@@ -9,11 +9,8 @@ import pandas as pd
 from pawprint.features.store import StoredExamples
 from pawprint.network.head_weights import HeadWeights, kinds_of
 from pawprint.network.solved_head import (
-    USUAL_C,
-    VALUES_OF_C,
     CrossValidation,
     Examples,
-    cross_validate,
     part_that_fits,
     solve,
 )
@@ -55,11 +52,6 @@ def open_examples(stored: StoredExamples, features: str, class_weight: str | Non
     )
 
 
-def judge_examples(examples: Examples, params: TrainHead) -> CrossValidation:
-    """Cross-validate a linear head, with the C of the head where that is solved."""
-    return cross_validate(examples, VALUES_OF_C if params.optimizer == LBFGS else USUAL_C)
-
-
 def learn_head(
     stored: StoredExamples,
     examples: Examples,
@@ -67,7 +59,7 @@ def learn_head(
     has_blocks: bool,
     settings: Settings,
 ) -> NewHead:
-    """A head on the features that the cross-validation chose, `has_blocks` says of which kinds.
+    """A head on the features that the cross-validation chose; `has_blocks` says whether of blocks.
 
     With LBFGS it is solved. What that cannot hold is learned in batches, as IN_BATCHES says.
     """

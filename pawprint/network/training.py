@@ -142,17 +142,8 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
     section of the params, if the loss is not finite.
     """
     (train, validation), params = data, phase.params
-    recorder = Recorder(phase.path)
-    callbacks: list = [recorder]
-    keeper = None
-    if params.early_stopping:
-        keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
-    elif params.keep_best:
-        keeper = KeepBest(validation)
-    elif params.ema_momentum:
-        keeper = KeepAverage(validation)
-    if keeper:
-        callbacks.append(keeper)
+    recorder, keeper = Recorder(phase.path), _keeper(params, validation)
+    callbacks: list = [recorder, keeper] if keeper else [recorder]
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
     if params.learning_rate_decay == "cosine":
@@ -184,6 +175,15 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
         kept = None if keeper.best_epoch is None else keeper.best_epoch + 1
     history = history.assign(kept=history["epoch"] == kept)
     return history, keeper if isinstance(keeper, Keeper) else None
+
+
+def _keeper(params: Train, validation: Batches) -> keras.callbacks.Callback | None:
+    """What decides which weights are kept; without one, those of the last epoch are."""
+    if params.early_stopping:
+        return keras.callbacks.EarlyStopping(**dict(params.early_stopping))
+    if params.keep_best:
+        return KeepBest(validation)
+    return KeepAverage(validation) if params.ema_momentum else None
 
 
 class Recorder(keras.callbacks.Callback):

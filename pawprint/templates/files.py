@@ -79,7 +79,7 @@ def pipeline(is_outside: bool) -> str:
     return text
 
 
-def require_complete(path: Path) -> None:
+def require_stages(path: Path) -> None:
     """Raise InputError if a stage of the package differs from that of its own `dvc.yaml`.
 
     DVC would keep results that are out of date: as after an upgrade, where the user has changed

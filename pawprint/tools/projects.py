@@ -76,10 +76,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         params = overlay(_with_resize(params, images), FROZEN)
     texts = files(source)
     with _filling(folder):
-        if not _is_in_git(folder):
-            _run(["git", "init", "--quiet"], folder)
-        root = [] if (folder / ".git").exists() else ["--subdir"]
-        _run([sys.executable, "-m", "dvc", "init", "--quiet", *root], folder)
+        _start_git_and_dvc(folder)
         for name, text in (
             texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
         ).items():
@@ -89,11 +86,22 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         _write_state(folder, texts)
         if not is_url and not is_outside:
             _copy(images, folder / source)
-            is_shown = sys.stderr.isatty()  # a progress bar
-            quiet = [] if is_shown else ["--quiet"]
-            stderr = None if is_shown else subprocess.PIPE
-            _run([sys.executable, "-m", "dvc", "add", *quiet, source], folder, stderr)
+            _track(folder, source)
     return source
+
+
+def _start_git_and_dvc(folder: Path) -> None:
+    if not _is_in_git(folder):
+        _run(["git", "init", "--quiet"], folder)
+    root = [] if (folder / ".git").exists() else ["--subdir"]
+    _run([sys.executable, "-m", "dvc", "init", "--quiet", *root], folder)
+
+
+def _track(folder: Path, source: str) -> None:
+    is_shown = sys.stderr.isatty()  # a progress bar
+    quiet = [] if is_shown else ["--quiet"]
+    stderr = None if is_shown else subprocess.PIPE
+    _run([sys.executable, "-m", "dvc", "add", *quiet, source], folder, stderr)
 
 
 def _copy(images: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ from pawprint.classes import predicted_classes
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (
     Predictions,
-    describe,
+    describe_split,
     headline,
     measure_unknown,
     tabulate_reliability,
@@ -97,7 +97,7 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
     assert headline(pd.Series([999, 1])) == "accuracy"
     actual = np.repeat([0, 1, 2], [50, 5, 5])
     probabilities = np.tile([0.8, 0.1, 0.1], (60, 1))
-    shown = describe("test", measured(actual, probabilities, None, THREE), 0.95)
+    shown = describe_split("test", measured(actual, probabilities, None, THREE), 0.95)
     assert shown.startswith("test mean recall 0.3333, 95% interval ")
     assert "accuracy 0.8333" in shown
 
