@@ -15,17 +15,8 @@ from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_json
+from pawprint.network import solved_head
 from pawprint.network.new_head import Settings, learn_head, open_examples
-from pawprint.network.solved_head import (
-    USUAL_C,
-    VALUES_OF_C,
-    CrossValidation,
-    Examples,
-    cross_validate,
-    cross_validate_as,
-    learning_curve,
-    metrics_of,
-)
 from pawprint.params.model import Model
 from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
@@ -37,7 +28,6 @@ from pawprint.tables import read_table, write_table
 
 def main() -> None:
     params, head_params = TrainHead.load("train_extract"), Head.load()
-    features = Model.load().features
     if problem := problem_of_head(params.optimizer, head_params.dense):
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.SPLIT_CSV, SPLIT)
@@ -45,11 +35,12 @@ def main() -> None:
     stored = StoredExamples(project.FEATURES, split, labels)
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
-    examples = open_examples(stored, features, class_weight)
-    crossed = cross_validate(examples, VALUES_OF_C if params.optimizer == LBFGS else USUAL_C)
-    has_blocks = crossed.takes_more or features == "blocks"
+    examples = open_examples(stored, Model.load().features, class_weight)
+    is_solved = params.optimizer == LBFGS
+    values_of_c = solved_head.VALUES_OF_C if is_solved else solved_head.USUAL_C
+    crossed = solved_head.cross_validate(examples, values_of_c)
     settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)
-    head = learn_head(stored, examples, crossed, has_blocks, settings)
+    head = learn_head(stored, examples, crossed, settings)
     history, actual = head.history, examples.actual
     metrics = {
         "initial_accuracy": head.initial["accuracy"],
@@ -58,14 +49,14 @@ def main() -> None:
     }
     if history["kept"].any():
         metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
-    judged, of_parts = learning_curve(examples, crossed)
+    judged, of_parts = solved_head.learning_curve(examples, crossed)
     curve = tabulate_curve(actual[judged], examples.groups[judged], of_parts)
     head.weights.write(project.HEAD)
     write_json(project.EXTRACT_METRICS, metrics)
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
     if crossed.gain:
-        taken = "features of blocks" if has_blocks else "features of the last maps alone"
+        taken = "features of blocks" if crossed.takes_more else "features of the last maps alone"
         print(
             f"train_extract: {taken} are taken; those of blocks change the cross-validated log "
             f"loss by {crossed.gain}"
@@ -82,15 +73,18 @@ def main() -> None:
         print(f"train_extract: {warning}")
 
 
-def compare_series(split: pd.DataFrame, examples: Examples, crossed: CrossValidation) -> str:
+def compare_series(
+    split: pd.DataFrame, examples: solved_head.Examples, crossed: solved_head.CrossValidation
+) -> str:
     """What `describe_series` says of the training images, or "" if the names tell no series."""
     series = find_series(split)
     if series is None:
         return ""
     groups = series[split["split"] == "train"].to_numpy()
-    apart = cross_validate_as(crossed, examples._replace(groups=groups)).probabilities
+    apart = solved_head.cross_validate_as(crossed, examples._replace(groups=groups))
     example = series[series != split["group"]].mode()[0]
-    return describe_series(crossed.probabilities, apart, examples.actual, example)
+    pair = crossed.probabilities, apart.probabilities
+    return describe_series(*pair, examples.actual, example)
 
 
 def write_judged(
@@ -106,7 +100,7 @@ def write_judged(
         judge(images[is_judged], probabilities[is_judged], labels),
         JUDGED,
     )
-    folds = metrics_of(probabilities[is_judged], actual[is_judged])
+    folds = solved_head.metrics_of(probabilities[is_judged], actual[is_judged])
     print(
         f"train_extract: cross-validated accuracy {folds['accuracy']:.4f}, "
         f"loss {folds['loss']:.4f} of {is_judged.sum():,} training images"

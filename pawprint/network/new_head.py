@@ -3,17 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import pandas as pd
-
 from pawprint.features.store import StoredExamples
-from pawprint.network.head_weights import HeadWeights, kinds_of
-from pawprint.network.solved_head import (
-    CrossValidation,
-    Examples,
-    part_that_fits,
-    solve,
-)
+from pawprint.network.head_weights import NewHead, kinds_of
+from pawprint.network.solved_head import CrossValidation, Examples, part_that_fits, solve
 from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead
 
 
@@ -26,48 +18,35 @@ class Settings(NamedTuple):
     path: Path
 
 
-class NewHead(NamedTuple):
-    """Weights, metrics on validation before and after, the table HISTORY, and how they were found,
-    such as "by logistic regression, C = 10, views = 1".
-    """
-
-    weights: HeadWeights
-    initial: dict[str, float]
-    validation: dict[str, float]
-    history: pd.DataFrame
-    how: str
-
-
 def open_examples(stored: StoredExamples, features: str, class_weight: str | None) -> Examples:
     """The training images; with `features` auto those of blocks, if stored, are open to choice."""
     images = stored.images[stored.images["split"] == "train"]
-    is_open = features == "auto" and stored.has("blocks")
+    has_blocks, is_open = features == "blocks", features == "auto" and stored.has("blocks")
     return Examples(
-        stored.open("train", *kinds_of(features == "blocks")),
+        stored.open("train", *kinds_of(has_blocks)),
         stored.classes("train"),
         images["group"].to_numpy(),
         len(stored.labels),
         class_weight,
         stored.open("train", *kinds_of(True)) if is_open else None,
+        has_blocks,
     )
 
 
 def learn_head(
-    stored: StoredExamples,
-    examples: Examples,
-    crossed: CrossValidation,
-    has_blocks: bool,
-    settings: Settings,
+    stored: StoredExamples, examples: Examples, crossed: CrossValidation, settings: Settings
 ) -> NewHead:
-    """A head on the features that the cross-validation chose; `has_blocks` says whether of blocks.
+    """A head on the features that the cross-validation chose.
 
     With LBFGS it is solved. What that cannot hold is learned in batches, as IN_BATCHES says.
     """
-    params = settings.train
+    params, has_blocks = settings.train, examples.has_blocks or crossed.takes_more
     if params.optimizer == LBFGS:
         part = part_that_fits(examples, crossed)
         if part is not None:
-            return _solved(stored, examples, crossed, has_blocks, part)
+            features = stored.open("validation", *kinds_of(has_blocks))
+            validation = features, stored.classes("validation")
+            return solve(examples, validation, stored.labels, crossed, part)
         print(
             f"train_extract: lbfgs cannot hold {len(examples.actual):,} images with "
             f"{examples.classes:,} classes, so adam learns in batches"
@@ -76,21 +55,4 @@ def learn_head(
     from pawprint.network.training import Phase, train_stored_head  # TensorFlow starts here
 
     phase = Phase("train_extract", params, path=settings.path)
-    trained = train_stored_head(stored, has_blocks, settings.head, phase, settings.hardware)
-    return NewHead(*trained, f"after {len(trained[-1])} epochs")
-
-
-def _solved(
-    stored: StoredExamples,
-    examples: Examples,
-    crossed: CrossValidation,
-    has_blocks: bool,
-    part: np.ndarray,
-) -> NewHead:
-    held_out = stored.open("validation", *kinds_of(has_blocks)), stored.classes("validation")
-    solved = solve(examples, held_out, stored.labels, crossed, part)
-    how = f"by logistic regression, C = {crossed.C:g}, views = {solved.views}"
-    if len(part) < len(examples.actual):
-        how += f", of a random part of {len(part):,} of {len(examples.actual):,} images"
-    weights = HeadWeights(solved.arrays, solved.standardisation, has_blocks)
-    return NewHead(weights, solved.initial, solved.validation, solved.history, how)
+    return train_stored_head(stored, has_blocks, settings.head, phase, settings.hardware)

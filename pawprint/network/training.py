@@ -14,7 +14,7 @@ from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import cut_index, split_at
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
-from pawprint.network.head_weights import HeadWeights, Standardisation, kinds_of
+from pawprint.network.head_weights import HeadWeights, NewHead, Standardisation, kinds_of
 from pawprint.network.model import STATISTICS, build_head, gives_logits, parts, pool
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.tables import write_table
@@ -347,7 +347,7 @@ def train_head(
 
 def train_stored_head(
     examples: StoredExamples, has_blocks: bool, head: Head, phase: Phase, hardware: Hardware
-) -> tuple[HeadWeights, dict, dict, pd.DataFrame]:
+) -> NewHead:
     """`train_head` on stored features; the history is written to the phase's path.
 
     Those of blocks are standardised by the first views of training images.
@@ -358,7 +358,8 @@ def train_stored_head(
     with training_on(hardware) as precision:
         network = build_head(head, len(examples.labels), standardisation)
         arrays, *results = train_head(network, data, phase._replace(precision=precision))
-    return HeadWeights(arrays, standardisation, has_blocks), *results
+    how = f"after {len(results[-1])} epochs"
+    return NewHead(HeadWeights(arrays, standardisation, has_blocks), *results, how)
 
 
 def _standardisation(features: Features) -> Standardisation:
