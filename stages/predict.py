@@ -22,12 +22,7 @@ from pawprint.model.predictor import predict_members, runner, squares_of
 from pawprint.model.unknown import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown, with_detector
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
-from pawprint.params.results import (
-    AUGMENTATIONS,
-    Calibrate,
-    TestTimeAugmentation,
-    augmentations,
-)
+from pawprint.params.results import AUGMENTATIONS, Calibrate, TestTimeAugmentation, augmentations
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import read_network
 from pawprint.tables import read_table, training_images

@@ -11,13 +11,7 @@ from pawprint.cli import add_format, add_model, add_sheet, aligned
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.predictor import (
-    Predictor,
-    default_model,
-    find_images,
-    load_predictor,
-    predict,
-)
+from pawprint.model.predictor import Predictor, default_model, find_images, load_predictor, predict
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
 from pawprint.reports.results import describe_score
 from pawprint.scores.paired import Comparison, describe_comparison
