@@ -163,10 +163,7 @@ def runner(network: openvino.Model, names: Sequence[str]) -> Run:
 
 
 def predict_members(
-    function: Callable[[Image.Image], Sequence],
-    archive: Archive,
-    paths: Sequence[str],
-    title: str,
+    function: Callable[[Image.Image], Sequence], archive: Archive, paths: Sequence[str], title: str
 ) -> list[np.ndarray]:
     """`(len(paths), …)`: each of the values that `function` returns for an image of the archive.
 
