@@ -205,10 +205,8 @@ def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: st
 
 def pooling_layer(pooling: str) -> keras.layers.Layer:
     """`(batch, height, width, channels)` to `(batch, channels)` or, flattened, all of them."""
-    layer = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}[
-        pooling
-    ]
-    return layer(name=POOLING)
+    layers = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
+    return layers[pooling](name=POOLING)
 
 
 def pool(outputs: Tensors, layer: keras.layers.Layer) -> keras.KerasTensor:

@@ -62,8 +62,8 @@ def fraction(score: pd.Series) -> str:
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Rows of the table of results: a title, then the texts of test and validation, perhaps ""."""
-    known = scores[scores["score"].isin(CATALOGUE)]
-    texts = known.assign(text=known.apply(describe_score, axis=1))
+    listed = scores[scores["score"].isin(CATALOGUE)]
+    texts = listed.assign(text=listed.apply(describe_score, axis=1))
     of_all = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
     names = [name for name in CATALOGUE if name in of_all.index]
     if headline_of(scores) == "mean_recall":

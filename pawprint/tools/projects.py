@@ -220,23 +220,23 @@ def upgrade(folder: Path = Path()) -> list[str]:
     if flat(defaults).keys() - flat(params).keys():
         changes[PARAMS.name] = add_missing(params, defaults)
     for name, text in texts.items():
-        path, known = folder / name, state["files"].get(name)
+        path, written = folder / name, state["files"].get(name)
         if not path.exists():
-            if known is None:
+            if written is None:
                 changes[name] = text
                 notes.append(f"{name}: new")
             continue
-        given = read_text(path)
-        if given == text or known == _hash(text):
+        current = read_text(path)
+        if current == text or written == _hash(text):
             continue
-        if known == _hash(given):
+        if written == _hash(current):
             changes[name] = text
             notes.append(f"{name}: written anew")
         elif name in IGNORE:
-            changes[name] = with_lines(text, given.splitlines())
+            changes[name] = with_lines(text, current.splitlines())
             notes.append(f"{name}: new lines; yours are kept")
         elif path.name == REQUIREMENTS.name:
-            changes[name] = requirements(given)
+            changes[name] = requirements(current)
             notes.append(f"{name}: new versions; lines for other packages are kept")
         else:
             changes[f"{name}.new"] = text
@@ -261,15 +261,15 @@ def _read_state(folder: Path) -> dict:
     raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
 
 
-def _notes(given: dict, defaults: dict, earlier: dict) -> Iterator[str]:
+def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
     """Lines about params: new ones, those that no longer exist, and defaults that changed."""
     for name in defaults:
-        if name not in given:
+        if name not in params:
             yield f"{PARAMS}: {name}: new"
-        elif name in earlier and defaults[name] != earlier[name] == given[name]:
-            yield f"{PARAMS}: {name}: {given[name]} is kept; the default is now {defaults[name]}"
-    for name in given.keys() - defaults.keys():
-        is_set = name in REPLACED and given[name] is not None
+        elif name in earlier and defaults[name] != earlier[name] == params[name]:
+            yield f"{PARAMS}: {name}: {params[name]} is kept; the default is now {defaults[name]}"
+    for name in params.keys() - defaults.keys():
+        is_set = name in REPLACED and params[name] is not None
         instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
         yield f"{PARAMS}: {name}: no longer exists. {instead} it."
 
