@@ -34,7 +34,8 @@ from pawprint.images.archive import open_archive
 from pawprint.images.pixels import IDENTITY
 from pawprint.model.predictor import predict_members
 from pawprint.model.unknown import unit_length
-from pawprint.network.solved_head import Examples, Solved, cross_validate, learning_curve, solve
+from pawprint.network.head_weights import HeadWeights
+from pawprint.network.solved_head import Examples, cross_validate, learning_curve, solve
 from pawprint.params.whole import Params, load_params
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import prepare, run_dvc
@@ -83,26 +84,21 @@ def read(params: Params, labels: list[str]) -> tuple[Images, Images]:
     return of("train"), Images(pd.concat([validation.table, test]), *held_out)
 
 
-class Fitted(NamedTuple):
-    """A head, solved as in `train_extract`, that learned from one view of each image."""
+def predict(head: HeadWeights, images: Images) -> np.ndarray:
+    kernel, bias = head.arrays
+    rows = (images.blocks if head.has_blocks else images.last)[:, 0].astype(np.float32)
+    head.standardisation.apply(rows)
+    logits = rows @ kernel + bias
+    if logits.shape[1] > 1:
+        return softmax(logits, axis=1)
+    return np.hstack([1 - expit(logits), expit(logits)])
 
-    solved: Solved
-    has_blocks: bool
 
-    def predict(self, images: Images) -> np.ndarray:
-        kernel, bias = self.solved.arrays
-        rows = (images.blocks if self.has_blocks else images.last)[:, 0].astype(np.float32)
-        self.solved.standardisation.apply(rows)
-        logits = rows @ kernel + bias
-        if logits.shape[1] > 1:
-            return softmax(logits, axis=1)
-        return np.hstack([1 - expit(logits), expit(logits)])
-
-    def score(self, images: Images, name: str) -> float:
-        is_right = self.predict(images).argmax(axis=1) == images.actual
-        if name == "accuracy":
-            return is_right.mean()
-        return pd.Series(is_right).groupby(images.actual).mean().mean()
+def score(head: HeadWeights, images: Images, name: str = "accuracy") -> float:
+    is_right = predict(head, images).argmax(axis=1) == images.actual
+    if name == "accuracy":
+        return is_right.mean()
+    return pd.Series(is_right).groupby(images.actual).mean().mean()
 
 
 def examples_of(images: Images, params: Params, labels: list[str]) -> Examples:
@@ -111,12 +107,12 @@ def examples_of(images: Images, params: Params, labels: list[str]) -> Examples:
     return Examples(images.last, images.actual, groups, len(labels), weight, images.blocks)
 
 
-def fit(images: Images, params: Params, labels: list[str]) -> Fitted:
+def fit(images: Images, params: Params, labels: list[str]) -> HeadWeights:
+    """A head, solved as in `train_extract`, that learned from one view of each image."""
     examples = examples_of(images, params, labels)
     crossed = cross_validate(examples)
     held_out = examples.chosen(crossed), images.actual
-    solved = solve(examples, held_out, labels, crossed, np.arange(len(images.actual)))
-    return Fitted(solved, crossed.takes_more)
+    return solve(examples, held_out, labels, crossed, np.arange(len(images.actual))).weights
 
 
 def curve_row(train: Images, held_out: Images, params: Params, labels: list[str]) -> str:
@@ -131,7 +127,7 @@ def curve_row(train: Images, held_out: Images, params: Params, labels: list[str]
         said += row["low"] > 0
         last.append(row["gain"])
         scores = (
-            each.score(held_out, row["score"]) for each in (with_all, fit(half, params, labels))
+            score(each, held_out, row["score"]) for each in (with_all, fit(half, params, labels))
         )
         gains.append(next(scores) - next(scores))
     gained = f"{points(last)} | {points(gains)}"
@@ -153,13 +149,13 @@ def suggest_row(train: Images, held_out: Images, params: Params, labels: list[st
         )
         rest, alike = new[~is_near], alike[~is_near][:, ~is_near]
         unit = unit_length(train.last[:, 0].astype(np.float32))
-        weight = uncertainty(fitted.predict(train.some(rest)))
+        weight = uncertainty(predict(fitted, train.some(rest)))
         given = Candidates(unit[rest], weight, alike, np.zeros(len(rest), bool))
         chosen = rest[choose(given, unit[start], ADDED, 0)]
         at_random = np.random.default_rng(seed).permutation(pool)[:ADDED]
         pairs = (np.concatenate([start, more]) for more in (at_random, chosen))
         fits = (fit(train.some(index), params, labels) for index in pairs)
-        accuracies.append([each.score(held_out, "accuracy") for each in fits])
+        accuracies.append([score(each, held_out) for each in fits])
     random, suggested = np.mean(accuracies, axis=0)
     differences = [more - less for less, more in accuracies]
     return f"{random:.2%} | {suggested:.2%} | {points(differences)}"
@@ -174,12 +170,14 @@ def try_row(params: Params, labels: list[str]) -> str:
     content = parse_yaml(project.PARAMS.read_text(encoding="utf-8"), "params.yaml")
     split = read_table(project.SPLIT_CSV, SPLIT)
     train = split[split["split"] == "train"]
+    table = read_table(project.IMAGES_CSV, IMAGES)
+    found = candidates.candidates(content, {}, table[table["path"].isin(train["path"])])
     best, seconds = [], []
     for images in (candidates.draw(train), train):
         with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
             weight = params.train_extract.weight_for(train["label"])
             sample, start = candidates.Sample(archive, images, labels, weight), time.monotonic()
-            tried = list(candidates.measure(candidates.candidates(content, {}), sample, 60))
+            tried = list(candidates.measure(found, sample, 60))
             seconds.append(f"{time.monotonic() - start:.0f}")
         measured = [pair for pair in tried if isinstance(pair[1], candidates.Measured)]
         scores = candidates.score([each for _, each in measured], sample)

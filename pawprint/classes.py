@@ -126,9 +126,5 @@ class Difference(NamedTuple):
 
         return bool(self.mean > stdtrit(self.images - 1, 1 - SIGNIFICANT) * self.error)
 
-    @property
-    def is_lower(self) -> bool:
-        return self._replace(mean=-self.mean).is_higher
-
     def __str__(self) -> str:
         return f"{self.mean:+.4f} ± {self.error:.4f}"

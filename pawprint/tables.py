@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pawprint.columns import PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
+from pawprint.columns import IMAGE_DIGITS, PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_file, replacing
 
@@ -116,6 +116,11 @@ def tabulate(
             **scores,
         }
     )
+
+
+def with_image(images: pd.DataFrame) -> pd.DataFrame:
+    """A table with the column `image` of PREDICTED_CLASSES, from its `pixels_sha256`."""
+    return images.assign(image=images["pixels_sha256"].str[:IMAGE_DIGITS])
 
 
 def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple[int, dict]]:

@@ -7,50 +7,24 @@ KERAS_HOME names. Of a backbone in an ONNX file all layers are frozen. Params: `
 Run: `python -m stages.backbone`
 """
 
-from pathlib import Path
-
 from pawprint import project
-from pawprint.dataset.download import download
-from pawprint.errors import InputError
 from pawprint.files import replacing
-from pawprint.network.blocks import build_extractor, cut_index, first_trained, with_blocks
-from pawprint.network.conversion import convert
-from pawprint.network.hardware import make_deterministic
-from pawprint.network.model import load_backbone, require_file, save_model, weights_sha256
-from pawprint.network.onnx_backbone import read_onnx
-from pawprint.params.model import ONNX, Model, Weights
+from pawprint.network.extractor import load_extractor
+from pawprint.network.model import save_model, weights_sha256
+from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import output_shapes, write_network
 
 
 def main() -> None:
-    model, weights = Model.load(), Weights.load()
-    make_deterministic(seed=0)
-    name, alpha, size, source = model.backbone, model.alpha, model.image_size, weights.source
+    weights = Weights.load()
+    network, outputs, backbone = load_extractor(Model.load(), weights)
     with replacing(project.BACKBONE.parent) as folder:
         folder.mkdir()
-        if name == ONNX:
-            is_url = "://" in source
-            path = download(source, weights.sha256, "weights.source") if is_url else Path(source)
-            expected = "the path or the URL of a file, because model.backbone is onnx"
-            require_file(path, weights.sha256, source, expected)
-            network = read_onnx(path, model)
-            outputs = ["top"]
+        if backbone is None:
             write_network(network, folder / project.ONNX_BACKBONE.name, outputs)
         else:
-            backbone = load_backbone(name, alpha, size, source, weights.sha256)
             save_model(backbone, folder / project.BACKBONE.name)
-            first, cut = first_trained(model, backbone), None
-            if first is not None:
-                cut = cut_index(backbone, first)
-            whole = backbone if model.features == "last" else with_blocks(backbone)
-            extractor, outputs = build_extractor(name, whole, model.pooling, cut)
-            if model.features == "blocks" and "blocks" not in outputs:
-                raise InputError(
-                    f"model.features: expected auto or last, because {name} has no blocks that a "
-                    "head can see. Received: blocks"
-                )
-            network = convert(extractor)
             if weights.sha256 is None:
                 digest = weights_sha256(backbone)
                 print(f"backbone: weights.sha256 is null, that of these is {digest}")

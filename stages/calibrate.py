@@ -30,8 +30,8 @@ def main() -> None:
     tried = augmentations(params, Augment.load())
     augmentation = tried[0]
     if len(tried) > 1:
-        none, flip = (validation.means(name)[0] for name in tried)
-        augmentation, why = choose_augmentation(validation.actual, none, flip)
+        compared = {name: validation.means(name)[0] for name in tried}
+        augmentation, why = choose_augmentation(validation.actual, compared)
         print(f"calibrate: {why}")
     logits, unknown_scores = validation.means(augmentation)
     temperature, threshold = calibrate(params, validation.actual, logits)

@@ -19,7 +19,7 @@ from pawprint.params.whole import load_params
 from pawprint.pipeline.entry import run_stage, stamps, watch
 from pawprint.pipeline.fingerprint import Code, describe_changes
 from pawprint.pipeline.recorded import Recorded
-from pawprint.templates.files import require_complete, require_installed
+from pawprint.templates.files import require_installed, require_stages
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
@@ -40,7 +40,7 @@ def main() -> None:
     require_utf8(source)
     if "pawprint/stages" in folders:  # of an installed package
         require_installed(project.REQUIREMENTS)
-        require_complete(project.PIPELINE)
+        require_stages(project.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}
     scripts = {stage: script_of(stage) for stage in sorted(scripts - {"__init__", "code"})}

@@ -20,7 +20,7 @@ from pawprint.scores import metrics
 from pawprint.scores.held_out import evaluate
 from pawprint.scores.shift import compare_splits, describe_shift, independent, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
-from pawprint.tables import read_table, write_predictions, write_table
+from pawprint.tables import read_table, with_image, write_predictions, write_table
 
 SPLITS = ("validation", "test")
 
@@ -35,7 +35,7 @@ def main() -> None:
         outputs = Outputs.read(project.OUTPUTS / f"{name}.npz")
         rows = split[split["split"] == name]
         evaluated[name] = evaluate(rows, outputs, metadata, confidence)
-        print(f"evaluate: {metrics.describe(name, evaluated[name].scores, confidence)}")
+        print(f"evaluate: {metrics.describe_split(name, evaluated[name].scores, confidence)}")
     validation, test = evaluated.values()
     apart = measure_apart(test.images, near_duplicates, confidence)
     differences = compare_splits(validation.images, test.images)
@@ -62,8 +62,7 @@ def main() -> None:
     reliability = [each.reliability.assign(split=name) for name, each in evaluated.items()]
     for name, each in evaluated.items():
         write_predictions(project.PREDICTIONS_CSV[name], each.predictions)
-        image = each.predictions["pixels_sha256"].str[: columns.IMAGE_DIGITS]
-        short = each.predictions.assign(image=image)
+        short = with_image(each.predictions)
         write_table(project.PREDICTED_CSV[name], short, columns.PREDICTED_CLASSES)
     write_table(project.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
     write_table(project.ROC_CSV, test.roc, columns.ROC)

@@ -17,14 +17,12 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.files import read_json, replacing, write_arrays
 from pawprint.images.archive import open_archive
-from pawprint.images.pixels import squares_of
 from pawprint.model.outputs import Outputs
-from pawprint.model.predictor import predict_members, runner
+from pawprint.model.predictor import predict_members, runner, squares_of
 from pawprint.model.unknown import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown, with_detector
 from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
-from pawprint.params.results import Calibrate, augmentations
-from pawprint.params.section import TestTimeAugmentation
+from pawprint.params.results import AUGMENTATIONS, Calibrate, TestTimeAugmentation, augmentations
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import read_network
 from pawprint.tables import read_table, training_images
@@ -56,7 +54,8 @@ def main() -> None:
     with open_archive(project.RAW_ARCHIVES, bits) as archive, replacing(project.OUTPUTS) as folder:
         folder.mkdir()
         known = training_images(split, DETECTOR_IMAGES)
-        how = "crops" if augmentation == "crops" else "none"  # a mirror image adds little
+        # Of one square the mirror image adds little.
+        how = augmentation if AUGMENTATIONS[augmentation].places else "none"
         actual, logits, features = outputs(network, how, known, "detector")
         detector, scores = fit_unknown(features)
         Outputs(actual, logits, scores).write(folder / "train.npz")

@@ -12,14 +12,7 @@ from functools import partial
 
 from pawprint import project
 from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, SPLIT, SPLITS
-from pawprint.dataset.splitting import (
-    describe_completed,
-    describe_dates,
-    describe_few,
-    divided_groups,
-    read_dates,
-    split,
-)
+from pawprint.dataset import splitting
 from pawprint.dataset.user_tables import describe_kept_splits, read_kept_splits
 from pawprint.files import write_json
 from pawprint.params.data import Split
@@ -33,8 +26,10 @@ def main() -> None:
     kept = watch(str(project.SPLITS_CSV), partial(read_kept_splits, project.SPLITS_CSV))
     dates = None
     if params.date:
-        dates = read_dates(images, read_table(project.METADATA_CSV, METADATA), params.date)
-    rows, listed, divided_pairs = split(images, params, kept, dates)
+        dates = splitting.read_dates(
+            images, read_table(project.METADATA_CSV, METADATA), params.date
+        )
+    rows, listed, divided_pairs = splitting.split(images, params, kept, dates)
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(project.SPLIT_CSV, rows, SPLIT)
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
@@ -42,19 +37,19 @@ def main() -> None:
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     print("split: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
     if params.date:
-        print(f"split: {describe_dates(rows, dates, params.date)}")
+        print(f"split: {splitting.describe_dates(rows, dates, params.date)}")
     uses_archive = params.use_archive_split and not params.date
     given = rows["archive_split"] if uses_archive else ""
-    for line in describe_completed(rows.assign(archive_split=given)):
+    for line in splitting.describe_completed(rows.assign(archive_split=given)):
         print(f"split: {line}")
-    if few := describe_few(rows):
+    if few := splitting.describe_few(rows):
         print(f"split: {few}")
     if len(listed):
         print(
             f"split: {len(listed):,} near-duplicates, {divided_pairs:,} pairs of them in different "
             f"splits; see {project.NEAR_DUPLICATES_CSV}"
         )
-    if divided := divided_groups(rows):
+    if divided := splitting.divided_groups(rows):
         why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
         print(f"split: {divided:,} groups are divided, because {why}")
     is_given = params.date or (uses_archive and images["archive_split"].isin(SPLITS[1:]).any())

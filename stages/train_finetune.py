@@ -19,13 +19,7 @@ from pawprint.network.blocks import first_trained, with_blocks
 from pawprint.network.conversion import convert, with_head
 from pawprint.network.hardware import make_deterministic, training_on
 from pawprint.network.head_weights import HeadWeights
-from pawprint.network.model import (
-    build_model,
-    head_with,
-    load_model,
-    save_model,
-    with_features,
-)
+from pawprint.network.model import build_model, head_with, load_model, save_model, with_features
 from pawprint.network.training import Phase, describe_kept, fine_tune, measure_kept, open_batches
 from pawprint.params.model import ONNX, Model
 from pawprint.params.training import Hardware, Head, Train

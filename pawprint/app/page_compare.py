@@ -6,7 +6,7 @@ from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE
-from pawprint.scores.paired import describe
+from pawprint.scores.paired import describe_comparison
 from pawprint.tools.comparison import compare_all, paired
 
 TITLE, ICON = "Compare", ":material/compare_arrows:"
@@ -24,7 +24,9 @@ def show() -> None:
     level = Evaluate.load().confidence
     for split, (compared,) in compare_all(first, [second], level).items():
         if split != "test":  # params are not chosen by it
-            st.code(describe(first, second, split, compared), language=None, wrap_lines=True)
+            st.code(
+                describe_comparison(first, second, split, compared), language=None, wrap_lines=True
+            )
     (both,) = paired(first, [second], "validation")
     differ = both[both["predicted_old"] != both["predicted"]]
     st.markdown(f"{len(differ)} of the {len(both)} validation images have another prediction.")

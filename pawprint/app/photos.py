@@ -16,15 +16,15 @@ from PIL import Image, ImageOps
 
 from pawprint import project
 from pawprint.app.messages import explained, plain
-from pawprint.columns import IMAGE_DIGITS, SPLIT
+from pawprint.columns import SPLIT
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
 from pawprint.model.predictor import Predictor, default_model, load_predictor
-from pawprint.model.saliency import occlusion, overlay
+from pawprint.model.saliency import occlusion, with_heat
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import stamps
-from pawprint.tables import read_table
+from pawprint.tables import read_table, with_image
 
 Stamps = dict[Path, tuple[int, int]]
 
@@ -35,8 +35,7 @@ def at_present(rows: pd.DataFrame) -> pd.DataFrame:
     It is known by `pixels_sha256`, or by the `image` of a table PREDICTED_CLASSES. Raises
     InputError.
     """
-    images = read_table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]]
-    images["image"] = images["pixels_sha256"].str[:IMAGE_DIGITS]
+    images = with_image(read_table(project.SPLIT_CSV, SPLIT)[["path", "pixels_sha256"]])
     key = "image" if "image" in rows else "pixels_sha256"
     return rows.drop(columns="path", errors="ignore").merge(images, on=key)
 
@@ -58,7 +57,7 @@ def show_saliency(image: Image.Image, alt: str) -> None:
     label = shape.labels.index(served.class_of(served.predict(image).probabilities))
     pixels = resize(image, shape.image_size, shape.resize)
     heat = _heat(pixels, label, served.folder, stamps(served.folder))
-    picture = overlay(
+    picture = with_heat(
         resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
     )
     st.image(picture, width="stretch", alt=f"Saliency of {alt}", caption=SALIENCY)

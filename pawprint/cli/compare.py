@@ -6,8 +6,8 @@ from pawprint.files import parse_file
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE, require_reproduced
 from pawprint.project import LIMITS, PREDICTED_CSV
-from pawprint.scores.paired import Comparison, describe
-from pawprint.tools.comparison import compare_all, compare_splits
+from pawprint.scores.paired import Comparison, describe_comparison
+from pawprint.tools.comparison import compare_all, compare_held_out
 
 
 def run_limits(arguments: argparse.Namespace) -> None:
@@ -56,7 +56,7 @@ def run_gate(arguments: argparse.Namespace) -> int:
     """
     old, new = arguments.against, [WORKSPACE]
     confidence = _confidence(new)
-    compared = compare_splits(old, new, list(PREDICTED_CSV), confidence, arguments.common)
+    compared = compare_held_out(old, new, list(PREDICTED_CSV), confidence, arguments.common)
     _print(old, new, compared)
     worse = [
         split
@@ -78,4 +78,4 @@ def _confidence(revs: list[str]) -> float:
 def _print(old: str, new: list[str], compared: dict[str, list[Comparison]]) -> None:
     for split, comparisons in compared.items():
         for rev, comparison in zip(new, comparisons):
-            print(describe(old, rev, split, comparison))
+            print(describe_comparison(old, rev, split, comparison))

@@ -52,7 +52,7 @@ def run_export(arguments: argparse.Namespace) -> None:
     served = exports.mean_outputs(predictor.run, read(metadata.test_time_augmentation))
     of_served = predicted_classes(served["probability"], metadata.threshold)
 
-    def row(name: str, path: Path, outputs: exports.Outputs) -> dict:
+    def row(name: str, path: Path, outputs: exports.NamedOutputs) -> dict:
         files = [file for file in (path, *path.rglob("*")) if file.is_file()]
         predicted = predicted_classes(outputs["probability"], metadata.threshold)
         return {
@@ -65,7 +65,9 @@ def run_export(arguments: argparse.Namespace) -> None:
     rows, hints = [row("served", project.SERVED_MODEL, served)], []
     for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
         folder = project.EXPORT / name
-        outputs, augmentation = exports.export(name, model, metadata, folder, read, served)
+        outputs, augmentation = exports.export(
+            name, model, metadata, folder, read=read, expected=served
+        )
         rows.append(row(name, folder / exports.FORMATS[name].file, outputs))
         if augmentation != "none":
             hints.append(f"{name}: average over the squares of {augmentation!r} yourself")

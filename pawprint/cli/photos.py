@@ -11,17 +11,10 @@ from pawprint.cli import add_format, add_model, add_sheet, aligned
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
-from pawprint.model.predictor import (
-    Predictor,
-    default_model,
-    find_images,
-    load_predictor,
-    predict,
-)
+from pawprint.model.predictor import Predictor, default_model, find_images, load_predictor, predict
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
-from pawprint.reports.results import describe, slice_rows
-from pawprint.scores import paired
-from pawprint.scores.paired import Comparison
+from pawprint.reports.results import describe_score, slice_rows
+from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.review import confused, confusion
 from pawprint.scores.slices import ACCURACY, DIFFERENCE
 from pawprint.tables import predicted_labels
@@ -70,7 +63,8 @@ def run_score(arguments: argparse.Namespace) -> int:
             print(f"{folder}\n" * bool(others), end="")
             print_scored(each)
         for folder, each in others:
-            print(paired.describe(str(folders[0]), str(folder), f"\n{arguments.folder}", each))
+            names = str(folders[0]), str(folder), f"\n{arguments.folder}"
+            print(describe_comparison(*names, each))
     if arguments.sheet:
         first = predictors[0].metadata.bits, arguments.folder, scored[0].predictions
         write_errors(arguments.sheet, *first)
@@ -103,11 +97,11 @@ def print_scored(scored: Scored) -> None:
     is_of_slice = scored.scores["score"].isin([ACCURACY, DIFFERENCE])
     rows = scored.scores[~is_of_slice]
     title = rows["score"].str.replace("_", " ") + " " + rows["label"]
-    cells = pd.DataFrame({"score": title, "photos": rows.apply(describe, axis=1)})
+    cells = pd.DataFrame({"score": title, "photos": rows.apply(describe_score, axis=1)})
     if scored.has_test:
         of_test = rows[["score", "test", "test_low", "test_high"]]
         of_test = of_test.set_axis(["score", "value", "low", "high"], axis=1)
-        cells["test split"] = of_test.apply(describe, axis=1)
+        cells["test split"] = of_test.apply(describe_score, axis=1)
         cells["p"] = rows["p_value"].map(lambda value: "" if pd.isna(value) else f"{value:.4f}")
         cells["different"] = rows["different"]
     print(aligned([list(cells), *cells.to_numpy()]))

@@ -16,7 +16,7 @@ from typing import Annotated, BinaryIO
 
 from pydantic import Field
 
-from pawprint.dataset.download import download
+from pawprint.download import download
 from pawprint.errors import InputError, printable
 from pawprint.files import pack, read_yaml, replacing
 from pawprint.images.archive import MAX_BYTES

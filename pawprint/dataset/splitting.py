@@ -20,10 +20,7 @@ BLOCK = 2**16  # pairs joined at a time
 
 
 def split(
-    images: pd.DataFrame,
-    params: Split,
-    kept: dict[str, str],
-    dates: pd.Series | None = None,
+    images: pd.DataFrame, params: Split, kept: dict[str, str], dates: pd.Series | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and how many pairs of them are divided.
 

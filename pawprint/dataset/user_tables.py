@@ -51,7 +51,7 @@ def read_corrections(
     `pixels_sha256` that is not one of `members`, an image that occurs twice, and another
     `pixels_sha256` than 64 hexadecimal digits, and for a file that is not such a table.
     """
-    known = [*labels, NEITHER]
+    choices = [*labels, NEITHER]
     corrections: dict[str, Correction] = {}
     for line, row in read_lines(path, LABEL_COLUMNS):
         name, label = row["path"], normalize("NFC", row["label"])
@@ -64,9 +64,9 @@ def read_corrections(
             )
         elif not pixels and name not in members:
             problem = f"expected the path of a file in the archive. Received: {name!r}"
-        elif label not in known:
+        elif label not in choices:
             problem = (
-                f"expected the label {', '.join(known[:-1])} or {NEITHER}. Received: {label!r}"
+                f"expected the label {', '.join(choices[:-1])} or {NEITHER}. Received: {label!r}"
             )
         elif correction.image in corrections:
             problem = f"expected each image once. Received: {correction.image!r} again"
@@ -119,14 +119,14 @@ def keep_splits(path: Path, images: pd.DataFrame) -> pd.DataFrame:
     Rows of other images, and further columns, stay as they are. Raises InputError for a file that
     is not such a table.
     """
-    known = pd.DataFrame(
+    table = pd.DataFrame(
         [row for _, row in read_lines(path, SPLIT_COLUMNS)] if path.exists() else []
     )
-    known = known.reindex(columns=known.columns.union(SPLIT_COLUMNS, sort=False))
+    table = table.reindex(columns=table.columns.union(SPLIT_COLUMNS, sort=False))
     split_of = images.set_index("pixels_sha256")["split"]
-    known["split"] = known["pixels_sha256"].map(split_of).fillna(known["split"])
-    new = images[~images["pixels_sha256"].isin(known["pixels_sha256"])]
-    rows = pd.concat([known, new[list(SPLIT_COLUMNS)]]).fillna("")
+    table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
+    new = images[~images["pixels_sha256"].isin(table["pixels_sha256"])]
+    rows = pd.concat([table, new[list(SPLIT_COLUMNS)]]).fillna("")
     write_text(path, rows.to_csv(index=False, lineterminator="\n"))
     return new
 
@@ -158,13 +158,13 @@ def describe_kept_splits(
             f"where the first of its images in the file is, so {len(moved):,} images are not where "
             "their row says"
         )
-    found = pd.crosstab(images["label"], images["split"], normalize="index")
-    off = (found[list(fractions)] - pd.Series(fractions)).stack().abs()
+    actual = pd.crosstab(images["label"], images["split"], normalize="index")
+    off = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()
     off = off[off > MAX_DEVIATION].sort_values(ascending=False, kind="stable").index
     if len(off):
         number = images["label"].value_counts()
         named = _some(
-            f"{found.loc[label, split]:.1%} of {number[label]:,} images of {printable(label)} for "
+            f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {printable(label)} for "
             f"{split}"
             for label, split in off
         )

@@ -35,10 +35,7 @@ VARIABLE = "PAWPRINT_DASK"
 
 
 def map_items(
-    function: Callable,
-    items: Iterable,
-    chunk: int = 16,
-    proof: tuple[Callable, list] | None = None,
+    function: Callable, items: Iterable, chunk: int = 16, proof: tuple[Callable, list] | None = None
 ) -> Iterator:
     """`function(item)` of each item in order, on threads or on the Dask cluster of PAWPRINT_DASK.
 

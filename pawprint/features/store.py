@@ -180,16 +180,16 @@ def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) 
     """
     count = len(list(folder.glob("shard-*.npy"))) or 1
     shard = shard_of(pixels_sha256, count)
-    wanted = pixels_sha256.to_numpy("S64")
-    first, views = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
+    hashes = pixels_sha256.to_numpy("S64")
+    first, views = np.zeros(len(hashes), np.int64), np.zeros(len(hashes), np.int64)
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], range(count + 1))
     shards = [Shard(shard_path(folder, number)) for number in range(count)]
     stored_images = map_in_threads(lambda shard: _images(shard, kinds), shards)
     for number, stored in enumerate(stored_images):
         chosen = order[ends[number] : ends[number + 1]]
-        first[chosen] = np.searchsorted(stored, wanted[chosen])
-        views[chosen] = np.searchsorted(stored, wanted[chosen], "right") - first[chosen]
+        first[chosen] = np.searchsorted(stored, hashes[chosen])
+        views[chosen] = np.searchsorted(stored, hashes[chosen], "right") - first[chosen]
     if len(np.unique(views)) != 1 or not views[0]:
         raise InputError(
             f"{folder}: expected features of every image in the split table, with the same number "

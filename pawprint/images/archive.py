@@ -13,7 +13,10 @@ from pawprint.errors import CONTROL_CHARACTERS, InputError
 
 
 class UnusableImageError(Exception):
-    """An image that cannot be used; `reason` is a word of docs/images.md, `detail` explains it."""
+    """An image that cannot be used; `detail` explains the `reason`.
+
+    That is a word of the table in docs/images.md, where another one gets a row.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason.replace('_', ' ')}: {detail}")

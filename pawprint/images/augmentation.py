@@ -4,19 +4,11 @@ Names, arguments, units and distributions are those of the Keras layers.
 """
 
 import numpy as np
+from numpy.random import Generator
 
 from pawprint.images.pixels import View
-from pawprint.params.data import (
-    Augment,
-    Factor,
-    RandomErasing,
-    RandomFlip,
-    RandomGrayscale,
-    RandomSaturation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
+from pawprint.params import data
+from pawprint.params.data import Augment
 
 
 def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> View:
@@ -40,62 +32,62 @@ def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> Vi
     return View(matrix[:2], **colours)
 
 
-def _flip(layer: RandomFlip, random: np.random.Generator, size: int) -> np.ndarray:
+def _flip(layer: data.RandomFlip, random: Generator, size: int) -> np.ndarray:
     draws = zip(("horizontal", "vertical"), random.random(2))
     signs = [-1.0 if name in layer.mode and draw < 0.5 else 1.0 for name, draw in draws]
     return _about_centre(np.diag([*signs, 1]), size)
 
 
-def _rotation(layer: Factor, random: np.random.Generator, size: int) -> np.ndarray:
+def _rotation(layer: data.Factor, random: Generator, size: int) -> np.ndarray:
     angle = random.uniform(-layer.factor, layer.factor) * 2 * np.pi
     cos, sin = np.cos(angle), np.sin(angle)
     return _about_centre(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]), size)
 
 
-def _translation(layer: RandomTranslation, random: np.random.Generator, size: int) -> np.ndarray:
+def _translation(layer: data.RandomTranslation, random: Generator, size: int) -> np.ndarray:
     x = -size * random.uniform(-layer.width_factor, layer.width_factor)
     y = -size * random.uniform(-layer.height_factor, layer.height_factor)
     return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
 
-def _shear(layer: RandomShear, random: np.random.Generator, size: int) -> np.ndarray:
+def _shear(layer: data.RandomShear, random: Generator, size: int) -> np.ndarray:
     """As in Keras, about the corner of the image, not its centre."""
     x = random.uniform(-layer.x_factor, layer.x_factor)
     y = random.uniform(-layer.y_factor, layer.y_factor)
     return np.array([[1, x, 0], [y, 1, 0], [0, 0, 1]])
 
 
-def _zoom(layer: RandomZoom, random: np.random.Generator, size: int) -> np.ndarray:
+def _zoom(layer: data.RandomZoom, random: Generator, size: int) -> np.ndarray:
     x = y = 1 + random.uniform(-layer.height_factor, layer.height_factor)
     if layer.width_factor is not None:
         x = 1 + random.uniform(-layer.width_factor, layer.width_factor)
     return _about_centre(np.diag([x, y, 1]), size)
 
 
-def _brightness(layer: Factor, random: np.random.Generator, size: int) -> float:
+def _brightness(layer: data.Factor, random: Generator, size: int) -> float:
     """In steps of 1/256, so that sums over pixels are exact in any order."""
     return np.rint(random.uniform(-layer.factor, layer.factor) * 255 * 256) / 256
 
 
-def _contrast(layer: Factor, random: np.random.Generator, size: int) -> float:
+def _contrast(layer: data.Factor, random: Generator, size: int) -> float:
     """As Keras documents one factor, and draws for two equal ones."""
     return 1 + random.uniform(-layer.factor, layer.factor)
 
 
-def _saturation(layer: RandomSaturation, random: np.random.Generator, size: int) -> float:
+def _saturation(layer: data.RandomSaturation, random: Generator, size: int) -> float:
     factor = random.uniform(*sorted(layer.factor))
     return factor / (1 - factor + 1e-7)
 
 
-def _hue(layer: Factor, random: np.random.Generator, size: int) -> float:
+def _hue(layer: data.Factor, random: Generator, size: int) -> float:
     return random.uniform(-layer.factor, layer.factor) / 2
 
 
-def _grayscale(layer: RandomGrayscale, random: np.random.Generator, size: int) -> float:
+def _grayscale(layer: data.RandomGrayscale, random: Generator, size: int) -> float:
     return float(random.random() < layer.factor)
 
 
-def _erasing(layer: RandomErasing, random: np.random.Generator, size: int) -> np.ndarray:
+def _erasing(layer: data.RandomErasing, random: Generator, size: int) -> np.ndarray:
     """First column and row, the end of both, and what fills: a value, or minus a seed of noise."""
     if random.random() >= random.uniform(0, layer.factor):
         return np.zeros(5)

@@ -26,7 +26,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 from pawprint.images.colours import is_deep, to_8_bits, to_srgb
-from pawprint.images.jpeg import MAX_SCANS, parts_of, require_complete
+from pawprint.images.jpeg import MAX_SCANS, Parts, parts_of_jpeg, require_complete
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
@@ -108,23 +108,14 @@ def decode_with_bits(data: bytes, bits: int | None, is_complete: bool = False) -
         if data[4:8] == b"ftyp":
             _require_text_of_items(data)
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        pixels = image.width * image.height
-        if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
-            raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
-        if is_jpeg := image.format in ("JPEG", "MPO"):
-            scans = (parts := parts_of(data)).scans
-            if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
-                raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
-        codecs = {tile.codec_name for tile in image.tile}
-        if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
-            raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
+        parts = _require_affordable(image, data)
         if image.format == "TIFF" and _is_preview(image, data):
             detail = "a camera's raw file, of which only the preview could be read"
             raise UnusableImageError("unsupported", detail)
         if is_deep(image):
             image, used = to_8_bits(image, data, bits)
             return Decoded(image, *used)
-        if is_jpeg and not is_complete:
+        if parts and not is_complete:
             require_complete(data, parts, image)
         return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
@@ -142,6 +133,24 @@ def decode_with_bits(data: bytes, bits: int | None, is_complete: bool = False) -
         if "truncated" in detail.lower() or "end of file" in detail:  # Pillow, libheif
             raise UnusableImageError("truncated", "the file ends before the image") from None
         raise UnusableImageError("damaged", detail) from None
+
+
+def _require_affordable(image: Image.Image, data: bytes) -> Parts | None:
+    """Raise UnusableImageError for an image that takes too much time or memory to decode.
+
+    Returns the parts of a JPEG.
+    """
+    pixels, parts = image.width * image.height, None
+    if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
+        raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
+    if image.format in ("JPEG", "MPO"):
+        parts = parts_of_jpeg(data)
+        if parts.scans > MAX_SCANS or parts.scans * pixels > MAX_SCANNED:
+            raise UnusableImageError("too_large", f"{parts.scans} scans of {pixels:,} pixels")
+    codecs = {tile.codec_name for tile in image.tile}
+    if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
+        raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
+    return parts
 
 
 def open_image(archive: Archive, name: str) -> Image.Image:

@@ -37,24 +37,24 @@ class Parts(NamedTuple):
     is_finished: bool
 
 
-def parts_of(data: bytes) -> Parts:
+def parts_of_jpeg(data: bytes) -> Parts:
     """Of a JPEG with more than MAX_SCANS, no more are read."""
     scans, start, is_arithmetic, is_progressive = 0, 0, False, False
     left: dict[tuple[int, int], int] = {}  # bits to come, by channel and coefficient
-    found = MARKER.search(data, 2)
-    while found and found[1] != END_OF_IMAGE and scans <= MAX_SCANS:
-        end = found.end() + max(int.from_bytes(data[found.end() : found.end() + 2]), 2)
-        segment = data[found.end() + 2 : end]
-        if found[1][0] in FRAMES:
-            is_arithmetic, is_progressive = found[1][0] in ARITHMETIC, found[1][0] & 3 == 2
+    marker = MARKER.search(data, 2)
+    while marker and marker[1] != END_OF_IMAGE and scans <= MAX_SCANS:
+        end = marker.end() + max(int.from_bytes(data[marker.end() : marker.end() + 2]), 2)
+        segment = data[marker.end() + 2 : end]
+        if marker[1][0] in FRAMES:
+            is_arithmetic, is_progressive = marker[1][0] in ARITHMETIC, marker[1][0] & 3 == 2
             left = {(channel, 0): 1 for channel in segment[6::3]}
-        elif found[1] == START_OF_SCAN and segment:
+        elif marker[1] == START_OF_SCAN and segment:
             scans, start = scans + 1, start or end
             first, last, bits = segment[-3:] if is_progressive else (0, 0, 0)
             for channel in segment[1:-3:2]:
                 left |= {(channel, each): bits & 0xF for each in range(first, min(last, 63) + 1)}
-        found = MARKER.search(data, end)
-    return Parts(scans, start, found and found.start(), is_arithmetic, not any(left.values()))
+        marker = MARKER.search(data, end)
+    return Parts(scans, start, marker and marker.start(), is_arithmetic, not any(left.values()))
 
 
 def require_complete(data: bytes, parts: Parts, image: Image.Image) -> None:

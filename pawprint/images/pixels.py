@@ -1,4 +1,4 @@
-"""Squares of pixels: resize an image, make a view of it, augment an image at prediction."""
+"""Squares of pixels: resize an image, make a view of it."""
 
 from typing import NamedTuple
 
@@ -55,7 +55,7 @@ def apply(pixels: np.ndarray, view: View) -> np.ndarray:
     """The view of an image, uint8 `(size, size, 3)` in and out."""
     pixels = warp(pixels, view.transformation)
     if view[1:6] != IDENTITY[1:6]:
-        pixels = _with_colours(pixels, *map(float, view[1:6]))
+        pixels = _with_colours(pixels, view)
     left, top, right, bottom, fill = map(int, view.erasing)
     if left < right and top < bottom:
         if fill < 0:
@@ -66,15 +66,9 @@ def apply(pixels: np.ndarray, view: View) -> np.ndarray:
     return pixels
 
 
-def _with_colours(
-    pixels: np.ndarray,
-    brightness: float,
-    contrast: float,
-    saturation: float,
-    hue: float,
-    grayscale: float,
-) -> np.ndarray:
+def _with_colours(pixels: np.ndarray, view: View) -> np.ndarray:
     """As Keras' layers compute, element by element, so that each computer gives the same bytes."""
+    brightness, contrast, saturation, hue, grayscale = map(float, view[1:6])
     channels = np.moveaxis(pixels, -1, 0).astype(np.float32, order="C")
     channels += brightness
     channels.clip(0, 255, out=channels)
@@ -121,19 +115,3 @@ def warp(pixels: np.ndarray, transformation: np.ndarray) -> np.ndarray:
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT,
     )
-
-
-def squares_of(image: Image.Image, size: int, how: str, augmentation: str) -> np.ndarray:
-    """uint8 `(squares, size, size, 3)`: an image after test-time augmentation.
-
-    "none" is the image as `resize` makes it; "flip" adds its mirror image; "crops" are the squares
-    at the start, the middle and the end of the longer side, whatever `how` says, and their mirror
-    images.
-    """
-    if augmentation == "crops":
-        places = [(place, place) for place in (0, 0.5, 1)]
-        fitted = [ImageOps.fit(image, (size, size), BILINEAR, centering=each) for each in places]
-        squares = np.stack([np.asarray(each) for each in fitted])
-    else:
-        squares = resize(image, size, how)[None]
-    return squares if augmentation == "none" else np.concatenate([squares, squares[:, :, ::-1]])

@@ -5,8 +5,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import chdtrc
 
 from pawprint.classes import SIGNIFICANT, Difference, log_losses, to_probabilities
-from pawprint.params.results import Calibrate
-from pawprint.params.section import TestTimeAugmentation
+from pawprint.params.results import Calibrate, TestTimeAugmentation
 
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
 # between 0.6 and 1.65.
@@ -68,19 +67,20 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
 
 
 def choose_augmentation(
-    actual: np.ndarray, none: np.ndarray, flip: np.ndarray
+    actual: np.ndarray, logits: dict[TestTimeAugmentation, np.ndarray]
 ) -> tuple[TestTimeAugmentation, str]:
     """The test-time augmentation by the log loss of validation, and why.
 
-    `none` and `flip` are logits, as for `fit_temperature`. "flip" is taken unless it is
-    significantly worse than "none".
+    The logits of two are as for `fit_temperature`. The second is taken unless it is significantly
+    worse than the first.
     """
-    losses, of_none = (log_losses(actual, to_probabilities(each)) for each in (flip, none))
-    difference = Difference.of(losses, of_none)
-    chosen, found = ("none", "is") if difference.is_higher else ("flip", "is not")
+    first, second = logits
+    of_first, losses = (log_losses(actual, to_probabilities(each)) for each in logits.values())
+    difference = Difference.of(losses, of_first)
+    chosen, found = (first, "is") if difference.is_higher else (second, "is not")
     return chosen, (
-        "flip is taken unless its validation loss is significantly higher than that of none, and "
-        f"it {found} ({difference})"
+        f"{second} is taken unless its validation loss is significantly higher than that of "
+        f"{first}, and it {found} ({difference})"
     )
 
 

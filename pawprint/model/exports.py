@@ -15,16 +15,15 @@ from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import squares_of
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.predictor import Run
+from pawprint.model.predictor import Run, squares_of
 from pawprint.model.unknown import Detector
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
-from pawprint.params.section import TestTimeAugmentation
+from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 from pawprint.runtime.compiled import CORES
 
-Outputs = dict[str, np.ndarray]  # by name
+NamedOutputs = dict[str, np.ndarray]  # by name
 TOLERANCE = 1e-3  # of the outputs of the served model
 
 
@@ -140,7 +139,7 @@ def read_pixels(
         yield from map_in_threads(read, members)
 
 
-def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> Outputs:
+def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> NamedOutputs:
     """The outputs for each image, `(squares, size, size, 3)`, means over its squares.
 
     float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
@@ -153,7 +152,7 @@ def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> Outputs:
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def largest_difference(outputs: Outputs, expected: Outputs) -> float:
+def largest_difference(outputs: NamedOutputs, expected: NamedOutputs) -> float:
     """Between the outputs that `outputs` has."""
     return max(np.abs(values - expected[name]).max() for name, values in outputs.items())
 
@@ -163,9 +162,10 @@ def export(
     model: keras.Model,
     metadata: Metadata,
     folder: Path,
+    *,
     read: Callable[[TestTimeAugmentation], Iterable[np.ndarray]],
-    expected: Outputs,
-) -> tuple[Outputs, TestTimeAugmentation]:
+    expected: NamedOutputs,
+) -> tuple[NamedOutputs, TestTimeAugmentation]:
     """Write a model and its metadata to `folder`.
 
     Returns its outputs, as `mean_outputs` gives them, and the test-time augmentation that is left
@@ -175,7 +175,8 @@ def export(
     gives other outputs, or `folder` holds other files.
     """
     form = FORMATS[name]
-    if metadata.test_time_augmentation == "flip":  # a crop needs the photo
+    squares = AUGMENTATIONS[metadata.test_time_augmentation]
+    if squares.mirrored and not squares.places:  # a crop needs the photo
         model = mean_over_flip(model)
         metadata = metadata.model_copy(update={"test_time_augmentation": "none"})
     augmentation = metadata.test_time_augmentation

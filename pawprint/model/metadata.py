@@ -8,7 +8,8 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
-from pawprint.params.section import Bits, Resize, Section, TestTimeAugmentation
+from pawprint.params.results import TestTimeAugmentation
+from pawprint.params.section import Bits, Resize, Section
 
 METADATA_FILE = "model.json"
 PACKAGES = ("keras", "openvino", "pillow", "tensorflow")
@@ -32,7 +33,7 @@ class Metadata(Section):
     `threshold` is null. `temperature` is already applied. An image whose output `unknown_score`,
     `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no image is. If
     `test_time_augmentation` is not "none", the image is given as several squares (`squares_of` of
-    images/pixels.py), whose outputs are averaged, `probability` as `mean_over_squares` does.
+    model/predictor.py), whose outputs are averaged, `probability` as `mean_over_squares` does.
 
     `model` is the identity of a served model, a hash of what it computes, which its exports carry;
     null in those of earlier versions. An export says where it comes from: `data_md5` is the MD5 of

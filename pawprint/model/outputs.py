@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from pawprint.files import read_arrays, write_arrays
-from pawprint.params.section import TestTimeAugmentation
+from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 
 
 class Outputs(NamedTuple):
@@ -34,6 +34,6 @@ class Outputs(NamedTuple):
 
     def means(self, augmentation: TestTimeAugmentation) -> tuple[np.ndarray, np.ndarray]:
         """Logits `(images, units)` and unknown scores `(images,)`, float64, over the squares."""
-        squares = slice(1) if augmentation == "none" else slice(None)
-        logits, scores = self.logits[:, squares], self.unknown_scores[:, squares]
+        number = AUGMENTATIONS[augmentation].number
+        logits, scores = self.logits[:, :number], self.unknown_scores[:, :number]
         return logits.mean(axis=1, dtype=np.float64), scores.mean(axis=1, dtype=np.float64)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import openvino
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from pawprint import package, project
@@ -26,15 +26,30 @@ from pawprint.images.decoder import (
     pixels_sha256,
     read_image,
 )
-from pawprint.images.pixels import squares_of
+from pawprint.images.pixels import BILINEAR, resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.model.served_model import FEATURES, FILES, output_names, read_model
+from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
+from pawprint.params.section import Resize
 from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime.compiled import compile_for_cpu
 from pawprint.runtime.network_file import message_of
 
 TOLERANCE = 1e-3  # of the sum of probabilities
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
+
+
+def squares_of(
+    image: Image.Image, size: int, how: Resize, augmentation: TestTimeAugmentation
+) -> np.ndarray:
+    """uint8 `(squares, size, size, 3)`: an image after test-time augmentation.
+
+    `how` is that of `resize`, for one square.
+    """
+    places, mirrored = AUGMENTATIONS[augmentation]
+    fitted = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in places]
+    squares = np.stack(fitted or [resize(image, size, how)])
+    return np.concatenate([squares, squares[:, :, ::-1]]) if mirrored else squares
 
 
 class Prediction(NamedTuple):
@@ -148,10 +163,7 @@ def runner(network: openvino.Model, names: Sequence[str]) -> Run:
 
 
 def predict_members(
-    function: Callable[[Image.Image], Sequence],
-    archive: Archive,
-    paths: Sequence[str],
-    title: str,
+    function: Callable[[Image.Image], Sequence], archive: Archive, paths: Sequence[str], title: str
 ) -> list[np.ndarray]:
     """`(len(paths), …)`: each of the values that `function` returns for an image of the archive.
 

@@ -35,7 +35,7 @@ def write_saliency(
         with replacing(picture) as partial:
             first = next(iter(row["probabilities"]))
             heat = occlusion(predictor, pixels, metadata.labels.index(first))
-            Image.fromarray(overlay(pixels, heat)).save(partial)
+            Image.fromarray(with_heat(pixels, heat)).save(partial)
 
 
 def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
@@ -69,7 +69,7 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
     return heat / heat.max() if heat.any() else heat
 
 
-def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
+def with_heat(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """uint8 `(size, size, 3)`: the image with the heat in colours over it, dark to bright."""
     colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     return cv2.addWeighted(pixels, 1 - OPACITY, np.ascontiguousarray(colours), OPACITY, 0)

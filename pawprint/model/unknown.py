@@ -34,8 +34,8 @@ class Detector(NamedTuple):
     def score(self, features: np.ndarray) -> np.ndarray:
         """float64 `(…)`, from 0 on, of features `(…, channels)`, by the served graph."""
         *shape, channels = features.shape
-        given = operations.parameter([-1, channels], np.float32)
-        network = openvino.Model([unknown_score(given.output(0), self)], [given])
+        parameter = operations.parameter([-1, channels], np.float32)
+        network = openvino.Model([unknown_score(parameter.output(0), self)], [parameter])
         compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         rows = features.reshape(-1, channels).astype(np.float32)
         return compiled(rows)[0].reshape(shape).astype(np.float64)

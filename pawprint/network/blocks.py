@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 
 from pawprint.errors import InputError
 from pawprint.network.hardware import keras
-from pawprint.network.model import STATISTICS, block_statistics, pooling_layer, preprocessing
+from pawprint.network.model import STATISTICS
 from pawprint.params.model import Model
 
 # Layers whose maps no weights make.
@@ -129,27 +129,3 @@ def with_blocks(backbone: keras.Model) -> keras.Model:
     """The backbone with the maps of each of its blocks as outputs, before the last maps."""
     maps = [backbone.operations[index].output for index in block_ends(backbone)]
     return keras.Model(backbone.input, [*maps, backbone.output], name=backbone.name)
-
-
-def build_extractor(
-    name: str, backbone: keras.Model, pooling: str, cut: int | None = None
-) -> tuple[keras.Model, list[str]]:
-    """Pixels `(batch, size, size, 3)` in [0, 255] to the inputs of both phases of training.
-
-    Returns it with the names of its outputs: of a cut `cut`, the feature maps there, for
-    fine-tuning; of a backbone `with_blocks`, `blocks`, the statistics of their maps; and `top`, the
-    pooled last maps, both `(batch, features)`, for the head. `name` is that of the application.
-    """
-    pixels = keras.Input(backbone.input_shape[1:])
-    outputs = backbone.outputs
-    if cut is not None:
-        at_cut = backbone.operations[cut].output
-        outputs = [keras.layers.Identity()(at_cut), *outputs]
-    maps = keras.Model(backbone.input, outputs)(preprocessing(name)(pixels), training=False)
-    maps = keras.tree.flatten(maps)
-    features = {} if cut is None else {"cut": maps.pop(0)}
-    *blocks, last = maps
-    if blocks:
-        features["blocks"] = block_statistics(blocks)
-    features["top"] = pooling_layer(pooling)(last)
-    return keras.Model(pixels, list(features.values())), list(features)

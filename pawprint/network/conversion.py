@@ -21,10 +21,10 @@ def with_head(backbone: openvino.Model, head: keras.Model) -> openvino.Model:
     """A network that gives features, with a head for these: it gives logits and features."""
     features = keras.Input(head.input_shape[1:])
     logits = _converted(keras.Model(features, logits_of(head, features)))
-    given = backbone.output(0).get_node().input_value(0)
+    features_of_backbone = backbone.output(0).get_node().input_value(0)
     for taker in logits.input().get_target_inputs():
-        taker.replace_source_output(given)
-    outputs = [logits.output(0).get_node().input_value(0), given]
+        taker.replace_source_output(features_of_backbone)
+    outputs = [logits.output(0).get_node().input_value(0), features_of_backbone]
     return openvino.Model(outputs, backbone.get_parameters())
 
 

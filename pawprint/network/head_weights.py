@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 
 from pawprint.files import read_arrays, write_arrays
 
@@ -67,3 +68,15 @@ class HeadWeights(NamedTuple):
     def write(self, path: Path) -> None:
         named = self.standardisation._asdict() if self.standardisation else {}
         write_arrays(path, *self.arrays, has_blocks=np.array(self.has_blocks), **named)
+
+
+class NewHead(NamedTuple):
+    """Weights, their metrics on validation and those before, the table HISTORY, and how they were
+    found, such as "by logistic regression, C = 10".
+    """
+
+    weights: HeadWeights
+    initial: dict[str, float]
+    validation: dict[str, float]
+    history: pd.DataFrame
+    how: str

@@ -23,7 +23,7 @@ from pawprint.params.training import Head
 
 # Names of layers of the whole model.
 PARTS = PREPROCESSING, BACKBONE, POOLING, HEAD = "rescaling", "backbone", "pooling", "head"
-Outputs = list[keras.KerasTensor] | keras.KerasTensor
+Tensors = list[keras.KerasTensor] | keras.KerasTensor
 STATISTICS = 2  # of each channel at the end of a block: mean and deviation
 SMALLEST_VARIANCE = 1e-6  # of maps whose deviation is 1 or so
 IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
@@ -205,14 +205,11 @@ def build_model(name: str, backbone: keras.Model, head: keras.Model, pooling: st
 
 def pooling_layer(pooling: str) -> keras.layers.Layer:
     """`(batch, height, width, channels)` to `(batch, channels)` or, flattened, all of them."""
-    layer = {
-        "average": keras.layers.GlobalAveragePooling2D,
-        "flatten": keras.layers.Flatten,
-    }[pooling]
-    return layer(name=POOLING)
+    layers = {"average": keras.layers.GlobalAveragePooling2D, "flatten": keras.layers.Flatten}
+    return layers[pooling](name=POOLING)
 
 
-def pool(outputs: Outputs, layer: keras.layers.Layer) -> keras.KerasTensor:
+def pool(outputs: Tensors, layer: keras.layers.Layer) -> keras.KerasTensor:
     """What the head gets of a backbone's outputs, `(batch, features)`.
 
     They are the statistics of blocks, if the backbone gives any, and the pooled last maps.

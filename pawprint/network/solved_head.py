@@ -21,7 +21,7 @@ from pawprint.classes import Difference, log_losses, predicted_classes
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features
-from pawprint.network.head_weights import Standardisation
+from pawprint.network.head_weights import HeadWeights, NewHead, Standardisation
 
 # scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -44,8 +44,8 @@ BLOCK = 4096  # images predicted at a time
 class Examples(NamedTuple):
     """Training images: features `(images, views, …)`, class indices and groups, `(images,)`.
 
-    `more` holds features too, which may be learned from in place of `features`, and has the same
-    images and views.
+    `has_blocks` says whether `features` are those of blocks, too. `more` holds such features, which
+    may be learned from in place of `features`, and has the same images and views.
     """
 
     features: Features | np.ndarray
@@ -54,6 +54,7 @@ class Examples(NamedTuple):
     classes: int
     class_weight: str | None = None
     more: Features | np.ndarray | None = None
+    has_blocks: bool = False
 
     @property
     def columns(self) -> int:
@@ -85,21 +86,6 @@ class Folds(NamedTuple):
 
     fold: np.ndarray
     learned: np.ndarray
-
-
-class Solved(NamedTuple):
-    """Kernel and bias, their metrics on validation, before too, and a row of the table HISTORY.
-
-    The metrics before are those of zeros. `views` is the number of views of each image that they
-    are learned from.
-    """
-
-    arrays: list[np.ndarray]
-    standardisation: Standardisation
-    initial: dict[str, float]
-    validation: dict[str, float]
-    history: pd.DataFrame
-    views: int
 
 
 def _most_rows(columns: int, classes: int) -> int:
@@ -279,8 +265,10 @@ def solve(
     labels: list[str],
     crossed: CrossValidation,
     part: np.ndarray,
-) -> Solved:
+) -> NewHead:
     """Fit the features and views that the cross-validation chose, of the training images `part`.
+
+    The metrics before are those of zeros; the history has one row.
 
     All views of an image together weigh as much as the image. If one fit cannot hold them, it
     learns from the first view. `validation` has the same features, and class indices. Two classes
@@ -308,19 +296,40 @@ def solve(
     with threadpool_limits(1):
         standardisation = _standardise(rows)
         model = _regression(examples.class_weight, C=crossed.C / views).fit(rows, row_classes)
-        fitted = measure(model.predict_proba(rows), row_classes, weights)
+        fitted = metrics_of(model.predict_proba(rows), row_classes, weights)
         everything = np.arange(len(held_out_classes))
         predicted = _predict(model, standardisation, held_out, everything)
-    final = measure(predicted, held_out_classes)
+    final = metrics_of(predicted, held_out_classes)
     named = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
     arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
-    initial = measure(untrained, held_out_classes)
-    history = history.reindex(columns=list(HISTORY))
-    return Solved(arrays, standardisation, initial, final, history, views)
+    has_blocks = examples.has_blocks or crossed.takes_more
+    how = f"by logistic regression, C = {crossed.C:g}"
+    how += _describe_views(features.shape[1], views, crossed)
+    if len(part) < len(actual):
+        how += f", of a random part of {len(part):,} of {len(actual):,} images"
+    return NewHead(
+        HeadWeights(arrays, standardisation, has_blocks),
+        metrics_of(untrained, held_out_classes),
+        final,
+        history.reindex(columns=list(HISTORY)),
+        how,
+    )
 
 
-def measure(
+def _describe_views(views: int, taken: int, crossed: CrossValidation) -> str:
+    """Such as ", all 4 views of each image (…)", or "" where an image has one."""
+    if views == 1:
+        return ""
+    why = "all are too many for one fit"
+    if crossed.views_gain and taken == crossed.views:
+        why = f"all change the cross-validated log loss by {crossed.views_gain}"
+    return (
+        f", {f'all {views}' if taken == views else f'one of {views}'} views of each image ({why})"
+    )
+
+
+def metrics_of(
     probabilities: np.ndarray, actual: np.ndarray, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Log loss, weighted, and accuracy of probabilities `(images, classes)`."""

@@ -14,7 +14,7 @@ from pawprint.errors import InputError
 from pawprint.features.store import Features, StoredExamples
 from pawprint.network.blocks import cut_index, split_at
 from pawprint.network.hardware import computing_in, keras, make_deterministic, training_on
-from pawprint.network.head_weights import HeadWeights, Standardisation, kinds_of
+from pawprint.network.head_weights import HeadWeights, NewHead, Standardisation, kinds_of
 from pawprint.network.model import STATISTICS, build_head, gives_logits, parts, pool
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.tables import write_table
@@ -37,6 +37,7 @@ class Batches(keras.utils.PyDataset):
         labels: np.ndarray,
         batch_size: int,
         views_per_epoch: str = "all",
+        *,
         seed: int | None = None,
         blocks: Features | None = None,
     ) -> None:
@@ -99,10 +100,11 @@ def open_batches(
 ) -> Data:
     """Batches of these kinds of features, side by side, or with `has_blocks` of pairs with them."""
 
-    def batches(split: str, *order) -> Batches:
+    def batches(split: str, views_per_epoch: str, seed: int | None) -> Batches:
         features, actual = examples.open(split, *kinds), examples.classes(split)
         blocks = examples.open(split, "blocks") if has_blocks else None
-        return Batches(features, actual.astype(np.float32), params.batch_size, *order, blocks)
+        labels, size = actual.astype(np.float32), params.batch_size
+        return Batches(features, labels, size, views_per_epoch, seed=seed, blocks=blocks)
 
     train = batches("train", params.views_per_epoch, params.seed)
     return Data(train, batches("validation", "all", None))
@@ -140,17 +142,8 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
     section of the params, if the loss is not finite.
     """
     (train, validation), params = data, phase.params
-    recorder = Recorder(phase.path)
-    callbacks: list = [recorder]
-    keeper = None
-    if params.early_stopping:
-        keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
-    elif params.keep_best:
-        keeper = KeepBest(validation)
-    elif params.ema_momentum:
-        keeper = KeepAverage(validation)
-    if keeper:
-        callbacks.append(keeper)
+    recorder, keeper = Recorder(phase.path), _keeper(params, validation)
+    callbacks: list = [recorder, keeper] if keeper else [recorder]
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
     if params.learning_rate_decay == "cosine":
@@ -182,6 +175,15 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
         kept = None if keeper.best_epoch is None else keeper.best_epoch + 1
     history = history.assign(kept=history["epoch"] == kept)
     return history, keeper if isinstance(keeper, Keeper) else None
+
+
+def _keeper(params: Train, validation: Batches) -> keras.callbacks.Callback | None:
+    """What decides which weights are kept; without one, those of the last epoch are."""
+    if params.early_stopping:
+        return keras.callbacks.EarlyStopping(**dict(params.early_stopping))
+    if params.keep_best:
+        return KeepBest(validation)
+    return KeepAverage(validation) if params.ema_momentum else None
 
 
 class Recorder(keras.callbacks.Callback):
@@ -230,7 +232,7 @@ class KeepBest(Keeper):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         super().on_train_begin()
-        before = measure(self.model, self.validation)
+        before = validate(self.model, self.validation)
         self.lowest, self.accuracy = before["loss"], before["accuracy"]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
@@ -304,7 +306,7 @@ def cosine_decay(params: Train, steps: int) -> np.ndarray:
     return params.learning_rate * np.where(step < warmup, step / max(warmup, 1), decrease)
 
 
-def measure(model: keras.Model, batches: Batches) -> dict[str, float]:
+def validate(model: keras.Model, batches: Batches) -> dict[str, float]:
     """Cross-entropy without penalties on weights, and accuracy."""
     return _exact(model, batches, **model.evaluate(batches, verbose=0, return_dict=True))
 
@@ -337,15 +339,15 @@ def train_head(
     model = keras.Model(inputs, head(inputs))
     with computing_in(phase.precision, [model, *head.layers[:-1]]):
         compile_model(model, phase.params, gives_logits(head))
-        initial = measure(model, data.validation)
+        initial = validate(model, data.validation)
         history, _ = fit(model, data, phase)
-        final = measure(model, data.validation)
+        final = validate(model, data.validation)
     return head.get_weights(), initial, final, history
 
 
 def train_stored_head(
     examples: StoredExamples, has_blocks: bool, head: Head, phase: Phase, hardware: Hardware
-) -> tuple[HeadWeights, dict, dict, pd.DataFrame]:
+) -> NewHead:
     """`train_head` on stored features; the history is written to the phase's path.
 
     Those of blocks are standardised by the first views of training images.
@@ -356,7 +358,8 @@ def train_stored_head(
     with training_on(hardware) as precision:
         network = build_head(head, len(examples.labels), standardisation)
         arrays, *results = train_head(network, data, phase._replace(precision=precision))
-    return HeadWeights(arrays, standardisation, has_blocks), *results
+    how = f"after {len(results[-1])} epochs"
+    return NewHead(HeadWeights(arrays, standardisation, has_blocks), *results, how)
 
 
 def _standardisation(features: Features) -> Standardisation:

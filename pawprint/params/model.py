@@ -5,16 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.errors import without_secrets
-from pawprint.params.section import (
-    REPR,
-    Positive,
-    Resize,
-    Section,
-    Sha256,
-    Source,
-    Text,
-    UpToOne,
-)
+from pawprint.params.section import REPR, Positive, Resize, Section, Sha256, Source, Text, UpToOne
 
 # Keras' names: https://keras.io/api/applications/
 Backbone = Literal[

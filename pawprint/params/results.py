@@ -1,18 +1,41 @@
 """The sections `preview`, `calibrate`, `evaluate` and `plot`: predictions and pictures."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from pawprint.params.data import Augment
-from pawprint.params.section import Count, Fraction, Section, TestTimeAugmentation
+from pawprint.params.section import Count, Fraction, Section
+
+
+class Squares(NamedTuple):
+    """What a network sees of an image: squares at `places` along its longer side, from 0 to 1.
+
+    Without places it is one square, as `model.resize` makes it. If `mirrored`, the mirror image of
+    each follows.
+    """
+
+    places: tuple[float, ...] = ()
+    mirrored: bool = True
+
+    @property
+    def number(self) -> int:
+        return max(len(self.places), 1) * (1 + self.mirrored)
+
+
+AUGMENTATIONS = {
+    "none": Squares(mirrored=False),
+    "flip": Squares(),
+    "crops": Squares(places=(0, 0.5, 1)),
+}
+TestTimeAugmentation = Literal[*AUGMENTATIONS]
 
 
 class Calibrate(Section):
     temperature: bool
     threshold: Fraction | None
     recall: Annotated[float, Field(gt=0, le=1)] | None
-    test_time_augmentation: Literal["auto", "none", "flip", "crops"]
+    test_time_augmentation: Literal["auto", *AUGMENTATIONS]
     unknown_quantile: Fraction | None
 
     @model_validator(mode="after")

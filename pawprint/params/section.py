@@ -34,7 +34,6 @@ Source = Annotated[Text, AfterValidator(_in_full)]
 Bits = Annotated[int, Field(ge=1, le=16)] | None
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Resize = Literal["crop", "pad", "stretch"]
-TestTimeAugmentation = Literal["none", "flip", "crops"]
 
 
 # A received value is shortened to about one line.

@@ -146,7 +146,7 @@ class TrainHead(Train):
     keep_best: bool | None
     seed: Seed | None
 
-    @field_validator(*REQUIRED, *OPTIONAL)
+    @field_validator(*(REQUIRED + OPTIONAL))
     @classmethod
     def _belongs_to_the_optimizer(cls, value: object, info: ValidationInfo) -> object:
         optimizer = info.data.get("optimizer")  # missing if it is wrong itself

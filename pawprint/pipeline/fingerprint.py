@@ -75,17 +75,17 @@ def imports(source: str) -> set[tuple[str, str]]:
     Such as `("name", "pawprint.files.name")`. What binds no name has "". A relative import raises
     ValueError.
     """
-    found = set()
+    names = set()
     for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
-            found |= {(each.asname or "", each.name) for each in node.names}
-            found |= {(each.name.split(".")[0],) * 2 for each in node.names if not each.asname}
+            names |= {(each.asname or "", each.name) for each in node.names}
+            names |= {(each.name.split(".")[0],) * 2 for each in node.names if not each.asname}
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"a relative import in line {node.lineno}")
             of = node.module
-            found |= {("", of), *((it.asname or it.name, f"{of}.{it.name}") for it in node.names)}
-    return found
+            names |= {("", of), *((it.asname or it.name, f"{of}.{it.name}") for it in node.names)}
+    return names
 
 
 @functools.cache
@@ -93,14 +93,14 @@ def names_used(source: str) -> set[str]:
     """The full names of what a module uses by names that it imports: `pawprint.project.PARAMS`."""
     nodes = list(ast.walk(parse(source)))
     inner = {each.value for each in nodes if isinstance(each, ast.Attribute)}
-    found = set()
+    full_names = set()
     for node in (each for each in nodes if each not in inner):
         attributes = ""
         while isinstance(node, ast.Attribute):
             node, attributes = node.value, f".{node.attr}{attributes}"
         if isinstance(node, ast.Name):
-            found |= {full + attributes for name, full in imports(source) if name == node.id}
-    return found
+            full_names |= {full + attributes for name, full in imports(source) if name == node.id}
+    return full_names
 
 
 @functools.cache
@@ -110,7 +110,7 @@ def constants(source: str) -> dict[str, ast.AST] | None:
     It imports nothing of the project and binds each name once, to literals, paths and such names.
     What it imports is among them, as values may depend on it.
     """
-    found: dict[str, ast.AST] = {}
+    values: dict[str, ast.AST] = {}
     if any(full.split(".")[0] in OURS for _, full in imports(source)):
         return None
     for node in parse(source).body:
@@ -125,10 +125,10 @@ def constants(source: str) -> dict[str, ast.AST] | None:
                 bound = {name: value}
             case _:
                 return None
-        if bound.keys() & {"*", *found}:
+        if bound.keys() & {"*", *values}:
             return None
-        found |= bound
-    return found
+        values |= bound
+    return values
 
 
 def _is_plain(node: ast.AST) -> bool:
@@ -241,22 +241,22 @@ class Code:
         Those of OURS_DECIDE_NO_BYTE are left out, with what only they import.
         """
         package = PurePosixPath(script).with_name("__init__.py").as_posix()  # Python runs it first
-        found, new = set(), {script}
+        modules, new = set(), {script}
         if self.path_of(package).is_file():
             new.add(package)
         while new:
-            found |= new
-            new = {file for each in new for file in self.imported_files(each)} - found
+            modules |= new
+            new = {file for each in new for file in self.imported_files(each)} - modules
             new -= OURS_DECIDE_NO_BYTE
-        return found
+        return modules
 
     def _imported_files(self, module: str) -> set[str]:
         """The project's files that a module imports, without those that they import."""
-        found = set()
+        files = set()
         for name in self.names_in(module):
             parts = name.split(".")
-            found |= {self._file_of(".".join(parts[:end])) for end in range(1, len(parts) + 1)}
-        return found - {None}
+            files |= {self._file_of(".".join(parts[:end])) for end in range(1, len(parts) + 1)}
+        return files - {None}
 
     def _find_file(self, name: str) -> str | None:
         """The file of a module of the project by its full name."""
@@ -295,16 +295,16 @@ class Code:
 
         Hidden ones are left out: systems and editors write them.
         """
-        found = []
+        files = []
         for path in self.path_of(f"{folder}/").iterdir():
             name = f"{folder}/{path.name}"
             if path.name.startswith(".") or path.name == "__pycache__":
                 continue
             if path.is_dir() and not (path / "__init__.py").is_file():
-                found += self._find_data(name, is_package=False)
+                files += self._find_data(name, is_package=False)
             elif path.is_file() and not (is_package and path.suffix == ".py"):
-                found.append(name)
-        return found
+                files.append(name)
+        return files
 
     def line_of(self, file: str) -> str:
         """The line `HASH  FILE` of a file, or of a constant in one."""
@@ -347,14 +347,14 @@ def read_pins(path: Path = REQUIREMENTS) -> dict[str, list[str]]:
     pins: dict[str, list[str]] = {}
     for line in read_text(path).splitlines():
         line = re.split(r"\s+(?:#|--|\\)", line)[0]
-        if found := re.match(r"[A-Za-z0-9._-]+(?===)", line):
-            pins.setdefault(canonicalize_name(found[0]), []).append(line)
+        if pin := re.match(r"[A-Za-z0-9._-]+(?===)", line):
+            pins.setdefault(canonicalize_name(pin[0]), []).append(line)
     return pins
 
 
 def not_as_pinned(lines: Iterable[str]) -> list[str]:
     """Such as "pillow 11.0.0 in place of 12.0.0", for what these lines pin on this computer."""
-    found = []
+    differing = []
     for line in lines:
         pin = Requirement(line)
         if pin.marker and not pin.marker.evaluate():
@@ -364,5 +364,5 @@ def not_as_pinned(lines: Iterable[str]) -> list[str]:
         except PackageNotFoundError:
             installed = "none"
         if not pin.specifier.contains(installed, prereleases=True):
-            found.append(f"{pin.name} {installed} in place of {str(pin.specifier)[2:]}")
-    return found
+            differing.append(f"{pin.name} {installed} in place of {str(pin.specifier)[2:]}")
+    return differing

@@ -40,7 +40,7 @@ def headline_of(scores: pd.DataFrame) -> str:
     return headline(scores.loc[of_test, "images"])
 
 
-def describe(score: pd.Series) -> str:
+def describe_score(score: pd.Series) -> str:
     """Such as "95.50% (191/200), 91.69% to 97.61%", "0.9550" without an interval, "" for none.
 
     A fraction of FEW images is "1 of 1". Without the column `images` a fraction has no number.
@@ -62,8 +62,8 @@ def fraction(score: pd.Series) -> str:
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Rows of the table of results: a title, then the texts of test and validation, perhaps ""."""
-    known = scores[scores["score"].isin(CATALOGUE)]
-    texts = known.assign(text=known.apply(describe, axis=1))
+    listed = scores[scores["score"].isin(CATALOGUE)]
+    texts = listed.assign(text=listed.apply(describe_score, axis=1))
     of_all = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
     names = [name for name in CATALOGUE if name in of_all.index]
     if headline_of(scores) == "mean_recall":
@@ -85,7 +85,7 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     A cell without a score, as of a class without images in a split, has "none".
     """
     of_classes = scores[scores["label"].isin(scores.loc[scores["score"] == "recall", "label"])]
-    texts = of_classes.assign(text=of_classes.apply(describe, axis=1)).pivot(
+    texts = of_classes.assign(text=of_classes.apply(describe_score, axis=1)).pivot(
         index="label", columns=["score", "split"], values="text"
     )
     recall = of_classes.query("score == 'recall' and split == 'test'").set_index("label")["value"]
@@ -103,7 +103,7 @@ def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     return [
         (
             label,
-            describe(row.where(row.index != "score", "accuracy")),
+            describe_score(row.where(row.index != "score", "accuracy")),
             "{:+.2f} points, {:+.2f} to {:+.2f}".format(
                 *(100 * difference.loc[label, ["value", "low", "high"]])
             ),

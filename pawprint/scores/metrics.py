@@ -183,7 +183,7 @@ def tabulate_roc(actual: np.ndarray, probabilities: np.ndarray, labels: list[str
     return table.assign(threshold=table["threshold"].clip(upper=1))
 
 
-def describe(name: str, scores: pd.DataFrame, confidence: float) -> str:
+def describe_split(name: str, scores: pd.DataFrame, confidence: float) -> str:
     """A summary such as "test accuracy 0.9550 (191/200), 95% interval 0.9169 to 0.9761".
 
     The mean recall is first where it is the headline. `scores` are those of a split, with the

@@ -152,7 +152,7 @@ def _of_loss(pair: Pair) -> _Difference | None:
     return _Difference("log loss", mean, mean, error, freedom, p_value)
 
 
-def describe(old: str, new: str, split: str, compared: Comparison) -> str:
+def describe_comparison(old: str, new: str, split: str, compared: Comparison) -> str:
     """A line on what each run got right, and two on each score that differs, with the verdict."""
     lines = [
         f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "

@@ -79,7 +79,7 @@ def pipeline(is_outside: bool) -> str:
     return text
 
 
-def require_complete(path: Path) -> None:
+def require_stages(path: Path) -> None:
     """Raise InputError if a stage of the package differs from that of its own `dvc.yaml`.
 
     DVC would keep results that are out of date: as after an upgrade, where the user has changed
@@ -88,14 +88,14 @@ def require_complete(path: Path) -> None:
     and the options of outs, metrics and plots that are not in KEPT. A stage whose script is the
     project's own is not compared.
     """
-    given = (read_yaml(path) or {}).get("stages") or {}
+    stages = (read_yaml(path) or {}).get("stages") or {}
     for name, stage in parse_yaml(pipeline(False), "template")["stages"].items():
         if (path.parent / f"stages/{name}.py").is_file():
             continue
-        own = given.get(name) or {}
-        known = list(_rules(own))
+        own = stages.get(name) or {}
+        rules = list(_rules(own))
         for key, rule in _rules(stage):
-            if (key, rule) not in known:
+            if (key, rule) not in rules:
                 raise InputError(
                     f"{path}: stages.{name}.{key}: expected {rule}, as the package's stage has it. "
                     f"Received: none of it. Add it, or after an upgrade take all of {path}.new."
@@ -165,12 +165,12 @@ def read_line(line: str) -> Named | None:
     if egg := re.search(r"[#&]egg=([\w.-]+)(\[[\w,.-]*\])?", text):
         return Named(canonicalize_name(egg[1]), egg[2] or "", text.partition("#")[0])
     try:
-        found = Requirement(text)
+        parsed = Requirement(text)
     except InvalidRequirement:
         return None
-    extras = f"[{','.join(sorted(found.extras))}]" if found.extras else ""
-    address = found.url or str(found.specifier).removeprefix("==")
-    return Named(canonicalize_name(found.name), extras, address)
+    extras = f"[{','.join(sorted(parsed.extras))}]" if parsed.extras else ""
+    address = parsed.url or str(parsed.specifier).removeprefix("==")
+    return Named(canonicalize_name(parsed.name), extras, address)
 
 
 def requirement(earlier: Named | None = None) -> str:
@@ -246,10 +246,10 @@ def _readable(address: str) -> str:
 
 def _installed() -> tuple[str, dict | None]:
     """The version, and what pip recorded of the origin: None for an index of packages (PEP 610)."""
-    for found in distributions(name=DISTRIBUTION):
-        if found.read_text("INSTALLER"):  # not what a build left in the current folder
-            text = found.read_text("direct_url.json")
-            return found.version, json.loads(text) if text else None
+    for distribution in distributions(name=DISTRIBUTION):
+        if distribution.read_text("INSTALLER"):  # not what a build left in the current folder
+            text = distribution.read_text("direct_url.json")
+            return distribution.version, json.loads(text) if text else None
     raise InputError(
         f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
         "`pip install` with that folder."

@@ -23,7 +23,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
 
 from pawprint.classes import SIGNIFICANT, Difference, log_losses
-from pawprint.dataset.download import download
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError
 from pawprint.features.rows import row_function
@@ -34,8 +33,9 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.head_weights import kinds_of
-from pawprint.network.solved_head import Examples, cross_validate
-from pawprint.params.model import ONNX, Model, Weights
+from pawprint.network.new_head import open_examples
+from pawprint.network.solved_head import cross_validate
+from pawprint.params.model import ONNX
 from pawprint.params.section import Resize, checked
 from pawprint.params.whole import Params
 from pawprint.pipeline.fingerprint import Code
@@ -227,7 +227,13 @@ def _measure(
     if result.exists():
         return Measured(*read_arrays(result).values())
     if not path.exists():
-        extractor, outputs = _build(model, params.weights)
+        # TensorFlow starts here, which takes seconds.
+        from pawprint.network.extractor import load_extractor
+        from pawprint.network.hardware import keras
+
+        keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
+        every_kind = model.model_copy(update={"features": "auto"})
+        extractor, outputs, _ = load_extractor(every_kind, params.weights, has_cut=False)
         with replacing(path.parent) as folder:
             folder.mkdir()
             write_network(extractor, folder / path.name, outputs)
@@ -247,48 +253,22 @@ def _measure(
     for done, _ in map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))):
         bar.update(done)
     stored = StoredExamples(folder, images, sample.labels)
-    has_blocks, is_open = model.features == "blocks", model.features == "auto" and "blocks" in kinds
-    features, actual = stored.open("train", *kinds_of(has_blocks)), stored.classes("train")
-    more = stored.open("train", *kinds_of(True)) if is_open else None
-    labels, groups = sample.labels, images["group"].to_numpy()
-    examples = Examples(features, actual, groups, len(labels), sample.class_weight, more)
+    examples = open_examples(stored, model.features, sample.class_weight)
     start = time.monotonic()
     crossed = cross_validate(examples)
     fit_seconds = time.monotonic() - start
-    has_blocks |= crossed.takes_more
+    has_blocks = examples.has_blocks or crossed.takes_more
     if not has_blocks:
         top = network.output("top").get_node().input_value(0)
         network = openvino.Model([top], network.get_parameters())
         run = row_function(network, model.resize)
     weights = sum(each.data.nbytes for each in network.get_ops() if hasattr(each, "data"))
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
-    weights += 4 * (columns + 1) * (1 if len(labels) == 2 else len(labels))
+    weights += 4 * (columns + 1) * (1 if examples.classes == 2 else examples.classes)
     _, cpu_ms = _cpu_ms(run, sample, paths)
     measured = Measured(crossed.probabilities, cpu_ms, weights / 1e6, fit_seconds)
     write_arrays(result, **measured._asdict())
     return measured
-
-
-def _build(model: Model, weights: Weights) -> tuple[openvino.Model, list[str]]:
-    """The extractor of all features that a head may learn from. Raises InputError as `backbone`."""
-    # TensorFlow starts here, which takes seconds.
-    from pawprint.network.blocks import build_extractor, first_trained, with_blocks
-    from pawprint.network.conversion import convert
-    from pawprint.network.hardware import keras, make_deterministic
-    from pawprint.network.model import load_backbone, require_file
-    from pawprint.network.onnx_backbone import read_onnx
-
-    source, sha256 = weights.source, weights.sha256
-    if model.backbone == ONNX:
-        path = download(source, sha256, "weights.source") if "://" in source else Path(source)
-        require_file(path, sha256, source, "the path or the URL of a file")
-        return read_onnx(path, model), ["top"]
-    make_deterministic(seed=0)
-    keras.config.disable_interactive_logging()  # of downloads, between the lines of a table
-    backbone = load_backbone(model.backbone, model.alpha, model.image_size, source, sha256)
-    first_trained(model, backbone)  # raises InputError for a wrong layer
-    extractor, outputs = build_extractor(model.backbone, with_blocks(backbone), model.pooling)
-    return convert(extractor), outputs
 
 
 def _cpu_ms(run: Callable, sample: Sample, paths: Iterable[str]) -> np.ndarray:

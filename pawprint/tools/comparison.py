@@ -9,18 +9,18 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.classes import log_losses
-from pawprint.columns import IMAGE_DIGITS, JUDGED, PREDICTED_CLASSES, SPLIT
+from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.pipeline.revisions import read_revision
 from pawprint.scores.paired import Comparison, Pair, compare, losses_in
 from pawprint.scores.shift import independent
-from pawprint.tables import parse_predictions, parse_table
+from pawprint.tables import parse_predictions, parse_table, with_image
 
 TRAINING = "cross-validated training images"
 ALONE = pd.Series(dtype=str)  # the groups of images: none
 
 
-def compare_splits(
+def compare_held_out(
     old: str, new: Sequence[str], splits: Sequence[str], confidence: float, common: bool = False
 ) -> dict[str, list[Comparison]]:
     """Compare revisions with one on splits by what Git has of them: without log losses and groups.
@@ -34,11 +34,11 @@ def compare_splits(
 def compare_all(
     old: str, new: Sequence[str], confidence: float, common: bool = False
 ) -> dict[str, list[Comparison]]:
-    """As `compare_splits` of validation and test, with log losses, and on TRAINING images.
+    """As `compare_held_out` of validation and test, with log losses, and on TRAINING images.
 
     These are judged by the cross-validated head, which did not learn from them: those that all
     revisions have, with the same label. If a revision has no data, neither in DVC's cache nor in a
-    remote, a line says so, and the result is that of `compare_splits`.
+    remote, a line says so, and the result is that of `compare_held_out`.
     """
     revs = old, *new
     tables = {split: _predicted(revs, split, common) for split in project.PREDICTED_CSV}
@@ -147,11 +147,6 @@ def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str
     return {rev: table.merge(common) for rev, table in tables.items()}
 
 
-def _short(hashes: pd.Series) -> pd.Series:
-    """The column `image` of PREDICTED_CLASSES."""
-    return hashes.str[:IMAGE_DIGITS]
-
-
 def _parse(content: bytes) -> pd.DataFrame:
     predictions = parse_table(content, PREDICTED_CLASSES)
     if predictions.empty:
@@ -160,17 +155,17 @@ def _parse(content: bytes) -> pd.DataFrame:
 
 
 def _parse_losses(content: bytes) -> pd.DataFrame:
-    table = parse_predictions(content)
-    return pd.DataFrame({"image": _short(table["pixels_sha256"]), "loss": losses_in(table)})
+    table = with_image(parse_predictions(content))
+    return table.assign(loss=losses_in(table))[["image", "loss"]]
 
 
 def _judged(content: bytes) -> pd.DataFrame:
     """A table PREDICTED_CLASSES of training images, with `loss`."""
-    table = parse_table(content, JUDGED)
+    table = with_image(parse_table(content, JUDGED))
     is_right = table["probability"] > table["likely_probability"]
     return pd.DataFrame(
         {
-            "image": _short(table["pixels_sha256"]),
+            "image": table["image"],
             "actual": table["label"],
             "predicted": table["label"].where(is_right, table["likely"]),
             "loss": log_losses(np.zeros(len(table), int), table[["probability"]].to_numpy()),
@@ -179,5 +174,5 @@ def _judged(content: bytes) -> pd.DataFrame:
 
 
 def _groups(content: bytes) -> pd.Series:
-    split = parse_table(content, SPLIT)
-    return pd.Series(independent(split).array, _short(split["pixels_sha256"]))
+    split = with_image(parse_table(content, SPLIT))
+    return pd.Series(independent(split).array, split["image"])

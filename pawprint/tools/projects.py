@@ -76,10 +76,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         params = overlay(_with_resize(params, images), FROZEN)
     texts = files(source)
     with _filling(folder):
-        if not _is_in_git(folder):
-            _run(["git", "init", "--quiet"], folder)
-        root = [] if (folder / ".git").exists() else ["--subdir"]
-        _run([sys.executable, "-m", "dvc", "init", "--quiet", *root], folder)
+        _start_git_and_dvc(folder)
         for name, text in (
             texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
         ).items():
@@ -89,11 +86,22 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         _write_state(folder, texts)
         if not is_url and not is_outside:
             _copy(images, folder / source)
-            is_shown = sys.stderr.isatty()  # a progress bar
-            quiet = [] if is_shown else ["--quiet"]
-            stderr = None if is_shown else subprocess.PIPE
-            _run([sys.executable, "-m", "dvc", "add", *quiet, source], folder, stderr)
+            _track(folder, source)
     return source
+
+
+def _start_git_and_dvc(folder: Path) -> None:
+    if not _is_in_git(folder):
+        _run(["git", "init", "--quiet"], folder)
+    root = [] if (folder / ".git").exists() else ["--subdir"]
+    _run([sys.executable, "-m", "dvc", "init", "--quiet", *root], folder)
+
+
+def _track(folder: Path, source: str) -> None:
+    is_shown = sys.stderr.isatty()  # a progress bar
+    quiet = [] if is_shown else ["--quiet"]
+    stderr = None if is_shown else subprocess.PIPE
+    _run([sys.executable, "-m", "dvc", "add", *quiet, source], folder, stderr)
 
 
 def _copy(images: Path, target: Path) -> None:
@@ -212,23 +220,23 @@ def upgrade(folder: Path = Path()) -> list[str]:
     if flat(defaults).keys() - flat(params).keys():
         changes[PARAMS.name] = add_missing(params, defaults)
     for name, text in texts.items():
-        path, known = folder / name, state["files"].get(name)
+        path, written = folder / name, state["files"].get(name)
         if not path.exists():
-            if known is None:
+            if written is None:
                 changes[name] = text
                 notes.append(f"{name}: new")
             continue
-        given = read_text(path)
-        if given == text or known == _hash(text):
+        current = read_text(path)
+        if current == text or written == _hash(text):
             continue
-        if known == _hash(given):
+        if written == _hash(current):
             changes[name] = text
             notes.append(f"{name}: written anew")
         elif name in IGNORE:
-            changes[name] = with_lines(text, given.splitlines())
+            changes[name] = with_lines(text, current.splitlines())
             notes.append(f"{name}: new lines; yours are kept")
         elif path.name == REQUIREMENTS.name:
-            changes[name] = requirements(given)
+            changes[name] = requirements(current)
             notes.append(f"{name}: new versions; lines for other packages are kept")
         else:
             changes[f"{name}.new"] = text
@@ -253,15 +261,15 @@ def _read_state(folder: Path) -> dict:
     raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
 
 
-def _notes(given: dict, defaults: dict, earlier: dict) -> Iterator[str]:
+def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
     """Lines about params: new ones, those that no longer exist, and defaults that changed."""
     for name in defaults:
-        if name not in given:
+        if name not in params:
             yield f"{PARAMS}: {name}: new"
-        elif name in earlier and defaults[name] != earlier[name] == given[name]:
-            yield f"{PARAMS}: {name}: {given[name]} is kept; the default is now {defaults[name]}"
-    for name in given.keys() - defaults.keys():
-        is_set = name in REPLACED and given[name] is not None
+        elif name in earlier and defaults[name] != earlier[name] == params[name]:
+            yield f"{PARAMS}: {name}: {params[name]} is kept; the default is now {defaults[name]}"
+    for name in params.keys() - defaults.keys():
+        is_set = name in REPLACED and params[name] is not None
         instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
         yield f"{PARAMS}: {name}: no longer exists. {instead} it."
 

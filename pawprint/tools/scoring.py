@@ -15,14 +15,7 @@ from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, Predictor, predict, take_images
-from pawprint.scores.intervals import (
-    fisher,
-    holm,
-    independent_counts,
-    mean_by_group,
-    randomization,
-    stratified_fisher,
-)
+from pawprint.scores import intervals
 from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
 from pawprint.scores.paired import Comparison, Pair, compare, losses_in
 from pawprint.scores.slices import measure_slices
@@ -212,7 +205,7 @@ def _beside(
     both = scores.merge(of_test, on=["label", "score"], how="left")
     tested = both[both["score"].isin(TESTED) & both["test"].notna()]
     p_values = [_p_value(row.score, row.label, photos, test) for row in tested.itertuples()]
-    different = np.where(np.array(p_values) < holm(p_values, ALPHA), "yes", "no")
+    different = np.where(np.array(p_values) < intervals.holm(p_values, ALPHA), "yes", "no")
     both = both.assign(p_value=pd.Series(p_values, tested.index, float), different="")
     both.loc[tested.index, "different"] = different
     return both
@@ -221,20 +214,20 @@ def _beside(
 def _p_value(score: str, label: str, photos: Predictions, test: Predictions) -> float:
     """That a score of both differs by chance: Fisher's test, or a randomization test."""
     if score == "loss":
-        return randomization(_losses(photos), _losses(test))
+        return intervals.randomization(_losses(photos), _losses(test))
     if score == "mean_recall":
         recalls, of_test = (
             np.array([_counts(each, "recall", label) for label in each.labels])
             for each in (photos, test)
         )
-        return stratified_fisher(recalls, of_test)
-    return fisher(_counts(photos, score, label), _counts(test, score, label))
+        return intervals.stratified_fisher(recalls, of_test)
+    return intervals.fisher(_counts(photos, score, label), _counts(test, score, label))
 
 
 def _losses(predictions: Predictions) -> np.ndarray:
     """The log loss of each group."""
     losses = log_losses(predictions.actual, predictions.probabilities)
-    return mean_by_group(losses, predictions.groups)
+    return intervals.mean_by_group(losses, predictions.groups)
 
 
 def _counts(predictions: Predictions, score: str, label: str) -> tuple[int, int]:
@@ -244,4 +237,4 @@ def _counts(predictions: Predictions, score: str, label: str) -> tuple[int, int]
     if label:
         is_of_label = actual == predictions.labels.index(label)
         is_true, groups = is_true[is_of_label], groups[is_of_label]
-    return independent_counts(is_true, groups) if len(is_true) else (0, 0)
+    return intervals.independent_counts(is_true, groups) if len(is_true) else (0, 0)

@@ -160,12 +160,7 @@ def test_gate_fails_only_for_significantly_worse_results(project):
     ("changed", "name", "before", "after"),
     [
         ("params.yaml evaluate", "params.yaml", "confidence: 0.95", "confidence: 0.9"),
-        (
-            "code of evaluate",
-            "pawprint/scores/metrics.py",
-            "import numpy",
-            "x = 1\nimport numpy",
-        ),
+        ("code of evaluate", "pawprint/scores/metrics.py", "import numpy", "x = 1\nimport numpy"),
         ("plots/predictions.csv", "plots/predictions.csv", "cat,dog", "cat,cat"),
     ],
 )

@@ -131,7 +131,7 @@ def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
     logits = keras.layers.Dense(1)(keras.layers.Flatten()(keras.ops.erf(pixels)))
     model = with_probabilities(keras.Model(pixels, [logits, logits]))
     with refused("litert can hold", "TensorFlow op"):
-        export("litert", model, METADATA, tmp_path / "new", lambda _: [], {})
+        export("litert", model, METADATA, tmp_path / "new", read=lambda _: [], expected={})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -140,7 +140,14 @@ def test_model_with_other_probabilities_is_not_kept(tmp_path):
     images = np.zeros((2, 1, 32, 32, 3), np.uint8)
     expected = {"probability": np.array([[0.5, 0.5], [0.0, 1.0]])}
     with refused("a difference of 0.5000"):
-        export("saved_model", model, METADATA, tmp_path / "new", lambda _: images, expected)
+        export(
+            "saved_model",
+            model,
+            METADATA,
+            tmp_path / "new",
+            read=lambda _: images,
+            expected=expected,
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -148,10 +155,10 @@ def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
     model, images = with_probabilities(colour_model(32)), np.zeros((1, 1, 32, 32, 3), np.uint8)
     folder, expected = tmp_path / "new", {"probability": np.array([[0.5, 0.5]])}
     for _ in range(2):  # the second replaces the first
-        export("saved_model", model, METADATA, folder, lambda _: images, expected)
+        export("saved_model", model, METADATA, folder, read=lambda _: images, expected=expected)
     notes, before = folder / "notes.txt", (folder / "saved_model.pb").stat().st_mtime_ns
     notes.write_text("mine")
     with refused(f"{notes}: expected "):
-        export("saved_model", model, METADATA, folder, lambda _: images, expected)
+        export("saved_model", model, METADATA, folder, read=lambda _: images, expected=expected)
     assert notes.read_text() == "mine"
     assert (folder / "saved_model.pb").stat().st_mtime_ns == before

@@ -102,7 +102,7 @@ def test_params_that_show_the_class_are_best_and_are_set(tried, made):
 def test_nothing_is_computed_twice(tried, monkeypatch):
     first = tried(*RESIZE)
     files = {path: path.stat().st_mtime_ns for path in TRIED.rglob("*")}
-    monkeypatch.setattr(candidates, "_build", None)
+    monkeypatch.setattr(candidates, "write_network", None)
     monkeypatch.setattr(candidates, "cross_validate", None)
     monkeypatch.setattr(candidates, "ShardComputer", None)
     assert tried(*RESIZE) == first

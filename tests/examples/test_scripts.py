@@ -121,7 +121,7 @@ def models(tmp_path_factory, photos) -> Path:
             else:
                 folder = root / case / name
                 read = {"none": images[:, :1], described.test_time_augmentation: images}.get
-                export(name, exported, described, folder, read, expected)
+                export(name, exported, described, folder, read=read, expected=expected)
     return root
 
 

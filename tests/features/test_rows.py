@@ -5,8 +5,9 @@ from PIL import Image
 
 from pawprint.features.rows import row_function
 from pawprint.images.pixels import IDENTITY, View, apply, resize
-from pawprint.network.blocks import build_extractor, cut_index, with_blocks
+from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.conversion import convert
+from pawprint.network.extractor import build_extractor
 from pawprint.network.hardware import keras
 from pawprint.runtime.network_file import read_network, write_network
 

@@ -26,7 +26,6 @@ def test_difference_is_significant_where_a_paired_test_says_so(shift):
     second = 0.5 * first + 0.5 * second - second.mean() / 2 + first.mean() / 2 + shift
     difference = Difference.of(second, first)
     assert difference.mean == pytest.approx(shift)
-    higher, lower = (ttest_rel(second, first, alternative=each) for each in ("greater", "less"))
+    higher = ttest_rel(second, first, alternative="greater")
     assert difference.error == pytest.approx(shift / higher.statistic)
     assert difference.is_higher == (higher.pvalue < 0.05)
-    assert difference.is_lower == (lower.pvalue < 0.05)

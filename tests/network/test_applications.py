@@ -14,14 +14,9 @@ from pawprint.model.exports import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import fit_detector
-from pawprint.network.blocks import (
-    build_extractor,
-    cut_index,
-    first_trained,
-    suggested,
-    with_blocks,
-)
+from pawprint.network.blocks import cut_index, first_trained, suggested, with_blocks
 from pawprint.network.conversion import convert
+from pawprint.network.extractor import build_extractor
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.head_weights import HeadWeights, Standardisation
 from pawprint.network.model import (
@@ -99,13 +94,13 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     top = np.concatenate([blocks, top], axis=2)
     standardisation = Standardisation.of(top[:, 0].mean(axis=0), top[:, 0].std(axis=0))
     phase = Phase("", train_params(epochs=2, learning_rate=1e-3))
-    at_top = Data(Batches(top, labels, 4, "one", 1), Batches(top, labels, 4))
+    at_top = Data(Batches(top, labels, 4, "one", seed=1), Batches(top, labels, 4))
     arrays, *_ = train_head(build_head(PLAIN, 2, standardisation), at_top, phase)
     head = head_with(HeadWeights(arrays, standardisation, True), PLAIN, 2)
     model = build_model(name, whole, head, "average")
     _, backbone, *_ = parts(model)
     before = {layer.name: layer.get_weights() for layer in backbone.layers}
-    train = Batches(at_cut, labels, 4, "one", 1, blocks)
+    train = Batches(at_cut, labels, 4, "one", seed=1, blocks=blocks)
     data = Data(train, Batches(at_cut, labels, 4, blocks=blocks))
     optimizer, history, *_ = fine_tune(model, first, data, phase)
     changed = {

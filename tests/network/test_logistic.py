@@ -6,12 +6,12 @@ from conftest import PROJECT, refused, run
 from sklearn.linear_model import LogisticRegression
 
 from pawprint.network import solved_head
+from pawprint.network.head_weights import NewHead
 from pawprint.network.solved_head import (
     Examples,
-    Solved,
     cross_validate,
     cross_validate_as,
-    measure,
+    metrics_of,
     solve,
 )
 
@@ -38,11 +38,11 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
     return train, crossed, solve(examples, train, labels, crossed, np.arange(images))
 
 
-def probabilities_by(solution: Solved, features: np.ndarray) -> np.ndarray:
+def probabilities_by(solution: NewHead, features: np.ndarray) -> np.ndarray:
     """What a dense layer gives for the standardised features, `(images, classes)`."""
     rows = features.astype(np.float32)
-    solution.standardisation.apply(rows)
-    logits = rows @ solution.arrays[0] + solution.arrays[1]
+    solution.weights.standardisation.apply(rows)
+    logits = rows @ solution.weights.arrays[0] + solution.weights.arrays[1]
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -53,16 +53,16 @@ def probabilities_by(solution: Solved, features: np.ndarray) -> np.ndarray:
 def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(classes):
     (features, actual), _, solution = solved(classes)
     units = 1 if classes == 2 else classes
-    assert [array.shape for array in solution.arrays] == [(12, units), (units,)]
-    assert {array.dtype for array in solution.arrays} == {np.dtype(np.float32)}
-    measured = measure(probabilities_by(solution, features[:, 0]), actual)
+    assert [array.shape for array in solution.weights.arrays] == [(12, units), (units,)]
+    assert {array.dtype for array in solution.weights.arrays} == {np.dtype(np.float32)}
+    measured = metrics_of(probabilities_by(solution, features[:, 0]), actual)
     assert solution.validation == pytest.approx(measured, rel=1e-3)
     assert solution.initial["loss"] == pytest.approx(np.log(classes))
     history = solution.history
     assert history[["epoch", "kept"]].to_numpy().tolist() == [[0, True]]
     last = history.iloc[-1]
     assert last["validation_loss"] == solution.validation["loss"]
-    of_views = measure(
+    of_views = metrics_of(
         probabilities_by(solution, features.reshape(-1, 12)), np.repeat(actual, features.shape[1])
     )
     assert (last["loss"], last["accuracy"]) == pytest.approx(tuple(of_views.values()), rel=1e-3)
@@ -72,7 +72,7 @@ def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(cl
 def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(classes):
     (features, actual), crossed, solution = solved(classes)
     rows = features.reshape(-1, 12).astype(np.float64)
-    rows = rows * solution.standardisation.scale + solution.standardisation.offset
+    rows = rows * solution.weights.standardisation.scale + solution.weights.standardisation.offset
     plain = LogisticRegression(C=crossed.C, tol=1e-8, max_iter=10_000)
     plain.fit(rows, np.repeat(actual, 2), np.full(len(rows), 1 / 2))
     expected = plain.predict_proba(rows)
@@ -108,7 +108,7 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
         for each in (features, other)
         for examples in [Examples(each, actual, np.arange(40), 2)]
     )
-    assert np.array_equal(solution.arrays[0], expected.arrays[0])
+    assert np.array_equal(solution.weights.arrays[0], expected.weights.arrays[0])
 
 
 @pytest.mark.parametrize("is_better", [True, False])
@@ -124,7 +124,7 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
     assert crossed.takes_more == is_better == (crossed.gain.mean < -crossed.gain.error)
     taken = more if is_better else features
     solution = solve(examples, (taken, actual), ["a", "b"], crossed, np.arange(60))
-    assert len(solution.arrays[0]) == taken.shape[2]
+    assert len(solution.weights.arrays[0]) == taken.shape[2]
     alone = cross_validate(Examples(taken, actual, np.arange(60), 2), (crossed.C,))
     judged = cross_validate_as(crossed._replace(views=1), examples)
     assert np.array_equal(judged.probabilities, alone.probabilities)
@@ -149,7 +149,7 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     for c in solved_head.VALUES_OF_C:
         of_one = cross_validate(Examples(features, actual, np.arange(90), 2, "balanced"), (c,))
         weights = np.where(actual == 1, 80 / 10, 1)
-        losses[c] = measure(of_one.probabilities, actual, weights)["loss"]
+        losses[c] = metrics_of(of_one.probabilities, actual, weights)["loss"]
     best = cross_validate(Examples(features, actual, np.arange(90), 2, "balanced"))
     assert losses[best.C] == min(losses.values())
 
@@ -186,7 +186,7 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     assert max(rows for rows, _ in learned) < 2 * 60  # both views
     assert len({c for rows, c in learned if rows < 60}) == tried
     assert not np.isnan(crossed.probabilities).any()
-    assert measure(crossed.probabilities, actual)["accuracy"] > 0.6
+    assert metrics_of(crossed.probabilities, actual)["accuracy"] > 0.6
 
 
 @pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
@@ -227,7 +227,8 @@ pair = features.astype(np.float16), actual
 examples = Examples(*pair, np.arange(900), 3)
 crossed = cross_validate(examples)
 solution = solve(examples, pair, ["a", "b", "c"], crossed, np.arange(900))
-write_arrays(Path(path), *solution.arrays, *solution.standardisation, crossed.probabilities)
+weights = solution.weights
+write_arrays(Path(path), *weights.arrays, *weights.standardisation, crossed.probabilities)
 print(*{"tensorflow", "keras"} & set(sys.modules))
 """
 

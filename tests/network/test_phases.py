@@ -19,7 +19,7 @@ def bright_and_dark() -> np.ndarray:
 
 def batches_of(features: np.ndarray, labels: np.ndarray = LABELS) -> Data:
     """The same features, `(images, …)`, to train on and to validate with."""
-    train = Batches(features[:, None], labels, 4, "one", 1)
+    train = Batches(features[:, None], labels, 4, "one", seed=1)
     return Data(train, Batches(features[:, None], labels, 4))
 
 
@@ -27,7 +27,7 @@ def test_balanced_classes_weigh_the_same_in_the_loss_of_training():
     """Without a feature to tell them apart, each class gets the same probability."""
     labels = np.full(60, 2, np.float32)
     labels[:9] = np.arange(9) % 3
-    train = Batches(np.ones((60, 1, 1)), labels, 60, "one", 1)
+    train = Batches(np.ones((60, 1, 1)), labels, 60, "one", seed=1)
     make_deterministic(1)
     params = train_params(epochs=60, class_weight="balanced")
     head = build_head(LOGITS, 3)

@@ -18,8 +18,8 @@ from pawprint.network.training import (
     describe_kept,
     fit,
     image_losses,
-    measure,
     open_batches,
+    validate,
 )
 from pawprint.params.training import EarlyStopping
 
@@ -91,7 +91,7 @@ def test_history_has_a_row_per_epoch_and_training_learns(output, units):
     assert history["learning_rate"].to_list() == [0.5] * 3
     losses = history["validation_loss"].to_list()
     assert losses[-1] < losses[0]
-    measured = measure(model, data.validation)
+    measured = validate(model, data.validation)
     assert measured.pop("loss") == pytest.approx(losses[-1], abs=1e-6)
     assert measured == {"accuracy": 1.0}
 
@@ -104,14 +104,14 @@ def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     compile_model(model, params, False)
     data = learnable()
     data.validation.labels = 1 - LABELS
-    before = measure(model, data.validation)["loss"]
+    before = validate(model, data.validation)["loss"]
     return model, fit(model, data, Phase("", params))[0], data.validation, before
 
 
 def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
     model, history, validation, before = diverging(keep_best=True)
     assert (history["validation_loss"] > before).all()
-    assert measure(model, validation)["loss"] == pytest.approx(before)
+    assert validate(model, validation)["loss"] == pytest.approx(before)
     assert history["kept"].tolist() == [False] * 4
 
 
@@ -130,7 +130,7 @@ def test_best_epoch_between_others_is_kept():
     kept = history.index[history["kept"]]
     assert kept.tolist() == [losses.idxmin()]
     assert losses.index[0] < kept[0] < losses.index[-1]
-    assert measure(model, data.validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
+    assert validate(model, data.validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
     difference = Difference.of(image_losses(model, data.validation), before)
     assert re.search(f"epoch {kept[0] + 1} is kept: .* {losses.min():.4f}", told)
     assert told.endswith(f"{before.mean():.4f}, difference {difference}")
@@ -156,11 +156,11 @@ def test_weights_are_their_moving_average_over_all_steps():
             new = models[1].get_weights()
             old = new if average is None else average
             average = [0.7 * each + 0.3 * step for each, step in zip(old, new)]
-        last = measure(models[1], data.validation)
+        last = validate(models[1], data.validation)
         assert history["validation_loss"].iloc[epoch] == pytest.approx(last["loss"], rel=1e-5)
     for trained, expected in zip(models[0].get_weights(), average, strict=True):
         assert trained == pytest.approx(expected, abs=1e-6)
-    assert measure(models[0], data.validation)["loss"] != pytest.approx(last["loss"], rel=1e-3)
+    assert validate(models[0], data.validation)["loss"] != pytest.approx(last["loss"], rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_average_is_kept_unless_validation_is_significantly_better_before(
     assert history["kept"].any() == is_kept
     assert any(each.any() for each in model.get_weights()) == is_kept
     losses = image_losses(model, data.validation)
-    assert losses.mean() == pytest.approx(measure(model, data.validation)["loss"], rel=1e-5)
+    assert losses.mean() == pytest.approx(validate(model, data.validation)["loss"], rel=1e-5)
     if not is_kept:
         assert losses == pytest.approx(np.log(2), rel=1e-5)
         assert describe_kept(history, keeper).startswith("the head alone is kept: ")
@@ -195,7 +195,7 @@ def test_early_stopping_takes_the_place_of_keep_best():
     model, history, validation, _ = diverging(early_stopping=stopping)
     assert history["kept"].tolist() == [True, False]
     best = history["validation_loss"].min()
-    assert measure(model, validation)["loss"] == pytest.approx(best, rel=1e-5)
+    assert validate(model, validation)["loss"] == pytest.approx(best, rel=1e-5)
 
 
 DECAYED = train_params(epochs=4, learning_rate=0.1, learning_rate_decay="cosine")
@@ -238,4 +238,4 @@ def test_measured_loss_is_without_the_penalty_on_weights():
     _, validation = learnable()
     probability = 1 / (1 + np.exp(-9.0))  # for each image: one of its two features is 1
     expected = -(np.log(probability) + np.log(1 - probability)) / 2
-    assert measure(model, validation)["loss"] == pytest.approx(expected, rel=1e-3)
+    assert validate(model, validation)["loss"] == pytest.approx(expected, rel=1e-3)

@@ -27,7 +27,7 @@ run_stage(main)
 """
 
 
-REPORT = "pawprint/reports/templates/report.html"
+STYLE = "pawprint/reports/charts.mplstyle"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def restored(project):
         ("clean", "labels.csv", "path,label\n", "path,label\ncats/1.jpg,dog\n", "labels.csv"),
         ("fetch", "../photos/cats/1.jpg", "JFIF", "JFIX", "../photos"),
         ("clean", "pawprint/engine/dask.py", "import", "import os, ", None),  # decides no byte
-        ("preview", REPORT, "<h2>", "<h3>", REPORT),
+        ("preview", STYLE, "axes", "#axes", STYLE),
         ("code", "requirements.txt", "numpy==", "numpy==0.", "requirements.txt"),
     ],
 )

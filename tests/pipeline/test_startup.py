@@ -1,6 +1,9 @@
-"""What a stage does not need it does not import: TensorFlow takes longer than many stages."""
+"""How a process starts: what a stage does not need it does not import, as TensorFlow takes long."""
 
-from conftest import PROJECT, succeed
+import sys
+import venv
+
+from conftest import PROJECT, run, succeed
 from dvc_yaml import STAGES
 
 WITH_TENSORFLOW = {"backbone", "train_finetune"}  # and `train_extract`, where it trains in epochs
@@ -17,3 +20,22 @@ def test_openvino_reports_no_import_to_its_makers():
     code = "import sys, pawprint.cli.predict; print('openvino.tools.ovc' in sys.modules)"
     code += "; print(sys.modules['openvino_telemetry'])"
     assert succeed("python", "-c", code, cwd=PROJECT) == "True\nNone\n"
+
+
+def test_command_runs_without_docstrings_or_says_what_needs_them():
+    """`PYTHONOPTIMIZE=2` removes them, and TensorFlow reads its own."""
+    result = run("python", "-m", "pawprint", "export", "--help", cwd=PROJECT, PYTHONOPTIMIZE="2")
+    if result.returncode:
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("PYTHONOPTIMIZE: expected 0 or 1, because TensorFlow")
+    assert "Traceback" not in result.stderr
+
+
+def test_python_without_the_packages_is_one_line_that_says_what_to_activate(tmp_path):
+    venv.create(tmp_path / "empty", with_pip=False)
+    python = tmp_path / "empty" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    result = run(str(python), "-m", "stages.fetch", cwd=PROJECT)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert "expected the packages of requirements.txt. Received: no pydantic" in line
+    assert "`. .venv/bin/activate`" in line

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from networks import pixels, sample_backbone
 
-from pawprint.network.blocks import build_extractor, cut_index, with_blocks
+from pawprint.network.blocks import cut_index, with_blocks
 from pawprint.network.conversion import convert
+from pawprint.network.extractor import build_extractor
 from pawprint.runtime.compiled import compile_for_cpu
 
 PIXELS = pixels(6)

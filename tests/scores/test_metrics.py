@@ -7,9 +7,11 @@ from pawprint.classes import predicted_classes
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (
     Predictions,
-    describe,
+    describe_split,
+    expected_calibration_error,
     headline,
     measure_unknown,
+    reliability,
     tabulate_reliability,
     tabulate_roc,
     tabulate_scores,
@@ -97,7 +99,7 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
     assert headline(pd.Series([999, 1])) == "accuracy"
     actual = np.repeat([0, 1, 2], [50, 5, 5])
     probabilities = np.tile([0.8, 0.1, 0.1], (60, 1))
-    shown = describe("test", measured(actual, probabilities, None, THREE), 0.95)
+    shown = describe_split("test", measured(actual, probabilities, None, THREE), 0.95)
     assert shown.startswith("test mean recall 0.3333, 95% interval ")
     assert "accuracy 0.8333" in shown
 
@@ -122,3 +124,12 @@ def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
     assert set(table["label"]) == {"dog"}
     of_three = tabulate_reliability(ACTUAL_OF_THREE, OF_THREE, THREE, 0.95)
     assert set(of_three["label"]) == {"the predicted class"}
+
+
+def test_top_label_of_more_than_two_classes_is_looked_at():
+    probabilities = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.3, 0.5]])
+    mean, of_class, images = reliability(np.array([0, 2, 2]), probabilities)
+    assert mean == pytest.approx([0.5, 0.8])
+    assert (of_class.tolist(), images.tolist()) == ([1, 1], [1, 2])
+    error = expected_calibration_error(np.array([0, 2, 2]), probabilities)
+    assert error == pytest.approx((0.5 + 2 * 0.3) / 3)

@@ -18,7 +18,7 @@ from pawprint import project
 from pawprint.cli.compare import run_limits
 from pawprint.columns import IMAGES, REJECTED, SCORES
 from pawprint.recipes.overlay import overlay
-from pawprint.reports.results import describe, score_of
+from pawprint.reports.results import describe_score, score_of
 from pawprint.tables import read_predictions, read_table, write_table
 from stages import report
 
@@ -115,12 +115,12 @@ def test_numbers_are_those_of_the_tables(both, workspace):
     scores = read_table(workspace / project.SCORES_CSV, SCORES)
     for text in both:
         test, validation = (
-            text.index(describe(score_of(scores, split, "accuracy")))
+            text.index(describe_score(score_of(scores, split, "accuracy")))
             for split in ("test", "validation")
         )
         assert test < validation
         for label in LABELS:
-            assert describe(score_of(scores, "test", "recall", label)) in text
+            assert describe_score(score_of(scores, "test", "recall", label)) in text
         assert "images (60 truncated, 1 not an image)" in text
         assert "own splits divide: 1. No other group" in text
     card, page = both
@@ -141,7 +141,7 @@ def test_listed_labels_are_not_called_wrong(both):
 def test_fraction_of_few_images_is_no_percentage(images, shown):
     cells = {"score": "recall", "value": 1.0, "images": images, "low": 0.2, "high": 1.0}
     score = pd.Series(cells, dtype=object)
-    assert describe(score) == f"{shown}, 20.00% to 100.00%"
+    assert describe_score(score) == f"{shown}, 20.00% to 100.00%"
 
 
 def test_labels_and_names_of_files_are_text_and_not_markup(both):

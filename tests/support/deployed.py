@@ -14,10 +14,9 @@ from pawprint import project
 from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
-from pawprint.images.pixels import squares_of
 from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
-from pawprint.model.predictor import predict_members, runner
+from pawprint.model.predictor import predict_members, runner, squares_of
 from pawprint.model.unknown import with_detector
 from pawprint.network.conversion import convert
 from pawprint.tables import write_table

@@ -9,7 +9,7 @@ import yaml
 from conftest import refused
 
 from pawprint.files import parse_yaml
-from pawprint.templates.files import pipeline, require_complete
+from pawprint.templates.files import pipeline, require_stages
 
 STAGES = parse_yaml(pipeline(is_outside=False), "template")["stages"]
 CLEAN = STAGES["clean"]["cmd"]
@@ -25,7 +25,7 @@ PLACES = [
 def check(stages: dict) -> None:
     """Check a dvc.yaml in this folder."""
     Path("dvc.yaml").write_text(yaml.safe_dump({"stages": stages}), encoding="utf-8")
-    require_complete(Path("dvc.yaml"))
+    require_stages(Path("dvc.yaml"))
 
 
 @pytest.fixture

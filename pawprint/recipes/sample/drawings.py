@@ -9,7 +9,7 @@ damaged files.
 import argparse
 import functools
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,9 @@ def colour(random: Generator, hues: tuple[int, int]) -> str:
     return "hsl({}, {}%, {}%)".format(*random.integers((hues[0], 15, 25), (hues[1], 80, 80)))
 
 
-def oval(pen: Pen, x: float, y: float, width: float, height: float, fill: str) -> None:
-    """Draw an ellipse with this centre and these half axes."""
+def oval(pen: Pen, place: Sequence[float], fill: str) -> None:
+    """Draw an ellipse; its place is the centre and the half axes."""
+    x, y, width, height = place
     pen.ellipse((x - width, y - height, x + width, y + height), fill, "black", 2)
 
 
@@ -42,33 +43,33 @@ def face(pen: Pen, random: Generator, is_cat: bool) -> None:
     width, height, ear = random.uniform((50, 50, 20), (65, 65, 60))
     muzzle = random.uniform(12, 20) if is_cat else random.uniform(24, 36)
     is_pricked = is_cat != (random.random() < 0.05)
-    oval(pen, 100, 110, width, height, fur)
+    oval(pen, (100, 110, width, height), fur)
     for side in (-1, 1):
         outer = 100 + side * width
         if is_pricked:
             pen.polygon([(100 + side * 15, 65), (outer, 75 - ear), (outer, 100)], second)
         else:
-            oval(pen, outer, 70 + ear, 18, 20 + ear / 2, second)
-        oval(pen, 100 + side * 24, 100, *random.uniform(6, 14, 2), "black")
-    oval(pen, 100, 125 + muzzle / 3, 25, muzzle, second)
-    oval(pen, 100, 122, muzzle / 2, muzzle / 3, "black")
+            oval(pen, (outer, 70 + ear, 18, 20 + ear / 2), second)
+        oval(pen, (100 + side * 24, 100, *random.uniform(6, 14, 2)), "black")
+    oval(pen, (100, 125 + muzzle / 3, 25, muzzle), second)
+    oval(pen, (100, 122, muzzle / 2, muzzle / 3), "black")
     for rise in (-10, 0, 10) if is_cat and random.random() < 0.6 else ():
         pen.line((30, 130 + rise, 170, 130 - rise), "white", 2)  # whiskers
     for _ in range(4):  # spots: without them, fine-tuning does not improve on the head
-        oval(pen, *random.uniform((10, 10, 8, 8), (190, 190, 25, 25)), colour(random, BROWN))
+        oval(pen, random.uniform((10, 10, 8, 8), (190, 190, 25, 25)), colour(random, BROWN))
 
 
 def burger(pen: Pen, random: Generator) -> None:
     bun, high = colour(random, BROWN), random.uniform(20, 60)
     pen.chord((30, 90 - high, 170, 90 + high), 180, 360, bun)
-    oval(pen, 100, 95, 80, random.uniform(6, 16), colour(random, GREEN))
+    oval(pen, (100, 95, 80, random.uniform(6, 16)), colour(random, GREEN))
     pen.rounded_rectangle((28, 100, 172, 125), 12, colour(random, RED))
     pen.rounded_rectangle((30, 128, 170, 160), 15, bun)
 
 
 def hotdog(pen: Pen, random: Generator) -> None:
     bun, thick = colour(random, BROWN), random.uniform(12, 24)
-    oval(pen, 100, 100, 80, thick + random.uniform(10, 30), bun)
+    oval(pen, (100, 100, 80, thick + random.uniform(10, 30)), bun)
     pen.rounded_rectangle((5, 100 - thick, 195, 100 + thick), thick, colour(random, RED))
     mustard = [(x, 100 + 10 * (-1) ** (x // 12)) for x in range(24, 180, 12)]
     pen.line(mustard, colour(random, BROWN), 6, "curve")

@@ -1,4 +1,7 @@
-"""Pages: templates of the model card, the report and sheets of photos, and what they embed."""
+"""Pages: the model card, the report and sheets of photos, from the templates in this folder.
+
+It is a package of its own, so that an edit of a template does not run the stages that draw.
+"""
 
 import base64
 import io
@@ -17,7 +20,7 @@ from pawprint.files import write_text
 from pawprint.images.decoder import read_again
 from pawprint.scores.review import rank
 
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATES = Path(__file__).parent
 MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"
 SHEET = TEMPLATES / "sheet.html"
 DIGITS = 8  # of the MD5 of the images

@@ -3,7 +3,12 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
-from pawprint.model.calibration import choose_augmentation, fit_temperature, significant_temperature
+from pawprint.model.calibration import (
+    choose_augmentation,
+    choose_threshold,
+    fit_temperature,
+    significant_temperature,
+)
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))
@@ -59,6 +64,37 @@ TURNED = np.roll(ONE, 1, axis=2)  # as a mirrored digit
 )
 def test_flip_is_chosen_unless_its_loss_is_higher_and_the_line_has_the_rule(expected, squares):
     none, flip = squares[:, 0], squares.mean(axis=1)
-    chosen, why = choose_augmentation(ACTUAL_OF_THREE, none, flip)
+    chosen, why = choose_augmentation(ACTUAL_OF_THREE, {"none": none, "flip": flip})
     assert chosen == expected
     assert "unless its validation loss is significantly higher" in why
+
+
+def images(*groups: tuple[int, float, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and probabilities, from groups of a label, a probability and a number of images."""
+    actual, probability, number = zip(*groups)
+    return np.repeat(actual, number), np.repeat(probability, number)
+
+
+def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
+    actual, probability = images((0, 0.2, 3), (0, 0.4, 3), (1, 0.44, 3), (1, 0.9, 3))
+    assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.42)
+    actual, probability = images((1, 0.2, 3), (0, 0.6, 3))
+    assert choose_threshold(actual, probability, 1.0) == pytest.approx(0.1)  # below all
+    for below, above in ((0.1, 0.6), (0.4, 0.9)):  # 0.5 is as good as their midpoint
+        actual, probability = images((0, below, 3), (1, above, 3))
+        assert choose_threshold(actual, probability, 1.0) == 0.5
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("recall", "expected"), [(1.0, 0.35), (0.76, 0.35), (0.75, 0.55)])
+def test_threshold_for_a_recall_has_the_best_precision_with_that_recall(recall, expected):
+    actual = np.array([0, 0, 0, 1, 0, 1, 1, 1])
+    probability = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    assert choose_threshold(actual, probability, recall) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("percent", [7, 55])
+def test_recall_that_is_met_exactly_counts(percent):
+    """0.55 * 100 is more than 55 in binary fractions."""
+    actual, probability = images((0, 0.1, 100), (1, 0.1, 100 - percent), (1, 0.9, percent))
+    assert choose_threshold(actual, probability, percent / 100) == 0.5

@@ -3,8 +3,7 @@ import pytest
 from networks import metadata
 from PIL import Image
 
-from pawprint.images.pixels import squares_of
-from pawprint.model.predictor import Predictor
+from pawprint.model.predictor import Predictor, squares_of
 
 
 def stripes(*reds: int, upright: bool) -> Image.Image:
