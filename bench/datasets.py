@@ -90,7 +90,11 @@ PUBLIC = {
         "muxspace/facial_expressions", "images/*", slice(None, None, 3), "split: {group: '/(.*)_'}"
     ),
     "waste": Public("arjunk00/chs", "dataset-resized/*/*.jpg"),
-    "clothing": Public("alexeygrigorev/clothing-dataset-small", "*/*/*.jpg"),
+    "clothing": Public(
+        "alexeygrigorev/clothing-dataset-small",
+        "*/*/*.jpg",
+        changes="split: {use_archive_split: false}",
+    ),
 }
 
 

@@ -29,7 +29,7 @@ MAY_IMPORT |= {
     "pawprint/cli": ROOMS | {"recipes", "tools"},
     "stages": ROOMS | {"templates"},  # `code` checks a project's files
     "examples": ROOMS,
-    "bench": ROOMS | {"recipes"},
+    "bench": ROOMS | {"recipes", "tools"},
 }
 PACKAGE = "stages/__init__.py"
 STAGES = [each for each in MODULES if each.startswith("stages/") and each != PACKAGE]
