@@ -22,6 +22,11 @@ def are_imbalanced(images: Collection[int]) -> bool:
     return max(images) > MAX_LARGEST * sum(images) / len(images)
 
 
+def headline(images: Collection[int]) -> str:
+    """The score that says most: "mean_recall" if `are_imbalanced`, or else "accuracy"."""
+    return "mean_recall" if are_imbalanced(images) else "accuracy"
+
+
 def problem_of_labels(labels: Iterable[str]) -> str | None:
     """What is wrong with the names of classes, as "expected ... Received: ...", or None."""
     labels = sorted(labels)

@@ -2,10 +2,9 @@
 
 import pandas as pd
 
-from pawprint.classes import UNKNOWN
+from pawprint.classes import UNKNOWN, headline
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
-from pawprint.scores.metrics import headline
 from pawprint.scores.shift import APART
 from pawprint.scores.slices import ACCURACY, DIFFERENCE
 

@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import log_losses
+from pawprint.classes import headline, log_losses
 from pawprint.columns import LEARNING_CURVE
-from pawprint.scores.metrics import headline
 from pawprint.scores.paired import Pair, compare
 
 CONFIDENCE = 0.95

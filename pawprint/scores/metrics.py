@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pawprint.classes import UNKNOWN, are_imbalanced, log_losses
+from pawprint.classes import UNKNOWN, headline, log_losses
 from pawprint.columns import PREDICTED, RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
     fraction_interval,
@@ -107,11 +107,6 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     for index, *of_class in zip(present, is_actual, is_predicted):
         rows += [(labels[index], *row) for row in _of_class(*of_class, confidence, groups)]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
-
-
-def headline(images: pd.Series) -> str:
-    """The score that says most: "mean_recall" if `are_imbalanced`, or else "accuracy"."""
-    return "mean_recall" if are_imbalanced(images) else "accuracy"
 
 
 def measure_unknown(

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from pawprint.classes import log_losses
+from pawprint.classes import headline, log_losses
 from pawprint.scores.intervals import holm, mean_by_group, sign_flips
-from pawprint.scores.metrics import headline
 from pawprint.tables import predicted_labels, probabilities_in
 
 POWER = 0.8  # probability that a difference is significant with the images of `Tested.enough`

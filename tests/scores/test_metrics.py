@@ -3,13 +3,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
-from pawprint.classes import predicted_classes
+from pawprint.classes import headline, predicted_classes
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (
     Predictions,
     describe_split,
     expected_calibration_error,
-    headline,
     measure_unknown,
     reliability,
     tabulate_reliability,
