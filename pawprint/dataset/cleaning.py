@@ -1,9 +1,11 @@
 """Decode every image once; list the usable ones, and the reason for each rejected one."""
 
+import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import imagehash
 import numpy as np
@@ -12,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.classes import NEITHER, are_imbalanced
-from pawprint.columns import IMAGES, REJECTED
+from pawprint.columns import DECODED, IMAGES, REJECTED
 from pawprint.dataset.layouts import (
     SHOWN,
     Folders,
@@ -23,8 +25,9 @@ from pawprint.dataset.layouts import (
     tree,
 )
 from pawprint.dataset.user_tables import Correction
-from pawprint.engine.mapping import map_items
+from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
+from pawprint.files import md5
 from pawprint.images.archive import (
     Archive,
     UnusableImageError,
@@ -40,6 +43,8 @@ from pawprint.images.decoder import (
     is_image_name,
     pixels_sha256,
 )
+from pawprint.pipeline.recorded import Recorded
+from pawprint.tables import read_table
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
@@ -47,6 +52,8 @@ from pawprint.images.decoder import (
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
 BITS = Decoded._fields[1:]
+ASSIGNED = ["path", "label", "archive_split", "group"]
+NONE_KNOWN = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
@@ -56,10 +63,14 @@ def clean(
     rule: str,
     corrections: list[Correction],
     rows: dict[str, Row] | None = None,
+    code: str = "",
+    known: pd.DataFrame = NONE_KNOWN,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
-    The tables have the columns of IMAGES and REJECTED; usable images also those of BITS.
+    The tables have the columns of IMAGES and REJECTED; usable images also those of DECODED. A file
+    that has a row in `known`, a table DECODED, is not decoded. `code` identifies the code that
+    decodes.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
     "jfif", as in `clean.rule`. `rows`, of metadata.csv, give label, split and group in place of the
@@ -93,11 +104,17 @@ def clean(
 
     assigned = [_or_rejected(assign_safe, name) for name in names]
     labelled = {row["path"]: row for row in assigned if "reason" not in row}
-    results = map_items(partial(_or_rejected, partial(_examine, archive, rule)), labelled)
-    examined = list(tqdm(results, "clean", len(labelled), unit="image", disable=None))
-    usable = [labelled[row["path"]] | row for row in examined if "reason" not in row]
+    origin = repr((code, rule, archive.bits)).encode()
+    reused = _known_rows(archive, origin, known, labelled)
+    done = set(reused["path"])
+    new = [name for name in labelled if name not in done]
+    results = map_items(partial(_or_rejected, partial(_examine, archive, rule, origin)), new)
+    examined = list(tqdm(results, "clean", len(new), unit="image", disable=None))
+    usable = [row for row in examined if "reason" not in row]
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
-    images = pd.DataFrame(usable, columns=[*IMAGES, *BITS])
+    usable = pd.concat([reused, pd.DataFrame(usable, columns=["path", *DECODED])])
+    images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(usable, on="path")
+    images = images.astype(IMAGES | DECODED)
     images, of_no_class, not_applied = _corrected(images, corrections)
     kept, duplicates = without_duplicates(images)
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
@@ -133,7 +150,35 @@ def _assign(
     return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}
 
 
-def _examine(archive: Archive, rule: str, name: str) -> dict:
+def _known_rows(
+    archive: Archive, origin: bytes, known: pd.DataFrame, names: Iterable[str]
+) -> pd.DataFrame:
+    """The rows of `known` that files of these names have by their bytes, with their `path`."""
+    row_of = dict(zip(known["key"], range(len(known))))
+    keys = map_in_threads(partial(_key, archive, origin), names if row_of else ())
+    found = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
+    return known.iloc[list(found.values())].assign(path=list(found))
+
+
+def _key(archive: Archive, origin: bytes, name: str) -> str:
+    """As in DECODED; "" for a file that cannot be read."""
+    try:
+        return hashlib.sha256(origin + read_member(archive, name)).hexdigest()
+    except UnusableImageError:
+        return ""
+
+
+def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
+    """The table DECODED of the last recorded result, without rows if it is missing or damaged."""
+    known = recorded.hash_of("clean", out)
+    with contextlib.suppress(InputError, ValueError):
+        path = recorded.file(known)
+        if md5(path) == known:
+            return read_table(path, DECODED)
+    return NONE_KNOWN
+
+
+def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
     """The columns of a file's row that its content gives. Raises UnusableImageError."""
     data = read_member(archive, name)
     image, *bits = decode_with_bits(data, archive.bits)
@@ -141,6 +186,7 @@ def _examine(archive: Archive, rule: str, name: str) -> dict:
         raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
     return {
         "path": name,
+        "key": hashlib.sha256(origin + data).hexdigest(),
         "width": image.width,
         "height": image.height,
         "pixels_sha256": pixels_sha256(image),
