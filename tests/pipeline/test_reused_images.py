@@ -48,7 +48,6 @@ def check_from_nothing(project: Path) -> None:
     """The tables are those of a run that has nothing to reuse."""
     before = outputs(project)
     (project / paths.LOCK).unlink()
-    shutil.rmtree(project / ".dvc" / "cache")
     assert reused(project, "--force") == 0
     assert outputs(project) == before
 
@@ -72,7 +71,7 @@ def test_corrected_label_decodes_nothing(project):
 
 def test_forced_run_reuses_undamaged_rows_only(project):
     assert reused(project, "--force") == PHOTOS
-    table = (project / paths.DECODED_CSV).resolve()
+    table = project / paths.DECODED_CSV
     for path in (project / ".dvc" / "cache").rglob("*"):
         if path.is_file() and path.read_bytes() == table.read_bytes():
             path.chmod(0o644)
