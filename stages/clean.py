@@ -7,30 +7,44 @@ data/clean/unknown.csv, data/clean/rejected.csv, data/clean/decoded.csv and metr
 Run: `python -m stages.clean`
 """
 
+import contextlib
 from functools import partial
+from pathlib import Path
+
+import pandas as pd
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
+    NONE_KNOWN,
     clean,
     describe_bits,
     describe_files,
     describe_folders_of_no_class,
     describe_imbalance,
-    recorded_rows,
 )
 from pawprint.dataset.layouts import find_labels, further_columns, read_metadata_csv
 from pawprint.dataset.user_tables import read_corrections
-from pawprint.errors import printable
+from pawprint.errors import InputError, printable
 from pawprint.files import md5, write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage, watch
 from pawprint.pipeline.recorded import Recorded
-from pawprint.tables import write_table
+from pawprint.tables import read_table, write_table
 
 MAX_NAMED = 5  # corrections in a line of output
+
+
+def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
+    """The table DECODED of the last recorded result, without rows if it is missing or damaged."""
+    known = recorded.hash_of("clean", out)
+    with contextlib.suppress(InputError, ValueError):
+        path = recorded.file(known)
+        if md5(path) == known:
+            return read_table(path, DECODED)
+    return NONE_KNOWN
 
 
 def main() -> None:

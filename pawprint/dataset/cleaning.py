@@ -1,11 +1,10 @@
 """Decode every image once; list the usable ones, and the reason for each rejected one."""
 
-import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import imagehash
 import numpy as np
@@ -27,7 +26,6 @@ from pawprint.dataset.layouts import (
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
-from pawprint.files import md5
 from pawprint.images.archive import (
     Archive,
     UnusableImageError,
@@ -43,8 +41,6 @@ from pawprint.images.decoder import (
     is_image_name,
     pixels_sha256,
 )
-from pawprint.pipeline.recorded import Recorded
-from pawprint.tables import read_table
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
@@ -166,16 +162,6 @@ def _key(archive: Archive, origin: bytes, name: str) -> str:
         return hashlib.sha256(origin + read_member(archive, name)).hexdigest()
     except UnusableImageError:
         return ""
-
-
-def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
-    """The table DECODED of the last recorded result, without rows if it is missing or damaged."""
-    known = recorded.hash_of("clean", out)
-    with contextlib.suppress(InputError, ValueError):
-        path = recorded.file(known)
-        if md5(path) == known:
-            return read_table(path, DECODED)
-    return NONE_KNOWN
 
 
 def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:

@@ -8,6 +8,7 @@ image of a HEIC file, is decoded.
 import hashlib
 import io
 import logging
+import posixpath
 import struct
 import warnings
 from collections import Counter
@@ -43,7 +44,7 @@ def is_image_name(name: str) -> bool:
 
     Files that a table or a user names one by one are images, whatever their names.
     """
-    return not _is_hidden(name) and PurePosixPath(name).suffix.lower() in SUFFIXES
+    return not _is_hidden(name) and posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
 def count_suffixes(names: Iterable[str]) -> str:
@@ -56,7 +57,7 @@ def count_suffixes(names: Iterable[str]) -> str:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in PurePosixPath(name).parts)
+    return any(part.startswith(".") and part != "." for part in name.split("/"))
 
 
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
