@@ -12,6 +12,16 @@ IMAGES: Columns = {
     "pixels_sha256": "str",
     "perceptual_hash": "str",
 }
+# What decoding gives; `key` is a hash of the file's bytes and of what decodes them.
+DECODED: Columns = {
+    "key": "str",
+    "width": "int64",
+    "height": "int64",
+    "pixels_sha256": "str",
+    "perceptual_hash": "str",
+    "used_bits": "int64",
+    "file_bits": "int64",
+}
 REJECTED: Columns = {"path": "str", "reason": "str", "detail": "str"}
 # A cell of a further column of metadata.csv, such as camera or site, that is not empty.
 METADATA: Columns = {"path": "str", "column": "str", "value": "str"}

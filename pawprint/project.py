@@ -16,6 +16,7 @@ RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
 IMAGES_CSV = Path("data/clean/images.csv")
 METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's
 UNKNOWN_CSV = Path("data/clean/unknown.csv")
+DECODED_CSV = Path("data/clean/decoded.csv")  # what later runs of `clean` take over
 REJECTED_CSV = Path("data/clean/rejected.csv")
 SPLIT_CSV = Path("data/split/images.csv")
 LABELS_JSON = Path("data/split/labels.json")  # of the classes, in the order of their indices

@@ -1,17 +1,23 @@
 """Decode every image once, and list which can be used and why the others cannot.
 
-Applies the corrections of labels.csv; exact duplicates are removed. Reads data/raw/archives/ and
+Applies the corrections of labels.csv; exact duplicates are removed. Files with the bytes of a
+usable image of the last recorded result are not decoded again. Reads data/raw/archives/ and
 labels.csv. Params: `clean`. Writes data/clean/images.csv, data/clean/metadata.csv,
-data/clean/unknown.csv, data/clean/rejected.csv and metrics/clean.json.
+data/clean/unknown.csv, data/clean/rejected.csv, data/clean/decoded.csv and metrics/clean.json.
 Run: `python -m stages.clean`
 """
 
+import contextlib
 from functools import partial
+from pathlib import Path
+
+import pandas as pd
 
 from pawprint import project
 from pawprint.classes import UNKNOWN
-from pawprint.columns import IMAGES, METADATA, REJECTED
+from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
+    NONE_KNOWN,
     NOT_LISTED,
     clean,
     describe_bits,
@@ -21,19 +27,31 @@ from pawprint.dataset.cleaning import (
 )
 from pawprint.dataset.layouts import find_labels, further_columns, read_metadata_csv
 from pawprint.dataset.user_tables import read_corrections
-from pawprint.errors import printable
-from pawprint.files import write_json
+from pawprint.errors import InputError, printable
+from pawprint.files import md5, write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage, watch
-from pawprint.tables import write_table
+from pawprint.pipeline.recorded import Recorded
+from pawprint.tables import read_table, write_table
 
 MAX_NAMED = 5  # corrections in a line of output
+
+
+def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
+    """The table DECODED of the last recorded result, without rows if it is missing or damaged."""
+    known = recorded.hash_of("clean", out)
+    with contextlib.suppress(InputError, ValueError):
+        path = recorded.file(known)
+        if md5(path) == known:
+            return read_table(path, DECODED)
+    return NONE_KNOWN
 
 
 def main() -> None:
     params = Clean.load()
     labels = params.labels
+    code, known = md5(project.CODE / "clean.txt"), recorded_rows(Recorded(), project.DECODED_CSV)
     with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
@@ -41,15 +59,20 @@ def main() -> None:
             labels = find_labels(names, rows, archive.filename)
         read = partial(read_corrections, project.LABELS_CSV, set(names), labels)
         corrections = watch(str(project.LABELS_CSV), read)
-        kept, rejected, not_applied = clean(archive, labels, params.rule, corrections, rows)
+        kept, rejected, not_applied = clean(
+            archive, labels, params.rule, corrections, rows, code=code, known=known
+        )
     is_unknown = kept["label"] == UNKNOWN
     write_table(project.IMAGES_CSV, kept[~is_unknown], IMAGES)
     write_table(project.UNKNOWN_CSV, kept[is_unknown], IMAGES)
     write_table(project.METADATA_CSV, further_columns(rows, kept["path"][~is_unknown]), METADATA)
     write_table(project.REJECTED_CSV, rejected, REJECTED)
+    write_table(project.DECODED_CSV, kept, DECODED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {project.REJECTED_CSV}" if len(rejected) else ""
     print(f"clean: {describe_files(kept, rejected)}{why}")
+    if reused := kept["key"].isin(known["key"]).sum():
+        print(f"clean: {reused:,} of them were decoded in the last run")
     is_unlisted = rejected["detail"] == NOT_LISTED
     if folders := describe_folders_of_no_class(rejected[is_unlisted]):
         print(f"clean: without a row in metadata.csv: {folders}; add rows with their labels")

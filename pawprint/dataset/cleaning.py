@@ -1,5 +1,6 @@
 """Decode every image once; list the usable ones, and the reason for each rejected one."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -12,7 +13,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pawprint.classes import NEITHER, are_imbalanced
-from pawprint.columns import IMAGES, REJECTED
+from pawprint.columns import DECODED, IMAGES, REJECTED
 from pawprint.dataset.layouts import (
     SHOWN,
     Folders,
@@ -23,7 +24,7 @@ from pawprint.dataset.layouts import (
     tree,
 )
 from pawprint.dataset.user_tables import Correction
-from pawprint.engine.mapping import map_items
+from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import (
     Archive,
@@ -48,6 +49,8 @@ from pawprint.images.decoder import (
 JFIF, JFIF_WITHIN = b"JFIF", 512
 BITS = Decoded._fields[1:]
 NOT_LISTED = "not in metadata.csv"
+ASSIGNED = ["path", "label", "archive_split", "group"]
+NONE_KNOWN = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
@@ -57,10 +60,15 @@ def clean(
     rule: str,
     corrections: list[Correction],
     rows: dict[str, Row] | None = None,
+    *,
+    code: str = "",
+    known: pd.DataFrame = NONE_KNOWN,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
-    The tables have the columns of IMAGES and REJECTED; usable images also those of BITS.
+    The tables have the columns of IMAGES and REJECTED; usable images also those of DECODED. A file
+    that has a row in `known`, a table DECODED, is not decoded. `code` identifies the code that
+    decodes.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
     "jfif", as in `clean.rule`. `rows`, of metadata.csv, give label, split and group in place of the
@@ -94,11 +102,17 @@ def clean(
 
     assigned = [_or_rejected(assign_safe, name) for name in names]
     labelled = {row["path"]: row for row in assigned if "reason" not in row}
-    results = map_items(partial(_or_rejected, partial(_examine, archive, rule)), labelled)
-    examined = list(tqdm(results, "clean", len(labelled), unit="image", disable=None))
-    usable = [labelled[row["path"]] | row for row in examined if "reason" not in row]
+    origin = repr((code, rule, archive.bits)).encode()
+    reused = _known_rows(archive, origin, known, labelled)
+    done = set(reused["path"])
+    new = [name for name in labelled if name not in done]
+    results = map_items(partial(_or_rejected, partial(_examine, archive, rule, origin)), new)
+    examined = list(tqdm(results, "clean", len(new), unit="image", disable=None))
+    usable = [row for row in examined if "reason" not in row]
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
-    images = pd.DataFrame(usable, columns=[*IMAGES, *BITS])
+    usable = pd.concat([reused, pd.DataFrame(usable, columns=["path", *DECODED])])
+    images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(usable, on="path")
+    images = images.astype(IMAGES | DECODED)
     images, of_no_class, not_applied = _corrected(images, corrections)
     kept, duplicates = without_duplicates(images)
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
@@ -134,7 +148,25 @@ def _assign(
     return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}
 
 
-def _examine(archive: Archive, rule: str, name: str) -> dict:
+def _known_rows(
+    archive: Archive, origin: bytes, known: pd.DataFrame, names: Iterable[str]
+) -> pd.DataFrame:
+    """The rows of `known` that files of these names have by their bytes, with their `path`."""
+    row_of = dict(zip(known["key"], range(len(known))))
+    keys = map_in_threads(partial(_key, archive, origin), names if row_of else ())
+    found = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
+    return known.iloc[list(found.values())].assign(path=list(found))
+
+
+def _key(archive: Archive, origin: bytes, name: str) -> str:
+    """As in DECODED; "" for a file that cannot be read."""
+    try:
+        return hashlib.sha256(origin + read_member(archive, name)).hexdigest()
+    except UnusableImageError:
+        return ""
+
+
+def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
     """The columns of a file's row that its content gives. Raises UnusableImageError."""
     data = read_member(archive, name)
     image, *bits = decode_with_bits(data, archive.bits)
@@ -142,6 +174,7 @@ def _examine(archive: Archive, rule: str, name: str) -> dict:
         raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
     return {
         "path": name,
+        "key": hashlib.sha256(origin + data).hexdigest(),
         "width": image.width,
         "height": image.height,
         "pixels_sha256": pixels_sha256(image),

@@ -5,14 +5,12 @@ memory and some ten seconds for each thread. Only the first frame of an animatio
 image of a HEIC file, is decoded.
 """
 
-import contextlib
-import functools
 import hashlib
 import io
 import logging
+import posixpath
 import struct
 import warnings
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -46,7 +44,7 @@ def is_image_name(name: str) -> bool:
 
     Files that a table or a user names one by one are images, whatever their names.
     """
-    return not _is_hidden(name) and PurePosixPath(name).suffix.lower() in SUFFIXES
+    return not _is_hidden(name) and posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
 def count_suffixes(names: Iterable[str]) -> str:
@@ -59,7 +57,7 @@ def count_suffixes(names: Iterable[str]) -> str:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") for part in PurePosixPath(name).parts)
+    return any(part.startswith(".") and part != "." for part in name.split("/"))
 
 
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
@@ -235,30 +233,6 @@ def pixels_sha256(image: Image.Image) -> str:
 
 
 MAX_LEFT_OUT = 0.25  # of an image, without a line: that of 4:3
-MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
-
-
-def left_out_of(source: Path) -> float:
-    """`left_out` of the images below a folder or in a zip, of at most MAX_READ; 0 without images.
-
-    Only headers are read. A file that is no image is left out.
-    """
-    sizes: list[tuple[int, int]] = []
-    with contextlib.ExitStack() as opened:
-        if source.is_dir():
-            paths = {path.relative_to(source).as_posix(): path for path in source.rglob("*")}
-            files = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
-        else:
-            files = {}
-            with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
-                archive = opened.enter_context(zipfile.ZipFile(source))
-                files = {name: functools.partial(archive.open, name) for name in archive.namelist()}
-        images = [name for name in files if is_image_name(name)]
-        for name in images[:: -(-len(images) // MAX_READ) or 1]:
-            # Pillow and zips raise anything for a damaged file.
-            with contextlib.suppress(Exception), files[name]() as file:
-                sizes.append(Image.open(file, formats=FORMATS).size)
-    return left_out(*np.array(sizes).T) if sizes else 0.0
 
 
 def left_out(widths: np.ndarray, heights: np.ndarray) -> float:

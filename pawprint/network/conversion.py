@@ -1,11 +1,15 @@
 """From Keras to OpenVINO."""
 
 import openvino
+from openvino.frontend.tensorflow import utils
 
 from pawprint.errors import silent_stderr
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import logits_of
 from pawprint.runtime.network_file import take_uint8
+
+# OpenVINO's own deletes a name that `exec` bound, which Python 3.13 refuses (PEP 667).
+utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
 
 
 def convert(model: keras.Model) -> openvino.Model:

@@ -1,6 +1,7 @@
 """Projects for images of a user: making one, and renewing it after an upgrade of the package."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -14,14 +15,16 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import yaml
+from PIL import Image
 
 from pawprint.dataset.layouts import FILE_NAME, is_metadata
 from pawprint.dataset.sources import is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
-from pawprint.images.decoder import MAX_LEFT_OUT, is_image_name, left_out_of
+from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import add_missing, apply, overlay
@@ -38,6 +41,7 @@ from pawprint.templates.files import (
 
 # Of ten sets of images, fine-tuning from a solved head helps on too few (docs/decisions/28).
 FROZEN = "{model: {fine_tune_at: null}, train_finetune: {epochs: 0}}"
+MAX_READ = 2000  # images, evenly chosen, of which `_left_out_of` reads the header
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 
 
@@ -127,11 +131,34 @@ def _copy(images: Path, target: Path) -> None:
 
 def _with_resize(params: str, images: Path) -> str:
     """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
-    out = left_out_of(images)
+    out = _left_out_of(images)
     if out <= MAX_LEFT_OUT:
         return params
     line = f"  resize: stretch  # crop would leave out {out:.0%} of the median image; or pad"
     return re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
+
+
+def _left_out_of(source: Path) -> float:
+    """`left_out` of the images below a folder or in a zip, of at most MAX_READ; 0 without images.
+
+    Only headers are read. A file that is no image is left out.
+    """
+    sizes: list[tuple[int, int]] = []
+    with contextlib.ExitStack() as opened:
+        if source.is_dir():
+            paths = {path.relative_to(source).as_posix(): path for path in _followed(source)}
+            found = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
+        else:
+            found = {}
+            with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
+                archive = opened.enter_context(zipfile.ZipFile(source))
+                found = {name: functools.partial(archive.open, name) for name in archive.namelist()}
+        images = [name for name in found if is_image_name(name)]
+        for name in images[:: -(-len(images) // MAX_READ) or 1]:
+            # Pillow and zips raise anything for a damaged file.
+            with contextlib.suppress(Exception), found[name]() as file:
+                sizes.append(Image.open(file, formats=FORMATS).size)
+    return left_out(*np.array(sizes).T) if sizes else 0.0
 
 
 def _require_apart(folder: Path, images: Path) -> None:
@@ -141,7 +168,7 @@ def _require_apart(folder: Path, images: Path) -> None:
             "Received: nothing there. Name one with --images."
         )
     if images.is_dir():
-        files = [path for path in images.rglob("*") if path.is_file()]
+        files = [path for path in _followed(images) if path.is_file()]
         folders = {path.parent for path in files if is_image_name(path.name)} - {images}
         if len(folders) < 2 and not any(is_metadata(path.name) for path in files):
             raise InputError(
@@ -153,6 +180,18 @@ def _require_apart(folder: Path, images: Path) -> None:
         raise InputError(f"{folder}: expected a new or an empty folder. Nothing is overwritten.")
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{folder}: expected a folder outside of {images}.")
+
+
+def _followed(images: Path) -> Iterator[Path]:
+    """Everything but folders below a folder, and below the folders that links there lead to."""
+    for parent, folders, names in os.walk(images, followlinks=True):
+        for link in (Path(parent, name) for name in folders):
+            if link.is_symlink() and Path(parent).resolve().is_relative_to(link.resolve()):
+                raise InputError(
+                    f"{link}: expected a file, a folder or a link to one. Received: a link to a "
+                    "folder that it is in. Remove it."
+                )
+        yield from (Path(parent, name) for name in names)
 
 
 def _path_from(folder: Path, images: Path) -> str:

@@ -67,7 +67,7 @@ def finished(installed, tmp_path_factory) -> Path:
             change(folder, "calibrate: {temperature: false}")
         if command.startswith("dvc remote add"):  # after an experiment, of which nothing is kept
             installed.succeed("sh", "-c", "git restore . && dvc checkout -q", cwd=folder)
-        command = command.replace(REMOTE, str(root / "remote"))
+        command = command.replace(REMOTE, (root / "remote").as_posix())
         installed.succeed("sh", "-c", command, cwd=folder)
         ran.append(command)
     assert ran.count("dvc repro") == 2

@@ -16,7 +16,11 @@ PARAMS = "params.yaml"
 # Where `features` looks for rows that were computed before. It believes none that is damaged or of
 # another image or network, so what it finds there changes no byte of its outputs.
 RECORDED = {".dvc/cache/files", ".dvc/config", "dvc.lock"}
-COMPUTED_BEFORE = {"code": RECORDED, "features": {*RECORDED, ".dvc/tmp/pawprint"}}
+COMPUTED_BEFORE = {
+    "code": RECORDED,
+    "clean": RECORDED,
+    "features": {*RECORDED, ".dvc/tmp/pawprint"},
+}
 # `.images.part.csv`, under which images.csv is written; see pawprint/files.py.
 TEMPORARY = re.compile(r"\.([^/]+)\.part[^/]*?(\.[^/.]+)?(?=/|$)")
 

@@ -102,13 +102,20 @@ def test_init_that_cannot_be_is_one_line_and_changes_nothing(installed, photos, 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a script as a program")
-def test_photos_in_a_dvc_repository_are_tracked(installed, photos, tmp_path):
-    registry = shutil.copytree(photos, tmp_path / "registry")
-    (registry / ".dvc").mkdir()
+def test_photos_in_a_dvc_repository_and_behind_links_are_tracked(installed, photos, tmp_path):
+    registry = tmp_path / "registry"
+    (registry / ".dvc").mkdir(parents=True)
     (registry / ".dvc/config").touch()
+    for label in ("cat", "dog"):
+        (registry / label).symlink_to(photos / label)
     installed.succeed("pawprint", "init", "new", "--images", registry, cwd=tmp_path)
     files = [path for path in photos.rglob("*") if path.is_file()]
     assert f"nfiles: {len(files)}" in (tmp_path / "new" / "photos.dvc").read_text()
+    assert not any(path.is_symlink() for path in (tmp_path / "new" / "photos").rglob("*"))
+    (registry / "fox").symlink_to("..")
+    result = installed.run("pawprint", "init", "other", "--images", registry, cwd=tmp_path)
+    (line,) = result.stderr.splitlines()
+    assert f"{registry / 'fox'}: expected " in line and not (tmp_path / "other").exists()
 
 
 def test_failed_init_leaves_nothing(installed, photos, tmp_path):

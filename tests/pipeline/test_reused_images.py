@@ -1,0 +1,94 @@
+"""`clean` decodes a file once, and writes the same bytes as a run that decodes all."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import change, git_project, photo, succeed
+
+from pawprint import project as paths
+
+PHOTOS = 8
+
+
+@pytest.fixture(scope="module")
+def cleaned(tmp_path_factory) -> Path:
+    """A project with photos beside it, and an image of no class, in which `clean` has run."""
+    folder = tmp_path_factory.mktemp("reuse")
+    for number in range(PHOTOS):
+        label = ("cats", "dogs", "unknown")[number % 3]
+        (folder / "photos" / label).mkdir(parents=True, exist_ok=True)
+        (folder / "photos" / label / f"{number}.jpg").write_bytes(photo(number))
+    project = git_project(folder / "project", "fetch: {source: ../photos}")
+    assert reused(project) == 0
+    return project
+
+
+@pytest.fixture
+def project(cleaned, tmp_path) -> Path:
+    shutil.copytree(cleaned.parent / "photos", tmp_path / "photos")
+    return shutil.copytree(cleaned, tmp_path / "project", symlinks=True)
+
+
+def reused(project: Path, *options: str) -> int:
+    """Run DVC up to `clean`. Returns how many images it did not decode again."""
+    found = re.search(
+        r"clean: ([\d,]+) of them .*last run",
+        succeed("dvc", "repro", *options, "clean", cwd=project),
+    )
+    return int(found[1]) if found else 0
+
+
+def outputs(project: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (project / "data" / "clean").iterdir()}
+
+
+def check_from_nothing(project: Path) -> None:
+    """The tables are those of a run that has nothing to reuse."""
+    before = outputs(project)
+    (project / paths.LOCK).unlink()
+    assert reused(project, "--force") == 0
+    assert outputs(project) == before
+
+
+def test_files_with_known_bytes_are_not_decoded(project):
+    photos = project.parent / "photos"
+    (photos / "cats" / "new.jpg").write_bytes(photo(100))
+    (photos / "cats" / "copy.jpg").write_bytes(photo(1))  # a dog's: both are rejected
+    (photos / "cats" / "3.jpg").rename(photos / "cats" / "renamed.jpg")
+    (photos / "dogs" / "4.jpg").write_bytes(photo(101))
+    assert reused(project) == PHOTOS - 2
+    check_from_nothing(project)
+
+
+def test_corrected_label_decodes_nothing(project):
+    with (project / paths.LABELS_CSV).open("a", encoding="utf-8") as labels:
+        labels.write("cats/0.jpg,dog\n")
+    assert reused(project) == PHOTOS
+    check_from_nothing(project)
+
+
+def test_forced_run_reuses_undamaged_rows_only(project):
+    assert reused(project, "--force") == PHOTOS
+    table = project / paths.DECODED_CSV
+    for path in (project / ".dvc" / "cache").rglob("*"):
+        if path.is_file() and path.read_bytes() == table.read_bytes():
+            path.chmod(0o644)
+            path.write_bytes(path.read_bytes().replace(b",64,", b",65,"))
+    before = outputs(project)
+    assert reused(project, "--force") == 0
+    assert outputs(project) == before
+
+
+@pytest.mark.parametrize("changed", ["rule", "bits", "code"])
+def test_all_are_decoded_again_by_another_decoder(project, changed):
+    if changed == "code":
+        with (project / "pawprint/images/jpeg.py").open("a", encoding="utf-8") as file:
+            file.write("UNUSED = 0\n")
+    else:
+        change(project, {"rule": "clean: {rule: jfif}", "bits": "clean: {bits: 12}"}[changed])
+    before = outputs(project)
+    assert reused(project) == 0
+    after = outputs(project)
+    assert {name for name in after if after[name] != before[name]} == {paths.DECODED_CSV.name}
