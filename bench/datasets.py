@@ -35,7 +35,7 @@ from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.decoder import MAX_LEFT_OUT, left_out_of
+from pawprint.images.decoder import MAX_LEFT_OUT
 from pawprint.images.pixels import IDENTITY
 from pawprint.model.predictor import predict_members
 from pawprint.network.solved_head import VALUES_OF_C
@@ -44,6 +44,7 @@ from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime.network_file import read_network
 from pawprint.tables import read_table
+from pawprint.tools.projects import left_out_of
 
 Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files
 

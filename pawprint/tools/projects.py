@@ -41,7 +41,7 @@ from pawprint.templates.files import (
 
 # Of ten sets of images, fine-tuning from a solved head helps on too few (docs/decisions/28).
 FROZEN = "{model: {fine_tune_at: null}, train_finetune: {epochs: 0}}"
-MAX_READ = 2000  # images, evenly chosen, of which `_left_out_of` reads the header
+MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 
 
@@ -131,14 +131,14 @@ def _copy(images: Path, target: Path) -> None:
 
 def _with_resize(params: str, images: Path) -> str:
     """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
-    out = _left_out_of(images)
+    out = left_out_of(images)
     if out <= MAX_LEFT_OUT:
         return params
     line = f"  resize: stretch  # crop would leave out {out:.0%} of the median image; or pad"
     return re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
 
 
-def _left_out_of(source: Path) -> float:
+def left_out_of(source: Path) -> float:
     """`left_out` of the images below a folder or in a zip, of at most MAX_READ; 0 without images.
 
     Only headers are read. A file that is no image is left out.
