@@ -23,7 +23,7 @@ from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import gallery, pages, results
-from pawprint.scores.limits import NO_LIMIT, Run, find_limits
+from pawprint.scores.limits import NEXT_STEP, NO_LIMIT, Run, find_limits
 from pawprint.scores.review import list_errors
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
@@ -95,6 +95,7 @@ def main() -> None:
     of_page = {
         "limits": limits,
         "no_limit": NO_LIMIT,
+        "next_step": NEXT_STEP,
         "gallery": shown,
         "matrix": gallery.link_matrix(predictions["test"], *known),
         "confused": gallery.link_pairs(predictions["test"], *known),
@@ -104,6 +105,7 @@ def main() -> None:
     images_md5 = md5(project.SPLIT_CSV)[: pages.DIGITS]
     write_text(project.REPORT, pages.fill(pages.REPORT, **context | of_page, images=images_md5))
     lines = [f"- {sentence}\n" for sentence, _ in limits] or [f"{NO_LIMIT}\n"]
+    lines.append(f"{NEXT_STEP}\n")
     write_text(project.LIMITS, "".join(lines))
     print(f"report: {project.MODEL_CARD}, {project.REPORT}, {project.LIMITS}")
     print("".join(lines), end="")

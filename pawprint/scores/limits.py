@@ -28,6 +28,7 @@ MIN_SHARE = 0.2  # of the errors, of two classes
 MIN_WRONG = 0.01  # of the labels
 LEAST = 1e-6  # probability of a label that is counted; tables have six digits
 NO_LIMIT = "No limit of this model stands out."
+NEXT_STEP = "pawprint try measures whether another backbone, image size or resize is better."
 
 
 class Run(NamedTuple):
@@ -184,7 +185,7 @@ def too_weak_features(run: Run) -> Limit | None:
     return Limit(
         f"The head is right for only {run.train_accuracy:.1%} of the images that it learned from, "
         f"and in folds for {right / images:.1%}: the features do not tell the classes apart, and "
-        "more images help little. Try a larger model.image_size, or another backbone."
+        "more images help little. pawprint try measures other backbones and image sizes."
     )
 
 
