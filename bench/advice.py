@@ -22,11 +22,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import yaml
 from scipy.special import expit, softmax
 
 from bench.datasets import params_of, sets
 from pawprint import project
 from pawprint.columns import IMAGES, SPLIT
+from pawprint.errors import InputError
 from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples
 from pawprint.files import pack, parse_yaml, read_json
@@ -139,8 +141,8 @@ def suggest_row(train: Images, held_out: Images, params: Params, labels: list[st
     hashes, accuracies = hashes[train.table["path"]], []
     for seed in range(SEEDS):
         order = np.random.default_rng(seed).permutation(len(train.actual))
-        one_of_each = pd.Series(train.actual[order]).duplicated().to_numpy()
-        order = order[np.argsort(one_of_each, kind="stable")]  # all classes are in the start
+        is_repeated = pd.Series(train.actual[order]).duplicated().to_numpy()
+        order = order[np.argsort(is_repeated, kind="stable")]  # all classes are in the start
         start, pool = order[:START], order[START:]
         fitted = fit(train.some(start), params, labels)
         new = pool[~hashes.iloc[pool].duplicated().to_numpy()]
@@ -179,6 +181,9 @@ def try_row(params: Params, labels: list[str]) -> str:
             sample, start = candidates.Sample(archive, images, labels, weight), time.monotonic()
             tried = list(candidates.measure(found, sample, 60))
             seconds.append(f"{time.monotonic() - start:.0f}")
+        for candidate, error in tried:
+            if isinstance(error, InputError):
+                print(f"{candidate.name}: not measured: {error}")
         measured = [pair for pair in tried if isinstance(pair[1], candidates.Measured)]
         scores = candidates.score([each for _, each in measured], sample)
         for (candidate, cost), each in zip(measured, scores):
@@ -191,7 +196,7 @@ def try_row(params: Params, labels: list[str]) -> str:
         best.append(measured[candidates.winner(scores)][0])
     runs = [test_of_run()]
     if best[0].changes:
-        text = overlay(project.PARAMS.read_text(encoding="utf-8"), str(best[0].changes))
+        text = overlay(project.PARAMS.read_text(encoding="utf-8"), yaml.safe_dump(best[0].changes))
         project.PARAMS.write_text(text, encoding="utf-8")
         run_dvc(Path(), "repro", "--quiet", "evaluate")
         runs.append(test_of_run())

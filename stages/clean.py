@@ -28,10 +28,11 @@ from pawprint.dataset.cleaning import (
 from pawprint.dataset.layouts import find_labels, further_columns, read_metadata_csv
 from pawprint.dataset.user_tables import read_corrections
 from pawprint.errors import InputError, printable
-from pawprint.files import md5, write_json
+from pawprint.files import md5, read_text, write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage, watch
+from pawprint.pipeline.fingerprint import not_as_pinned
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table, write_table
 
@@ -48,10 +49,17 @@ def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
     return NONE_KNOWN
 
 
+def decoding_code() -> str:
+    """What decodes: the code that `code` recorded, and packages that are not as pinned."""
+    code = project.CODE / "clean.txt"
+    pins = [line for line in read_text(code).splitlines() if "==" in line]
+    return repr((md5(code), not_as_pinned(pins)))
+
+
 def main() -> None:
     params = Clean.load()
     labels = params.labels
-    code, known = md5(project.CODE / "clean.txt"), recorded_rows(Recorded(), project.DECODED_CSV)
+    known = recorded_rows(Recorded(), project.DECODED_CSV)
     with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
@@ -60,7 +68,7 @@ def main() -> None:
         read = partial(read_corrections, project.LABELS_CSV, set(names), labels)
         corrections = watch(str(project.LABELS_CSV), read)
         kept, rejected, not_applied = clean(
-            archive, labels, params.rule, corrections, rows, code=code, known=known
+            archive, labels, params.rule, corrections, rows, code=decoding_code(), known=known
         )
     is_unknown = kept["label"] == UNKNOWN
     write_table(project.IMAGES_CSV, kept[~is_unknown], IMAGES)
@@ -72,7 +80,7 @@ def main() -> None:
     why = f"; see {project.REJECTED_CSV}" if len(rejected) else ""
     print(f"clean: {describe_files(kept, rejected)}{why}")
     if reused := kept["key"].isin(known["key"]).sum():
-        print(f"clean: {reused:,} of them were decoded in the last run")
+        print(f"clean: {reused:,} images were not decoded again, as their files are known")
     is_unlisted = rejected["detail"] == NOT_LISTED
     if folders := describe_folders_of_no_class(rejected[is_unlisted]):
         print(f"clean: without a row in metadata.csv: {folders}; add rows with their labels")

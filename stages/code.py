@@ -6,8 +6,10 @@ Run: `python -m stages.code`
 """
 
 import compileall
+import os
 import sys
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
@@ -37,7 +39,8 @@ def main() -> None:
         if recorded.hash_of("fetch", source, "deps"):
             todo = "with --allow-missing, DVC takes the images of the last run"
         print(f"code: {source} does not exist: {todo}")
-    require_utf8(source)
+    walked = os.walk(source)
+    require_utf8(Path(parent, name) for parent, *names in walked for name in chain(*names))
     if "pawprint/stages" in folders:  # of an installed package
         require_installed(project.REQUIREMENTS)
         require_stages(project.PIPELINE)

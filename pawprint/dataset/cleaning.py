@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -149,11 +149,13 @@ def _assign(
 
 
 def _known_rows(
-    archive: Archive, origin: bytes, known: pd.DataFrame, names: Iterable[str]
+    archive: Archive, origin: bytes, known: pd.DataFrame, names: Collection[str]
 ) -> pd.DataFrame:
     """The rows of `known` that files of these names have by their bytes, with their `path`."""
     row_of = dict(zip(known["key"], range(len(known))))
-    keys = map_in_threads(partial(_key, archive, origin), names if row_of else ())
+    read = names if row_of else ()
+    keys = map_in_threads(partial(_key, archive, origin), read)
+    keys = tqdm(keys, "known files", len(read), unit="file", disable=None)
     found = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
     return known.iloc[list(found.values())].assign(path=list(found))
 

@@ -10,7 +10,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO
 
@@ -73,15 +73,14 @@ def empty_folders(folder: Path) -> list[Path]:
     return found
 
 
-def require_utf8(folder: Path) -> None:
-    """Raise InputError for a name below a folder that is not UTF-8. DVC fails without naming it."""
-    for parent, folders, files in os.walk(folder):
-        for path in (Path(parent, name) for name in (*folders, *files)):
-            if re.search(r"[\ud800-\udfff]", str(path)):  # what Python makes of other bytes
-                raise InputError(
-                    f"{printable(str(path))}: expected a name in UTF-8, as DVC needs it. Received: "
-                    "another encoding. Rename the file."
-                )
+def require_utf8(paths: Iterable[Path]) -> None:
+    """Raise InputError for a path that is not UTF-8. DVC fails without naming it."""
+    for path in paths:
+        if re.search(r"[\ud800-\udfff]", str(path)):  # what Python makes of other bytes
+            raise InputError(
+                f"{printable(str(path))}: expected a name in UTF-8, as DVC needs it. Received: "
+                "another encoding. Rename the file."
+            )
 
 
 def parts_of(files: Files) -> list[Files]:

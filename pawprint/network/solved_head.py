@@ -321,7 +321,7 @@ def _describe_views(views: int, taken: int, crossed: CrossValidation) -> str:
     """Such as ", all 4 views of each image (…)", or "" where an image has one."""
     if views == 1:
         return ""
-    why = "all are too many for one fit"
+    why = "all are too many to try"
     if crossed.views_gain and taken == crossed.views:
         why = f"all change the cross-validated log loss by {crossed.views_gain}"
     return (

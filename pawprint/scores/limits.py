@@ -153,8 +153,8 @@ def learned_by_heart(run: Run) -> Limit | None:
         of_class, others = _right_in(every, every["actual"] == label)
         if fisher(others, of_class, "greater") < ALPHA / len(labels):
             low[label] = of_class[0] / of_class[1]
-    named = [f"{label} (recall {low[label]:.1%})" for label in sorted(low, key=low.get)]
-    first = f", first of {', '.join(named[:MAX_NAMED])}" if named else ""
+    named = [f"{label} ({low[label]:.1%})" for label in sorted(low, key=low.get)[:MAX_NAMED]]
+    first = f", first of {', '.join(named)}, by the recall in folds and held out" if named else ""
     return Limit(
         f"The head is right for {run.train_accuracy:.1%} of the training images, and in folds, "
         f"where it did not learn from them, for {right / images:.1%}: it learns photos by heart. "

@@ -20,7 +20,7 @@ import yaml
 from PIL import Image
 
 from pawprint.dataset.layouts import FILE_NAME, is_metadata
-from pawprint.dataset.sources import is_tar, require_utf8
+from pawprint.dataset.sources import folder_files, is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
@@ -61,7 +61,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
     if not images and not values["fetch.source"].startswith("pawprint/"):
         raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
     images = images or PACKAGE.parent / values["fetch.source"]
-    _require_apart(folder, images)
+    _require_apart(folder, images, is_outside)
     is_url = images.suffix in (".yaml", ".yml")
     if not (images.is_dir() or is_url or zipfile.is_zipfile(images) or is_tar(images)):
         raise InputError(f"{images}: expected a folder, zip, tar or YAML file. Received: another.")
@@ -161,13 +161,15 @@ def left_out_of(source: Path) -> float:
     return left_out(*np.array(sizes).T) if sizes else 0.0
 
 
-def _require_apart(folder: Path, images: Path) -> None:
+def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
     if not images.exists():
         raise InputError(
             f"{images}: expected a folder, zip, tar or YAML file with the URL of images. "
             "Received: nothing there. Name one with --images."
         )
     if images.is_dir():
+        if is_outside:
+            folder_files(images)  # raises InputError for a link
         files = [path for path in _followed(images) if path.is_file()]
         folders = {path.parent for path in files if is_image_name(path.name)} - {images}
         if len(folders) < 2 and not any(is_metadata(path.name) for path in files):
@@ -175,23 +177,28 @@ def _require_apart(folder: Path, images: Path) -> None:
                 f"{images}: expected two or more folders of images, one for each class, or a "
                 f"{FILE_NAME}. Received: {len(folders)}. Name the folder above them."
             )
-    require_utf8(images)
+        require_utf8(files)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or an empty folder. Nothing is overwritten.")
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{folder}: expected a folder outside of {images}.")
 
 
-def _followed(images: Path) -> Iterator[Path]:
+def _followed(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Everything but folders below a folder, and below the folders that links there lead to."""
-    for parent, folders, names in os.walk(images, followlinks=True):
-        for link in (Path(parent, name) for name in folders):
-            if link.is_symlink() and Path(parent).resolve().is_relative_to(link.resolve()):
+    above = (*above, folder.resolve())
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = Path(entry.path)
+            if not entry.is_dir():
+                yield path
+            elif path.resolve() in above:
                 raise InputError(
-                    f"{link}: expected a file, a folder or a link to one. Received: a link to a "
-                    "folder that it is in. Remove it."
+                    f"{path}: expected files and folders. Received: a link to a folder that it is "
+                    "in. Remove it."
                 )
-        yield from (Path(parent, name) for name in names)
+            else:
+                yield from _followed(path, above)
 
 
 def _path_from(folder: Path, images: Path) -> str:

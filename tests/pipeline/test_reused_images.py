@@ -34,7 +34,7 @@ def project(cleaned, tmp_path) -> Path:
 def reused(project: Path, *options: str) -> int:
     """Run DVC up to `clean`. Returns how many images it did not decode again."""
     found = re.search(
-        r"clean: ([\d,]+) of them .*last run",
+        r"clean: ([\d,]+) images were not decoded again",
         succeed("dvc", "repro", *options, "clean", cwd=project),
     )
     return int(found[1]) if found else 0

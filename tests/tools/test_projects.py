@@ -112,10 +112,14 @@ def test_photos_in_a_dvc_repository_and_behind_links_are_tracked(installed, phot
     files = [path for path in photos.rglob("*") if path.is_file()]
     assert f"nfiles: {len(files)}" in (tmp_path / "new" / "photos.dvc").read_text()
     assert not any(path.is_symlink() for path in (tmp_path / "new" / "photos").rglob("*"))
-    (registry / "fox").symlink_to("..")
-    result = installed.run("pawprint", "init", "other", "--images", registry, cwd=tmp_path)
-    (line,) = result.stderr.splitlines()
-    assert f"{registry / 'fox'}: expected " in line and not (tmp_path / "other").exists()
+    refused = ["pawprint", "init", "other", "--images", registry]
+    for label, other in (("wolf", "fox"), ("fox", "wolf")):  # folders with links to each other
+        (registry / label).mkdir()
+        (registry / label / other).symlink_to(registry / other)
+    for options in ([], ["--outside"]):
+        result = installed.run(*refused, *options, cwd=tmp_path)
+        (line,) = result.stderr.splitlines()
+        assert ": expected " in line and " a link" in line and not (tmp_path / "other").exists()
 
 
 def test_failed_init_leaves_nothing(installed, photos, tmp_path):
