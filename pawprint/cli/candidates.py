@@ -124,7 +124,7 @@ def _use(found: list[Candidate], name: str, sample: Sample, command: str) -> Non
     if not is_measured(candidate, sample):
         raise InputError(
             f"--use: expected a candidate with a result. Received: {name}, which is not measured "
-            f"on these training images by this version. Run `{command} --minutes 30`."
+            f"on these training images by this version. Run `{command}`, which may say why."
         )
     text = project.PARAMS.read_text(encoding="utf-8")
     require_committed()

@@ -24,6 +24,7 @@ from pawprint.scores.slices import describe_slices
 ALPHA = 0.02  # probability of a sentence by chance
 MAX_LIMITS, MAX_NAMED = 5, 3  # sentences, and classes in one
 MIN_GAP = 0.1  # of accuracies, to be called a limit
+MAX_ENLARGED = 2 / 3  # of `image_size`, from which an enlarged image is blurred
 MIN_SHARE = 0.2  # of the errors, of two classes
 MIN_WRONG = 0.01  # of the labels
 LEAST = 1e-6  # probability of a label that is counted; tables have six digits
@@ -237,14 +238,12 @@ def worse_slices(run: Run) -> Limit | None:
 
 
 def small_images(run: Run) -> Limit | None:
-    side = run.images[["width", "height"]].min(axis=1)
-    fraction = (side < run.image_size).mean()
-    if fraction <= 0.5:
+    side = run.images[["width", "height"]].min(axis=1).median()
+    if side >= run.image_size * MAX_ENLARGED:
         return None
     return Limit(
-        f"{fraction:.0%} of the images are smaller than model.image_size, {run.image_size}: the "
-        f"median of their shorter sides is {side.median():.0f} pixels. Take larger originals if "
-        "there are some. pawprint try measures whether another size is better."
+        f"The median of the shorter sides of the images is {side:.0f} pixels, much less than "
+        f"model.image_size, {run.image_size}. Take larger originals if there are some."
     )
 
 

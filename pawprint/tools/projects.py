@@ -175,7 +175,7 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         if len(folders) < 2 and not any(is_metadata(path.name) for path in files):
             raise InputError(
                 f"{images}: expected two or more folders of images, one for each class, or a "
-                f"{FILE_NAME}. Received: {len(folders)}. Name the folder above them."
+                f"{FILE_NAME}. Received: {len(folders)}. Name the folder above these."
             )
         require_utf8(files)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

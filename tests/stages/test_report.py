@@ -181,7 +181,7 @@ def test_limits_at_the_top_are_those_of_the_command(other, capsys):
     with contextlib.chdir(other):
         run_limits(argparse.Namespace())
     lines = capsys.readouterr().out.splitlines()
-    assert any("100% of the images are smaller than model.image_size, 96" in each for each in lines)
+    assert any("32 pixels, much less than model.image_size, 96" in each for each in lines)
     for line in lines:
         assert html.escape(line.removeprefix("- "), quote=False) in page.split("<h2>")[0]
 
