@@ -28,11 +28,10 @@ from pawprint.dataset.cleaning import (
 from pawprint.dataset.layouts import find_labels, further_columns, read_metadata_csv
 from pawprint.dataset.user_tables import read_corrections
 from pawprint.errors import InputError, printable
-from pawprint.files import md5, read_text, write_json
+from pawprint.files import md5, write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.params.data import Clean
-from pawprint.pipeline.entry import run_stage, watch
-from pawprint.pipeline.fingerprint import not_as_pinned
+from pawprint.pipeline.entry import run_stage, running_code, watch
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table, write_table
 
@@ -49,13 +48,6 @@ def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
     return NONE_KNOWN
 
 
-def decoding_code() -> str:
-    """What decodes: the code that `code` recorded, and packages that are not as pinned."""
-    code = project.CODE / "clean.txt"
-    pins = [line for line in read_text(code).splitlines() if "==" in line]
-    return repr((md5(code), not_as_pinned(pins)))
-
-
 def main() -> None:
     params = Clean.load()
     labels = params.labels
@@ -67,8 +59,9 @@ def main() -> None:
             labels = find_labels(names, rows, archive.filename)
         read = partial(read_corrections, project.LABELS_CSV, set(names), labels)
         corrections = watch(str(project.LABELS_CSV), read)
+        code = repr(running_code("clean"))
         kept, rejected, not_applied = clean(
-            archive, labels, params.rule, corrections, rows, code=decoding_code(), known=known
+            archive, labels, params.rule, corrections, rows, code=code, known=known
         )
     is_unknown = kept["label"] == UNKNOWN
     write_table(project.IMAGES_CSV, kept[~is_unknown], IMAGES)

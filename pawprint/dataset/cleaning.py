@@ -154,18 +154,25 @@ def _known_rows(
     """The rows of `known` that files of these names have by their bytes, with their `path`."""
     row_of = dict(zip(known["key"], range(len(known))))
     read = names if row_of else ()
-    keys = map_in_threads(partial(_key, archive, origin), read)
+    keys = map_in_threads(partial(_key_of_member, archive, origin), read)
     keys = tqdm(keys, "known files", len(read), unit="file", disable=None)
     found = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
     return known.iloc[list(found.values())].assign(path=list(found))
 
 
-def _key(archive: Archive, origin: bytes, name: str) -> str:
-    """As in DECODED; "" for a file that cannot be read."""
+def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
+    """The key of a file, or "" if it cannot be read."""
     try:
-        return hashlib.sha256(origin + read_member(archive, name)).hexdigest()
+        return _key(origin, read_member(archive, name))
     except UnusableImageError:
         return ""
+
+
+def _key(origin: bytes, data: bytes) -> str:
+    """As in DECODED: of what decodes, and the bytes of a file."""
+    digest = hashlib.sha256(origin)
+    digest.update(data)
+    return digest.hexdigest()
 
 
 def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
@@ -176,7 +183,7 @@ def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
         raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
     return {
         "path": name,
-        "key": hashlib.sha256(origin + data).hexdigest(),
+        "key": _key(origin, data),
         "width": image.width,
         "height": image.height,
         "pixels_sha256": pixels_sha256(image),

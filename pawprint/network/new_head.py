@@ -40,7 +40,7 @@ def learn_head(
 
     With LBFGS it is solved. What that cannot hold is learned in batches, as IN_BATCHES says.
     """
-    params, has_blocks = settings.train, examples.has_blocks or crossed.takes_more
+    params, has_blocks = settings.train, examples.takes_blocks(crossed)
     if params.optimizer == LBFGS:
         part = part_that_fits(examples, crossed)
         if part is not None:

@@ -64,6 +64,10 @@ class Examples(NamedTuple):
     def chosen(self, crossed: "CrossValidation") -> Features | np.ndarray:
         return self.more if crossed.takes_more else self.features
 
+    def takes_blocks(self, crossed: "CrossValidation") -> bool:
+        """Whether `chosen` has features of blocks."""
+        return self.has_blocks or crossed.takes_more
+
 
 class CrossValidation(NamedTuple):
     """float32 `(images, classes)`, NaN for an image that is not judged; and what fits learn from.
@@ -303,13 +307,12 @@ def solve(
     named = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
     arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
-    has_blocks = examples.has_blocks or crossed.takes_more
     how = f"by logistic regression, C = {crossed.C:g}"
     how += _describe_views(features.shape[1], views, crossed)
     if len(part) < len(actual):
         how += f", of a random part of {len(part):,} of {len(actual):,} images"
     return NewHead(
-        HeadWeights(arrays, standardisation, has_blocks),
+        HeadWeights(arrays, standardisation, examples.takes_blocks(crossed)),
         metrics_of(untrained, held_out_classes),
         final,
         history.reindex(columns=list(HISTORY)),
@@ -324,9 +327,8 @@ def _describe_views(views: int, taken: int, crossed: CrossValidation) -> str:
     why = "all are too many to try"
     if crossed.views_gain and taken == crossed.views:
         why = f"all change the cross-validated log loss by {crossed.views_gain}"
-    return (
-        f", {f'all {views}' if taken == views else f'one of {views}'} views of each image ({why})"
-    )
+    which = "all" if taken == views else "one of"
+    return f", {which} {views} views of each image ({why})"
 
 
 def metrics_of(

@@ -85,25 +85,32 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     It is a user's mistake if DVC starts the stage with other code than the stage `code` recorded,
     or if what the stage reads changes before it ends.
     """
-    # Only here, because it takes most of the time until `stages` sets `sys.excepthook`.
-    from pawprint.pipeline.fingerprint import not_as_pinned
-
-    code = CODE / f"{Path(sys.argv[0]).stem}.txt"
-    lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
-    if found := not_as_pinned(line for line in lines if "==" in line):
+    stage = Path(sys.argv[0]).stem
+    lines, differing = running_code(stage)
+    if differing:
         print(
-            f"{code.stem}: expected the versions of requirements.txt. Received: {', '.join(found)}."
+            f"{stage}: expected the versions of requirements.txt. Received: {', '.join(differing)}."
             " Results may differ. Run `pip install -r requirements.txt`.",
             file=sys.stderr,
         )
 
     def checked() -> None:
         if "DVC_STAGE" in os.environ:
-            _require_recorded(code.stem, lines)
+            _require_recorded(stage, lines)
         main()
         require_unchanged()
 
     run(checked)
+
+
+def running_code(stage: str) -> tuple[list[str], list[str]]:
+    """The lines of the fingerprint of a stage, and the packages that are not as pinned there."""
+    # Only here, because it takes most of the time until `stages` sets `sys.excepthook`.
+    from pawprint.pipeline.fingerprint import not_as_pinned
+
+    code = CODE / f"{stage}.txt"
+    lines = code.read_text(encoding="utf-8").splitlines() if code.is_file() else []
+    return lines, not_as_pinned(line for line in lines if "==" in line)
 
 
 def _require_recorded(stage: str, lines: list[str]) -> None:

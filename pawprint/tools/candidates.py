@@ -257,7 +257,7 @@ def _measure(
     start = time.monotonic()
     crossed = cross_validate(examples)
     fit_seconds = time.monotonic() - start
-    has_blocks = examples.has_blocks or crossed.takes_more
+    has_blocks = examples.takes_blocks(crossed)
     if not has_blocks:
         top = network.output("top").get_node().input_value(0)
         network = openvino.Model([top], network.get_parameters())

@@ -187,18 +187,24 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
 def _followed(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
     """Everything but folders below a folder, and below the folders that links there lead to."""
     above = (*above, folder.resolve())
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = Path(entry.path)
-            if not entry.is_dir():
-                yield path
-            elif path.resolve() in above:
-                raise InputError(
-                    f"{path}: expected files and folders. Received: a link to a folder that it is "
-                    "in. Remove it."
-                )
-            else:
-                yield from _followed(path, above)
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise InputError(
+            f"{folder}: expected a folder that can be read. Received: {error.strerror}. Check "
+            "permissions."
+        ) from None
+    for entry in entries:
+        path = Path(entry.path)
+        if not entry.is_dir():
+            yield path
+        elif path.resolve() in above:
+            raise InputError(
+                f"{path}: expected files and folders. Received: a link to a folder that it is "
+                "in. Remove it."
+            )
+        else:
+            yield from _followed(path, above)
 
 
 def _path_from(folder: Path, images: Path) -> str:

@@ -126,7 +126,6 @@ def project(tmp_path_factory) -> Path:
         shutil.copy(PROJECT / name, folder)
     (folder / paths.CODE).mkdir(parents=True)
     (folder / paths.FEATURE_ROW_CODE).write_text("code", encoding="utf-8")
-    (folder / paths.CODE / "clean.txt").touch()
     (folder / paths.RAW_ARCHIVES).mkdir(parents=True)
     write_archive(folder / paths.RAW_IMAGES, train=8, validation=8)
     backbone = sample_backbone()

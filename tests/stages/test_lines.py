@@ -63,8 +63,6 @@ def test_clean_says_that_images_without_a_row_in_metadata_csv_are_rejected(folde
     (folder / project.RAW_ARCHIVES).mkdir(parents=True)
     pack(folder / project.RAW_IMAGES, [table, *zip(names, images)])
     (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
-    (folder / project.CODE).mkdir(parents=True)
-    (folder / project.CODE / "clean.txt").touch()
     with contextlib.chdir(folder):
         clean.main()
     (line,) = [each for each in capsys.readouterr().out.splitlines() if "metadata.csv" in each]
