@@ -19,6 +19,7 @@ UNKNOWN_CSV = Path("data/clean/unknown.csv")
 DECODED_CSV = Path("data/clean/decoded.csv")  # what later runs of `clean` take over
 REJECTED_CSV = Path("data/clean/rejected.csv")
 SPLIT_CSV = Path("data/split/images.csv")
+TRAIN_VALIDATION_CSV = Path("data/split/train_validation.csv")  # the part that training reads
 LABELS_JSON = Path("data/split/labels.json")  # of the classes, in the order of their indices
 NEAR_DUPLICATES_CSV = Path("data/split/near_duplicates.csv")
 FEATURES = Path("data/features")

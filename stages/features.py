@@ -1,9 +1,9 @@
 """Compute the features of every training and validation image once, with the frozen layers.
 
 Features that an interrupted run computed, or that are in the last recorded result, are not
-computed again. Reads data/raw/archives/, data/split/images.csv and models/extractor/. Params:
-`model.resize`, `augment`, `clean.bits`. Writes data/features/ and data/features.json, which names
-what decides the bytes of a row. Run: `python -m stages.features`
+computed again. Reads data/raw/archives/, data/split/train_validation.csv and models/extractor/.
+Params: `model.resize`, `augment`, `clean.bits`. Writes data/features/ and data/features.json, which
+names what decides the bytes of a row. Run: `python -m stages.features`
 """
 
 import hashlib
@@ -42,8 +42,7 @@ def main() -> None:
         "network": [md5(project.EXTRACTOR), md5(project.EXTRACTOR.with_suffix(".bin"))],
         "code": md5(project.FEATURE_ROW_CODE),
     }
-    split = read_table(project.SPLIT_CSV, SPLIT)
-    images = split[split["split"] != "test"]
+    images = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     rows = len(images) + (augment.views - 1) * int((images["split"] == "train").sum())
     kept = project.INTERRUPTED_FEATURES.absolute()
     kept /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()

@@ -3,8 +3,8 @@
 A group of near-duplicates, or of `split.group`, is in one split, unless the archive's own splits
 divide it. Images in splits.csv stay in their split. Reads data/clean/images.csv,
 data/clean/metadata.csv and splits.csv. Params: `split`. Writes data/split/images.csv,
-data/split/labels.json, which has the order of the classes everywhere,
-data/split/near_duplicates.csv and metrics/split.json.
+data/split/train_validation.csv, data/split/labels.json, which has the order of the classes
+everywhere, data/split/near_duplicates.csv and metrics/split.json.
 Run: `python -m stages.split`
 """
 
@@ -32,6 +32,8 @@ def main() -> None:
     rows, listed, divided_pairs = splitting.split(images, params, kept, dates)
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(project.SPLIT_CSV, rows, SPLIT)
+    # A table of its own, so that a changed test image trains nothing again.
+    write_table(project.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
     write_table(project.NEAR_DUPLICATES_CSV, listed, NEAR_DUPLICATES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})

@@ -2,9 +2,10 @@
 
 A linear head is solved, by logistic regression; other heads are trained in epochs, by Keras. Either
 way a cross-validated regression judges the training images. Reads data/features/,
-data/split/images.csv and data/split/labels.json. Params: `train_extract`, `head`, `hardware`,
-`model.features`. Writes models/head.npz, data/cross_validation.csv, metrics/train_extract.json,
-plots/history_extract.csv and plots/learning_curve.csv. Run: `python -m stages.train_extract`
+data/split/train_validation.csv and data/split/labels.json. Params: `train_extract`, `head`,
+`hardware`, `model.features`. Writes models/head.npz, data/cross_validation.csv,
+metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.csv.
+Run: `python -m stages.train_extract`
 """
 
 import numpy as np
@@ -30,7 +31,7 @@ def main() -> None:
     params, head_params = TrainHead.load("train_extract"), Head.load()
     if problem := problem_of_head(params.optimizer, head_params.dense):
         raise InputError(f"{project.PARAMS}: {problem}")
-    split = read_table(project.SPLIT_CSV, SPLIT)
+    split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
     stored = StoredExamples(project.FEATURES, split, labels)
     images = split[split["split"] == "train"]

@@ -1,12 +1,13 @@
 """Fine-tuning: train the last layers of the backbone together with the head.
 
 Training starts from the stored features at the cut, so only the layers after the cut are
-computed. Reads data/features/, data/split/images.csv, data/split/labels.json, models/backbone/ and
-models/head.npz. Params: `train_finetune`, `head`, `hardware`, `model.backbone`, `model.pooling`,
-`model.fine_tune_at`. Writes models/finetune.keras, the same network for OpenVINO in
-models/network/, metrics/train_finetune.json and plots/history_finetune.csv. The layers of a
-backbone in an ONNX file cannot be trained, so the head is joined to it as it is, and
-models/finetune.keras is the head alone. Run: `python -m stages.train_finetune`
+computed. Reads data/features/, data/split/train_validation.csv, data/split/labels.json,
+models/backbone/ and models/head.npz. Params: `train_finetune`, `head`, `hardware`,
+`model.backbone`, `model.pooling`, `model.fine_tune_at`. Writes models/finetune.keras, the same
+network for OpenVINO in models/network/, metrics/train_finetune.json and
+plots/history_finetune.csv. The layers of a backbone in an ONNX file cannot be trained, so the head
+is joined to it as it is, and models/finetune.keras is the head alone.
+Run: `python -m stages.train_finetune`
 """
 
 import pandas as pd
@@ -47,7 +48,7 @@ def main() -> None:
             name, pooling = network_params.backbone, network_params.pooling
             model = build_model(name, backbone, head, pooling)
             if first is not None:
-                split = read_table(project.SPLIT_CSV, SPLIT)
+                split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
                 stored = StoredExamples(project.FEATURES, split, labels)
                 data = open_batches(stored, ("cut",), params, weights.has_blocks)
                 phase = Phase("train_finetune", params, precision, project.FINETUNE_HISTORY_CSV)

@@ -1,7 +1,7 @@
 """labels.csv and splits.csv: what a person says of the labels and the splits of images."""
 
 import re
-from collections.abc import Collection, Container, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import normalize
@@ -43,7 +43,7 @@ class Correction(NamedTuple):
 
 
 def read_corrections(
-    path: Path, members: Container[str], labels: Iterable[str]
+    path: Path, members: Collection[str], labels: Iterable[str]
 ) -> list[Correction]:
     """The rows of labels.csv.
 
@@ -63,7 +63,10 @@ def read_corrections(
                 f"expected pixels_sha256 of 64 hexadecimal digits, or none. Received: {pixels!r}"
             )
         elif not pixels and name not in members:
-            problem = f"expected the path of a file in the archive. Received: {name!r}"
+            problem = (
+                f"expected the path of a file in the archive, such as {min(members, default='')}. "
+                f"Received: {name!r}"
+            )
         elif label not in choices:
             problem = (
                 f"expected the label {', '.join(choices[:-1])} or {NEITHER}. Received: {label!r}"

@@ -140,9 +140,8 @@ def cross_validate(
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
-            "data/split/images.csv: expected training images of two classes or more, with two "
-            "images or groups of one of them, and two groups in all. Received: fewer. Add images, "
-            "or see split.group."
+            "split: expected training images of two classes or more, with two images or groups of "
+            "one of them, and two groups in all. Received: fewer. Add images, or see split.group."
         )
     judged_classes = examples.actual[judged[is_judged]]
     weights = compute_sample_weight(examples.class_weight, judged_classes)
@@ -281,7 +280,7 @@ def solve(
     features, actual = examples.chosen(crossed), examples.actual
     if missing := set(range(len(labels))) - set(actual.tolist()):
         raise InputError(
-            "data/split/images.csv: expected training images of every class. Received: none of "
+            "split: expected training images of every class. Received: none of "
             f"{labels[min(missing)]}. Add images, or remove the class."
         )
     views, columns = crossed.views, math.prod(features.shape[2:])

@@ -141,13 +141,32 @@ def wrong_labels(run: Run) -> Limit | None:
     )
 
 
+def more_images_help(run: Run) -> Limit | None:
+    if len(run.learning_curve) < 2 or not run.learning_curve["low"].iloc[-1] > 0:
+        return None
+    sentence = describe_curve(run.learning_curve).capitalize()
+    return Limit(
+        f"{sentence}. Add images{_of_weak_classes(run)}. pawprint suggest chooses those to label "
+        "first."
+    )
+
+
 def learned_by_heart(run: Run) -> Limit | None:
-    if run.train_accuracy is None:
+    if run.train_accuracy is None or more_images_help(run):
         return None
     right, images = run.in_folds
     learned = round(run.train_accuracy * images), images
     if difference_interval(learned, (right, images), 1 - ALPHA)[0] <= MIN_GAP:
         return None
+    return Limit(
+        f"The head is right for {run.train_accuracy:.1%} of the training images, and in folds, "
+        f"where it did not learn from them, for {right / images:.1%}: it learns photos by heart. "
+        f"Add images{_of_weak_classes(run)}."
+    )
+
+
+def _of_weak_classes(run: Run) -> str:
+    """Such as ", first of bee (61.2%), by the …": classes of a lower recall, or "" if none is."""
     every = every_prediction(run.judged, run.predictions)
     labels, low = every["actual"].unique(), {}
     for label in labels:
@@ -155,24 +174,12 @@ def learned_by_heart(run: Run) -> Limit | None:
         if fisher(others, of_class, "greater") < ALPHA / len(labels):
             low[label] = of_class[0] / of_class[1]
     named = [f"{label} ({low[label]:.1%})" for label in sorted(low, key=low.get)[:MAX_NAMED]]
-    first = f", first of {', '.join(named)}, by the recall in folds and held out" if named else ""
-    return Limit(
-        f"The head is right for {run.train_accuracy:.1%} of the training images, and in folds, "
-        f"where it did not learn from them, for {right / images:.1%}: it learns photos by heart. "
-        f"Add images{first}."
-    )
+    return f", first of {', '.join(named)}, by the recall in folds and held out" if named else ""
 
 
 def _right_in(every: pd.DataFrame, is_in: pd.Series) -> list[tuple[int, int]]:
     """How many of these images, and of the others, are predicted correctly, each `(right, all)`."""
     return [(int((~every["wrong"])[of].sum()), int(of.sum())) for of in (is_in, ~is_in)]
-
-
-def more_images_help(run: Run) -> Limit | None:
-    if len(run.learning_curve) < 2 or not run.learning_curve["low"].iloc[-1] > 0:
-        return None
-    sentence = describe_curve(run.learning_curve).capitalize()
-    return Limit(f"{sentence}. pawprint suggest chooses those to label first.")
 
 
 def too_weak_features(run: Run) -> Limit | None:
@@ -252,8 +259,8 @@ LIMITS: tuple[Callable[[Run], Limit | None], ...] = (
     test_of_another_kind,
     shortcut,
     wrong_labels,
-    learned_by_heart,
     more_images_help,
+    learned_by_heart,
     too_weak_features,
     confused_classes,
     rare_classes,

@@ -192,7 +192,7 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
 @pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
 def test_too_few_images_are_told_in_one_line(actual):
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
-    with refused("data/split/images.csv: expected training images of"):
+    with refused("split: expected training images of"):
         cross_validate(Examples(features, np.array(actual), np.arange(len(actual)), 2))
 
 

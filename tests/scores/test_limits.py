@@ -109,9 +109,15 @@ def test_run_without_a_fault_gets_no_sentence():
 
 
 def test_classes_to_add_images_of_are_named_only_where_their_recall_is_lower():
-    alike, one_weak = run_of(centres=1.5 * np.eye(3)), run_of(centres=RARE)
-    assert "first" not in limits.learned_by_heart(alike).sentence
-    assert "first of c (" in limits.learned_by_heart(one_weak).sentence
+    for limit, gain in ((limits.learned_by_heart, 0.01), (limits.more_images_help, 0.05)):
+        alike, one_weak = run_of(centres=1.5 * np.eye(3), gain=gain), run_of(RARE, gain=gain)
+        assert "images, first" not in limit(alike).sentence
+        assert "images, first of c (" in limit(one_weak).sentence
+
+
+def test_images_are_asked_for_once():
+    run = run_of(centres=1.5 * np.eye(3), gain=0.05)
+    assert limits.more_images_help(run) and not limits.learned_by_heart(run)
 
 
 def test_most_confused_classes_are_those_of_the_photos():

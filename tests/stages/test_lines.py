@@ -98,7 +98,7 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
     (folder / project.FEATURES).mkdir(parents=True)
     columns = {"index": np.array(index, INDEX), "top": top[order].astype(np.float16)}
     write_shard(shard_path(folder / project.FEATURES, 0), columns)
-    write_table(folder / project.SPLIT_CSV, table, SPLIT)
+    write_table(folder / project.TRAIN_VALIDATION_CSV, table, SPLIT)
     write_json(folder / project.LABELS_JSON, ["a", "b"])
     with contextlib.chdir(folder):
         train_extract.main()
@@ -111,7 +111,7 @@ def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
     actual = np.arange(len(features)) % 2
     (folder / project.FEATURES).mkdir(parents=True)
     table = write_features(folder / project.FEATURES, actual, top=features)
-    write_table(folder / project.SPLIT_CSV, table.assign(group=table["path"]), SPLIT)
+    write_table(folder / project.TRAIN_VALIDATION_CSV, table.assign(group=table["path"]), SPLIT)
     write_json(folder / project.LABELS_JSON, ["cat", "dog"])
     with contextlib.chdir(folder):
         train_extract.main()
