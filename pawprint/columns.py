@@ -43,7 +43,6 @@ NEAR_DUPLICATES: Columns = {
     "split": "str",
     "nearest": "str",
     "distance": "int64",
-    "moved": "bool",
 }
 HISTORY: Columns = {
     "epoch": "int64",  # of the phase, from 1 on; 0 for a head by LBFGS
@@ -52,7 +51,7 @@ HISTORY: Columns = {
     "loss": "float64",
     "validation_accuracy": "float64",
     "validation_loss": "float64",
-    "kept": "bool",  # whether the phase ends with this epoch's weights, or the average up to it
+    "kept": "bool",  # whether the phase ends with this epoch's weights
 }
 # Of cross-validated heads; `gain` is that of `score` over the row before, with an interval.
 LEARNING_CURVE: Columns = {

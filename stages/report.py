@@ -46,7 +46,6 @@ def main() -> None:
         "significant": SIGNIFICANT,
         "extract": read_table(project.EXTRACT_HISTORY_CSV, columns.HISTORY),
         "finetune": read_table(project.FINETUNE_HISTORY_CSV, columns.HISTORY),
-        "groups": images["group"][images["split"] == "test"],
         "counts": results.count_images(images),
         "imbalance": describe_imbalance(images),
         "rejected": rejected,

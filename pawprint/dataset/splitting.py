@@ -44,8 +44,6 @@ def split(
     test, its validation images are divided in the ratio of the two fractions. A class without
     validation or test images in the archive gets them from its training images, as do all classes
     if the archive has no such split. An archive with train alone is divided as one without splits.
-    With `move_near_duplicates`, the archive's validation images in a group with training images
-    become training images; the column `moved` names them.
 
     `kept`, of splits.csv, gives splits by `pixels_sha256`, before all of these. The other images of
     a group are where the first of its images in `kept` is, also those that `kept` has elsewhere,
@@ -67,7 +65,7 @@ def split(
     places = _after_draws(_before_draws(images, archive, pairs, params, kept), params)
     _require_all(places)
     group = images["path"].groupby(places["unit"]).transform("min")
-    images = images.assign(moved=places["moved"], split=places["split"], group=group)
+    images = images.assign(split=places["split"], group=group)
     closest = nearest(pairs)
     listed = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array, distance=closest["distance"].array
@@ -87,8 +85,7 @@ def _before_draws(
     """What the draws need of each image, a row each, with these columns.
 
     `label`; `unit`, of `_units`; `archive`, of `_archive_splits`; `kept`, the split that splits.csv
-    gives it, or ""; `split`, that or the archive's; `moved`, as in NEAR_DUPLICATES; `is_free`,
-    whether a draw may change its split.
+    gives it, or ""; `split`, that or the archive's. A draw may change it where `kept` is "".
     """
     is_drawn = _is_drawn(images["label"], archive)
     own = _of_images(kept, images["pixels_sha256"])
@@ -96,16 +93,11 @@ def _before_draws(
     unit = _units(images, pairs, of_units, params.seed)
     in_file = own.reindex(images.index, fill_value="")
     in_file = in_file.mask(is_drawn, _first_in(unit, of_units)[unit])
-    with_training = (archive == "train").groupby(unit).transform("any")
-    moved = params.move_near_duplicates & with_training & (archive == "validation")
-    moved &= in_file.isin(["", "train"])
     return images[["label"]].assign(
         unit=unit,
         archive=archive,
         kept=in_file,
-        split=in_file.where(in_file != "", archive.mask(moved, "train")),
-        moved=moved,
-        is_free=(in_file == "") & ~moved.groupby(unit).transform("any"),
+        split=in_file.where(in_file != "", archive),
     )
 
 
@@ -145,7 +137,7 @@ def _draw(
     absent = {name: set(labels) - set(labels[stays & (splits == name)]) for name in SPLITS}
     others = {"validation", source} - {target}
     reserved = {label: sum(label in absent[name] for name in others) for label in wanted.index}
-    can_move = (splits == source) & places["is_free"]
+    can_move = (splits == source) & (places["kept"] == "")
     units = _nearest(_sizes(places[can_move]), wanted.to_dict(), reserved, absent[target])
     return places.assign(split=splits.mask(can_move & places["unit"].isin(units), target))
 

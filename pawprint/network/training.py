@@ -117,8 +117,6 @@ def compile_model(model: keras.Model, params: Train, from_logits: bool) -> None:
     """
     optimizer = keras.optimizers.get(params.optimizer)
     optimizer.learning_rate = params.learning_rate
-    if params.ema_momentum:
-        optimizer.use_ema, optimizer.ema_momentum = True, params.ema_momentum
     optimizer.build(model.trainable_variables)  # also if no epoch follows: it is saved
     if model.output_shape[-1] == 1:
         loss = keras.losses.BinaryCrossentropy(from_logits)
@@ -134,12 +132,11 @@ def optimizer_of(model: keras.Model) -> keras.Optimizer:
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
-def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Keeper | None"]:
+def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "KeepBest | None"]:
     """Train, and return the table HISTORY, a row per epoch, and what decided which one is kept.
 
-    Epochs count from 1. No epoch is kept if the model is left as it was. The table is of the
-    weights at the end of each epoch, not of their average. Raises InputError, which names the
-    section of the params, if the loss is not finite.
+    Epochs count from 1. No epoch is kept if the model is left as it was. Raises InputError, which
+    names the section of the params, if the loss is not finite.
     """
     (train, validation), params = data, phase.params
     recorder, keeper = Recorder(phase.path), _keeper(params, validation)
@@ -174,16 +171,14 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
         kept = None if keeper.best_epoch is None else keeper.best_epoch + 1
     history = history.assign(kept=history["epoch"] == kept)
-    return history, keeper if isinstance(keeper, Keeper) else None
+    return history, keeper if isinstance(keeper, KeepBest) else None
 
 
 def _keeper(params: Train, validation: Batches) -> keras.callbacks.Callback | None:
     """What decides which weights are kept; without one, those of the last epoch are."""
     if params.early_stopping:
         return keras.callbacks.EarlyStopping(**dict(params.early_stopping))
-    if params.keep_best:
-        return KeepBest(validation)
-    return KeepAverage(validation) if params.ema_momentum else None
+    return KeepBest(validation) if params.keep_best else None
 
 
 class Recorder(keras.callbacks.Callback):
@@ -204,10 +199,13 @@ class Recorder(keras.callbacks.Callback):
         return pd.DataFrame(self.rows, columns=list(HISTORY))
 
 
-class Keeper(keras.callbacks.Callback):
-    """Decides with which weights training ends: with `best_epoch` None those before the first.
+class KeepBest(keras.callbacks.Callback):
+    """Ends training with the weights that have the lowest validation loss, without penalties.
 
-    `difference` is that of the validation losses of what was tried, and of those before.
+    They are those after an epoch whose validation accuracy is no lower than before the first, or,
+    with `best_epoch` None, those before it. A loss can fall by less confidence alone. `losses` are
+    those of the validation images before the first epoch, and `difference` is that of the losses
+    after the best epoch, or else the last, and of these.
     """
 
     def __init__(self, validation: Batches) -> None:
@@ -217,21 +215,6 @@ class Keeper(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         self.best_epoch, self.best_weights = None, self.model.get_weights()
         self.losses = image_losses(self.model, self.validation)
-
-    def compare(self) -> Difference:
-        """The validation loss of the model as it is, less that before the first epoch."""
-        return Difference.of(image_losses(self.model, self.validation), self.losses)
-
-
-class KeepBest(Keeper):
-    """Ends training with the weights that have the lowest validation loss, without penalties.
-
-    They are those after an epoch whose validation accuracy is no lower than before the first. A
-    loss can fall by less confidence alone. What was tried is this epoch, or else the last.
-    """
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        super().on_train_begin()
         before = validate(self.model, self.validation)
         self.lowest, self.accuracy = before["loss"], before["accuracy"]
 
@@ -244,24 +227,8 @@ class KeepBest(Keeper):
     def on_train_end(self, logs: dict | None = None) -> None:
         if self.best_epoch is not None:
             self.model.set_weights(self.best_weights)
-        self.difference = self.compare()
+        self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)
         self.model.set_weights(self.best_weights)
-
-
-class KeepAverage(Keeper):
-    """Ends training with the average of the weights of all steps, which the optimizer keeps.
-
-    Those before the first epoch are kept if their validation loss is significantly lower. Polyak
-    and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992
-    (https://doi.org/10.1137/0330046).
-    """
-
-    def on_train_end(self, logs: dict | None = None) -> None:  # Keras has taken the average
-        self.difference = self.compare()
-        if self.difference.is_higher:
-            self.model.set_weights(self.best_weights)
-        else:
-            self.best_epoch = self.params["epochs"] - 1
 
 
 class Rates(keras.callbacks.Callback):
@@ -372,7 +339,7 @@ def _standardisation(features: Features) -> Standardisation:
 
 def fine_tune(
     whole: keras.Model, first: int, data: Data, phase: Phase
-) -> tuple[keras.Optimizer, pd.DataFrame, Keeper | None]:
+) -> tuple[keras.Optimizer, pd.DataFrame, KeepBest | None]:
     """Train the layers of the backbone from `first` on, and the head, in place.
 
     Without epochs the backbone stays frozen. It stays in inference mode, also inside `fit`: its
@@ -404,7 +371,7 @@ def fine_tune(
     return optimizer_of(model), history, keeper
 
 
-def measure_kept(history: pd.DataFrame, keeper: Keeper | None = None) -> dict[str, float]:
+def measure_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> dict[str, float]:
     """The epoch that fine-tuning keeps, 0 for the head alone, and its figures.
 
     `train_accuracy` is that of the table HISTORY: over the steps of the epoch. `validation_loss` is
@@ -422,7 +389,7 @@ def measure_kept(history: pd.DataFrame, keeper: Keeper | None = None) -> dict[st
     return metrics
 
 
-def describe_kept(history: pd.DataFrame, keeper: Keeper | None = None) -> str:
+def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:
     """What fine-tuning keeps, from its table HISTORY, and why, if a keeper decided it."""
     if history.empty:
         return "no epochs: the head is kept as it is"
@@ -432,10 +399,8 @@ def describe_kept(history: pd.DataFrame, keeper: Keeper | None = None) -> str:
     if keeper is None:
         accuracy, loss = last["validation_accuracy"], last["validation_loss"]
         return f"{epoch} is kept: validation accuracy {accuracy:.4f}, loss {loss:.4f}"
-    tried, verb = ("averaged weights", "are") if isinstance(keeper, KeepAverage) else (epoch, "is")
-    what = "the head alone is" if kept.empty else f"{tried} {verb}"
-    before = keeper.losses.mean()
+    what, before = "the head alone" if kept.empty else epoch, keeper.losses.mean()
     return (
-        f"{what} kept: validation loss of {tried} {before + keeper.difference.mean:.4f}, "
+        f"{what} is kept: validation loss of {epoch} {before + keeper.difference.mean:.4f}, "
         f"of the head alone {before:.4f}, difference {keeper.difference}"
     )

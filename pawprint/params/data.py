@@ -107,7 +107,6 @@ class Split(Section):
     group: Annotated[str, AfterValidator(_one_capturing_group)] | None
     date: Annotated[str, Field(min_length=1)] | None
     near_duplicate_distance: Annotated[int, Field(ge=0, le=16)]
-    move_near_duplicates: bool
     use_archive_split: bool
 
     @model_validator(mode="after")

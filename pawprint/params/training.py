@@ -88,7 +88,6 @@ class Train(Section):
     batch_size: Count
     views_per_epoch: Literal["one", "all"]
     class_weight: Literal["auto", "balanced"] | None
-    ema_momentum: Fraction | None
     keep_best: bool
     early_stopping: EarlyStopping | None
     reduce_lr_on_plateau: ReduceLROnPlateau | None
@@ -96,11 +95,6 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        if self.ema_momentum and (self.keep_best or self.early_stopping):
-            raise ValueError(
-                "expected ema_momentum, or an epoch chosen by keep_best or early_stopping, and "
-                "null or false for the others. Received: both"
-            )
         if self.learning_rate_decay and self.reduce_lr_on_plateau:
             raise ValueError(
                 "expected learning_rate_decay or reduce_lr_on_plateau, and null for the other. "
@@ -125,14 +119,13 @@ IN_BATCHES = Train(
     batch_size=128,
     views_per_epoch="one",
     class_weight="auto",
-    ema_momentum=None,
     keep_best=True,
     early_stopping=None,
     reduce_lr_on_plateau=None,
     seed=1,
 )
 REQUIRED = ("epochs", "learning_rate", "batch_size", "views_per_epoch", "keep_best", "seed")
-OPTIONAL = ("learning_rate_decay", "ema_momentum", "early_stopping", "reduce_lr_on_plateau")
+OPTIONAL = ("learning_rate_decay", "early_stopping", "reduce_lr_on_plateau")
 
 
 class TrainHead(Train):

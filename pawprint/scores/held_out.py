@@ -28,14 +28,18 @@ class Evaluation(NamedTuple):
 def evaluate(
     rows: pd.DataFrame, outputs: Outputs, metadata: Metadata, confidence: float
 ) -> Evaluation:
-    """Evaluate the served model on the images of a split, `rows` of the split table."""
+    """Evaluate the served model on the images of a split, `rows` of a table SPLIT.
+
+    The images of a group count as one in the intervals.
+    """
     actual, labels, threshold = outputs.actual, metadata.labels, metadata.unknown_threshold
     logits, unknown_scores = outputs.means(metadata.test_time_augmentation)
     probabilities = to_probabilities(logits, metadata.temperature)
     predicted = predicted_classes(probabilities, metadata.threshold)
     is_unknown = None if threshold is None else unknown_scores > threshold
     listed = None if threshold is None else unknown_scores
-    predictions = metrics.Predictions(actual, probabilities, predicted, labels, is_unknown)
+    groups = rows["group"].to_numpy()
+    predictions = metrics.Predictions(actual, probabilities, predicted, labels, is_unknown, groups)
     return Evaluation(
         metrics.tabulate_scores(predictions, confidence),
         metrics.tabulate_reliability(actual, probabilities, labels, confidence),

@@ -30,7 +30,7 @@ def measure_apart(
 ) -> pd.DataFrame:
     """The test accuracy without images that look like one of another split: a row of SCORES.
 
-    Empty if there is none such, or no other. `test` has the columns `path` and `correct`,
+    Empty if there is none such, or no other. `test` has the columns `path`, `group` and `correct`,
     `near_duplicates` is a table NEAR_DUPLICATES.
     """
     split_of = near_duplicates.set_index("path")["split"]
@@ -39,7 +39,9 @@ def measure_apart(
     is_apart = ~test["path"].isin(near_duplicates["path"][is_divided])
     rows = []
     if 0 < is_apart.sum() < len(test):
-        rows = [("", *fraction_row(APART, test["correct"][is_apart].to_numpy(), confidence))]
+        apart = test[is_apart]
+        of = apart["correct"].to_numpy(), confidence, apart["group"].to_numpy()
+        rows = [("", *fraction_row(APART, *of))]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 

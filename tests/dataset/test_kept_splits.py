@@ -6,7 +6,7 @@ import pytest
 from conftest import refused
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from test_splitting import CLASSES, CURATED, MOVING, PARAMS, WHOLE, grouped, image, images, like
+from test_splitting import CLASSES, CURATED, PARAMS, WHOLE, grouped, image, images, like
 
 from pawprint.dataset.splitting import split
 from pawprint.dataset.user_tables import describe_kept_splits, keep_splits, read_kept_splits
@@ -52,8 +52,8 @@ def test_new_images_are_added_and_what_people_wrote_stays(tmp_path):
 
 
 @settings(deadline=None, max_examples=40)
-@given(CLASSES, st.integers(0, 99), st.sampled_from(["", "tv", "t", "v"]), st.booleans())
-def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits, is_moved):
+@given(CLASSES, st.integers(0, 99), st.sampled_from(["", "tv", "t", "v"]))
+def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits):
     """With groups and near-duplicates, whatever splits the archive has, also those that divide."""
     table = grouped(classes)
     originals = table.to_dict("records")
@@ -62,7 +62,7 @@ def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits, is_mo
     names = ["train", *(name for name in FRACTIONS if name[0] in given_splits)]
     place = table.groupby("label").cumcount() % len(names)
     table["archive_split"] = np.array(names)[place]
-    params = PARAMS.model_copy(update={"seed": seed, "move_near_duplicates": is_moved})
+    params = PARAMS.model_copy(update={"seed": seed})
     try:
         rows, listed, divided = split(table, params, {})
     except InputError:  # of a class with too few images in a split of the archive
@@ -126,13 +126,6 @@ def test_file_comes_before_the_splits_of_the_archive():
     rows = split(CURATED, PARAMS, chosen)[0]
     changed = rows[rows["split"] != rows["archive_split"]]
     assert dict(zip(changed["pixels_sha256"], changed["split"])) == chosen
-
-    one, other = (like(image(f"train/a/{n}.jpg"), f"validation/a/near{n}") for n in range(2))
-    table = pd.concat([CURATED, pd.DataFrame([one, other])])
-    stays = {one["pixels_sha256"]: "validation"}
-    rows, listed, _ = split(table, MOVING, stays)
-    assert list(listed["path"][listed["moved"]]) == [other["path"]]
-    assert kept_of(rows).items() >= stays.items()
 
 
 def test_all_validation_images_of_the_archive_may_be_kept_in_training():

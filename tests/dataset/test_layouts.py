@@ -50,7 +50,6 @@ def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) ->
         group=None,
         date=None,
         near_duplicate_distance=0,
-        move_near_duplicates=False,
         **params,
     )
     return split(kept, section, {})[0]

@@ -20,10 +20,8 @@ PARAMS = Split(
     group=None,
     date=None,
     near_duplicate_distance=8,
-    move_near_duplicates=False,
     use_archive_split=True,
 )
-MOVING = PARAMS.model_copy(update={"move_near_duplicates": True})
 
 
 def image(path: str, **changes: str) -> dict:
@@ -231,12 +229,7 @@ def test_near_duplicates_across_the_splits_of_the_archive_stay_and_are_counted()
     table = with_images(CURATED, *leaks)
     rows, listed, divided = split(table, PARAMS, {})
     assert (rows["split"] == rows["archive_split"]).all()
-    assert (len(listed), divided, listed["moved"].sum()) == (4, 2, 0)
-    rows, listed, divided = split(table, MOVING, {})
-    changed = rows[rows["split"] != rows["archive_split"]]
-    assert changed[["path", "split"]].to_numpy().tolist() == [["validation/a/x", "train"]]
-    assert list(listed["path"][listed["moved"]]) == ["validation/a/x"]
-    assert divided == 1
+    assert (len(listed), divided) == (4, 2)
 
 
 def test_images_of_the_last_dates_are_test_images():

@@ -136,57 +136,6 @@ def test_best_epoch_between_others_is_kept():
     assert told.endswith(f"{before.mean():.4f}, difference {difference}")
 
 
-def test_weights_are_their_moving_average_over_all_steps():
-    """Each step adds a part of what the optimizer alone gives; the first has no average before."""
-    make_deterministic(1)
-    params = train_params(epochs=2, optimizer="sgd", learning_rate=0.5, ema_momentum=0.7)
-    models = [new_model(), new_model()]
-    models[1].set_weights(models[0].get_weights())
-    data = learnable()
-    compile_model(models[0], params, False)
-    history, keeper = fit(models[0], data, Phase("", params))
-    assert history["kept"].tolist() == [False, True]
-    assert describe_kept(history, keeper).startswith("averaged weights are kept: ")
-    compile_model(models[1], train_params(optimizer="sgd", learning_rate=0.5), False)
-    average = None
-    for epoch in range(params.epochs):
-        data.train.start_epoch(epoch)
-        for index in range(len(data.train)):
-            models[1].train_on_batch(*data.train[index])
-            new = models[1].get_weights()
-            old = new if average is None else average
-            average = [0.7 * each + 0.3 * step for each, step in zip(old, new)]
-        last = validate(models[1], data.validation)
-        assert history["validation_loss"].iloc[epoch] == pytest.approx(last["loss"], rel=1e-5)
-    for trained, expected in zip(models[0].get_weights(), average, strict=True):
-        assert trained == pytest.approx(expected, abs=1e-6)
-    assert validate(models[0], data.validation)["loss"] != pytest.approx(last["loss"], rel=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("activation", "units", "wrong", "is_kept"),
-    [("sigmoid", 1, 3, True), ("linear", 1, 10, False), ("softmax", 2, 10, False)],
-)
-def test_average_is_kept_unless_validation_is_significantly_better_before(
-    activation, units, wrong, is_kept
-):
-    """Training lowers the loss of all validation images but those with wrong labels."""
-    make_deterministic(1)
-    params = train_params(epochs=4, optimizer="sgd", learning_rate=0.5, ema_momentum=0.5)
-    model, data = new_model(activation, units), learnable()
-    model.set_weights([np.zeros_like(each) for each in model.get_weights()])
-    data.validation.labels = np.where(np.arange(IMAGES) < wrong, 1 - LABELS, LABELS)
-    compile_model(model, params, from_logits=activation == "linear")
-    history, keeper = fit(model, data, Phase("", params))
-    assert history["kept"].any() == is_kept
-    assert any(each.any() for each in model.get_weights()) == is_kept
-    losses = image_losses(model, data.validation)
-    assert losses.mean() == pytest.approx(validate(model, data.validation)["loss"], rel=1e-5)
-    if not is_kept:
-        assert losses == pytest.approx(np.log(2), rel=1e-5)
-        assert describe_kept(history, keeper).startswith("the head alone is kept: ")
-
-
 def test_early_stopping_takes_the_place_of_keep_best():
     stopping = EarlyStopping(patience=10)
     _, history, *_ = diverging(keep_best=True, early_stopping=stopping)

@@ -22,7 +22,6 @@ NULLABLE_SECTIONS = """
 augment: {RandomShear: {x_factor: 0.1}, RandomZoom: {height_factor: 0.1}}
 head: {dense: {units: 8, l2: 0.01}}
 train_extract: {early_stopping: {patience: 3}, reduce_lr_on_plateau: {factor: 0.2}}
-train_finetune: {ema_momentum: 0.99, keep_best: false}
 """
 # A head that is trained in epochs.
 ADAM = """
@@ -182,9 +181,7 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"train_extract.optimizer": "adm"}, "train_extract.optimizer"),
         ({"train_extract.epochs": None}, "train_extract.epochs"),
         ({"train_finetune.optimizer": "lbfgs"}, "train_finetune.optimizer"),
-        ({"train_finetune.keep_best": True}, "train_finetune"),
-        ({"train_finetune.early_stopping": {"patience": 1}}, "train_finetune"),
-        ({"train_finetune.keep_best": True, "train_finetune.ema_momentum": None}, None),
+        ({"train_finetune.reduce_lr_on_plateau": {"factor": 0.2}}, "train_finetune"),
         ({"split.seed": MISSING}, "split.seed"),
         ({"head.dense.l2": MISSING}, None),
     ],
@@ -197,7 +194,7 @@ def test_keys_that_depend_on_each_other(refusals, changes, key):
 # A head that is solved: what describes epochs is null, and there is no dense layer.
 SOLVED = {f"train_extract.{key}": None for key in (*REQUIRED, *OPTIONAL)}
 SOLVED |= {"train_extract.optimizer": "lbfgs", "head.dense": None}
-GIVEN = {"learning_rate_decay": "cosine", "ema_momentum": 0.9}
+GIVEN = {"learning_rate_decay": "cosine"}
 
 
 def test_head_is_solved_without_the_params_of_epochs(refusals):

@@ -30,15 +30,13 @@ weights: {{source: {SAMPLE_WEIGHTS}, sha256: {SAMPLE_SHA256}}}
 model: {{image_size: 96}}
 augment: {{views: 2}}
 train_extract: {{optimizer: adam, epochs: 1, learning_rate: 0.001, learning_rate_decay: cosine,
-  batch_size: 32, views_per_epoch: one, ema_momentum: 0.9, keep_best: false, seed: 1}}
-train_finetune: {{epochs: 1, ema_momentum: 0.9, keep_best: false}}
+  batch_size: 32, views_per_epoch: one, keep_best: false, seed: 1}}
+train_finetune: {{epochs: 1, keep_best: false}}
 calibrate: {{threshold: 0.5}}
 """
 CHANGED = {
     "clean.labels": {"a": ["a"], "b": ["b"]},
     "train_extract.learning_rate_decay": None,
-    "train_extract.ema_momentum": None,
-    "train_finetune.ema_momentum": None,
     "calibrate.threshold": None,
 }
 

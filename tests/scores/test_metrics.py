@@ -4,6 +4,9 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_recall_fscore_support
 
 from pawprint.classes import headline, predicted_classes
+from pawprint.model.metadata import Metadata
+from pawprint.model.outputs import Outputs
+from pawprint.scores.held_out import evaluate
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.metrics import (
     Predictions,
@@ -132,3 +135,18 @@ def test_top_label_of_more_than_two_classes_is_looked_at():
     assert (of_class.tolist(), images.tolist()) == ([1, 1], [1, 2])
     error = expected_calibration_error(np.array([0, 2, 2]), probabilities)
     assert error == pytest.approx((0.5 + 2 * 0.3) / 3)
+
+
+def test_frames_of_a_video_are_no_more_than_one_image_in_the_intervals_of_a_split():
+    videos, frames = 10, 6
+    actual = np.arange(videos * frames) // frames % 2
+    logits = np.where(np.arange(len(actual)) < 2 * frames, -1.0, 1.0) * (2 * actual - 1)
+    paths = [f"{number}.jpg" for number in range(len(actual))]
+    video = np.repeat(paths[::frames], frames)
+    rows = pd.DataFrame({"path": paths, "label": np.array(LABELS)[actual], "group": video})
+    outputs = Outputs(actual, logits[:, None, None], np.zeros((len(actual), 1)))
+    metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0, threshold=0.5)
+    scores = evaluate(rows.assign(pixels_sha256="0"), outputs, metadata, 0.95).scores
+    accuracy = scores.set_index("score").loc["accuracy"]
+    assert (accuracy["value"], accuracy["images"]) == (0.8, len(actual))
+    assert tuple(accuracy[["low", "high"]]) == fraction_interval(8, videos, 0.95)

@@ -66,6 +66,7 @@ def test_small_differences_of_many_images_are_no_alarm():
 
 def test_accuracy_without_test_images_that_look_like_others():
     test = pd.DataFrame({"path": list("abcd"), "correct": [True, True, False, True]})
+    test["group"] = test["path"]
     rows = [("a", "test", "x"), ("x", "train", "a"), ("c", "test", "d"), ("d", "test", "c")]
     listed = pd.DataFrame(rows, columns=["path", "split", "nearest"]).assign(group=list("aacc"))
     listed = listed.reindex(columns=list(NEAR_DUPLICATES))

@@ -17,7 +17,6 @@ TRAINING = {
     "batch_size": 8,
     "views_per_epoch": "all",
     "class_weight": "balanced",
-    "ema_momentum": 0.9,
     "keep_best": True,
     "early_stopping": {"min_delta": 100.0, "restore_best_weights": True},
     "reduce_lr_on_plateau": {"min_delta": 100.0, "patience": 0},
@@ -50,7 +49,6 @@ def changed_values(workspace: Path) -> dict:
         "split.date": "taken",
         "split.near_duplicate_distance": 0,
         "split.use_archive_split": False,
-        "split.move_near_duplicates": True,
         "model.backbone": "MobileNet",
         "model.alpha": 0.5,
         "model.image_size": 128,
@@ -131,7 +129,6 @@ EXCEPTIONS = {
     "clean.bits": ["clean", "preview", "features", "calibrate", "evaluate", "plot", "report"],
     "clean.labels": ["clean", "report"],  # one more folder name, which the archive does not have
     "split.near_duplicate_distance": ["split", "report"],  # no image looks like another
-    "split.move_near_duplicates": ["split", "report"],
     "model.image_size": ["preview", "backbone", *FEATURES],
     "model.resize": ["preview", *FEATURES],
     "calibrate.test_time_augmentation": ["predict", *LATE],

@@ -103,7 +103,7 @@ def write_run(
     curve = pd.DataFrame({"images": [40, 80], "accuracy": [0.8, 0.9], "loss": 0.3})
     curve = curve.assign(score="accuracy", gain=[None, 0.1], low=[None, 0.05], high=[None, 0.15])
     copies = pd.DataFrame({name: ["a.jpg", "b.jpg"] for name in NEAR_DUPLICATES})
-    copies = copies.assign(group="a.jpg", split=splits, distance=0, moved=[False, True])
+    copies = copies.assign(group="a.jpg", split=splits, distance=0)
     suspects = pd.DataFrame({name: [0.5] for name in LABELS_TO_REVIEW})
     for path, frame, columns in (
         (project.SCORES_CSV, scores_of(labels), SCORES),

@@ -62,8 +62,7 @@ def model_params(**changes) -> Model:
 def train_params(**changes) -> Train:
     values = {"epochs": 1, "optimizer": "adam", "learning_rate": 0.1, "batch_size": 4, "seed": 1}
     values |= {"views_per_epoch": "one", "keep_best": False}
-    others = ("learning_rate_decay", "class_weight", "ema_momentum")
-    others += ("early_stopping", "reduce_lr_on_plateau")
+    others = "learning_rate_decay", "class_weight", "early_stopping", "reduce_lr_on_plateau"
     return Train(**values | dict.fromkeys(others) | changes)
 
 
