@@ -15,6 +15,8 @@ from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import output_shapes, write_network
 
+MEANING = {"cut": "for fine-tuning", "blocks": "of blocks", "top": "of the last maps"}
+
 
 def main() -> None:
     weights = Weights.load()
@@ -32,7 +34,7 @@ def main() -> None:
         folder.mkdir()
         write_network(network, folder / project.EXTRACTOR.name, outputs)
     for kind, shape in output_shapes(network).items():
-        print(f"backbone: each image has {'x'.join(map(str, shape))} features called {kind}")
+        print(f"backbone: each image has {'x'.join(map(str, shape))} features {MEANING[kind]}")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,9 @@ def main() -> None:
     recorded = Recorded()
     if not source.exists():
         todo = "correct fetch.source"
-        if recorded.hash_of("fetch", source, "deps"):
+        if Path(f"{source}.dvc").is_file():
+            todo = f"`dvc checkout` or `dvc pull {source}.dvc` restores it"
+        elif recorded.hash_of("fetch", source, "deps"):
             todo = "with --allow-missing, DVC takes the images of the last run"
         print(f"code: {source} does not exist: {todo}")
     walked = os.walk(source)
@@ -64,7 +66,7 @@ def main() -> None:
         # that it runs an earlier module in place of one with both.
         for folder in folders.values():
             compileall.compile_dir(folder, force=True, quiet=2, invalidation_mode=CHECKED_HASH)
-    for line in describe_changes(before, after) or ["no stage changed"]:
+    for line in describe_changes(before, after) or ["the code of no stage changed"]:
         print(f"code: {line}")
 
 

@@ -85,6 +85,7 @@ def main() -> None:
         metadata["image_size"],
         properties,
         read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
+        near_duplicates,
     )
     limits = [
         (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))

@@ -1,8 +1,9 @@
 """List labels with a low probability, for a person to review.
 
 Corrections go into labels.csv, which `clean` applies. Training images are judged by
-cross-validation, the others by the model. Reads data/cross_validation.csv, data/predictions.csv
-and data/predictions_validation.csv. Writes plots/labels_to_review.csv.
+cross-validation, the others by the model. Images in labels.csv are not listed again. Reads
+data/cross_validation.csv, data/predictions.csv, data/predictions_validation.csv and labels.csv.
+Writes plots/labels_to_review.csv.
 Run: `python -m stages.review`
 """
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from pawprint import project
 from pawprint.columns import JUDGED, LABELS_TO_REVIEW
+from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.review import judge, list_suspects
 from pawprint.tables import (
@@ -29,7 +31,8 @@ def main() -> None:
         known = probabilities_in(predictions), predicted_labels(predictions)
         judged.append(judge(images, *known).assign(split=split))
     judged = pd.concat(judged)
-    listed = list_suspects(judged)
+    rows = [row for _, row in read_lines(project.LABELS_CSV, LABEL_COLUMNS)]
+    listed = list_suspects(judged, {row.get("pixels_sha256") or row["path"] for row in rows})
     write_table(project.LABELS_TO_REVIEW_CSV, listed, LABELS_TO_REVIEW)
     print(f"review: {len(listed)} of {len(judged):,} labels to review")
 

@@ -59,8 +59,8 @@ def main() -> None:
     if crossed.gain:
         taken = "features of blocks" if crossed.takes_more else "features of the last maps alone"
         print(
-            f"train_extract: {taken} are taken; those of blocks change the cross-validated log "
-            f"loss by {crossed.gain}"
+            f"train_extract: {taken} are taken; blocks change the {examples.loss_name} by "
+            f"{crossed.gain}"
         )
     initial, final = head.initial, head.validation
     weighted = ", each class with the same weight" if class_weight else ""

@@ -140,8 +140,8 @@ def describe_kept_splits(
     """Lines on what splits.csv, `kept`, has to do with a split of the images, a table SPLIT.
 
     Images without a row; rows that name no image; rows that the split does not follow, because
-    groups stay together; and fractions of a class that differ by more than MAX_DEVIATION from those
-    given, by split.
+    groups stay together; and fractions of a class that differ by more than MAX_DEVIATION, and by
+    more than an image, from those given, by split.
     """
     if not kept:
         return []
@@ -163,9 +163,10 @@ def describe_kept_splits(
         )
     actual = pd.crosstab(images["label"], images["split"], normalize="index")
     off = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()
-    off = off[off > MAX_DEVIATION].sort_values(ascending=False, kind="stable").index
+    number = images["label"].value_counts()
+    is_off = (off > MAX_DEVIATION) & (off * number.reindex(off.index.get_level_values(0)).array > 1)
+    off = off[is_off].sort_values(ascending=False, kind="stable").index
     if len(off):
-        number = images["label"].value_counts()
         named = _some(
             f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {printable(label)} for "
             f"{split}"

@@ -64,6 +64,11 @@ class Examples(NamedTuple):
     def chosen(self, crossed: "CrossValidation") -> Features | np.ndarray:
         return self.more if crossed.takes_more else self.features
 
+    @property
+    def loss_name(self) -> str:
+        """Of the loss by which cross-validation chooses."""
+        return f"cross-validated{', weighted' * bool(self.class_weight)} log loss"
+
     def takes_blocks(self, crossed: "CrossValidation") -> bool:
         """Whether `chosen` has features of blocks."""
         return self.has_blocks or crossed.takes_more
@@ -121,8 +126,8 @@ def cross_validate(
 
     C is that of `values_of_c` with the lowest log loss, where the first view of `features` is
     learned from. `more` takes their place if that lowers the log loss by more than its standard
-    error. Where C is chosen, all views take the place of the first if that lowers it further; they
-    are not tried with more than MAX_SIZE_OF_VIEWS.
+    error. Where C is chosen, all views take the place of the first by the same rule; they are not
+    tried with more than MAX_SIZE_OF_VIEWS.
 
     An image is judged by its first view. Of more than MAX_CROSS_VALIDATED images, and of more than
     one fit holds, a random part is learned from, and everything is chosen for it. Of many classes
@@ -149,17 +154,20 @@ def cross_validate(
     def losses(candidate: CrossValidation) -> np.ndarray:
         return weights * log_losses(judged_classes, candidate.probabilities[is_judged])
 
+    def tried(best: CrossValidation, **changes) -> tuple[CrossValidation, Difference]:
+        (other,) = _crossed(examples, folds, judged, best._replace(**changes), (best.C,))
+        gain = Difference.of(losses(other), losses(best))
+        return (other if gain.mean < -gain.error else best), gain
+
     best = min(candidates, key=lambda each: losses(each).mean())
     if examples.more is not None:
-        (other,) = _crossed(examples, folds, judged, best._replace(takes_more=True), (best.C,))
-        gain = Difference.of(losses(other), losses(best))
-        best = (other if gain.mean < -gain.error else best)._replace(gain=gain)
+        best, gain = tried(best, takes_more=True)
+        best = best._replace(gain=gain)
     views = examples.features.shape[1]
     size = views * len(folds.learned) * examples.columns * examples.classes
     if is_chosen and views > 1 and size <= MAX_SIZE_OF_VIEWS:
-        (other,) = _crossed(examples, folds, judged, best._replace(views=views), (best.C,))
-        gain = Difference.of(losses(other), losses(best))
-        best = (other if gain.mean < 0 else best)._replace(views_gain=gain)
+        best, gain = tried(best, views=views)
+        best = best._replace(views_gain=gain)
     if len(judged) == len(everything):
         return best
     return _crossed(examples, folds, everything, best, (best.C,))[0]
@@ -307,7 +315,7 @@ def solve(
     history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
     arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
     how = f"by logistic regression, C = {crossed.C:g}"
-    how += _describe_views(features.shape[1], views, crossed)
+    how += _describe_views(features.shape[1], views, crossed, examples.loss_name)
     if len(part) < len(actual):
         how += f", of a random part of {len(part):,} of {len(actual):,} images"
     return NewHead(
@@ -319,13 +327,13 @@ def solve(
     )
 
 
-def _describe_views(views: int, taken: int, crossed: CrossValidation) -> str:
+def _describe_views(views: int, taken: int, crossed: CrossValidation, loss: str) -> str:
     """Such as ", all 4 views of each image (…)", or "" where an image has one."""
     if views == 1:
         return ""
     why = "all are too many to try"
     if crossed.views_gain and taken == crossed.views:
-        why = f"all change the cross-validated log loss by {crossed.views_gain}"
+        why = f"all change the {loss} by {crossed.views_gain}"
     which = "all" if taken == views else "one of"
     return f", {which} {views} views of each image ({why})"
 

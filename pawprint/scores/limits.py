@@ -18,7 +18,7 @@ from pawprint.scores.intervals import difference_interval, fisher, fraction_inte
 from pawprint.scores.learning_curve import describe_curve
 from pawprint.scores.paired import losses_in
 from pawprint.scores.review import every_prediction, list_errors
-from pawprint.scores.shift import describe_shift
+from pawprint.scores.shift import describe_divided_series, describe_shift
 from pawprint.scores.slices import describe_slices
 
 ALPHA = 0.02  # probability of a sentence by chance
@@ -33,12 +33,12 @@ NEXT_STEP = "pawprint try measures whether another backbone, image size or resiz
 
 
 class Run(NamedTuple):
-    """`images` has a row of each image: `label`, `split`, `width` and `height`. `judged` is a table
-    JUDGED, `predictions` are tables PREDICTIONS by split, and `scores` is a table SCORES.
+    """`images` has a row of each image: that of a table SPLIT, `width` and `height`. `judged` is a
+    table JUDGED, `predictions` are tables PREDICTIONS by split, `scores` is a table SCORES,
+    `learning_curve` a table LEARNING_CURVE, and `near_duplicates` a table NEAR_DUPLICATES.
 
     `train_accuracy` is that of the solved head on the images that it learned from, or None.
-    `properties` has PROPERTIES, numbers, with `label` and `group`, of some training images, and
-    `learning_curve` is a table LEARNING_CURVE.
+    `properties` has PROPERTIES, numbers, with `label` and `group`, of some training images.
     """
 
     images: pd.DataFrame
@@ -49,6 +49,7 @@ class Run(NamedTuple):
     image_size: int
     properties: pd.DataFrame
     learning_curve: pd.DataFrame
+    near_duplicates: pd.DataFrame
 
     @property
     def in_folds(self) -> tuple[int, int]:
@@ -85,6 +86,11 @@ def no_better_than_one_class(run: Run) -> Limit | None:
 
 def test_of_another_kind(run: Run) -> Limit | None:
     sentence = describe_shift(run.scores)
+    return Limit(sentence) if sentence else None
+
+
+def divided_series(run: Run) -> Limit | None:
+    sentence = describe_divided_series(run.images, run.near_duplicates)
     return Limit(sentence) if sentence else None
 
 
@@ -257,6 +263,7 @@ def small_images(run: Run) -> Limit | None:
 LIMITS: tuple[Callable[[Run], Limit | None], ...] = (
     no_better_than_one_class,
     test_of_another_kind,
+    divided_series,
     shortcut,
     wrong_labels,
     more_images_help,

@@ -1,5 +1,7 @@
 """The order in which a person looks at predictions, and labels to review."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -27,14 +29,16 @@ def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) ->
     )
 
 
-def list_suspects(judged: pd.DataFrame) -> pd.DataFrame:
+def list_suspects(judged: pd.DataFrame, reviewed: Collection[str] = ()) -> pd.DataFrame:
     """The table LABELS_TO_REVIEW, the least probable labels first.
 
-    `judged` is a table JUDGED with the column `split`.
+    `judged` is a table JUDGED with the column `split`. Images that a person has given a label,
+    `reviewed` by path or `pixels_sha256`, are left out.
     """
     is_suspect = (judged["probability"] < MAX_OF_LABEL) & (
         judged["likely_probability"] > MIN_OF_OTHER
     )
+    is_suspect &= ~judged[["path", "pixels_sha256"]].isin(reviewed).any(axis=1)
     return judged[is_suspect].sort_values("probability", kind="stable")
 
 

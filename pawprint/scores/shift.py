@@ -120,6 +120,29 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
     return series if images["group"].groupby(series).nunique().max() > 1 else None
 
 
+def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
+    """A sentence if series of photos, of which some are near-duplicates, are in several splits.
+
+    Or else "". `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. A series is as
+    in `find_series`, whatever other names there are.
+    """
+    series = images["path"].str.extract(SERIES, expand=False)
+    of_class = images["label"].map(images["label"].value_counts())
+    is_short = series.groupby([images["label"], series]).transform("size") * MIN_SERIES <= of_class
+    series = series.where(is_short).set_axis(images["path"])
+    one, other = (series.reindex(near_duplicates[name]).array for name in ("path", "nearest"))
+    named = pd.Series(one)[pd.Series(one) == pd.Series(other)]
+    splits = images["split"].set_axis(images["path"]).groupby(series[series.isin(named)]).nunique()
+    divided = splits.index[splits > 1]
+    if divided.empty:
+        return ""
+    return (
+        f"Photos of {len(divided)} series, such as {printable(divided[0])}, are near-duplicates of "
+        "one another, and each series is in several splits: the scores are too high for new "
+        "photos. To keep a series in one split, see split.group."
+    )
+
+
 def independent(images: pd.DataFrame) -> pd.Series:
     """The series of each image of a table SPLIT where the names tell some, or else its group."""
     series = find_series(images)

@@ -97,16 +97,16 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
 def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     is_like_the_image, views
 ):
-    features, actual = clusters(2, 40, 3)
+    features, actual = clusters(4, 100, 3)
     if not is_like_the_image:  # as mirrored digits, which look like others
         features[:, 1:] = features[np.argsort(actual)[::-1], 1:]
-    crossed = cross_validate(Examples(features, actual, np.arange(40), 2))
+    crossed = cross_validate(Examples(features, actual, np.arange(100), 4))
     assert crossed.views == views
     other = features if views == 3 else features[:, :1]
     solution, expected = (
-        solve(examples, (each, actual), ["a", "b"], crossed, np.arange(40))
+        solve(examples, (each, actual), list("abcd"), crossed, np.arange(100))
         for each in (features, other)
-        for examples in [Examples(each, actual, np.arange(40), 2)]
+        for examples in [Examples(each, actual, np.arange(100), 4)]
     )
     assert np.array_equal(solution.weights.arrays[0], expected.weights.arrays[0])
 

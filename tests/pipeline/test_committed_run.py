@@ -139,7 +139,7 @@ def origin(workspace, tmp_path) -> Path:
 
 def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
     second = clone(origin, "change")
-    assert "no stage changed" in succeed("python", "-m", "stages.code", cwd=second)
+    assert "the code of no stage changed" in succeed("python", "-m", "stages.code", cwd=second)
     change(second, "train_finetune: {learning_rate: 0.02}")
     assert repro(second, "--pull", "--allow-missing") == AFTER_FINETUNING
     assert (second / "data" / "features" / "shard-0.npy").is_file()

@@ -5,13 +5,16 @@ from pawprint.columns import LABELS_TO_REVIEW
 from pawprint.scores.review import judge, list_suspects
 
 
-def suspects(label: list[str], probabilities: list[list[float]]) -> pd.DataFrame:
+def suspects(
+    label: list[str], probabilities: list[list[float]], reviewed: tuple[str, ...] = ()
+) -> pd.DataFrame:
     """Those of images of ant, bee and cow, or the first of them."""
     paths = [f"{number}.jpg" for number in range(len(label))]
     images = pd.DataFrame({"path": paths, "label": label, "pixels_sha256": label})
     classes = ["ant", "bee", "cow"][: len(probabilities[0])]
     judged = judge(images, np.array(probabilities), classes)
-    return list_suspects(judged.assign(split=np.resize(["train", "test"], len(label))))
+    splits = np.resize(["train", "test"], len(label))
+    return list_suspects(judged.assign(split=splits), reviewed)
 
 
 def test_labels_below_a_tenth_are_listed_the_least_probable_first():
@@ -27,3 +30,10 @@ def test_image_of_which_no_class_is_probable_is_not_listed():
     of_three = [[0.05, 0.48, 0.47], [0.05, 0.35, 0.6]]
     listed = suspects(["ant", "ant"], of_three)
     assert listed[["path", "likely"]].values.tolist() == [["1.jpg", "cow"]]
+
+
+def test_label_that_a_person_has_given_is_not_listed_again():
+    of_two = [[0.01, 0.99], [0.98, 0.02], [0.03, 0.97]]
+    assert len(suspects(["ant", "bee", "ant"], of_two)) == 3
+    listed = suspects(["ant", "bee", "ant"], of_two, ("0.jpg", "bee"))
+    assert listed["path"].tolist() == ["2.jpg"]

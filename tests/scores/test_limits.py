@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.columns import METADATA, PROPERTIES, SCORES
+from pawprint.columns import METADATA, NEAR_DUPLICATES, PROPERTIES, SCORES
 from pawprint.scores import limits
 from pawprint.scores.limits import Run, find_limits
 from pawprint.scores.review import judge
@@ -14,6 +14,7 @@ from pawprint.tables import tabulate
 LABELS = ["a", "b", "c"]
 NUMBERS = {"train": 300, "validation": 100, "test": 100}
 SEPARATE = 4 * np.eye(3)
+NONE_ALIKE = pd.DataFrame(columns=list(NEAR_DUPLICATES))
 CONFUSED = np.array([[4, 3.6, 0], [3.6, 4, 0], [0, 0, 5]])  # logits by class
 
 
@@ -50,7 +51,7 @@ def run_of(
     tables = pd.concat(parts), judged, predictions, scores
     curve = pd.DataFrame({"images": [150, 300], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.02, high=curve["gain"] + 0.02)
-    return Run(*tables, train_accuracy, 224, properties, curve)
+    return Run(*tables, train_accuracy, 224, properties, curve, NONE_ALIKE)
 
 
 def with_chance() -> Run:
@@ -62,6 +63,15 @@ def with_chance() -> Run:
 def with_shift() -> Run:
     row = ("test", "", "accuracy_difference", -0.4, -0.5, -0.3, 47)
     return run_of()._replace(scores=pd.DataFrame([row], columns=list(SCORES)))
+
+
+def with_divided_series() -> Run:
+    run = run_of()
+    paths = run.images["path"].to_numpy(object)
+    of_a = np.flatnonzero(run.images["label"] == "a")
+    paths[of_a[[0, 1, -1]]] = [f"a/film_{frame}.jpg" for frame in range(3)]
+    alike = NONE_ALIKE.assign(path=["a/film_0.jpg"], nearest=["a/film_1.jpg"])
+    return run._replace(images=run.images.assign(path=paths), near_duplicates=alike)
 
 
 def with_shortcut() -> Run:
@@ -86,6 +96,7 @@ RARE = np.array([[6, 0, 0], [0, 6, 0], [3, 3, 3.4]])
     [
         (limits.no_better_than_one_class, with_chance()),
         (limits.test_of_another_kind, with_shift()),
+        (limits.divided_series, with_divided_series()),
         (limits.shortcut, with_shortcut()),
         (limits.wrong_labels, run_of(centres=6 * np.eye(3), relabelled=0.06)),
         (limits.learned_by_heart, run_of(centres=1.5 * np.eye(3))),

@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.scores.shift import SERIES, describe_series, find_series, independent
+from pawprint.scores.shift import (
+    SERIES,
+    describe_divided_series,
+    describe_series,
+    find_series,
+    independent,
+)
 
 
 def table(paths: list[str], **columns: list) -> pd.DataFrame:
@@ -91,3 +97,15 @@ def test_difference_of_few_images_or_of_those_not_judged_is_not_told():
     assert describe_series(good, unjudged, actual, "") == ""
     assert describe_series(good[:5], bad[:5], actual[:5], "") == ""
     assert describe_series(unjudged[:100], good[:100], actual[:100], "") == ""
+
+
+def test_series_of_near_duplicates_in_several_splits_is_told_and_a_count_of_photos_is_not():
+    paths = [*(f"a/film_{n}.jpg" for n in range(4)), *(f"a/IMG_{n}.jpg" for n in range(16))]
+    images = table(paths, split=["train", "train", "test", "train", *["train", "test"] * 8])
+    film = pd.DataFrame({"path": paths[:1], "nearest": paths[1:2]})
+    assert "1 series, such as a/film_, " in describe_divided_series(images, film)
+    counted = pd.DataFrame({"path": paths[4:5], "nearest": paths[5:6]})
+    apart = pd.DataFrame({"path": paths[:1], "nearest": paths[4:5]})
+    for alike in (film[:0], counted, apart):
+        assert describe_divided_series(images, alike) == ""
+    assert describe_divided_series(images.assign(split="train"), film) == ""

@@ -120,8 +120,8 @@ def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
 
 @pytest.mark.parametrize("is_like_the_image", [True, False])
 def test_training_says_which_views_it_learns_from(folder, capsys, is_like_the_image):
-    features = np.random.default_rng(0).normal(size=(36, 3, 12))
-    features[:, :, 0] += 2 - 4 * (np.arange(36)[:, None] % 2)
+    features = np.random.default_rng(0).normal(size=(90, 3, 12))
+    features[:, :, 0] += 2 - 4 * (np.arange(90)[:, None] % 2)
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
     (said,) = [line for line in trained(folder, features, capsys) if " views " in line]
     assert ("all 3 views" if is_like_the_image else "one of 3 views") in said
@@ -142,6 +142,7 @@ def test_review_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     easy = tabulate(image, np.array([[0.9, 0.1]]), np.array([0]), ["cat", "dog"])
     for path in project.PREDICTIONS_CSV.values():
         write_predictions(folder / path, easy)
+    (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         review.main()
     said = capsys.readouterr().out
