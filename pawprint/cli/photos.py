@@ -10,7 +10,7 @@ import pandas as pd
 from pawprint.cli import add_format, add_model, add_sheet, aligned
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor, default_model, find_images, load_predictor, predict
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
 from pawprint.reports.results import describe_score, slice_rows
@@ -73,7 +73,6 @@ def run_score(arguments: argparse.Namespace) -> int:
 
 def _score(predictor: Predictor, folder: Path) -> Scored:
     """Score a model, and print what is left out of its scores."""
-    print_without_identity("score", predictor.folder, predictor.metadata)
     run = last_run.read_last_run(predictor.metadata)
     scored = score(predictor, folder, run)
     print_left_out("score", scored.left_out, scored.failed)
@@ -126,15 +125,6 @@ def scored_record(scored: Scored) -> dict:
     }
 
 
-def print_without_identity(command: str, folder: Path, metadata: Metadata) -> None:
-    if metadata.model is None:
-        print(
-            f"{command}: {folder / METADATA_FILE}: no identity, as of an earlier version: whether "
-            "predictions are of this model is not checked. Run `dvc repro`, and export it again.",
-            file=sys.stderr,
-        )
-
-
 def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -> None:
     for row in failed:
         print(f"{command}: {row['path']}: {row['error']}", file=sys.stderr)
@@ -181,10 +171,10 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     """
     source, folder = arguments.source, arguments.model or default_model()
     metadata = read_metadata(folder)
-    print_without_identity("monitor", folder, metadata)
     test = last_run.require_test_split(metadata, folder)
     if source.is_dir():
-        rows = predict(load_predictor(folder), find_images([source]))
+        predicted = predict(load_predictor(folder), find_images([source]))
+        rows = monitoring.tabulate_rows(predicted)
     else:
         rows = monitoring.read_photos(source, metadata)
     photos, left_out, failed = monitoring.select(rows, metadata, source)
@@ -233,9 +223,6 @@ def add_suggest(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
     number = "number of images; default: %(default)s"
     parser.add_argument("-n", "--number", type=int, default=50, metavar="N", help=number)
-    unknown = "at most so many of them that the model calls unknown: most show no class, and all "
-    unknown += "are far from the others, so they would come first; default: 0, with --from half"
-    parser.add_argument("--unknown", type=int, metavar="N", help=unknown)
     add_sheet(parser, "also write a page with the photos")
     add_format(parser, FORMATS)
     add_model(parser)
@@ -246,16 +233,14 @@ def run_suggest(arguments: argparse.Namespace) -> int:
 
     First come images of which the model is uncertain, and which are unlike the training images and
     unlike the images before them in the list. Near-duplicates of labelled images, and of images
-    before them in the list, are left out. Files that give no label come last, with the reason, and
+    before them in the list, are left out. Images that the model calls unknown are, too; of those of
+    a table, they may be half of the list. Files that give no label come last, with the reason, and
     the exit status is 1.
     """
-    for name, value, least in (("-n", arguments.number, 1), ("--unknown", arguments.unknown, 0)):
-        if value is not None and value < least:
-            arguments.error(f"argument {name}: expected {least} or more. Received: {value}")
     predictor = load_predictor(arguments.model or default_model())
     source = arguments.folder or arguments.table
     labelled = last_run.read_labelled()
-    found = suggest(predictor, source, labelled, arguments.number, arguments.unknown)
+    found = suggest(predictor, source, labelled, arguments.number)
     rows = [row for _, row in found]
     FORMATS[arguments.format](rows, predictor.metadata.labels, None)
     if arguments.sheet:

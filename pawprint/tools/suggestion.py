@@ -93,16 +93,15 @@ def images_in(source: Path) -> list[Path]:
 
 
 def suggest(
-    predictor: Predictor, source: Path, labelled: Labelled, number: int, unknown: int | None = None
+    predictor: Predictor, source: Path, labelled: Labelled, number: int
 ) -> list[tuple[Path, dict]]:
     """The images of `images_in` to label first with their rows of `predict`, then those that fail.
 
-    Of at most `number` images at most `unknown` are unknown; by default none of a folder, and half
-    of those of a table, as an alarm of `monitor` is most often about these. A line on stderr says
+    Of at most `number` images of a folder none is unknown: most of these show no class. Of those of
+    a table half may be, as an alarm of `monitor` is most often about them. A line on stderr says
     how many images are left out. Raises InputError as `images_in`, and without features.
     """
-    if unknown is None:
-        unknown = number // 2 if source.is_file() else 0
+    unknown = number // 2 if source.is_file() else 0
     size = predictor.metadata.image_size
     if FEATURES not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
         raise InputError(
