@@ -31,7 +31,6 @@ from pawprint.recipes.overlay import add_missing, apply, overlay
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
-    REPLACED,
     files,
     flat,
     requirements,
@@ -321,9 +320,7 @@ def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
         elif name in earlier and defaults[name] != earlier[name] == params[name]:
             yield f"{PARAMS}: {name}: {params[name]} is kept; the default is now {defaults[name]}"
     for name in params.keys() - defaults.keys():
-        is_set = name in REPLACED and params[name] is not None
-        instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
-        yield f"{PARAMS}: {name}: no longer exists. {instead} it."
+        yield f"{PARAMS}: {name}: no longer exists. Remove it, as the changelog says."
 
 
 def _write_state(folder: Path, texts: dict[str, str]) -> None:

@@ -5,10 +5,8 @@ import re
 import pytest
 from conftest import PROJECT, refused
 
-from pawprint.files import write_json
 from pawprint.recipes.overlay import add_missing
 from pawprint.templates.files import flat
-from pawprint.tools.projects import STATE, upgrade
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
@@ -43,12 +41,3 @@ def test_values_and_comments_of_the_user_stay():
 def test_params_that_are_no_sections_are_one_line():
     with refused("params.yaml: expected sections with params"):
         flat("- 1\n")
-
-
-def test_upgrade_names_what_to_set_instead_of_a_param_that_no_longer_exists(tmp_path):
-    write_json(tmp_path / STATE, {"files": {}, "params": {}})
-    for value, told in (("24", "Set model.fine_tune_at (-24 "), ("null", "Remove it.")):
-        params = TEMPLATE.replace("model:\n", f"model:\n  fine_tune_last: {value}\n")
-        (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
-        (line,) = [line for line in upgrade(tmp_path) if "fine_tune_last" in line]
-        assert line.startswith(f"params.yaml: model.fine_tune_last: no longer exists. {told}")
