@@ -76,7 +76,6 @@ def add_recipes(parser: argparse.ArgumentParser) -> None:
     shown.set_defaults(action=lambda arguments: print(read(arguments.name), end=""))
     user = commands.add_parser("use", help="write a recipe into params.yaml")
     user.add_argument("name", choices=names(), metavar="NAME")
-    user.add_argument("--force", action="store_true", help="overwrite uncommitted changes")
     user.set_defaults(action=use)
 
 
@@ -97,7 +96,7 @@ def list_recipes(arguments: argparse.Namespace) -> None:
 
 
 def use(arguments: argparse.Namespace) -> None:
-    """Write `params.yaml`. Raises InputError if it has uncommitted changes, unless `--force`."""
+    """Write `params.yaml`. Raises InputError if it has uncommitted changes."""
     given = read_yaml(PARAMS)
     before = PARAMS.read_text(encoding="utf-8")
     after = apply(before, arguments.name)
@@ -110,7 +109,7 @@ def use(arguments: argparse.Namespace) -> None:
         kept["clean"] = {"labels": given["clean"]["labels"]}
     if kept:
         after = overlay(after, yaml.safe_dump(kept, default_flow_style=None))
-    if after != before and not arguments.force:
+    if after != before:
         require_committed()
     write_text(PARAMS, after)
     print(f"params.yaml: {arguments.name}. Now run `dvc repro`.")

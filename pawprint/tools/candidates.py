@@ -82,24 +82,15 @@ class Sample(NamedTuple):
     class_weight: str | None
 
 
-class Places(NamedTuple):
-    """Where `measure` keeps what belongs to a candidate and a sample."""
-
-    network: Path
-    rows: Path
-    result: Path
-
-
 class Measured(NamedTuple):
     """Probabilities as of a CrossValidation, and the cost of the model that would be served.
 
-    `megabytes` are those of the weights of network and head. `fit_seconds` is what the head took.
+    `megabytes` are those of the weights of network and head.
     """
 
     probabilities: np.ndarray
     cpu_ms: float
     megabytes: float
-    fit_seconds: float
 
 
 class Scores(NamedTuple):
@@ -181,15 +172,13 @@ def measure(
 
     After the first, one that is expected to take longer than what is left of `minutes` is not.
     """
-    end, images, fit_seconds = time.monotonic() + 60 * minutes, len(sample.images), 0.0
+    end, images = time.monotonic() + 60 * minutes, len(sample.images)
     with tqdm(total=len(found) * images, unit="image", leave=False, disable=None) as bar:
         for number, candidate in enumerate(found):
             bar.set_description(candidate.name)
             left = end - time.monotonic() if number else math.inf
             try:
-                measured = _measure(candidate.params, sample, left, fit_seconds, bar)
-                fit_seconds = float(measured.fit_seconds)
-                yield candidate, measured
+                yield candidate, _measure(candidate.params, sample, left, bar)
             except InputError as error:
                 if not number:  # the others are compared with it
                     raise
@@ -197,31 +186,26 @@ def measure(
             bar.update((number + 1) * images - bar.n)
 
 
-def is_measured(candidate: Candidate, sample: Sample) -> bool:
-    return _places(candidate.params, sample).result.exists()
-
-
 @functools.cache
 def _fingerprint(module: str) -> str:
     return Code().fingerprint(module)
 
 
-def _places(params: Params, sample: Sample) -> Places:
+def _places(params: Params, sample: Sample) -> tuple[Path, Path, Path]:
+    """Where `measure` keeps the network, the rows and the result of a candidate and a sample."""
     model, made_by = params.model, _fingerprint(HERE)
     built = model.model_dump(exclude={"resize", "features"}), params.weights.model_dump()
     network = _hash(built, made_by)
     rows = _hash(network, model.resize, params.clean.bits, _fingerprint(ROWS))
     drawn = sample.images.to_csv(), sample.labels, sample.class_weight
-    return Places(
+    return (
         TRIED / "networks" / network / "network.xml",
         TRIED / "features" / rows,
         TRIED / "results" / f"{_hash(rows, model.features, drawn, made_by)}.npz",
     )
 
 
-def _measure(
-    params: Params, sample: Sample, left: float, fit_seconds: float, bar: tqdm
-) -> Measured:
+def _measure(params: Params, sample: Sample, left: float, bar: tqdm) -> Measured:
     model, images = params.model, sample.images
     path, rows, result = _places(params, sample)
     if result.exists():
@@ -240,7 +224,7 @@ def _measure(
     network = read_network(path)
     run, kinds = row_function(network, model.resize), output_shapes(network)
     paths = images["path"].iloc[:: -(-len(images) // TIMED)]
-    seconds = sum(_cpu_ms(run, sample, paths)) * len(images) / CORES / 1000 + fit_seconds
+    seconds = sum(_cpu_ms(run, sample, paths)) * len(images) / CORES / 1000
     if seconds > left:
         raise InputError(
             f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
@@ -254,9 +238,7 @@ def _measure(
         bar.update(done)
     stored = StoredExamples(folder, images, sample.labels)
     examples = open_examples(stored, model.features, sample.class_weight)
-    start = time.monotonic()
     crossed = cross_validate(examples)
-    fit_seconds = time.monotonic() - start
     has_blocks = examples.takes_blocks(crossed)
     if not has_blocks:
         top = network.output("top").get_node().input_value(0)
@@ -266,7 +248,7 @@ def _measure(
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if examples.classes == 2 else examples.classes)
     _, cpu_ms = _cpu_ms(run, sample, paths)
-    measured = Measured(crossed.probabilities, cpu_ms, weights / 1e6, fit_seconds)
+    measured = Measured(crossed.probabilities, cpu_ms, weights / 1e6)
     write_arrays(result, **measured._asdict())
     return measured
 

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -23,7 +22,7 @@ from pawprint.dataset.layouts import FILE_NAME, is_metadata
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
-from pawprint.files import read_text, write_json, write_text
+from pawprint.files import read_text, read_yaml, write_json, write_text
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
@@ -116,14 +115,7 @@ def _copy(images: Path, target: Path) -> None:
         shutil.copyfile(images, target)
         return
     ignored = shutil.ignore_patterns(".dvc", ".git")  # in a repository DVC would track nothing
-    try:
-        shutil.copytree(images, target, copy_function=shutil.copyfile, ignore=ignored)
-    except shutil.Error as error:
-        (path, _, why), *others = error.args[0]
-        more = f" and {len(others):,} more" if others else ""
-        raise InputError(
-            f"{path}{more}: expected a file to copy. Received: {why}. Remove it."
-        ) from None
+    shutil.copytree(images, target, copy_function=shutil.copyfile, ignore=ignored)
     for parent, *_ in os.walk(target):
         Path(parent).chmod(Path(parent).stat().st_mode | stat.S_IWUSR)
 
@@ -261,7 +253,9 @@ def upgrade(folder: Path = Path()) -> list[str]:
     package has another one too, that is put beside it as `FILE.new`. All values and comments of
     `params.yaml` stay. Raises InputError before anything is written.
     """
-    state = _read_state(folder)
+    if not (folder / STATE).exists():
+        raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
+    state = read_yaml(folder / STATE)
     params, defaults = read_text(folder / PARAMS), template(PARAMS.name)
     source = flat(params).get("fetch.source")
     if not isinstance(source, str):
@@ -299,17 +293,6 @@ def upgrade(folder: Path = Path()) -> list[str]:
         write_text(folder / name, text)
     _write_state(folder, texts)
     return notes
-
-
-def _read_state(folder: Path) -> dict:
-    path = folder / STATE
-    if not path.exists():
-        raise InputError(f"{path}: expected a project that `pawprint init` made.")
-    with contextlib.suppress(ValueError):
-        state = json.loads(read_text(path))
-        if isinstance(state, dict) and {"files", "params"} <= state.keys():
-            return state
-    raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
 
 
 def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:

@@ -123,7 +123,8 @@ def test_every_page_shows_itself_without_error_and_is_accessible(page):
 
 def test_photos_are_those_that_the_filters_ask_for(page, workspace):
     open_page(page, "This run")
-    page.get_by_role("radiogroup", name="True label").get_by_text("cat").click()
+    page.get_by_role("combobox", name="True label").click()
+    page.get_by_role("option", name="cat").click()
     for split, file in (("test", "predictions"), ("validation", "predictions_validation")):
         page.get_by_role("radiogroup", name="Split").get_by_text(split).click()
         cats = list(table(workspace, f"data/{file}.csv")["actual"]).count("cat")

@@ -142,8 +142,6 @@ def test_wrong_choice_is_one_line(tried):
         tried("-S", "model.image_size=7")
     with refused("--use", "fast", "nothing"):
         tried("--use", "nothing")
-    with refused("--use", "not measured", "`pawprint try -S model.image_size=112`"):
-        tried("-S", "model.image_size=112", "--use", "image_size=112")
 
 
 def test_missing_split_names_the_command(tmp_path, made, monkeypatch, tried):
