@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pawprint import columns, project
+from pawprint import project
 from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
@@ -13,7 +13,7 @@ from pawprint.params.results import Evaluate
 from pawprint.project import PREDICTIONS_CSV
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.review import confused, confusion, rank
-from pawprint.tables import predicted_labels, read_predictions, read_table
+from pawprint.tables import predicted_labels, read_predictions
 
 TITLE, ICON = "This run", ":material/grid_view:"
 ANY = "any label"
@@ -28,9 +28,6 @@ def show() -> None:
     if own is not None:
         at_threshold(images, labels, own)
     show_scores(images, labels)
-    with explained():
-        suspects = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
-        st.caption(f"{len(suspects)} labels to review; the page Label lists them.")
     with explained():
         show_photos(rank(images), labels, split)
 

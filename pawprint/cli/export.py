@@ -62,15 +62,9 @@ def run_export(arguments: argparse.Namespace) -> None:
             "changed labels": int((predicted != of_served).sum()),
         }
 
-    rows, hints = [row("served", project.SERVED_MODEL, served)], []
+    rows = [row("served", project.SERVED_MODEL, served)]
     for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
         folder = project.EXPORT / name
-        outputs, augmentation = exports.export(
-            name, model, metadata, folder, read=read, expected=served
-        )
+        outputs = exports.export(name, model, metadata, folder, read=read, expected=served)
         rows.append(row(name, folder / exports.FORMATS[name].file, outputs))
-        if augmentation != "none":
-            hints.append(f"{name}: average over the squares of {augmentation!r} yourself")
     print(pd.DataFrame(rows).to_string(index=False))
-    for hint in hints:
-        print(f"{hint} (docs/use.md#the-served-model)")

@@ -56,8 +56,11 @@ def run_score(arguments: argparse.Namespace) -> int:
     level = last_run.read_confidence()
     others = list(zip(folders[1:], compare_scored(scored, level)))
     if arguments.format == "json":
-        compared = [{"model": str(name), **compared_record(each)} for name, each in others]
-        print_json(scored_record(scored[0]) | {"compared": compared})
+        table = scored[0].predictions
+        record = {"images": len(table), "scores": scored[0].scores}
+        record["confusion"] = confusion(table, labels).to_dict("index")
+        record["compared"] = [{"model": str(name), **record_of(each)} for name, each in others]
+        print_json(record, scored[0].left_out, scored[0].failed)
     else:
         for folder, each in zip(folders, scored):
             print(f"{folder}\n" * bool(others), end="")
@@ -76,18 +79,13 @@ def _score(predictor: Predictor, folder: Path) -> Scored:
     run = last_run.read_last_run(predictor.metadata)
     scored = score(predictor, folder, run)
     print_left_out("score", scored.left_out, scored.failed)
-    if scored.groups < (photos := len(scored.predictions)):
-        line = f"{photos:,} photos of {scored.groups:,} groups: a group counts as one photo"
-        print(f"score: {line} in intervals and tests", file=sys.stderr)
     if run.labelled.split.empty:
         line = "no training images here to compare with: near-duplicates of them count"
         print(f"score: {line}", file=sys.stderr)
-    if not scored.has_test:
-        print("score: no test split of this model here to compare with", file=sys.stderr)
     return scored
 
 
-def compared_record(compared: Comparison) -> dict:
+def record_of(compared: Comparison) -> dict:
     scores = [each._asdict() | {"verdict": each.verdict} for each in compared.scores]
     return compared._asdict() | {"scores": scores}
 
@@ -114,17 +112,6 @@ def print_scored(scored: Scored) -> None:
         print(f"\n{aligned([list(pairs), *pairs.astype(str).to_numpy()])}")
 
 
-def scored_record(scored: Scored) -> dict:
-    labels = predicted_labels(scored.predictions)
-    return {
-        "images": len(scored.predictions),
-        "groups": scored.groups,
-        "scores": scored.scores,
-        "confusion": confusion(scored.predictions, labels).to_dict("index"),
-        **record_of(scored.left_out, scored.failed),
-    }
-
-
 def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -> None:
     for row in failed:
         print(f"{command}: {row['path']}: {row['error']}", file=sys.stderr)
@@ -133,17 +120,13 @@ def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -
             print(f"{command}: photos left out: {images:,} {reason}", file=sys.stderr)
 
 
-def record_of(left_out: dict[str, int], failed: list[dict]) -> dict:
-    return {
-        "left_out": {reason: int(number) for reason, number in left_out.items()},
-        "errors": [{"path": row["path"], "error": row["error"]} for row in failed],
-    }
-
-
-def print_json(record: dict) -> None:
+def print_json(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
     """Print a record, whose table `scores` has null for cells without a value."""
     scores = record["scores"].astype(object).where(record["scores"].notna(), None)
-    print(json.dumps(record | {"scores": scores.to_dict("records")}, indent=2))
+    record |= {"scores": scores.to_dict("records")}
+    record["left_out"] = {reason: int(number) for reason, number in left_out.items()}
+    record["errors"] = [{"path": row["path"], "error": row["error"]} for row in failed]
+    print(json.dumps(record, indent=2))
 
 
 FAILED = 3  # exit status of --fail
@@ -185,7 +168,7 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         images = {"images": len(photos), "test_images": len(test)}
         record = {"verdict": monitored.verdict, **images, "scores": monitored.scores}
-        print_json(record | record_of(left_out, failed))
+        print_json(record, left_out, failed)
     else:
         print_monitored(monitored, len(photos), len(test))
     if arguments.fail and monitored.verdict != monitoring.LIKE:

@@ -44,7 +44,7 @@ from pawprint.runtime.network_file import output_shapes, read_network, write_net
 from pawprint.scores.intervals import holm, mean_by_group
 
 TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
-MAX_IMAGES, MIN_OF_CLASS, GROUPS = 2000, 2, 5
+MAX_IMAGES, MIN_OF_CLASS = 2000, 2
 TIMED = 16  # images, for the CPU time of one
 SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
 HERE = "pawprint/tools/candidates.py"  # which imports all that decides a result
@@ -150,19 +150,15 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
 def draw(images: pd.DataFrame) -> pd.DataFrame:
     """About MAX_IMAGES of these images, the same fraction of each class.
 
-    Few change when an image is added, because hashes order the groups. Of a class in large groups,
-    such as videos, a part of each of GROUPS or more is taken.
+    They have the lowest hashes of pixels, so that few change when an image is added.
     """
     if len(images) <= MAX_IMAGES:
         return images
-    of_hash = images["group"].map(lambda group: hashlib.sha256(group.encode()).hexdigest())
-    ordered = images.loc[of_hash.sort_values(kind="stable").index]
     numbers = images["label"].value_counts()
     wanted = (numbers * MAX_IMAGES / len(images)).astype(int).clip(lower=MIN_OF_CLASS)
-    most = ordered["label"].map(-(-wanted // GROUPS))
-    ordered = ordered[ordered.groupby(["label", "group"]).cumcount() < most]
+    ordered = images.sort_values("pixels_sha256")
     taken = ordered.groupby("label").cumcount() < ordered["label"].map(wanted)
-    return images.loc[images.index.isin(ordered.index[taken])]
+    return ordered[taken].sort_index()
 
 
 def measure(
@@ -172,18 +168,16 @@ def measure(
 
     After the first, one that is expected to take longer than what is left of `minutes` is not.
     """
-    end, images = time.monotonic() + 60 * minutes, len(sample.images)
-    with tqdm(total=len(found) * images, unit="image", leave=False, disable=None) as bar:
-        for number, candidate in enumerate(found):
-            bar.set_description(candidate.name)
-            left = end - time.monotonic() if number else math.inf
-            try:
-                yield candidate, _measure(candidate.params, sample, left, bar)
-            except InputError as error:
-                if not number:  # the others are compared with it
-                    raise
-                yield candidate, error
-            bar.update((number + 1) * images - bar.n)
+    end = time.monotonic() + 60 * minutes
+    for candidate in tqdm(found, desc="try", unit="candidate", leave=False, disable=None):
+        is_first = candidate is found[0]
+        left = math.inf if is_first else end - time.monotonic()
+        try:
+            yield candidate, _measure(candidate.params, sample, left)
+        except InputError as error:
+            if is_first:  # the others are compared with it
+                raise
+            yield candidate, error
 
 
 @functools.cache
@@ -205,7 +199,7 @@ def _places(params: Params, sample: Sample) -> tuple[Path, Path, Path]:
     )
 
 
-def _measure(params: Params, sample: Sample, left: float, bar: tqdm) -> Measured:
+def _measure(params: Params, sample: Sample, left: float) -> Measured:
     model, images = params.model, sample.images
     path, rows, result = _places(params, sample)
     if result.exists():
@@ -234,8 +228,7 @@ def _measure(params: Params, sample: Sample, left: float, bar: tqdm) -> Measured
     folder.mkdir(parents=True, exist_ok=True)
     one_view = params.augment.model_copy(update={"views": 1, "keep_original": True})
     computer = ShardComputer(sample.archive, run, kinds, one_view, model.image_size)
-    for done, _ in map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))):
-        bar.update(done)
+    list(map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))))
     stored = StoredExamples(folder, images, sample.labels)
     examples = open_examples(stored, model.features, sample.class_weight)
     crossed = cross_validate(examples)

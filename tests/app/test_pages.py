@@ -152,19 +152,6 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     assert page.caption[0].value.startswith("1 of 4")
 
 
-def test_undo_leaves_the_answer_of_another_session(project):
-    write_photos(project)
-    one, other = (to_review(project, SUSPECTS) for _ in range(2))
-    for page, answer in ((one, "Start"), (other, "Start"), (one, "dog"), (other, "None")):
-        press(page, answer)
-    press(one, "Undo")
-    row = f"{FIRST},none,{PIXELS}\n"
-    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == HEADER + row
-    (told,) = one.warning
-    assert FIRST in told.value.replace("\\", "")
-    assert one.caption[0].value.startswith("1 of 4")
-
-
 @pytest.mark.parametrize(
     ("row", "number"), [(f"{FIRST},none,{64 * 'f'}", 4), (f"cats/old.jpg,none,{PIXELS}", 3)]
 )

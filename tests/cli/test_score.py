@@ -192,14 +192,6 @@ def test_folder_without_a_class_of_the_model_is_explained(here, tmp_path):
     assert "0 images in none" in complaint(Path.cwd(), "score", str(tmp_path / "absent"))
 
 
-def test_files_that_are_not_named_like_images_are_counted(deployed, tmp_path):
-    other = {"cat/notes.txt": b"", "cat/.hidden.png": coloured("cat", 0)}
-    folder = write_files(tmp_path, new("cat", 3) | new("dog", 3) | other)
-    result = pawprint(deployed[0], "score", str(folder), "--format", "json")
-    assert json.loads(result.stdout)["images"] == 6
-    assert f"{folder}: 2 other files (1 hidden, 1 .txt)" in result.stderr.splitlines()
-
-
 def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
     """One that calls every photo a dog, with the first; one of other classes is refused."""
     folder = write_files(tmp_path / "new", new("cat", 40) | new("dog", 10))
