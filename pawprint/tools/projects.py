@@ -11,7 +11,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, read_yaml, write_json, write_text
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
-from pawprint.package import DISTRIBUTION, PACKAGE
+from pawprint.package import PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import add_missing, apply, overlay
 from pawprint.templates.files import (
@@ -175,27 +174,16 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(f"{folder}: expected a folder outside of {images}.")
 
 
-def _followed(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Everything but folders below a folder, and below the folders that links there lead to."""
-    above = (*above, folder.resolve())
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise InputError(
-            f"{folder}: expected a folder that can be read. Received: {error.strerror}. Check "
-            "permissions."
-        ) from None
-    for entry in entries:
-        path = Path(entry.path)
-        if not entry.is_dir():
-            yield path
-        elif path.resolve() in above:
+def _followed(folder: Path) -> Iterator[Path]:
+    """Each file below a folder, and below the folders that links there lead to."""
+    seen = set()
+    for parent, _, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
             raise InputError(
-                f"{path}: expected files and folders. Received: a link to a folder that it is "
-                "in. Remove it."
+                f"{parent}: expected each folder once. Received: a link to {real}. Remove it."
             )
-        else:
-            yield from _followed(path, above)
+        seen.add(real)
+        yield from (Path(parent, name) for name in names)
 
 
 def _path_from(folder: Path, images: Path) -> str:
@@ -308,10 +296,7 @@ def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
 
 def _write_state(folder: Path, texts: dict[str, str]) -> None:
     hashes = {name: _hash(text) for name, text in texts.items()}
-    params = flat(template(PARAMS.name))
-    write_json(
-        folder / STATE, {"version": version(DISTRIBUTION), "files": hashes, "params": params}
-    )
+    write_json(folder / STATE, {"files": hashes, "params": flat(template(PARAMS.name))})
 
 
 def _hash(text: str) -> str:
