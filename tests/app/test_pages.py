@@ -91,7 +91,8 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
 def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
     """The part of the page Label for these labels to review, of a data set with more labels."""
     write_split(project, labels, renamed)
-    list_suspects(project, rows)
+    table = pd.DataFrame(rows, columns=list(LABELS_TO_REVIEW))
+    write_table(project / paths.LABELS_TO_REVIEW_CSV, table, LABELS_TO_REVIEW)
 
     def script() -> None:
         import streamlit as st
@@ -105,11 +106,6 @@ def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), re
             st.rerun()
 
     return AppTest.from_function(script, default_timeout=60).run()
-
-
-def list_suspects(project: Path, rows: list[tuple]) -> None:
-    table = pd.DataFrame(rows, columns=list(LABELS_TO_REVIEW))
-    write_table(project / paths.LABELS_TO_REVIEW_CSV, table, LABELS_TO_REVIEW)
 
 
 def press(page: AppTest, label: str) -> None:
