@@ -1,13 +1,11 @@
 """Data: the images of each split, rejected files and near-duplicates."""
 
-import pandas as pd
 import streamlit as st
 
 from pawprint import columns, project
 from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import SPLITS
-from pawprint.dataset.cleaning import describe_files
 from pawprint.dataset.splitting import divided_groups
 from pawprint.reports.results import count_images
 from pawprint.tables import read_table
@@ -43,9 +41,7 @@ def show_rejected() -> None:
     if rows.empty:
         st.success("None: all files are usable.")
         return
-    paths = (project.IMAGES_CSV, project.UNKNOWN_CSV)
-    kept = pd.concat([read_table(path, columns.IMAGES) for path in paths])
-    st.markdown(f"`clean` {describe_files(kept, rows)}.")
+    st.markdown(f"{len(rows):,} files are rejected.")
     st.dataframe(rows, hide_index=True, alt="Rejected files with reason and detail")
 
 

@@ -1,48 +1,35 @@
 """This run: accuracy, the prediction of every image, and the effect of another threshold."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pawprint import columns, project
+from pawprint import project
 from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
 from pawprint.model.metadata import read_metadata
 from pawprint.params.results import Evaluate
-from pawprint.pipeline.entry import stamps
 from pawprint.project import PREDICTIONS_CSV
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.review import confused, confusion, rank
-from pawprint.tables import predicted_labels, read_predictions, read_table
+from pawprint.tables import predicted_labels, read_predictions
 
 TITLE, ICON = "This run", ":material/grid_view:"
 ANY = "any label"
-IN_MATRIX, IN_CONTROL = 10, 5  # classes at most
+IN_MATRIX = 10  # classes at most
 
 
 def show() -> None:
     split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
-    path = PREDICTIONS_CSV[split]
-    images = read(path, stamps(path))
+    images = read_predictions(PREDICTIONS_CSV[split])
     labels = predicted_labels(images)
     own = read_metadata(project.SERVED_MODEL).threshold
     if own is not None:
         at_threshold(images, labels, own)
     show_scores(images, labels)
     with explained():
-        suspects = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
-        st.caption(f"{len(suspects)} labels to review; the page Label lists them.")
-    with explained():
         show_photos(rank(images), labels, split)
-
-
-@st.cache_data(max_entries=2, show_spinner="Reading the predictions …")
-def read(path: Path, files: photos.Stamps) -> pd.DataFrame:
-    """The table PREDICTIONS. Of a thousand classes it takes seconds."""
-    return read_predictions(path)
 
 
 def at_threshold(images: pd.DataFrame, labels: list[str], own: float) -> None:
@@ -88,8 +75,8 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
 def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
     st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
-        actual = choice("True label", labels)
-        guess = choice("Predicted label", labels)
+        actual = st.selectbox("True label", [ANY, *labels], width=260)
+        guess = st.selectbox("Predicted label", [ANY, *labels], width=260)
         low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
     shown = images[(100 * images["confidence"]).between(low, high)]
     for column, label in (("actual", actual), ("predicted", guess)):
@@ -105,15 +92,6 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         photos.open_large(
             row.path, f"Predicted **{verdict(row)}** · true label **{plain(row.actual)}**"
         )
-
-
-def choice(title: str, labels: list[str]) -> str:
-    """A control for one of the labels, or ANY."""
-    if len(labels) > IN_CONTROL:
-        return st.selectbox(title, [ANY, *labels], width=260)
-    return st.segmented_control(
-        title, [ANY, *labels], default=ANY, required=True, format_func=plain
-    )
 
 
 def verdict(row) -> str:

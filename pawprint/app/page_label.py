@@ -192,8 +192,6 @@ def show_review() -> Walk | None:
     )
     written = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
     then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
-    if written:
-        st.info(f"`labels.csv` corrects {len(written)} labels. {then}")
     left = rows[~(rows["pixels_sha256"].isin(written) | rows["path"].isin(written))]
     if not st.button("Start", type="primary"):
         return None

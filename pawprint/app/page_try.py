@@ -20,9 +20,6 @@ def show() -> None:
     given = st.file_uploader(
         f"Photos ({', '.join(FORMATS)})", type="image", accept_multiple_files=True
     )
-    if st.toggle("Use the camera"):
-        picture = st.camera_input("Camera")
-        given = [picture, *given] if picture else given
     for file in given:
         with st.container(border=True), explained():
             show_answer(file.name, file.getvalue(), served)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -19,9 +18,8 @@ from pawprint.app.messages import explained, plain
 from pawprint.columns import SPLIT
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.pixels import resize
 from pawprint.model.predictor import Predictor, default_model, load_predictor
-from pawprint.model.saliency import occlusion, with_heat
+from pawprint.model.saliency import saliency_of
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import stamps
 from pawprint.tables import read_table, with_image
@@ -41,7 +39,6 @@ def at_present(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 SALIENCY = "Regions that drive the prediction, the brighter the more (occlusion)."
-SALIENCY_SIZE = 600  # pixels of its side
 
 
 def predictor() -> Predictor:
@@ -52,20 +49,14 @@ def predictor() -> Predictor:
 
 def show_saliency(image: Image.Image, alt: str) -> None:
     """The image with its saliency over it. Raises InputError if the model is missing or damaged."""
-    served = predictor()
-    shape = served.metadata
-    label = shape.labels.index(served.class_of(served.predict(image).probabilities))
-    pixels = resize(image, shape.image_size, shape.resize)
-    heat = _heat(pixels, label, served.folder, stamps(served.folder))
-    picture = with_heat(
-        resize(image, SALIENCY_SIZE, shape.resize), cv2.resize(heat, (SALIENCY_SIZE, SALIENCY_SIZE))
-    )
+    folder = default_model()
+    picture = _saliency(np.asarray(image), folder, stamps(folder))
     st.image(picture, width="stretch", alt=f"Saliency of {alt}", caption=SALIENCY)
 
 
-@st.cache_data(max_entries=200, show_spinner="Looking for the regions that matter …")
-def _heat(pixels: np.ndarray, label: int, folder: Path, files: Stamps) -> np.ndarray:
-    return occlusion(_predictor(folder, files), pixels, label)
+@st.cache_data(max_entries=50, show_spinner="Looking for the regions that matter …")
+def _saliency(image: np.ndarray, folder: Path, files: Stamps) -> np.ndarray:
+    return saliency_of(_predictor(folder, files), Image.fromarray(image))
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")

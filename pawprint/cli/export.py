@@ -52,8 +52,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     served = exports.mean_outputs(predictor.run, read(metadata.test_time_augmentation))
     of_served = predicted_classes(served["probability"], metadata.threshold)
 
-    def row(name: str, path: Path, outputs: exports.NamedOutputs) -> dict:
-        files = [file for file in (path, *path.rglob("*")) if file.is_file()]
+    def row(name: str, folder: Path, outputs: exports.NamedOutputs) -> dict:
+        files = [file for file in folder.rglob("*") if file.is_file()]
         predicted = predicted_classes(outputs["probability"], metadata.threshold)
         return {
             "format": name,
@@ -62,15 +62,9 @@ def run_export(arguments: argparse.Namespace) -> None:
             "changed labels": int((predicted != of_served).sum()),
         }
 
-    rows, hints = [row("served", project.SERVED_MODEL, served)], []
+    rows = [row("served", project.SERVED_MODEL, served)]
     for name in tqdm(arguments.format, desc="export", unit="format", disable=None):
         folder = project.EXPORT / name
-        outputs, augmentation = exports.export(
-            name, model, metadata, folder, read=read, expected=served
-        )
-        rows.append(row(name, folder / exports.FORMATS[name].file, outputs))
-        if augmentation != "none":
-            hints.append(f"{name}: average over the squares of {augmentation!r} yourself")
+        outputs = exports.export(name, model, metadata, folder, read=read, expected=served)
+        rows.append(row(name, folder, outputs))
     print(pd.DataFrame(rows).to_string(index=False))
-    for hint in hints:
-        print(f"{hint} (docs/use.md#the-served-model)")

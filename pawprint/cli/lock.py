@@ -1,12 +1,9 @@
 """Commands on what dvc.lock records: `data`, `keep-splits`, `check`, `verify`."""
 
 import argparse
-import json
 from pathlib import Path
 
-import pandas as pd
-
-from pawprint.cli import add_format, aligned
+from pawprint.cli import aligned
 from pawprint.columns import SPLIT, SPLITS
 from pawprint.dataset.user_tables import keep_splits, read_kept_splits
 from pawprint.errors import InputError, printable
@@ -25,7 +22,6 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "new", metavar="REV", nargs="?", default=WORKSPACE, help="default: the workspace"
     )
-    add_format(parser, FORMATS)
 
 
 def run_data(arguments: argparse.Namespace) -> None:
@@ -36,31 +32,14 @@ def run_data(arguments: argparse.Namespace) -> None:
     is no change. For the workspace, run `dvc repro split` first.
     """
     old, new = arguments.old, arguments.new
-    before, after = tables_of(old), tables_of(new)
-    changes = find_changes(before[0], after[0], before[1], after[1])
-    if changes.empty and arguments.format == "table":
+    changes = find_changes(tables_of(old), tables_of(new))
+    if changes.empty:
         first = ". After a change of images or labels, run `dvc repro split` first"
         print(f"{old} and {new} have the same images{first if new == WORKSPACE else ''}")
-    else:
-        FORMATS[arguments.format](changes)
-
-
-def print_table(changes: pd.DataFrame) -> None:
+        return
     print(count_changes(changes).to_string(), end="\n\n")
     rows = changes[CHANGES].assign(path=changes["path"].map(printable))
     print(aligned([CHANGES, *rows.to_numpy()]))
-
-
-def print_csv(changes: pd.DataFrame) -> None:
-    print(changes[CHANGES].to_csv(index=False, lineterminator="\n"), end="")
-
-
-def print_json(changes: pd.DataFrame) -> None:
-    rows = changes[CHANGES].astype(object)
-    print(json.dumps(rows.where(rows != "", None).to_dict("records"), indent=2))
-
-
-FORMATS = {"table": print_table, "csv": print_csv, "json": print_json}
 
 
 def run_keep_splits(arguments: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from pawprint.cli import add_format, add_model, add_sheet, aligned
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
-from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
+from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import Predictor, default_model, find_images, load_predictor, predict
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
 from pawprint.reports.results import describe_score, slice_rows
@@ -56,8 +56,11 @@ def run_score(arguments: argparse.Namespace) -> int:
     level = last_run.read_confidence()
     others = list(zip(folders[1:], compare_scored(scored, level)))
     if arguments.format == "json":
-        compared = [{"model": str(name), **compared_record(each)} for name, each in others]
-        print_json(scored_record(scored[0]) | {"compared": compared})
+        table = scored[0].predictions
+        record = {"images": len(table), "scores": scored[0].scores}
+        record["confusion"] = confusion(table, labels).to_dict("index")
+        record["compared"] = [{"model": str(name), **record_of(each)} for name, each in others]
+        print_json(record, scored[0].left_out, scored[0].failed)
     else:
         for folder, each in zip(folders, scored):
             print(f"{folder}\n" * bool(others), end="")
@@ -73,22 +76,16 @@ def run_score(arguments: argparse.Namespace) -> int:
 
 def _score(predictor: Predictor, folder: Path) -> Scored:
     """Score a model, and print what is left out of its scores."""
-    print_without_identity("score", predictor.folder, predictor.metadata)
     run = last_run.read_last_run(predictor.metadata)
     scored = score(predictor, folder, run)
     print_left_out("score", scored.left_out, scored.failed)
-    if scored.groups < (photos := len(scored.predictions)):
-        line = f"{photos:,} photos of {scored.groups:,} groups: a group counts as one photo"
-        print(f"score: {line} in intervals and tests", file=sys.stderr)
     if run.labelled.split.empty:
         line = "no training images here to compare with: near-duplicates of them count"
         print(f"score: {line}", file=sys.stderr)
-    if not scored.has_test:
-        print("score: no test split of this model here to compare with", file=sys.stderr)
     return scored
 
 
-def compared_record(compared: Comparison) -> dict:
+def record_of(compared: Comparison) -> dict:
     scores = [each._asdict() | {"verdict": each.verdict} for each in compared.scores]
     return compared._asdict() | {"scores": scores}
 
@@ -115,26 +112,6 @@ def print_scored(scored: Scored) -> None:
         print(f"\n{aligned([list(pairs), *pairs.astype(str).to_numpy()])}")
 
 
-def scored_record(scored: Scored) -> dict:
-    labels = predicted_labels(scored.predictions)
-    return {
-        "images": len(scored.predictions),
-        "groups": scored.groups,
-        "scores": scored.scores,
-        "confusion": confusion(scored.predictions, labels).to_dict("index"),
-        **record_of(scored.left_out, scored.failed),
-    }
-
-
-def print_without_identity(command: str, folder: Path, metadata: Metadata) -> None:
-    if metadata.model is None:
-        print(
-            f"{command}: {folder / METADATA_FILE}: no identity, as of an earlier version: whether "
-            "predictions are of this model is not checked. Run `dvc repro`, and export it again.",
-            file=sys.stderr,
-        )
-
-
 def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -> None:
     for row in failed:
         print(f"{command}: {row['path']}: {row['error']}", file=sys.stderr)
@@ -143,17 +120,13 @@ def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -
             print(f"{command}: photos left out: {images:,} {reason}", file=sys.stderr)
 
 
-def record_of(left_out: dict[str, int], failed: list[dict]) -> dict:
-    return {
-        "left_out": {reason: int(number) for reason, number in left_out.items()},
-        "errors": [{"path": row["path"], "error": row["error"]} for row in failed],
-    }
-
-
-def print_json(record: dict) -> None:
+def print_json(record: dict, left_out: dict[str, int], failed: list[dict]) -> None:
     """Print a record, whose table `scores` has null for cells without a value."""
     scores = record["scores"].astype(object).where(record["scores"].notna(), None)
-    print(json.dumps(record | {"scores": scores.to_dict("records")}, indent=2))
+    record |= {"scores": scores.to_dict("records")}
+    record["left_out"] = {reason: int(number) for reason, number in left_out.items()}
+    record["errors"] = [{"path": row["path"], "error": row["error"]} for row in failed]
+    print(json.dumps(record, indent=2))
 
 
 FAILED = 3  # exit status of --fail
@@ -181,10 +154,10 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     """
     source, folder = arguments.source, arguments.model or default_model()
     metadata = read_metadata(folder)
-    print_without_identity("monitor", folder, metadata)
     test = last_run.require_test_split(metadata, folder)
     if source.is_dir():
-        rows = predict(load_predictor(folder), find_images([source]))
+        predicted = predict(load_predictor(folder), find_images([source]))
+        rows = monitoring.tabulate_rows(predicted)
     else:
         rows = monitoring.read_photos(source, metadata)
     photos, left_out, failed = monitoring.select(rows, metadata, source)
@@ -195,7 +168,7 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         images = {"images": len(photos), "test_images": len(test)}
         record = {"verdict": monitored.verdict, **images, "scores": monitored.scores}
-        print_json(record | record_of(left_out, failed))
+        print_json(record, left_out, failed)
     else:
         print_monitored(monitored, len(photos), len(test))
     if arguments.fail and monitored.verdict != monitoring.LIKE:
@@ -233,9 +206,6 @@ def add_suggest(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
     number = "number of images; default: %(default)s"
     parser.add_argument("-n", "--number", type=int, default=50, metavar="N", help=number)
-    unknown = "at most so many of them that the model calls unknown: most show no class, and all "
-    unknown += "are far from the others, so they would come first; default: 0, with --from half"
-    parser.add_argument("--unknown", type=int, metavar="N", help=unknown)
     add_sheet(parser, "also write a page with the photos")
     add_format(parser, FORMATS)
     add_model(parser)
@@ -246,16 +216,14 @@ def run_suggest(arguments: argparse.Namespace) -> int:
 
     First come images of which the model is uncertain, and which are unlike the training images and
     unlike the images before them in the list. Near-duplicates of labelled images, and of images
-    before them in the list, are left out. Files that give no label come last, with the reason, and
+    before them in the list, are left out. Images that the model calls unknown are, too; of those of
+    a table, they may be half of the list. Files that give no label come last, with the reason, and
     the exit status is 1.
     """
-    for name, value, least in (("-n", arguments.number, 1), ("--unknown", arguments.unknown, 0)):
-        if value is not None and value < least:
-            arguments.error(f"argument {name}: expected {least} or more. Received: {value}")
     predictor = load_predictor(arguments.model or default_model())
     source = arguments.folder or arguments.table
     labelled = last_run.read_labelled()
-    found = suggest(predictor, source, labelled, arguments.number, arguments.unknown)
+    found = suggest(predictor, source, labelled, arguments.number)
     rows = [row for _, row in found]
     FORMATS[arguments.format](rows, predictor.metadata.labels, None)
     if arguments.sheet:

@@ -13,14 +13,12 @@ from pawprint.errors import InputError, printable
 from pawprint.model.predictor import default_model, find_images, load_predictor, predict
 from pawprint.model.saliency import write_saliency
 
-AFTER_PROBABILITIES = ("unknown_score", "error", "pixels_sha256", "model")  # columns of the CSV
-
 
 def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     add_format(parser, FORMATS)
     add_model(parser)
-    top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
+    top = "labels per image, the most probable ones; default: 1 in a table, all in JSON and CSV"
     parser.add_argument("--top", type=int, metavar="K", help=top)
     known = "label every photo with one of the classes"
     parser.add_argument("--no-unknown", action="store_true", help=known)
@@ -35,10 +33,6 @@ def run_predict(arguments: argparse.Namespace) -> int:
     those of training is unknown. A folder stands for the image files below it. A file that gives no
     label is listed with the reason, and the exit status is 1.
     """
-    if arguments.top is not None and arguments.top < 1:
-        arguments.error(f"argument --top: expected 1 or more. Received: {arguments.top}")
-    if arguments.top and arguments.format == "csv":
-        arguments.error("argument --top: expected --format table or json with it")
     images = find_images(arguments.paths)
     pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
     predictor = load_predictor(arguments.model or default_model())
@@ -78,13 +72,13 @@ def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
 
 
 def print_csv(rows: list[dict], labels: list[str], top: None) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
     names = [f"probability_{label}" for label in labels]
-    writer.writerow(["path", "label", *names, *AFTER_PROBABILITIES])
+    columns = ["path", "label", *names, "unknown_score", "error", "pixels_sha256", "model"]
+    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for row in rows:
-        probabilities = (row["probabilities"].get(label, "") for label in labels)
-        cells = [*probabilities, *(row[name] for name in AFTER_PROBABILITIES)]
-        writer.writerow([row["path"], row["label"], *cells])
+        probabilities = (row["probabilities"].get(label) for label in labels)
+        writer.writerow(row | dict(zip(names, probabilities)))
 
 
 def print_json(rows: list[dict], labels: list[str], top: int | None) -> None:

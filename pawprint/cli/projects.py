@@ -22,9 +22,7 @@ from pawprint.recipes.overlay import apply, names, overlay, read
 def add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new or an empty folder")
     images = "folder, zip, tar, or YAML file with the URL of one"
-    parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
-    recipe = "params of a published notebook: `pawprint recipes` lists them"
-    parser.add_argument("--recipe", choices=names(), metavar="NAME", help=recipe)
+    parser.add_argument("--images", required=True, type=Path, metavar="SOURCE", help=images)
     outside = "leave the photos where they are, outside of the project"
     parser.add_argument("--outside", action="store_true", help=outside)
 
@@ -36,20 +34,17 @@ def run_init(arguments: argparse.Namespace) -> None:
     file with the URL of one. DVC copies them into the project, so that `dvc pull` brings them to
     others: change them there from then on. Nothing is overwritten.
 
-    Examples:
+    Example:
       pawprint init hotdog --images ~/photos
-      pawprint init cats --recipe default
     """
     from pawprint.dataset.sources import empty_folders
     from pawprint.tools.projects import create
 
     folder, images = arguments.folder, arguments.images
-    if not images and not arguments.recipe:
-        arguments.error("expected --images, or --recipe with images of its own")
-    source = create(folder, images, arguments.recipe, arguments.outside)
-    for empty in empty_folders(images) if images and images.is_dir() else ():
+    source = create(folder, images, arguments.outside)
+    for empty in empty_folders(images) if images.is_dir() else ():
         print(f"{printable(str(empty))} has no files, so it is no class")
-    if images and (folder / f"{source}.dvc").exists():
+    if (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")
     print(f"Next: `cd {folder}`, `dvc repro`; README.md there has the daily loop")
@@ -76,7 +71,6 @@ def add_recipes(parser: argparse.ArgumentParser) -> None:
     shown.set_defaults(action=lambda arguments: print(read(arguments.name), end=""))
     user = commands.add_parser("use", help="write a recipe into params.yaml")
     user.add_argument("name", choices=names(), metavar="NAME")
-    user.add_argument("--force", action="store_true", help="overwrite uncommitted changes")
     user.set_defaults(action=use)
 
 
@@ -97,7 +91,7 @@ def list_recipes(arguments: argparse.Namespace) -> None:
 
 
 def use(arguments: argparse.Namespace) -> None:
-    """Write `params.yaml`. Raises InputError if it has uncommitted changes, unless `--force`."""
+    """Write `params.yaml`. Raises InputError if it has uncommitted changes."""
     given = read_yaml(PARAMS)
     before = PARAMS.read_text(encoding="utf-8")
     after = apply(before, arguments.name)
@@ -110,7 +104,7 @@ def use(arguments: argparse.Namespace) -> None:
         kept["clean"] = {"labels": given["clean"]["labels"]}
     if kept:
         after = overlay(after, yaml.safe_dump(kept, default_flow_style=None))
-    if after != before and not arguments.force:
+    if after != before:
         require_committed()
     write_text(PARAMS, after)
     print(f"params.yaml: {arguments.name}. Now run `dvc repro`.")

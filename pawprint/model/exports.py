@@ -165,11 +165,10 @@ def export(
     *,
     read: Callable[[TestTimeAugmentation], Iterable[np.ndarray]],
     expected: NamedOutputs,
-) -> tuple[NamedOutputs, TestTimeAugmentation]:
-    """Write a model and its metadata to `folder`.
+) -> NamedOutputs:
+    """Write a model and its metadata to `folder`, and return its outputs, as of `mean_outputs`.
 
-    Returns its outputs, as `mean_outputs` gives them, and the test-time augmentation that is left
-    to its caller. `model` takes one square; `metadata` and `expected` are those of the served
+    `model` takes one square; `metadata` and `expected` are those of the served
     model; `read` gives the images after an augmentation, as `mean_outputs` takes them. Raises
     InputError, and leaves `folder` as it was, if the model cannot be converted, the converted model
     gives other outputs, or `folder` holds other files.
@@ -179,7 +178,6 @@ def export(
     if squares.mirrored and not squares.places:  # a crop needs the photo
         model = mean_over_flip(model)
         metadata = metadata.model_copy(update={"test_time_augmentation": "none"})
-    augmentation = metadata.test_time_augmentation
     with replacing(folder) as partial:
         partial.mkdir()
         path = partial / form.file
@@ -188,7 +186,7 @@ def export(
             with silent_stderr():  # converters report their progress there
                 model.export(str(path), format=form.keras_name, verbose=False)
                 run = form.open(path)
-            outputs = mean_outputs(run, map(np.float32, read(augmentation)))
+            outputs = mean_outputs(run, map(np.float32, read(metadata.test_time_augmentation)))
         except (InputError, OSError):  # of an image or a disk, not of the model
             raise
         except Exception as error:  # a converter raises anything for what its format cannot hold
@@ -204,7 +202,7 @@ def export(
             )
         write_metadata(partial, metadata)
         _require_own(folder, partial)
-    return outputs, augmentation
+    return outputs
 
 
 def _require_own(folder: Path, new: Path) -> None:

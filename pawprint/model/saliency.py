@@ -16,6 +16,7 @@ from pawprint.model.predictor import Predictor
 
 STEPS = 10  # of the window along a side; a window is two steps wide and high
 OPACITY = 0.5  # of the heat over the image
+SIZE = 600  # pixels of a side of the picture
 
 
 def write_saliency(
@@ -25,17 +26,21 @@ def write_saliency(
 
     Raises InputError if an image is there no more, or a picture cannot be written.
     """
-    metadata = predictor.metadata
-    items = list(zip(images, rows, pictures))
+    items = [each for each in zip(images, rows, pictures) if not each[1]["error"]]
     for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
-        if row["error"]:
-            continue
-        image = read_again(path, row["path"], metadata.bits)
-        pixels = resize(image, metadata.image_size, metadata.resize)
+        image = read_again(path, row["path"], predictor.metadata.bits)
         with replacing(picture) as partial:
-            first = next(iter(row["probabilities"]))
-            heat = occlusion(predictor, pixels, metadata.labels.index(first))
-            Image.fromarray(with_heat(pixels, heat)).save(partial)
+            Image.fromarray(saliency_of(predictor, image)).save(partial)
+
+
+def saliency_of(predictor: Predictor, image: Image.Image) -> np.ndarray:
+    """uint8 `(SIZE, SIZE, 3)`: the image with the heat of its predicted class, dark to bright."""
+    metadata = predictor.metadata
+    label = metadata.labels.index(predictor.class_of(predictor.predict(image).probabilities))
+    heat = occlusion(predictor, resize(image, metadata.image_size, metadata.resize), label)
+    heat = (255 * cv2.resize(heat, (SIZE, SIZE))).astype(np.uint8)
+    colours = cv2.cvtColor(cv2.applyColorMap(heat, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    return cv2.addWeighted(resize(image, SIZE, metadata.resize), 1 - OPACITY, colours, OPACITY, 0)
 
 
 def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarray:
@@ -67,9 +72,3 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
     heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     heat = np.maximum(heat, 0)
     return heat / heat.max() if heat.any() else heat
-
-
-def with_heat(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """uint8 `(size, size, 3)`: the image with the heat in colours over it, dark to bright."""
-    colours = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-    return cv2.addWeighted(pixels, 1 - OPACITY, np.ascontiguousarray(colours), OPACITY, 0)

@@ -15,20 +15,21 @@ KINDS = ["added", "removed", "relabelled", "moved", "rejected"]
 CHANGES = ["path", "kind", "before", "after", "reason"]
 
 
-def find_changes(
-    old: pd.DataFrame, new: pd.DataFrame, old_rejected: pd.DataFrame, new_rejected: pd.DataFrame
-) -> pd.DataFrame:
+Tables = tuple[pd.DataFrame, pd.DataFrame]  # see `tables_of`
+
+
+def find_changes(before: Tables, after: Tables) -> pd.DataFrame:
     """A row per change with the columns CHANGES and `label`, its class; by kind and path.
 
-    `old` and `new` are tables SPLIT; the images of no class may be among them, with the split "".
-    The others are tables REJECTED. `before` and `after` are splits if the kind is `moved`, or else
-    labels, or "". `reason` is that of a rejected file, with its detail.
+    The columns `before` and `after` are splits if the kind is `moved`, or else labels, or "".
+    `reason` is that of a rejected file, with its detail.
 
     Images with the same pixels are one image, which the tables have once. So a renamed file is no
     change, and a file with other pixels is one image removed and one added. An image both
     relabelled and moved has two rows. A file is `rejected` if it was not before; `before` is the
     label of the image that is lost by this, or "".
     """
+    (old, old_rejected), (new, new_rejected) = before, after
     both = old.merge(new, "outer", "pixels_sha256", suffixes=("_old", ""), indicator="side")
     gone, added, kept = (both[both["side"] == each] for each in ("left_only", "right_only", "both"))
     gone = gone.assign(path=gone["path_old"], label=gone["label_old"])
@@ -62,8 +63,11 @@ def count_changes(changes: pd.DataFrame) -> pd.DataFrame:
     return counts.rename_axis(index=None, columns=None)
 
 
-def tables_of(rev: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The images of a revision, as `find_changes` takes them, and the table REJECTED."""
+def tables_of(rev: str) -> Tables:
+    """Of a revision, columns of the table SPLIT, and the table REJECTED.
+
+    The images of no class are among them, with the split "".
+    """
     images, unknown, rejected = (
         read_revision(rev, path, functools.partial(parse_table, columns=columns))
         for path, columns in (

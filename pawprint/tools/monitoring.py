@@ -3,9 +3,6 @@
 The accuracy is not estimated: from confidences it would be too high for photos of another kind.
 """
 
-import csv
-import sys
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,12 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency, norm, rankdata
 
-from pawprint.classes import UNKNOWN, predicted_classes
+from pawprint.classes import predicted_classes
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
+from pawprint.files import read_text
 from pawprint.model.metadata import Metadata
 from pawprint.scores import intervals
-from pawprint.tables import csv_rows, predicted_labels, probabilities_in
+from pawprint.tables import csv_rows, probabilities_in
 from pawprint.tools.scoring import COPY
 
 LIKE = "like the test photos"
@@ -29,6 +27,7 @@ ALPHA = 0.05  # probability of a false alarm, at most: of all tests together
 # of which the model is surer, such as training photos, are no other images.
 LEAST = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": -0.02}
 HASH = "pixels_sha256"
+OTHER_MODEL = "of another model"
 DIGITS = 4  # of the numbers that `predict` writes
 COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_high"]
 
@@ -47,113 +46,69 @@ class Monitored(NamedTuple):
     scores: pd.DataFrame
 
 
-class Photos(NamedTuple):
-    """The rows of `predict` that count.
-
-    `usable` has the columns of PROBABILITY, UNKNOWN_SCORE and HASH. `left_out` are numbers of rows
-    by reason, `failed` the rows with an error.
-    """
-
-    usable: pd.DataFrame
-    left_out: dict[str, int]
-    failed: list[dict]
-
-
-def read_photos(path: Path, metadata: Metadata) -> list[dict]:
-    """The rows of a table that `predict` or the service wrote, as `predict` returns them.
+def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
+    """The rows of a table that `predict` or the service wrote, as `tabulate_rows` returns them.
 
     Raises InputError if it is another table, or one of other labels.
     """
-    labels, where = metadata.labels, printable(str(path))
-    names = [PROBABILITY + label for label in labels]
-    keys = [name.lower() for name in ("label", *names, UNKNOWN_SCORE)]
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{where}: expected a folder of photos, or a table of `pawprint predict --format csv`. "
-            f"Received: {error.strerror}."
-        ) from None
-    header = content.partition(b"\n")[0].decode("utf-8-sig", "replace").strip()
-    classes = predicted_labels(next(csv.reader([header]), []))
-    if classes and {*map(str.lower, classes)} != {*map(str.lower, labels)}:
-        raise InputError(
-            f"{where}: expected predictions of a model with the classes {', '.join(labels)}. "
-            f"Received: {printable(', '.join(classes))}. Run `pawprint predict` on them again."
-        )
-    rows = []
-    for line, cells in csv_rows(content, where, keys):
-        row = {key: printable(cells.get(key, "")) for key in ("error", HASH, "model")}
-        row["path"] = printable(cells.get("path", f"line {line}"))
-        try:
-            rows.append(row | _answer(cells, metadata))
-        except ValueError:
-            more = " and an unknown score" if metadata.unknown_threshold is not None else ""
-            raise InputError(
-                f"{where}: line {line}: expected a label of {', '.join(labels)} or {UNKNOWN}, "
-                f"probabilities{more}. Received: {printable(','.join(cells.values()))}."
-            ) from None
-    return rows
-
-
-def _answer(cells: dict[str, str], metadata: Metadata) -> dict:
-    """What the model says in a row of a table; an error without a label. Raises ValueError."""
-    if not cells["label"]:
-        return {"error": printable(cells.get("error", "")) or "no label"}
-    labels, threshold = metadata.labels, metadata.unknown_threshold
-    probabilities = {label: float(cells[(PROBABILITY + label).lower()]) for label in labels}
-    score = None if threshold is None else float(cells[UNKNOWN_SCORE])
-    are_valid = all(0 <= each <= 1 for each in probabilities.values())
-    if cells["label"] not in (*labels, UNKNOWN) or not are_valid:
-        raise ValueError
-    return {"probabilities": probabilities, "unknown_score": score, "error": ""}
-
-
-def select(rows: list[dict], metadata: Metadata, source: Path) -> Photos:
-    """Of rows as `predict` returns them those of this model, and each photo once.
-
-    Rows of which none has an identity are taken as of this model; a line on stderr says so. Raises
-    InputError if all are of other models.
-    """
-    where, own = printable(str(source)), metadata.model or ""
-    of_models = Counter(row["model"] for row in rows)
-    if own and set(of_models) == {""}:
-        line = "no identity of the model that made it: taken as this one"
-        print(f"{where}: {line}", file=sys.stderr)
-        own = ""
-    left_out = {
-        f"of another model, {model or 'without an identity'}": number
-        for model, number in of_models.items()
-        if model != own
-    }
-    if left_out and own not in of_models:
-        listed = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items())
-        raise InputError(
-            f"{where}: expected predictions of the model {own or 'without an identity'}. Received: "
-            f"{listed}. Run `pawprint predict` on these photos again."
-        )
-    rows = [row for row in rows if row["model"] == own]
+    where = printable(str(path))
+    names = [PROBABILITY + label for label in metadata.labels]
+    if metadata.unknown_threshold is not None:
+        names.append(UNKNOWN_SCORE)
+    name_of = {name.lower(): name for name in names}
+    expected = ("label", *name_of, HASH, "model")
+    # The log of a service has no paths and no errors.
     cells = [
-        (*map(row["probabilities"].get, metadata.labels), row["unknown_score"], row[HASH])
-        for row in rows
-        if not row["error"]
+        {"path": "", "error": ""} | each
+        for _, each in csv_rows(read_text(path).encode(), where, expected)
     ]
+    rows = pd.DataFrame(cells, columns=["path", "error", *expected]).map(printable)
+    rows = rows.rename(columns=name_of)
+    try:
+        numbers = rows.loc[rows["label"] != "", names].astype(float)
+    except ValueError as error:
+        raise InputError(
+            f"{where}: expected numbers as `pawprint predict` writes them. Received: {error}."
+        ) from None
+    return rows.assign(**numbers)
+
+
+def tabulate_rows(rows: list[dict]) -> pd.DataFrame:
+    """The rows of `predict`, with a column of PROBABILITY per label."""
+    return pd.DataFrame(
+        row | {PROBABILITY + label: each for label, each in row["probabilities"].items()}
+        for row in rows
+    )
+
+
+def select(
+    rows: pd.DataFrame, metadata: Metadata, source: Path
+) -> tuple[pd.DataFrame, dict[str, int], list[dict]]:
+    """Of what `tabulate_rows` returns the photos of this model, each once.
+
+    They have the columns of PROBABILITY, UNKNOWN_SCORE and HASH. With them come the numbers of rows
+    that are left out, by reason, and the rows with an error. Raises InputError if all rows are of
+    other models.
+    """
+    own = rows[rows["model"] == (metadata.model or "")]
+    left_out = {OTHER_MODEL: len(rows) - len(own)}
+    if left_out[OTHER_MODEL] and own.empty:
+        raise InputError(
+            f"{printable(str(source))}: expected predictions of the model {metadata.model}. "
+            f"Received: {len(rows):,} {OTHER_MODEL}. Run `pawprint predict` on these photos again."
+        )
+    has_label = own["label"] != ""
     names = [*(PROBABILITY + label for label in metadata.labels), UNKNOWN_SCORE, HASH]
-    photos = pd.DataFrame(cells, columns=names)
-    usable = without_copies(photos)
-    left_out[COPY] = len(photos) - len(usable)
-    return Photos(usable, left_out, [row for row in rows if row["error"]])
-
-
-def without_copies(photos: pd.DataFrame) -> pd.DataFrame:
-    """Of rows with the same HASH the first, and all without one, as in tables of before."""
-    return photos[~photos[HASH].duplicated() | (photos[HASH] == "")]
+    photos = own[has_label].reindex(columns=names)
+    once = photos.drop_duplicates(HASH)
+    left_out[COPY] = len(photos) - len(once)
+    return once, left_out, own[~has_label].to_dict("records")
 
 
 def monitor(
     metadata: Metadata, photos: pd.DataFrame, test: pd.DataFrame, confidence: float
 ) -> Monitored:
-    """Compare photos, as `Photos.usable` has them, with the table PREDICTIONS of the test split.
+    """Compare photos, as `select` returns them, with the table PREDICTIONS of the test split.
 
     `confidence` is of the intervals.
     """

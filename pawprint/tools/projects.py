@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -12,7 +11,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +21,13 @@ from pawprint.dataset.layouts import FILE_NAME, is_metadata
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
-from pawprint.files import read_text, write_json, write_text
+from pawprint.files import read_text, read_yaml, write_json, write_text
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
-from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
-from pawprint.recipes.overlay import add_missing, apply, overlay
+from pawprint.recipes.overlay import add_missing, overlay
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
-    REPLACED,
     files,
     flat,
     requirements,
@@ -45,39 +41,25 @@ MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the heade
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 
 
-def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bool) -> str:
+def create(folder: Path, images: Path, is_outside: bool) -> str:
     """Make a project with Git and DVC in a new or empty folder. Returns its `fetch.source`.
 
     The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
-    with their URL for Git. Without `images`, they are those of the recipe. Raises InputError, with
-    nothing left behind, if there are no images or the folder holds something.
+    with their URL for Git. Raises InputError, with nothing left behind, if there are no images or
+    the folder holds something.
     """
-    params = template(PARAMS.name)
-    if recipe:
-        params = apply(params, recipe)
-    if images:
-        params = overlay(params, "clean: {labels: auto}")
-    values = flat(params)
-    if not images and not values["fetch.source"].startswith("pawprint/"):
-        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
-    images = images or PACKAGE.parent / values["fetch.source"]
     _require_apart(folder, images, is_outside)
     is_url = images.suffix in (".yaml", ".yml")
     if not (images.is_dir() or is_url or zipfile.is_zipfile(images) or is_tar(images)):
         raise InputError(f"{images}: expected a folder, zip, tar or YAML file. Received: another.")
-    copied = {images: images.name} if is_url else {}
-    source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
     if is_url:
         source = images.name
     elif is_outside:
         source = _path_from(folder, images)
-    weights = PACKAGE.parent / values["weights.source"]
-    if weights.is_file():  # of the package
-        copied[weights] = weights.name
-        params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
-    params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
-    if not recipe:
-        params = overlay(_with_resize(params, images), FROZEN)
+    else:
+        source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
+    own = yaml.safe_dump({"clean": {"labels": "auto"}, "fetch": {"source": source}})
+    params = overlay(overlay(_with_resize(template(PARAMS.name), images), own), FROZEN)
     texts = files(source)
     with _filling(folder):
         _start_git_and_dvc(folder)
@@ -85,10 +67,10 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
             texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
         ).items():
             write_text(folder / name, text)
-        for path, name in copied.items():
-            shutil.copy(path, folder / name)
         _write_state(folder, texts)
-        if not is_url and not is_outside:
+        if is_url:
+            shutil.copy(images, folder / source)
+        elif not is_outside:
             _copy(images, folder / source)
             _track(folder, source)
     return source
@@ -117,14 +99,7 @@ def _copy(images: Path, target: Path) -> None:
         shutil.copyfile(images, target)
         return
     ignored = shutil.ignore_patterns(".dvc", ".git")  # in a repository DVC would track nothing
-    try:
-        shutil.copytree(images, target, copy_function=shutil.copyfile, ignore=ignored)
-    except shutil.Error as error:
-        (path, _, why), *others = error.args[0]
-        more = f" and {len(others):,} more" if others else ""
-        raise InputError(
-            f"{path}{more}: expected a file to copy. Received: {why}. Remove it."
-        ) from None
+    shutil.copytree(images, target, copy_function=shutil.copyfile, ignore=ignored)
     for parent, *_ in os.walk(target):
         Path(parent).chmod(Path(parent).stat().st_mode | stat.S_IWUSR)
 
@@ -184,27 +159,16 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(f"{folder}: expected a folder outside of {images}.")
 
 
-def _followed(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """Everything but folders below a folder, and below the folders that links there lead to."""
-    above = (*above, folder.resolve())
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
-        raise InputError(
-            f"{folder}: expected a folder that can be read. Received: {error.strerror}. Check "
-            "permissions."
-        ) from None
-    for entry in entries:
-        path = Path(entry.path)
-        if not entry.is_dir():
-            yield path
-        elif path.resolve() in above:
+def _followed(folder: Path) -> Iterator[Path]:
+    """Each file below a folder, and below the folders that links there lead to."""
+    seen = set()
+    for parent, _, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
             raise InputError(
-                f"{path}: expected files and folders. Received: a link to a folder that it is "
-                "in. Remove it."
+                f"{parent}: expected each folder once. Received: a link to {real}. Remove it."
             )
-        else:
-            yield from _followed(path, above)
+        seen.add(real)
+        yield from (Path(parent, name) for name in names)
 
 
 def _path_from(folder: Path, images: Path) -> str:
@@ -262,7 +226,9 @@ def upgrade(folder: Path = Path()) -> list[str]:
     package has another one too, that is put beside it as `FILE.new`. All values and comments of
     `params.yaml` stay. Raises InputError before anything is written.
     """
-    state = _read_state(folder)
+    if not (folder / STATE).exists():
+        raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
+    state = read_yaml(folder / STATE)
     params, defaults = read_text(folder / PARAMS), template(PARAMS.name)
     source = flat(params).get("fetch.source")
     if not isinstance(source, str):
@@ -302,17 +268,6 @@ def upgrade(folder: Path = Path()) -> list[str]:
     return notes
 
 
-def _read_state(folder: Path) -> dict:
-    path = folder / STATE
-    if not path.exists():
-        raise InputError(f"{path}: expected a project that `pawprint init` made.")
-    with contextlib.suppress(ValueError):
-        state = json.loads(read_text(path))
-        if isinstance(state, dict) and {"files", "params"} <= state.keys():
-            return state
-    raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
-
-
 def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
     """Lines about params: new ones, those that no longer exist, and defaults that changed."""
     for name in defaults:
@@ -321,17 +276,12 @@ def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
         elif name in earlier and defaults[name] != earlier[name] == params[name]:
             yield f"{PARAMS}: {name}: {params[name]} is kept; the default is now {defaults[name]}"
     for name in params.keys() - defaults.keys():
-        is_set = name in REPLACED and params[name] is not None
-        instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
-        yield f"{PARAMS}: {name}: no longer exists. {instead} it."
+        yield f"{PARAMS}: {name}: no longer exists. Remove it, as the changelog says."
 
 
 def _write_state(folder: Path, texts: dict[str, str]) -> None:
     hashes = {name: _hash(text) for name, text in texts.items()}
-    params = flat(template(PARAMS.name))
-    write_json(
-        folder / STATE, {"version": version(DISTRIBUTION), "files": hashes, "params": params}
-    )
+    write_json(folder / STATE, {"files": hashes, "params": flat(template(PARAMS.name))})
 
 
 def _hash(text: str) -> str:

@@ -35,14 +35,13 @@ class Scored(NamedTuple):
     `scores` has the columns of SCORES after `split`, those of the test split as `test`, `test_low`
     and `test_high`, `p_value`, and `different`: yes, no, or "" where the difference is not tested;
     rows of `measure_slices` are last.
-    `predictions` is a table PREDICTIONS with a column `group`, of `groups` groups. `left_out` are
-    numbers of images by reason, `failed` the rows of `predict` with an error, and `has_test`
-    whether there are figures of the test split.
+    `predictions` is a table PREDICTIONS with a column `group`. `left_out` are numbers of images by
+    reason, `failed` the rows of `predict` with an error, and `has_test` says whether there are
+    figures of the test split.
     """
 
     scores: pd.DataFrame
     predictions: pd.DataFrame
-    groups: int
     left_out: dict[str, int]
     failed: list[dict]
     has_test: bool
@@ -95,7 +94,7 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     slices = measure_slices(known.assign(correct=is_right), further, confidence)
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
-    return Scored(scores, known, known["group"].nunique(), left_out, failed, test is not None)
+    return Scored(scores, known, left_out, failed, test is not None)
 
 
 def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparison]:

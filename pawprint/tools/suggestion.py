@@ -9,6 +9,7 @@ import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
 
+from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
@@ -93,16 +94,15 @@ def images_in(source: Path) -> list[Path]:
 
 
 def suggest(
-    predictor: Predictor, source: Path, labelled: Labelled, number: int, unknown: int | None = None
+    predictor: Predictor, source: Path, labelled: Labelled, number: int
 ) -> list[tuple[Path, dict]]:
     """The images of `images_in` to label first with their rows of `predict`, then those that fail.
 
-    Of at most `number` images at most `unknown` are unknown; by default none of a folder, and half
-    of those of a table, as an alarm of `monitor` is most often about these. A line on stderr says
+    Of at most `number` images of a folder none is unknown: most of these show no class. Of those of
+    a table half may be, as an alarm of `monitor` is most often about them. A line on stderr says
     how many images are left out. Raises InputError as `images_in`, and without features.
     """
-    if unknown is None:
-        unknown = number // 2 if source.is_file() else 0
+    unknown = number // 2 if source.is_file() else 0
     size = predictor.metadata.image_size
     if FEATURES not in predictor.run(np.zeros((1, size, size, 3), np.uint8)):
         raise InputError(
@@ -127,13 +127,9 @@ def suggest(
         is_unknown,
     )
     chosen = choose(candidates, features, number, unknown)
-    like_chosen = rest["hash"].iloc[[*chosen, *alike[chosen].indices]]
-    is_left_out = usable["hash"].isin([*new["hash"][is_near], *like_chosen])
-    print(
-        f"suggest: left out {is_left_out.sum() - len(chosen):,} near-duplicates of labelled or "
-        f"suggested images, and {is_unknown.sum() - is_unknown[chosen].sum():,} unknown images",
-        file=sys.stderr,
-    )
+    unknown_left = is_unknown.sum() - is_unknown[chosen].sum()
+    line = f"{is_near.sum():,} near-duplicates of labelled images, {unknown_left:,} unknown images"
+    print(f"suggest: left out {line}", file=sys.stderr)
     failed = measured.index.difference(usable.index)
     return [pairs[index] for index in (*rest.index[chosen], *failed)]
 
@@ -149,12 +145,12 @@ def _labelled(predictor: Predictor, labelled: Labelled) -> tuple[pd.Series, np.n
 
     Both are empty without the images of the last run; a line on stderr says so.
     """
-    if labelled.missing:
-        line = f"{labelled.missing} does not exist: the images are not compared with labelled ones"
-        print(line, file=sys.stderr)
+    if labelled.split.empty or not project.RAW_ARCHIVES.exists():
+        line = "no images of a last run here to compare with"
+        print(f"suggest: {line}", file=sys.stderr)
         return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     images = training_images(labelled.split, MAX_TRAINING)
-    with open_archive(labelled.archives, predictor.metadata.bits) as archive:
+    with open_archive(project.RAW_ARCHIVES, predictor.metadata.bits) as archive:
         *_, features = predict_members(
             predictor.predict, archive, images["path"], "training images"
         )

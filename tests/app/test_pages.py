@@ -91,7 +91,8 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
 def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
     """The part of the page Label for these labels to review, of a data set with more labels."""
     write_split(project, labels, renamed)
-    list_suspects(project, rows)
+    table = pd.DataFrame(rows, columns=list(LABELS_TO_REVIEW))
+    write_table(project / paths.LABELS_TO_REVIEW_CSV, table, LABELS_TO_REVIEW)
 
     def script() -> None:
         import streamlit as st
@@ -105,11 +106,6 @@ def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), re
             st.rerun()
 
     return AppTest.from_function(script, default_timeout=60).run()
-
-
-def list_suspects(project: Path, rows: list[tuple]) -> None:
-    table = pd.DataFrame(rows, columns=list(LABELS_TO_REVIEW))
-    write_table(project / paths.LABELS_TO_REVIEW_CSV, table, LABELS_TO_REVIEW)
 
 
 def press(page: AppTest, label: str) -> None:
@@ -150,19 +146,6 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     (told,) = page.warning
     assert "labels.csv: line 1" in told.value.replace("\\", "")
     assert page.caption[0].value.startswith("1 of 4")
-
-
-def test_undo_leaves_the_answer_of_another_session(project):
-    write_photos(project)
-    one, other = (to_review(project, SUSPECTS) for _ in range(2))
-    for page, answer in ((one, "Start"), (other, "Start"), (one, "dog"), (other, "None")):
-        press(page, answer)
-    press(one, "Undo")
-    row = f"{FIRST},none,{PIXELS}\n"
-    assert (project / paths.LABELS_CSV).read_text(encoding="utf-8") == HEADER + row
-    (told,) = one.warning
-    assert FIRST in told.value.replace("\\", "")
-    assert one.caption[0].value.startswith("1 of 4")
 
 
 @pytest.mark.parametrize(

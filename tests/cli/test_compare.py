@@ -22,16 +22,13 @@ from pawprint.tables import read_table, tabulate, write_predictions, write_table
 IMAGES = 200
 
 
-def write(project: Path, wrong: set[int], images: range = range(IMAGES), other: int = 0) -> None:
-    """Predictions of both splits in which the images of these numbers are wrong.
-
-    The first `other` are of other images.
-    """
+def write(project: Path, wrong: set[int], images: range = range(IMAGES)) -> None:
+    """Predictions of both splits in which the images of these numbers are wrong."""
     rows = [
         {
             "actual": ("cat", "dog")[number % 2],
             "predicted": ("cat", "dog")[(number + (number in wrong)) % 2],
-            "image": f"{number + IMAGES * (number < other):016x}",
+            "image": f"{number:016x}",
         }
         for number in images
     ]
@@ -187,15 +184,6 @@ def test_other_test_images_are_refused_with_the_reason(project):
     line = complaint(project, "gate", "new")
     assert line.startswith("new and workspace: expected the same test images and labels.")
     assert "3 only in new, 1 only in workspace, 0 with another label" in line
-
-
-def test_replaced_photos_are_other_images(project):
-    write(project, set(range(5)), other=48)
-    record(project)
-    line = complaint(project, "compare", "new")
-    assert "Received: 48 only in new, 48 only in workspace, 0 with another label" in line
-    found = printed(project, "compare", "--common", "new")
-    assert "validation: 152 common images, of 200 of new, 200 of workspace" in found
 
 
 @pytest.mark.parametrize(

@@ -135,30 +135,27 @@ def test_litert_refuses_operations_that_only_tensorflow_has(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_model_with_other_probabilities_is_not_kept(tmp_path):
+def write(folder: Path, *expected: list[float]) -> None:
+    """Export a model that gives 0.5 for each class of a black image."""
+    images = np.zeros((len(expected), 1, 32, 32, 3), np.uint8)
+    of_served = {"probability": np.array(expected)}
     model = with_probabilities(colour_model(32))
-    images = np.zeros((2, 1, 32, 32, 3), np.uint8)
-    expected = {"probability": np.array([[0.5, 0.5], [0.0, 1.0]])}
+    export("saved_model", model, METADATA, folder, read=lambda _: images, expected=of_served)
+
+
+def test_model_with_other_probabilities_is_not_kept(tmp_path):
     with refused("a difference of 0.5000"):
-        export(
-            "saved_model",
-            model,
-            METADATA,
-            tmp_path / "new",
-            read=lambda _: images,
-            expected=expected,
-        )
+        write(tmp_path / "new", [0.5, 0.5], [0.0, 1.0])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_files_that_export_did_not_write_are_not_deleted(tmp_path):
-    model, images = with_probabilities(colour_model(32)), np.zeros((1, 1, 32, 32, 3), np.uint8)
-    folder, expected = tmp_path / "new", {"probability": np.array([[0.5, 0.5]])}
+    folder = tmp_path / "new"
     for _ in range(2):  # the second replaces the first
-        export("saved_model", model, METADATA, folder, read=lambda _: images, expected=expected)
+        write(folder, [0.5, 0.5])
     notes, before = folder / "notes.txt", (folder / "saved_model.pb").stat().st_mtime_ns
     notes.write_text("mine")
     with refused(f"{notes}: expected "):
-        export("saved_model", model, METADATA, folder, read=lambda _: images, expected=expected)
+        write(folder, [0.5, 0.5])
     assert notes.read_text() == "mine"
     assert (folder / "saved_model.pb").stat().st_mtime_ns == before

@@ -174,17 +174,6 @@ def test_image_unlike_those_of_training_is_unknown(workspace):
     assert unknown.split() == ["dog", "88.1%", "cat", "11.9%", "green.png"]
 
 
-def test_model_of_another_folder_is_tried_in_another_process(workspace, tmp_path):
-    """The line is the one that the other process gives."""
-    write_colour_model(tmp_path / "other", labels=["ant", "bee"])
-    given = ("predict", "--model", str(tmp_path / "other"), "photos/dog.png")
-    assert printed(workspace, *given).startswith("bee")
-    weights = tmp_path / "other" / "model.bin"
-    weights.write_bytes(weights.read_bytes()[:-1])
-    line = complaint(workspace, *given)
-    assert "model.xml: expected a served or exported model" in line
-
-
 def test_prediction_imports_no_package_of_training(workspace):
     training = {"tensorflow", "keras", "pandas", "matplotlib", "scipy", "h5py", "onnx", "dvc"}
     code = "import sys; from pawprint.__main__ import main; "
@@ -203,7 +192,7 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(workspace, tmp_pa
     assert (result.returncode, result.stderr) == (1, "")
     written = {path.name: path for path in (tmp_path / "pictures").iterdir()}
     assert set(written) == {"2_dog.png", f"3_{'ü' * 50}.png"}
-    assert Image.open(written["2_dog.png"]).size == (32, 32)
+    assert Image.open(written["2_dog.png"]).mode == "RGB"
     result = pawprint(workspace, "predict", "--saliency", "text.jpg/folder", "photos/dog.png")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert result.stdout.startswith("dog")  # the labels are not lost

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import clean_archive, complaint, encode, pawprint, photo, photos_in, refused
+from conftest import clean_archive, encode, pawprint, photo, photos_in, refused
 from networks import metadata, write_colour_model
 from PIL import Image
 
@@ -66,8 +66,8 @@ def here(labelled, monkeypatch) -> None:
     monkeypatch.chdir(labelled)
 
 
-def suggested(predictor: Predictor, folder: Path, number: int, unknown: int = 0) -> list[dict]:
-    return [row for _, row in suggest(predictor, folder, read_labelled(), number, unknown)]
+def suggested(predictor: Predictor, folder: Path, number: int) -> list[dict]:
+    return [row for _, row in suggest(predictor, folder, read_labelled(), number)]
 
 
 def names(rows: list[dict]) -> list[str]:
@@ -85,13 +85,12 @@ def test_near_duplicates_of_labelled_images_of_any_split_are_left_out(
     assert "left out 4 near-duplicates" in capsys.readouterr().err
 
 
-def test_of_equal_images_and_of_near_duplicates_one_is_suggested(here, predictor, photos, capsys):
+def test_of_equal_images_and_of_near_duplicates_one_is_suggested(here, predictor, photos):
     for number in range(5):
         (photos / f"same {number}.jpg").write_bytes(photo(number))
         (photos / f"smaller {number}.jpg").write_bytes(re_encoded(photo(number)))
     rows = suggested(predictor, photos, 50)
     assert sorted(re.search(r"\d", name)[0] for name in names(rows)) == [*"01234"]
-    assert "left out 10 near-duplicates" in capsys.readouterr().err
 
 
 def test_image_unlike_the_training_images_is_first(here, predictor, tmp_path):
@@ -112,20 +111,7 @@ def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, phot
     assert line.startswith("suggest: left out 0 near-duplicates")
 
 
-@pytest.mark.parametrize(("unknown", "suggested_of_them"), [(0, 0), (1, 1)])
-def test_unknown_images_are_suggested_on_request(tmp_path, unknown, suggested_of_them, capsys):
-    """Green ones, for the detector."""
-    model = write_colour_model(tmp_path / "model", unknown_threshold=0.25)
-    for number in range(5):
-        colour = (20, 220, 20) if number < 2 else (100, 50, 100)
-        (tmp_path / f"{number}.png").write_bytes(tinted(colour, number))
-    rows = suggested(load_predictor(model), tmp_path, 50, unknown)
-    labels = [row["label"] for row in rows]
-    assert (labels.count("unknown"), len(labels)) == (suggested_of_them, 3 + suggested_of_them)
-    assert f"and {2 - suggested_of_them} unknown images" in capsys.readouterr().err
-
-
-def test_photos_of_a_table_are_suggested_and_half_may_be_unknown(tmp_path):
+def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_path):
     """Those with a label in the table of `predict`, and no other file beside them."""
     write_colour_model(tmp_path / project.SERVED_MODEL, unknown_threshold=0.25)
     for each in range(5):
@@ -143,12 +129,9 @@ def test_photos_of_a_table_are_suggested_and_half_may_be_unknown(tmp_path):
         assert (result.returncode, len(rows)) == (0, suggested)
         assert {row["path"] for row in rows} <= {*given} - {"text.png"}
         assert [row["label"] for row in rows].count("unknown") == unknown
-
-
-def test_table_without_paths_is_one_line(labelled, tmp_path):
-    (tmp_path / "answers.csv").write_text("time,pixels_sha256,label\n")
-    line = complaint(labelled, "suggest", "--from", str(tmp_path / "answers.csv"))
-    assert line.startswith(f"{tmp_path / 'answers.csv'}: line 1: expected the columns path,label")
+    result = pawprint(tmp_path, "suggest", ".", "--format", "json")
+    assert {row["label"] for row in json.loads(result.stdout)}.isdisjoint({"unknown"})
+    assert "2 unknown images" in result.stderr
 
 
 def test_model_without_features_is_one_line(photos, tmp_path):
@@ -163,7 +146,7 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     wide = Image.open(io.BytesIO(photo(50))).resize((900, 600))
     (photos / "<b>wide & turned.jpg").write_bytes(encode(wide, exif=turned))
     (photos / "text.jpg").write_text("a dog")
-    ranked = suggest(predictor, photos, read_labelled(), 50, 0)
+    ranked = suggest(predictor, photos, read_labelled(), 50)
     path = tmp_path / "sheet.html"
     write_suggestions(path, None, ranked)
     text = path.read_text(encoding="utf-8")

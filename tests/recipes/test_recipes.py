@@ -105,7 +105,5 @@ def test_use_writes_params_but_not_over_changes_that_git_does_not_have(tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith("params.yaml: expected a file without uncommitted changes")
     assert params.read_text(encoding="utf-8") == written
-    succeed("python", "-m", "pawprint", "recipes", "use", "petimages-224", "--force", cwd=project)
-    assert load_params(params).model.fine_tune_at == -100
     params.write_text(written.replace("  seed: 7", "\tseed: 7"), encoding="utf-8")
-    assert complaint(project, "recipes", "use", "default", "--force").startswith("params.yaml: ")
+    assert complaint(project, "recipes", "use", "default").startswith("params.yaml: ")

@@ -12,7 +12,6 @@ import pytest
 from networks import metadata
 
 from pawprint.tools.monitoring import (
-    LEAST,
     LIKE,
     OTHER,
     PROPORTIONS,
@@ -79,17 +78,6 @@ def test_photos_of_which_the_model_is_surer_are_no_other_images(score, change):
         tested = differences(changed, test)
         assert (tested.loc[score, "p_value"] < 0.0001) == (expected == OTHER)
         assert verdict_of(tested) == expected
-
-
-def test_surer_photos_with_a_lower_mean_of_confidence_are_no_other_images():
-    """Most get more confidence, and a tenth of them so much less that the mean falls."""
-    rng = np.random.default_rng(0)
-    test, photos_like = (answers(photos(rng, TEST, unknown=0), MODEL) for _ in range(2))
-    change = np.where(np.arange(TEST) % 10 == 0, -0.8, 0.04)
-    changed = photos_like.assign(confidence=photos_like["confidence"] + change)
-    tested = differences(changed, test)
-    assert tested.loc["confidence", "difference"] < LEAST["confidence"]
-    assert verdict_of(tested) == LIKE
 
 
 def test_model_without_a_detector_is_judged_by_classes_and_confidence():
