@@ -54,7 +54,7 @@ def show_saliency(image: Image.Image, alt: str) -> None:
     st.image(picture, width="stretch", alt=f"Saliency of {alt}", caption=SALIENCY)
 
 
-@st.cache_data(max_entries=50, show_spinner="Looking for the regions that matter …")
+@st.cache_data(max_entries=200, show_spinner="Looking for the regions that matter …")
 def _saliency(image: np.ndarray, folder: Path, files: Stamps) -> np.ndarray:
     return saliency_of(_predictor(folder, files), Image.fromarray(image))
 

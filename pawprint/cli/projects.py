@@ -22,7 +22,9 @@ from pawprint.recipes.overlay import apply, names, overlay, read
 def add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new or an empty folder")
     images = "folder, zip, tar, or YAML file with the URL of one"
-    parser.add_argument("--images", required=True, type=Path, metavar="SOURCE", help=images)
+    parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
+    recipe = "params of a published notebook: `pawprint recipes` lists them"
+    parser.add_argument("--recipe", choices=names(), metavar="NAME", help=recipe)
     outside = "leave the photos where they are, outside of the project"
     parser.add_argument("--outside", action="store_true", help=outside)
 
@@ -34,17 +36,20 @@ def run_init(arguments: argparse.Namespace) -> None:
     file with the URL of one. DVC copies them into the project, so that `dvc pull` brings them to
     others: change them there from then on. Nothing is overwritten.
 
-    Example:
+    Examples:
       pawprint init hotdog --images ~/photos
+      pawprint init cats --recipe default
     """
     from pawprint.dataset.sources import empty_folders
     from pawprint.tools.projects import create
 
     folder, images = arguments.folder, arguments.images
-    source = create(folder, images, arguments.outside)
-    for empty in empty_folders(images) if images.is_dir() else ():
+    if not images and not arguments.recipe:
+        arguments.error("expected --images, or --recipe with images of its own")
+    source = create(folder, images, arguments.recipe, arguments.outside)
+    for empty in empty_folders(images) if images and images.is_dir() else ():
         print(f"{printable(str(empty))} has no files, so it is no class")
-    if (folder / f"{source}.dvc").exists():
+    if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")
     print(f"Next: `cd {folder}`, `dvc repro`; README.md there has the daily loop")

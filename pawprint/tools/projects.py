@@ -23,8 +23,9 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text, read_yaml, write_json, write_text
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
+from pawprint.package import PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
-from pawprint.recipes.overlay import add_missing, overlay
+from pawprint.recipes.overlay import add_missing, apply, overlay
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
@@ -41,25 +42,39 @@ MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the heade
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 
 
-def create(folder: Path, images: Path, is_outside: bool) -> str:
+def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bool) -> str:
     """Make a project with Git and DVC in a new or empty folder. Returns its `fetch.source`.
 
     The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
-    with their URL for Git. Raises InputError, with nothing left behind, if there are no images or
-    the folder holds something.
+    with their URL for Git. Without `images`, they are those of the recipe. Raises InputError, with
+    nothing left behind, if there are no images or the folder holds something.
     """
+    params = template(PARAMS.name)
+    if recipe:
+        params = apply(params, recipe)
+    if images:
+        params = overlay(params, "clean: {labels: auto}")
+    values = flat(params)
+    if not images and not values["fetch.source"].startswith("pawprint/"):
+        raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
+    images = images or PACKAGE.parent / values["fetch.source"]
     _require_apart(folder, images, is_outside)
     is_url = images.suffix in (".yaml", ".yml")
     if not (images.is_dir() or is_url or zipfile.is_zipfile(images) or is_tar(images)):
         raise InputError(f"{images}: expected a folder, zip, tar or YAML file. Received: another.")
+    copied = {images: images.name} if is_url else {}
+    source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
     if is_url:
         source = images.name
     elif is_outside:
         source = _path_from(folder, images)
-    else:
-        source = f"photos{''.join(images.suffixes[-2:]) if images.is_file() else ''}"
-    own = yaml.safe_dump({"clean": {"labels": "auto"}, "fetch": {"source": source}})
-    params = overlay(overlay(_with_resize(template(PARAMS.name), images), own), FROZEN)
+    weights = PACKAGE.parent / values["weights.source"]
+    if weights.is_file():  # of the package
+        copied[weights] = weights.name
+        params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
+    params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
+    if not recipe:
+        params = overlay(_with_resize(params, images), FROZEN)
     texts = files(source)
     with _filling(folder):
         _start_git_and_dvc(folder)
@@ -67,10 +82,10 @@ def create(folder: Path, images: Path, is_outside: bool) -> str:
             texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
         ).items():
             write_text(folder / name, text)
+        for path, name in copied.items():
+            shutil.copy(path, folder / name)
         _write_state(folder, texts)
-        if is_url:
-            shutil.copy(images, folder / source)
-        elif not is_outside:
+        if not is_url and not is_outside:
             _copy(images, folder / source)
             _track(folder, source)
     return source

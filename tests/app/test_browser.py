@@ -28,7 +28,10 @@ from PIL import Image
 from servers import served
 
 from pawprint.columns import LABELS_TO_REVIEW, SCORES
+from pawprint.dataset.layouts import read_metadata_csv
+from pawprint.dataset.sources import fetch
 from pawprint.files import pack
+from pawprint.images.archive import members, open_archive
 from pawprint.project import LABELS_TO_REVIEW_CSV, SCORES_CSV
 from pawprint.recipes.sample.drawings import drawn_dataset
 from pawprint.reports.results import score_of
@@ -186,7 +189,7 @@ def start(page, folder: Path, target: Path) -> None:
     page.get_by_role("button", name="Start").click()
 
 
-def test_new_images_get_labels_by_keys(page, tmp_path):
+def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_path):
     folder, target = tmp_path / "new", tmp_path / "labelled"
     folder.mkdir()
     for name, data in drawn_dataset(train=23, validation=0):
@@ -213,8 +216,10 @@ def test_new_images_get_labels_by_keys(page, tmp_path):
     press(page, "1", "6 of 6")
     press(page, "u", "5 of 6")
     assert asked(page) == undone
-    rows = table(target, "metadata.csv")
-    assert dict(zip(rows["file_name"], rows["label"])) == {first: "cat", second: "dog"}
+    fetch(target, tmp_path / "raw")
+    with open_archive(tmp_path / "raw") as archive:
+        rows = read_metadata_csv(archive, members(archive))
+    assert {name: row.label for name, row in rows.items()} == {first: "cat", second: "dog"}
     assert {path.name for path in target.iterdir()} == {first, second, "metadata.csv"}
     assert {path.name for path in folder.iterdir()} == names
     page.get_by_role("button", name="Finish").click()

@@ -138,24 +138,21 @@ def test_failed_init_leaves_nothing(installed, photos, tmp_path):
 def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, photos, tmp_path):
     succeed("git", "init", "-q", cwd=tmp_path)
     shutil.copytree(photos, tmp_path / "given")
-    (tmp_path / "pets.yaml").write_text("url: https://example.org/pets.zip\n")
-    for name, *options in (("one", "given"), ("two", "given", "--outside"), ("three", "pets.yaml")):
-        installed.succeed("pawprint", "init", name, "--images", *options, cwd=tmp_path)
+    for name, option in (("one", []), ("two", ["--outside"])):
+        command = ("pawprint", "init", name, "--images", "given", *option)
+        installed.succeed(*command, cwd=tmp_path)
         assert (tmp_path / name / "params.yaml").is_file()
         assert not (tmp_path / name / ".git").exists()
     assert read_yaml(tmp_path / "two" / "params.yaml")["fetch"]["source"] == "../given"
     assert (tmp_path / "one" / "photos").is_dir() and not (tmp_path / "two" / "photos").exists()
-    assert read_yaml(tmp_path / "three" / "params.yaml")["fetch"]["source"] == "pets.yaml"
-    assert (tmp_path / "three" / "pets.yaml").is_file()
     assert "persist: true" in (tmp_path / "two" / "dvc.yaml").read_text().split("  clean:")[0]
 
 
-def test_recipe_of_other_images_keeps_those_of_the_project(installed, project):
-    commit(project, "New")
-    installed.succeed("pawprint", "recipes", "use", "filtered-160", cwd=project)
-    params = read_yaml(project / "params.yaml")
-    assert (params["model"]["image_size"], params["clean"]["labels"]) == (160, "auto")
-    assert params["fetch"]["source"] == "photos"
+def test_recipe_brings_its_params_and_the_address_of_its_images(installed, tmp_path):
+    installed.succeed("pawprint", "init", "cats", "--recipe", "filtered-160", cwd=tmp_path)
+    params = read_yaml(tmp_path / "cats" / "params.yaml")
+    assert params["model"]["image_size"] == 160
+    assert "url" in read_yaml(tmp_path / "cats" / params["fetch"]["source"])
 
 
 def test_long_images_are_stretched_as_the_middle_square_leaves_much_out(installed, tmp_path):
