@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pawprint import package, project
-from pawprint.errors import InputError
+from pawprint.errors import InputError, printable
 
 
 def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
@@ -46,6 +46,20 @@ def require_committed() -> None:
             "params.yaml: expected a file without uncommitted changes, which would be lost. "
             "Commit it first."
         )
+
+
+def existing(name: str) -> Path:
+    """An argument that names a file or folder."""
+    if not (path := Path(name)).exists():
+        raise InputError(f"{printable(name)}: expected a file or folder. Received: none.")
+    return path
+
+
+def count(text: str) -> int:
+    """An argument that is a number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more. Received: {printable(text)}")
+    return int(text)
 
 
 def _page(name: str) -> Path:

@@ -22,6 +22,7 @@ from pawprint.tools.candidates import (
     Scores,
     candidates,
     draw,
+    is_measured,
     measure,
     score,
     winner,
@@ -56,17 +57,19 @@ def run_try(arguments: argparse.Namespace) -> None:
     params, content = load_params(), read_yaml(project.PARAMS)
     for path in (project.SPLIT_CSV, project.IMAGES_CSV, project.RAW_ARCHIVES):
         if not path.exists():
-            raise InputError(f"{path}: expected this file. Received: none. Run `dvc repro split`.")
+            raise InputError(
+                f"{path}: expected this file. Received: none. Run `dvc pull`, or `dvc repro split`."
+            )
     split = read_table(project.SPLIT_CSV, SPLIT)
     train = split[split["split"] == "train"]
     images, labels = draw(train), read_json(project.LABELS_JSON)
     sizes = read_table(project.IMAGES_CSV, IMAGES)
     sizes = sizes[sizes["path"].isin(train["path"])]
     found = candidates(content, _choices(arguments), sizes)
-    if arguments.use:
-        return _use(found[1:], arguments.use)
     with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
         sample = Sample(archive, images, labels, params.train_extract.weight_for(train["label"]))
+        if arguments.use:
+            return _use(found[1:], arguments.use, sample)
         print(f"try: {len(images):,} of {len(train):,} training images, {len(found)} candidates")
         tried = list(measure(found, sample, arguments.minutes))
     failed = [(each.name, error) for each, error in tried if isinstance(error, InputError)]
@@ -117,12 +120,17 @@ def _table(pairs: list[tuple[Candidate, Measured]], scores: list[Scores], has_re
     return aligned([rows[0].keys(), *(row.values() for row in rows)])
 
 
-def _use(found: list[Candidate], name: str) -> None:
+def _use(found: list[Candidate], name: str, sample: Sample) -> None:
     candidate = next((each for each in found if each.name == name), None)
     if candidate is None:
         known = ", ".join(each.name for each in found)
         raise InputError(
             f"--use: expected one of {known}. Received: {name}. Give the same -S, too."
+        )
+    if not is_measured(candidate, sample):
+        raise InputError(
+            f"--use: expected a candidate with a result. Received: {name}, which is not measured "
+            "on these training images by this version. Run `pawprint try` with the same -S first."
         )
     text = project.PARAMS.read_text(encoding="utf-8")
     require_committed()

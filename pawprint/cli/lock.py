@@ -42,12 +42,18 @@ def run_data(arguments: argparse.Namespace) -> None:
     print(aligned([CHANGES, *rows.to_numpy()]))
 
 
+def add_keep_splits(parser: argparse.ArgumentParser) -> None:
+    train = "new images are for training, such as those that `pawprint suggest` named"
+    parser.add_argument("--train", action="store_true", help=train)
+
+
 def run_keep_splits(arguments: argparse.Namespace) -> None:
     """Write the splits of the last result into splits.csv, so that all images stay in their split.
 
     The images of the last `dvc repro split` that the file does not have are added. Run it again
     each time images were added and `dvc repro split` has placed them, before labels are corrected.
-    You can edit the column `split`.
+    With --train, they become training images, so that validation and test stay as they are: images
+    that somebody chose are no sample. You can edit the column `split`.
     """
     recorded = Recorded()
     result = recorded.hash_of("split", SPLIT_CSV)
@@ -61,7 +67,7 @@ def run_keep_splits(arguments: argparse.Namespace) -> None:
             f"{SPLITS_CSV}: expected the file that `split` last read. Received: an edit of it. Run "
             "`dvc repro split`."
         )
-    new = keep_splits(SPLITS_CSV, read_table(recorded.file(result), SPLIT))
+    new = keep_splits(SPLITS_CSV, read_table(recorded.file(result), SPLIT), arguments.train)
     counts = new["split"].value_counts().reindex(SPLITS, fill_value=0)
     added = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     print(f"keep-splits: {SPLITS_CSV}: {len(new):,} images added: {added}. Run `dvc repro`.")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.cli import add_format, add_model, add_sheet, aligned
+from pawprint.cli import add_format, add_model, add_sheet, aligned, count, existing
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import read_metadata
@@ -26,7 +26,7 @@ MAX_CLASSES = 10  # of a confusion matrix; of more, the MAX_CLASSES most frequen
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of photos with labels")
+    parser.add_argument("folder", type=existing, metavar="FOLDER", help="of photos with labels")
     add_sheet(parser, f"also write a page with at most {MAX_ERRORS} of the most confident errors")
     add_format(parser, ("table", "json"))
     add_model(parser, "; others are compared with the first one given", action="append")
@@ -102,6 +102,11 @@ def print_scored(scored: Scored) -> None:
         cells["p"] = rows["p_value"].map(lambda value: "" if pd.isna(value) else f"{value:.4f}")
         cells["different"] = rows["different"]
     print(aligned([list(cells), *cells.to_numpy()]))
+    if scored.has_test:
+        named = ", ".join(title[rows["different"] == "yes"].str.strip())
+        print(
+            f"\nsignificantly different from the test split (Holm's method): {named or 'no score'}"
+        )
     if slices := slice_rows(scored.scores):
         header = ("slice", "accuracy", "difference from the others")
         print(f"\n{aligned([header, *slices])}")
@@ -134,7 +139,7 @@ FAILED = 3  # exit status of --fail
 
 def add_monitor(parser: argparse.ArgumentParser) -> None:
     source = "folder of photos, or table of predictions"
-    parser.add_argument("source", type=Path, metavar="SOURCE", help=source)
+    parser.add_argument("source", type=existing, metavar="SOURCE", help=source)
     fail = f"exit with status {FAILED} unless the photos are like the test photos"
     parser.add_argument("--fail", action="store_true", help=fail)
     add_format(parser, ("table", "json"))
@@ -190,8 +195,14 @@ def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> 
         of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)
         title = f"{TITLES[row.score]} {row.label}"
         cells = (_in_percent(*each) for each in of_both)
-        lines.append((title, *cells, f"{row.p_value:.4f}", row.different))
-    print(f"{aligned(lines)}\n\n{monitored.verdict}")
+        is_tested = row.Index == (monitored.scores["score"] == row.score).idxmax()
+        tested = (
+            (f"{row.p_value:.4f}", row.different) if is_tested else ("", "")
+        )  # classes together
+        lines.append((title, *cells, *tested))
+    few = f"; {photos:,} photos are few: only a large difference would show"
+    is_unsure = monitored.verdict == monitoring.LIKE and photos < monitoring.FEW
+    print(f"{aligned(lines)}\n\n{monitored.verdict}{few * is_unsure}")
 
 
 def _in_percent(value: float, low: float, high: float) -> str:
@@ -201,11 +212,11 @@ def _in_percent(value: float, low: float, high: float) -> str:
 def add_suggest(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     folder = "of images, also in subfolders"
-    source.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=folder)
+    source.add_argument("folder", nargs="?", type=existing, metavar="FOLDER", help=folder)
     table = "the images in a table of `pawprint predict --format csv`"
-    source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
+    source.add_argument("--from", dest="table", type=existing, metavar="TABLE", help=table)
     number = "number of images; default: %(default)s"
-    parser.add_argument("-n", "--number", type=int, default=50, metavar="N", help=number)
+    parser.add_argument("-n", "--number", type=count, default=50, metavar="N", help=number)
     add_sheet(parser, "also write a page with the photos")
     add_format(parser, FORMATS)
     add_model(parser)

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from pawprint.cli import add_format, add_model, aligned
+from pawprint.cli import add_format, add_model, aligned, count
 from pawprint.errors import InputError, printable
 from pawprint.model.predictor import default_model, find_images, load_predictor, predict
 from pawprint.model.saliency import write_saliency
@@ -19,7 +19,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     add_format(parser, FORMATS)
     add_model(parser)
     top = "labels per image, the most probable ones; default: 1 in a table, all in JSON and CSV"
-    parser.add_argument("--top", type=int, metavar="K", help=top)
+    parser.add_argument("--top", type=count, metavar="K", help=top)
     known = "label every photo with one of the classes"
     parser.add_argument("--no-unknown", action="store_true", help=known)
     saliency = "also write pictures of the regions that matter (saliency) to this folder"

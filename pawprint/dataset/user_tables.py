@@ -116,11 +116,12 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     return kept
 
 
-def keep_splits(path: Path, images: pd.DataFrame) -> pd.DataFrame:
+def keep_splits(path: Path, images: pd.DataFrame, to_train: bool = False) -> pd.DataFrame:
     """Write the splits of a table SPLIT into splits.csv, and return the rows that are new there.
 
-    Rows of other images, and further columns, stay as they are. Raises InputError for a file that
-    is not such a table.
+    With `to_train`, new images that are in no group with old ones are training images. Rows of
+    other images, and further columns, stay as they are. Raises InputError for a file that is not
+    such a table.
     """
     table = pd.DataFrame(
         [row for _, row in read_lines(path, SPLIT_COLUMNS)] if path.exists() else []
@@ -128,7 +129,11 @@ def keep_splits(path: Path, images: pd.DataFrame) -> pd.DataFrame:
     table = table.reindex(columns=table.columns.union(SPLIT_COLUMNS, sort=False))
     split_of = images.set_index("pixels_sha256")["split"]
     table["split"] = table["pixels_sha256"].map(split_of).fillna(table["split"])
-    new = images[~images["pixels_sha256"].isin(table["pixels_sha256"])]
+    is_new = ~images["pixels_sha256"].isin(table["pixels_sha256"])
+    new = images[is_new]
+    if to_train:
+        is_with_old = new["group"].isin(images["group"][~is_new])
+        new = new.assign(split=new["split"].where(is_with_old, "train"))
     rows = pd.concat([table, new[list(SPLIT_COLUMNS)]]).fillna("")
     write_text(path, rows.to_csv(index=False, lineterminator="\n"))
     return new

@@ -199,6 +199,10 @@ def _places(params: Params, sample: Sample) -> tuple[Path, Path, Path]:
     )
 
 
+def is_measured(candidate: Candidate, sample: Sample) -> bool:
+    return _places(candidate.params, sample)[-1].exists()
+
+
 def _measure(params: Params, sample: Sample, left: float) -> Measured:
     model, images = params.model, sample.images
     path, rows, result = _places(params, sample)

@@ -85,15 +85,17 @@ def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
 
 def _of_head(compared: Comparison, old: str, new: str) -> Comparison:
     is_same = not compared.only_old + compared.only_new
-    return compared._replace(of_head=is_same and _keeps_head(old) and _keeps_head(new))
+    losses = {_loss_of_kept_head(rev) for rev in (old, new)} if is_same else {None}
+    return compared._replace(of_head=None not in losses and len(losses) == 1)
 
 
-def _keeps_head(rev: str) -> bool:
-    """Whether fine-tuning kept the head alone. A run of an older version does not say."""
+def _loss_of_kept_head(rev: str) -> float | None:
+    """The validation loss of the head, if fine-tuning was tried and kept the head alone."""
     try:
-        return read_revision(rev, project.FINETUNE_METRICS, json.loads)["kept_epoch"] == 0
-    except InputError:
-        return False
+        metrics = read_revision(rev, project.FINETUNE_METRICS, json.loads)
+    except InputError:  # of a run of an older version
+        return None
+    return metrics.get("initial_loss") if metrics["kept_epoch"] == 0 else None
 
 
 def paired(
@@ -130,7 +132,7 @@ def _merged(
                 f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "
                 f"only in {old}, {added} only in {rev}, {relabelled} with another label. Such "
                 "accuracies cannot be compared. Add --common, to compare on the images that both "
-                "have, or commit this run, change one param, and compare with HEAD."
+                "have."
             )
         yield both
 

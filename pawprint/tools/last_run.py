@@ -88,6 +88,6 @@ def require_test_split(metadata: Metadata, folder: Path) -> pd.DataFrame:
         raise InputError(
             f"{folder}: expected the results of its test split to compare with. Received: no "
             f"{project.TEST_PREDICTIONS_CSV}, or one of another model than {project.SERVED_MODEL}. "
-            "Run this in the project of the model, after `dvc repro`."
+            "Run this in the project of the model, after `dvc pull` or `dvc repro`."
         )
     return test

@@ -29,6 +29,7 @@ LEAST = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": -0
 HASH = "pixels_sha256"
 OTHER_MODEL = "of another model"
 DIGITS = 4  # of the numbers that `predict` writes
+FEW = 50  # photos, of which only a large difference is significant
 COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_high"]
 
 
@@ -198,7 +199,7 @@ def _fraction(is_true: pd.Series, confidence: float) -> tuple[float, float, floa
 def _mean(values: pd.Series, confidence: float) -> tuple[float, float, float]:
     """Of values up to 1, most of them near 1, and the ends of its interval."""
     low, high = intervals.mean_interval(1 - values.to_numpy(), confidence)
-    return values.mean(), 1 - high, 1 - low
+    return values.mean(), max(1 - high, 0.0), 1 - low
 
 
 def ranked_within(photos: pd.DataFrame, others: pd.DataFrame, column: str) -> tuple[float, float]:

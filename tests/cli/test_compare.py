@@ -87,13 +87,25 @@ def test_command_says_better_worse_or_not_significant(project):
     assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in found
 
 
-@pytest.mark.parametrize(("epochs", "is_said"), [((0, 0), True), ((0, 2), False), ((3, 3), False)])
-def test_equal_results_of_the_head_alone_are_explained(project, epochs, is_said):
+TRIED = {"kept_epoch": 0, "initial_loss": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("runs", "is_said"),
+    [
+        ((TRIED, TRIED), True),
+        ((TRIED, TRIED | {"kept_epoch": 2}), False),
+        ((TRIED, TRIED | {"initial_loss": 0.2}), False),  # another head
+        (({"kept_epoch": 0}, {"kept_epoch": 0}), False),  # no fine-tuning
+    ],
+)
+def test_equal_results_of_the_head_alone_are_explained(project, runs, is_said):
     """As of experiments whose fine-tuning was not kept."""
-    other = clone(project, f"kept {epochs}")
+    named = " ".join(str(value) for metrics in runs for value in metrics.values())
+    other = clone(project, f"kept {named}")
     (other / FINETUNE_METRICS).parent.mkdir()
-    for seed, epoch in enumerate(epochs):
-        write_json(other / FINETUNE_METRICS, {"kept_epoch": epoch, "train_accuracy": seed})
+    for seed, metrics in enumerate(runs):
+        write_json(other / FINETUNE_METRICS, metrics | {"train_accuracy": seed})
         commit(other, f"Seed {seed}")
     found = printed(other, "compare", "HEAD~1", "HEAD")
     assert found.count("both are correct on the same images") == 2

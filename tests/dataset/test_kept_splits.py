@@ -133,3 +133,16 @@ def test_all_validation_images_of_the_archive_may_be_kept_in_training():
     validation = table["pixels_sha256"][table["archive_split"] == "validation"]
     rows = split(table, PARAMS, dict.fromkeys(validation, "train"))[0]
     assert rows["split"].value_counts().to_dict() == {"train": 72, "validation": 24, "test": 24}
+
+
+def test_new_images_are_for_training_except_those_in_a_group_with_old_ones(tmp_path):
+    rows = split(WHOLE, PARAMS, {})[0]
+    old, path = rows[:-9], tmp_path / "splits.csv"
+    keep_splits(path, old)
+    held_out = old[old["split"] == "test"].iloc[0]
+    more = rows[-9:].assign(split="test")
+    more.iloc[0, more.columns.get_loc("group")] = held_out["group"]
+    assert keep_splits(path, pd.concat([old, more]), True)["split"].tolist() == ["test"] + 8 * [
+        "train"
+    ]
+    assert read_kept_splits(path).items() >= kept_of(old).items()

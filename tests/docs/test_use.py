@@ -95,6 +95,7 @@ def test_every_command_of_a_month_works_and_its_photos_are_trained_with(installe
     assert len(new) == asked
     names = new["pixels_sha256"].map(of_may)
     assert (new["label"] == names.str.split(" ").str[0]).all()
+    assert set(new["split"]) == {"train"}
     # The gate of a pull request that adds data, in a clone without data.
     request = clone(hotdog, "request")
     refused = installed.run("pawprint", "gate", "HEAD~1", cwd=request)
