@@ -7,6 +7,7 @@ plots/roc.csv, and what Git keeps of the predictions, plots/predictions.csv and
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
+import numpy as np
 import pandas as pd
 
 from pawprint import columns, project
@@ -53,7 +54,8 @@ def main() -> None:
         how = metadata.test_time_augmentation
         paths = of_no_class, project.OUTPUTS / "test.npz"
         unknown, known = (Outputs.read(path).means(how)[1] for path in paths)
-        of_test.append(metrics.measure_unknown(unknown, known, threshold, confidence))
+        groups = np.append(np.arange(len(unknown)).astype(str), test.images["group"])
+        of_test.append(metrics.measure_unknown(unknown, known, threshold, confidence, groups))
         refused = of_test[-1]["value"].iloc[0]
         print(f"evaluate: refused {refused:.2%} of {len(unknown):,} images of no class")
     scores = pd.concat(

@@ -82,12 +82,13 @@ def write_rows(
         added = [cells for image, cells in changes.items() if cells and image not in before]
         writer.writerows(split | cells for cells in added)
         mark = "\ufeff" * content.startswith(codecs.BOM_UTF8)
-        write_text(table, mark + text.getvalue())
+        write_text(table.resolve(), mark + text.getvalue())
     return functools.partial(write_rows, table, key, dict.fromkeys(changes) | before, changes)
 
 
 def _content(table: Path, key: str) -> bytes:
-    return table.read_bytes() if table.exists() else f"{key},label\n".encode()
+    # A link to a file that is missing may be to a drive that comes back.
+    return table.read_bytes() if os.path.lexists(table) else f"{key},label\n".encode()
 
 
 def copied(images: Iterable[Path], places: Places) -> set[Path]:
@@ -114,10 +115,15 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
     with LOCK:
         if copied([image], places):
             raise InputError(f"{image}: expected a new image. Received: one with a label. Skip it.")
+        rows = read_rows(table, "file_name") if recorded else []
+        taken = {Path(row["file_name"]).name.lower() for row in rows}  # also of missing files
         name = _safe(image)
         numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
-        names = itertools.chain([name], numbered)
-        copy = next(folder / each for each in names if not os.path.lexists(folder / each))
+        copy = next(
+            folder / each
+            for each in itertools.chain([name], numbered)
+            if each.name.lower() not in taken and not os.path.lexists(folder / each)
+        )
         with replacing(copy) as partial:
             shutil.copy2(image, partial)
             if recorded:

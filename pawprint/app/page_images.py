@@ -1,5 +1,7 @@
 """This run: accuracy, the prediction of every image, and the effect of another threshold."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -10,6 +12,7 @@ from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
 from pawprint.model.metadata import read_metadata
 from pawprint.params.results import Evaluate
+from pawprint.pipeline.entry import stamps
 from pawprint.project import PREDICTIONS_CSV
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.review import confused, confusion, rank
@@ -22,7 +25,8 @@ IN_MATRIX = 10  # classes at most
 
 def show() -> None:
     split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
-    images = read_predictions(PREDICTIONS_CSV[split])
+    path = PREDICTIONS_CSV[split]
+    images = read(path, stamps(path))
     labels = predicted_labels(images)
     own = read_metadata(project.SERVED_MODEL).threshold
     if own is not None:
@@ -30,6 +34,12 @@ def show() -> None:
     show_scores(images, labels)
     with explained():
         show_photos(rank(images), labels, split)
+
+
+@st.cache_data(max_entries=2, show_spinner="Reading the predictions …")
+def read(path: Path, files: photos.Stamps) -> pd.DataFrame:
+    """The table PREDICTIONS. Of a thousand classes it takes seconds."""
+    return read_predictions(path)
 
 
 def at_threshold(images: pd.DataFrame, labels: list[str], own: float) -> None:

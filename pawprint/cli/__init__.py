@@ -48,11 +48,9 @@ def require_committed() -> None:
         )
 
 
-def existing(name: str) -> Path:
-    """An argument that names a file or folder."""
-    if not (path := Path(name)).exists():
-        raise InputError(f"{printable(name)}: expected a file or folder. Received: none.")
-    return path
+def require_existing(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{printable(str(path))}: expected a file or folder. Received: none.")
 
 
 def count(text: str) -> int:

@@ -66,10 +66,11 @@ def run_try(arguments: argparse.Namespace) -> None:
     sizes = read_table(project.IMAGES_CSV, IMAGES)
     sizes = sizes[sizes["path"].isin(train["path"])]
     found = candidates(content, _choices(arguments), sizes)
+    command = "".join(["pawprint try", *(f" -S {each}" for each in arguments.S)])
     with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
         sample = Sample(archive, images, labels, params.train_extract.weight_for(train["label"]))
         if arguments.use:
-            return _use(found[1:], arguments.use, sample)
+            return _use(found[1:], arguments.use, sample, command)
         print(f"try: {len(images):,} of {len(train):,} training images, {len(found)} candidates")
         tried = list(measure(found, sample, arguments.minutes))
     failed = [(each.name, error) for each, error in tried if isinstance(error, InputError)]
@@ -84,7 +85,6 @@ def run_try(arguments: argparse.Namespace) -> None:
         print(f"No candidate is significantly better: keep the params of today{left}.")
         return
     candidate = pairs[best][0]
-    command = "".join(["pawprint try", *(f" -S {each}" for each in arguments.S)])
     print(f"{candidate.name} is best. `{command} --use {candidate.name}` sets:")
     print(yaml.safe_dump(candidate.changes, sort_keys=False), end="")
 
@@ -102,25 +102,21 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
 
 
 def _table(pairs: list[tuple[Candidate, Measured]], scores: list[Scores], has_recall: bool) -> str:
-    rows = []
+    header = ["candidate", "accuracy", "log loss", "difference", "", "CPU ms", "MB", "params"]
+    rows = [header + ["mean recall"] * has_recall]
     for (candidate, measured), each in zip(pairs, scores):
         lower = "better" if each.difference.mean < 0 else "worse"
-        changes = [pair for part in candidate.changes.values() for pair in part.items()]
-        row = {"candidate": candidate.name, "accuracy": f"{each.accuracy:.2%}"}
-        if has_recall:
-            row["mean recall"] = f"{each.mean_recall:.2%}"
-        row["log loss"] = f"{each.loss:.4f}"
-        row["difference"] = str(each.difference) if changes else ""
-        row[""] = lower if each.is_significant else ""
-        row["CPU ms"], row["MB"] = f"{measured.cpu_ms:.1f}", f"{measured.megabytes:.1f}"
-        row["params"] = " ".join(
-            f"{key}={'null' if value is None else value}" for key, value in changes
-        )
-        rows.append(row)
-    return aligned([rows[0].keys(), *(row.values() for row in rows)])
+        changes = candidate.changes.values()
+        row = [candidate.name, f"{each.accuracy:.2%}", f"{each.loss:.4f}"]
+        row += [str(each.difference) if changes else "", lower if each.is_significant else ""]
+        row += [f"{measured.cpu_ms:.1f}", f"{measured.megabytes:.1f}"]
+        params = (pair for part in changes for pair in part.items())
+        row.append(" ".join(f"{key}={'null' if value is None else value}" for key, value in params))
+        rows.append(row + [f"{each.mean_recall:.2%}"] * has_recall)
+    return aligned([*row[:2], *row[8:], *row[2:8]] for row in rows)
 
 
-def _use(found: list[Candidate], name: str, sample: Sample) -> None:
+def _use(found: list[Candidate], name: str, sample: Sample, command: str) -> None:
     candidate = next((each for each in found if each.name == name), None)
     if candidate is None:
         known = ", ".join(each.name for each in found)
@@ -130,7 +126,7 @@ def _use(found: list[Candidate], name: str, sample: Sample) -> None:
     if not is_measured(candidate, sample):
         raise InputError(
             f"--use: expected a candidate with a result. Received: {name}, which is not measured "
-            "on these training images by this version. Run `pawprint try` with the same -S first."
+            f"on these training images by this version. Run `{command}`, which may say why."
         )
     text = project.PARAMS.read_text(encoding="utf-8")
     require_committed()

@@ -16,6 +16,7 @@ from pawprint.model.predictor import load_predictor
 from pawprint.model.unknown import read_detector
 from pawprint.network.model import load_model
 from pawprint.package import current_commit
+from pawprint.params.results import AUGMENTATIONS
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table
 
@@ -68,3 +69,5 @@ def run_export(arguments: argparse.Namespace) -> None:
         outputs = exports.export(name, model, metadata, folder, read=read, expected=served)
         rows.append(row(name, folder, outputs))
     print(pd.DataFrame(rows).to_string(index=False))
+    if AUGMENTATIONS[metadata.test_time_augmentation].places:
+        print("crops: average over the squares yourself (docs/use.md#the-served-model)")

@@ -62,6 +62,11 @@ def run_keep_splits(arguments: argparse.Namespace) -> None:
             f"{LOCK}: expected the result of `split`. Received: none. Run `dvc repro split`."
         )
     has_rows = SPLITS_CSV.exists() and read_kept_splits(SPLITS_CSV)
+    if arguments.train and not has_rows:
+        raise InputError(
+            f"{SPLITS_CSV}: expected the splits of the images that were there before. Received: "
+            "none. Run `pawprint keep-splits` before you add images."
+        )
     if has_rows and recorded.hash_of("split", SPLITS_CSV, "deps") != md5(SPLITS_CSV):
         raise InputError(
             f"{SPLITS_CSV}: expected the file that `split` last read. Received: an edit of it. Run "

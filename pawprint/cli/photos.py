@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.cli import add_format, add_model, add_sheet, aligned, count, existing
+from pawprint.cli import add_format, add_model, add_sheet, aligned, count, require_existing
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import read_metadata
@@ -26,7 +26,7 @@ MAX_CLASSES = 10  # of a confusion matrix; of more, the MAX_CLASSES most frequen
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=existing, metavar="FOLDER", help="of photos with labels")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of photos with labels")
     add_sheet(parser, f"also write a page with at most {MAX_ERRORS} of the most confident errors")
     add_format(parser, ("table", "json"))
     add_model(parser, "; others are compared with the first one given", action="append")
@@ -43,6 +43,7 @@ def run_score(arguments: argparse.Namespace) -> int:
     others are compared with the first, photo by photo. A file that cannot be used is listed on
     stderr, and the exit status is 1.
     """
+    require_existing(arguments.folder)
     folders = arguments.model or [default_model()]
     predictors = list(map(load_predictor, folders))
     labels = predictors[0].metadata.labels
@@ -79,9 +80,15 @@ def _score(predictor: Predictor, folder: Path) -> Scored:
     run = last_run.read_last_run(predictor.metadata)
     scored = score(predictor, folder, run)
     print_left_out("score", scored.left_out, scored.failed)
+    groups, photos = scored.predictions["group"].nunique(), len(scored.predictions)
+    if groups < photos:
+        line = f"{photos:,} photos of {groups:,} groups: a group counts as one photo"
+        print(f"score: {line} in intervals and tests", file=sys.stderr)
     if run.labelled.split.empty:
         line = "no training images here to compare with: near-duplicates of them count"
         print(f"score: {line}", file=sys.stderr)
+    if not scored.has_test:
+        print("score: no test split of this model here to compare with", file=sys.stderr)
     return scored
 
 
@@ -139,7 +146,7 @@ FAILED = 3  # exit status of --fail
 
 def add_monitor(parser: argparse.ArgumentParser) -> None:
     source = "folder of photos, or table of predictions"
-    parser.add_argument("source", type=existing, metavar="SOURCE", help=source)
+    parser.add_argument("source", type=Path, metavar="SOURCE", help=source)
     fail = f"exit with status {FAILED} unless the photos are like the test photos"
     parser.add_argument("--fail", action="store_true", help=fail)
     add_format(parser, ("table", "json"))
@@ -158,6 +165,7 @@ def run_monitor(arguments: argparse.Namespace) -> int:
     is listed on stderr, and the exit status is 1.
     """
     source, folder = arguments.source, arguments.model or default_model()
+    require_existing(source)
     metadata = read_metadata(folder)
     test = last_run.require_test_split(metadata, folder)
     if source.is_dir():
@@ -212,9 +220,9 @@ def _in_percent(value: float, low: float, high: float) -> str:
 def add_suggest(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     folder = "of images, also in subfolders"
-    source.add_argument("folder", nargs="?", type=existing, metavar="FOLDER", help=folder)
+    source.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help=folder)
     table = "the images in a table of `pawprint predict --format csv`"
-    source.add_argument("--from", dest="table", type=existing, metavar="TABLE", help=table)
+    source.add_argument("--from", dest="table", type=Path, metavar="TABLE", help=table)
     number = "number of images; default: %(default)s"
     parser.add_argument("-n", "--number", type=count, default=50, metavar="N", help=number)
     add_sheet(parser, "also write a page with the photos")
@@ -231,8 +239,9 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     a table, they may be half of the list. Files that give no label come last, with the reason, and
     the exit status is 1.
     """
-    predictor = load_predictor(arguments.model or default_model())
     source = arguments.folder or arguments.table
+    require_existing(source)
+    predictor = load_predictor(arguments.model or default_model())
     labelled = last_run.read_labelled()
     found = suggest(predictor, source, labelled, arguments.number)
     rows = [row for _, row in found]

@@ -18,7 +18,7 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="image or folder")
     add_format(parser, FORMATS)
     add_model(parser)
-    top = "labels per image, the most probable ones; default: 1 in a table, all in JSON and CSV"
+    top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
     known = "label every photo with one of the classes"
     parser.add_argument("--no-unknown", action="store_true", help=known)
@@ -33,6 +33,8 @@ def run_predict(arguments: argparse.Namespace) -> int:
     those of training is unknown. A folder stands for the image files below it. A file that gives no
     label is listed with the reason, and the exit status is 1.
     """
+    if arguments.top and arguments.format == "csv":
+        arguments.error("argument --top: expected --format table or json with it")
     images = find_images(arguments.paths)
     pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
     predictor = load_predictor(arguments.model or default_model())

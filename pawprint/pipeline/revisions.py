@@ -50,6 +50,9 @@ def _from_root(path: Path) -> str:
     return Path(os.path.relpath(project, root), path).as_posix()
 
 
+MAX_CHANGES = 5  # in an error message
+
+
 def require_reproduced(*stages: str) -> dict[str, str]:
     """Raise InputError if params, code or results of these stages differ from dvc.lock.
 
@@ -81,9 +84,10 @@ def require_reproduced(*stages: str) -> dict[str, str]:
     of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
     found = sorted(found | {f"code of {name}" for name in of_code})
     if found:
+        more = f" and {len(found) - MAX_CHANGES} more" if found[MAX_CHANGES:] else ""
         raise InputError(
             "workspace: expected the results of its params and code. Received: changes since the "
-            f"last run: {', '.join(found)}. Run `dvc repro`."
+            f"last run: {', '.join(found[:MAX_CHANGES])}{more}. Run `dvc repro`."
         )
     return fingerprints
 

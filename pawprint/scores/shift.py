@@ -123,8 +123,8 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
 def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
     """A sentence if series of photos, of which some are near-duplicates, are in several splits.
 
-    Or else "". `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. A series is as
-    in `find_series`, whatever other names there are.
+    Or else "". `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. A series is of
+    names that differ in the last number only, with at most a fifth of its class (1 / MIN_SERIES).
     """
     series = images["path"].str.extract(SERIES, expand=False)
     of_class = images["label"].map(images["label"].value_counts())
@@ -137,9 +137,9 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
     if divided.empty:
         return ""
     return (
-        f"Photos of {len(divided)} series, such as {printable(divided[0])}, are near-duplicates of "
-        "one another, and each series is in several splits: the scores are too high for new "
-        "photos. To keep a series in one split, see split.group."
+        f"Some photos of {len(divided)} series, such as {printable(divided[0])}, are "
+        "near-duplicates of one another, and others of each series are in other splits: the scores "
+        "may be too high for new photos. To keep a series in one split, see split.group."
     )
 
 

@@ -180,16 +180,16 @@ def requirement(earlier: Named | None = None) -> str:
     the package is not installed, as where a clone of it runs without.
     """
     version, origin = _installed()
-    extras, given = (earlier.extras, earlier.address) if earlier else ("", "")
+    extras = earlier.extras if earlier else ""
     if origin is None:
         return f"{DISTRIBUTION}{extras}=={version}"
     url = origin["url"]
     if git := origin.get("vcs_info"):
-        tag, repository = git.get("requested_revision"), f"{git['vcs']}+{url}"
-        user = re.search(r"://([^/@]+@)", given)
-        if user and given.replace(user[1], "", 1).startswith(f"{repository}@"):
-            repository = repository.replace("://", f"://{user[1]}", 1)
-        address = f"{repository}@{tag if tag == f'v{version}' else git['commit_id']}"
+        tag = git.get("requested_revision")
+        address = f"{git['vcs']}+{url}@{tag if tag == f'v{version}' else git['commit_id']}"
+        user = earlier and re.search(r"://([^/@]*@)", earlier.address)
+        if user and _plain(earlier.address)[0] == _plain(address)[0]:
+            address = re.sub(r"://(?:[^/@]*@)?", f"://{user[1]}", address, count=1)
     else:
         hashes = origin.get("archive_info", {}).get("hashes", {})
         # A query that may hold a token is for whoever installs it.
@@ -202,27 +202,46 @@ def requirement(earlier: Named | None = None) -> str:
 
 def require_installed(path: Path) -> None:
     """Raise InputError unless the installed package is the one that a requirements.txt names."""
-    _, origin = _installed()
-    installed = _pin(read_line(requirement()).address)
-    commit = (origin or {}).get("vcs_info", {}).get("commit_id")
+    version, origin = _installed()
     named = [found for line in read_text(path).splitlines() if (found := read_line(line))]
-    given = [_pin(each.address) for each in named if each.name == DISTRIBUTION]
-    if not {installed, commit} & set(given):
-        received = printable(", ".join(given)) or "no line of it"
+    given = [each.address for each in named if each.name == DISTRIBUTION]
+    if not any(_is_origin(each, version, origin) for each in given):
+        known = version if origin is None else read_line(requirement()).address
+        received = printable(_readable(" ".join(given))) or "no line of it"
         raise InputError(
-            f"{path}: expected the package that is installed, {installed}. Received: {received}. "
-            "To install that, run `pip install --force-reinstall --no-deps` with its line; to keep "
-            "what is installed, run `pawprint upgrade`."
+            f"{path}: expected the package that is installed, {_readable(known)}. Received: "
+            f"{received}. To install that, run `pip install --force-reinstall --no-deps` with its "
+            "line; to keep what is installed, run `pawprint upgrade`."
         )
 
 
-def _pin(address: str) -> str:
-    """What tells the code at an address: revision of Git, SHA-256 or version, or else all of it."""
-    if sha256 := re.search(r"[#&]sha256=(\w+)", address):
-        return sha256[1]
-    if address.startswith("git+"):
-        return address.partition("#")[0].rpartition("@")[2]
-    return address
+def _is_origin(address: str, version: str, origin: dict | None) -> bool:
+    """Whether this address or version is where the installed package comes from."""
+    if origin is None:
+        return address == version
+    git = origin.get("vcs_info")
+    url, revision, sha256 = _plain(address)
+    if url != _plain(f"{git['vcs']}+{origin['url']}@" if git else origin["url"])[0]:
+        return False
+    if git:
+        is_commit = len(revision) > 6 and git["commit_id"].startswith(revision)
+        return is_commit or revision == (git.get("requested_revision") or "")
+    return sha256 in ("", origin.get("archive_info", {}).get("hashes", {}).get("sha256"))
+
+
+def _plain(address: str) -> tuple[str, str, str]:
+    """The URL without user, query and fragment, the revision, and the SHA-256, each perhaps ""."""
+    sha256 = re.search(r"[#&]sha256=(\w+)", address)
+    url = re.sub(r"://[^/@]*@", "://", re.split("[?#]", address)[0])
+    revision = ""
+    if re.match(r"\w+\+.*@", url):  # of several @ the last, as pip has it
+        url, _, revision = url.rpartition("@")
+    return url.rstrip("/"), revision, sha256[1] if sha256 else ""
+
+
+def _readable(address: str) -> str:
+    """Without user, and without what looks like a password before an @."""
+    return re.sub(r"@(?=[^@\s]+)", " at ", re.sub(r"://[^/@\s]*@", "://", address))
 
 
 def _installed() -> tuple[str, dict | None]:
@@ -235,6 +254,14 @@ def _installed() -> tuple[str, dict | None]:
         f"{DISTRIBUTION}: expected the package to be installed. Received: a folder of it. Run "
         "`pip install` with that folder."
     )
+
+
+# Params of earlier versions, and what to set instead.
+REPLACED = {
+    "calibrate.views": "calibrate.test_time_augmentation",
+    "model.fine_tune_last": "model.fine_tune_at (-24 for 24, the number of layers for 0)",
+    "plot.likely_wrong_labels": "plot.labels_to_review",
+}
 
 
 def flat(text: str) -> dict[str, object]:

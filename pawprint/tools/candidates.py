@@ -44,7 +44,7 @@ from pawprint.runtime.network_file import output_shapes, read_network, write_net
 from pawprint.scores.intervals import holm, mean_by_group
 
 TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
-MAX_IMAGES, MIN_OF_CLASS = 2000, 2
+MAX_IMAGES, MIN_OF_CLASS, GROUPS = 2000, 2, 5
 TIMED = 16  # images, for the CPU time of one
 SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
 HERE = "pawprint/tools/candidates.py"  # which imports all that decides a result
@@ -82,15 +82,24 @@ class Sample(NamedTuple):
     class_weight: str | None
 
 
+class Places(NamedTuple):
+    """Where `measure` keeps what belongs to a candidate and a sample."""
+
+    network: Path
+    rows: Path
+    result: Path
+
+
 class Measured(NamedTuple):
     """Probabilities as of a CrossValidation, and the cost of the model that would be served.
 
-    `megabytes` are those of the weights of network and head.
+    `megabytes` are those of the weights of network and head. `fit_seconds` is what the head took.
     """
 
     probabilities: np.ndarray
     cpu_ms: float
     megabytes: float
+    fit_seconds: float
 
 
 class Scores(NamedTuple):
@@ -150,15 +159,19 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
 def draw(images: pd.DataFrame) -> pd.DataFrame:
     """About MAX_IMAGES of these images, the same fraction of each class.
 
-    They have the lowest hashes of pixels, so that few change when an image is added.
+    Few change when an image is added, because hashes order the groups. Of a class in large groups,
+    such as videos, a part of each of GROUPS or more is taken.
     """
     if len(images) <= MAX_IMAGES:
         return images
+    of_hash = images["group"].map(lambda group: hashlib.sha256(group.encode()).hexdigest())
+    ordered = images.loc[of_hash.sort_values(kind="stable").index]
     numbers = images["label"].value_counts()
     wanted = (numbers * MAX_IMAGES / len(images)).astype(int).clip(lower=MIN_OF_CLASS)
-    ordered = images.sort_values("pixels_sha256")
+    most = ordered["label"].map(-(-wanted // GROUPS))
+    ordered = ordered[ordered.groupby(["label", "group"]).cumcount() < most]
     taken = ordered.groupby("label").cumcount() < ordered["label"].map(wanted)
-    return ordered[taken].sort_index()
+    return images.loc[images.index.isin(ordered.index[taken])]
 
 
 def measure(
@@ -168,16 +181,24 @@ def measure(
 
     After the first, one that is expected to take longer than what is left of `minutes` is not.
     """
-    end = time.monotonic() + 60 * minutes
-    for candidate in tqdm(found, desc="try", unit="candidate", leave=False, disable=None):
-        is_first = candidate is found[0]
-        left = math.inf if is_first else end - time.monotonic()
-        try:
-            yield candidate, _measure(candidate.params, sample, left)
-        except InputError as error:
-            if is_first:  # the others are compared with it
-                raise
-            yield candidate, error
+    end, images, fit_seconds = time.monotonic() + 60 * minutes, len(sample.images), 0.0
+    with tqdm(total=len(found) * images, unit="image", leave=False, disable=None) as bar:
+        for number, candidate in enumerate(found):
+            bar.set_description(candidate.name)
+            left = end - time.monotonic() if number else math.inf
+            try:
+                measured = _measure(candidate.params, sample, left, fit_seconds, bar)
+                fit_seconds = float(measured.fit_seconds)
+                yield candidate, measured
+            except InputError as error:
+                if not number:  # the others are compared with it
+                    raise
+                yield candidate, error
+            bar.update((number + 1) * images - bar.n)
+
+
+def is_measured(candidate: Candidate, sample: Sample) -> bool:
+    return _places(candidate.params, sample).result.exists()
 
 
 @functools.cache
@@ -185,25 +206,22 @@ def _fingerprint(module: str) -> str:
     return Code().fingerprint(module)
 
 
-def _places(params: Params, sample: Sample) -> tuple[Path, Path, Path]:
-    """Where `measure` keeps the network, the rows and the result of a candidate and a sample."""
+def _places(params: Params, sample: Sample) -> Places:
     model, made_by = params.model, _fingerprint(HERE)
     built = model.model_dump(exclude={"resize", "features"}), params.weights.model_dump()
     network = _hash(built, made_by)
     rows = _hash(network, model.resize, params.clean.bits, _fingerprint(ROWS))
     drawn = sample.images.to_csv(), sample.labels, sample.class_weight
-    return (
+    return Places(
         TRIED / "networks" / network / "network.xml",
         TRIED / "features" / rows,
         TRIED / "results" / f"{_hash(rows, model.features, drawn, made_by)}.npz",
     )
 
 
-def is_measured(candidate: Candidate, sample: Sample) -> bool:
-    return _places(candidate.params, sample)[-1].exists()
-
-
-def _measure(params: Params, sample: Sample, left: float) -> Measured:
+def _measure(
+    params: Params, sample: Sample, left: float, fit_seconds: float, bar: tqdm
+) -> Measured:
     model, images = params.model, sample.images
     path, rows, result = _places(params, sample)
     if result.exists():
@@ -222,7 +240,7 @@ def _measure(params: Params, sample: Sample, left: float) -> Measured:
     network = read_network(path)
     run, kinds = row_function(network, model.resize), output_shapes(network)
     paths = images["path"].iloc[:: -(-len(images) // TIMED)]
-    seconds = sum(_cpu_ms(run, sample, paths)) * len(images) / CORES / 1000
+    seconds = sum(_cpu_ms(run, sample, paths)) * len(images) / CORES / 1000 + fit_seconds
     if seconds > left:
         raise InputError(
             f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
@@ -232,10 +250,13 @@ def _measure(params: Params, sample: Sample, left: float) -> Measured:
     folder.mkdir(parents=True, exist_ok=True)
     one_view = params.augment.model_copy(update={"views": 1, "keep_original": True})
     computer = ShardComputer(sample.archive, run, kinds, one_view, model.image_size)
-    list(map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))))
+    for done, _ in map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))):
+        bar.update(done)
     stored = StoredExamples(folder, images, sample.labels)
     examples = open_examples(stored, model.features, sample.class_weight)
+    start = time.monotonic()
     crossed = cross_validate(examples)
+    fit_seconds = time.monotonic() - start
     has_blocks = examples.takes_blocks(crossed)
     if not has_blocks:
         top = network.output("top").get_node().input_value(0)
@@ -245,7 +266,7 @@ def _measure(params: Params, sample: Sample, left: float) -> Measured:
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if examples.classes == 2 else examples.classes)
     _, cpu_ms = _cpu_ms(run, sample, paths)
-    measured = Measured(crossed.probabilities, cpu_ms, weights / 1e6)
+    measured = Measured(crossed.probabilities, cpu_ms, weights / 1e6, fit_seconds)
     write_arrays(result, **measured._asdict())
     return measured
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency, norm, rankdata
 
-from pawprint.classes import predicted_classes
+from pawprint.classes import UNKNOWN, predicted_classes
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text
@@ -58,20 +58,26 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
         names.append(UNKNOWN_SCORE)
     name_of = {name.lower(): name for name in names}
     expected = ("label", *name_of, HASH, "model")
-    # The log of a service has no paths and no errors.
-    cells = [
-        {"path": "", "error": ""} | each
-        for _, each in csv_rows(read_text(path).encode(), where, expected)
-    ]
-    rows = pd.DataFrame(cells, columns=["path", "error", *expected]).map(printable)
+    cells = []
+    for line, each in csv_rows(read_text(path).encode(), where, expected):
+        error = "" if each["label"] else each.get("error") or "no label"
+        cells.append({"path": f"line {line}"} | each | {"error": error, "line": line})
+    rows = pd.DataFrame(cells, columns=["path", "error", *expected, "line"])
+    rows = rows.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
     rows = rows.rename(columns=name_of)
-    try:
-        numbers = rows.loc[rows["label"] != "", names].astype(float)
-    except ValueError as error:
+    labelled = rows[rows["label"] != ""]
+    numbers = labelled[names].apply(pd.to_numeric, errors="coerce")
+    probabilities = numbers[names[: len(metadata.labels)]]
+    is_right = labelled["label"].isin([*metadata.labels, UNKNOWN]) & numbers.notna().all(axis=1)
+    is_right &= ((probabilities >= 0) & (probabilities <= 1)).all(axis=1)
+    if not is_right.all():
+        wrong = labelled[~is_right].iloc[0]
         raise InputError(
-            f"{where}: expected numbers as `pawprint predict` writes them. Received: {error}."
-        ) from None
-    return rows.assign(**numbers)
+            f"{where}: line {wrong['line']}: expected a label of {', '.join(metadata.labels)} or "
+            f"{UNKNOWN}, and numbers as `pawprint predict` writes them. Received: "
+            f"{', '.join(wrong[['label', *names]])}."
+        )
+    return rows.drop(columns="line").assign(**numbers)
 
 
 def tabulate_rows(rows: list[dict]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +23,15 @@ from pawprint.dataset.layouts import FILE_NAME, is_metadata
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
-from pawprint.files import read_text, read_yaml, write_json, write_text
+from pawprint.files import read_text, write_json, write_text
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
-from pawprint.package import PACKAGE
+from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS, REQUIREMENTS
 from pawprint.recipes.overlay import add_missing, apply, overlay
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
+    REPLACED,
     files,
     flat,
     requirements,
@@ -114,7 +117,14 @@ def _copy(images: Path, target: Path) -> None:
         shutil.copyfile(images, target)
         return
     ignored = shutil.ignore_patterns(".dvc", ".git")  # in a repository DVC would track nothing
-    shutil.copytree(images, target, copy_function=shutil.copyfile, ignore=ignored)
+    try:
+        shutil.copytree(images, target, copy_function=shutil.copyfile, ignore=ignored)
+    except shutil.Error as error:
+        (path, _, why), *others = error.args[0]
+        more = f" and {len(others):,} more" if others else ""
+        raise InputError(
+            f"{path}{more}: expected a file to copy. Received: {why}. Remove it."
+        ) from None
     for parent, *_ in os.walk(target):
         Path(parent).chmod(Path(parent).stat().st_mode | stat.S_IWUSR)
 
@@ -174,16 +184,27 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(f"{folder}: expected a folder outside of {images}.")
 
 
-def _followed(folder: Path) -> Iterator[Path]:
-    """Each file below a folder, and below the folders that links there lead to."""
-    seen = set()
-    for parent, _, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(parent)) in seen:
+def _followed(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Everything but folders below a folder, and below the folders that links there lead to."""
+    above = (*above, folder.resolve())
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise InputError(
+            f"{folder}: expected a folder that can be read. Received: {error.strerror}. Check "
+            "permissions."
+        ) from None
+    for entry in entries:
+        path = Path(entry.path)
+        if not entry.is_dir():
+            yield path
+        elif path.resolve() in above:
             raise InputError(
-                f"{parent}: expected each folder once. Received: a link to {real}. Remove it."
+                f"{path}: expected files and folders. Received: a link to a folder that it is "
+                "in. Remove it."
             )
-        seen.add(real)
-        yield from (Path(parent, name) for name in names)
+        else:
+            yield from _followed(path, above)
 
 
 def _path_from(folder: Path, images: Path) -> str:
@@ -241,9 +262,7 @@ def upgrade(folder: Path = Path()) -> list[str]:
     package has another one too, that is put beside it as `FILE.new`. All values and comments of
     `params.yaml` stay. Raises InputError before anything is written.
     """
-    if not (folder / STATE).exists():
-        raise InputError(f"{folder / STATE}: expected a project that `pawprint init` made.")
-    state = read_yaml(folder / STATE)
+    state = _read_state(folder)
     params, defaults = read_text(folder / PARAMS), template(PARAMS.name)
     source = flat(params).get("fetch.source")
     if not isinstance(source, str):
@@ -283,6 +302,17 @@ def upgrade(folder: Path = Path()) -> list[str]:
     return notes
 
 
+def _read_state(folder: Path) -> dict:
+    path = folder / STATE
+    if not path.exists():
+        raise InputError(f"{path}: expected a project that `pawprint init` made.")
+    with contextlib.suppress(ValueError):
+        state = json.loads(read_text(path))
+        if isinstance(state, dict) and {"files", "params"} <= state.keys():
+            return state
+    raise InputError(f"{path}: expected what `pawprint init` wrote. Restore it from Git.")
+
+
 def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
     """Lines about params: new ones, those that no longer exist, and defaults that changed."""
     for name in defaults:
@@ -291,12 +321,17 @@ def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
         elif name in earlier and defaults[name] != earlier[name] == params[name]:
             yield f"{PARAMS}: {name}: {params[name]} is kept; the default is now {defaults[name]}"
     for name in params.keys() - defaults.keys():
-        yield f"{PARAMS}: {name}: no longer exists. Remove it, as the changelog says."
+        is_set = name in REPLACED and params[name] is not None
+        instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
+        yield f"{PARAMS}: {name}: no longer exists. {instead} it."
 
 
 def _write_state(folder: Path, texts: dict[str, str]) -> None:
     hashes = {name: _hash(text) for name, text in texts.items()}
-    write_json(folder / STATE, {"files": hashes, "params": flat(template(PARAMS.name))})
+    params = flat(template(PARAMS.name))
+    write_json(
+        folder / STATE, {"version": version(DISTRIBUTION), "files": hashes, "params": params}
+    )
 
 
 def _hash(text: str) -> str:

@@ -229,6 +229,14 @@ def test_undo_of_one_session_leaves_what_another_wrote_since(target, places, tmp
     assert (target / "1.jpg").exists()
 
 
+def test_row_whose_image_is_missing_stays_as_it_is(target, tmp_path):
+    """The user may bring the image later."""
+    target.mkdir()
+    (target / "metadata.csv").write_text("file_name,label\n./1.JPG,dog\n", encoding="utf-8")
+    add(places_in(target, NAMES, Path("images.yaml")), new(tmp_path / "new" / "1.jpg"), "cat")
+    assert rows_of(target) == {"./1.JPG": "dog", "1-2.jpg": "cat"}
+
+
 def test_other_rows_of_a_spreadsheet_stay_as_they_are(tmp_path):
     """With its byte order mark, ends of lines and line breaks in cells."""
     table = tmp_path / "labels.csv"
@@ -285,3 +293,16 @@ def test_images_go_to_the_training_split(target, tmp_path, names, place):
     places = places_in(folder_for_training(target) or target, NAMES, target)
     add(places, new(tmp_path / "new" / "0.jpg"), "cat")
     assert after_clean(target, tmp_path / "raw", "archive_split")[f"{place}/0-2.jpg"] == "train"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need a right of their own")
+def test_table_behind_a_link_is_written_where_it_lies(tmp_path):
+    (tmp_path / "shared").mkdir()
+    table, link = tmp_path / "shared" / "labels.csv", tmp_path / "labels.csv"
+    link.symlink_to(table)
+    with pytest.raises(FileNotFoundError):
+        write_rows(link, "path", correction("1.jpg", "cat"))
+    table.write_text("path,label\n", encoding="utf-8")
+    write_rows(link, "path", correction("1.jpg", "cat"))
+    assert link.is_symlink()
+    assert table.read_text(encoding="utf-8") == "path,label\n1.jpg,cat\n"

@@ -32,6 +32,7 @@ def split_of(project: Path) -> dict[str, str]:
 def test_splits_that_are_kept_stay_while_photos_are_added(project):
     assert "dvc.lock: expected the result of `split`" in complaint(project, "keep-splits")
     repro(project, "split")
+    assert "the images that were there before" in complaint(project, "keep-splits", "--train")
     first, table = split_of(project), sha256(project / SPLIT_CSV)
     told = printed(project, "keep-splits")
     assert "60 images added: 36 train, 12 validation, 12 test" in told

@@ -142,6 +142,8 @@ def test_wrong_choice_is_one_line(tried):
         tried("-S", "model.image_size=7")
     with refused("--use", "fast", "nothing"):
         tried("--use", "nothing")
+    with refused("--use", "not measured", "`pawprint try -S model.image_size=112`"):
+        tried("-S", "model.image_size=112", "--use", "image_size=112")
 
 
 def test_missing_split_names_the_command(tmp_path, made, monkeypatch, tried):
@@ -151,12 +153,23 @@ def test_missing_split_names_the_command(tmp_path, made, monkeypatch, tried):
         tried()
 
 
-def test_sample_has_the_fractions_of_the_classes_and_stays_when_an_image_is_added():
-    numbers = np.random.default_rng(0).integers(2**60, size=9000)
-    images = pd.DataFrame({"label": np.where(np.arange(9000) % 10, "usual", "rare")})
-    images["pixels_sha256"] = [f"{number:016x}" for number in numbers]
+def test_sample_has_several_of_few_large_groups():
+    images = pd.DataFrame({"label": np.repeat(["a", "b"], 6000), "group": np.arange(12000) // 1500})
+    images["group"] = images["group"].astype(str)
     drawn = draw(images)
+    assert 1500 < len(drawn) <= 2000
+    assert (drawn.groupby("label")["group"].nunique() == 4).all()
+
+
+def test_sample_has_the_fractions_of_the_classes_and_divides_one_group_of_each():
+    number = np.arange(9000)
+    labels = np.where(number % 10 < 1, "rare", "usual")
+    groups = [f"{label} {each // 30}" for label, each in zip(labels, number)]
+    images = pd.DataFrame({"label": labels, "group": groups})
+    drawn = draw(images)
+    sizes = drawn["group"].value_counts()
+    assert (sizes < images["group"].value_counts()[sizes.index]).sum() <= 2
     assert 1900 < len(drawn) <= 2000
     assert (drawn["label"] == "rare").mean() == pytest.approx(0.1, abs=0.01)
-    added = pd.concat([images, images.iloc[-1:].assign(pixels_sha256="0")], ignore_index=True)
-    assert len(set(draw(added).index) ^ set(drawn.index)) < 5
+    added = pd.concat([images, images.iloc[-1:].assign(group="new")])
+    assert len(set(draw(added).index) ^ set(drawn.index)) < 100

@@ -36,11 +36,8 @@ def stages(tmp_path):
 
 @pytest.mark.parametrize("name", STAGES)
 def test_stage_that_is_missing_or_frozen_is_refused(stages, name):
-    stages[name]["cmd"] = "bash own.sh"
-    with refused(f"dvc.yaml: stages.{name}.cmd: expected {STAGES[name]['cmd']}"):
-        check(stages)
     del stages[name]
-    with refused(f"dvc.yaml: stages.{name}.cmd: expected "):
+    with refused(f"dvc.yaml: stages.{name}.cmd: expected {STAGES[name]['cmd']}"):
         check(stages)
     stages[name] = STAGES[name] | {"frozen": True}
     with refused(f"dvc.yaml: stages.{name}.frozen: expected none"):
@@ -67,6 +64,12 @@ def test_key_or_entry_that_is_missing_is_refused(stages, name, key, place):
 def test_option_that_decides_what_is_kept_or_noticed_is_refused(stages, name, key, place, changed):
     stages[name][key][place] = changed
     with refused(f"dvc.yaml: stages.{name}.{key}: expected "):
+        check(stages)
+
+
+def test_another_program_in_place_of_the_stage_is_refused(stages):
+    stages["clean"]["cmd"] = "bash clean.sh"
+    with refused(f"dvc.yaml: stages.clean.cmd: expected {CLEAN}"):
         check(stages)
 
 

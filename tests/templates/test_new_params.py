@@ -1,26 +1,33 @@
 """An upgrade adds params to params.yaml, and keeps the values and the comments of the user."""
 
+import re
+
 import pytest
 from conftest import PROJECT, refused
 
+from pawprint.files import write_json
 from pawprint.recipes.overlay import add_missing
 from pawprint.templates.files import flat
+from pawprint.tools.projects import STATE, upgrade
 
 TEMPLATE = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("section", "key"), [("clean", "bits"), ("model", "resize"), ("plot", "errors")]
-)
-def test_param_that_is_missing_comes_back_with_its_comment_and_no_other_line_changes(section, key):
-    lines = TEMPLATE.splitlines()
-    start = lines.index(f"{section}:")
-    line = next(line for line in lines[start:] if line.startswith(f"  {key}: "))
-    rest = [each for each in lines if each != line]
-    added = add_missing("\n".join(rest), TEMPLATE).splitlines()
-    assert flat("\n".join(added)) == flat(TEMPLATE)
-    assert " ".join(added.pop(start + 1).split()).startswith(" ".join(line.split()))
-    assert added == rest
+@pytest.mark.parametrize("section", ["clean", "model", "calibrate", "plot"])
+def test_params_that_are_missing_come_back_with_their_comments_and_no_other_line_changes(section):
+    keys = [name.split(".")[1] for name in flat(TEMPLATE) if name.startswith(f"{section}.")][1:]
+    for key in keys:
+        lines = TEMPLATE.splitlines()
+        start = lines.index(f"{section}:")
+        (at,) = [n for n, line in enumerate(lines) if line.startswith(f"  {key}: ") and n > start][
+            :1
+        ]
+        rest = [*lines[:at], *lines[at + 1 :]]
+        added = add_missing("\n".join(rest), TEMPLATE).splitlines()
+        assert flat("\n".join(added)) == flat(TEMPLATE)
+        of_template, new = (re.split(" +# ", line) for line in (lines[at], added.pop(start + 1)))
+        assert "# ".join(new).startswith("# ".join(of_template))  # which may go on below
+        assert added == rest
 
 
 def test_values_and_comments_of_the_user_stay():
@@ -36,3 +43,12 @@ def test_values_and_comments_of_the_user_stay():
 def test_params_that_are_no_sections_are_one_line():
     with refused("params.yaml: expected sections with params"):
         flat("- 1\n")
+
+
+def test_upgrade_names_what_to_set_instead_of_a_param_that_no_longer_exists(tmp_path):
+    write_json(tmp_path / STATE, {"files": {}, "params": {}})
+    for value, told in (("24", "Set model.fine_tune_at (-24 "), ("null", "Remove it.")):
+        params = TEMPLATE.replace("model:\n", f"model:\n  fine_tune_last: {value}\n")
+        (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
+        (line,) = [line for line in upgrade(tmp_path) if "fine_tune_last" in line]
+        assert line.startswith(f"params.yaml: model.fine_tune_last: no longer exists. {told}")

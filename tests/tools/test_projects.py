@@ -1,5 +1,6 @@
 """`pawprint init` and `pawprint upgrade`, as installed from a wheel, far from the repository."""
 
+import json
 import os
 import shutil
 import sys
@@ -242,3 +243,4 @@ def test_stage_refuses_a_package_other_than_that_of_requirements(installed, proj
     installed.succeed("dvc", "repro", "code", cwd=project)
     hashes = (project / "data/code/clean.txt").read_text().splitlines()
     assert any(line.endswith("  pawprint/stages/clean.py") for line in hashes)
+    assert json.loads((project / ".pawprint.json").read_text())["version"]
