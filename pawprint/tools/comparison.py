@@ -78,7 +78,7 @@ def _compare_tables(
 def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
     actual = both["actual"].to_numpy()
     losses = (both["loss_old"].to_numpy(), both["loss"].to_numpy()) if "loss" in both else None
-    group = both["image"].map(groups).fillna(both["image"]).to_numpy()
+    group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
     right = ((both[name] == both["actual"]).to_numpy() for name in ("predicted_old", "predicted"))
     return Pair(actual, *right, group, losses)
 
