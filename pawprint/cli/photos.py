@@ -203,10 +203,9 @@ def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> 
         of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)
         title = f"{TITLES[row.score]} {row.label}"
         cells = (_in_percent(*each) for each in of_both)
-        is_tested = row.Index == (monitored.scores["score"] == row.score).idxmax()
-        tested = (
-            (f"{row.p_value:.4f}", row.different) if is_tested else ("", "")
-        )  # classes together
+        # All classes together have one test.
+        is_first = row.Index == (monitored.scores["score"] == row.score).idxmax()
+        tested = (f"{row.p_value:.4f}", row.different) if is_first else ("", "")
         lines.append((title, *cells, *tested))
     few = f"; {photos:,} photos are few: only a large difference would show"
     is_unsure = monitored.verdict == monitoring.LIKE and photos < monitoring.FEW

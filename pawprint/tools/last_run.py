@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from pawprint import project
-from pawprint.columns import IMAGES, SPLIT
+from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
 from pawprint.errors import InputError
 from pawprint.files import md5
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
@@ -23,12 +23,14 @@ DISTANCE = 8  # of near-duplicates
 class Labelled(NamedTuple):
     """The images of the last run: the tables IMAGES and SPLIT, of no row where there are none.
 
-    `distance` is that of near-duplicates.
+    `distance` is that of near-duplicates, `missing` the first file that is not there, if any.
     """
 
     images: pd.DataFrame
     split: pd.DataFrame
+    archives: Path
     distance: int
+    missing: Path | None
 
 
 class LastRun(NamedTuple):
@@ -57,9 +59,14 @@ def read_confidence() -> float:
 def read_labelled() -> Labelled:
     distance = Split.load().near_duplicate_distance if project.PARAMS.exists() else DISTANCE
     tables = {project.IMAGES_CSV: IMAGES, project.SPLIT_CSV: SPLIT}
-    if not all(path.exists() for path in tables):
-        return Labelled(*(pd.DataFrame(columns=list(each)) for each in tables.values()), distance)
-    return Labelled(*(read_table(path, columns) for path, columns in tables.items()), distance)
+    missing = [path for path in (*tables, project.RAW_ARCHIVES) if not path.exists()]
+    images, split = (
+        pd.DataFrame(columns=list(columns))
+        if tables.keys() & set(missing)
+        else read_table(path, columns)
+        for path, columns in tables.items()
+    )
+    return Labelled(images, split, project.RAW_ARCHIVES, distance, next(iter(missing), None))
 
 
 def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
@@ -82,12 +89,20 @@ def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
 
 
 def require_test_split(metadata: Metadata, folder: Path) -> pd.DataFrame:
-    """As `read_test_split`, of the model in `folder`. Raises InputError if there is none."""
+    """As `read_test_split`, of the model in `folder`.
+
+    Raises InputError if there is none, or it has no unknown scores where the model gives some.
+    """
     test = read_test_split(metadata)
     if test is None:
         raise InputError(
             f"{folder}: expected the results of its test split to compare with. Received: no "
             f"{project.TEST_PREDICTIONS_CSV}, or one of another model than {project.SERVED_MODEL}. "
             "Run this in the project of the model, after `dvc pull` or `dvc repro`."
+        )
+    if metadata.unknown_threshold is not None and UNKNOWN_SCORE not in test:
+        raise InputError(
+            f"{project.TEST_PREDICTIONS_CSV}: expected the column {UNKNOWN_SCORE}. Received: a "
+            "table of an earlier version. Run `dvc repro evaluate`."
         )
     return test

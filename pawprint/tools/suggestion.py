@@ -9,7 +9,6 @@ import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
 
-from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
@@ -145,12 +144,12 @@ def _labelled(predictor: Predictor, labelled: Labelled) -> tuple[pd.Series, np.n
 
     Both are empty without the images of the last run; a line on stderr says so.
     """
-    if labelled.split.empty or not project.RAW_ARCHIVES.exists():
-        line = "no images of a last run here to compare with"
-        print(f"suggest: {line}", file=sys.stderr)
+    if labelled.missing:
+        line = f"{labelled.missing} does not exist: the images are not compared with labelled ones"
+        print(line, file=sys.stderr)
         return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     images = training_images(labelled.split, MAX_TRAINING)
-    with open_archive(project.RAW_ARCHIVES, predictor.metadata.bits) as archive:
+    with open_archive(labelled.archives, predictor.metadata.bits) as archive:
         *_, features = predict_members(
             predictor.predict, archive, images["path"], "training images"
         )
