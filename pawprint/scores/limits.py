@@ -148,7 +148,7 @@ def wrong_labels(run: Run) -> Limit | None:
 
 
 def more_images_help(run: Run) -> Limit | None:
-    if len(run.learning_curve) < 2 or not run.learning_curve["low"].iloc[-1] > 0:
+    if not _has_helped(run.learning_curve):
         return None
     sentence = describe_curve(run.learning_curve).capitalize()
     return Limit(
@@ -158,7 +158,7 @@ def more_images_help(run: Run) -> Limit | None:
 
 
 def learned_by_heart(run: Run) -> Limit | None:
-    if run.train_accuracy is None or more_images_help(run):
+    if run.train_accuracy is None or _has_helped(run.learning_curve):
         return None
     right, images = run.in_folds
     learned = round(run.train_accuracy * images), images
@@ -169,6 +169,11 @@ def learned_by_heart(run: Run) -> Limit | None:
         f"where it did not learn from them, for {right / images:.1%}: it learns photos by heart. "
         f"Add images{_of_weak_classes(run)}."
     )
+
+
+def _has_helped(curve: pd.DataFrame) -> bool:
+    """Whether the last doubling of the training images is significant."""
+    return len(curve) > 1 and bool(curve["low"].iloc[-1] > 0)
 
 
 def _of_weak_classes(run: Run) -> str:

@@ -130,8 +130,8 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
     of_class = images["label"].map(images["label"].value_counts())
     is_short = series.groupby([images["label"], series]).transform("size") * MIN_SERIES <= of_class
     series = series.where(is_short).set_axis(images["path"])
-    one, other = (series.reindex(near_duplicates[name]).array for name in ("path", "nearest"))
-    named = pd.Series(one)[pd.Series(one) == pd.Series(other)]
+    one, other = (near_duplicates[name].map(series) for name in ("path", "nearest"))
+    named = one[one == other]
     splits = images["split"].set_axis(images["path"]).groupby(series[series.isin(named)]).nunique()
     divided = splits.index[splits > 1]
     if divided.empty:
