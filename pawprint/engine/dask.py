@@ -112,6 +112,7 @@ class Run:
         self.client, self.compute = client, client.submit(pickle.loads, compute, pure=False)
         self.refused: set[str] = set()  # addresses of workers
         self.running: dict[Future, tuple[int, list]] = {}  # items, and the position of the first
+        self.suspects: dict[int, list] = {}  # one item each, by position
         self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
 
     def results(self, items: Iterator, chunk: int) -> Iterator:
@@ -120,6 +121,10 @@ class Run:
         try:
             while True:
                 room = AHEAD - len(self.running) - len(waiting) // chunk
+                if self.suspects:
+                    room = 0
+                    if not self.running:
+                        self.submit(*next(iter(self.suspects.items())))
                 for _ in range(room):
                     if more := list(itertools.islice(items, chunk)):
                         self.submit(start, more)
@@ -131,9 +136,7 @@ class Run:
                 except queue.Empty:
                     self.workers()
                 while due in waiting:
-                    if isinstance(result := waiting.pop(due), InputError):
-                        raise result
-                    yield result
+                    yield waiting.pop(due)
                     due += 1
         finally:
             with contextlib.suppress(*LOST):
@@ -156,13 +159,15 @@ class Run:
         try:
             results = future.result()
         except KilledWorker as error:
-            first, last = (printable(_name(items[place])) for place in (0, -1))
-            problem = InputError(
-                f"{first} to {last}: expected a worker to compute them. Received: "
-                f"{error.allowed_failures + 1} workers that died. Check the images, and the memory "
-                "of the workers."
-            )
-            return [(start, problem)]  # raised when due: tasks that waited behind it fail too
+            if start in self.suspects:
+                raise InputError(
+                    f"{printable(_name(items[0]))}: expected a worker to compute it. Received: "
+                    f"{error.allowed_failures + 1} workers that died. Check the image, and the "
+                    "memory of the workers."
+                ) from None
+            # Tasks that were with the worker fail too. Each of their items runs alone, to find out.
+            self.suspects |= {place: [item] for place, item in enumerate(items, start)}
+            return ()
         except LOST:
             if future.status == "error":  # raised by the function
                 raise
@@ -170,6 +175,7 @@ class Run:
         except ModuleNotFoundError as error:
             raise _unusable(f"one without the driver's packages ({error})") from None
         if isinstance(results, list):
+            self.suspects.pop(start, None)
             return enumerate(results, start)
         address, why = results
         if address not in self.refused:
