@@ -43,8 +43,8 @@ def main() -> int | None:
         description="Tools beside the DVC pipeline.",
         epilog="`pawprint COMMAND --help` describes a command.",
     )
-    shown = installed_version() or "not installed"
-    parser.add_argument("--version", action="version", version=shown)
+    current_version = installed_version() or "not installed"
+    parser.add_argument("--version", action="version", version=current_version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (place, summary) in COMMANDS.items():
         command = commands.add_parser(
@@ -68,10 +68,10 @@ def require_project(arguments: argparse.Namespace) -> None:
     folder = Path.cwd()
     if arguments.command == "init" or getattr(arguments, "model", None) or _is_project(folder):
         return
-    if above := next(filter(_is_project, folder.parents), None):
+    if project := next(filter(_is_project, folder.parents), None):
         raise InputError(
             f"{arguments.command}: expected the folder of a project. Received: a folder inside of "
-            f"one. Run `cd {above}`."
+            f"one. Run `cd {project}`."
         )
     if arguments.command in IN_PROJECT:
         raise InputError(

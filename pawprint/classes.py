@@ -31,8 +31,8 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
     """What is wrong with the names of classes, as "expected ... Received: ...", or None."""
     labels = sorted(labels)
     if len(labels) < 2:
-        given = ", ".join(map(printable, labels)) or "none"
-        return f"expected two or more classes. Received: {len(labels)}: {given}"
+        names = ", ".join(map(printable, labels)) or "none"
+        return f"expected two or more classes. Received: {len(labels)}: {names}"
     for label in labels:
         is_plain = label and is_printable(label) and label == label.strip()
         if not is_plain or "<" in label or label in (NEITHER, UNKNOWN):  # DVC's plots are HTML
@@ -40,13 +40,13 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
                 "expected labels of printable characters, without < and spaces at the ends, other "
                 f"than {NEITHER} and {UNKNOWN}. Received: {label!r}"
             )
-    first: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for label in labels:
-        other = first.setdefault(normalize("NFC", label).lower(), label)
-        if other != label:
+        other_label = by_name.setdefault(normalize("NFC", label).lower(), label)
+        if other_label != label:
             return (
                 "expected labels that differ in more than upper and lower case. Received: "
-                f"{other} and {label}"
+                f"{other_label} and {label}"
             )
     return None
 
@@ -119,10 +119,10 @@ class Difference(NamedTuple):
     images: int
 
     @classmethod
-    def of(cls, losses: np.ndarray, others: np.ndarray) -> Self:
-        """`losses` minus `others`, both `(images,)`, of two images or more."""
-        each = losses - others
-        return cls(float(each.mean()), float(each.std(ddof=1) / len(each) ** 0.5), len(each))
+    def of(cls, losses: np.ndarray, other_losses: np.ndarray) -> Self:
+        """`losses` minus `other_losses`, both `(images,)`, of two images or more."""
+        gaps = losses - other_losses
+        return cls(float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5), len(gaps))
 
     @property
     def is_higher(self) -> bool:

@@ -36,22 +36,22 @@ def download(url: str, sha256: str | None, key: str) -> Path:
     path = Path(mirror, name) if mirror and name else None
     try:
         if not path or not path.is_file():
-            path = _cached(url, sha256)
-        received = sha256 and digest(path)
+            path = _cached_file(url, sha256)
+        file_sha256 = sha256 and digest(path)
     except OSError as error:  # of the disk and, as requests' errors are OSErrors, of the network
         raise InputError(
             f"{key}: could not download {url} ({_reason(error)}). Set {MIRROR} to "
             "a folder that has the file, or use a local copy."
         ) from None
-    if received != sha256:
+    if file_sha256 != sha256:
         raise InputError(
-            f"{key}: expected a file with sha256 {sha256}. Received: {received}. Correct the hash "
-            "if this file is the right one."
+            f"{key}: expected a file with sha256 {sha256}. Received: {file_sha256}. Correct the "
+            "hash if this file is the right one."
         )
     return path
 
 
-def _cached(url: str, sha256: str | None) -> Path:
+def _cached_file(url: str, sha256: str | None) -> Path:
     cache = platformdirs.user_cache_path("pawprint", appauthor=False)
     folder = cache / hashlib.sha256(url.encode()).hexdigest()[:16]  # file names are not unique
     folder.mkdir(parents=True, exist_ok=True)

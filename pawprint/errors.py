@@ -26,21 +26,21 @@ class InputError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__("\n".join(map(_shown, message.split("\n"))))
+        super().__init__("\n".join(map(_public_line, message.split("\n"))))
 
 
-def _shown(line: str) -> str:
+def _public_line(line: str) -> str:
     # First to a length for which patterns are fast.
-    return _shortened(without_secrets(_shortened(line, 2 * LONGEST)), LONGEST)
+    return _shorten(without_secrets(_shorten(line, 2 * LONGEST)), LONGEST)
 
 
-def _shortened(line: str, length: int) -> str:
+def _shorten(line: str, length: int) -> str:
     return line if len(line) <= length else f"{line[: length // 2]} … {line[-length // 2 :]}"
 
 
 def printable(name: str) -> str:
     r"""The name with control characters and marks of direction escaped: a newline becomes `\n`."""
-    return _ESCAPED.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
+    return _ESCAPED.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
 
 
 def is_printable(name: str) -> bool:
@@ -60,13 +60,13 @@ def silent_stderr() -> Iterator[None]:
     One thread at a time: a second one would keep the discarding descriptor.
     """
     with _STDERR, Path(os.devnull).open("w") as nowhere:
-        kept = os.dup(2)
+        stderr = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 # Patterns of text of any kind, also of URLs with a mistake, and what is left of them. A password
@@ -81,9 +81,9 @@ PATTERNS = (
 def hide_secrets(value: object) -> object:
     """The value of a param or section, each text in it as `without_secrets` returns it."""
     if isinstance(value, dict):
-        return {key: hide_secrets(each) for key, each in value.items()}
+        return {key: hide_secrets(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [hide_secrets(each) for each in value]
+        return [hide_secrets(item) for item in value]
     return without_secrets(value) if isinstance(value, str) else value
 
 
@@ -91,6 +91,6 @@ def without_secrets(text: str) -> str:
     """Text without what looks like user and password, like query and fragment of a URL, or like the
     value of a token, key, signature or password.
     """
-    for pattern, left in PATTERNS:
-        text = re.sub(pattern, left, text, flags=re.IGNORECASE)
+    for pattern, replacement in PATTERNS:
+        text = re.sub(pattern, replacement, text, flags=re.IGNORECASE)
     return text

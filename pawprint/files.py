@@ -54,10 +54,10 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         if error.errno is None:  # as of Pillow and requests, whose errors are OSErrors too
             raise
-        about = Path(os.fsdecode(error.filename or path))
-        ours = about in (path, *path.parents) or partial in (about, *about.parents)
-        ours |= error.errno in NO_ROOM  # a copy names the file that it reads
-        expected = f"{path}: expected to write it" if ours else f"{about}: expected to read it"
+        file = Path(os.fsdecode(error.filename or path))
+        is_ours = file in (path, *path.parents) or partial in (file, *file.parents)
+        is_ours |= error.errno in NO_ROOM  # a copy names the file that it reads
+        expected = f"{path}: expected to write it" if is_ours else f"{file}: expected to read it"
         raise InputError(
             printable(f"{expected}. Received: {error.strerror}. Check permissions and free space.")
         ) from None
@@ -137,10 +137,10 @@ def pack(path: Path, contents: Iterable[tuple[str, bytes]]) -> None:
             archive.writestr(member, data)
 
 
-def write_arrays(path: Path, *arrays: np.ndarray, **named: np.ndarray) -> None:
+def write_arrays(path: Path, *arrays: np.ndarray, **arrays_by_name: np.ndarray) -> None:
     """Write a .npz file with the same bytes for the same arrays; NumPy names them arr_0, …"""
     with replacing(path) as partial:
-        np.savez(partial, *arrays, **named)
+        np.savez(partial, *arrays, **arrays_by_name)
 
 
 def read_arrays(path: Path, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
@@ -175,8 +175,8 @@ def md5_of_folder(folder: Path) -> str:
     """The hash of a folder, as DVC has it in dvc.lock."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     files = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in paths]
-    listed = json.dumps(files, sort_keys=True).encode()
-    return f"{hashlib.md5(listed, usedforsecurity=False).hexdigest()}.dir"
+    record = json.dumps(files, sort_keys=True).encode()
+    return f"{hashlib.md5(record, usedforsecurity=False).hexdigest()}.dir"
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
@@ -209,8 +209,8 @@ class _Loader(yaml.SafeLoader):
 
 
 # YAML 1.2, core schema: https://yaml.org/spec/1.2.2/#1032-tag-resolution. As DVC's reader, this one
-# also accepts merge keys. `first` lists the possible first characters.
-for name, pattern, first in (
+# also accepts merge keys. `characters` are those that may be first.
+for name, pattern, characters in (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     ("int", r"[-+]?[0-9]+", list("-+0123456789")),
@@ -221,7 +221,7 @@ for name, pattern, first in (
     ),
     ("merge", "<<", ["<"]),
 ):
-    _Loader.add_implicit_resolver(TAG + name, re.compile(rf"^(?:{pattern})$"), first)
+    _Loader.add_implicit_resolver(TAG + name, re.compile(rf"^(?:{pattern})$"), characters)
 # PyYAML reads `017` as octal, as YAML 1.1 does.
 _Loader.add_constructor(TAG + "int", lambda loader, node: int(loader.construct_scalar(node)))
 

@@ -133,7 +133,7 @@ def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple
         text = content.decode("utf-8-sig")  # Excel writes a byte order mark
         lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         header = [name.strip().lower() for name in next(lines, [])]
-        found = [(lines.line_num, cells) for cells in lines if cells]
+        rows = [(lines.line_num, cells) for cells in lines if cells]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"{where}: expected a CSV in UTF-8. Received: {printable(str(error))}."
@@ -143,12 +143,12 @@ def csv_rows(content: bytes, where: str, columns: Collection[str]) -> list[tuple
             f"{where}: line 1: expected the columns {','.join(columns)}, separated by commas. "
             f"Received: {printable(repr(','.join(header)))}."
         )
-    for line, cells in found:
+    for line, cells in rows:
         if len(cells) != len(header):
             raise InputError(
                 f"{where}: line {line}: expected {len(header)} cells. Received: {len(cells)}."
             )
-    return [(line, dict(zip(header, cells))) for line, cells in found]
+    return [(line, dict(zip(header, cells))) for line, cells in rows]
 
 
 def spread(rows: pd.DataFrame, number: int) -> pd.DataFrame:
