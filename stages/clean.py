@@ -17,7 +17,7 @@ from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
-    NONE_KNOWN,
+    NONE_DECODED,
     NOT_LISTED,
     clean,
     describe_bits,
@@ -40,18 +40,18 @@ MAX_NAMED = 5  # corrections in a line of output
 
 def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
     """The table DECODED of the last recorded result, without rows if it is missing or damaged."""
-    known = recorded.hash_of("clean", out)
+    expected = recorded.hash_of("clean", out)
     with contextlib.suppress(InputError, ValueError):
-        path = recorded.file(known)
-        if md5(path) == known:
+        path = recorded.file(expected)
+        if md5(path) == expected:
             return read_table(path, DECODED)
-    return NONE_KNOWN
+    return NONE_DECODED
 
 
 def main() -> None:
     params = Clean.load()
     labels = params.labels
-    known = recorded_rows(Recorded(), project.DECODED_CSV)
+    decoded = recorded_rows(Recorded(), project.DECODED_CSV)
     with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
@@ -60,19 +60,19 @@ def main() -> None:
         read = partial(read_corrections, project.LABELS_CSV, set(names), labels)
         corrections = watch(str(project.LABELS_CSV), read)
         code = repr(running_code("clean"))
-        kept, rejected, not_applied = clean(
-            archive, labels, params.rule, corrections, rows, code=code, known=known
+        usable, rejected, not_applied = clean(
+            archive, labels, params.rule, corrections, rows, code=code, decoded=decoded
         )
-    is_unknown = kept["label"] == UNKNOWN
-    write_table(project.IMAGES_CSV, kept[~is_unknown], IMAGES)
-    write_table(project.UNKNOWN_CSV, kept[is_unknown], IMAGES)
-    write_table(project.METADATA_CSV, further_columns(rows, kept["path"][~is_unknown]), METADATA)
+    is_unknown = usable["label"] == UNKNOWN
+    write_table(project.IMAGES_CSV, usable[~is_unknown], IMAGES)
+    write_table(project.UNKNOWN_CSV, usable[is_unknown], IMAGES)
+    write_table(project.METADATA_CSV, further_columns(rows, usable["path"][~is_unknown]), METADATA)
     write_table(project.REJECTED_CSV, rejected, REJECTED)
-    write_table(project.DECODED_CSV, kept, DECODED)
+    write_table(project.DECODED_CSV, usable, DECODED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
     why = f"; see {project.REJECTED_CSV}" if len(rejected) else ""
-    print(f"clean: {describe_files(kept, rejected)}{why}")
-    if reused := kept["key"].isin(known["key"]).sum():
+    print(f"clean: {describe_files(usable, rejected)}{why}")
+    if reused := usable["key"].isin(decoded["key"]).sum():
         print(f"clean: {reused:,} images were not decoded again, as their files are known")
     is_unlisted = rejected["detail"] == NOT_LISTED
     if folders := describe_folders_of_no_class(rejected[is_unlisted]):
@@ -89,9 +89,9 @@ def main() -> None:
             f"{', '.join(map(printable, not_applied[:MAX_NAMED]))}{more}. Remove the line, or "
             "empty its pixels_sha256 if the label is right for the photo that has this name now"
         )
-    if bits := describe_bits(kept, params.bits):
+    if bits := describe_bits(usable, params.bits):
         print(f"clean: {bits}")
-    if imbalance := describe_imbalance(kept[~is_unknown]):
+    if imbalance := describe_imbalance(usable[~is_unknown]):
         print(f"clean: {imbalance}")
 
 

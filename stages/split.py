@@ -23,40 +23,40 @@ from pawprint.tables import read_table, write_table
 def main() -> None:
     params = Split.load()
     images = read_table(project.IMAGES_CSV, IMAGES)
-    kept = watch(str(project.SPLITS_CSV), partial(read_kept_splits, project.SPLITS_CSV))
+    kept_splits = watch(str(project.SPLITS_CSV), partial(read_kept_splits, project.SPLITS_CSV))
     dates = None
     if params.date:
         dates = splitting.read_dates(
             images, read_table(project.METADATA_CSV, METADATA), params.date
         )
-    rows, listed, divided_pairs = splitting.split(images, params, kept, dates)
+    rows, near_duplicates, divided_pairs = splitting.split(images, params, kept_splits, dates)
     counts = rows["split"].value_counts().loc[list(SPLITS)].to_dict()
     write_table(project.SPLIT_CSV, rows, SPLIT)
     # A table of its own, so that a changed test image trains nothing again.
     write_table(project.TRAIN_VALIDATION_CSV, rows[rows["split"] != "test"], SPLIT)
     write_json(project.LABELS_JSON, sorted(rows["label"].unique()))
-    write_table(project.NEAR_DUPLICATES_CSV, listed, NEAR_DUPLICATES)
+    write_table(project.NEAR_DUPLICATES_CSV, near_duplicates, NEAR_DUPLICATES)
     write_json(project.SPLIT_METRICS, counts | {"near_pairs_across_splits": divided_pairs})
     print("split: " + ", ".join(f"{number:,} {name}" for name, number in counts.items()))
     if params.date:
         print(f"split: {splitting.describe_dates(rows, dates, params.date)}")
     uses_archive = params.use_archive_split and not params.date
-    given = rows["archive_split"] if uses_archive else ""
-    for line in splitting.describe_completed(rows.assign(archive_split=given)):
+    archive_split = rows["archive_split"] if uses_archive else ""
+    for line in splitting.describe_completed(rows.assign(archive_split=archive_split)):
         print(f"split: {line}")
     if few := splitting.describe_few(rows):
         print(f"split: {few}")
-    if len(listed):
+    if len(near_duplicates):
         print(
-            f"split: {len(listed):,} near-duplicates, {divided_pairs:,} pairs of them in different "
-            f"splits; see {project.NEAR_DUPLICATES_CSV}"
+            f"split: {len(near_duplicates):,} near-duplicates, {divided_pairs:,} pairs of them in "
+            f"different splits; see {project.NEAR_DUPLICATES_CSV}"
         )
-    if divided := splitting.divided_groups(rows):
+    if groups := splitting.divided_groups(rows):
         why = f"{params.date} decides" if params.date else "the archive's splits stay as they are"
-        print(f"split: {divided:,} groups are divided, because {why}")
+        print(f"split: {groups:,} groups are divided, because {why}")
     is_given = params.date or (uses_archive and images["archive_split"].isin(SPLITS[1:]).any())
     fractions = {name: getattr(params, f"{name}_fraction") for name in SPLITS[1:]}
-    for line in describe_kept_splits(rows, kept, {} if is_given else fractions):
+    for line in describe_kept_splits(rows, kept_splits, {} if is_given else fractions):
         print(f"split: {project.SPLITS_CSV}: {line}")
 
 

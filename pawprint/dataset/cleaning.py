@@ -50,7 +50,7 @@ JFIF, JFIF_WITHIN = b"JFIF", 512
 BITS = Decoded._fields[1:]
 NOT_LISTED = "not in metadata.csv"
 ASSIGNED = ["path", "label", "archive_split", "group"]
-NONE_KNOWN = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
+NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
@@ -62,12 +62,12 @@ def clean(
     rows: dict[str, Row] | None = None,
     *,
     code: str = "",
-    known: pd.DataFrame = NONE_KNOWN,
+    decoded: pd.DataFrame = NONE_DECODED,
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Return the usable images, the rejected files, and the paths of corrections not applied.
 
     The tables have the columns of IMAGES and REJECTED; usable images also those of DECODED. A file
-    that has a row in `known`, a table DECODED, is not decoded. `code` identifies the code that
+    that has a row in `decoded`, a table DECODED, is not decoded. `code` identifies the code that
     decodes.
 
     `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
@@ -93,8 +93,8 @@ def clean(
     names = [name for name in members(archive) if rows is None or not is_metadata(name)]
     _require_folders(labels, names, folders_of(rows), archive.filename)
     classes = {folder.lower(): label for label in labels for folder in labels[label]}
-    corrected = {correction.path for correction in corrections}
-    assign = partial(_assign, rows, classes, corrected, Counter(names))
+    corrected_paths = {correction.path for correction in corrections}
+    assign = partial(_assign, rows, classes, corrected_paths, Counter(names))
 
     def assign_safe(name: str) -> dict:
         find_safe(archive, name)
@@ -103,43 +103,43 @@ def clean(
     assigned = [_or_rejected(assign_safe, name) for name in names]
     labelled = {row["path"]: row for row in assigned if "reason" not in row}
     origin = repr((code, rule, archive.bits)).encode()
-    reused = _known_rows(archive, origin, known, labelled)
-    done = set(reused["path"])
-    new = [name for name in labelled if name not in done]
+    reused = _reused_rows(archive, origin, decoded, labelled)
+    paths = set(reused["path"])
+    new = [name for name in labelled if name not in paths]
     results = map_items(partial(_or_rejected, partial(_examine, archive, rule, origin)), new)
     examined = list(tqdm(results, "clean", len(new), unit="image", disable=None))
-    usable = [row for row in examined if "reason" not in row]
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
-    usable = pd.concat([reused, pd.DataFrame(usable, columns=["path", *DECODED])])
-    images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(usable, on="path")
+    complete = [row for row in examined if "reason" not in row]
+    content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
+    images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
     images = images.astype(IMAGES | DECODED)
-    images, of_no_class, not_applied = _corrected(images, corrections)
-    kept, duplicates = without_duplicates(images)
+    images, of_no_class, not_applied = _apply_corrections(images, corrections)
+    usable, duplicates = without_duplicates(images)
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
-    _require_images(labels, kept, rejected, archive.filename)
-    return kept, rejected, not_applied
+    _require_images(labels, usable, rejected, archive.filename)
+    return usable, rejected, not_applied
 
 
 def _assign(
     rows: dict[str, Row] | None,
     classes: dict[str, str],
-    corrected: set[str],
+    corrected_paths: set[str],
     times: Counter[str],
     name: str,
 ) -> dict:
     """The path, label, archive_split and group of a file. Raises UnusableImageError.
 
     `classes` has the label by lower-case name of the folder, `times` how many files have a name.
-    The label is "" if only one of `corrected`, paths of corrections, may give it.
+    The label is "" if only a correction may give it.
     """
-    is_listed = name in corrected or name in (rows or ())
+    is_listed = name in corrected_paths or name in (rows or ())
     if not is_listed and not is_image_name(name):
         raise UnusableImageError("other_file", "hidden, or without the suffix of an image")
     if times[name] > 1:
         raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
     label, archive_split = label_and_split(folders_of(rows)(name), classes)
-    if not label and name not in corrected:
+    if not label and name not in corrected_paths:
         detail = "in no folder that clean.labels names"
         if rows is not None:
             detail = "label not in clean.labels" if name in rows else NOT_LISTED
@@ -148,16 +148,16 @@ def _assign(
     return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}
 
 
-def _known_rows(
-    archive: Archive, origin: bytes, known: pd.DataFrame, names: Collection[str]
+def _reused_rows(
+    archive: Archive, origin: bytes, decoded: pd.DataFrame, names: Collection[str]
 ) -> pd.DataFrame:
-    """The rows of `known` that files of these names have by their bytes, with their `path`."""
-    row_of = dict(zip(known["key"], range(len(known))))
+    """The rows of `decoded` that files of these names have by their bytes, with their `path`."""
+    row_of = dict(zip(decoded["key"], range(len(decoded))))
     read = names if row_of else ()
     keys = map_in_threads(partial(_key_of_member, archive, origin), read)
     keys = tqdm(keys, "known files", len(read), unit="file", disable=None)
-    found = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
-    return known.iloc[list(found.values())].assign(path=list(found))
+    positions = {name: row_of[key] for name, key in zip(names, keys) if key in row_of}
+    return decoded.iloc[list(positions.values())].assign(path=list(positions))
 
 
 def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
@@ -206,7 +206,7 @@ def _or_rejected(function: Callable[[str], dict], name: str) -> dict:
         return {"path": printable(name), "reason": unusable.reason, "detail": detail}
 
 
-def _corrected(
+def _apply_corrections(
     images: pd.DataFrame, corrections: list[Correction]
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """As `clean`: images with their right labels, rejected ones, and corrections not applied.
@@ -247,14 +247,14 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     # Copies have longer names: IMG_3.jpg, IMG_3 (1).jpg.
     keys = paths.str.len(), images["archive_split"] != "test"
     images = images.iloc[np.lexsort(keys)]  # by the last key first
-    same = images.groupby("pixels_sha256", sort=False)
-    is_contradictory = same["label"].transform("nunique") > 1
+    copies = images.groupby("pixels_sha256", sort=False)
+    is_contradictory = copies["label"].transform("nunique") > 1
     is_repeated = images.duplicated("pixels_sha256")
     is_rejected = is_repeated | is_contradictory
     columns = ["path", "label"]
     # The image that a row is a duplicate of: the first one, and for that one the second.
-    other = same[columns].transform("first").where(is_repeated, same[columns].shift(-1), axis=0)
-    detail = images["label"] + " with the pixels of " + other["path"] + ", " + other["label"]
+    twin = copies[columns].transform("first").where(is_repeated, copies[columns].shift(-1), axis=0)
+    detail = images["label"] + " with the pixels of " + twin["path"] + ", " + twin["label"]
     rejected = pd.DataFrame(
         {
             "path": images["path"][is_rejected].map(printable),
@@ -280,14 +280,14 @@ def _require_folders(
 
 
 def _require_images(
-    labels: Iterable[str], kept: pd.DataFrame, rejected: pd.DataFrame, archive: str
+    labels: Iterable[str], usable: pd.DataFrame, rejected: pd.DataFrame, archive: str
 ) -> None:
     """Raise InputError for a class without a usable image."""
     for label in labels:
-        if not (kept["label"] == label).any():
+        if not (usable["label"] == label).any():
             raise InputError(
                 f"{archive}: expected a usable image of class {label}. Received: "
-                f"{describe_files(kept, rejected)}. See clean.labels. {ACCEPTED}"
+                f"{describe_files(usable, rejected)}. See clean.labels. {ACCEPTED}"
             )
 
 
@@ -329,19 +329,19 @@ def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
     return ""
 
 
-def describe_files(kept: pd.DataFrame, rejected: pd.DataFrame) -> str:
+def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
     """Such as "kept 4 of 7 images (2 truncated, 1 empty file); 3 other files (2 .txt, 1 .db)".
 
-    `kept` has a row for each usable image, those of no class too.
+    `usable` has a row for each usable image, those of no class too.
     `rejected` is a table REJECTED.
     """
     is_other = rejected["reason"] == "other_file"
-    others = count_suffixes(rejected["path"][is_other].tolist())
+    suffixes = count_suffixes(rejected["path"][is_other].tolist())
     reasons = rejected["reason"][~is_other].str.replace("_", " ").value_counts().items()
-    listed = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
-    text = f"kept {len(kept):,} of {len(kept) + len(rejected) - is_other.sum():,} images"
-    text += f" ({listed})" if listed else ""
-    return f"{text}; {is_other.sum():,} other files ({others})" if is_other.any() else text
+    counts = ", ".join(f"{number:,} {reason}" for reason, number in reasons)
+    text = f"kept {len(usable):,} of {len(usable) + len(rejected) - is_other.sum():,} images"
+    text += f" ({counts})" if counts else ""
+    return f"{text}; {is_other.sum():,} other files ({suffixes})" if is_other.any() else text
 
 
 def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:

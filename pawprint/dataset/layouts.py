@@ -47,7 +47,7 @@ class Row(NamedTuple):
 def is_metadata(name: str) -> bool:
     """Whether a member is a metadata.csv, and not one of a hidden folder or of macOS."""
     *folders, file = name.split("/")
-    return file == FILE_NAME and not any(each.startswith((".", "__MACOSX")) for each in folders)
+    return file == FILE_NAME and not any(folder.startswith((".", "__MACOSX")) for folder in folders)
 
 
 def read_metadata_csv(archive: Archive, names: list[str]) -> dict[str, Row] | None:
@@ -69,7 +69,7 @@ def parse_metadata_csv(
     `archive` is the name of the archive or folder, for messages.
     """
     members = {normalize("NFC", name): name for name in names}
-    found: dict[str, Row] = {}
+    rows_by_member: dict[str, Row] = {}
     for name in filter(is_metadata, names):
         where = f"{archive}: {printable(name)}"
         try:
@@ -80,20 +80,20 @@ def parse_metadata_csv(
             cells = {column: cell.strip() for column, cell in row.items()}
             path = posixpath.join(posixpath.dirname(name), cells["file_name"])
             member = members.get(normalize("NFC", posixpath.normpath(path)))
-            if problem := _problem(cells, member, found):
+            if problem := _problem(cells, member, rows_by_member):
                 raise InputError(f"{where}: line {line}: {printable(problem)}")
-            folders = [each.lower() for each in reversed(member.split("/")[:-1])]
+            folders = [folder.lower() for folder in reversed(member.split("/")[:-1])]
             splits = [cells.get("split", "").lower(), *folders]
-            split = next((SPLIT_OF_FOLDER[each] for each in splits if each in SPLIT_OF_FOLDER), "")
+            split = next((SPLIT_OF_FOLDER[name] for name in splits if name in SPLIT_OF_FOLDER), "")
             label = normalize("NFC", cells["label"])
             further = {
                 name: cell for name, cell in cells.items() if cell and name not in OWN_COLUMNS
             }
-            found[member] = Row(label, split, cells.get("group", ""), further)
-    return found if any(map(is_metadata, names)) else None
+            rows_by_member[member] = Row(label, split, cells.get("group", ""), further)
+    return rows_by_member if any(map(is_metadata, names)) else None
 
 
-def _problem(cells: dict[str, str], member: str | None, found: dict[str, Row]) -> str | None:
+def _problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]) -> str | None:
     name, label, split = cells["file_name"], cells["label"], cells.get("split", "")
     if not name or not label:
         return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."
@@ -102,14 +102,14 @@ def _problem(cells: dict[str, str], member: str | None, found: dict[str, Row]) -
             "expected the path of a file, relative to the CSV and with /. Received: "
             f"{name!r}, which does not exist. Correct the path, or remove the line."
         )
-    if member in found:
+    if member in rows:
         return (
             f"expected each image once. Received: {name!r} again, as {label} after "
-            f"{found[member].label}. Remove one of the lines."
+            f"{rows[member].label}. Remove one of the lines."
         )
     if split and split.lower() not in SPLIT_OF_FOLDER:
-        known = ", ".join(SPLIT_OF_FOLDER)
-        return f"expected a split: {known}. Received: {split!r}. Correct it."
+        splits = ", ".join(SPLIT_OF_FOLDER)
+        return f"expected a split: {splits}. Received: {split!r}. Correct it."
     return None
 
 
@@ -137,7 +137,7 @@ def folders_of(rows: dict[str, Row] | None) -> Folders:
     """
     if rows is None:
         return lambda name: list(reversed(PurePosixPath(normalize("NFC", name)).parts[:-1]))
-    return lambda name: [each for each in rows[name][:2] if each] if name in rows else []
+    return lambda name: [cell for cell in rows[name][:2] if cell] if name in rows else []
 
 
 def label_and_split(folders: list[str], label_of_folder: dict[str, str]) -> tuple[str | None, str]:
@@ -146,12 +146,12 @@ def label_and_split(folders: list[str], label_of_folder: dict[str, str]) -> tupl
     `label_of_folder` has lower-case names. A class may be called train: its folder gives no split.
     A folder called unknown that is of no class makes all that is below it UNKNOWN.
     """
-    rest = [folder.lower() for folder in folders]
-    is_unknown = UNKNOWN in rest and UNKNOWN not in label_of_folder
-    folder = next((folder for folder in rest if folder in label_of_folder), None)
+    names = [folder.lower() for folder in folders]
+    is_unknown = UNKNOWN in names and UNKNOWN not in label_of_folder
+    folder = next((folder for folder in names if folder in label_of_folder), None)
     if folder and not is_unknown:
-        rest.remove(folder)
-    split = next((SPLIT_OF_FOLDER[name] for name in rest if name in SPLIT_OF_FOLDER), "")
+        names.remove(folder)
+    split = next((SPLIT_OF_FOLDER[name] for name in names if name in SPLIT_OF_FOLDER), "")
     return UNKNOWN if is_unknown else label_of_folder.get(folder), split
 
 
@@ -171,21 +171,20 @@ def find_labels(
     of images that may be a class or a split, such as valid/ beside invalid/.
     """
     if rows is None:
-        known = [name for name in names if UNKNOWN not in name.lower().split("/")[:-1]]
-        labels = _labels_of_folders([normalize("NFC", name) for name in known], archive)
+        files = [name for name in names if UNKNOWN not in name.lower().split("/")[:-1]]
+        labels = _labels_of_folders([normalize("NFC", name) for name in files], archive)
     else:
-        given = {row.label for row in rows.values()}
-        labels = sorted(label for label in given if label.lower() != UNKNOWN)
+        labels = sorted({row.label for row in rows.values() if row.label.lower() != UNKNOWN})
     if problem := problem_of_labels(labels):
         expected = (
             "each label in metadata.csv is a class. Correct the labels, or name the classes in "
             "clean.labels. "
         )
         if rows is None:
-            others = _other_files(names) if len(labels) < 2 else ""
+            note = _other_files(names) if len(labels) < 2 else ""
             expected = (
                 "each folder of images is a class. Move the images into one folder per class, or "
-                f"name the classes and their folders in clean.labels. {others}Expected, for "
+                f"name the classes and their folders in clean.labels. {note}Expected, for "
                 f"example:\n{EXPECTED}\n"
             )
         raise InputError(
@@ -198,10 +197,10 @@ def find_labels(
 def _other_files(names: list[str]) -> str:
     """A sentence on folders that hold files but no images, or ""."""
     with_images = {posixpath.dirname(name) for name in names if is_image_name(name)}
-    others = [name for name in names if posixpath.dirname(name) not in with_images]
-    if not others:
+    files = [name for name in names if posixpath.dirname(name) not in with_images]
+    if not files:
         return ""
-    return f"Folders without an image hold files: {count_suffixes(others)}. {ACCEPTED} "
+    return f"Folders without an image hold files: {count_suffixes(files)}. {ACCEPTED} "
 
 
 def tree(names: list[str], folders: Folders) -> str:
@@ -224,8 +223,8 @@ def tree(names: list[str], folders: Folders) -> str:
 def _labels_of_folders(names: list[str], archive: str) -> list[str]:
     holders = {PurePosixPath(name).parts[:-1] for name in names if is_image_name(name)} - {()}
     classes = {path for path in holders if not _is_split(path[-1]) or _is_split(*path[-2:-1])}
-    above = {path[:-1] for path in holders - classes} - {()}
-    classes |= {path for path in above if not _below(path, classes | above)}
+    parents = {path[:-1] for path in holders - classes} - {()}
+    classes |= {path for path in parents if not _below(path, classes | parents)}
     for path in sorted(holders - classes):
         _require_use(path, classes, archive)
     return sorted({path[-1] for path in classes})
@@ -236,19 +235,19 @@ def _require_use(path: Parts, classes: set[Parts], archive: str) -> None:
 
     It is one of unlabelled images, such as test/, if it or a split beside it holds classes.
     """
-    above = path[:-1]
-    beside = sorted(each[-1] for each in classes if each[:-1] == above)
-    is_divided = any(_is_split(each[len(above)]) for each in _below(above, classes))
-    if above not in classes and beside and not is_divided:
+    parent = path[:-1]
+    siblings = sorted(folder[-1] for folder in classes if folder[:-1] == parent)
+    is_divided = any(_is_split(folder[len(parent)]) for folder in _below(parent, classes))
+    if parent not in classes and siblings and not is_divided:
         raise InputError(
             f"{archive}: expected no images directly in a folder that is named like a split and "
             f"lies beside folders of classes. Received: {printable(repr('/'.join(path)))} beside "
-            f"{printable(repr(beside[0]))}. Name the classes and their folders in clean.labels."
+            f"{printable(repr(siblings[0]))}. Name the classes and their folders in clean.labels."
         )
 
 
-def _below(path: Parts, others: set[Parts]) -> set[Parts]:
-    return {other for other in others - {path} if other[: len(path)] == path}
+def _below(path: Parts, folders: set[Parts]) -> set[Parts]:
+    return {folder for folder in folders - {path} if folder[: len(path)] == path}
 
 
 def _is_split(*names: str) -> bool:

@@ -43,16 +43,16 @@ def folder_files(folder: Path) -> Files:
             f"{printable(str(error.filename))}: {error.strerror}"
         )
 
-    found = []
+    paths = []
     for parent, folders, files in os.walk(folder, onerror=refuse):
         links = [name for name in folders if Path(parent, name).is_symlink()]
-        found += [Path(parent, name) for name in (*links, *files) if name not in OF_SYSTEMS]
+        paths += [Path(parent, name) for name in (*links, *files) if name not in OF_SYSTEMS]
     for path in empty_folders(folder):
         print(f"fetch: {printable(str(path))} has no files, so it is no class")
-    found.sort(key=lambda path: path.relative_to(folder).as_posix())
-    if not found:
+    paths.sort(key=lambda path: path.relative_to(folder).as_posix())
+    if not paths:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
-    for path in found:
+    for path in paths:
         is_link = path.is_symlink()
         if is_link or not path.is_file():
             kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
@@ -60,17 +60,17 @@ def folder_files(folder: Path) -> Files:
                 f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
                 f"which is {kind}."
             )
-    return [(member_name(path.relative_to(folder).as_posix()), path) for path in found]
+    return [(member_name(path.relative_to(folder).as_posix()), path) for path in paths]
 
 
 def empty_folders(folder: Path) -> list[Path]:
     """Visible folders below a folder without anything but OF_SYSTEMS, which no archive holds."""
-    found = []
+    empty = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if not folders and not set(files) - {*OF_SYSTEMS}:
-            found.append(Path(parent))
-    return found
+            empty.append(Path(parent))
+    return empty
 
 
 def require_utf8(paths: Iterable[Path]) -> None:
@@ -124,7 +124,7 @@ BROKEN_TAR = (
 )  # fmt: skip
 
 
-class _Bounded:
+class _BoundedFile:
     """A file that refuses to be read beyond a position, and more than MAX_BYTES at a time."""
 
     def __init__(self, file: BinaryIO, limit: int) -> None:
@@ -139,15 +139,15 @@ class _Bounded:
         self._require(position <= self.limit, f"more than {self.limit:,} bytes")
         return self.file.seek(position)
 
-    def _require(self, is_fine: bool, received: str) -> None:
+    def _require(self, is_fine: bool, amount: str) -> None:
         if not is_fine:
-            raise tarfile.ReadError(f"{received}, too many for a file of this size")
+            raise tarfile.ReadError(f"{amount}, too many for a file of this size")
 
 
 def is_tar(path: Path | str) -> bool:
     """Whether the file is a tar by its first header, compressed with gzip, bzip2, xz or nothing."""
     try:
-        with _opened(Path(path)) as file:
+        with _open_stream(Path(path)) as file:
             tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
     except BROKEN_TAR:
         return False
@@ -162,10 +162,10 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
     neither file nor folder, or a file with holes. Names are not checked: `read_member` does.
     """
     try:
-        with _opened(path) as opened:
+        with _open_stream(path) as stream:
             # At least one record, the smallest tar.
             limit = max(path.stat().st_size * MAX_RATIO, tarfile.RECORDSIZE)
-            file = _Bounded(opened, limit)
+            file = _BoundedFile(stream, limit)
             with tarfile.open(fileobj=file, mode="r:") as archive:
                 while (entry := archive.next()) is not None:
                     archive.members = []  # tarfile would keep them all
@@ -184,7 +184,7 @@ def tar_files(path: Path) -> Iterator[tuple[str, bytes]]:
         ) from None
 
 
-def _opened(path: Path) -> BinaryIO:
+def _open_stream(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         start = file.read(6)
     opener = next((opener for magic, opener in OPENERS.items() if start.startswith(magic)), open)
@@ -237,11 +237,11 @@ def fetch(source: Path, folder: Path) -> None:
 
 
 def _no_source(source: Path) -> InputError:
-    received = "is neither file nor folder" if source.exists() else "does not exist"
+    problem = "is neither file nor folder" if source.exists() else "does not exist"
     if source.is_file():
         with source.open("rb") as file:
-            received = f"begins with {file.read(40)!r}"
+            problem = f"begins with {file.read(40)!r}"
     return InputError(
         "fetch.source: expected the path of a folder, a zip, a tar, or a .yaml with the url of "
-        f"one. Received: {str(source)!r}, which {received}."
+        f"one. Received: {str(source)!r}, which {problem}."
     )

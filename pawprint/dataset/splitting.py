@@ -20,7 +20,7 @@ BLOCK = 2**16  # pairs joined at a time
 
 
 def split(
-    images: pd.DataFrame, params: Split, kept: dict[str, str], dates: pd.Series | None = None
+    images: pd.DataFrame, params: Split, kept_splits: dict[str, str], dates: pd.Series | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
     """Return the split of each image, the near-duplicates, and how many pairs of them are divided.
 
@@ -45,10 +45,10 @@ def split(
     validation or test images in the archive gets them from its training images, as do all classes
     if the archive has no such split. An archive with train alone is divided as one without splits.
 
-    `kept`, of splits.csv, gives splits by `pixels_sha256`, before all of these. The other images of
-    a group are where the first of its images in `kept` is, also those that `kept` has elsewhere,
-    except for splits of the archive that stay. Near-duplicates of groups that `kept` has in
-    different splits do not join them. What is left goes where the fractions need it.
+    `kept_splits`, of splits.csv, gives splits by `pixels_sha256`, before all of these. The other
+    images of a group are where the first of its images there is, also those that have another split
+    there, except for splits of the archive that stay. Near-duplicates of groups that have different
+    splits there do not join them. What is left goes where the fractions need it.
 
     Raises InputError if the archive has a split for only some images, or none for training, if
     no path has the named group, and if a class has no training image, or fewer than two classes
@@ -62,17 +62,17 @@ def split(
         )
     archive = _archive_splits(images, params.use_archive_split or dates is not None)
     pairs = near_duplicates(images["perceptual_hash"], params.near_duplicate_distance)
-    places = _after_draws(_before_draws(images, archive, pairs, params, kept), params)
+    places = _after_draws(_before_draws(images, archive, pairs, params, kept_splits), params)
     _require_all(places)
     group = images["path"].groupby(places["unit"]).transform("min")
     images = images.assign(split=places["split"], group=group)
     closest = nearest(pairs)
-    listed = images.loc[closest["image"]].assign(
+    duplicates = images.loc[closest["image"]].assign(
         nearest=images["path"].loc[closest["nearest"]].array, distance=closest["distance"].array
     )
     splits = images["split"].to_numpy()
     divided = int((splits[pairs["first"]] != splits[pairs["second"]]).sum())
-    return images.sort_values("path"), listed.sort_values(["group", "path"]), divided
+    return images.sort_values("path"), duplicates.sort_values(["group", "path"]), divided
 
 
 def _before_draws(
@@ -80,7 +80,7 @@ def _before_draws(
     archive: pd.Series,
     pairs: pd.DataFrame,
     params: Split,
-    kept: dict[str, str],
+    kept_splits: dict[str, str],
 ) -> pd.DataFrame:
     """What the draws need of each image, a row each, with these columns.
 
@@ -88,10 +88,10 @@ def _before_draws(
     gives it, or ""; `split`, that or the archive's. A draw may change it where `kept` is "".
     """
     is_drawn = _is_drawn(images["label"], archive)
-    own = _of_images(kept, images["pixels_sha256"])
-    of_units = own[is_drawn[own.index]]
+    splits = _of_images(kept_splits, images["pixels_sha256"])
+    of_units = splits[is_drawn[splits.index]]
     unit = _units(images, pairs, of_units, params.seed)
-    in_file = own.reindex(images.index, fill_value="")
+    in_file = splits.reindex(images.index, fill_value="")
     in_file = in_file.mask(is_drawn, _first_in(unit, of_units)[unit])
     return images[["label"]].assign(
         unit=unit,
@@ -125,20 +125,20 @@ def _draw(
     if not pool.any():
         return places
     labels, splits = places["label"], places["split"]
-    wanted = labels[pool].value_counts() * fraction
-    both = int(splits.isin([source, target]).sum())
-    if wanted.sum() >= both:
+    demand = labels[pool].value_counts() * fraction
+    total = int(splits.isin([source, target]).sum())
+    if demand.sum() >= total:
         raise InputError(
             f"split.{target}_fraction: expected a fraction that leaves images for {source}. "
-            f"Received: {wanted.sum():,.0f} of {both:,} for {target}. Decrease it."
+            f"Received: {demand.sum():,.0f} of {total:,} for {target}. Decrease it."
         )
-    wanted -= labels[splits == target].value_counts().reindex(wanted.index, fill_value=0)
-    stays = (places["kept"] != "") | (places["archive"] != source)
-    absent = {name: set(labels) - set(labels[stays & (splits == name)]) for name in SPLITS}
-    others = {"validation", source} - {target}
-    reserved = {label: sum(label in absent[name] for name in others) for label in wanted.index}
+    demand -= labels[splits == target].value_counts().reindex(demand.index, fill_value=0)
+    is_fixed = (places["kept"] != "") | (places["archive"] != source)
+    absent = {name: set(labels) - set(labels[is_fixed & (splits == name)]) for name in SPLITS}
+    names = {"validation", source} - {target}
+    reserved = {label: sum(label in absent[name] for name in names) for label in demand.index}
     can_move = (splits == source) & (places["kept"] == "")
-    units = _nearest(_sizes(places[can_move]), wanted.to_dict(), reserved, absent[target])
+    units = _nearest(_sizes(places[can_move]), demand.to_dict(), reserved, absent[target])
     return places.assign(split=splits.mask(can_move & places["unit"].isin(units), target))
 
 
@@ -152,31 +152,31 @@ def _sizes(places: pd.DataFrame) -> dict[int, dict[str, int]]:
 
 def _nearest(
     units: dict[int, dict[str, int]],
-    wanted: dict[str, float],
+    demand: dict[str, float],
     reserved: dict[str, int],
-    lacking: set[str],
+    absent: set[str],
 ) -> list[int]:
     """Units that bring each class as near to the number wanted as units in this order can.
 
     Each unit has numbers of images by class. It is taken if the classes come nearer to what is
-    still wanted. A class of `lacking` of which none is taken gives its smallest unit. `reserved`
-    units of each class, by default one, are not taken. Of a class that is not in `wanted` none is
+    still wanted. A class of `absent` of which none is taken gives its smallest unit. `reserved`
+    units of each class, by default one, are not taken. Of a class that is not in `demand` none is
     wanted.
     """
     remaining = Counter(label for sizes in units.values() for label in sizes)
-    wanted = Counter(wanted)
+    demand = Counter(demand)
 
     def is_free(sizes: dict[str, int]) -> bool:
         return all(remaining[label] > reserved.get(label, 1) for label in sizes)
 
     chosen = []
     for unit, sizes in units.items():
-        change = sum(abs(wanted[label] - n) - abs(wanted[label]) for label, n in sizes.items())
+        change = sum(abs(demand[label] - n) - abs(demand[label]) for label, n in sizes.items())
         if change < 0 and is_free(sizes):
             chosen.append(unit)
-            wanted.subtract(sizes)
+            demand.subtract(sizes)
             remaining.subtract(sizes.keys())
-    for label in sorted(remaining.keys() & lacking):
+    for label in sorted(remaining.keys() & absent):
         if any(label in units[unit] for unit in chosen):
             continue
         free = [unit for unit, sizes in units.items() if label in sizes and is_free(sizes)]
@@ -189,20 +189,20 @@ def _nearest(
 
 def _splits_by_date(images: pd.DataFrame, params: Split) -> pd.Series:
     """The split of each image by the column `date`: all images of a date are in the same."""
-    alone = images["group"] == ""
-    last = images.groupby("group")["date"].transform("max").mask(alone, images["date"])
-    since = last.value_counts().sort_index(ascending=False).cumsum() / len(last)  # fraction
-    if len(since) < len(SPLITS):
+    is_alone = images["group"] == ""
+    dates = images.groupby("group")["date"].transform("max").mask(is_alone, images["date"])
+    fractions = dates.value_counts().sort_index(ascending=False).cumsum() / len(dates)  # since then
+    if len(fractions) < len(SPLITS):
         raise InputError(
-            f"split.date: expected {len(SPLITS)} or more dates. Received: {len(since)} in the "
+            f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "
             f"column {params.date}."
         )
     # The first date is for training, and one before those of test for validation.
-    test = (since[:-2] - params.test_fraction).abs().idxmin()
-    rest = since[(since.index < test) & (since.index > since.index[-1])]
-    validation = (rest - params.test_fraction - params.validation_fraction).abs().idxmin()
+    test = (fractions[:-2] - params.test_fraction).abs().idxmin()
+    earlier = fractions[(fractions.index < test) & (fractions.index > fractions.index[-1])]
+    validation = (earlier - params.test_fraction - params.validation_fraction).abs().idxmin()
     split = pd.Series("train", images.index)
-    return split.mask(last >= validation, "validation").mask(last >= test, "test")
+    return split.mask(dates >= validation, "validation").mask(dates >= test, "test")
 
 
 def _archive_splits(images: pd.DataFrame, is_used: bool) -> pd.Series:
@@ -237,7 +237,7 @@ def _is_drawn(labels: pd.Series, archive: pd.Series) -> pd.Series:
     return (archive == "validation") | ((archive == "train") & ~is_complete)
 
 
-def _units(images: pd.DataFrame, pairs: pd.DataFrame, kept: pd.Series, seed: int) -> np.ndarray:
+def _units(images: pd.DataFrame, pairs: pd.DataFrame, splits: pd.Series, seed: int) -> np.ndarray:
     """int64 `(images,)`: the unit, which moves as a whole, of each image.
 
     That is its group, or itself, with near-duplicates. The numbers, from 0, are the order in which
@@ -245,7 +245,7 @@ def _units(images: pd.DataFrame, pairs: pd.DataFrame, kept: pd.Series, seed: int
     """
     names = images["group"]
     unit = names.where(names != "", images["pixels_sha256"]).factorize()[0]
-    unit = _join(unit, pairs, _first_in(unit, kept))
+    unit = _join(unit, pairs, _first_in(unit, splits))
     content = names.where(names != "", images["perceptual_hash"]).groupby(unit).first()
     order = np.argsort([_uniform(seed, text) for text in content], kind="stable")
     return np.argsort(order)[unit]
@@ -265,38 +265,38 @@ def _group_names(images: pd.DataFrame, pattern: str | None) -> pd.Series:
     return names
 
 
-def _of_images(kept: dict[str, str], pixels_sha256: pd.Series) -> pd.Series:
-    """The splits in `kept`, in its order, by the index of the image."""
+def _of_images(kept_splits: dict[str, str], pixels_sha256: pd.Series) -> pd.Series:
+    """The splits in `kept_splits`, in its order, by the index of the image."""
     index = dict(zip(pixels_sha256, pixels_sha256.index))
-    splits = {index[pixels]: name for pixels, name in kept.items() if pixels in index}
+    splits = {index[pixels]: name for pixels, name in kept_splits.items() if pixels in index}
     return pd.Series(splits, dtype=str)
 
 
-def _first_in(unit: np.ndarray, own: pd.Series) -> np.ndarray:
-    """Text `(units,)`: for each unit the first split in `own`, which is by image, or ""."""
-    first = own.groupby(unit[own.index]).first()
+def _first_in(unit: np.ndarray, splits: pd.Series) -> np.ndarray:
+    """Text `(units,)`: for each unit the first split in `splits`, which is by image, or ""."""
+    first = splits.groupby(unit[splits.index]).first()
     return first.reindex(range(unit.max(initial=-1) + 1), fill_value="").to_numpy()
 
 
-def _join(unit: np.ndarray, pairs: pd.DataFrame, kept: np.ndarray) -> np.ndarray:
+def _join(unit: np.ndarray, pairs: pd.DataFrame, split_of_unit: np.ndarray) -> np.ndarray:
     """Join the units of near-duplicates, nearest pairs first, but none above the largest size.
 
-    `unit` is int64 `(images,)` of numbers from 0; so is the result. `kept` has the split of a
-    unit, or "": units of two splits are not joined.
+    `unit` is int64 `(images,)` of numbers from 0; so is the result. `split_of_unit` has
+    "" for a unit without a split; units of two splits are not joined.
     """
     parent, size = np.arange(len(unit)).tolist(), np.bincount(unit).tolist()
     largest = max(MAX_GROUP, MAX_GROUP_FRACTION * len(unit))
-    splits = kept.tolist()
+    splits = split_of_unit.tolist()
     ends = unit[pairs.sort_values(["distance", "first", "second"])[["first", "second"]]]
     for start in range(0, len(ends), BLOCK):  # all at once as lists would take gigabytes
         for first, second in ends[start : start + BLOCK].tolist():
-            one, other = _root(parent, first), _root(parent, second)
-            if one == other or size[one] + size[other] > largest:
+            root, other_root = _root(parent, first), _root(parent, second)
+            if root == other_root or size[root] + size[other_root] > largest:
                 continue
-            if len({splits[one], splits[other]} - {""}) < 2:
-                parent[other] = one
-                size[one] += size[other]
-                splits[one] = splits[one] or splits[other]
+            if len({splits[root], splits[other_root]} - {""}) < 2:
+                parent[other_root] = root
+                size[root] += size[other_root]
+                splits[root] = splits[root] or splits[other_root]
     return pd.factorize(np.array([_root(parent, key) for key in unit.tolist()], int))[0]
 
 
@@ -329,10 +329,10 @@ def read_dates(images: pd.DataFrame, metadata: pd.DataFrame, column: str) -> pd.
     """
     cells = metadata[metadata["column"] == column.lower()].set_index("path")["value"]
     if cells.empty:
-        known = ", ".join(metadata["column"].unique()) or "none"
+        names = ", ".join(metadata["column"].unique()) or "none"
         raise InputError(
             "split.date: expected a column of metadata.csv beside label, split and group. "
-            f"Received: {column}; there are: {printable(known)}."
+            f"Received: {column}; there are: {printable(names)}."
         )
     cells = cells.reindex(images["path"])
     dates = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
@@ -350,8 +350,8 @@ def describe_dates(rows: pd.DataFrame, dates: pd.Series, column: str) -> str:
     """Such as "taken: train 2025-01-03 to 2025-10-30, validation …", of rows of `split`."""
     days = pd.to_datetime(rows["path"].map(dates), unit="s").dt.date
     ends = days.groupby(rows["split"]).agg(["min", "max"])
-    each = (f"{name} {' to '.join(map(str, ends.loc[name]))}" for name in SPLITS)
-    return f"{column}: {', '.join(each)}"
+    ranges = (f"{name} {' to '.join(map(str, ends.loc[name]))}" for name in SPLITS)
+    return f"{column}: {', '.join(ranges)}"
 
 
 def describe_completed(images: pd.DataFrame) -> list[str]:
@@ -361,15 +361,15 @@ def describe_completed(images: pd.DataFrame) -> list[str]:
     """
     lines, classes = [], images["label"].nunique()
     for name in ("validation", "test"):
-        given, present = (
+        in_archive, in_split = (
             set(images["label"][images[column] == name]) for column in ("archive_split", "split")
         )
-        few = classes - len(present)
-        if given and len(given) < classes:
+        few = classes - len(in_split)
+        if in_archive and len(in_archive) < classes:
             lines.append(
-                f"{classes - len(given)} of {classes} classes have no {name} images in the "
-                f"archive; {len(present - given)} get them from their training images, {few} have "
-                "too few"
+                f"{classes - len(in_archive)} of {classes} classes have no {name} images in the "
+                f"archive; {len(in_split - in_archive)} get them from their training images, {few} "
+                "have too few"
             )
         elif few:
             lines.append(f"{few} of {classes} classes have too few images for {name}")
@@ -385,8 +385,8 @@ def describe_few(images: pd.DataFrame) -> str:
     of_class = is_test.groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in of_class.items() if number <= FEW]
     more = f" and {len(few) - MAX_NAMED} more classes" if few[MAX_NAMED:] else ""
-    listed = ", ".join(few[:MAX_NAMED])
-    return f"few test images, {listed}{more}: their recall says little" if few else ""
+    names = ", ".join(few[:MAX_NAMED])
+    return f"few test images, {names}{more}: their recall says little" if few else ""
 
 
 def _uniform(seed: int, content: str) -> float:

@@ -98,7 +98,7 @@ def read_kept_splits(path: Path) -> dict[str, str]:
     Raises InputError with the line number for a hash other than 64 hexadecimal digits, for a split
     other than SPLITS, and for an image in two splits, and for a file that is not such a table.
     """
-    kept: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for line, row in read_lines(path, SPLIT_COLUMNS):
         pixels, split = row["pixels_sha256"], row["split"]
         problem = None
@@ -106,14 +106,14 @@ def read_kept_splits(path: Path) -> dict[str, str]:
             problem = f"expected pixels_sha256 of 64 hexadecimal digits. Received: {pixels!r}"
         elif split not in SPLITS:
             problem = f"expected the split {', '.join(SPLITS)}. Received: {split!r}"
-        elif kept.setdefault(pixels, split) != split:
+        elif splits.setdefault(pixels, split) != split:
             problem = (
                 f"expected one split of each image. Received: {split} for {pixels}, which is in "
-                f"{kept[pixels]} above"
+                f"{splits[pixels]} above"
             )
         if problem:
             raise InputError(f"{path}: line {line}: {printable(problem)}. Correct or remove it.")
-    return kept
+    return splits
 
 
 def keep_splits(path: Path, images: pd.DataFrame, to_train: bool = False) -> pd.DataFrame:
@@ -140,25 +140,25 @@ def keep_splits(path: Path, images: pd.DataFrame, to_train: bool = False) -> pd.
 
 
 def describe_kept_splits(
-    images: pd.DataFrame, kept: dict[str, str], fractions: dict[str, float]
+    images: pd.DataFrame, kept_splits: dict[str, str], fractions: dict[str, float]
 ) -> list[str]:
-    """Lines on what splits.csv, `kept`, has to do with a split of the images, a table SPLIT.
+    """Lines on what splits.csv, `kept_splits`, has to do with a split of the images, a table SPLIT.
 
     Images without a row; rows that name no image; rows that the split does not follow, because
     groups stay together; and fractions of a class that differ by more than MAX_DEVIATION, and by
     more than an image, from those given, by split.
     """
-    if not kept:
+    if not kept_splits:
         return []
     lines = []
-    if new := int((~images["pixels_sha256"].isin(kept)).sum()):
+    if new := int((~images["pixels_sha256"].isin(kept_splits)).sum()):
         lines.append(
             f"{new:,} images are not in the file, so later changes can move them. Run `pawprint "
             "keep-splits` to keep them where they are"
         )
-    if others := len(kept.keys() - set(images["pixels_sha256"])):
-        lines.append(f"{others:,} of {len(kept):,} rows are of no usable image")
-    expected = images["pixels_sha256"].map(kept)
+    if rows := len(kept_splits.keys() - set(images["pixels_sha256"])):
+        lines.append(f"{rows:,} of {len(kept_splits):,} rows are of no usable image")
+    expected = images["pixels_sha256"].map(kept_splits)
     moved = images[expected.notna() & (expected != images["split"])]
     if groups := sorted(set(moved["group"])):
         lines.append(
@@ -167,17 +167,16 @@ def describe_kept_splits(
             "their row says"
         )
     actual = pd.crosstab(images["label"], images["split"], normalize="index")
-    off = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()
+    gap = (actual[list(fractions)] - pd.Series(fractions)).stack().abs()
     number = images["label"].value_counts()
-    is_off = (off > MAX_DEVIATION) & (off * number.reindex(off.index.get_level_values(0)).array > 1)
-    off = off[is_off].sort_values(ascending=False, kind="stable").index
-    if len(off):
-        named = _some(
+    is_off = (gap > MAX_DEVIATION) & (gap * number.reindex(gap.index.get_level_values(0)).array > 1)
+    if is_off.any():
+        examples = _some(
             f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {printable(label)} for "
             f"{split}"
-            for label, split in off
+            for label, split in gap[is_off].sort_values(ascending=False, kind="stable").index
         )
-        lines.append(f"images that stay leave other fractions: {named}")
+        lines.append(f"images that stay leave other fractions: {examples}")
     return lines
 
 
