@@ -44,8 +44,8 @@ class Archive(contextlib.AbstractContextManager):
         self.bits = bits
 
     def close(self) -> None:
-        for each in self.zips:
-            each.close()
+        for zip_file in self.zips:
+            zip_file.close()
 
     def __exit__(self, *_) -> None:
         self.close()
@@ -63,10 +63,10 @@ def open_archive(path: Path, bits: int | None = None) -> Archive:
     """
     files = sorted(path.glob("*.zip")) if path.is_dir() else [path]
     if not files:
-        raise _missing(path)
-    with contextlib.ExitStack() as opened:
-        zips = [opened.enter_context(_open_zip(file)) for file in files]
-        opened.pop_all()  # they stay open
+        raise _no_archive(path)
+    with contextlib.ExitStack() as stack:
+        zips = [stack.enter_context(_open_zip(file)) for file in files]
+        stack.pop_all()  # they stay open
     return Archive(path if len(files) > 1 else files[0], zips, bits)
 
 
@@ -74,24 +74,24 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise _missing(path) from None
+        raise _no_archive(path) from None
     except OSError as error:
         raise InputError(f"{path}: expected a readable file. Received: {error}") from None
     except BROKEN as error:
         raise InputError(f"{path}: expected a complete zip archive. Received: {error}") from None
     size = path.stat().st_size
-    listed = sum(info.compress_size for info in archive.infolist())
-    lie_inside = all(0 <= info.header_offset < size for info in archive.infolist())
-    if listed > size or not lie_inside:
+    total = sum(info.compress_size for info in archive.infolist())
+    are_inside = all(0 <= info.header_offset < size for info in archive.infolist())
+    if total > size or not are_inside:
         archive.close()
         raise InputError(
             f"{path}: expected a complete zip archive. Received: {size:,} bytes, whose directory "
-            f"lists {listed:,} bytes of members{'' if lie_inside else ', some outside the file'}."
+            f"lists {total:,} bytes of members{'' if are_inside else ', some outside the file'}."
         )
     return archive
 
 
-def _missing(path: Path) -> InputError:
+def _no_archive(path: Path) -> InputError:
     return InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.")
 
 
@@ -102,8 +102,8 @@ def members(archive: Archive) -> list[str]:
     """
     return sorted(
         info.filename
-        for each in archive.zips
-        for info in each.infolist()
+        for zip_file in archive.zips
+        for info in zip_file.infolist()
         if not info.filename.endswith("/") or info.file_size
     )
 
@@ -114,7 +114,7 @@ def find_safe(archive: Archive, name: str) -> tuple[zipfile.ZipFile, zipfile.Zip
     It is absolute, or has `..`, a backslash, a drive letter, control characters or what ends a
     script in HTML. Raises KeyError if there is no such member.
     """
-    holder = next((each for each in archive.zips if name in each.NameToInfo), None)
+    holder = next((zip_file for zip_file in archive.zips if name in zip_file.NameToInfo), None)
     if holder is None:
         raise KeyError(f"There is no item named {name!r} in the archive")
     info = holder.getinfo(name)

@@ -24,11 +24,11 @@ def draw_view(params: Augment, pixels_sha256: str, number: int, size: int) -> Vi
             layer = getattr(params, name)
             if layer is not None:
                 entropy = [params.seed, number, index, int(pixels_sha256, 16)]
-                drawn = draw(layer, np.random.default_rng(entropy), size)
+                value = draw(layer, np.random.default_rng(entropy), size)
                 if name in MAPS:
-                    matrix = matrix @ drawn
+                    matrix = matrix @ value
                 else:
-                    colours[name.removeprefix("Random").lower()] = drawn
+                    colours[name.removeprefix("Random").lower()] = value
     return View(matrix[:2], **colours)
 
 

@@ -83,15 +83,15 @@ def to_srgb(image: Image.Image, profile: object) -> Image.Image:
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """From colours of this profile to sRGB, or None if it is sRGB or cannot be used."""
     try:
-        given = ImageCms.getOpenProfile(io.BytesIO(profile))
-        if MODES.get(given.profile.xcolor_space) != mode:
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
+        if MODES.get(source.profile.xcolor_space) != mode:
             return None
-        transform = ImageCms.buildTransform(given, SRGB, mode, "RGB")
+        transform = ImageCms.buildTransform(source, SRGB, mode, "RGB")
     except (OSError, ImageCms.PyCMSError):
         return None
     if samples := SAMPLES.get(mode):
         pair = ImageCms.applyTransform(samples, transform), samples.convert("RGB")
-        converted, same = (np.asarray(each).astype(int) for each in pair)
-        if np.abs(converted - same).max() <= MAX_DIFFERENCE:
+        converted, unconverted = (np.asarray(image).astype(int) for image in pair)
+        if np.abs(converted - unconverted).max() <= MAX_DIFFERENCE:
             return None
     return transform

@@ -49,11 +49,11 @@ def is_image_name(name: str) -> bool:
 
 def count_suffixes(names: Iterable[str]) -> str:
     """Such as "40 .eps, 2 hidden, 1 without a suffix", the most frequent first, at most SHOWN."""
-    found = Counter(
+    counts = Counter(
         "hidden" if _is_hidden(name) else PurePosixPath(name).suffix.lower() or "without a suffix"
         for name in names
     )
-    return ", ".join(f"{times:,} {printable(each)}" for each, times in found.most_common(SHOWN))
+    return ", ".join(f"{times:,} {printable(kind)}" for kind, times in counts.most_common(SHOWN))
 
 
 def _is_hidden(name: str) -> bool:
@@ -111,8 +111,8 @@ def decode_with_bits(data: bytes, bits: int | None, is_complete: bool = False) -
             detail = "a camera's raw file, of which only the preview could be read"
             raise UnusableImageError("unsupported", detail)
         if is_deep(image):
-            image, used = to_8_bits(image, data, bits)
-            return Decoded(image, *used)
+            image, depths = to_8_bits(image, data, bits)
+            return Decoded(image, *depths)
         if parts and not is_complete:
             require_complete(data, parts, image)
         return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
@@ -122,9 +122,7 @@ def decode_with_bits(data: bytes, bits: int | None, is_complete: bool = False) -
         raise UnusableImageError("not_an_image", "no image format recognised") from None
     except Image.DecompressionBombError as error:
         raise UnusableImageError("too_large", str(error)) from None
-    except UnusableImageError:
-        raise
-    except MemoryError:  # not a fault of the image
+    except (UnusableImageError, MemoryError):  # memory is no fault of the image
         raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         detail = str(error).strip() or type(error).__name__

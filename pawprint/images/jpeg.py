@@ -40,21 +40,21 @@ class Parts(NamedTuple):
 def parts_of_jpeg(data: bytes) -> Parts:
     """Of a JPEG with more than MAX_SCANS, no more are read."""
     scans, start, is_arithmetic, is_progressive = 0, 0, False, False
-    left: dict[tuple[int, int], int] = {}  # bits to come, by channel and coefficient
+    rest: dict[tuple[int, int], int] = {}  # bits to come, by channel and coefficient
     marker = MARKER.search(data, 2)
     while marker and marker[1] != END_OF_IMAGE and scans <= MAX_SCANS:
         end = marker.end() + max(int.from_bytes(data[marker.end() : marker.end() + 2]), 2)
         segment = data[marker.end() + 2 : end]
         if marker[1][0] in FRAMES:
             is_arithmetic, is_progressive = marker[1][0] in ARITHMETIC, marker[1][0] & 3 == 2
-            left = {(channel, 0): 1 for channel in segment[6::3]}
+            rest = {(channel, 0): 1 for channel in segment[6::3]}
         elif marker[1] == START_OF_SCAN and segment:
             scans, start = scans + 1, start or end
             first, last, bits = segment[-3:] if is_progressive else (0, 0, 0)
             for channel in segment[1:-3:2]:
-                left |= {(channel, each): bits & 0xF for each in range(first, min(last, 63) + 1)}
+                rest |= {(channel, index): bits & 0xF for index in range(first, min(last, 63) + 1)}
         marker = MARKER.search(data, end)
-    return Parts(scans, start, marker and marker.start(), is_arithmetic, not any(left.values()))
+    return Parts(scans, start, marker and marker.start(), is_arithmetic, not any(rest.values()))
 
 
 def require_complete(data: bytes, parts: Parts, image: Image.Image) -> None:
@@ -66,15 +66,15 @@ def require_complete(data: bytes, parts: Parts, image: Image.Image) -> None:
 
     def gives(*pieces: bytes) -> bool:
         """Whether these bytes give the same pixels."""
-        with Image.open(io.BytesIO(b"".join(pieces)), formats=["JPEG"]) as other:
-            return other.tobytes() == image.tobytes()
+        with Image.open(io.BytesIO(b"".join(pieces)), formats=["JPEG"]) as copy:
+            return copy.tobytes() == image.tobytes()
 
     if parts.end is None or not parts.is_finished:
         raise UnusableImageError("truncated", "the file ends before the image")
     if parts.is_arithmetic:
         return
     corner = image.getpixel((image.width - 1, image.height - 1))
-    is_grey = all(each in GREY for each in (corner if isinstance(corner, tuple) else [corner]))
+    is_grey = all(value in GREY for value in (corner if isinstance(corner, tuple) else [corner]))
     start, end = parts.start, parts.end
     if (is_grey or parts.scans > 1) and not gives(data[:end], PADDING, data[end:]):
         raise UnusableImageError("truncated", "data of the image are missing")
