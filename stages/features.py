@@ -44,16 +44,16 @@ def main() -> None:
     }
     images = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     rows = len(images) + (augment.views - 1) * int((images["split"] == "train").sum())
-    kept = project.INTERRUPTED_FEATURES.absolute()
-    kept /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()
-    earlier, recorded = interrupted_shards(kept), Recorded()
+    path = project.INTERRUPTED_FEATURES.absolute()
+    path /= hashlib.sha256(json.dumps(origin).encode()).hexdigest()
+    earlier, recorded = interrupted_shards(path), Recorded()
     if recorded.json("features", project.FEATURES_ORIGIN) == origin:
         earlier.append(recorded_shards(recorded, "features", project.FEATURES))
-    opened = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
-    with opened as archive, replacing(project.FEATURES) as folder:
+    source = open_archive(project.RAW_ARCHIVES, Clean.load().bits)
+    with source as archive, replacing(project.FEATURES) as folder:
         require_space(project.FEATURES, rows * sum(map(math.prod, kinds.values())))
         computer = ShardComputer(archive, row_function(network, how), kinds, augment, size)
-        unfinished = kept / str(count_shards(len(images)))
+        unfinished = path / str(count_shards(len(images)))
         computed = write_shards(computer, tasks(images, unfinished, earlier), unfinished)
         shutil.move(unfinished, folder)
     write_json(project.FEATURES_ORIGIN, origin)

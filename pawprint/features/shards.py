@@ -51,19 +51,19 @@ class ShardComputer:
     def __call__(self, task: Task) -> tuple[int, int]:
         """Write a shard. Returns the number of images, and of those that had to be computed."""
         index = self.index_of(task.images)
-        wanted = keys_of(index)
-        found = take_over(set(wanted), [task.path, *task.sources], self.kinds)
+        row_keys = keys_of(index)
+        row_of = take_over(set(row_keys), [task.path, *task.sources], self.kinds)
         missing: dict[bytes, list[Key]] = {}
-        for key in dict.fromkeys(wanted):
-            if key not in found:
+        for key in dict.fromkeys(row_keys):
+            if key not in row_of:
                 missing.setdefault(key[0], []).append(key)
         for sha256, _, path in task.images:
             if keys := missing.get(sha256.encode()):
                 views = [View(*np.frombuffer(drawn, INDEX["drawn"])[0]) for _, drawn in keys]
-                found |= zip(keys, self.compute(path, views))
+                row_of |= zip(keys, self.compute(path, views))
         columns = {"index": index}
         for number, (kind, shape) in enumerate(self.kinds.items()):
-            rows = [found[key][number] for key in wanted]
+            rows = [row_of[key][number] for key in row_keys]
             columns[kind] = np.array(rows, "<f2").reshape(len(rows), *shape)
         write_shard(Path(task.path), columns)
         return len(task.images), len(missing)
@@ -92,7 +92,7 @@ class ShardComputer:
             views = [IDENTITY]
             if split == "train":
                 numbers = range(self.augment.views)
-                views = [draw_view(self.augment, sha256, each, self.size) for each in numbers]
+                views = [draw_view(self.augment, sha256, number, self.size) for number in numbers]
             rows += [(sha256.encode(), view, drawn) for view, drawn in enumerate(views)]
         return np.array(rows, INDEX)
 
@@ -102,22 +102,22 @@ def keys_of(index: np.ndarray) -> list[Key]:
     return list(zip(index["pixels_sha256"].tolist(), map(np.void.tobytes, index["drawn"])))
 
 
-def take_over(wanted: set[Key], sources: Iterable[str], kinds: dict) -> dict[Key, Row]:
+def take_over(row_keys: set[Key], sources: Iterable[str], kinds: dict) -> dict[Key, Row]:
     """Those of the rows that undamaged shards hold."""
-    found: dict[Key, Row] = {}
+    row_of: dict[Key, Row] = {}
     for source in sources:
         try:
             shard = Shard(Path(source))
             index = shard.read("index")
             keys = keys_of(index)
-            if wanted - found.keys() and not wanted.isdisjoint(keys):
+            if row_keys - row_of.keys() and not row_keys.isdisjoint(keys):
                 columns = [shard.read(kind) for kind in kinds]
                 if [column.shape[1:] for column in columns] == list(kinds.values()):
                     rows = zip(keys, zip(*columns, strict=True), strict=True)
-                    found = {key: list(row) for key, row in rows if key in wanted} | found
+                    row_of = {key: list(row) for key, row in rows if key in row_keys} | row_of
         except InputError:
             continue
-    return found
+    return row_of
 
 
 def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[Task]:
@@ -133,7 +133,7 @@ def tasks(images: pd.DataFrame, folder: Path, earlier: list[list[str]]) -> list[
 
     def sources(number: int) -> Iterator[str]:
         for paths in earlier:
-            first, end = (each * len(paths) // shards for each in (number, number + 1))
+            first, end = (place * len(paths) // shards for place in (number, number + 1))
             yield from paths[first : max(end, first + 1)]
 
     return [
@@ -154,12 +154,12 @@ def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> int
     def prove(path: str) -> tuple[str, list[Row]]:
         return token.read_text(), computer.compute(path)
 
-    some = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
+    sample = [image[-1] for task in todo[:8] for image in task.images[:8]][:8]
     images = sum(len(task.images) for task in todo)
     computed = 0
     with tqdm(desc="features", total=images, unit="image", disable=None) as bar:
-        for done, new in map_items(computer, todo, chunk=1, proof=(prove, some)):
-            bar.update(done)
+        for size, new in map_items(computer, todo, chunk=1, proof=(prove, sample)):
+            bar.update(size)
             computed += new
     expected = {Path(task.path).name for task in todo}
     for path in folder.iterdir():
@@ -173,10 +173,10 @@ def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> int
     return computed
 
 
-def interrupted_shards(kept: Path) -> list[list[str]]:
+def interrupted_shards(path: Path) -> list[list[str]]:
     """The shards that killed runs may have finished: each folder is named by how many it has."""
-    counts = [int(folder.name) for folder in kept.glob("[0-9]*")]
-    return [[str(shard_path(kept / f"{n}", i)) for i in range(n)] for n in counts]
+    counts = [int(folder.name) for folder in path.glob("[0-9]*")]
+    return [[str(shard_path(path / f"{n}", i)) for i in range(n)] for n in counts]
 
 
 def recorded_shards(recorded: Recorded, stage: str, out: Path) -> list[str]:

@@ -39,8 +39,8 @@ def count_shards(images: int) -> int:
 
 def shard_of(pixels_sha256: Iterable[str], shards: int) -> np.ndarray:
     """int64: the shard of each image; `shards` is a power of two of at most 32 bits."""
-    leading = [int(value[:8], 16) for value in pixels_sha256]
-    return np.array(leading, np.int64) * shards >> 32
+    bits = [int(value[:8], 16) for value in pixels_sha256]
+    return np.array(bits, np.int64) * shards >> 32
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -84,7 +84,7 @@ class Shard:
                     self.places[name.decode()] = file.tell(), shape, dtype, checksum
                     file.seek(dtype.itemsize * int(np.prod(shape, dtype=np.int64)), os.SEEK_CUR)
         except Exception as error:  # NumPy raises anything for a damaged file
-            raise self._damaged(reason(error)) from None
+            raise self._error(reason(error)) from None
 
     def read(self, name: str) -> np.ndarray:
         """A whole column. Raises InputError if its checksum is wrong."""
@@ -96,12 +96,12 @@ class Shard:
             if _checksum(column) == checksum:
                 return column
         except Exception as error:
-            raise self._damaged(reason(error)) from None
-        raise self._damaged("others")
+            raise self._error(reason(error)) from None
+        raise self._error("others")
 
-    def _damaged(self, received: str) -> InputError:
+    def _error(self, problem: str) -> InputError:
         return InputError(
-            f"{self.path}: expected the bytes that `features` wrote. Received: {received}. See "
+            f"{self.path}: expected the bytes that `features` wrote. Received: {problem}. See "
             "docs/troubleshooting.md about damaged files."
         )
 
@@ -185,11 +185,11 @@ def open_features(folder: Path, kinds: Sequence[str], pixels_sha256: pd.Series) 
     order = np.argsort(shard, kind="stable")
     ends = np.searchsorted(shard[order], range(count + 1))
     shards = [Shard(shard_path(folder, number)) for number in range(count)]
-    stored_images = map_in_threads(lambda shard: _images(shard, kinds), shards)
-    for number, stored in enumerate(stored_images):
-        chosen = order[ends[number] : ends[number + 1]]
-        first[chosen] = np.searchsorted(stored, hashes[chosen])
-        views[chosen] = np.searchsorted(stored, hashes[chosen], "right") - first[chosen]
+    hashes_by_shard = map_in_threads(lambda shard: _images(shard, kinds), shards)
+    for number, row_hashes in enumerate(hashes_by_shard):
+        images = order[ends[number] : ends[number + 1]]
+        first[images] = np.searchsorted(row_hashes, hashes[images])
+        views[images] = np.searchsorted(row_hashes, hashes[images], "right") - first[images]
     if len(np.unique(views)) != 1 or not views[0]:
         raise InputError(
             f"{folder}: expected features of every image in the split table, with the same number "
@@ -207,6 +207,6 @@ def _images(shard: Shard, kinds: Sequence[str]) -> np.ndarray:
 
 
 @functools.cache
-def _check(path: Path, kind: str, changed: int) -> None:
+def _check(path: Path, kind: str, mtime_ns: int) -> None:
     """Once in a process, which opens the same files for training and for validation."""
     Shard(path).read(kind)
