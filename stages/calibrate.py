@@ -27,19 +27,19 @@ def main() -> None:
     if problem := problem_of_threshold(params, len(labels)):
         raise InputError(f"params.yaml: {problem}")
     validation = Outputs.read(project.OUTPUTS / "validation.npz")
-    tried = augmentations(params, Augment.load())
-    augmentation = tried[0]
-    if len(tried) > 1:
-        compared = {name: validation.means(name)[0] for name in tried}
-        augmentation, why = choose_augmentation(validation.actual, compared)
+    candidates = augmentations(params, Augment.load())
+    augmentation = candidates[0]
+    if len(candidates) > 1:
+        logits_by_name = {name: validation.means(name)[0] for name in candidates}
+        augmentation, why = choose_augmentation(validation.actual, logits_by_name)
         print(f"calibrate: {why}")
     logits, unknown_scores = validation.means(augmentation)
     temperature, threshold = calibrate(params, validation.actual, logits)
     detector, unknown_threshold = None, None
     if params.unknown_quantile is not None:
         detector = read_detector(project.OUTPUTS)
-        _, known = Outputs.read(project.OUTPUTS / "train.npz").means(augmentation)
-        scores = np.concatenate([known[~np.isnan(known)], unknown_scores])
+        _, train_scores = Outputs.read(project.OUTPUTS / "train.npz").means(augmentation)
+        scores = np.concatenate([train_scores[~np.isnan(train_scores)], unknown_scores])
         unknown_threshold = choose_unknown_threshold(scores, params.unknown_quantile)
     network = read_network(project.NETWORK)
     metadata = Metadata(
@@ -53,8 +53,8 @@ def main() -> None:
         unknown_threshold=unknown_threshold,
     )
     write_served_model(network, metadata, detector, project.SERVED_MODEL)
-    shown = "" if threshold is None else f"threshold {threshold:g}, "
-    print(f"calibrate: temperature {temperature:g}, {shown}test-time augmentation {augmentation}")
+    text = "" if threshold is None else f"threshold {threshold:g}, "
+    print(f"calibrate: temperature {temperature:g}, {text}test-time augmentation {augmentation}")
 
 
 if __name__ == "__main__":

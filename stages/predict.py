@@ -53,17 +53,17 @@ def main() -> None:
     bits = Clean.load().bits
     with open_archive(project.RAW_ARCHIVES, bits) as archive, replacing(project.OUTPUTS) as folder:
         folder.mkdir()
-        known = training_images(split, DETECTOR_IMAGES)
+        train = training_images(split, DETECTOR_IMAGES)
         # Of one square the mirror image adds little.
         how = augmentation if AUGMENTATIONS[augmentation].places else "none"
-        actual, logits, features = outputs(network, how, known, "detector")
+        actual, logits, features = outputs(network, how, train, "detector")
         detector, scores = fit_unknown(features)
         Outputs(actual, logits, scores).write(folder / "train.npz")
         write_arrays(folder / DETECTOR_FILE, **detector._asdict())
-        scored = with_detector(network, detector)
+        scorer = with_detector(network, detector)
         for name, rows in images.items():
             if len(rows):
-                actual, logits, scores = outputs(scored, augmentation, rows, f"predict {name}")
+                actual, logits, scores = outputs(scorer, augmentation, rows, f"predict {name}")
                 Outputs(actual, logits, scores[..., 0]).write(folder / f"{name}.npz")
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")

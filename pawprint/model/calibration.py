@@ -29,8 +29,8 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
         normalizer = np.logaddexp.reduce(logits / temperature, axis=-1)
         return (logarithm / PRIOR) ** 2 / 2 - np.sum(actual_logits / temperature - normalizer)
 
-    fitted = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
-    return float(np.exp(fitted.x))
+    minimum = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(minimum.x))
 
 
 def calibrate(
@@ -61,7 +61,7 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
     Likelihood Ratio, 1938 (https://doi.org/10.1214/aoms/1177732360).
     """
     before, after = (
-        log_losses(actual, to_probabilities(logits, each)).sum() for each in (1.0, temperature)
+        log_losses(actual, to_probabilities(logits, value)).sum() for value in (1.0, temperature)
     )
     return float(chdtrc(1, max(2 * (before - after), 0)))
 
@@ -75,12 +75,12 @@ def choose_augmentation(
     worse than the first.
     """
     first, second = logits
-    of_first, losses = (log_losses(actual, to_probabilities(each)) for each in logits.values())
+    of_first, losses = (log_losses(actual, to_probabilities(values)) for values in logits.values())
     difference = Difference.of(losses, of_first)
-    chosen, found = (first, "is") if difference.is_higher else (second, "is not")
-    return chosen, (
+    choice, verb = (first, "is") if difference.is_higher else (second, "is not")
+    return choice, (
         f"{second} is taken unless its validation loss is significantly higher than that of "
-        f"{first}, and it {found} ({difference})"
+        f"{first}, and it {verb} ({difference})"
     )
 
 

@@ -57,24 +57,24 @@ def open_litert(path: Path) -> Run:
     interpreter = Interpreter(str(path), num_threads=CORES)
     interpreter.allocate_tensors()
     signature = interpreter.get_signature_runner()
-    (taken,) = signature.get_input_details()
-    return lambda pixels: signature(**{taken: pixels})
+    (name,) = signature.get_input_details()
+    return lambda pixels: signature(**{name: pixels})
 
 
 def open_onnx(path: Path) -> Run:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    taken, *others = session.get_inputs()
-    if others:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
-        raise ValueError(f"{len(others)} operations that tf2onnx left out. Use litert")
+    batch, *operations = session.get_inputs()
+    if operations:  # tf2onnx makes inputs of what it cannot convert, such as SiLU in EfficientNetV2
+        raise ValueError(f"{len(operations)} operations that tf2onnx left out. Use litert")
     names = [output.name for output in session.get_outputs()]
-    return lambda pixels: dict(zip(names, session.run(None, {taken.name: pixels})))
+    return lambda pixels: dict(zip(names, session.run(None, {batch.name: pixels})))
 
 
 def open_saved_model(path: Path) -> Run:
     loaded = tf.saved_model.load(str(path))
-    return lambda pixels: {name: each.numpy() for name, each in loaded.serve(pixels).items()}
+    return lambda pixels: {name: tensor.numpy() for name, tensor in loaded.serve(pixels).items()}
 
 
 FORMATS = {
@@ -92,9 +92,9 @@ def for_export(
     They are `(batch, units)` and `(batch, 1)`. It consists of Keras' own layers, so that every
     format can hold it: these compute the score of model/unknown.py once more.
     """
-    both = with_features(model)
-    logits, features = both.outputs
-    last = both.get_layer("logits")
+    network = with_features(model)
+    logits, features = network.outputs
+    last = network.get_layer("logits")
     last.set_weights([weight / temperature for weight in last.get_weights()])
     activation = keras.layers.Activation(activation_for(logits.shape[-1]), name="probability")
     outputs = {"probability": activation(logits)}
@@ -109,7 +109,7 @@ def for_export(
         direction = keras.layers.UnitNormalization()(residual)
         norm = keras.layers.Dot(axes=1, name="unknown_score")
         outputs["unknown_score"] = norm([residual, direction])
-    return keras.Model(both.input, outputs, name="pawprint")
+    return keras.Model(network.input, outputs, name="pawprint")
 
 
 def mean_over_flip(model: keras.Model) -> keras.Model:
@@ -118,9 +118,9 @@ def mean_over_flip(model: keras.Model) -> keras.Model:
     Of `probability`, the output of a layer of this name, it is the mean of the layer's input.
     """
     activation = model.get_layer("probability")
-    one = keras.Model(model.input, model.output | {"probability": activation.input})
+    single = keras.Model(model.input, model.output | {"probability": activation.input})
     pixels = keras.Input(model.input_shape[1:], name="pixels")
-    first, second = one(pixels), one(keras.ops.flip(pixels, axis=2))
+    first, second = single(pixels), single(keras.ops.flip(pixels, axis=2))
     outputs = {name: (first[name] + second[name]) / 2 for name in first}
     outputs["probability"] = activation(outputs["probability"])
     return keras.Model(pixels, outputs, name=model.name)
@@ -147,7 +147,7 @@ def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> NamedOutputs:
     """
     rows = []
     for outputs in map(run, images):
-        row = {name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()}
+        row = {name: values.mean(axis=0, dtype=np.float64) for name, values in outputs.items()}
         rows.append(row | {"probability": mean_over_squares(outputs["probability"])})
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 

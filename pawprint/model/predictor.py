@@ -1,6 +1,5 @@
 """Predictions of a served or exported model, of images and of image files."""
 
-import itertools
 import os
 import sys
 from collections.abc import Callable, Container, Sequence
@@ -92,7 +91,7 @@ class Predictor:
         outputs = self.run(squares_of(image, metadata.image_size, *how))
         self._check(outputs)
         probabilities = mean_over_squares(outputs["probability"])
-        outputs = {name: each.mean(axis=0, dtype=np.float64) for name, each in outputs.items()}
+        outputs = {name: values.mean(axis=0, dtype=np.float64) for name, values in outputs.items()}
         threshold = metadata.unknown_threshold
         score = None if threshold is None else float(outputs["unknown_score"][0])
         is_unknown = score is not None and score > threshold
@@ -155,9 +154,9 @@ def runner(network: openvino.Model, names: Sequence[str]) -> Run:
 
     def run(squares: np.ndarray) -> dict[str, np.ndarray]:
         pixels = [square.tobytes() for square in squares]
-        computed = {key: compute(square) for key, square in dict(zip(pixels, squares)).items()}
-        outputs = zip(*(computed[key] for key in pixels))
-        return {name: np.stack(each) for name, each in zip(names, outputs)}
+        results = {key: compute(square) for key, square in dict(zip(pixels, squares)).items()}
+        outputs = zip(*(results[key] for key in pixels))
+        return {name: np.stack(values) for name, values in zip(names, outputs)}
 
     return run
 
@@ -171,7 +170,7 @@ def predict_members(
     """
     results = map_items(lambda path: function(open_image(archive, path)), paths)
     rows = tqdm(results, total=len(paths), desc=title, unit="image", disable=None)
-    return [np.array(each) for each in zip(*rows)]
+    return [np.array(values) for values in zip(*rows)]
 
 
 def default_model() -> Path:
@@ -182,36 +181,36 @@ def default_model() -> Path:
     served, example = project.SERVED_MODEL, package.EXAMPLE_MODEL
     if served.exists():
         return served
-    other = md5_of_folder(example)
-    if project.PARAMS.exists() and Recorded().hash_of("calibrate", served) != other:
+    example_md5 = md5_of_folder(example)
+    if project.PARAMS.exists() and Recorded().hash_of("calibrate", served) != example_md5:
         return served
     print(f"the model is the example, {example}: there is no {served}", file=sys.stderr)
     return example
 
 
-def take_images(folder: Path, names: Sequence[str], listed: Container[str] = ()) -> list[str]:
+def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) -> list[str]:
     """The images among the files of these names in a folder; a line on stderr counts the others.
 
-    Those `listed` in a table are images, whatever their names.
+    Those in `table` are images, whatever their names.
     """
-    is_image = [name in listed or is_image_name(name) for name in names]
-    if others := [name for name, is_kept in zip(names, is_image) if not is_kept]:
+    others = [name for name in names if name not in table and not is_image_name(name)]
+    if others:
         line = f"{len(others):,} other files ({count_suffixes(others)})"
         print(f"{printable(str(folder))}: {line}", file=sys.stderr)
-    return list(itertools.compress(names, is_image))
+    return [name for name in names if name in table or is_image_name(name)]
 
 
-def find_images(given: list[Path]) -> list[Path]:
+def find_images(paths: list[Path]) -> list[Path]:
     """The files given, and for each folder the images below it, sorted."""
-    found = []
-    for path in given:
+    images = []
+    for path in paths:
         if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
             files = {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*"))}
             names = [name for name, file in files.items() if not file.is_dir()]
-            found += [files[name] for name in take_images(path, names)] or [path]
+            images += [files[name] for name in take_images(path, names)] or [path]
         else:
-            found.append(path)
-    return found
+            images.append(path)
+    return images
 
 
 def predict(
@@ -234,22 +233,22 @@ def predict(
         row |= {"unknown_score": None, "error": "", "pixels_sha256": ""}
         row["model"] = predictor.metadata.model or ""
         try:
-            predicted = predictor.predict(image := read_image(path, predictor.metadata.bits))
+            prediction = predictor.predict(image := read_image(path, predictor.metadata.bits))
         except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
             return row | {"error": printable(str(error))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
-        first, score = predictor.class_of(predicted.probabilities), predicted.unknown_score
+        first, score = predictor.class_of(prediction.probabilities), prediction.unknown_score
         ordered = sorted(
-            zip(predictor.metadata.labels, predicted.probabilities.tolist()),
+            zip(predictor.metadata.labels, prediction.probabilities.tolist()),
             key=lambda pair: (pair[0] != first, -pair[1]),
         )
         return row | {
-            "label": predicted.label,
-            "probabilities": {each: round(value, 4) for each, value in ordered},
+            "label": prediction.label,
+            "probabilities": {label: round(value, 4) for label, value in ordered},
             "unknown_score": None if score is None else round(score, 4),
             "pixels_sha256": pixels_sha256(image),
-            **(more(image, predicted) if more else {}),
+            **(more(image, prediction) if more else {}),
         }
 
     rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])

@@ -26,7 +26,7 @@ def write_saliency(
 
     Raises InputError if an image is there no more, or a picture cannot be written.
     """
-    items = [each for each in zip(images, rows, pictures) if not each[1]["error"]]
+    items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
         image = read_again(path, row["path"], predictor.metadata.bits)
         with replacing(picture) as partial:
@@ -64,9 +64,9 @@ def occlusion(predictor: Predictor, pixels: np.ndarray, label: int) -> np.ndarra
         probability = np.clip(np.float64(probabilities[label]), SMALLEST, 1 - SMALLEST)
         return float(np.log(probability / (1 - probability)))
 
-    whole, *others = map_in_threads(log_odds, [None, *windows])
+    whole, *scores = map_in_threads(log_odds, [None, *windows])
     fall, covers = np.zeros((2, STEPS, STEPS), np.float32)
-    for (top, left), value in zip(windows, others):
+    for (top, left), value in zip(windows, scores):
         fall[top : top + 2, left : left + 2] += whole - value
         covers[top : top + 2, left : left + 2] += 1
     heat = cv2.resize(fall / covers, pixels.shape[1::-1], interpolation=cv2.INTER_LINEAR)

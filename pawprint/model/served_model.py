@@ -33,12 +33,12 @@ def read_model(path: Path, metadata: Metadata) -> openvino.Model:
     if not pixels.compatible(shape):
         raise ValueError(f"input {shape}, not (batch, {image_size}, {image_size}, 3)")
     network.reshape([1, image_size, image_size, 3])
-    *wanted, _ = output_names(metadata)
-    others = [output for output in network.outputs if FEATURES not in output.names]
-    if len(others) < len(wanted):
-        given = len(others)
-        raise ValueError(f"number of outputs {given}, less than {len(wanted)}: {', '.join(wanted)}")
-    answers = others[: len(wanted)]
+    *names, _ = output_names(metadata)
+    outputs = [output for output in network.outputs if FEATURES not in output.names]
+    if len(outputs) < len(names):
+        number = len(outputs)
+        raise ValueError(f"number of outputs {number}, less than {len(names)}: {', '.join(names)}")
+    answers = outputs[: len(names)]
     features = [output for output in network.outputs if FEATURES in output.names]
     expected = [metadata.units, 1][: len(answers)] + [-1] * len(features)
     for output, units in zip((*answers, *features), expected):
@@ -107,5 +107,5 @@ def write_served_model(
 def _identity(path: Path, metadata: Metadata) -> str:
     """A hash of the network, which holds temperature and detector, and of how it is used."""
     rules = metadata.model_dump_json(exclude={"model", "versions", "data_md5", "commit"})
-    both = digest(path), digest(path.with_suffix(".bin"))
-    return hashlib.sha256(" ".join([*both, rules]).encode()).hexdigest()[:IDENTITY_DIGITS]
+    digests = digest(path), digest(path.with_suffix(".bin"))
+    return hashlib.sha256(" ".join([*digests, rules]).encode()).hexdigest()[:IDENTITY_DIGITS]

@@ -53,7 +53,7 @@ def unknown_score(features: openvino.Output, detector: Detector) -> openvino.Nod
 
     The features are divided by their norm; mean and components explain a part of that.
     """
-    mean, components = (operations.constant(each, np.float32) for each in detector)
+    mean, components = (operations.constant(array, np.float32) for array in detector)
     unit = operations.normalize_l2(features, np.array([1]), SMALLEST**2, "max")  # of squares
     centred = operations.subtract(unit, mean)
     projected = operations.matmul(centred, components, False, True)
@@ -104,9 +104,9 @@ def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:
     """
     fold = np.arange(len(features)) % FOLDS
     scores = np.full(features.shape[:2], np.nan, np.float32)
-    for each in np.unique(fold) if len(features) > 2 else ():
-        others = fit_detector(np.concatenate(features[fold != each]))
-        scores[fold == each] = others.score(features[fold == each])
+    for number in np.unique(fold) if len(features) > 2 else ():
+        detector = fit_detector(np.concatenate(features[fold != number]))
+        scores[fold == number] = detector.score(features[fold == number])
     return fit_detector(np.concatenate(features)), scores
 
 
