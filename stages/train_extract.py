@@ -33,34 +33,34 @@ def main() -> None:
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
     labels = read_json(project.LABELS_JSON)
-    stored = StoredExamples(project.FEATURES, split, labels)
+    store = StoredExamples(project.FEATURES, split, labels)
     images = split[split["split"] == "train"]
     class_weight = params.weight_for(images["label"])
-    examples = open_examples(stored, Model.load().features, class_weight)
+    examples = open_examples(store, Model.load().features, class_weight)
     is_solved = params.optimizer == LBFGS
     values_of_c = solved_head.VALUES_OF_C if is_solved else solved_head.USUAL_C
-    crossed = solved_head.cross_validate(examples, values_of_c)
+    cross_validation = solved_head.cross_validate(examples, values_of_c)
     settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)
-    head = learn_head(stored, examples, crossed, settings)
+    head = learn_head(store, examples, cross_validation, settings)
     history, actual = head.history, examples.actual
     metrics = {
         "initial_accuracy": head.initial["accuracy"],
         "validation_accuracy": head.validation["accuracy"],
-        **write_judged(images, labels, crossed.probabilities, actual),
+        **write_judged(images, labels, cross_validation.probabilities, actual),
     }
     if history["kept"].any():
         metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
-    judged, of_parts = solved_head.learning_curve(examples, crossed)
+    judged, of_parts = solved_head.learning_curve(examples, cross_validation)
     curve = tabulate_curve(actual[judged], examples.groups[judged], of_parts)
     head.weights.write(project.HEAD)
     write_json(project.EXTRACT_METRICS, metrics)
     write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
-    if crossed.gain:
-        taken = "features of blocks" if crossed.takes_more else "features of the last maps alone"
+    if cross_validation.gain:
+        kind = "blocks" if cross_validation.takes_more else "the last maps alone"
         print(
-            f"train_extract: {taken} are taken; blocks change the {examples.loss_name} by "
-            f"{crossed.gain}"
+            f"train_extract: features of {kind} are taken; blocks change the {examples.loss_name} "
+            f"by {cross_validation.gain}"
         )
     initial, final = head.initial, head.validation
     weighted = ", each class with the same weight" if class_weight else ""
@@ -72,22 +72,21 @@ def main() -> None:
     why = "too few images or groups" if of_parts else "too many classes"
     of_curve = describe_curve(curve) if len(curve) > 1 else f"no learning curve, as there are {why}"
     print(f"train_extract: {of_curve}")
-    if warning := compare_series(split, examples, crossed):
+    if warning := compare_series(split, examples, cross_validation):
         print(f"train_extract: {warning}")
 
 
 def compare_series(
-    split: pd.DataFrame, examples: solved_head.Examples, crossed: solved_head.CrossValidation
+    split: pd.DataFrame, examples: solved_head.Examples, result: solved_head.CrossValidation
 ) -> str:
     """What `describe_series` says of the training images, or "" if the names tell no series."""
     series = find_series(split)
     if series is None:
         return ""
     groups = series[split["split"] == "train"].to_numpy()
-    apart = solved_head.cross_validate_as(crossed, examples._replace(groups=groups))
+    apart = solved_head.cross_validate_as(result, examples._replace(groups=groups))
     example = series[series != split["group"]].mode()[0]
-    pair = crossed.probabilities, apart.probabilities
-    return describe_series(*pair, examples.actual, example)
+    return describe_series(result.probabilities, apart.probabilities, examples.actual, example)
 
 
 def write_judged(

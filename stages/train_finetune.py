@@ -49,8 +49,8 @@ def main() -> None:
             model = build_model(name, backbone, head, pooling)
             if first is not None:
                 split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-                stored = StoredExamples(project.FEATURES, split, labels)
-                data = open_batches(stored, ("cut",), params, weights.has_blocks)
+                store = StoredExamples(project.FEATURES, split, labels)
+                data = open_batches(store, ("cut",), params, weights.has_blocks)
                 phase = Phase("train_finetune", params, precision, project.FINETUNE_HISTORY_CSV)
                 optimizer, history, keeper = fine_tune(model, first, data, phase)
         network = convert(with_features(model))

@@ -40,7 +40,7 @@ def suggested(backbone: keras.Model) -> keras.layers.Layer:
     cuts = [index for index in range(len(operations) - 1) if _is_cut(backbone, index)]
     ends = [index for index in cuts if len(keras.tree.flatten(operations[index].input)) > 1]
     end = min(ends or cuts, key=lambda index: abs(index - 2 * len(operations) / 3))
-    return next(each for each in operations[end + 1 :] if isinstance(each, keras.layers.Layer))
+    return next(layer for layer in operations[end + 1 :] if isinstance(layer, keras.layers.Layer))
 
 
 def cut_index(backbone: keras.Model, first: int) -> int:
@@ -63,8 +63,8 @@ def _is_cut(backbone: keras.Model, index: int) -> bool:
         for operation in backbone.operations[:index]
         for tensor in keras.tree.flatten(operation.output)
     }
-    taken = [operation.input for operation in backbone.operations[index + 1 :]]
-    return not any(id(tensor) in before for tensor in keras.tree.flatten([taken, backbone.outputs]))
+    needs = [operation.input for operation in backbone.operations[index + 1 :]]
+    return not any(id(tensor) in before for tensor in keras.tree.flatten([needs, backbone.outputs]))
 
 
 def split_at(backbone: keras.Model, cut: int) -> tuple[keras.Model, int]:
@@ -94,13 +94,14 @@ def block_ends(backbone: keras.Model) -> list[int]:
     resolution of the pixels, and as many as the last maps, are left out.
     """
     operations, last = backbone.operations, backbone.output
-    takers = Counter(id(maps) for each in operations for maps in keras.tree.flatten(each.input))
+    inputs = [operation.input for operation in operations]
+    takers = Counter(map(id, keras.tree.flatten(inputs)))
     cuts: dict[tuple[int, int], list[int]] = defaultdict(list)
     branches: dict[tuple[int, int], list[int]] = defaultdict(list)
     for index, operation in enumerate(operations[:-1]):
         maps = operation.output
         size, channels = maps.shape[1:-1], maps.shape[-1]
-        is_first, is_last = (size == each.shape[1:3] for each in (backbone.input, last))
+        is_first, is_last = (size == tensor.shape[1:3] for tensor in (backbone.input, last))
         has_features = len(size) == 2 and not isinstance(operation, NO_FEATURES) and not is_first
         if not has_features or (is_last and channels >= last.shape[-1]):
             continue
@@ -111,18 +112,18 @@ def block_ends(backbone: keras.Model) -> list[int]:
     if branches:
         final = last.shape[1:3]
         branches[final] = sorted({*branches[final], *cuts[final][-1:]})
-        ends = [[index for index in each if index + 1 not in each] for each in branches.values()]
+        ends = [[index for index in group if index + 1 not in group] for group in branches.values()]
     else:
-        ends = [each[-1:] for each in cuts.values()]
+        ends = [indices[-1:] for indices in cuts.values()]
 
-    def taken(number: int) -> list[int]:
-        return [index for each in ends for index in each[-number:]]
+    def last_ends(number: int) -> list[int]:
+        return [index for indices in ends for index in indices[-number:]]
 
     most = MOST_PER_CHANNEL * last.shape[-1] / STATISTICS
     for number in range(max(map(len, ends), default=1), 1, -1):
-        if sum(operations[index].output.shape[-1] for index in taken(number)) <= most:
-            return taken(number)
-    return taken(1)
+        if sum(operations[index].output.shape[-1] for index in last_ends(number)) <= most:
+            return last_ends(number)
+    return last_ends(1)
 
 
 def with_blocks(backbone: keras.Model) -> keras.Model:

@@ -18,13 +18,13 @@ def convert(model: keras.Model) -> openvino.Model:
     Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
     They differ from those of Keras by less than 1e-4 of their range.
     """
-    return take_uint8(_converted(model))
+    return take_uint8(_to_openvino(model))
 
 
 def with_head(backbone: openvino.Model, head: keras.Model) -> openvino.Model:
     """A network that gives features, with a head for these: it gives logits and features."""
     features = keras.Input(head.input_shape[1:])
-    logits = _converted(keras.Model(features, logits_of(head, features)))
+    logits = _to_openvino(keras.Model(features, logits_of(head, features)))
     features_of_backbone = backbone.output(0).get_node().input_value(0)
     for taker in logits.input().get_target_inputs():
         taker.replace_source_output(features_of_backbone)
@@ -32,12 +32,12 @@ def with_head(backbone: openvino.Model, head: keras.Model) -> openvino.Model:
     return openvino.Model(outputs, backbone.get_parameters())
 
 
-def _converted(model: keras.Model) -> openvino.Model:
+def _to_openvino(model: keras.Model) -> openvino.Model:
     # Keras' own export also tracks the variables for a SavedModel, which takes twice as long.
-    taken = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     function = tf.function(lambda batch: model(batch, training=False))
     with silent_stderr():
-        network = openvino.convert_model(function.get_concrete_function(taken))
+        network = openvino.convert_model(function.get_concrete_function(spec))
     # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
     for result in network.get_results()[len(model.outputs) :]:
         network.remove_result(result)

@@ -62,12 +62,12 @@ class HeadWeights(NamedTuple):
         """What `write` wrote. Raises InputError if it is missing or damaged."""
         arrays = read_arrays(path)
         has_blocks = bool(arrays.pop("has_blocks"))
-        named = [arrays.pop(name) for name in Standardisation._fields if name in arrays]
-        return cls([*arrays.values()], Standardisation(*named) if named else None, has_blocks)
+        terms = [arrays.pop(name) for name in Standardisation._fields if name in arrays]
+        return cls([*arrays.values()], Standardisation(*terms) if terms else None, has_blocks)
 
     def write(self, path: Path) -> None:
-        named = self.standardisation._asdict() if self.standardisation else {}
-        write_arrays(path, *self.arrays, has_blocks=np.array(self.has_blocks), **named)
+        terms = self.standardisation._asdict() if self.standardisation else {}
+        write_arrays(path, *self.arrays, has_blocks=np.array(self.has_blocks), **terms)
 
 
 class NewHead(NamedTuple):

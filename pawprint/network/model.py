@@ -67,9 +67,9 @@ def application(
 def _problem(name: str, alpha: float | None, weights: str | Path, error: Exception) -> str:
     if weights == IMAGENET:
         # Errors of the connection may show the password of a proxy; those of Keras do not.
-        shown = reason(error) if type(error) in (Exception, OSError) else type(error).__name__
+        text = reason(error) if type(error) in (Exception, OSError) else type(error).__name__
         return (
-            f"weights.source: expected Keras' weights of {name}. Received: {shown}. Without a "
+            f"weights.source: expected Keras' weights of {name}. Received: {text}. Without a "
             "network, set KERAS_HOME to a writable folder with this file in models/, or "
             "weights.source to a local file. Delete a damaged file there."
         )
@@ -92,7 +92,7 @@ def preprocessing(name: str) -> keras.layers.Layer:
     scale, offset = (white - black) / 255, black
     if (scale == 1).all() and (offset == 0).all():
         return keras.layers.Identity(name=PREPROCESSING)
-    options = [each[0].item() if np.ptp(each) == 0 else each.tolist() for each in (scale, offset)]
+    options = [term[0].item() if np.ptp(term) == 0 else term.tolist() for term in (scale, offset)]
     rescaling = keras.layers.Rescaling(*options, name=PREPROCESSING)
     if red[0] != black[0]:
         return rescaling
@@ -138,11 +138,11 @@ def weights_sha256(network: keras.Model) -> str:
     return digest.hexdigest()
 
 
-def _verify(expected: str | None, received: str, what: str) -> None:
-    if expected != received:
+def _verify(expected: str | None, actual: str, what: str) -> None:
+    if expected != actual:
         raise InputError(
             f"weights.sha256: expected the hash of {what}. Received: {expected or 'null'}, where "
-            f"it is {received}. Set this one if these are the right weights."
+            f"it is {actual}. Set this one if these are the right weights."
         )
 
 
@@ -156,7 +156,7 @@ def build_head(
     """
     layers = []
     if standardisation:
-        scale, offset = (each.tolist() for each in standardisation)
+        scale, offset = (array.tolist() for array in standardisation)
         layers.append(keras.layers.Rescaling(scale, offset, name="standardisation"))
     if params.dense:
         penalty = keras.regularizers.L2(params.dense.l2) if params.dense.l2 else None

@@ -18,35 +18,35 @@ class Settings(NamedTuple):
     path: Path
 
 
-def open_examples(stored: StoredExamples, features: str, class_weight: str | None) -> Examples:
+def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
     """The training images; with `features` auto those of blocks, if stored, are open to choice."""
-    images = stored.images[stored.images["split"] == "train"]
-    has_blocks, is_open = features == "blocks", features == "auto" and stored.has("blocks")
+    images = store.images[store.images["split"] == "train"]
+    has_blocks, is_open = features == "blocks", features == "auto" and store.has("blocks")
     return Examples(
-        stored.open("train", *kinds_of(has_blocks)),
-        stored.classes("train"),
+        store.open("train", *kinds_of(has_blocks)),
+        store.classes("train"),
         images["group"].to_numpy(),
-        len(stored.labels),
+        len(store.labels),
         class_weight,
-        stored.open("train", *kinds_of(True)) if is_open else None,
+        store.open("train", *kinds_of(True)) if is_open else None,
         has_blocks,
     )
 
 
 def learn_head(
-    stored: StoredExamples, examples: Examples, crossed: CrossValidation, settings: Settings
+    store: StoredExamples, examples: Examples, cross_validation: CrossValidation, settings: Settings
 ) -> NewHead:
     """A head on the features that the cross-validation chose.
 
     With LBFGS it is solved. What that cannot hold is learned in batches, as IN_BATCHES says.
     """
-    params, has_blocks = settings.train, examples.takes_blocks(crossed)
+    params, has_blocks = settings.train, examples.takes_blocks(cross_validation)
     if params.optimizer == LBFGS:
-        part = part_that_fits(examples, crossed)
+        part = part_that_fits(examples, cross_validation)
         if part is not None:
-            features = stored.open("validation", *kinds_of(has_blocks))
-            validation = features, stored.classes("validation")
-            return solve(examples, validation, stored.labels, crossed, part)
+            features = store.open("validation", *kinds_of(has_blocks))
+            validation = features, store.classes("validation")
+            return solve(examples, validation, store.labels, cross_validation, part)
         print(
             f"train_extract: lbfgs cannot hold {len(examples.actual):,} images with "
             f"{examples.classes:,} classes, so adam learns in batches"
@@ -55,4 +55,4 @@ def learn_head(
     from pawprint.network.training import Phase, train_stored_head  # TensorFlow starts here
 
     phase = Phase("train_extract", params, path=settings.path)
-    return train_stored_head(stored, has_blocks, settings.head, phase, settings.hardware)
+    return train_stored_head(store, has_blocks, settings.head, phase, settings.hardware)

@@ -44,7 +44,7 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
         with tempfile.TemporaryDirectory() as empty, contextlib.chdir(empty), silent_stderr():
             network = openvino.Core().read_model(content)
         layout = _reshape(network, model.image_size)
-        output = _chosen(network, params.output)
+        output = _output(network, params.output)
         only = None if params.output else network.output().get_any_name()
         features = _features(output, layout, params.tokens)
         pixel_network = _with_pixels(features, network, layout, params)
@@ -61,29 +61,29 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
 
 def _reshape(network: openvino.Model, size: int) -> str:
     """Give the network the shape of images of this size. Returns the layout of its input."""
-    given = [f"{each.element_type.get_type_name()} {each.partial_shape}" for each in network.inputs]
+    ports = [f"{port.element_type.get_type_name()} {port.partial_shape}" for port in network.inputs]
     layouts = {"NCHW": [-1, 3, size, size], "NHWC": [-1, size, size, 3]}
     expected = (
         f"expected one float input (batch, 3, {size}, {size}) or (batch, {size}, {size}, 3), where "
-        f"{size} is model.image_size. Received: {', '.join(given) or 'no input'}"
+        f"{size} is model.image_size. Received: {', '.join(ports) or 'no input'}"
     )
-    if len(given) != 1 or network.input().element_type not in FLOATS:
+    if len(ports) != 1 or network.input().element_type not in FLOATS:
         raise ValueError(expected)
     shape = network.input().partial_shape
     batch = -1 if shape.rank.is_dynamic or shape[0].is_dynamic else 1
-    fitting = {
-        layout: [batch, *wanted[1:]]
-        for layout, wanted in layouts.items()
-        if openvino.PartialShape(wanted).compatible(shape)
+    shapes = {
+        layout: [batch, *sizes[1:]]
+        for layout, sizes in layouts.items()
+        if openvino.PartialShape(sizes).compatible(shape)
     }
-    if len(fitting) > 1:  # most operations take only one of them
-        fitting = {each: taken for each, taken in fitting.items() if _runs(network, taken)}
-    if not fitting:
+    if len(shapes) > 1:  # most operations take only one of them
+        shapes = {layout: sizes for layout, sizes in shapes.items() if _runs(network, sizes)}
+    if not shapes:
         raise ValueError(expected)
-    if len(fitting) > 1:
+    if len(shapes) > 1:
         raise ValueError(f"{expected}, which can be either. Export the network with one of them")
-    ((layout, taken),) = fitting.items()
-    network.reshape(taken)
+    ((layout, sizes),) = shapes.items()
+    network.reshape(sizes)
     return layout
 
 
@@ -95,14 +95,14 @@ def _runs(network: openvino.Model, shape: list[int]) -> bool:
     return True
 
 
-def _chosen(network: openvino.Model, name: str | None) -> openvino.Output:
+def _output(network: openvino.Model, name: str | None) -> openvino.Output:
     """The output of this name; without a name the only output."""
-    by_name = {each.get_any_name(): each.get_node().input_value(0) for each in network.outputs}
-    given = ", ".join(f"{key} {each.partial_shape}" for key, each in by_name.items())
+    by_name = {port.get_any_name(): port.get_node().input_value(0) for port in network.outputs}
+    names = ", ".join(f"{key} {port.partial_shape}" for key, port in by_name.items())
     if name is None and len(by_name) == 1:
         (name,) = by_name
     if name not in by_name:
-        raise ValueError(f"model.onnx.output: expected one of {given}. Received: {name or 'null'}")
+        raise ValueError(f"model.onnx.output: expected one of {names}. Received: {name or 'null'}")
     return by_name[name]
 
 
@@ -149,8 +149,8 @@ def _of_tokens(output: openvino.Output, count: int, tokens: str | None) -> openv
     class_token = operations.gather(output, 0, 1)
     patches = operations.slice(output, [first], [count], [1], [1])
     mean = operations.reduce_mean(patches, [1])
-    chosen = {"class": [class_token], "mean": [mean], "both": [class_token, mean]}
-    parts = chosen[tokens or ("class" if first else "mean")]
+    choices = {"class": [class_token], "mean": [mean], "both": [class_token, mean]}
+    parts = choices[tokens or ("class" if first else "mean")]
     return operations.concat(parts, 1).output(0)
 
 
@@ -168,11 +168,11 @@ def _with_pixels(
     """The network of pixels that gives these features."""
     steps = PrePostProcessor(openvino.Model([features], network.get_parameters()))
     steps.output().tensor().set_element_type(openvino.Type.f32)
-    taken = steps.input()
-    taken.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-    taken.model().set_layout(openvino.Layout(layout))
-    pixels = taken.preprocess().convert_element_type(openvino.Type.f32)
-    pixels.mean([255 * each for each in params.mean]).scale([255 * each for each in params.std])
+    source = steps.input()
+    source.tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    source.model().set_layout(openvino.Layout(layout))
+    pixels = source.preprocess().convert_element_type(openvino.Type.f32)
+    pixels.mean([255 * value for value in params.mean]).scale([255 * value for value in params.std])
     return steps.build()
 
 
@@ -196,8 +196,8 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
     """
     run, images = compile_for_cpu(network), drawn_images(size)
     features, again, swapped = (
-        np.stack([run(image)[0] for image in each])
-        for each in (images, images, images[..., ::-1].copy())  # RGB, BGR
+        np.stack([run(image)[0] for image in batch])
+        for batch in (images, images, images[..., ::-1].copy())  # RGB, BGR
     )
     if not np.isfinite(features).all():
         raise ValueError(
@@ -224,9 +224,9 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
             "swapped. Export a network of RGB images with the layout of its input, or set "
             f"model.onnx.output to {only} if they do not depend on them"
         )
-    if found := _of_classifier(features):
+    if kind := _of_classifier(features):
         raise ValueError(
-            f"expected features. Received: {found}, as of a classifier. Export the network without "
+            f"expected features. Received: {kind}, as of a classifier. Export the network without "
             f"the classifier, or set model.onnx.output to {only} if these are features"
         )
 

@@ -61,17 +61,17 @@ class Examples(NamedTuple):
         """The number of features, the larger of both."""
         return math.prod((self.features if self.more is None else self.more).shape[2:])
 
-    def chosen(self, crossed: "CrossValidation") -> Features | np.ndarray:
-        return self.more if crossed.takes_more else self.features
+    def chosen_features(self, cross_validation: "CrossValidation") -> Features | np.ndarray:
+        return self.more if cross_validation.takes_more else self.features
 
     @property
     def loss_name(self) -> str:
         """Of the loss by which cross-validation chooses."""
         return f"cross-validated{', weighted' * bool(self.class_weight)} log loss"
 
-    def takes_blocks(self, crossed: "CrossValidation") -> bool:
-        """Whether `chosen` has features of blocks."""
-        return self.has_blocks or crossed.takes_more
+    def takes_blocks(self, cross_validation: "CrossValidation") -> bool:
+        """Whether `chosen_features` has features of blocks."""
+        return self.has_blocks or cross_validation.takes_more
 
 
 class CrossValidation(NamedTuple):
@@ -102,7 +102,7 @@ def _most_rows(columns: int, classes: int) -> int:
     return MAX_SIZE // (columns * classes)
 
 
-def part_that_fits(examples: Examples, crossed: CrossValidation) -> np.ndarray | None:
+def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.ndarray | None:
     """The images that one fit learns from, sorted: all, or a random part with all classes in it.
 
     Each class has the same fraction of its images in it, and at least one. The features are those
@@ -110,7 +110,7 @@ def part_that_fits(examples: Examples, crossed: CrossValidation) -> np.ndarray |
     head that learns from all in batches is better (docs/decisions/25).
     """
     actual = examples.actual
-    columns = math.prod(examples.chosen(crossed).shape[2:])
+    columns = math.prod(examples.chosen_features(cross_validation).shape[2:])
     images, most = len(actual), _most_rows(columns, examples.classes)
     if most < max(images / 2, examples.classes):
         return None
@@ -136,12 +136,12 @@ def cross_validate(
     if no image is judged.
     """
     folds = _folds(examples)
-    everything = np.arange(len(examples.actual))
+    images = np.arange(len(examples.actual))
     if len(folds.learned) > _most_rows(examples.columns, examples.classes):
         values_of_c = USUAL_C
     is_chosen = len(values_of_c) > 1
-    judged = folds.learned if is_chosen else everything
-    candidates = _crossed(examples, folds, judged, CrossValidation(None, 0), values_of_c)
+    judged = folds.learned if is_chosen else images
+    candidates = _judge(examples, folds, judged, CrossValidation(None, 0), values_of_c)
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
@@ -154,39 +154,40 @@ def cross_validate(
     def losses(candidate: CrossValidation) -> np.ndarray:
         return weights * log_losses(judged_classes, candidate.probabilities[is_judged])
 
-    def tried(best: CrossValidation, **changes) -> tuple[CrossValidation, Difference]:
-        (other,) = _crossed(examples, folds, judged, best._replace(**changes), (best.C,))
-        gain = Difference.of(losses(other), losses(best))
-        return (other if gain.mean < -gain.error else best), gain
+    def trial(best: CrossValidation, **changes) -> tuple[CrossValidation, Difference]:
+        (candidate,) = _judge(examples, folds, judged, best._replace(**changes), (best.C,))
+        gain = Difference.of(losses(candidate), losses(best))
+        return (candidate if gain.mean < -gain.error else best), gain
 
-    best = min(candidates, key=lambda each: losses(each).mean())
+    best = min(candidates, key=lambda candidate: losses(candidate).mean())
     if examples.more is not None:
-        best, gain = tried(best, takes_more=True)
+        best, gain = trial(best, takes_more=True)
         best = best._replace(gain=gain)
     views = examples.features.shape[1]
     size = views * len(folds.learned) * examples.columns * examples.classes
     if is_chosen and views > 1 and size <= MAX_SIZE_OF_VIEWS:
-        best, gain = tried(best, views=views)
+        best, gain = trial(best, views=views)
         best = best._replace(views_gain=gain)
-    if len(judged) == len(everything):
+    if len(judged) == len(images):
         return best
-    return _crossed(examples, folds, everything, best, (best.C,))[0]
+    return _judge(examples, folds, images, best, (best.C,))[0]
 
 
 def learning_curve(
-    examples: Examples, crossed: CrossValidation
+    examples: Examples, cross_validation: CrossValidation
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Cross-validated probabilities by fits of an eighth, a quarter, half and all of the images.
 
     Returns the images that are judged, sorted indices, and by the number of images that a fit
     learns from float32 `(judged, classes)`, NaN for an image that is not judged. C and features are
-    those of `crossed`, of one view. Each part has the same fraction of the groups of each class, at
-    least one, and is within the next one. Of more classes than one fit should hold there is none.
+    those of `cross_validation`, of one view. Each part has the same fraction of the groups of each
+    class, at least one, and is within the next one. Of more classes than one fit should hold there
+    is none.
     """
     folds = _folds(examples)
     if len(folds.learned) > _most_rows(examples.columns, examples.classes):
         return folds.learned, {}
-    how, judged = crossed._replace(views=1), folds.learned
+    how, judged = cross_validation._replace(views=1), folds.learned
     learned = pd.DataFrame({"class": examples.actual, "group": examples.groups}).iloc[judged]
     groups = learned.drop_duplicates().sample(frac=1, random_state=0)
     of_class = groups.groupby("class").cumcount() / groups.groupby("class")["group"].transform(len)
@@ -194,23 +195,23 @@ def learning_curve(
     curve = {}
     for fraction in (*PARTS, 1):
         part = judged[place < fraction]
-        if fraction == 1 and crossed.views == 1:
-            probabilities = crossed.probabilities[judged]
+        if fraction == 1 and cross_validation.views == 1:
+            probabilities = cross_validation.probabilities[judged]
         else:
             of_part = folds._replace(learned=part)
-            (fitted,) = _crossed(examples, of_part, judged, how, (crossed.C,))
-            probabilities = fitted.probabilities
+            (fit,) = _judge(examples, of_part, judged, how, (cross_validation.C,))
+            probabilities = fit.probabilities
         curve[round(len(part) * (1 - 1 / FOLDS))] = probabilities
     return judged, curve
 
 
-def cross_validate_as(crossed: CrossValidation, examples: Examples) -> CrossValidation:
-    """As `cross_validate`, with everything chosen as in `crossed`, such as for other groups."""
-    everything = np.arange(len(examples.actual))
-    return _crossed(examples, _folds(examples), everything, crossed, (crossed.C,))[0]
+def cross_validate_as(cross_validation: CrossValidation, examples: Examples) -> CrossValidation:
+    """As `cross_validate`, with everything chosen as in that one, such as for other groups."""
+    images = np.arange(len(examples.actual))
+    return _judge(examples, _folds(examples), images, cross_validation, (cross_validation.C,))[0]
 
 
-def _crossed(
+def _judge(
     examples: Examples,
     folds: Folds,
     judged: np.ndarray,
@@ -222,7 +223,7 @@ def _crossed(
     The fits learn from features and views as in `how`. The views of an image together weigh as
     much as the image. A fit starts from that with the C before, which saves half of the time.
     """
-    features, actual = examples.chosen(how), examples.actual
+    features, actual = examples.chosen_features(how), examples.actual
     views = [_view(features, view, folds.learned) for view in range(how.views)]
     shape = len(values_of_c), len(judged), examples.classes
     probabilities = np.full(shape, np.nan, np.float32)
@@ -246,7 +247,7 @@ def _crossed(
                 columns = np.ix_([number], places, model.classes_)
                 images = judged[places]
                 probabilities[columns] = _predict(model, standardisation, features, images)
-    return [how._replace(probabilities=each, C=c) for each, c in zip(probabilities, values_of_c)]
+    return [how._replace(probabilities=array, C=c) for array, c in zip(probabilities, values_of_c)]
 
 
 def _regression(class_weight: str | None, **options) -> LogisticRegression:
@@ -274,7 +275,7 @@ def solve(
     examples: Examples,
     validation: tuple[Features | np.ndarray, np.ndarray],
     labels: list[str],
-    crossed: CrossValidation,
+    cross_validation: CrossValidation,
     part: np.ndarray,
 ) -> NewHead:
     """Fit the features and views that the cross-validation chose, of the training images `part`.
@@ -285,13 +286,13 @@ def solve(
     learns from the first view. `validation` has the same features, and class indices. Two classes
     have one unit, the logit of the second. Raises InputError if a class has no image.
     """
-    features, actual = examples.chosen(crossed), examples.actual
+    features, actual = examples.chosen_features(cross_validation), examples.actual
     if missing := set(range(len(labels))) - set(actual.tolist()):
         raise InputError(
             "split: expected training images of every class. Received: none of "
             f"{labels[min(missing)]}. Add images, or remove the class."
         )
-    views, columns = crossed.views, math.prod(features.shape[2:])
+    views, columns = cross_validation.views, math.prod(features.shape[2:])
     if len(part) * views > _most_rows(columns, len(labels)):
         views = 1
     rows = np.empty((len(part) * views, columns), np.float32)
@@ -300,26 +301,25 @@ def solve(
         for view in range(views):
             place = slice(start * views + view, (start + len(images)) * views, views)
             rows[place] = _view(features, view, images)
-    row_classes = np.repeat(actual[part], views)
-    weights = compute_sample_weight(examples.class_weight, row_classes)
+    targets = np.repeat(actual[part], views)
+    weights = compute_sample_weight(examples.class_weight, targets)
     held_out, held_out_classes = validation
     untrained = np.full((len(held_out_classes), len(labels)), 1 / len(labels))
     with threadpool_limits(1):
         standardisation = _standardise(rows)
-        model = _regression(examples.class_weight, C=crossed.C / views).fit(rows, row_classes)
-        fitted = metrics_of(model.predict_proba(rows), row_classes, weights)
-        everything = np.arange(len(held_out_classes))
-        predicted = _predict(model, standardisation, held_out, everything)
+        model = _regression(examples.class_weight, C=cross_validation.C / views).fit(rows, targets)
+        training_metrics = metrics_of(model.predict_proba(rows), targets, weights)
+        predicted = _predict(model, standardisation, held_out, np.arange(len(held_out_classes)))
     final = metrics_of(predicted, held_out_classes)
-    named = {f"validation_{name}": value for name, value in final.items()}
-    history = pd.DataFrame([{"epoch": 0, "kept": True} | fitted | named])
+    validation_metrics = {f"validation_{name}": value for name, value in final.items()}
+    history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
     arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
-    how = f"by logistic regression, C = {crossed.C:g}"
-    how += _describe_views(features.shape[1], views, crossed, examples.loss_name)
+    how = f"by logistic regression, C = {cross_validation.C:g}"
+    how += _describe_views(features.shape[1], views, cross_validation, examples.loss_name)
     if len(part) < len(actual):
         how += f", of a random part of {len(part):,} of {len(actual):,} images"
     return NewHead(
-        HeadWeights(arrays, standardisation, examples.takes_blocks(crossed)),
+        HeadWeights(arrays, standardisation, examples.takes_blocks(cross_validation)),
         metrics_of(untrained, held_out_classes),
         final,
         history.reindex(columns=list(HISTORY)),
@@ -327,14 +327,14 @@ def solve(
     )
 
 
-def _describe_views(views: int, taken: int, crossed: CrossValidation, loss: str) -> str:
+def _describe_views(views: int, number: int, cross_validation: CrossValidation, loss: str) -> str:
     """Such as ", all 4 views of each image (…)", or "" where an image has one."""
     if views == 1:
         return ""
     why = "all are too many to try"
-    if crossed.views_gain and taken == crossed.views:
-        why = f"all change the {loss} by {crossed.views_gain}"
-    which = "all" if taken == views else "one of"
+    if cross_validation.views_gain and number == cross_validation.views:
+        why = f"all change the {loss} by {cross_validation.views_gain}"
+    which = "all" if number == views else "one of"
     return f", {which} {views} views of each image ({why})"
 
 

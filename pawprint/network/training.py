@@ -153,7 +153,7 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
         train,
         validation_data=validation,
         epochs=params.epochs,
-        class_weight=balanced(train.labels) if params.weight_for(train.labels) else None,
+        class_weight=balanced_weights(train.labels) if params.weight_for(train.labels) else None,
         callbacks=callbacks,
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),
@@ -167,10 +167,10 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
             f"Received: {params.learning_rate:g}, and the loss is not finite after epoch "
             f"{history['epoch'].iloc[-1]}. Lower it."
         )
-    kept = history["epoch"].max()
+    kept_epoch = history["epoch"].max()
     if keeper and keeper.best_weights is not None:  # EarlyStopping may restore none
-        kept = None if keeper.best_epoch is None else keeper.best_epoch + 1
-    history = history.assign(kept=history["epoch"] == kept)
+        kept_epoch = None if keeper.best_epoch is None else keeper.best_epoch + 1
+    history = history.assign(kept=history["epoch"] == kept_epoch)
     return history, keeper if isinstance(keeper, KeepBest) else None
 
 
@@ -189,9 +189,9 @@ class Recorder(keras.callbacks.Callback):
         self.path, self.rows = path, []
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        measured = {name.replace("val_", "validation_"): value for name, value in logs.items()}
+        metrics = {name.replace("val_", "validation_"): value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(optimizer_of(self.model).learning_rate))
-        self.rows.append(measured | {"epoch": epoch + 1, "learning_rate": rate, "kept": False})
+        self.rows.append(metrics | {"epoch": epoch + 1, "learning_rate": rate, "kept": False})
         if self.path:
             write_table(self.path, self.history(), HISTORY)
 
@@ -219,10 +219,10 @@ class KeepBest(keras.callbacks.Callback):
         self.lowest, self.accuracy = before["loss"], before["accuracy"]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
-        measured = _exact(self.model, self.validation, logs["val_loss"], logs["val_accuracy"])
-        if measured["loss"] < self.lowest and measured["accuracy"] >= self.accuracy:
+        metrics = _exact(self.model, self.validation, logs["val_loss"], logs["val_accuracy"])
+        if metrics["loss"] < self.lowest and metrics["accuracy"] >= self.accuracy:
             self.best_epoch, self.best_weights = epoch, self.model.get_weights()
-            self.lowest = measured["loss"]
+            self.lowest = metrics["loss"]
 
     def on_train_end(self, logs: dict | None = None) -> None:
         if self.best_epoch is not None:
@@ -249,7 +249,7 @@ class Rates(keras.callbacks.Callback):
         optimizer_of(self.model).learning_rate = self.last
 
 
-def balanced(labels: np.ndarray) -> dict[int, float]:
+def balanced_weights(labels: np.ndarray) -> dict[int, float]:
     """The weight of each class, inversely proportional to its images; 1 for an average image.
 
     As scikit-learn's compute_class_weight.
@@ -361,9 +361,9 @@ def fine_tune(
     features = pool(tail(at_cut, training=False), pooling)
     if blocks:
         widths = [STATISTICS * maps.shape[-1] for maps in blocks]
-        stored = keras.Input((sum(widths),))
-        inputs = at_cut, stored
-        features = keras.ops.concatenate([stored[:, : sum(widths[:frozen])], features], axis=-1)
+        statistics = keras.Input((sum(widths),))
+        inputs = at_cut, statistics
+        features = keras.ops.concatenate([statistics[:, : sum(widths[:frozen])], features], axis=-1)
     model = keras.Model(inputs, head(features))
     with computing_in(phase.precision, [model, *tail.layers, pooling, *head.layers[:-1]]):
         compile_model(model, phase.params, gives_logits(head))
@@ -377,14 +377,14 @@ def measure_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> dict[
     `train_accuracy` is that of the table HISTORY: over the steps of the epoch. `validation_loss` is
     that of what is kept, `initial_loss` that of the head alone.
     """
-    kept = history[history["kept"]]
-    metrics = {"kept_epoch": int(kept["epoch"].max()) if len(kept) else 0}
-    if len(kept):
-        metrics |= {"train_accuracy": kept["accuracy"].iloc[-1]}
-        metrics |= {"validation_loss": kept["validation_loss"].iloc[-1]}
+    rows = history[history["kept"]]
+    metrics = {"kept_epoch": int(rows["epoch"].max()) if len(rows) else 0}
+    if len(rows):
+        metrics |= {"train_accuracy": rows["accuracy"].iloc[-1]}
+        metrics |= {"validation_loss": rows["validation_loss"].iloc[-1]}
     if keeper:
         initial = float(keeper.losses.mean())
-        change = keeper.difference.mean if len(kept) else 0
+        change = keeper.difference.mean if len(rows) else 0
         metrics |= {"initial_loss": initial, "validation_loss": initial + change}
     return metrics
 
@@ -393,13 +393,13 @@ def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:
     """What fine-tuning keeps, from its table HISTORY, and why, if a keeper decided it."""
     if history.empty:
         return "no epochs: the head is kept as it is"
-    kept = history[history["kept"]]
-    last = (history if kept.empty else kept).iloc[-1]
+    rows = history[history["kept"]]
+    last = (history if rows.empty else rows).iloc[-1]
     epoch = f"epoch {last['epoch']}"
     if keeper is None:
         accuracy, loss = last["validation_accuracy"], last["validation_loss"]
         return f"{epoch} is kept: validation accuracy {accuracy:.4f}, loss {loss:.4f}"
-    what, before = "the head alone" if kept.empty else epoch, keeper.losses.mean()
+    what, before = "the head alone" if rows.empty else epoch, keeper.losses.mean()
     return (
         f"{what} is kept: validation loss of {epoch} {before + keeper.difference.mean:.4f}, "
         f"of the head alone {before:.4f}, difference {keeper.difference}"

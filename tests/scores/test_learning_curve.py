@@ -8,7 +8,7 @@ from pawprint.network import solved_head
 from pawprint.network.solved_head import (
     CrossValidation,
     Examples,
-    _crossed,
+    _judge,
     cross_validate,
     learning_curve,
 )
@@ -57,11 +57,11 @@ def test_images_of_a_group_are_learned_from_together():
 
     def recorded(examples, folds, *others):
         learned.append(folds.learned)
-        return _crossed(examples, folds, *others)
+        return _judge(examples, folds, *others)
 
     examples = Examples(features, actual, groups, 2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solved_head, "_crossed", recorded)
+        patch.setattr(solved_head, "_judge", recorded)
         learning_curve(examples, CrossValidation(None, 1.0, views=2))
     for part, more in pairwise(learned):
         assert set(part) < set(more)
