@@ -38,7 +38,7 @@ PACKAGES = (
 )
 LOST = (CancelledError, OSError, TimeoutError)  # the connection to the scheduler
 _ADMISSION = threading.Lock()
-_admitted: dict[
+_admissions: dict[
     str, Callable | str
 ] = {}  # on a worker: the function of a run, or why it is refused
 
@@ -66,15 +66,15 @@ def map_on_cluster(
 ) -> Iterator:
     """As `mapping.map_items`. Without `proof` the first items are computed on the driver."""
     client, items = connect(scheduler), iter(items)
-    prove, known = proof or (function, list(itertools.islice(items, PROOF)))
-    results = [prove(item) for item in known]
+    prove, samples = proof or (function, list(itertools.islice(items, PROOF)))
+    results = [prove(item) for item in samples]
     if proof is None:
         yield from results
     shared = Proof(
         uuid.uuid4().hex,
         {"Python": _python()} | {package: version(package) for package in PACKAGES},
         {name: _code(name) for name in sorted(sys.modules) if name.startswith("pawprint.")},
-        cloudpickle.dumps((function, prove, known)),
+        cloudpickle.dumps((function, prove, samples)),
         [_hash(result) for result in results],
     )
     yield from Run(client, shared).results(items, chunk)
@@ -97,8 +97,8 @@ def connect(scheduler: str) -> Client:
             "PAWPRINT_DASK: expected the address or the file of a running Dask scheduler. "
             f"Received: {printable(scheduler)} ({reason(error)}). Start one, or unset the variable."
         ) from None
-    shown = without_secrets(f"scheduler {scheduler}, dashboard {client.dashboard_link}")
-    print(f"Dask: {shown}", file=sys.stderr)
+    text = without_secrets(f"scheduler {scheduler}, dashboard {client.dashboard_link}")
+    print(f"Dask: {text}", file=sys.stderr)
     return client
 
 
@@ -126,9 +126,9 @@ class Run:
                     if not self.running:
                         self.submit(*next(iter(self.suspects.items())))
                 for _ in range(room):
-                    if more := list(itertools.islice(items, chunk)):
-                        self.submit(start, more)
-                        start += len(more)
+                    if batch := list(itertools.islice(items, chunk)):
+                        self.submit(start, batch)
+                        start += len(batch)
                 if not self.running:
                     return
                 try:
@@ -143,12 +143,12 @@ class Run:
                 self.client.cancel([self.compute, *self.running])
 
     def submit(self, start: int, items: list) -> None:
-        where = {}
+        options = {}
         if self.refused:  # a preference, because a restarted worker has another address
-            others = list(self.workers() - self.refused)
-            where = {"workers": others, "allow_other_workers": True}
+            workers = list(self.workers() - self.refused)
+            options = {"workers": workers, "allow_other_workers": True}
         future = self.client.submit(
-            operator.call, self.compute, pickle.dumps(items), pure=False, retries=2, **where
+            operator.call, self.compute, pickle.dumps(items), pure=False, retries=2, **options
         )
         self.running[future] = start, items
         future.add_done_callback(self.done.put)
@@ -171,9 +171,9 @@ class Run:
         except LOST:
             if future.status == "error":  # raised by the function
                 raise
-            raise _unusable("no connection to the scheduler") from None
+            raise _no_cluster("no connection to the scheduler") from None
         except ModuleNotFoundError as error:
-            raise _unusable(f"one without the driver's packages ({error})") from None
+            raise _no_cluster(f"one without the driver's packages ({error})") from None
         if isinstance(results, list):
             self.suspects.pop(start, None)
             return enumerate(results, start)
@@ -181,7 +181,7 @@ class Run:
         if address not in self.refused:
             self.refused.add(address)
             if self.workers() <= self.refused:
-                raise _unusable(f"worker {address}: {printable(why)}")
+                raise _no_cluster(f"worker {address}: {printable(why)}")
             print(f"PAWPRINT_DASK: worker {address} is not used: {printable(why)}", file=sys.stderr)
         self.submit(start, items)
         return ()
@@ -193,7 +193,7 @@ class Run:
             self.client.wait_for_workers(1, timeout)
             return set(self.client.nthreads())
         except LOST:
-            raise _unusable(f"none within {timeout}") from None
+            raise _no_cluster(f"none within {timeout}") from None
 
 
 def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
@@ -203,14 +203,14 @@ def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
     and OpenVINO is used for the first time, in one thread only.
     """
     with _ADMISSION:
-        if proof.run not in _admitted:
+        if proof.run not in _admissions:
             try:
                 function = _admit(proof)
             except Exception as error:  # whatever the function raises here and not on the driver
                 function = reason(error)
-            _admitted.clear()  # what earlier runs hold is freed
-            _admitted[proof.run] = function
-        function = _admitted[proof.run]
+            _admissions.clear()  # what earlier runs hold is freed
+            _admissions[proof.run] = function
+        function = _admissions[proof.run]
     if isinstance(function, str):
         return get_worker().address, function
     return [function(item) for item in pickle.loads(items)]
@@ -219,18 +219,18 @@ def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:
 def _admit(proof: Proof) -> Callable:
     """The function of a run. Raises an exception if this process differs from the driver's."""
     for name, expected in proof.versions.items():
-        found = _python() if name == "Python" else version(name)
-        if found != expected:
-            raise RuntimeError(f"expected {name} {expected}. Received: {found}")
+        installed = _python() if name == "Python" else version(name)
+        if installed != expected:
+            raise RuntimeError(f"expected {name} {expected}. Received: {installed}")
     # So that joblib.cpu_count() is the number of threads given to this worker.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(get_worker().state.nthreads)
-    function, prove, known = pickle.loads(proof.functions)
+    function, prove, samples = pickle.loads(proof.functions)
     for name in proof.code.keys() & sys.modules.keys():  # those that the functions import
         if _code(name) != proof.code[name]:
             raise RuntimeError(
                 f"expected the driver's {name}. Received: another. Restart the workers"
             )
-    for item, expected in zip(known, proof.expected, strict=True):
+    for item, expected in zip(samples, proof.expected, strict=True):
         if _hash(prove(item)) != expected:
             what = f"expected the same bytes as on the driver for {_name(item)}"
             raise RuntimeError(f"{what}. Received: others, as of another processor or file")
@@ -260,8 +260,8 @@ def _name(item: object) -> str:
     return str(item[0] if isinstance(item, tuple) else item)
 
 
-def _unusable(received: str) -> InputError:
+def _no_cluster(problem: str) -> InputError:
     return InputError(
-        f"PAWPRINT_DASK: expected a worker that can compute. Received: {received}. Start other "
+        f"PAWPRINT_DASK: expected a worker that can compute. Received: {problem}. Start other "
         "workers (docs/scale.md), or unset PAWPRINT_DASK."
     )

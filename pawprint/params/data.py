@@ -111,11 +111,11 @@ class Split(Section):
 
     @model_validator(mode="after")
     def _leaves_training_images(self) -> Self:
-        both = self.validation_fraction, self.test_fraction
-        if sum(both) >= 1:
+        fractions = self.validation_fraction, self.test_fraction
+        if sum(fractions) >= 1:
             raise ValueError(
                 "expected validation_fraction and test_fraction with a sum below 1, which leaves "
-                f"images for training. Received: {both[0]} and {both[1]}"
+                f"images for training. Received: {fractions[0]} and {fractions[1]}"
             )
         return self
 

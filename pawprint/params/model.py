@@ -78,10 +78,9 @@ class Model(Section):
         if backbone and not widths and alpha is not None:
             raise ValueError(f"expected null, because {backbone} has one width. Received: {alpha}")
         if widths and alpha not in widths:
-            *others, last = widths
-            expected = f"{', '.join(map(str, others))} or {last}"
-            received = "null" if alpha is None else alpha
-            raise ValueError(f"expected {expected}, a width of {backbone}. Received: {received}")
+            expected = f"{', '.join(map(str, widths[:-1]))} or {widths[-1]}"
+            value = "null" if alpha is None else alpha
+            raise ValueError(f"expected {expected}, a width of {backbone}. Received: {value}")
         return alpha
 
     @field_validator("fine_tune_at", mode="before")

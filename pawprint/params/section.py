@@ -60,9 +60,9 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
     if problem["type"] == "missing":
         return f"{key}: expected this key. Received: none"
     if problem["type"] == "extra_forbidden":
-        known = _keys_of(model, within[:-1])
-        near = difflib.get_close_matches(names[-1], known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(known)}"
+        keys = _keys_of(model, within[:-1])
+        near = difflib.get_close_matches(names[-1], keys, n=1)
+        hint = f"Did you mean {near[0]}?" if near else f"Known here: {', '.join(keys)}"
         return f"{key}: unknown key. {hint}"
     if problem["type"] == "value_error":
         return ": ".join(filter(None, [key, str(problem["ctx"]["error"])]))
@@ -77,10 +77,10 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
             near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
             first = f"{', '.join(near)} or another" if near else "one"
             expected = f"{first} of {len(choices)} names (docs/backbones.md)"
-    return f"{key or 'whole file'}: expected {expected}. Received: {_received(problem['input'])}"
+    return f"{key or 'whole file'}: expected {expected}. Received: {_text_of(problem['input'])}"
 
 
-def _received(value: object) -> str:
+def _text_of(value: object) -> str:
     """What is inside a mapping or a list may be secret."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
@@ -112,8 +112,8 @@ class Section(BaseModel):
 
         def read() -> Self:
             content = read_yaml(path)
-            given = content.get(name) if isinstance(content, dict) else None
-            return checked(cls, given, path, [name])
+            section = content.get(name) if isinstance(content, dict) else None
+            return checked(cls, section, path, [name])
 
         return watch(f"{path}: {name}", read)
 

@@ -34,8 +34,8 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        named = 0 if self.clean.labels == "auto" else len(self.clean.labels)
-        problem = problem_of_threshold(self.calibrate, named)
+        classes = 0 if self.clean.labels == "auto" else len(self.clean.labels)
+        problem = problem_of_threshold(self.calibrate, classes)
         problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
         problem = problem or problem_of_weights(self.model.backbone, self.weights.source)
         epochs = self.train_finetune.epochs

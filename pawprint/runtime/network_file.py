@@ -15,8 +15,8 @@ NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
 def message_of(error: Exception) -> str:
     """What an error of OpenVINO says, in one printable line."""
     lines = (line.strip() for line in str(error).splitlines())
-    said = " ".join(line for line in lines if line and not line.startswith(NOISE))
-    return printable(said or type(error).__name__)
+    message = " ".join(line for line in lines if line and not line.startswith(NOISE))
+    return printable(message or type(error).__name__)
 
 
 def take_uint8(network: openvino.Model) -> openvino.Model:
@@ -37,9 +37,9 @@ def write_network(network: openvino.Model, path: Path, outputs: Sequence[str]) -
     network.set_friendly_name(path.stem)
     for index, node in enumerate(network.get_ordered_ops()):
         node.set_friendly_name(f"{node.get_type_name()}_{index}")
-        about = node.get_rt_info()
-        for key in [each for each in about if each.startswith("fused_names")]:
-            del about[key]  # the names before
+        info = node.get_rt_info()
+        for key in [key for key in info if key.startswith("fused_names")]:
+            del info[key]  # the names before
         for output in node.outputs():
             output.get_tensor().set_names(set())
     network.input().get_tensor().set_names({"pixels"})
