@@ -41,8 +41,8 @@ def main() -> None:
         elif recorded.hash_of("fetch", source, "deps"):
             todo = "with --allow-missing, DVC takes the images of the last run"
         print(f"code: {source} does not exist: {todo}")
-    walked = os.walk(source)
-    require_utf8(Path(parent, name) for parent, *names in walked for name in chain(*names))
+    entries = os.walk(source)
+    require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     if "pawprint/stages" in folders:  # of an installed package
         require_installed(project.REQUIREMENTS)
         require_stages(project.PIPELINE)
@@ -59,8 +59,8 @@ def main() -> None:
             if recorded.has_code(stage, after[stage]):  # also where the cache lacks the text
                 before[stage] = after[stage]
             else:
-                known = recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps")
-                before[stage] = recorded.text(known)
+                md5 = recorded.hash_of(stage, project.CODE / f"{stage}.txt", "deps")
+                before[stage] = recorded.text(md5)
     if not sys.dont_write_bytecode:
         # By default Python knows a compiled module by size and time in seconds of its source, so
         # that it runs an earlier module in place of one with both.

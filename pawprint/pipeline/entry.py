@@ -94,13 +94,13 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
             file=sys.stderr,
         )
 
-    def checked() -> None:
+    def checked_main() -> None:
         if "DVC_STAGE" in os.environ:
             _require_recorded(stage, lines)
         main()
         require_unchanged()
 
-    run(checked)
+    run(checked_main)
 
 
 def running_code(stage: str) -> tuple[list[str], list[str]]:
@@ -128,7 +128,7 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
             f"dvc.yaml: stages.{stage}.cmd: expected one that runs {script}. Received: the script "
             "of the package."
         )
-    imported = {getattr(each, "__file__", None) for each in list(sys.modules.values())}
+    imported = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     for line in lines:
         file = line.partition("  ")[2]
         if not file:  # a pin
@@ -147,19 +147,19 @@ def _require_recorded(stage: str, lines: list[str]) -> None:
 
 
 Content = TypeVar("Content")
-_watched: dict[str, tuple[Callable[[], object], object]] = {}
+_readings: dict[str, tuple[Callable[[], object], object]] = {}
 
 
 def watch(name: str, read: Callable[[], Content]) -> Content:
     """What `read` returns. A stage ends with an error if `read` returns something else then."""
     content = read()
-    _watched[name] = read, content
+    _readings[name] = read, content
     return content
 
 
 def require_unchanged() -> None:
     """Raise InputError if something that is watched has changed."""
-    for name, (read, before) in _watched.items():
+    for name, (read, before) in _readings.items():
         if read() != before:
             raise InputError(
                 f"{name}: expected no change while the stage runs. Received: a change, which DVC "
@@ -177,11 +177,11 @@ def stamps(path: Path) -> dict[Path, tuple[int, int]]:
     drives have no such time: there a file of the same size with its old time of modification goes
     unnoticed. So does, everywhere, a change after a stage has ended and before DVC hashes.
     """
-    found = {}
+    times = {}
     for parent, _, names in [("", (), [path]), *os.walk(path)]:
-        for each in (Path(parent, name) for name in names):
+        for file in (Path(parent, name) for name in names):
             with contextlib.suppress(OSError):  # such as a file of an editor, removed by now
-                status = each.stat()
-                if stat.S_ISREG(status.st_mode) and "__pycache__" not in each.parts:
-                    found[each] = status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
-    return found
+                status = file.stat()
+                if stat.S_ISREG(status.st_mode) and "__pycache__" not in file.parts:
+                    times[file] = status.st_size, max(status.st_mtime_ns, status.st_ctime_ns)
+    return times

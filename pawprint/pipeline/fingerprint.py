@@ -63,9 +63,9 @@ def _text(value: object) -> str:
     if isinstance(value, WITH_DOCSTRING) and ast.get_docstring(value, clean=False) is not None:
         fields["body"] = value.body[1:]
     if isinstance(value, ast.JoinedStr):  # Python 3.12.1 adds empty texts
-        fields["values"] = [each for each in value.values if each.value != ""]
-    shown = [f"{name}={_text(each)}" for name, each in fields.items() if each not in (None, [])]
-    return f"{type(value).__name__}({', '.join(shown)})"
+        fields["values"] = [part for part in value.values if part.value != ""]
+    texts = [f"{name}={_text(field)}" for name, field in fields.items() if field not in (None, [])]
+    return f"{type(value).__name__}({', '.join(texts)})"
 
 
 @functools.cache  # each stage looks at the same modules
@@ -78,13 +78,13 @@ def imports(source: str) -> set[tuple[str, str]]:
     names = set()
     for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
-            names |= {(each.asname or "", each.name) for each in node.names}
-            names |= {(each.name.split(".")[0],) * 2 for each in node.names if not each.asname}
+            names |= {(alias.asname or "", alias.name) for alias in node.names}
+            names |= {(alias.name.split(".")[0],) * 2 for alias in node.names if not alias.asname}
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"a relative import in line {node.lineno}")
-            of = node.module
-            names |= {("", of), *((it.asname or it.name, f"{of}.{it.name}") for it in node.names)}
+            names.add(("", full := node.module))
+            names |= {(alias.asname or alias.name, f"{full}.{alias.name}") for alias in node.names}
     return names
 
 
@@ -92,9 +92,9 @@ def imports(source: str) -> set[tuple[str, str]]:
 def names_used(source: str) -> set[str]:
     """The full names of what a module uses by names that it imports: `pawprint.project.PARAMS`."""
     nodes = list(ast.walk(parse(source)))
-    inner = {each.value for each in nodes if isinstance(each, ast.Attribute)}
+    inner = {node.value for node in nodes if isinstance(node, ast.Attribute)}
     full_names = set()
-    for node in (each for each in nodes if each not in inner):
+    for node in (node for node in nodes if node not in inner):
         attributes = ""
         while isinstance(node, ast.Attribute):
             node, attributes = node.value, f".{node.attr}{attributes}"
@@ -118,7 +118,7 @@ def constants(source: str) -> dict[str, ast.AST] | None:
             case ast.Expr(ast.Constant(str())):
                 continue
             case ast.Import(names) | ast.ImportFrom(names=names):
-                bound = {each.asname or each.name: node for each in names}
+                bound = {alias.asname or alias.name: node for alias in names}
             case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, value):
                 if value is None or not all(map(_is_plain, ast.walk(value))):
                     return None
@@ -190,7 +190,7 @@ class Code:
                     )
         folders = {PurePosixPath(module).parent.as_posix() for module in modules}
         files = {file for folder in folders for file in self._data_in(folder)}
-        files |= {each for module in modules for each in self._used_of(module, modules)}
+        files |= {file for module in modules for file in self._used_of(module, modules)}
         pins = {pin for module in modules for pin in self._pins_of(module)}
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
@@ -200,13 +200,12 @@ class Code:
             return {module}
         start = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".") + "."
         used: set[str] = set()
-        for other in modules - {module}:
-            names = self._names_used(other)
+        for importer in modules - {module}:
+            names = self._names_used(importer)
             if names is None:
                 return {module}
-            parts = (each.removeprefix(start) for each in names if each.startswith(start))
-            used |= {part.split(".")[0] for part in parts}
-        return {f"{module}:{each}" for each in used & values.keys()} or {module}
+            used |= {name[len(start) :].split(".")[0] for name in names if name.startswith(start)}
+        return {f"{module}:{name}" for name in used & values.keys()} or {module}
 
     def _find_names(self, module: str) -> set[str] | None:
         """The full names of what a module imports and uses, also those where it is defined.
@@ -214,25 +213,25 @@ class Code:
         None if it may use any name of the project: with `import *`, or `getattr` of a module.
         """
         imported = self.names_in(module)
-        used = self._meanings(names_used(self._read(module)))
-        is_any = any(each.endswith(".*") and each.startswith(OURS) for each in imported)
-        return None if is_any or any(map(self._file_of, used)) else used | self._meanings(imported)
+        uses = self._meanings(names_used(self._read(module)))
+        is_any = any(name.endswith(".*") and name.startswith(OURS) for name in imported)
+        return None if is_any or any(map(self._file_of, uses)) else uses | self._meanings(imported)
 
     def _meanings(self, names: set[str]) -> set[str]:
         """The names, and those under which the modules on the way have imported the same."""
-        found, new = set(), names
+        meanings, new = set(), names
         while new:
-            found |= new
-            new = {each for name in new for each in self._imported_as(name)} - found
-        return found
+            meanings |= new
+            new = {alias for name in new for alias in self._imported_as(name)} - meanings
+        return meanings
 
     def _imported_as(self, name: str) -> set[str]:
         """`pawprint.project.X` for `pawprint.other.project.X`, if `other` imports `project`."""
         parts = name.split(".")
         for end in range(len(parts) - 1, 0, -1):
             if file := self._file_of(".".join(parts[:end])):
-                found = {full for bound, full in self.imports_of(file) if bound == parts[end]}
-                return {".".join([full, *parts[end + 1 :]]) for full in found}
+                full_names = {full for bound, full in self.imports_of(file) if bound == parts[end]}
+                return {".".join([full, *parts[end + 1 :]]) for full in full_names}
         return set()
 
     def closure(self, script: str) -> set[str]:
@@ -246,7 +245,7 @@ class Code:
             new.add(package)
         while new:
             modules |= new
-            new = {file for each in new for file in self.imported_files(each)} - modules
+            new = {file for module in new for file in self.imported_files(module)} - modules
             new -= OURS_DECIDE_NO_BYTE
         return modules
 
@@ -278,7 +277,7 @@ class Code:
 
     def _pins_of(self, module: str) -> Iterator[str]:
         for top in {name.split(".")[0] for name in self.names_in(module)}:
-            names = {canonicalize_name(each) for each in self.distributions.get(top, [top])}
+            names = {canonicalize_name(name) for name in self.distributions.get(top, [top])}
             if top in (*OURS, *sys.stdlib_module_names) or names <= DECIDE_NO_BYTE:
                 continue
             names = names.union(*(BROUGHT.get(name, ()) for name in names))
@@ -322,9 +321,9 @@ def _value_of(name: str, values: dict[str, ast.AST]) -> str:
     """The text of a constant, and of those that its value names."""
     if name not in values:
         return ""
-    named = {each.id for each in ast.walk(values[name]) if isinstance(each, ast.Name)}
-    others = [_value_of(each, values) for each in sorted(named - {name})]
-    return " ".join([name, _text(values[name]), *others])
+    references = {node.id for node in ast.walk(values[name]) if isinstance(node, ast.Name)}
+    texts = [_value_of(reference, values) for reference in sorted(references - {name})]
+    return " ".join([name, _text(values[name]), *texts])
 
 
 def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> list[str]:
@@ -335,8 +334,8 @@ def describe_changes(before: dict[str, str | None], after: dict[str, str]) -> li
     stages: dict[str, list[str]] = {}
     for stage, text in after.items():
         if text != before[stage]:
-            was, now = (set((each or "").splitlines()) for each in (before[stage], text))
-            names = {line.split("  ")[-1] for line in was ^ now}
+            lines = set((before[stage] or "").splitlines()) ^ set(text.splitlines())
+            names = {line.split("  ")[-1] for line in lines}
             why = ", ".join(sorted(names)) if before[stage] else "no earlier code is in the cache"
             stages.setdefault(why, []).append(stage)
     return [f"{', '.join(names)} changed ({why})" for why, names in stages.items()]

@@ -48,13 +48,13 @@ class Recorded:
 
     def hash_of(self, stage: str, path: Path, kind: str = "outs") -> str | None:
         """The MD5 of an output, or of another kind of file. None if there is none."""
-        found = self.hashes(stage, kind).get(path.as_posix())
-        return found if is_md5(found) else None
+        md5 = self.hashes(stage, kind).get(path.as_posix())
+        return md5 if is_md5(md5) else None
 
     def has_code(self, stage: str, fingerprint: str) -> bool:
         """Whether a stage last ran with the code of this fingerprint."""
-        known = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
-        return known == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
+        md5 = self.hash_of(stage, CODE / f"{stage}.txt", "deps")
+        return md5 == hashlib.md5(fingerprint.encode(), usedforsecurity=False).hexdigest()
 
     def file(self, md5: object) -> Path:
         """The place in the cache of a file with this MD5, whether it is there or not.
@@ -84,9 +84,9 @@ class Recorded:
         return _hashes_by("relpath", lambda: self.json(stage, out))
 
 
-def _hashes_by(path: str, listed: Callable[[], list[dict]]) -> dict[str, object]:
+def _hashes_by(path: str, list_files: Callable[[], list[dict]]) -> dict[str, object]:
     try:
-        return {str(each[path]): each.get("md5") for each in listed()}
+        return {str(file[path]): file.get("md5") for file in list_files()}
     except (AttributeError, LookupError, TypeError):
         return {}
 
@@ -108,14 +108,14 @@ def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[
                 f"Received: {printable(str(path))} with {md5!r}. Restore {LOCK}, or run "
                 "`dvc repro --force`."
             )
-    copies = {copy: known for copy, known in copies.items() if copy.is_file()}
+    copies = {copy: original for copy, original in copies.items() if copy.is_file()}
     with tqdm(copies.items(), desc="verify", unit="file", disable=None) as progress:
         for copy, (path, md5) in progress:
             try:
-                found = digest(copy, "md5")
-                if found == md5.removesuffix(".dir"):
+                if (actual := digest(copy, "md5")) == md5.removesuffix(".dir"):
                     continue
-                expected = f"{copy}: expected the file {path} with the MD5 {md5}. Received: {found}"
+                expected = f"{copy}: expected the file {path} with the MD5 {md5}. "
+                expected += f"Received: {actual}"
                 if copy == path:
                     damaged.append(
                         f"{expected}. If you did not change it, remove it. Run `dvc repro`."

@@ -62,17 +62,17 @@ def require_reproduced(*stages: str) -> dict[str, str]:
     try:
         with Repo() as repo:
             status = repo.status(targets=list(stages) or None, with_deps=bool(stages))
-            collected = [repo.stage.collect(each, with_deps=True) for each in stages or (None,)]
+            groups = [repo.stage.collect(name, with_deps=True) for name in stages or (None,)]
     except LockError as error:
-        found = printable(" ".join(str(error).split()))
-        raise InputError(f"workspace: expected no other running `dvc`. Received: {found}") from None
+        text = printable(" ".join(str(error).split()))
+        raise InputError(f"workspace: expected no other running `dvc`. Received: {text}") from None
     except DvcException as error:
         raise InputError(f"workspace: expected a DVC project. Received: {error}") from None
     # The stage `code` differs after a changed comment; what counts are the fingerprints.
     status.pop("code", None)
-    found = {name for changes in status.values() for name in changed(changes)}
+    differences = {name for changes in status.values() for name in names_of_changes(changes)}
     # Photos that DVC tracks, and a user's own stages, have no code of ours.
-    names = {getattr(stage, "name", None) for each in collected for stage in each} - {"code", None}
+    names = {getattr(stage, "name", None) for group in groups for stage in group} - {"code", None}
     code = Code()
     scripts = {name: script_of(name) for name in names}
     fingerprints = {
@@ -82,23 +82,23 @@ def require_reproduced(*stages: str) -> dict[str, str]:
     }
     recorded = Recorded()
     of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
-    found = sorted(found | {f"code of {name}" for name in of_code})
-    if found:
-        more = f" and {len(found) - MAX_CHANGES} more" if found[MAX_CHANGES:] else ""
+    changes = sorted(differences | {f"code of {name}" for name in of_code})
+    if changes:
+        more = f" and {len(changes) - MAX_CHANGES} more" if changes[MAX_CHANGES:] else ""
         raise InputError(
             "workspace: expected the results of its params and code. Received: changes since the "
-            f"last run: {', '.join(found[:MAX_CHANGES])}{more}. Run `dvc repro`."
+            f"last run: {', '.join(changes[:MAX_CHANGES])}{more}. Run `dvc repro`."
         )
     return fingerprints
 
 
-def changed(changes: list[dict | str]) -> Iterator[str]:
+def names_of_changes(changes: list[dict | str]) -> Iterator[str]:
     """The names of what differs, from the status of a stage. Missing data does not differ."""
     for change in changes:
         if isinstance(change, str):  # such as "changed command"
             yield change
             continue
-        for path, state in (pair for each in change.values() for pair in each.items()):
+        for path, state in (pair for states in change.values() for pair in states.items()):
             if isinstance(state, dict):
                 yield from (f"{path} {key}" for key in state)
             elif state in ("modified", "new"):
