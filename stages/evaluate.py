@@ -31,13 +31,13 @@ def main() -> None:
     split = read_table(project.SPLIT_CSV, columns.SPLIT)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     split["group"] = independent(split)
-    evaluated = {}
+    results = {}
     for name in SPLITS:
         outputs = Outputs.read(project.OUTPUTS / f"{name}.npz")
         rows = split[split["split"] == name]
-        evaluated[name] = evaluate(rows, outputs, metadata, confidence)
-        print(f"evaluate: {metrics.describe_split(name, evaluated[name].scores, confidence)}")
-    validation, test = evaluated.values()
+        results[name] = evaluate(rows, outputs, metadata, confidence)
+        print(f"evaluate: {metrics.describe_split(name, results[name].scores, confidence)}")
+    validation, test = results.values()
     apart = measure_apart(test.images, near_duplicates, confidence)
     differences = compare_splits(validation.images, test.images)
     metadata_csv = read_table(project.METADATA_CSV, columns.METADATA)
@@ -61,10 +61,10 @@ def main() -> None:
     scores = pd.concat(
         [validation.scores.assign(split="validation"), pd.concat(of_test).assign(split="test")]
     )
-    reliability = [each.reliability.assign(split=name) for name, each in evaluated.items()]
-    for name, each in evaluated.items():
-        write_predictions(project.PREDICTIONS_CSV[name], each.predictions)
-        short = with_image(each.predictions)
+    reliability = [result.reliability.assign(split=name) for name, result in results.items()]
+    for name, result in results.items():
+        write_predictions(project.PREDICTIONS_CSV[name], result.predictions)
+        short = with_image(result.predictions)
         write_table(project.PREDICTED_CSV[name], short, columns.PREDICTED_CLASSES)
     write_table(project.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
     write_table(project.ROC_CSV, test.roc, columns.ROC)

@@ -28,13 +28,13 @@ def main() -> None:
     for split in ("validation", "test"):
         predictions = read_predictions(project.PREDICTIONS_CSV[split])
         images = predictions.rename(columns={"actual": "label"})
-        known = probabilities_in(predictions), predicted_labels(predictions)
-        judged.append(judge(images, *known).assign(split=split))
+        labels = predicted_labels(predictions)
+        judged.append(judge(images, probabilities_in(predictions), labels).assign(split=split))
     judged = pd.concat(judged)
     rows = [row for _, row in read_lines(project.LABELS_CSV, LABEL_COLUMNS)]
-    listed = list_suspects(judged, {row.get("pixels_sha256") or row["path"] for row in rows})
-    write_table(project.LABELS_TO_REVIEW_CSV, listed, LABELS_TO_REVIEW)
-    print(f"review: {len(listed)} of {len(judged):,} labels to review")
+    suspects = list_suspects(judged, {row.get("pixels_sha256") or row["path"] for row in rows})
+    write_table(project.LABELS_TO_REVIEW_CSV, suspects, LABELS_TO_REVIEW)
+    print(f"review: {len(suspects)} of {len(judged):,} labels to review")
 
 
 if __name__ == "__main__":

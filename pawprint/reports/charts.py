@@ -88,8 +88,8 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     below instead. Of more than MAX_DRAWN classes, those with the lowest recall are drawn.
     """
     actual, predicted = predictions["actual"], predictions["predicted"]
-    labels = every = predicted_labels(predictions)
-    if len(every) > MAX_DRAWN:
+    labels = classes = predicted_labels(predictions)
+    if len(classes) > MAX_DRAWN:
         recall = (actual == predicted).groupby(actual).mean().sort_values(kind="stable")
         labels = sorted(recall.index[:MAX_DRAWN])
     is_written = len(labels) <= MAX_WRITTEN
@@ -97,7 +97,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
     figure, axis = plt.subplots(figsize=(size + 0.2, size - 0.2 + below))
-    counts = confusion(predictions, every).loc[labels]
+    counts = confusion(predictions, classes).loc[labels]
     fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
     blues = matplotlib.colormaps["Blues"]
     axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
@@ -115,15 +115,15 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
         axis.tick_params(labelsize=8)
         lines = ["Pairs that are confused most often:"]
         for row in confused(predictions, PAIRS).itertuples():
-            of = f"{row.images:,} of {(actual == row.actual).sum():,} images"
-            lines.append(f"{row.actual} predicted as {row.predicted}: {of}")
+            share = f"{row.images:,} of {(actual == row.actual).sum():,} images"
+            lines.append(f"{row.actual} predicted as {row.predicted}: {share}")
         figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9)
     axis.grid(False)
     axis.spines[:].set_visible(False)
     correct = int((actual == predicted).sum())
     title = f"Test: {correct:,} of {len(actual):,} correct ({correct / len(actual):.1%})"
-    if len(every) > MAX_DRAWN:
-        title += f"; the {MAX_DRAWN} of {len(every):,} classes with the lowest recall"
+    if len(classes) > MAX_DRAWN:
+        title += f"; the {MAX_DRAWN} of {len(classes):,} classes with the lowest recall"
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     return figure
 

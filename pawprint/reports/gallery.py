@@ -29,18 +29,18 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
     """
     pairs = errors.groupby(["actual", "predicted"])
     size = pairs["path"].transform("size")
-    shown = errors[pairs.cumcount() < OF_A_PAIR].assign(size=size)
-    shown = shown.sort_values(["size", "actual", "predicted"], ascending=[False, True, True])
+    rows = errors[pairs.cumcount() < OF_A_PAIR].assign(size=size)
+    rows = rows.sort_values(["size", "actual", "predicted"], ascending=[False, True, True])
     photos = []
-    for row in shown.head(MAX_PHOTOS).itertuples():
+    for row in rows.head(MAX_PHOTOS).itertuples():
         image = open_image(archive, row.path)
         image.thumbnail((SIDE, SIDE))
-        of_classes = (class_id(each, labels) for each in (row.actual, row.predicted))
-        ids = (pair_id(row.actual, row.predicted, labels), *of_classes)
+        pair = row.actual, row.predicted
+        ids = (pair_id(*pair, labels), *(class_id(label, labels) for label in pair))
         photos.append((data_uri(image), ids, row))
     return {
         "photos": photos,
-        "ids": sorted({each for _, ids, _ in photos for each in ids}),
+        "ids": sorted({name for _, ids, _ in photos for name in ids}),
         "errors": len(errors),
     }
 
@@ -56,8 +56,8 @@ def link_matrix(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[l
         [
             actual,
             *(
-                number and _link(number, pair_id(actual, other, labels), ids)
-                for other, number in row.items()
+                number and _link(number, pair_id(actual, predicted, labels), ids)
+                for predicted, number in row.items()
             ),
         ]
         for actual, row in confusion(test, labels).iterrows()

@@ -63,10 +63,10 @@ MAX_VIEWS = 12  # shown; two rows
 
 def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
     """Training images at equal distances in the table SPLIT, with label and size in pixels."""
-    shown = spread(train, number)
-    images = ((row.label, open_image(archive, row.path)) for row in shown.itertuples())
+    rows = spread(train, number)
+    images = ((row.label, open_image(archive, row.path)) for row in rows.itertuples())
     cells = ((image, f"{label}\n{image.width}×{image.height}", GREY) for label, image in images)
-    return photo_grid({f"Training images ({len(shown):,} of {len(train):,})": cells})
+    return photo_grid({f"Training images ({len(rows):,} of {len(train):,})": cells})
 
 
 def draw_augmented(
@@ -89,12 +89,12 @@ def draw_augmented(
 def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number: int) -> Figure:
     """The first images of the table NEAR_DUPLICATES, with number of group, label and split."""
     groups = near_duplicates["group"].factorize()[0] + 1
-    shown = near_duplicates.assign(group=groups).head(number)
+    rows = near_duplicates.assign(group=groups).head(number)
     cells = (
         (open_image(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
-        for row in shown.itertuples()
+        for row in rows.itertuples()
     )
-    return photo_grid({f"Near-duplicates ({len(shown):,} of {len(near_duplicates):,})": cells})
+    return photo_grid({f"Near-duplicates ({len(rows):,} of {len(near_duplicates):,})": cells})
 
 
 MAX_LABEL = 16  # characters of a label before a probability
@@ -102,9 +102,9 @@ MAX_LABEL = 16  # characters of a label before a probability
 
 def draw_predictions(archive: Archive, predictions: pd.DataFrame, number: int) -> Figure:
     """Images at equal distances in the table PREDICTIONS: the same images for every model."""
-    shown = spread(with_confidence(predictions), number)
-    title = f"Test images ({len(shown):,} of {len(predictions):,})"
-    return photo_grid({title: _cells(archive, shown)})
+    rows = spread(with_confidence(predictions), number)
+    title = f"Test images ({len(rows):,} of {len(predictions):,})"
+    return photo_grid({title: _cells(archive, rows)})
 
 
 def draw_errors(archive: Archive, predictions: pd.DataFrame, number: int) -> Figure:
@@ -123,20 +123,20 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame, number: int) -> Fig
     return photo_grid({of_errors: _cells(archive, errors), of_unsure: _cells(archive, unsure)})
 
 
-def draw_labels_to_review(archive: Archive, listed: pd.DataFrame, number: int) -> Figure:
+def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, number: int) -> Figure:
     """The first images of the table LABELS_TO_REVIEW: file name, label, its probability, likely.
 
     `likely` is the most probable other label.
     """
-    shown = listed.head(number)
+    rows = suspects.head(number)
 
     def cells():
-        for row in shown.itertuples():
+        for row in rows.itertuples():
             name, label = PurePosixPath(row.path).name, shorten(row.label, MAX_LABEL)
             title = f"{name}\n{label} {row.probability:.1%}\nperhaps {row.likely}"
             yield open_image(archive, row.path), title, RED
 
-    title = f"Labels to review ({len(shown):,} of {len(listed):,})"
+    title = f"Labels to review ({len(rows):,} of {len(suspects):,})"
     return photo_grid({title: cells()})
 
 

@@ -29,8 +29,8 @@ FRACTIONS = {"accuracy", APART, "refused", "recall", "precision"}  # of images
 
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
     """The row of a score: `value`, `low`, `high` and `images`."""
-    of = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
-    return scores[of].iloc[0]
+    is_score = (scores["split"] == split) & (scores["score"] == score) & (scores["label"] == label)
+    return scores[is_score].iloc[0]
 
 
 def headline_of(scores: pd.DataFrame) -> str:
@@ -61,8 +61,8 @@ def fraction(score: pd.Series) -> str:
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Rows of the table of results: a title, then the texts of test and validation, perhaps ""."""
-    listed = scores[scores["score"].isin(CATALOGUE)]
-    texts = listed.assign(text=listed.apply(describe_score, axis=1))
+    selection = scores[scores["score"].isin(CATALOGUE)]
+    texts = selection.assign(text=selection.apply(describe_score, axis=1))
     of_all = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
     names = [name for name in CATALOGUE if name in of_all.index]
     if headline_of(scores) == "mean_recall":
@@ -97,8 +97,8 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
 
 def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Rows of texts: a slice, its accuracy, and the difference from the accuracy of the others."""
-    both = (scores[scores["score"] == name].set_index("label") for name in (ACCURACY, DIFFERENCE))
-    accuracy, difference = both
+    rows = scores.set_index("label")
+    accuracy, difference = (rows[rows["score"] == name] for name in (ACCURACY, DIFFERENCE))
     return [
         (
             label,

@@ -37,14 +37,14 @@ def evaluate(
     probabilities = to_probabilities(logits, metadata.temperature)
     predicted = predicted_classes(probabilities, metadata.threshold)
     is_unknown = None if threshold is None else unknown_scores > threshold
-    listed = None if threshold is None else unknown_scores
+    score_column = None if threshold is None else unknown_scores
     groups = rows["group"].to_numpy()
     predictions = metrics.Predictions(actual, probabilities, predicted, labels, is_unknown, groups)
     return Evaluation(
         metrics.tabulate_scores(predictions, confidence),
         metrics.tabulate_reliability(actual, probabilities, labels, confidence),
         metrics.tabulate_roc(actual, probabilities, labels),
-        tabulate(rows, probabilities, predicted, labels, listed),
+        tabulate(rows, probabilities, predicted, labels, score_column),
         rows.assign(
             correct=predicted == actual,
             refused=False if is_unknown is None else is_unknown,

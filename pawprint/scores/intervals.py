@@ -60,12 +60,12 @@ def difference_interval(
     Method 10 of Newcombe, Interval Estimation for the Difference Between Independent Proportions,
     Statistics in Medicine 17:873-890, 1998: the Wilson intervals of both, combined.
     """
-    one, other = (correct / total for correct, total in (first, second))
-    (low, high), (other_low, other_high) = (
-        fraction_interval(*each, confidence) for each in (first, second)
+    p1, p2 = (correct / total for correct, total in (first, second))
+    (low1, high1), (low2, high2) = (
+        fraction_interval(*counts, confidence) for counts in (first, second)
     )
-    below, above = np.hypot(one - low, other_high - other), np.hypot(high - one, other - other_low)
-    return float(one - other - below), float(one - other + above)
+    below, above = np.hypot(p1 - low1, high2 - p2), np.hypot(high1 - p1, p2 - low2)
+    return float(p1 - p2 - below), float(p1 - p2 + above)
 
 
 def mean_recall_interval(
@@ -79,9 +79,9 @@ def mean_recall_interval(
     """
     z = norm.ppf((1 + confidence) / 2)
     classes = len(images)
-    added = z**2 / classes
-    recall = (correct + added / 2) / (images + added)
-    variances = recall * (1 - recall) / (images + added)
+    extra = z**2 / classes
+    recall = (correct + extra / 2) / (images + extra)
+    variances = recall * (1 - recall) / (images + extra)
     mean, reach = recall.mean(), z * np.sqrt(variances.sum()) / classes
     return float(max(mean - reach, 0)), float(min(mean + reach, 1))
 
@@ -139,8 +139,8 @@ def stratified_fisher(first: np.ndarray, second: np.ndarray) -> float:
     wrong = images + other_images - right
     draws = rng.hypergeometric(right, wrong, images, (DRAWS, len(images)))
     differences = draws / images - (right - draws) / other_images
-    found = abs((correct / images - other_correct / other_images).sum())
-    reached = (abs(differences.sum(axis=1)) >= found - 1e-9).sum()
+    statistic = abs((correct / images - other_correct / other_images).sum())
+    reached = (abs(differences.sum(axis=1)) >= statistic - 1e-9).sum()
     return float((1 + reached) / (1 + DRAWS))
 
 
@@ -152,8 +152,8 @@ def randomization(values: np.ndarray, others: np.ndarray) -> float:
     pooled, rng = np.concatenate([values, others]), np.random.default_rng(0)
     sums = np.array([rng.permutation(pooled)[: len(values)].sum() for _ in range(RESAMPLES)])
     middle = pooled.mean()
-    found = abs(values.mean() - middle)
-    reached = (abs(sums / len(values) - middle) >= found - 1e-9).sum()
+    statistic = abs(values.mean() - middle)
+    reached = (abs(sums / len(values) - middle) >= statistic - 1e-9).sum()
     return float((1 + reached) / (1 + RESAMPLES))
 
 

@@ -31,8 +31,8 @@ def tabulate_curve(
         score = headline(pd.Series(actual).value_counts()).replace("_", " ")
         row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
         if before is not None:
-            (compared,) = compare([Pair(actual, before, right, groups)], CONFIDENCE)
-            gain = [each[1:4] for each in compared.scores] or [(0.0, 0.0, 0.0)]
+            (comparison,) = compare([Pair(actual, before, right, groups)], CONFIDENCE)
+            gain = [test[1:4] for test in comparison.scores] or [(0.0, 0.0, 0.0)]
             row |= zip(("gain", "low", "high"), gain[0])
         rows.append(row)
     return pd.DataFrame(rows, columns=list(LEARNING_CURVE))

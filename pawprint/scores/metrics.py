@@ -90,10 +90,10 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     present = np.unique(actual)
     is_right = predicted == actual
     is_actual, is_predicted = present[:, None] == actual, present[:, None] == predicted
-    both = (is_actual & is_predicted).sum(axis=1)
-    recall = (both / is_actual.sum(axis=1)).mean()
-    f1 = (2 * both / (is_actual.sum(axis=1) + is_predicted.sum(axis=1))).mean()
-    counts = np.transpose([independent_counts(is_right[each], groups[each]) for each in is_actual])
+    hits = (is_actual & is_predicted).sum(axis=1)
+    recall = (hits / is_actual.sum(axis=1)).mean()
+    f1 = (2 * hits / (is_actual.sum(axis=1) + is_predicted.sum(axis=1))).mean()
+    counts = np.transpose([independent_counts(is_right[mask], groups[mask]) for mask in is_actual])
     rows = [
         ("", *fraction_row("accuracy", is_right, confidence, groups)),
         ("", "loss", losses.mean(), *of_loss, images),
@@ -187,27 +187,27 @@ def describe_split(name: str, scores: pd.DataFrame, confidence: float) -> str:
     rows = scores[scores["label"] == ""].set_index("score")
     accuracy, images = rows.loc["accuracy"], rows.loc["accuracy", "images"]
     text = f"accuracy {accuracy['value']:.4f} ({round(accuracy['value'] * images)}/{images})"
-    shown = headline(scores.loc[scores["score"] == "recall", "images"])
-    if shown != "accuracy":
-        text = f"mean recall {rows.loc[shown, 'value']:.4f}"
+    score = headline(scores.loc[scores["score"] == "recall", "images"])
+    if score != "accuracy":
+        text = f"mean recall {rows.loc[score, 'value']:.4f}"
     few = " (few images: a wide interval)" if images < FEW else ""
-    low, high = rows.loc[shown, ["low", "high"]]
+    low, high = rows.loc[score, ["low", "high"]]
     text = f"{name} {text}, {100 * confidence:g}% interval {low:.4f} to {high:.4f}{few}"
-    return text if shown == "accuracy" else f"{text}; accuracy {accuracy['value']:.4f}"
+    return text if score == "accuracy" else f"{text}; accuracy {accuracy['value']:.4f}"
 
 
 def _of_class(
     is_actual: np.ndarray, is_predicted: np.ndarray, confidence: float, groups: np.ndarray
 ) -> list[tuple]:
     """Recall, precision and F1 of a class: rows without its label."""
-    both, either = (is_actual & is_predicted).sum(), (is_actual | is_predicted).sum()
+    intersection, union = (is_actual & is_predicted).sum(), (is_actual | is_predicted).sum()
     rows = [
         fraction_row("recall", is_predicted[is_actual], confidence, groups[is_actual]),
-        ("f1", 2 * both / (either + both), np.nan, np.nan, either),
+        ("f1", 2 * intersection / (union + intersection), np.nan, np.nan, union),
     ]
     if is_predicted.any():
-        of = is_actual[is_predicted], confidence, groups[is_predicted]
-        rows.insert(1, fraction_row("precision", *of))
+        is_right = is_actual[is_predicted]
+        rows.insert(1, fraction_row("precision", is_right, confidence, groups[is_predicted]))
     return rows
 
 
@@ -236,7 +236,7 @@ def _roc_area(
         is_class = actual == index
         area = roc_auc_score(is_class, probabilities[:, index])
         images, others = (
-            independent_counts(each[each], groups[each])[1] for each in (is_class, ~is_class)
+            independent_counts(mask[mask], groups[mask])[1] for mask in (is_class, ~is_class)
         )
         interval = roc_area_interval(area, images, others, confidence)
         areas.append((area, *interval))

@@ -11,7 +11,7 @@ from pawprint.classes import headline, log_losses
 from pawprint.scores.intervals import holm, mean_by_group, sign_flips
 from pawprint.tables import predicted_labels, probabilities_in
 
-POWER = 0.8  # probability that a difference is significant with the images of `Tested.enough`
+POWER = 0.8  # probability that a difference is significant with the images of `ScoreTest.enough`
 
 
 class Pair(NamedTuple):
@@ -27,7 +27,7 @@ class Pair(NamedTuple):
     losses: tuple[np.ndarray, np.ndarray] | None = None
 
 
-class Tested(NamedTuple):
+class ScoreTest(NamedTuple):
     """A score of new minus that of old, with the interval at `confidence`.
 
     `score` is "accuracy", "mean recall" or "log loss". With `enough` images, a difference of this
@@ -62,7 +62,7 @@ class Comparison(NamedTuple):
     new_correct: int
     only_old: int
     only_new: int
-    scores: list[Tested]
+    scores: list[ScoreTest]
     of_head: bool = False
 
 
@@ -82,7 +82,7 @@ class _Difference(NamedTuple):
     freedom: float
     p_value: float
 
-    def test(self, level: float, images: int) -> Tested:
+    def test(self, level: float, images: int) -> ScoreTest:
         reach = float(t.ppf(1 - level / 2, self.freedom))
         low, high = (self.middle + sign * reach * self.error for sign in (-1, 1))
         enough = None
@@ -91,7 +91,7 @@ class _Difference(NamedTuple):
             if self.value:
                 ratio = (reach + norm.ppf(POWER)) * self.error / self.value
                 enough = max(images, round(images * ratio**2))
-        return Tested(self.score, self.value, low, high, 1 - level, self.p_value, enough)
+        return ScoreTest(self.score, self.value, low, high, 1 - level, self.p_value, enough)
 
 
 def compare(pairs: Sequence[Pair], confidence: float) -> list[Comparison]:
@@ -107,15 +107,15 @@ def compare(pairs: Sequence[Pair], confidence: float) -> list[Comparison]:
     Holm's levels, 1979 (https://www.jstor.org/stable/4615733), are those of tests and intervals.
     A score that no image changes is not tested.
     """
-    found = [[each for each in (_of_right(pair), _of_loss(pair)) if each] for pair in pairs]
-    levels = iter(holm([each.p_value for every in found for each in every], 1 - confidence))
-    compared = []
-    for pair, differences in zip(pairs, found):
+    by_pair = [list(filter(None, (_of_right(pair), _of_loss(pair)))) for pair in pairs]
+    levels = iter(holm([gap.p_value for gaps in by_pair for gap in gaps], 1 - confidence))
+    comparisons = []
+    for pair, gaps in zip(pairs, by_pair):
         old, new, images = pair.old_right, pair.new_right, len(pair.actual)
-        counts = (int(each.sum()) for each in (old, new, old & ~new, new & ~old))
-        scores = [each.test(next(levels), images) for each in differences]
-        compared.append(Comparison(images, *counts, scores))
-    return compared
+        counts = (int(mask.sum()) for mask in (old, new, old & ~new, new & ~old))
+        scores = [gap.test(next(levels), images) for gap in gaps]
+        comparisons.append(Comparison(images, *counts, scores))
+    return comparisons
 
 
 def _of_right(pair: Pair) -> _Difference | None:
@@ -123,10 +123,10 @@ def _of_right(pair: Pair) -> _Difference | None:
     if not values.any():
         return None
     score = headline(pd.Series(pair.actual).value_counts()).replace("_", " ")
-    named = pair.actual if score == "mean recall" else np.zeros(len(values))
-    _, strata, images = np.unique(named, return_inverse=True, return_counts=True)
+    stratum = pair.actual if score == "mean recall" else np.zeros(len(values))
+    _, strata, images = np.unique(stratum, return_inverse=True, return_counts=True)
     classes = len(images)
-    gained, lost = (np.bincount(strata, each, classes) for each in (values > 0, values < 0))
+    gained, lost = (np.bincount(strata, mask, classes) for mask in (values > 0, values < 0))
     more = images + 2 / classes
     middles = (gained - lost) / more
     variances = ((gained + lost + 1 / classes) / more - middles**2) / more
@@ -151,33 +151,32 @@ def _of_loss(pair: Pair) -> _Difference | None:
     return _Difference("log loss", mean, mean, error, freedom, p_value)
 
 
-def describe_comparison(old: str, new: str, split: str, compared: Comparison) -> str:
+def describe_comparison(old: str, new: str, split: str, comparison: Comparison) -> str:
     """A line on what each run got right, and two on each score that differs, with the verdict."""
     lines = [
-        f"{split}: {compared.old_correct}/{compared.images} correct in {old}, "
-        f"{compared.new_correct}/{compared.images} in {new}; {compared.only_old} only in {old}, "
-        f"{compared.only_new} only in {new}"
+        f"{split}: {comparison.old_correct}/{comparison.images} correct in {old}, "
+        f"{comparison.new_correct}/{comparison.images} in {new}; {comparison.only_old} only in "
+        f"{old}, {comparison.only_new} only in {new}"
     ]
-    if not compared.only_old + compared.only_new:
-        why = ": the head alone was kept in both" * compared.of_head
+    if not comparison.only_old + comparison.only_new:
+        why = ": the head alone was kept in both" * comparison.of_head
         lines.append(f"  both are correct on the same images{why}")
-    return "\n".join(
-        [*lines, *(describe_test(old, new, compared.images, each) for each in compared.scores)]
-    )
+    lines += [describe_test(old, new, comparison.images, test) for test in comparison.scores]
+    return "\n".join(lines)
 
 
-def describe_test(old: str, new: str, images: int, tested: Tested) -> str:
+def describe_test(old: str, new: str, images: int, test: ScoreTest) -> str:
     """Two lines: the difference of a score with its interval, and the verdict."""
-    is_loss = tested.score == "log loss"
-    numbers = [f"{each:+.4f}" if is_loss else f"{100 * each:+.2f}" for each in tested[1:4]]
-    p_value = f"p = {tested.p_value:.3f}" if tested.p_value >= 0.001 else "p < 0.001"
-    conclusion = f"{new} is {tested.verdict} than {old}"
-    if tested.verdict == "not significant":
+    is_loss = test.score == "log loss"
+    numbers = [f"{value:+.4f}" if is_loss else f"{100 * value:+.2f}" for value in test[1:4]]
+    p_value = f"p = {test.p_value:.3f}" if test.p_value >= 0.001 else "p < 0.001"
+    conclusion = f"{new} is {test.verdict} than {old}"
+    if test.verdict == "not significant":
         conclusion = f"not significant with {images:,} images"
-        if tested.enough:
-            conclusion += f"; about {float(f'{tested.enough:.2g}'):,.0f} would show a difference "
+        if test.enough:
+            conclusion += f"; about {float(f'{test.enough:.2g}'):,.0f} would show a difference "
             conclusion += "of this size"
     return (
-        f"  {tested.score} {numbers[0]}{' points' * (not is_loss)}, {100 * tested.confidence:.4g}% "
+        f"  {test.score} {numbers[0]}{' points' * (not is_loss)}, {100 * test.confidence:.4g}% "
         f"interval {numbers[1]} to {numbers[2]}, {p_value}\n    {conclusion}"
     )

@@ -19,12 +19,12 @@ def judge(images: pd.DataFrame, probabilities: np.ndarray, labels: list[str]) ->
 
     `probabilities` are `(images, classes)`, by a model that did not learn from them.
     """
-    every, actual = np.arange(len(images)), pd.Index(labels).get_indexer(images["label"])
+    rows, actual = np.arange(len(images)), pd.Index(labels).get_indexer(images["label"])
     others = probabilities.copy()
-    others[every, actual] = 0
+    others[rows, actual] = 0
     return images[["path", "label", "pixels_sha256"]].assign(
         likely=np.array(labels)[others.argmax(axis=1)],
-        probability=probabilities[every, actual],
+        probability=probabilities[rows, actual],
         likely_probability=others.max(axis=1),
     )
 
@@ -95,8 +95,8 @@ def list_errors(judged: pd.DataFrame, predictions: dict[str, pd.DataFrame]) -> p
 
     Takes and returns what `every_prediction` does.
     """
-    every = every_prediction(judged, predictions)
-    wrong = every[every["wrong"]].drop(columns="wrong")
+    table = every_prediction(judged, predictions)
+    wrong = table[table["wrong"]].drop(columns="wrong")
     return wrong.sort_values("confidence", ascending=False, kind="stable")
 
 

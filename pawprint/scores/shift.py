@@ -40,8 +40,8 @@ def measure_apart(
     rows = []
     if 0 < is_apart.sum() < len(test):
         apart = test[is_apart]
-        of = apart["correct"].to_numpy(), confidence, apart["group"].to_numpy()
-        rows = [("", *fraction_row(APART, *of))]
+        correct, groups = apart["correct"].to_numpy(), apart["group"].to_numpy()
+        rows = [("", *fraction_row(APART, correct, confidence, groups))]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -59,13 +59,13 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
     columns = ["correct", "refused", "confidence"]
     means = [table.groupby("group")[columns].mean() for table in (test, validation)]
     for score, column in zip(DIFFERENCES, columns):
-        ours, others = (each[column].to_numpy(float) for each in means)
+        first, second = (table[column].to_numpy(float) for table in means)
         with warnings.catch_warnings(action="ignore"):  # of one group, of equal values
-            low, high = ttest_ind(ours, others, equal_var=False).confidence_interval(1 - alpha)
-            p_value = mannwhitneyu(ours, others).pvalue
+            low, high = ttest_ind(first, second, equal_var=False).confidence_interval(1 - alpha)
+            p_value = mannwhitneyu(first, second).pvalue
         if p_value >= alpha:
             low, high = min(low, 0), max(high, 0)
-        rows.append(("", score, ours.mean() - others.mean(), low, high, len(ours)))
+        rows.append(("", score, first.mean() - second.mean(), low, high, len(first)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -130,14 +130,14 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
     of_class = images["label"].map(images["label"].value_counts())
     is_short = series.groupby([images["label"], series]).transform("size") * MIN_SERIES <= of_class
     series = series.where(is_short).set_axis(images["path"])
-    one, other = (near_duplicates[name].map(series) for name in ("path", "nearest"))
-    named = one[one == other]
-    splits = images["split"].set_axis(images["path"]).groupby(series[series.isin(named)]).nunique()
-    divided = splits.index[splits > 1]
-    if divided.empty:
+    own, nearest = (near_duplicates[name].map(series) for name in ("path", "nearest"))
+    shared = own[own == nearest]
+    splits = images["split"].set_axis(images["path"]).groupby(series[series.isin(shared)]).nunique()
+    names = splits.index[splits > 1]
+    if names.empty:
         return ""
     return (
-        f"Some photos of {len(divided)} series, such as {printable(divided[0])}, are "
+        f"Some photos of {len(names)} series, such as {printable(names[0])}, are "
         "near-duplicates of one another, and others of each series are in other splits: the scores "
         "may be too high for new photos. To keep a series in one split, see split.group."
     )
@@ -161,7 +161,7 @@ def describe_series(
     """
     is_judged = ~np.isnan(together + apart).any(axis=1)
     right, right_apart = (
-        each[is_judged].argmax(axis=1) == actual[is_judged] for each in (together, apart)
+        values[is_judged].argmax(axis=1) == actual[is_judged] for values in (together, apart)
     )
     only = int((right & ~right_apart).sum()), int((right_apart & ~right).sum())
     difference = (only[0] - only[1]) / max(1, len(right))

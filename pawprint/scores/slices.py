@@ -21,28 +21,25 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
     the difference is Newcombe's; it is extended to 0 where Fisher's exact test does not reject. The
     levels are Holm's, of all slices together. The images of a group count as one.
     """
-    found = []
+    slices = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
         values = of_column["value"].value_counts().index[:MAX_SLICES]
         for value in sorted(values if len(values) > 2 else values[1:]):
             is_in = of_column["value"] == value
             images, others = of_column[is_in], of_column[~is_in]
             if min(len(images), len(others)) >= MIN_IMAGES:
-                counts = [_counts(each) for each in (images, others)]
+                counts = [_counts(table) for table in (images, others)]
                 difference = images["correct"].mean() - others["correct"].mean()
                 # DVC's plots are HTML.
                 name = printable(f"{column}: {value}").replace("<", " ")
-                if name in [each for each, *_ in found]:
-                    continue
-                found.append((name, images, counts, difference, fisher(*counts)))
-    rows = []
-    for level, each in zip(holm([p_value for *_, p_value in found], 1 - confidence), found):
-        name, images, counts, difference, p_value = each
+                slices.setdefault(name, (images, counts, difference, fisher(*counts)))
+    rows, levels = [], holm([p_value for *_, p_value in slices.values()], 1 - confidence)
+    for level, (name, (images, counts, difference, p_value)) in zip(levels, slices.items()):
         low, high = difference_interval(*counts, 1 - level)
         if p_value >= level:
             low, high = min(low, 0), max(high, 0)
-        of = images["correct"].to_numpy(), confidence, images["group"].to_numpy()
-        rows.append((name, ACCURACY, *fraction_row("", *of)[1:]))
+        correct, groups = images["correct"].to_numpy(), images["group"].to_numpy()
+        rows.append((name, ACCURACY, *fraction_row("", correct, confidence, groups)[1:]))
         rows.append((name, DIFFERENCE, difference, low, high, len(images)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
