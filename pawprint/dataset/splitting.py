@@ -88,7 +88,9 @@ def _before_draws(
     gives it, or ""; `split`, that or the archive's. A draw may change it where `kept` is "".
     """
     is_drawn = _is_drawn(images["label"], archive)
-    splits = _of_images(kept_splits, images["pixels_sha256"])
+    index = dict(zip(images["pixels_sha256"], images.index))
+    kept = {index[pixels]: name for pixels, name in kept_splits.items() if pixels in index}
+    splits = pd.Series(kept, dtype=str)  # by the index of the image, in the order of splits.csv
     of_units = splits[is_drawn[splits.index]]
     unit = _units(images, pairs, of_units, params.seed)
     in_file = splits.reindex(images.index, fill_value="")
@@ -263,13 +265,6 @@ def _group_names(images: pd.DataFrame, pattern: str | None) -> pd.Series:
             f"Received: {pattern}, found in none of {len(paths):,}."
         )
     return names
-
-
-def _of_images(kept_splits: dict[str, str], pixels_sha256: pd.Series) -> pd.Series:
-    """The splits in `kept_splits`, in its order, by the index of the image."""
-    index = dict(zip(pixels_sha256, pixels_sha256.index))
-    splits = {index[pixels]: name for pixels, name in kept_splits.items() if pixels in index}
-    return pd.Series(splits, dtype=str)
 
 
 def _first_in(unit: np.ndarray, splits: pd.Series) -> np.ndarray:
