@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from pawprint import project
-from pawprint.classes import mean_over_squares
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import replacing
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.predictor import Run, squares_of
+from pawprint.model.predictor import Run, means_over_squares, squares_of
 from pawprint.model.unknown import Detector
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
@@ -145,10 +144,7 @@ def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> NamedOutputs:
     float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.
     The squares of an image are one batch. Probabilities are those of the mean logits.
     """
-    rows = []
-    for outputs in map(run, images):
-        row = {name: values.mean(axis=0, dtype=np.float64) for name, values in outputs.items()}
-        rows.append(row | {"probability": mean_over_squares(outputs["probability"])})
+    rows = [means_over_squares(run(squares)) for squares in images]
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
 
 

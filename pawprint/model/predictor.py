@@ -51,6 +51,12 @@ def squares_of(
     return np.concatenate([squares, squares[:, :, ::-1]]) if mirrored else squares
 
 
+def means_over_squares(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Means of a network's outputs, float64; `probability` has those of `mean_over_squares`."""
+    means = {name: values.mean(axis=0, dtype=np.float64) for name, values in outputs.items()}
+    return means | {"probability": mean_over_squares(outputs["probability"])}
+
+
 class Prediction(NamedTuple):
     """What a model says about an image.
 
@@ -90,13 +96,12 @@ class Predictor:
         how = metadata.resize, metadata.test_time_augmentation
         outputs = self.run(squares_of(image, metadata.image_size, *how))
         self._check(outputs)
-        probabilities = mean_over_squares(outputs["probability"])
-        outputs = {name: values.mean(axis=0, dtype=np.float64) for name, values in outputs.items()}
-        threshold = metadata.unknown_threshold
-        score = None if threshold is None else float(outputs["unknown_score"][0])
+        means = means_over_squares(outputs)
+        probabilities, threshold = means["probability"], metadata.unknown_threshold
+        score = None if threshold is None else float(means["unknown_score"][0])
         is_unknown = score is not None and score > threshold
         label = UNKNOWN if is_unknown else self.class_of(probabilities)
-        return Prediction(label, probabilities, score, outputs.get(FEATURES))
+        return Prediction(label, probabilities, score, means.get(FEATURES))
 
     def _check(self, outputs: dict[str, np.ndarray]) -> None:
         for name, output in outputs.items():
