@@ -211,16 +211,13 @@ def _of_class(
     return rows
 
 
-def fraction_row(
-    name: str, is_true: np.ndarray, confidence: float, groups: np.ndarray | None = None
-) -> tuple:
+def fraction_row(name: str, is_true: np.ndarray, confidence: float, groups: np.ndarray) -> tuple:
     """The cells of SCORES from `score` on, for a fraction of images, bool `(images,)`.
 
     `groups` are as in Predictions.
     """
-    images = len(is_true)
-    counts = independent_counts(is_true, np.arange(images) if groups is None else groups)
-    return name, is_true.mean(), *fraction_interval(*counts, confidence), images
+    interval = fraction_interval(*independent_counts(is_true, groups), confidence)
+    return name, is_true.mean(), *interval, len(is_true)
 
 
 def _roc_area(
