@@ -188,10 +188,10 @@ def learning_curve(
     if len(folds.learned) > _most_rows(examples.columns, examples.classes):
         return folds.learned, {}
     how, judged = cross_validation._replace(views=1), folds.learned
-    learned = pd.DataFrame({"class": examples.actual, "group": examples.groups}).iloc[judged]
-    groups = learned.drop_duplicates().sample(frac=1, random_state=0)
+    table = pd.DataFrame({"class": examples.actual, "group": examples.groups}).iloc[judged]
+    groups = table.drop_duplicates().sample(frac=1, random_state=0)
     of_class = groups.groupby("class").cumcount() / groups.groupby("class")["group"].transform(len)
-    place = learned.merge(groups.assign(place=of_class))["place"].to_numpy()
+    place = table.merge(groups.assign(place=of_class))["place"].to_numpy()
     curve = {}
     for fraction in (*PARTS, 1):
         part = judged[place < fraction]
@@ -228,21 +228,21 @@ def _judge(
     shape = len(values_of_c), len(judged), examples.classes
     probabilities = np.full(shape, np.nan, np.float32)
     for held_out in range(folds.fold.max() + 1):
-        learned = np.flatnonzero(folds.fold[folds.learned] != held_out)
-        learned_classes = actual[folds.learned[learned]]
+        training = np.flatnonzero(folds.fold[folds.learned] != held_out)
+        training_classes = actual[folds.learned[training]]
         is_judged = folds.fold[judged] == held_out
-        is_judged &= np.isin(actual[judged], learned_classes)
+        is_judged &= np.isin(actual[judged], training_classes)
         places = np.flatnonzero(is_judged)
-        if len(np.unique(learned_classes)) < 2 or not len(places):
+        if len(np.unique(training_classes)) < 2 or not len(places):
             continue
         with threadpool_limits(1):
-            rows = np.concatenate([view[learned] for view in views]).astype(np.float32)
+            rows = np.concatenate([view[training] for view in views]).astype(np.float32)
             standardisation = _standardise(rows)
             model = _regression(examples.class_weight, warm_start=True)
             for number, c in enumerate(values_of_c):
                 model.set_params(C=c / how.views)
                 with warnings.catch_warnings(action="ignore", category=UserWarning):
-                    model.fit(rows, np.tile(learned_classes, how.views))  # of many classes
+                    model.fit(rows, np.tile(training_classes, how.views))  # of many classes
                 probabilities[number, places] = 0
                 columns = np.ix_([number], places, model.classes_)
                 images = judged[places]
@@ -355,17 +355,17 @@ def _folds(examples: Examples) -> Folds:
     actual, group = examples.actual, np.unique(examples.groups, return_inverse=True)[1]
     most = _most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
-    learned = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
+    sample = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
     fold_by_group = np.zeros(group.max(initial=0) + 1, int)
-    folds = min(FOLDS, len(np.unique(group[learned])), np.bincount(actual[learned]).max(initial=0))
+    folds = min(FOLDS, len(np.unique(group[sample])), np.bincount(actual[sample]).max(initial=0))
     if folds > 1:
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a class with fewer images
-            parts = list(splitter.split(learned, actual[learned], group[learned]))
+            parts = list(splitter.split(sample, actual[sample], group[sample]))
         for number, (_, held_out) in enumerate(parts):
-            fold_by_group[group[learned[held_out]]] = number
-    return Folds(fold_by_group[group], learned)
+            fold_by_group[group[sample[held_out]]] = number
+    return Folds(fold_by_group[group], sample)
 
 
 def _view(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:
