@@ -47,6 +47,9 @@ def main() -> None:
         "initial_accuracy": head.initial["accuracy"],
         "validation_accuracy": head.validation["accuracy"],
         **write_judged(images, labels, crossed.probabilities, actual),
+        "C": crossed.C,
+        "views": crossed.views,
+        "blocks": int(examples.takes_blocks(crossed)),
     }
     if history["kept"].any():
         metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]

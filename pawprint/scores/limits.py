@@ -142,8 +142,9 @@ def wrong_labels(run: Run) -> Limit | None:
     if wrong < MIN_WRONG or chi2.sf(2 * (loss(0) - loss(drawn)), 1) / 2 >= ALPHA:
         return None
     return Limit(
-        f"The probabilities fit the labels best if {wrong:.1%} of the labels are wrong. Look at "
-        "the images in plots/labels_to_review.csv, and correct their labels in labels.csv."
+        f"The probabilities fit the labels best if {wrong:.1%} of the labels are wrong, and more "
+        "may be. Look at the images in plots/labels_to_review.csv, and correct their labels in "
+        "labels.csv."
     )
 
 
