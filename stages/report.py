@@ -91,15 +91,15 @@ def main() -> None:
         (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))
         for limit in find_limits(run)
     ]
-    known = labels, shown["ids"]
+    photos = labels, shown["ids"]
     of_page = {
         "limits": limits,
         "no_limit": NO_LIMIT,
         "next_step": NEXT_STEP,
         "gallery": shown,
-        "matrix": gallery.link_matrix(predictions["test"], *known),
-        "confused": gallery.link_pairs(predictions["test"], *known),
-        "of_classes": gallery.link_classes(context["of_classes"], *known),
+        "matrix": gallery.link_matrix(predictions["test"], *photos),
+        "confused": gallery.link_pairs(predictions["test"], *photos),
+        "of_classes": gallery.link_classes(context["of_classes"], *photos),
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
     images_md5 = md5(project.SPLIT_CSV)[: pages.DIGITS]

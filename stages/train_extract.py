@@ -47,6 +47,9 @@ def main() -> None:
         "initial_accuracy": head.initial["accuracy"],
         "validation_accuracy": head.validation["accuracy"],
         **write_judged(images, labels, cross_validation.probabilities, actual),
+        "C": cross_validation.C,
+        "views": cross_validation.views,
+        "blocks": int(examples.takes_blocks(cross_validation)),
     }
     if history["kept"].any():
         metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]

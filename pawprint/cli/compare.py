@@ -60,8 +60,8 @@ def run_gate(arguments: argparse.Namespace) -> int:
     _print(old, new, compared)
     worse = [
         split
-        for split, (each,) in compared.items()
-        if any(tested.verdict == "worse" for tested in each.scores)
+        for split, (comparison,) in compared.items()
+        if any(score.verdict == "worse" for score in comparison.scores)
     ]
     why = f"failed: worse than {old} on {' and '.join(worse)}"
     print(f"gate: {why if worse else 'passed'}")

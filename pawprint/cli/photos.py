@@ -47,32 +47,34 @@ def run_score(arguments: argparse.Namespace) -> int:
     folders = arguments.model or [default_model()]
     predictors = list(map(load_predictor, folders))
     labels = predictors[0].metadata.labels
-    for each in predictors[1:]:
-        if each.metadata.labels != labels:
+    for predictor in predictors[1:]:
+        if predictor.metadata.labels != labels:
             raise InputError(
-                f"{each.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
-                f"Received: {', '.join(each.metadata.labels)}. Score it alone."
+                f"{predictor.folder}: expected the classes of {folders[0]}, {', '.join(labels)}. "
+                f"Received: {', '.join(predictor.metadata.labels)}. Score it alone."
             )
-    scored = [_score(each, arguments.folder) for each in predictors]
+    scored = [_score(predictor, arguments.folder) for predictor in predictors]
     level = last_run.read_confidence()
     others = list(zip(folders[1:], compare_scored(scored, level)))
     if arguments.format == "json":
         table = scored[0].predictions
         record = {"images": len(table), "scores": scored[0].scores}
         record["confusion"] = confusion(table, labels).to_dict("index")
-        record["compared"] = [{"model": str(name), **record_of(each)} for name, each in others]
+        record["compared"] = [
+            {"model": str(folder), **record_of(comparison)} for folder, comparison in others
+        ]
         print_json(record, scored[0].left_out, scored[0].failed)
     else:
-        for folder, each in zip(folders, scored):
+        for folder, of_model in zip(folders, scored):
             print(f"{folder}\n" * bool(others), end="")
-            print_scored(each)
-        for folder, each in others:
+            print_scored(of_model)
+        for folder, comparison in others:
             names = str(folders[0]), str(folder), f"\n{arguments.folder}"
-            print(describe_comparison(*names, each))
+            print(describe_comparison(*names, comparison))
     if arguments.sheet:
         first = predictors[0].metadata.bits, arguments.folder, scored[0].predictions
         write_errors(arguments.sheet, *first)
-    return int(any(each.failed for each in scored))
+    return int(any(of_model.failed for of_model in scored))
 
 
 def _score(predictor: Predictor, folder: Path) -> Scored:
@@ -92,9 +94,9 @@ def _score(predictor: Predictor, folder: Path) -> Scored:
     return scored
 
 
-def record_of(compared: Comparison) -> dict:
-    scores = [each._asdict() | {"verdict": each.verdict} for each in compared.scores]
-    return compared._asdict() | {"scores": scores}
+def record_of(comparison: Comparison) -> dict:
+    scores = [row._asdict() | {"verdict": row.verdict} for row in comparison.scores]
+    return comparison._asdict() | {"scores": scores}
 
 
 def print_scored(scored: Scored) -> None:
@@ -110,10 +112,8 @@ def print_scored(scored: Scored) -> None:
         cells["different"] = rows["different"]
     print(aligned([list(cells), *cells.to_numpy()]))
     if scored.has_test:
-        named = ", ".join(title[rows["different"] == "yes"].str.strip())
-        print(
-            f"\nsignificantly different from the test split (Holm's method): {named or 'no score'}"
-        )
+        titles = ", ".join(title[rows["different"] == "yes"].str.strip()) or "no score"
+        print(f"\nsignificantly different from the test split (Holm's method): {titles}")
     if slices := slice_rows(scored.scores):
         header = ("slice", "accuracy", "difference from the others")
         print(f"\n{aligned([header, *slices])}")
@@ -202,7 +202,7 @@ def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> 
     for row in monitored.scores.itertuples():
         of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)
         title = f"{TITLES[row.score]} {row.label}"
-        cells = (_in_percent(*each) for each in of_both)
+        cells = (_in_percent(*interval) for interval in of_both)
         # All classes together have one test.
         is_first = row.Index == (monitored.scores["score"] == row.score).idxmax()
         tested = (f"{row.p_value:.4f}", row.different) if is_first else ("", "")
@@ -242,9 +242,9 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     require_existing(source)
     predictor = load_predictor(arguments.model or default_model())
     labelled = last_run.read_labelled()
-    found = suggest(predictor, source, labelled, arguments.number)
-    rows = [row for _, row in found]
+    suggestions = suggest(predictor, source, labelled, arguments.number)
+    rows = [row for _, row in suggestions]
     FORMATS[arguments.format](rows, predictor.metadata.labels, None)
     if arguments.sheet:
-        write_suggestions(arguments.sheet, predictor.metadata.bits, found)
+        write_suggestions(arguments.sheet, predictor.metadata.bits, suggestions)
     return int(any(row["error"] for row in rows))

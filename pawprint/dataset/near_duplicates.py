@@ -44,12 +44,12 @@ def near_duplicates(hashes: pd.Series, max_distance: int) -> pd.DataFrame:
     blocks = max_distance + SHARED
     edges = [LOW_BITS * index // blocks for index in range(blocks + 1)]
     masks = [np.uint64((1 << end) - (1 << start)) for start, end in itertools.pairwise(edges)]
-    found = map_in_threads(
+    close = map_in_threads(
         partial(_compare, content, max_distance, masks),
         itertools.combinations(range(blocks), SHARED),
     )
     same = np.column_stack([first[of_image], np.arange(len(hashes)), np.zeros(len(hashes), int)])
-    alike = np.concatenate([np.empty((0, 3), np.int64), *found])
+    alike = np.concatenate([np.empty((0, 3), np.int64), *close])
     alike[:, :2] = np.sort(first[alike[:, :2]], axis=1)
     pairs = np.concatenate([same[same[:, 0] != same[:, 1]], alike])
     frame = pd.DataFrame(pairs, columns=["first", "second", "distance"])

@@ -116,9 +116,9 @@ def shortcut(run: Run) -> Limit | None:
     if gain < max(MIN_GAP, of_model / 2) or mcnemar(*only) >= ALPHA:
         return None
     weights = tree.fit(values, label).feature_importances_
-    named = [PROPERTIES[index] for index in np.argsort(-weights) if weights[index] >= 0.2]
+    seen = [PROPERTIES[index] for index in np.argsort(-weights) if weights[index] >= 0.2]
     return Limit(
-        f"A small tree that sees only {' and '.join(named)}, and no picture, predicts the class of "
+        f"A small tree that sees only {' and '.join(seen)}, and no picture, predicts the class of "
         f"{is_right.mean():.1%} of the training images ({is_largest.mean():.1%} are of {largest}; "
         f"the head: {right / images:.1%}). The model may learn how the photos were made. Make "
         "those of all classes in the same way."
@@ -142,8 +142,9 @@ def wrong_labels(run: Run) -> Limit | None:
     if wrong < MIN_WRONG or chi2.sf(2 * (loss(0) - loss(drawn)), 1) / 2 >= ALPHA:
         return None
     return Limit(
-        f"The probabilities fit the labels best if {wrong:.1%} of the labels are wrong. Look at "
-        "the images in plots/labels_to_review.csv, and correct their labels in labels.csv."
+        f"The probabilities fit the labels best if {wrong:.1%} of the labels are wrong, and more "
+        "may be. Look at the images in plots/labels_to_review.csv, and correct their labels in "
+        "labels.csv."
     )
 
 
@@ -184,8 +185,10 @@ def _of_weak_classes(run: Run) -> str:
         of_class, others = _right_in(every, every["actual"] == label)
         if fisher(others, of_class, "greater") < ALPHA / len(labels):
             low[label] = of_class[0] / of_class[1]
-    named = [f"{label} ({low[label]:.1%})" for label in sorted(low, key=low.get)[:MAX_NAMED]]
-    return f", first of {', '.join(named)}, by the recall in folds and held out" if named else ""
+    weakest = [f"{label} ({low[label]:.1%})" for label in sorted(low, key=low.get)[:MAX_NAMED]]
+    return (
+        f", first of {', '.join(weakest)}, by the recall in folds and held out" if weakest else ""
+    )
 
 
 def _right_in(every: pd.DataFrame, is_in: pd.Series) -> list[tuple[int, int]]:
@@ -220,7 +223,7 @@ def confused_classes(run: Run) -> Limit | None:
     p_value = pairs * binomtest(number, len(errors), 1 / pairs, "greater").pvalue
     if number < MIN_SHARE * len(errors) or p_value >= ALPHA:
         return None
-    of_pair = errors[[each == pair for each in either]]
+    of_pair = errors[[couple == pair for couple in either]]
     directed = of_pair.groupby(["actual", "predicted"]).size().idxmax()
     return Limit(
         f"{number} of the {len(errors)} errors, of training images in folds and of held-out "
@@ -242,9 +245,9 @@ def rare_classes(run: Run) -> Limit | None:
     if other - recall < MIN_GAP or fisher(of_rare, others) >= ALPHA:
         return None
     more = f" and {len(rare) - MAX_NAMED} more" if len(rare) > MAX_NAMED else ""
-    named = ", ".join(f"{label} ({counts[label]})" for label in rare[:MAX_NAMED])
+    rarest = ", ".join(f"{label} ({counts[label]})" for label in rare[:MAX_NAMED])
     return Limit(
-        f"Of the classes with few training images, {named}{more}, {recall:.1%} of the images are "
+        f"Of the classes with few training images, {rarest}{more}, {recall:.1%} of the images are "
         f"predicted correctly, and {other:.1%} of the others. Add images of them."
     )
 

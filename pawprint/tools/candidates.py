@@ -125,8 +125,8 @@ def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame)
     if choices:
         shown = [key for key, values in choices.items() if len(values) > 1] or list(choices)
         for values in itertools.product(*choices.values()):
-            chosen = dict(zip(choices, values))
-            wanted[",".join(f"{key.split('.')[-1]}={chosen[key]}" for key in shown)] = chosen
+            params = dict(zip(choices, values))
+            wanted[",".join(f"{key.split('.')[-1]}={params[key]}" for key in shown)] = params
     else:
         for name, values in PRESETS.items():
             if values["model.backbone"] == model["backbone"] or model["fine_tune_at"] is None:
@@ -138,8 +138,8 @@ def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame)
         sides = images[["width", "height"]]
         if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
             wanted |= {how: {"model.resize": how} for how in get_args(Resize)}
-    found = [_candidate(name, values, content) for name, values in wanted.items()]
-    return [_candidate(TODAY, {}, content), *(each for each in found if each.changes)]
+    others = [_candidate(name, values, content) for name, values in wanted.items()]
+    return [_candidate(TODAY, {}, content), *(other for other in others if other.changes)]
 
 
 def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
@@ -170,20 +170,20 @@ def draw(images: pd.DataFrame) -> pd.DataFrame:
     wanted = (numbers * MAX_IMAGES / len(images)).astype(int).clip(lower=MIN_OF_CLASS)
     most = ordered["label"].map(-(-wanted // GROUPS))
     ordered = ordered[ordered.groupby(["label", "group"]).cumcount() < most]
-    taken = ordered.groupby("label").cumcount() < ordered["label"].map(wanted)
-    return images.loc[images.index.isin(ordered.index[taken])]
+    is_drawn = ordered.groupby("label").cumcount() < ordered["label"].map(wanted)
+    return images.loc[images.index.isin(ordered.index[is_drawn])]
 
 
 def measure(
-    found: list[Candidate], sample: Sample, minutes: float
+    candidates: list[Candidate], sample: Sample, minutes: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Each candidate, measured, or why it is not. Raises InputError for the first.
 
     After the first, one that is expected to take longer than what is left of `minutes` is not.
     """
     end, images, fit_seconds = time.monotonic() + 60 * minutes, len(sample.images), 0.0
-    with tqdm(total=len(found) * images, unit="image", leave=False, disable=None) as bar:
-        for number, candidate in enumerate(found):
+    with tqdm(total=len(candidates) * images, unit="image", leave=False, disable=None) as bar:
+        for number, candidate in enumerate(candidates):
             bar.set_description(candidate.name)
             left = end - time.monotonic() if number else math.inf
             try:
@@ -262,7 +262,7 @@ def _measure(
         top = network.output("top").get_node().input_value(0)
         network = openvino.Model([top], network.get_parameters())
         run = row_function(network, model.resize)
-    weights = sum(each.data.nbytes for each in network.get_ops() if hasattr(each, "data"))
+    weights = sum(node.data.nbytes for node in network.get_ops() if hasattr(node, "data"))
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if examples.classes == 2 else examples.classes)
     _, cpu_ms = _cpu_ms(run, sample, paths)
@@ -291,29 +291,27 @@ def score(measured: list[Measured], sample: Sample) -> list[Scores]:
     """The scores of each, the first of which is today's."""
     images = sample.images
     actual = pd.Index(sample.labels).get_indexer(images["label"])
-    judged = ~np.isnan([each.probabilities[:, 0] for each in measured]).any(axis=0)
+    judged = ~np.isnan([candidate.probabilities[:, 0] for candidate in measured]).any(axis=0)
     actual, groups = actual[judged], images["group"].to_numpy()[judged]
     weights = compute_sample_weight(sample.class_weight, actual)
-    found, p_values, today = [], [], None
-    for each in measured:
-        probabilities = each.probabilities[judged]
+    scores, p_values, today = [], [], None
+    for candidate in measured:
+        probabilities = candidate.probabilities[judged]
         losses = weights * log_losses(actual, probabilities)
         today = losses if today is None else today
         gains = mean_by_group(losses - today, groups)
         difference = Difference.of(gains, np.zeros_like(gains))
         correct = pd.Series(probabilities.argmax(axis=1) == actual)
         recall = correct.groupby(actual).mean().mean()
-        found.append(Scores(correct.mean(), recall, losses.mean(), difference, False))
+        scores.append(Scores(correct.mean(), recall, losses.mean(), difference, False))
         t = -abs(difference.mean) / difference.error if difference.error else 0
         p_values.append(float(2 * stdtr(difference.images - 1, t)))
     levels = holm(p_values[1:], SIGNIFICANT)
     significant = [False, *(p < level for p, level in zip(p_values[1:], levels))]
-    return [each._replace(is_significant=is_so) for each, is_so in zip(found, significant)]
+    return [row._replace(is_significant=is_so) for row, is_so in zip(scores, significant)]
 
 
 def winner(scores: list[Scores]) -> int:
     """The index of the lowest log loss that is significantly lower than today's, or 0, today."""
-    better = [
-        n for n, each in enumerate(scores) if each.is_significant and each.difference.mean < 0
-    ]
+    better = [n for n, row in enumerate(scores) if row.is_significant and row.difference.mean < 0]
     return min(better, key=lambda index: scores[index].loss, default=0)

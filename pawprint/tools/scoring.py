@@ -58,15 +58,15 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     metadata, confidence = predictor.metadata, last_run.confidence
     labels, threshold = metadata.labels, metadata.unknown_threshold
     photos, further = _labels_in(folder, labels, last_run.folders)
-    named = photos.dropna(subset="label")
-    rows = predict(predictor, [folder / path for path in named["path"]], _measured)
+    labelled = photos.dropna(subset="label")
+    rows = predict(predictor, [folder / path for path in labelled["path"]], _measured)
     failed = [row for row in rows if row["error"]]
     columns = ["prediction", "pixels_sha256", "hash"]
-    usable = named.join(pd.DataFrame(rows, named.index, columns)).dropna(subset=columns)
+    usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
     images, copies = without_duplicates(usable.assign(archive_split=""))
     is_near = _near_training(images, last_run.labelled)
     left_out = {
-        NO_CLASS: len(photos) - len(named),
+        NO_CLASS: len(photos) - len(labelled),
         COPY: (copies["reason"] == "duplicate").sum(),
         CONTRADICTORY: (copies["reason"] == "contradictory").sum(),
         NEAR: is_near.sum(),
@@ -74,32 +74,32 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     table = _tabulate(images[~is_near], metadata)
     is_of_class = table["actual"].isin(labels)
     if not is_of_class.any():
-        listed = ", ".join(f"{number:,} {why}" for why, number in left_out.items() if number)
+        counts = ", ".join(f"{number:,} {why}" for why, number in left_out.items() if number)
         raise InputError(
             f"{printable(str(folder))}: expected photos of {', '.join(labels)} to score. "
-            f"Received: none, after {listed or 'no photo'} and {len(failed):,} unusable files."
+            f"Received: none, after {counts or 'no photo'} and {len(failed):,} unusable files."
         )
-    known, unknown = table[is_of_class].reset_index(drop=True), table[~is_of_class]
-    predictions = _predictions(known, metadata)
+    of_classes, unknown = table[is_of_class].reset_index(drop=True), table[~is_of_class]
+    predictions = _predictions(of_classes, metadata)
     scores = tabulate_scores(predictions, confidence)
     if threshold is not None and len(unknown):
-        pair = unknown[UNKNOWN_SCORE].to_numpy(), known[UNKNOWN_SCORE].to_numpy()
-        groups = np.append(unknown["group"], known["group"])
+        pair = unknown[UNKNOWN_SCORE].to_numpy(), of_classes[UNKNOWN_SCORE].to_numpy()
+        groups = np.append(unknown["group"], of_classes["group"])
         of_unknown = measure_unknown(*pair, threshold, confidence, groups)
         scores = pd.concat([scores, of_unknown], ignore_index=True)
     test = last_run.test
     of_test = None if test is None else _predictions(test.assign(group=test.index), metadata)
     scores = _beside(scores, predictions, of_test, confidence)
-    is_right = known["predicted"] == known["actual"]
-    slices = measure_slices(known.assign(correct=is_right), further, confidence)
+    is_right = of_classes["predicted"] == of_classes["actual"]
+    slices = measure_slices(of_classes.assign(correct=is_right), further, confidence)
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
-    return Scored(scores, known, left_out, failed, test is not None)
+    return Scored(scores, of_classes, left_out, failed, test is not None)
 
 
 def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparison]:
     """Compare other models with the first, of the same classes, on the same photos."""
-    first, *others = (each.predictions for each in scored)
+    first, *others = (model.predictions for model in scored)
     pairs = []
     for other in others:
         paths = first[["path"]].merge(other[["path"]])
@@ -111,34 +111,34 @@ def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparis
 
 
 def _labels_in(
-    folder: Path, labels: list[str], named: dict[str, list[str]] | str
+    folder: Path, labels: list[str], folders_of: dict[str, list[str]] | str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`path`, `label` and `group` of each image below the folder, sorted by its path there.
 
-    The second table is METADATA. The label is one of `labels`, UNKNOWN or None. `named` are the
-    names of their folders, or "auto". The group is that of metadata.csv, or the image alone.
+    The second table is METADATA. The label is one of `labels`, UNKNOWN or None. `folders_of` are
+    the names of their folders, or "auto". The group is that of metadata.csv, or the image alone.
     """
     names = sorted(
-        each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
     rows = layouts.parse_metadata_csv(str(folder), names, lambda name: (folder / name).read_bytes())
     folder_of = {
-        each.lower(): label
+        name.lower(): label
         for label in labels
-        for each in (label, *(named.get(label, ()) if named != "auto" else ()))
+        for name in (label, *(folders_of.get(label, ()) if folders_of != "auto" else ()))
     }
     folders = layouts.folders_of(rows)
     rows = rows or {}
     images = take_images(folder, [name for name in names if not layouts.is_metadata(name)], rows)
-    found = pd.DataFrame({"path": images})
-    found["label"] = [layouts.label_and_split(folders(name), folder_of)[0] for name in images]
-    found["group"] = [(name in rows and rows[name].group) or f"/{name}" for name in images]
-    if found["label"].isna().all():
+    photos = pd.DataFrame({"path": images})
+    photos["label"] = [layouts.label_and_split(folders(name), folder_of)[0] for name in images]
+    photos["group"] = [(name in rows and rows[name].group) or f"/{name}" for name in images]
+    if photos["label"].isna().all():
         raise InputError(
             f"{printable(str(folder))}: expected images in folders called {', '.join(labels)}, or "
-            f"a metadata.csv with these labels. Received: {len(found):,} images in none of them."
+            f"a metadata.csv with these labels. Received: {len(photos):,} images in none of them."
         )
-    return found, layouts.further_columns(rows, images)
+    return photos, layouts.further_columns(rows, images)
 
 
 def _measured(image: Image.Image, predicted: Prediction) -> dict:
@@ -151,20 +151,20 @@ def _near_training(images: pd.DataFrame, labelled: Labelled) -> pd.Series:
     if split.empty or images.empty:
         return pd.Series(False, images.index)
     hash_of = labelled.images.set_index("path")["perceptual_hash"]
-    known = split.loc[split["split"] == "train", "path"].map(hash_of).dropna()
+    training = split.loc[split["split"] == "train", "path"].map(hash_of).dropna()
     new = images["hash"].drop_duplicates()
-    is_near, _ = compare_hashes(known, new, labelled.distance)
+    is_near, _ = compare_hashes(training, new, labelled.distance)
     is_test = images["pixels_sha256"].isin(split.loc[split["split"] == "test", "pixels_sha256"])
     return images["hash"].isin(new[is_near]) & ~is_test
 
 
 def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     """The table PREDICTIONS of images with their `prediction`, and the number of their `group`."""
-    probabilities = np.array([each.probabilities for each in images["prediction"]])
+    probabilities = np.array([prediction.probabilities for prediction in images["prediction"]])
     probabilities = probabilities.reshape(len(images), len(metadata.labels))  # also of no image
     unknown_scores = None
     if metadata.unknown_threshold is not None:
-        unknown_scores = np.array([each.unknown_score for each in images["prediction"]])
+        unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])
     classes = predicted_classes(probabilities, metadata.threshold)
     table = tabulate(images, probabilities, classes, metadata.labels, unknown_scores)
     return table.assign(group=pd.factorize(images["group"])[0])
@@ -173,13 +173,14 @@ def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
 def _predictions(table: pd.DataFrame, metadata: Metadata) -> Predictions:
     """Of a table PREDICTIONS with a column `group`."""
     actual, predicted = (
-        pd.Index(metadata.labels).get_indexer(table[each]) for each in ("actual", "predicted")
+        pd.Index(metadata.labels).get_indexer(table[column]) for column in ("actual", "predicted")
     )
     is_unknown = None
     if UNKNOWN_SCORE in table:
         is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
-    given = actual, probabilities_in(table), predicted, metadata.labels
-    return Predictions(*given, is_unknown, table["group"].to_numpy())
+    groups = table["group"].to_numpy()
+    probabilities = probabilities_in(table)
+    return Predictions(actual, probabilities, predicted, metadata.labels, is_unknown, groups)
 
 
 def _beside(
@@ -195,7 +196,7 @@ def _beside(
     of_test = tabulate_scores(test, confidence)
     is_common = np.isin(test.actual, photos.actual)
     if is_common.any() and not is_common.all():  # means over the classes that both have
-        arrays = (each[is_common] for each in (test.actual, test.probabilities, test.predicted))
+        arrays = (column[is_common] for column in (test.actual, test.probabilities, test.predicted))
         of_common = tabulate_scores(Predictions(*arrays, test.labels), confidence)
         means = ["mean_recall", "macro_f1"]
         of_test = of_test[~of_test["score"].isin(means)]
@@ -216,8 +217,8 @@ def _p_value(score: str, label: str, photos: Predictions, test: Predictions) -> 
         return intervals.randomization(_losses(photos), _losses(test))
     if score == "mean_recall":
         recalls, of_test = (
-            np.array([_counts(each, "recall", label) for label in each.labels])
-            for each in (photos, test)
+            np.array([_counts(split, "recall", label) for label in split.labels])
+            for split in (photos, test)
         )
         return intervals.stratified_fisher(recalls, of_test)
     return intervals.fisher(_counts(photos, score, label), _counts(test, score, label))

@@ -16,7 +16,7 @@ from pawprint import project
 from pawprint.columns import IMAGES, JUDGED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
-from pawprint.files import pack, write_json
+from pawprint.files import pack, read_json, write_json
 from pawprint.network import solved_head
 from pawprint.scores.shift import SERIES
 from pawprint.tables import read_table, tabulate, write_predictions, write_table
@@ -125,6 +125,7 @@ def test_training_says_which_views_it_learns_from(folder, capsys, is_like_the_im
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
     (said,) = [line for line in trained(folder, features, capsys) if " views " in line]
     assert ("all 3 views" if is_like_the_image else "one of 3 views") in said
+    assert read_json(folder / project.EXTRACT_METRICS)["views"] == (3 if is_like_the_image else 1)
 
 
 def test_training_says_that_many_classes_have_no_learning_curve(folder, capsys, monkeypatch):
