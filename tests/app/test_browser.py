@@ -3,8 +3,6 @@
 import io
 import json
 import re
-import socket
-import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,7 @@ from app_browser import (
     serious,
     settled,
 )
-from conftest import OFFLINE, PROJECT, TINY, commit, encode, git_project, pawprint, repro
+from conftest import OFFLINE, TINY, commit, encode, git_project, pawprint, repro
 from faults import black_png
 from PIL import Image
 from servers import served
@@ -255,12 +253,3 @@ def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace):
         correct = f"{round(test['value'] * test['images'])} of {test['images']}"
         expect(page.get_by_text(correct).first).to_be_visible()
         assert serious(page) == {}
-
-
-def test_server_listens_to_this_computer_only(address):
-    config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
-    settings = tomllib.loads(config.read_text(encoding="utf-8"))
-    assert settings["browser"]["gatherUsageStats"] is False
-    port = int(address.rsplit(":", 1)[1])
-    with pytest.raises(OSError), socket.create_connection(("127.0.0.2", port), timeout=5):
-        pass

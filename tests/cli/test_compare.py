@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import clone, commit, complaint, git_project, pawprint, printed, succeed
+from conftest import clone, commit, complaint, git_project, pawprint, printed, replace, succeed
 
 from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.files import write_json
@@ -176,9 +176,7 @@ def test_gate_fails_only_for_significantly_worse_results(project):
 def test_results_of_other_params_code_or_predictions_are_refused(
     project, changed, name, before, after
 ):
-    text = (project / name).read_text(encoding="utf-8")
-    assert before in text
-    (project / name).write_text(text.replace(before, after), encoding="utf-8")
+    replace(project / name, before, after)
     line = complaint(project, "gate", "new")
     assert line.startswith("workspace: expected the results of its params and code.")
     assert f"changes since the last run: {changed}." in line

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import complaint, encode, pawprint, printed, refused
-from deployed import coloured, write_deployed, write_files
+from conftest import complaint, encode, pawprint, printed, refused, write_files
+from deployed import coloured, write_deployed
 from networks import metadata, write_colour_model
 from PIL import Image
 

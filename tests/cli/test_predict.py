@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, succeed
+from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, succeed, write_files
 from networks import metadata, write_colour_model
 from PIL import Image
 
@@ -16,18 +16,19 @@ from pawprint.model.predictor import Predictor, find_images, load_predictor, pre
 from pawprint.package import EXAMPLE_MODEL
 
 
+def plain(colour: str | tuple[int, int, int]) -> bytes:
+    return encode(Image.new("RGB", (40, 30), colour), "PNG")
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Path:
     """A folder with a served model, which calls red images dogs, and photos."""
     folder = tmp_path_factory.mktemp("workspace")
     write_colour_model(folder / project.SERVED_MODEL)
-    for name, colour in (("dog.png", "red"), ("cat.png", "blue"), ("deep/dog.PNG", "red")):
-        path = folder / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(Image.new("RGB", (40, 30), colour), "PNG"))
-    (folder / "photos" / "notes.txt").write_text("notes")
-    (folder / "text.jpg").write_text("a dog")
-    return folder
+    dog, cat = (plain(colour) for colour in ("red", "blue"))
+    photos = {"dog.png": dog, "cat.png": cat, "deep/dog.PNG": dog, "notes.txt": "notes"}
+    write_files(folder / "photos", photos)
+    return write_files(folder, {"text.jpg": "a dog"})
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +38,12 @@ def predictor(workspace) -> Predictor:
 
 @pytest.fixture
 def photos(tmp_path):
-    for name in ("b.jpg", "deep/a.JPEG", "deep/notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(JPEG)
-    (tmp_path / "text.jpg").write_text("a dog was meant to sit here")
-    return tmp_path
+    images = dict.fromkeys(("b.jpg", "deep/a.JPEG", "deep/notes.txt"), JPEG)
+    return write_files(tmp_path, images | {"text.jpg": "a dog was meant to sit here"})
 
 
 def test_model_of_the_package_is_used_outside_of_a_project_that_has_none(tmp_path):
-    (tmp_path / "dog.png").write_bytes(encode(Image.new("RGB", (40, 30), "red"), "PNG"))
+    (tmp_path / "dog.png").write_bytes(plain("red"))
     result = pawprint(tmp_path, "predict", "--no-unknown", "dog.png")
     assert result.returncode == 0 and result.stdout.startswith(("cat", "dog"))
     assert str(EXAMPLE_MODEL) in result.stderr
@@ -78,7 +76,7 @@ def rows_of_four(photos):
 
 
 def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(photos):
-    (photos / "black.png").write_bytes(encode(Image.new("RGB", (40, 30)), "PNG"))
+    (photos / "black.png").write_bytes(plain("black"))
     run = lambda x: {"probability": np.array([[0.2 if x.any() else np.nan]])}  # noqa: E731
     model = Predictor(photos, metadata(), run)
     wrong, right = predict(model, [photos / "black.png", photos / "b.jpg"])
@@ -161,8 +159,8 @@ def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
 def test_image_unlike_those_of_training_is_unknown(workspace):
     """For the detector, a red or blue image is unknown unless it has a little green."""
     model = write_colour_model(workspace / "detector", unknown_threshold=0.25)
-    for name, colour in (("known.png", (100, 34, 0)), ("green.png", (20, 100, 0))):
-        (workspace / name).write_bytes(encode(Image.new("RGB", (40, 30), colour), "PNG"))
+    files = {"known.png": plain((100, 34, 0)), "green.png": plain((20, 100, 0))}
+    write_files(workspace, files)
     given = ("predict", "--model", str(model), "known.png", "green.png")
     known, unknown = (line.split() for line in printed(workspace, *given).splitlines())
     assert known == ["dog", "100.0%", "known.png"]

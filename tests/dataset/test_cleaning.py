@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CATS_AND_DOGS, clean_archive, encode, photo
+from conftest import CATS_AND_DOGS, clean_archive, encode, photo, photos_of, write_files
 from PIL import Image
 
 from pawprint.dataset.cleaning import clean, describe_bits, describe_files
@@ -18,7 +18,7 @@ from pawprint.model.predictor import find_images
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
     names = ["PetImages/Cat/1.jpg", "a/Validation/b/DOGS/c/2.jpg", "readme.txt"]
-    pack(tmp_path / "images.zip", [(name, photo(n)) for n, name in enumerate(names)])
+    pack(tmp_path / "images.zip", photos_of(names).items())
     kept, rejected = clean_archive(tmp_path / "images.zip")
     assert kept[["label", "archive_split"]].to_numpy().tolist() == [
         ["cat", ""],
@@ -188,11 +188,8 @@ def test_archive_in_another_process_has_the_same_bits(tmp_path):
 
 def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsys):
     names = ["cats/1.jpg", "cats/.hidden.jpg", "cats/raw.nef", "cats/0", "dogs/2.JPG", "dogs/3.txt"]
-    for number, name in enumerate(names):
-        path = tmp_path / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(photo(number))
-    pack(tmp_path / "images.zip", [(name, photo(number)) for number, name in enumerate(names)])
+    write_files(tmp_path / "photos", photos_of(names))
+    pack(tmp_path / "images.zip", photos_of(names).items())
     kept, rejected = clean_archive(tmp_path / "images.zip")
     images = kept["path"].tolist()
     assert images == ["cats/1.jpg", "dogs/2.JPG"]

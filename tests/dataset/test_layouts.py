@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import photo, refused
+from conftest import photo, photos_of, refused, write_files
 
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.cleaning import clean
@@ -23,10 +23,6 @@ FLAT = {f"{label}/{n}.jpg": "" for label in ("cat", "dog", "owl") for n in range
 
 def divided(*splits: str) -> list[str]:
     return [f"{name}/{label}/{n}.jpg" for name in splits for label in "ab" for n in range(8)]
-
-
-def photos_of(names: list[str]) -> list[tuple[str, bytes]]:
-    return [(name, photo(number)) for number, name in enumerate(names)]
 
 
 def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd.DataFrame, ...]:
@@ -56,7 +52,7 @@ def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) ->
 
 
 def zipped(folder: Path, names: list[str]) -> Path:
-    pack(folder / "given.zip", photos_of(names))
+    pack(folder / "given.zip", photos_of(names).items())
     return folder / "given.zip"
 
 
@@ -73,8 +69,8 @@ def test_folder_unknown_holds_images_of_no_class_wherever_it_is(tmp_path, labels
 
 def test_label_unknown_of_metadata_is_of_no_class(tmp_path):
     listed = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
-    files = [*photos_of(["1.jpg", "2.jpg", "3.jpg"]), ("metadata.csv", listed.encode())]
-    pack(tmp_path / "given.zip", files)
+    files = photos_of(["1.jpg", "2.jpg", "3.jpg"]) | {"metadata.csv": listed.encode()}
+    pack(tmp_path / "given.zip", files.items())
     kept, _ = cleaned(tmp_path / "given.zip", tmp_path)
     assert kept["label"].tolist() == ["a", "b", UNKNOWN]
 
@@ -137,7 +133,7 @@ def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line(
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
 def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, suffix):
-    files = photos_of(sorted(FLAT))
+    files = photos_of(sorted(FLAT)).items()
     source = tarred(tmp_path / f"photos.{suffix}", [(f"./{name}", data) for name, data in files])
     rows = splits(source, tmp_path)
     assert sorted(rows["path"]) == sorted(FLAT)
@@ -175,11 +171,8 @@ def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
 
 def listed(folder: Path, text: str) -> Path:
     """A folder of 48 photos with a metadata.csv."""
-    folder.mkdir()
-    for number in range(48):
-        (folder / f"{number}.jpg").write_bytes(photo(number))
-    (folder / "metadata.csv").write_text(text, encoding="utf-8")
-    return folder
+    photos = photos_of(f"{number}.jpg" for number in range(48))
+    return write_files(folder, photos | {"metadata.csv": text})
 
 
 def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(tmp_path):
@@ -234,12 +227,13 @@ COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
 
 def test_composed_and_decomposed_names_are_one_class(tmp_path):
-    files = [(f"{name}/{n}.jpg", photo(n)) for n, name in enumerate([COMPOSED, DECOMPOSED, "bar"])]
-    pack(tmp_path / "given.zip", files)
+    files = photos_of([f"{COMPOSED}/0.jpg", f"{DECOMPOSED}/1.jpg", "bar/2.jpg"])
+    pack(tmp_path / "given.zip", files.items())
     for labels in ("auto", {COMPOSED: [COMPOSED], "bar": ["bar"]}):
         kept, rejected = cleaned(tmp_path / "given.zip", tmp_path, labels)
         assert sorted(kept["label"]) == ["bar", COMPOSED, COMPOSED]
         assert len(rejected) == 0
     rows = f"file_name,label\n{COMPOSED}/1.jpg,{DECOMPOSED}\nbar/2.jpg,bar\n"
-    pack(tmp_path / "given.zip", [*files[1:], ("metadata.csv", rows.encode())])
+    files = dict(list(files.items())[1:]) | {"metadata.csv": rows.encode()}
+    pack(tmp_path / "given.zip", files.items())
     assert sorted(cleaned(tmp_path / "given.zip", tmp_path)[0]["label"]) == ["bar", COMPOSED]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, set_author, succeed
+from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, set_author, succeed, write_files
 from installed import SMALL, Installed
 from pages import blocks, commands
 
@@ -23,11 +23,6 @@ COMMANDS = [
     for command, _ in commands(text)
     if not command.startswith(NOT_RUN)
 ]
-
-
-def test_first_commands_are_those_of_a_clone_which_run_the_pipeline_and_the_tests():
-    (_, first), *_ = blocks(PAGE)
-    assert [command for command, _ in commands(first)] == ["make demo", "make test"]
 
 
 def test_model_of_the_package_predicts(installed, tmp_path):
@@ -51,10 +46,8 @@ def finished(installed, tmp_path_factory) -> Path:
     """The project after all commands. The photos that it was made from are gone."""
     root = tmp_path_factory.mktemp("readme")
     (root / "PHOTO.jpg").write_bytes(drawn_picture("dog", 11))
-    for name, data in drawn_dataset(train=10, validation=8):
-        _, _, label, file = name.split("/")
-        (root / "photos" / label).mkdir(parents=True, exist_ok=True)
-        (root / "photos" / label / file).write_bytes(data)
+    drawn = dict(drawn_dataset(train=10, validation=8))
+    write_files(root / "photos", {"/".join(name.split("/")[2:]): drawn[name] for name in drawn})
     folder, ran = root, []
     for command in COMMANDS:
         if command.startswith("cd "):

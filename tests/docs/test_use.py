@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, commit, set_author
-from deployed import write_files
+from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, commit, set_author, write_files
 from installed import SMALL
 from pages import blocks, commands
 

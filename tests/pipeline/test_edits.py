@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import git_project, photo, repro, run, succeed
+from conftest import git_project, photos_of, repro, run, succeed, write_files
 
 SOURCE = "fetch: {source: ../photos}"
 # Runs a stage that ends after a file has changed, and has its old time of modification again.
@@ -35,9 +35,7 @@ def project(tmp_path_factory) -> Path:
     """A project of few photos in which `preview` has run."""
     folder = tmp_path_factory.mktemp("edits")
     names = [f"{label}/{number}.jpg" for label in ("cats", "dogs") for number in range(1, 7)]
-    for number, name in enumerate(names):
-        (folder / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "photos" / name).write_bytes(photo(number))
+    write_files(folder / "photos", photos_of(names))
     project = git_project(folder / "project", SOURCE)
     assert repro(project, "preview") == ["fetch", "clean", "split", "preview"]
     return project

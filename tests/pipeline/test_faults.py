@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, TINY, clean_archive, encode, pawprint, photo, repro
+from conftest import PROJECT, TINY, clean_archive, encode, pawprint, photos_of, repro, write_files
 from faults import (
     ARCHIVES,
     IMAGES,
@@ -97,9 +97,7 @@ def test_every_file_of_the_archive_is_kept_or_rejected_as_promised(dirty):
 
 @pytest.mark.slow
 def test_predict_gives_every_file_a_label_or_a_reason(dirty, tmp_path):
-    for name, fault in IMAGES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(fault.made)
+    write_files(tmp_path, {name: fault.made for name, fault in IMAGES.items()})
     given = [str(tmp_path / name) for name in IMAGES]
     result = pawprint(dirty[0], "predict", "--format", "csv", *given)
     assert (result.returncode, result.stderr) == (1, "")
@@ -124,8 +122,8 @@ def test_archive_is_refused_in_one_line(tmp_path, name):
 
 
 def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path):
-    files = [("cats/1.jpg", photo(1)), ("dogs/1.jpg", photo(2))]
-    pack(tmp_path / "images.zip", [*files, *((str(number), b"") for number in range(2**16))])
+    files = photos_of(["cats/1.jpg", "dogs/1.jpg"]) | {str(number): b"" for number in range(2**16)}
+    pack(tmp_path / "images.zip", files.items())
     kept, rejected = clean_archive(tmp_path / "images.zip")
     assert (len(kept), len(rejected)) == (2, 2**16)
 

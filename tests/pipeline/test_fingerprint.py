@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import CODE, PROJECT, refused, run
+from conftest import CODE, PROJECT, refused, run, write_files
 
 from pawprint.pipeline.fingerprint import Code, describe_changes, meaning
 
@@ -59,10 +59,7 @@ def project(tmp_path) -> Path:
         "pawprint/b/late.py": "import PIL, numpy, tqdm\n",
         **dict.fromkeys((f"pawprint/{name}.py" for name in EMPTY), ""),
     }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    return tmp_path
+    return write_files(tmp_path, files)
 
 
 def fingerprints(project: Path) -> dict[str, str]:
@@ -123,10 +120,8 @@ def test_what_cannot_be_followed_is_one_line_that_names_the_module(project, line
 
 @pytest.mark.parametrize("file", ["app/pages.py", "json.py", "tools/__init__.py"])
 def test_import_of_a_file_that_the_stage_code_does_not_depend_on_is_refused(project, file):
-    (project / file).parent.mkdir(exist_ok=True)
-    (project / file).write_text("", encoding="utf-8")
     name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    (project / "pawprint/b/late.py").write_text(f"import {name}\n", encoding="utf-8")
+    write_files(project, {file: "", "pawprint/b/late.py": f"import {name}\n"})
     with refused("pawprint/b/late.py: expected imports of pawprint/ and stages/", file):
         Code(project).fingerprint("stages/one.py")
 
@@ -189,7 +184,7 @@ NO_CONSTANTS = {
 
 
 def fingerprint_of(folder: Path, use: str, paths: str) -> str:
-    for name, text in {
+    files = {
         "requirements.txt": "",
         "stages/__init__.py": "",
         "stages/one.py": use,
@@ -199,10 +194,8 @@ def fingerprint_of(folder: Path, use: str, paths: str) -> str:
         "pawprint/more.py": "from pawprint import tools\n"
         "from pawprint.tools import paths as again\n",
         "pawprint/paths.py": paths,
-    }.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return Code(folder).fingerprint("stages/one.py")
+    }
+    return Code(write_files(folder, files)).fingerprint("stages/one.py")
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)

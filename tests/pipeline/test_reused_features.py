@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TINY, environment_with, succeed
+from conftest import PROJECT, TINY, environment_with, replace, succeed
 from kills import fingerprint
 
 from pawprint import project
@@ -59,12 +59,6 @@ def check_from_nothing(workspace: Path) -> None:
 def features(workspace: Path) -> dict[str, str]:
     made = fingerprint(workspace).items()
     return {path: sha256 for path, sha256 in made if path.startswith("data/features")}
-
-
-def replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):

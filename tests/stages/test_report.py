@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROJECT
+from conftest import PROJECT, write_files
 from made_up_run import write_run
 from PIL import Image
 
@@ -22,7 +22,6 @@ from pawprint.reports.results import describe_score, score_of
 from pawprint.tables import read_predictions, read_table, write_table
 from stages import report
 
-SERVED = [project.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
 FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
 FILES += [("a.jpg", "truncated", "x")] * 60
@@ -35,13 +34,10 @@ SECRETS = f"{{fetch: {{source: '{URL}'}}, weights: {{source: '{URL}'}}}}"
 def workspace(tmp_path_factory) -> Path:
     workspace = tmp_path_factory.mktemp("report")
     shutil.copy(PROJECT / project.LABELS_CSV, workspace)
-    for path in SERVED:
-        (workspace / path).parent.mkdir(parents=True, exist_ok=True)
-        (workspace / path).write_text(path.name, encoding="utf-8")
-    pictures = [project.PLOTS / f"{name}.png" for name in project.PICTURES]
+    write_files(workspace / project.SERVED_MODEL, {"model.bin": "bin", "model.xml": "xml"})
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
-    for picture in pictures:
-        Image.new("RGB", (30, 20), "grey").save(workspace / picture)
+    for name in project.PICTURES:
+        Image.new("RGB", (30, 20), "grey").save(workspace / project.PLOTS / f"{name}.png")
     return workspace
 
 

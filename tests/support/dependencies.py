@@ -1,11 +1,10 @@
 """What a stage opens, as its run under an audit hook wrote down, and what it lists."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-from conftest import CODE, run
+from conftest import CODE, copy_into, run
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.pipeline.fingerprint import OURS_DECIDE_NO_BYTE
@@ -71,12 +70,6 @@ def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
     for name in {PARAMS, *STAGES[stage]["deps"], *code}:
         copy_into(folder, project, name)
     return folder
-
-
-def copy_into(folder: Path, project: Path, name: str) -> None:
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    copy = shutil.copytree if (project / name).is_dir() else shutil.copy
-    copy(project / name, folder / name)
 
 
 def run_stage(folder: Path, stage: str, **environment: str) -> subprocess.CompletedProcess:

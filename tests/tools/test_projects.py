@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import change, commit, encode, photo, set_author, succeed
+from conftest import change, commit, encode, photos_of, replace, set_author, succeed, write_files
 from installed import Installed
 from PIL import Image
 
@@ -17,11 +17,7 @@ from pawprint.files import pack, read_yaml
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("given") / "photos"
-    for number in range(4):
-        path = folder / ("cat", "dog")[number % 2] / f"{number}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(photo(number))
-    return folder
+    return write_files(folder, photos_of(["cat/0.jpg", "dog/1.jpg", "cat/2.jpg", "dog/3.jpg"]))
 
 
 @pytest.fixture(scope="module")
@@ -226,20 +222,17 @@ def test_upgrade_outside_of_a_project_is_one_line(installed, tmp_path):
 
 
 def test_pipeline_without_what_a_stage_of_the_package_reads_is_refused(installed, project):
-    text = (project / "dvc.yaml").read_text()
-    (project / "dvc.yaml").write_text(text.replace("data/raw/archives, labels.csv", "labels.csv"))
+    replace(project / "dvc.yaml", "data/raw/archives, labels.csv", "labels.csv")
     result = installed.run("dvc", "repro", "code", cwd=project)
     assert "dvc.yaml: stages.clean.deps: expected data/raw/archives" in result.stderr
 
 
 def test_stage_refuses_a_package_other_than_that_of_requirements(installed, project):
-    text = (project / "requirements.txt").read_text()
-    other = text.replace("#sha256=", "#sha256=0")
-    (project / "requirements.txt").write_text(other)
+    replace(project / "requirements.txt", "#sha256=", "#sha256=0")
     result = installed.run("dvc", "repro", "code", cwd=project)
     assert "requirements.txt: expected the package that is installed" in result.stderr
     assert not (project / "data" / "code").exists()
-    (project / "requirements.txt").write_text(text)
+    replace(project / "requirements.txt", "#sha256=0", "#sha256=")
     installed.succeed("dvc", "repro", "code", cwd=project)
     hashes = (project / "data/code/clean.txt").read_text().splitlines()
     assert any(line.endswith("  pawprint/stages/clean.py") for line in hashes)
