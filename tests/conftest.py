@@ -264,7 +264,7 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
 
 # Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
-LONGEST = "committed_run browser pipeline readme projects tutorial use dask"
+LONGEST = "committed_run browser pipeline readme projects tutorial dask"
 
 
 @pytest.hookimpl(tryfirst=True)
