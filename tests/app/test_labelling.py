@@ -1,9 +1,8 @@
 """Labels that the app writes, and images that it copies."""
 
 import itertools
+import multiprocessing
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from conftest import CATS_AND_DOGS, PROJECT, environment_with, photo, refused
+from conftest import CATS_AND_DOGS, photo, refused
 
 from pawprint.app.labelling import (
     Changes,
@@ -103,48 +102,30 @@ def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
     assert not (target / "1-3.jpg").exists()
 
 
-# Copies its photos to a folder that others write at once, and takes every other one back.
-WRITER = """
-import sys
-from pathlib import Path
-
-from pawprint.app.labelling import add, places_in, write_rows
-
-new, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-places = places_in(target, {"cat": ["cat"], "dog": ["dog"]}, Path("images.yaml"))
-print("ready", flush=True)
-sys.stdin.read(1)
-for number, image in enumerate(sorted(new.iterdir())):
-    take_back = add(places, image, "cat")
-    cells = {"path": f"{name}/{number}.jpg", "label": "cat"}
-    write_rows(target.parent / "labels.csv", "path", {cells["path"]: cells})
-    if number % 2:
-        take_back()
-"""
+def label_all(barrier, photos: Path, target: Path) -> None:
+    """Copy photos to a folder that others write at once, and take every other one back."""
+    places = places_in(target, NAMES, Path("images.yaml"))
+    barrier.wait()
+    for number, image in enumerate(sorted(photos.iterdir())):
+        take_back = add(places, image, "cat")
+        path = f"{photos.name}/{number}.jpg"
+        write_rows(target.parent / "labels.csv", "path", correction(path, "cat"))
+        if number % 2:
+            take_back()
 
 
 def test_two_processes_at_once_lose_no_answer(target, tmp_path):
     """Also those of the same names: as of two cameras."""
     data = {new(tmp_path / writer / f"{i}.jpg").read_bytes() for writer in "ab" for i in range(20)}
-    writers = [
-        subprocess.Popen(
-            (sys.executable, "-c", WRITER, tmp_path / writer, target, writer),
-            cwd=PROJECT,
-            env=environment_with(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for writer in "ab"
-    ]
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(2)
+    places = [(barrier, tmp_path / writer, target) for writer in "ab"]
+    writers = [spawn.Process(target=label_all, args=each) for each in places]
     for writer in writers:
-        assert writer.stdout.readline() == "ready\n"
+        writer.start()
     for writer in writers:
-        writer.stdin.write("\n")
-        writer.stdin.flush()
-    for writer in writers:
-        writer.communicate()
-    assert [writer.returncode for writer in writers] == [0, 0]
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
     assert len(read_rows(tmp_path / "labels.csv", "path")) == len(data)
     assert set(rows_of(target)) == {path.name for path in target.glob("*.jpg")}
     assert len(rows_of(target)) == len(data) / 2

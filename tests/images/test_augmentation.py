@@ -117,6 +117,8 @@ def test_first_view_is_the_image_itself_if_it_is_kept():
     for params, is_same in ((PARAMS, True), (augment(**ROTATION, keep_original=False), False)):
         for matrix in draw_transformations(params, 0, 3):
             assert (warp(IMAGE, matrix) == IMAGE).all() == is_same
+    (view,) = draw_views(augment(**ALL_COLOURS), 0, 1)
+    assert apply(IMAGE, view) is IMAGE
 
 
 @pytest.mark.parametrize(
@@ -218,8 +220,3 @@ def test_layers_of_colour_draw_alone_what_they_draw_together():
         alone = draw_views(augment(**{name: arguments}), 1, 5)
         for one, other in zip(together, alone, strict=True):
             assert np.array_equal(one[FIELDS.index(name)], other[FIELDS.index(name)])
-
-
-def test_image_that_is_kept_has_its_colours():
-    (view,) = draw_views(augment(**ALL_COLOURS), 0, 1)
-    assert apply(IMAGE, view) is IMAGE

@@ -38,6 +38,14 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
     return train, crossed, solve(examples, train, labels, crossed, np.arange(images))
 
 
+def fitted(features: np.ndarray, actual: np.ndarray, class_weight: str | None = None):
+    """The cross-validation and the head of features `(images, views, …)` without groups."""
+    images, classes = np.arange(len(actual)), actual.max() + 1
+    examples = Examples(features, actual, images, classes, class_weight)
+    crossed = cross_validate(examples)
+    return crossed, solve(examples, (features, actual), [*"abcd"[:classes]], crossed, images)
+
+
 def probabilities_by(solution: NewHead, features: np.ndarray) -> np.ndarray:
     """What a dense layer gives for the standardised features, `(images, classes)`."""
     rows = features.astype(np.float32)
@@ -84,9 +92,7 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
     """Without a feature to tell them apart, each class gets the same probability."""
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
     for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
-        examples = Examples(features, actual, np.arange(60), 2, class_weight)
-        crossed = cross_validate(examples)
-        solution = solve(examples, (features, actual), ["a", "b"], crossed, np.arange(60))
+        crossed, solution = fitted(features, actual, class_weight)
         assert probabilities_by(solution, features[:1, 0])[0, 1] == pytest.approx(
             expected, abs=0.01
         )
@@ -100,14 +106,10 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     features, actual = clusters(4, 100, 3)
     if not is_like_the_image:  # as mirrored digits, which look like others
         features[:, 1:] = features[np.argsort(actual)[::-1], 1:]
-    crossed = cross_validate(Examples(features, actual, np.arange(100), 4))
+    crossed, solution = fitted(features, actual)
     assert crossed.views == views
-    other = features if views == 3 else features[:, :1]
-    solution, expected = (
-        solve(examples, (each, actual), list("abcd"), crossed, np.arange(100))
-        for each in (features, other)
-        for examples in [Examples(each, actual, np.arange(100), 4)]
-    )
+    learned = Examples(features[:, :views], actual, np.arange(100), 4)
+    expected = solve(learned, (features, actual), [*"abcd"], crossed, np.arange(100))
     assert np.array_equal(solution.weights.arrays[0], expected.weights.arrays[0])
 
 
@@ -133,9 +135,7 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
 def test_feature_that_hardly_differs_in_training_moves_no_prediction_of_a_new_image():
     features, actual = clusters(2, 60, 1)
     features[..., 3] += np.arange(60)[:, None] % 2 * 0.01
-    examples = Examples(features, actual, np.arange(60), 2)
-    crossed = cross_validate(examples)
-    solution = solve(examples, (features, actual), ["a", "b"], crossed, np.arange(60))
+    _, solution = fitted(features, actual)
     new = features[:, 0].copy()
     new[:, 3] += 1  # a hundred times as far as two training images
     before, after = (probabilities_by(solution, each) for each in (features[:, 0], new))

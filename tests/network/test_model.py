@@ -56,19 +56,15 @@ def test_outputs_are_those_of_backbone_pooling_and_head_in_inference_mode(params
             assert outputs[name] == pytest.approx(values, abs=1e-5)
 
 
-def save_untrained(model: keras.Model, path: Path) -> None:
-    optimizer = keras.optimizers.Adam(name="adam")
-    optimizer.build(model.trainable_variables)
-    save_model(model, path, optimizer)
-
-
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
 @pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.extended)])
 def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, classes):
     inputs = keras.Input((32, 32, 3))
     backbone = keras.Model(inputs, keras.layers.Conv2D(8, 3)(inputs), name="backbone")
     model = build_model("MobileNetV2", backbone, build_head(PLAIN, classes), "average")
-    save_untrained(model, tmp_path / "model.keras")
+    optimizer = keras.optimizers.Adam(name="adam")
+    optimizer.build(model.trainable_variables)
+    save_model(model, tmp_path / "model.keras", optimizer)
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = pixels(2, 32).astype(np.float32)
     assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))

@@ -66,15 +66,11 @@ def workspace(tmp_path_factory) -> Iterator[Path]:
         yield project
 
 
-def restore(workspace: Path) -> None:
-    succeed("git", "reset", "-q", "--hard", cwd=workspace)
-    succeed("dvc", "checkout", "-q", cwd=workspace)
-
-
 @pytest.fixture
 def restored(workspace):
     yield
-    restore(workspace)
+    succeed("git", "reset", "-q", "--hard", cwd=workspace)
+    succeed("dvc", "checkout", "-q", cwd=workspace)
 
 
 @pytest.mark.parametrize(

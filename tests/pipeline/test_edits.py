@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from conftest import git_project, photos_of, repro, run, succeed, write_files
 
-SOURCE = "fetch: {source: ../photos}"
 # Runs a stage that ends after a file has changed, and has its old time of modification again.
 STAGE = """
 import os, sys
@@ -36,7 +35,7 @@ def project(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("edits")
     names = [f"{label}/{number}.jpg" for label in ("cats", "dogs") for number in range(1, 7)]
     write_files(folder / "photos", photos_of(names))
-    project = git_project(folder / "project", SOURCE)
+    project = git_project(folder / "project", "fetch: {source: ../photos}")
     assert repro(project, "preview") == ["fetch", "clean", "split", "preview"]
     return project
 

@@ -18,7 +18,6 @@ from pawprint.recipes.sample.drawings import write_archive
 
 pytestmark = pytest.mark.slow
 IMAGES, VIEWS = 50, 30  # ten of 60 images are in the test split
-STORE = "pawprint/features/store.py"
 FEATURES = ("python", "-m", "stages.features")
 
 
@@ -82,7 +81,9 @@ def test_code_that_decides_features_computes_all_again(workspace):
 def test_killed_run_goes_on_where_it_was(workspace):
     """Killed after each shard that it finishes, it computes the others."""
     (workspace / "dvc.lock").unlink()
-    replace(workspace / STORE, "IMAGES_PER_SHARD = 256", "IMAGES_PER_SHARD = 8")
+    replace(
+        workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 256", "IMAGES_PER_SHARD = 8"
+    )
     kept = workspace / project.INTERRUPTED_FEATURES
     for finished in range(1, 5):
         with subprocess.Popen(

@@ -77,9 +77,6 @@ def test_source_is_one_code_span_of_the_card(other):
     assert "<img src=x" not in page
 
 
-NO_FILES = pd.DataFrame(columns=list(REJECTED))
-
-
 def test_page_needs_nothing_beside_itself(both):
     _, page = both
     assert not re.search(r"<(script|link|iframe)|url\(|@import", page)
@@ -126,11 +123,6 @@ def test_numbers_are_those_of_the_tables(both, workspace):
     for title, numbers in (("&lt;cow&gt;", (5, 5, 5, 15)), ("all", (47, 47, 47, 141))):
         cells = "".join(f"<td>{number}</td>" for number in numbers)
         assert f'<th scope="row">{title}</th>{cells}' in page
-
-
-def test_listed_labels_are_not_called_wrong(both):
-    """Of an untouched data set, hard images with correct labels are most of the list."""
-    assert not any("likely wrong" in text for text in both)
 
 
 @pytest.mark.parametrize(("images", "shown"), [(1, "1 of 1"), (40, "100.00% (40/40)")])
@@ -184,7 +176,7 @@ def test_limits_at_the_top_are_those_of_the_command(other, capsys):
 
 def test_card_says_nothing_that_the_params_deny(other):
     """Other classes, random weights, no calibration, a threshold that is set."""
-    write_run(other, {"ant": 9, "bee": 9}, NO_FILES)
+    write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))
     changes = "{fetch: {source: mine}, weights: {source: none}, model: {resize: stretch}, "
     card, _ = reports(other, changes + "calibrate: {temperature: false, threshold: 0.5}}")
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):

@@ -50,17 +50,6 @@ def test_init_writes_a_project_whose_photos_dvc_tracks_and_which_names_the_packa
     assert package in (project / "requirements.txt").read_text()
 
 
-def test_init_names_the_folder_of_a_class_without_images(installed, photos, tmp_path):
-    given = shutil.copytree(photos, tmp_path / "given")
-    for name in ("bird", "fox"):
-        (given / name).mkdir()
-    (given / "fox" / ".DS_Store").touch()
-    command = ("pawprint", "init", "animals", "--images", str(given))
-    lines = installed.succeed(*command, cwd=tmp_path).splitlines()
-    for name in ("bird", "fox"):
-        assert any(str(given / name) in line and "no class" in line for line in lines)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_name_of_a_photo_that_is_not_utf_8_is_shown_by_init_and_by_code(
     installed, photos, tmp_path
@@ -133,11 +122,17 @@ def test_failed_init_leaves_nothing(installed, photos, tmp_path):
 
 
 def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, photos, tmp_path):
+    """Init names the folders of classes without images."""
     succeed("git", "init", "-q", cwd=tmp_path)
     shutil.copytree(photos, tmp_path / "given")
+    (tmp_path / "given" / "bird").mkdir()
+    write_files(tmp_path / "given" / "fox", {".DS_Store": ""})
     for name, option in (("one", []), ("two", ["--outside"])):
         command = ("pawprint", "init", name, "--images", "given", *option)
-        installed.succeed(*command, cwd=tmp_path)
+        lines = installed.succeed(*command, cwd=tmp_path).splitlines()
+        for label in ("bird", "fox"):
+            folder = str(Path("given", label))
+            assert any(folder in line and "no class" in line for line in lines)
         assert (tmp_path / name / "params.yaml").is_file()
         assert not (tmp_path / name / ".git").exists()
     assert read_yaml(tmp_path / "two" / "params.yaml")["fetch"]["source"] == "../given"
