@@ -181,9 +181,9 @@ def complaint(folder: Path, *arguments: str) -> str:
 def photos_in(page: str) -> dict[str, Image.Image]:
     """The photos of a sheet by their text alternatives. It loads nothing else."""
     assert not re.search(r'(src|href)="(?!data:)', page)
-    found = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
+    images = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
     return {
-        html.unescape(name): Image.open(io.BytesIO(base64.b64decode(data))) for data, name in found
+        html.unescape(name): Image.open(io.BytesIO(base64.b64decode(data))) for data, name in images
     }
 
 

@@ -81,9 +81,9 @@ def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_file
         names += ['"odd"\\\n<!.jpg', " .jpg"]
     for name, label in zip(names, itertools.cycle(NAMES)):
         add(places, new(tmp_path / "new" / name), label)
-    found = after_clean(target, tmp_path / "raw", "label")
-    assert found == rows_of(target)
-    assert Counter(found.values()) == dict.fromkeys(NAMES, len(names) // 2)
+    labels = after_clean(target, tmp_path / "raw", "label")
+    assert labels == rows_of(target)
+    assert Counter(labels.values()) == dict.fromkeys(NAMES, len(names) // 2)
 
 
 def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
@@ -120,7 +120,7 @@ def test_two_processes_at_once_lose_no_answer(target, tmp_path):
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(2)
     places = [(barrier, tmp_path / writer, target) for writer in "ab"]
-    writers = [spawn.Process(target=label_all, args=each) for each in places]
+    writers = [spawn.Process(target=label_all, args=arguments) for arguments in places]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -159,11 +159,11 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
     new(target / "0.jpg")
     table = target / "metadata.csv"
     text = "file_name,label,split,Group,camera\n0.jpg,cat,{},g1,x\n"
-    for split, given in (("test", "train"), ("", "")):
+    for split, added in (("test", "train"), ("", "")):
         table.write_text(text.format(split), encoding="utf-8")
         places = places_in(target, {"cat": ["cats"], "dog": ["dogs"]}, target)
         take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat")
-        assert table.read_text(encoding="utf-8") == text.format(split) + f"1.jpg,cats,{given},,\n"
+        assert table.read_text(encoding="utf-8") == text.format(split) + f"1.jpg,cats,{added},,\n"
         take_back()
         assert table.read_text(encoding="utf-8") == text.format(split)
 
@@ -172,7 +172,7 @@ def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
     """As of a photo that was renamed, and of another that has its old name."""
     table = tmp_path / "labels.csv"
     table.write_text("path,label\n1.jpg,cat\n", encoding="utf-8")
-    rows = {each: {"path": "1.jpg", "label": "dog", "pixels_sha256": each} for each in ("a1", "b2")}
+    rows = {key: {"path": "1.jpg", "label": "dog", "pixels_sha256": key} for key in ("a1", "b2")}
     write_rows(table, "path", {"a1": rows["a1"]})
     take_back = write_rows(table, "path", {"b2": rows["b2"], "a1": rows["a1"] | {"path": "2.jpg"}})
     text = "path,label,pixels_sha256\n1.jpg,cat,\n"
@@ -243,9 +243,9 @@ def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
     places = places_in(target, CATS_AND_DOGS, target)
     take_back = add(places, new(tmp_path / "new" / "0.jpg"), "cat")
     add(places, new(tmp_path / "new" / "1.jpg"), "dog")
-    found = after_clean(target, tmp_path / "raw", "label")
+    labels = after_clean(target, tmp_path / "raw", "label")
     cats = dict.fromkeys(("Cats/0.jpg", "Cats/0-2.jpg"), "cat")
-    assert found == cats | {"dog/0.jpg": "dog", "dog/1.jpg": "dog"}
+    assert labels == cats | {"dog/0.jpg": "dog", "dog/1.jpg": "dog"}
     take_back()
     assert not (target / "Cats" / "0-2.jpg").exists()
     assert (tmp_path / "new" / "0.jpg").exists()

@@ -32,8 +32,8 @@ def test_splits_that_are_kept_stay_while_photos_are_added(project):
     repro(project, "split")
     assert "the images that were there before" in complaint(project, "keep-splits", "--train")
     first, table = split_of(project), sha256(project / SPLIT_CSV)
-    told = printed(project, "keep-splits")
-    assert "60 images added: 36 train, 12 validation, 12 test" in told
+    text = printed(project, "keep-splits")
+    assert "60 images added: 36 train, 12 validation, 12 test" in text
     assert read_kept_splits(project / SPLITS_CSV) == first
     assert repro(project, "split") == ["split"]
     assert sha256(project / SPLIT_CSV) == table

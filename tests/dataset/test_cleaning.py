@@ -129,10 +129,10 @@ def test_correction_whose_pixels_no_image_has_is_not_applied_and_named(tmp_path)
 
 @pytest.mark.parametrize(("given", "label"), [("", "dog"), (1, "dog"), (4, None)])
 def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixels(
-    tmp_path, given, label
+    tmp_path, number, label
 ):
     files = {"birds/1.jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3}
-    corrections = [Correction("birds/1.jpg", "dog", given and pixels_of(given))]
+    corrections = [Correction("birds/1.jpg", "dog", number and pixels_of(number))]
     images, rejected, not_applied = corrected(tmp_path, files, corrections)
     assert labels_of(images).get("birds/1.jpg") == label
     assert dict(zip(rejected["path"], rejected["reason"])) == (
@@ -174,7 +174,7 @@ def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
     after, line = cleaned(12)
     assert line == ""
     # The hash, by which stored features are found, is that of the decoded pixels.
-    assert [each in after for each in before] == [False, False, False, True]
+    assert [pixels in after for pixels in before] == [False, False, False, True]
     assert "3 grey images" in cleaned(11)[1]
 
 
@@ -195,6 +195,6 @@ def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsy
     assert images == ["cats/1.jpg", "dogs/2.JPG"]
     counted = "4 other files (1 hidden, 1 without a suffix, 1 .nef, 1 .txt)"
     assert describe_files(kept, rejected) == f"kept 2 of 2 images; {counted}"
-    found = find_images([tmp_path / "photos"])
-    assert [each.relative_to(tmp_path / "photos").as_posix() for each in found] == images
+    paths = find_images([tmp_path / "photos"])
+    assert [path.relative_to(tmp_path / "photos").as_posix() for path in paths] == images
     assert counted in capsys.readouterr().err

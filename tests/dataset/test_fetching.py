@@ -65,10 +65,10 @@ def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
     ],
 )
 def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, message):
-    given = tmp_path / "given"
-    given.mkdir() if content is None else given.write_bytes(content)
+    source = tmp_path / "given"
+    source.mkdir() if content is None else source.write_bytes(content)
     with refused("fetch.source: ", message):
-        fetch(given, tmp_path / "data" / "raw")
+        fetch(source, tmp_path / "data" / "raw")
     assert list((tmp_path / "data").iterdir()) == []
 
 
@@ -78,9 +78,9 @@ def test_large_folder_becomes_archives_of_which_an_added_file_changes_few(tmp_pa
     photos = {f"{labels[number % 2]}/{number:03}.jpg": str(number) for number in range(200)}
     write_files(tmp_path / "photos", photos)
     fetch(tmp_path / "photos", tmp_path / "before")
-    found = sorted((tmp_path / "before").iterdir())
-    assert [path.name for path in found] == [f"images-{n + 1:03}.zip" for n in range(len(found))]
-    assert max(len(members(open_archive(path))) for path in found) <= 20
+    paths = sorted((tmp_path / "before").iterdir())
+    assert [path.name for path in paths] == [f"images-{n + 1:03}.zip" for n in range(len(paths))]
+    assert max(len(members(open_archive(path))) for path in paths) <= 20
     with open_archive(tmp_path / "before") as archive:
         assert members(archive) == sorted(photos)
         assert read_member(archive, "cats/199.jpg") == b"199"

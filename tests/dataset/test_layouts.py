@@ -68,8 +68,8 @@ def test_folder_unknown_holds_images_of_no_class_wherever_it_is(tmp_path, labels
 
 
 def test_label_unknown_of_metadata_is_of_no_class(tmp_path):
-    listed = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
-    files = photos_of(["1.jpg", "2.jpg", "3.jpg"]) | {"metadata.csv": listed.encode()}
+    table = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
+    files = photos_of(["1.jpg", "2.jpg", "3.jpg"]) | {"metadata.csv": table.encode()}
     pack(tmp_path / "given.zip", files.items())
     kept, _ = cleaned(tmp_path / "given.zip", tmp_path)
     assert kept["label"].tolist() == ["a", "b", UNKNOWN]
@@ -169,7 +169,7 @@ def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
         fetch(tmp_path / "photos.tar", tmp_path / "raw")
 
 
-def listed(folder: Path, text: str) -> Path:
+def with_metadata(folder: Path, text: str) -> Path:
     """A folder of 48 photos with a metadata.csv."""
     photos = photos_of(f"{number}.jpg" for number in range(48))
     return write_files(folder, photos | {"metadata.csv": text})
@@ -180,7 +180,7 @@ def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(t
     labels, names = ("cat/tabby", "test", "owl"), ("Train", "val", "testing")
     lines = [f"{n % 5 or ''},./{n}.jpg,{labels[n % 3]},x,{names[n // 3 % 3]}" for n in range(48)]
     text = "\ufeff" + "\n".join(["group,File_Name,label,text,split", *lines]) + "\n"
-    source = listed(tmp_path / "photos", text)
+    source = with_metadata(tmp_path / "photos", text)
     kept, rejected = cleaned(source, tmp_path)
     assert len(rejected) == 0  # not metadata.csv either
     row = kept.set_index("path").loc["3.jpg"]
@@ -218,7 +218,7 @@ def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
     ],
 )
 def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
-    source = listed(tmp_path / "photos", text)
+    source = with_metadata(tmp_path / "photos", text)
     with refused("images.zip: metadata.csv: ", message):
         cleaned(source, tmp_path)
 

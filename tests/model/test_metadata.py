@@ -55,10 +55,10 @@ def test_identity_is_of_what_a_served_model_computes(tmp_path):
         return read_metadata(write_colour_model(tmp_path / "model", **changes)).model
 
     same = [{}, {"commit": "a1"}, {"data_md5": "0"}, {"versions": {"keras": "1"}}]
-    assert {identity(**each) for each in same} == {identity(model="0123456789abcdef")}
+    assert {identity(**case) for case in same} == {identity(model="0123456789abcdef")}
     other = [{"bias": 1}, {"resize": "pad"}, {"threshold": 0.4}, {"unknown_threshold": 0.3}]
-    found = [identity(**each) for each in ({}, *other, {"labels": ["ant", "bee"]})]
-    assert len(set(found)) == len(found)
+    identities = [identity(**case) for case in ({}, *other, {"labels": ["ant", "bee"]})]
+    assert len(set(identities)) == len(identities)
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"\xff\xfe", b"[" * 10**6], ids=range(4))

@@ -42,5 +42,5 @@ def trained(folder, **environment: str) -> str:
 
 def test_environment_and_configuration_file_of_keras_change_nothing(tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps(KERAS_JSON))
-    given = trained(tmp_path, KERAS_HOME=str(tmp_path), **ENVIRONMENT)
-    assert given == trained(tmp_path)
+    weights = trained(tmp_path, KERAS_HOME=str(tmp_path), **ENVIRONMENT)
+    assert weights == trained(tmp_path)

@@ -19,5 +19,5 @@ def test_network_that_is_read_gives_the_same_numbers_without_its_files(tmp_path)
     expected = colour_model(SIZE)(image[None].astype(np.float32))
     assert network.input().names == {"pixels"}
     assert [output.names for output in network.outputs] == [{"logits"}, {"features"}]
-    for given, of_keras in zip(compile_for_cpu(network)(image), expected, strict=True):
-        assert given == pytest.approx(of_keras.numpy()[0], rel=1e-5)
+    for output, of_keras in zip(compile_for_cpu(network)(image), expected, strict=True):
+        assert output == pytest.approx(of_keras.numpy()[0], rel=1e-5)

@@ -34,7 +34,7 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
     examples = Examples(*train, np.arange(images), classes, class_weight)
     crossed = cross_validate(examples)._replace(views=2)
-    labels = [f"class {each}" for each in range(classes)]
+    labels = [f"class {number}" for number in range(classes)]
     return train, crossed, solve(examples, train, labels, crossed, np.arange(images))
 
 
@@ -124,10 +124,10 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
     examples = Examples(features, actual, np.arange(60), 2, more=more)
     crossed = cross_validate(examples)
     assert crossed.takes_more == is_better == (crossed.gain.mean < -crossed.gain.error)
-    taken = more if is_better else features
-    solution = solve(examples, (taken, actual), ["a", "b"], crossed, np.arange(60))
-    assert len(solution.weights.arrays[0]) == taken.shape[2]
-    alone = cross_validate(Examples(taken, actual, np.arange(60), 2), (crossed.C,))
+    columns = more if is_better else features
+    solution = solve(examples, (columns, actual), ["a", "b"], crossed, np.arange(60))
+    assert len(solution.weights.arrays[0]) == columns.shape[2]
+    alone = cross_validate(Examples(columns, actual, np.arange(60), 2), (crossed.C,))
     judged = cross_validate_as(crossed._replace(views=1), examples)
     assert np.array_equal(judged.probabilities, alone.probabilities)
 
@@ -138,7 +138,7 @@ def test_feature_that_hardly_differs_in_training_moves_no_prediction_of_a_new_im
     _, solution = fitted(features, actual)
     new = features[:, 0].copy()
     new[:, 3] += 1  # a hundred times as far as two training images
-    before, after = (probabilities_by(solution, each) for each in (features[:, 0], new))
+    before, after = (probabilities_by(solution, rows) for rows in (features[:, 0], new))
     assert np.abs(after - before).max() < 0.01
 
 

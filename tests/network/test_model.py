@@ -46,10 +46,10 @@ def test_outputs_are_those_of_backbone_pooling_and_head_in_inference_mode(params
     assert model.predict(PIXELS, verbose=0) == pytest.approx(probabilities, abs=1e-5)
 
     detector = fit_detector(np.random.default_rng(0).uniform(0, 1, (9, features.shape[1])))
-    for temperature, given in ((1.0, None), (2.5, detector)):
-        outputs = for_export(model, temperature, given).predict(PIXELS, verbose=0)
+    for temperature, fitted in ((1.0, None), (2.5, detector)):
+        outputs = for_export(model, temperature, fitted).predict(PIXELS, verbose=0)
         expected = {"probability": probabilities_of(logits / temperature)}
-        if given:
+        if fitted:
             expected["unknown_score"] = detector.score(features)[:, None]
         assert outputs.keys() == expected.keys()
         for name, values in expected.items():

@@ -49,8 +49,8 @@ def workspace(tmp_path_factory) -> Iterator[Path]:
     images = dict(drawn_dataset(train=12, validation=8))
     dates = pd.date_range("2026-01-01", periods=len(images)).strftime("%Y-%m-%d")
     rows = [f"{path},{Path(path).parent.name},{date}" for path, date in zip(images, dates)]
-    listed = "\n".join(["file_name,label,taken", *rows])
-    pack(folder / "images.zip", [*images.items(), ("metadata.csv", listed.encode())])
+    table = "\n".join(["file_name,label,taken", *rows])
+    pack(folder / "images.zip", [*images.items(), ("metadata.csv", table.encode())])
     pack(folder / "others.zip", drawn_dataset(train=12, validation=8, seed=8))
     published = folder / "keras" / "models"
     published.mkdir(parents=True)
@@ -107,14 +107,14 @@ def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
     queued = run("dvc", "exp", "run", "--queue", "--allow-missing", *sweep, cwd=workspace)
     assert queued.stdout.count("Queued experiment") == 2, queued.stderr
     succeed("dvc", "exp", "run", "--run-all", cwd=workspace)
-    shown = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
-    (head,) = (each for each in shown if each["experiments"])
-    found = set()
+    entries = json.loads(run("dvc", "exp", "show", "--json", cwd=workspace).stdout)
+    (head,) = (entry for entry in entries if entry["experiments"])
+    levels = set()
     for experiment in head["experiments"]:
         data = experiment["revs"][0]["data"]
-        found.add(data["params"]["params.yaml"]["data"]["evaluate"]["confidence"])
+        levels.add(data["params"]["params.yaml"]["data"]["evaluate"]["confidence"])
         assert data["metrics"]["metrics/evaluate.json"]["data"]["test"]["accuracy"] > 0
-    assert found == {1e-6, 0.8}
+    assert levels == {1e-6, 0.8}
 
 
 @pytest.fixture

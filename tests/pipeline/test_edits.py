@@ -59,15 +59,15 @@ def restored(project):
     ],
 )
 def test_input_that_changes_before_the_end_of_a_stage_fails_it(
-    project, restored, stage, path, old, new, named
+    project, restored, stage, path, old, new, place
 ):
     result = run("python", "-c", STAGE, stage, path, old, new, cwd=project, DVC_STAGE=stage)
-    if not named:
+    if not place:
         assert (result.returncode, result.stderr) == (0, "")
         return
     assert result.returncode == 1
     line, _ = result.stderr.splitlines() if stage != "code" else (result.stderr, "")
-    assert line.startswith(f"{named}: ")
+    assert line.startswith(f"{place}: ")
 
 
 @pytest.fixture

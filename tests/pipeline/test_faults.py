@@ -90,19 +90,19 @@ def test_every_file_of_the_archive_is_kept_or_rejected_as_promised(dirty):
     assert read_json(workspace / "metrics/clean.json") == {"rejected": len(rejected)}
     reasons = dict(zip(rejected["path"], rejected["reason"]))
     for path, name in faults.items():
-        found, promise = reasons.get(path, KEPT), FAULTS[name].promise
+        outcome, promise = reasons.get(path, KEPT), FAULTS[name].promise
         # Of faults with the same pixels one is kept.
-        assert found == promise or (promise, found) == (KEPT, "duplicate"), name
+        assert outcome == promise or (promise, outcome) == (KEPT, "duplicate"), name
 
 
 @pytest.mark.slow
 def test_predict_gives_every_file_a_label_or_a_reason(dirty, tmp_path):
     write_files(tmp_path, {name: fault.made for name, fault in IMAGES.items()})
-    given = [str(tmp_path / name) for name in IMAGES]
-    result = pawprint(dirty[0], "predict", "--format", "csv", *given)
+    paths = [str(tmp_path / name) for name in IMAGES]
+    result = pawprint(dirty[0], "predict", "--format", "csv", *paths)
     assert (result.returncode, result.stderr) == (1, "")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert [row["path"] for row in rows] == given
+    assert [row["path"] for row in rows] == paths
     for row, fault in zip(rows, IMAGES.values()):
         promised = "" if fault.promise == KEPT else fault.promise.replace("_", " ")
         assert row["error"].split(":")[0] == promised, row
@@ -154,8 +154,8 @@ GREY_PHOTO = PHOTO.convert("L").convert("RGB")
 )
 def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
     """By the mean difference of the values, in [0, 255]."""
-    found = decode(IMAGES[name].made)
-    assert max(ImageStat.Stat(ImageChops.difference(found, expected)).mean) < bound
+    image = decode(IMAGES[name].made)
+    assert max(ImageStat.Stat(ImageChops.difference(image, expected)).mean) < bound
 
 
 def test_transparent_pixels_are_white():

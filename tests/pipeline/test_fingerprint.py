@@ -69,8 +69,8 @@ def names(fingerprint: str) -> list[str]:
 
 def test_fingerprint_names_what_is_imported_and_nothing_else(project):
     """Imports in functions, packages on the way and data of a package; pins as they stand."""
-    found = fingerprints(project)
-    assert names(found["one"]) == [
+    prints = fingerprints(project)
+    assert names(prints["one"]) == [
         "pawprint/a/__init__.py",
         "pawprint/a/tables/lut.csv",
         "pawprint/a/tables/make.py",
@@ -84,7 +84,7 @@ def test_fingerprint_names_what_is_imported_and_nothing_else(project):
         "numpy==2.5.5 ; python_full_version >= '3.12'",
         "pillow==13.0.0",
     ]
-    assert names(found["two"]) == ["stages/two.py"]
+    assert names(prints["two"]) == ["stages/two.py"]
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,9 @@ def test_stage_needs_nothing_but_what_it_lists(small, tmp_path, stage):
     """Also of readers in C and C++, which the hook does not see."""
     alone = with_dependencies_only(small, stage, tmp_path / "workspace")
     shutil.copy(small.parent / "images.zip", tmp_path)
-    listed, changes = params_of(STAGES[stage]), {}
+    params, changes = params_of(STAGES[stage]), {}
     for param, value in (changed_values(small) | EXCLUDING).items():
-        if param not in listed:
+        if param not in params:
             section, _, key = param.partition(".")
             changes.setdefault(section, {})[key] = value
     change(alone, json.dumps(changes))  # which is YAML
@@ -157,9 +157,9 @@ def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(small):
     table = read_predictions(small / project.TEST_PREDICTIONS_CSV)
     with open_archive(small / project.RAW_ARCHIVES) as archive:
         predicted = [predictor.predict(open_image(archive, path)) for path in table["path"]]
-    probabilities = np.array([each.probabilities for each in predicted])
+    probabilities = np.array([prediction.probabilities for prediction in predicted])
     assert probabilities == pytest.approx(probabilities_in(table), abs=2e-6)
-    scores = [each.unknown_score for each in predicted]
+    scores = [prediction.unknown_score for prediction in predicted]
     assert scores == pytest.approx(table[UNKNOWN_SCORE], abs=2e-6)
 
 

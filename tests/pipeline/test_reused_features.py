@@ -42,7 +42,7 @@ def workspace(finished, tmp_path) -> Path:
 def computed(workspace: Path, *command: str) -> tuple[int, int]:
     """Run `features`, or DVC up to it. Returns how many images were computed, and reused."""
     printed = succeed(*(command or ("dvc", "repro", "features")), cwd=workspace)
-    (line,) = (each for each in printed.splitlines() if " computed, " in each)
+    (line,) = (line for line in printed.splitlines() if " computed, " in line)
     words = line.split()
     return int(words[1]), int(words[4])
 

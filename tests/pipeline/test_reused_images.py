@@ -32,11 +32,11 @@ def project(cleaned, tmp_path) -> Path:
 
 def reused(project: Path, *options: str) -> int:
     """Run DVC up to `clean`. Returns how many images it did not decode again."""
-    found = re.search(
+    match = re.search(
         r"clean: ([\d,]+) images were not decoded again",
         succeed("dvc", "repro", *options, "clean", cwd=project),
     )
-    return int(found[1]) if found else 0
+    return int(match[1]) if match else 0
 
 
 def outputs(project: Path) -> dict[str, bytes]:

@@ -81,7 +81,7 @@ def test_page_needs_nothing_beside_itself(both):
     _, page = both
     assert not re.search(r"<(script|link|iframe)|url\(|@import", page)
     sources = re.findall(r'<img[^>]* src="([^"]*)"', page)
-    assert sources and all(each.startswith("data:image/webp;base64,") for each in sources)
+    assert sources and all(source.startswith("data:image/webp;base64,") for source in sources)
 
 
 def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(both, workspace):
@@ -169,7 +169,7 @@ def test_limits_at_the_top_are_those_of_the_command(other, capsys):
     with contextlib.chdir(other):
         run_limits(argparse.Namespace())
     lines = capsys.readouterr().out.splitlines()
-    assert any("32 pixels, much less than model.image_size, 96" in each for each in lines)
+    assert any("32 pixels, much less than model.image_size, 96" in line for line in lines)
     for line in lines:
         assert html.escape(line.removeprefix("- "), quote=False) in page.split("<h2>")[0]
 

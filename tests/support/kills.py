@@ -117,9 +117,9 @@ def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
         output += process.stdout.read()
     if process.returncode == 0:
         return ""
-    told = [each for each in HALF_WRITTEN_BY_DVC.items() if each[0] in output]
-    assert told, output
-    message, file = told[0]
+    messages = [pair for pair in HALF_WRITTEN_BY_DVC.items() if pair[0] in output]
+    assert messages, output
+    message, file = messages[0]
     print(f"DVC said {message!r}: removed {file}, as docs/troubleshooting.md tells to", flush=True)
     (workspace / file).unlink()
     return kill(workspace, moment)

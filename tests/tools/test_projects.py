@@ -54,8 +54,8 @@ def test_init_writes_a_project_whose_photos_dvc_tracks_and_which_names_the_packa
 def test_name_of_a_photo_that_is_not_utf_8_is_shown_by_init_and_by_code(
     installed, photos, tmp_path
 ):
-    given = shutil.copytree(photos, tmp_path / "given")
-    wrong = given / "cat" / os.fsdecode(b"caf\xe9.jpg")
+    source = shutil.copytree(photos, tmp_path / "given")
+    wrong = source / "cat" / os.fsdecode(b"caf\xe9.jpg")
     command = ("pawprint", "init", "animals", "--images", "given", "--outside")
     installed.succeed(*command, cwd=tmp_path)
     wrong.touch()
