@@ -7,16 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import (
-    PROJECT,
-    SAMPLE_SHA256,
-    SAMPLE_WEIGHTS,
-    commit,
-    encode,
-    git_init,
-    refused,
-    run,
-)
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, refused, run
 from PIL import Image
 
 from pawprint import project

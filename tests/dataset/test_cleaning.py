@@ -20,10 +20,8 @@ def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
     names = ["PetImages/Cat/1.jpg", "a/Validation/b/DOGS/c/2.jpg", "readme.txt"]
     pack(tmp_path / "images.zip", photos_of(names).items())
     kept, rejected = clean_archive(tmp_path / "images.zip")
-    assert kept[["label", "archive_split"]].to_numpy().tolist() == [
-        ["cat", ""],
-        ["dog", "validation"],
-    ]
+    rows = kept[["label", "archive_split"]].to_numpy().tolist()
+    assert rows == [["cat", ""], ["dog", "validation"]]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["readme.txt", "other_file"]]
 
 
@@ -135,10 +133,9 @@ def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixe
     corrections = [Correction("birds/1.jpg", "dog", number and pixels_of(number))]
     images, rejected, not_applied = corrected(tmp_path, files, corrections)
     assert labels_of(images).get("birds/1.jpg") == label
-    assert dict(zip(rejected["path"], rejected["reason"])) == (
-        {} if label else {"birds/1.jpg": "no_class"}
-    )
-    assert not_applied == ([] if label else ["birds/1.jpg"])
+    names = [] if label else ["birds/1.jpg"]
+    assert dict(zip(rejected["path"], rejected["reason"])) == dict.fromkeys(names, "no_class")
+    assert not_applied == names
 
 
 def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(tmp_path):

@@ -142,7 +142,6 @@ def test_new_images_are_for_training_except_those_in_a_group_with_old_ones(tmp_p
     held_out = old[old["split"] == "test"].iloc[0]
     more = rows[-9:].assign(split="test")
     more.iloc[0, more.columns.get_loc("group")] = held_out["group"]
-    assert keep_splits(path, pd.concat([old, more]), True)["split"].tolist() == ["test"] + 8 * [
-        "train"
-    ]
+    added = keep_splits(path, pd.concat([old, more]), True)
+    assert added["split"].tolist() == ["test", *8 * ["train"]]
     assert read_kept_splits(path).items() >= kept_of(old).items()

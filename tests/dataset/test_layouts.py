@@ -41,13 +41,7 @@ def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) ->
     kept, rejected = cleaned(source, folder, labels)
     assert set(rejected["reason"]) <= {"no_class"}
     params = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True} | params
-    section = Split(
-        seed=1,
-        group=None,
-        date=None,
-        near_duplicate_distance=0,
-        **params,
-    )
+    section = Split(seed=1, group=None, date=None, near_duplicate_distance=0, **params)
     return split(kept, section, {})[0]
 
 

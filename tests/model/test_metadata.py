@@ -42,9 +42,8 @@ def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_pat
     three = ["ant", "bee", "cat"]
     written |= {"labels": three, "threshold": None}
     (tmp_path / METADATA_FILE).write_text(json.dumps(written))
-    assert read_metadata(tmp_path) == metadata(
-        labels=three, temperature=1.5, threshold=None, resize="stretch"
-    )
+    expected = metadata(labels=three, temperature=1.5, threshold=None, resize="stretch")
+    assert read_metadata(tmp_path) == expected
     (tmp_path / METADATA_FILE).write_text(json.dumps(written | {"threshold": 0.5}))
     with refused("threshold (Value error, expected a number for two labels, and null for"):
         read_metadata(tmp_path)

@@ -93,9 +93,8 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
     for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
         crossed, solution = fitted(features, actual, class_weight)
-        assert probabilities_by(solution, features[:1, 0])[0, 1] == pytest.approx(
-            expected, abs=0.01
-        )
+        of_head = probabilities_by(solution, features[:1, 0])
+        assert of_head[0, 1] == pytest.approx(expected, abs=0.01)
         assert crossed.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
 
 

@@ -24,17 +24,6 @@ ACTUAL = np.array([0, 0, 0, 1, 1])
 SECOND = np.array([0.1, 0.2, 0.9, 0.8, 0.5])
 PROBABILITIES = np.column_stack([1 - SECOND, SECOND])
 THREE = ["ant", "bee", "cow"]
-ACTUAL_OF_THREE = np.array([0, 0, 1, 1, 2, 2])
-OF_THREE = np.array(
-    [
-        [0.7, 0.2, 0.1],
-        [0.6, 0.3, 0.1],
-        [0.1, 0.8, 0.1],
-        [0.5, 0.4, 0.1],
-        [0.1, 0.1, 0.8],
-        [0.2, 0.1, 0.7],
-    ]
-)
 
 
 def test_images_of_no_class_are_refused_above_the_threshold():
@@ -124,7 +113,7 @@ def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
     assert (high["probability"], high["fraction"]) == (0.9, 1)
     assert (low["images"], high["images"]) == (3, 1)
     assert set(table["label"]) == {"dog"}
-    of_three = tabulate_reliability(ACTUAL_OF_THREE, OF_THREE, THREE, 0.95)
+    of_three = tabulate_reliability(np.arange(3), 0.2 + 0.4 * np.eye(3), THREE, 0.95)
     assert set(of_three["label"]) == {"the predicted class"}
 
 

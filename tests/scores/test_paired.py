@@ -65,9 +65,8 @@ def test_log_loss_tells_models_apart_that_are_right_on_the_same_images():
     rng = np.random.default_rng(0)
     losses = rng.exponential(0.2, IMAGES)
     right, better = losses < 0.7, losses * rng.uniform(0.6, 1.1, IMAGES)
-    (compared,) = compare(
-        [Pair(right * 0, right, right, np.arange(IMAGES), (losses, better))], 0.95
-    )
+    pair = Pair(right * 0, right, right, np.arange(IMAGES), (losses, better))
+    (compared,) = compare([pair], 0.95)
     (loss,) = compared.scores
     assert (loss.score, loss.verdict) == ("log loss", "better")
     assert loss.difference == pytest.approx((better - losses).mean())

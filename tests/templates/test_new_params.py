@@ -19,9 +19,9 @@ def test_params_that_are_missing_come_back_with_their_comments_and_no_other_line
     for key in keys:
         lines = TEMPLATE.splitlines()
         start = lines.index(f"{section}:")
-        (at,) = [n for n, line in enumerate(lines) if line.startswith(f"  {key}: ") and n > start][
-            :1
-        ]
+        at = start + next(
+            n for n, line in enumerate(lines[start:]) if line.startswith(f"  {key}: ")
+        )
         rest = [*lines[:at], *lines[at + 1 :]]
         added = add_missing("\n".join(rest), TEMPLATE).splitlines()
         assert flat("\n".join(added)) == flat(TEMPLATE)

@@ -11,14 +11,7 @@ import pandas as pd
 import pytest
 from networks import metadata
 
-from pawprint.tools.monitoring import (
-    LIKE,
-    OTHER,
-    PROPORTIONS,
-    answers,
-    differences,
-    verdict_of,
-)
+from pawprint.tools.monitoring import LIKE, OTHER, PROPORTIONS, answers, differences, verdict_of
 
 TEST, DRAWS = 500, 300
 MODEL = metadata(unknown_threshold=0.6)
