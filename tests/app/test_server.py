@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
+from conftest import PROJECT
 from servers import served
 
 HANDSHAKE = {
@@ -20,6 +21,8 @@ HANDSHAKE = {
 
 def test_only_this_computer_and_pages_under_a_local_name_reach_the_app(tmp_path):
     """A page of the web may have a name that leads here: DNS rebinding."""
+    config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
+    assert "gatherUsageStats = false" in config.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").touch()
     with served(tmp_path) as address:
         elsewhere = ("127.0.0.2", urlsplit(address).port)

@@ -125,7 +125,7 @@ def test_correction_whose_pixels_no_image_has_is_not_applied_and_named(tmp_path)
     assert not_applied == ["cats/1.jpg", "dogs/gone.jpg"]
 
 
-@pytest.mark.parametrize(("given", "label"), [("", "dog"), (1, "dog"), (4, None)])
+@pytest.mark.parametrize(("number", "label"), [("", "dog"), (1, "dog"), (4, None)])
 def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixels(
     tmp_path, number, label
 ):

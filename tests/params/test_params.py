@@ -226,7 +226,7 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
 
 
 @pytest.mark.parametrize(
-    ("given", "flip", "expected"),
+    ("setting", "flip", "expected"),
     [
         ("auto", "horizontal_and_vertical", ("none", "flip")),
         ("auto", "vertical", ("none",)),

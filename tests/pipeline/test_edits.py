@@ -47,7 +47,7 @@ def restored(project):
 
 
 @pytest.mark.parametrize(
-    ("stage", "path", "old", "new", "named"),
+    ("stage", "path", "old", "new", "place"),
     [
         ("clean", "params.yaml", "rule: decodes", "rule: jfif", "params.yaml: clean"),
         ("clean", "params.yaml", "views: 4", "views: 5", None),  # of another stage
