@@ -73,16 +73,11 @@ def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits):
     assert again[2] == divided
 
 
-def some_of(table: pd.DataFrame, rows: pd.DataFrame, name: str, number: int = 5) -> list[dict]:
-    """Rows of the table whose images are in a split."""
-    paths = rows["path"][rows["split"] == name][:number]
-    return table.set_index("path", drop=False).loc[paths].to_dict("records")
-
-
 def test_new_image_is_with_its_group_and_with_its_near_duplicate():
     table = WHOLE.assign(group=[f"{n // 2}" for n in range(len(WHOLE))])
     rows = split(table, PARAMS, {})[0]
-    kept, tests = kept_of(rows), some_of(table, rows, "test")
+    kept, paths = kept_of(rows), rows["path"][rows["split"] == "test"][:5]
+    tests = table.set_index("path", drop=False).loc[paths].to_dict("records")
     joined = [image(f"/cat/new{n}", group=row["group"]) for n, row in enumerate(tests)]
     near = [like(row, f"/cat/near{n}") for n, row in enumerate(tests)]
     table = pd.concat([table, pd.DataFrame(joined + near)])

@@ -25,12 +25,11 @@ def read(path: str) -> str:
     return (PROJECT / path).read_text(encoding="utf-8")
 
 
-def metrics(name: str) -> dict:
-    return json.loads(read(f"metrics/{name}.json"))
-
-
 def test_result_table_of_readme_has_the_committed_metrics():
-    scores, extract = read_table(PROJECT / SCORES_CSV, SCORES), metrics("train_extract")
+    scores, extract = (
+        read_table(PROJECT / SCORES_CSV, SCORES),
+        json.loads(read("metrics/train_extract.json")),
+    )
     validation, test = (score_of(scores, split, "accuracy") for split in ("validation", "test"))
     expected = {
         f"{name} set": f"{fraction(score)}, 95% interval {score['low']:.2%} to {score['high']:.2%}"
