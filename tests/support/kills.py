@@ -26,15 +26,15 @@ from pawprint.recipes.overlay import apply, overlay
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import drawn_dataset
 
-# The weights are no file of a workspace, whose files test_pipeline.py follows. No param has the
-# value that changed_params.py or test_pipeline.py would give it.
-SMALL = f"""
+# The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
+# values that changed_params.py and test_pipeline.py can change.
+CHANGES = f"""
 weights: {{source: {SAMPLE_WEIGHTS}}}
 train_extract: {{learning_rate_decay: cosine}}
 calibrate: {{threshold: 0.5}}
 """
 SAMPLE = apply((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
-SMALL = overlay(overlay(SAMPLE, TINY), SMALL)
+SMALL = overlay(overlay(SAMPLE, TINY), CHANGES)
 # What DVC says of a file of its own that it was killed in the middle of writing.
 HALF_WRITTEN_BY_DVC = {
     "Unable to read RWLock-file": ".dvc/tmp/rwlock",
