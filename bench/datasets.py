@@ -143,7 +143,7 @@ def measure(workspace: Path) -> dict[str, float]:
 def cell(name: str, values: list[float]) -> str:
     """The mean, with the range where the seeds differ."""
     if name in ("images", "classes", "of test", "CPU seconds"):
-        return "-".join(f"{each:,.0f}" for each in sorted({min(values), max(values)}))
+        return "-".join(f"{value:,.0f}" for value in sorted({min(values), max(values)}))
     if len(values) == 1:
         return f"{values[0]:.2%}"
     return f"{mean(values):.2%} ({min(values):.2%} to {max(values):.2%})"
@@ -168,7 +168,7 @@ def run(archive: Path, workspace: Path, changes: str, seeds: int) -> dict[str, s
         run_dvc(workspace, "repro", "--quiet", "evaluate")
         seconds = sum(np.subtract(os.times(), before)[2:4])  # of the processes that DVC started
         runs.append(measure(workspace) | {"CPU seconds": seconds})
-    return {name: cell(name, [each[name] for each in runs]) for name in runs[0]}
+    return {name: cell(name, [cells[name] for cells in runs]) for name in runs[0]}
 
 
 def photos(number: int | None = None) -> Images:
@@ -214,7 +214,7 @@ def public(clone: Path, files: str, taken: slice) -> Images:
 def sets(clones: Path | None, names: list[str]) -> dict[str, tuple[Images, str, str]]:
     """The images, params and published accuracy of the sets with these names, or of all."""
     labels = "clean: {labels: auto}\n"
-    found = {
+    images_of = {
         "cats and dogs": (photos(), "", ""),
         "300 cats and dogs": (photos(150), "", ""),
         "digits": (digits(), labels, ""),
@@ -222,10 +222,10 @@ def sets(clones: Path | None, names: list[str]) -> dict[str, tuple[Images, str, 
     for name, (clone, files, taken, changes, published) in PUBLIC.items():
         folder = (clones or Path()) / clone
         if clones and folder.is_dir():
-            found[name] = public(folder, files, taken), labels + changes, published
+            images_of[name] = public(folder, files, taken), labels + changes, published
         else:
             print(f"{name}: skipped, as https://github.com/{clone} is not in --public")
-    return {name: found[name] for name in found if not names or name in names}
+    return {name: images_of[name] for name in images_of if not names or name in names}
 
 
 def main() -> None:

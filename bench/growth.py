@@ -76,8 +76,8 @@ def alter(image: Image.Image, rng: random.Random) -> bytes:
 
 def write_images(archive: Path, classes: int, start: int, end: int) -> None:
     """Append images to the archive, in a process whose memory does not count as that of stages."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as other:
-        other.submit(_write_images, archive, classes, start, end).result()
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        process.submit(_write_images, archive, classes, start, end).result()
 
 
 def _write_images(archive: Path, classes: int, start: int, end: int) -> None:
@@ -98,19 +98,19 @@ def run(workspace: Path, *arguments: str) -> tuple[float, float]:
     return time.perf_counter() - start, usage.ru_maxrss / 1e3  # Linux counts in kilobytes
 
 
-def run_stages(workspace: Path, known: Path) -> Cells:
-    """The cells of each stage, those in the file `known` without running the stage."""
-    cells = read_json(known) if known.exists() else {}
+def run_stages(workspace: Path, record: Path) -> Cells:
+    """The cells of each stage, those in the file `record` without running the stage."""
+    cells = read_json(record) if record.exists() else {}
     for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
         if stage not in cells:
             seconds, memory = run(workspace, "repro", "--single-item", stage)
             outs = read_yaml(workspace / project.LOCK)["stages"][stage].get("outs", [])
             cells[stage] = [seconds, memory, sum(out["size"] for out in outs) / 1e6]
-            write_json(known, cells)
+            write_json(record, cells)
     if "nothing to do" not in cells:
         seconds, memory = min(run(workspace, "repro") for _ in range(3))
         cells["nothing to do"] = [seconds, memory, 0]
-        write_json(known, cells)
+        write_json(record, cells)
     return cells
 
 

@@ -28,8 +28,8 @@ def run_recipe(name: str) -> str:
     same_for_all = f'fetch: {{source: "{source}"}}\nmodel: {{alpha: 0.35, image_size: 224}}'
     params = overlay(apply(params, name), same_for_all)
     runs = [run_pipeline(with_seed(params, seed)) for seed in range(1, SEEDS + 1)]
-    measured = ([run[key] for run in runs] for key in COLUMNS.values())
-    cells = [f"{mean(each):.2%} ({min(each):.2%} to {max(each):.2%})" for each in measured]
+    columns = ([run[key] for run in runs] for key in COLUMNS.values())
+    cells = [f"{mean(values):.2%} ({min(values):.2%} to {max(values):.2%})" for values in columns]
     return f"| `{name}` | {' | '.join(cells)} | {median(run['total'] for run in runs):.0f} |"
 
 

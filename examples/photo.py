@@ -37,10 +37,10 @@ def in_srgb(image, profile):
     """The image in RGB; with its colour profile, unless that is about sRGB."""
     image = image if image.mode in ("L", "CMYK") else image.convert("RGB")
     try:
-        given = ImageCms.getOpenProfile(io.BytesIO(profile))
-        if SPACES[image.mode] != given.profile.xcolor_space:
+        source = ImageCms.getOpenProfile(io.BytesIO(profile))
+        if SPACES[image.mode] != source.profile.xcolor_space:
             return image.convert("RGB")
-        convert = ImageCms.buildTransform(given, ImageCms.createProfile("sRGB"), image.mode, "RGB")
+        convert = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), image.mode, "RGB")
     except (TypeError, OSError, ImageCms.PyCMSError):  # none, or a damaged one
         return image.convert("RGB")
     if image.mode != "CMYK":
@@ -48,8 +48,8 @@ def in_srgb(image, profile):
             range(256) if image.mode == "L" else product(np.linspace(0, 255, 9).round(), repeat=3)
         )
         samples = Image.fromarray(np.array([list(values)], np.uint8))
-        both = ImageCms.applyTransform(samples, convert), samples.convert("RGB")
-        if np.abs(np.subtract(*(np.asarray(each, int) for each in both))).max() <= 10:
+        colours = ImageCms.applyTransform(samples, convert), samples.convert("RGB")
+        if np.abs(np.subtract(*(np.asarray(colour, int) for colour in colours))).max() <= 10:
             return image.convert("RGB")
     return ImageCms.applyTransform(image, convert)
 
@@ -91,4 +91,4 @@ def answer(outputs, model):
     limit = model["unknown_threshold"]
     if limit is not None and np.mean(outputs["unknown_score"]) > limit:
         predicted = "unknown"
-    return predicted, {label: round(float(each), 4) for label, each in zip(labels, values)}
+    return predicted, {label: round(float(value), 4) for label, value in zip(labels, values)}

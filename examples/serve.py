@@ -135,14 +135,14 @@ def appender(path: Path, labels: list[str], model: str | None) -> Callable[[str,
                 with contextlib.suppress(FileExistsError):  # of another process
                     os.link(new.name, path)
         with path.open("rb") as file:
-            found = file.readline()
+            first_line = file.readline()
         binary = getattr(os, "O_BINARY", 0)  # Windows alone has it
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | binary)
     except OSError as error:
         raise InputError(
             f"{path}: expected a table to append to. Received: {error.strerror}."
         ) from None
-    if found != header:
+    if first_line != header:
         raise InputError(
             f"{path}: expected the table of a model with these labels and the column model. "
             "Received: another file. Name a new file."
@@ -173,11 +173,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
     log = "table to which each answer is appended"
     parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     uvicorn.run(
-        create_app(given.model, given.seconds, given.log),
-        host=given.host,
-        port=given.port,
+        create_app(arguments.model, arguments.seconds, arguments.log),
+        host=arguments.host,
+        port=arguments.port,
         limit_concurrency=MAX_CONNECTIONS,
         # Otherwise a client could go on to send an upload that was refused.
         headers=[("Connection", "close")],

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,32 @@ def photo(number: int) -> bytes:
     """A JPEG unlike that of any other number: noise from which no two look alike."""
     noise = np.random.default_rng(number).integers(0, 256, (8, 8, 3), np.uint8)
     return encode(Image.fromarray(noise).resize((64, 64), Image.Resampling.NEAREST))
+
+
+def photos_of(names: Iterable[str]) -> dict[str, bytes]:
+    """A photo of its own for each of these names."""
+    return {name: photo(number) for number, name in enumerate(names)}
+
+
+def write_files(folder: Path, files: dict[str, bytes | str]) -> Path:
+    """The folder, in which there are now these files."""
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return folder
+
+
+def copy_into(folder: Path, project: Path, name: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    copy = shutil.copytree if (project / name).is_dir() else shutil.copy
+    copy(project / name, folder / name)
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace the first such text of a file, which must have one."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, path
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def clean_archive(path: Path, rule: str = "decodes") -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -154,9 +181,9 @@ def complaint(folder: Path, *arguments: str) -> str:
 def photos_in(page: str) -> dict[str, Image.Image]:
     """The photos of a sheet by their text alternatives. It loads nothing else."""
     assert not re.search(r'(src|href)="(?!data:)', page)
-    found = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
+    images = re.findall(r'<img src="data:image/webp;base64,([^"]+)" alt="([^"]+)"', page)
     return {
-        html.unescape(name): Image.open(io.BytesIO(base64.b64decode(data))) for data, name in found
+        html.unescape(name): Image.open(io.BytesIO(base64.b64decode(data))) for data, name in images
     }
 
 
@@ -229,8 +256,7 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
     """
     for name in succeed("git", "ls-files", cwd=PROJECT).splitlines():
         if not name.startswith(without):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(PROJECT / name, folder / name)
+            copy_into(folder, PROJECT, name)
     change(folder, changes)
     git_init(folder)
     commit(folder, "Code")
@@ -238,7 +264,7 @@ def git_project(folder: Path, changes: str, without: tuple[str, ...] = RESULTS) 
 
 
 # Each file is one worker's: the longest ones begin first, so that none is waited for at the end.
-LONGEST = "committed_run browser pipeline readme projects tutorial use interruption dask"
+LONGEST = "committed_run browser pipeline readme projects tutorial dask"
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -68,7 +68,7 @@ def test_zip_is_the_same_bytes_on_every_system(tmp_path, monkeypatch):
     assert (tmp_path / "linux.zip").read_bytes() == (tmp_path / "win32.zip").read_bytes()
 
 
-ARRAYS = [np.arange(each + 2, dtype=np.float32).reshape(-1, 1) for each in range(12)]
+ARRAYS = [np.arange(number + 2, dtype=np.float32).reshape(-1, 1) for number in range(12)]
 
 
 def test_arrays_are_read_in_their_order_and_written_with_the_same_bytes(tmp_path):

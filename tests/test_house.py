@@ -32,7 +32,7 @@ MAY_IMPORT |= {
     "bench": ROOMS | {"recipes", "tools"},
 }
 PACKAGE = "stages/__init__.py"
-STAGES = [each for each in MODULES if each.startswith("stages/") and each != PACKAGE]
+STAGES = [module for module in MODULES if module.startswith("stages/") and module != PACKAGE]
 
 
 def room(module: str) -> str:
@@ -44,7 +44,7 @@ def room(module: str) -> str:
 def test_module_imports_only_the_rooms_that_the_design_allows():
     for module in MODULES:
         others = {room(file) for file in CODE.imported_files(module)} - {room(module), "pawprint"}
-        rooms = {each.removeprefix("pawprint/") for each in others}
+        rooms = {folder.removeprefix("pawprint/") for folder in others}
         assert rooms <= MAY_IMPORT[room(module)], module
 
 

@@ -64,8 +64,8 @@ def write_rows(
                 )
         header = next(csv.reader(io.StringIO(content.decode("utf-8-sig"))))
         columns = [name.strip().lower() for name in header]
-        given = dict.fromkeys(name for cells in changes.values() for name in cells or ())
-        more = [name for name in given if name not in columns]
+        names = dict.fromkeys(name for cells in changes.values() for name in cells or ())
+        more = [name for name in names if name not in columns]
         text, before = io.StringIO(), {}
         end = "\r\n" if b"\r\n" in content else "\n"
         writer = csv.DictWriter(text, columns + more, "", lineterminator=end)
@@ -116,13 +116,13 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
         if copied([image], places):
             raise InputError(f"{image}: expected a new image. Received: one with a label. Skip it.")
         rows = read_rows(table, "file_name") if recorded else []
-        taken = {Path(row["file_name"]).name.lower() for row in rows}  # also of missing files
+        names = {Path(row["file_name"]).name.lower() for row in rows}  # also of missing files
         name = _safe(image)
         numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
         copy = next(
-            folder / each
-            for each in itertools.chain([name], numbered)
-            if each.name.lower() not in taken and not os.path.lexists(folder / each)
+            folder / path
+            for path in itertools.chain([name], numbered)
+            if path.name.lower() not in names and not os.path.lexists(folder / path)
         )
         with replacing(copy) as partial:
             shutil.copy2(image, partial)
@@ -155,17 +155,17 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
     """
     is_inside = source.is_dir() and folder.resolve().is_relative_to(source.resolve())
     has_rows = is_inside and (source / FILE_NAME).exists()
-    files = [each for each in folder.iterdir() if each.name[0] != "."] if folder.exists() else []
+    files = [path for path in folder.iterdir() if path.name[0] != "."] if folder.exists() else []
     if folder / FILE_NAME in files or not (files or is_inside):
         return {label: (folder, names[label][0]) for label in names}
-    folders = {normalize("NFC", each.name).lower(): each for each in files if each.is_dir()}
-    found: Places = {
+    folders = {normalize("NFC", path.name).lower(): path for path in files if path.is_dir()}
+    places: Places = {
         label: (_for_training(folders[name.lower()]) or folders[name.lower()], None)
         for label in names
         for name in names[label]
         if name.lower() in folders
     }
-    if len(found) < len(names) or has_rows:
+    if len(places) < len(names) or has_rows:
         give = source if has_rows else folder_for_training(folder)
         raise InputError(
             printable(
@@ -174,7 +174,7 @@ def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places
                 + (f" Give {give}." if give else "")
             )
         )
-    return found
+    return places
 
 
 def folder_for_training(folder: Path) -> Path | None:
@@ -182,10 +182,10 @@ def folder_for_training(folder: Path) -> Path | None:
     inner = _for_training(folder) if folder.is_dir() else None
     if inner is None or (folder / FILE_NAME).exists():
         return None
-    holds_classes = any(each.is_dir() or each.name == FILE_NAME for each in inner.iterdir())
+    holds_classes = any(path.is_dir() or path.name == FILE_NAME for path in inner.iterdir())
     return inner if holds_classes else None
 
 
 def _for_training(folder: Path) -> Path | None:
-    found = filter(Path.is_dir, sorted(folder.iterdir()))
-    return next((each for each in found if SPLIT_OF_FOLDER.get(each.name.lower()) == "train"), None)
+    inner = filter(Path.is_dir, sorted(folder.iterdir()))
+    return next((path for path in inner if SPLIT_OF_FOLDER.get(path.name.lower()) == "train"), None)

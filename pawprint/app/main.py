@@ -27,20 +27,20 @@ def frame(page):
     It has no icon, for which browsers would ask a server of Google: the links have it.
     """
 
-    def shown() -> None:
+    def show() -> None:
         st.html(STYLE)
         st.title(page.TITLE, anchor=False)
         with explained():
             page.show()
 
-    return st.Page(shown, title=page.TITLE, url_path=page.__name__.split("_")[-1])
+    return st.Page(show, title=page.TITLE, url_path=page.__name__.split("_")[-1])
 
 
 PAGES = {
     frame(page): page.ICON for page in (page_images, page_data, page_label, page_try, page_compare)
 }
-chosen = st.navigation(list(PAGES), position="hidden")
-title = f"{chosen.title} · {project_name()}"
+current = st.navigation(list(PAGES), position="hidden")
+title = f"{current.title} · {project_name()}"
 st.set_page_config(page_title=title, page_icon="🐾", layout="wide")
 about = [f"**{plain(project_name())}**"]
 if commit := current_commit(digits=7):
@@ -52,4 +52,4 @@ with st.container(key="about"):
 with st.container(horizontal=True):  # Streamlit's own navigation is behind a menu on phones
     for page, icon in PAGES.items():
         st.page_link(page, icon=icon)
-chosen.run()
+current.run()

@@ -27,17 +27,17 @@ def show() -> None:
             st.code(
                 describe_comparison(first, second, split, compared), language=None, wrap_lines=True
             )
-    (both,) = paired(first, [second], "validation")
-    differ = both[both["predicted_old"] != both["predicted"]]
-    st.markdown(f"{len(differ)} of the {len(both)} validation images have another prediction.")
+    (pairs,) = paired(first, [second], "validation")
+    differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
+    st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")
 
     def predictions(row) -> str:
         old, new, actual = map(plain, (row.predicted_old, row.predicted, row.actual))
         return f"{old} → {new}, labelled {actual}"
 
     with explained():
-        shown = photos.at_present(differ).sort_values("path")
-        if missing := len(differ) - len(shown):
+        rows = photos.at_present(differ).sort_values("path")
+        if missing := len(differ) - len(rows):
             st.caption(f"{missing} of them are not among the present images, and not shown.")
-        if row := photos.grid(shown, "differ", predictions):
+        if row := photos.grid(rows, "differ", predictions):
             photos.open_large(row.path, predictions(row))

@@ -88,16 +88,16 @@ def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
         actual = st.selectbox("True label", [ANY, *labels], width=260)
         guess = st.selectbox("Predicted label", [ANY, *labels], width=260)
         low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
-    shown = images[(100 * images["confidence"]).between(low, high)]
+    rows = images[(100 * images["confidence"]).between(low, high)]
     for column, label in (("actual", actual), ("predicted", guess)):
         if label != ANY:
-            shown = shown[shown[column] == label]
+            rows = rows[rows[column] == label]
     st.caption(
-        f"{len(shown)} images, {shown['wrong'].sum()} of them wrong. The most confident errors "
+        f"{len(rows)} images, {rows['wrong'].sum()} of them wrong. The most confident errors "
         "come first, then the least confident correct predictions. Confidence is the probability "
         "of the predicted label."
     )
-    row = photos.grid(shown, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
+    row = photos.grid(rows, f"{split}-{actual}-{guess}-{low}-{high}", verdict)
     if row:
         photos.open_large(
             row.path, f"Predicted **{verdict(row)}** · true label **{plain(row.actual)}**"

@@ -92,8 +92,8 @@ def ask(key: str) -> None:
                 button(label, partial(answer, label), str(number))
             if labels[KEYS:]:
                 more = f"{key}-{done}-more"
-                chosen = {"key": more, "on_change": lambda: answer(st.session_state[more])}
-                st.selectbox("Other classes", labels[KEYS:], None, **chosen)
+                widget = {"key": more, "on_change": lambda: answer(st.session_state[more])}
+                st.selectbox("Other classes", labels[KEYS:], None, **widget)
             button("None of them", partial(answer, NEITHER), "0")
             button("Skip", skip, "space")
         if answers:
@@ -118,37 +118,37 @@ def show_new() -> Walk | None:
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
-    given, target = st.session_state.get("given", ("", default))
-    given = st.text_input("Folder or table of images without labels", given)
+    origin, target = st.session_state.get("given", ("", default))
+    origin = st.text_input("Folder or table of images without labels", origin)
     about = "It has a `metadata.csv` or a subfolder for each class, or is new."
     target = st.text_input("Folder for labelled images", target, help=about)
     if training:
         st.caption(f"`fetch.source` has splits. Images in {plain(str(training))} are for training.")
     if not st.button("Start", type="primary"):
         return None
-    if not given or not target:
+    if not origin or not target:
         raise InputError("Expected two names. Received: an empty one.")
     with st.spinner("Ranking the images …"):
-        paths = Path(os.path.expanduser(given)), Path(os.path.expanduser(target))  # noqa: PTH111
+        paths = Path(os.path.expanduser(origin)), Path(os.path.expanduser(target))  # noqa: PTH111
         walk = walk_of_new(*paths)
     # Only now: another default would be another field, without what was typed.
-    st.session_state["given"] = given, target
+    st.session_state["given"] = origin, target
     return walk
 
 
-def walk_of_new(given: Path, target: Path) -> Walk:
+def walk_of_new(origin: Path, target: Path) -> Walk:
     """Through the suggested images of a folder or a table that are not in the target."""
-    images, other = images_in(given), target.resolve()
-    if other.is_relative_to(given.resolve()) or any(
+    images, other = images_in(origin), target.resolve()
+    if other.is_relative_to(origin.resolve()) or any(
         path.resolve().is_relative_to(other) for path in images
     ):
         raise InputError(
-            f"{given}: expected images neither in nor around the folder for labelled ones. "
+            f"{origin}: expected images neither in nor around the folder for labelled ones. "
             f"Received: {target} for these."
         )
     served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
     labels = served.metadata.labels
-    names = {each: [each] if mapping == "auto" else mapping.get(each, [each]) for each in labels}
+    names = {name: [name] if mapping == "auto" else mapping.get(name, [name]) for name in labels}
     places = labelling.places_in(target, names, source)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
 
@@ -158,10 +158,10 @@ def walk_of_new(given: Path, target: Path) -> Walk:
             return partial(refused.discard, path)
         return labelling.add(places, path, label)
 
-    known = refused.intersection(images) | labelling.copied(images, places)
+    labelled = refused.intersection(images) | labelling.copied(images, places)
     items = []
-    for path, row in suggest(served, given, read_labelled(), NUMBER + len(known)):
-        if path not in known and not row["error"]:
+    for path, row in suggest(served, origin, read_labelled(), NUMBER + len(labelled)):
+        if path not in labelled and not row["error"]:
             label = row["label"]
             probability = row["probabilities"].get(label)  # none of unknown
             text = f"Predicted: **{plain(label)}**"
@@ -170,7 +170,7 @@ def walk_of_new(given: Path, target: Path) -> Walk:
             items.append(Item(row["path"], text, read, partial(save, path)))
     if not items:
         raise InputError(
-            f"{given}: expected images without a label. Received: none that is "
+            f"{origin}: expected images without a label. Received: none that is "
             "not unknown, a near-duplicate or labelled already."
         )
     then = "Run `dvc repro` to train with the labelled images."
@@ -190,14 +190,14 @@ def show_review() -> Walk | None:
         f"{len(rows)} images have a label with a low probability by a model that was not trained "
         "on them. The labels that you choose go to `labels.csv`."
     )
-    written = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
+    corrected = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
     then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
-    left = rows[~(rows["pixels_sha256"].isin(written) | rows["path"].isin(written))]
+    rest = rows[~(rows["pixels_sha256"].isin(corrected) | rows["path"].isin(corrected))]
     if not st.button("Start", type="primary"):
         return None
     items = [
         Item(row.path, doubt(row), partial(photos.photo, row.path), partial(correct, row))
-        for row in (rows if left.empty else left).itertuples()
+        for row in (rows if rest.empty else rest).itertuples()
     ]
     return Walk(items, read_json(project.LABELS_JSON), then, [])
 

@@ -17,10 +17,10 @@ def show() -> None:
     st.markdown("Upload photos to see what the model predicts. They stay on this computer.")
     served = predictor()
     st.caption(f"The model is {plain(str(served.folder))}.")
-    given = st.file_uploader(
+    files = st.file_uploader(
         f"Photos ({', '.join(FORMATS)})", type="image", accept_multiple_files=True
     )
-    for file in given:
+    for file in files:
         with st.container(border=True), explained():
             show_answer(file.name, file.getvalue(), served)
 

@@ -75,14 +75,14 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
 
     Rows are named tuples. `caption` returns Markdown for a row.
     """
-    last, chosen = -(-len(rows) // PER_PAGE), None
+    last, clicked = -(-len(rows) // PER_PAGE), None
     page = st.pagination(last, key=f"pages-{key}-{last}") if last > 1 else 1
-    shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
+    on_page = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
     with st.container(horizontal=True, gap="small"):
-        for index, row in enumerate(shown.itertuples()):
+        for index, row in enumerate(on_page.itertuples()):
             if cell(row.path, f"{key}-{index}", caption(row)):
-                chosen = row
-    return chosen
+                clicked = row
+    return clicked
 
 
 def cell(name: str, key: str, label: str) -> bool:
@@ -117,9 +117,9 @@ def show_with_saliency(image: Image.Image, text: str) -> None:
 
 def show_large(image: Image.Image, text: str) -> None:
     """An image in the width of its column; `text` is the text alternative."""
-    shown = image.copy()
-    shown.thumbnail((LARGE, LARGE))
-    st.image(shown, width="stretch", alt=text)
+    small = image.copy()
+    small.thumbnail((LARGE, LARGE))
+    st.image(small, width="stretch", alt=text)
 
 
 def photo(name: str) -> Image.Image:

@@ -65,14 +65,14 @@ def run_try(arguments: argparse.Namespace) -> None:
     images, labels = draw(train), read_json(project.LABELS_JSON)
     sizes = read_table(project.IMAGES_CSV, IMAGES)
     sizes = sizes[sizes["path"].isin(train["path"])]
-    found = candidates(content, _choices(arguments), sizes)
-    command = "".join(["pawprint try", *(f" -S {each}" for each in arguments.S)])
+    choices = candidates(content, _choices(arguments), sizes)
+    command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
     with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
         sample = Sample(archive, images, labels, params.train_extract.weight_for(train["label"]))
         if arguments.use:
-            return _use(found[1:], arguments.use, sample, command)
-        print(f"try: {len(images):,} of {len(train):,} training images, {len(found)} candidates")
-        tried = list(measure(found, sample, arguments.minutes))
+            return _use(choices[1:], arguments.use, sample, command)
+        print(f"try: {len(images):,} of {len(train):,} training images, {len(choices)} candidates")
+        tried = list(measure(choices, sample, arguments.minutes))
     failed = [(each.name, error) for each, error in tried if isinstance(error, InputError)]
     pairs = [each for each in tried if isinstance(each[1], Measured)]
     scores = score([measured for _, measured in pairs], sample)
@@ -104,15 +104,15 @@ def _choices(arguments: argparse.Namespace) -> dict[str, list]:
 def _table(pairs: list[tuple[Candidate, Measured]], scores: list[Scores], has_recall: bool) -> str:
     header = ["candidate", "accuracy", "log loss", "difference", "", "CPU ms", "MB", "params"]
     rows = [header + ["mean recall"] * has_recall]
-    for (candidate, measured), each in zip(pairs, scores):
-        lower = "better" if each.difference.mean < 0 else "worse"
+    for (candidate, measured), result in zip(pairs, scores):
+        lower = "better" if result.difference.mean < 0 else "worse"
         changes = candidate.changes.values()
-        row = [candidate.name, f"{each.accuracy:.2%}", f"{each.loss:.4f}"]
-        row += [str(each.difference) if changes else "", lower if each.is_significant else ""]
+        row = [candidate.name, f"{result.accuracy:.2%}", f"{result.loss:.4f}"]
+        row += [str(result.difference) if changes else "", lower if result.is_significant else ""]
         row += [f"{measured.cpu_ms:.1f}", f"{measured.megabytes:.1f}"]
         params = (pair for part in changes for pair in part.items())
         row.append(" ".join(f"{key}={'null' if value is None else value}" for key, value in params))
-        rows.append(row + [f"{each.mean_recall:.2%}"] * has_recall)
+        rows.append(row + [f"{result.mean_recall:.2%}"] * has_recall)
     return aligned([*row[:2], *row[8:], *row[2:8]] for row in rows)
 
 

@@ -84,11 +84,11 @@ def run_check(arguments: argparse.Namespace) -> None:
     Compares params, code and files with dvc.lock, without data. The exit status is 1 if one
     differs, or if an installed package is not the version that requirements.txt pins.
     """
-    lines = {line for each in require_reproduced().values() for line in each.splitlines()}
-    if found := not_as_pinned(sorted(line for line in lines if "==" in line)):
+    lines = {line for text in require_reproduced().values() for line in text.splitlines()}
+    if versions := not_as_pinned(sorted(line for line in lines if "==" in line)):
         raise InputError(
-            f"requirements.txt: expected the installed versions. Received: {', '.join(found)}. Run "
-            "`pip install -r requirements.txt`."
+            f"requirements.txt: expected the installed versions. Received: {', '.join(versions)}. "
+            "Run `pip install -r requirements.txt`."
         )
     print("check: the results are those of this code, these params and these packages")
 
@@ -111,14 +111,14 @@ def run_verify(arguments: argparse.Namespace) -> None:
         raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
     checked, damaged = find_damaged(recorded, [(path, md5) for _, path, md5 in outs])
     # The lists of files of folders: those that are left are undamaged.
-    folders = [each for each in outs if is_md5(each[2]) and each[2].endswith(".dir")]
-    listed = [
+    folders = [out for out in outs if is_md5(out[2]) and out[2].endswith(".dir")]
+    members = [
         (path / name, md5)
         for stage, path, _ in folders
         for name, md5 in recorded.files(stage, path).items()
     ]
     unlisted = [path.as_posix() for _, path, md5 in folders if not recorded.file(md5).is_file()]
-    files, of_folders = find_damaged(recorded, listed)
+    files, of_folders = find_damaged(recorded, members)
     if damaged + of_folders:
         raise InputError("\n".join(damaged + of_folders))
     print(f"verify: {checked + files:,} copies of files have the hash of dvc.lock")

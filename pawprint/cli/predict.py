@@ -20,8 +20,8 @@ def add_predict(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     top = "labels per image, the most probable ones; default: 1 in a table, all in JSON"
     parser.add_argument("--top", type=count, metavar="K", help=top)
-    known = "label every photo with one of the classes"
-    parser.add_argument("--no-unknown", action="store_true", help=known)
+    classes_only = "label every photo with one of the classes"
+    parser.add_argument("--no-unknown", action="store_true", help=classes_only)
     saliency = "also write pictures of the regions that matter (saliency) to this folder"
     parser.add_argument("--saliency", type=Path, metavar="FOLDER", help=saliency)
 

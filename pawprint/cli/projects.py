@@ -71,9 +71,9 @@ def run_upgrade(arguments: argparse.Namespace) -> None:
 def add_recipes(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(action=list_recipes)
     commands = parser.add_subparsers(metavar="{show,use}")
-    shown = commands.add_parser("show", help="print a recipe")
-    shown.add_argument("name", choices=names(), metavar="NAME")
-    shown.set_defaults(action=lambda arguments: print(read(arguments.name), end=""))
+    show = commands.add_parser("show", help="print a recipe")
+    show.add_argument("name", choices=names(), metavar="NAME")
+    show.set_defaults(action=lambda arguments: print(read(arguments.name), end=""))
     user = commands.add_parser("use", help="write a recipe into params.yaml")
     user.add_argument("name", choices=names(), metavar="NAME")
     user.set_defaults(action=use)
@@ -97,18 +97,18 @@ def list_recipes(arguments: argparse.Namespace) -> None:
 
 def use(arguments: argparse.Namespace) -> None:
     """Write `params.yaml`. Raises InputError if it has uncommitted changes."""
-    given = read_yaml(PARAMS)
+    today = read_yaml(PARAMS)
     before = PARAMS.read_text(encoding="utf-8")
     after = apply(before, arguments.name)
-    recipe, kept = parse_yaml(after, str(PARAMS)), {}
+    recipe, own = parse_yaml(after, str(PARAMS)), {}
     for section in ("fetch", "weights"):
         source = recipe[section]["source"]
         if source.startswith("pawprint/") and not Path(source).exists():  # only in the repository
-            kept[section] = given[section]
-    if "fetch" in kept:
-        kept["clean"] = {"labels": given["clean"]["labels"]}
-    if kept:
-        after = overlay(after, yaml.safe_dump(kept, default_flow_style=None))
+            own[section] = today[section]
+    if "fetch" in own:
+        own["clean"] = {"labels": today["clean"]["labels"]}
+    if own:
+        after = overlay(after, yaml.safe_dump(own, default_flow_style=None))
     if after != before:
         require_committed()
     write_text(PARAMS, after)

@@ -58,13 +58,13 @@ def add_missing(params: str, template: str) -> str:
     yaml = _yaml()
     content = yaml.load(params)
     for section, values in yaml.load(template).items():
-        given = content.setdefault(section, CommentedMap())
+        keys = content.setdefault(section, CommentedMap())
         for key, value in reversed(list(values.items())):
-            if key not in given:
+            if key not in keys:
                 comment = values.ca.items.get(key)
                 lines = comment[2].value.partition("\n\n")[0] if comment and comment[2] else ""
                 text = " ".join(line.strip("# ") for line in lines.splitlines())
-                given.insert(0, key, value, text or None)
+                keys.insert(0, key, value, text or None)
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
 

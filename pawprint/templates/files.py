@@ -117,16 +117,16 @@ COMMAND = r"py\S*(?: -\S+)*? -m (\S+)"
 def _rules(stage: dict) -> Iterator[tuple[str, str]]:
     """What decides when DVC runs a stage and which files it keeps, as keys with text."""
     for key, value in stage.items():
-        for each in value if isinstance(value, list) else [value]:
+        for entry in value if isinstance(value, list) else [value]:
             if key == "cmd":
-                yield from ((key, f"python -m {it}") for it in re.findall(COMMAND, each))
-            elif key in LISTS[2:] and isinstance(each, dict):
-                for output, options in each.items():
+                yield from ((key, f"python -m {it}") for it in re.findall(COMMAND, entry))
+            elif key in LISTS[2:] and isinstance(entry, dict):
+                for output, options in entry.items():
                     yield key, output
                     for option in KEPT & (options or {}).keys():
                         yield key, f"{output}: {{{option}: {json.dumps(options[option])}}}"
             elif key not in ABOUT:
-                yield key, each if isinstance(each, str) else json.dumps(each)
+                yield key, entry if isinstance(entry, str) else json.dumps(entry)
 
 
 def requirements(given: str = "") -> str:
@@ -147,8 +147,8 @@ def requirements(given: str = "") -> str:
 
 def with_lines(text: str, lines: Iterable[str]) -> str:
     """The text with those of the lines at its end that it lacks."""
-    known = text.splitlines()
-    return text + "".join(f"{line}\n" for line in lines if line not in known)
+    present = text.splitlines()
+    return text + "".join(f"{line}\n" for line in lines if line not in present)
 
 
 class Named(NamedTuple):
@@ -271,7 +271,7 @@ def flat(text: str) -> dict[str, object]:
     """
     content = parse_yaml(text, str(PARAMS))
     if not isinstance(content, dict) or not all(
-        isinstance(each, dict) for each in content.values()
+        isinstance(section, dict) for section in content.values()
     ):
         raise InputError(f"{PARAMS}: expected sections with params. Received: something else.")
     return {f"{name}.{key}": value for name, keys in content.items() for key, value in keys.items()}

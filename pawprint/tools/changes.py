@@ -31,7 +31,7 @@ def find_changes(before: Tables, after: Tables) -> pd.DataFrame:
     """
     (old, old_rejected), (new, new_rejected) = before, after
     both = old.merge(new, "outer", "pixels_sha256", suffixes=("_old", ""), indicator="side")
-    gone, added, kept = (both[both["side"] == each] for each in ("left_only", "right_only", "both"))
+    gone, added, kept = (both[both["side"] == side] for side in ("left_only", "right_only", "both"))
     gone = gone.assign(path=gone["path_old"], label=gone["label_old"])
     rejected = new_rejected[~new_rejected["path"].isin(old_rejected["path"])]
     names = gone["path"].map(printable)  # as in REJECTED
@@ -41,14 +41,14 @@ def find_changes(before: Tables, after: Tables) -> pd.DataFrame:
     relabelled = kept[kept["label_old"] != kept["label"]]
     moved = kept[kept["split_old"] != kept["split"]]
     moved = moved[(moved[["split_old", "split"]] != "").all(axis=1)]
-    found = (
+    tables = (
         added.assign(before="", after=added["label"]),
         removed.assign(before=removed["label"], after=""),
         relabelled.assign(before=relabelled["label_old"], after=relabelled["label"]),
         moved.assign(before=moved["split_old"], after=moved["split"]),
         rejected.assign(label=lost, before=lost, after="", reason=why),
     )
-    rows = [each.assign(kind=kind).sort_values("path") for kind, each in zip(KINDS, found)]
+    rows = [table.assign(kind=kind).sort_values("path") for kind, table in zip(KINDS, tables)]
     return pd.concat(rows, ignore_index=True)[[*CHANGES, "label"]].fillna("")
 
 

@@ -79,8 +79,8 @@ def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
     if not table.exists() or not described.exists():
         return None
     recorded = Recorded()
-    known = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", described, "deps")
-    if any(known) and known != (md5(table), md5(described)):
+    hashes = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", described, "deps")
+    if any(hashes) and hashes != (md5(table), md5(described)):
         return None
     if read_metadata(project.SERVED_MODEL).model != metadata.model:
         return None

@@ -59,9 +59,9 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
     name_of = {name.lower(): name for name in names}
     expected = ("label", *name_of, HASH, "model")
     cells = []
-    for line, each in csv_rows(read_text(path).encode(), where, expected):
-        error = "" if each["label"] else each.get("error") or "no label"
-        cells.append({"path": f"line {line}"} | each | {"error": error, "line": line})
+    for line, row in csv_rows(read_text(path).encode(), where, expected):
+        error = "" if row["label"] else row.get("error") or "no label"
+        cells.append({"path": f"line {line}"} | row | {"error": error, "line": line})
     rows = pd.DataFrame(cells, columns=["path", "error", *expected, "line"])
     rows = rows.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
     rows = rows.rename(columns=name_of)
@@ -83,7 +83,7 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
 def tabulate_rows(rows: list[dict]) -> pd.DataFrame:
     """The rows of `predict`, with a column of PROBABILITY per label."""
     return pd.DataFrame(
-        row | {PROBABILITY + label: each for label, each in row["probabilities"].items()}
+        row | {PROBABILITY + label: value for label, value in row["probabilities"].items()}
         for row in rows
     )
 
@@ -150,21 +150,21 @@ def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     taken as independent. `unknown_score` and `confidence` are compared within the predicted
     classes, so that other proportions of the classes are no other images.
     """
-    found = {}
+    rows = {}
     if "unknown" in photos:
-        pairs = [(int(each["unknown"].sum()), len(each)) for each in (photos, test)]
+        pairs = [(int(table["unknown"].sum()), len(table)) for table in (photos, test)]
         difference = photos["unknown"].mean() - test["unknown"].mean()
-        found["unknown"] = difference, intervals.fisher(*pairs, alternative="greater")
+        rows["unknown"] = difference, intervals.fisher(*pairs, alternative="greater")
         area, p_value = ranked_within(photos, test, "unknown_score")
-        found["unknown_score"] = area - 0.5, p_value
+        rows["unknown_score"] = area - 0.5, p_value
     classes = max(photos["class"].max(), test["class"].max()) + 1
-    counts, others = (np.bincount(each["class"], minlength=classes) for each in (photos, test))
-    moved = abs(counts / counts.sum() - others / others.sum()).sum() / 2
-    found["classes"] = moved, same_proportions(counts, others)
+    counts, of_test = (np.bincount(table["class"], minlength=classes) for table in (photos, test))
+    moved = abs(counts / counts.sum() - of_test / of_test.sum()).sum() / 2
+    rows["classes"] = moved, same_proportions(counts, of_test)
     _, p_value = ranked_within(test, photos, "confidence")  # that of test is higher
     of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
-    found["confidence"] = (photos["confidence"] - of_class).mean(), p_value
-    table = pd.DataFrame(found, index=["difference", "p_value"]).T
+    rows["confidence"] = (photos["confidence"] - of_class).mean(), p_value
+    table = pd.DataFrame(rows, index=["difference", "p_value"]).T
     is_different = table["p_value"] < intervals.holm(table["p_value"].tolist(), ALPHA)
     is_different &= table["difference"] / table.index.map(LEAST) >= 1
     return table.assign(different=np.where(is_different, "yes", "no"))
@@ -180,18 +180,18 @@ def _scores(
     photos: pd.DataFrame, test: pd.DataFrame, labels: list[str], confidence: float
 ) -> pd.DataFrame:
     """Monitored.scores without those of `differences`."""
-    both, rows = (photos, test), []
+    tables, rows = (photos, test), []
     if "unknown" in photos:
-        refused, of_test = (_fraction(each["unknown"], confidence) for each in both)
+        refused, of_test = (_fraction(table["unknown"], confidence) for table in tables)
         rows.append(("unknown", "", *refused, *of_test))
         area, _ = ranked_within(photos, test, "unknown_score")
         low, high = intervals.roc_area_interval(area, len(photos), len(test), confidence)
         rows.append(("unknown_score", "", area, low, high, 0.5, np.nan, np.nan))
     for index, label in enumerate(labels):
-        predicted, of_test = (_fraction(each["class"] == index, confidence) for each in both)
+        predicted, of_test = (_fraction(table["class"] == index, confidence) for table in tables)
         if predicted[0] or of_test[0]:
             rows.append(("classes", label, *predicted, *of_test))
-    mean, of_test = (_mean(each["confidence"], confidence) for each in both)
+    mean, of_test = (_mean(table["confidence"], confidence) for table in tables)
     rows.append(("confidence", "", *mean, *of_test))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -219,7 +219,7 @@ def ranked_within(photos: pd.DataFrame, others: pd.DataFrame, column: str) -> tu
     """
     areas, images, statistic, variance = [], [], 0.0, 0.0
     for index in np.intersect1d(photos["class"], others["class"]):
-        pair = [each.loc[each["class"] == index, column] for each in (photos, others)]
+        pair = [table.loc[table["class"] == index, column] for table in (photos, others)]
         first, second = map(len, pair)
         total, ranks = first + second, rankdata(np.concatenate(pair))
         excess = ranks[:first].sum() - first * (total + 1) / 2
@@ -239,7 +239,7 @@ def same_proportions(images: np.ndarray, others: np.ndarray) -> float:
     Which images are of which set is drawn RESAMPLES times; the statistic is that of the chi-squared
     test, whose distribution does not hold for classes of few images.
     """
-    both = np.array([images, others])
+    counts = np.array([images, others])
     method = MonteCarloMethod(intervals.RESAMPLES, rng=np.random.default_rng(0))
-    table = both[:, both.any(axis=0)]
+    table = counts[:, counts.any(axis=0)]
     return float(chi2_contingency(table, correction=False, method=method).pvalue)

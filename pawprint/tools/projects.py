@@ -147,16 +147,16 @@ def left_out_of(source: Path) -> float:
     with contextlib.ExitStack() as opened:
         if source.is_dir():
             paths = {path.relative_to(source).as_posix(): path for path in _followed(source)}
-            found = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
+            files = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
         else:
-            found = {}
+            files = {}
             with contextlib.suppress(zipfile.BadZipFile):  # a tar, or damaged
                 archive = opened.enter_context(zipfile.ZipFile(source))
-                found = {name: functools.partial(archive.open, name) for name in archive.namelist()}
-        images = [name for name in found if is_image_name(name)]
+                files = {name: functools.partial(archive.open, name) for name in archive.namelist()}
+        images = [name for name in files if is_image_name(name)]
         for name in images[:: -(-len(images) // MAX_READ) or 1]:
             # Pillow and zips raise anything for a damaged file.
-            with contextlib.suppress(Exception), found[name]() as file:
+            with contextlib.suppress(Exception), files[name]() as file:
                 sizes.append(Image.open(file, formats=FORMATS).size)
     return left_out(*np.array(sizes).T) if sizes else 0.0
 
@@ -251,8 +251,8 @@ def _run(command: list[str], folder: Path, stderr: int | None = subprocess.PIPE)
     )
     if result.returncode:
         tool = "dvc" if "dvc" in command else command[0]
-        found = printable(" ".join((result.stderr or f"status {result.returncode}").split()))
-        raise InputError(f"{folder}: expected `{tool}` to set up the project. Received: {found}")
+        message = printable(" ".join((result.stderr or f"status {result.returncode}").split()))
+        raise InputError(f"{folder}: expected `{tool}` to set up the project. Received: {message}")
 
 
 def upgrade(folder: Path = Path()) -> list[str]:

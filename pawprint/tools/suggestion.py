@@ -82,14 +82,14 @@ def images_in(source: Path) -> list[Path]:
     where = printable(str(source))
     if source.is_file():
         rows = csv_rows(source.read_bytes(), where, ("path", "label"))
-        found = [Path(row["path"]) for _, row in rows if row["label"]]
+        images = [Path(row["path"]) for _, row in rows if row["label"]]
     else:
-        found = [path for path in find_images([source]) if path != source]
-    if not found:
+        images = [path for path in find_images([source]) if path != source]
+    if not images:
         raise InputError(
             f"{where}: expected a folder of images, or a table of `predict`. Received: none."
         )
-    return found
+    return images
 
 
 def suggest(
@@ -161,8 +161,8 @@ def compare_hashes(known: pd.Series, new: pd.Series, distance: int) -> tuple[np.
 
     The new ones differ from each other.
     """
-    found = near_duplicates(pd.concat([known, new]), distance)
-    pairs = found[["first", "second"]].to_numpy() - len(known)
+    near = near_duplicates(pd.concat([known, new]), distance)
+    pairs = near[["first", "second"]].to_numpy() - len(known)
     is_near = np.isin(np.arange(len(new)), pairs[pairs[:, 0] < 0, 1])
     pairs = pairs[pairs[:, 0] >= 0]
     both = np.concatenate([pairs, pairs[:, ::-1]])

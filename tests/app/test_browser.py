@@ -3,8 +3,6 @@
 import io
 import json
 import re
-import socket
-import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,7 @@ from app_browser import (
     serious,
     settled,
 )
-from conftest import OFFLINE, PROJECT, TINY, commit, encode, git_project, pawprint, repro
+from conftest import OFFLINE, TINY, commit, encode, git_project, pawprint, repro
 from faults import black_png
 from PIL import Image
 from servers import served
@@ -169,14 +167,14 @@ def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
     expect(page.get_by_role("main").locator('img[alt="x"]')).to_have_count(0)
 
 
-def press(page, key: str, shown: str) -> None:
+def press(page, key: str, text: str) -> None:
     """A key, after which the page shows this."""
     page.keyboard.press(key)
-    expect(page.get_by_text(shown)).to_be_visible()
+    expect(page.get_by_text(text)).to_be_visible()
     settled(page)
 
 
-def asked(page) -> str:
+def current_image(page) -> str:
     """The name of the file whose label the page asks for."""
     return Path(page.locator(".st-key-asked img").get_attribute("alt")).name
 
@@ -201,21 +199,21 @@ def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_pa
     expect(page.get_by_text("1 of 6")).to_be_visible()
     settled(page)
     assert serious(page) == {}
-    first = asked(page)
+    first = current_image(page)
     press(page, "1", "2 of 6")
-    second = asked(page)
+    second = current_image(page)
     both = page.get_by_role("button", name=re.compile("^(dog|cat) Shortcut"))
     both.evaluate_all("all => all.reverse().forEach(each => each.click())")  # the first counts
     expect(page.get_by_text("3 of 6")).to_be_visible()
     settled(page)
-    skipped = asked(page)
+    skipped = current_image(page)
     press(page, "Space", "4 of 6")
-    refused = asked(page)
+    refused = current_image(page)
     press(page, "0", "5 of 6")
-    undone = asked(page)
+    undone = current_image(page)
     press(page, "1", "6 of 6")
     press(page, "u", "5 of 6")
-    assert asked(page) == undone
+    assert current_image(page) == undone
     fetch(target, tmp_path / "raw")
     with open_archive(tmp_path / "raw") as archive:
         rows = read_metadata_csv(archive, members(archive))
@@ -243,11 +241,11 @@ def test_phone_never_scrolls_sideways(phone):
 def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace):
     with browser.new_context(viewport={"width": 390, "height": 800}) as context:
         page = context.new_page()
-        asked, errors = [], []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda told: errors.append(told.text))
+        urls, errors = [], []
+        page.on("request", lambda request: urls.append(request.url))
+        page.on("console", lambda message: errors.append(message.text))
         page.goto((workspace / "plots" / "report.html").as_uri())
-        assert [url for url in asked if not url.startswith(("file:", "data:"))] == errors == []
+        assert [url for url in urls if not url.startswith(("file:", "data:"))] == errors == []
         pictures = page.locator("img")
         assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
         assert page.locator("html").evaluate("page => page.scrollWidth") <= 390
@@ -255,12 +253,3 @@ def test_report_opens_from_disk_and_asks_for_nothing_else(browser, workspace):
         correct = f"{round(test['value'] * test['images'])} of {test['images']}"
         expect(page.get_by_text(correct).first).to_be_visible()
         assert serious(page) == {}
-
-
-def test_server_listens_to_this_computer_only(address):
-    config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
-    settings = tomllib.loads(config.read_text(encoding="utf-8"))
-    assert settings["browser"]["gatherUsageStats"] is False
-    port = int(address.rsplit(":", 1)[1])
-    with pytest.raises(OSError), socket.create_connection(("127.0.0.2", port), timeout=5):
-        pass

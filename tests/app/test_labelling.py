@@ -1,9 +1,8 @@
 """Labels that the app writes, and images that it copies."""
 
 import itertools
+import multiprocessing
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from conftest import CATS_AND_DOGS, PROJECT, environment_with, photo, refused
+from conftest import CATS_AND_DOGS, photo, refused
 
 from pawprint.app.labelling import (
     Changes,
@@ -82,9 +81,9 @@ def test_target_is_a_source_with_the_labels_given_whatever_the_names_of_the_file
         names += ['"odd"\\\n<!.jpg', " .jpg"]
     for name, label in zip(names, itertools.cycle(NAMES)):
         add(places, new(tmp_path / "new" / name), label)
-    found = after_clean(target, tmp_path / "raw", "label")
-    assert found == rows_of(target)
-    assert Counter(found.values()) == dict.fromkeys(NAMES, len(names) // 2)
+    labels = after_clean(target, tmp_path / "raw", "label")
+    assert labels == rows_of(target)
+    assert Counter(labels.values()) == dict.fromkeys(NAMES, len(names) // 2)
 
 
 def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
@@ -103,48 +102,30 @@ def test_no_file_is_overwritten_and_taking_back_leaves_those_that_were_there(
     assert not (target / "1-3.jpg").exists()
 
 
-# Copies its photos to a folder that others write at once, and takes every other one back.
-WRITER = """
-import sys
-from pathlib import Path
-
-from pawprint.app.labelling import add, places_in, write_rows
-
-new, target, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-places = places_in(target, {"cat": ["cat"], "dog": ["dog"]}, Path("images.yaml"))
-print("ready", flush=True)
-sys.stdin.read(1)
-for number, image in enumerate(sorted(new.iterdir())):
-    take_back = add(places, image, "cat")
-    cells = {"path": f"{name}/{number}.jpg", "label": "cat"}
-    write_rows(target.parent / "labels.csv", "path", {cells["path"]: cells})
-    if number % 2:
-        take_back()
-"""
+def label_all(barrier, photos: Path, target: Path) -> None:
+    """Copy photos to a folder that others write at once, and take every other one back."""
+    places = places_in(target, NAMES, Path("images.yaml"))
+    barrier.wait()
+    for number, image in enumerate(sorted(photos.iterdir())):
+        take_back = add(places, image, "cat")
+        path = f"{photos.name}/{number}.jpg"
+        write_rows(target.parent / "labels.csv", "path", correction(path, "cat"))
+        if number % 2:
+            take_back()
 
 
 def test_two_processes_at_once_lose_no_answer(target, tmp_path):
     """Also those of the same names: as of two cameras."""
     data = {new(tmp_path / writer / f"{i}.jpg").read_bytes() for writer in "ab" for i in range(20)}
-    writers = [
-        subprocess.Popen(
-            (sys.executable, "-c", WRITER, tmp_path / writer, target, writer),
-            cwd=PROJECT,
-            env=environment_with(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for writer in "ab"
-    ]
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(2)
+    places = [(barrier, tmp_path / writer, target) for writer in "ab"]
+    writers = [spawn.Process(target=label_all, args=arguments) for arguments in places]
     for writer in writers:
-        assert writer.stdout.readline() == "ready\n"
+        writer.start()
     for writer in writers:
-        writer.stdin.write("\n")
-        writer.stdin.flush()
-    for writer in writers:
-        writer.communicate()
-    assert [writer.returncode for writer in writers] == [0, 0]
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
     assert len(read_rows(tmp_path / "labels.csv", "path")) == len(data)
     assert set(rows_of(target)) == {path.name for path in target.glob("*.jpg")}
     assert len(rows_of(target)) == len(data) / 2
@@ -178,11 +159,11 @@ def test_columns_of_the_users_own_stay_and_splits_are_those_of_all_images_or_of_
     new(target / "0.jpg")
     table = target / "metadata.csv"
     text = "file_name,label,split,Group,camera\n0.jpg,cat,{},g1,x\n"
-    for split, given in (("test", "train"), ("", "")):
+    for split, added in (("test", "train"), ("", "")):
         table.write_text(text.format(split), encoding="utf-8")
         places = places_in(target, {"cat": ["cats"], "dog": ["dogs"]}, target)
         take_back = add(places, new(tmp_path / "new" / "1.jpg"), "cat")
-        assert table.read_text(encoding="utf-8") == text.format(split) + f"1.jpg,cats,{given},,\n"
+        assert table.read_text(encoding="utf-8") == text.format(split) + f"1.jpg,cats,{added},,\n"
         take_back()
         assert table.read_text(encoding="utf-8") == text.format(split)
 
@@ -191,7 +172,7 @@ def test_rows_of_a_path_are_told_apart_by_their_pixels(tmp_path):
     """As of a photo that was renamed, and of another that has its old name."""
     table = tmp_path / "labels.csv"
     table.write_text("path,label\n1.jpg,cat\n", encoding="utf-8")
-    rows = {each: {"path": "1.jpg", "label": "dog", "pixels_sha256": each} for each in ("a1", "b2")}
+    rows = {key: {"path": "1.jpg", "label": "dog", "pixels_sha256": key} for key in ("a1", "b2")}
     write_rows(table, "path", {"a1": rows["a1"]})
     take_back = write_rows(table, "path", {"b2": rows["b2"], "a1": rows["a1"] | {"path": "2.jpg"}})
     text = "path,label,pixels_sha256\n1.jpg,cat,\n"
@@ -262,9 +243,9 @@ def test_images_go_to_the_folders_of_their_classes(target, tmp_path):
     places = places_in(target, CATS_AND_DOGS, target)
     take_back = add(places, new(tmp_path / "new" / "0.jpg"), "cat")
     add(places, new(tmp_path / "new" / "1.jpg"), "dog")
-    found = after_clean(target, tmp_path / "raw", "label")
+    labels = after_clean(target, tmp_path / "raw", "label")
     cats = dict.fromkeys(("Cats/0.jpg", "Cats/0-2.jpg"), "cat")
-    assert found == cats | {"dog/0.jpg": "dog", "dog/1.jpg": "dog"}
+    assert labels == cats | {"dog/0.jpg": "dog", "dog/1.jpg": "dog"}
     take_back()
     assert not (target / "Cats" / "0-2.jpg").exists()
     assert (tmp_path / "new" / "0.jpg").exists()

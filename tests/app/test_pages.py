@@ -68,9 +68,9 @@ def test_run_that_does_not_exist_or_is_of_an_old_version_is_one_line(project):
         ("nowhere", "nowhere: expected a commit, branch, tag or experiment"),
     ):
         page.text_input[0].set_value(revision).run()
-        (told,) = page.warning
-        assert expected in told.value.replace("\\", "")
-        assert "\n" not in told.value
+        (warning,) = page.warning
+        assert expected in warning.value.replace("\\", "")
+        assert "\n" not in warning.value
 
 
 def test_test_images_have_their_interval_and_another_threshold_changes_their_order(project):
@@ -109,7 +109,7 @@ def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), re
 
 
 def press(page: AppTest, label: str) -> None:
-    next(each for each in page.button if each.label.startswith(label)).click().run()
+    next(button for button in page.button if button.label.startswith(label)).click().run()
     assert not page.exception
 
 
@@ -143,8 +143,8 @@ def test_answer_that_cannot_be_saved_is_explained_and_asked_for_again(project):
     press(page, "Start")
     (project / paths.LABELS_CSV).write_text("path;label\n", encoding="utf-8")
     press(page, "dog")
-    (told,) = page.warning
-    assert "labels.csv: line 1" in told.value.replace("\\", "")
+    (warning,) = page.warning
+    assert "labels.csv: line 1" in warning.value.replace("\\", "")
     assert page.caption[0].value.startswith("1 of 4")
 
 
@@ -170,9 +170,9 @@ def test_image_renamed_since_it_was_listed_is_corrected_under_its_present_name(p
 
 
 def test_page_without_its_data_says_what_to_run(project):
-    (told,) = opened("page_data").warning
-    assert f"{paths.SPLIT_CSV.as_posix()}: no such file." in told.value.replace("\\", "")
-    assert "`dvc pull" in told.value.replace("\\", "")
+    (warning,) = opened("page_data").warning
+    assert f"{paths.SPLIT_CSV.as_posix()}: no such file." in warning.value.replace("\\", "")
+    assert "`dvc pull" in warning.value.replace("\\", "")
 
 
 def test_folder_for_labelled_images_is_that_of_the_sources_training_split(project):

@@ -1,5 +1,6 @@
 """Who the app's server lets in."""
 
+import socket
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
@@ -7,6 +8,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
+from conftest import PROJECT
 from servers import served
 
 HANDSHAKE = {
@@ -17,10 +19,15 @@ HANDSHAKE = {
 }
 
 
-def test_only_pages_under_a_local_name_reach_the_app(tmp_path):
+def test_only_this_computer_and_pages_under_a_local_name_reach_the_app(tmp_path):
     """A page of the web may have a name that leads here: DNS rebinding."""
+    config = PROJECT / "pawprint" / "app" / ".streamlit" / "config.toml"
+    assert "gatherUsageStats = false" in config.read_text(encoding="utf-8")
     (tmp_path / "params.yaml").touch()
     with served(tmp_path) as address:
+        elsewhere = ("127.0.0.2", urlsplit(address).port)
+        with pytest.raises(OSError), socket.create_connection(elsewhere, timeout=5):
+            pass
 
         def status(host: str, origin: str) -> int:
             connection = HTTPConnection(urlsplit(address).netloc, timeout=60)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import clone, commit, complaint, git_project, pawprint, printed, succeed
+from conftest import clone, commit, complaint, git_project, pawprint, printed, replace, succeed
 
 from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.files import write_json
@@ -81,10 +81,10 @@ def test_command_says_better_worse_or_not_significant(project):
         (("new", "old"), "old is worse than new"),
         (("new",), "both are correct on the same images"),  # the workspace is as new
     ):
-        found = printed(project, "compare", *arguments)
-        assert found.count(verdict) == 2  # test and validation
-    assert "200/200" not in found
-    assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in found
+        text = printed(project, "compare", *arguments)
+        assert text.count(verdict) == 2  # test and validation
+    assert "200/200" not in text
+    assert "195/200 correct in new, 195/200 in workspace; 0 only in new" in text
 
 
 TRIED = {"kept_epoch": 0, "initial_loss": 0.1}
@@ -101,22 +101,22 @@ TRIED = {"kept_epoch": 0, "initial_loss": 0.1}
 )
 def test_equal_results_of_the_head_alone_are_explained(project, runs, is_said):
     """As of experiments whose fine-tuning was not kept."""
-    named = " ".join(str(value) for metrics in runs for value in metrics.values())
-    other = clone(project, f"kept {named}")
+    name = " ".join(str(value) for metrics in runs for value in metrics.values())
+    other = clone(project, f"kept {name}")
     (other / FINETUNE_METRICS).parent.mkdir()
     for seed, metrics in enumerate(runs):
         write_json(other / FINETUNE_METRICS, metrics | {"train_accuracy": seed})
         commit(other, f"Seed {seed}")
-    found = printed(other, "compare", "HEAD~1", "HEAD")
-    assert found.count("both are correct on the same images") == 2
-    assert found.count("the head alone was kept in both") == 2 * is_said
+    text = printed(other, "compare", "HEAD~1", "HEAD")
+    assert text.count("both are correct on the same images") == 2
+    assert text.count("the head alone was kept in both") == 2 * is_said
 
 
 def test_several_runs_are_compared_with_the_first_at_corrected_levels(project):
-    found = printed(project, "compare", "old", "new", "workspace")
-    assert found.count("new is better than old") == 2
-    assert found.count("workspace is better than old") == 2
-    assert found.count("98.75% interval") == 1  # of the first of four
+    text = printed(project, "compare", "old", "new", "workspace")
+    assert text.count("new is better than old") == 2
+    assert text.count("workspace is better than old") == 2
+    assert text.count("98.75% interval") == 1  # of the first of four
 
 
 def test_log_losses_and_training_images_are_compared_where_the_data_is_there(project):
@@ -126,10 +126,10 @@ def test_log_losses_and_training_images_are_compared_where_the_data_is_there(pro
     commit(other, "Less sure, with more errors in training")
     write_data(other, 0.9, set())
     commit(other, "Surer")
-    found = printed(other, "compare", "HEAD~1", "HEAD")
-    assert found.count("both are correct on the same images") == 2
-    assert found.count("HEAD is better than HEAD~1") == 4  # two losses, two scores of training
-    assert "training images: 188/200 correct in HEAD~1, 200/200 in HEAD" in found
+    text = printed(other, "compare", "HEAD~1", "HEAD")
+    assert text.count("both are correct on the same images") == 2
+    assert text.count("HEAD is better than HEAD~1") == 4  # two losses, two scores of training
+    assert "training images: 188/200 correct in HEAD~1, 200/200 in HEAD" in text
 
 
 def write_data(project: Path, probability: float, wrong: set[int]) -> None:
@@ -137,17 +137,17 @@ def write_data(project: Path, probability: float, wrong: set[int]) -> None:
     (project / "data" / "split").mkdir(parents=True, exist_ok=True)
     for split, path in PREDICTED_CSV.items():
         table = read_table(project / path, PREDICTED_CLASSES)
-        given = np.linspace(-0.05, 0.05, IMAGES) + probability
-        of_dog = np.where(table["predicted"] == "dog", given, 1 - given)
+        values = np.linspace(-0.05, 0.05, IMAGES) + probability
+        of_dog = np.where(table["predicted"] == "dog", values, 1 - values)
         rows = table.assign(
             label=table["actual"], path=table["image"], pixels_sha256=table["image"]
         )
         both = np.stack([1 - of_dog, of_dog], axis=1)
         predictions = tabulate(rows, both, (of_dog > 0.5).astype(int), ["cat", "dog"])
         write_predictions(project / PREDICTIONS_CSV[split], predictions)
-    given[list(wrong)] = 1 - given[list(wrong)]
+    values[list(wrong)] = 1 - values[list(wrong)]
     other = rows["label"].map({"cat": "dog", "dog": "cat"})
-    judged = rows.assign(likely=other, probability=given, likely_probability=1 - given)
+    judged = rows.assign(likely=other, probability=values, likely_probability=1 - values)
     write_table(project / CROSS_VALIDATION_CSV, judged, JUDGED)
     images = rows.assign(split="train", group=rows["path"])
     write_table(project / SPLIT_CSV, images, SPLIT)
@@ -176,9 +176,7 @@ def test_gate_fails_only_for_significantly_worse_results(project):
 def test_results_of_other_params_code_or_predictions_are_refused(
     project, changed, name, before, after
 ):
-    text = (project / name).read_text(encoding="utf-8")
-    assert before in text
-    (project / name).write_text(text.replace(before, after), encoding="utf-8")
+    replace(project / name, before, after)
     line = complaint(project, "gate", "new")
     assert line.startswith("workspace: expected the results of its params and code.")
     assert f"changes since the last run: {changed}." in line

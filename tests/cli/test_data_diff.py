@@ -59,8 +59,8 @@ def record(project: Path, tag: str) -> None:
 def diff(project: Path, old: str, new: str) -> str:
     """What `data diff` has in a table, as CSV."""
     with contextlib.chdir(project):
-        found = changes.find_changes(changes.tables_of(old), changes.tables_of(new))
-    return found[changes.CHANGES].to_csv(index=False)
+        table = changes.find_changes(changes.tables_of(old), changes.tables_of(new))
+    return table[changes.CHANGES].to_csv(index=False)
 
 
 def test_every_kind_of_change_between_two_commits_is_a_row(project):

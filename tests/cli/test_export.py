@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import refused
+from conftest import refused, write_files
 from networks import PLAIN, colour_model, metadata, sample_backbone, with_probabilities
 
 from pawprint import project
@@ -45,10 +45,8 @@ def workspace(tmp_path_factory, drawn_archive) -> Path:
     shutil.copy(drawn_archive, archive)
     with open_archive(archive) as opened:
         names = [name for name in members(opened) if re.search(r"\.\d{4}\.jpg$", name)]
-        for name in names:
-            photo = folder / "photos" / name.replace("/", "-")
-            photo.parent.mkdir(exist_ok=True)
-            photo.write_bytes(read_member(opened, name))
+        photos = {name.replace("/", "-"): read_member(opened, name) for name in names}
+    write_files(folder / "photos", photos)
     split = pd.DataFrame(dict.fromkeys(SPLIT, names))
     split["label"] = ["cat" if "/cats/" in name else "dog" for name in names]
     split["split"] = ["train" if "/train/" in name else "test" for name in names]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import complaint, git_project, photo, printed, repro, sha256
+from conftest import complaint, git_project, photo, printed, replace, repro, sha256, write_files
 
 from pawprint.columns import SPLIT
 from pawprint.dataset.user_tables import read_kept_splits
@@ -12,10 +12,8 @@ from pawprint.tables import read_table
 
 
 def add(photos: Path, first: int, number: int) -> None:
-    for n in range(first, first + number):
-        folder = photos / ("cat", "dog")[n % 2]
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{n}.jpg").write_bytes(photo(n))
+    numbers = range(first, first + number)
+    write_files(photos, {f"{('cat', 'dog')[n % 2]}/{n}.jpg": photo(n) for n in numbers})
 
 
 @pytest.fixture
@@ -34,8 +32,8 @@ def test_splits_that_are_kept_stay_while_photos_are_added(project):
     repro(project, "split")
     assert "the images that were there before" in complaint(project, "keep-splits", "--train")
     first, table = split_of(project), sha256(project / SPLIT_CSV)
-    told = printed(project, "keep-splits")
-    assert "60 images added: 36 train, 12 validation, 12 test" in told
+    text = printed(project, "keep-splits")
+    assert "60 images added: 36 train, 12 validation, 12 test" in text
     assert read_kept_splits(project / SPLITS_CSV) == first
     assert repro(project, "split") == ["split"]
     assert sha256(project / SPLIT_CSV) == table
@@ -50,7 +48,6 @@ def test_splits_that_are_kept_stay_while_photos_are_added(project):
     assert (project / SPLITS_CSV).read_text(encoding="utf-8").startswith(written)
 
     # Then the result is not that of the file.
-    text = (project / SPLITS_CSV).read_text(encoding="utf-8")
-    (project / SPLITS_CSV).write_text(text.replace(",test\n", ",train\n", 1), encoding="utf-8")
+    replace(project / SPLITS_CSV, ",test\n", ",train\n")
     line = complaint(project, "keep-splits")
     assert "splits.csv: expected the file that `split` last read" in line

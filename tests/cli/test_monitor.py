@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import complaint, encode, pawprint, printed, refused
-from deployed import coloured, write_deployed, write_files
+from conftest import complaint, encode, pawprint, printed, refused, write_files
+from deployed import coloured, write_deployed
 from networks import metadata, write_colour_model
 from PIL import Image
 
@@ -55,8 +55,8 @@ def test_table_of_predict_is_monitored_as_its_photos_are(deployed, photos, tmp_p
 
 def predicted(folder: Path, photos: Path, model: Path = project.SERVED_MODEL) -> list[str]:
     """The lines of the table of `predict`."""
-    given = ("predict", str(photos), "--format", "csv", "--model", str(model))
-    return printed(folder, *given).splitlines(keepends=True)
+    command = ("predict", str(photos), "--format", "csv", "--model", str(model))
+    return printed(folder, *command).splitlines(keepends=True)
 
 
 def test_rows_of_another_model_are_told_apart_from_those_of_this_one(deployed, photos, tmp_path):
@@ -77,15 +77,15 @@ def test_rows_of_another_model_are_told_apart_from_those_of_this_one(deployed, p
 def test_copies_of_a_photo_count_as_one(deployed, photos, tmp_path):
     header, *rows = predicted(deployed, photos)
     (tmp_path / "table.csv").write_text("".join([header, *rows, *rows[:1] * 65]))
-    copies = {f"{each}.png": (photos / "cat 1000.png").read_bytes() for each in range(65)}
+    copies = {f"{number}.png": (photos / "cat 1000.png").read_bytes() for number in range(65)}
     copies |= {path.name: path.read_bytes() for path in photos.iterdir()}
     folder = write_files(tmp_path / "folder", copies)
     for source in (tmp_path / "table.csv", folder):
         result = pawprint(deployed, "monitor", str(source), "--format", "json")
         assert (result.returncode, result.stderr) == (0, "monitor: photos left out: 65 copies\n")
-        found = json.loads(result.stdout)
-        assert (found["left_out"]["copies"], found["images"]) == (65, 40)
-        assert found["scores"] == monitored(deployed, photos)["scores"]
+        record = json.loads(result.stdout)
+        assert (record["left_out"]["copies"], record["images"]) == (65, 40)
+        assert record["scores"] == monitored(deployed, photos)["scores"]
 
 
 def test_rows_that_failed_are_told_and_the_status_is_1(deployed, photos, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, succeed
+from conftest import JPEG, PROJECT, complaint, encode, pawprint, printed, succeed, write_files
 from networks import metadata, write_colour_model
 from PIL import Image
 
@@ -16,18 +16,19 @@ from pawprint.model.predictor import Predictor, find_images, load_predictor, pre
 from pawprint.package import EXAMPLE_MODEL
 
 
+def plain(colour: str | tuple[int, int, int]) -> bytes:
+    return encode(Image.new("RGB", (40, 30), colour), "PNG")
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory) -> Path:
     """A folder with a served model, which calls red images dogs, and photos."""
     folder = tmp_path_factory.mktemp("workspace")
     write_colour_model(folder / project.SERVED_MODEL)
-    for name, colour in (("dog.png", "red"), ("cat.png", "blue"), ("deep/dog.PNG", "red")):
-        path = folder / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(Image.new("RGB", (40, 30), colour), "PNG"))
-    (folder / "photos" / "notes.txt").write_text("notes")
-    (folder / "text.jpg").write_text("a dog")
-    return folder
+    dog, cat = (plain(colour) for colour in ("red", "blue"))
+    photos = {"dog.png": dog, "cat.png": cat, "deep/dog.PNG": dog, "notes.txt": "notes"}
+    write_files(folder / "photos", photos)
+    return write_files(folder, {"text.jpg": "a dog"})
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +38,12 @@ def predictor(workspace) -> Predictor:
 
 @pytest.fixture
 def photos(tmp_path):
-    for name in ("b.jpg", "deep/a.JPEG", "deep/notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(JPEG)
-    (tmp_path / "text.jpg").write_text("a dog was meant to sit here")
-    return tmp_path
+    images = dict.fromkeys(("b.jpg", "deep/a.JPEG", "deep/notes.txt"), JPEG)
+    return write_files(tmp_path, images | {"text.jpg": "a dog was meant to sit here"})
 
 
 def test_model_of_the_package_is_used_outside_of_a_project_that_has_none(tmp_path):
-    (tmp_path / "dog.png").write_bytes(encode(Image.new("RGB", (40, 30), "red"), "PNG"))
+    (tmp_path / "dog.png").write_bytes(plain("red"))
     result = pawprint(tmp_path, "predict", "--no-unknown", "dog.png")
     assert result.returncode == 0 and result.stdout.startswith(("cat", "dog"))
     assert str(EXAMPLE_MODEL) in result.stderr
@@ -59,8 +57,8 @@ def test_folder_stands_for_its_images_and_a_named_file_for_itself(photos):
     (photos / "page.pdf").write_bytes(JPEG)
     names = [path.relative_to(photos).as_posix() for path in find_images([photos])]
     assert names == ["b.jpg", "deep/a.JPEG", "text.jpg"]
-    given = [photos / "page.pdf", photos / "b.jpg", Path("a\0.jpg"), Path("x" * 5000)]
-    assert find_images(given) == given
+    paths = [photos / "page.pdf", photos / "b.jpg", Path("a\0.jpg"), Path("x" * 5000)]
+    assert find_images(paths) == paths
 
 
 LABELS = ["ant", "bee", "cat", "dog"]
@@ -78,7 +76,7 @@ def rows_of_four(photos):
 
 
 def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(photos):
-    (photos / "black.png").write_bytes(encode(Image.new("RGB", (40, 30)), "PNG"))
+    (photos / "black.png").write_bytes(plain("black"))
     run = lambda x: {"probability": np.array([[0.2 if x.any() else np.nan]])}  # noqa: E731
     model = Predictor(photos, metadata(), run)
     wrong, right = predict(model, [photos / "black.png", photos / "b.jpg"])
@@ -116,10 +114,10 @@ def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(pre
         "empty": "no image files in this folder",
     }
     (photos / "empty").mkdir()
-    given = [photos / name for name in reasons] * 20
-    *rows, zero, long = predict(predictor, [*given, Path("a\0.jpg"), Path("x" * 5000)])
+    paths = [photos / name for name in reasons] * 20
+    *rows, zero, long = predict(predictor, [*paths, Path("a\0.jpg"), Path("x" * 5000)])
     assert zero["error"] and long["error"]
-    assert [row["path"] for row in rows] == [str(path) for path in given]
+    assert [row["path"] for row in rows] == [str(path) for path in paths]
     assert [row["error"] for row in rows] == [*reasons.values()] * 20
     assert [row["label"] != "" for row in rows] == [False, True, False, False] * 20
 
@@ -139,10 +137,10 @@ def test_control_characters_in_a_name_are_printed_as_escapes(predictor, tmp_path
         pytest.skip("this system has no such names")
     for form, lines in {"table": 1, "csv": 2, "json": 14}.items():
         FORMATS[form](predict(predictor, [path]), predictor.metadata.labels, None)
-        shown = capsys.readouterr().out
-        shown.encode()
-        assert "\x1b" not in shown
-        assert len(shown.splitlines()) == lines
+        text = capsys.readouterr().out
+        text.encode()
+        assert "\x1b" not in text
+        assert len(text.splitlines()) == lines
 
 
 def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
@@ -151,7 +149,7 @@ def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
     *good, bad = result.stdout.splitlines()
     paths_of = {"cat": ["photos/cat.png"], "dog": ["photos/deep/dog.PNG", "photos/dog.png"]}
     assert [line.split() for line in good] == [
-        [label, "100.0%", str(Path(path))] for label, given in paths_of.items() for path in given
+        [label, "100.0%", str(Path(path))] for label, paths in paths_of.items() for path in paths
     ]
     assert bad.endswith("text.jpg  (not an image: no image format recognised)")
     (row,) = json.loads(printed(workspace, "predict", "--format", "json", "photos/dog.png"))
@@ -161,16 +159,16 @@ def test_command_prints_every_row_and_its_status_tells_of_errors(workspace):
 def test_image_unlike_those_of_training_is_unknown(workspace):
     """For the detector, a red or blue image is unknown unless it has a little green."""
     model = write_colour_model(workspace / "detector", unknown_threshold=0.25)
-    for name, colour in (("known.png", (100, 34, 0)), ("green.png", (20, 100, 0))):
-        (workspace / name).write_bytes(encode(Image.new("RGB", (40, 30), colour), "PNG"))
-    given = ("predict", "--model", str(model), "known.png", "green.png")
-    known, unknown = (line.split() for line in printed(workspace, *given).splitlines())
+    files = {"known.png": plain((100, 34, 0)), "green.png": plain((20, 100, 0))}
+    write_files(workspace, files)
+    command = ("predict", "--model", str(model), "known.png", "green.png")
+    known, unknown = (line.split() for line in printed(workspace, *command).splitlines())
     assert known == ["dog", "100.0%", "known.png"]
     assert unknown == ["unknown", "-", "green.png"]
-    known, unknown = json.loads(printed(workspace, *given, "--format", "json"))
+    known, unknown = json.loads(printed(workspace, *command, "--format", "json"))
     assert unknown["label"] == "unknown"
     assert known["unknown_score"] < 0.25 < unknown["unknown_score"]
-    _, unknown = printed(workspace, *given, "--no-unknown", "--top", "2").splitlines()
+    _, unknown = printed(workspace, *command, "--no-unknown", "--top", "2").splitlines()
     assert unknown.split() == ["dog", "88.1%", "cat", "11.9%", "green.png"]
 
 
@@ -180,15 +178,15 @@ def test_prediction_imports_no_package_of_training(workspace):
     code += "sys.argv = ['pawprint', 'predict', sys.argv[1]]; assert main() == 0; "
     code += f"print({training} & set(sys.modules))"
     for folder, photo in ((workspace, "photos/dog.png"), (workspace / "photos", "dog.png")):
-        found = succeed("python", "-c", code, photo, cwd=folder, PYTHONPATH=str(PROJECT))
-        assert found.splitlines()[-1] == "set()"
+        output = succeed("python", "-c", code, photo, cwd=folder, PYTHONPATH=str(PROJECT))
+        assert output.splitlines()[-1] == "set()"
 
 
 def test_saliency_is_a_picture_for_each_image_that_is_labelled(workspace, tmp_path):
     long = tmp_path / f"{'ü' * 100}.png"  # 200 bytes
     long.write_bytes((workspace / "photos" / "dog.png").read_bytes())
-    given = ["text.jpg", "photos/dog.png", str(long)]
-    result = pawprint(workspace, "predict", "--saliency", str(tmp_path / "pictures"), *given)
+    photos = ["text.jpg", "photos/dog.png", str(long)]
+    result = pawprint(workspace, "predict", "--saliency", str(tmp_path / "pictures"), *photos)
     assert (result.returncode, result.stderr) == (1, "")
     written = {path.name: path for path in (tmp_path / "pictures").iterdir()}
     assert set(written) == {"2_dog.png", f"3_{'ü' * 50}.png"}
@@ -201,6 +199,6 @@ def test_saliency_is_a_picture_for_each_image_that_is_labelled(workspace, tmp_pa
 def test_saliency_replaces_no_file_and_nothing_is_predicted(workspace, tmp_path):
     """As of a photo that is called like a picture."""
     (tmp_path / "1_dog.png").write_bytes((workspace / "photos" / "dog.png").read_bytes())
-    given = (str(tmp_path / "1_dog.png"), "--saliency", str(tmp_path))
-    assert complaint(workspace, "predict", *given).startswith(f"{tmp_path}: expected a new")
+    arguments = (str(tmp_path / "1_dog.png"), "--saliency", str(tmp_path))
+    assert complaint(workspace, "predict", *arguments).startswith(f"{tmp_path}: expected a new")
     assert [path.name for path in tmp_path.iterdir()] == ["1_dog.png"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import complaint, encode, pawprint, photos_in, printed, refused
-from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed, write_files
+from conftest import complaint, encode, pawprint, photos_in, printed, refused, write_files
+from deployed import IMAGES_OF_A_CLASS, TEST, coloured, write_deployed
 from networks import write_colour_model
 from PIL import Image
 
@@ -42,18 +42,18 @@ def scored(folder: Path, model: Path = project.SERVED_MODEL) -> Scored:
 
 def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:
     """Photos that are not of the project, by path."""
-    return {f"{label}/{each}.png": coloured(label, each) for each in range(first, first + images)}
+    return {f"{label}/{n}.png": coloured(label, n) for n in range(first, first + images)}
 
 
-def row_of(found: Scored, name: str, label: str = "") -> dict:
-    rows = found.scores
+def row_of(result: Scored, name: str, label: str = "") -> dict:
+    rows = result.scores
     return rows[(rows["score"] == name) & (rows["label"] == label)].iloc[0].to_dict()
 
 
 def test_images_of_the_test_split_have_the_figures_of_evaluate(deployed, here, tmp_path):
     folder = write_files(tmp_path, here)
-    found = json.loads(printed(deployed[0], "score", str(folder), "--format", "json"))
-    rows = {(row["score"], row["label"]): row for row in found["scores"]}
+    record = json.loads(printed(deployed[0], "score", str(folder), "--format", "json"))
+    rows = {(row["score"], row["label"]): row for row in record["scores"]}
     summary = json.loads(project.EVALUATE_METRICS.read_text())["test"]
     assert summary["accuracy"] < 1
     values = {name: rows[name, ""]["value"] for name in summary}
@@ -61,68 +61,68 @@ def test_images_of_the_test_split_have_the_figures_of_evaluate(deployed, here, t
     of_test = read_table(project.SCORES_CSV, SCORES).query("split == 'test'")
     for row in of_test[of_test["score"].isin(["refused", "recall"])].itertuples():
         found_row = rows[row.score, row.label]
-        ends = [found_row[each] for each in ("value", "low", "high")]
+        ends = [found_row[column] for column in ("value", "low", "high")]
         assert ends == pytest.approx([row.value, row.low, row.high], rel=1e-5)
         assert found_row["value"] == found_row["test"]
-    assert {row["different"] for row in found["scores"]} == {"no", ""}
-    assert set(found["left_out"].values()) == {0}
+    assert {row["different"] for row in record["scores"]} == {"no", ""}
+    assert set(record["left_out"].values()) == {0}
 
 
 def test_copies_near_duplicates_of_training_and_images_of_no_class_are_left_out(here, tmp_path):
-    training = [each for each in range(TEST, IMAGES_OF_A_CLASS) if each % 2]
+    training = [number for number in range(TEST, IMAGES_OF_A_CLASS) if number % 2]
     images = new("cat", 4) | new("dog", 4)
     images["cat/copy.png"] = images["cat/1000.png"]
     images["birds/1.png"] = images["cat/1001.png"]
     images["dog/copy.png"] = images["cat/1002.png"]
-    for each in training:
-        smaller = Image.open(io.BytesIO(coloured("cat", each))).resize((50, 50))
-        images[f"cat/smaller {each}.jpg"] = encode(smaller, quality=80)
-    found = scored(write_files(tmp_path, images))
-    assert found.left_out == {NO_CLASS: 1, COPY: 1, CONTRADICTORY: 2, NEAR: len(training)}
-    assert len(found.predictions) == 7
+    for number in training:
+        smaller = Image.open(io.BytesIO(coloured("cat", number))).resize((50, 50))
+        images[f"cat/smaller {number}.jpg"] = encode(smaller, quality=80)
+    result = scored(write_files(tmp_path, images))
+    assert result.left_out == {NO_CLASS: 1, COPY: 1, CONTRADICTORY: 2, NEAR: len(training)}
+    assert len(result.predictions) == 7
 
 
 def test_photos_of_a_group_count_as_one_in_intervals_and_tests(here, tmp_path):
     """Fifteen frames of each of eight objects."""
-    images = {f"{each}.png": coloured("cat", each) for each in range(1000, 1120)}
+    images = {f"{number}.png": coloured("cat", number) for number in range(1000, 1120)}
     folder = write_files(tmp_path, images)
 
     def scored_in(groups: list[str]) -> Scored:
-        rows = [f"{each}.png,cat,{group}\n" for each, group in enumerate(groups, 1000)]
+        rows = [f"{number}.png,cat,{group}\n" for number, group in enumerate(groups, 1000)]
         (folder / "metadata.csv").write_text("".join(["file_name,label,group\n", *rows]))
         return scored(folder)
 
-    alone, found = scored_in([""] * 120), scored_in([str(each // 15) for each in range(120)])
+    alone, grouped = scored_in([""] * 120), scored_in([str(number // 15) for number in range(120)])
     for name, label in (("accuracy", ""), ("recall", "cat"), ("mean_recall", ""), ("loss", "")):
-        one, other = row_of(alone, name, label), row_of(found, name, label)
-        assert one["value"] == other["value"]
-        assert other["high"] - other["low"] > one["high"] - one["low"]
-        assert other["p_value"] > one["p_value"]
-    accuracy = row_of(found, "accuracy")
+        single, several = row_of(alone, name, label), row_of(grouped, name, label)
+        assert single["value"] == several["value"]
+        assert several["high"] - several["low"] > single["high"] - single["low"]
+        assert several["p_value"] > single["p_value"]
+    accuracy = row_of(grouped, "accuracy")
     right = round(8 * accuracy["value"])
     assert [accuracy["low"], accuracy["high"]] == [*fraction_interval(right, 8, 0.95)]
 
 
 def test_slices_of_metadata_are_scored(deployed, here, tmp_path):
-    images = {f"{each}.png": coloured("cat", each) for each in range(1000, 1060)}
+    images = {f"{number}.png": coloured("cat", number) for number in range(1000, 1060)}
     rows = [f"{name},{'dog,old' if name < '1020' else 'cat,new'}\n" for name in images]
     images["metadata.csv"] = "".join(["file_name,label,camera\n", *rows]).encode()
     folder = write_files(tmp_path, images)
-    found = scored(folder)
-    assert row_of(found, "slice_accuracy", "camera: old")["value"] < 0.5
-    assert row_of(found, "slice_difference", "camera: old")["high"] < 0
+    result = scored(folder)
+    assert row_of(result, "slice_accuracy", "camera: old")["value"] < 0.5
+    assert row_of(result, "slice_difference", "camera: old")["high"] < 0
     assert "camera: old" in printed(deployed[0], "score", str(folder))
 
 
 def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(here, tmp_path):
     wrong = {name.replace("cat", "dog"): data for name, data in new("cat", 30).items()}
     wrong |= {name.replace("dog", "cat"): data for name, data in new("dog", 30, 2000).items()}
-    found = scored(write_files(tmp_path, wrong))
-    accuracy = row_of(found, "accuracy")
+    result = scored(write_files(tmp_path, wrong))
+    accuracy = row_of(result, "accuracy")
     assert accuracy["value"] < 0.5 < accuracy["test"]
     for name, label in (("accuracy", ""), ("mean_recall", ""), ("loss", ""), ("recall", "cat")):
-        assert row_of(found, name, label)["different"] == "yes"
-    assert row_of(found, "refused")["different"] == "no"
+        assert row_of(result, name, label)["different"] == "yes"
+    assert row_of(result, "refused")["different"] == "no"
 
 
 DESCRIBED = project.SERVED_MODEL / METADATA_FILE
@@ -160,9 +160,9 @@ def test_other_head_on_the_same_backbone_is_another_model(here, tmp_path):
 def test_images_in_a_folder_called_unknown_are_of_no_class(here, tmp_path):
     green = np.zeros((8, 8, 3), np.uint8) + np.array([20, 220, 20], np.uint8)
     images = new("cat", 4) | {"unknown/green.png": encode(Image.fromarray(green), "PNG")}
-    found = scored(write_files(tmp_path, images))
-    assert row_of(found, "refused", "unknown")["value"] == 1
-    assert len(found.predictions) == 4
+    result = scored(write_files(tmp_path, images))
+    assert row_of(result, "refused", "unknown")["value"] == 1
+    assert len(result.predictions) == 4
 
 
 def test_table_names_unusable_files_and_the_sheet_shows_errors(here, tmp_path):
@@ -191,13 +191,13 @@ def test_models_are_compared_photo_by_photo(deployed, here, tmp_path):
     folder = write_files(tmp_path / "new", new("cat", 40) | new("dog", 10))
     other = write_colour_model(tmp_path / "other", bias=9, unknown_threshold=0.2)
     both = str(folder), "--model", str(project.SERVED_MODEL), "--model"
-    found, record = (
+    table, record = (
         pawprint(deployed[0], "score", *both, str(other), "--format", form).stdout
         for form in ("table", "json")
     )
-    assert found.count(f"{other} is worse than {project.SERVED_MODEL}") == 2
+    assert table.count(f"{other} is worse than {project.SERVED_MODEL}") == 2
     (compared,) = json.loads(record)["compared"]
     assert (compared["images"], compared["new_correct"]) == (50, 10)
-    assert {each["verdict"] for each in compared["scores"]} == {"worse"}
+    assert {row["verdict"] for row in compared["scores"]} == {"worse"}
     of_others = write_colour_model(tmp_path / "others", labels=["ant", "bee"])
     assert "expected the classes of" in complaint(deployed[0], "score", *both, str(of_others))

@@ -114,12 +114,12 @@ def test_unreadable_file_is_listed_at_the_end_and_the_status_is_1(labelled, phot
 def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_path):
     """Those with a label in the table of `predict`, and no other file beside them."""
     write_colour_model(tmp_path / project.SERVED_MODEL, unknown_threshold=0.25)
-    for each in range(5):
-        colour = (20, 220, 20) if each < 2 else (100, 50, 100)
-        (tmp_path / f"é {each}.png").write_bytes(tinted(colour, each))
+    for number in range(5):
+        colour = (20, 220, 20) if number < 2 else (100, 50, 100)
+        (tmp_path / f"é {number}.png").write_bytes(tinted(colour, number))
     (tmp_path / "text.png").write_text("a dog")
-    given = sorted(path.name for path in tmp_path.glob("*.png"))
-    table = pawprint(tmp_path, "predict", *given, "--format", "csv").stdout
+    names = sorted(path.name for path in tmp_path.glob("*.png"))
+    table = pawprint(tmp_path, "predict", *names, "--format", "csv").stdout
     (tmp_path / "may.csv").write_text(table, encoding="utf-8")
     (tmp_path / "later.png").write_bytes(tinted((100, 50, 100), 5))
     for number, suggested, unknown in ((2, 2, 1), (9, 5, 2)):
@@ -127,7 +127,7 @@ def test_half_of_the_photos_of_a_table_may_be_unknown_and_none_of_a_folder(tmp_p
         result = pawprint(tmp_path, "suggest", "--from", "may.csv", *options)
         rows = json.loads(result.stdout)
         assert (result.returncode, len(rows)) == (0, suggested)
-        assert {row["path"] for row in rows} <= {*given} - {"text.png"}
+        assert {row["path"] for row in rows} <= {*names} - {"text.png"}
         assert [row["label"] for row in rows].count("unknown") == unknown
     result = pawprint(tmp_path, "suggest", ".", "--format", "json")
     assert {row["label"] for row in json.loads(result.stdout)}.isdisjoint({"unknown"})
@@ -150,9 +150,9 @@ def test_sheet_holds_the_photos(here, predictor, photos, tmp_path):
     path = tmp_path / "sheet.html"
     write_suggestions(path, None, ranked)
     text = path.read_text(encoding="utf-8")
-    found = photos_in(text)
-    assert list(found) == [str(image) for image, _ in ranked[:-1]]
-    assert found[str(photos / "<b>wide & turned.jpg")].size == (213, 320)
+    pictures = photos_in(text)
+    assert list(pictures) == [str(image) for image, _ in ranked[:-1]]
+    assert pictures[str(photos / "<b>wide & turned.jpg")].size == (213, 320)
     assert f"{100 * max(ranked[0][1]['probabilities'].values()):.1f}%" in text
     ranked[1][0].unlink()
     with refused("expected the image again"):

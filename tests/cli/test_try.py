@@ -7,16 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import (
-    PROJECT,
-    SAMPLE_SHA256,
-    SAMPLE_WEIGHTS,
-    commit,
-    encode,
-    git_init,
-    refused,
-    run,
-)
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, commit, encode, git_init, refused, run
 from PIL import Image
 
 from pawprint import project
@@ -131,10 +122,10 @@ def test_candidates_beyond_the_minutes_are_left_out(tried):
 def test_default_candidates_are_valid_params_unlike_those_of_today(made):
     content = read_yaml(made / "params.yaml")
     today, *others = candidates.candidates(content, {}, SIZES)
-    assert {"fast", "good", "best", "pad"} <= {each.name for each in others}
-    assert all(each.params != today.params for each in others)
+    assert {"fast", "good", "best", "pad"} <= {candidate.name for candidate in others}
+    assert all(candidate.params != today.params for candidate in others)
     nearly = SIZES.assign(height=SIZES["width"] + 3)
-    assert "pad" not in {each.name for each in candidates.candidates(content, {}, nearly)}
+    assert "pad" not in {candidate.name for candidate in candidates.candidates(content, {}, nearly)}
 
 
 def test_wrong_choice_is_one_line(tried):
@@ -164,7 +155,7 @@ def test_sample_has_several_of_few_large_groups():
 def test_sample_has_the_fractions_of_the_classes_and_divides_one_group_of_each():
     number = np.arange(9000)
     labels = np.where(number % 10 < 1, "rare", "usual")
-    groups = [f"{label} {each // 30}" for label, each in zip(labels, number)]
+    groups = [f"{label} {image // 30}" for label, image in zip(labels, number)]
     images = pd.DataFrame({"label": labels, "group": groups})
     drawn = draw(images)
     sizes = drawn["group"].value_counts()

@@ -1,15 +1,10 @@
 """Damage that DVC does not see, with a real project of two stages."""
 
-import hashlib
-import json
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 from conftest import pawprint, repro, succeed
-
-from pawprint.project import LOCK
 
 DVC_YAML = """
 stages:
@@ -65,43 +60,6 @@ def test_file_of_the_workspace_that_differs_is_named_and_kept_and_a_missing_one_
     assert (result.returncode, line.split(" expected")[0]) == (1, "many/b:")
     assert (project / "many" / "b").read_bytes() == b"?\n"
     (project / "many" / "b").write_bytes(content)
-
-
-def lock_with(project: Path, folder: Path, path: str, md5: str) -> Path:
-    """A copy of the project in which dvc.lock has another path and MD5 of the first output."""
-    shutil.copytree(project, folder)
-    text = (folder / LOCK).read_text()
-    known = hashlib.md5(b"made").hexdigest()
-    assert known in text
-    text = text.replace(f"md5: {known}", f"md5: {json.dumps(md5)}")
-    (folder / LOCK).write_text(text.replace("path: made.txt", f"path: {path}"))
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("path", "md5", "is_listed"),
-    [("made.txt", "aa../../../../../outside.txt", True), ("../../outside.txt", "a" * 32, False)],
-)
-def test_file_outside_of_cache_and_project_is_named_and_kept(
-    project, tmp_path, path, md5, is_listed
-):
-    outside = tmp_path / "outside.txt"
-    outside.write_text("precious")
-    path, md5 = (each.format(outside=outside) for each in (path, md5))
-    if is_listed:
-        listing = json.dumps([{"md5": md5, "relpath": path.replace("made.txt", "a")}]).encode()
-        list_md5 = hashlib.md5(listing).hexdigest()
-        folder = lock_with(project, tmp_path / "project", "many", f"{list_md5}.dir")
-        place = folder / ".dvc/cache/files/md5" / list_md5[:2] / f"{list_md5[2:]}.dir"
-        place.parent.mkdir(exist_ok=True)
-        place.write_bytes(listing)
-    else:
-        folder = lock_with(project, tmp_path / "project", path, md5)
-    result = pawprint(folder, "verify")
-    assert outside.read_text() == "precious"
-    (line,) = result.stderr.splitlines()
-    assert (result.returncode, line.startswith("dvc.lock: expected ")) == (1, True)
-    assert md5 in line and hashlib.md5(b"precious").hexdigest() not in line
 
 
 def test_project_without_results_is_one_line(tmp_path):

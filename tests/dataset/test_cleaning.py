@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CATS_AND_DOGS, clean_archive, encode, photo
+from conftest import CATS_AND_DOGS, clean_archive, encode, photo, photos_of, write_files
 from PIL import Image
 
 from pawprint.dataset.cleaning import clean, describe_bits, describe_files
@@ -18,12 +18,10 @@ from pawprint.model.predictor import find_images
 
 def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
     names = ["PetImages/Cat/1.jpg", "a/Validation/b/DOGS/c/2.jpg", "readme.txt"]
-    pack(tmp_path / "images.zip", [(name, photo(n)) for n, name in enumerate(names)])
+    pack(tmp_path / "images.zip", photos_of(names).items())
     kept, rejected = clean_archive(tmp_path / "images.zip")
-    assert kept[["label", "archive_split"]].to_numpy().tolist() == [
-        ["cat", ""],
-        ["dog", "validation"],
-    ]
+    rows = kept[["label", "archive_split"]].to_numpy().tolist()
+    assert rows == [["cat", ""], ["dog", "validation"]]
     assert rejected[["path", "reason"]].to_numpy().tolist() == [["readme.txt", "other_file"]]
 
 
@@ -127,18 +125,17 @@ def test_correction_whose_pixels_no_image_has_is_not_applied_and_named(tmp_path)
     assert not_applied == ["cats/1.jpg", "dogs/gone.jpg"]
 
 
-@pytest.mark.parametrize(("given", "label"), [("", "dog"), (1, "dog"), (4, None)])
+@pytest.mark.parametrize(("number", "label"), [("", "dog"), (1, "dog"), (4, None)])
 def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixels(
-    tmp_path, given, label
+    tmp_path, number, label
 ):
     files = {"birds/1.jpg": 1, "cats/2.jpg": 2, "dogs/3.jpg": 3}
-    corrections = [Correction("birds/1.jpg", "dog", given and pixels_of(given))]
+    corrections = [Correction("birds/1.jpg", "dog", number and pixels_of(number))]
     images, rejected, not_applied = corrected(tmp_path, files, corrections)
     assert labels_of(images).get("birds/1.jpg") == label
-    assert dict(zip(rejected["path"], rejected["reason"])) == (
-        {} if label else {"birds/1.jpg": "no_class"}
-    )
-    assert not_applied == ([] if label else ["birds/1.jpg"])
+    names = [] if label else ["birds/1.jpg"]
+    assert dict(zip(rejected["path"], rejected["reason"])) == dict.fromkeys(names, "no_class")
+    assert not_applied == names
 
 
 def test_correction_for_the_pixels_of_an_image_counts_before_that_for_its_path(tmp_path):
@@ -174,7 +171,7 @@ def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
     after, line = cleaned(12)
     assert line == ""
     # The hash, by which stored features are found, is that of the decoded pixels.
-    assert [each in after for each in before] == [False, False, False, True]
+    assert [pixels in after for pixels in before] == [False, False, False, True]
     assert "3 grey images" in cleaned(11)[1]
 
 
@@ -188,16 +185,13 @@ def test_archive_in_another_process_has_the_same_bits(tmp_path):
 
 def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsys):
     names = ["cats/1.jpg", "cats/.hidden.jpg", "cats/raw.nef", "cats/0", "dogs/2.JPG", "dogs/3.txt"]
-    for number, name in enumerate(names):
-        path = tmp_path / "photos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(photo(number))
-    pack(tmp_path / "images.zip", [(name, photo(number)) for number, name in enumerate(names)])
+    write_files(tmp_path / "photos", photos_of(names))
+    pack(tmp_path / "images.zip", photos_of(names).items())
     kept, rejected = clean_archive(tmp_path / "images.zip")
     images = kept["path"].tolist()
     assert images == ["cats/1.jpg", "dogs/2.JPG"]
     counted = "4 other files (1 hidden, 1 without a suffix, 1 .nef, 1 .txt)"
     assert describe_files(kept, rejected) == f"kept 2 of 2 images; {counted}"
-    found = find_images([tmp_path / "photos"])
-    assert [each.relative_to(tmp_path / "photos").as_posix() for each in found] == images
+    paths = find_images([tmp_path / "photos"])
+    assert [path.relative_to(tmp_path / "photos").as_posix() for path in paths] == images
     assert counted in capsys.readouterr().err

@@ -2,7 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import refused, sha256
+from conftest import refused, sha256, write_files
 
 from pawprint.dataset import sources
 from pawprint.dataset.sources import fetch
@@ -48,9 +48,7 @@ def test_wrong_yaml_file_is_refused_in_one_line(mirror_of_one, tmp_path, text, m
 
 def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
     for name in ("first", "second"):
-        for label in ("cats", "dogs"):
-            (tmp_path / name / label).mkdir(parents=True)
-            (tmp_path / name / label / "1.jpg").write_text(label)
+        write_files(tmp_path / name, {"cats/1.jpg": "cats", "dogs/1.jpg": "dogs"})
         fetch(tmp_path / name, tmp_path / "raw" / name)
     first, second = (tmp_path / "raw" / name / "images.zip" for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
@@ -67,26 +65,24 @@ def test_folder_is_packed_the_same_whatever_its_dates(tmp_path):
     ],
 )
 def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, message):
-    given = tmp_path / "given"
-    given.mkdir() if content is None else given.write_bytes(content)
+    source = tmp_path / "given"
+    source.mkdir() if content is None else source.write_bytes(content)
     with refused("fetch.source: ", message):
-        fetch(given, tmp_path / "data" / "raw")
+        fetch(source, tmp_path / "data" / "raw")
     assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_large_folder_becomes_archives_of_which_an_added_file_changes_few(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "MAX_FILES", 20)
-    for number in range(200):
-        path = tmp_path / "photos" / ("cats" if number % 2 else "dogs") / f"{number:03}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"%d" % number)
+    labels = ("dogs", "cats")
+    photos = {f"{labels[number % 2]}/{number:03}.jpg": str(number) for number in range(200)}
+    write_files(tmp_path / "photos", photos)
     fetch(tmp_path / "photos", tmp_path / "before")
-    found = sorted((tmp_path / "before").iterdir())
-    assert [path.name for path in found] == [f"images-{n + 1:03}.zip" for n in range(len(found))]
-    assert max(len(members(open_archive(path))) for path in found) <= 20
+    paths = sorted((tmp_path / "before").iterdir())
+    assert [path.name for path in paths] == [f"images-{n + 1:03}.zip" for n in range(len(paths))]
+    assert max(len(members(open_archive(path))) for path in paths) <= 20
     with open_archive(tmp_path / "before") as archive:
-        files = (path.relative_to(tmp_path / "photos") for path in tmp_path.glob("photos/*/*"))
-        assert members(archive) == sorted(path.as_posix() for path in files)
+        assert members(archive) == sorted(photos)
         assert read_member(archive, "cats/199.jpg") == b"199"
     (tmp_path / "photos" / "cats" / "050.jpg").write_bytes(b"new")
     fetch(tmp_path / "photos", tmp_path / "after")

@@ -57,37 +57,32 @@ def test_split_that_is_kept_is_the_same_split(classes, seed, given_splits):
     """With groups and near-duplicates, whatever splits the archive has, also those that divide."""
     table = grouped(classes)
     originals = table.to_dict("records")
-    near = [like(each, f"/{each['label']}/n{n}.jpg") for n, each in enumerate(originals[::5])]
+    near = [like(row, f"/{row['label']}/n{n}.jpg") for n, row in enumerate(originals[::5])]
     table = pd.concat([table, pd.DataFrame(near)], ignore_index=True)
     names = ["train", *(name for name in FRACTIONS if name[0] in given_splits)]
     place = table.groupby("label").cumcount() % len(names)
     table["archive_split"] = np.array(names)[place]
     params = PARAMS.model_copy(update={"seed": seed})
     try:
-        rows, listed, divided = split(table, params, {})
+        rows, alike, divided = split(table, params, {})
     except InputError:  # of a class with too few images in a split of the archive
         reject()
     again = split(table, params.model_copy(update={"seed": seed + 1}), kept_of(rows))
     pd.testing.assert_frame_equal(again[0], rows)
-    pd.testing.assert_frame_equal(again[1], listed)
+    pd.testing.assert_frame_equal(again[1], alike)
     assert again[2] == divided
-
-
-def some_of(table: pd.DataFrame, rows: pd.DataFrame, name: str, number: int = 5) -> list[dict]:
-    """Rows of the table whose images are in a split."""
-    paths = rows["path"][rows["split"] == name][:number]
-    return table.set_index("path", drop=False).loc[paths].to_dict("records")
 
 
 def test_new_image_is_with_its_group_and_with_its_near_duplicate():
     table = WHOLE.assign(group=[f"{n // 2}" for n in range(len(WHOLE))])
     rows = split(table, PARAMS, {})[0]
-    kept, tests = kept_of(rows), some_of(table, rows, "test")
-    joined = [image(f"/cat/new{n}", group=each["group"]) for n, each in enumerate(tests)]
-    near = [like(each, f"/cat/near{n}") for n, each in enumerate(tests)]
+    kept, paths = kept_of(rows), rows["path"][rows["split"] == "test"][:5]
+    tests = table.set_index("path", drop=False).loc[paths].to_dict("records")
+    joined = [image(f"/cat/new{n}", group=row["group"]) for n, row in enumerate(tests)]
+    near = [like(row, f"/cat/near{n}") for n, row in enumerate(tests)]
     table = pd.concat([table, pd.DataFrame(joined + near)])
     now = kept_of(split(table, PARAMS, kept)[0])
-    assert {now[each["pixels_sha256"]] for each in joined + near} == {"test"}
+    assert {now[row["pixels_sha256"]] for row in joined + near} == {"test"}
     assert now.items() >= kept.items()
 
 
@@ -142,7 +137,6 @@ def test_new_images_are_for_training_except_those_in_a_group_with_old_ones(tmp_p
     held_out = old[old["split"] == "test"].iloc[0]
     more = rows[-9:].assign(split="test")
     more.iloc[0, more.columns.get_loc("group")] = held_out["group"]
-    assert keep_splits(path, pd.concat([old, more]), True)["split"].tolist() == ["test"] + 8 * [
-        "train"
-    ]
+    added = keep_splits(path, pd.concat([old, more]), True)
+    assert added["split"].tolist() == ["test", *8 * ["train"]]
     assert read_kept_splits(path).items() >= kept_of(old).items()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import photo, refused
+from conftest import photo, photos_of, refused, write_files
 
 from pawprint.classes import UNKNOWN
 from pawprint.dataset.cleaning import clean
@@ -25,10 +25,6 @@ def divided(*splits: str) -> list[str]:
     return [f"{name}/{label}/{n}.jpg" for name in splits for label in "ab" for n in range(8)]
 
 
-def photos_of(names: list[str]) -> list[tuple[str, bytes]]:
-    return [(name, photo(number)) for number, name in enumerate(names)]
-
-
 def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd.DataFrame, ...]:
     """The usable images and the rejected files, as the stages fetch and clean make them."""
     fetch(source, folder / "raw")
@@ -45,18 +41,12 @@ def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) ->
     kept, rejected = cleaned(source, folder, labels)
     assert set(rejected["reason"]) <= {"no_class"}
     params = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True} | params
-    section = Split(
-        seed=1,
-        group=None,
-        date=None,
-        near_duplicate_distance=0,
-        **params,
-    )
+    section = Split(seed=1, group=None, date=None, near_duplicate_distance=0, **params)
     return split(kept, section, {})[0]
 
 
 def zipped(folder: Path, names: list[str]) -> Path:
-    pack(folder / "given.zip", photos_of(names))
+    pack(folder / "given.zip", photos_of(names).items())
     return folder / "given.zip"
 
 
@@ -72,9 +62,9 @@ def test_folder_unknown_holds_images_of_no_class_wherever_it_is(tmp_path, labels
 
 
 def test_label_unknown_of_metadata_is_of_no_class(tmp_path):
-    listed = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
-    files = [*photos_of(["1.jpg", "2.jpg", "3.jpg"]), ("metadata.csv", listed.encode())]
-    pack(tmp_path / "given.zip", files)
+    table = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
+    files = photos_of(["1.jpg", "2.jpg", "3.jpg"]) | {"metadata.csv": table.encode()}
+    pack(tmp_path / "given.zip", files.items())
     kept, _ = cleaned(tmp_path / "given.zip", tmp_path)
     assert kept["label"].tolist() == ["a", "b", UNKNOWN]
 
@@ -137,7 +127,7 @@ def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line(
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
 def test_tar_gives_the_images_and_bytes_of_a_folder(tmp_path, suffix):
-    files = photos_of(sorted(FLAT))
+    files = photos_of(sorted(FLAT)).items()
     source = tarred(tmp_path / f"photos.{suffix}", [(f"./{name}", data) for name, data in files])
     rows = splits(source, tmp_path)
     assert sorted(rows["path"]) == sorted(FLAT)
@@ -173,13 +163,10 @@ def test_link_or_device_in_a_tar_is_named(tmp_path, kind):
         fetch(tmp_path / "photos.tar", tmp_path / "raw")
 
 
-def listed(folder: Path, text: str) -> Path:
+def with_metadata(folder: Path, text: str) -> Path:
     """A folder of 48 photos with a metadata.csv."""
-    folder.mkdir()
-    for number in range(48):
-        (folder / f"{number}.jpg").write_bytes(photo(number))
-    (folder / "metadata.csv").write_text(text, encoding="utf-8")
-    return folder
+    photos = photos_of(f"{number}.jpg" for number in range(48))
+    return write_files(folder, photos | {"metadata.csv": text})
 
 
 def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(tmp_path):
@@ -187,7 +174,7 @@ def test_metadata_gives_labels_splits_and_groups_and_other_columns_are_ignored(t
     labels, names = ("cat/tabby", "test", "owl"), ("Train", "val", "testing")
     lines = [f"{n % 5 or ''},./{n}.jpg,{labels[n % 3]},x,{names[n // 3 % 3]}" for n in range(48)]
     text = "\ufeff" + "\n".join(["group,File_Name,label,text,split", *lines]) + "\n"
-    source = listed(tmp_path / "photos", text)
+    source = with_metadata(tmp_path / "photos", text)
     kept, rejected = cleaned(source, tmp_path)
     assert len(rejected) == 0  # not metadata.csv either
     row = kept.set_index("path").loc["3.jpg"]
@@ -225,7 +212,7 @@ def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
     ],
 )
 def test_wrong_metadata_is_refused_in_one_line(tmp_path, text, message):
-    source = listed(tmp_path / "photos", text)
+    source = with_metadata(tmp_path / "photos", text)
     with refused("images.zip: metadata.csv: ", message):
         cleaned(source, tmp_path)
 
@@ -234,12 +221,13 @@ COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
 
 def test_composed_and_decomposed_names_are_one_class(tmp_path):
-    files = [(f"{name}/{n}.jpg", photo(n)) for n, name in enumerate([COMPOSED, DECOMPOSED, "bar"])]
-    pack(tmp_path / "given.zip", files)
+    files = photos_of([f"{COMPOSED}/0.jpg", f"{DECOMPOSED}/1.jpg", "bar/2.jpg"])
+    pack(tmp_path / "given.zip", files.items())
     for labels in ("auto", {COMPOSED: [COMPOSED], "bar": ["bar"]}):
         kept, rejected = cleaned(tmp_path / "given.zip", tmp_path, labels)
         assert sorted(kept["label"]) == ["bar", COMPOSED, COMPOSED]
         assert len(rejected) == 0
     rows = f"file_name,label\n{COMPOSED}/1.jpg,{DECOMPOSED}\nbar/2.jpg,bar\n"
-    pack(tmp_path / "given.zip", [*files[1:], ("metadata.csv", rows.encode())])
+    files = dict(list(files.items())[1:]) | {"metadata.csv": rows.encode()}
+    pack(tmp_path / "given.zip", files.items())
     assert sorted(cleaned(tmp_path / "given.zip", tmp_path)[0]["label"]) == ["bar", COMPOSED]

@@ -17,15 +17,15 @@ def as_text(bits: np.ndarray) -> pd.Series:
 
 def brute_force(bits: np.ndarray, max_distance: int) -> dict[tuple[int, int], int]:
     """The distance of every pair, from all comparisons."""
-    found = {}
+    distances = {}
     for first, second in zip(*np.triu_indices(len(bits), 1)):
         for other in (bits[second], bits[second] ^ ODD_COLUMNS):
             different = bits[first] ^ other
             distance = int(different.sum())
             if different[:8, :8].sum() <= max_distance and distance <= 6 * max_distance:
                 pair = int(first), int(second)
-                found[pair] = min(distance, found.get(pair, 256))
-    return found
+                distances[pair] = min(distance, distances.get(pair, 256))
+    return distances
 
 
 def clustered(seed: int, max_distance: int, images: int = 80) -> np.ndarray:
@@ -63,7 +63,7 @@ def test_equal_hashes_are_paired_with_the_first_alone():
 def test_mirror_image_is_a_near_duplicate():
     noise = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
     image = Image.fromarray(noise).resize((64, 64), Image.Resampling.BICUBIC)
-    hashes = [str(imagehash.phash(each, hash_size=16)) for each in (image, ImageOps.mirror(image))]
+    hashes = [str(imagehash.phash(view, hash_size=16)) for view in (image, ImageOps.mirror(image))]
     assert hashes[0] != hashes[1]
     assert len(near_duplicates(pd.Series(hashes), 2)) == 1
 

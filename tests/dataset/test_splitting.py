@@ -120,28 +120,28 @@ def test_seed_decides_and_few_images_change_split_if_others_are_added_or_removed
 
 def test_near_duplicates_are_in_one_split_and_listed():
     first, *others = WHOLE.to_dict("records")
-    copies = [like(each, f"/cat/copy{n}.jpg") for n, each in enumerate(others[:60])]
+    copies = [like(row, f"/cat/copy{n}.jpg") for n, row in enumerate(others[:60])]
     chain = like(first, "/dog/near.jpg", 8), like(first, "/cat/far.jpg", 16)
     table = with_images(WHOLE, *copies, *chain)
-    rows, listed, divided = split(table, PARAMS, {})
+    rows, alike, divided = split(table, PARAMS, {})
     renamed = run(table.assign(path=table["path"].str[::-1]), near_duplicate_distance=8)
     assert splits_of(renamed) == {path[::-1]: name for path, name in splits_of(rows).items()}
-    assert (listed.groupby("group")["split"].nunique() == 1).all()
-    assert (len(listed), listed["group"].nunique(), divided) == (123, 61, 0)
-    assert len(set(listed.groupby("group")["split"].first())) == 3
-    chain = listed[listed["path"].isin([first["path"], "/dog/near.jpg", "/cat/far.jpg"])]
+    assert (alike.groupby("group")["split"].nunique() == 1).all()
+    assert (len(alike), alike["group"].nunique(), divided) == (123, 61, 0)
+    assert len(set(alike.groupby("group")["split"].first())) == 3
+    chain = alike[alike["path"].isin([first["path"], "/dog/near.jpg", "/cat/far.jpg"])]
     assert chain[["group", "path", "nearest", "distance"]].to_numpy().tolist() == [
         ["/cat/0.jpg", "/cat/0.jpg", "/dog/near.jpg", 8],
         ["/cat/0.jpg", "/cat/far.jpg", "/dog/near.jpg", 8],
         ["/cat/0.jpg", "/dog/near.jpg", "/cat/0.jpg", 8],
     ]
-    assert set(splits_of(rows)) > set(listed["path"])
+    assert set(splits_of(rows)) > set(alike["path"])
 
 
 def test_many_that_look_alike_are_divided_and_the_pairs_between_splits_are_counted():
     same = pd.DataFrame([image(f"/cat/same{n}.jpg", perceptual_hash="0" * 64) for n in range(300)])
-    rows, listed, divided = split(pd.concat([WHOLE, same]), PARAMS, {})
-    assert listed["group"].value_counts().max() <= 20
+    rows, alike, divided = split(pd.concat([WHOLE, same]), PARAMS, {})
+    assert alike["group"].value_counts().max() <= 20
     assert (rows["label"] == "cat").sum() * 0.2 == pytest.approx(
         ((rows["label"] == "cat") & (rows["split"] == "test")).sum(), abs=1
     )
@@ -227,9 +227,9 @@ def test_near_duplicates_across_the_splits_of_the_archive_stay_and_are_counted()
     originals = CURATED[CURATED["archive_split"] == "train"].to_dict("records")
     leaks = [like(originals[0], "validation/a/x"), like(originals[60], "test/b/x")]
     table = with_images(CURATED, *leaks)
-    rows, listed, divided = split(table, PARAMS, {})
+    rows, alike, divided = split(table, PARAMS, {})
     assert (rows["split"] == rows["archive_split"]).all()
-    assert (len(listed), divided) == (4, 2)
+    assert (len(alike), divided) == (4, 2)
 
 
 def test_images_of_the_last_dates_are_test_images():

@@ -25,16 +25,15 @@ def read(path: str) -> str:
     return (PROJECT / path).read_text(encoding="utf-8")
 
 
-def metrics(name: str) -> dict:
-    return json.loads(read(f"metrics/{name}.json"))
-
-
 def test_result_table_of_readme_has_the_committed_metrics():
-    scores, extract = read_table(PROJECT / SCORES_CSV, SCORES), metrics("train_extract")
+    scores, extract = (
+        read_table(PROJECT / SCORES_CSV, SCORES),
+        json.loads(read("metrics/train_extract.json")),
+    )
     validation, test = (score_of(scores, split, "accuracy") for split in ("validation", "test"))
     expected = {
-        f"{name} set": f"{fraction(each)}, 95% interval {each['low']:.2%} to {each['high']:.2%}"
-        for name, each in (("test", test), ("validation", validation))
+        f"{name} set": f"{fraction(score)}, 95% interval {score['low']:.2%} to {score['high']:.2%}"
+        for name, score in (("test", test), ("validation", validation))
     }
     expected["head alone, cross-validated"] = f"{extract['cross_validated_accuracy']:.2%}"
     for step, cell in expected.items():
@@ -55,7 +54,7 @@ def anchors(page: str) -> set[str]:
 
 
 def test_links_lead_to_files_and_headings():
-    links = [(p, each) for p in PAGES for each in re.findall(r"\]\((?!https?:)([^)]+)\)", read(p))]
+    links = [(p, link) for p in PAGES for link in re.findall(r"\]\((?!https?:)([^)]+)\)", read(p))]
     for page, target in links:
         name, _, anchor = target.partition("#")
         file = (PROJECT / page).parent / name if name else PROJECT / page
@@ -71,8 +70,8 @@ def test_make_targets_and_modules_in_commands_exist():
     text = text.replace("pawprint.stages.", "stages.").replace("stages.X", "stages.NAME")
     for module in re.findall(r"python -m ((?:stages|bench|pawprint)[\w.]*)", text):
         path = PROJECT / module.replace(".", "/")
-        found = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
-        assert found or module == "stages.NAME", module
+        exists = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+        assert exists or module == "stages.NAME", module
 
 
 def test_pages_explain_every_stage_param_key_and_command():
@@ -91,7 +90,7 @@ def test_pages_explain_every_stage_param_key_and_command():
     cells = re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(Metadata.model_fields)
     text = "".join(map(read, PAGES))
-    assert [each for each in COMMANDS if not re.search(rf"[`$] ?pawprint {each}", text)] == []
+    assert [name for name in COMMANDS if not re.search(rf"[`$] ?pawprint {name}", text)] == []
 
 
 def test_locks_have_every_direct_requirement_and_no_index():
@@ -100,13 +99,13 @@ def test_locks_have_every_direct_requirement_and_no_index():
     groups = project["dependency-groups"]
     common, (_, *serve), (_, *run) = groups["predict"], groups["serve"], groups["run"]
     versions = dict(re.findall(r"^([\w.-]+)==(\S+)", read("requirements-dev.txt"), re.MULTILINE))
-    for lock, listed in (
+    for lock, packages in (
         ("requirements.txt", [*common, *run]),
         ("requirements-serve.txt", [*common, *serve]),
         ("requirements-dev.txt", [*common, *serve, *run, *extras]),
     ):
         locked = dict(re.findall(r"^([\w.-]+)==(\S+)", read(lock), re.MULTILINE))
-        assert {re.match(r"[\w.-]+", each)[0].replace(".", "-") for each in listed} <= {*locked}
+        assert {re.match(r"[\w.-]+", line)[0].replace(".", "-") for line in packages} <= {*locked}
         assert locked.items() <= versions.items()
         assert "--" not in read(lock)
 
@@ -114,7 +113,7 @@ def test_locks_have_every_direct_requirement_and_no_index():
 def test_page_of_development_names_every_module():
     section = read("docs/development.md").partition("## Modules")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`[^|]+) \| ", section, re.MULTILINE)
-    modules = {f"pawprint/{each}" for row in rows for each in re.findall(r"`([\w/]+\.py)`", row)}
-    known = {each for each in MODULES if each.startswith("pawprint/")}
-    outside = {each for each in known if each.endswith("__init__.py")}
-    assert modules == known - outside
+    modules = {f"pawprint/{path}" for row in rows for path in re.findall(r"`([\w/]+\.py)`", row)}
+    files = {path for path in MODULES if path.startswith("pawprint/")}
+    outside = {path for path in files if path.endswith("__init__.py")}
+    assert modules == files - outside

@@ -8,12 +8,12 @@ from pawprint.engine.mapping import AHEAD, map_in_threads
 
 
 def test_results_come_in_order_and_are_computed_only_a_little_ahead():
-    taken = []
+    numbers = []
     results = map_in_threads(
-        lambda number: number * 2, (taken.append(n) or n for n in itertools.count())
+        lambda number: number * 2, (numbers.append(n) or n for n in itertools.count())
     )
     assert [next(results) for _ in range(3)] == [0, 2, 4]
-    assert len(taken) <= 3 + AHEAD
+    assert len(numbers) <= 3 + AHEAD
 
 
 @pytest.mark.skipif(joblib.cpu_count() < 2, reason="needs two cores")

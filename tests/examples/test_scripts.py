@@ -72,7 +72,7 @@ def photos(tmp_path_factory) -> list[Path]:
 
 def predicted(folder: Path, photos: list[Path]) -> list[Prediction]:
     predictor = load_predictor(folder)
-    return [predictor.predict(read_image(each, predictor.metadata.bits)) for each in photos]
+    return [predictor.predict(read_image(path, predictor.metadata.bits)) for path in photos]
 
 
 def network(classes: int) -> keras.Model:
@@ -86,12 +86,12 @@ def network(classes: int) -> keras.Model:
 
 def with_thresholds(described: Metadata, folder: Path, photos: list[Path]) -> Metadata:
     """Thresholds that divide these photos."""
-    found = predicted(folder, photos)
+    answers = predicted(folder, photos)
     changes = {}
     if described.threshold:
-        changes["threshold"] = middle([float(each.probabilities[1]) for each in found])
+        changes["threshold"] = middle([float(answer.probabilities[1]) for answer in answers])
     if described.unknown_threshold:
-        changes["unknown_threshold"] = middle([each.unknown_score for each in found])
+        changes["unknown_threshold"] = middle([answer.unknown_score for answer in answers])
     return described.model_copy(update=changes)
 
 
@@ -139,31 +139,31 @@ def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kin
     packages = packages.split()
     is_large = packages[0] == "tensorflow"
     python = sys.executable if is_large else environment_of(tmp_path / "venv", packages)
-    for each in ("photo.py", name):
-        shutil.copy(PROJECT / "examples" / each, tmp_path)
+    for file in ("photo.py", name):
+        shutil.copy(PROJECT / "examples" / file, tmp_path)
 
     def answers(model: Path, images: list[Path]) -> list[list]:
-        given = succeed(str(python), name, str(model), *map(str, images), cwd=tmp_path)
-        return [json.loads(line) for line in given.splitlines()]
+        output = succeed(str(python), name, str(model), *map(str, images), cwd=tmp_path)
+        return [json.loads(line) for line in output.splitlines()]
 
-    seen = {}
+    of_case = {}
     for case in ("pad",) if is_large else CASES:
         rows = answers(models / case / kind, photos)
         expected = predicted(models / case / "served", photos)
         assert [row[:2] for row in rows] == [
-            [str(photo), each.label] for photo, each in zip(photos, expected)
+            [str(photo), prediction.label] for photo, prediction in zip(photos, expected)
         ]
-        for (*_, probabilities), each in zip(rows, expected):
+        for (*_, probabilities), prediction in zip(rows, expected):
             assert list(probabilities) == CASES[case].labels
-            assert list(probabilities.values()) == pytest.approx(each.probabilities, abs=1e-4)
-        seen[case] = [each.probabilities for each in expected]
-        for first, second in pairwise(seen[case]):  # the photos differ, so that the rules matter
+            assert list(probabilities.values()) == pytest.approx(prediction.probabilities, abs=1e-4)
+        of_case[case] = [prediction.probabilities for prediction in expected]
+        for first, second in pairwise(of_case[case]):  # the photos differ, so that the rules matter
             assert np.abs(first - second).max() > 1e-3
-        labels = {each.label for each in expected}
+        labels = {prediction.label for prediction in expected}
         assert ("unknown" in labels) == (case == "crop")
         assert len(labels) > 1 or case == "pad"
     if not is_large:
-        assert np.abs(seen["crop"][0] - seen["stretch"][0]).max() > 1e-3
+        assert np.abs(of_case["crop"][0] - of_case["stretch"][0]).max() > 1e-3
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])

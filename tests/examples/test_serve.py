@@ -86,8 +86,8 @@ def answers(tmp_path_factory) -> list[dict]:
     folder = tmp_path_factory.mktemp("photos")
     for number, photo in enumerate(PHOTOS):
         (folder / f"{number}.jpg").write_bytes(photo)
-    given = ("predict", "--format", "json", "--model", str(MODEL), str(folder))
-    rows = json.loads(printed(PROJECT, *given))
+    command = ("predict", "--format", "json", "--model", str(MODEL), str(folder))
+    rows = json.loads(printed(PROJECT, *command))
     return [
         {
             "label": row["label"],

@@ -49,7 +49,7 @@ class Computed(ShardComputer):
             number = int(path.split(".")[0])
             values = [number + view.transformation[0, 2] for view in views]
             return [
-                [np.full(shape, each, np.float16) for shape in KINDS.values()] for each in values
+                [np.full(shape, value, np.float16) for shape in KINDS.values()] for value in values
             ]
 
         super().__init__(None, rows_of, KINDS, augment, 96)

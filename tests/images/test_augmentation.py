@@ -43,7 +43,7 @@ FIELDS = ["", *ALL_COLOURS]  # the places of their draws in a view
 def draw_views(params: Augment, number: int, images: int) -> list[View]:
     """One draw for each of so many images of different content."""
     hashes = (hashlib.sha256(b"%d" % index).hexdigest() for index in range(images))
-    return [draw_view(params, each, number, SIZE) for each in hashes]
+    return [draw_view(params, sha256, number, SIZE) for sha256 in hashes]
 
 
 def draw_transformations(params: Augment, number: int, images: int) -> np.ndarray:
@@ -74,8 +74,8 @@ def test_layers_together_are_the_layers_one_after_another():
     for index, matrix in enumerate(together):
         # A view is read at these places of the image: the last layer is the first that moves them.
         product = np.eye(3)
-        for each in alone:
-            product = product @ np.vstack([each[index], [0, 0, 1]])
+        for matrices in alone:
+            product = product @ np.vstack([matrices[index], [0, 0, 1]])
         assert matrix == pytest.approx(product[:2])
 
 
@@ -117,6 +117,8 @@ def test_first_view_is_the_image_itself_if_it_is_kept():
     for params, is_same in ((PARAMS, True), (augment(**ROTATION, keep_original=False), False)):
         for matrix in draw_transformations(params, 0, 3):
             assert (warp(IMAGE, matrix) == IMAGE).all() == is_same
+    (view,) = draw_views(augment(**ALL_COLOURS), 0, 1)
+    assert apply(IMAGE, view) is IMAGE
 
 
 @pytest.mark.parametrize(
@@ -130,9 +132,9 @@ def test_first_view_is_the_image_itself_if_it_is_kept():
 def test_flips_are_exact_and_equally_likely(flip, flipped):
     params = augment(RandomFlip=flip and {"mode": flip})
     warped = [warp(IMAGE, matrix) for matrix in draw_transformations(params, 1, 400)]
-    seen = [sum((each == image).all() for each in warped) for image in flipped]
-    assert sum(seen) == 400
-    assert min(seen) > 400 / len(flipped) * 0.7
+    counts = [sum((view == image).all() for view in warped) for image in flipped]
+    assert sum(counts) == 400
+    assert min(counts) > 400 / len(flipped) * 0.7
 
 
 def test_views_differ_and_depend_on_the_seed_only():
@@ -204,9 +206,9 @@ def test_boxes_and_noise_have_the_distribution_that_keras_draws():
     views = draw_views(augment(RandomErasing=arguments), 1, 300)
     images = np.stack([apply(np.full_like(IMAGE, 77), view) for view in views])
     for axis in (1, 2):
-        pairs = [np.any(each, axis=(3 - axis, 3)) for each in (images != 77, erased)]
-        assert p_value(*(each.sum(1) for each in pairs)) > 0.001
-        assert p_value(*(each.argmax(1) for each in pairs)) > 0.001
+        pairs = [np.any(places, axis=(3 - axis, 3)) for places in (images != 77, erased)]
+        assert p_value(*(places.sum(1) for places in pairs)) > 0.001
+        assert p_value(*(places.argmax(1) for places in pairs)) > 0.001
     noise = np.random.default_rng(0).normal(0, 255, 10_000).clip(0, 255).round()
     drawn = images[images != 77]
     assert p_value(drawn, noise[noise != 77]) > 0.001
@@ -216,10 +218,5 @@ def test_layers_of_colour_draw_alone_what_they_draw_together():
     together = draw_views(augment(**ROTATION, **ALL_COLOURS), 1, 5)
     for name, arguments in ALL_COLOURS.items():
         alone = draw_views(augment(**{name: arguments}), 1, 5)
-        for one, other in zip(together, alone, strict=True):
-            assert np.array_equal(one[FIELDS.index(name)], other[FIELDS.index(name)])
-
-
-def test_image_that_is_kept_has_its_colours():
-    (view,) = draw_views(augment(**ALL_COLOURS), 0, 1)
-    assert apply(IMAGE, view) is IMAGE
+        for view, same in zip(together, alone, strict=True):
+            assert np.array_equal(view[FIELDS.index(name)], same[FIELDS.index(name)])

@@ -99,8 +99,8 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
 def test_colours_of_a_profile_become_srgb(profile, colour, mode):
     red = Image.new("RGB", (8, 8), (255, 0, 0)).convert(mode)
-    found = decode(encode(red, "PNG", icc_profile=profile)).getpixel((4, 4))
-    assert np.abs(np.subtract(found, colour)).max() <= 2
+    pixel = decode(encode(red, "PNG", icc_profile=profile)).getpixel((4, 4))
+    assert np.abs(np.subtract(pixel, colour)).max() <= 2
 
 
 def test_profile_for_another_kind_of_image_is_ignored():

@@ -1,9 +1,9 @@
 import json
 
 import pytest
+from conftest import refused
 from networks import metadata, write_colour_model
 
-from pawprint.errors import InputError
 from pawprint.model.metadata import METADATA_FILE, read_metadata, write_metadata
 
 
@@ -12,14 +12,6 @@ def written(tmp_path):
     """The record in a model.json, as `write_metadata` writes it."""
     write_metadata(tmp_path, metadata(temperature=1.5, threshold=0.3, resize="stretch"))
     return json.loads((tmp_path / METADATA_FILE).read_text(encoding="utf-8"))
-
-
-def refusal(folder) -> str:
-    with pytest.raises(InputError) as raised:
-        read_metadata(folder)
-    message = str(raised.value)
-    assert len(message.splitlines()) == 1
-    return message
 
 
 NAN, INF = float("nan"), float("inf")
@@ -40,21 +32,21 @@ OUTSIDE = {
 )
 def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, value):
     (tmp_path / METADATA_FILE).write_text(json.dumps(written | {key: value}))
-    message = refusal(tmp_path)
-    assert f"{METADATA_FILE}: expected the metadata of a served model. Received: {key}" in message
-    assert len(message) < 500
+    line = f"{METADATA_FILE}: expected the metadata of a served model. Received: {key}"
+    with refused(line) as error:
+        read_metadata(tmp_path)
+    assert len(str(error.value)) < 500
 
 
 def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_path):
     three = ["ant", "bee", "cat"]
     written |= {"labels": three, "threshold": None}
     (tmp_path / METADATA_FILE).write_text(json.dumps(written))
-    assert read_metadata(tmp_path) == metadata(
-        labels=three, temperature=1.5, threshold=None, resize="stretch"
-    )
+    expected = metadata(labels=three, temperature=1.5, threshold=None, resize="stretch")
+    assert read_metadata(tmp_path) == expected
     (tmp_path / METADATA_FILE).write_text(json.dumps(written | {"threshold": 0.5}))
-    expected = "Received: threshold (Value error, expected a number for two labels, and null for"
-    assert expected in refusal(tmp_path)
+    with refused("threshold (Value error, expected a number for two labels, and null for"):
+        read_metadata(tmp_path)
 
 
 def test_identity_is_of_what_a_served_model_computes(tmp_path):
@@ -62,22 +54,22 @@ def test_identity_is_of_what_a_served_model_computes(tmp_path):
         return read_metadata(write_colour_model(tmp_path / "model", **changes)).model
 
     same = [{}, {"commit": "a1"}, {"data_md5": "0"}, {"versions": {"keras": "1"}}]
-    assert {identity(**each) for each in same} == {identity(model="0123456789abcdef")}
+    assert {identity(**case) for case in same} == {identity(model="0123456789abcdef")}
     other = [{"bias": 1}, {"resize": "pad"}, {"threshold": 0.4}, {"unknown_threshold": 0.3}]
-    found = [identity(**each) for each in ({}, *other, {"labels": ["ant", "bee"]})]
-    assert len(set(found)) == len(found)
+    identities = [identity(**case) for case in ({}, *other, {"labels": ["ant", "bee"]})]
+    assert len(set(identities)) == len(identities)
 
 
 @pytest.mark.parametrize("data", [b"{", b"[]", b"\xff\xfe", b"[" * 10**6], ids=range(4))
 def test_damaged_file_is_refused(tmp_path, data):
     (tmp_path / METADATA_FILE).write_bytes(data)
-    assert f"{METADATA_FILE}: expected the metadata of a served model" in refusal(tmp_path)
+    with refused(f"{METADATA_FILE}: expected the metadata of a served model"):
+        read_metadata(tmp_path)
 
 
 def test_missing_file_says_how_to_get_it(tmp_path):
-    folder = tmp_path / "served"
-    assert f"{folder / METADATA_FILE}: no such file. Run `dvc repro`" in refusal(folder)
-    (folder / METADATA_FILE).mkdir(parents=True)
-    assert f"{folder / METADATA_FILE}: no such file" in refusal(folder)
-    (tmp_path / "file").write_bytes(b"")
-    assert "no such file" in refusal(tmp_path / "file")
+    (tmp_path / "folder" / METADATA_FILE).mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for name in ("missing", "folder", "file"):
+        with refused(f"{tmp_path / name / METADATA_FILE}: no such file. Run `dvc repro`"):
+            read_metadata(tmp_path / name)

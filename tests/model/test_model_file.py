@@ -1,7 +1,4 @@
-"""Model files that `predict` reads, served or exported: good ones predict, others are one line.
-
-tests/cli/test_export.py has the other formats.
-"""
+"""Model files that `predict` reads, served or exported: damaged ones are one line."""
 
 import shutil
 from collections.abc import Callable
@@ -10,7 +7,6 @@ from pathlib import Path
 import pytest
 from conftest import refused
 from networks import colour_model, metadata, with_probabilities, write_colour_model
-from PIL import Image
 
 from pawprint.model.metadata import write_metadata
 from pawprint.model.predictor import load_predictor
@@ -18,8 +14,6 @@ from pawprint.network.hardware import keras
 
 SIZE = 32
 METADATA = metadata(image_size=SIZE)
-FORMATS = ("xml", "onnx")
-RED = Image.new("RGB", (SIZE, SIZE), (110, 0, 100))
 
 
 def write_onnx(model: keras.Model, folder: Path) -> Path:
@@ -46,14 +40,6 @@ def model(made, tmp_path) -> Callable[[str], Path]:
     return lambda form: shutil.copytree(made / form, tmp_path / form)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_good_model_predicts(model, form):
-    second = 0.7310586
-    predicted = load_predictor(model(form)).predict(RED)
-    assert predicted.probabilities == pytest.approx([1 - second, second], abs=1e-5)
-    assert (predicted.features is None) == (form != "xml")
-
-
 def test_model_without_the_score_that_its_threshold_needs_is_refused(model):
     folder = model("onnx")
     write_metadata(folder, METADATA.model_copy(update={"unknown_threshold": 0.5}))
@@ -61,7 +47,7 @@ def test_model_without_the_score_that_its_threshold_needs_is_refused(model):
         load_predictor(folder)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", ["xml", "onnx"])
 def test_damaged_file_is_refused(model, form):
     path = model(form) / f"model.{form}"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

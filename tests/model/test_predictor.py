@@ -65,7 +65,7 @@ def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
         assert (classes.probabilities == predicted.probabilities).all()
 
 
-def given(folder: Path, *numbers: float) -> np.ndarray:
+def predicted(folder: Path, *numbers: float) -> np.ndarray:
     """What is predicted from these outputs of a network of three labels, or of two."""
     output = np.array(numbers, np.float32)
     described = metadata(labels=COLOURS, threshold=None) if len(numbers) == 3 else metadata()
@@ -76,7 +76,7 @@ def given(folder: Path, *numbers: float) -> np.ndarray:
 @pytest.mark.parametrize("numbers", [(3, -4, 2), (0.5, 0.5, 0.5), (150,), (np.nan,)])
 def test_numbers_that_are_no_probabilities_are_refused(tmp_path, numbers):
     with refused(f"{tmp_path}: "):
-        given(tmp_path, *numbers)
+        predicted(tmp_path, *numbers)
 
 
 def test_folder_without_a_model_is_refused(tmp_path):

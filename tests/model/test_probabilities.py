@@ -15,9 +15,8 @@ from pawprint.classes import Difference, class_probabilities
 )
 def test_probabilities_of_an_image_sum_to_1(output, expected):
     assert class_probabilities(np.array(output)) == pytest.approx(np.array(expected))
-    assert class_probabilities(np.array(output[0])) == pytest.approx(
-        expected[0]
-    )  # of one image alone
+    of_one = class_probabilities(np.array(output[0]))
+    assert of_one == pytest.approx(expected[0])
 
 
 @pytest.mark.parametrize("shift", [-0.3, 0.05])

@@ -86,11 +86,11 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     extractor, kinds = build_extractor(name, whole, "average", cut)
     assert kinds == ["cut", "blocks", "top"]
     run = compile_for_cpu(convert(extractor))
-    features = [np.stack(each) for each in zip(*map(run, images))]
+    features = [np.stack(rows) for rows in zip(*map(run, images))]
     for stored, of_keras in zip(features, extractor(images.astype(np.float32), training=False)):
         assert np.abs(stored - of_keras).max() < 1e-4 * np.abs(of_keras).max()
 
-    at_cut, blocks, top = (each[:, None].astype(np.float16) for each in features)
+    at_cut, blocks, top = (array[:, None].astype(np.float16) for array in features)
     top = np.concatenate([blocks, top], axis=2)
     standardisation = Standardisation.of(top[:, 0].mean(axis=0), top[:, 0].std(axis=0))
     phase = Phase("", train_params(epochs=2, learning_rate=1e-3))
@@ -117,9 +117,8 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     model = load_model(tmp_path / "b.keras")
     expected = model.predict(images.astype(np.float32), verbose=0)[:, 0]
     losses = -np.log(np.where(labels, expected, 1 - expected).astype(np.float64))
-    assert history["validation_loss"].iloc[-1] == pytest.approx(
-        losses.mean(), rel=2e-3, abs=1e-6
-    )  # of float16
+    measured = history["validation_loss"].iloc[-1]  # of float16
+    assert measured == pytest.approx(losses.mean(), rel=2e-3, abs=1e-6)
 
     network = convert(with_features(model))
     compiled = compile_for_cpu(network)
@@ -127,7 +126,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     write_served_model(network, metadata(image_size=SIZE, unknown_threshold=1.0), detector, served)
     predictor = load_predictor(served)
     predicted = [predictor.predict(Image.fromarray(image)) for image in images]
-    assert [each.probabilities[1] for each in predicted] == pytest.approx(expected, abs=1e-4)
+    assert [answer.probabilities[1] for answer in predicted] == pytest.approx(expected, abs=1e-4)
     of_keras = for_export(model, 1.0, detector)(images.astype(np.float32))["unknown_score"]
-    scores = [each.unknown_score for each in predicted]
+    scores = [answer.unknown_score for answer in predicted]
     assert scores == pytest.approx(np.ravel(of_keras), abs=1e-4)

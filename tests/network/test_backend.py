@@ -1,7 +1,5 @@
 """Settings of the user that DVC cannot see do not change results."""
 
-import json
-
 from conftest import PROJECT, succeed
 
 # A step of training of a convolution, and the hash of its weights.
@@ -19,12 +17,8 @@ pixels = np.random.default_rng(0).uniform(size=(64, 32, 32, 3)).astype(np.float3
 model.fit(pixels, pixels[:, 0, 0, :1], epochs=2, verbose=0)
 print(hashlib.sha256(b"".join(each.tobytes() for each in model.get_weights())).hexdigest())
 """
-KERAS_JSON = {
-    "floatx": "float16",
-    "epsilon": 0.01,
-    "backend": "jax",
-    "image_data_format": "channels_first",
-}
+KERAS_JSON = '{"floatx": "float16", "epsilon": 0.01, "backend": "jax", '
+KERAS_JSON += '"image_data_format": "channels_first"}'
 ENVIRONMENT = {
     "KERAS_BACKEND": "jax",
     "KERAS_FLOATX": "float16",
@@ -41,6 +35,6 @@ def trained(folder, **environment: str) -> str:
 
 
 def test_environment_and_configuration_file_of_keras_change_nothing(tmp_path):
-    (tmp_path / "keras.json").write_text(json.dumps(KERAS_JSON))
-    given = trained(tmp_path, KERAS_HOME=str(tmp_path), **ENVIRONMENT)
-    assert given == trained(tmp_path)
+    (tmp_path / "keras.json").write_text(KERAS_JSON)
+    weights = trained(tmp_path, KERAS_HOME=str(tmp_path), **ENVIRONMENT)
+    assert weights == trained(tmp_path)

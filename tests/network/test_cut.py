@@ -50,9 +50,7 @@ def first(backbone, at: int | str) -> int:
 def test_first_trained_layer_is_an_index_from_either_end_or_a_name(backbone):
     assert first(backbone, 100) == 100
     assert first(backbone, -100) == 54
-    assert first(backbone, "block_11_expand") == backbone.layers.index(
-        backbone.get_layer("block_11_expand")
-    )
+    assert backbone.layers[first(backbone, "block_11_expand")].name == "block_11_expand"
     assert first(backbone, 0) == first(backbone, -154) == 0
     assert first(backbone, 154) == 154
 

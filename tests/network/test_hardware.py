@@ -76,9 +76,9 @@ def test_two_devices_share_each_batch_and_learn_what_one_learns(features, tmp_pa
     path = tmp_path / "model.keras"
     here = os.pathsep.join(sys.path)
     command = ("python", "-c", ON_TWO_DEVICES, str(features), str(path))
-    shown = succeed(*command, cwd=PROJECT, PYTHONPATH=here)
+    output = succeed(*command, cwd=PROJECT, PYTHONPATH=here)
     alone, _, _, losses = trained(features)
-    assert json.loads(shown.splitlines()[-1]) == pytest.approx(losses, rel=1e-2)
+    assert json.loads(output.splitlines()[-1]) == pytest.approx(losses, rel=1e-2)
     pixels = np.random.default_rng(0).uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
     assert np.abs(load_model(path)(pixels) - alone(pixels)).max() < 1e-2
 

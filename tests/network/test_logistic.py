@@ -33,9 +33,23 @@ def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.
 def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
     examples = Examples(*train, np.arange(images), classes, class_weight)
-    crossed = cross_validate(examples)._replace(views=2)
-    labels = [f"class {each}" for each in range(classes)]
-    return train, crossed, solve(examples, train, labels, crossed, np.arange(images))
+    cross_validation = cross_validate(examples)._replace(views=2)
+    labels = [f"class {number}" for number in range(classes)]
+    return (
+        train,
+        cross_validation,
+        solve(examples, train, labels, cross_validation, np.arange(images)),
+    )
+
+
+def fitted(features: np.ndarray, actual: np.ndarray, class_weight: str | None = None):
+    """The cross-validation and the head of features `(images, views, …)` without groups."""
+    images, classes = np.arange(len(actual)), actual.max() + 1
+    examples = Examples(features, actual, images, classes, class_weight)
+    cross_validation = cross_validate(examples)
+    return cross_validation, solve(
+        examples, (features, actual), [*"abcd"[:classes]], cross_validation, images
+    )
 
 
 def probabilities_by(solution: NewHead, features: np.ndarray) -> np.ndarray:
@@ -70,10 +84,10 @@ def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(cl
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(classes):
-    (features, actual), crossed, solution = solved(classes)
+    (features, actual), cross_validation, solution = solved(classes)
     rows = features.reshape(-1, 12).astype(np.float64)
     rows = rows * solution.weights.standardisation.scale + solution.weights.standardisation.offset
-    plain = LogisticRegression(C=crossed.C, tol=1e-8, max_iter=10_000)
+    plain = LogisticRegression(C=cross_validation.C, tol=1e-8, max_iter=10_000)
     plain.fit(rows, np.repeat(actual, 2), np.full(len(rows), 1 / 2))
     expected = plain.predict_proba(rows)
     of_head = probabilities_by(solution, features.reshape(-1, 12))
@@ -84,13 +98,10 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
     """Without a feature to tell them apart, each class gets the same probability."""
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
     for class_weight, expected in ((None, 10 / 60), ("balanced", 0.5)):
-        examples = Examples(features, actual, np.arange(60), 2, class_weight)
-        crossed = cross_validate(examples)
-        solution = solve(examples, (features, actual), ["a", "b"], crossed, np.arange(60))
-        assert probabilities_by(solution, features[:1, 0])[0, 1] == pytest.approx(
-            expected, abs=0.01
-        )
-        assert crossed.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
+        cross_validation, solution = fitted(features, actual, class_weight)
+        of_head = probabilities_by(solution, features[:1, 0])
+        assert of_head[0, 1] == pytest.approx(expected, abs=0.01)
+        assert cross_validation.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
 
 
 @pytest.mark.parametrize(("is_like_the_image", "views"), [(True, 3), (False, 1)])
@@ -100,14 +111,10 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
     features, actual = clusters(4, 100, 3)
     if not is_like_the_image:  # as mirrored digits, which look like others
         features[:, 1:] = features[np.argsort(actual)[::-1], 1:]
-    crossed = cross_validate(Examples(features, actual, np.arange(100), 4))
-    assert crossed.views == views
-    other = features if views == 3 else features[:, :1]
-    solution, expected = (
-        solve(examples, (each, actual), list("abcd"), crossed, np.arange(100))
-        for each in (features, other)
-        for examples in [Examples(each, actual, np.arange(100), 4)]
-    )
+    cross_validation, solution = fitted(features, actual)
+    assert cross_validation.views == views
+    learned = Examples(features[:, :views], actual, np.arange(100), 4)
+    expected = solve(learned, (features, actual), [*"abcd"], cross_validation, np.arange(100))
     assert np.array_equal(solution.weights.arrays[0], expected.weights.arrays[0])
 
 
@@ -120,25 +127,27 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
     others = rng.normal(0, 1, (60, 2, 12)) + (3 * actual[:, None, None] if is_better else 0)
     more = np.concatenate([features, others.astype(np.float16)], axis=2)
     examples = Examples(features, actual, np.arange(60), 2, more=more)
-    crossed = cross_validate(examples)
-    assert crossed.takes_more == is_better == (crossed.gain.mean < -crossed.gain.error)
-    taken = more if is_better else features
-    solution = solve(examples, (taken, actual), ["a", "b"], crossed, np.arange(60))
-    assert len(solution.weights.arrays[0]) == taken.shape[2]
-    alone = cross_validate(Examples(taken, actual, np.arange(60), 2), (crossed.C,))
-    judged = cross_validate_as(crossed._replace(views=1), examples)
+    cross_validation = cross_validate(examples)
+    assert (
+        cross_validation.takes_more
+        == is_better
+        == (cross_validation.gain.mean < -cross_validation.gain.error)
+    )
+    columns = more if is_better else features
+    solution = solve(examples, (columns, actual), ["a", "b"], cross_validation, np.arange(60))
+    assert len(solution.weights.arrays[0]) == columns.shape[2]
+    alone = cross_validate(Examples(columns, actual, np.arange(60), 2), (cross_validation.C,))
+    judged = cross_validate_as(cross_validation._replace(views=1), examples)
     assert np.array_equal(judged.probabilities, alone.probabilities)
 
 
 def test_feature_that_hardly_differs_in_training_moves_no_prediction_of_a_new_image():
     features, actual = clusters(2, 60, 1)
     features[..., 3] += np.arange(60)[:, None] % 2 * 0.01
-    examples = Examples(features, actual, np.arange(60), 2)
-    crossed = cross_validate(examples)
-    solution = solve(examples, (features, actual), ["a", "b"], crossed, np.arange(60))
+    _, solution = fitted(features, actual)
     new = features[:, 0].copy()
     new[:, 3] += 1  # a hundred times as far as two training images
-    before, after = (probabilities_by(solution, each) for each in (features[:, 0], new))
+    before, after = (probabilities_by(solution, rows) for rows in (features[:, 0], new))
     assert np.abs(after - before).max() < 0.01
 
 
@@ -182,11 +191,11 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
     monkeypatch.setattr(solved_head, "LogisticRegression", Counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
-    crossed = cross_validate(Examples(features, actual, groups, 3))
+    cross_validation = cross_validate(Examples(features, actual, groups, 3))
     assert max(rows for rows, _ in learned) < 2 * 60  # both views
     assert len({c for rows, c in learned if rows < 60}) == tried
-    assert not np.isnan(crossed.probabilities).any()
-    assert metrics_of(crossed.probabilities, actual)["accuracy"] > 0.6
+    assert not np.isnan(cross_validation.probabilities).any()
+    assert metrics_of(cross_validation.probabilities, actual)["accuracy"] > 0.6
 
 
 @pytest.mark.parametrize("actual", [[0, 1], [0, 0, 0, 0]])
@@ -200,16 +209,16 @@ def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monke
     features, actual = clusters(3, 300)
     actual[:280] %= 2  # few images of the third
     examples = Examples(features, actual, np.arange(300), 3)
-    crossed = cross_validate(examples)
+    cross_validation = cross_validate(examples)
     monkeypatch.setattr(solved_head, "MAX_SIZE", 150 * features[0, 0].size * 3)
-    part = solved_head.part_that_fits(examples, crossed)
+    part = solved_head.part_that_fits(examples, cross_validation)
     assert len(part) == 150 and (np.diff(part) > 0).all()
     fractions = np.bincount(actual[part]) / np.bincount(actual)
     assert fractions == pytest.approx(1 / 2, abs=0.1) and fractions.all()
-    solution = solve(examples, (features, actual), ["a", "b", "c"], crossed, part)
+    solution = solve(examples, (features, actual), ["a", "b", "c"], cross_validation, part)
     assert solution.validation["accuracy"] > 0.6
     monkeypatch.setattr(solved_head, "MAX_SIZE", 149 * features[0, 0].size * 3)
-    assert solved_head.part_that_fits(examples, crossed) is None
+    assert solved_head.part_that_fits(examples, cross_validation) is None
 
 
 ON_SOME_CORES = """
@@ -225,10 +234,10 @@ actual = np.arange(900) % 3
 features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual][:, None]
 pair = features.astype(np.float16), actual
 examples = Examples(*pair, np.arange(900), 3)
-crossed = cross_validate(examples)
-solution = solve(examples, pair, ["a", "b", "c"], crossed, np.arange(900))
+cross_validation = cross_validate(examples)
+solution = solve(examples, pair, ["a", "b", "c"], cross_validation, np.arange(900))
 weights = solution.weights
-write_arrays(Path(path), *weights.arrays, *weights.standardisation, crossed.probabilities)
+write_arrays(Path(path), *weights.arrays, *weights.standardisation, cross_validation.probabilities)
 print(*{"tensorflow", "keras"} & set(sys.modules))
 """
 

@@ -46,20 +46,14 @@ def test_outputs_are_those_of_backbone_pooling_and_head_in_inference_mode(params
     assert model.predict(PIXELS, verbose=0) == pytest.approx(probabilities, abs=1e-5)
 
     detector = fit_detector(np.random.default_rng(0).uniform(0, 1, (9, features.shape[1])))
-    for temperature, given in ((1.0, None), (2.5, detector)):
-        outputs = for_export(model, temperature, given).predict(PIXELS, verbose=0)
+    for temperature, fitted in ((1.0, None), (2.5, detector)):
+        outputs = for_export(model, temperature, fitted).predict(PIXELS, verbose=0)
         expected = {"probability": probabilities_of(logits / temperature)}
-        if given:
+        if fitted:
             expected["unknown_score"] = detector.score(features)[:, None]
         assert outputs.keys() == expected.keys()
         for name, values in expected.items():
             assert outputs[name] == pytest.approx(values, abs=1e-5)
-
-
-def save_untrained(model: keras.Model, path: Path) -> None:
-    optimizer = keras.optimizers.Adam(name="adam")
-    optimizer.build(model.trainable_variables)
-    save_model(model, path, optimizer)
 
 
 @pytest.mark.filterwarnings("error:.*optimizer:UserWarning")
@@ -68,7 +62,9 @@ def test_saved_model_is_loaded_by_plain_keras_and_continues_training(tmp_path, c
     inputs = keras.Input((32, 32, 3))
     backbone = keras.Model(inputs, keras.layers.Conv2D(8, 3)(inputs), name="backbone")
     model = build_model("MobileNetV2", backbone, build_head(PLAIN, classes), "average")
-    save_untrained(model, tmp_path / "model.keras")
+    optimizer = keras.optimizers.Adam(name="adam")
+    optimizer.build(model.trainable_variables)
+    save_model(model, tmp_path / "model.keras", optimizer)
     loaded = keras.models.load_model(tmp_path / "model.keras")
     images = pixels(2, 32).astype(np.float32)
     assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))

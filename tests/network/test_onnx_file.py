@@ -39,9 +39,9 @@ REGISTERS = "float[1, 2, 3] sign = {1.0, -2.0, 3.0, 9.0, 9.0, 9.0}, int64[3] sha
 ONE = "float[1, 3, 32, 32] pixels"
 
 
-def write(path: Path, taken: str, given: str, body: str, constants: str = "") -> Path:
+def write(path: Path, inputs: str, outputs: str, body: str, constants: str = "") -> Path:
     constants = f"<{constants}>" if constants else ""
-    text = f'<ir_version: 8, opset_import: ["": 17]>\n graph ({taken}) => ({given}) {constants} '
+    text = f'<ir_version: 8, opset_import: ["": 17]>\n graph ({inputs}) => ({outputs}) {constants} '
     onnx.save(onnx.parser.parse_model(f"{text}{{\n {body}\n}}"), path)
     return path
 
@@ -98,8 +98,8 @@ CHOSEN_ONLY = {
 
 @pytest.mark.parametrize("kind", CHOSEN_ONLY)
 def test_classifier_or_network_of_grey_images_is_refused_unless_its_output_is_named(kind, tmp_path):
-    given, body = CHOSEN_ONLY[kind]
-    path = write(tmp_path / "a.onnx", FIRST, given, f"{POOLED}\n {body}")
+    output, body = CHOSEN_ONLY[kind]
+    path = write(tmp_path / "a.onnx", FIRST, output, f"{POOLED}\n {body}")
     with refused(f"{path}: expected features", "Received: ", "model.onnx.output to features"):
         features_of(path)
     assert len(features_of(path, output="features"))
@@ -170,7 +170,7 @@ def test_weights_elsewhere_are_not_read(tmp_path, monkeypatch, location, expecte
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path / "a.onnx", ONE, "float[1, T, 3] features", TOKENS, CLASS)
     model, numbers = onnx.load(path), np.float32([1, 2, 3])
-    (weights,) = (each for each in model.graph.initializer if each.name == "sign")
+    (weights,) = (tensor for tensor in model.graph.initializer if tensor.name == "sign")
     weights.ClearField("float_data")
     weights.data_location = onnx.TensorProto.EXTERNAL
     Path("weights").write_bytes(numbers.tobytes())

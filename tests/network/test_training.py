@@ -125,15 +125,15 @@ def test_best_epoch_between_others_is_kept():
     data.validation.labels[: len(LABELS) // 4] = 1 - LABELS[: len(LABELS) // 4]
     before = image_losses(model, data.validation)
     history, keeper = fit(model, data, Phase("", params))
-    told = describe_kept(history, keeper)
+    line = describe_kept(history, keeper)
     losses = history["validation_loss"]
     kept = history.index[history["kept"]]
     assert kept.tolist() == [losses.idxmin()]
     assert losses.index[0] < kept[0] < losses.index[-1]
     assert validate(model, data.validation)["loss"] == pytest.approx(losses.min(), rel=1e-5)
     difference = Difference.of(image_losses(model, data.validation), before)
-    assert re.search(f"epoch {kept[0] + 1} is kept: .* {losses.min():.4f}", told)
-    assert told.endswith(f"{before.mean():.4f}, difference {difference}")
+    assert re.search(f"epoch {kept[0] + 1} is kept: .* {losses.min():.4f}", line)
+    assert line.endswith(f"{before.mean():.4f}, difference {difference}")
 
 
 def test_early_stopping_takes_the_place_of_keep_best():

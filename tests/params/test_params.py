@@ -226,16 +226,16 @@ def test_source_that_is_no_path_is_named_without_a_password(refusals, key, value
 
 
 @pytest.mark.parametrize(
-    ("given", "flip", "expected"),
+    ("setting", "flip", "expected"),
     [
         ("auto", "horizontal_and_vertical", ("none", "flip")),
         ("auto", "vertical", ("none",)),
         ("crops", None, ("crops",)),
     ],
 )
-def test_augmentations_that_mirror_are_tried_only_where_training_mirrors(given, flip, expected):
+def test_augmentations_that_mirror_are_tried_only_where_training_mirrors(setting, flip, expected):
     params = load_params(PROJECT / "params.yaml")
-    calibrate = params.calibrate.model_copy(update={"test_time_augmentation": given})
+    calibrate = params.calibrate.model_copy(update={"test_time_augmentation": setting})
     mode = flip and RandomFlip(mode=flip)
     augment = params.augment.model_copy(update={"RandomFlip": mode})
     assert augmentations(calibrate, augment) == expected

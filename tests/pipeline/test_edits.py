@@ -4,9 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import git_project, photo, repro, run, succeed
+from conftest import git_project, photos_of, repro, run, succeed, write_files
 
-SOURCE = "fetch: {source: ../photos}"
 # Runs a stage that ends after a file has changed, and has its old time of modification again.
 STAGE = """
 import os, sys
@@ -35,10 +34,8 @@ def project(tmp_path_factory) -> Path:
     """A project of few photos in which `preview` has run."""
     folder = tmp_path_factory.mktemp("edits")
     names = [f"{label}/{number}.jpg" for label in ("cats", "dogs") for number in range(1, 7)]
-    for number, name in enumerate(names):
-        (folder / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "photos" / name).write_bytes(photo(number))
-    project = git_project(folder / "project", SOURCE)
+    write_files(folder / "photos", photos_of(names))
+    project = git_project(folder / "project", "fetch: {source: ../photos}")
     assert repro(project, "preview") == ["fetch", "clean", "split", "preview"]
     return project
 
@@ -50,7 +47,7 @@ def restored(project):
 
 
 @pytest.mark.parametrize(
-    ("stage", "path", "old", "new", "named"),
+    ("stage", "path", "old", "new", "place"),
     [
         ("clean", "params.yaml", "rule: decodes", "rule: jfif", "params.yaml: clean"),
         ("clean", "params.yaml", "views: 4", "views: 5", None),  # of another stage
@@ -62,15 +59,15 @@ def restored(project):
     ],
 )
 def test_input_that_changes_before_the_end_of_a_stage_fails_it(
-    project, restored, stage, path, old, new, named
+    project, restored, stage, path, old, new, place
 ):
     result = run("python", "-c", STAGE, stage, path, old, new, cwd=project, DVC_STAGE=stage)
-    if not named:
+    if not place:
         assert (result.returncode, result.stderr) == (0, "")
         return
     assert result.returncode == 1
     line, _ = result.stderr.splitlines() if stage != "code" else (result.stderr, "")
-    assert line.startswith(f"{named}: ")
+    assert line.startswith(f"{place}: ")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, TINY, clean_archive, encode, pawprint, photo, repro
+from conftest import PROJECT, TINY, clean_archive, encode, pawprint, photos_of, repro, write_files
 from faults import (
     ARCHIVES,
     IMAGES,
@@ -90,21 +90,19 @@ def test_every_file_of_the_archive_is_kept_or_rejected_as_promised(dirty):
     assert read_json(workspace / "metrics/clean.json") == {"rejected": len(rejected)}
     reasons = dict(zip(rejected["path"], rejected["reason"]))
     for path, name in faults.items():
-        found, promise = reasons.get(path, KEPT), FAULTS[name].promise
+        outcome, promise = reasons.get(path, KEPT), FAULTS[name].promise
         # Of faults with the same pixels one is kept.
-        assert found == promise or (promise, found) == (KEPT, "duplicate"), name
+        assert outcome == promise or (promise, outcome) == (KEPT, "duplicate"), name
 
 
 @pytest.mark.slow
 def test_predict_gives_every_file_a_label_or_a_reason(dirty, tmp_path):
-    for name, fault in IMAGES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(fault.made)
-    given = [str(tmp_path / name) for name in IMAGES]
-    result = pawprint(dirty[0], "predict", "--format", "csv", *given)
+    write_files(tmp_path, {name: fault.made for name, fault in IMAGES.items()})
+    paths = [str(tmp_path / name) for name in IMAGES]
+    result = pawprint(dirty[0], "predict", "--format", "csv", *paths)
     assert (result.returncode, result.stderr) == (1, "")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert [row["path"] for row in rows] == given
+    assert [row["path"] for row in rows] == paths
     for row, fault in zip(rows, IMAGES.values()):
         promised = "" if fault.promise == KEPT else fault.promise.replace("_", " ")
         assert row["error"].split(":")[0] == promised, row
@@ -124,8 +122,8 @@ def test_archive_is_refused_in_one_line(tmp_path, name):
 
 
 def test_archive_of_more_members_than_a_plain_zip_can_hold(tmp_path):
-    files = [("cats/1.jpg", photo(1)), ("dogs/1.jpg", photo(2))]
-    pack(tmp_path / "images.zip", [*files, *((str(number), b"") for number in range(2**16))])
+    files = photos_of(["cats/1.jpg", "dogs/1.jpg"]) | {str(number): b"" for number in range(2**16)}
+    pack(tmp_path / "images.zip", files.items())
     kept, rejected = clean_archive(tmp_path / "images.zip")
     assert (len(kept), len(rejected)) == (2, 2**16)
 
@@ -156,8 +154,8 @@ GREY_PHOTO = PHOTO.convert("L").convert("RGB")
 )
 def test_image_of_any_mode_and_depth_shows_the_photo(name, expected, bound):
     """By the mean difference of the values, in [0, 255]."""
-    found = decode(IMAGES[name].made)
-    assert max(ImageStat.Stat(ImageChops.difference(found, expected)).mean) < bound
+    image = decode(IMAGES[name].made)
+    assert max(ImageStat.Stat(ImageChops.difference(image, expected)).mean) < bound
 
 
 def test_transparent_pixels_are_white():

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import CODE, PROJECT, refused, run
+from conftest import CODE, PROJECT, refused, run, write_files
 
 from pawprint.pipeline.fingerprint import Code, describe_changes, meaning
 
@@ -21,14 +21,10 @@ OTHER = {
 }
 
 
-@pytest.mark.parametrize(("before", "after"), SAME.values(), ids=SAME)
-def test_what_changes_nothing_is_left_out(before, after):
-    assert meaning(before) == meaning(after)
-
-
-@pytest.mark.parametrize(("before", "after"), OTHER.values(), ids=OTHER)
-def test_what_changes_something_counts(before, after):
-    assert meaning(before) != meaning(after)
+@pytest.mark.parametrize("change", [*SAME, *OTHER])
+def test_what_changes_nothing_is_left_out_and_all_else_counts(change):
+    before, after = (SAME | OTHER)[change]
+    assert (meaning(before) == meaning(after)) == (change in SAME)
 
 
 PINS = """\
@@ -59,10 +55,7 @@ def project(tmp_path) -> Path:
         "pawprint/b/late.py": "import PIL, numpy, tqdm\n",
         **dict.fromkeys((f"pawprint/{name}.py" for name in EMPTY), ""),
     }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    return tmp_path
+    return write_files(tmp_path, files)
 
 
 def fingerprints(project: Path) -> dict[str, str]:
@@ -76,8 +69,8 @@ def names(fingerprint: str) -> list[str]:
 
 def test_fingerprint_names_what_is_imported_and_nothing_else(project):
     """Imports in functions, packages on the way and data of a package; pins as they stand."""
-    found = fingerprints(project)
-    assert names(found["one"]) == [
+    prints = fingerprints(project)
+    assert names(prints["one"]) == [
         "pawprint/a/__init__.py",
         "pawprint/a/tables/lut.csv",
         "pawprint/a/tables/make.py",
@@ -91,7 +84,7 @@ def test_fingerprint_names_what_is_imported_and_nothing_else(project):
         "numpy==2.5.5 ; python_full_version >= '3.12'",
         "pillow==13.0.0",
     ]
-    assert names(found["two"]) == ["stages/two.py"]
+    assert names(prints["two"]) == ["stages/two.py"]
 
 
 @pytest.mark.parametrize(
@@ -123,10 +116,8 @@ def test_what_cannot_be_followed_is_one_line_that_names_the_module(project, line
 
 @pytest.mark.parametrize("file", ["app/pages.py", "json.py", "tools/__init__.py"])
 def test_import_of_a_file_that_the_stage_code_does_not_depend_on_is_refused(project, file):
-    (project / file).parent.mkdir(exist_ok=True)
-    (project / file).write_text("", encoding="utf-8")
     name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    (project / "pawprint/b/late.py").write_text(f"import {name}\n", encoding="utf-8")
+    write_files(project, {file: "", "pawprint/b/late.py": f"import {name}\n"})
     with refused("pawprint/b/late.py: expected imports of pawprint/ and stages/", file):
         Code(project).fingerprint("stages/one.py")
 
@@ -189,7 +180,7 @@ NO_CONSTANTS = {
 
 
 def fingerprint_of(folder: Path, use: str, paths: str) -> str:
-    for name, text in {
+    files = {
         "requirements.txt": "",
         "stages/__init__.py": "",
         "stages/one.py": use,
@@ -199,10 +190,8 @@ def fingerprint_of(folder: Path, use: str, paths: str) -> str:
         "pawprint/more.py": "from pawprint import tools\n"
         "from pawprint.tools import paths as again\n",
         "pawprint/paths.py": paths,
-    }.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-    return Code(folder).fingerprint("stages/one.py")
+    }
+    return Code(write_files(folder, files)).fingerprint("stages/one.py")
 
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)

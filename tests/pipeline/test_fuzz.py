@@ -50,8 +50,8 @@ def check_archive(data: bytes, path: Path) -> None:
 def archives() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "images.zip"
-        faults = {name: each for name, each in MEMBERS.items() if "bomb" not in name}
-        faults |= {name: each for name, each in IMAGES.items() if len(each.made) < 500}
+        faults = {name: fault for name, fault in MEMBERS.items() if "bomb" not in name}
+        faults |= {name: fault for name, fault in IMAGES.items() if len(fault.made) < 500}
         write_archive(path, ["cats"], [(f"dogs/{n}.jpg", JPEG) for n in range(4)], faults)
         plain = zipped(*((f"{of}/{n}.png", PNG) for of in ("cats", "dogs") for n in range(4)))
         return [plain, path.read_bytes(), *(fault.made(plain) for fault in ARCHIVES.values())]
@@ -77,7 +77,7 @@ def damaged(draw, inputs: list[bytes]) -> bytes:
 TARGETS = {
     "decode": (
         check_decode,
-        damaged([each.made for each in IMAGES.values() if len(each.made) < SMALL]),
+        damaged([fault.made for fault in IMAGES.values() if len(fault.made) < SMALL]),
         300,
     ),
     "archive": (check_archive, damaged(archives()), 100),

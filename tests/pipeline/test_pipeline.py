@@ -1,14 +1,23 @@
-"""The pipeline as its users run it: real `dvc repro`, real stages, real processes."""
+"""The pipeline as its users run it: real `dvc repro`, real stages, real processes.
+
+A file that a stage reads but does not list would leave stale results behind. So each stage runs
+under an audit hook that writes down every file of the project that it opens, and again in a folder
+that holds nothing but its dependencies, with other values for all params that it does not list.
+"""
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, photo, repro, run, succeed
-from dependencies import opened, recording, surprises
-from dvc_yaml import STAGES
+from changed_params import changed_values
+from conftest import PROJECT, change, photo, replace, repro, run, succeed
+from dependencies import opened, recording, run_stage, surprises, with_dependencies_only
+from dvc_yaml import OUTPUTS, STAGES, params_of
+from kills import SAMPLE, SMALL, Undisturbed, fingerprint, recover
 
 from pawprint import project
 from pawprint.classes import UNKNOWN, log_losses, to_probabilities
@@ -18,7 +27,7 @@ from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import resize
 from pawprint.model.predictor import load_predictor
-from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare
 from pawprint.recipes.sample.drawings import drawn_dataset, write_archive
 from pawprint.runtime.compiled import compile_for_cpu
@@ -26,40 +35,86 @@ from pawprint.runtime.network_file import read_network
 from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-SAMPLE = apply(PARAMS, "sample")
-# The weights are no file of the workspace, whose files the hook writes down.
-SMALL = overlay(overlay(SAMPLE, TINY), f"weights: {{source: {SAMPLE_WEIGHTS}}}")
+posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
+# Of two params that exclude each other both differ from those of the run.
+EXCLUDING = {
+    "clean.labels": {"a": ["a"], "b": ["b"]},
+    "train_extract.learning_rate_decay": None,
+    "calibrate.threshold": None,
+}
 
 
 def metrics(workspace: Path, name: str) -> dict:
     return json.loads((workspace / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def change(workspace: Path, old: str, new: str) -> None:
-    path = workspace / "params.yaml"
-    assert old in path.read_text(encoding="utf-8")
-    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Undisturbed:
+    """A run under an audit hook, whose records are in its folder."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "records").mkdir()
+    undisturbed = Undisturbed(folder, **recording(folder / "records"))
+    assert sorted(undisturbed.seconds) == sorted(STAGES)
+    return undisturbed
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory) -> Path:
-    """A workspace in which the pipeline has run under an audit hook; its records are beside it."""
-    workspace = tmp_path_factory.mktemp("small") / "workspace"
-    write_archive(workspace.parent / "images.zip", train=10, validation=6)
-    (workspace.parent / "records").mkdir()
-    prepare(workspace, SMALL)
-    ran = repro(workspace, **recording(workspace.parent / "records"))
-    assert sorted(["code", *ran]) == sorted(STAGES)
-    return workspace
+def small(undisturbed) -> Path:
+    """The workspace of the run."""
+    return undisturbed.workspace
+
+
+@pytest.fixture
+def copied(small, tmp_path) -> Path:
+    """A copy of the workspace, to change."""
+    shutil.copy(small.parent / "images.zip", tmp_path)
+    return shutil.copytree(small, tmp_path / "workspace", symlinks=True)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_stage_opens_only_what_it_lists(small, stage):
-    record = small.parent / "records" / f"{stage}.txt"
+def test_stage_opens_only_what_it_lists(undisturbed, small, stage):
+    record = undisturbed.folder / "records" / f"{stage}.txt"
     assert f"stages/{stage}.py" in opened(record)[0]
     assert surprises(small, stage, record) == set()
     assert STAGES[stage]["cmd"] == f"python -m stages.{stage}"
     assert stage == "code" or f"data/code/{stage}.txt" in STAGES[stage]["deps"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_needs_nothing_but_what_it_lists(small, tmp_path, stage):
+    """Also of readers in C and C++, which the hook does not see."""
+    alone = with_dependencies_only(small, stage, tmp_path / "workspace")
+    shutil.copy(small.parent / "images.zip", tmp_path)
+    params, changes = params_of(STAGES[stage]), {}
+    for param, value in (changed_values(small) | EXCLUDING).items():
+        if param not in params:
+            section, _, key = param.partition(".")
+            changes.setdefault(section, {})[key] = value
+    change(alone, json.dumps(changes))  # which is YAML
+    result = run_stage(alone, stage)
+    assert result.returncode == 0, result.stderr
+    assert fingerprint(alone, OUTPUTS[stage]) == fingerprint(small, OUTPUTS[stage])
+
+
+# One stage for each kind of file: zip, PNG, memory-mapped arrays, model.
+@pytest.mark.slow
+@posix
+@pytest.mark.parametrize("stage", ["fetch", "preview", "features", "predict"])
+def test_stage_that_cannot_write_it_all_says_so_and_leaves_nothing_half(copied, stage):
+    before = fingerprint(copied)
+    command = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); "
+    command += f"import runpy; runpy.run_module('stages.{stage}', run_name='__main__')"
+    result = run("python", "-c", command, cwd=copied)
+    (line,) = result.stderr.splitlines()
+    assert re.search(r"expected to write .*(File too large|iostream error)", line)
+    assert (result.returncode, fingerprint(copied)) == (1, before)
+
+
+@pytest.mark.slow
+@posix
+def test_run_that_was_killed_again_and_again_ends_with_the_same_bytes(undisturbed):
+    assert recover(undisturbed, kills=3, seed=1) == 3
 
 
 @pytest.fixture
@@ -70,28 +125,27 @@ def params_restored(small):
 
 def test_second_run_and_a_comment_in_params_run_nothing(small, params_restored):
     assert repro(small) == []
-    change(small, "\nsplit:", "\n# a comment\nsplit:")
+    replace(small / "params.yaml", "\nsplit:", "\n# a comment\nsplit:")
     assert repro(small) == []
 
 
 def test_changed_param_reruns_only_what_follows_it_and_the_old_value_only_what_git_keeps(
     small, params_restored
 ):
-    change(small, "\n  confidence: 0.95", "\n  confidence: 0.9")
+    replace(small / "params.yaml", "\n  confidence: 0.95", "\n  confidence: 0.9")
     assert repro(small) == ["evaluate", "plot", "report"]
     (small / "params.yaml").write_text(SMALL, encoding="utf-8")
     # DVC has seen these inputs before; the model card is in Git only, not in its cache.
     assert repro(small) == ["report"]
 
 
-def test_images_of_no_class_are_evaluated_and_train_nothing(small, tmp_path):
-    workspace = shutil.copytree(small, tmp_path / "workspace")
-    before = read_table(workspace / project.SCORES_CSV, SCORES)
+def test_images_of_no_class_are_evaluated_and_train_nothing(copied):
+    before = read_table(copied / project.SCORES_CSV, SCORES)
     drawn = drawn_dataset(train=10, validation=6)
     others = [(f"drawn/unknown/{name}.jpg", photo(name)) for name in range(4)]
-    pack(tmp_path / "images.zip", [*drawn, *others])
-    assert {"split", "train_extract"}.isdisjoint(repro(workspace, "evaluate"))
-    scores = read_table(workspace / project.SCORES_CSV, SCORES)
+    pack(copied.parent / "images.zip", [*drawn, *others])
+    assert {"split", "train_extract"}.isdisjoint(repro(copied, "evaluate"))
+    scores = read_table(copied / project.SCORES_CSV, SCORES)
     of_no_class = scores[scores["label"] == UNKNOWN]
     assert of_no_class["score"].tolist() == ["refused", "roc_auc"]
     assert of_no_class["images"].tolist() == [4, 4]
@@ -103,21 +157,20 @@ def test_served_model_gives_what_was_evaluated_for_photos_decoded_anew(small):
     table = read_predictions(small / project.TEST_PREDICTIONS_CSV)
     with open_archive(small / project.RAW_ARCHIVES) as archive:
         predicted = [predictor.predict(open_image(archive, path)) for path in table["path"]]
-    probabilities = np.array([each.probabilities for each in predicted])
+    probabilities = np.array([prediction.probabilities for prediction in predicted])
     assert probabilities == pytest.approx(probabilities_in(table), abs=2e-6)
-    scores = [each.unknown_score for each in predicted]
+    scores = [prediction.unknown_score for prediction in predicted]
     assert scores == pytest.approx(table[UNKNOWN_SCORE], abs=2e-6)
 
 
-def test_removed_test_image_is_evaluated_without_fitting_anything_again(small, tmp_path):
-    workspace = shutil.copytree(small, tmp_path / "workspace")
-    split = read_table(workspace / project.SPLIT_CSV, SPLIT)
-    split[["pixels_sha256", "split"]].to_csv(workspace / project.SPLITS_CSV, index=False)
+def test_removed_test_image_is_evaluated_without_fitting_anything_again(copied):
+    split = read_table(copied / project.SPLIT_CSV, SPLIT)
+    split[["pixels_sha256", "split"]].to_csv(copied / project.SPLITS_CSV, index=False)
     removed = split["path"][split["split"] == "test"].iloc[0]
-    with open_archive(workspace / project.RAW_ARCHIVES) as archive:
+    with open_archive(copied / project.RAW_ARCHIVES) as archive:
         kept = [(name, read_member(archive, name)) for name in members(archive) if name != removed]
-    pack(tmp_path / "images.zip", kept)
-    ran = repro(workspace)
+    pack(copied.parent / "images.zip", kept)
+    ran = repro(copied)
     assert {"predict", "evaluate"} <= set(ran)
     assert {"train_extract", "train_finetune", "calibrate"}.isdisjoint(ran)
 
@@ -143,7 +196,7 @@ def test_dvc_shows_metrics_and_plots(small):
 def test_wrong_input_is_one_line_and_leaves_nothing_half_written(
     small, params_restored, old, new, message
 ):
-    change(small, old, new)
+    replace(small / "params.yaml", old, new)
     result = run("dvc", "repro", cwd=small)
     assert result.returncode != 0
     output = result.stdout + result.stderr

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, TINY, environment_with, succeed
+from conftest import PROJECT, TINY, environment_with, replace, succeed
 from kills import fingerprint
 
 from pawprint import project
@@ -18,7 +18,6 @@ from pawprint.recipes.sample.drawings import write_archive
 
 pytestmark = pytest.mark.slow
 IMAGES, VIEWS = 50, 30  # ten of 60 images are in the test split
-STORE = "pawprint/features/store.py"
 FEATURES = ("python", "-m", "stages.features")
 
 
@@ -43,28 +42,14 @@ def workspace(finished, tmp_path) -> Path:
 def computed(workspace: Path, *command: str) -> tuple[int, int]:
     """Run `features`, or DVC up to it. Returns how many images were computed, and reused."""
     printed = succeed(*(command or ("dvc", "repro", "features")), cwd=workspace)
-    (line,) = (each for each in printed.splitlines() if " computed, " in each)
+    (line,) = (line for line in printed.splitlines() if " computed, " in line)
     words = line.split()
     return int(words[1]), int(words[4])
-
-
-def check_from_nothing(workspace: Path) -> None:
-    """The features are those of a run that finds nothing to reuse."""
-    before = features(workspace)
-    (workspace / "dvc.lock").unlink(missing_ok=True)
-    assert computed(workspace, *FEATURES)[1] == 0
-    assert features(workspace) == before
 
 
 def features(workspace: Path) -> dict[str, str]:
     made = fingerprint(workspace).items()
     return {path: sha256 for path, sha256 in made if path.startswith("data/features")}
-
-
-def replace(path: Path, old: str, new: str) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def test_corrected_label_computes_nothing_and_changes_no_byte(workspace):
@@ -88,7 +73,9 @@ def test_code_that_decides_features_computes_all_again(workspace):
 def test_killed_run_goes_on_where_it_was(workspace):
     """Killed after each shard that it finishes, it computes the others."""
     (workspace / "dvc.lock").unlink()
-    replace(workspace / STORE, "IMAGES_PER_SHARD = 256", "IMAGES_PER_SHARD = 8")
+    replace(
+        workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 256", "IMAGES_PER_SHARD = 8"
+    )
     kept = workspace / project.INTERRUPTED_FEATURES
     for finished in range(1, 5):
         with subprocess.Popen(
@@ -105,11 +92,9 @@ def test_killed_run_goes_on_where_it_was(workspace):
             os.killpg(process.pid, signal.SIGKILL)
     new, reused = computed(workspace, *FEATURES)
     assert new + reused == IMAGES
-    assert reused >= sum(sorted(images_of_shards(workspace))[:4])
-    assert not kept.exists()
-    check_from_nothing(workspace)
-
-
-def images_of_shards(workspace: Path) -> list[int]:
     indices = [Shard(p).read("index") for p in (workspace / project.FEATURES).glob("shard-*.npy")]
-    return [len(set(index["pixels_sha256"])) for index in indices]
+    assert reused >= sum(sorted(len(set(index["pixels_sha256"])) for index in indices)[:4])
+    assert not kept.exists()
+    before = features(workspace)
+    assert computed(workspace, *FEATURES)[1] == 0  # there is nothing to reuse
+    assert features(workspace) == before

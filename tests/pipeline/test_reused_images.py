@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import change, git_project, photo, succeed
+from conftest import change, git_project, photo, photos_of, succeed, write_files
 
 from pawprint import project as paths
 
@@ -16,10 +16,9 @@ PHOTOS = 8
 def cleaned(tmp_path_factory) -> Path:
     """A project with photos beside it, and an image of no class, in which `clean` has run."""
     folder = tmp_path_factory.mktemp("reuse")
-    for number in range(PHOTOS):
-        label = ("cats", "dogs", "unknown")[number % 3]
-        (folder / "photos" / label).mkdir(parents=True, exist_ok=True)
-        (folder / "photos" / label / f"{number}.jpg").write_bytes(photo(number))
+    labels = ("cats", "dogs", "unknown")
+    names = [f"{labels[number % 3]}/{number}.jpg" for number in range(PHOTOS)]
+    write_files(folder / "photos", photos_of(names))
     project = git_project(folder / "project", "fetch: {source: ../photos}")
     assert reused(project) == 0
     return project
@@ -33,11 +32,11 @@ def project(cleaned, tmp_path) -> Path:
 
 def reused(project: Path, *options: str) -> int:
     """Run DVC up to `clean`. Returns how many images it did not decode again."""
-    found = re.search(
+    match = re.search(
         r"clean: ([\d,]+) images were not decoded again",
         succeed("dvc", "repro", *options, "clean", cwd=project),
     )
-    return int(found[1]) if found else 0
+    return int(match[1]) if match else 0
 
 
 def outputs(project: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import change, git_project, photo, repro, sha256, succeed
+from conftest import change, git_project, photo, photos_of, repro, sha256, succeed
 
 from pawprint.files import pack
 
@@ -17,8 +17,8 @@ CHANGES = "fetch: {source: ../photos}"
 @pytest.fixture
 def project(tmp_path) -> Path:
     """A project whose source is the folder photos beside it."""
-    files = [("cats/1.jpg", photo(1)), ("dogs/1.jpg", photo(2))]
-    pack(tmp_path / "images.zip", files)
+    photos = photos_of(["cats/1.jpg", "dogs/1.jpg"])
+    pack(tmp_path / "images.zip", photos.items())
     shutil.unpack_archive(tmp_path / "images.zip", tmp_path / "photos")
     return git_project(tmp_path / "project", CHANGES)
 

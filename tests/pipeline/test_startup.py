@@ -10,7 +10,7 @@ WITH_TENSORFLOW = {"backbone", "train_finetune"}  # and `train_extract`, where i
 
 
 def test_other_stages_import_no_tensorflow():
-    stages = ", ".join(f"stages.{each}" for each in {*STAGES} - WITH_TENSORFLOW)
+    stages = ", ".join(f"stages.{stage}" for stage in {*STAGES} - WITH_TENSORFLOW)
     code = f"import sys, {stages}; print(*sys.modules)"
     imported = succeed("python", "-c", code, cwd=PROJECT).split()
     assert not {"tensorflow", "keras"} & set(imported)

@@ -14,12 +14,13 @@ from pawprint.recipes.sample.drawings import drawn_dataset
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
-# What is not the recipe's: a few drawn images, and the small network that is there without a
-# download.
+# What is not the recipe's: a few drawn images, one epoch, and the small network that is there
+# without a download.
 SMALL = f"""
 fetch: {{source: ../images.zip}}
 {OFFLINE}
 model: {{alpha: 0.35, image_size: 96}}
+train_extract: {{epochs: 1}}
 """
 EXTENDED = pytest.mark.extended
 

@@ -35,6 +35,6 @@ def test_class_without_test_images_has_no_fractions():
     ]
     names = [*PREDICTIONS, "probability_cat", "probability_cow", "probability_dog"]
     figure = draw_confusion(pd.DataFrame(rows, columns=names))
-    shown = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
-    assert shown[0, 0] == "1\n100.0%"
-    assert {row for _, row in shown} == {0, 2}
+    texts = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert texts[0, 0] == "1\n100.0%"
+    assert {row for _, row in texts} == {0, 2}

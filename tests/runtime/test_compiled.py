@@ -1,7 +1,6 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import pytest
 from networks import pixels, sample_backbone
 
 from pawprint.network.blocks import cut_index, with_blocks
@@ -12,19 +11,11 @@ from pawprint.runtime.compiled import compile_for_cpu
 PIXELS = pixels(6)
 
 
-@pytest.fixture(scope="module")
-def extractor():
+def test_threads_get_the_outputs_of_their_own_image_and_the_same_bits_every_time():
     backbone = sample_backbone()
     cut = cut_index(backbone, 100)
-    return build_extractor("MobileNetV2", with_blocks(backbone), "average", cut)[0]
-
-
-@pytest.fixture(scope="module")
-def compute(extractor):
-    return compile_for_cpu(convert(extractor))
-
-
-def test_threads_get_the_outputs_of_their_own_image_and_the_same_bits_every_time(compute):
+    extractor, _ = build_extractor("MobileNetV2", with_blocks(backbone), "average", cut)
+    compute = compile_for_cpu(convert(extractor))
     alone = [compute(image) for image in PIXELS]
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(compute, np.tile(PIXELS, (10, 1, 1, 1))))

@@ -19,8 +19,8 @@ def suspects(
 
 def test_labels_below_a_tenth_are_listed_the_least_probable_first():
     of_two = [[0.08, 0.92], [0.11, 0.89], [0.97, 0.03], [0.0, 1.0], [0.5, 0.5]]
-    listed = suspects(["ant", "ant", "bee", "bee", "ant"], of_two)
-    assert listed[list(LABELS_TO_REVIEW)].values.tolist() == [
+    table = suspects(["ant", "ant", "bee", "bee", "ant"], of_two)
+    assert table[list(LABELS_TO_REVIEW)].values.tolist() == [
         ["2.jpg", "bee", "ant", "train", 0.03, "bee"],
         ["0.jpg", "ant", "bee", "train", 0.08, "ant"],
     ]
@@ -28,12 +28,12 @@ def test_labels_below_a_tenth_are_listed_the_least_probable_first():
 
 def test_image_of_which_no_class_is_probable_is_not_listed():
     of_three = [[0.05, 0.48, 0.47], [0.05, 0.35, 0.6]]
-    listed = suspects(["ant", "ant"], of_three)
-    assert listed[["path", "likely"]].values.tolist() == [["1.jpg", "cow"]]
+    table = suspects(["ant", "ant"], of_three)
+    assert table[["path", "likely"]].values.tolist() == [["1.jpg", "cow"]]
 
 
 def test_label_that_a_person_has_given_is_not_listed_again():
     of_two = [[0.01, 0.99], [0.98, 0.02], [0.03, 0.97]]
     assert len(suspects(["ant", "bee", "ant"], of_two)) == 3
-    listed = suspects(["ant", "bee", "ant"], of_two, ("0.jpg", "bee"))
-    assert listed["path"].tolist() == ["2.jpg"]
+    table = suspects(["ant", "bee", "ant"], of_two, ("0.jpg", "bee"))
+    assert table["path"].tolist() == ["2.jpg"]

@@ -5,13 +5,6 @@ import pandas as pd
 import pytest
 
 from pawprint.network import solved_head
-from pawprint.network.solved_head import (
-    CrossValidation,
-    Examples,
-    _judge,
-    cross_validate,
-    learning_curve,
-)
 from pawprint.scores.learning_curve import describe_curve, tabulate_curve
 
 IMAGES = 640
@@ -24,8 +17,9 @@ def curve_of(is_alike: bool) -> pd.DataFrame:
     features = rng.normal(0, 1, (kinds, 1, 400))[np.arange(IMAGES) % kinds]
     features += rng.normal(0, 0.1, features.shape)
     groups = np.arange(IMAGES)
-    examples = Examples(features.astype(np.float16), actual, groups, 2)
-    judged, curve = learning_curve(examples, cross_validate(examples, (100.0,)))
+    examples = solved_head.Examples(features.astype(np.float16), actual, groups, 2)
+    cross_validation = solved_head.cross_validate(examples, (100.0,))
+    judged, curve = solved_head.learning_curve(examples, cross_validation)
     return tabulate_curve(actual[judged], groups[judged], curve)
 
 
@@ -45,24 +39,25 @@ def test_more_images_are_said_to_help_only_where_the_last_doubling_did(is_alike)
 def test_too_few_groups_have_no_curve(actual, groups):
     actual, groups = np.array(actual), np.array(groups)
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
-    examples = Examples(features, actual, groups, actual.max() + 1)
-    judged, curve = learning_curve(examples, cross_validate(examples, (1.0,)))
+    examples = solved_head.Examples(features, actual, groups, actual.max() + 1)
+    cross_validation = solved_head.cross_validate(examples, (1.0,))
+    judged, curve = solved_head.learning_curve(examples, cross_validation)
     assert len(tabulate_curve(actual[judged], groups[judged], curve)) < 2
 
 
 def test_images_of_a_group_are_learned_from_together():
     groups = np.arange(IMAGES) // 16
     actual, features = np.arange(IMAGES) % 2, np.zeros((IMAGES, 1, 1), np.float16)
-    learned = []
+    learned, judge = [], solved_head._judge
 
     def recorded(examples, folds, *others):
         learned.append(folds.learned)
-        return _judge(examples, folds, *others)
+        return judge(examples, folds, *others)
 
-    examples = Examples(features, actual, groups, 2)
+    examples = solved_head.Examples(features, actual, groups, 2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(solved_head, "_judge", recorded)
-        learning_curve(examples, CrossValidation(None, 1.0, views=2))
+        solved_head.learning_curve(examples, solved_head.CrossValidation(None, 1.0, views=2))
     for part, more in pairwise(learned):
         assert set(part) < set(more)
         assert (np.bincount(groups[part], minlength=40) % 8 == 0).all()

@@ -37,7 +37,7 @@ def run_of(
         is_changed = rng.uniform(size=number) < relabelled
         actual = np.where(is_changed, (actual + 1) % 3, actual)
         images = pd.DataFrame({"label": np.array(LABELS)[actual], "split": split})
-        images["path"] = images["group"] = [f"{split}/{each}.jpg" for each in range(number)]
+        images["path"] = images["group"] = [f"{split}/{image}.jpg" for image in range(number)]
         images = images.assign(pixels_sha256="0", width=side, height=side + 100)
         parts.append(images)
         if split == "train":
@@ -81,9 +81,9 @@ def with_shortcut() -> Run:
 
 
 def with_slice() -> Run:
-    paths = [f"{each}.jpg" for each in range(100)]
+    paths = [f"{number}.jpg" for number in range(100)]
     test = pd.DataFrame({"path": paths, "group": paths, "correct": np.arange(100) >= 25})
-    cells = [(path, "camera", "ab"[each < 30]) for each, path in enumerate(paths)]
+    cells = [(path, "camera", "ab"[number < 30]) for number, path in enumerate(paths)]
     slices = measure_slices(test, pd.DataFrame(cells, columns=list(METADATA)), 0.95)
     return run_of()._replace(scores=slices.assign(split="test"))
 
@@ -111,7 +111,7 @@ RARE = np.array([[6, 0, 0], [0, 6, 0], [3, 3, 3.4]])
 )
 def test_run_that_deserves_a_sentence_gets_it(limit, run):
     assert limit in limits.LIMITS
-    assert limit(run).sentence in [each.sentence for each in find_limits(run)]
+    assert limit(run).sentence in [result.sentence for result in find_limits(run)]
 
 
 def test_run_without_a_fault_gets_no_sentence():

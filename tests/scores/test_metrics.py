@@ -24,17 +24,6 @@ ACTUAL = np.array([0, 0, 0, 1, 1])
 SECOND = np.array([0.1, 0.2, 0.9, 0.8, 0.5])
 PROBABILITIES = np.column_stack([1 - SECOND, SECOND])
 THREE = ["ant", "bee", "cow"]
-ACTUAL_OF_THREE = np.array([0, 0, 1, 1, 2, 2])
-OF_THREE = np.array(
-    [
-        [0.7, 0.2, 0.1],
-        [0.6, 0.3, 0.1],
-        [0.1, 0.8, 0.1],
-        [0.5, 0.4, 0.1],
-        [0.1, 0.1, 0.8],
-        [0.2, 0.1, 0.7],
-    ]
-)
 
 
 def test_images_of_no_class_are_refused_above_the_threshold():
@@ -72,8 +61,8 @@ def test_scores_of_classes_are_those_of_scikit_learn():
     actual, predicted = rng.choice(4, 200, p=[0.6, 0.2, 0.1, 0.1]), rng.integers(0, 4, 200)
     labels, probabilities = [*"abcd"], np.full((200, 4), 0.25)
     scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels), 0.95)
-    each = precision_recall_fscore_support(actual, predicted)
-    for name, expected in zip(("precision", "recall", "f1"), each):
+    theirs = precision_recall_fscore_support(actual, predicted)
+    for name, expected in zip(("precision", "recall", "f1"), theirs):
         assert [value(scores, name, label) for label in labels] == pytest.approx(expected)
     assert value(scores, "mean_recall") == pytest.approx(balanced_accuracy_score(actual, predicted))
     assert value(scores, "macro_f1") == pytest.approx(f1_score(actual, predicted, average="macro"))
@@ -101,9 +90,9 @@ def test_mean_recall_is_the_headline_of_a_largest_class_of_twice_its_even_portio
     assert headline(pd.Series([999, 1])) == "accuracy"
     actual = np.repeat([0, 1, 2], [50, 5, 5])
     probabilities = np.tile([0.8, 0.1, 0.1], (60, 1))
-    shown = describe_split("test", measured(actual, probabilities, None, THREE), 0.95)
-    assert shown.startswith("test mean recall 0.3333, 95% interval ")
-    assert "accuracy 0.8333" in shown
+    line = describe_split("test", measured(actual, probabilities, None, THREE), 0.95)
+    assert line.startswith("test mean recall 0.3333, 95% interval ")
+    assert "accuracy 0.8333" in line
 
 
 def test_roc_goes_from_none_to_all_with_finite_thresholds():
@@ -124,7 +113,7 @@ def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
     assert (high["probability"], high["fraction"]) == (0.9, 1)
     assert (low["images"], high["images"]) == (3, 1)
     assert set(table["label"]) == {"dog"}
-    of_three = tabulate_reliability(ACTUAL_OF_THREE, OF_THREE, THREE, 0.95)
+    of_three = tabulate_reliability(np.arange(3), 0.2 + 0.4 * np.eye(3), THREE, 0.95)
     assert set(of_three["label"]) == {"the predicted class"}
 
 

@@ -15,11 +15,11 @@ def of_rights(old: np.ndarray, *new: np.ndarray, actual: np.ndarray | None = Non
 
 def verdicts(compared: list[Comparison]) -> set[str]:
     """Those that are significant."""
-    return {each.verdict for one in compared for each in one.scores} - {"not significant"}
+    return {score.verdict for pair in compared for score in pair.scores} - {"not significant"}
 
 
 def holds(compared: Comparison, difference: float) -> bool:
-    return all(each.low <= difference <= each.high for each in compared.scores)
+    return all(score.low <= difference <= score.high for score in compared.scores)
 
 
 def test_mcnemar_counts_only_images_that_one_run_got_right():
@@ -55,8 +55,8 @@ def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(run
     for _ in range(1000):
         hard = rng.normal(2.5, 2, groups.max() + 1)
         margins = [(hard + rng.normal(0, 1, len(hard)))[groups] for _ in range(runs + 1)]
-        old, *new = ((each > 0, np.log1p(np.exp(-each))) for each in margins)
-        pairs = [Pair(groups * 0, old[0], one[0], groups, (old[1], one[1])) for one in new]
+        old, *new = ((margin > 0, np.log1p(np.exp(-margin))) for margin in margins)
+        pairs = [Pair(groups * 0, old[0], model[0], groups, (old[1], model[1])) for model in new]
         wrong += bool(verdicts(compare(pairs, 0.95)))
     assert 0 < wrong <= 0.06 * 1000
 
@@ -65,9 +65,8 @@ def test_log_loss_tells_models_apart_that_are_right_on_the_same_images():
     rng = np.random.default_rng(0)
     losses = rng.exponential(0.2, IMAGES)
     right, better = losses < 0.7, losses * rng.uniform(0.6, 1.1, IMAGES)
-    (compared,) = compare(
-        [Pair(right * 0, right, right, np.arange(IMAGES), (losses, better))], 0.95
-    )
+    pair = Pair(right * 0, right, right, np.arange(IMAGES), (losses, better))
+    (compared,) = compare([pair], 0.95)
     (loss,) = compared.scores
     assert (loss.score, loss.verdict) == ("log loss", "better")
     assert loss.difference == pytest.approx((better - losses).mean())
@@ -81,8 +80,8 @@ def test_as_many_images_as_said_show_a_difference_of_this_size():
     (accuracy,) = compared.scores
     assert accuracy.verdict == "not significant"
     drawn = rng.integers(IMAGES, size=(300, accuracy.enough))
-    found = [bool(verdicts(of_rights(old[each], new[each]))) for each in drawn]
-    assert 0.7 <= np.mean(found) <= 0.9
+    significant = [bool(verdicts(of_rights(old[images], new[images]))) for images in drawn]
+    assert 0.7 <= np.mean(significant) <= 0.9
 
 
 def test_interval_excludes_0_exactly_where_the_test_rejects():

@@ -38,8 +38,8 @@ TRACKS = [
     ],
 )
 def test_part_before_the_last_number_of_the_name_is_the_series(path, series):
-    found = re.search(SERIES, path)
-    assert (found and found[1]) == series
+    match = re.search(SERIES, path)
+    assert (match and match[1]) == series
 
 
 def test_images_of_a_series_are_not_independent_and_else_those_of_a_group():
@@ -63,8 +63,8 @@ def test_few_counted_photos_beside_series_keep_their_groups():
         f"{label}/{track}_{n}.png" for label in "abcd" for track in range(9) for n in range(8)
     ]
     counted = [f"a/IMG_{n}.jpg" for n in range(24)]
-    found = find_series(table(tracks + counted))
-    assert found[: len(tracks)].nunique() == 36 and found[len(tracks) :].tolist() == counted
+    series = find_series(table(tracks + counted))
+    assert series[: len(tracks)].nunique() == 36 and series[len(tracks) :].tolist() == counted
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,10 @@ def test_accuracy_without_test_images_that_look_like_others():
     test = pd.DataFrame({"path": list("abcd"), "correct": [True, True, False, True]})
     test["group"] = test["path"]
     rows = [("a", "test", "x"), ("x", "train", "a"), ("c", "test", "d"), ("d", "test", "c")]
-    listed = pd.DataFrame(rows, columns=["path", "split", "nearest"]).assign(group=list("aacc"))
-    listed = listed.reindex(columns=list(NEAR_DUPLICATES))
-    (row,) = measure_apart(test, listed, 0.95).to_dict("records")
+    alike = pd.DataFrame(rows, columns=["path", "split", "nearest"]).assign(group=list("aacc"))
+    alike = alike.reindex(columns=list(NEAR_DUPLICATES))
+    (row,) = measure_apart(test, alike, 0.95).to_dict("records")
     assert (row["value"], row["images"]) == (pytest.approx(2 / 3), 3)
     assert row["low"] < row["value"] < row["high"]
-    assert measure_apart(test, listed[2:], 0.95).empty
-    assert measure_apart(test[:1], listed, 0.95).empty
+    assert measure_apart(test, alike[2:], 0.95).empty
+    assert measure_apart(test[:1], alike, 0.95).empty

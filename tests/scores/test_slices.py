@@ -34,13 +34,13 @@ def test_slice_that_is_worse_than_the_others_is_told():
 def test_slices_that_do_not_differ_are_seldom_called_worse():
     """Twelve values; at most as often as the level says, all together."""
     rng = np.random.default_rng(0)
-    found = 0
+    alarms = 0
     for _ in range(300):
         values = (np.arange(300) % 12).astype(str)
         scores = measured(rng.uniform(size=300) < 0.85, values)
         assert (scores["score"] == DIFFERENCE).sum() == 12
-        found += bool(describe_slices(scores))
-    assert found <= 0.05 * 300
+        alarms += bool(describe_slices(scores))
+    assert alarms <= 0.05 * 300
 
 
 def test_names_are_no_markup():

@@ -45,9 +45,9 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
     (folder / project.SPLITS_CSV).write_text(f"pixels_sha256,split\n{rows}", encoding="utf-8")
     with contextlib.chdir(folder):
         split.main()
-        found = read_table(project.SPLIT_CSV, SPLIT).set_index("pixels_sha256")["split"]
-        assert set(found[kept]) == {"test"}
-        new, line = [each for each in capsys.readouterr().out.splitlines() if "splits.csv" in each]
+        splits = read_table(project.SPLIT_CSV, SPLIT).set_index("pixels_sha256")["split"]
+        assert set(splits[kept]) == {"test"}
+        new, line = [line for line in capsys.readouterr().out.splitlines() if "splits.csv" in line]
         assert "12 images are not in the file" in new
         assert "80.0% of 10 images of cat for test" in line
         project.SPLITS_CSV.write_text(f"pixels_sha256,split\n{kept[0]},spare\n", encoding="utf-8")
@@ -57,7 +57,7 @@ def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, caps
 
 def test_clean_says_that_images_without_a_row_in_metadata_csv_are_rejected(folder, capsys):
     names = [f"{label}/{number}.png" for label in ("cat", "dog") for number in range(4)]
-    images = [encode(Image.effect_noise((40, 40), 9 + 9 * each), "PNG") for each in range(8)]
+    images = [encode(Image.effect_noise((40, 40), 9 + 9 * number), "PNG") for number in range(8)]
     rows = "".join(f"{name},{name[:3]}\n" for name in names[:6])
     table = ("metadata.csv", f"file_name,label\n{rows}".encode())
     (folder / project.RAW_ARCHIVES).mkdir(parents=True)
@@ -65,7 +65,7 @@ def test_clean_says_that_images_without_a_row_in_metadata_csv_are_rejected(folde
     (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         clean.main()
-    (line,) = [each for each in capsys.readouterr().out.splitlines() if "metadata.csv" in each]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "metadata.csv" in line]
     assert "dog/ (2)" in line and "makes each folder a class" not in line
 
 
@@ -76,7 +76,7 @@ def test_split_names_classes_with_few_test_images(folder, capsys):
     (folder / project.SPLITS_CSV).write_text("pixels_sha256,split\n", encoding="utf-8")
     with contextlib.chdir(folder):
         split.main()
-    (line,) = [each for each in capsys.readouterr().out.splitlines() if "bee" in each]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "bee" in line]
     assert "1 of bee" in line and "ant" not in line
 
 
@@ -102,8 +102,8 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
     write_json(folder / project.LABELS_JSON, ["a", "b"])
     with contextlib.chdir(folder):
         train_extract.main()
-    said = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
-    assert len(said) == (not is_grouped)
+    lines = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
+    assert len(lines) == (not is_grouped)
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:
@@ -123,16 +123,16 @@ def test_training_says_which_views_it_learns_from(folder, capsys, is_like_the_im
     features = np.random.default_rng(0).normal(size=(90, 3, 12))
     features[:, :, 0] += 2 - 4 * (np.arange(90)[:, None] % 2)
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
-    (said,) = [line for line in trained(folder, features, capsys) if " views " in line]
-    assert ("all 3 views" if is_like_the_image else "one of 3 views") in said
+    (line,) = [line for line in trained(folder, features, capsys) if " views " in line]
+    assert ("all 3 views" if is_like_the_image else "one of 3 views") in line
     assert read_json(folder / project.EXTRACT_METRICS)["views"] == (3 if is_like_the_image else 1)
 
 
 def test_training_says_that_many_classes_have_no_learning_curve(folder, capsys, monkeypatch):
     monkeypatch.setattr(solved_head, "MAX_SIZE", 19 * 12 * 2)
     lines = trained(folder, np.random.default_rng(0).normal(size=(36, 1, 12)), capsys)
-    (said,) = [line for line in lines if "no learning curve" in line]
-    assert "too many classes" in said
+    (line,) = [line for line in lines if "no learning curve" in line]
+    assert "too many classes" in line
 
 
 def test_review_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
@@ -146,5 +146,5 @@ def test_review_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
     (folder / project.LABELS_CSV).write_text(EMPTY_TABLES[project.LABELS_CSV], encoding="utf-8")
     with contextlib.chdir(folder):
         review.main()
-    said = capsys.readouterr().out
-    assert "1 of 3" in said and "wrong" not in said
+    text = capsys.readouterr().out
+    assert "1 of 3" in text and "wrong" not in text

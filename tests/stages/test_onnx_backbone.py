@@ -51,14 +51,14 @@ def projects(tmp_path_factory) -> tuple[Path, Path]:
 
 def test_every_image_gets_the_decision_of_keras(projects):
     for path in (project.TEST_PREDICTIONS_CSV, project.VALIDATION_PREDICTIONS_CSV):
-        native, file = (read_predictions(each / path) for each in projects)
+        native, file = (read_predictions(folder / path) for folder in projects)
         assert native["predicted"].equals(file["predicted"])
         of_dogs = PROBABILITY + "dog"
         assert file[of_dogs].to_numpy() == pytest.approx(native[of_dogs].to_numpy(), abs=1e-3)
-    native, file = (read_json(each / project.EXTRACT_METRICS) for each in projects)
+    native, file = (read_json(folder / project.EXTRACT_METRICS) for folder in projects)
     assert file["validation_accuracy"] == native["validation_accuracy"]
-    for each in projects:
-        assert read_json(each / project.FINETUNE_METRICS)["kept_epoch"] == 0
+    for folder in projects:
+        assert read_json(folder / project.FINETUNE_METRICS)["kept_epoch"] == 0
 
 
 def test_served_model_works_without_keras_and_export_says_why_it_does_not(projects, tmp_path):

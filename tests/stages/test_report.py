@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROJECT
+from conftest import PROJECT, write_files
 from made_up_run import write_run
 from PIL import Image
 
@@ -22,7 +22,6 @@ from pawprint.reports.results import describe_score, score_of
 from pawprint.tables import read_predictions, read_table, write_table
 from stages import report
 
-SERVED = [project.SERVED_MODEL / f"model.{ending}" for ending in ("bin", "json", "xml")]
 LABELS = {"a|b": 30, "bee": 12, "<cow>": 5}
 FILES = [("<script>alert(1)</script>.jpg", "not_an_image", "a & b")]
 FILES += [("a.jpg", "truncated", "x")] * 60
@@ -35,13 +34,10 @@ SECRETS = f"{{fetch: {{source: '{URL}'}}, weights: {{source: '{URL}'}}}}"
 def workspace(tmp_path_factory) -> Path:
     workspace = tmp_path_factory.mktemp("report")
     shutil.copy(PROJECT / project.LABELS_CSV, workspace)
-    for path in SERVED:
-        (workspace / path).parent.mkdir(parents=True, exist_ok=True)
-        (workspace / path).write_text(path.name, encoding="utf-8")
-    pictures = [project.PLOTS / f"{name}.png" for name in project.PICTURES]
+    write_files(workspace / project.SERVED_MODEL, {"model.bin": "bin", "model.xml": "xml"})
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
-    for picture in pictures:
-        Image.new("RGB", (30, 20), "grey").save(workspace / picture)
+    for name in project.PICTURES:
+        Image.new("RGB", (30, 20), "grey").save(workspace / project.PLOTS / f"{name}.png")
     return workspace
 
 
@@ -81,14 +77,11 @@ def test_source_is_one_code_span_of_the_card(other):
     assert "<img src=x" not in page
 
 
-NO_FILES = pd.DataFrame(columns=list(REJECTED))
-
-
 def test_page_needs_nothing_beside_itself(both):
     _, page = both
     assert not re.search(r"<(script|link|iframe)|url\(|@import", page)
     sources = re.findall(r'<img[^>]* src="([^"]*)"', page)
-    assert sources and all(each.startswith("data:image/webp;base64,") for each in sources)
+    assert sources and all(source.startswith("data:image/webp;base64,") for source in sources)
 
 
 def test_cell_of_the_confusion_matrix_and_class_open_the_photos_of_their_errors(both, workspace):
@@ -130,11 +123,6 @@ def test_numbers_are_those_of_the_tables(both, workspace):
     for title, numbers in (("&lt;cow&gt;", (5, 5, 5, 15)), ("all", (47, 47, 47, 141))):
         cells = "".join(f"<td>{number}</td>" for number in numbers)
         assert f'<th scope="row">{title}</th>{cells}' in page
-
-
-def test_listed_labels_are_not_called_wrong(both):
-    """Of an untouched data set, hard images with correct labels are most of the list."""
-    assert not any("likely wrong" in text for text in both)
 
 
 @pytest.mark.parametrize(("images", "shown"), [(1, "1 of 1"), (40, "100.00% (40/40)")])
@@ -181,14 +169,14 @@ def test_limits_at_the_top_are_those_of_the_command(other, capsys):
     with contextlib.chdir(other):
         run_limits(argparse.Namespace())
     lines = capsys.readouterr().out.splitlines()
-    assert any("32 pixels, much less than model.image_size, 96" in each for each in lines)
+    assert any("32 pixels, much less than model.image_size, 96" in line for line in lines)
     for line in lines:
         assert html.escape(line.removeprefix("- "), quote=False) in page.split("<h2>")[0]
 
 
 def test_card_says_nothing_that_the_params_deny(other):
     """Other classes, random weights, no calibration, a threshold that is set."""
-    write_run(other, {"ant": 9, "bee": 9}, NO_FILES)
+    write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))
     changes = "{fetch: {source: mine}, weights: {source: none}, model: {resize: stretch}, "
     card, _ = reports(other, changes + "calibrate: {temperature: false, threshold: 0.5}}")
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):

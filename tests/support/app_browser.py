@@ -26,7 +26,7 @@ def opened(browser, address: str, **device) -> Iterator:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         errors = []
-        page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+        page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
         settled(page)
@@ -54,9 +54,9 @@ def open_part(page, name: str) -> None:
 
 def serious(page) -> dict[str, list[str]]:
     """What axe finds serious or critical: the elements by rule."""
-    found = axe.Axe().run(page).response["violations"]
+    violations = axe.Axe().run(page).response["violations"]
     return {
         rule["id"]: [node["html"] for node in rule["nodes"]]
-        for rule in found
+        for rule in violations
         if rule["impact"] in ("serious", "critical")
     }

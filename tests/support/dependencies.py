@@ -1,11 +1,10 @@
 """What a stage opens, as its run under an audit hook wrote down, and what it lists."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-from conftest import CODE, run
+from conftest import CODE, copy_into, run
 from dvc_yaml import OUTPUTS, STAGES
 
 from pawprint.pipeline.fingerprint import OURS_DECIDE_NO_BYTE
@@ -50,8 +49,8 @@ def is_within(path: str, folders: set[str]) -> bool:
 def modules_of(project: Path, stage: str) -> set[str]:
     """The files that the stage's fingerprint names, and those that it leaves out."""
     lines = (project / "data" / "code" / f"{stage}.txt").read_text(encoding="utf-8").splitlines()
-    named = {line.split("  ")[1].partition(":")[0] for line in lines if "==" not in line}
-    return named.union(*map(CODE.closure, OURS_DECIDE_NO_BYTE))
+    files = {line.split("  ")[1].partition(":")[0] for line in lines if "==" not in line}
+    return files.union(*map(CODE.closure, OURS_DECIDE_NO_BYTE))
 
 
 def surprises(project: Path, stage: str, record: Path) -> set[str]:
@@ -61,8 +60,8 @@ def surprises(project: Path, stage: str, record: Path) -> set[str]:
     deps, outputs = set(STAGES[stage]["deps"]) | before, OUTPUTS[stage] | before
     code = set() if stage == "code" else modules_of(project, stage)
     # DVC removes outputs first, and no hook sees what a library in C++ wrote since.
-    found = {path for path in read - {PARAMS} - code if not is_within(path, deps | OUTPUTS[stage])}
-    return found | {path for path in written if not is_within(path, outputs)}
+    files = {path for path in read - {PARAMS} - code if not is_within(path, deps | OUTPUTS[stage])}
+    return files | {path for path in written if not is_within(path, outputs)}
 
 
 def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
@@ -71,12 +70,6 @@ def with_dependencies_only(project: Path, stage: str, folder: Path) -> Path:
     for name in {PARAMS, *STAGES[stage]["deps"], *code}:
         copy_into(folder, project, name)
     return folder
-
-
-def copy_into(folder: Path, project: Path, name: str) -> None:
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-    copy = shutil.copytree if (project / name).is_dir() else shutil.copy
-    copy(project / name, folder / name)
 
 
 def run_stage(folder: Path, stage: str, **environment: str) -> subprocess.CompletedProcess:

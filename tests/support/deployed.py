@@ -80,10 +80,3 @@ def write_outputs(split: pd.DataFrame) -> None:
                 lambda image: run(squares_of(image, *how)).values(), archive, rows["path"], name
             )
             Outputs(actual, logits, scores[..., 0]).write(project.OUTPUTS / f"{name}.npz")
-
-
-def write_files(folder: Path, files: dict[str, bytes]) -> Path:
-    for name, data in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
-    return folder

@@ -12,8 +12,8 @@ STAGES = YAML(typ="safe").load(TEXT)["stages"]
 
 def outputs_of(stage: dict) -> list[tuple[str, bool]]:
     """Path of each output, and whether it is in Git, and not in DVC's cache."""
-    listed = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
-    pairs = [(out, {}) if isinstance(out, str) else next(iter(out.items())) for out in listed]
+    outputs = [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+    pairs = [(out, {}) if isinstance(out, str) else next(iter(out.items())) for out in outputs]
     return [(path, options.get("cache") is False) for path, options in pairs]
 
 
@@ -25,10 +25,10 @@ OUTPUTS = {name: {path for path, _ in outputs_of(stage)} for name, stage in STAG
 def params_of(stage: dict) -> set[str]:
     """The params of a stage, sections taken apart: {"split.seed", …}."""
     keys = set()
-    listed = stage.get("params", [])
-    names = list(Params.model_fields) if listed == ALL_PARAMS else listed
+    entries = stage.get("params", [])
+    names = list(Params.model_fields) if entries == ALL_PARAMS else entries
     for name in names:
         section, _, key = name.partition(".")
         fields = Params.model_fields[section].annotation.model_fields
-        keys |= {name} if key else {f"{section}.{each}" for each in fields}
+        keys |= {name} if key else {f"{section}.{field}" for field in fields}
     return keys

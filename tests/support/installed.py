@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, repro, run, succeed
+from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, TINY, copy_into, repro, run, succeed
 
 # A tiny run of the project's own photos, with the weights in a file of the project.
 SMALL = TINY.replace("fetch: {source: ../images.zip}", "").replace(
@@ -30,8 +30,7 @@ class Installed:
         files = succeed("git", "ls-files", "-co", "--exclude-standard", cwd=PROJECT).splitlines()
         for name in files:
             if (PROJECT / name).is_file():
-                (self.source / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(PROJECT / name, self.source / name)
+                copy_into(self.source, PROJECT, name)
         self.install(*edits)
 
     def install(self, *edits: tuple[str, str, str]) -> None:

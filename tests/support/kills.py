@@ -19,20 +19,29 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from conftest import PROJECT, TINY, environment_with, sha256
+from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
 from pawprint.files import pack
 from pawprint.recipes.overlay import apply, overlay
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import drawn_dataset
 
+# The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
+# values that changed_params.py and test_pipeline.py can change.
+CHANGES = f"""
+weights: {{source: {SAMPLE_WEIGHTS}}}
+train_extract: {{learning_rate_decay: cosine}}
+calibrate: {{threshold: 0.5}}
+"""
+SAMPLE = apply((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
+SMALL = overlay(overlay(SAMPLE, TINY), CHANGES)
 # What DVC says of a file of its own that it was killed in the middle of writing.
 HALF_WRITTEN_BY_DVC = {
     "Unable to read RWLock-file": ".dvc/tmp/rwlock",
     "dvc.lock' is invalid": "dvc.lock",
     "dvc.lock' validation failed": "dvc.lock",
 }
-MADE = ("data", "metrics", "models", "plots", "dvc.lock")
+MADE = ("data", "metrics", "models", "plots", "docs/model_card.md", "dvc.lock")
 
 
 def fingerprint(workspace: Path, names: Iterable[str] = MADE) -> dict[str, str]:
@@ -41,12 +50,12 @@ def fingerprint(workspace: Path, names: Iterable[str] = MADE) -> dict[str, str]:
     return {path.relative_to(workspace).as_posix(): sha256(path) for path in made if path.is_file()}
 
 
-def start(workspace: Path) -> subprocess.Popen:
+def start(workspace: Path, **environment: str) -> subprocess.Popen:
     """`dvc repro` as the leader of its own group of processes."""
     return subprocess.Popen(
         ("dvc", "repro"),
         cwd=workspace,
-        env=environment_with(PYTHONUNBUFFERED="1"),
+        env=environment_with(PYTHONUNBUFFERED="1", **environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -66,15 +75,14 @@ def first_stage(process: subprocess.Popen) -> tuple[str, str]:
 
 
 class Undisturbed:
-    """A run that nobody disturbs: its params, its fingerprint, and the seconds of each stage."""
+    """A run that nobody disturbs, its fingerprint, and the seconds of each stage."""
 
-    def __init__(self, folder: Path) -> None:
-        params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
-        self.folder, self.params = folder, overlay(apply(params, "sample"), TINY)
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
         pack(folder / "images.zip", drawn_dataset(train=10, validation=6))
         self.workspace = self.prepare("undisturbed")
         self.seconds, stage = {}, ""
-        with start(self.workspace) as process:
+        with start(self.workspace, **environment) as process:
             for line in process.stdout:
                 if line.startswith("Running stage"):
                     stage, started = line.split("'")[1], time.monotonic()
@@ -88,7 +96,7 @@ class Undisturbed:
         workspace = self.folder / name / "workspace"
         workspace.parent.mkdir()
         shutil.copy(self.folder / "images.zip", workspace.parent)
-        prepare(workspace, self.params)
+        prepare(workspace, SMALL)
         return workspace
 
 
@@ -109,9 +117,9 @@ def kill(workspace: Path, moment: Callable[[str], float | None]) -> str:
         output += process.stdout.read()
     if process.returncode == 0:
         return ""
-    told = [each for each in HALF_WRITTEN_BY_DVC.items() if each[0] in output]
-    assert told, output
-    message, file = told[0]
+    messages = [pair for pair in HALF_WRITTEN_BY_DVC.items() if pair[0] in output]
+    assert messages, output
+    message, file = messages[0]
     print(f"DVC said {message!r}: removed {file}, as docs/troubleshooting.md tells to", flush=True)
     (workspace / file).unlink()
     return kill(workspace, moment)

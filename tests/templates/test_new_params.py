@@ -19,9 +19,9 @@ def test_params_that_are_missing_come_back_with_their_comments_and_no_other_line
     for key in keys:
         lines = TEMPLATE.splitlines()
         start = lines.index(f"{section}:")
-        (at,) = [n for n, line in enumerate(lines) if line.startswith(f"  {key}: ") and n > start][
-            :1
-        ]
+        at = start + next(
+            n for n, line in enumerate(lines[start:]) if line.startswith(f"  {key}: ")
+        )
         rest = [*lines[:at], *lines[at + 1 :]]
         added = add_missing("\n".join(rest), TEMPLATE).splitlines()
         assert flat("\n".join(added)) == flat(TEMPLATE)
@@ -47,8 +47,8 @@ def test_params_that_are_no_sections_are_one_line():
 
 def test_upgrade_names_what_to_set_instead_of_a_param_that_no_longer_exists(tmp_path):
     write_json(tmp_path / STATE, {"files": {}, "params": {}})
-    for value, told in (("24", "Set model.fine_tune_at (-24 "), ("null", "Remove it.")):
+    for value, advice in (("24", "Set model.fine_tune_at (-24 "), ("null", "Remove it.")):
         params = TEMPLATE.replace("model:\n", f"model:\n  fine_tune_last: {value}\n")
         (tmp_path / "params.yaml").write_text(params, encoding="utf-8")
         (line,) = [line for line in upgrade(tmp_path) if "fine_tune_last" in line]
-        assert line.startswith(f"params.yaml: model.fine_tune_last: no longer exists. {told}")
+        assert line.startswith(f"params.yaml: model.fine_tune_last: no longer exists. {advice}")

@@ -11,14 +11,7 @@ import pandas as pd
 import pytest
 from networks import metadata
 
-from pawprint.tools.monitoring import (
-    LIKE,
-    OTHER,
-    PROPORTIONS,
-    answers,
-    differences,
-    verdict_of,
-)
+from pawprint.tools.monitoring import LIKE, OTHER, PROPORTIONS, answers, differences, verdict_of
 
 TEST, DRAWS = 500, 300
 MODEL = metadata(unknown_threshold=0.6)
@@ -46,7 +39,7 @@ def verdicts(draws: int, images: int, **kind: float) -> Counter:
     rng = np.random.default_rng(0)
     pairs = ((photos(rng, images, **kind), photos(rng, TEST)) for _ in range(draws))
     return Counter(
-        verdict_of(differences(*(answers(each, MODEL) for each in pair))) for pair in pairs
+        verdict_of(differences(*(answers(table, MODEL) for table in pair))) for pair in pairs
     )
 
 
@@ -64,8 +57,8 @@ def test_foreign_photos_and_other_proportions_are_told_apart(kind, expected):
 
 
 def test_small_difference_is_no_alarm_with_any_number_of_photos():
-    found = verdicts(20, 20_000, unknown=0.012, second=0.55)
-    assert found[LIKE] == 20
+    counts = verdicts(20, 20_000, unknown=0.012, second=0.55)
+    assert counts[LIKE] == 20
 
 
 @pytest.mark.parametrize(("score", "change"), [("unknown_score", 0.05), ("confidence", -0.04)])

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import change, commit, encode, photo, set_author, succeed
+from conftest import change, commit, encode, photos_of, replace, set_author, succeed, write_files
 from installed import Installed
 from PIL import Image
 
@@ -17,11 +17,7 @@ from pawprint.files import pack, read_yaml
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("given") / "photos"
-    for number in range(4):
-        path = folder / ("cat", "dog")[number % 2] / f"{number}.jpg"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(photo(number))
-    return folder
+    return write_files(folder, photos_of(["cat/0.jpg", "dog/1.jpg", "cat/2.jpg", "dog/3.jpg"]))
 
 
 @pytest.fixture(scope="module")
@@ -54,23 +50,12 @@ def test_init_writes_a_project_whose_photos_dvc_tracks_and_which_names_the_packa
     assert package in (project / "requirements.txt").read_text()
 
 
-def test_init_names_the_folder_of_a_class_without_images(installed, photos, tmp_path):
-    given = shutil.copytree(photos, tmp_path / "given")
-    for name in ("bird", "fox"):
-        (given / name).mkdir()
-    (given / "fox" / ".DS_Store").touch()
-    command = ("pawprint", "init", "animals", "--images", str(given))
-    lines = installed.succeed(*command, cwd=tmp_path).splitlines()
-    for name in ("bird", "fox"):
-        assert any(str(given / name) in line and "no class" in line for line in lines)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_name_of_a_photo_that_is_not_utf_8_is_shown_by_init_and_by_code(
     installed, photos, tmp_path
 ):
-    given = shutil.copytree(photos, tmp_path / "given")
-    wrong = given / "cat" / os.fsdecode(b"caf\xe9.jpg")
+    source = shutil.copytree(photos, tmp_path / "given")
+    wrong = source / "cat" / os.fsdecode(b"caf\xe9.jpg")
     command = ("pawprint", "init", "animals", "--images", "given", "--outside")
     installed.succeed(*command, cwd=tmp_path)
     wrong.touch()
@@ -137,11 +122,17 @@ def test_failed_init_leaves_nothing(installed, photos, tmp_path):
 
 
 def test_two_projects_share_a_repository_and_photos_may_stay_outside(installed, photos, tmp_path):
+    """Init names the folders of classes without images."""
     succeed("git", "init", "-q", cwd=tmp_path)
     shutil.copytree(photos, tmp_path / "given")
+    (tmp_path / "given" / "bird").mkdir()
+    write_files(tmp_path / "given" / "fox", {".DS_Store": ""})
     for name, option in (("one", []), ("two", ["--outside"])):
         command = ("pawprint", "init", name, "--images", "given", *option)
-        installed.succeed(*command, cwd=tmp_path)
+        lines = installed.succeed(*command, cwd=tmp_path).splitlines()
+        for label in ("bird", "fox"):
+            folder = str(Path("given", label))
+            assert any(folder in line and "no class" in line for line in lines)
         assert (tmp_path / name / "params.yaml").is_file()
         assert not (tmp_path / name / ".git").exists()
     assert read_yaml(tmp_path / "two" / "params.yaml")["fetch"]["source"] == "../given"
@@ -226,20 +217,17 @@ def test_upgrade_outside_of_a_project_is_one_line(installed, tmp_path):
 
 
 def test_pipeline_without_what_a_stage_of_the_package_reads_is_refused(installed, project):
-    text = (project / "dvc.yaml").read_text()
-    (project / "dvc.yaml").write_text(text.replace("data/raw/archives, labels.csv", "labels.csv"))
+    replace(project / "dvc.yaml", "data/raw/archives, labels.csv", "labels.csv")
     result = installed.run("dvc", "repro", "code", cwd=project)
     assert "dvc.yaml: stages.clean.deps: expected data/raw/archives" in result.stderr
 
 
 def test_stage_refuses_a_package_other_than_that_of_requirements(installed, project):
-    text = (project / "requirements.txt").read_text()
-    other = text.replace("#sha256=", "#sha256=0")
-    (project / "requirements.txt").write_text(other)
+    replace(project / "requirements.txt", "#sha256=", "#sha256=0")
     result = installed.run("dvc", "repro", "code", cwd=project)
     assert "requirements.txt: expected the package that is installed" in result.stderr
     assert not (project / "data" / "code").exists()
-    (project / "requirements.txt").write_text(text)
+    replace(project / "requirements.txt", "#sha256=0", "#sha256=")
     installed.succeed("dvc", "repro", "code", cwd=project)
     hashes = (project / "data/code/clean.txt").read_text().splitlines()
     assert any(line.endswith("  pawprint/stages/clean.py") for line in hashes)

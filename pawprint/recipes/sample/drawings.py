@@ -108,9 +108,9 @@ def drawn_picture(label: str, number: int, seed: int = 7) -> bytes:
 def collected(labels: tuple, count: int, seed: int = 7) -> Iterator[tuple[str, str, bytes]]:
     """Yield (label, name, contents) of `count` pictures a label, and of three damaged files."""
     for number in range(1, count + 1):
-        shown = labels[-1:] + labels[:-1] if number in MISPLACED else labels
-        for label, drawn in zip(labels, shown):
-            yield label, f"{number:04}", drawn_picture(drawn, number, seed)
+        subjects = labels[-1:] + labels[:-1] if number in MISPLACED else labels
+        for label, subject in zip(labels, subjects):
+            yield label, f"{number:04}", drawn_picture(subject, number, seed)
     whole = drawn_picture(labels[1], 1, seed)
     yield labels[0], "empty", b""
     yield labels[1], "cut", whole[: len(whole) // 2]
