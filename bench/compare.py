@@ -139,12 +139,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, 3 unless told")
     parser.add_argument("--commits", nargs=2, metavar="COMMIT", help="compare these two instead")
-    given = parser.parse_args()
-    runs = compare_commits(given.commits, given.rounds) if given.commits else compare(given.rounds)
+    options = parser.parse_args()
+    runs = (
+        compare_commits(options.commits, options.rounds)
+        if options.commits
+        else compare(options.rounds)
+    )
     of_names = runs.groupby("name", sort=False)
     columns = {name: "mean" if "accuracy" in name else "median" for name in runs.columns[1:]}
     print(of_names.agg(columns).T.round(4).to_string())
-    if not given.commits:
+    if not options.commits:
         print(pd.Series(cost_of_changes(), name="seconds after a change").round(1).to_string())
 
 

@@ -91,15 +91,14 @@ def main() -> None:
         (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))
         for limit in find_limits(run)
     ]
-    photos = labels, shown["ids"]
     of_page = {
         "limits": limits,
         "no_limit": NO_LIMIT,
         "next_step": NEXT_STEP,
         "gallery": shown,
-        "matrix": gallery.link_matrix(predictions["test"], *photos),
-        "confused": gallery.link_pairs(predictions["test"], *photos),
-        "of_classes": gallery.link_classes(context["of_classes"], *photos),
+        "matrix": gallery.link_matrix(predictions["test"], labels, shown["ids"]),
+        "confused": gallery.link_pairs(predictions["test"], labels, shown["ids"]),
+        "of_classes": gallery.link_classes(context["of_classes"], labels, shown["ids"]),
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))
     images_md5 = md5(project.SPLIT_CSV)[: pages.DIGITS]

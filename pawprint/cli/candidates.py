@@ -65,16 +65,16 @@ def run_try(arguments: argparse.Namespace) -> None:
     images, labels = draw(train), read_json(project.LABELS_JSON)
     sizes = read_table(project.IMAGES_CSV, IMAGES)
     sizes = sizes[sizes["path"].isin(train["path"])]
-    choices = candidates(content, _choices(arguments), sizes)
+    options = candidates(content, _choices(arguments), sizes)
     command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
     with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
         sample = Sample(archive, images, labels, params.train_extract.weight_for(train["label"]))
         if arguments.use:
-            return _use(choices[1:], arguments.use, sample, command)
-        print(f"try: {len(images):,} of {len(train):,} training images, {len(choices)} candidates")
-        tried = list(measure(choices, sample, arguments.minutes))
-    failed = [(each.name, error) for each, error in tried if isinstance(error, InputError)]
-    pairs = [each for each in tried if isinstance(each[1], Measured)]
+            return _use(options[1:], arguments.use, sample, command)
+        print(f"try: {len(images):,} of {len(train):,} training images, {len(options)} candidates")
+        tried = list(measure(options, sample, arguments.minutes))
+    failed = [(option.name, error) for option, error in tried if isinstance(error, InputError)]
+    pairs = [pair for pair in tried if isinstance(pair[1], Measured)]
     scores = score([measured for _, measured in pairs], sample)
     print(_table(pairs, scores, are_imbalanced(Counter(images["label"]).values())))
     for name, error in failed:
@@ -116,12 +116,12 @@ def _table(pairs: list[tuple[Candidate, Measured]], scores: list[Scores], has_re
     return aligned([*row[:2], *row[8:], *row[2:8]] for row in rows)
 
 
-def _use(found: list[Candidate], name: str, sample: Sample, command: str) -> None:
-    candidate = next((each for each in found if each.name == name), None)
+def _use(options: list[Candidate], name: str, sample: Sample, command: str) -> None:
+    candidate = next((option for option in options if option.name == name), None)
     if candidate is None:
-        known = ", ".join(each.name for each in found)
+        names = ", ".join(option.name for option in options)
         raise InputError(
-            f"--use: expected one of {known}. Received: {name}. Give the same -S, too."
+            f"--use: expected one of {names}. Received: {name}. Give the same -S, too."
         )
     if not is_measured(candidate, sample):
         raise InputError(

@@ -137,8 +137,8 @@ def _draw(
     demand -= labels[splits == target].value_counts().reindex(demand.index, fill_value=0)
     is_fixed = (places["kept"] != "") | (places["archive"] != source)
     absent = {name: set(labels) - set(labels[is_fixed & (splits == name)]) for name in SPLITS}
-    names = {"validation", source} - {target}
-    reserved = {label: sum(label in absent[name] for name in names) for label in demand.index}
+    others = {"validation", source} - {target}
+    reserved = {label: sum(label in absent[name] for name in others) for label in demand.index}
     can_move = (splits == source) & (places["kept"] == "")
     units = _nearest(_sizes(places[can_move]), demand.to_dict(), reserved, absent[target])
     return places.assign(split=splits.mask(can_move & places["unit"].isin(units), target))
@@ -193,7 +193,9 @@ def _splits_by_date(images: pd.DataFrame, params: Split) -> pd.Series:
     """The split of each image by the column `date`: all images of a date are in the same."""
     is_alone = images["group"] == ""
     dates = images.groupby("group")["date"].transform("max").mask(is_alone, images["date"])
-    fractions = dates.value_counts().sort_index(ascending=False).cumsum() / len(dates)  # since then
+    fractions = dates.value_counts().sort_index(ascending=False).cumsum() / len(
+        dates
+    )  # on or after it
     if len(fractions) < len(SPLITS):
         raise InputError(
             f"split.date: expected {len(SPLITS)} or more dates. Received: {len(fractions)} in the "

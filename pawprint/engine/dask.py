@@ -120,15 +120,14 @@ class Run:
         due = start = 0
         try:
             while True:
-                room = AHEAD - len(self.running) - len(waiting) // chunk
                 if self.suspects:
-                    room = 0
                     if not self.running:
                         self.submit(*next(iter(self.suspects.items())))
-                for _ in range(room):
-                    if batch := list(itertools.islice(items, chunk)):
-                        self.submit(start, batch)
-                        start += len(batch)
+                else:
+                    for _ in range(AHEAD - len(self.running) - len(waiting) // chunk):
+                        if batch := list(itertools.islice(items, chunk)):
+                            self.submit(start, batch)
+                            start += len(batch)
                 if not self.running:
                     return
                 try:
@@ -162,8 +161,8 @@ class Run:
             if start in self.suspects:
                 raise InputError(
                     f"{printable(_name(items[0]))}: expected a worker to compute it. Received: "
-                    f"{error.allowed_failures + 1} workers that died. Check the image, and the "
-                    "memory of the workers."
+                    f"{error.allowed_failures + 1} workers that died. Check its images, and "
+                    "the memory of the workers."
                 ) from None
             # Tasks that were with the worker fail too. Each of their items runs alone, to find out.
             self.suspects |= {place: [item] for place, item in enumerate(items, start)}
@@ -193,7 +192,9 @@ class Run:
             self.client.wait_for_workers(1, timeout)
             return set(self.client.nthreads())
         except LOST:
-            raise _no_cluster(f"none within {timeout}") from None
+            names = [printable(_name(item)) for (item,) in self.suspects.values()][:1]
+            last = "".join(f"; the last ones died with {name}" for name in names)
+            raise _no_cluster(f"none within {timeout}{last}") from None
 
 
 def _compute(proof: Proof, items: bytes) -> list | tuple[str, str]:

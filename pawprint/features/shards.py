@@ -173,10 +173,10 @@ def write_shards(computer: ShardComputer, todo: list[Task], folder: Path) -> int
     return computed
 
 
-def interrupted_shards(path: Path) -> list[list[str]]:
-    """The shards that killed runs may have finished: each folder is named by how many it has."""
-    counts = [int(folder.name) for folder in path.glob("[0-9]*")]
-    return [[str(shard_path(path / f"{n}", i)) for i in range(n)] for n in counts]
+def interrupted_shards(folder: Path) -> list[list[str]]:
+    """The shards that killed runs may have finished, in folders named by how many they have."""
+    counts = [int(inner.name) for inner in folder.glob("[0-9]*")]
+    return [[str(shard_path(folder / f"{n}", i)) for i in range(n)] for n in counts]
 
 
 def recorded_shards(recorded: Recorded, stage: str, out: Path) -> list[str]:

@@ -198,11 +198,11 @@ def take_images(folder: Path, names: Sequence[str], table: Container[str] = ()) 
 
     Those in `table` are images, whatever their names.
     """
-    others = [name for name in names if name not in table and not is_image_name(name)]
-    if others:
+    images = [name for name in names if name in table or is_image_name(name)]
+    if others := sorted(set(names).difference(images)):
         line = f"{len(others):,} other files ({count_suffixes(others)})"
         print(f"{printable(str(folder))}: {line}", file=sys.stderr)
-    return [name for name in names if name in table or is_image_name(name)]
+    return images
 
 
 def find_images(paths: list[Path]) -> list[Path]:

@@ -83,8 +83,11 @@ def imports(source: str) -> set[tuple[str, str]]:
         elif isinstance(node, ast.ImportFrom):
             if node.level:
                 raise ValueError(f"a relative import in line {node.lineno}")
-            names.add(("", full := node.module))
-            names |= {(alias.asname or alias.name, f"{full}.{alias.name}") for alias in node.names}
+            full = node.module
+            names |= {
+                ("", full),
+                *((alias.asname or alias.name, f"{full}.{alias.name}") for alias in node.names),
+            }
     return names
 
 

@@ -115,8 +115,8 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
         axis.tick_params(labelsize=8)
         lines = ["Pairs that are confused most often:"]
         for row in confused(predictions, PAIRS).itertuples():
-            share = f"{row.images:,} of {(actual == row.actual).sum():,} images"
-            lines.append(f"{row.actual} predicted as {row.predicted}: {share}")
+            count = f"{row.images:,} of {(actual == row.actual).sum():,} images"
+            lines.append(f"{row.actual} predicted as {row.predicted}: {count}")
         figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9)
     axis.grid(False)
     axis.spines[:].set_visible(False)

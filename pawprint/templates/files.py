@@ -138,10 +138,10 @@ def requirements(given: str = "") -> str:
     # With the lines that continue one, such as those of hashes, and indented comments below it.
     entries = re.split(r"(?<!\\)\n(?![ \t])", given.rstrip())
     lines = {entry: read_line(entry) for entry in entries if entry.strip()}
-    earlier = [named for named in lines.values() if named and named.name == DISTRIBUTION]
+    earlier = [entry for entry in lines.values() if entry and entry.name == DISTRIBUTION]
     text = f"{template('requirements.txt')}{requirement(*earlier[:1])}\n"
-    known = {named.name for line in text.splitlines() if (named := read_line(line))}
-    others = (line for line, named in lines.items() if not (named and named.name in known))
+    names = {entry.name for line in text.splitlines() if (entry := read_line(line))}
+    others = (line for line, entry in lines.items() if not (entry and entry.name in names))
     return with_lines(text, others)
 
 
@@ -203,13 +203,13 @@ def requirement(earlier: Named | None = None) -> str:
 def require_installed(path: Path) -> None:
     """Raise InputError unless the installed package is the one that a requirements.txt names."""
     version, origin = _installed()
-    named = [found for line in read_text(path).splitlines() if (found := read_line(line))]
-    given = [each.address for each in named if each.name == DISTRIBUTION]
-    if not any(_is_origin(each, version, origin) for each in given):
-        known = version if origin is None else read_line(requirement()).address
-        received = printable(_readable(" ".join(given))) or "no line of it"
+    entries = [entry for line in read_text(path).splitlines() if (entry := read_line(line))]
+    addresses = [entry.address for entry in entries if entry.name == DISTRIBUTION]
+    if not any(_is_origin(address, version, origin) for address in addresses):
+        installed = version if origin is None else read_line(requirement()).address
+        received = printable(_readable(" ".join(addresses))) or "no line of it"
         raise InputError(
-            f"{path}: expected the package that is installed, {_readable(known)}. Received: "
+            f"{path}: expected the package that is installed, {_readable(installed)}. Received: "
             f"{received}. To install that, run `pip install --force-reinstall --no-deps` with its "
             "line; to keep what is installed, run `pawprint upgrade`."
         )

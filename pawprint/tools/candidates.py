@@ -175,15 +175,15 @@ def draw(images: pd.DataFrame) -> pd.DataFrame:
 
 
 def measure(
-    candidates: list[Candidate], sample: Sample, minutes: float
+    options: list[Candidate], sample: Sample, minutes: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Each candidate, measured, or why it is not. Raises InputError for the first.
 
     After the first, one that is expected to take longer than what is left of `minutes` is not.
     """
     end, images, fit_seconds = time.monotonic() + 60 * minutes, len(sample.images), 0.0
-    with tqdm(total=len(candidates) * images, unit="image", leave=False, disable=None) as bar:
-        for number, candidate in enumerate(candidates):
+    with tqdm(total=len(options) * images, unit="image", leave=False, disable=None) as bar:
+        for number, candidate in enumerate(options):
             bar.set_description(candidate.name)
             left = end - time.monotonic() if number else math.inf
             try:
@@ -252,12 +252,12 @@ def _measure(
     computer = ShardComputer(sample.archive, run, kinds, one_view, model.image_size)
     for done, _ in map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))):
         bar.update(done)
-    stored = StoredExamples(folder, images, sample.labels)
-    examples = open_examples(stored, model.features, sample.class_weight)
+    store = StoredExamples(folder, images, sample.labels)
+    examples = open_examples(store, model.features, sample.class_weight)
     start = time.monotonic()
-    crossed = cross_validate(examples)
+    cross_validation = cross_validate(examples)
     fit_seconds = time.monotonic() - start
-    has_blocks = examples.takes_blocks(crossed)
+    has_blocks = examples.takes_blocks(cross_validation)
     if not has_blocks:
         top = network.output("top").get_node().input_value(0)
         network = openvino.Model([top], network.get_parameters())
@@ -266,7 +266,7 @@ def _measure(
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if examples.classes == 2 else examples.classes)
     _, cpu_ms = _cpu_ms(run, sample, paths)
-    measured = Measured(crossed.probabilities, cpu_ms, weights / 1e6, fit_seconds)
+    measured = Measured(cross_validation.probabilities, cpu_ms, weights / 1e6, fit_seconds)
     write_arrays(result, **measured._asdict())
     return measured
 
@@ -291,12 +291,12 @@ def score(measured: list[Measured], sample: Sample) -> list[Scores]:
     """The scores of each, the first of which is today's."""
     images = sample.images
     actual = pd.Index(sample.labels).get_indexer(images["label"])
-    judged = ~np.isnan([candidate.probabilities[:, 0] for candidate in measured]).any(axis=0)
+    judged = ~np.isnan([result.probabilities[:, 0] for result in measured]).any(axis=0)
     actual, groups = actual[judged], images["group"].to_numpy()[judged]
     weights = compute_sample_weight(sample.class_weight, actual)
     scores, p_values, today = [], [], None
-    for candidate in measured:
-        probabilities = candidate.probabilities[judged]
+    for result in measured:
+        probabilities = result.probabilities[judged]
         losses = weights * log_losses(actual, probabilities)
         today = losses if today is None else today
         gains = mean_by_group(losses - today, groups)

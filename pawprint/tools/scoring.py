@@ -111,12 +111,12 @@ def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparis
 
 
 def _labels_in(
-    folder: Path, labels: list[str], folders_of: dict[str, list[str]] | str
+    folder: Path, labels: list[str], folder_names: dict[str, list[str]] | str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`path`, `label` and `group` of each image below the folder, sorted by its path there.
 
-    The second table is METADATA. The label is one of `labels`, UNKNOWN or None. `folders_of` are
-    the names of their folders, or "auto". The group is that of metadata.csv, or the image alone.
+    The second table is METADATA. The label is one of `labels`, UNKNOWN or None. `folder_names`
+    are those of their folders, or "auto". The group is that of metadata.csv, or the image alone.
     """
     names = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
@@ -125,7 +125,7 @@ def _labels_in(
     folder_of = {
         name.lower(): label
         for label in labels
-        for name in (label, *(folders_of.get(label, ()) if folders_of != "auto" else ()))
+        for name in (label, *(folder_names.get(label, ()) if folder_names != "auto" else ()))
     }
     folders = layouts.folders_of(rows)
     rows = rows or {}
@@ -217,8 +217,8 @@ def _p_value(score: str, label: str, photos: Predictions, test: Predictions) -> 
         return intervals.randomization(_losses(photos), _losses(test))
     if score == "mean_recall":
         recalls, of_test = (
-            np.array([_counts(split, "recall", label) for label in split.labels])
-            for split in (photos, test)
+            np.array([_counts(side, "recall", label) for label in side.labels])
+            for side in (photos, test)
         )
         return intervals.stratified_fisher(recalls, of_test)
     return intervals.fisher(_counts(photos, score, label), _counts(test, score, label))

@@ -118,7 +118,7 @@ def test_two_processes_at_once_lose_no_answer(target, tmp_path):
     """Also those of the same names: as of two cameras."""
     data = {new(tmp_path / writer / f"{i}.jpg").read_bytes() for writer in "ab" for i in range(20)}
     spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2)
+    barrier = spawn.Barrier(2, timeout=60)
     places = [(barrier, tmp_path / writer, target) for writer in "ab"]
     writers = [spawn.Process(target=label_all, args=arguments) for arguments in places]
     for writer in writers:

@@ -125,7 +125,9 @@ def test_training_says_which_views_it_learns_from(folder, capsys, is_like_the_im
     features[:, 1:, 0] *= 1 if is_like_the_image else -1
     (line,) = [line for line in trained(folder, features, capsys) if " views " in line]
     assert ("all 3 views" if is_like_the_image else "one of 3 views") in line
-    assert read_json(folder / project.EXTRACT_METRICS)["views"] == (3 if is_like_the_image else 1)
+    metrics = read_json(folder / project.EXTRACT_METRICS)
+    assert (metrics["views"], metrics["blocks"]) == (3 if is_like_the_image else 1, 0)
+    assert f"C = {metrics['C']:g}" in line
 
 
 def test_training_says_that_many_classes_have_no_learning_curve(folder, capsys, monkeypatch):

@@ -81,14 +81,15 @@ class Undisturbed:
         self.folder = folder
         pack(folder / "images.zip", drawn_dataset(train=10, validation=6))
         self.workspace = self.prepare("undisturbed")
-        self.seconds, stage = {}, ""
+        self.seconds, stage, output = {}, "", ""
         with start(self.workspace, **environment) as process:
             for line in process.stdout:
+                output += line
                 if line.startswith("Running stage"):
                     stage, started = line.split("'")[1], time.monotonic()
                 if stage:
                     self.seconds[stage] = time.monotonic() - started
-        assert process.returncode == 0
+        assert process.returncode == 0, output
         self.fingerprint = fingerprint(self.workspace)
 
     def prepare(self, name: str) -> Path:
