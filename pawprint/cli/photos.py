@@ -203,9 +203,11 @@ def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> 
         of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)
         title = f"{TITLES[row.score]} {row.label}"
         cells = (_in_percent(*interval) for interval in of_both)
-        # All classes together have one test.
-        is_first = row.Index == (monitored.scores["score"] == row.score).idxmax()
-        tested = (f"{row.p_value:.4f}", row.different) if is_first else ("", "")
+        tested = f"{row.p_value:.4f}", row.different
+        if row.score == "classes":  # which together have one test
+            if row.Index == (monitored.scores["score"] == row.score).idxmax():
+                lines.append(("predicted classes", "", "", *tested))
+            tested = "", ""
         lines.append((title, *cells, *tested))
     few = f"; {photos:,} photos are few: only a large difference would show"
     is_unsure = monitored.verdict == monitoring.LIKE and photos < monitoring.FEW

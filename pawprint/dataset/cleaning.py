@@ -300,12 +300,10 @@ def describe_imbalance(images: pd.DataFrame) -> str:
     largest, smallest = of_class.idxmax(), of_class.idxmin()
     if of_class.max() <= MAX_IMBALANCE * of_class.min():
         return ""
-    weights = "to weight each class the same, set class_weight: balanced"
-    if are_imbalanced(of_class):
-        weights = "class_weight: auto weights each class the same"
+    weights = "auto weights" if are_imbalanced(of_class) else "balanced would weight"
     return (
-        f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}; {weights} in "
-        "train_extract and train_finetune"
+        f"{of_class.max():,} images of {largest}, {of_class.min():,} of {smallest}; class_weight: "
+        f"{weights} each class the same"
     )
 
 

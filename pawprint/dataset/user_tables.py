@@ -65,7 +65,7 @@ def read_corrections(
         elif not pixels and name not in members:
             problem = (
                 f"expected the path of a file in the archive, such as {min(members, default='')}. "
-                f"Received: {name!r}"
+                f"Received: {name!r}. If the image is gone, remove the line"
             )
         elif label not in choices:
             problem = (

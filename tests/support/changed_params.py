@@ -141,6 +141,8 @@ EXCEPTIONS = {
     "train_extract.class_weight": ["train_extract", "review", "plot", "report"],
     "train_extract.keep_best": ["train_extract", "report"],  # the last epoch is the best
     "train_finetune.class_weight": ["train_finetune", "report"],
+    "calibrate.temperature": ["calibrate", "report"],  # it is not significant
+    "calibrate.unknown_quantile": ["calibrate", "evaluate", "report"],
 }
 
 
