@@ -1,8 +1,9 @@
 """Write the model card, and one HTML page about the run, which opens without a network.
 
 Reads labels.csv, tables in data/, data/clean/, data/split/ and plots/, the pictures in plots/,
-data/raw/archives/, models/served/ and all params. Writes docs/model_card.md, plots/limits.txt, and
-plots/report.html, which shows photos. Run: `python -m stages.report`
+metrics/train_extract.json, data/raw/archives/, models/served/ and all params. Writes
+docs/model_card.md, plots/limits.txt, and plots/report.html, which shows photos.
+Run: `python -m stages.report`
 """
 
 from functools import partial
@@ -17,7 +18,7 @@ from pawprint.dataset.properties import measure_properties
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
 from pawprint.errors import hide_secrets
-from pawprint.files import md5, read_yaml, write_text
+from pawprint.files import md5, read_json, read_yaml, write_text
 from pawprint.images.archive import open_archive
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Clean
@@ -86,6 +87,7 @@ def main() -> None:
         properties,
         read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
         near_duplicates,
+        read_json(project.EXTRACT_METRICS).get("accuracy_by_series"),
     )
     limits = [
         (limit.sentence, limit.confused and gallery.pair_id(*limit.confused, labels))

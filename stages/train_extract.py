@@ -23,7 +23,7 @@ from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_o
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.learning_curve import describe_curve, tabulate_curve
 from pawprint.scores.review import judge
-from pawprint.scores.shift import describe_series, find_series
+from pawprint.scores.shift import accuracy_by_series, describe_series, find_series
 from pawprint.tables import read_table, write_table
 
 
@@ -53,6 +53,9 @@ def main() -> None:
     }
     if history["kept"].any():
         metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
+    by_series = compare_series(split, examples, cross_validation)
+    if by_series is not None:
+        metrics["accuracy_by_series"] = by_series
     judged, of_parts = solved_head.learning_curve(examples, cross_validation)
     curve = tabulate_curve(actual[judged], examples.groups[judged], of_parts)
     head.weights.write(project.HEAD)
@@ -75,21 +78,21 @@ def main() -> None:
     why = "too few images or groups" if of_parts else "too many classes"
     of_curve = describe_curve(curve) if len(curve) > 1 else f"no learning curve, as there are {why}"
     print(f"train_extract: {of_curve}")
-    if warning := compare_series(split, examples, cross_validation):
-        print(f"train_extract: {warning}")
+    if by_series is not None:
+        accuracy = metrics["cross_validated_accuracy"]
+        print(f"train_extract: {describe_series(split, accuracy, by_series)}")
 
 
 def compare_series(
     split: pd.DataFrame, examples: solved_head.Examples, result: solved_head.CrossValidation
-) -> str:
-    """What `describe_series` says of the training images, or "" if the names tell no series."""
+) -> float | None:
+    """`accuracy_by_series` of the training images; None, too, if the names tell no series."""
     series = find_series(split)
     if series is None:
-        return ""
+        return None
     groups = series[split["split"] == "train"].to_numpy()
     apart = solved_head.cross_validate_as(result, examples._replace(groups=groups))
-    example = series[series != split["group"]].mode()[0]
-    return describe_series(result.probabilities, apart.probabilities, examples.actual, example)
+    return accuracy_by_series(result.probabilities, apart.probabilities, examples.actual)
 
 
 def write_judged(

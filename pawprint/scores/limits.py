@@ -18,7 +18,7 @@ from pawprint.scores.intervals import difference_interval, fisher, fraction_inte
 from pawprint.scores.learning_curve import describe_curve
 from pawprint.scores.paired import losses_in
 from pawprint.scores.review import every_prediction, list_errors
-from pawprint.scores.shift import describe_divided_series, describe_shift
+from pawprint.scores.shift import describe_divided_series, describe_series, describe_shift
 from pawprint.scores.slices import describe_slices
 
 ALPHA = 0.02  # probability of a sentence by chance
@@ -39,6 +39,7 @@ class Run(NamedTuple):
 
     `train_accuracy` is that of the solved head on the images that it learned from, or None.
     `properties` has PROPERTIES, numbers, with `label` and `group`, of some training images.
+    `accuracy_by_series` is that of scores/shift.py, of training images, or None.
     """
 
     images: pd.DataFrame
@@ -50,6 +51,7 @@ class Run(NamedTuple):
     properties: pd.DataFrame
     learning_curve: pd.DataFrame
     near_duplicates: pd.DataFrame
+    accuracy_by_series: float | None
 
     @property
     def in_folds(self) -> tuple[int, int]:
@@ -90,6 +92,10 @@ def test_of_another_kind(run: Run) -> Limit | None:
 
 
 def divided_series(run: Run) -> Limit | None:
+    if run.accuracy_by_series is not None:
+        learned = run.images[run.images["split"] != "test"]
+        right, images = run.in_folds
+        return Limit(describe_series(learned, right / images, run.accuracy_by_series))
     sentence = describe_divided_series(run.images, run.near_duplicates)
     return Limit(sentence) if sentence else None
 

@@ -149,15 +149,13 @@ def independent(images: pd.DataFrame) -> pd.Series:
     return images["group"] if series is None else series
 
 
-def describe_series(
-    together: np.ndarray, apart: np.ndarray, actual: np.ndarray, example: str
-) -> str:
-    """A sentence if images are predicted better by others of their series, or else "".
+def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarray) -> float | None:
+    """The accuracy of `apart`, if images are predicted better by others of their series.
 
     That is if the accuracy of `together`, where images of one series are in several folds, is
     higher by more than MIN_GAIN than that of `apart`, where each series is in one fold, and
     McNemar's test rejects. Both are probabilities `(images, classes)`, NaN for an image that is not
-    judged; `actual` holds class indices, `example` is the name of a series.
+    judged; `actual` holds class indices.
     """
     is_judged = ~np.isnan(together + apart).any(axis=1)
     right, right_apart = (
@@ -166,9 +164,20 @@ def describe_series(
     only = int((right & ~right_apart).sum()), int((right_apart & ~right).sum())
     difference = (only[0] - only[1]) / max(1, len(right))
     if difference <= MIN_GAIN or mcnemar(*only) >= ALPHA:
-        return ""
+        return None
+    return float(right_apart.mean())
+
+
+def describe_series(images: pd.DataFrame, accuracy: float, by_series: float) -> str:
+    """What `accuracy_by_series` is beside the accuracy where series are in several folds.
+
+    `images` are those of a table SPLIT for training and validation, in which `find_series` finds
+    some.
+    """
+    series = find_series(images)
+    example = series[series != images["group"]].mode()[0]
     return (
-        f"the names tell series of photos, such as {printable(example)}: cross-validated accuracy "
-        f"{right.mean():.1%}, and {right_apart.mean():.1%} with each series in one fold, as for "
-        f"photos of other series. To keep each series in one split, set split.group: '{SERIES}'"
+        f"The names tell series of photos, such as {printable(example)}: cross-validated accuracy "
+        f"{accuracy:.1%}, and {by_series:.1%} with each series in one fold, as for photos of other "
+        f"series. To keep each series in one split, set split.group: '{SERIES}'."
     )

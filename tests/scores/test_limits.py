@@ -51,7 +51,7 @@ def run_of(
     tables = pd.concat(parts), judged, predictions, scores
     curve = pd.DataFrame({"images": [150, 300], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.02, high=curve["gain"] + 0.02)
-    return Run(*tables, train_accuracy, 224, properties, curve, NONE_ALIKE)
+    return Run(*tables, train_accuracy, 224, properties, curve, NONE_ALIKE, None)
 
 
 def with_chance() -> Run:
@@ -72,6 +72,15 @@ def with_divided_series() -> Run:
     paths[of_a[[0, 1, -1]]] = [f"a/film_{frame}.jpg" for frame in range(3)]
     alike = NONE_ALIKE.assign(path=["a/film_0.jpg"], nearest=["a/film_1.jpg"])
     return run._replace(images=run.images.assign(path=paths), near_duplicates=alike)
+
+
+def with_series() -> Run:
+    images = run_of().images
+    series = np.repeat(np.arange(100), 5)
+    paths = images["label"] + "/" + pd.Series(series, images.index).astype(str) + "_"
+    paths += pd.Series(np.arange(500), images.index).astype(str) + ".jpg"
+    images = images.assign(path=paths, group=paths)
+    return run_of()._replace(images=images, accuracy_by_series=0.5)
 
 
 def with_shortcut() -> Run:
@@ -97,6 +106,7 @@ RARE = np.array([[6, 0, 0], [0, 6, 0], [3, 3, 3.4]])
         (limits.no_better_than_one_class, with_chance()),
         (limits.test_of_another_kind, with_shift()),
         (limits.divided_series, with_divided_series()),
+        (limits.divided_series, with_series()),
         (limits.shortcut, with_shortcut()),
         (limits.wrong_labels, run_of(centres=6 * np.eye(3), relabelled=0.06)),
         (limits.learned_by_heart, run_of(centres=1.5 * np.eye(3))),

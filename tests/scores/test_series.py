@@ -8,8 +8,8 @@ import pytest
 
 from pawprint.scores.shift import (
     SERIES,
+    accuracy_by_series,
     describe_divided_series,
-    describe_series,
     find_series,
     independent,
 )
@@ -92,11 +92,11 @@ def test_difference_of_few_images_or_of_those_not_judged_is_not_told():
     good = np.tile([[0.9, 0.1]], (1000, 1))
     bad, worse, unjudged = good.copy(), good.copy(), good.copy()
     bad[:10], worse[:11], unjudged[:100] = (0.1, 0.9), (0.1, 0.9), np.nan
-    assert describe_series(good, bad, actual, "") == ""  # one point
-    assert describe_series(good, worse, actual, "")
-    assert describe_series(good, unjudged, actual, "") == ""
-    assert describe_series(good[:5], bad[:5], actual[:5], "") == ""
-    assert describe_series(unjudged[:100], good[:100], actual[:100], "") == ""
+    assert accuracy_by_series(good, bad, actual) is None  # one point
+    assert accuracy_by_series(good, worse, actual) == pytest.approx(0.989)
+    assert accuracy_by_series(good, unjudged, actual) is None
+    assert accuracy_by_series(good[:5], bad[:5], actual[:5]) is None
+    assert accuracy_by_series(unjudged[:100], good[:100], actual[:100]) is None
 
 
 def test_series_of_near_duplicates_in_several_splits_is_told_and_a_count_of_photos_is_not():

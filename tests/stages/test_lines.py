@@ -104,6 +104,7 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
         train_extract.main()
     lines = [line for line in capsys.readouterr().out.splitlines() if SERIES in line]
     assert len(lines) == (not is_grouped)
+    assert ("accuracy_by_series" in read_json(folder / project.EXTRACT_METRICS)) != is_grouped
 
 
 def trained(folder: Path, features: np.ndarray, capsys) -> list[str]:

@@ -127,4 +127,5 @@ def write_run(
         threshold=0.5 if len(labels) == 2 else None,
         unknown_threshold=0.48,
     )
+    write_json(workspace / project.EXTRACT_METRICS, {})
     write_json(workspace / project.SERVED_MODEL / "model.json", metadata.model_dump())
