@@ -199,13 +199,14 @@ TITLES = {
 
 def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> None:
     lines = [("", f"{photos:,} photos", f"{test:,} test photos", "p", "different")]
+    of_class = monitored.scores["score"] == "classes"  # which together have one test
     for row in monitored.scores.itertuples():
         of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)
         title = f"{TITLES[row.score]} {row.label}"
         cells = (_in_percent(*interval) for interval in of_both)
         tested = f"{row.p_value:.4f}", row.different
-        if row.score == "classes":  # which together have one test
-            if row.Index == (monitored.scores["score"] == row.score).idxmax():
+        if of_class[row.Index]:
+            if row.Index == of_class.idxmax():
                 lines.append(("predicted classes", "", "", *tested))
             tested = "", ""
         lines.append((title, *cells, *tested))

@@ -192,8 +192,8 @@ class Run:
             self.client.wait_for_workers(1, timeout)
             return set(self.client.nthreads())
         except LOST:
-            names = [printable(_name(item)) for (item,) in self.suspects.values()][:1]
-            last = "".join(f"; the last ones died with {name}" for name in names)
+            suspect = next(iter(self.suspects.values()), None)
+            last = f"; the last ones died with {printable(_name(suspect[0]))}" if suspect else ""
             raise _no_cluster(f"none within {timeout}{last}") from None
 
 
