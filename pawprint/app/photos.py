@@ -1,9 +1,10 @@
 """Photos, read from the archive: grids of them, and each one large in a dialog, with its saliency.
 
-What is cached with the stamps of its files is read again when they change.
+What is cached with the stamps of its files is read again when they change. A page contains its
+photos as data URIs: when any run ends, Streamlit deletes the files of a page that is being drawn
+again, and a browser that has not loaded them yet cannot show them.
 """
 
-import io
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +23,7 @@ from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.model.saliency import saliency_of
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import stamps
+from pawprint.reports.pages import data_uri
 from pawprint.tables import read_table, with_image
 
 Stamps = dict[Path, tuple[int, int]]
@@ -55,8 +57,9 @@ def show_saliency(image: Image.Image, alt: str) -> None:
 
 
 @st.cache_data(max_entries=200, show_spinner="Looking for the regions that matter …")
-def _saliency(image: np.ndarray, folder: Path, files: Stamps) -> np.ndarray:
-    return saliency_of(_predictor(folder, files), Image.fromarray(image))
+def _saliency(image: np.ndarray, folder: Path, files: Stamps) -> str:
+    picture = saliency_of(_predictor(folder, files), Image.fromarray(image))
+    return data_uri(Image.fromarray(picture))
 
 
 @st.cache_resource(max_entries=1, show_spinner="Loading the model …")
@@ -119,7 +122,7 @@ def show_large(image: Image.Image, text: str) -> None:
     """An image in the width of its column; `text` is the text alternative."""
     small = image.copy()
     small.thumbnail((LARGE, LARGE))
-    st.image(small, width="stretch", alt=text)
+    st.image(data_uri(small), width="stretch", alt=text)
 
 
 def photo(name: str) -> Image.Image:
@@ -138,10 +141,6 @@ def _archive(files: Stamps, bits: int | None) -> Archive:
 
 
 @st.cache_data(max_entries=4000, show_spinner=False)
-def _square(name: str, files: Stamps, bits: int | None) -> bytes:
-    """A JPEG of the photo, padded to a square, with twice the pixels shown, for sharp screens."""
-    buffer = io.BytesIO()
-    ImageOps.pad(photo(name), (2 * CELL, 2 * CELL), color=BACKGROUND).save(
-        buffer, "JPEG", quality=85
-    )
-    return buffer.getvalue()
+def _square(name: str, files: Stamps, bits: int | None) -> str:
+    """The photo, padded to a square, with twice the pixels shown, for sharp screens."""
+    return data_uri(ImageOps.pad(photo(name), (2 * CELL, 2 * CELL), color=BACKGROUND))

@@ -130,12 +130,15 @@ def test_photos_are_those_that_the_filters_ask_for(page, workspace):
         expect(page.get_by_role("img", name=PHOTO)).to_have_count(min(cats, 24))
 
 
-def test_click_on_a_photo_opens_it_large_with_its_saliency(page):
+def test_click_on_a_photo_opens_it_large_with_its_saliency_as_part_of_the_page(page):
     open_page(page, "This run")
     page.get_by_role("img", name=PHOTO).first.click(force=True)  # where its button lies over it
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("img", name=re.compile("^Saliency of"))).to_be_visible()
     expect(dialog.get_by_role("img")).to_have_count(2)
+    # Data URIs: a run of another session can delete Streamlit's files before a browser has them.
+    photos = page.get_by_role("img", name=PHOTO)
+    assert photos.evaluate_all("all => all.every(one => one.src.startsWith('data:'))")
 
 
 def test_uploaded_photo_gets_the_label_of_predict_and_hostile_ones_their_reason(
