@@ -61,9 +61,15 @@ def _fit(photo: Image.Image, title: str, colour: str) -> Cell:
 MAX_VIEWS = 12  # shown; two rows
 
 
+def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
+    """At most `number` rows of a table SPLIT, as many of each class, or all of a rare one."""
+    share = max(1, number // train["label"].nunique())
+    return spread(pd.concat(spread(rows, share) for _, rows in train.groupby("label")), number)
+
+
 def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
-    """Training images at equal distances in the table SPLIT, with label and size in pixels."""
-    rows = spread(train, number)
+    """Training images of each class, at equal distances, with label and size in pixels."""
+    rows = samples(train, number)
     images = ((row.label, open_image(archive, row.path)) for row in rows.itertuples())
     cells = ((image, f"{label}\n{image.width}×{image.height}", GREY) for label, image in images)
     return photo_grid({f"Training images ({len(rows):,} of {len(train):,})": cells})

@@ -7,7 +7,7 @@ from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import apply, resize
 from pawprint.params.data import Augment
-from pawprint.reports.photos import draw_augmented
+from pawprint.reports.photos import draw_augmented, samples
 
 
 def test_preview_shows_the_views_that_training_uses(drawn_archive):
@@ -23,3 +23,10 @@ def test_preview_shows_the_views_that_training_uses(drawn_archive):
     for view, shown in enumerate(views):
         expected = apply(pixels, draw_view(augment, sha256, view, 224))
         assert np.array_equal(shown, expected)
+
+
+def test_samples_show_every_class():
+    train = pd.DataFrame({"label": ["many"] * 300 + ["rare"] + ["some"] * 40})
+    assert samples(train, 18)["label"].value_counts().to_dict() == {"many": 6, "some": 6, "rare": 1}
+    classes = pd.DataFrame({"label": [f"{index:02}" for index in range(50)] * 2})
+    assert len(samples(classes, 18)) == samples(classes, 18)["label"].nunique() == 18
