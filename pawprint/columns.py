@@ -70,8 +70,13 @@ PREDICTIONS: Columns = {
     "predicted": "str",
     "pixels_sha256": "str",  # of what image this is, whatever its path
 }
-# The part of it that `dvc plots` and `compare` need.
-PREDICTED_CLASSES: Columns = {"image": "str", "actual": "str", "predicted": "str"}
+# The part of it that `dvc plots` and `compare` need; `loss` is the log loss of the image.
+PREDICTED_CLASSES: Columns = {
+    "image": "str",
+    "actual": "str",
+    "predicted": "str",
+    "loss": "float64",
+}
 IMAGE_DIGITS = 16  # of pixels_sha256 in `image`: among a million none is likely to occur twice
 PROBABILITY = "probability_"
 UNKNOWN_SCORE = "unknown_score"  # in predictions of a model with a detector of unknown inputs

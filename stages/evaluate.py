@@ -19,6 +19,7 @@ from pawprint.params.results import Evaluate
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores import metrics
 from pawprint.scores.held_out import evaluate
+from pawprint.scores.paired import losses_in
 from pawprint.scores.shift import compare_splits, describe_shift, independent, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
 from pawprint.tables import read_table, with_image, write_predictions, write_table
@@ -64,7 +65,7 @@ def main() -> None:
     reliability = [result.reliability.assign(split=name) for name, result in results.items()]
     for name, result in results.items():
         write_predictions(project.PREDICTIONS_CSV[name], result.predictions)
-        short = with_image(result.predictions)
+        short = with_image(result.predictions).assign(loss=losses_in(result.predictions))
         write_table(project.PREDICTED_CSV[name], short, columns.PREDICTED_CLASSES)
     write_table(project.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
     write_table(project.ROC_CSV, test.roc, columns.ROC)

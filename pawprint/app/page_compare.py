@@ -6,8 +6,8 @@ from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE
-from pawprint.scores.paired import describe_comparison
-from pawprint.tools.comparison import compare_all, paired
+from pawprint.scores.paired import describe_verdict, tabulate_sets
+from pawprint.tools.comparison import compare_runs, paired
 
 TITLE, ICON = "Compare", ":material/compare_arrows:"
 
@@ -22,11 +22,10 @@ def show() -> None:
     first = st.text_input("Baseline", "HEAD")
     second = st.text_input("The baseline with", WORKSPACE)
     level = Evaluate.load().confidence
-    for split, (compared,) in compare_all(first, [second], level).items():
-        if split != "test":  # params are not chosen by it
-            st.code(
-                describe_comparison(first, second, split, compared), language=None, wrap_lines=True
-            )
+    (compared,), note = compare_runs(first, [second], level)
+    st.markdown(plain(describe_verdict(first, second, compared)))
+    st.dataframe(tabulate_sets(compared), hide_index=True)
+    st.caption(plain(note))
     (pairs,) = paired(first, [second], "validation")
     differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
     st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")

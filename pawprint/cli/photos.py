@@ -69,8 +69,7 @@ def run_score(arguments: argparse.Namespace) -> int:
             print(f"{folder}\n" * bool(others), end="")
             print_scored(of_model)
         for folder, comparison in others:
-            names = str(folders[0]), str(folder), f"\n{arguments.folder}"
-            print(describe_comparison(*names, comparison))
+            print(f"\n{describe_comparison(str(folders[0]), str(folder), comparison)}")
     if arguments.sheet:
         first = predictors[0].metadata.bits, arguments.folder, scored[0].predictions
         write_errors(arguments.sheet, *first)
@@ -95,8 +94,9 @@ def _score(predictor: Predictor, folder: Path) -> Scored:
 
 
 def record_of(comparison: Comparison) -> dict:
-    scores = [row._asdict() | {"verdict": row.verdict} for row in comparison.scores]
-    return comparison._asdict() | {"scores": scores}
+    test, sets = comparison.test, comparison.sets.to_dict("records")
+    test = test._asdict() | {"verdict": test.verdict}
+    return comparison._asdict() | {"test": test, "sets": sets}
 
 
 def print_scored(scored: Scored) -> None:

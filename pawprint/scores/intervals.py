@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import binomtest, fisher_exact, norm
 
-RESAMPLES, DRAWS = 2000, 20_000
+RESAMPLES, DRAWS, BATCH = 2000, 10_000, 100
 
 
 def fraction_interval(
@@ -95,13 +95,18 @@ def sign_flips(differences: np.ndarray) -> float:
     so the test rejects less often. Edgington, Randomization Tests, 1980; by DRAWS draws, counted as
     in Phipson and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
     """
-    sizes, numbers = np.unique(abs(differences).round(12), return_counts=True)
-    sizes, numbers = sizes[sizes > 0], numbers[sizes > 0]
-    if len(sizes) < 2:
-        return mcnemar(int((differences < -1e-9).sum()), int((differences > 1e-9).sum()))
-    draws = np.random.default_rng(0).binomial(numbers, 0.5, (DRAWS, len(sizes)))
-    drawn = abs((2 * draws - numbers) @ sizes)
-    return float((1 + (drawn >= abs(differences.sum()) - 1e-9).sum()) / (1 + DRAWS))
+    sizes = abs(differences)
+    differences, sizes = differences[sizes > 1e-12], sizes[sizes > 1e-12]
+    if not len(sizes):
+        return 1.0
+    if np.ptp(sizes) <= 1e-12 * sizes.max():
+        return mcnemar(int((differences < 0).sum()), int((differences > 0).sum()))
+    rng, statistic = np.random.default_rng(0), abs(differences.sum()) * (1 - 1e-9)
+    reached = 0
+    for _ in range(DRAWS // BATCH):
+        is_kept = rng.integers(2, size=(BATCH, len(differences)), dtype=np.int8)
+        reached += (abs((2 * is_kept - 1) @ differences) >= statistic).sum()
+    return float((1 + reached) / (1 + DRAWS))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -180,7 +185,7 @@ def roc_area_interval(
 
 
 def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Bootstrap-t interval of the mean of values from 0 on, `(images,)`.
+    """Bootstrap-t interval of the mean of values, `(images,)`.
 
     Not a number if all are equal, or if there are two, whose draws have no deviation of their own.
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5. Most log losses of
@@ -190,13 +195,13 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     rng, images = np.random.default_rng(0), len(values)
     if images < 3 or np.ptp(values) == 0:
         return np.nan, np.nan
-    draws = (values[rng.integers(images, size=images)] for _ in range(RESAMPLES))
-    means, deviations = np.array([(draw.mean(), draw.std()) for draw in draws]).T
+    parts = (values[rng.integers(images, size=(BATCH, images))] for _ in range(RESAMPLES // BATCH))
+    means, deviations = np.hstack([(part.mean(axis=1), part.std(axis=1)) for part in parts])
     varied = deviations > 0
     studentized = (means[varied] - values.mean()) / deviations[varied]
     ends = np.quantile(studentized, [(1 + confidence) / 2, (1 - confidence) / 2])
     low, high = values.mean() - ends * values.std()
-    return max(float(low), 0.0), float(high)
+    return float(low), float(high)
 
 
 def holm(p_values: Sequence[float], alpha: float) -> list[float]:

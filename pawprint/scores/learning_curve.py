@@ -5,7 +5,7 @@ import pandas as pd
 
 from pawprint.classes import headline, log_losses
 from pawprint.columns import LEARNING_CURVE
-from pawprint.scores.paired import Pair, compare
+from pawprint.scores.paired import Pair, difference_of
 
 CONFIDENCE = 0.95
 
@@ -31,9 +31,8 @@ def tabulate_curve(
         score = headline(pd.Series(actual).value_counts()).replace("_", " ")
         row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
         if before is not None:
-            (comparison,) = compare([Pair(actual, before, right, groups)], CONFIDENCE)
-            gain = [test[1:4] for test in comparison.scores] or [(0.0, 0.0, 0.0)]
-            row |= zip(("gain", "low", "high"), gain[0])
+            gain = difference_of(Pair(actual, before, right, groups), CONFIDENCE)
+            row |= {"gain": gain.difference, "low": gain.low, "high": gain.high}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(LEARNING_CURVE))
 

@@ -85,7 +85,7 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     images = len(actual)
     groups = np.arange(images) if groups is None else groups
     losses = log_losses(actual, probabilities)
-    of_loss = mean_interval(mean_by_group(losses, groups), confidence)
+    low, high = mean_interval(mean_by_group(losses, groups), confidence)
     calibration_error = expected_calibration_error(actual, probabilities)
     present = np.unique(actual)
     is_right = predicted == actual
@@ -96,7 +96,7 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     counts = np.transpose([independent_counts(is_right[mask], groups[mask]) for mask in is_actual])
     rows = [
         ("", *fraction_row("accuracy", is_right, confidence, groups)),
-        ("", "loss", losses.mean(), *of_loss, images),
+        ("", "loss", losses.mean(), max(low, 0.0), high, images),
         ("", "mean_recall", recall, *mean_recall_interval(*counts, confidence), images),
         ("", "macro_f1", f1, np.nan, np.nan, images),
         ("", "roc_auc", *_roc_area(actual, probabilities, confidence, groups), images),

@@ -12,90 +12,58 @@ from pawprint.classes import log_losses
 from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.pipeline.revisions import read_revision
-from pawprint.scores.paired import Comparison, Pair, compare, losses_in
+from pawprint.scores.paired import Comparison, Pair, compare
 from pawprint.scores.shift import independent
-from pawprint.tables import parse_predictions, parse_table, with_image
+from pawprint.tables import parse_table, with_image
 
-TRAINING = "cross-validated training images"
-ALONE = pd.Series(dtype=str)  # the groups of images: none
-
-
-def compare_held_out(
-    old: str, new: Sequence[str], splits: Sequence[str], confidence: float, common: bool = False
-) -> dict[str, list[Comparison]]:
-    """Compare revisions with one on splits by what Git has of them: without log losses and groups.
-
-    All tests together have the level. Raises InputError as `paired`.
-    """
-    tables = {split: _predicted((old, *new), split, common) for split in splits}
-    return _compare_tables(old, new, tables, confidence)
+TRAINING = "training, in folds"
+LOSS = "loss"
 
 
-def compare_all(
+def compare_runs(
     old: str, new: Sequence[str], confidence: float, common: bool = False
-) -> dict[str, list[Comparison]]:
-    """As `compare_held_out` of validation and test, with log losses, and on TRAINING images.
+) -> tuple[list[Comparison], str]:
+    """Compare revisions with one, on validation and test, and perhaps on TRAINING images.
 
-    These are judged by the cross-validated head, which did not learn from them: those that all
-    revisions have, with the same label. If a revision has no data, neither in DVC's cache nor in a
-    remote, a line says so, and the result is that of `compare_held_out`.
+    These are judged by the cross-validated head, so they count where it is the head of all
+    revisions, without fine-tuning: those that all have, with the same label. Training images, and
+    groups, are data: if a revision has none, neither in DVC's cache nor in a remote, the text
+    that is also returned says so, and each image is a group. Runs of before version 0.4 have no log losses in Git: their
+    accuracies are compared. Raises InputError as `paired`.
     """
     revs = old, *new
-    tables = {split: _predicted(revs, split, common) for split in project.PREDICTED_CSV}
-    losses = {}
+    tables = {split: _predicted(revs, split, common) for split in ("test", "validation")}
+    for split, of_revs in tables.items():
+        list(_merged(old, new, split, of_revs))  # the same images, or an error
+    groups, note = pd.Series(dtype=str), ""
     try:
-        for split, path in project.PREDICTIONS_CSV.items():
-            losses[split] = {rev: read_revision(rev, path, _parse_losses) for rev in revs}
-        judged = {rev: read_revision(rev, project.CROSS_VALIDATION_CSV, _judged) for rev in revs}
         groups = read_revision(old, project.SPLIT_CSV, _groups)
-        judged = _with_common_images(judged, TRAINING)
+        if all(map(_has_solved_head, revs)):
+            path = project.CROSS_VALIDATION_CSV
+            judged = {rev: read_revision(rev, path, _judged) for rev in revs}
+            tables[TRAINING] = _with_common_images(judged, TRAINING)
     except InputError as error:
-        compared = _compare_tables(old, new, tables, confidence)
-        print(f"log losses and {TRAINING} are not compared: {error}")
-        return compared
-    for split, of_revs in losses.items():
-        tables[split] = {rev: table.merge(of_revs[rev]) for rev, table in tables[split].items()}
-    return _compare_tables(old, new, tables | {TRAINING: judged}, confidence, groups)
+        note = f"Training images are not compared, and groups are not known: {error}"
+    sets = zip(*(_merged(old, new, name, of_revs) for name, of_revs in tables.items()))
+    runs = [{name: _pair(both, groups) for name, both in zip(tables, of_run)} for of_run in sets]
+    return compare(runs, confidence), note
 
 
-def _compare_tables(
-    old: str,
-    new: Sequence[str],
-    tables: dict[str, dict[str, pd.DataFrame]],
-    confidence: float,
-    groups: pd.Series = ALONE,
-) -> dict[str, list[Comparison]]:
-    """`tables` are PREDICTED_CLASSES, perhaps with `loss`, by split and revision; `groups` of some
-    images are by `image`.
-    """
-    pairs = [
-        _pair(both, groups) for name in tables for both in _merged(old, new, name, tables[name])
-    ]
-    compared = iter(compare(pairs, confidence))
-    return {name: [_of_head(next(compared), old, rev) for rev in new] for name in tables}
+def _has_solved_head(rev: str) -> bool:
+    """Whether the final network is the head of feature extraction, without fine-tuning."""
+    try:
+        return read_revision(rev, project.FINETUNE_METRICS, json.loads)["kept_epoch"] == 0
+    except (InputError, KeyError):  # of a run of an older version
+        return False
 
 
 def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
-    actual = both["actual"].to_numpy()
-    losses = (both["loss_old"].to_numpy(), both["loss"].to_numpy()) if "loss" in both else None
+    losses = both["loss_old"].to_numpy(), both[LOSS].to_numpy()
     group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
     right = ((both[name] == both["actual"]).to_numpy() for name in ("predicted_old", "predicted"))
-    return Pair(actual, *right, group, losses)
-
-
-def _of_head(compared: Comparison, old: str, new: str) -> Comparison:
-    is_same = not compared.only_old + compared.only_new
-    losses = {_loss_of_kept_head(rev) for rev in (old, new)} if is_same else {None}
-    return compared._replace(of_head=None not in losses and len(losses) == 1)
-
-
-def _loss_of_kept_head(rev: str) -> float | None:
-    """The validation loss of the head, if fine-tuning was tried and kept the head alone."""
-    try:
-        metrics = read_revision(rev, project.FINETUNE_METRICS, json.loads)
-    except InputError:  # of a run of an older version
-        return None
-    return metrics.get("initial_loss") if metrics["kept_epoch"] == 0 else None
+    return Pair(
+        both["actual"].to_numpy(), *right, group, None if np.isnan(losses).any() else losses
+    )
 
 
 def paired(
@@ -103,10 +71,11 @@ def paired(
 ) -> Iterator[pd.DataFrame]:
     """For each of the new revisions, the images of a split of PREDICTED_CSV, in the same order.
 
-    The columns are `image`, by which they are paired, `actual`, `predicted_old` and `predicted`. A
-    revision is a commit, branch, tag or experiment, or WORKSPACE. With `common`, the images are
-    those that all have, with the same label, and a line says how many. Raises InputError if a
-    revision has no predictions, or they are not of the same images with the same labels.
+    The columns are `image`, by which they are paired, `actual`, and `predicted` and `loss`, for the
+    old one with `_old`. A revision is a commit, branch, tag or experiment, or WORKSPACE. With
+    `common`, the images are those that all have, with the same label, and a line says how many.
+    Raises InputError if a revision has no predictions, or they are not of the same images with the
+    same labels.
     """
     return _merged(old, new, split, _predicted((old, *new), split, common))
 
@@ -131,8 +100,7 @@ def _merged(
             raise InputError(
                 f"{old} and {rev}: expected the same {split} images and labels. Received: {gone} "
                 f"only in {old}, {added} only in {rev}, {relabelled} with another label. Such "
-                "accuracies cannot be compared. Add --common, to compare on the images that both "
-                "have."
+                "scores cannot be compared. Add --common, to compare on the images that both have."
             )
         yield both
 
@@ -150,19 +118,16 @@ def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str
 
 
 def _parse(content: bytes) -> pd.DataFrame:
-    predictions = parse_table(content, PREDICTED_CLASSES)
+    is_earlier = LOSS.encode() not in content.split(b"\n", 1)[0]
+    columns = {name: of for name, of in PREDICTED_CLASSES.items() if not is_earlier or name != LOSS}
+    predictions = parse_table(content, columns)
     if predictions.empty:
         raise ValueError("expected a table with rows. Received: none")
-    return predictions
-
-
-def _parse_losses(content: bytes) -> pd.DataFrame:
-    table = with_image(parse_predictions(content))
-    return table.assign(loss=losses_in(table))[["image", "loss"]]
+    return predictions.assign(loss=np.nan) if is_earlier else predictions
 
 
 def _judged(content: bytes) -> pd.DataFrame:
-    """A table PREDICTED_CLASSES of training images, with `loss`."""
+    """A table PREDICTED_CLASSES of training images."""
     table = with_image(parse_table(content, JUDGED))
     is_right = table["probability"] > table["likely_probability"]
     return pd.DataFrame(

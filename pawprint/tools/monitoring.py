@@ -205,7 +205,7 @@ def _fraction(is_true: pd.Series, confidence: float) -> tuple[float, float, floa
 def _mean(values: pd.Series, confidence: float) -> tuple[float, float, float]:
     """Of values up to 1, most of them near 1, and the ends of its interval."""
     low, high = intervals.mean_interval(1 - values.to_numpy(), confidence)
-    return values.mean(), max(1 - high, 0.0), 1 - low
+    return values.mean(), max(1 - high, 0.0), min(1 - low, 1.0)
 
 
 def ranked_within(photos: pd.DataFrame, others: pd.DataFrame, column: str) -> tuple[float, float]:

@@ -100,14 +100,14 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
 def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparison]:
     """Compare other models with the first, of the same classes, on the same photos."""
     first, *others = (model.predictions for model in scored)
-    pairs = []
+    runs = []
     for other in others:
         paths = first[["path"]].merge(other[["path"]])
         tables = [table.merge(paths) for table in (first, other)]
         actual, groups = (tables[0][name].to_numpy() for name in ("actual", "group"))
         rights = ((table["predicted"] == actual).to_numpy() for table in tables)
-        pairs.append(Pair(actual, *rights, groups, tuple(map(losses_in, tables))))
-    return compare(pairs, confidence)
+        runs.append({"photos": Pair(actual, *rights, groups, tuple(map(losses_in, tables)))})
+    return compare(runs, confidence)
 
 
 def _labels_in(

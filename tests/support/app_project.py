@@ -44,7 +44,7 @@ def write_project(project: Path) -> Path:
             write_predictions(project / path, table)
         for path in paths.PREDICTED_CSV.values():
             (project / path).parent.mkdir(exist_ok=True)
-            images = table.assign(image=table["pixels_sha256"].str[:IMAGE_DIGITS])
+            images = table.assign(image=table["pixels_sha256"].str[:IMAGE_DIGITS], loss=0.1)
             write_table(project / path, images, PREDICTED_CLASSES)
         commit(project, subject)
     (project / ".dvc").mkdir()
