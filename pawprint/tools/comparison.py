@@ -27,9 +27,9 @@ def compare_runs(
 
     These are judged by the cross-validated head, so they count where it is the head of all
     revisions, without fine-tuning: those that all have, with the same label. Training images, and
-    groups, are data: if a revision has none, neither in DVC's cache nor in a remote, the text
-    that is also returned says so, and each image is a group. Runs of before version 0.4 have no log losses in Git: their
-    accuracies are compared. Raises InputError as `paired`.
+    groups, are data: if a revision has none, neither in DVC's cache nor in a remote, the text that
+    is also returned says so, and each image is a group. Runs of before version 0.4 have no log
+    losses in Git: their accuracies are compared. Raises InputError as `paired`.
     """
     revs = old, *new
     tables = {split: _predicted(revs, split, common) for split in ("test", "validation")}
