@@ -44,7 +44,7 @@ from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc
 from pawprint.runtime.network_file import read_network
 from pawprint.tables import read_table
-from pawprint.tools.projects import left_out_of
+from pawprint.tools.projects import MODEL, left_out_of
 
 Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files
 
@@ -59,7 +59,6 @@ class Public(NamedTuple):
     published: str = ""  # accuracy
 
 
-FROZEN = "{model: {fine_tune_at: null}, train_finetune: {epochs: 0}}"  # as in a new project
 TABLE = "data/legend.csv"  # columns image and emotion
 EVERY_TENTH = slice(None, None, 10)
 SIGNS = "hergerr/traffic-sign-recognition", "GTSRB/Final_Training/Images/*/*.ppm", EVERY_TENTH
@@ -153,7 +152,7 @@ def params_of(archive: Path, seed: int, changes: str) -> str:
     """The params of `pawprint init` for these images."""
     params = with_seed((PROJECT / "params.yaml").read_text(encoding="utf-8"), seed)
     params = overlay(params, f"fetch: {{source: {archive}}}\nsplit: {{seed: {seed}}}\n")
-    params = overlay(params, FROZEN)
+    params = overlay(params, MODEL)
     if left_out_of(archive) > MAX_LEFT_OUT:
         params = overlay(params, "model: {resize: stretch}")
     return overlay(params, changes) if changes else params

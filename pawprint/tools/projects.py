@@ -39,8 +39,12 @@ from pawprint.templates.files import (
     with_lines,
 )
 
-# Of ten sets of images, fine-tuning from a solved head helps on too few (docs/decisions/28).
-FROZEN = "{model: {fine_tune_at: null}, train_finetune: {epochs: 0}}"
+# Width and size are the best on thirteen sets of images (docs/backbones.md); fine-tuning from a
+# solved head helps on too few of ten (docs/decisions/28).
+MODEL = """
+model: {alpha: 1.0, image_size: 224, fine_tune_at: null}
+train_finetune: {epochs: 0}
+"""
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 
@@ -77,7 +81,7 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
     params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
     if not recipe:
-        params = overlay(_with_resize(params, images), FROZEN)
+        params = overlay(_with_resize(params, images), MODEL)
     texts = files(source)
     with _filling(folder):
         _start_git_and_dvc(folder)
