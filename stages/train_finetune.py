@@ -60,7 +60,10 @@ def main() -> None:
         write_network(network, folder / project.NETWORK.name, ["logits", "features"])
     write_json(project.FINETUNE_METRICS, measure_kept(history, keeper))
     write_table(project.FINETUNE_HISTORY_CSV, history, HISTORY)
-    print(f"train_finetune: {describe_kept(history, keeper)}")
+    if network_params.fine_tune_at is None:
+        print("train_finetune: model.fine_tune_at is null: no epochs, the head is kept as it is")
+    else:
+        print(f"train_finetune: {describe_kept(history, keeper)}")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from pawprint.errors import InputError
 from pawprint.network.hardware import keras
 from pawprint.network.model import STATISTICS
-from pawprint.params.model import Model
+from pawprint.params.model import AUTO, Model
 
 # Layers whose maps no weights make.
 NO_FEATURES = (keras.layers.ZeroPadding2D, keras.layers.Rescaling, keras.layers.Normalization)
@@ -16,25 +16,29 @@ MOST_PER_CHANNEL = 3  # statistics of blocks, for each channel of the last maps
 def first_trained(params: Model, backbone: keras.Model) -> int | None:
     """The index of the first layer that fine-tuning trains, in [0, layers]; None for null.
 
+    With `AUTO` it is `first_of_last_third`.
+
     Raises InputError for a layer that the backbone does not have.
     """
     name, at = params.backbone, params.fine_tune_at
     names = [layer.name for layer in backbone.layers]
     if at is None:
         return None
+    if at == AUTO:
+        at = first_of_last_third(backbone).name
     if at in names:
         return names.index(at)
     if isinstance(at, int) and abs(at) <= len(names):
         return at if at >= 0 else len(names) + at
     near = difflib.get_close_matches(str(at), names, n=1)
-    hint = near[0] if near else suggested(backbone).name
+    hint = near[0] if near else first_of_last_third(backbone).name
     raise InputError(
-        f"model.fine_tune_at: expected a number from -{len(names)} to {len(names)}, the layers of "
-        f"{name}, or the name of one, for example {hint}. Received: {at}"
+        f"model.fine_tune_at: expected {AUTO}, a number from -{len(names)} to {len(names)}, the layers "
+        f"of {name}, or the name of one, for example {hint}. Received: {at}"
     )
 
 
-def suggested(backbone: keras.Model) -> keras.layers.Layer:
+def first_of_last_third(backbone: keras.Model) -> keras.layers.Layer:
     """The first layer of a block that begins after about two thirds of the layers."""
     operations = backbone.operations
     cuts = [index for index in range(len(operations) - 1) if _is_cut(backbone, index)]

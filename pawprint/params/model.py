@@ -19,6 +19,7 @@ Backbone = Literal[
     "ResNet152", "ResNet152V2", "ResNet50", "ResNet50V2", "VGG16", "VGG19", "Xception",
 ]  # fmt: skip
 ONNX = "onnx"  # a file instead
+AUTO = "auto"  # as the first layer of fine-tuning, that of the last third of a backbone
 # The widths for which Keras publishes weights; other backbones have one width.
 WIDTHS = {
     "MobileNet": (0.25, 0.5, 0.75, 1.0),
@@ -93,7 +94,7 @@ class Model(Section):
             is_right, expected = False, "null, because the layers of an ONNX file stay frozen"
         else:
             is_right = abs(layer) < 2**31 if type(layer) is int else layer and type(layer) is str
-            expected = "null, the index of a layer, negative from the end, or the name of one"
+            expected = "null, auto, the index of a layer, negative from the end, or the name of one"
         if not is_right:
             raise ValueError(f"expected {expected}. Received: {REPR.repr(layer)}")
         return layer

@@ -38,12 +38,6 @@ class Params(Section):
         problem = problem_of_threshold(self.calibrate, classes)
         problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
         problem = problem or problem_of_weights(self.model.backbone, self.weights.source)
-        epochs = self.train_finetune.epochs
-        if self.model.fine_tune_at is None and epochs and not problem:
-            problem = (
-                "train_finetune.epochs: expected 0, because model.fine_tune_at is null and all "
-                f"layers stay frozen. Received: {epochs}"
-            )
         if problem:
             raise ValueError(problem)
         return self

@@ -41,10 +41,7 @@ from pawprint.templates.files import (
 
 # Width and size are the best on thirteen sets of images (docs/backbones.md); fine-tuning from a
 # solved head helps on too few of ten (docs/decisions/28).
-MODEL = """
-model: {alpha: 1.0, image_size: 224, fine_tune_at: null}
-train_finetune: {epochs: 0}
-"""
+MODEL = "model: {alpha: 1.0, image_size: 224, fine_tune_at: null}"
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 

@@ -14,7 +14,7 @@ from pawprint.model.exports import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import fit_detector
-from pawprint.network.blocks import cut_index, first_trained, suggested, with_blocks
+from pawprint.network.blocks import cut_index, first_trained, with_blocks
 from pawprint.network.conversion import convert
 from pawprint.network.extractor import build_extractor
 from pawprint.network.hardware import keras, make_deterministic
@@ -75,8 +75,7 @@ def test_backbone_goes_from_weights_to_the_served_model(name, tmp_path):
     params = model_params(backbone=name, alpha=alpha, image_size=SIZE)
     save_model(application(name, alpha, SIZE), tmp_path / "backbone.keras")
     backbone = load_model(tmp_path / "backbone.keras", layers=())
-    layer = suggested(backbone).name
-    first = first_trained(params.model_copy(update={"fine_tune_at": layer}), backbone)
+    first = first_trained(params.model_copy(update={"fine_tune_at": "auto"}), backbone)
     assert 0.5 < first / len(backbone.layers) < 0.8
 
     labels = (np.arange(8) % 2).astype(np.float32)

@@ -61,7 +61,7 @@ SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract
 THREE = {name: [name] for name in "abc"}
 FILE = {"weights.source": "file.h5"}
 ONNX_FILE = {"weights.source": "file.onnx", "model.backbone": "onnx", "model.alpha": None}
-ONNX_FILE |= {"model.fine_tune_at": None, "train_finetune.epochs": 0}
+ONNX_FILE |= {"model.fine_tune_at": None}
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +154,10 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"model.alpha": 0.4}, "model.alpha"),
         ({"model.backbone": "ResNet50"}, "model.alpha"),
         ({"model.backbone": "ResNet50", "model.alpha": None}, None),
-        ({"model.fine_tune_at": None}, "train_finetune.epochs"),
-        ({"model.fine_tune_at": None, "train_finetune.epochs": 0}, None),
+        ({"model.fine_tune_at": None}, None),
+        ({"model.fine_tune_at": "auto"}, None),
         (ONNX_FILE | {"model.fine_tune_at": 0}, "model.fine_tune_at"),
+        (ONNX_FILE | {"model.fine_tune_at": "auto"}, "model.fine_tune_at"),
         ({"model.fine_tune_at": "block_11_expand"}, None),
         ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 70}, "model"),
         ({"model.backbone": "Xception", "model.alpha": None, "model.image_size": 71}, None),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import OFFLINE, change, complaint, git_project, printed, repro, run
+from conftest import OFFLINE, change, complaint, git_project, printed, repro
 from networks import pixels, sample_backbone
 
 from pawprint import project
@@ -77,7 +77,6 @@ def test_stages_after_the_backbone_run_for_other_features_alone(projects):
     change(file, "weights: {source: ../moved.onnx}")
     assert repro(file, "evaluate") == ["backbone"]
     change(file, "train_finetune: {epochs: 1}")
-    result = run("dvc", "repro", cwd=file)
-    assert "train_finetune.epochs: expected 0" in result.stderr
-    change(file, "{train_finetune: {epochs: 0}, model: {onnx: {mean: [0, 0, 0]}}}")
+    assert repro(file, "evaluate") == ["train_finetune"]  # which trains no layer of a file
+    change(file, "model: {onnx: {mean: [0, 0, 0]}}")
     assert repro(file, "train_extract") == ["backbone", "features", "train_extract"]
