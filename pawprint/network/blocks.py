@@ -33,8 +33,8 @@ def first_trained(params: Model, backbone: keras.Model) -> int | None:
     near = difflib.get_close_matches(str(at), names, n=1)
     hint = near[0] if near else first_of_last_third(backbone).name
     raise InputError(
-        f"model.fine_tune_at: expected {AUTO}, a number from -{len(names)} to {len(names)}, the layers "
-        f"of {name}, or the name of one, for example {hint}. Received: {at}"
+        f"model.fine_tune_at: expected {AUTO}, a number from -{len(names)} to {len(names)}, the "
+        f"layers of {name}, or the name of one, for example {hint}. Received: {at}"
     )
 
 
