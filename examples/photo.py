@@ -85,9 +85,10 @@ def answer(outputs, model):
         values = np.hstack([1 - values, values])
     values = np.exp(np.log(np.maximum(values, 2**-25)).mean(axis=0))  # the mean of the logits
     values /= values.sum()
-    predicted = labels[values.argmax()]
-    if len(labels) == 2:
-        predicted = labels[int(values[1] >= model["threshold"])]
+    named = model["thresholds"] or ({labels[1]: 0.5} if len(labels) == 2 else {})
+    above = [label for label in named if values[labels.index(label)] >= named[label]]
+    others = [index for index, label in enumerate(labels) if label not in named]
+    predicted = above[0] if above else labels[max(others, key=lambda index: values[index])]
     limit = model["unknown_threshold"]
     if limit is not None and np.mean(outputs["unknown_score"]) > limit:
         predicted = "unknown"

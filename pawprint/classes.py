@@ -1,6 +1,7 @@
 """Classes: which names they may have, their probabilities, and the predicted ones."""
 
-from collections.abc import Collection, Iterable
+import difflib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 from unicodedata import normalize
 
@@ -88,15 +89,38 @@ def to_probabilities(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray
     return class_probabilities(expit(scaled)) if is_one else softmax(scaled, axis=-1)
 
 
-def predicted_classes(probabilities: np.ndarray, threshold: float | None) -> np.ndarray:
+def predicted_classes(probabilities: np.ndarray, thresholds: Mapping[int, float]) -> np.ndarray:
     """The index of each predicted class, int `(…)`, from `(…, classes)`.
 
-    Of two classes the second is predicted from `threshold` on; without a threshold the most
-    probable class is.
+    `thresholds` are by index of some classes, of which the first whose probability is at or above
+    its threshold is predicted. Of all other images the most probable of the other classes is.
     """
-    if threshold is None:
-        return probabilities.argmax(axis=-1)
-    return (probabilities[..., 1] >= threshold).astype(int)
+    others = probabilities.copy()
+    others[..., list(thresholds)] = -1
+    predicted = others.argmax(axis=-1)
+    for index, threshold in reversed(thresholds.items()):
+        predicted = np.where(probabilities[..., index] >= threshold, index, predicted)
+    return predicted
+
+
+def problem_of_named(values: object, labels: Sequence[str]) -> str | None:
+    """What is wrong with numbers by class, such as thresholds, or None; or why, if it is a number.
+
+    All classes but one may have a number.
+    """
+    classes = ", ".join(map(printable, labels))
+    if not isinstance(values, Mapping):
+        return (
+            f"expected the class that it is of, such as {{{printable(labels[0])}: {values}}}, one "
+            f"of {classes}. Received: {values}"
+        )
+    if unknown := [name for name in values if name not in labels]:
+        near = difflib.get_close_matches(unknown[0], labels, n=1)
+        hint = f"Did you mean {printable(near[0])}?" if near else f"Classes: {classes}"
+        return f"expected classes. Received: {printable(unknown[0])}. {hint}"
+    if len(values) >= len(labels):
+        return f"expected all classes but one at most. Received: {classes}"
+    return None
 
 
 def log_losses(actual: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

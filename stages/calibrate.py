@@ -8,9 +8,10 @@ models/served/. Run: `python -m stages.calibrate`
 import numpy as np
 
 from pawprint import project
+from pawprint.classes import to_probabilities
 from pawprint.errors import InputError
 from pawprint.files import read_json
-from pawprint.model.calibration import calibrate, choose_augmentation
+from pawprint.model.calibration import calibrate, choose_augmentation, describe_counts
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import write_served_model
@@ -20,11 +21,14 @@ from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import read_network
+from pawprint.scores.intervals import fraction_interval
+
+CONFIDENCE = 0.95  # of the interval of a recall
 
 
 def main() -> None:
     params, labels = Calibrate.load(), read_json(project.LABELS_JSON)
-    if problem := problem_of_threshold(params, len(labels)):
+    if problem := problem_of_threshold(params, labels):
         raise InputError(f"params.yaml: {problem}")
     validation = Outputs.read(project.OUTPUTS / "validation.npz")
     candidates = augmentations(params, Augment.load())
@@ -34,7 +38,7 @@ def main() -> None:
         augmentation, why = choose_augmentation(validation.actual, logits_by_name)
         print(f"calibrate: {why}")
     logits, unknown_scores = validation.means(augmentation)
-    temperature, threshold = calibrate(params, validation.actual, logits)
+    temperature, thresholds = calibrate(params, labels, validation.actual, logits)
     detector, unknown_threshold = None, None
     if params.unknown_quantile is not None:
         detector = read_detector(project.OUTPUTS)
@@ -48,13 +52,26 @@ def main() -> None:
         resize=Model.load().resize,
         bits=Clean.load().bits,
         temperature=temperature,
-        threshold=threshold,
+        thresholds=thresholds,
         test_time_augmentation=augmentation,
         unknown_threshold=unknown_threshold,
     )
     write_served_model(network, metadata, detector, project.SERVED_MODEL)
-    text = "" if threshold is None else f"threshold {threshold:g}, "
-    print(f"calibrate: temperature {temperature:g}, {text}test-time augmentation {augmentation}")
+    print(f"calibrate: temperature {temperature:g}, test-time augmentation {augmentation}")
+    probabilities = to_probabilities(logits, temperature)
+    predicted, before = metadata.classes(probabilities), probabilities.argmax(axis=-1)
+    for label, threshold in thresholds.items():
+        counts = describe_counts(validation.actual, predicted, before, labels.index(label))
+        print(f"calibrate: {label} from {threshold:.4g} on: {counts} of validation")
+        is_class = validation.actual == labels.index(label)
+        found, images = int((predicted[is_class] == labels.index(label)).sum()), int(is_class.sum())
+        low, high = fraction_interval(found, images, CONFIDENCE) if images else (0, 1)
+        if params.recall and low < params.recall[label]:
+            print(
+                f"calibrate: with {images} images, a recall of {found / max(images, 1):.1%} in "
+                f"validation means {low:.0%} to {high:.0%} (95% interval). More validation images "
+                "make it surer"
+            )
 
 
 if __name__ == "__main__":

@@ -38,6 +38,9 @@ def main() -> None:
         rows = split[split["split"] == name]
         results[name] = evaluate(rows, outputs, metadata, confidence)
         print(f"evaluate: {metrics.describe_split(name, results[name].scores, confidence)}")
+        for label in metadata.thresholds:
+            line = metrics.describe_class(name, label, results[name].scores, confidence)
+            print(f"evaluate: {line}")
     validation, test = results.values()
     apart = measure_apart(test.images, near_duplicates, confidence)
     differences = compare_splits(validation.images, test.images)

@@ -28,9 +28,9 @@ def show() -> None:
     path = PREDICTIONS_CSV[split]
     images = read(path, stamps(path))
     labels = predicted_labels(images)
-    own = read_metadata(project.SERVED_MODEL).threshold
-    if own is not None:
-        at_threshold(images, labels, own)
+    if len(labels) == 2:
+        thresholds = read_metadata(project.SERVED_MODEL).thresholds
+        at_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
     show_scores(images, labels)
     with explained():
         show_photos(rank(images), labels, split)
@@ -42,18 +42,19 @@ def read(path: Path, files: photos.Stamps) -> pd.DataFrame:
     return read_predictions(path)
 
 
-def at_threshold(images: pd.DataFrame, labels: list[str], own: float) -> None:
-    """A control for the threshold, which changes the predictions of two classes."""
+def at_threshold(images: pd.DataFrame, labels: list[str], label: str, own: float) -> None:
+    """A control for the threshold of one of two classes, which changes the predictions."""
     threshold = st.select_slider(
-        f"Threshold: the probability of {plain(labels[1])} from which it is predicted",
+        f"Threshold: the probability of {plain(label)} from which it is predicted",
         sorted({own, *(step / 100 for step in range(101))}),
         value=own,
         format_func=lambda value: f"{value:.4g}" + (" (the model's)" if value == own else ""),
     )
     # At the model's threshold the recorded label counts: the file rounds probabilities.
     if threshold != own:
-        is_second = images[PROBABILITY + labels[1]] >= threshold
-        images["predicted"] = np.where(is_second, labels[1], labels[0])
+        (other,) = set(labels) - {label}
+        is_above = images[PROBABILITY + label] >= threshold
+        images["predicted"] = np.where(is_above, label, other)
 
 
 def show_scores(images: pd.DataFrame, labels: list[str]) -> None:

@@ -30,7 +30,7 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
     image = decode(data, served.metadata.bits)
     predicted = served.predict(image)
     probabilities, score = predicted.probabilities, predicted.unknown_score
-    labels, threshold = served.metadata.labels, served.metadata.threshold
+    labels, thresholds = served.metadata.labels, served.metadata.thresholds
     answer, pictures = st.columns([1, 3], gap="medium")
     with answer:
         st.metric("Label", plain(predicted.label))
@@ -43,7 +43,7 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
         for index in (-probabilities).argsort(kind="stable")[:MOST]:
             value = float(probabilities[index])
             st.progress(value, f"{plain(labels[index])} {value:.1%}")
-        if threshold is not None:
-            st.caption(f"{plain(labels[1])} is predicted from {threshold:.1%} on.")
+        for label, threshold in thresholds.items():
+            st.caption(f"{plain(label)} is predicted from {threshold:.1%} on.")
     with pictures:
         photos.show_with_saliency(image, name)

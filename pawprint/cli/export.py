@@ -8,7 +8,6 @@ import pandas as pd
 from tqdm import tqdm
 
 from pawprint import project
-from pawprint.classes import predicted_classes
 from pawprint.columns import SPLIT
 from pawprint.files import md5
 from pawprint.model import exports
@@ -51,11 +50,11 @@ def run_export(arguments: argparse.Namespace) -> None:
     test = read_table(project.SPLIT_CSV, SPLIT).query("split == 'test'")
     read = functools.partial(exports.read_pixels, test["path"], metadata)
     served = exports.mean_outputs(predictor.run, read(metadata.test_time_augmentation))
-    of_served = predicted_classes(served["probability"], metadata.threshold)
+    of_served = metadata.classes(served["probability"])
 
     def row(name: str, folder: Path, outputs: exports.NamedOutputs) -> dict:
         files = [file for file in folder.rglob("*") if file.is_file()]
-        predicted = predicted_classes(outputs["probability"], metadata.threshold)
+        predicted = metadata.classes(outputs["probability"])
         return {
             "format": name,
             "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",

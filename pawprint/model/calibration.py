@@ -34,17 +34,22 @@ def fit_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
 
 
 def calibrate(
-    params: Calibrate, actual: np.ndarray, logits: np.ndarray
-) -> tuple[float, float | None]:
-    """The temperature, and the threshold of two classes, as the params say.
+    params: Calibrate, labels: list[str], actual: np.ndarray, logits: np.ndarray
+) -> tuple[float, dict[str, float]]:
+    """The temperature, and the thresholds of some classes, as the params say.
 
-    `actual` and `logits` are as for `fit_temperature`.
+    `actual` and `logits` are as for `fit_temperature`. With several classes in `params.recall`, a
+    class gets none of the images that those before it get.
     """
     temperature = significant_temperature(actual, logits) if params.temperature else 1.0
-    if logits.shape[-1] > 1:
-        return temperature, None
-    _, second = to_probabilities(logits, temperature).T
-    return temperature, params.threshold or choose_threshold(actual, second, params.recall)
+    probabilities = to_probabilities(logits, temperature)
+    thresholds, is_left = dict(params.threshold or {}), np.ones(len(actual), bool)
+    for label, recall in (params.recall or {}).items():
+        index = labels.index(label)
+        probability = np.where(is_left, probabilities[:, index], 0)
+        thresholds[label] = choose_threshold(actual == index, probability, recall)
+        is_left &= probability < thresholds[label]
+    return temperature, thresholds
 
 
 def significant_temperature(actual: np.ndarray, logits: np.ndarray) -> float:
@@ -84,23 +89,38 @@ def choose_augmentation(
     )
 
 
-def choose_threshold(actual: np.ndarray, probability: np.ndarray, recall: float | None) -> float:
+def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: float) -> float:
     """The threshold in (0, 1) with the best precision among those with at least this recall.
 
-    `actual` holds 0 and 1, `probability` is of class 1; both are `(images,)`. Candidates are 0.5
-    and the midpoints of neighbouring probabilities; of equally good ones the nearest to 0.5 is
-    chosen. Without a recall, the threshold is 0.5.
+    `is_class`, bool, says which images are of the class, `probability` is of it; both are
+    `(images,)`. Candidates are 0.5 and the midpoints of neighbouring probabilities; of equally good
+    ones the nearest to 0.5 is chosen. Where none has this recall, the one with the highest is.
     """
-    if recall is None:
-        return 0.5
     values = np.unique(np.concatenate([[0, 1], probability]))
     candidates = np.append((values[1:] + values[:-1]) / 2, 0.5)
     # Images of either class at or above each candidate.
     wrong, right = (
         len(group) - np.searchsorted(np.sort(group), candidates)
-        for group in (probability[actual == 0], probability[actual == 1])
+        for group in (probability[~is_class], probability[is_class])
     )
     precision = right / np.maximum(right + wrong, 1)
-    score = np.where(right / (actual == 1).sum() >= recall, precision, -1)
+    reached = right / max(1, is_class.sum())
+    score = np.where(reached >= min(recall, reached.max()), precision, -1)
     best = candidates[score == score.max()]
     return float(best[np.abs(best - 0.5).argmin()])
+
+
+def describe_counts(
+    actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, index: int
+) -> str:
+    """How many images of a class are found, and how many others are taken for it, and before.
+
+    All are indices of classes, int `(images,)`; `before` are those without thresholds.
+    """
+    is_class = actual == index
+    found, was_found = ((each[is_class] == index).sum() for each in (predicted, before))
+    alarms, were_alarms = ((each[~is_class] == index).sum() for each in (predicted, before))
+    return (
+        f"{found} of {is_class.sum()} found (was {was_found}), {alarms} false alarms "
+        f"(was {were_alarms})"
+    )

@@ -1,11 +1,21 @@
 """`model.json`: what a program needs to know to run a served or exported model."""
 
+import json
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+import numpy as np
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
+from pawprint.classes import predicted_classes, problem_of_named
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
 from pawprint.params.results import TestTimeAugmentation
@@ -28,12 +38,13 @@ class Metadata(Section):
     An image is turned upright by its EXIF orientation, made square as `resize` says with the
     filter `interpolation`, and given as `(1, image_size, image_size, 3)`. Grey of more than 8 bits
     becomes 8 as `bits` says, which is `clean.bits`. For two labels the model returns the
-    probability of `labels[1]`, `(1, 1)`, which is predicted from `threshold` on. For more it
-    returns the probability of each, `(1, labels)`; the most probable one is predicted, and
-    `threshold` is null. `temperature` is already applied. An image whose output `unknown_score`,
-    `(1, 1)`, is above `unknown_threshold` is unknown. If that is null, no image is. If
-    `test_time_augmentation` is not "none", the image is given as several squares (`squares_of` of
-    model/predictor.py), whose outputs are averaged, `probability` as `mean_over_squares` does.
+    probability of `labels[1]`, `(1, 1)`, for more that of each, `(1, labels)`. The first label of
+    `thresholds` whose probability reaches its threshold is predicted, or else the most probable of
+    the labels that are not in it, of two the second from 0.5 on. `temperature` is already applied.
+    An image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. If
+    that is null, no image is. If `test_time_augmentation` is not "none", the image is given as several squares
+    (`squares_of` of model/predictor.py), whose outputs are averaged, `probability` as
+    `mean_over_squares` does.
 
     `model` is the identity of a served model, a hash of what it computes, which its exports carry;
     null in those of earlier versions. An export says where it comes from: `data_md5` is the MD5 of
@@ -51,7 +62,7 @@ class Metadata(Section):
     layout: Literal["NHWC, RGB"] = "NHWC, RGB"
     pixel_range: tuple[Literal[0], Literal[255]] = (0, 255)
     temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    threshold: Annotated[float, Field(gt=0, lt=1)] | None
+    thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     test_time_augmentation: TestTimeAugmentation = "none"
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     versions: dict[str, str] = Field(
@@ -61,12 +72,19 @@ class Metadata(Section):
     data_md5: str | None = None
     commit: str | None = None
 
-    @field_validator("threshold")
+    @field_validator("thresholds")
     @classmethod
-    def _for_two_labels(cls, threshold: float | None, info: ValidationInfo) -> float | None:
-        if (threshold is None) == (len(info.data.get("labels", "")) == 2):
-            raise ValueError("expected a number for two labels, and null for more")
-        return threshold
+    def _of_labels(cls, thresholds: dict, info: ValidationInfo) -> dict:
+        if thresholds and (problem := problem_of_named(thresholds, info.data.get("labels", [""]))):
+            raise ValueError(problem)
+        return thresholds
+
+    def classes(self, probabilities: np.ndarray) -> np.ndarray:
+        """The index of the label that is predicted, int `(…)`, from `(…, labels)`."""
+        thresholds = {self.labels.index(name): value for name, value in self.thresholds.items()}
+        if not thresholds and len(self.labels) == 2:
+            thresholds = {1: 0.5}  # the second, where both are equal in float32
+        return predicted_classes(probabilities, thresholds)
 
     @property
     def units(self) -> int:
@@ -87,7 +105,7 @@ def read_metadata(folder: Path) -> Metadata:
             "fetch it, or give the folder of an exported model."
         )
     try:
-        return Metadata.model_validate_json(path.read_bytes())
+        return Metadata.model_validate_json(_with_thresholds(path.read_bytes()))
     except ValidationError as error:
         problem = error.errors()[0]
         reason = " ".join([*map(str, problem["loc"]), f"({problem['msg']})"])
@@ -96,3 +114,13 @@ def read_metadata(folder: Path) -> Metadata:
     raise InputError(
         f"{path}: expected the metadata of a served model. Received: {printable(reason)}"
     )
+
+
+def _with_thresholds(content: bytes) -> bytes:
+    """Before version 0.4, `threshold` was a number, of the second of two labels, or null."""
+    with suppress(ValueError, TypeError, LookupError, RecursionError):  # refused below
+        record = json.loads(content)
+        threshold = record.pop("threshold")
+        record["thresholds"] = {} if threshold is None else {record["labels"][-1]: threshold}
+        return json.dumps(record).encode()
+    return content

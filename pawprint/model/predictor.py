@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from pawprint import package, project
-from pawprint.classes import UNKNOWN, mean_over_squares, predicted_classes
+from pawprint.classes import UNKNOWN, mean_over_squares
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, silent_stderr
 from pawprint.files import md5_of_folder
@@ -121,7 +121,7 @@ class Predictor:
 
     def class_of(self, probabilities: np.ndarray) -> str:
         """The class that is predicted at these probabilities, `(classes,)`."""
-        return self.metadata.labels[predicted_classes(probabilities, self.metadata.threshold)]
+        return self.metadata.labels[self.metadata.classes(probabilities)]
 
     def without_unknown(self) -> Self:
         """The same predictor, for which no image is unknown."""

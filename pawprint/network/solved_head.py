@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
-from pawprint.classes import Difference, log_losses, predicted_classes
+from pawprint.classes import Difference, log_losses
 from pawprint.columns import HISTORY
 from pawprint.errors import InputError
 from pawprint.features.store import Features
@@ -344,7 +344,7 @@ def metrics_of(
     """Log loss, weighted, and accuracy of probabilities `(images, classes)`."""
     classes = np.arange(probabilities.shape[1])
     loss = log_loss(actual, probabilities, labels=classes, sample_weight=weights)
-    correct = predicted_classes(probabilities, None) == actual
+    correct = probabilities.argmax(axis=-1) == actual
     return {"loss": float(loss), "accuracy": float(correct.mean())}
 
 

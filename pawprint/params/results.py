@@ -1,11 +1,13 @@
 """The sections `preview`, `calibrate`, `evaluate` and `plot`: predictions and pictures."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import WrapValidator, model_validator
 
+from pawprint.classes import problem_of_named
 from pawprint.params.data import Augment
-from pawprint.params.section import Count, Fraction, Section
+from pawprint.params.section import REPR, Count, Fraction, Section, Text
 
 
 class Squares(NamedTuple):
@@ -31,10 +33,29 @@ AUGMENTATIONS = {
 TestTimeAugmentation = Literal[*AUGMENTATIONS]
 
 
+def _by_class(value: object) -> object:
+    """One line, where pydantic has one for each of the types of a union."""
+    numbers = value.values() if value and isinstance(value, dict) else [value]
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
+            raise ValueError(
+                "expected null, or numbers above 0 and below 1 by class, such as {dog: 0.95}. "
+                f"Received: {REPR.repr(number)}"
+            )
+    return value
+
+
+# A number alone is refused where the classes are known, so that the line can name them.
+ByClass = Annotated[
+    dict[Text, Fraction] | Fraction | None,
+    WrapValidator(lambda value, validate: validate(None if value is None else _by_class(value))),
+]
+
+
 class Calibrate(Section):
     temperature: bool
-    threshold: Fraction | None
-    recall: Annotated[float, Field(gt=0, le=1)] | None
+    threshold: ByClass
+    recall: ByClass
     test_time_augmentation: Literal["auto", *AUGMENTATIONS]
     unknown_quantile: Fraction | None
 
@@ -43,7 +64,7 @@ class Calibrate(Section):
         if self.threshold is not None and self.recall is not None:
             raise ValueError(
                 "expected threshold, or recall to choose it by, and null for the other. "
-                f"Received: {self.threshold} and {self.recall}"
+                "Received: both"
             )
         return self
 
@@ -56,15 +77,12 @@ def augmentations(params: Calibrate, augment: Augment) -> tuple[TestTimeAugmenta
     return ("none", "flip") if flip and flip.mode != "vertical" else ("none",)
 
 
-def problem_of_threshold(params: Calibrate, classes: int) -> str | None:
-    """What is wrong with a threshold, or how to choose it, for so many classes; or None."""
+def problem_of_threshold(params: Calibrate, labels: Sequence[str]) -> str | None:
+    """What is wrong with the thresholds of these classes, or how to choose them; or None."""
     for key in ("threshold", "recall"):
         value = getattr(params, key)
-        if classes > 2 and value is not None:
-            return (
-                f"calibrate.{key}: expected null, because a threshold exists for two classes only. "
-                f"Received: {value} for {classes} classes"
-            )
+        if value is not None and (problem := problem_of_named(value, labels)):
+            return f"calibrate.{key}: {problem}"
     return None
 
 

@@ -34,8 +34,9 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
-        classes = 0 if self.clean.labels == "auto" else len(self.clean.labels)
-        problem = problem_of_threshold(self.calibrate, classes)
+        problem = None
+        if self.clean.labels != "auto":  # or else they are known after `clean`
+            problem = problem_of_threshold(self.calibrate, sorted(self.clean.labels))
         problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
         problem = problem or problem_of_weights(self.model.backbone, self.weights.source)
         if problem:

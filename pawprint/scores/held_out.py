@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from pawprint.classes import predicted_classes, to_probabilities
+from pawprint.classes import to_probabilities
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.scores import metrics
@@ -35,7 +35,7 @@ def evaluate(
     actual, labels, threshold = outputs.actual, metadata.labels, metadata.unknown_threshold
     logits, unknown_scores = outputs.means(metadata.test_time_augmentation)
     probabilities = to_probabilities(logits, metadata.temperature)
-    predicted = predicted_classes(probabilities, metadata.threshold)
+    predicted = metadata.classes(probabilities)
     is_unknown = None if threshold is None else unknown_scores > threshold
     score_column = None if threshold is None else unknown_scores
     groups = rows["group"].to_numpy()

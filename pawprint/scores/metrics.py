@@ -55,6 +55,7 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
 
 FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
 SUMMARY = ("accuracy", "loss", "mean_recall", "macro_f1")  # in metrics/evaluate.json
+MAX_RECALLS, LOWEST = 20, 5  # classes there
 
 
 class Predictions(NamedTuple):
@@ -139,9 +140,16 @@ def measure_unknown(
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """The SUMMARY of each split in a table SCORES: what `dvc metrics diff` shows."""
+    """The SUMMARY of each split in a table SCORES, and the recall of each class or, of more than
+    MAX_RECALLS, of the classes with the LOWEST: what `dvc metrics diff` shows.
+    """
     overall = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
-    return {name: overall.loc[name, list(SUMMARY)].to_dict() for name in scores["split"].unique()}
+    summaries = {}
+    for name, rows in scores[scores["score"] == "recall"].groupby("split", sort=False):
+        recalls = rows.set_index("label")["value"]
+        shown = recalls if len(recalls) <= MAX_RECALLS else recalls.nsmallest(LOWEST)
+        summaries[name] = overall.loc[name, list(SUMMARY)].to_dict() | {"recall": shown.to_dict()}
+    return summaries
 
 
 def tabulate_reliability(
@@ -194,6 +202,18 @@ def describe_split(name: str, scores: pd.DataFrame, confidence: float) -> str:
     low, high = rows.loc[score, ["low", "high"]]
     text = f"{name} {text}, {100 * confidence:g}% interval {low:.4f} to {high:.4f}{few}"
     return text if score == "accuracy" else f"{text}; accuracy {accuracy['value']:.4f}"
+
+
+def describe_class(name: str, label: str, scores: pd.DataFrame, confidence: float) -> str:
+    """Recall and precision of a class in a split, whose `scores` are as for `describe_split`."""
+    rows = scores[scores["label"] == label].set_index("score")
+    texts = []
+    for score in ("recall", "precision"):
+        if score in rows.index and rows.loc[score, "images"]:
+            value, low, high, images = rows.loc[score, ["value", "low", "high", "images"]]
+            right = f"{round(value * images)}/{images:.0f}"
+            texts.append(f"{score} {value:.4f} ({right}), {low:.4f} to {high:.4f}")
+    return f"{name} {label}: {'; '.join(texts) or 'no images'} ({100 * confidence:g}% intervals)"
 
 
 def _of_class(

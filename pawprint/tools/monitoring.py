@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency, norm, rankdata
 
-from pawprint.classes import UNKNOWN, predicted_classes
+from pawprint.classes import UNKNOWN
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text
@@ -132,7 +132,7 @@ def answers(table: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     Of a model with an unknown threshold also `unknown`, bool, and `unknown_score`.
     """
     probabilities = probabilities_in(table).round(DIGITS)
-    classes = predicted_classes(probabilities, metadata.threshold)
+    classes = metadata.classes(probabilities)
     answered = pd.DataFrame(
         {"class": classes, "confidence": probabilities[np.arange(len(table)), classes]}
     )

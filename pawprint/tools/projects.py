@@ -42,6 +42,7 @@ from pawprint.templates.files import (
 # Width and size are the best on thirteen sets of images (docs/backbones.md); fine-tuning from a
 # solved head helps on too few of ten (docs/decisions/28).
 MODEL = "model: {alpha: 1.0, image_size: 224, fine_tune_at: null}"
+OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
 
@@ -321,6 +322,10 @@ def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
             yield f"{PARAMS}: {name}: new"
         elif name in earlier and defaults[name] != earlier[name] == params[name]:
             yield f"{PARAMS}: {name}: {params[name]} is kept; the default is now {defaults[name]}"
+    for name in OF_A_CLASS:
+        if isinstance(params.get(name), float):
+            example = f"{{CLASS: {params[name]}}}"
+            yield f"{PARAMS}: {name}: write {example}; a number was of the last class by name."
     for name in params.keys() - defaults.keys():
         is_set = name in REPLACED and params[name] is not None
         instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"

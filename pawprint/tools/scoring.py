@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pawprint.classes import log_losses, predicted_classes
+from pawprint.classes import log_losses
 from pawprint.columns import UNKNOWN_SCORE
 from pawprint.dataset import layouts
 from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
@@ -165,7 +165,7 @@ def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     unknown_scores = None
     if metadata.unknown_threshold is not None:
         unknown_scores = np.array([prediction.unknown_score for prediction in images["prediction"]])
-    classes = predicted_classes(probabilities, metadata.threshold)
+    classes = metadata.classes(probabilities)
     table = tabulate(images, probabilities, classes, metadata.labels, unknown_scores)
     return table.assign(group=pd.factorize(images["group"])[0])
 

@@ -28,7 +28,7 @@ from pawprint.network.model import build_head, build_model, save_model, with_fea
 from pawprint.tables import write_table
 
 METADATA = metadata(
-    temperature=1.5, threshold=0.4, unknown_threshold=0.2, test_time_augmentation="flip"
+    temperature=1.5, thresholds={"dog": 0.4}, unknown_threshold=0.2, test_time_augmentation="flip"
 )
 ROUNDING = 2e-4  # how far outputs may be from those of the served model
 EACH_FORMAT = [

@@ -69,7 +69,7 @@ def rows_of_four(photos):
     """An image of four labels, with the probabilities 0.2, 0.1, 0.65 and 0.05, and an error."""
     four = Predictor(
         photos,
-        metadata(labels=LABELS, threshold=None),
+        metadata(labels=LABELS),
         lambda _: {"probability": np.array([[0.2, 0.1, 0.65, 0.05]])},
     )
     return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])

@@ -35,7 +35,7 @@ SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
 CROPS = {"resize": "crop", "test_time_augmentation": "crops", "unknown_threshold": 1.0, "bits": 12}
-PAD = {"resize": "pad", "test_time_augmentation": "flip", "threshold": None, "labels": COLOURS}
+PAD = {"resize": "pad", "test_time_augmentation": "flip", "labels": COLOURS}
 CASES = {
     "crop": metadata(image_size=SIZE, **CROPS),
     "stretch": metadata(image_size=SIZE, resize="stretch"),
@@ -88,8 +88,8 @@ def with_thresholds(described: Metadata, folder: Path, photos: list[Path]) -> Me
     """Thresholds that divide these photos."""
     answers = predicted(folder, photos)
     changes = {}
-    if described.threshold:
-        changes["threshold"] = middle([float(answer.probabilities[1]) for answer in answers])
+    values = middle([float(answer.probabilities[0]) for answer in answers])
+    changes["thresholds"] = {described.labels[0]: values}
     if described.unknown_threshold:
         changes["unknown_threshold"] = middle([answer.unknown_score for answer in answers])
     return described.model_copy(update=changes)

@@ -3,12 +3,15 @@ import pytest
 from scipy.special import expit
 from scipy.stats import norm
 
+from pawprint.classes import predicted_classes, to_probabilities
 from pawprint.model.calibration import (
+    calibrate,
     choose_augmentation,
     choose_threshold,
     fit_temperature,
     significant_temperature,
 )
+from pawprint.params.results import Calibrate
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 2, (4000, 1))
@@ -72,7 +75,7 @@ def test_flip_is_chosen_unless_its_loss_is_higher_and_the_line_has_the_rule(expe
 def images(*groups: tuple[int, float, int]) -> tuple[np.ndarray, np.ndarray]:
     """Labels and probabilities, from groups of a label, a probability and a number of images."""
     actual, probability, number = zip(*groups)
-    return np.repeat(actual, number), np.repeat(probability, number)
+    return np.repeat(actual, number) == 1, np.repeat(probability, number)
 
 
 def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
@@ -88,7 +91,7 @@ def test_nearest_to_0_5_of_equally_good_thresholds_is_chosen():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("recall", "expected"), [(1.0, 0.35), (0.76, 0.35), (0.75, 0.55)])
 def test_threshold_for_a_recall_has_the_best_precision_with_that_recall(recall, expected):
-    actual = np.array([0, 0, 0, 1, 0, 1, 1, 1])
+    actual = np.array([0, 0, 0, 1, 0, 1, 1, 1]) == 1
     probability = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     assert choose_threshold(actual, probability, recall) == pytest.approx(expected)
 
@@ -98,3 +101,38 @@ def test_recall_that_is_met_exactly_counts(percent):
     """0.55 * 100 is more than 55 in binary fractions."""
     actual, probability = images((0, 0.1, 100), (1, 0.1, 100 - percent), (1, 0.9, percent))
     assert choose_threshold(actual, probability, percent / 100) == 0.5
+
+
+LABELS = ["ant", "bee", "cow"]
+
+
+def wishes(**recall: float) -> Calibrate:
+    rest = {"threshold": None, "test_time_augmentation": "none", "unknown_quantile": None}
+    return Calibrate(temperature=False, recall=recall, **rest)
+
+
+@pytest.mark.parametrize("named", LABELS)
+def test_named_class_is_found_as_often_as_wished_wherever_its_name_stands(named):
+    rng, index = np.random.default_rng(0), LABELS.index(named)
+    actual = rng.integers(3, size=600)
+    logits = rng.normal(0, 1, (600, 3)) + np.eye(3)[actual]
+    _, thresholds = calibrate(wishes(**{named: 0.9}), LABELS, actual, logits)
+    probabilities = to_probabilities(logits)
+    predicted = predicted_classes(probabilities, {index: thresholds[named]})
+    before = probabilities.argmax(axis=1)
+    assert (before[actual == index] == index).mean() < 0.8
+    assert 0.9 <= (predicted[actual == index] == index).mean() < 0.92
+    others = np.delete(probabilities, index, axis=1).argmax(axis=1)
+    of_others = np.delete(np.arange(3), index)[others]
+    assert (predicted[predicted != index] == of_others[predicted != index]).all()
+
+
+def test_first_of_two_named_classes_gets_its_images_first():
+    rng = np.random.default_rng(0)
+    actual = rng.integers(3, size=600)
+    logits = rng.normal(0, 1, (600, 3)) + np.eye(3)[actual]
+    _, thresholds = calibrate(wishes(cow=0.9, ant=0.4), LABELS, actual, logits)
+    order = {LABELS.index(name): value for name, value in thresholds.items()}
+    predicted = predicted_classes(to_probabilities(logits), order)
+    recall = [(predicted[actual == index] == index).mean() for index in (2, 0)]
+    assert recall[0] >= 0.9 and recall[1] >= 0.4

@@ -10,7 +10,7 @@ from pawprint.model.metadata import METADATA_FILE, read_metadata, write_metadata
 @pytest.fixture
 def written(tmp_path):
     """The record in a model.json, as `write_metadata` writes it."""
-    write_metadata(tmp_path, metadata(temperature=1.5, threshold=0.3, resize="stretch"))
+    write_metadata(tmp_path, metadata(temperature=1.5, thresholds={"dog": 0.3}, resize="stretch"))
     return json.loads((tmp_path / METADATA_FILE).read_text(encoding="utf-8"))
 
 
@@ -21,7 +21,7 @@ OUTSIDE = {
     "resize": ["bend"],
     "layout": ["NCHW, RGB"],
     "temperature": [0, INF],
-    "threshold": [1, None],
+    "thresholds": [{"dog": 1}, {"ant": 0.5}, {"cat": 0.5, "dog": 0.5}],
     "unknown_threshold": [-0.1, NAN],
     "extra": [1],
 }
@@ -38,15 +38,17 @@ def test_values_outside_the_bounds_are_refused_by_name(written, tmp_path, key, v
     assert len(str(error.value)) < 500
 
 
-def test_threshold_is_a_number_for_two_labels_and_null_for_more(written, tmp_path):
-    three = ["ant", "bee", "cat"]
-    written |= {"labels": three, "threshold": None}
-    (tmp_path / METADATA_FILE).write_text(json.dumps(written))
-    expected = metadata(labels=three, temperature=1.5, threshold=None, resize="stretch")
+@pytest.mark.parametrize(
+    ("labels", "threshold", "thresholds"),
+    [(["cat", "dog"], 0.3, {"dog": 0.3}), (["ant", "bee", "cat"], None, {})],
+)
+def test_threshold_of_an_earlier_version_is_read(written, tmp_path, labels, threshold, thresholds):
+    """It was of the second of two classes."""
+    del written["thresholds"]
+    earlier = written | {"labels": labels, "threshold": threshold}
+    (tmp_path / METADATA_FILE).write_text(json.dumps(earlier))
+    expected = metadata(labels=labels, temperature=1.5, thresholds=thresholds, resize="stretch")
     assert read_metadata(tmp_path) == expected
-    (tmp_path / METADATA_FILE).write_text(json.dumps(written | {"threshold": 0.5}))
-    with refused("threshold (Value error, expected a number for two labels, and null for"):
-        read_metadata(tmp_path)
 
 
 def test_identity_is_of_what_a_served_model_computes(tmp_path):
@@ -55,7 +57,12 @@ def test_identity_is_of_what_a_served_model_computes(tmp_path):
 
     same = [{}, {"commit": "a1"}, {"data_md5": "0"}, {"versions": {"keras": "1"}}]
     assert {identity(**case) for case in same} == {identity(model="0123456789abcdef")}
-    other = [{"bias": 1}, {"resize": "pad"}, {"threshold": 0.4}, {"unknown_threshold": 0.3}]
+    other = [
+        {"bias": 1},
+        {"resize": "pad"},
+        {"thresholds": {"cat": 0.4}},
+        {"unknown_threshold": 0.3},
+    ]
     identities = [identity(**case) for case in ({}, *other, {"labels": ["ant", "bee"]})]
     assert len(set(identities)) == len(identities)
 

@@ -15,13 +15,13 @@ from pawprint.model.predictor import Predictor, load_predictor
 @pytest.fixture(scope="module")
 def predictor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "served"
-    return load_predictor(write_colour_model(folder, threshold=0.3, temperature=2.0))
+    return load_predictor(write_colour_model(folder, thresholds={"dog": 0.3}, temperature=2.0))
 
 
 @pytest.fixture(scope="module")
 def of_three(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "served"
-    model = write_colour_model(folder, labels=COLOURS, threshold=None, temperature=2.0)
+    model = write_colour_model(folder, labels=COLOURS, temperature=2.0)
     return load_predictor(model)
 
 
@@ -45,7 +45,7 @@ def test_threshold_of_the_metadata_decides_between_two_labels(predictor, of_thre
     assert of_three.predict(plain(90, 100)).label == "blue"
 
 
-@pytest.mark.parametrize("changes", [{}, {"labels": COLOURS, "threshold": None}])
+@pytest.mark.parametrize("changes", [{}, {"labels": COLOURS}])
 def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
     model = write_colour_model(tmp_path / "served", unknown_threshold=0.25, **changes)
     predictor = load_predictor(model)
@@ -68,7 +68,7 @@ def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
 def predicted(folder: Path, *numbers: float) -> np.ndarray:
     """What is predicted from these outputs of a network of three labels, or of two."""
     output = np.array(numbers, np.float32)
-    described = metadata(labels=COLOURS, threshold=None) if len(numbers) == 3 else metadata()
+    described = metadata(labels=COLOURS) if len(numbers) == 3 else metadata()
     predictor = Predictor(folder, described, lambda _: {"probability": output[None]})
     return predictor.predict(plain(0, 0)).probabilities
 

@@ -11,7 +11,7 @@ SIZE = 96
 @pytest.mark.parametrize("classes", [2, 3])
 def test_heat_is_where_the_class_is_and_nowhere_without_it(classes, tmp_path):
     """A red spot on grey: red is the last of both sets of classes."""
-    labels = {"labels": COLOURS, "threshold": None} if classes == 3 else {}
+    labels = {"labels": COLOURS} if classes == 3 else {}
     predictor = load_predictor(write_colour_model(tmp_path / "served", SIZE, **labels))
     picture = np.full((SIZE, SIZE, 3), 100, np.uint8)
     picture[60:80, 60:80] = (250, 20, 20)

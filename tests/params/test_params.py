@@ -44,7 +44,6 @@ RANGES = {
     "train_finetune.learning_rate": (SMALLEST, 1e308),
     "head.dense.l2": (0.0, 1e308),
     "model.image_size": (32, 1024),
-    "calibrate.recall": (SMALLEST, 1.0),
 }
 BASELINE = "train_extract.early_stopping.baseline"
 CHOICES = {
@@ -122,7 +121,6 @@ ANYTHING = st.recursive(
 def test_value_that_is_no_number_is_refused(refusals, key, value):
     assume(not isinstance(value, (int, float)) or isinstance(value, bool))
     assume(key != "model.fine_tune_at")  # or the name of a layer
-    assume(value is not None or key != "calibrate.recall")
     assert is_named(refusals({key: value}), key)
 
 
@@ -172,8 +170,12 @@ def test_section_is_a_mapping_without_unknown_keys(refusals, key, name, value):
         ({"split.group": "(a)(b)"}, "split.group"),
         ({BASELINE: math.inf}, BASELINE),
         ({"train_extract.learning_rate_decay": "cosine"}, "train_extract"),
-        ({"calibrate.threshold": 0.3, "calibrate.recall": 0.9}, "calibrate"),
-        ({"calibrate.threshold": 0.3, "clean.labels": THREE}, "calibrate.threshold"),
+        ({"calibrate.threshold": {"dog": 0.3}, "calibrate.recall": {"dog": 0.9}}, "calibrate"),
+        ({"calibrate.threshold": {"dog": 0.3}}, None),
+        ({"calibrate.recall": {"dgo": 0.9}}, "calibrate.recall"),
+        *(({"calibrate.recall": value}, "calibrate.recall") for value in (0.9, {}, {"dog": 1.0})),
+        *(({"calibrate.recall": value}, "calibrate.recall") for value in ({"dog": "a"}, [0.9], {})),
+        ({"calibrate.recall": {"dog": 0.9, "cat": 0.9}}, "calibrate.recall"),
         ({"clean.labels": "auto"}, None),
         ({"clean.labels": {"cat": ["cats"]}}, "clean.labels"),
         ({"clean.labels": {"cat": ["pets"], "dog": ["Pets"]}}, "clean.labels"),

@@ -37,7 +37,7 @@ def test_images_of_no_class_are_refused_above_the_threshold():
 def measured(
     actual=ACTUAL, probabilities=PROBABILITIES, threshold=0.5, labels=LABELS, confidence=0.95
 ) -> pd.DataFrame:
-    predicted = predicted_classes(probabilities, threshold)
+    predicted = predicted_classes(probabilities, {} if threshold is None else {1: threshold})
     return tabulate_scores(Predictions(actual, probabilities, predicted, labels), confidence)
 
 
@@ -134,7 +134,7 @@ def test_frames_of_a_video_are_no_more_than_one_image_in_the_intervals_of_a_spli
     video = np.repeat(paths[::frames], frames)
     rows = pd.DataFrame({"path": paths, "label": np.array(LABELS)[actual], "group": video})
     outputs = Outputs(actual, logits[:, None, None], np.zeros((len(actual), 1)))
-    metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0, threshold=0.5)
+    metadata = Metadata(labels=LABELS, image_size=96, resize="crop", temperature=1.0)
     scores = evaluate(rows.assign(pixels_sha256="0"), outputs, metadata, 0.95).scores
     accuracy = scores.set_index("score").loc["accuracy"]
     assert (accuracy["value"], accuracy["images"]) == (0.8, len(actual))

@@ -20,7 +20,7 @@ SMALL = """
 fetch: {source: ../images.zip}
 augment: {views: 2}
 train_finetune: {epochs: 0}
-calibrate: {threshold: 0.5}
+calibrate: {threshold: {dog: 0.5}}
 """
 NATIVE = f"{OFFLINE}model: {{image_size: 96, features: last, fine_tune_at: 154}}"
 # Keras scales pixels of MobileNetV2 to [-1, 1].

@@ -175,10 +175,10 @@ def test_limits_at_the_top_are_those_of_the_command(other, capsys):
 
 
 def test_card_says_nothing_that_the_params_deny(other):
-    """Other classes, random weights, no calibration, a threshold that is set."""
+    """Other classes, random weights, no calibration."""
     write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))
     changes = "{fetch: {source: mine}, weights: {source: none}, model: {resize: stretch}, "
-    card, _ = reports(other, changes + "calibrate: {temperature: false, threshold: 0.5}}")
+    card, _ = reports(other, changes + "calibrate: {temperature: false}}")
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):
         assert word not in card, word
-    assert "The threshold is set in params.yaml." in card
+    assert "The most probable class is predicted." in card

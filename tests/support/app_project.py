@@ -73,7 +73,5 @@ def write_photos(project: Path) -> None:
     archive.parent.mkdir(parents=True)
     pack(archive, ((row[0], photo(number)) for number, row in enumerate(PHOTOS)))
     write_split(project)
-    metadata = Metadata(
-        labels=["cat", "dog"], image_size=96, resize="crop", temperature=1.0, threshold=0.5
-    )
+    metadata = Metadata(labels=["cat", "dog"], image_size=96, resize="crop", temperature=1.0)
     write_json(project / paths.SERVED_MODEL / "model.json", metadata.model_dump())

@@ -31,7 +31,7 @@ from pawprint.recipes.sample.drawings import drawn_dataset
 CHANGES = f"""
 weights: {{source: {SAMPLE_WEIGHTS}}}
 train_extract: {{learning_rate_decay: cosine}}
-calibrate: {{threshold: 0.5}}
+calibrate: {{threshold: {{dog: 0.5}}}}
 """
 SAMPLE = apply((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
 SMALL = overlay(overlay(SAMPLE, TINY), CHANGES)

@@ -42,7 +42,7 @@ def scores_of(labels: list[str]) -> pd.DataFrame:
     both = []
     for seed, split in enumerate(("validation", "test")):
         actual, probabilities = predictions_of(labels, seed)
-        predicted = predicted_classes(probabilities, 0.5 if len(labels) == 2 else None)
+        predicted = predicted_classes(probabilities, {})
         unknown = np.linspace(0.1, 0.5, len(actual)) > 0.48
         predictions = Predictions(actual, probabilities, predicted, labels, unknown)
         both.append(tabulate_scores(predictions, 0.95).assign(split=split))
@@ -124,7 +124,6 @@ def write_run(
         image_size=96,
         resize="crop",
         temperature=1.25,
-        threshold=0.5 if len(labels) == 2 else None,
         unknown_threshold=0.48,
     )
     write_json(workspace / project.EXTRACT_METRICS, {})

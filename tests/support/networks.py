@@ -68,7 +68,7 @@ def train_params(**changes) -> Train:
 
 def metadata(**changes) -> Metadata:
     values = {"labels": ["cat", "dog"], "image_size": SIZE, "resize": "crop"}
-    return Metadata(**values | {"temperature": 1.0, "threshold": 0.5} | changes)
+    return Metadata(**values | {"temperature": 1.0} | changes)
 
 
 COLOURS = ["blue", "green", "red"]  # the labels of a model of three classes
