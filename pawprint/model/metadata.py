@@ -42,9 +42,9 @@ class Metadata(Section):
     `thresholds` whose probability reaches its threshold is predicted, or else the most probable of
     the labels that are not in it, of two the second from 0.5 on. `temperature` is already applied.
     An image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. If
-    that is null, no image is. If `test_time_augmentation` is not "none", the image is given as several squares
-    (`squares_of` of model/predictor.py), whose outputs are averaged, `probability` as
-    `mean_over_squares` does.
+    that is null, no image is. If `test_time_augmentation` is not "none", the image is given as
+    several squares (`squares_of` of model/predictor.py), whose outputs are averaged, `probability`
+    as `mean_over_squares` does.
 
     `model` is the identity of a served model, a hash of what it computes, which its exports carry;
     null in those of earlier versions. An export says where it comes from: `data_md5` is the MD5 of

@@ -175,10 +175,10 @@ def test_limits_at_the_top_are_those_of_the_command(other, capsys):
 
 
 def test_card_says_nothing_that_the_params_deny(other):
-    """Other classes, random weights, no calibration."""
+    """Other classes, random weights, no calibration, a threshold that is set."""
     write_run(other, {"ant": 9, "bee": 9}, pd.DataFrame(columns=list(REJECTED)))
     changes = "{fetch: {source: mine}, weights: {source: none}, model: {resize: stretch}, "
-    card, _ = reports(other, changes + "calibrate: {temperature: false}}")
+    card, _ = reports(other, changes + "calibrate: {temperature: false, threshold: {bee: 0.5}}}")
     for word in ("cat ", "dog", "ImageNet", "pre-trained", "fitted on", "divided by", "central"):
         assert word not in card, word
-    assert "The most probable class is predicted." in card
+    assert "Thresholds are set in params.yaml." in card
