@@ -36,11 +36,12 @@ from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 posix = pytest.mark.skipif(os.name != "posix", reason="limits and groups of processes as in POSIX")
-# Of two params that exclude each other both differ from those of the run.
+# Of params that exclude each other or name the classes, all differ from those of the run.
 EXCLUDING = {
     "clean.labels": {"a": ["a"], "b": ["b"]},
     "train_extract.learning_rate_decay": None,
     "calibrate.threshold": None,
+    "calibrate.recall": {"a": 0.1},
 }
 
 
