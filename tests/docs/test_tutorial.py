@@ -7,7 +7,8 @@ the page says. The commands in INSTALLATION are not run.
 The lines below a command are its output. `…` stands for any lines, any spaces for any others, and a
 number for any number, because training and machine decide it. Compared are numbers after a slash,
 in totals and names of files, and in lines that begin with one of COUNTED, as they follow from the
-pictures and the page. Of labels to review, the rows shown must be among those printed.
+pictures and the page. Of labels to review, the rows shown must be among those printed. The verdict
+of a comparison may be another one.
 
 Instead of the published weights, a small network takes the place of the page's: see SUBSTITUTE.
 """
@@ -29,11 +30,16 @@ model: {{alpha: 0.35, image_size: 96}}
 """
 COUNTED = ("drawings:", "clean:", "split:", "params.yaml ")
 NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
+VERDICT = re.compile(
+    r"^(No difference is shown between HEAD and workspace|workspace is (better|worse) than HEAD): "
+    r"(log loss .* images)(; about 0 would show one of this size)?\.$"
+)
 
 
 def comparable(lines: list[str]) -> list[str]:
     spaced = (" ".join(line.split()) for line in lines)
-    return [line if line.startswith(COUNTED) else NUMBER.sub("0", line) for line in spaced]
+    plain = (line if line.startswith(COUNTED) else NUMBER.sub("0", line) for line in spaced)
+    return [VERDICT.sub(r"a verdict: \3", line) for line in plain]
 
 
 def agrees(shown: list[str], printed: list[str]) -> bool:
