@@ -21,7 +21,7 @@ from pawprint.params.whole import load_params
 from pawprint.pipeline.entry import run_stage, stamps, watch
 from pawprint.pipeline.fingerprint import Code, describe_changes
 from pawprint.pipeline.recorded import Recorded
-from pawprint.templates.files import require_installed, require_stages
+from pawprint.templates.files import require_stages
 
 # Rows of features are reused as long as what this module does stays the same.
 FEATURE_ROW = "pawprint/features/rows.py"
@@ -44,7 +44,6 @@ def main() -> None:
     entries = os.walk(source)
     require_utf8(Path(parent, name) for parent, *names in entries for name in chain(*names))
     if "pawprint/stages" in folders:  # of an installed package
-        require_installed(project.REQUIREMENTS)
         require_stages(project.PIPELINE)
     code = Code()
     scripts = {path.stem for folder in (STAGES, Path("stages")) for path in folder.glob("*.py")}

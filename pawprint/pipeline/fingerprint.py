@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from pawprint.errors import InputError
 from pawprint.files import read_text
-from pawprint.package import folders_of_code
+from pawprint.package import ROOT, folders_of_code
 from pawprint.project import REQUIREMENTS
 
 # Distributions that decide no byte of a result: they schedule, check, show progress or carry
@@ -159,7 +159,9 @@ class Code:
 
     @functools.cached_property
     def pins(self) -> dict[str, list[str]]:
-        return read_pins(self.folder / REQUIREMENTS)
+        """Those of the package, in a project with those of what the user added."""
+        of_package = {} if "pawprint/stages" not in self.folders else read_pins(ROOT / REQUIREMENTS)
+        return read_pins(self.folder / REQUIREMENTS) | of_package
 
     @functools.cached_property
     def distributions(self) -> Mapping[str, list[str]]:

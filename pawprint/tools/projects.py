@@ -10,6 +10,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -26,7 +27,7 @@ from pawprint.errors import InputError, printable
 from pawprint.files import read_text, write_json, write_text
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
-from pawprint.project import PARAMS, REQUIREMENTS
+from pawprint.project import PARAMS
 from pawprint.recipes.overlay import add_missing, apply, overlay
 from pawprint.templates.files import (
     CONFIG,
@@ -34,9 +35,7 @@ from pawprint.templates.files import (
     REPLACED,
     files,
     flat,
-    requirements,
     template,
-    with_lines,
 )
 
 # Width and size are the best on thirteen sets of images (docs/backbones.md); fine-tuning from a
@@ -44,7 +43,7 @@ from pawprint.templates.files import (
 MODEL = "model: {alpha: 1.0, image_size: 224, fine_tune_at: null}"
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
-STATE = Path(".pawprint.json")  # the files that were written, by their hashes, and the defaults
+STATE = Path(".pawprint.json")  # the files that were written, by name, and the default params
 
 
 def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bool) -> str:
@@ -260,9 +259,9 @@ def _run(command: list[str], folder: Path, stderr: int | None = subprocess.PIPE)
 def upgrade(folder: Path = Path()) -> list[str]:
     """Renew a project for the installed package. Returns a line for each change and each conflict.
 
-    Files that are as they were written are written anew; where the user has changed one, and the
-    package has another one too, that is put beside it as `FILE.new`. All values and comments of
-    `params.yaml` stay. Raises InputError before anything is written.
+    The changes of the package are merged into those of the user, by Git. Where both changed the
+    same lines, the file stays, and that of the package is put beside it as `FILE.new`. All values
+    and comments of `params.yaml` stay. Raises InputError before anything is written.
     """
     state = _read_state(folder)
     params, defaults = read_text(folder / PARAMS), template(PARAMS.name)
@@ -274,27 +273,27 @@ def upgrade(folder: Path = Path()) -> list[str]:
     if flat(defaults).keys() - flat(params).keys():
         changes[PARAMS.name] = add_missing(params, defaults)
     for name, text in texts.items():
-        path, written = folder / name, state["files"].get(name)
+        path, base = folder / name, state["files"].get(name)
         if not path.exists():
-            if written is None:
+            if base is None:
                 changes[name] = text
                 notes.append(f"{name}: new")
             continue
         current = read_text(path)
-        if current == text or written == _hash(text):
+        if base == _hash(current):  # as versions before 0.4 kept what was written
+            base = current
+        if text in (base, current):
             continue
-        if written == _hash(current):
-            changes[name] = text
-            notes.append(f"{name}: written anew")
-        elif name in IGNORE:
-            changes[name] = with_lines(text, current.splitlines())
-            notes.append(f"{name}: new lines; yours are kept")
-        elif path.name == REQUIREMENTS.name:
-            changes[name] = requirements(current)
-            notes.append(f"{name}: new versions; lines for other packages are kept")
-        else:
+        merged = merge(current, base or "", text, is_union=name in IGNORE)
+        if merged is None:
             changes[f"{name}.new"] = text
-            notes.append(f"{name}: you changed it, so it is kept; {name}.new is the new one")
+            notes.append(
+                f"{name}: you and the package changed the same lines, so it is kept; {name}.new is "
+                "the new one"
+            )
+        else:
+            changes[name] = merged
+            notes.append(f"{name}: renewed" + "; your changes are kept" * (merged != text))
     for name, text in EMPTY_TABLES.items():
         if not (folder / name).exists():
             changes[name] = text
@@ -332,12 +331,23 @@ def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
         yield f"{PARAMS}: {name}: no longer exists. {instead} it."
 
 
+def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
+    """What `git merge-file` makes of two changes of a base, or None where they are in conflict.
+
+    With `is_union`, lines of both are kept there.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, name) for name in ("current", "base", "new")]
+        for path, text in zip(paths, (current, base, new)):
+            write_text(path, text)
+        command = ["git", "merge-file", "-p", *["--union"] * is_union, *map(str, paths)]
+        result = subprocess.run(command, capture_output=True, encoding="utf-8")
+    return None if result.returncode else result.stdout
+
+
 def _write_state(folder: Path, texts: dict[str, str]) -> None:
-    hashes = {name: _hash(text) for name, text in texts.items()}
     params = flat(template(PARAMS.name))
-    write_json(
-        folder / STATE, {"version": version(DISTRIBUTION), "files": hashes, "params": params}
-    )
+    write_json(folder / STATE, {"version": version(DISTRIBUTION), "files": texts, "params": params})
 
 
 def _hash(text: str) -> str:

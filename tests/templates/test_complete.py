@@ -40,7 +40,7 @@ def test_stage_that_is_missing_or_frozen_is_refused(stages, name):
     with refused(f"dvc.yaml: stages.{name}.cmd: expected {STAGES[name]['cmd']}"):
         check(stages)
     stages[name] = STAGES[name] | {"frozen": True}
-    with refused(f"dvc.yaml: stages.{name}.frozen: expected none"):
+    with refused(f"dvc.yaml: stages.{name}.frozen: expected false"):
         check(stages)
 
 
