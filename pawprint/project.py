@@ -12,7 +12,7 @@ CODE = Path("data/code")  # what the stage `code` writes
 FEATURE_ROW_CODE = Path("data/code/feature_row.txt")
 
 RAW_ARCHIVES = Path("data/raw/archives")
-RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or images-001.zip and so on
+RAW_IMAGES = RAW_ARCHIVES / "images.zip"  # or files.json, of a folder in DVC
 IMAGES_CSV = Path("data/clean/images.csv")
 METADATA_CSV = Path("data/clean/metadata.csv")  # further columns of the source's
 UNKNOWN_CSV = Path("data/clean/unknown.csv")

@@ -1,4 +1,4 @@
-"""Photos, read from the archive: grids of them, and each one large in a dialog, with its saliency.
+"""Photos of the last run: grids of them, and each one large in a dialog, with its saliency.
 
 What is cached with the stamps of its files is read again when they change. A page contains its
 photos as data URIs: when any run ends, Streamlit deletes the files of a page that is being drawn
@@ -89,10 +89,11 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
 
 
 def cell(name: str, key: str, label: str) -> bool:
-    """A small photo with a button. Returns whether it was clicked. Raises InputError."""
+    """A small photo with a button. Returns whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
-        square = _square(name, stamps(project.RAW_ARCHIVES), Clean.load().bits)
-        st.image(square, width="stretch", alt=alt(name))
+        with explained():  # such as a photo that was removed after the run
+            square = _square(name, stamps(project.RAW_ARCHIVES), Clean.load().bits)
+            st.image(square, width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
 
 

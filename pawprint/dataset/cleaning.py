@@ -29,9 +29,9 @@ from pawprint.errors import InputError, printable
 from pawprint.images.archive import (
     Archive,
     UnusableImageError,
-    find_safe,
     members,
     read_member,
+    require_safe,
 )
 from pawprint.images.decoder import (
     ACCEPTED,
@@ -97,7 +97,7 @@ def clean(
     assign = partial(_assign, rows, classes, corrected_paths, Counter(names))
 
     def assign_safe(name: str) -> dict:
-        find_safe(archive, name)
+        require_safe(archive, name)
         return assign(name)
 
     assigned = [_or_rejected(assign_safe, name) for name in names]
@@ -163,13 +163,13 @@ def _reused_rows(
 def _key_of_member(archive: Archive, origin: bytes, name: str) -> str:
     """The key of a file, or "" if it cannot be read."""
     try:
-        return _key(origin, read_member(archive, name))
+        return _key(origin, archive.md5_of(name) or read_member(archive, name))
     except UnusableImageError:
         return ""
 
 
 def _key(origin: bytes, data: bytes) -> str:
-    """As in DECODED: of what decodes, and the bytes of a file."""
+    """As in DECODED: of what decodes, and the bytes of a file or their listed MD5."""
     digest = hashlib.sha256(origin)
     digest.update(data)
     return digest.hexdigest()
@@ -183,7 +183,7 @@ def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
         raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
     return {
         "path": name,
-        "key": _key(origin, data),
+        "key": _key(origin, archive.md5_of(name) or data),
         "width": image.width,
         "height": image.height,
         "pixels_sha256": pixels_sha256(image),

@@ -1,4 +1,4 @@
-"""Bring images in as zip archives: from a folder, a zip, a tar or a URL."""
+"""Bring images in: a folder, a zip, a tar or a URL as a zip; a folder in DVC as a list."""
 
 import bz2
 import gzip
@@ -10,7 +10,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, BinaryIO
 
@@ -19,11 +19,9 @@ from pydantic import Field
 from pawprint.download import download
 from pawprint.errors import InputError, printable
 from pawprint.files import pack, read_yaml, replacing
-from pawprint.images.archive import MAX_BYTES
+from pawprint.images.archive import MAX_BYTES, ZIP, write_list
 from pawprint.params.section import Section, Sha256, checked
-from pawprint.project import RAW_IMAGES
 
-MAX_FILES = 50_000  # in an archive
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
@@ -81,25 +79,6 @@ def require_utf8(paths: Iterable[Path]) -> None:
                 f"{printable(str(path))}: expected a name in UTF-8, as DVC needs it. Received: "
                 "another encoding. Rename the file."
             )
-
-
-def parts_of(files: Files) -> list[Files]:
-    """The files in their order, in parts of at most MAX_FILES: one archive each.
-
-    If there are more, a part also ends after a file whose name has a certain hash, one of
-    MAX_FILES / 2. So an added file changes the archive that it comes into, and seldom another one;
-    in parts of equal size, all archives after it would change, and a remote would receive them.
-    """
-    if len(files) <= MAX_FILES:
-        return [files]
-    parts: list[Files] = [[]]
-    for file in files:
-        if len(parts[-1]) == MAX_FILES:
-            parts.append([])
-        parts[-1].append(file)
-        if zlib.crc32(file[0].encode()) % (MAX_FILES // 2) == 0:
-            parts.append([])
-    return list(filter(None, parts))
 
 
 def member_name(path: str) -> str:
@@ -208,11 +187,12 @@ class Source(Section):
     sha256: Sha256 | None = None
 
 
-def fetch(source: Path, folder: Path) -> None:
-    """Write the archives of images to the folder.
+def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) -> str:
+    """Write the images to the folder, as a zip or a list. Returns how much that is, in words.
 
-    A zip is copied; a folder or a tar is packed, with the same bytes every time. Raises InputError
-    if the source is missing or none of these.
+    A zip is copied; a folder or a tar is packed, with the same bytes every time. Of a folder whose
+    files DVC keeps, `tracked` has the MD5s by path; it is listed, and its files stay where they
+    are. Raises InputError if the source is missing or none of these.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
         remote = checked(Source, read_yaml(source), source, [])
@@ -221,19 +201,22 @@ def fetch(source: Path, folder: Path) -> None:
         raise _no_source(source)
     with replacing(folder) as partial:
         partial.mkdir()
-        images = partial / RAW_IMAGES.name
+        images = partial / ZIP
         if source.is_dir():
-            parts = parts_of(folder_files(source))
-            for number, part in enumerate(parts, 1):
-                name = f"{images.stem}-{number:03}" if parts[1:] else images.stem
-                files = ((member, path.read_bytes()) for member, path in part)
-                pack(images.with_stem(name), files)
+            found = folder_files(source)
+            if tracked is not None:
+                # Others are those that .dvcignore names.
+                listed = {name: tracked[name] for name, _ in found if name in tracked}
+                write_list(partial, source, listed)
+                return f"{len(listed):,} listed files"
+            pack(images, ((name, path.read_bytes()) for name, path in found))
         elif is_tar(source):
             pack(images, tar_files(source))
         elif zipfile.is_zipfile(source):
             shutil.copyfile(source, images)
         else:
             raise _no_source(source)
+        return f"{images.stat().st_size:,} bytes"
 
 
 def _no_source(source: Path) -> InputError:

@@ -1,15 +1,23 @@
-"""Read the members of untrusted zips of images."""
+"""The images of a project: members of untrusted zips, or files of a folder that DVC tracks.
+
+`fetch` writes the zips, or a list of the files with their MD5. What differs from the list is never
+used.
+"""
 
 import contextlib
+import hashlib
+import os
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image
 
-from pawprint.errors import CONTROL_CHARACTERS, InputError
+from pawprint.errors import CONTROL_CHARACTERS, InputError, printable
+from pawprint.files import read_json, write_json
 
 
 class UnusableImageError(Exception):
@@ -29,52 +37,60 @@ MAX_PIXELS = Image.MAX_IMAGE_PIXELS
 MAX_BYTES = 3 * MAX_PIXELS  # size of the largest image, uncompressed
 # What zipfile raises for a damaged directory or member.
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError)
+ZIP, LIST = "images.zip", "files.json"  # what `fetch` writes: one of them
 
 
 class Archive(contextlib.AbstractContextManager):
-    """One or more zips of images, read as one. Several threads may read members.
+    """A zip of images, or a folder with a list, of which several threads may read members.
 
-    `bits` is `clean.bits`, with which its images are decoded. Pickled, it is its absolute path and
-    `bits`: another process opens the zips itself.
+    `filename` names it in messages. `bits` is `clean.bits`, with which its images are decoded.
+    `md5s` has the files of the list, by their path in the folder; {} for a zip. Pickled, it is the
+    absolute path of the zip or the list, and `bits`: another process opens the files itself.
     """
 
-    def __init__(self, path: Path, zips: list[zipfile.ZipFile], bits: int | None) -> None:
-        self.filename = str(path)  # for messages
-        self.zips = zips
-        self.bits = bits
-
-    def close(self) -> None:
-        for zip_file in self.zips:
-            zip_file.close()
+    def __init__(self, path: Path, bits: int | None) -> None:
+        self.path, self.filename, self.bits = path, str(path), bits
+        self.zip_file, self.md5s = None, {}
+        if path.name == LIST:
+            folder, self.md5s = read_json(path)
+            self.filename = os.path.normpath(path.parent / folder)
+        else:
+            self.zip_file = _open_zip(path)
 
     def __exit__(self, *_) -> None:
-        self.close()
+        if self.zip_file:
+            self.zip_file.close()
 
     def __reduce__(self) -> tuple:
-        return open_archive, (Path(self.filename).absolute(), self.bits)
+        return Archive, (self.path.absolute(), self.bits)
+
+    def md5_of(self, name: str) -> bytes:
+        """The MD5 that the list has for a file, in ASCII; b"" for a member of a zip."""
+        return self.md5s.get(name, "").encode()
 
 
 def open_archive(path: Path, bits: int | None = None) -> Archive:
-    """Open a zip, or all zips of a folder, for reading.
+    """Open a zip, or what `fetch` wrote into a folder.
 
     Raises InputError for a missing file, for a file that is not a complete zip, and for overlapping
     members, as in zip bombs. All members together are at most 1,032 times as large as the archive,
     the limit of deflate.
     """
-    files = sorted(path.glob("*.zip")) if path.is_dir() else [path]
-    if not files:
-        raise _no_archive(path)
-    with contextlib.ExitStack() as stack:
-        zips = [stack.enter_context(_open_zip(file)) for file in files]
-        stack.pop_all()  # they stay open
-    return Archive(path if len(files) > 1 else files[0], zips, bits)
+    if path.is_dir():
+        path /= LIST if (path / LIST).is_file() else ZIP
+    return Archive(path, bits)
+
+
+def write_list(path: Path, folder: Path, md5s: Mapping[str, str]) -> None:
+    """List files of a folder, by their path there with their MD5, for `open_archive(path)`."""
+    write_json(path / LIST, [Path(os.path.relpath(folder, path)).as_posix(), md5s])
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError:
-        raise _no_archive(path) from None
+        raise InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.") from None
     except OSError as error:
         raise InputError(f"{path}: expected a readable file. Received: {error}") from None
     except BROKEN as error:
@@ -91,34 +107,32 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     return archive
 
 
-def _no_archive(path: Path) -> InputError:
-    return InputError(f"{path}: no such archive. Run `dvc repro` to fetch it.")
-
-
 def members(archive: Archive) -> list[str]:
     """The names of the files in the archive, sorted; folders are left out.
 
-    A name that two members have occurs twice.
+    A name that two members of a zip have occurs twice.
     """
+    if archive.zip_file is None:
+        return sorted(archive.md5s)
+    infos = archive.zip_file.infolist()
     return sorted(
-        info.filename
-        for zip_file in archive.zips
-        for info in zip_file.infolist()
-        if not info.filename.endswith("/") or info.file_size
+        info.filename for info in infos if not info.filename.endswith("/") or info.file_size
     )
 
 
-def find_safe(archive: Archive, name: str) -> tuple[zipfile.ZipFile, zipfile.ZipInfo]:
-    """A member and the zip that has it. Raises UnusableImageError for one with an unsafe name.
+def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
+    """The entry of a member of a zip; None for a file of a list.
 
-    It is absolute, or has `..`, a backslash, a drive letter, control characters or what ends a
-    script in HTML. Raises KeyError if there is no such member.
+    Raises UnusableImageError for an unsafe name: it is absolute, or has `..`, a backslash, a drive
+    letter, control characters or what ends a script in HTML. Raises KeyError if there is no such
+    member.
     """
-    holder = next((zip_file for zip_file in archive.zips if name in zip_file.NameToInfo), None)
-    if holder is None:
-        raise KeyError(f"There is no item named {name!r} in the archive")
-    info = holder.getinfo(name)
-    raw = info.orig_filename  # as in the archive: zipfile cuts and converts names
+    info, raw = None, name
+    if archive.zip_file:
+        info = archive.zip_file.getinfo(name)
+        raw = info.orig_filename  # zipfile cuts and converts names
+    elif name not in archive.md5s:
+        raise KeyError(name)
     parts = raw.split("/")
     if ".." in parts or "" in parts or "\\" in raw or raw[1:2] == ":":
         raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
@@ -126,16 +140,19 @@ def find_safe(archive: Archive, name: str) -> tuple[zipfile.ZipFile, zipfile.Zip
         raise UnusableImageError("unsafe_name", "control characters in the name")
     if "</" in raw or "<!" in raw:
         raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would take for HTML")
-    return holder, info
+    return info
 
 
 def read_member(archive: Archive, name: str) -> bytes:
     """The bytes of a member, at most MAX_BYTES. Nothing is written to disk.
 
     Raises KeyError if there is none, and UnusableImageError for a member with an unsafe name, that
-    is not a regular file, or that cannot be read completely.
+    is not a regular file, or that cannot be read completely; InputError for a file of the list that
+    is missing or has changed.
     """
-    holder, info = find_safe(archive, name)
+    info = require_safe(archive, name)
+    if info is None:
+        return _read_listed(archive, name)
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         raise UnusableImageError("not_a_file", f"{stat.filemode(kind)[0]} in its mode")
@@ -147,10 +164,29 @@ def read_member(archive: Archive, name: str) -> bytes:
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnusableImageError("unreadable", f"compression method {info.compress_type}")
     try:
-        with holder.open(info) as file:
+        with archive.zip_file.open(info) as file:
             data = file.read(info.file_size)  # the argument limits memory
     except BROKEN as error:
         raise UnusableImageError("unreadable", str(error) or "the data ends early") from None
     if len(data) < info.file_size:
         raise UnusableImageError("unreadable", f"{len(data)} of {info.file_size} bytes")
     return data
+
+
+def _read_listed(archive: Archive, name: str) -> bytes:
+    path = Path(archive.filename, name)
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise UnusableImageError("too_large", f"{size:,} bytes")
+        data = path.read_bytes()
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() == archive.md5s[name]:
+            return data
+        received = "another one, changed since then. Run `dvc repro`"
+    except FileNotFoundError:
+        received = "no such file. If you removed it, run `dvc repro`; if not, "
+        received += f"`dvc pull {archive.filename}` brings it"
+    except OSError as error:
+        received = f"{error.strerror}. Check permissions"
+    raise InputError(
+        f"{printable(str(path))}: expected the file that `fetch` listed. Received: {received}."
+    )

@@ -1,5 +1,6 @@
-"""What DVC recorded last: `dvc.lock`, and the files in DVC's cache that it names."""
+"""What DVC keeps: `dvc.lock`, the files in its cache that this names, and what a folder holds."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -89,6 +90,31 @@ def _hashes_by(path: str, list_files: Callable[[], list[dict]]) -> dict[str, obj
         return {str(file[path]): file.get("md5") for file in list_files()}
     except (AttributeError, LookupError, TypeError):
         return {}
+
+
+def tracked_files(folder: Path) -> dict[str, str] | None:
+    """The MD5 of each file below a folder that DVC tracks, by its path there with slashes.
+
+    None if DVC does not keep what is in the folder now: it is no output of DVC, such as of
+    `dvc add`, or it has changed since DVC saw it. As DVC does, this hashes only files that DVC has
+    not hashed before.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc_data.hashfile.build import build
+
+    with contextlib.suppress(DvcException), Repo() as repo:
+        out = repo.find_outs_by_path(str(folder), strict=False)[0]
+        root, ignore = Path(out.fs_path), out.dvcignore
+        *_, tree = build(out.cache, str(root), out.fs, "md5", ignore=ignore, dry_run=True)
+        if out.use_cache and tree.hash_info == out.hash_info:
+            inner = folder.resolve().relative_to(root.resolve()).parts
+            return {
+                "/".join(key[len(inner) :]): md5.value
+                for key, _, md5 in tree
+                if key[: len(inner)] == inner
+            }
+    return None
 
 
 def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:

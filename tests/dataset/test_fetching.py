@@ -1,12 +1,19 @@
+import hashlib
 import os
+import pickle
 from pathlib import Path
 
 import pytest
 from conftest import refused, sha256, write_files
 
-from pawprint.dataset import sources
 from pawprint.dataset.sources import fetch
-from pawprint.images.archive import members, open_archive, read_member
+from pawprint.images.archive import (
+    UnusableImageError,
+    members,
+    open_archive,
+    read_member,
+    write_list,
+)
 
 
 def test_source_that_is_not_there_is_named_without_its_token(tmp_path):
@@ -72,25 +79,21 @@ def test_source_without_images_is_refused_and_leaves_nothing(tmp_path, content, 
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_large_folder_becomes_archives_of_which_an_added_file_changes_few(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_FILES", 20)
-    labels = ("dogs", "cats")
-    photos = {f"{labels[number % 2]}/{number:03}.jpg": str(number) for number in range(200)}
-    write_files(tmp_path / "photos", photos)
-    fetch(tmp_path / "photos", tmp_path / "before")
-    paths = sorted((tmp_path / "before").iterdir())
-    assert [path.name for path in paths] == [f"images-{n + 1:03}.zip" for n in range(len(paths))]
-    assert max(len(members(open_archive(path))) for path in paths) <= 20
-    with open_archive(tmp_path / "before") as archive:
-        assert members(archive) == sorted(photos)
-        assert read_member(archive, "cats/199.jpg") == b"199"
-    (tmp_path / "photos" / "cats" / "050.jpg").write_bytes(b"new")
-    fetch(tmp_path / "photos", tmp_path / "after")
-    before, after = (
-        {path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("before", "after")
-    )
-    assert len(before) > 10
-    assert len(after - before) <= 2
+def test_listed_files_are_read_from_every_folder_and_unsafe_names_are_not(tmp_path, monkeypatch):
+    folder = write_files(tmp_path / "photos", {"cats/1.jpg": "cat", ".private": "mine"})
+    write_files(tmp_path, {"secret.jpg": "cat"})
+    md5 = hashlib.md5(b"cat").hexdigest()
+    fetch(folder, tmp_path / "data" / "raw", {"cats/1.jpg": md5, "missing.jpg": md5})
+    monkeypatch.chdir(tmp_path)
+    archive = pickle.dumps(open_archive(Path("data/raw")))
+    monkeypatch.chdir(folder)
+    with pickle.loads(archive) as archive:
+        assert members(archive) == ["cats/1.jpg"]
+        assert read_member(archive, "cats/1.jpg") == b"cat"
+    write_list(tmp_path / "data" / "raw", folder, {"../secret.jpg": md5})
+    archive = open_archive(tmp_path / "data" / "raw")
+    with pytest.raises(UnusableImageError, match="unsafe name"):
+        read_member(archive, "../secret.jpg")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")

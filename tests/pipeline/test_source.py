@@ -7,9 +7,25 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import change, git_project, photo, photos_of, repro, sha256, succeed
+from conftest import (
+    change,
+    commit,
+    git_project,
+    photo,
+    photos_of,
+    repro,
+    run,
+    sha256,
+    succeed,
+    write_files,
+)
+from dependencies import opened, recording, surprises
 
+from pawprint.columns import SPLIT
 from pawprint.files import pack
+from pawprint.images.archive import LIST
+from pawprint.project import SPLIT_CSV
+from pawprint.tables import read_table
 
 CHANGES = "fetch: {source: ../photos}"
 
@@ -53,3 +69,32 @@ def test_server_of_a_url_is_not_asked_when_nothing_changed(project, tmp_path):
         assert repro(project, "fetch", **cache) == ["fetch"]
         server.shutdown()
     assert repro(project, "fetch") == []
+
+
+def test_folder_that_dvc_tracks_is_read_where_it_is_and_only_as_it_was_listed(tmp_path):
+    project = git_project(tmp_path / "project", "fetch: {source: photos/all}")
+    photos = photos_of(f"{label}/{number}.jpg" for label in ("cats", "dogs") for number in range(9))
+    folder = write_files(project / "photos" / "all", photos)
+    succeed("dvc", "add", "photos", cwd=project)
+    (tmp_path / "records").mkdir()
+    stages = ["fetch", "clean", "split", "preview"]
+    assert repro(project, "preview", **recording(tmp_path / "records")) == stages
+    commit(project, "Run")
+    assert [path.name for path in (project / "data/raw/archives").iterdir()] == [LIST]
+    split = read_table(project / SPLIT_CSV, SPLIT)
+    shown = split["path"][split["split"] == "train"].iloc[0]
+    for stage in ("clean", "preview"):
+        record = tmp_path / "records" / f"{stage}.txt"
+        assert f"photos/all/{shown}" in opened(record)[0]
+        assert surprises(project, stage, record) == set()
+    for other, received in ((photo(9), "changed since"), (None, "no such file")):
+        (folder / shown).write_bytes(other) if other else (folder / shown).unlink()
+        result = run("python", "-m", "stages.preview", cwd=project)
+        (line,) = result.stderr.splitlines()
+        assert f"photos/all/{shown}: expected the file that `fetch` listed" in line
+        assert received in line and result.returncode == 1
+    assert repro(project, "preview") == stages
+    succeed("git", "restore", ".", cwd=project)
+    succeed("dvc", "checkout", "--allow-missing", cwd=project)
+    assert repro(project, "preview") == []
+    succeed("python", "-m", "stages.preview", cwd=project)

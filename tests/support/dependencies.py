@@ -7,7 +7,9 @@ from pathlib import Path
 from conftest import CODE, copy_into, run
 from dvc_yaml import OUTPUTS, STAGES
 
+from pawprint.images.archive import open_archive
 from pawprint.pipeline.fingerprint import OURS_DECIDE_NO_BYTE
+from pawprint.project import RAW_ARCHIVES
 
 RECORDER = Path(__file__).parent / "recorder"
 # Every stage checks the whole file; DVC follows the keys that are listed.
@@ -53,11 +55,21 @@ def modules_of(project: Path, stage: str) -> set[str]:
     return files.union(*map(CODE.closure, OURS_DECIDE_NO_BYTE))
 
 
+def listed(project: Path) -> set[str]:
+    """The files that the list of `fetch` names with their MD5, as part of it: no other is used."""
+    with open_archive(project / RAW_ARCHIVES) as archive:
+        return {
+            Path(archive.filename, name).relative_to(project).as_posix() for name in archive.md5s
+        }
+
+
 def surprises(project: Path, stage: str, record: Path) -> set[str]:
     """Files that a stage opened, but that neither dvc.yaml nor its fingerprint lists."""
     read, written = opened(record)
     before = COMPUTED_BEFORE.get(stage, set())
     deps, outputs = set(STAGES[stage]["deps"]) | before, OUTPUTS[stage] | before
+    if RAW_ARCHIVES.as_posix() in deps:
+        deps |= listed(project)
     code = set() if stage == "code" else modules_of(project, stage)
     # DVC removes outputs first, and no hook sees what a library in C++ wrote since.
     files = {path for path in read - {PARAMS} - code if not is_within(path, deps | OUTPUTS[stage])}
