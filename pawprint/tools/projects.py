@@ -287,11 +287,8 @@ def upgrade(folder: Path = Path()) -> list[str]:
         merged = merge(current, base or "", text, is_union=name in IGNORE)
         if merged is None:
             changes[f"{name}.new"] = text
-            notes.append(
-                f"{name}: you and the package changed the same lines, so it is kept; {name}.new is "
-                "the new one"
-            )
-        else:
+            notes.append(f"{name}: yours is kept, as both changed it; {name}.new is the new one")
+        elif merged != current:
             changes[name] = merged
             notes.append(f"{name}: renewed" + "; your changes are kept" * (merged != text))
     for name, text in EMPTY_TABLES.items():
