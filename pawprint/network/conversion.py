@@ -33,9 +33,12 @@ def with_head(backbone: openvino.Model, head: keras.Model) -> openvino.Model:
 
 
 def _to_openvino(model: keras.Model) -> openvino.Model:
-    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long.
+    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long. Of a
+    # variable OpenVINO looks through all others for each of its attributes; values have no others.
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    function = tf.function(lambda batch: model(batch, training=False))
+    variables = model.trainable_variables, model.non_trainable_variables
+    values = [[tf.convert_to_tensor(variable.value) for variable in kind] for kind in variables]
+    function = tf.function(lambda batch: model.stateless_call(*values, batch, training=False)[0])
     with silent_stderr():
         network = openvino.convert_model(function.get_concrete_function(spec))
     # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
