@@ -14,6 +14,8 @@ BILINEAR = Image.Resampling.BILINEAR
 def pixels(photo, model):
     """uint8 (squares, size, size, 3), as model.json says."""
     file, size = Image.open(photo), model["image_size"]
+    if side := model.get("decoded_side"):
+        file.draft(None, (side, side))
     image = ImageOps.exif_transpose(file)
     if image.mode in ("I", "F"):
         sys.exit(f"{photo}: unsupported: 32 bits per channel, of unknown range")

@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 
 from pawprint.errors import InputError
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode, pixels_sha256
+from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import current_commit, installed_version
 from pawprint.pipeline.entry import run
@@ -100,9 +100,9 @@ def image_of(data: bytes, content_type: str) -> bytes:
     return rest.partition(end)[0]
 
 
-def classify(predictor: Predictor, data: bytes, append: Callable[[str, dict], None]) -> dict:
+def classify(predictor: Predictor, data: bytes, append: Callable) -> dict:
     """Raises UnusableImageError if `data` is no complete image, OSError of `append`."""
-    predicted = predictor.predict(image := decode(data, predictor.metadata.bits))
+    predicted = predictor.predict((decoded := predictor.decode(data)).image)
     score, probabilities = predicted.unknown_score, predicted.probabilities.tolist()
     answer = {
         "label": predicted.label,
@@ -111,7 +111,7 @@ def classify(predictor: Predictor, data: bytes, append: Callable[[str, dict], No
         },
         "unknown_score": score if score is None else round(score, 4),
     }
-    append(pixels_sha256(image), answer)
+    append(lambda: sha256_of_all_pixels(decoded, data, predictor.metadata.bits), answer)
     return answer
 
 
@@ -148,11 +148,11 @@ def appender(path: Path, labels: list[str], model: str | None) -> Callable[[str,
             "Received: another file. Name a new file."
         )
 
-    def append(sha256: str, answer: dict) -> None:
+    def append(sha256: Callable[[], str], answer: dict) -> None:
         """Raises OSError if the row cannot be written."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
         numbers = *answer["probabilities"].values(), answer["unknown_score"]
-        os.write(descriptor, line_of([time, sha256, answer["label"], *numbers, model]))
+        os.write(descriptor, line_of([time, sha256(), answer["label"], *numbers, model]))
 
     return append
 

@@ -11,6 +11,7 @@ from pawprint import project
 from pawprint.classes import to_probabilities
 from pawprint.errors import InputError
 from pawprint.files import read_json
+from pawprint.images.jpeg import side_for
 from pawprint.model.calibration import calibrate, choose_augmentation, describe_counts
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
@@ -46,11 +47,13 @@ def main() -> None:
         scores = np.concatenate([train_scores[~np.isnan(train_scores)], unknown_scores])
         unknown_threshold = choose_unknown_threshold(scores, params.unknown_quantile)
     network = read_network(project.NETWORK)
+    size = network.input().partial_shape[1].get_length()
     metadata = Metadata(
         labels=labels,
-        image_size=network.input().partial_shape[1].get_length(),
+        image_size=size,
         resize=Model.load().resize,
         bits=Clean.load().bits,
+        decoded_side=side_for(size),
         temperature=temperature,
         thresholds=thresholds,
         test_time_augmentation=augmentation,

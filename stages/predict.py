@@ -17,6 +17,7 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.files import read_json, replacing, write_arrays
 from pawprint.images.archive import open_archive
+from pawprint.images.jpeg import side_for
 from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import predict_members, runner, squares_of
 from pawprint.model.unknown import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown, with_detector
@@ -37,6 +38,7 @@ def main() -> None:
     images[UNKNOWN] = read_table(project.UNKNOWN_CSV, IMAGES)
     network = read_network(project.NETWORK)
     size = network.input().partial_shape[1].get_length()
+    side = side_for(size)
 
     def outputs(
         network: openvino.Model, how: TestTimeAugmentation, rows: pd.DataFrame, title: str
@@ -48,7 +50,7 @@ def main() -> None:
             return [*run(squares_of(image, size, resize, how)).values()]
 
         actual = labels.get_indexer(rows["label"])
-        return [actual, *predict_members(of_image, archive, rows["path"], title)]
+        return [actual, *predict_members(of_image, archive, side, rows["path"], title)]
 
     bits = Clean.load().bits
     with open_archive(project.RAW_ARCHIVES, bits) as archive, replacing(project.OUTPUTS) as folder:

@@ -22,7 +22,8 @@ def main() -> None:
     augment, model, params = Augment.load(), Model.load(), Preview.load()
     images = read_table(project.SPLIT_CSV, columns.SPLIT)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
-    train = images[images["split"] == "train"]
+    sizes = read_table(project.IMAGES_CSV, columns.IMAGES)[["path", "width", "height"]]
+    train = images[images["split"] == "train"].merge(sizes, on="path")
     size, how = model.image_size, model.resize
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
         save(draw_samples(archive, train, params.samples), project.PLOTS / "samples.png")
@@ -30,8 +31,7 @@ def main() -> None:
         figure = draw_near_duplicates(archive, near_duplicates, params.near_duplicates)
         save(figure, project.PLOTS / "near_duplicates.png")
     print(f"preview: 3 pictures in {project.PLOTS}")
-    sizes = read_table(project.IMAGES_CSV, columns.IMAGES)[["width", "height"]]
-    if how == "crop" and (out := left_out(*sizes.to_numpy().T)) > MAX_LEFT_OUT:
+    if how == "crop" and (out := left_out(sizes["width"], sizes["height"])) > MAX_LEFT_OUT:
         print(
             f"preview: model.resize: crop leaves out {out:.0%} of the median image; stretch and "
             "pad keep all of it"

@@ -17,7 +17,7 @@ from pawprint.app.photos import predictor
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 from pawprint.files import read_json
-from pawprint.images.decoder import read_image
+from pawprint.images.decoder import read_again
 from pawprint.params.data import Clean, Fetch
 from pawprint.tables import read_table
 from pawprint.tools.last_run import read_labelled
@@ -166,7 +166,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             probability = row["probabilities"].get(label)  # none of unknown
             text = f"Predicted: **{plain(label)}**"
             text += f" {probability:.1%}" if probability else ""
-            read = partial(read_image, path, served.metadata.bits)
+            read = partial(read_again, path, row["path"], served.metadata.bits, photos.LARGE)
             items.append(Item(row["path"], text, read, partial(save, path)))
     if not items:
         raise InputError(

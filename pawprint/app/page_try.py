@@ -6,7 +6,7 @@ from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import UNKNOWN
-from pawprint.images.decoder import FORMATS, decode
+from pawprint.images.decoder import FORMATS
 from pawprint.model.predictor import Predictor
 
 TITLE, ICON = "Try it", ":material/add_a_photo:"
@@ -27,7 +27,7 @@ def show() -> None:
 
 def show_answer(name: str, data: bytes, served: Predictor) -> None:
     st.header(plain(name), anchor=False)
-    image = decode(data, served.metadata.bits)
+    image = served.decode(data).image
     predicted = served.predict(image)
     probabilities, score = predicted.probabilities, predicted.unknown_score
     labels, thresholds = served.metadata.labels, served.metadata.thresholds

@@ -19,6 +19,7 @@ from pawprint.app.messages import explained, plain
 from pawprint.columns import SPLIT
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
+from pawprint.images.jpeg import side_for
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.model.saliency import saliency_of
 from pawprint.params.data import Clean
@@ -126,9 +127,9 @@ def show_large(image: Image.Image, text: str) -> None:
     st.image(data_uri(small), width="stretch", alt=text)
 
 
-def photo(name: str) -> Image.Image:
-    """An image of the archive. Raises InputError."""
-    return open_image(_archive(stamps(project.RAW_ARCHIVES), Clean.load().bits), name)
+def photo(name: str, side: int = LARGE) -> Image.Image:
+    """An image of the archive, decoded with `side`. Raises InputError."""
+    return open_image(_archive(stamps(project.RAW_ARCHIVES), Clean.load().bits), name, side)
 
 
 def alt(name: str) -> str:
@@ -144,4 +145,5 @@ def _archive(files: Stamps, bits: int | None) -> Archive:
 @st.cache_data(max_entries=4000, show_spinner=False)
 def _square(name: str, files: Stamps, bits: int | None) -> str:
     """The photo, padded to a square, with twice the pixels shown, for sharp screens."""
-    return data_uri(ImageOps.pad(photo(name), (2 * CELL, 2 * CELL), color=BACKGROUND))
+    side = 2 * CELL
+    return data_uri(ImageOps.pad(photo(name, side_for(side)), (side, side), color=BACKGROUND))

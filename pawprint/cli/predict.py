@@ -40,7 +40,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
         predictor = predictor.without_unknown()
-    rows = predict(predictor, images)
+    rows = predict(predictor, images, has_hashes=arguments.format != "table")
     FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
     if pictures:
         write_saliency(predictor, images, rows, pictures)

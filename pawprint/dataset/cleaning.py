@@ -37,7 +37,7 @@ from pawprint.images.decoder import (
     ACCEPTED,
     Decoded,
     count_suffixes,
-    decode_with_bits,
+    decode_file,
     is_image_name,
     pixels_sha256,
 )
@@ -47,7 +47,7 @@ from pawprint.images.decoder import (
 # The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
-BITS = Decoded._fields[1:]
+BITS = Decoded._fields[1:3]
 NOT_LISTED = "not in metadata.csv"
 ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
@@ -178,7 +178,7 @@ def _key(origin: bytes, data: bytes) -> str:
 def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
     """The columns of a file's row that its content gives. Raises UnusableImageError."""
     data = read_member(archive, name)
-    image, *bits = decode_with_bits(data, archive.bits)
+    image, *bits, _ = decode_file(data, archive.bits)
     if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
         raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
     return {

@@ -10,6 +10,8 @@ from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 
+SIDE = 512  # pixels of each side that are decoded, at least
+
 
 def measure_properties(archive: Archive, images: pd.DataFrame) -> pd.DataFrame:
     """PROPERTIES, numbers, of images with the columns `path`, `width` and `height`, beside those.
@@ -18,7 +20,7 @@ def measure_properties(archive: Archive, images: pd.DataFrame) -> pd.DataFrame:
     """
 
     def brightness(path: str) -> float:
-        return ImageStat.Stat(open_image(archive, path).convert("L")).mean[0]
+        return ImageStat.Stat(open_image(archive, path, SIDE).convert("L")).mean[0]
 
     suffixes = [PurePosixPath(path).suffix.lower() for path in images["path"]]
     columns = {

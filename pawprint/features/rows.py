@@ -10,6 +10,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
+from pawprint.images.jpeg import side_for
 from pawprint.images.pixels import View, apply, resize
 from pawprint.runtime.compiled import compile_for_cpu
 
@@ -18,16 +19,17 @@ Row = list[np.ndarray]  # float16, one array for each kind
 
 def row_function(
     network: openvino.Model, how: str
-) -> Callable[[Image.Image, Iterable[View]], list[Row]]:
+) -> Callable[[Callable[[int], Image.Image], Iterable[View]], list[Row]]:
     """A function that several threads may call: the rows of some views of an RGB image.
 
-    The function raises OverflowError for features that float16 cannot hold.
+    It takes a function that reads the image with a `side` (images/decoder.py), and raises
+    OverflowError for features that float16 cannot hold.
     """
     size = network.input().partial_shape[1].get_length()
     run = compile_for_cpu(network)
 
-    def compute(image: Image.Image, views: Iterable[View]) -> list[Row]:
-        pixels = resize(image, size, how)
+    def compute(read: Callable[[int], Image.Image], views: Iterable[View]) -> list[Row]:
+        pixels = resize(read(side_for(size)), size, how)
         with np.errstate(over="ignore"):
             rows = [
                 [output.astype(np.float16) for output in run(apply(pixels, view))] for view in views

@@ -9,7 +9,8 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from pawprint.images.pixels import IDENTITY, View
 from pawprint.params.data import Augment
 from pawprint.pipeline.recorded import Recorded, is_md5
 
-Key = tuple[bytes, bytes]  # of a row: pixels_sha256, drawn
+Key = tuple[bytes, bytes, bytes]  # of a row: pixels_sha256, suffix, drawn
 
 
 class Task(NamedTuple):
@@ -59,7 +60,7 @@ class ShardComputer:
                 missing.setdefault(key[0], []).append(key)
         for sha256, _, path in task.images:
             if keys := missing.get(sha256.encode()):
-                views = [View(*np.frombuffer(drawn, INDEX["drawn"])[0]) for _, drawn in keys]
+                views = [View(*np.frombuffer(drawn, INDEX["drawn"])[0]) for *_, drawn in keys]
                 row_of |= zip(keys, self.compute(path, views))
         columns = {"index": index}
         for number, (kind, shape) in enumerate(self.kinds.items()):
@@ -71,7 +72,7 @@ class ShardComputer:
     def compute(self, path: str, views: Iterable[View] = (IDENTITY,)) -> list[Row]:
         """The rows of an image. Raises InputError for features that float16 cannot hold."""
         try:
-            return self.rows_of(open_image(self.archive, path), views)
+            return self.rows_of(partial(open_image, self.archive, path), views)
         except OverflowError:
             key, what, todo = "weights.source", "weights with which", "Check model.onnx"
             if "cut" in self.kinds:
@@ -88,18 +89,20 @@ class ShardComputer:
         A training image has `augment.views` views; a validation image has one, the image itself.
         """
         rows = []
-        for sha256, split, _ in sorted(images):
+        for sha256, split, path in sorted(images):
+            suffix = PurePosixPath(path).suffix.lower().encode()
             views = [IDENTITY]
             if split == "train":
                 numbers = range(self.augment.views)
                 views = [draw_view(self.augment, sha256, number, self.size) for number in numbers]
-            rows += [(sha256.encode(), view, drawn) for view, drawn in enumerate(views)]
+            rows += [(sha256.encode(), suffix, view, drawn) for view, drawn in enumerate(views)]
         return np.array(rows, INDEX)
 
 
 def keys_of(index: np.ndarray) -> list[Key]:
     """What decides each row besides the network."""
-    return list(zip(index["pixels_sha256"].tolist(), map(np.void.tobytes, index["drawn"])))
+    names = index["pixels_sha256"].tolist(), index["suffix"].tolist()
+    return list(zip(*names, map(np.void.tobytes, index["drawn"])))
 
 
 def take_over(row_keys: set[Key], sources: Iterable[str], kinds: dict) -> dict[Key, Row]:

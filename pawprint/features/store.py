@@ -28,7 +28,9 @@ MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output
 # `drawn` has the fields of View (images/pixels.py).
 COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]
 DRAWN = [("transformation", "<f8", (2, 3)), *COLOURS, ("erasing", "<f8", (5,))]
-INDEX = np.dtype([("pixels_sha256", "S64"), ("view", "<u4"), ("drawn", DRAWN)])
+# Of a file in another format with the same pixels a large image may be decoded to others.
+SUFFIX = ("suffix", "S5")
+INDEX = np.dtype([("pixels_sha256", "S64"), SUFFIX, ("view", "<u4"), ("drawn", DRAWN)])
 COLUMNS = np.dtype([("name", "S16"), ("checksum", "S32")])
 
 

@@ -9,6 +9,7 @@ import hashlib
 import io
 import logging
 import posixpath
+import re
 import struct
 import warnings
 from collections import Counter
@@ -24,7 +25,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
 from pawprint.images.colours import is_deep, to_8_bits, to_srgb
-from pawprint.images.jpeg import MAX_SCANS, Parts, parts_of_jpeg, require_complete
+from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, scale_for
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).
@@ -60,6 +61,10 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") and part != "." for part in name.split("/"))
 
 
+JPEG = ("JPEG", "MPO")
+# As Pillow, libheif and libjpeg say it.
+ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
+STRIP = 64  # rows
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 SUBFILE, DNG_VERSION = 254, 50706  # tags of a TIFF
 MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
@@ -77,26 +82,28 @@ class Decoded(NamedTuple):
     """An image, upright and in RGB; of a grey one of more than 8 bits, those of its values.
 
     `used_bits` hold its largest value, `file_bits` the largest that its file can hold. Both are 8
-    for other images.
+    for other images. Width and height of the file were divided by `scale`.
     """
 
     image: Image.Image
     used_bits: int = 8
     file_bits: int = 8
+    scale: int = 1
 
 
-def decode(data: bytes, bits: int | None = None) -> Image.Image:
-    """The image of `decode_with_bits`."""
-    return decode_with_bits(data, bits).image
+def decode(data: bytes, bits: int | None = None, side: int | None = None) -> Image.Image:
+    """The image of `decode_file`."""
+    return decode_file(data, bits, side).image
 
 
-def decode_with_bits(data: bytes, bits: int | None, is_complete: bool = False) -> Decoded:
+def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decoded:
     """Decode the bytes of an image file to RGB, and apply its EXIF orientation.
 
     Colours of a profile become sRGB. Transparent pixels are drawn on white. `bits` is `clean.bits`:
     how grey of more than 8 bits becomes 8; colours of 16 bits are reduced to the upper eight.
-    Whether a JPEG `is_complete`, for which a progressive one is decoded twice, may be known.
-    Raises UnusableImageError with the reason if the image cannot be decoded completely.
+    With `side`, a JPEG is decoded at 1/2, 1/4 or 1/8, where this leaves both sides with at least so
+    many pixels. Raises UnusableImageError with the reason if the image cannot be decoded
+    completely.
     """
     if not data:
         raise UnusableImageError("empty_file", "0 bytes")
@@ -106,16 +113,17 @@ def decode_with_bits(data: bytes, bits: int | None, is_complete: bool = False) -
         if data[4:8] == b"ftyp":
             _require_text_of_items(data)
         image = Image.open(io.BytesIO(data), formats=FORMATS)
-        parts = _require_affordable(image, data)
+        _require_affordable(image, data)
         if image.format == "TIFF" and _is_preview(image, data):
             detail = "a camera's raw file, of which only the preview could be read"
             raise UnusableImageError("unsupported", detail)
         if is_deep(image):
             image, depths = to_8_bits(image, data, bits)
             return Decoded(image, *depths)
-        if parts and not is_complete:
-            require_complete(data, parts, image)
-        return Decoded(_to_rgb(ImageOps.exif_transpose(image)))
+        scale = scale_for(image.size, side) if image.format in JPEG else 1
+        if image.format in JPEG:
+            image = decode_jpeg(image, data, scale)
+        return Decoded(_to_rgb(ImageOps.exif_transpose(image)), scale=scale)
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
             raise UnusableImageError("damaged", "HEIC without a complete list of images") from None
@@ -126,33 +134,29 @@ def decode_with_bits(data: bytes, bits: int | None, is_complete: bool = False) -
         raise
     except Exception as error:  # Pillow's plugins raise nearly any type for damaged data
         detail = str(error).strip() or type(error).__name__
-        if "truncated" in detail.lower() or "end of file" in detail:  # Pillow, libheif
-            raise UnusableImageError("truncated", "the file ends before the image") from None
+        if ENDS_EARLY.search(detail):
+            raise UnusableImageError("truncated", "data of the image are missing") from None
         raise UnusableImageError("damaged", detail) from None
 
 
-def _require_affordable(image: Image.Image, data: bytes) -> Parts | None:
-    """Raise UnusableImageError for an image that takes too much time or memory to decode.
-
-    Returns the parts of a JPEG.
-    """
-    pixels, parts = image.width * image.height, None
+def _require_affordable(image: Image.Image, data: bytes) -> None:
+    """Raise UnusableImageError for an image that takes too much time or memory to decode."""
+    pixels = image.width * image.height
     if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
         raise UnusableImageError("too_large", f"{image.width}x{image.height} pixels")
-    if image.format in ("JPEG", "MPO"):
-        parts = parts_of_jpeg(data)
-        if parts.scans > MAX_SCANS or parts.scans * pixels > MAX_SCANNED:
-            raise UnusableImageError("too_large", f"{parts.scans} scans of {pixels:,} pixels")
+    if image.format in JPEG:
+        scans = count_scans(data)
+        if scans > MAX_SCANS or scans * pixels > MAX_SCANNED:
+            raise UnusableImageError("too_large", f"{scans} scans of {pixels:,} pixels")
     codecs = {tile.codec_name for tile in image.tile}
     if pixels > MAX_SLOW and codecs & {*Image.DECODERS, "jpeg2k"}:
         raise UnusableImageError("too_large", f"{pixels:,} pixels of a slow format")
-    return parts
 
 
-def open_image(archive: Archive, name: str) -> Image.Image:
+def open_image(archive: Archive, name: str, side: int | None = None) -> Image.Image:
     """The RGB image of a member that `clean` kept. Raises InputError if it cannot be decoded."""
     try:
-        return decode_with_bits(read_member(archive, name), archive.bits, is_complete=True).image
+        return decode(read_member(archive, name), archive.bits, side)
     except (KeyError, UnusableImageError) as error:
         raise InputError(
             f"{archive.filename}: expected {name} to be the image that `clean` kept. Received: "
@@ -160,23 +164,23 @@ def open_image(archive: Archive, name: str) -> Image.Image:
         ) from None
 
 
-def read_image(path: Path, bits: int | None) -> Image.Image:
-    """The RGB image of a file, as `decode`.
+def read_file(path: Path) -> bytes:
+    """The bytes of an image file for `decode`, which refuses more than MAX_BYTES.
 
-    Raises UnusableImageError, OSError, or ValueError for a path that no system can hold.
+    Raises OSError, or ValueError for a path that no system can hold.
     """
     if path.is_dir():
         raise OSError("no image files in this folder")
     if path.exists() and not path.is_file():  # a device or a pipe, which may never end
         raise OSError("not a file")
     with path.open("rb") as file:
-        return decode(file.read(MAX_BYTES + 1), bits)
+        return file.read(MAX_BYTES + 1)
 
 
-def read_again(path: Path, name: str, bits: int | None) -> Image.Image:
-    """An image that `read_image` gave before. Raises InputError with its name."""
+def read_again(path: Path, name: str, bits: int | None, side: int | None) -> Image.Image:
+    """The RGB image of a file that was decoded before. Raises InputError with its name."""
     try:
-        return read_image(path, bits)
+        return decode(read_file(path), bits, side)
     except (OSError, UnusableImageError) as error:
         raise InputError(f"{name}: expected the image again. Received: {error}") from None
 
@@ -226,8 +230,19 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def pixels_sha256(image: Image.Image) -> str:
-    """The same for images that decode to the same RGB pixels, whatever their files."""
-    return hashlib.sha256(f"{image.width}x{image.height}:".encode() + image.tobytes()).hexdigest()
+    """The same for images that decode to the same RGB pixels, whatever their files.
+
+    The image is decoded in full.
+    """
+    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
+    for top in range(0, image.height, STRIP):  # a copy of a large image takes longer
+        digest.update(image.crop((0, top, image.width, min(top + STRIP, image.height))).tobytes())
+    return digest.hexdigest()
+
+
+def sha256_of_all_pixels(decoded: Decoded, data: bytes, bits: int | None) -> str:
+    """`pixels_sha256` of an image that was decoded from `data`, perhaps not in full."""
+    return pixels_sha256(decoded.image if decoded.scale == 1 else decode(data, bits))
 
 
 MAX_LEFT_OUT = 0.25  # of an image, without a line: that of 4:3

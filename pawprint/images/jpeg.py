@@ -1,90 +1,71 @@
-"""The parts of a JPEG, and whether its image is complete.
+"""JPEG by libjpeg-turbo: strictly, and with no more pixels than are used.
 
-libjpeg fills what is missing with grey, and Pillow ignores its warnings.
+libjpeg fills what is missing with grey, and warns. It decodes at 1/2, 1/4 and 1/8 directly.
 """
 
-import io
 import re
-from typing import NamedTuple
 
+import numpy as np
+import simplejpeg
 from PIL import Image
-
-from pawprint.images.archive import UnusableImageError
 
 # Of a segment of a JPEG; others occur inside a scan, or have no content.
 MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
+START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
-START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
-FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-ARITHMETIC = {*range(0xC9, 0xD0)} - {0xCC}  # where an encoder may leave out zeros at the end
-PADDING = bytes(range(1, 255)) * 2  # not FF, which begins a marker
-HOLE = bytes(256)
-GREY = range(126, 130)  # of a channel that nothing was decoded for: 128, inverted 127
+COLOURS = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's modes
+# What is unusual in the header of a complete image; TurboJPEG names some subsamplings only.
+HARMLESS = re.compile("JFIF revision|Adobe color|Invalid SOS|subsampling level")
 
 
-class Parts(NamedTuple):
+def count_scans(data: bytes) -> int:
     """Of the first image of a JPEG, without thumbnails before and images after it.
 
-    `start` is where the data of the first scan begin, and `end` where the end marker stands, None
-    without one. `is_finished` is whether the scans have all bits of all channels.
+    Of more than MAX_SCANS, no more are counted.
     """
-
-    scans: int
-    start: int
-    end: int | None
-    is_arithmetic: bool
-    is_finished: bool
-
-
-def parts_of_jpeg(data: bytes) -> Parts:
-    """Of a JPEG with more than MAX_SCANS, no more are read."""
-    scans, start, is_arithmetic, is_progressive = 0, 0, False, False
-    rest: dict[tuple[int, int], int] = {}  # bits to come, by channel and coefficient
-    marker = MARKER.search(data, 2)
+    scans, marker = 0, MARKER.search(data, 2)
     while marker and marker[1] != END_OF_IMAGE and scans <= MAX_SCANS:
-        end = marker.end() + max(int.from_bytes(data[marker.end() : marker.end() + 2]), 2)
-        segment = data[marker.end() + 2 : end]
-        if marker[1][0] in FRAMES:
-            is_arithmetic, is_progressive = marker[1][0] in ARITHMETIC, marker[1][0] & 3 == 2
-            rest = {(channel, 0): 1 for channel in segment[6::3]}
-        elif marker[1] == START_OF_SCAN and segment:
-            scans, start = scans + 1, start or end
-            first, last, bits = segment[-3:] if is_progressive else (0, 0, 0)
-            for channel in segment[1:-3:2]:
-                rest |= {(channel, index): bits & 0xF for index in range(first, min(last, 63) + 1)}
-        marker = MARKER.search(data, end)
-    return Parts(scans, start, marker and marker.start(), is_arithmetic, not any(rest.values()))
+        scans += marker[1] == START_OF_SCAN
+        length = int.from_bytes(data[marker.end() : marker.end() + 2])
+        marker = MARKER.search(data, marker.end() + max(length, 2))
+    return scans
 
 
-def require_complete(data: bytes, parts: Parts, image: Image.Image) -> None:
-    """Raise UnusableImageError if a part of the image that was decoded from `data` is missing.
+def side_for(size: int) -> int:
+    """The pixels that each side of a decoded image has at least, if it is to become a square."""
+    return 2 * size
 
-    Bytes before the end marker change the image only if it lacks some. After a hole of zeros,
-    decoding ends before or after the last of its data.
+
+def scale_for(size: tuple[int, int], side: int | None) -> int:
+    """8, 4, 2 or 1: by which a JPEG of this width and height is divided, or 1 for no `side`.
+
+    It is the largest that leaves both sides with at least `side` pixels.
     """
+    most = min(size) // side if side else 1
+    return next((scale for scale in (8, 4, 2) if scale <= most), 1)
 
-    def gives(*pieces: bytes) -> bool:
-        """Whether these bytes give the same pixels."""
-        with Image.open(io.BytesIO(b"".join(pieces)), formats=["JPEG"]) as copy:
-            return copy.tobytes() == image.tobytes()
 
-    if parts.end is None or not parts.is_finished:
-        raise UnusableImageError("truncated", "the file ends before the image")
-    if parts.is_arithmetic:
-        return
-    corner = image.getpixel((image.width - 1, image.height - 1))
-    is_grey = all(value in GREY for value in (corner if isinstance(corner, tuple) else [corner]))
-    start, end = parts.start, parts.end
-    if (is_grey or parts.scans > 1) and not gives(data[:end], PADDING, data[end:]):
-        raise UnusableImageError("truncated", "data of the image are missing")
-    hole = data.find(HOLE, start, end)
-    if (
-        hole >= 0
-        # Zeros are data, too: of the last scans of a flat image, and of grey at the end.
-        and parts.scans == 1
-        and not is_grey
-        and not gives(data[:hole], data[end:])
-        and gives(data[: end - len(HOLE)], data[end:])
-    ):
-        raise UnusableImageError("damaged", "zeros in place of data of the image")
+def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
+    """A JPEG that was opened, in its mode, divided by `scale`, with EXIF and profile.
+
+    Raises ValueError if data are missing, and other exceptions of Pillow.
+    """
+    width, height = (-(-side // scale) for side in image.size)
+    buffer = np.empty((height, width, len(image.getbands())), np.uint8)
+    least = {"min_height": height, "min_width": width}
+    try:
+        pixels = simplejpeg.decode_jpeg(data, COLOURS[image.mode], **least, buffer=buffer)
+    except ValueError as error:
+        if not HARMLESS.search(str(error)):
+            raise
+        image.draft(None, (image.width // scale, image.height // scale))
+        return image
+    if pixels.shape != buffer.shape:
+        raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} pixels behind another")
+    if image.mode == "CMYK":  # inverted, as Adobe does
+        pixels = 255 - pixels
+    decoded = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels, image.mode)
+    decoded.info["icc_profile"] = image.info.get("icc_profile")
+    decoded.getexif().update(image.getexif())  # which has ignored a damaged one
+    return decoded

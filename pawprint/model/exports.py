@@ -133,7 +133,8 @@ def read_pixels(
     with open_archive(project.RAW_ARCHIVES, metadata.bits) as archive:
 
         def read(name: str) -> np.ndarray:
-            return squares_of(open_image(archive, name), size, how, augmentation)
+            image = open_image(archive, name, metadata.decoded_side)
+            return squares_of(image, size, how, augmentation)
 
         yield from map_in_threads(read, members)
 

@@ -37,7 +37,9 @@ class Metadata(Section):
 
     An image is turned upright by its EXIF orientation, made square as `resize` says with the
     filter `interpolation`, and given as `(1, image_size, image_size, 3)`. Grey of more than 8 bits
-    becomes 8 as `bits` says, which is `clean.bits`. For two labels the model returns the
+    becomes 8 as `bits` says, which is `clean.bits`. A JPEG may be decoded at 1/2, 1/4 or 1/8, the
+    smallest of them that leaves both sides with `decoded_side` pixels or more; null in models of
+    earlier versions: it is decoded in full. For two labels the model returns the
     probability of `labels[1]`, `(1, 1)`, for more that of each, `(1, labels)`. The first label of
     `thresholds` whose probability reaches its threshold is predicted, or else the most probable of
     the labels that are not in it, of two the second from 0.5 on. `temperature` is already applied.
@@ -57,6 +59,7 @@ class Metadata(Section):
     image_size: Annotated[int, Field(ge=32, le=1024)]
     resize: Resize
     bits: Bits = None
+    decoded_side: Annotated[int, Field(ge=1)] | None = None
     interpolation: Literal["bilinear, antialiased"] = "bilinear, antialiased"
     exif_orientation: Literal["applied"] = "applied"
     layout: Literal["NHWC, RGB"] = "NHWC, RGB"

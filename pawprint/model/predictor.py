@@ -19,11 +19,13 @@ from pawprint.errors import InputError, printable, silent_stderr
 from pawprint.files import md5_of_folder
 from pawprint.images.archive import Archive, UnusableImageError
 from pawprint.images.decoder import (
+    Decoded,
     count_suffixes,
+    decode_file,
     is_image_name,
     open_image,
-    pixels_sha256,
-    read_image,
+    read_file,
+    sha256_of_all_pixels,
 )
 from pawprint.images.pixels import BILINEAR, resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
@@ -84,6 +86,10 @@ class Predictor:
     folder: Path
     metadata: Metadata
     run: Run
+
+    def decode(self, data: bytes) -> Decoded:
+        """The image in the bytes of a file, as `predict` takes it. Raises UnusableImageError."""
+        return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
     def predict(self, image: Image.Image) -> Prediction:
         """The prediction for an RGB image, from means over the squares of test-time augmentation.
@@ -167,13 +173,17 @@ def runner(network: openvino.Model, names: Sequence[str]) -> Run:
 
 
 def predict_members(
-    function: Callable[[Image.Image], Sequence], archive: Archive, paths: Sequence[str], title: str
+    function: Callable[[Image.Image], Sequence],
+    archive: Archive,
+    side: int | None,
+    paths: Sequence[str],
+    title: str,
 ) -> list[np.ndarray]:
     """`(len(paths), …)`: each of the values that `function` returns for an image of the archive.
 
-    `title` is that of the progress bar. There is at least one path.
+    It is decoded with `side`. `title` is that of the progress bar. There is at least one path.
     """
-    results = map_items(lambda path: function(open_image(archive, path)), paths)
+    results = map_items(lambda path: function(open_image(archive, path, side)), paths)
     rows = tqdm(results, total=len(paths), desc=title, unit="image", disable=None)
     return [np.array(values) for values in zip(*rows)]
 
@@ -222,9 +232,12 @@ def predict(
     predictor: Predictor,
     images: list[Path],
     more: Callable[[Image.Image, Prediction], dict] | None = None,
+    has_hashes: bool = True,
 ) -> list[dict]:
     """The path, label, probabilities, unknown score and error of each image, the hash of its pixels
     and the identity of the model.
+
+    Without `has_hashes`, for which a large image is decoded in full, the hash is "".
 
     `label` may be UNKNOWN. `probabilities` has those of all classes by label, the predicted one
     first, then the most probable. It is empty, and so is `label`, if there is an error.
@@ -232,17 +245,21 @@ def predict(
     of a row without an error.
     """
 
+    bits = predictor.metadata.bits
+
     def predict_image(item: tuple[str, Path]) -> dict:
         name, path = item
         row = {"path": name, "label": "", "probabilities": {}}
         row |= {"unknown_score": None, "error": "", "pixels_sha256": ""}
         row["model"] = predictor.metadata.model or ""
         try:
-            prediction = predictor.predict(image := read_image(path, predictor.metadata.bits))
+            decoded = predictor.decode(data := read_file(path))
+            prediction = predictor.predict(decoded.image)
         except (InputError, UnusableImageError) as error:  # of what the model gives, of the image
             return row | {"error": printable(str(error))}
         except (OSError, ValueError) as error:  # ValueError for a path that no system can hold
             return row | {"error": str(getattr(error, "strerror", None) or error).lower()}
+        sha256 = sha256_of_all_pixels(decoded, data, bits) if has_hashes else ""
         first, score = predictor.class_of(prediction.probabilities), prediction.unknown_score
         ordered = sorted(
             zip(predictor.metadata.labels, prediction.probabilities.tolist()),
@@ -252,8 +269,8 @@ def predict(
             "label": prediction.label,
             "probabilities": {label: round(value, 4) for label, value in ordered},
             "unknown_score": None if score is None else round(score, 4),
-            "pixels_sha256": pixels_sha256(image),
-            **(more(image, prediction) if more else {}),
+            "pixels_sha256": sha256,
+            **(more(decoded.image, prediction) if more else {}),
         }
 
     rows = map_items(predict_image, [(printable(str(path)), path.absolute()) for path in images])

@@ -28,7 +28,8 @@ def write_saliency(
     """
     items = [item for item in zip(images, rows, pictures) if not item[1]["error"]]
     for path, row, picture in tqdm(items, desc="saliency", unit="image", disable=None):
-        image = read_again(path, row["path"], predictor.metadata.bits)
+        rules = predictor.metadata.bits, predictor.metadata.decoded_side
+        image = read_again(path, row["path"], *rules)
         with replacing(picture) as partial:
             Image.fromarray(saliency_of(predictor, image)).save(partial)
 

@@ -5,6 +5,7 @@ from markupsafe import Markup
 
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
+from pawprint.images.jpeg import side_for
 from pawprint.reports.pages import data_uri
 from pawprint.scores.review import confused, confusion
 
@@ -33,7 +34,7 @@ def show_errors(archive: Archive, errors: pd.DataFrame, labels: list[str]) -> di
     rows = rows.sort_values(["size", "actual", "predicted"], ascending=[False, True, True])
     photos = []
     for row in rows.head(MAX_PHOTOS).itertuples():
-        image = open_image(archive, row.path)
+        image = open_image(archive, row.path, side_for(SIDE))
         image.thumbnail((SIDE, SIDE))
         pair = row.actual, row.predicted
         ids = (pair_id(*pair, labels), *(class_id(label, labels) for label in pair))

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
+from pawprint.images.jpeg import side_for
 from pawprint.images.pixels import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
@@ -58,6 +59,10 @@ def _fit(photo: Image.Image, title: str, colour: str) -> Cell:
     return ImageOps.pad(photo, PHOTO_SIZE, color="#eeeeee"), "\n".join(lines), colour
 
 
+def _open(archive: Archive, name: str) -> Image.Image:
+    return open_image(archive, name, side_for(max(PHOTO_SIZE)))
+
+
 MAX_VIEWS = 12  # shown; two rows
 
 
@@ -68,10 +73,15 @@ def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
 
 
 def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
-    """Training images of each class, at equal distances, with label and size in pixels."""
+    """Training images of each class, at equal distances, with label and size in pixels.
+
+    `train` is a table SPLIT with the columns `width` and `height`.
+    """
     rows = samples(train, number)
-    images = ((row.label, open_image(archive, row.path)) for row in rows.itertuples())
-    cells = ((image, f"{label}\n{image.width}×{image.height}", GREY) for label, image in images)
+    cells = (
+        (_open(archive, row.path), f"{row.label}\n{row.width}×{row.height}", GREY)
+        for row in rows.itertuples()
+    )
     return photo_grid({f"Training images ({len(rows):,} of {len(train):,})": cells})
 
 
@@ -80,7 +90,7 @@ def draw_augmented(
 ) -> Figure:
     """The views of the first training image as the network sees them in training."""
     first = train.iloc[0]
-    pixels = resize(open_image(archive, first["path"]), image_size, how)
+    pixels = resize(open_image(archive, first["path"], side_for(image_size)), image_size, how)
 
     def cells():
         for number in range(min(augment.views, MAX_VIEWS)):
@@ -97,7 +107,7 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number
     groups = near_duplicates["group"].factorize()[0] + 1
     rows = near_duplicates.assign(group=groups).head(number)
     cells = (
-        (open_image(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
+        (_open(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
         for row in rows.itertuples()
     )
     return photo_grid({f"Near-duplicates ({len(rows):,} of {len(near_duplicates):,})": cells})
@@ -140,7 +150,7 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, number: int)
         for row in rows.itertuples():
             name, label = PurePosixPath(row.path).name, shorten(row.label, MAX_LABEL)
             title = f"{name}\n{label} {row.probability:.1%}\nperhaps {row.likely}"
-            yield open_image(archive, row.path), title, RED
+            yield _open(archive, row.path), title, RED
 
     title = f"Labels to review ({len(rows):,} of {len(suspects):,})"
     return photo_grid({title: cells()})
@@ -151,4 +161,4 @@ def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:
         is_right = row.actual == row.predicted
         title = f"{shorten(row.predicted, MAX_LABEL)} {row.confidence:.0%}"
         title += "" if is_right else f"\n✗ label: {row.actual}"
-        yield open_image(archive, row.path), title, BLUE if is_right else RED
+        yield _open(archive, row.path), title, BLUE if is_right else RED

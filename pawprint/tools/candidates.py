@@ -31,6 +31,7 @@ from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import read_arrays, replacing, write_arrays
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
+from pawprint.images.jpeg import side_for
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.head_weights import kinds_of
 from pawprint.network.new_head import open_examples
@@ -239,8 +240,8 @@ def _measure(
             write_network(extractor, folder / path.name, outputs)
     network = read_network(path)
     run, kinds = row_function(network, model.resize), output_shapes(network)
-    paths = images["path"].iloc[:: -(-len(images) // TIMED)]
-    seconds = sum(_cpu_ms(run, sample, paths)) * len(images) / CORES / 1000 + fit_seconds
+    paths, side = images["path"].iloc[:: -(-len(images) // TIMED)], side_for(model.image_size)
+    seconds = sum(_cpu_ms(run, sample, paths, side)) * len(images) / CORES / 1000 + fit_seconds
     if seconds > left:
         raise InputError(
             f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
@@ -265,20 +266,20 @@ def _measure(
     weights = sum(node.data.nbytes for node in network.get_ops() if hasattr(node, "data"))
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if examples.classes == 2 else examples.classes)
-    _, cpu_ms = _cpu_ms(run, sample, paths)
+    _, cpu_ms = _cpu_ms(run, sample, paths, side)
     measured = Measured(cross_validation.probabilities, cpu_ms, weights / 1e6, fit_seconds)
     write_arrays(result, **measured._asdict())
     return measured
 
 
-def _cpu_ms(run: Callable, sample: Sample, paths: Iterable[str]) -> np.ndarray:
+def _cpu_ms(run: Callable, sample: Sample, paths: Iterable[str], side: int) -> np.ndarray:
     """CPU milliseconds of all cores for an image: of decoding, and of the rest."""
     seconds = []
     for path in paths:
         start = time.process_time()
-        picture = open_image(sample.archive, path)
+        picture = open_image(sample.archive, path, side)
         decoded = time.process_time()
-        run(picture, [IDENTITY])
+        run(lambda _, picture=picture: picture, [IDENTITY])
         seconds.append((decoded - start, time.process_time() - decoded))
     return 1000 * np.mean(seconds, axis=0)
 

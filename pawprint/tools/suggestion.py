@@ -110,7 +110,7 @@ def suggest(
         )
     images = images_in(source)
     known, features = _labelled(predictor, labelled)
-    pairs = list(zip(images, predict(predictor, images, _measured)))
+    pairs = list(zip(images, predict(predictor, images, _measured, has_hashes=False)))
     measured = pd.DataFrame(
         {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
     )
@@ -150,9 +150,8 @@ def _labelled(predictor: Predictor, labelled: Labelled) -> tuple[pd.Series, np.n
         return pd.Series(dtype=str), np.empty((0, 0), np.float32)
     images = training_images(labelled.split, MAX_TRAINING)
     with open_archive(labelled.archives, predictor.metadata.bits) as archive:
-        *_, features = predict_members(
-            predictor.predict, archive, images["path"], "training images"
-        )
+        side, paths = predictor.metadata.decoded_side, images["path"]
+        *_, features = predict_members(predictor.predict, archive, side, paths, "training images")
     return labelled.images["perceptual_hash"], unit_length(features).astype(np.float32)
 
 

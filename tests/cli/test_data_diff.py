@@ -21,7 +21,7 @@ unknown/2.jpg,relabelled,dog,unknown,
 test/dog/moved.jpg,moved,train,test,
 test/cat/1.jpg,rejected,cat,,neither_class: the corrected label is none
 train/cat/3 (1).jpg,rejected,,,"duplicate: cat with the pixels of train/cat/3.jpg, cat"
-train/dog/0.jpg,rejected,dog,,truncated: the file ends before the image
+train/dog/0.jpg,rejected,dog,,truncated: data of the image are missing
 """
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import dask
@@ -266,7 +267,7 @@ def test_worker_with_other_instructions_is_refused_and_others_go_on(cluster, pro
         names = [name for name in members(archive) if "cat.0" in name]
 
         def features(name: str) -> list[np.ndarray]:
-            return compute(open_image(archive, name), [IDENTITY])[0]
+            return compute(partial(open_image, archive, name), [IDENTITY])[0]
 
         expected, printed = [features(name) for name in names], ""
         results = map_items(features, itertools.cycle(names))

@@ -19,7 +19,7 @@ from networks import COLOURS, LOGITS, metadata, write_colour_model
 from PIL import Image
 
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode, read_image
+from pawprint.images.decoder import decode
 from pawprint.model.exports import export, for_export, mean_outputs
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.predictor import Prediction, load_predictor
@@ -34,13 +34,24 @@ PAGE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
 SIZE, CHANNELS = 32, 8
 DETECTOR = Detector(np.zeros(CHANNELS, np.float32), np.eye(CHANNELS, dtype=np.float32)[:2])
 FORMATS = ("onnx", "litert", "saved_model")
-CROPS = {"resize": "crop", "test_time_augmentation": "crops", "unknown_threshold": 1.0, "bits": 12}
-PAD = {"resize": "pad", "test_time_augmentation": "flip", "labels": COLOURS}
+LARGE = {"decoded_side": 2 * SIZE}  # without it, models of earlier versions
+CROPS = LARGE | {
+    "resize": "crop",
+    "test_time_augmentation": "crops",
+    "unknown_threshold": 1.0,
+    "bits": 12,
+}
+PAD = LARGE | {"resize": "pad", "test_time_augmentation": "flip", "labels": COLOURS}
 CASES = {
     "crop": metadata(image_size=SIZE, **CROPS),
     "stretch": metadata(image_size=SIZE, resize="stretch"),
     "pad": metadata(image_size=SIZE, **PAD),
 }
+
+
+def enlarged(image: Image.Image, times: int) -> Image.Image:
+    size = image.width * times, image.height * times
+    return image.resize(size, Image.Resampling.NEAREST)
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +75,8 @@ def photos(tmp_path_factory) -> list[Path]:
         "white is zero.tiff": encode(deep, "TIFF", tiffinfo={262: 0}),
         "profile.png": encode(wide, "PNG", icc_profile=profile_of_swapped_colours()),
         "narrow.png": encode(wide.resize((200, 2)), "PNG"),
+        "large.jpg": encode(enlarged(wide, 4), progressive=True, exif=turned),
+        "larger.jpg": encode(enlarged(tall, 11).convert("L")),
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -72,7 +85,7 @@ def photos(tmp_path_factory) -> list[Path]:
 
 def predicted(folder: Path, photos: list[Path]) -> list[Prediction]:
     predictor = load_predictor(folder)
-    return [predictor.predict(read_image(path, predictor.metadata.bits)) for path in photos]
+    return [predictor.predict(predictor.decode(path.read_bytes()).image) for path in photos]
 
 
 def network(classes: int) -> keras.Model:

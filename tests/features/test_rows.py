@@ -29,7 +29,9 @@ def test_rows_are_the_outputs_of_the_backbone_for_each_view(pooling, tmp_path):
     ends = ["block_1_project_BN", "block_2_add", "block_16_project_BN"]
     taken = [backbone.operations[cut], *map(backbone.get_layer, ends)]
     maps_of = keras.Model(backbone.input, [*(each.output for each in taken), backbone.output])
-    for view, row in zip((IDENTITY, MIRRORED), compute(image, [IDENTITY, MIRRORED]), strict=True):
+    for view, row in zip(
+        (IDENTITY, MIRRORED), compute(lambda side: image, [IDENTITY, MIRRORED]), strict=True
+    ):
         pixels = apply(resize(image, SIZE, "crop"), view)
         maps = maps_of(pixels[None] / np.float32(127.5) - 1, training=False)
         at_cut, *blocks, last = (each.numpy()[0].astype(np.float64) for each in maps)
@@ -51,4 +53,4 @@ def test_features_that_float16_cannot_hold_are_no_infinity(monkeypatch):
     monkeypatch.setattr("pawprint.features.rows.compile_for_cpu", lambda _: lambda _: large)
     compute = row_function(network, "crop")
     with pytest.raises(OverflowError):
-        compute(Image.new("RGB", (SIZE, SIZE)), [IDENTITY])
+        compute(lambda side: Image.new("RGB", (SIZE, SIZE)), [IDENTITY])

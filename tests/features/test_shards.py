@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ def small(monkeypatch, tmp_path) -> None:
     """Four images in a shard, of an image that is its path."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("pawprint.features.store.IMAGES_PER_SHARD", 4)
-    monkeypatch.setattr(module, "open_image", lambda archive, path: path)
+    monkeypatch.setattr(module, "open_image", lambda archive, path, side: path)
 
 
 class Computed(ShardComputer):
@@ -44,7 +45,8 @@ class Computed(ShardComputer):
     def __init__(self, augment: Augment = ROTATE) -> None:
         self.asked = asked = []
 
-        def rows_of(path: str, views: list[View]) -> list[Row]:
+        def rows_of(read: Callable[[int], str], views: list[View]) -> list[Row]:
+            path = read(192)
             asked.extend((path, str(view)) for view in views)
             number = int(path.split(".")[0])
             values = [number + view.transformation[0, 2] for view in views]
@@ -93,6 +95,14 @@ def test_only_what_is_missing_is_computed_also_with_another_number_of_shards(tmp
     written(tmp_path / "nothing", IMAGES)
     assert content(tmp_path / "after") == content(tmp_path / "nothing")
     assert content(tmp_path / "less") == content(tmp_path / "before")
+
+
+def test_file_of_another_format_with_the_same_pixels_is_computed(tmp_path):
+    """A large JPEG is decoded to other pixels than the same photo as PNG."""
+    written(tmp_path / "before", IMAGES)
+    changed = IMAGES.assign(path=["0.png", *IMAGES["path"][1:]])
+    more = written(tmp_path / "after", changed, [paths_in(tmp_path / "before")])
+    assert {path for path, _ in more.asked} == {"0.png"}
 
 
 @pytest.mark.parametrize(("keep_original", "new"), [(True, 2), (False, 3)])

@@ -20,7 +20,8 @@ def write(folder, shards: int) -> None:
     shard = shard_of(SHA256, shards)
     for number in range(shards):
         images = np.flatnonzero(shard == number)
-        index = [(SHA256[image].encode(), view, 0) for image in images for view in range(VIEWS)]
+        names = [(SHA256[image].encode(), b".jpg") for image in images]
+        index = [(*name, view, 0) for name in names for view in range(VIEWS)]
         columns = {
             kind: np.concatenate([features(kind)[:0, 0], *features(kind)[images]]) for kind in KINDS
         }

@@ -1,3 +1,4 @@
+import io
 import struct
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image, ImageCms
 
 from pawprint.images import decoder
 from pawprint.images.archive import UnusableImageError
-from pawprint.images.decoder import decode
+from pawprint.images.decoder import decode, decode_file
 from pawprint.images.pixels import GREY, resize
 
 
@@ -107,3 +108,20 @@ def test_profile_for_another_kind_of_image_is_ignored():
     image = Image.new("CMYK", (8, 8), (0, 250, 250, 0))
     with_profile = decode(encode(image, icc_profile=profile_of_swapped_colours()))
     assert with_profile.tobytes() == decode(encode(image)).tobytes()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpeg_is_decoded_as_far_as_its_square_needs(mode):
+    """As Pillow decodes it at a scale, upright; a small one, and another format, in full."""
+    noise = np.random.default_rng(0).integers(0, 256, (250, 530, 3), np.uint8)
+    image, exif = Image.fromarray(noise).convert(mode), Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn
+    data = encode(image, exif=exif)
+    for side, scale in ((126, 1), (125, 2), (62, 4), (31, 8), (10, 8)):
+        drafted = Image.open(io.BytesIO(data))
+        drafted.draft(None, (530 // scale, 250 // scale))
+        expected = drafted.rotate(-90, expand=True).convert("RGB")
+        decoded = decode_file(data, None, side)
+        assert (decoded.scale, decoded.image.tobytes()) == (scale, expected.tobytes())
+    if mode != "CMYK":
+        assert decode(encode(image, "PNG"), side=10).size == image.size

@@ -94,7 +94,7 @@ def test_training_says_that_frames_of_a_series_are_alike_unless_they_are_one_gro
     top = rng.normal(size=(len(paths), 40)) + 3 * rng.normal(size=(tracks, 40))[track]
     top[:, 0] += table["label"] == "b"
     order = np.argsort(table["pixels_sha256"].to_numpy("S64"))
-    index = [(table["pixels_sha256"][image].encode(), 0, 0) for image in order]
+    index = [(table["pixels_sha256"][image].encode(), b".jpg", 0, 0) for image in order]
     (folder / project.FEATURES).mkdir(parents=True)
     columns = {"index": np.array(index, INDEX), "top": top[order].astype(np.float16)}
     write_shard(shard_path(folder / project.FEATURES, 0), columns)

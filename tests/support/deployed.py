@@ -77,6 +77,10 @@ def write_outputs(split: pd.DataFrame) -> None:
         for name, rows in split.groupby("split"):
             actual = pd.Index(metadata.labels).get_indexer(rows["label"])
             logits, scores = predict_members(
-                lambda image: run(squares_of(image, *how)).values(), archive, rows["path"], name
+                lambda image: run(squares_of(image, *how)).values(),
+                archive,
+                metadata.decoded_side,
+                rows["path"],
+                name,
             )
             Outputs(actual, logits, scores[..., 0]).write(project.OUTPUTS / f"{name}.npz")

@@ -143,7 +143,7 @@ def write_features(folder: Path, labels: np.ndarray, **kinds: np.ndarray) -> pd.
         for sha256, (_, image) in zip(table["pixels_sha256"], names)
         for view in range(views)
     )
-    index = np.array([(sha256.encode(), view, 0) for sha256, view, _ in rows], INDEX)
+    index = np.array([(sha256.encode(), b".jpg", view, 0) for sha256, view, _ in rows], INDEX)
     columns = {
         kind: np.array([array[image, view] for _, view, image in rows], np.float16)
         for kind, array in kinds.items()

@@ -18,6 +18,7 @@ from PIL import Image
 from pawprint.errors import printable
 from pawprint.files import write_text
 from pawprint.images.decoder import read_again
+from pawprint.images.jpeg import side_for
 from pawprint.scores.review import rank
 
 TEMPLATES = Path(__file__).parent
@@ -85,7 +86,7 @@ def write_sheet(
     """
     shown = []
     for file, *texts in photos:
-        image = read_again(file, texts[0], bits)
+        image = read_again(file, texts[0], bits, side_for(SIDE))
         image.thumbnail((SIDE, SIDE))
         shown.append((data_uri(image), *texts))
     write_text(path, fill(SHEET, title=title, photos=shown))
