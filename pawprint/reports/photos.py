@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
@@ -21,7 +22,7 @@ from pawprint.tables import spread
 
 COLUMNS = 6
 PHOTO_SIZE = (224, 224)  # pixels of a photo in the grid
-CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT = 1.9, 2.3, 0.4  # inches
+CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT, MARGIN = 232, 292, 40, 4  # pixels
 MAX_TITLE = 22  # characters of a line of a title
 
 # A photo of any size, RGB; its title, up to three lines; the colour of the title.
@@ -34,23 +35,26 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
     Each photo is reduced to PHOTO_SIZE as it comes: a generator of cells saves memory.
     """
     cells = {title: [_fit(*cell) for cell in section] for title, section in sections.items()}
-    rows = [-(-len(section) // COLUMNS) for section in cells.values()]
-    heights = [CELL_HEIGHT * number + TITLE_HEIGHT for number in rows]
-    figure = plt.figure(figsize=(CELL_WIDTH * COLUMNS, sum(heights)))
-    parts = figure.subfigures(len(cells), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for part, number, (title, section) in zip(parts, rows, cells.items()):
-        part.suptitle(title, x=0.01, ha="left", fontsize=11)
-        if not section:
-            continue
-        # Ticks would take as long to draw as the photos.
-        grid = part.subplots(
-            number, COLUMNS, squeeze=False, subplot_kw={"xticks": [], "yticks": []}
-        )
-        for axis in grid.flat:
-            axis.axis("off")
-        for axis, (photo, name, colour) in zip(grid.flat, section):
-            axis.imshow(photo)
-            axis.set_title(name, fontsize=9, color=colour, loc="center")
+    rows = sum(-(-len(section) // COLUMNS) for section in cells.values())
+    size = CELL_WIDTH * COLUMNS, CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
+    dpi = plt.rcParams["figure.dpi"]
+    figure = plt.figure(figsize=np.divide(size, dpi), layout="none")
+    top = size[1]
+
+    def write(text: str, x: int, y: int, **options: object) -> None:
+        figure.text(x / size[0], y / size[1], text, **options)
+
+    # Axes for each photo would take longer to lay out than all else.
+    for title, section in cells.items():
+        write(title, MARGIN, top - TITLE_HEIGHT / 2, va="center", fontsize=11)
+        top -= TITLE_HEIGHT
+        for number, (photo, name, colour) in enumerate(section):
+            row, column = divmod(number, COLUMNS)
+            left, bottom = CELL_WIDTH * column + MARGIN, top - CELL_HEIGHT * (row + 1) + MARGIN
+            figure.figimage(photo, left, bottom)
+            middle, above = left + photo.width // 2, bottom + photo.height + MARGIN
+            write(name, middle, above, ha="center", color=colour, fontsize=9)
+        top -= CELL_HEIGHT * -(-len(section) // COLUMNS)
     return figure
 
 

@@ -18,7 +18,7 @@ def test_preview_shows_the_views_that_training_uses(drawn_archive):
     with open_archive(drawn_archive) as archive:
         figure = draw_augmented(archive, pd.DataFrame([row]), augment, 224, "crop")
         pixels = resize(open_image(archive, name), 224, "crop")
-    views = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    views = [image.get_array() for image in figure.images]
     assert len(views) == 3
     for view, shown in enumerate(views):
         expected = apply(pixels, draw_view(augment, sha256, view, 224))
