@@ -41,12 +41,14 @@ from pawprint.images.decoder import (
     is_image_name,
     pixels_sha256,
 )
+from pawprint.images.jpeg import scale_for
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py
 # The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
+HASHED = 512  # pixels of each side that the hash of a large image is of, at least
 BITS = Decoded._fields[1:3]
 NOT_LISTED = "not in metadata.csv"
 ASSIGNED = ["path", "label", "archive_split", "group"]
@@ -194,7 +196,7 @@ def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
 
 def perceptual_hash(image: Image.Image) -> str:
     """256 bits of the lowest frequencies, in hexadecimal: docs/decisions/10."""
-    return str(imagehash.phash(image, hash_size=16))
+    return str(imagehash.phash(image.reduce(scale_for(image.size, HASHED)), hash_size=16))
 
 
 def _or_rejected(function: Callable[[str], dict], name: str) -> dict:
