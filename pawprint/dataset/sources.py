@@ -47,10 +47,10 @@ def folder_files(folder: Path) -> Files:
         paths += [Path(parent, name) for name in (*links, *files) if name not in OF_SYSTEMS]
     for path in empty_folders(folder):
         print(f"fetch: {printable(str(path))} has no files, so it is no class")
-    paths.sort(key=lambda path: path.relative_to(folder).as_posix())
     if not paths:
         raise InputError(f"fetch.source: expected images in {folder}. Received: an empty folder.")
-    for path in paths:
+    files = sorted((path.relative_to(folder).as_posix(), path) for path in paths)
+    for _, path in files:
         is_link = path.is_symlink()
         if is_link or not path.is_file():
             kind = "a link. Put a copy in its place" if is_link else "neither. Remove it"
@@ -58,7 +58,7 @@ def folder_files(folder: Path) -> Files:
                 f"fetch.source: expected files and folders. Received: {printable(str(path))}, "
                 f"which is {kind}."
             )
-    return [(member_name(path.relative_to(folder).as_posix()), path) for path in paths]
+    return [(member_name(name), path) for name, path in files]
 
 
 def empty_folders(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from pawprint.project import REQUIREMENTS
 # Distributions that decide no byte of a result: they schedule, check, show progress or carry
 # functions and results to workers.
 DECIDE_NO_BYTE = {
-    *("cloudpickle", "dask", "distributed", "dvc", "joblib", "packaging"),
+    *("cloudpickle", "dask", "distributed", "dvc", "dvc-data", "joblib", "packaging"),
     *("pydantic", "pydantic-core", "tqdm"),
 }
 # Modules of ours of which the same holds: they start a stage and end it, and map work over threads
