@@ -81,7 +81,7 @@ def resized(image, size, how):
 
 
 def answer(outputs, model):
-    """The predicted label, which may be "unknown", and the probability of each label."""
+    """The label, which may be "unsure" or "unknown", and the probability of each label."""
     labels, values = model["labels"], np.asarray(outputs["probability"], float)
     if len(labels) == 2:
         values = np.hstack([1 - values, values])
@@ -91,6 +91,8 @@ def answer(outputs, model):
     above = [label for label in named if values[labels.index(label)] >= named[label]]
     others = [index for index, label in enumerate(labels) if label not in named]
     predicted = above[0] if above else labels[max(others, key=lambda index: values[index])]
+    if values[labels.index(predicted)] < (model.get("min_confidence") or 0):
+        predicted = "unsure"
     limit = model["unknown_threshold"]
     if limit is not None and np.mean(outputs["unknown_score"]) > limit:
         predicted = "unknown"

@@ -12,6 +12,8 @@ from pawprint.errors import is_printable, printable
 # Not allowed as labels of classes.
 NEITHER = "none"  # in labels.csv, an image of no class
 UNKNOWN = "unknown"  # predicted for an image unlike those of training; the folder of such images
+UNSURE = "unsure"  # predicted for an image of the classes that a person should see
+NO_CLASS = (NEITHER, UNKNOWN, UNSURE)
 MAX_LARGEST = 2  # times its even portion, above which the classes are imbalanced
 
 
@@ -36,10 +38,10 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
         return f"expected two or more classes. Received: {len(labels)}: {names}"
     for label in labels:
         is_plain = label and is_printable(label) and label == label.strip()
-        if not is_plain or "<" in label or label in (NEITHER, UNKNOWN):  # DVC's plots are HTML
+        if not is_plain or "<" in label or label in NO_CLASS:  # DVC's plots are HTML
             return (
                 "expected labels of printable characters, without < and spaces at the ends, other "
-                f"than {NEITHER} and {UNKNOWN}. Received: {label!r}"
+                f"than {', '.join(NO_CLASS)}. Received: {label!r}"
             )
     by_name: dict[str, str] = {}
     for label in labels:

@@ -114,6 +114,12 @@ ROC: Columns = {
     "true_positive_rate": "float64",
     "threshold": "float64",
 }
+# Of the most confident images of the test split; `confidence` is the lowest of them.
+DECIDED: Columns = {
+    "decided": "float64",  # fraction of all images
+    "error": "float64",
+    "confidence": "float64",
+}
 # `label` is "" for a score of all classes, UNKNOWN for one of images of no class, or a column of
 # metadata.csv with a value for scores of a slice; `low` and `high` are the ends of an interval.
 SCORES: Columns = {

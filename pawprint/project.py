@@ -61,9 +61,10 @@ PREDICTED_CSV = {
 LABELS_TO_REVIEW_CSV = Path("plots/labels_to_review.csv")
 RELIABILITY_CSV = Path("plots/reliability.csv")
 ROC_CSV = Path("plots/roc.csv")
+DECIDED_CSV = Path("plots/decided.csv")
 SCORES_CSV = Path("plots/scores.csv")
 PLOTS = Path("plots")
 PICTURES = (  # there, in the order of the report
-    *("learning_curves", "confusion", "roc", "reliability", "errors", "labels_to_review"),
-    *("near_duplicates", "samples", "augmented", "predictions"),
+    *("learning_curves", "confusion", "roc", "decided", "reliability", "errors"),
+    *("labels_to_review", "near_duplicates", "samples", "augmented", "predictions"),
 )

@@ -1,14 +1,15 @@
 """Choose test-time augmentation; fit temperature and thresholds; write the served model.
 
-Reads detector.npz, train.npz and validation.npz in data/outputs/, data/split/labels.json and
-models/network/. Params: `calibrate`, `augment.RandomFlip`, `clean.bits`, `model.resize`. Writes
-models/served/. Run: `python -m stages.calibrate`
+Reads detector.npz, train.npz and validation.npz in data/outputs/, labels.json and
+train_validation.csv in data/split/, and models/network/. Params: `calibrate`, `augment.RandomFlip`,
+`clean.bits`, `model.resize`. Writes models/served/. Run: `python -m stages.calibrate`
 """
 
 import numpy as np
 
 from pawprint import project
 from pawprint.classes import to_probabilities
+from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.jpeg import side_for
@@ -22,9 +23,12 @@ from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime.network_file import read_network
-from pawprint.scores.intervals import fraction_interval
+from pawprint.scores.decided import LEVEL, choose_min_confidence
+from pawprint.scores.metrics import Predictions, describe_class, tabulate_scores
+from pawprint.scores.shift import independent
+from pawprint.tables import read_table
 
-CONFIDENCE = 0.95  # of the interval of a recall
+CONFIDENCE = 0.95  # of the intervals of recall and precision
 
 
 def main() -> None:
@@ -59,22 +63,39 @@ def main() -> None:
         test_time_augmentation=augmentation,
         unknown_threshold=unknown_threshold,
     )
+    probabilities, actual = to_probabilities(logits, temperature), validation.actual
+    predicted, before = metadata.classes(probabilities), probabilities.argmax(axis=-1)
+    split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
+    groups = independent(split)[split["split"] == "validation"].to_numpy()
+    is_wrong = predicted != actual
+    if params.max_error is not None:
+        confidence = probabilities[np.arange(len(actual)), predicted]
+        lowest = choose_min_confidence(confidence, is_wrong, groups, params.max_error)
+        metadata = metadata.model_copy(update={"min_confidence": lowest})
     write_served_model(network, metadata, detector, project.SERVED_MODEL)
     print(f"calibrate: temperature {temperature:g}, test-time augmentation {augmentation}")
-    probabilities = to_probabilities(logits, temperature)
-    predicted, before = metadata.classes(probabilities), probabilities.argmax(axis=-1)
+    if params.max_error is not None:
+        is_decided = metadata.are_decided(probabilities)
+        print(
+            f"calibrate: {is_decided.sum():,} of {len(actual):,} validation images are decided, "
+            f"from a confidence of {metadata.min_confidence:g} on; {is_wrong[is_decided].sum():,} "
+            f"of them are wrong, at most {params.max_error:.2%} by a one-sided {1 - LEVEL:.0%} "
+            "interval"
+        )
+    predictions = Predictions(actual, probabilities, predicted, labels, groups=groups)
+    scores = tabulate_scores(predictions, CONFIDENCE)
     for label, threshold in thresholds.items():
-        counts = describe_counts(validation.actual, predicted, before, labels.index(label))
+        counts = describe_counts(actual, predicted, before, labels.index(label))
         print(f"calibrate: {label} from {threshold:.4g} on: {counts} of validation")
-        is_class = validation.actual == labels.index(label)
-        found, images = int((predicted[is_class] == labels.index(label)).sum()), int(is_class.sum())
-        low, high = fraction_interval(found, images, CONFIDENCE) if images else (0, 1)
-        if params.recall and low < params.recall[label]:
-            print(
-                f"calibrate: with {images} images, a recall of {found / max(images, 1):.1%} in "
-                f"validation means {low:.0%} to {high:.0%} (95% interval). More validation images "
-                "make it surer"
-            )
+        print(f"calibrate: {describe_class('validation', label, scores, CONFIDENCE)}")
+        rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
+        for row in rows.itertuples():  # none without images
+            if params.recall and row.low < params.recall[label]:
+                print(
+                    f"calibrate: with {row.images} images, a recall of {row.value:.1%} in "
+                    f"validation means {row.low:.0%} to {row.high:.0%}. More validation images "
+                    "make it surer"
+                )
 
 
 if __name__ == "__main__":

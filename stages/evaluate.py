@@ -3,7 +3,7 @@
 Reads data/outputs/, data/clean/metadata.csv, data/split/images.csv, data/split/near_duplicates.csv
 and models/served/model.json. Params: `evaluate`. Writes data/predictions.csv,
 data/predictions_validation.csv, metrics/evaluate.json, plots/scores.csv, plots/reliability.csv,
-plots/roc.csv, and what Git keeps of the predictions, plots/predictions.csv and
+plots/roc.csv, plots/decided.csv, and what Git keeps of the predictions, plots/predictions.csv and
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`
 """
 
@@ -41,6 +41,9 @@ def main() -> None:
         for label in metadata.thresholds:
             line = metrics.describe_class(name, label, results[name].scores, confidence)
             print(f"evaluate: {line}")
+        if metadata.min_confidence is not None:
+            line = metrics.describe_decided(name, results[name].scores, confidence)
+            print(f"evaluate: {line}")
     validation, test = results.values()
     apart = measure_apart(test.images, near_duplicates, confidence)
     differences = compare_splits(validation.images, test.images)
@@ -72,6 +75,7 @@ def main() -> None:
         write_table(project.PREDICTED_CSV[name], short, columns.PREDICTED_CLASSES)
     write_table(project.RELIABILITY_CSV, pd.concat(reliability), columns.RELIABILITY)
     write_table(project.ROC_CSV, test.roc, columns.ROC)
+    write_table(project.DECIDED_CSV, test.decided, columns.DECIDED)
     write_table(project.SCORES_CSV, scores, columns.SCORES)
     write_json(project.EVALUATE_METRICS, metrics.summarize(scores))
 

@@ -100,6 +100,7 @@ def main() -> None:
         "gallery": shown,
         "matrix": gallery.link_matrix(predictions["test"], labels, shown["ids"]),
         "confused": gallery.link_pairs(predictions["test"], labels, shown["ids"]),
+        "decided": results.describe_decided(read_table(project.DECIDED_CSV, columns.DECIDED)),
         "of_classes": gallery.link_classes(context["of_classes"], labels, shown["ids"]),
     }
     write_text(project.MODEL_CARD, pages.fill(pages.MODEL_CARD, **context))

@@ -5,7 +5,7 @@ import streamlit as st
 from pawprint.app import photos
 from pawprint.app.messages import explained, plain
 from pawprint.app.photos import predictor
-from pawprint.classes import UNKNOWN
+from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.images.decoder import FORMATS
 from pawprint.model.predictor import Predictor
 
@@ -39,6 +39,11 @@ def show_answer(name: str, data: bytes, served: Predictor) -> None:
                 f"Unlike the training images: the unknown score is {score:.2f}, above "
                 f"{served.metadata.unknown_threshold:.2f}. The probabilities assume that the image "
                 "shows one of the classes."
+            )
+        if predicted.label == UNSURE:
+            st.caption(
+                "A person should decide: the probability of the class is below "
+                f"{served.metadata.min_confidence:.1%}."
             )
         for index in (-probabilities).argsort(kind="stable")[:MOST]:
             value = float(probabilities[index])

@@ -4,6 +4,7 @@ import argparse
 import functools
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -11,6 +12,7 @@ from pawprint import project
 from pawprint.columns import SPLIT
 from pawprint.files import md5
 from pawprint.model import exports
+from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor
 from pawprint.model.unknown import read_detector
 from pawprint.network.model import load_model
@@ -50,16 +52,15 @@ def run_export(arguments: argparse.Namespace) -> None:
     test = read_table(project.SPLIT_CSV, SPLIT).query("split == 'test'")
     read = functools.partial(exports.read_pixels, test["path"], metadata)
     served = exports.mean_outputs(predictor.run, read(metadata.test_time_augmentation))
-    of_served = metadata.classes(served["probability"])
+    of_served = labels_of(served, metadata)
 
     def row(name: str, folder: Path, outputs: exports.NamedOutputs) -> dict:
         files = [file for file in folder.rglob("*") if file.is_file()]
-        predicted = metadata.classes(outputs["probability"])
         return {
             "format": name,
             "MB": f"{sum(file.stat().st_size for file in files) / 1e6:.2f}",
             "largest difference": f"{exports.largest_difference(outputs, served):.6f}",
-            "changed labels": int((predicted != of_served).sum()),
+            "changed labels": int((labels_of(outputs, metadata) != of_served).sum()),
         }
 
     rows = [row("served", project.SERVED_MODEL, served)]
@@ -70,3 +71,8 @@ def run_export(arguments: argparse.Namespace) -> None:
     print(pd.DataFrame(rows).to_string(index=False))
     if AUGMENTATIONS[metadata.test_time_augmentation].places:
         print("crops: average over the squares yourself (docs/use.md#the-served-model)")
+
+
+def labels_of(outputs: exports.NamedOutputs, metadata: Metadata) -> np.ndarray:
+    scores = None if metadata.unknown_threshold is None else outputs["unknown_score"][:, 0]
+    return metadata.answers(outputs["probability"], scores)

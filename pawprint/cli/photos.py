@@ -192,6 +192,7 @@ def run_monitor(arguments: argparse.Namespace) -> int:
 TITLES = {
     "unknown": "called unknown",
     "unknown_score": "higher unknown score than a test photo",
+    "unsure": "called unsure",
     "classes": "predicted",
     "confidence": "mean confidence",
 }
@@ -204,7 +205,7 @@ def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> 
         of_both = (row.value, row.low, row.high), (row.test, row.test_low, row.test_high)
         title = f"{TITLES[row.score]} {row.label}"
         cells = (_in_percent(*interval) for interval in of_both)
-        tested = f"{row.p_value:.4f}", row.different
+        tested = (f"{row.p_value:.4f}", row.different) if row.p_value >= 0 else ("", "")
         if of_class[row.Index]:
             if row.Index == of_class.idxmax():
                 lines.append(("predicted classes", "", "", *tested))
@@ -235,11 +236,11 @@ def add_suggest(parser: argparse.ArgumentParser) -> None:
 def run_suggest(arguments: argparse.Namespace) -> int:
     """Rank images without a label by how much a label would help.
 
-    First come images of which the model is uncertain, and which are unlike the training images and
-    unlike the images before them in the list. Near-duplicates of labelled images, and of images
-    before them in the list, are left out. Images that the model calls unknown are, too; of those of
-    a table, they may be half of the list. Files that give no label come last, with the reason, and
-    the exit status is 1.
+    First come images that the model calls unsure, then others of which it is uncertain, and which
+    are unlike the training images and unlike the images before them in the list. Near-duplicates of
+    labelled images, and of images before them in the list, are left out. Images that the model
+    calls unknown are, too; of those of a table, they may be half of the list. Files that give no
+    label come last, with the reason, and the exit status is 1.
     """
     source = arguments.folder or arguments.table
     require_existing(source)

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from pawprint.classes import UNSURE
 from pawprint.cli import add_format, add_model, aligned, count
 from pawprint.errors import InputError, printable
 from pawprint.model.predictor import default_model, find_images, load_predictor, predict
@@ -30,8 +31,9 @@ def run_predict(arguments: argparse.Namespace) -> int:
     """Label photos with the served model, or with an exported one.
 
     Prints the label of each photo and its probability, or the most probable labels. A photo unlike
-    those of training is unknown. A folder stands for the image files below it. A file that gives no
-    label is listed with the reason, and the exit status is 1.
+    those of training is unknown, and one that a person should see is unsure. A folder stands for
+    the image files below it. A file that gives no label is listed with the reason, and the exit
+    status is 1.
     """
     if arguments.top and arguments.format == "csv":
         arguments.error("argument --top: expected --format table or json with it")
@@ -39,7 +41,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
     pictures = saliency_paths(images, arguments.saliency) if arguments.saliency else []
     predictor = load_predictor(arguments.model or default_model())
     if arguments.no_unknown:
-        predictor = predictor.without_unknown()
+        predictor = predictor.with_classes_only()
     rows = predict(predictor, images, has_hashes=arguments.format != "table")
     FORMATS[arguments.format](rows, predictor.metadata.labels, arguments.top)
     if pictures:
@@ -66,7 +68,9 @@ def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
     number, lines = min(top or 1, len(labels)), []
     for row in rows:
         pairs = [(label, f"{value:6.1%}") for label, value in row["probabilities"].items()]
-        if row["label"] not in labels:  # unknown, or an error
+        if row["label"] == UNSURE:
+            pairs[0] = (f"{UNSURE} ({pairs[0][0]})", pairs[0][1])
+        elif row["label"] not in labels:  # unknown, or an error
             pairs = [(row["label"] or "-", "     -"), *[("-", "     -")] * (number - 1)]
         error = f"  ({row['error']})" if row["error"] else ""
         lines.append([*itertools.chain(*pairs[:number]), f"{row['path']}{error}"])

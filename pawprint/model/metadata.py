@@ -15,7 +15,7 @@ from pydantic import (
     field_validator,
 )
 
-from pawprint.classes import predicted_classes, problem_of_named
+from pawprint.classes import UNKNOWN, UNSURE, predicted_classes, problem_of_named
 from pawprint.errors import InputError, is_printable, printable
 from pawprint.files import write_json
 from pawprint.params.results import TestTimeAugmentation
@@ -43,8 +43,9 @@ class Metadata(Section):
     probability of `labels[1]`, `(1, 1)`, for more that of each, `(1, labels)`. The first label of
     `thresholds` whose probability reaches its threshold is predicted, or else the most probable of
     the labels that are not in it, of two the second from 0.5 on. `temperature` is already applied.
-    An image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. If
-    that is null, no image is. If `test_time_augmentation` is not "none", the image is given as
+    An image whose output `unknown_score`, `(1, 1)`, is above `unknown_threshold` is unknown. One
+    that is not is unsure if the probability of its label is below `min_confidence`. Where these are
+    null, no image is. If `test_time_augmentation` is not "none", the image is given as
     several squares (`squares_of` of model/predictor.py), whose outputs are averaged, `probability`
     as `mean_over_squares` does.
 
@@ -68,6 +69,7 @@ class Metadata(Section):
     thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     test_time_augmentation: TestTimeAugmentation = "none"
     unknown_threshold: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    min_confidence: Annotated[float, Field(ge=0, lt=1)] | None = None
     versions: dict[str, str] = Field(
         default_factory=lambda: {package: version(package) for package in PACKAGES}
     )
@@ -88,6 +90,25 @@ class Metadata(Section):
         if not thresholds and len(self.labels) == 2:
             thresholds = {1: 0.5}  # the second, where both are equal in float32
         return predicted_classes(probabilities, thresholds)
+
+    def are_decided(self, probabilities: np.ndarray) -> np.ndarray:
+        """Whether the probability of the predicted label reaches `min_confidence`, bool `(…)`."""
+        classes = self.classes(probabilities)[..., None]
+        confidence = np.take_along_axis(probabilities, classes, axis=-1)[..., 0]
+        return confidence >= (self.min_confidence or 0)
+
+    def answers(
+        self, probabilities: np.ndarray, unknown_scores: np.ndarray | float | None
+    ) -> np.ndarray:
+        """The answer for each image, str `(…)`: a label, UNSURE or UNKNOWN.
+
+        `probabilities` are `(…, labels)`, `unknown_scores` `(…)`, None without a threshold.
+        """
+        label = np.array(self.labels)[self.classes(probabilities)]
+        answer = np.where(self.are_decided(probabilities), label, UNSURE)
+        if self.unknown_threshold is None:
+            return answer
+        return np.where(np.asarray(unknown_scores) > self.unknown_threshold, UNKNOWN, answer)
 
     @property
     def units(self) -> int:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from pawprint import package, project
-from pawprint.classes import UNKNOWN, mean_over_squares
+from pawprint.classes import mean_over_squares
 from pawprint.engine.mapping import map_items
 from pawprint.errors import InputError, printable, silent_stderr
 from pawprint.files import md5_of_folder
@@ -62,9 +62,9 @@ def means_over_squares(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 class Prediction(NamedTuple):
     """What a model says about an image.
 
-    `label` is one of the labels, or UNKNOWN. `probabilities` are float64 `(classes,)`, of each of
-    the labels; they sum to 1. `unknown_score` is None without an unknown threshold. `features`,
-    float64 `(channels,)`, are the backbone's, of maps their means; None for an export.
+    `label` is one of the labels, UNSURE or UNKNOWN. `probabilities` are float64 `(classes,)`, of
+    each of the labels; they sum to 1. `unknown_score` is None without an unknown threshold.
+    `features`, float64 `(channels,)`, are the backbone's, of maps their means; None for an export.
     """
 
     label: str
@@ -105,8 +105,7 @@ class Predictor:
         means = means_over_squares(outputs)
         probabilities, threshold = means["probability"], metadata.unknown_threshold
         score = None if threshold is None else float(means["unknown_score"][0])
-        is_unknown = score is not None and score > threshold
-        label = UNKNOWN if is_unknown else self.class_of(probabilities)
+        label = str(metadata.answers(probabilities, score))
         return Prediction(label, probabilities, score, means.get(FEATURES))
 
     def _check(self, outputs: dict[str, np.ndarray]) -> None:
@@ -129,9 +128,10 @@ class Predictor:
         """The class that is predicted at these probabilities, `(classes,)`."""
         return self.metadata.labels[self.metadata.classes(probabilities)]
 
-    def without_unknown(self) -> Self:
-        """The same predictor, for which no image is unknown."""
-        return replace(self, metadata=self.metadata.model_copy(update={"unknown_threshold": None}))
+    def with_classes_only(self) -> Self:
+        """The same predictor, for which no image is unknown or unsure."""
+        every = {"unknown_threshold": None, "min_confidence": None}
+        return replace(self, metadata=self.metadata.model_copy(update=every))
 
 
 def load_predictor(folder: Path) -> Predictor:
@@ -239,10 +239,10 @@ def predict(
 
     Without `has_hashes`, for which a large image is decoded in full, the hash is "".
 
-    `label` may be UNKNOWN. `probabilities` has those of all classes by label, the predicted one
-    first, then the most probable. It is empty, and so is `label`, if there is an error.
-    `unknown_score` is None then, and for a model without a detector. `more` returns further cells
-    of a row without an error.
+    `label` may be UNSURE or UNKNOWN. `probabilities` has those of all classes by label, the
+    predicted one first, then the most probable. It is empty, and so is `label`, if there is an
+    error. `unknown_score` is None then, and for a model without a detector. `more` returns further
+    cells of a row without an error.
     """
 
     bits = predictor.metadata.bits

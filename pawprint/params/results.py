@@ -56,6 +56,7 @@ class Calibrate(Section):
     temperature: bool
     threshold: ByClass
     recall: ByClass
+    max_error: Fraction | None
     test_time_augmentation: Literal["auto", *AUGMENTATIONS]
     unknown_quantile: Fraction | None
 

@@ -1,4 +1,4 @@
-"""Learning curves, confusion matrix, ROC curves and reliability diagram.
+"""Learning curves, confusion matrix, ROC curves, decisions and reliability diagram.
 
 The tables are those of `pawprint.columns`. scikit-learn's displays are not used: importing it
 takes longer than drawing all charts. Charts of many classes grow in height or leave out
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pawprint.columns import PREDICTED
+from pawprint.columns import PREDICTED, PROBABILITY
 from pawprint.scores.review import confused, confusion
 from pawprint.tables import predicted_labels
 
@@ -156,6 +156,35 @@ def draw_roc(roc: pd.DataFrame) -> Figure:
     axis.set(xlabel="False Positive Rate", ylabel="True Positive Rate")
     axis.legend(loc="lower right")
     axis.set_title(f"Test: {title}", fontsize=11 if len(curves) == 1 else 9)
+    return figure
+
+
+def draw_decided(
+    decided: pd.DataFrame, test: pd.DataFrame, min_confidence: float | None, named: list[str]
+) -> Figure:
+    """The error by the fraction of images that are decided (table DECIDED), and precision by recall
+    of the classes that are `named`, both on the test split (table PREDICTIONS).
+
+    A point is what the served model does.
+    """
+    figure, axes = plt.subplots(1, 1 + len(named), figsize=(4.5 * (1 + len(named)), 4))
+    first, *others = np.atleast_1d(axes)
+    first.plot(decided["decided"], decided["error"], color=BLUE)
+    if min_confidence is not None:
+        of_model = decided[decided["confidence"] >= min_confidence].tail(1)
+        first.plot(of_model["decided"], of_model["error"], "o", color=RED)
+    first.set(title="Test: images decided", xlabel="Fraction decided", ylabel="Error of these")
+    first.set(xlim=(0, 1.01), ylim=(0, None))
+    for axis, label in zip(others, named):
+        is_class, is_predicted = (
+            (test[column] == label).to_numpy() for column in ("actual", "predicted")
+        )
+        found = np.cumsum(is_class[(-test[PROBABILITY + label]).argsort(kind="stable")])
+        hits, images = (is_class & is_predicted).sum(), max(is_class.sum(), 1)
+        axis.plot(found / images, found / np.arange(1, len(found) + 1), color=BLUE)
+        axis.plot(hits / images, hits / max(is_predicted.sum(), 1), "o", color=RED)
+        axis.set(title=f"Test: {shorten(label, 2 * MAX_LABEL)}", xlabel="Recall")
+        axis.set(ylabel="Precision", xlim=(0, 1.01), ylim=(0, 1.02))
     return figure
 
 

@@ -8,6 +8,7 @@ from pawprint.dataset.splitting import FEW
 from pawprint.scores.shift import APART
 from pawprint.scores.slices import ACCURACY, DIFFERENCE
 
+MOST = 0.9  # of the images, whose error is named
 PERCENT, NUMBER = ".2%", ".4f"
 # Title and format of each score, in the order of the table of results. They are no part of scores/,
 # so that another title runs `report` alone.
@@ -20,11 +21,15 @@ CATALOGUE = {
     "expected_calibration_error": ("expected calibration error", NUMBER),
     APART: ("accuracy without near-duplicates of other splits", PERCENT),
     "refused": ("images labelled unknown", PERCENT),
+    "decided": ("images decided, not unsure", PERCENT),
+    "error_of_decided": ("error of the decided images", PERCENT),
     "recall": ("recall", PERCENT),
     "precision": ("precision", PERCENT),
     "f1": ("F1", PERCENT),
 }
-FRACTIONS = {"accuracy", APART, "refused", "recall", "precision"}  # of images
+FRACTIONS = {  # of images
+    *("accuracy", APART, "refused", "decided", "error_of_decided", "recall", "precision")
+}
 
 
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
@@ -57,6 +62,15 @@ def fraction(score: pd.Series) -> str:
     value, images = score["value"], score["images"]
     correct = round(value * images)
     return f"{value:.2%} ({correct}/{images})" if images > FEW else f"{correct} of {images}"
+
+
+def describe_decided(decided: pd.DataFrame) -> str:
+    """A sentence on the error of the most confident test images, from a table DECIDED."""
+    most, every = decided[decided["decided"] >= MOST].iloc[0], decided.iloc[-1]
+    return (
+        f"Of the most confident {most['decided']:.0%} of the test images {most['error']:.1%} are "
+        f"wrong, of all {every['error']:.1%}."
+    )
 
 
 def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:

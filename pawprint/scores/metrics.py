@@ -54,14 +54,15 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
 
 
 FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
-SUMMARY = ("accuracy", "loss", "mean_recall", "macro_f1")  # in metrics/evaluate.json
+# In metrics/evaluate.json; the last two, where images can be unsure.
+SUMMARY = ("accuracy", "loss", "mean_recall", "macro_f1", "decided", "error_of_decided")
 MAX_RECALLS, LOWEST = 20, 5  # classes there
 
 
 class Predictions(NamedTuple):
     """Of images of the classes. `is_unknown`, bool `(images,)`, says which of them the detector of
-    unknown inputs refuses, if there is one. The images of one of `groups`, `(images,)`, count as
-    one in intervals; by default each is alone.
+    unknown inputs refuses, if there is one, and `is_decided` which are not unsure, if any can be.
+    The images of one of `groups`, `(images,)`, count as one in intervals; by default each is alone.
     """
 
     actual: np.ndarray
@@ -70,6 +71,7 @@ class Predictions(NamedTuple):
     labels: list[str]
     is_unknown: np.ndarray | None = None
     groups: np.ndarray | None = None
+    is_decided: np.ndarray | None = None
 
 
 def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
@@ -82,7 +84,7 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     than its confidence asks. Images of one class have none. Means are over the classes that have
     images; others have no score, and one that is never predicted no `precision`.
     """
-    actual, probabilities, predicted, labels, is_unknown, groups = predictions
+    actual, probabilities, predicted, labels, is_unknown, groups, is_decided = predictions
     images = len(actual)
     groups = np.arange(images) if groups is None else groups
     losses = log_losses(actual, probabilities)
@@ -105,6 +107,11 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     ]
     if is_unknown is not None:
         rows.append(("", *fraction_row("refused", is_unknown, confidence, groups)))
+    if is_decided is not None:
+        rows.append(("", *fraction_row("decided", is_decided, confidence, groups)))
+        if is_decided.any():
+            of_decided = ~is_right[is_decided], confidence, groups[is_decided]
+            rows.append(("", *fraction_row("error_of_decided", *of_decided)))
     for index, *of_class in zip(present, is_actual, is_predicted):
         rows += [(labels[index], *row) for row in _of_class(*of_class, confidence, groups)]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
@@ -148,7 +155,8 @@ def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
     for name, rows in scores[scores["score"] == "recall"].groupby("split", sort=False):
         recalls = rows.set_index("label")["value"]
         shown = recalls if len(recalls) <= MAX_RECALLS else recalls.nsmallest(LOWEST)
-        summaries[name] = overall.loc[name, list(SUMMARY)].to_dict() | {"recall": shown.to_dict()}
+        summary = overall.loc[name].reindex(SUMMARY).dropna()
+        summaries[name] = summary.to_dict() | {"recall": shown.to_dict()}
     return summaries
 
 
@@ -206,14 +214,24 @@ def describe_split(name: str, scores: pd.DataFrame, confidence: float) -> str:
 
 def describe_class(name: str, label: str, scores: pd.DataFrame, confidence: float) -> str:
     """Recall and precision of a class in a split, whose `scores` are as for `describe_split`."""
+    text = _describe(scores, label, ("recall", "precision"), confidence)
+    return f"{name} {label}: {text}"
+
+
+def describe_decided(name: str, scores: pd.DataFrame, confidence: float) -> str:
+    """The images of a split that are decided, and their error, as for `describe_class`."""
+    return f"{name} {_describe(scores, '', ('decided', 'error_of_decided'), confidence)}"
+
+
+def _describe(scores: pd.DataFrame, label: str, names: tuple[str, ...], confidence: float) -> str:
+    """Such as "recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)", of what there is."""
     rows = scores[scores["label"] == label].set_index("score")
     texts = []
-    for score in ("recall", "precision"):
-        if score in rows.index and rows.loc[score, "images"]:
-            value, low, high, images = rows.loc[score, ["value", "low", "high", "images"]]
-            right = f"{round(value * images)}/{images:.0f}"
-            texts.append(f"{score} {value:.4f} ({right}), {low:.4f} to {high:.4f}")
-    return f"{name} {label}: {'; '.join(texts) or 'no images'} ({100 * confidence:g}% intervals)"
+    for row in rows.reindex(names).dropna(subset="value").itertuples():
+        right, title = round(row.value * row.images), row.Index.replace("_", " ")
+        counts = f"({right}/{row.images:.0f}), {row.low:.4f} to {row.high:.4f}"
+        texts.append(f"{title} {row.value:.4f} {counts}")
+    return f"{'; '.join(texts) or 'no images'} ({100 * confidence:g}% intervals)"
 
 
 def _of_class(

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency, norm, rankdata
 
-from pawprint.classes import UNKNOWN
+from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text
@@ -38,7 +38,8 @@ class Monitored(NamedTuple):
 
     A row of `scores` has COLUMNS and those of `differences`. `unknown` is the fraction of photos
     called unknown, `unknown_score` the probability that a photo has a higher score than a test one
-    of the same predicted class, `classes` the fraction of photos predicted as `label`, and
+    of the same predicted class, `unsure` the fraction called unsure, which is not tested, as
+    `confidence` is, `classes` the fraction of photos predicted as `label`, and
     `confidence` the mean probability of the predicted class. The difference of `classes`, the same
     in all its rows, is the fraction of photos that would have to be of another class.
     """
@@ -68,13 +69,14 @@ def read_photos(path: Path, metadata: Metadata) -> pd.DataFrame:
     labelled = rows[rows["label"] != ""]
     numbers = labelled[names].apply(pd.to_numeric, errors="coerce")
     probabilities = numbers[names[: len(metadata.labels)]]
-    is_right = labelled["label"].isin([*metadata.labels, UNKNOWN]) & numbers.notna().all(axis=1)
+    is_right = labelled["label"].isin([*metadata.labels, UNSURE, UNKNOWN])
+    is_right &= numbers.notna().all(axis=1)
     is_right &= ((probabilities >= 0) & (probabilities <= 1)).all(axis=1)
     if not is_right.all():
         wrong = labelled[~is_right].iloc[0]
         raise InputError(
-            f"{where}: line {wrong['line']}: expected a label of {', '.join(metadata.labels)} or "
-            f"{UNKNOWN}, and numbers as `pawprint predict` writes them. Received: "
+            f"{where}: line {wrong['line']}: expected a label of {', '.join(metadata.labels)}, "
+            f"{UNSURE} or {UNKNOWN}, and numbers as `pawprint predict` writes them. Received: "
             f"{', '.join(wrong[['label', *names]])}."
         )
     return rows.drop(columns="line").assign(**numbers)
@@ -129,13 +131,16 @@ def monitor(
 def answers(table: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     """`class`, the index of the predicted one, and `confidence` of each row of a table.
 
-    Of a model with an unknown threshold also `unknown`, bool, and `unknown_score`.
+    Of a model with an unknown threshold also `unknown`, bool, and `unknown_score`; of one that
+    leaves images to a person `unsure`, bool.
     """
     probabilities = probabilities_in(table).round(DIGITS)
     classes = metadata.classes(probabilities)
     answered = pd.DataFrame(
         {"class": classes, "confidence": probabilities[np.arange(len(table)), classes]}
     )
+    if metadata.min_confidence is not None:
+        answered["unsure"] = ~metadata.are_decided(probabilities)
     if metadata.unknown_threshold is None:
         return answered
     scores = table[UNKNOWN_SCORE].to_numpy().round(DIGITS)
@@ -187,6 +192,9 @@ def _scores(
         area, _ = ranked_within(photos, test, "unknown_score")
         low, high = intervals.roc_area_interval(area, len(photos), len(test), confidence)
         rows.append(("unknown_score", "", area, low, high, 0.5, np.nan, np.nan))
+    if "unsure" in photos:
+        unsure, of_test = (_fraction(table["unsure"], confidence) for table in tables)
+        rows.append(("unsure", "", *unsure, *of_test))
     for index, label in enumerate(labels):
         predicted, of_test = (_fraction(table["class"] == index, confidence) for table in tables)
         if predicted[0] or of_test[0]:

@@ -178,9 +178,10 @@ def _predictions(table: pd.DataFrame, metadata: Metadata) -> Predictions:
     is_unknown = None
     if UNKNOWN_SCORE in table:
         is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
-    groups = table["group"].to_numpy()
-    probabilities = probabilities_in(table)
-    return Predictions(actual, probabilities, predicted, metadata.labels, is_unknown, groups)
+    groups, probabilities = table["group"].to_numpy(), probabilities_in(table)
+    is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
+    labels = metadata.labels
+    return Predictions(actual, probabilities, predicted, labels, is_unknown, groups, is_decided)
 
 
 def _beside(

@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 from scipy.sparse import csr_array
 
-from pawprint.classes import UNKNOWN
+from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.dataset.cleaning import perceptual_hash
 from pawprint.dataset.near_duplicates import near_duplicates
 from pawprint.errors import InputError, printable
@@ -40,24 +40,26 @@ class Candidates(NamedTuple):
     """Images without a label: features, float32 `(images, channels)` of length 1, and weights.
 
     `alike`, bool `(images, images)`, pairs those of which one is enough. `is_unknown`, bool
-    `(images,)`, says of which not too many are wanted.
+    `(images,)`, says of which not too many are wanted, and `is_unsure` which come first.
     """
 
     features: np.ndarray
     weight: np.ndarray
     alike: csr_array
     is_unknown: np.ndarray
+    is_unsure: np.ndarray
 
 
 def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) -> np.ndarray:
     """The positions of at most `number` images, the best first; of equal ones, the first.
 
     Each has the largest product of `weight` and distance to the nearest of `labelled` and of the
-    images chosen before. The distance is 1 less the cosine of features. `labelled` are features,
-    too; there may be none. An image is left out if `alike` pairs it with one chosen before. At most
-    `unknown` of the images `is_unknown` are chosen.
+    images chosen before, of the images `is_unsure` as long as there are some. The distance is 1
+    less the cosine of features. `labelled` are features, too; there may be none. An image is left
+    out if `alike` pairs it with one chosen before. At most `unknown` of the images `is_unknown` are
+    chosen.
     """
-    features, weight, alike, is_unknown = images
+    features, weight, alike, is_unknown, is_unsure = images
     cosine = np.full(len(features), -1, np.float32)  # to the nearest
     for start in range(0, len(features) if len(labelled) else 0, BLOCK):
         block = slice(start, start + BLOCK)
@@ -68,7 +70,8 @@ def choose(images: Candidates, labelled: np.ndarray, number: int, unknown: int) 
             is_open &= ~is_unknown
         if len(chosen) >= number or not is_open.any():
             return np.array(chosen, int)
-        best = int(np.where(is_open, weight * (1 - cosine), -1).argmax())
+        gain = weight * (1 - cosine) + 3 * is_unsure  # a product is at most 2
+        best = int(np.where(is_open, gain, -1).argmax())
         chosen.append(best)
         is_open[best] = is_open[alike[[best]].indices] = False
         cosine = np.maximum(cosine, features @ features[best])
@@ -118,12 +121,14 @@ def suggest(
     new = usable.drop_duplicates("hash")
     is_near, alike = compare_hashes(known, new["hash"], labelled.distance)
     rest, alike = new[~is_near], alike[~is_near][:, ~is_near]
-    is_unknown = np.array([pairs[index][1]["label"] == UNKNOWN for index in rest.index], bool)
+    answers = np.array([pairs[index][1]["label"] for index in rest.index], object)
+    is_unknown = answers == UNKNOWN
     candidates = Candidates(
         np.array(rest["features"].tolist(), np.float32),
         rest["uncertainty"].to_numpy(float),
         alike,
         is_unknown,
+        answers == UNSURE,
     )
     chosen = choose(candidates, features, number, unknown)
     unknown_left = is_unknown.sum() - is_unknown[chosen].sum()

@@ -107,7 +107,7 @@ LABELS = ["ant", "bee", "cow"]
 
 
 def wishes(**recall: float) -> Calibrate:
-    rest = {"threshold": None, "test_time_augmentation": "none", "unknown_quantile": None}
+    rest = {"threshold": None, "max_error": None, "test_time_augmentation": "none", "unknown_quantile": None}
     return Calibrate(temperature=False, recall=recall, **rest)
 
 

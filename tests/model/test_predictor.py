@@ -59,7 +59,7 @@ def test_image_above_the_unknown_threshold_is_unknown(tmp_path, changes):
         predicted = predictor.predict(image)
         assert predicted.label == label
         assert predicted.unknown_score == pytest.approx(score, abs=2e-3)
-        classes = predictor.without_unknown().predict(image)
+        classes = predictor.with_classes_only().predict(image)
         assert classes.label == predictor.class_of(predicted.probabilities)
         assert classes.unknown_score is None
         assert (classes.probabilities == predicted.probabilities).all()

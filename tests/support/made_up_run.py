@@ -10,6 +10,7 @@ from PIL import Image
 from pawprint import project
 from pawprint.classes import predicted_classes
 from pawprint.columns import (
+    DECIDED,
     HISTORY,
     IMAGES,
     JUDGED,
@@ -126,5 +127,7 @@ def write_run(
         temperature=1.25,
         unknown_threshold=0.48,
     )
+    decided = pd.DataFrame({"decided": [0.5, 1], "error": [0, 0.1], "confidence": [0.9, 0.5]})
+    write_table(workspace / project.DECIDED_CSV, decided, DECIDED)
     write_json(workspace / project.EXTRACT_METRICS, {})
     write_json(workspace / project.SERVED_MODEL / "model.json", metadata.model_dump())

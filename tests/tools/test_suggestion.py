@@ -11,19 +11,24 @@ def at(*degrees: float) -> np.ndarray:
     return np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
 
 
-def chosen(features, weight=None, labelled=(), pairs=(), number=9, limited=(), limit=9):
+def chosen(features, weight=None, labelled=(), pairs=(), number=9, limited=(), limit=9, unsure=()):
     images = len(features)
     rows, columns = np.array([*pairs, *(pair[::-1] for pair in pairs)], int).reshape(-1, 2).T
     alike = csr_array((np.ones(len(rows), bool), (rows, columns)), (images, images))
     weight = np.ones(images) if weight is None else np.array(weight)
     is_limited = np.isin(np.arange(images), limited)
-    images = Candidates(features, weight, alike, is_limited)
+    is_unsure = np.isin(np.arange(images), unsure)
+    images = Candidates(features, weight, alike, is_limited, is_unsure)
     return choose(images, at(*labelled), number, limit).tolist()
 
 
 def test_most_uncertain_of_equally_distant_images_is_first():
     assert chosen(at(30, -30, 30, -30), [0.1, 0.4, 0.2, 0.3], labelled=[0])[0] == 1
     assert chosen(at(30, -30), [0.1, 0.4])[0] == 1
+
+
+def test_unsure_images_are_first():
+    assert chosen(at(30, -30, 90, 60), [0.1, 0.4, 0.2, 0.3], unsure=[0, 2]) == [2, 0, 1, 3]
 
 
 def test_images_are_far_from_labelled_ones_and_from_each_other(monkeypatch):
