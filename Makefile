@@ -42,7 +42,7 @@ release-check: .venv/installed
 # The complete locks for Python 3.11 to 3.13 on Linux, macOS and Windows.
 lock:
 	$(LOCK) --group run -o requirements.txt
-	$(LOCK) pyproject.toml --all-extras --group serve -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml --all-extras -c requirements.txt -o requirements-dev.txt
 	$(LOCK) --group serve -c requirements-dev.txt -o requirements-serve.txt
 
 .venv/installed: requirements.txt pyproject.toml

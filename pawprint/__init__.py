@@ -1,6 +1,8 @@
 """Train an image classifier by transfer learning, as a DVC pipeline."""
 
+import importlib
 import importlib.util
+import os
 import sys
 
 # Every script of the project imports this package first.
@@ -12,3 +14,11 @@ if not importlib.util.find_spec("pydantic"):
 
 # With this package OpenVINO reports every import to its makers, from a forked process.
 sys.modules.setdefault("openvino_telemetry", None)
+
+
+def load(folder: str | os.PathLike):
+    """The model in a folder, `models/served` or an export: a Predictor, whose `predict` takes a
+    path, the bytes of a file or an image of Pillow. Raises InputError if it is damaged.
+    """
+    # By its name, so that an import of the package stays cheap, and no stage depends on this.
+    return importlib.import_module("pawprint.model.predictor").load_predictor(folder)

@@ -19,6 +19,7 @@ COMMANDS = {
     "recipes": ("projects", "list recipes, print one, or write one into params.yaml"),
     "try": ("candidates", "rank backbones and image sizes on your training images"),
     "predict": ("predict", "label photos with the served model"),
+    "serve": ("serve", "answer photos over HTTP with the served model"),
     "score": ("photos", "score the served model on labelled photos, beside the test split"),
     "monitor": ("photos", "test whether photos without labels are like those of the test split"),
     "suggest": ("photos", "rank images without a label by how much a label would help"),
@@ -33,7 +34,7 @@ COMMANDS = {
 
 
 # The others also run in a folder of photos.
-IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "suggest"}
+IN_PROJECT = COMMANDS.keys() - {"init", "predict", "recipes", "score", "serve", "suggest"}
 
 
 def main() -> int | None:

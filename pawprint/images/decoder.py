@@ -229,6 +229,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return to_srgb(image, profile).convert("RGB")
 
 
+def to_upright_rgb(image: Image.Image) -> Image.Image:
+    """An image of Pillow, as `decode` gives that of a file.
+
+    Raises UnusableImageError for grey of more than 8 bits, which needs the file.
+    """
+    if is_deep(image):
+        raise UnusableImageError("unsupported", "more than 8 bits: give the path or the bytes")
+    return _to_rgb(ImageOps.exif_transpose(image))
+
+
 def pixels_sha256(image: Image.Image) -> str:
     """The same for images that decode to the same RGB pixels, whatever their files.
 

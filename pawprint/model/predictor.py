@@ -26,6 +26,7 @@ from pawprint.images.decoder import (
     open_image,
     read_file,
     sha256_of_all_pixels,
+    to_upright_rgb,
 )
 from pawprint.images.pixels import BILINEAR, resize
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
@@ -91,14 +92,20 @@ class Predictor:
         """The image in the bytes of a file, as `predict` takes it. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 
-    def predict(self, image: Image.Image) -> Prediction:
-        """The prediction for an RGB image, from means over the squares of test-time augmentation.
+    def predict(self, image: Image.Image | bytes | str | Path) -> Prediction:
+        """The prediction for an image: a path, the bytes of a file, or an image of Pillow.
 
-        Of the probabilities it is that of the logits.
-
-        Raises InputError if an output is not finite, or `probability` has no probabilities.
+        It is from means over the squares of test-time augmentation, of the probabilities that of
+        the logits. Raises UnusableImageError or OSError if the image cannot be decoded, InputError
+        if an output is not finite, or `probability` has no probabilities.
         """
         metadata = self.metadata
+        if isinstance(image, str | Path):
+            image = read_file(Path(image))
+        if isinstance(image, bytes):
+            image = self.decode(image).image
+        elif image.format or image.mode != "RGB":  # as Image.open gives it, not as `decode` does
+            image = to_upright_rgb(image)
         how = metadata.resize, metadata.test_time_augmentation
         outputs = self.run(squares_of(image, metadata.image_size, *how))
         self._check(outputs)
@@ -134,11 +141,12 @@ class Predictor:
         return replace(self, metadata=self.metadata.model_copy(update=every))
 
 
-def load_predictor(folder: Path) -> Predictor:
+def load_predictor(folder: str | Path) -> Predictor:
     """The model in `models/served`, or in the folder of an export.
 
     Raises InputError if the folder is missing, damaged, or holds no model of its labels.
     """
+    folder = Path(folder)
     metadata = read_metadata(folder)
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:

@@ -58,9 +58,10 @@ def choose_min_confidence(
         why = f"{max_error:g} takes {enough_images(max_error):,} images or more without an error"
         if len(tested):
             why = f"of the {ends[tested[0]]:,} most confident, {wrong[tested[0]]:,} are wrong"
+        groups_as = f", as {images[-1]:,} independent ones," * (images[-1] < number)
         raise InputError(
             f"params.yaml: calibrate.max_error: expected {smallest:g} or more, the smallest error "
-            f"that {number:,} validation images allow ({why}). Received: {max_error:g}"
+            f"that {number:,} validation images{groups_as} allow ({why}). Received: {max_error:g}"
         )
     last = passed[-1]
     return float(confidence[order[last - 1 : last + 1]].mean()) if last < number else 0.0

@@ -116,7 +116,10 @@ HEADER = "label,probability_cat,probability_dog,unknown_score,pixels_sha256,mode
     [
         ("path,label\n", "line 1: expected the columns label,probability_cat"),
         *(
-            (f"{HEADER}cat,1,0,0.1,,\n{row},,\n", "line 3: expected a label of cat, dog or unknown")
+            (
+                f"{HEADER}cat,1,0,0.1,,\n{row},,\n",
+                "line 3: expected a label of cat, dog, unsure or unknown",
+            )
             for row in ("cat,1,high,0.1", "cat,98.5,1.5,0.1", "cat,1,0,nan", "cow,1,0,0.1")
         ),
         (HEADER.replace("dog", "cow"), "line 1: expected the columns label,probability_cat"),

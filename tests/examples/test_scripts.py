@@ -103,6 +103,8 @@ def with_thresholds(described: Metadata, folder: Path, photos: list[Path]) -> Me
     changes = {}
     values = middle([float(answer.probabilities[0]) for answer in answers])
     changes["thresholds"] = {described.labels[0]: values}
+    if described.labels == COLOURS:  # of which a threshold may give a class that is less probable
+        changes["min_confidence"] = middle([float(max(each.probabilities)) for each in answers])
     if described.unknown_threshold:
         changes["unknown_threshold"] = middle([answer.unknown_score for answer in answers])
     return described.model_copy(update=changes)
@@ -174,6 +176,7 @@ def test_script_gives_the_answers_of_predict(models, photos, tmp_path, name, kin
             assert np.abs(first - second).max() > 1e-3
         labels = {prediction.label for prediction in expected}
         assert ("unknown" in labels) == (case == "crop")
+        assert ("unsure" in labels) == (case == "pad")
         assert len(labels) > 1 or case == "pad"
     if not is_large:
         assert np.abs(of_case["crop"][0] - of_case["stretch"][0]).max() > 1e-3

@@ -107,8 +107,8 @@ LABELS = ["ant", "bee", "cow"]
 
 
 def wishes(**recall: float) -> Calibrate:
-    rest = {"threshold": None, "max_error": None, "test_time_augmentation": "none", "unknown_quantile": None}
-    return Calibrate(temperature=False, recall=recall, **rest)
+    rest = dict.fromkeys(("threshold", "max_error", "unknown_quantile"))
+    return Calibrate(temperature=False, recall=recall, test_time_augmentation="none", **rest)
 
 
 @pytest.mark.parametrize("named", LABELS)

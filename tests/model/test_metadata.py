@@ -23,6 +23,7 @@ OUTSIDE = {
     "temperature": [0, INF],
     "thresholds": [{"dog": 1}, {"ant": 0.5}, {"cat": 0.5, "dog": 0.5}],
     "unknown_threshold": [-0.1, NAN],
+    "min_confidence": [-0.1, 1],
     "extra": [1],
 }
 
@@ -62,6 +63,7 @@ def test_identity_is_of_what_a_served_model_computes(tmp_path):
         {"resize": "pad"},
         {"thresholds": {"cat": 0.4}},
         {"unknown_threshold": 0.3},
+        {"min_confidence": 0.3},
     ]
     identities = [identity(**case) for case in ({}, *other, {"labels": ["ant", "bee"]})]
     assert len(set(identities)) == len(identities)

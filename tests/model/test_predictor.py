@@ -1,13 +1,16 @@
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import refused
+from conftest import encode, refused
 from networks import COLOURS, metadata, write_colour_model
 from PIL import Image
 from scipy.special import expit, softmax
 
+import pawprint
 from pawprint.classes import UNKNOWN
+from pawprint.images.decoder import decode
 from pawprint.model.metadata import write_metadata
 from pawprint.model.predictor import Predictor, load_predictor
 
@@ -83,3 +86,31 @@ def test_folder_without_a_model_is_refused(tmp_path):
     write_metadata(tmp_path, metadata())
     with refused(f"{tmp_path}: ", "model.xml"):
         load_predictor(tmp_path)
+
+
+def test_image_below_the_confidence_is_unsure_unless_it_is_unknown(tmp_path):
+    model = write_colour_model(tmp_path / "served", min_confidence=0.9, unknown_threshold=0.25)
+    predictor = load_predictor(model)
+    labels = set()
+    for red, green in product(range(60, 141, 5), (0, 45)):
+        image = Image.new("RGB", (50, 40), (red, green, 100))
+        predicted = predictor.predict(image)
+        is_sure, is_unknown = predicted.probabilities.max() >= 0.9, predicted.unknown_score > 0.25
+        expected = predictor.class_of(predicted.probabilities) if is_sure else "unsure"
+        assert predicted.label == ("unknown" if is_unknown else expected)
+        labels.add(predicted.label)
+        every = predictor.with_classes_only().predict(image)
+        assert every.label in predictor.metadata.labels
+    assert labels == {"cat", "dog", "unsure", "unknown"}
+
+
+def test_loaded_model_takes_a_path_bytes_and_an_image(tmp_path):
+    model = pawprint.load(str(write_colour_model(tmp_path / "served")))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lies on its side
+    content = encode(Image.linear_gradient("L").resize((90, 60)), exif=turned)
+    (tmp_path / "photo.jpg").write_bytes(content)
+    images = tmp_path / "photo.jpg", str(tmp_path / "photo.jpg"), content
+    images = *images, Image.open(tmp_path / "photo.jpg"), decode(content)
+    first, *others = (model.predict(image).probabilities for image in images)
+    assert all((other == first).all() for other in others)

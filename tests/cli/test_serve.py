@@ -1,4 +1,4 @@
-"""examples/serve.py as a real process, over real HTTP."""
+"""`pawprint serve` as a real process, over real HTTP."""
 
 import csv
 import http.client
@@ -27,11 +27,11 @@ from pawprint.recipes.sample.drawings import drawn_picture
 from pawprint.tools.monitoring import read_photos
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("fastapi", reason="install requirements-serve.txt")
+pytest.importorskip("fastapi", reason="install the extra `serve`")
 MODEL = PROJECT / "examples" / "cats_and_dogs"
 PHOTOS = [drawn_picture("cat", 1), drawn_picture("dog", 1)]
 PHOTO = PHOTOS[0]
-SERVICE = (sys.executable, "-m", "examples.serve")
+SERVICE = (sys.executable, "-m", "pawprint", "serve")
 
 
 @contextmanager
@@ -219,14 +219,13 @@ def test_small_installation_predicts_and_serves(installed, answers, tmp_path):
     result = run(*command, "init", "new", "--images", ".", cwd=tmp_path)
     assert (result.returncode, len(result.stderr.splitlines())) == (1, 1)
     assert "Run `pip install pawprint-dvc`" in result.stderr
-    service = (str(python), str(PROJECT / "examples" / "serve.py"))
-    with started(tmp_path / "log", command=service) as (_, port):
+    with started(tmp_path / "log", command=(*command, "serve")) as (_, port):
         assert request(port, "/predict", PHOTO) == (200, answers[0])
 
 
 def test_other_file_is_not_written_to(tmp_path):
     (tmp_path / "notes.csv").write_text("notes")
-    given = ("examples.serve", str(MODEL), "--log", str(tmp_path / "notes.csv"))
+    given = ("pawprint", "serve", str(MODEL), "--log", str(tmp_path / "notes.csv"))
     result = run("python", "-m", *given, cwd=PROJECT)
     assert result.returncode == 1
     assert result.stderr.startswith(f"{tmp_path / 'notes.csv'}: expected the table of a model")

@@ -1,11 +1,10 @@
-"""An HTTP service for a served or exported model: `python -m examples.serve models/served`.
+"""An HTTP service for a served or exported model.
 
 `POST /predict` takes the bytes of an image as the body or as the first part of a form, and answers
 with the label, the probability of each class and the unknown score. `GET /health` answers once the
-model is loaded. `--log` appends each answer to a table, which several services may share.
+model is loaded. A log is a table of all answers, which several services may share.
 """
 
-import argparse
 import asyncio
 import contextlib
 import csv
@@ -16,7 +15,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -26,11 +24,9 @@ from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import current_commit, installed_version
-from pawprint.pipeline.entry import run
 from pawprint.runtime.compiled import CORES
 
 MAX_BYTES = 10 * 2**20  # of an upload
-MAX_CONNECTIONS = 64  # more get 503; together they hold at most 640 MiB of uploads
 
 
 def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI:
@@ -161,28 +157,3 @@ def line_of(cells: Iterable[object]) -> bytes:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue().encode()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m examples.serve", description="Serve a model.")
-    parser.add_argument("model", type=Path, metavar="FOLDER", help="a served model or an export")
-    host = "address to listen on; default: %(default)s, this computer only"
-    parser.add_argument("--host", default="127.0.0.1", help=host)
-    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
-    seconds = "that an upload may take; default: %(default)s"
-    parser.add_argument("--seconds", type=float, default=30, metavar="N", help=seconds)
-    log = "table to which each answer is appended"
-    parser.add_argument("--log", type=Path, metavar="FILE.csv", help=log)
-    arguments = parser.parse_args()
-    uvicorn.run(
-        create_app(arguments.model, arguments.seconds, arguments.log),
-        host=arguments.host,
-        port=arguments.port,
-        limit_concurrency=MAX_CONNECTIONS,
-        # Otherwise a client could go on to send an upload that was refused.
-        headers=[("Connection", "close")],
-    )
-
-
-if __name__ == "__main__":
-    run(main)
