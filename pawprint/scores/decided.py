@@ -58,7 +58,7 @@ def choose_min_confidence(
         why = f"{max_error:g} takes {enough_images(max_error):,} images or more without an error"
         if len(tested):
             why = f"of the {ends[tested[0]]:,} most confident, {wrong[tested[0]]:,} are wrong"
-        groups_as = f", as {images[-1]:,} independent ones," * (images[-1] < number)
+        groups_as = f", as {images[-1]:,} independent ones," if images[-1] < number else ""
         raise InputError(
             f"params.yaml: calibrate.max_error: expected {smallest:g} or more, the smallest error "
             f"that {number:,} validation images{groups_as} allow ({why}). Received: {max_error:g}"
