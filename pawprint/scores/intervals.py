@@ -1,42 +1,33 @@
-"""Confidence intervals of scores, and tests of the difference of two models."""
+"""Confidence intervals of scores: of fractions, of their linear functions, and of other means."""
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import binomtest, fisher_exact, norm
+from scipy.stats import binomtest, norm, rankdata
 
-RESAMPLES, DRAWS, BATCH = 2000, 10_000, 100
+from pawprint.randomization import independent_images
+
+RESAMPLES, BATCH = 2000, 100
 
 
-def fraction_interval(
-    correct: int, total: int, confidence: float, method: str = "wilson"
-) -> tuple[float, float]:
-    """The confidence interval of the proportion `correct / total`: Wilson's, or the exact one.
+def fraction_interval(correct: int, total: int, confidence: float) -> tuple[float, float]:
+    """Wilson's interval of the proportion `correct / total`.
 
     Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927
     (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation it stays
     in [0, 1] and keeps its confidence near 0 and 1.
-
-    With `method` "exact", that of Clopper and Pearson, The Use of Confidence or Fiducial Limits,
-    1934 (https://doi.org/10.1093/biomet/26.4.404). It has at least its confidence for every
-    proportion, also of one image; Wilson's has it on average, and less near 0 and 1 with few.
     """
-    interval = binomtest(correct, total).proportion_ci(confidence, method)
+    interval = binomtest(correct, total).proportion_ci(confidence, "wilson")
     return float(interval.low), float(interval.high)
 
 
 def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
-    """`(correct, total)` of as many independent images as tell what these do, at least one.
+    """`(correct, total)` of as many independent images as tell what these do.
 
-    `is_true` is bool `(images,)`. The images of one of `groups`, `(images,)`, are taken to be all
-    true or all false: the total is divided by the design effect for that, the mean size of an
-    image's group (Kish, Survey Sampling, 1965, 5.4), and the counts are used as those of
-    independent images (Rao and Scott, A Simple Method for the Analysis of Clustered Binary Data,
-    Biometrics 48:577-585, 1992).
+    `is_true` is bool `(images,)`. They are used as those of independent images (Rao and Scott, A
+    Simple Method for the Analysis of Clustered Binary Data, Biometrics 48:577-585, 1992).
     """
-    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    total = max(1, round(len(groups) / sizes[group_of].mean()))
+    total = independent_images(groups)
     return round(total * is_true.mean()), total
 
 
@@ -52,136 +43,78 @@ def mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return mean + np.bincount(group_of, weights=values - mean) / sizes.mean()
 
 
-def difference_interval(
-    first: tuple[int, int], second: tuple[int, int], confidence: float
+def linear_interval(
+    values: np.ndarray,
+    strata: np.ndarray,
+    groups: np.ndarray,
+    confidence: float,
+    weights: Sequence[float] | None = None,
+    ends: tuple[float, float] = (0, 1),
 ) -> tuple[float, float]:
-    """The interval of the difference of two proportions of other images, each `(correct, total)`.
+    """The interval of the sum, with `weights`, of the means of the values in each stratum.
 
-    Method 10 of Newcombe, Interval Estimation for the Difference Between Independent Proportions,
-    Statistics in Medicine 17:873-890, 1998: the Wilson intervals of both, combined.
-    """
-    p1, p2 = (correct / total for correct, total in (first, second))
-    (low1, high1), (low2, high2) = (
-        fraction_interval(*counts, confidence) for counts in (first, second)
-    )
-    below, above = np.hypot(p1 - low1, high2 - p2), np.hypot(high1 - p1, p2 - low2)
-    return float(p1 - p2 - below), float(p1 - p2 + above)
-
-
-def mean_recall_interval(
-    correct: np.ndarray, images: np.ndarray, confidence: float
-) -> tuple[float, float]:
-    """The interval of the mean of the proportions `correct / images`, int `(classes,)`.
+    Values are between `ends`, such as 1 for a correct image; they, `strata` and `groups` are
+    `(images,)`. A mean recall has classes as strata, and equal weights, the default; the difference
+    of two sets has these as strata, in the order of their names, and the weights -1 and 1.
 
     Price and Bonett, An improved confidence interval for a linear function of binomial proportions,
-    Computational Statistics & Data Analysis 45:449-456, 2004: to the images of all classes together
-    as many are added as for one proportion, half of them correct.
+    Computational Statistics & Data Analysis 45:449-456, 2004: to the images of all strata together
+    as many are added as for one proportion, half of them at either end. They count as so many as
+    are `independent_images`.
     """
-    z = norm.ppf((1 + confidence) / 2)
-    classes = len(images)
-    extra = z**2 / classes
-    recall = (correct + extra / 2) / (images + extra)
-    variances = recall * (1 - recall) / (images + extra)
-    mean, reach = recall.mean(), z * np.sqrt(variances.sum()) / classes
-    return float(max(mean - reach, 0)), float(min(mean + reach, 1))
+    names = np.unique(strata)
+    weights = np.full(len(names), 1 / len(names)) if weights is None else np.asarray(weights)
+    z, middle, variance = norm.ppf((1 + confidence) / 2), 0.0, 0.0
+    added = z**2 / len(names) / (ends[1] - ends[0])
+    for name, weight in zip(names, weights):
+        is_in = strata == name
+        images, values_in = independent_images(groups[is_in]), values[is_in].astype(float)
+        total = images + added
+        mean = (images * values_in.mean() + added * np.mean(ends)) / total
+        square = (images * (values_in**2).mean() + added * np.mean(np.square(ends))) / total
+        middle += weight * mean
+        variance += weight**2 * (square - mean**2) / total
+    reach, sums = z * variance**0.5, np.outer(weights, ends)
+    lowest, highest = sums.min(axis=1).sum(), sums.max(axis=1).sum()
+    return float(max(middle - reach, lowest)), float(min(middle + reach, highest))
 
 
-def sign_flips(differences: np.ndarray) -> float:
-    """The p-value of a randomization test that two models have the same mean score, in [0, 1].
-
-    `differences` are those of independent images, or sums of groups of them. Each is as likely of
-    the other sign. With one size of those that are not 0, this is McNemar's exact test. Where one
-    class gains what another loses, the distribution of the mean recall is wider than the true one,
-    so the test rejects less often. Edgington, Randomization Tests, 1980; by DRAWS draws, counted as
-    in Phipson and Smyth, 2010 (https://doi.org/10.2202/1544-6115.1585).
-    """
-    sizes = abs(differences)
-    differences, sizes = differences[sizes > 1e-12], sizes[sizes > 1e-12]
-    if not len(sizes):
-        return 1.0
-    if np.ptp(sizes) <= 1e-12 * sizes.max():
-        return mcnemar(int((differences < 0).sum()), int((differences > 0).sum()))
-    rng, statistic = np.random.default_rng(0), abs(differences.sum()) * (1 - 1e-9)
-    reached = 0
-    for _ in range(DRAWS // BATCH):
-        is_kept = rng.integers(2, size=(BATCH, len(differences)), dtype=np.int8)
-        reached += (abs((2 * is_kept - 1) @ differences) >= statistic).sum()
-    return float((1 + reached) / (1 + DRAWS))
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """The p-value of McNemar's exact test, that two models have the same accuracy, in [0, 1].
-
-    `only_first` and `only_second` are the numbers of images that only one of them predicts
-    correctly. McNemar, 1947 (https://doi.org/10.1007/BF02295996).
-    """
-    disagreeing = only_first + only_second
-    return float(binomtest(only_first, disagreeing).pvalue) if disagreeing else 1.0
-
-
-def fisher(
-    first: tuple[int, int], second: tuple[int, int], alternative: str = "two-sided"
-) -> float:
-    """The p-value of Fisher's exact test, that two proportions of other images are the same.
-
-    Each is `(correct, total)`. With `alternative` "greater", that the first is not the larger one.
-    """
-    table = [(count, size - count) for count, size in (first, second)]
-    return float(fisher_exact(table, alternative).pvalue)
-
-
-def stratified_fisher(first: np.ndarray, second: np.ndarray) -> float:
-    """The p-value of a randomization test that two sets of images have the same mean recall.
-
-    Each is int `(classes, 2)`: images that are predicted correctly, and all. Which of the images of
-    a class are of which set is drawn; the statistic is the mean difference of the recalls of the
-    classes that both have. It is `fisher` for one class. DRAWS as in `sign_flips`.
-    """
-    is_in_both = (first[:, 1] > 0) & (second[:, 1] > 0)
-    correct, images = first[is_in_both].T
-    other_correct, other_images = second[is_in_both].T
-    right, rng = correct + other_correct, np.random.default_rng(0)
-    wrong = images + other_images - right
-    draws = rng.hypergeometric(right, wrong, images, (DRAWS, len(images)))
-    differences = draws / images - (right - draws) / other_images
-    statistic = abs((correct / images - other_correct / other_images).sum())
-    reached = (abs(differences.sum(axis=1)) >= statistic - 1e-9).sum()
-    return float((1 + reached) / (1 + DRAWS))
-
-
-def randomization(values: np.ndarray, others: np.ndarray) -> float:
-    """The p-value of a randomization test that the means of both are the same, by RESAMPLES draws.
-
-    Both are `(images,)`. Counted as in `sign_flips`.
-    """
-    pooled, rng = np.concatenate([values, others]), np.random.default_rng(0)
-    sums = np.array([rng.permutation(pooled)[: len(values)].sum() for _ in range(RESAMPLES)])
-    middle = pooled.mean()
-    statistic = abs(values.mean() - middle)
-    reached = (abs(sums / len(values) - middle) >= statistic - 1e-9).sum()
-    return float((1 + reached) / (1 + RESAMPLES))
-
-
-def roc_area_interval(
-    area: float, positives: int, negatives: int, confidence: float
+def paired_interval(
+    differences: np.ndarray, strata: np.ndarray, groups: np.ndarray, confidence: float
 ) -> tuple[float, float]:
-    """The interval of the area under a ROC curve, from the number of images of the two kinds.
+    """As `linear_interval`, of differences on the same images, each -1, 0 or 1, `(images,)`.
 
-    Newcombe's method 5, Confidence Intervals for an Effect Size Measure Based on the Mann-Whitney
-    Statistic, 2006 (https://doi.org/10.1002/sim.2324). Like Wilson's interval it takes the variance
-    at the ends, and so is no point where no pair of images is in the wrong order.
+    Their mean is a function of two fractions, of the images with 1 and of those with -1.
+    Groups have the variance that is observed: their differences are seldom all of one kind.
     """
-    squared = norm.ppf((1 + confidence) / 2) ** 2
+    names = np.unique(strata)
+    means = [mean_by_group(differences[strata == name], groups[strata == name]) for name in names]
+    strata, means = np.repeat(names, list(map(len, means))), np.concatenate(means)
+    return linear_interval(means, strata, np.arange(len(means)), confidence, ends=(-1, 1))
 
-    def low_end(area: float) -> float:
-        def excess(end: float) -> float:
-            pairs = (1 - end) / (2 - end) + end / (1 + end)
-            factor = (1 + ((positives + negatives) / 2 - 1) * pairs) / (positives * negatives)
-            return (area - end) ** 2 - squared * end * (1 - end) * factor
 
-        return brentq(excess, 0, area * (1 - 1e-9)) if area > 0 else 0.0  # 1 is a root as well
+def area_interval(
+    values: np.ndarray, is_positive: np.ndarray, groups: np.ndarray, confidence: float
+) -> tuple[float, float, float]:
+    """The area under the ROC curve of values, `(images,)`, and the ends of its interval.
 
-    return low_end(area), 1 - low_end(1 - area)
+    It is the mean, over either kind of images, of the fraction of the other kind that is in the
+    right order, and its variance is the sum of those of both means (DeLong and others, 1988,
+    https://doi.org/10.2307/2531595). So the area is a linear function of fractions.
+    """
+    in_order = rankdata(values)
+    for kind in (is_positive, ~is_positive):
+        in_order[kind] = (in_order[kind] - rankdata(values[kind])) / (~kind).sum()
+    in_order[~is_positive] = 1 - in_order[~is_positive]
+    area = in_order[is_positive].mean()
+    low, high = linear_interval(in_order, is_positive, groups, confidence, weights=(1, 1))
+    return float(area), float(max(low - area, 0)), float(min(high - area, 1))
+
+
+def extended(interval: tuple[float, float], is_significant: bool) -> tuple[float, float]:
+    """The interval of a difference, as far as 0 if the test of the difference does not reject."""
+    low, high = interval
+    return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))
 
 
 def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
@@ -190,7 +123,7 @@ def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
     Not a number if all are equal, or if there are two, whose draws have no deviation of their own.
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 12.5. Most log losses of
     an accurate model are near 0 and a few are large: percentile intervals of such values are too
-    narrow above the mean (docs/evaluation.md has the coverage of both).
+    narrow above the mean (docs/decisions/29 has the coverage of both).
     """
     rng, images = np.random.default_rng(0), len(values)
     if images < 3 or np.ptp(values) == 0:

@@ -5,7 +5,8 @@ import pandas as pd
 
 from pawprint.classes import headline, log_losses
 from pawprint.columns import LEARNING_CURVE
-from pawprint.scores.paired import Pair, difference_of
+from pawprint.randomization import paired_test
+from pawprint.scores.intervals import extended, paired_interval
 
 CONFIDENCE = 0.95
 
@@ -24,15 +25,21 @@ def tabulate_curve(
     if not is_judged.any():
         curve = {}
     actual, groups, right = actual[is_judged], groups[is_judged], None
+    _, class_of, numbers = np.unique(actual, return_inverse=True, return_counts=True)
+    score = headline(numbers.tolist() or [0, 0]).replace("_", " ")
+    classes = class_of if score == "mean recall" else np.zeros(len(actual), int)
+    weights = 1 / np.bincount(classes)[classes]  # each class counts the same
     rows = []
     for images, probabilities in curve.items():
         before, right = right, probabilities[is_judged].argmax(axis=1) == actual
         loss = log_losses(actual, probabilities[is_judged]).mean()
-        score = headline(pd.Series(actual).value_counts()).replace("_", " ")
         row = {"images": images, "accuracy": right.mean(), "loss": loss, "score": score}
         if before is not None:
-            gain = difference_of(Pair(actual, before, right, groups), CONFIDENCE)
-            row |= {"gain": gain.difference, "low": gain.low, "high": gain.high}
+            gains = right.astype(float) - before
+            interval = paired_interval(gains, classes, groups, CONFIDENCE)
+            is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
+            low, high = extended(interval, is_significant)
+            row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(LEARNING_CURVE))
 

@@ -14,7 +14,8 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, chi2
 
 from pawprint.columns import PROPERTIES
-from pawprint.scores.intervals import difference_interval, fisher, fraction_interval, mcnemar
+from pawprint.randomization import paired_test, two_sets_test
+from pawprint.scores.intervals import fraction_interval, linear_interval
 from pawprint.scores.learning_curve import describe_curve
 from pawprint.scores.paired import losses_in
 from pawprint.scores.review import every_prediction, list_errors
@@ -76,8 +77,7 @@ def no_better_than_one_class(run: Run) -> Limit | None:
     test, labels = run.predictions["test"], run.images["label"][run.images["split"] == "train"]
     largest = labels.value_counts().index[0]
     is_right, is_largest = test["predicted"] == test["actual"], test["actual"] == largest
-    only = (is_right & ~is_largest).sum(), (is_largest & ~is_right).sum()
-    if only[0] > only[1] and mcnemar(*map(int, only)) < ALPHA:
+    if _is_more_often(is_right.to_numpy(), is_largest.to_numpy()):
         return None
     return Limit(
         f"The model is right for {is_right.sum()} of {len(test)} test images, and always answering "
@@ -116,10 +116,9 @@ def shortcut(run: Run) -> Limit | None:
         except ValueError:  # too few images or groups
             return None
     is_right, is_largest = predicted == label, label == largest
-    only = int((is_right & ~is_largest).sum()), int((is_largest & ~is_right).sum())
     right, images = run.in_folds
     gain, of_model = is_right.mean() - is_largest.mean(), right / images - is_largest.mean()
-    if gain < max(MIN_GAP, of_model / 2) or mcnemar(*only) >= ALPHA:
+    if gain < max(MIN_GAP, of_model / 2) or not _is_more_often(is_right, is_largest):
         return None
     weights = tree.fit(values, label).feature_importances_
     seen = [PROPERTIES[index] for index in np.argsort(-weights) if weights[index] >= 0.2]
@@ -129,6 +128,13 @@ def shortcut(run: Run) -> Limit | None:
         f"the head: {right / images:.1%}). The model may learn how the photos were made. Make "
         "those of all classes in the same way."
     )
+
+
+def _is_more_often(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether the first is significantly more often true, of the same images."""
+    differences = first.astype(float) - second
+    is_significant = paired_test(differences, np.arange(len(differences))) < ALPHA
+    return bool(differences.sum() > 0 and is_significant)
 
 
 def wrong_labels(run: Run) -> Limit | None:
@@ -168,14 +174,21 @@ def learned_by_heart(run: Run) -> Limit | None:
     if run.train_accuracy is None or _has_helped(run.learning_curve):
         return None
     right, images = run.in_folds
-    learned = round(run.train_accuracy * images), images
-    if difference_interval(learned, (right, images), 1 - ALPHA)[0] <= MIN_GAP:
+    if _gap(run)[0] <= MIN_GAP:
         return None
     return Limit(
         f"The head is right for {run.train_accuracy:.1%} of the training images, and in folds, "
         f"where it did not learn from them, for {right / images:.1%}: it learns photos by heart. "
         f"Add images{_of_weak_classes(run)}."
     )
+
+
+def _gap(run: Run) -> tuple[float, float]:
+    """The interval of how much more often the head is right for images that it learned from."""
+    right, images = run.in_folds
+    learned, order = round(run.train_accuracy * images), np.arange(2 * images)
+    is_right, is_learned = order % images < np.where(order < images, learned, right), order < images
+    return linear_interval(is_right, is_learned, order, 1 - ALPHA, weights=(-1, 1))
 
 
 def _has_helped(curve: pd.DataFrame) -> bool:
@@ -188,27 +201,24 @@ def _of_weak_classes(run: Run) -> str:
     every = every_prediction(run.judged, run.predictions)
     labels, low = every["actual"].unique(), {}
     for label in labels:
-        of_class, others = _right_in(every, every["actual"] == label)
-        if fisher(others, of_class, "greater") < ALPHA / len(labels):
-            low[label] = of_class[0] / of_class[1]
+        is_of_label, is_right = every["actual"] == label, ~every["wrong"]
+        is_other, each = ~is_of_label.to_numpy(), np.arange(len(every))
+        p_value = two_sets_test(is_right.to_numpy(), is_other, each, one_sided=True)
+        if p_value < ALPHA / len(labels):
+            low[label] = is_right[is_of_label].mean()
     weakest = [f"{label} ({low[label]:.1%})" for label in sorted(low, key=low.get)[:MAX_NAMED]]
     return (
         f", first of {', '.join(weakest)}, by the recall in folds and held out" if weakest else ""
     )
 
 
-def _right_in(every: pd.DataFrame, is_in: pd.Series) -> list[tuple[int, int]]:
-    """How many of these images, and of the others, are predicted correctly, each `(right, all)`."""
-    return [(int((~every["wrong"])[of].sum()), int(of.sum())) for of in (is_in, ~is_in)]
-
-
 def too_weak_features(run: Run) -> Limit | None:
     if run.train_accuracy is None:
         return None
     right, images = run.in_folds
-    learned = round(run.train_accuracy * images), images
-    is_high = fraction_interval(*learned, 1 - ALPHA)[1] >= 1 - MIN_GAP
-    if is_high or difference_interval(learned, (right, images), 1 - ALPHA)[1] >= MIN_GAP:
+    learned = round(run.train_accuracy * images)
+    is_high = fraction_interval(learned, images, 1 - ALPHA)[1] >= 1 - MIN_GAP
+    if is_high or _gap(run)[1] >= MIN_GAP:
         return None
     return Limit(
         f"The head is right for only {run.train_accuracy:.1%} of the images that it learned from, "
@@ -246,9 +256,10 @@ def rare_classes(run: Run) -> Limit | None:
     is_rare = every["actual"].isin(rare)
     if not is_rare.any():
         return None
-    of_rare, others = _right_in(every, is_rare)
-    recall, other = of_rare[0] / of_rare[1], others[0] / others[1]
-    if other - recall < MIN_GAP or fisher(of_rare, others) >= ALPHA:
+    is_right, each = ~every["wrong"], np.arange(len(every))
+    recall, other = is_right[is_rare].mean(), is_right[~is_rare].mean()
+    is_gap = other - recall >= MIN_GAP
+    if not is_gap or two_sets_test(is_right.to_numpy(), is_rare.to_numpy(), each) >= ALPHA:
         return None
     more = f" and {len(rare) - MAX_NAMED} more" if len(rare) > MAX_NAMED else ""
     rarest = ", ".join(f"{label} ({counts[label]})" for label in rare[:MAX_NAMED])

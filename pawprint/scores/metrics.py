@@ -12,12 +12,12 @@ import pandas as pd
 from pawprint.classes import UNKNOWN, headline, log_losses
 from pawprint.columns import PREDICTED, RELIABILITY, ROC, SCORES
 from pawprint.scores.intervals import (
+    area_interval,
     fraction_interval,
     independent_counts,
+    linear_interval,
     mean_by_group,
     mean_interval,
-    mean_recall_interval,
-    roc_area_interval,
 )
 
 BINS = 15  # of equal width, as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
@@ -77,12 +77,11 @@ class Predictions(NamedTuple):
 def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
     """The columns of SCORES after `split`: scores of all classes, then those of each.
 
-    Fractions have Wilson's interval, `loss` a bootstrap-t interval, `roc_auc` Newcombe's, and
-    `mean_recall` that of the function of its name; F1, between recall and precision, and the
-    calibration error have none. With more than two classes, `roc_auc` is the mean
-    over the classes, each against the others, and so are its ends, which makes the interval wider
-    than its confidence asks. Images of one class have none. Means are over the classes that have
-    images; others have no score, and one that is never predicted no `precision`.
+    F1, between recall and precision, and the calibration error have no interval. With more than two
+    classes, `roc_auc` is the mean over the classes, each against the others, and so are its ends,
+    which makes the interval wider than its confidence asks. Images of one class have none. Means
+    are over the classes that have images; others have no score, and one that is never predicted no
+    `precision`.
     """
     actual, probabilities, predicted, labels, is_unknown, groups, is_decided = predictions
     images = len(actual)
@@ -96,11 +95,11 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
     hits = (is_actual & is_predicted).sum(axis=1)
     recall = (hits / is_actual.sum(axis=1)).mean()
     f1 = (2 * hits / (is_actual.sum(axis=1) + is_predicted.sum(axis=1))).mean()
-    counts = np.transpose([independent_counts(is_right[mask], groups[mask]) for mask in is_actual])
+    of_recall = linear_interval(is_right, actual, groups, confidence)
     rows = [
         ("", *fraction_row("accuracy", is_right, confidence, groups)),
         ("", "loss", losses.mean(), max(low, 0.0), high, images),
-        ("", "mean_recall", recall, *mean_recall_interval(*counts, confidence), images),
+        ("", "mean_recall", recall, *of_recall, images),
         ("", "macro_f1", f1, np.nan, np.nan, images),
         ("", "roc_auc", *_roc_area(actual, probabilities, confidence, groups), images),
         ("", "expected_calibration_error", calibration_error, np.nan, np.nan, images),
@@ -130,18 +129,12 @@ def measure_unknown(
     fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as in
     Predictions, are of `unknown`, then of `known`.
     """
-    from sklearn.metrics import roc_auc_score  # not for stages that read scores
-
-    images, others = len(unknown), len(known)
-    area = roc_auc_score(np.repeat([1, 0], [images, others]), np.append(unknown, known))
-    groups = np.arange(images + others) if groups is None else groups
-    is_refused = unknown > threshold
-    _, positives = independent_counts(is_refused, groups[:images])
-    _, negatives = independent_counts(known > threshold, groups[images:])
-    interval = roc_area_interval(area, positives, negatives, confidence)
+    images, scores = len(unknown), np.append(unknown, known)
+    groups = np.arange(len(scores)) if groups is None else groups
+    area = area_interval(scores, np.arange(len(scores)) < images, groups, confidence)
     rows = [
-        (UNKNOWN, *fraction_row("refused", is_refused, confidence, groups[:images])),
-        (UNKNOWN, "roc_auc", area, *interval, images),
+        (UNKNOWN, *fraction_row("refused", unknown > threshold, confidence, groups[:images])),
+        (UNKNOWN, "roc_auc", *area, images),
     ]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
@@ -166,12 +159,11 @@ def tabulate_reliability(
     """A row for each bin with images: the columns of RELIABILITY from `label` on.
 
     `label` is the class that probability and fraction are of: the second of two, or PREDICTED, the
-    most probable one of more. `low` and `high` are the exact interval, because most bins of an
-    accurate model hold few images.
+    most probable one of more. Each image counts alone.
     """
     label = labels[1] if len(labels) == 2 else PREDICTED
     rows = [
-        (label, mean, hits / images, *fraction_interval(hits, images, confidence, "exact"), images)
+        (label, mean, hits / images, *fraction_interval(hits, images, confidence), images)
         for mean, hits, images in zip(*map(np.ndarray.tolist, reliability(actual, probabilities)))
     ]
     return pd.DataFrame(rows, columns=list(RELIABILITY)[1:])
@@ -262,19 +254,12 @@ def _roc_area(
     actual: np.ndarray, probabilities: np.ndarray, confidence: float, groups: np.ndarray
 ) -> np.ndarray:
     """The area and the ends of its interval, means over the classes if there are more than two."""
-    from sklearn.metrics import roc_auc_score  # not for stages that read scores
-
     if len(np.unique(actual)) < 2:
         return np.full(3, np.nan)
-    areas = []
-    for index in _classes_with_a_curve(actual, probabilities.shape[1]):
-        is_class = actual == index
-        area = roc_auc_score(is_class, probabilities[:, index])
-        images, others = (
-            independent_counts(mask[mask], groups[mask])[1] for mask in (is_class, ~is_class)
-        )
-        interval = roc_area_interval(area, images, others, confidence)
-        areas.append((area, *interval))
+    areas = [
+        area_interval(probabilities[:, index], actual == index, groups, confidence)
+        for index in _classes_with_a_curve(actual, probabilities.shape[1])
+    ]
     return np.mean(areas, axis=0)
 
 

@@ -3,15 +3,13 @@
 Near-duplicates and series of photos, such as the frames of a video, are not independent.
 """
 
-import warnings
-
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu, ttest_ind
 
 from pawprint.columns import SCORES
 from pawprint.errors import printable
-from pawprint.scores.intervals import mcnemar
+from pawprint.randomization import paired_test, two_sets_test
+from pawprint.scores.intervals import extended, linear_interval
 from pawprint.scores.metrics import fraction_row
 
 DIFFERENCES = {  # scores of SCORES, in words
@@ -49,23 +47,21 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
     """Test minus validation: the rows DIFFERENCES of SCORES, without `split`.
 
     A row of a table is an image, with `group`, `correct`, `refused` as unknown, and `confidence`,
-    the probability of the predicted class. The images of a group are not independent, so each group
-    counts as one image, with its mean; `images` is the number of groups of test.
-    The interval is Welch's, 1947 (https://doi.org/10.1093/biomet/34.1-2.28), not a number for one
-    group or for equal values. It is extended to 0 where the test of Mann and Whitney, 1947
-    (https://doi.org/10.1214/aoms/1177730491) does not reject. Few or skewed values need it.
+    the probability of the predicted class. Images of a group are not independent. The interval is
+    extended to 0 where the test does not reject.
     """
     alpha, rows = ALPHA / len(DIFFERENCES), []
-    columns = ["correct", "refused", "confidence"]
-    means = [table.groupby("group")[columns].mean() for table in (test, validation)]
-    for score, column in zip(DIFFERENCES, columns):
-        first, second = (table[column].to_numpy(float) for table in means)
-        with warnings.catch_warnings(action="ignore"):  # of one group, of equal values
-            low, high = ttest_ind(first, second, equal_var=False).confidence_interval(1 - alpha)
-            p_value = mannwhitneyu(first, second).pvalue
-        if p_value >= alpha:
-            low, high = min(low, 0), max(high, 0)
-        rows.append(("", score, first.mean() - second.mean(), low, high, len(first)))
+    both, is_test = (
+        pd.concat([test, validation]),
+        np.arange(len(test) + len(validation)) < len(test),
+    )
+    groups = both["group"].to_numpy()
+    for score, column in zip(DIFFERENCES, ("correct", "refused", "confidence")):
+        tested = both[column].to_numpy(float), is_test, groups
+        interval = linear_interval(*tested, 1 - alpha, weights=(-1, 1))
+        low, high = extended(interval, two_sets_test(*tested) < alpha)
+        difference = test[column].mean() - validation[column].mean()
+        rows.append(("", score, difference, low, high, len(test)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -153,17 +149,18 @@ def accuracy_by_series(together: np.ndarray, apart: np.ndarray, actual: np.ndarr
     """The accuracy of `apart`, if images are predicted better by others of their series.
 
     That is if the accuracy of `together`, where images of one series are in several folds, is
-    higher by more than MIN_GAIN than that of `apart`, where each series is in one fold, and
-    McNemar's test rejects. Both are probabilities `(images, classes)`, NaN for an image that is not
+    higher by more than MIN_GAIN than that of `apart`, where each series is in one fold, and the
+    test rejects. Both are probabilities `(images, classes)`, NaN for an image that is not
     judged; `actual` holds class indices.
     """
     is_judged = ~np.isnan(together + apart).any(axis=1)
     right, right_apart = (
         values[is_judged].argmax(axis=1) == actual[is_judged] for values in (together, apart)
     )
-    only = int((right & ~right_apart).sum()), int((right_apart & ~right).sum())
-    difference = (only[0] - only[1]) / max(1, len(right))
-    if difference <= MIN_GAIN or mcnemar(*only) >= ALPHA:
+    differences = right.astype(float) - right_apart
+    if not differences.sum() > MIN_GAIN * len(right):
+        return None
+    if paired_test(differences, np.arange(len(right))) >= ALPHA:
         return None
     return float(right_apart.mean())
 

@@ -4,7 +4,8 @@ import pandas as pd
 
 from pawprint.columns import SCORES
 from pawprint.errors import printable
-from pawprint.scores.intervals import difference_interval, fisher, holm, independent_counts
+from pawprint.randomization import two_sets_test
+from pawprint.scores.intervals import extended, holm, linear_interval
 from pawprint.scores.metrics import fraction_row
 
 MIN_IMAGES = 10  # of a slice
@@ -18,34 +19,30 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
     `test` has the columns `path`, `correct` and `group`; `metadata` is a table METADATA. The others
     are the test images with another value in the column. A slice has MIN_IMAGES or more, and so
     have its others. Of two values the rarer is a slice, as both have the same test. The interval of
-    the difference is Newcombe's; it is extended to 0 where Fisher's exact test does not reject. The
-    levels are Holm's, of all slices together. The images of a group count as one.
+    the difference is extended to 0 where the test does not reject. The levels are Holm's, of all
+    slices together.
     """
     slices = {}
     for column, of_column in test.merge(metadata, on="path").groupby("column"):
+        groups = of_column["group"].to_numpy()
         values = of_column["value"].value_counts().index[:MAX_SLICES]
         for value in sorted(values if len(values) > 2 else values[1:]):
             is_in = of_column["value"] == value
             images, others = of_column[is_in], of_column[~is_in]
             if min(len(images), len(others)) >= MIN_IMAGES:
-                counts = [_counts(table) for table in (images, others)]
+                tested = (of_column["correct"].to_numpy(), is_in.to_numpy(), groups)
                 difference = images["correct"].mean() - others["correct"].mean()
                 # DVC's plots are HTML.
                 name = printable(f"{column}: {value}").replace("<", " ")
-                slices.setdefault(name, (images, counts, difference, fisher(*counts)))
+                slices.setdefault(name, (images, tested, difference, two_sets_test(*tested)))
     rows, levels = [], holm([p_value for *_, p_value in slices.values()], 1 - confidence)
-    for level, (name, (images, counts, difference, p_value)) in zip(levels, slices.items()):
-        low, high = difference_interval(*counts, 1 - level)
-        if p_value >= level:
-            low, high = min(low, 0), max(high, 0)
+    for level, (name, (images, tested, difference, p_value)) in zip(levels, slices.items()):
+        interval = linear_interval(*tested, 1 - level, weights=(-1, 1))
+        low, high = extended(interval, p_value < level)
         correct, groups = images["correct"].to_numpy(), images["group"].to_numpy()
         rows.append((name, ACCURACY, *fraction_row("", correct, confidence, groups)[1:]))
         rows.append((name, DIFFERENCE, difference, low, high, len(images)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
-
-
-def _counts(images: pd.DataFrame) -> tuple[int, int]:
-    return independent_counts(images["correct"].to_numpy(), images["group"].to_numpy())
 
 
 def describe_slices(scores: pd.DataFrame) -> list[str]:

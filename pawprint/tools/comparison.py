@@ -12,7 +12,7 @@ from pawprint.classes import log_losses
 from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
 from pawprint.pipeline.revisions import read_revision
-from pawprint.scores.paired import Comparison, Pair, compare
+from pawprint.scores.paired import LOG_LOSS, Comparison, Pair, compare
 from pawprint.scores.shift import independent
 from pawprint.tables import parse_table, with_image
 
@@ -45,8 +45,13 @@ def compare_runs(
     except InputError as error:
         note = f"Training images are not compared, and groups are not known: {error}"
     sets = zip(*(_merged(old, new, name, of_revs) for name, of_revs in tables.items()))
-    runs = [{name: _pair(both, groups) for name, both in zip(tables, of_run)} for of_run in sets]
-    return compare(runs, confidence), note
+    sets = list(sets)
+    has_losses = all(both[["loss_old", LOSS]].notna().all(axis=None) for of in sets for both in of)
+    runs = [
+        {name: _pair(both, groups, has_losses) for name, both in zip(tables, of_run)}
+        for of_run in sets
+    ]
+    return compare(runs, confidence, LOG_LOSS if has_losses else "accuracy"), note
 
 
 def _has_solved_head(rev: str) -> bool:
@@ -57,13 +62,12 @@ def _has_solved_head(rev: str) -> bool:
         return False
 
 
-def _pair(both: pd.DataFrame, groups: pd.Series) -> Pair:
-    losses = both["loss_old"].to_numpy(), both[LOSS].to_numpy()
+def _pair(both: pd.DataFrame, groups: pd.Series, has_losses: bool) -> Pair:
     group = both["image"].map(groups).astype("str").fillna(both["image"]).to_numpy()
-    right = ((both[name] == both["actual"]).to_numpy() for name in ("predicted_old", "predicted"))
-    return Pair(
-        both["actual"].to_numpy(), *right, group, None if np.isnan(losses).any() else losses
-    )
+    rights = [(both[name] == both["actual"]).to_numpy() for name in ("predicted_old", "predicted")]
+    losses = [both[name].to_numpy() for name in ("loss_old", LOSS)]
+    values = losses if has_losses else [right.astype(float) for right in rights]
+    return Pair(both["actual"].to_numpy(), *rights, group, tuple(values))
 
 
 def paired(

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import MonteCarloMethod, chi2_contingency, norm, rankdata
 
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.columns import PROBABILITY, UNKNOWN_SCORE
 from pawprint.errors import InputError, printable
 from pawprint.files import read_text
 from pawprint.model.metadata import Metadata
-from pawprint.scores import intervals
+from pawprint.randomization import two_sets_test
+from pawprint.scores.intervals import area_interval, fraction_interval, holm, linear_interval
 from pawprint.tables import csv_rows, probabilities_in
 from pawprint.tools.scoring import COPY
 
@@ -155,24 +155,39 @@ def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     taken as independent. `unknown_score` and `confidence` are compared within the predicted
     classes, so that other proportions of the classes are no other images.
     """
-    rows = {}
-    if "unknown" in photos:
-        pairs = [(int(table["unknown"].sum()), len(table)) for table in (photos, test)]
+    both, is_photo = joined(photos, test)
+    each, rows = np.arange(len(both)), {}
+    if "unknown" in both:
         difference = photos["unknown"].mean() - test["unknown"].mean()
-        rows["unknown"] = difference, intervals.fisher(*pairs, alternative="greater")
-        area, p_value = ranked_within(photos, test, "unknown_score")
-        rows["unknown_score"] = area - 0.5, p_value
-    classes = max(photos["class"].max(), test["class"].max()) + 1
-    counts, of_test = (np.bincount(table["class"], minlength=classes) for table in (photos, test))
-    moved = abs(counts / counts.sum() - of_test / of_test.sum()).sum() / 2
-    rows["classes"] = moved, same_proportions(counts, of_test)
-    _, p_value = ranked_within(test, photos, "confidence")  # that of test is higher
+        is_unknown = both["unknown"].to_numpy()
+        rows["unknown"] = difference, two_sets_test(is_unknown, is_photo, each, one_sided=True)
+        ranks = ranked_within(both, "unknown_score")
+        area, *_ = area_interval(ranks, is_photo, each, 1 - ALPHA)
+        rows["unknown_score"] = area - 0.5, two_sets_test(ranks, is_photo, each, one_sided=True)
+    is_class = both["class"].to_numpy()[:, None] == np.unique(both["class"])
+    fractions, of_test = is_class[is_photo].mean(axis=0), is_class[~is_photo].mean(axis=0)
+    moved = abs(fractions - of_test).sum() / 2
+    rows["classes"] = moved, two_sets_test(is_class, is_photo, each)
     of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
+    ranks = ranked_within(both, "confidence")
+    p_value = two_sets_test(ranks, ~is_photo, each, one_sided=True)  # those of test are higher
     rows["confidence"] = (photos["confidence"] - of_class).mean(), p_value
     table = pd.DataFrame(rows, index=["difference", "p_value"]).T
-    is_different = table["p_value"] < intervals.holm(table["p_value"].tolist(), ALPHA)
+    is_different = table["p_value"] < holm(table["p_value"].tolist(), ALPHA)
     is_different &= table["difference"] / table.index.map(LEAST) >= 1
     return table.assign(different=np.where(is_different, "yes", "no"))
+
+
+def joined(photos: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """The rows of both, and which are of the photos, bool."""
+    both = pd.concat([photos, test], ignore_index=True)
+    return both, np.arange(len(both)) < len(photos)
+
+
+def ranked_within(both: pd.DataFrame, column: str) -> np.ndarray:
+    """The rank of each value among those of its class, from 0 to 1, `(images,)`."""
+    of_class = both.groupby("class")[column]
+    return ((of_class.rank() - 0.5) / of_class.transform("size")).to_numpy()
 
 
 def verdict_of(tested: pd.DataFrame) -> str:
@@ -189,9 +204,10 @@ def _scores(
     if "unknown" in photos:
         refused, of_test = (_fraction(table["unknown"], confidence) for table in tables)
         rows.append(("unknown", "", *refused, *of_test))
-        area, _ = ranked_within(photos, test, "unknown_score")
-        low, high = intervals.roc_area_interval(area, len(photos), len(test), confidence)
-        rows.append(("unknown_score", "", area, low, high, 0.5, np.nan, np.nan))
+        both, is_photo = joined(photos, test)
+        ranks = ranked_within(both, "unknown_score")
+        area = area_interval(ranks, is_photo, np.arange(len(both)), confidence)
+        rows.append(("unknown_score", "", *area, 0.5, np.nan, np.nan))
     if "unsure" in photos:
         unsure, of_test = (_fraction(table["unsure"], confidence) for table in tables)
         rows.append(("unsure", "", *unsure, *of_test))
@@ -207,47 +223,10 @@ def _scores(
 def _fraction(is_true: pd.Series, confidence: float) -> tuple[float, float, float]:
     """And the ends of its interval."""
     number, images = int(is_true.sum()), len(is_true)
-    return number / images, *intervals.fraction_interval(number, images, confidence)
+    return number / images, *fraction_interval(number, images, confidence)
 
 
 def _mean(values: pd.Series, confidence: float) -> tuple[float, float, float]:
-    """Of values up to 1, most of them near 1, and the ends of its interval."""
-    low, high = intervals.mean_interval(1 - values.to_numpy(), confidence)
-    return values.mean(), max(1 - high, 0.0), min(1 - low, 1.0)
-
-
-def ranked_within(photos: pd.DataFrame, others: pd.DataFrame, column: str) -> tuple[float, float]:
-    """The probability that a value of the column is above another one of its class, and the p-value
-    that it is at most a half.
-
-    Both have a column `class`; classes that only one has are left out. A half and 1 if they have
-    none in common. The test is that of van Elteren, On the Combination of Independent Two Sample
-    Tests of Wilcoxon, 1960: Mann and Whitney's of each class, with weights of 1 by its images and
-    one.
-    """
-    areas, images, statistic, variance = [], [], 0.0, 0.0
-    for index in np.intersect1d(photos["class"], others["class"]):
-        pair = [table.loc[table["class"] == index, column] for table in (photos, others)]
-        first, second = map(len, pair)
-        total, ranks = first + second, rankdata(np.concatenate(pair))
-        excess = ranks[:first].sum() - first * (total + 1) / 2
-        areas.append(0.5 + excess / (first * second))
-        images.append(first)
-        statistic += excess / (total + 1)
-        variance += first * second / total * ranks.var(ddof=1) / (total + 1) ** 2
-    if not variance:
-        return 0.5, 1.0
-    p_value = norm.sf(statistic / variance**0.5)
-    return float(np.average(areas, weights=images)), float(p_value)
-
-
-def same_proportions(images: np.ndarray, others: np.ndarray) -> float:
-    """The p-value that two sets of images have the same proportions of classes, int `(classes,)`.
-
-    Which images are of which set is drawn RESAMPLES times; the statistic is that of the chi-squared
-    test, whose distribution does not hold for classes of few images.
-    """
-    counts = np.array([images, others])
-    method = MonteCarloMethod(intervals.RESAMPLES, rng=np.random.default_rng(0))
-    table = counts[:, counts.any(axis=0)]
-    return float(chi2_contingency(table, correction=False, method=method).pvalue)
+    """Of values from 0 to 1, and the ends of its interval."""
+    each = np.arange(len(values))
+    return values.mean(), *linear_interval(values.to_numpy(), each * 0, each, confidence)

@@ -15,7 +15,8 @@ from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, Predictor, predict, take_images
-from pawprint.scores import intervals
+from pawprint.randomization import two_sets_test
+from pawprint.scores.intervals import holm
 from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
 from pawprint.scores.paired import Comparison, Pair, compare, losses_in
 from pawprint.scores.slices import measure_slices
@@ -206,36 +207,23 @@ def _beside(
     both = scores.merge(of_test, on=["label", "score"], how="left")
     tested = both[both["score"].isin(TESTED) & both["test"].notna()]
     p_values = [_p_value(row.score, row.label, photos, test) for row in tested.itertuples()]
-    different = np.where(np.array(p_values) < intervals.holm(p_values, ALPHA), "yes", "no")
+    different = np.where(np.array(p_values) < holm(p_values, ALPHA), "yes", "no")
     both = both.assign(p_value=pd.Series(p_values, tested.index, float), different="")
     both.loc[tested.index, "different"] = different
     return both
 
 
 def _p_value(score: str, label: str, photos: Predictions, test: Predictions) -> float:
-    """That a score of both differs by chance: Fisher's test, or a randomization test."""
-    if score == "loss":
-        return intervals.randomization(_losses(photos), _losses(test))
-    if score == "mean_recall":
-        recalls, of_test = (
-            np.array([_counts(side, "recall", label) for label in side.labels])
-            for side in (photos, test)
-        )
-        return intervals.stratified_fisher(recalls, of_test)
-    return intervals.fisher(_counts(photos, score, label), _counts(test, score, label))
-
-
-def _losses(predictions: Predictions) -> np.ndarray:
-    """The log loss of each group."""
-    losses = log_losses(predictions.actual, predictions.probabilities)
-    return intervals.mean_by_group(losses, predictions.groups)
-
-
-def _counts(predictions: Predictions, score: str, label: str) -> tuple[int, int]:
-    """How many images are right, or refused, of how many of the label, or of all for ""."""
-    actual, groups = predictions.actual, predictions.groups
-    is_true = predictions.is_unknown if score == "refused" else actual == predictions.predicted
-    if label:
-        is_of_label = actual == predictions.labels.index(label)
-        is_true, groups = is_true[is_of_label], groups[is_of_label]
-    return intervals.independent_counts(is_true, groups) if len(is_true) else (0, 0)
+    """That a score of both differs by chance."""
+    sides, columns = (photos, test), []
+    for side in sides:
+        values = side.actual == side.predicted
+        if score == "refused":
+            values = side.is_unknown
+        elif score == "loss":
+            values = log_losses(side.actual, side.probabilities)
+        is_in = side.actual == side.labels.index(label) if label else np.full(len(values), True)
+        columns.append((values[is_in].astype(float), side.groups[is_in], side.actual[is_in]))
+    values, groups, classes = map(np.concatenate, zip(*columns))
+    is_photo = np.arange(len(values)) < len(columns[0][0])
+    return two_sets_test(values, is_photo, groups, classes if score == "mean_recall" else None)

@@ -85,7 +85,7 @@ def test_one_sentence_says_better_worse_or_no_difference(project):
     ):
         lines = printed(project, "compare", *arguments).splitlines()
         assert [verdict in line for line in lines].count(True) == 1
-        sets = [line.split()[:2] for line in lines[2:4]]
+        sets = [line.split()[:2] for line in lines[3:5]]
         assert sets == [["test", "200"], ["validation", "200"]]
 
 

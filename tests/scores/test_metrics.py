@@ -109,7 +109,7 @@ def test_reliability_has_a_row_for_each_bin_with_images_and_an_interval():
     table = tabulate_reliability(np.array([0, 0, 1, 1]), probabilities, LABELS, 0.95)
     low, high = table.to_dict("records")
     assert (low["probability"], low["fraction"]) == pytest.approx((0.07 / 3, 1 / 3))
-    assert (low["low"], low["high"]) == fraction_interval(1, 3, 0.95, "exact")
+    assert (low["low"], low["high"]) == fraction_interval(1, 3, 0.95)
     assert (high["probability"], high["fraction"]) == (0.9, 1)
     assert (low["images"], high["images"]) == (3, 1)
     assert set(table["label"]) == {"dog"}
