@@ -110,10 +110,14 @@ def print_scored(scored: Scored) -> None:
         cells["test split"] = of_test.apply(describe_score, axis=1)
         cells["p"] = rows["p_value"].map(lambda value: "" if pd.isna(value) else f"{value:.4f}")
         cells["different"] = rows["different"]
-    print(aligned([list(cells), *cells.to_numpy()]))
+    first = rows.iloc[0]
+    sentence = f"The model is right for {first['value']:.2%} of {first['images']:,} photos"
     if scored.has_test:
         titles = ", ".join(title[rows["different"] == "yes"].str.strip()) or "no score"
-        print(f"\nsignificantly different from the test split (Holm's method): {titles}")
+        sentence += (
+            f", and for {first['test']:.2%} of the test split; significantly different: {titles}"
+        )
+    print(f"{sentence}.\n\n{aligned([list(cells), *cells.to_numpy()])}")
     if slices := slice_rows(scored.scores):
         header = ("slice", "accuracy", "difference from the others")
         print(f"\n{aligned([header, *slices])}")
@@ -211,9 +215,9 @@ def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> 
                 lines.append(("predicted classes", "", "", *tested))
             tested = "", ""
         lines.append((title, *cells, *tested))
-    few = f"; {photos:,} photos are few: only a large difference would show"
+    few = "; they are few, so only a large difference would show"
     is_unsure = monitored.verdict == monitoring.LIKE and photos < monitoring.FEW
-    print(f"{aligned(lines)}\n\n{monitored.verdict}{few * is_unsure}")
+    print(f"The photos: {monitored.verdict}{few * is_unsure}.\n\n{aligned(lines)}")
 
 
 def _in_percent(value: float, low: float, high: float) -> str:

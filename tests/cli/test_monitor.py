@@ -104,7 +104,7 @@ def test_status_is_3_for_other_images_on_request_only(deployed, photos, tmp_path
     for arguments, status in (((), 0), (("--fail",), 3)):
         result = pawprint(deployed, "monitor", str(folder), *arguments)
         assert (result.returncode, result.stderr) == (status, "")
-        assert result.stdout.splitlines()[-1] == "other images"
+        assert result.stdout.splitlines()[0] == "The photos: other images."
     assert pawprint(deployed, "monitor", str(photos), "--fail").returncode == 0
 
 
