@@ -6,6 +6,7 @@ PIPELINE = Path("dvc.yaml")
 PARAMS = Path("params.yaml")
 LABELS_CSV = Path("labels.csv")
 SPLITS_CSV = Path("splits.csv")
+UNLABELLED = Path("unlabelled")  # photos that the app got without a label
 REQUIREMENTS = Path("requirements.txt")
 LOCK = Path("dvc.lock")
 CODE = Path("data/code")  # what the stage `code` writes

@@ -1,1 +1,1 @@
-"""The web app: `make app`. It shows results, and what to run if a file is missing."""
+"""The web app: `make app`. Photos, labels, runs and results of a project."""

@@ -14,14 +14,16 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from unicodedata import normalize
 
 from filelock import FileLock
 
+from pawprint.classes import problem_of_labels
 from pawprint.dataset.layouts import FILE_NAME, SPLIT_OF_FOLDER
 from pawprint.errors import InputError, printable
 from pawprint.files import replacing, write_text
+from pawprint.params.data import Clean
 from pawprint.tables import csv_rows
 
 LOCK = FileLock(".dvc/tmp/labels.lock")  # of all sessions and processes in the project
@@ -117,7 +119,7 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
             raise InputError(f"{image}: expected a new image. Received: one with a label. Skip it.")
         rows = read_rows(table, "file_name") if recorded else []
         names = {Path(row["file_name"]).name.lower() for row in rows}  # also of missing files
-        name = _safe(image)
+        name = safe(image)
         numbered = (name.with_stem(f"{name.stem}-{number}") for number in itertools.count(2))
         copy = next(
             folder / path
@@ -139,10 +141,49 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
     return take_back
 
 
-def _safe(image: Path) -> Path:
+def safe(image: PurePath) -> Path:
     """A name that `clean` accepts, a CSV can hold, and is short enough for every file system."""
     stem = re.sub(r"[^\w ()+.-]", "_", image.stem)[:50].strip(" .")
     return Path((stem or "image") + image.suffix)
+
+
+def names_of(label: str) -> list[str]:
+    """The folders of a class."""
+    mapping = Clean.load().labels
+    return [label] if mapping == "auto" else mapping.get(label, [label])
+
+
+def classes_in(folder: Path) -> list[str]:
+    """The classes of a folder of images, which need not have been cleaned yet."""
+    mapping = Clean.load().labels
+    if mapping != "auto":
+        return sorted(mapping)
+    if (folder / FILE_NAME).exists():
+        return sorted({row["label"] for row in read_rows(folder / FILE_NAME, "file_name")})
+    folders = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    return sorted(
+        path.name
+        for path in folders
+        if _for_training(path) or any(map(Path.is_file, path.iterdir()))
+    )
+
+
+def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Places:
+    """The place of a class, which may be a new one, in a folder of `source`. Raises InputError."""
+    same = [name for name in classes if normalize("NFC", name).lower() == label.lower()]
+    if label in classes or same:
+        label = label if label in classes else same[0]
+        return {label: places_in(folder, {label: names_of(label)}, source)[label]}
+    problem = problem_of_labels({*classes, label})
+    if not problem and (
+        set("/\\") & {*label} or label[0] == "." or label.lower() in SPLIT_OF_FOLDER
+    ):
+        problem = f"expected the name of a folder, and of no split. Received: {label}"
+    if Clean.load().labels != "auto":
+        problem = f"expected a class of clean.labels, where you can add one. Received: {label}"
+    if problem:
+        raise InputError(f"Class: {problem}.")
+    return {label: (folder, label) if (folder / FILE_NAME).exists() else (folder / label, None)}
 
 
 def places_in(folder: Path, names: dict[str, list[str]], source: Path) -> Places:

@@ -3,7 +3,15 @@
 import streamlit as st
 
 from pawprint import project
-from pawprint.app import page_compare, page_data, page_images, page_label, page_try
+from pawprint.app import (
+    page_add,
+    page_compare,
+    page_data,
+    page_images,
+    page_label,
+    page_run,
+    page_try,
+)
 from pawprint.app.messages import explained, plain
 from pawprint.files import md5
 from pawprint.package import current_commit
@@ -36,9 +44,8 @@ def frame(page):
     return st.Page(show, title=page.TITLE, url_path=page.__name__.split("_")[-1])
 
 
-PAGES = {
-    frame(page): page.ICON for page in (page_images, page_data, page_label, page_try, page_compare)
-}
+ORDER = (page_run, page_add, page_images, page_data, page_label, page_try, page_compare)
+PAGES = {frame(page): page.ICON for page in ORDER}
 current = st.navigation(list(PAGES), position="hidden")
 title = f"{current.title} · {project_name()}"
 st.set_page_config(page_title=title, page_icon="🐾", layout="wide")

@@ -79,15 +79,30 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     table = counts.astype(str)
     table["recall"] = (correct / counts.sum(axis=1)).map(percent)
     table.loc["precision"] = (correct / counts.sum(axis=0)).map(percent)
-    table = table.fillna("").rename(index=plain, columns=plain)
-    st.table(table.rename_axis(index="true \\ predicted", columns=None), alt="Confusion matrix")
+    table = table.fillna("").rename_axis(index="true \\ predicted", columns=None)
+    st.dataframe(
+        table,
+        key="matrix",
+        on_select=lambda: choose(table),
+        selection_mode="single-cell",
+        alt="Confusion matrix",
+    )
+    st.caption("A click on a cell shows its photos.")
+
+
+def choose(table: pd.DataFrame) -> None:
+    """Set the filters of the photos to the cell of the confusion matrix that was clicked."""
+    for row, column in st.session_state["matrix"]["selection"]["cells"]:
+        actual = table.index[row]
+        st.session_state["actual"] = ANY if actual == "precision" else actual
+        st.session_state["predicted"] = ANY if column == "recall" else column
 
 
 def show_photos(images: pd.DataFrame, labels: list[str], split: str) -> None:
     st.header("Photos", anchor=False)
     with st.container(horizontal=True, gap="medium"):
-        actual = st.selectbox("True label", [ANY, *labels], width=260)
-        guess = st.selectbox("Predicted label", [ANY, *labels], width=260)
+        actual = st.selectbox("True label", [ANY, *labels], key="actual", width=260)
+        guess = st.selectbox("Predicted label", [ANY, *labels], key="predicted", width=260)
         low, high = st.slider("Confidence (%)", 0, 100, (0, 100), width=260)
     rows = images[(100 * images["confidence"]).between(low, high)]
     for column, label in (("actual", actual), ("predicted", guess)):

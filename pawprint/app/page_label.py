@@ -18,7 +18,7 @@ from pawprint.classes import NEITHER
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.decoder import read_again
-from pawprint.params.data import Clean, Fetch
+from pawprint.params.data import Fetch
 from pawprint.tables import read_table
 from pawprint.tools.last_run import read_labelled
 from pawprint.tools.suggestion import images_in, suggest
@@ -118,7 +118,8 @@ def show_new() -> Walk | None:
     source = Path(Fetch.load().source)
     training = labelling.folder_for_training(source)
     default = str(training or source) if source.is_dir() else ""
-    origin, target = st.session_state.get("given", ("", default))
+    uploads = str(project.UNLABELLED) if project.UNLABELLED.is_dir() else ""
+    origin, target = st.session_state.get("given", (uploads, default))
     origin = st.text_input("Folder or table of images without labels", origin)
     about = "It has a `metadata.csv` or a subfolder for each class, or is new."
     target = st.text_input("Folder for labelled images", target, help=about)
@@ -146,9 +147,9 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             f"{origin}: expected images neither in nor around the folder for labelled ones. "
             f"Received: {target} for these."
         )
-    served, source, mapping = predictor(), Path(Fetch.load().source), Clean.load().labels
+    served, source = predictor(), Path(Fetch.load().source)
     labels = served.metadata.labels
-    names = {name: [name] if mapping == "auto" else mapping.get(name, [name]) for name in labels}
+    names = {label: labelling.names_of(label) for label in labels}
     places = labelling.places_in(target, names, source)
     refused = st.session_state.setdefault("refused", set())  # images that show none of the classes
 

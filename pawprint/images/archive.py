@@ -123,9 +123,7 @@ def members(archive: Archive) -> list[str]:
 def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
     """The entry of a member of a zip; None for a file of a list.
 
-    Raises UnusableImageError for an unsafe name: it is absolute, or has `..`, a backslash, a drive
-    letter, control characters or what ends a script in HTML. Raises KeyError if there is no such
-    member.
+    Raises UnusableImageError for an unsafe name, and KeyError if there is no such member.
     """
     info, raw = None, name
     if archive.zip_file:
@@ -133,14 +131,23 @@ def require_safe(archive: Archive, name: str) -> zipfile.ZipInfo | None:
         raw = info.orig_filename  # zipfile cuts and converts names
     elif name not in archive.md5s:
         raise KeyError(name)
-    parts = raw.split("/")
-    if ".." in parts or "" in parts or "\\" in raw or raw[1:2] == ":":
-        raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
-    if CONTROL_CHARACTERS.search(raw):
-        raise UnusableImageError("unsafe_name", "control characters in the name")
-    if "</" in raw or "<!" in raw:
-        raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would take for HTML")
+    require_safe_name(raw)
     return info
+
+
+def require_safe_name(name: str) -> None:
+    """Raise UnusableImageError for an unsafe name.
+
+    It is absolute, or has `..`, a backslash, a drive letter, control characters or what ends a
+    script in HTML.
+    """
+    parts = name.split("/")
+    if ".." in parts or "" in parts or "\\" in name or name[1:2] == ":":
+        raise UnusableImageError("unsafe_name", "expected a relative path with / and without ..")
+    if CONTROL_CHARACTERS.search(name):
+        raise UnusableImageError("unsafe_name", "control characters in the name")
+    if "</" in name or "<!" in name:
+        raise UnusableImageError("unsafe_name", "</ or <!, which DVC's plots would take for HTML")
 
 
 def read_member(archive: Archive, name: str) -> bytes:

@@ -24,9 +24,11 @@ from pawprint.dataset.layouts import FILE_NAME, is_metadata
 from pawprint.dataset.sources import folder_files, is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
-from pawprint.files import read_text, write_json, write_text
+from pawprint.files import parse_yaml, read_text, write_json, write_text
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
+from pawprint.params.section import checked
+from pawprint.params.whole import Params
 from pawprint.project import PARAMS
 from pawprint.recipes.overlay import add_missing, apply, overlay
 from pawprint.templates.files import (
@@ -254,6 +256,13 @@ def _run(command: list[str], folder: Path, stderr: int | None = subprocess.PIPE)
         tool = "dvc" if "dvc" in command else command[0]
         message = printable(" ".join((result.stderr or f"status {result.returncode}").split()))
         raise InputError(f"{folder}: expected `{tool}` to set up the project. Received: {message}")
+
+
+def set_params(changes: dict[str, dict[str, object]]) -> None:
+    """Write other values into params.yaml. Raises InputError, with nothing written, if wrong."""
+    text = overlay(read_text(PARAMS), yaml.safe_dump(changes))
+    checked(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+    write_text(PARAMS, text)
 
 
 def upgrade(folder: Path = Path()) -> list[str]:

@@ -37,7 +37,7 @@ from pawprint.tables import read_table, write_table
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("This run", "Data", "Label", "Try it", "Compare")
+PAGES = ("Run", "Add photos", "This run", "Data", "Label", "Try it", "Compare")
 PARTS = {  # of pages
     "Counts": "Data",
     "Rejected": "Data",

@@ -82,7 +82,7 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     right = ["dog 70.0%", "cat 90.0%"]
     wrong = [":red[✗ cat 80.0%]", ":red[✗ dog 60.0%]"]
     assert [button.label for button in page.button] == wrong + right
-    assert list(page.table[0].value["recall"]) == ["50.0%", "50.0%", ""]
+    assert list(page.dataframe[0].value["recall"]) == ["50.0%", "50.0%", ""]
     page.select_slider[0].set_value(0.65).run()
     assert page.caption[0].value.startswith("3 of 4 correct")
     assert [button.label for button in page.button] == [wrong[0], "cat 40.0%", *right]

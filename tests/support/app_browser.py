@@ -40,7 +40,7 @@ def settled(page) -> None:
 
 
 def open_page(page, name: str) -> None:
-    page.get_by_role("link", name=name).click()
+    page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
     settled(page)
 

@@ -1,0 +1,127 @@
+"""The whole loop in a browser: photos, Run, Keep, params, Run, Discard; a real `dvc repro`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_browser import CHROMIUM, FLAGS, expect, open_page, opened, playwright, serious, settled
+from conftest import OFFLINE, TINY, commit, git_project, succeed
+from faults import PHOTO, encode
+from servers import served
+
+from pawprint.recipes.sample.drawings import drawn_dataset
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """One whose photos DVC tracks, without a run."""
+    folder = git_project(tmp_path_factory.mktemp("loop") / "project", TINY + OFFLINE)
+    params = folder / "params.yaml"
+    text = params.read_text(encoding="utf-8").replace("../images.zip", "photos")
+    params.write_text(text, encoding="utf-8")
+    for name, data in drawn_dataset(train=12, validation=0):
+        path = folder / "photos" / Path(name).parent.name / Path(name).name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    succeed("dvc", "add", "-q", "photos", cwd=folder)
+    commit(folder, "Photos")
+    return folder
+
+
+@pytest.fixture
+def page(project) -> Iterator:
+    with (
+        served(project) as address,
+        playwright.sync_playwright() as started,
+        started.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+        opened(browser, address, viewport={"width": 1280, "height": 800}) as page,
+    ):
+        yield page
+
+
+def press(page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def run(page) -> None:
+    """Press Run, and wait for its end."""
+    press(page, "Run")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    assert serious(page) == {}
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=600_000)
+    expect(page.get_by_text("Done in")).to_be_visible()
+    settled(page)
+
+
+def confirm(page, name: str) -> None:
+    """Press the button and then that of the dialog that it opens."""
+    press(page, name)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    settled(page)
+    assert serious(page) == {}
+    press(dialog, name)
+    expect(dialog).to_have_count(0)
+    settled(page)
+
+
+def files_in(project: Path) -> dict[str, bytes]:
+    photos = project / "photos"
+    paths = [path for path in photos.rglob("*") if path.is_file()]
+    return {path.relative_to(photos).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_loop_of_photos_run_keep_params_run_and_discard(page, project):
+    before = files_in(project)
+    name = "cats/cat.0001.jpg"
+    assert name in before
+    photo = encode(PHOTO)
+    uploads = {
+        Path(name).name: photo,  # a name that exists
+        f"{251 * 'x'}.jpg": encode(PHOTO.rotate(90)),
+        "../../out.jpg": photo,
+        "text.jpg": b"no image",
+        "notes.txt": b"no image either",
+    }
+    open_page(page, "Add photos")
+    page.get_by_role("combobox", name="Class").fill("cat")
+    page.keyboard.press("Enter")
+    page.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": "", "buffer": data} for name, data in uploads.items()]
+    )
+    press(page, "Add")
+    expect(page.get_by_text("2 photos were added to photos/cats")).to_be_visible()
+    for reason in ("unsafe name", "not an image", "other file"):
+        expect(page.get_by_text(reason)).to_be_visible()
+    after = files_in(project)
+    assert after.items() > before.items()
+    assert sorted(after[name] for name in after.keys() - before.keys()) == sorted(
+        list(uploads.values())[:2]
+    )
+    assert not list(project.parent.glob("*.jpg"))
+
+    open_page(page, "Run")
+    run(page)
+    confirm(page, "Keep")
+    subject = succeed("git", "log", "-1", "--format=%s", cwd=project)
+    assert subject.startswith("2 photos of cats added")
+    assert succeed("git", "status", "--porcelain", cwd=project) == ""
+    assert succeed("dvc", "status", "-q", cwd=project) == ""
+
+    committed = (project / "params.yaml").read_bytes()
+    page.get_by_text("Params", exact=True).click()
+    page.get_by_role("spinbutton", name="Image size").fill("128")
+    press(page, "Write to params.yaml")
+    expect(page.get_by_text("model.image_size: 96 → 128")).to_be_visible()
+    (project / "labels.csv").write_text(f"path,label\n{name},dog\n", encoding="utf-8")
+    (project / "photos" / "cats" / "mine.jpg").write_bytes(encode(PHOTO.rotate(180)))
+    page.reload()
+    settled(page)
+    run(page)
+    confirm(page, "Discard")
+    assert (project / "params.yaml").read_bytes() == committed
+    assert files_in(project).keys() == {*after, "cats/mine.jpg"}
+    changed = succeed("git", "diff", "--name-only", cwd=project).split()
+    assert changed == ["labels.csv", "photos.dvc"]
