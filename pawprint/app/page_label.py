@@ -174,7 +174,11 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             f"{origin}: expected images without a label. Received: none that is "
             "not unknown, a near-duplicate or labelled already."
         )
-    then = "Run `dvc repro` to train with the labelled images."
+    then = (
+        "Run `dvc repro` to train with the labelled images. `pawprint keep-splits` before you add "
+        "them, and `pawprint keep-splits --train` after `dvc repro split`, keep them out of "
+        "validation and test."
+    )
     if not other.is_relative_to(source.resolve()):
         then = f"To train with them, set `fetch.source` to {plain(str(target))}, then `dvc repro`."
     return Walk(items[:NUMBER], labels, then, [])

@@ -244,7 +244,9 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     are unlike the training images and unlike the images before them in the list. Near-duplicates of
     labelled images, and of images before them in the list, are left out. Images that the model
     calls unknown are, too; of those of a table, they may be half of the list. Files that give no
-    label come last, with the reason, and the exit status is 1.
+    label come last, with the reason, and the exit status is 1. `pawprint keep-splits`, before you
+    add images, and `pawprint keep-splits --train`, after `dvc repro split`, make the images that
+    you label training images only.
     """
     source = arguments.folder or arguments.table
     require_existing(source)

@@ -46,13 +46,15 @@ def run_init(arguments: argparse.Namespace) -> None:
     folder, images = arguments.folder, arguments.images
     if not images and not arguments.recipe:
         arguments.error("expected --images, or --recipe with images of its own")
-    source = create(folder, images, arguments.recipe, arguments.outside)
+    source, resize = create(folder, images, arguments.recipe, arguments.outside)
     for empty in empty_folders(images) if images and images.is_dir() else ():
         print(f"{printable(str(empty))} has no files, so it is no class")
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")
-    print(f"Next: `cd {folder}`, `dvc repro`; README.md there has the daily loop")
+    if resize:
+        print(resize)
+    print(f"Next, as in README.md there:\ncd {folder}\npawprint try --use\ndvc repro")
 
 
 def run_upgrade(arguments: argparse.Namespace) -> None:

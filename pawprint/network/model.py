@@ -9,6 +9,7 @@ accuracy (docs/decisions/01).
 import hashlib
 import json
 import sys
+import traceback
 import warnings
 import zipfile
 from pathlib import Path
@@ -67,17 +68,28 @@ def application(
 def _problem(name: str, alpha: float | None, weights: str | Path, error: Exception) -> str:
     if weights == IMAGENET:
         # Errors of the connection may show the password of a proxy; those of Keras do not.
-        text = reason(error) if type(error) in (Exception, OSError) else type(error).__name__
+        text = type(error).__name__
+        if type(error) in (Exception, OSError):
+            text = reason(error).rpartition(" -- ")[2]  # after the URL
+        elif type(error) is ValueError:
+            text = "those of other layers"
         return (
-            f"weights.source: expected Keras' weights of {name}. Received: {text}. Without a "
-            "network, set KERAS_HOME to a writable folder with this file in models/, or "
-            "weights.source to a local file. Delete a damaged file there."
+            f"{_file_of(error)}: expected weights of {name}. Received: {text}. Without a network, "
+            "put this file into models/ of KERAS_HOME, or set weights.source to a local file. "
+            "Delete a damaged file there."
         )
     width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
     return (
         f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
         f"Received: {reason(error)} Check weights.source."
     )
+
+
+def _file_of(error: Exception) -> str:
+    """The name of the file of weights that Keras was about to fetch or to load."""
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    paths = (values.get(name) for name in ("weights_path", "fname") for values in frames)
+    return next((Path(path).name for path in paths if isinstance(path, str)), "weights.source")
 
 
 def preprocessing(name: str) -> keras.layers.Layer:

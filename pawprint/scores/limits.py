@@ -24,6 +24,7 @@ from pawprint.scores.slices import describe_slices
 
 ALPHA = 0.02  # probability of a sentence by chance
 MAX_LIMITS, MAX_NAMED = 5, 3  # sentences, and classes in one
+DOUBTFUL = 0.05  # p-value of test against validation; above ALPHA the sentence says so
 MIN_GAP = 0.1  # of accuracies, to be called a limit
 MAX_ENLARGED = 2 / 3  # of `image_size`, from which an enlarged image is blurred
 MIN_SHARE = 0.2  # of the errors, of two classes
@@ -87,8 +88,28 @@ def no_better_than_one_class(run: Run) -> Limit | None:
 
 
 def test_of_another_kind(run: Run) -> Limit | None:
-    sentence = describe_shift(run.scores)
+    sentence = describe_shift(run.scores) or _describe_doubt(run)
     return Limit(sentence) if sentence else None
+
+
+def _describe_doubt(run: Run) -> str:
+    """A sentence if accuracies differ by MIN_GAP, and perhaps not by chance, or ""."""
+    both = pd.concat([run.predictions["test"], run.predictions["validation"]])
+    is_test = np.arange(len(both)) < len(run.predictions["test"])
+    is_right = (both["predicted"] == both["actual"]).to_numpy(float)
+    groups = both["path"].map(run.images.set_index("path")["group"]).to_numpy()
+    test, validation = is_right[is_test].mean(), is_right[~is_test].mean()
+    p_value = two_sets_test(is_right, is_test, groups)
+    if abs(test - validation) < MIN_GAP or p_value >= DOUBTFUL:
+        return ""
+    interval = linear_interval(is_right, is_test, groups, 1 - DOUBTFUL, weights=(-1, 1))
+    low, high = (100 * end for end in interval)
+    return (
+        f"The test accuracy is {test:.1%}, and that of validation {validation:.1%} (p = "
+        f"{p_value:.3f}; the difference is {low:+.0f} to {high:+.0f} points). By chance alone, or "
+        "as the test images are of another kind: look at plots/errors.png, and trust neither "
+        "accuracy to a few points before there are more held-out images."
+    )
 
 
 def divided_series(run: Run) -> Limit | None:
@@ -161,25 +182,13 @@ def wrong_labels(run: Run) -> Limit | None:
 
 
 def more_images_help(run: Run) -> Limit | None:
-    if not _has_helped(run.learning_curve):
+    curve = run.learning_curve
+    if len(curve) < 2 or curve["low"].iloc[-1] <= 0:
         return None
-    sentence = describe_curve(run.learning_curve).capitalize()
+    sentence = describe_curve(curve).capitalize()
     return Limit(
         f"{sentence}. Add images{_of_weak_classes(run)}. pawprint suggest chooses those to label "
         "first."
-    )
-
-
-def learned_by_heart(run: Run) -> Limit | None:
-    if run.train_accuracy is None or _has_helped(run.learning_curve):
-        return None
-    right, images = run.in_folds
-    if _gap(run)[0] <= MIN_GAP:
-        return None
-    return Limit(
-        f"The head is right for {run.train_accuracy:.1%} of the training images, and in folds, "
-        f"where it did not learn from them, for {right / images:.1%}: it learns photos by heart. "
-        f"Add images{_of_weak_classes(run)}."
     )
 
 
@@ -189,11 +198,6 @@ def _gap(run: Run) -> tuple[float, float]:
     learned, order = round(run.train_accuracy * images), np.arange(2 * images)
     is_right, is_learned = order % images < np.where(order < images, learned, right), order < images
     return linear_interval(is_right, is_learned, order, 1 - ALPHA, weights=(-1, 1))
-
-
-def _has_helped(curve: pd.DataFrame) -> bool:
-    """Whether the last doubling of the training images is significant."""
-    return len(curve) > 1 and bool(curve["low"].iloc[-1] > 0)
 
 
 def _of_weak_classes(run: Run) -> str:
@@ -292,7 +296,6 @@ LIMITS: tuple[Callable[[Run], Limit | None], ...] = (
     shortcut,
     wrong_labels,
     more_images_help,
-    learned_by_heart,
     too_weak_features,
     confused_classes,
     rare_classes,

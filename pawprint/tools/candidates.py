@@ -10,19 +10,17 @@ import hashlib
 import itertools
 import json
 import math
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, get_args
 
 import numpy as np
 import openvino
 import pandas as pd
-from scipy.special import stdtr
-from sklearn.utils.class_weight import compute_sample_weight
 from tqdm import tqdm
 
-from pawprint.classes import SIGNIFICANT, Difference, log_losses
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError
 from pawprint.features.rows import row_function
@@ -36,33 +34,28 @@ from pawprint.images.pixels import IDENTITY
 from pawprint.network.head_weights import kinds_of
 from pawprint.network.new_head import open_examples
 from pawprint.network.solved_head import cross_validate
-from pawprint.params.model import ONNX
+from pawprint.params.model import AUTO, ONNX
 from pawprint.params.section import Resize, checked
 from pawprint.params.whole import Params
 from pawprint.pipeline.fingerprint import Code
 from pawprint.runtime.compiled import CORES
 from pawprint.runtime.network_file import output_shapes, read_network, write_network
-from pawprint.scores.intervals import holm, mean_by_group
 
 TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
 MAX_IMAGES, MIN_OF_CLASS, GROUPS = 2000, 2, 5
-TIMED = 16  # images, for the CPU time of one
+TIMED, ROUNDS = 8, 5  # images, and how often each, for the CPU time of one
 SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
 HERE = "pawprint/tools/candidates.py"  # which imports all that decides a result
 ROWS = "pawprint/features/rows.py"
 TODAY = "today"
-SMALL = {
-    "model.backbone": "MobileNetV2",
-    "model.alpha": 0.35,
-    "model.fine_tune_at": "block_11_expand",
-}
-LARGE = {"model.backbone": "EfficientNetV2B0", "model.alpha": None}
-# Those of today's backbone keep its `fine_tune_at`.
+NARROW, WIDE = ({"model.backbone": "MobileNetV2", "model.alpha": alpha} for alpha in (0.35, 1.0))
+DEEP = {"model.backbone": "EfficientNetV2B0", "model.alpha": None}
 PRESETS: dict[str, dict] = {
-    "fast": SMALL | {"model.image_size": 160},
-    "wide": SMALL | {"model.image_size": 160, "model.alpha": 1.0},
-    "good": SMALL | {"model.image_size": 288},
-    "best": LARGE | {"model.image_size": 224, "model.fine_tune_at": "block6c_expand_conv"},
+    "fast": NARROW | {"model.image_size": 160},
+    "narrow": NARROW | {"model.image_size": 288},
+    "wide": WIDE | {"model.image_size": 160},
+    "default": WIDE | {"model.image_size": 224},  # of `pawprint init`
+    "deep": DEEP | {"model.image_size": 224},
 }
 
 
@@ -92,27 +85,15 @@ class Places(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Probabilities as of a CrossValidation, and the cost of the model that would be served.
+    """Probabilities as of a CrossValidation, and what of the network would be served.
 
     `megabytes` are those of the weights of network and head. `fit_seconds` is what the head took.
     """
 
     probabilities: np.ndarray
-    cpu_ms: float
     megabytes: float
     fit_seconds: float
-
-
-class Scores(NamedTuple):
-    """`difference` is the log loss minus that of today; where classes are imbalanced, each class
-    counts the same in it. `is_significant` is by Holm's method over all candidates.
-    """
-
-    accuracy: float
-    mean_recall: float
-    loss: float
-    difference: Difference
-    is_significant: bool
+    has_blocks: bool
 
 
 def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame) -> list[Candidate]:
@@ -129,30 +110,38 @@ def candidates(content: dict, choices: Mapping[str, list], images: pd.DataFrame)
             params = dict(zip(choices, values))
             wanted[",".join(f"{key.split('.')[-1]}={params[key]}" for key in shown)] = params
     else:
-        for name, values in PRESETS.items():
-            if values["model.backbone"] == model["backbone"] or model["fine_tune_at"] is None:
-                values = values | {"model.fine_tune_at": model["fine_tune_at"]}
-            wanted[name] = values
+        wanted |= PRESETS
         if model["backbone"] != ONNX:  # whose file has one size
             larger = min(32 * round(model["image_size"] / 24), 1024)
             wanted["larger"] = {"model.image_size": larger}
         sides = images[["width", "height"]]
         if (sides.max(axis=1) <= SQUARE * sides.min(axis=1)).mean() < MOST:
             wanted |= {how: {"model.resize": how} for how in get_args(Resize)}
-    others = [_candidate(name, values, content) for name, values in wanted.items()]
-    return [_candidate(TODAY, {}, content), *(other for other in others if other.changes)]
+    found = [_candidate(TODAY, {}, content)]
+    for name, values in wanted.items():
+        candidate = _candidate(name, values, content)
+        if all(candidate.changes != other.changes for other in found):
+            found.append(candidate)
+    return found
 
 
 def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate:
-    """Another network has the weights that Keras publishes, unless others are wanted."""
+    """Another network has the weights that Keras publishes, unless others are wanted.
+
+    Another backbone has no layer of the name in `fine_tune_at`, so that is AUTO there.
+    """
     changes: dict[str, dict] = {}
     for key, value in wanted.items():
         section, _, inner = key.partition(".")
         if inner not in content[section] or content[section][inner] != value:
             changes.setdefault(section, {})[inner] = value
-    if {"backbone", "alpha"} & changes.get("model", {}).keys() and "weights.source" not in wanted:
-        published = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None}
-        return _candidate(name, published | wanted, content)
+    changed, implied = changes.get("model", {}).keys(), {}
+    if "backbone" in changed and content["model"]["fine_tune_at"] is not None:
+        implied["model.fine_tune_at"] = AUTO
+    if {"backbone", "alpha"} & changed and "weights.source" not in wanted:
+        implied |= {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None}
+    if not implied.keys() <= wanted.keys():
+        return _candidate(name, implied | wanted, content)
     merged = {section: values | changes.get(section, {}) for section, values in content.items()}
     return Candidate(name, changes, checked(Params, merged, Path(name), []))
 
@@ -175,17 +164,29 @@ def draw(images: pd.DataFrame) -> pd.DataFrame:
     return images.loc[images.index.isin(ordered.index[is_drawn])]
 
 
+def describe_changes(candidate: Candidate) -> str:
+    """Such as "alpha=0.35 image_size=160"."""
+    pairs = (pair for values in candidate.changes.values() for pair in values.items())
+    return " ".join(f"{key}={written(value)}" for key, value in pairs)
+
+
+def written(value: object) -> str:
+    return "null" if value is None else str(value)
+
+
 def measure(
     options: list[Candidate], sample: Sample, minutes: float
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Each candidate, measured, or why it is not. Raises InputError for the first.
 
-    After the first, one that is expected to take longer than what is left of `minutes` is not.
+    After the first, one that is expected to take longer than what is left of `minutes` is not. A
+    line on stderr says when one begins.
     """
     end, images, fit_seconds = time.monotonic() + 60 * minutes, len(sample.images), 0.0
     with tqdm(total=len(options) * images, unit="image", leave=False, disable=None) as bar:
         for number, candidate in enumerate(options):
-            bar.set_description(candidate.name)
+            begun = f"{number + 1} of {len(options)}: {candidate.name}"
+            tqdm.write(f"try: {begun} {describe_changes(candidate)}".rstrip(), sys.stderr)
             left = end - time.monotonic() if number else math.inf
             try:
                 measured = _measure(candidate.params, sample, left, fit_seconds, bar)
@@ -196,10 +197,6 @@ def measure(
                     raise
                 yield candidate, error
             bar.update((number + 1) * images - bar.n)
-
-
-def is_measured(candidate: Candidate, sample: Sample) -> bool:
-    return _places(candidate.params, sample).result.exists()
 
 
 @functools.cache
@@ -226,7 +223,7 @@ def _measure(
     model, images = params.model, sample.images
     path, rows, result = _places(params, sample)
     if result.exists():
-        return Measured(*read_arrays(result).values())
+        return Measured(*(array[()] for array in read_arrays(result).values()))
     if not path.exists():
         # TensorFlow starts here, which takes seconds.
         from pawprint.network.extractor import load_extractor
@@ -240,8 +237,10 @@ def _measure(
             write_network(extractor, folder / path.name, outputs)
     network = read_network(path)
     run, kinds = row_function(network, model.resize), output_shapes(network)
-    paths, side = images["path"].iloc[:: -(-len(images) // TIMED)], side_for(model.image_size)
-    seconds = sum(_cpu_ms(run, sample, paths, side)) * len(images) / CORES / 1000 + fit_seconds
+    seconds = (
+        _cpu_ms([run], [side_for(model.image_size)], sample, 1).sum() * len(images) / CORES / 1000
+        + fit_seconds
+    )
     if seconds > left:
         raise InputError(
             f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
@@ -259,60 +258,66 @@ def _measure(
     cross_validation = cross_validate(examples)
     fit_seconds = time.monotonic() - start
     has_blocks = examples.takes_blocks(cross_validation)
-    if not has_blocks:
-        top = network.output("top").get_node().input_value(0)
-        network = openvino.Model([top], network.get_parameters())
-        run = row_function(network, model.resize)
-    weights = sum(node.data.nbytes for node in network.get_ops() if hasattr(node, "data"))
+    served = _served(path, has_blocks)
+    weights = sum(node.data.nbytes for node in served.get_ops() if hasattr(node, "data"))
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if examples.classes == 2 else examples.classes)
-    _, cpu_ms = _cpu_ms(run, sample, paths, side)
-    measured = Measured(cross_validation.probabilities, cpu_ms, weights / 1e6, fit_seconds)
+    measured = Measured(cross_validation.probabilities, weights / 1e6, fit_seconds, has_blocks)
     write_arrays(result, **measured._asdict())
     return measured
 
 
-def _cpu_ms(run: Callable, sample: Sample, paths: Iterable[str], side: int) -> np.ndarray:
-    """CPU milliseconds of all cores for an image: of decoding, and of the rest."""
-    seconds = []
-    for path in paths:
-        start = time.process_time()
-        picture = open_image(sample.archive, path, side)
-        decoded = time.process_time()
-        run(lambda _, picture=picture: picture, [IDENTITY])
-        seconds.append((decoded - start, time.process_time() - decoded))
-    return 1000 * np.mean(seconds, axis=0)
+def _served(path: Path, has_blocks: bool) -> openvino.Model:
+    """The part of a network that a head takes features of."""
+    network = read_network(path)
+    if has_blocks:
+        return network
+    top = network.output("top").get_node().input_value(0)
+    return openvino.Model([top], network.get_parameters())
+
+
+def time_in_turn(pairs: Sequence[tuple[Candidate, Measured]], sample: Sample) -> np.ndarray:
+    """CPU milliseconds for an image: of decoding, and of each network, `(1 + pairs,)`.
+
+    Candidates of one network have one time.
+    """
+    how = [
+        (str(_places(option.params, sample).network), bool(result.has_blocks))
+        for option, result in pairs
+    ]
+    first = {network: how.index(network) for network in how}  # in their order
+    path = TRIED / "times" / f"{_hash(sample.images.to_csv(), *first)}.npz"
+    if not path.exists():
+        models = [pairs[index][0].params.model for index in first.values()]
+        served = (_served(Path(network), has_blocks) for network, has_blocks in first)
+        runs = [row_function(network, model.resize) for network, model in zip(served, models)]
+        sides = [side_for(model.image_size) for model in models]
+        write_arrays(path, cpu_ms=_cpu_ms(runs, sides, sample))
+    cpu_ms = read_arrays(path)["cpu_ms"]
+    return cpu_ms[[0, *(1 + list(first).index(network) for network in how)]]
+
+
+def _cpu_ms(
+    runs: Sequence[Callable], sides: Sequence[int], sample: Sample, rounds: int = ROUNDS
+) -> np.ndarray:
+    """CPU milliseconds of all cores for an image: of decoding for the first, and of each of `runs`.
+
+    They take turns, and the lowest time of each image counts: another program makes any longer.
+    """
+    paths = sample.images["path"].iloc[:: -(-len(sample.images) // TIMED)]
+    seconds = np.empty((rounds, len(paths), 1 + len(runs)))
+    for image, path in enumerate(paths):
+        pictures = {side: open_image(sample.archive, path, side) for side in sides}
+        for times in seconds[:, image]:
+            start = time.process_time()
+            open_image(sample.archive, path, sides[0])
+            times[0] = time.process_time() - start
+            for number, (run, side) in enumerate(zip(runs, sides), 1):
+                start = time.process_time()
+                run(lambda _, picture=pictures[side]: picture, [IDENTITY])
+                times[number] = time.process_time() - start
+    return 1000 * seconds.min(axis=0).mean(axis=0)
 
 
 def _hash(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def score(measured: list[Measured], sample: Sample) -> list[Scores]:
-    """The scores of each, the first of which is today's."""
-    images = sample.images
-    actual = pd.Index(sample.labels).get_indexer(images["label"])
-    judged = ~np.isnan([result.probabilities[:, 0] for result in measured]).any(axis=0)
-    actual, groups = actual[judged], images["group"].to_numpy()[judged]
-    weights = compute_sample_weight(sample.class_weight, actual)
-    scores, p_values, today = [], [], None
-    for result in measured:
-        probabilities = result.probabilities[judged]
-        losses = weights * log_losses(actual, probabilities)
-        today = losses if today is None else today
-        gains = mean_by_group(losses - today, groups)
-        difference = Difference.of(gains, np.zeros_like(gains))
-        correct = pd.Series(probabilities.argmax(axis=1) == actual)
-        recall = correct.groupby(actual).mean().mean()
-        scores.append(Scores(correct.mean(), recall, losses.mean(), difference, False))
-        t = -abs(difference.mean) / difference.error if difference.error else 0
-        p_values.append(float(2 * stdtr(difference.images - 1, t)))
-    levels = holm(p_values[1:], SIGNIFICANT)
-    significant = [False, *(p < level for p, level in zip(p_values[1:], levels))]
-    return [row._replace(is_significant=is_so) for row, is_so in zip(scores, significant)]
-
-
-def winner(scores: list[Scores]) -> int:
-    """The index of the lowest log loss that is significantly lower than today's, or 0, today."""
-    better = [n for n, row in enumerate(scores) if row.is_significant and row.difference.mean < 0]
-    return min(better, key=lambda index: scores[index].loss, default=0)

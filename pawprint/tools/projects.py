@@ -48,8 +48,12 @@ MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the heade
 STATE = Path(".pawprint.json")  # the files that were written, by name, and the default params
 
 
-def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bool) -> str:
-    """Make a project with Git and DVC in a new or empty folder. Returns its `fetch.source`.
+def create(
+    folder: Path, images: Path | None, recipe: str | None, is_outside: bool
+) -> tuple[str, str]:
+    """Make a project with Git and DVC in a new or empty folder.
+
+    Returns its `fetch.source`, and a line that says which `model.resize` was chosen and why, or "".
 
     The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
     with their URL for Git. Without `images`, they are those of the recipe. Raises InputError, with
@@ -79,8 +83,11 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         copied[weights] = weights.name
         params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
     params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
+    out = None if recipe else left_out_of(images)
+    if out is not None:
+        params = _with_resize(params, out)
     if not recipe:
-        params = overlay(_with_resize(params, images), MODEL)
+        params = overlay(params, MODEL)
     texts = files(source)
     with _filling(folder):
         _start_git_and_dvc(folder)
@@ -94,7 +101,10 @@ def create(folder: Path, images: Path | None, recipe: str | None, is_outside: bo
         if not is_url and not is_outside:
             _copy(images, folder / source)
             _track(folder, source)
-    return source
+    if out is None:
+        return source, ""
+    how, part = flat(params)["model.resize"], f"{out:.0%} of the median image"
+    return source, f"model.resize is {how}: the middle square of `crop` would leave out {part}"
 
 
 def _start_git_and_dvc(folder: Path) -> None:
@@ -132,17 +142,16 @@ def _copy(images: Path, target: Path) -> None:
         Path(parent).chmod(Path(parent).stat().st_mode | stat.S_IWUSR)
 
 
-def _with_resize(params: str, images: Path) -> str:
+def _with_resize(params: str, out: float) -> str:
     """`params.yaml` with another `model.resize`, if the middle square leaves out much of images."""
-    out = left_out_of(images)
     if out <= MAX_LEFT_OUT:
         return params
     line = f"  resize: stretch  # crop would leave out {out:.0%} of the median image; or pad"
     return re.sub(r"^  resize: .*$", line, params, count=1, flags=re.MULTILINE)
 
 
-def left_out_of(source: Path) -> float:
-    """`left_out` of the images below a folder or in a zip, of at most MAX_READ; 0 without images.
+def left_out_of(source: Path) -> float | None:
+    """`left_out` of images below a folder or in a zip, of at most MAX_READ; None without images.
 
     Only headers are read. A file that is no image is left out.
     """
@@ -161,7 +170,7 @@ def left_out_of(source: Path) -> float:
             # Pillow and zips raise anything for a damaged file.
             with contextlib.suppress(Exception), files[name]() as file:
                 sizes.append(Image.open(file, formats=FORMATS).size)
-    return left_out(*np.array(sizes).T) if sizes else 0.0
+    return left_out(*np.array(sizes).T) if sizes else None
 
 
 def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:

@@ -26,6 +26,7 @@ from pawprint.tools.suggestion import compare_hashes
 
 ALPHA = 0.05  # probability of any false difference of TESTED, at most
 NO_CLASS, COPY, NEAR = "in no folder of a class", "copies", "near-duplicates of training images"
+LABELLED = "labelled since, now training images"
 CONTRADICTORY = "copies in several classes"
 TESTED = ("accuracy", "mean_recall", "loss", "refused", "recall")
 
@@ -65,12 +66,16 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     columns = ["prediction", "pixels_sha256", "hash"]
     usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
     images, copies = without_duplicates(usable.assign(archive_split=""))
-    is_near = _near_training(images, last_run.labelled)
+    split = last_run.labelled.split
+    training = split.loc[split["split"] == "train", "pixels_sha256"]
+    is_labelled = images["pixels_sha256"].isin(training)
+    is_near = _near_training(images, last_run.labelled) | is_labelled
     left_out = {
         NO_CLASS: len(photos) - len(labelled),
         COPY: (copies["reason"] == "duplicate").sum(),
         CONTRADICTORY: (copies["reason"] == "contradictory").sum(),
-        NEAR: is_near.sum(),
+        LABELLED: is_labelled.sum(),
+        NEAR: (is_near & ~is_labelled).sum(),
     }
     table = _tabulate(images[~is_near], metadata)
     is_of_class = table["actual"].isin(labels)

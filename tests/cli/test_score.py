@@ -18,7 +18,7 @@ from pawprint.model.predictor import load_predictor
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 from pawprint.tools.last_run import read_last_run
-from pawprint.tools.scoring import CONTRADICTORY, COPY, NEAR, NO_CLASS, Scored, score
+from pawprint.tools.scoring import CONTRADICTORY, COPY, LABELLED, NEAR, NO_CLASS, Scored, score
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,8 @@ def test_copies_near_duplicates_of_training_and_images_of_no_class_are_left_out(
         smaller = Image.open(io.BytesIO(coloured("cat", number))).resize((50, 50))
         images[f"cat/smaller {number}.jpg"] = encode(smaller, quality=80)
     result = scored(write_files(tmp_path, images))
-    assert result.left_out == {NO_CLASS: 1, COPY: 1, CONTRADICTORY: 2, NEAR: len(training)}
+    counts = {NO_CLASS: 1, COPY: 1, CONTRADICTORY: 2, LABELLED: 0, NEAR: len(training)}
+    assert result.left_out == counts
     assert len(result.predictions) == 7
 
 
