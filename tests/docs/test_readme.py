@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, SAMPLE_WEIGHTS, change, clone, set_author, succeed, write_files
-from installed import SMALL, Installed
+from installed import NO_NETWORK, SMALL, Installed
 from pages import blocks, commands
 
 from pawprint import project as paths
@@ -79,7 +79,8 @@ def finished(installed, tmp_path_factory) -> Path:
         if command.startswith("dvc remote add"):  # after an experiment, of which nothing is kept
             installed.succeed("sh", "-c", "git restore . && dvc checkout -q", cwd=folder)
         command = command.replace(REMOTE, (root / "remote").as_posix())
-        installed.succeed("sh", "-c", command, cwd=folder)
+        away = NO_NETWORK | {"KERAS_HOME": str(root / "keras")}
+        installed.succeed("sh", "-c", command, cwd=folder, **away)
         ran.append(command)
     assert ran.count("dvc repro") == 2
     shutil.rmtree(root / "photos")

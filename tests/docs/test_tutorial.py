@@ -18,6 +18,7 @@ import shutil
 
 import pytest
 from conftest import PROJECT, SAMPLE_SHA256, SAMPLE_WEIGHTS, change, run, set_author
+from installed import NO_NETWORK
 from pages import blocks, commands
 
 from pawprint import project
@@ -78,7 +79,8 @@ def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path)
                         change(folder, SUBSTITUTE)
                 elif not command.startswith(INSTALLATION):
                     shell = ("sh", "-c", f"exec 2>&1; {command}")
-                    printed = installed.succeed(*shell, cwd=folder)
+                    away = NO_NETWORK | {"KERAS_HOME": str(tmp_path / "keras")}
+                    printed = installed.succeed(*shell, cwd=folder, **away)
                     found, shown = comparable(printed.splitlines()), comparable(lines)
                     is_part = command.endswith(project.LABELS_TO_REVIEW_CSV.as_posix())
                     holds = set(shown) - {"…"} <= set(found) if is_part else agrees(shown, found)

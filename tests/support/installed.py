@@ -15,6 +15,9 @@ SMALL = TINY.replace("fetch: {source: ../images.zip}", "").replace(
 )
 SMALL += f"weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}\n"
 
+# With an empty KERAS_HOME, weights that are not in the project cannot be had.
+NO_NETWORK = {"https_proxy": "http://127.0.0.1:9"}
+
 
 class Installed:
     """A virtual environment: the package from a wheel, and all other packages of this one."""
