@@ -12,6 +12,7 @@ import pytest
 from app_browser import (
     CHROMIUM,
     FLAGS,
+    choose,
     expect,
     open_page,
     open_part,
@@ -121,8 +122,7 @@ def test_every_page_shows_itself_without_error_and_is_accessible(page):
 
 def test_photos_are_those_that_the_filters_ask_for(page, workspace):
     open_page(page, "This run")
-    page.get_by_role("combobox", name="True label").fill("cat")
-    page.keyboard.press("Enter")
+    choose(page, "True label", "cat")
     for split, file in (("test", "predictions"), ("validation", "predictions_validation")):
         page.get_by_role("radiogroup", name="Split").get_by_text(split).click()
         cats = list(table(workspace, f"data/{file}.csv")["actual"]).count("cat")

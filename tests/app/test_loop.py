@@ -4,7 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from app_browser import CHROMIUM, FLAGS, expect, open_page, opened, playwright, serious, settled
+from app_browser import (
+    CHROMIUM,
+    FLAGS,
+    choose,
+    expect,
+    open_page,
+    opened,
+    playwright,
+    serious,
+    settled,
+)
 from conftest import OFFLINE, TINY, commit, git_project, succeed
 from faults import PHOTO, encode
 from servers import served
@@ -86,8 +96,7 @@ def test_loop_of_photos_run_keep_params_run_and_discard(page, project):
         "notes.txt": b"no image either",
     }
     open_page(page, "Add photos")
-    page.get_by_role("combobox", name="Class").fill("cat")
-    page.keyboard.press("Enter")
+    choose(page, "Class", "cat")
     page.locator("input[type=file]").set_input_files(
         [{"name": name, "mimeType": "", "buffer": data} for name, data in uploads.items()]
     )

@@ -52,6 +52,14 @@ def open_part(page, name: str) -> None:
     settled(page)
 
 
+def choose(page, name: str, option: str) -> None:
+    """Take an option of the list that the box opens."""
+    page.get_by_role("combobox", name=name).click()
+    page.get_by_role("option", name=option, exact=True).click()
+    expect(page.get_by_role("option")).to_have_count(0)
+    settled(page)
+
+
 def serious(page) -> dict[str, list[str]]:
     """What axe finds serious or critical: the elements by rule."""
     violations = axe.Axe().run(page).response["violations"]
