@@ -39,10 +39,6 @@ def run_try(arguments: argparse.Namespace) -> None:
     """
     ranking = rank(_choices(arguments), arguments.minutes, arguments.use)
     best = ranking.rows[ranking.best].candidate
-    if arguments.use:
-        if arguments.use in ranking.failed:
-            raise ranking.failed[arguments.use]
-        best = ranking.rows[1].candidate
     print(describe_ranking(ranking))
     table = tabulate_ranking(ranking)
     print(aligned([table.columns, *table.to_numpy()]))

@@ -19,12 +19,10 @@ from typing import NamedTuple, get_args
 import numpy as np
 import openvino
 import pandas as pd
-from tqdm import tqdm
 
-from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError
 from pawprint.features.rows import row_function
-from pawprint.features.shards import ShardComputer, interrupted_shards, tasks
+from pawprint.features.shards import ShardComputer, interrupted_shards, tasks, write_shards
 from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import read_arrays, replacing, write_arrays
 from pawprint.images.archive import Archive
@@ -42,11 +40,9 @@ from pawprint.runtime.compiled import CORES
 from pawprint.runtime.network_file import output_shapes, read_network, write_network
 
 TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
-MAX_IMAGES, MIN_OF_CLASS, GROUPS = 2000, 2, 5
+MAX_IMAGES, MIN_OF_CLASS = 2000, 2
 TIMED, ROUNDS = 8, 5  # images, and how often each, for the CPU time of one
 SQUARE, MOST = 1.05, 0.95  # of the longer side to the shorter, and of the images
-HERE = "pawprint/tools/candidates.py"  # which imports all that decides a result
-ROWS = "pawprint/features/rows.py"
 TODAY = "today"
 NARROW, WIDE = ({"model.backbone": "MobileNetV2", "model.alpha": alpha} for alpha in (0.35, 1.0))
 DEEP = {"model.backbone": "EfficientNetV2B0", "model.alpha": None}
@@ -60,10 +56,10 @@ PRESETS: dict[str, dict] = {
 
 
 class Candidate(NamedTuple):
-    """`changes` are by section and key, as in params.yaml; `params` has them."""
+    """`changes` are by key, such as `model.alpha`; `params` has them."""
 
     name: str
-    changes: dict[str, dict]
+    changes: dict[str, object]
     params: Params
 
 
@@ -74,14 +70,6 @@ class Sample(NamedTuple):
     images: pd.DataFrame
     labels: list[str]
     class_weight: str | None
-
-
-class Places(NamedTuple):
-    """Where `measure` keeps what belongs to a candidate and a sample."""
-
-    network: Path
-    rows: Path
-    result: Path
 
 
 class Measured(NamedTuple):
@@ -130,44 +118,40 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
 
     Another backbone has no layer of the name in `fine_tune_at`, so that is AUTO there.
     """
-    changes: dict[str, dict] = {}
+    model = content["model"]
+    is_new = [wanted.get(f"model.{key}", model[key]) != model[key] for key in ("backbone", "alpha")]
+    if is_new[0] and model["fine_tune_at"] is not None:
+        wanted = {"model.fine_tune_at": AUTO} | wanted
+    if any(is_new) and "weights.source" not in wanted:
+        weights = {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None}
+        wanted = weights | wanted
+    merged = {section: dict(values) for section, values in content.items()}
+    changes = {}
     for key, value in wanted.items():
         section, _, inner = key.partition(".")
-        if inner not in content[section] or content[section][inner] != value:
-            changes.setdefault(section, {})[inner] = value
-    changed, implied = changes.get("model", {}).keys(), {}
-    if "backbone" in changed and content["model"]["fine_tune_at"] is not None:
-        implied["model.fine_tune_at"] = AUTO
-    if {"backbone", "alpha"} & changed and "weights.source" not in wanted:
-        implied |= {"weights.source": "imagenet", "weights.sha256": None, "model.onnx": None}
-    if not implied.keys() <= wanted.keys():
-        return _candidate(name, implied | wanted, content)
-    merged = {section: values | changes.get(section, {}) for section, values in content.items()}
+        if content[section].get(inner) != value:
+            changes[key] = value
+        merged[section][inner] = value
     return Candidate(name, changes, checked(Params, merged, Path(name), []))
 
 
 def draw(images: pd.DataFrame) -> pd.DataFrame:
     """About MAX_IMAGES of these images, the same fraction of each class.
 
-    Few change when an image is added, because hashes order the groups. Of a class in large groups,
-    such as videos, a part of each of GROUPS or more is taken.
+    Few change when an image is added, because the hashes of their pixels decide.
     """
     if len(images) <= MAX_IMAGES:
         return images
-    of_hash = images["group"].map(lambda group: hashlib.sha256(group.encode()).hexdigest())
-    ordered = images.loc[of_hash.sort_values(kind="stable").index]
     numbers = images["label"].value_counts()
     wanted = (numbers * MAX_IMAGES / len(images)).astype(int).clip(lower=MIN_OF_CLASS)
-    most = ordered["label"].map(-(-wanted // GROUPS))
-    ordered = ordered[ordered.groupby(["label", "group"]).cumcount() < most]
-    is_drawn = ordered.groupby("label").cumcount() < ordered["label"].map(wanted)
-    return images.loc[images.index.isin(ordered.index[is_drawn])]
+    place = images.groupby("label")["pixels_sha256"].rank(method="first")
+    return images[place <= images["label"].map(wanted)]
 
 
 def describe_changes(candidate: Candidate) -> str:
     """Such as "alpha=0.35 image_size=160"."""
-    pairs = (pair for values in candidate.changes.values() for pair in values.items())
-    return " ".join(f"{key}={written(value)}" for key, value in pairs)
+    pairs = candidate.changes.items()
+    return " ".join(f"{key.split('.')[1]}={written(value)}" for key, value in pairs)
 
 
 def written(value: object) -> str:
@@ -182,44 +166,39 @@ def measure(
     After the first, one that is expected to take longer than what is left of `minutes` is not. A
     line on stderr says when one begins.
     """
-    end, images, fit_seconds = time.monotonic() + 60 * minutes, len(sample.images), 0.0
-    with tqdm(total=len(options) * images, unit="image", leave=False, disable=None) as bar:
-        for number, candidate in enumerate(options):
-            begun = f"{number + 1} of {len(options)}: {candidate.name}"
-            tqdm.write(f"try: {begun} {describe_changes(candidate)}".rstrip(), sys.stderr)
-            left = end - time.monotonic() if number else math.inf
-            try:
-                measured = _measure(candidate.params, sample, left, fit_seconds, bar)
-                fit_seconds = float(measured.fit_seconds)
-                yield candidate, measured
-            except InputError as error:
-                if not number:  # the others are compared with it
-                    raise
-                yield candidate, error
-            bar.update((number + 1) * images - bar.n)
+    end, fit_seconds = time.monotonic() + 60 * minutes, 0.0
+    for number, candidate in enumerate(options):
+        begun = f"{number + 1} of {len(options)}: {candidate.name}"
+        print(f"try: {begun} {describe_changes(candidate)}".rstrip(), file=sys.stderr)
+        left = end - time.monotonic() if number else math.inf
+        try:
+            measured = _measure(candidate.params, sample, left, fit_seconds)
+            fit_seconds = float(measured.fit_seconds)
+            yield candidate, measured
+        except InputError as error:
+            if not number:  # the others are compared with it
+                raise
+            yield candidate, error
 
 
 @functools.cache
-def _fingerprint(module: str) -> str:
-    return Code().fingerprint(module)
+def _made_by() -> str:
+    """The fingerprint of all code that decides a result: this module imports it."""
+    return Code().fingerprint("pawprint/tools/candidates.py")
 
 
-def _places(params: Params, sample: Sample) -> Places:
-    model, made_by = params.model, _fingerprint(HERE)
+def _places(params: Params, sample: Sample) -> tuple[Path, Path, Path]:
+    """Where the network of these params, the rows of its features and the result are kept."""
+    model = params.model
     built = model.model_dump(exclude={"resize", "features"}), params.weights.model_dump()
-    network = _hash(built, made_by)
-    rows = _hash(network, model.resize, params.clean.bits, _fingerprint(ROWS))
+    network = _hash(built, _made_by())
+    rows = _hash(network, model.resize, params.clean.bits)
     drawn = sample.images.to_csv(), sample.labels, sample.class_weight
-    return Places(
-        TRIED / "networks" / network / "network.xml",
-        TRIED / "features" / rows,
-        TRIED / "results" / f"{_hash(rows, model.features, drawn, made_by)}.npz",
-    )
+    result = TRIED / "results" / f"{_hash(rows, model.features, drawn)}.npz"
+    return TRIED / "networks" / network / "network.xml", TRIED / "features" / rows, result
 
 
-def _measure(
-    params: Params, sample: Sample, left: float, fit_seconds: float, bar: tqdm
-) -> Measured:
+def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) -> Measured:
     model, images = params.model, sample.images
     path, rows, result = _places(params, sample)
     if result.exists():
@@ -246,12 +225,10 @@ def _measure(
             f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
             "--minutes"
         )
-    folder = rows / str(count_shards(len(images)))
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = rows.absolute() / str(count_shards(len(images)))
     one_view = params.augment.model_copy(update={"views": 1, "keep_original": True})
     computer = ShardComputer(sample.archive, run, kinds, one_view, model.image_size)
-    for done, _ in map_in_threads(computer, tasks(images, folder, interrupted_shards(rows))):
-        bar.update(done)
+    write_shards(computer, tasks(images, folder, interrupted_shards(rows.absolute())), folder)
     store = StoredExamples(folder, images, sample.labels)
     examples = open_examples(store, model.features, sample.class_weight)
     start = time.monotonic()
@@ -277,24 +254,16 @@ def _served(path: Path, has_blocks: bool) -> openvino.Model:
 
 
 def time_in_turn(pairs: Sequence[tuple[Candidate, Measured]], sample: Sample) -> np.ndarray:
-    """CPU milliseconds for an image: of decoding, and of each network, `(1 + pairs,)`.
-
-    Candidates of one network have one time.
-    """
-    how = [
-        (str(_places(option.params, sample).network), bool(result.has_blocks))
-        for option, result in pairs
-    ]
-    first = {network: how.index(network) for network in how}  # in their order
-    path = TRIED / "times" / f"{_hash(sample.images.to_csv(), *first)}.npz"
+    """CPU milliseconds for an image: of decoding, and of each candidate, `(1 + pairs,)`."""
+    models = [option.params.model for option, _ in pairs]
+    how = [(_places(option.params, sample)[0], bool(result.has_blocks)) for option, result in pairs]
+    made_of = sample.images.to_csv(), str(how), [model.resize for model in models]
+    path = TRIED / "times" / f"{_hash(*made_of)}.npz"
     if not path.exists():
-        models = [pairs[index][0].params.model for index in first.values()]
-        served = (_served(Path(network), has_blocks) for network, has_blocks in first)
-        runs = [row_function(network, model.resize) for network, model in zip(served, models)]
+        runs = [row_function(_served(*each), model.resize) for each, model in zip(how, models)]
         sides = [side_for(model.image_size) for model in models]
         write_arrays(path, cpu_ms=_cpu_ms(runs, sides, sample))
-    cpu_ms = read_arrays(path)["cpu_ms"]
-    return cpu_ms[[0, *(1 + list(first).index(network) for network in how)]]
+    return read_arrays(path)["cpu_ms"]
 
 
 def _cpu_ms(

@@ -67,21 +67,21 @@ class Ranked(NamedTuple):
 class Ranking(NamedTuple):
     """`rows` begin with today's params. `best` is the index of what to use.
 
-    `failed` says by name why a candidate is not measured. `images` are those of the sample.
+    `failed` says by name why a candidate is not measured.
     """
 
     rows: list[Ranked]
     best: int
     failed: dict[str, InputError]
-    images: int
     is_imbalanced: bool
 
 
 def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -> Ranking:
     """Measure the candidates on training images of this project, or only the one of this name.
 
-    What is not stored is measured, see `measure`. `dvc repro split` is run where its images are
-    missing. Raises InputError for wrong choices, another name, and if today's params fail.
+    That one is used then. What is not stored is measured, see `measure`. `dvc repro split` is run
+    where its images are missing. Raises InputError for wrong choices, another name, and if today's
+    params or those of this name fail.
     """
     _require_images()
     params, split = load_params(), read_table(project.SPLIT_CSV, SPLIT)
@@ -102,6 +102,9 @@ def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -
     with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
         sample = Sample(archive, images, labels, weight)
         tried = list(measure(options, sample, minutes))
+        failed = {option.name: error for option, error in tried if isinstance(error, InputError)}
+        if name in failed:
+            raise failed[name]
         pairs = [(option, result) for option, result in tried if isinstance(result, Measured)]
         decoding, *cpu_ms = time_in_turn(pairs, sample)
     passes, decoding = _passes(split, params), DECODED * len(split) * decoding
@@ -110,21 +113,20 @@ def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -
         for ms, (_, result) in zip(cpu_ms, pairs)
     ]
     rows, best = _rank(pairs, cpu_ms, seconds, sample)
-    failed = {option.name: error for option, error in tried if isinstance(error, InputError)}
     is_imbalanced = are_imbalanced(Counter(images["label"]).values())
-    return Ranking(rows, best, failed, len(images), is_imbalanced)
+    return Ranking(rows, 1 if name else best, failed, is_imbalanced)
 
 
 def use(candidate: Candidate) -> list[str]:
     """Write the params of a candidate. Returns a line for each change, such as `a.b: 1 → 2`."""
     content, changes = read_yaml(project.PARAMS), candidate.changes
-    text = project.PARAMS.read_text(encoding="utf-8")
-    write_text(project.PARAMS, overlay(text, yaml.safe_dump(changes)))
-    return [
-        f"{section}.{key}: {written(content[section].get(key))} → {written(value)}"
-        for section, values in changes.items()
-        for key, value in values.items()
-    ]
+    text, lines = project.PARAMS.read_text(encoding="utf-8"), []
+    for name, value in changes.items():
+        section, key = name.split(".")
+        text = overlay(text, yaml.safe_dump({section: {key: value}}))
+        lines.append(f"{name}: {written(content[section].get(key))} → {written(value)}")
+    write_text(project.PARAMS, text)
+    return lines
 
 
 def _require_images() -> None:
@@ -195,7 +197,7 @@ def _rank(
 
 
 def describe_ranking(ranking: Ranking) -> str:
-    """A sentence: what to use, and why."""
+    """What to use, and why."""
     today, best = ranking.rows[0], ranking.rows[ranking.best]
     if not best.comparison:
         return "Keep the params of today: no candidate is better, or as good and cheaper."
