@@ -201,8 +201,10 @@ def describe_ranking(ranking: Ranking) -> str:
     today, best = ranking.rows[0], ranking.rows[ranking.best]
     if not best.comparison:
         return "Keep the params of today: no candidate is better, or as good and cheaper."
-    verdict = describe_verdict(TODAY, best.candidate.name, best.comparison)
-    return f"{verdict} An image takes {best.cpu_ms:.1f} ms of CPU time, {today.cpu_ms:.1f} today."
+    name, cost = best.candidate.name, "cheaper" if best.cpu_ms < today.cpu_ms else "dearer"
+    verdict = describe_verdict(TODAY, name, best.comparison)
+    times = f"an image takes {best.cpu_ms:.1f} ms of CPU time, {today.cpu_ms:.1f} today"
+    return f"{verdict} {name} is {cost}: {times}."
 
 
 def tabulate_ranking(ranking: Ranking) -> pd.DataFrame:
