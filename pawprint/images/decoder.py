@@ -123,7 +123,8 @@ def decode_file(data: bytes, bits: int | None, side: int | None = None) -> Decod
         scale = scale_for(image.size, side) if image.format in JPEG else 1
         if image.format in JPEG:
             image = decode_jpeg(image, data, scale)
-        return Decoded(_to_rgb(ImageOps.exif_transpose(image)), scale=scale)
+        ImageOps.exif_transpose(image, in_place=True)
+        return Decoded(_to_rgb(image), scale=scale)
     except UnidentifiedImageError:
         if pi_heif.is_supported(io.BytesIO(data)):  # by its first bytes
             raise UnusableImageError("damaged", "HEIC without a complete list of images") from None
@@ -224,9 +225,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
         image = white
-    if image.mode not in ("L", "CMYK"):
+    if image.mode not in ("L", "RGB", "CMYK"):
         image = image.convert("RGB")
-    return to_srgb(image, profile).convert("RGB")
+    image = to_srgb(image, profile)
+    return image if image.mode == "RGB" else image.convert("RGB")  # which copies all pixels
 
 
 def to_upright_rgb(image: Image.Image) -> Image.Image:
