@@ -11,6 +11,7 @@ IMAGES: Columns = {
     "height": "int64",
     "pixels_sha256": "str",
     "perceptual_hash": "str",
+    "brightness": "float64",
 }
 # What decoding gives; `key` is a hash of the file's bytes and of what decodes them.
 DECODED: Columns = {
@@ -19,6 +20,7 @@ DECODED: Columns = {
     "height": "int64",
     "pixels_sha256": "str",
     "perceptual_hash": "str",
+    "brightness": "float64",  # mean of its grey values, in [0, 255]
     "used_bits": "int64",
     "file_bits": "int64",
 }
@@ -33,8 +35,6 @@ SPLIT: Columns = {
     "group": "str",  # the first path of the group
     "pixels_sha256": "str",
 }
-# Of an image file, from which a class should not be known: numbers, in no file.
-PROPERTIES = ("width", "height", "aspect ratio", "brightness", "file format")
 NEAR_DUPLICATES: Columns = {
     "group": "str",
     "path": "str",

@@ -14,7 +14,6 @@ from PIL import Image
 from pawprint import columns, project
 from pawprint.classes import SIGNIFICANT
 from pawprint.dataset.cleaning import describe_files, describe_imbalance
-from pawprint.dataset.properties import measure_properties
 from pawprint.dataset.splitting import divided_groups
 from pawprint.dataset.user_tables import LABEL_COLUMNS, read_lines
 from pawprint.errors import hide_secrets
@@ -28,9 +27,7 @@ from pawprint.scores.limits import NEXT_STEP, NO_LIMIT, Run, find_limits
 from pawprint.scores.review import list_errors
 from pawprint.scores.shift import describe_shift
 from pawprint.scores.slices import describe_slices
-from pawprint.tables import read_predictions, read_table, training_images
-
-MAX_MEASURED = 500  # training images whose brightness is measured
+from pawprint.tables import read_predictions, read_table
 
 
 def main() -> None:
@@ -70,21 +67,19 @@ def main() -> None:
     labels = metadata["labels"]
     judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)
     predictions = {name: read_predictions(path) for name, path in project.PREDICTIONS_CSV.items()}
-    sizes = read_table(project.IMAGES_CSV, columns.IMAGES)[["path", "width", "height"]]
-    sized = images.merge(sizes, on="path")
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
         shown = gallery.show_errors(archive, list_errors(judged, predictions), labels)
-        properties = measure_properties(archive, training_images(sized, MAX_MEASURED))
     extract = context["extract"]
     learned = extract["accuracy"][extract["kept"]]
+    files = read_table(project.IMAGES_CSV, columns.IMAGES)
+    files = files[["path", "width", "height", "brightness"]]
     run = Run(
-        sized,
+        images.merge(files, on="path"),
         judged,
         predictions,
         scores,
         learned.iloc[-1] if len(learned) else None,
         metadata["image_size"],
-        properties,
         read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
         near_duplicates,
         read_json(project.EXTRACT_METRICS).get("accuracy_by_series"),

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import imagehash
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageStat
 from tqdm import tqdm
 
 from pawprint.classes import NEITHER, are_imbalanced
@@ -48,6 +48,7 @@ from pawprint.images.jpeg import scale_for
 # The file is a member that zipfile opened, whose `peek` returns up to 512 bytes:
 # https://github.com/python/cpython/blob/3.11/Lib/zipfile.py
 JFIF, JFIF_WITHIN = b"JFIF", 512
+HASH_SIDE = 16  # squared, its bits
 HASHED = 512  # pixels of each side that the hash of a large image is of, at least
 BITS = Decoded._fields[1:3]
 NOT_LISTED = "not in metadata.csv"
@@ -183,20 +184,29 @@ def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
     image, *bits, _ = decode_file(data, archive.bits)
     if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
         raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
+    grey = _grey_square(image)
     return {
         "path": name,
         "key": _key(origin, archive.md5_of(name) or data),
         "width": image.width,
         "height": image.height,
         "pixels_sha256": pixels_sha256(image),
-        "perceptual_hash": perceptual_hash(image),
+        "perceptual_hash": perceptual_hash(grey),
+        "brightness": round(ImageStat.Stat(grey).mean[0], 1),
         **dict(zip(BITS, bits)),
     }
 
 
 def perceptual_hash(image: Image.Image) -> str:
     """256 bits of the lowest frequencies, in hexadecimal: docs/decisions/10."""
-    return str(imagehash.phash(image.reduce(scale_for(image.size, HASHED)), hash_size=16))
+    return str(imagehash.phash(_grey_square(image), hash_size=HASH_SIDE))
+
+
+def _grey_square(image: Image.Image) -> Image.Image:
+    """What `imagehash.phash` makes of an image first."""
+    side = 4 * HASH_SIDE, 4 * HASH_SIDE
+    reduced = image.reduce(scale_for(image.size, HASHED))
+    return reduced.convert("L").resize(side, Image.Resampling.LANCZOS)
 
 
 def _or_rejected(function: Callable[[str], dict], name: str) -> dict:

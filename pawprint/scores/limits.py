@@ -6,6 +6,7 @@ support its sentence.
 
 import warnings
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, chi2
 
-from pawprint.columns import PROPERTIES
 from pawprint.randomization import paired_test, two_sets_test
 from pawprint.scores.intervals import fraction_interval, linear_interval
 from pawprint.scores.learning_curve import describe_curve
@@ -21,6 +21,7 @@ from pawprint.scores.paired import losses_in
 from pawprint.scores.review import every_prediction, list_errors
 from pawprint.scores.shift import describe_divided_series, describe_series, describe_shift
 from pawprint.scores.slices import describe_slices
+from pawprint.tables import training_images
 
 ALPHA = 0.02  # probability of a sentence by chance
 MAX_LIMITS, MAX_NAMED = 5, 3  # sentences, and classes in one
@@ -28,6 +29,7 @@ DOUBTFUL = 0.05  # p-value of test against validation; above ALPHA the sentence 
 MIN_GAP = 0.1  # of accuracies, to be called a limit
 MAX_ENLARGED = 2 / 3  # of `image_size`, from which an enlarged image is blurred
 MIN_SHARE = 0.2  # of the errors, of two classes
+MAX_MEASURED = 500  # training images whose files are looked at
 MIN_WRONG = 0.01  # of the labels
 LEAST = 1e-6  # probability of a label that is counted; tables have six digits
 NO_LIMIT = "No limit of this model stands out."
@@ -35,12 +37,11 @@ NEXT_STEP = "pawprint try measures whether another backbone, image size or resiz
 
 
 class Run(NamedTuple):
-    """`images` has a row of each image: that of a table SPLIT, `width` and `height`. `judged` is a
-    table JUDGED, `predictions` are tables PREDICTIONS by split, `scores` is a table SCORES,
+    """`images` has a row of each image: those of the tables SPLIT and IMAGES. `judged` is a table
+    JUDGED, `predictions` are tables PREDICTIONS by split, `scores` is a table SCORES,
     `learning_curve` a table LEARNING_CURVE, and `near_duplicates` a table NEAR_DUPLICATES.
 
     `train_accuracy` is that of the solved head on the images that it learned from, or None.
-    `properties` has PROPERTIES, numbers, with `label` and `group`, of some training images.
     `accuracy_by_series` is that of scores/shift.py, of training images, or None.
     """
 
@@ -50,7 +51,6 @@ class Run(NamedTuple):
     scores: pd.DataFrame
     train_accuracy: float | None
     image_size: int
-    properties: pd.DataFrame
     learning_curve: pd.DataFrame
     near_duplicates: pd.DataFrame
     accuracy_by_series: float | None
@@ -121,13 +121,23 @@ def divided_series(run: Run) -> Limit | None:
     return Limit(sentence) if sentence else None
 
 
+def _properties(images: pd.DataFrame) -> pd.DataFrame:
+    """Numbers from which a class should not be known, a column each."""
+    suffixes = [PurePosixPath(path).suffix.lower() for path in images["path"]]
+    columns = {
+        "aspect ratio": images["width"] / images["height"],
+        "file format": np.unique(suffixes, return_inverse=True)[1],
+    }
+    return images[["width", "height", "brightness"]].assign(**columns)
+
+
 def shortcut(run: Run) -> Limit | None:
-    """A small tree on PROPERTIES alone predicts the class, by folds."""
+    """A small tree on properties of the files alone predicts the class, by folds."""
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.tree import DecisionTreeClassifier
 
-    table = run.properties
-    label, values = table["label"].to_numpy(), table[list(PROPERTIES)]
+    table = training_images(run.images, MAX_MEASURED)
+    label, values = table["label"].to_numpy(), _properties(table)
     tree = DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, random_state=0)
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     largest = table["label"].value_counts().index[0]
@@ -142,7 +152,7 @@ def shortcut(run: Run) -> Limit | None:
     if gain < max(MIN_GAP, of_model / 2) or not _is_more_often(is_right, is_largest):
         return None
     weights = tree.fit(values, label).feature_importances_
-    seen = [PROPERTIES[index] for index in np.argsort(-weights) if weights[index] >= 0.2]
+    seen = [values.columns[index] for index in np.argsort(-weights) if weights[index] >= 0.2]
     return Limit(
         f"A small tree that sees only {' and '.join(seen)}, and no picture, predicts the class of "
         f"{is_right.mean():.1%} of the training images ({is_largest.mean():.1%} are of {largest}; "

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.columns import METADATA, NEAR_DUPLICATES, PROPERTIES, SCORES
+from pawprint.columns import METADATA, NEAR_DUPLICATES, SCORES
 from pawprint.scores import limits
 from pawprint.scores.limits import Run, find_limits
 from pawprint.scores.review import judge
@@ -39,19 +39,18 @@ def run_of(
         images = pd.DataFrame({"label": np.array(LABELS)[actual], "split": split})
         images["path"] = images["group"] = [f"{split}/{image}.jpg" for image in range(number)]
         images = images.assign(pixels_sha256="0", width=side, height=side + 100)
+        images["brightness"] = rng.normal(100, 20, number)
         parts.append(images)
         if split == "train":
             judged = judge(images, probabilities, LABELS)
         else:
             classes = probabilities.argmax(axis=1)
             predictions[split] = tabulate(images, probabilities, classes, LABELS)
-    values = rng.normal(size=(NUMBERS["train"], len(PROPERTIES)))
-    properties = parts[0][["label", "group"]].assign(**dict(zip(PROPERTIES, values.T)))
     scores = pd.DataFrame(columns=list(SCORES))
     tables = pd.concat(parts), judged, predictions, scores
     curve = pd.DataFrame({"images": [150, 300], "score": "accuracy", "gain": [None, gain]})
     curve = curve.assign(low=curve["gain"] - 0.02, high=curve["gain"] + 0.02)
-    return Run(*tables, train_accuracy, 224, properties, curve, NONE_ALIKE, None)
+    return Run(*tables, train_accuracy, 224, curve, NONE_ALIKE, None)
 
 
 def with_chance() -> Run:
@@ -102,8 +101,8 @@ def with_series() -> Run:
 
 def with_shortcut() -> Run:
     run = run_of()
-    formats = run.properties["label"].map({"a": 0, "b": 1, "c": 2})
-    return run._replace(properties=run.properties.assign(**{"file format": formats}))
+    values = run.images["label"].map({"a": 50.0, "b": 100.0, "c": 150.0})
+    return run._replace(images=run.images.assign(brightness=values))
 
 
 def with_slice() -> Run:

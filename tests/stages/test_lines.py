@@ -34,7 +34,9 @@ def images_of(paths: list[str]) -> pd.DataFrame:
     hashes = [hashlib.sha256(path.encode()).hexdigest() for path in paths]
     labels = [path.split("/")[0] for path in paths]
     table = pd.DataFrame({"path": paths, "label": labels, "archive_split": "", "group": ""})
-    return table.assign(width=300, height=100, pixels_sha256=hashes, perceptual_hash=hashes)
+    return table.assign(
+        width=300, height=100, brightness=9.0, pixels_sha256=hashes, perceptual_hash=hashes
+    )
 
 
 def test_split_keeps_the_images_of_splits_csv_and_says_what_follows(folder, capsys):
