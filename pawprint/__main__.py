@@ -24,12 +24,11 @@ COMMANDS = {
     "monitor": ("photos", "test whether photos without labels are like those of the test split"),
     "suggest": ("photos", "rank images without a label by how much a label would help"),
     "export": ("export", "write the model as LiteRT, ONNX or SavedModel"),
-    "limits": ("compare", "say what limits the model of the last run, and what to do"),
-    "compare": ("compare", "say whether a run is better than another; a gate for pull requests"),
-    "data": ("lock", "`data diff`: list the images that changed between two commits"),
-    "check": ("lock", "fail if the committed results are not those of this code and these params"),
-    "keep-splits": ("lock", "write the last result's splits into splits.csv, so that they stay"),
-    "verify": ("lock", "find damaged files in DVC's cache and in the workspace"),
+    "limits": ("results", "say what limits the model of the last run, and what to do"),
+    "compare": ("results", "say whether a run is better than another; a gate for pull requests"),
+    "data": ("data", "`data diff`: list the images that changed between two commits"),
+    "check": ("results", "fail if the results are not those of this code, or files are damaged"),
+    "keep-splits": ("data", "write the last result's splits into splits.csv, so that they stay"),
 }
 
 

@@ -117,7 +117,33 @@ def tracked_files(folder: Path) -> dict[str, str] | None:
     return None
 
 
-def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
+def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
+    """The number of copies of files that dvc.lock names, in the cache and in the workspace, a line
+    for each damaged one, and the folders whose list of files is not in the cache.
+
+    Damaged copies in the cache are removed. Raises InputError if dvc.lock has no results.
+    """
+    outs = [
+        (stage, Path(path), md5)
+        for stage in recorded.stages
+        for path, md5 in recorded.hashes(stage).items()
+    ]
+    if not outs:
+        raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
+    copies, damaged = damaged_files(recorded, [(path, md5) for _, path, md5 in outs])
+    # The lists of files of folders: those that are left are undamaged.
+    folders = [out for out in outs if is_md5(out[2]) and out[2].endswith(".dir")]
+    members = [
+        (path / name, md5)
+        for stage, path, _ in folders
+        for name, md5 in recorded.files(stage, path).items()
+    ]
+    unlisted = [path.as_posix() for _, path, md5 in folders if not recorded.file(md5).is_file()]
+    of_folders, more = damaged_files(recorded, members)
+    return copies + of_folders, damaged + more, unlisted
+
+
+def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
     """The number of copies of files, given with their MD5, and a line for each damaged one.
 
     Those in the cache are removed. The MD5 of a folder is that of the list of its files, which is
@@ -135,7 +161,7 @@ def find_damaged(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[
                 "`dvc repro --force`."
             )
     copies = {copy: original for copy, original in copies.items() if copy.is_file()}
-    with tqdm(copies.items(), desc="verify", unit="file", disable=None) as progress:
+    with tqdm(copies.items(), desc="check", unit="file", disable=None) as progress:
         for copy, (path, md5) in progress:
             try:
                 if (actual := digest(copy, "md5")) == md5.removesuffix(".dir"):

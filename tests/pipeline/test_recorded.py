@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pawprint.pipeline.recorded import Recorded, find_damaged
+from pawprint.pipeline.recorded import Recorded, damaged_files
 
 LISTING = "a" * 32 + ".dir"
 
@@ -49,7 +49,7 @@ def test_only_an_md5_is_looked_up_in_the_cache(outside, md5):
 )
 def test_file_outside_of_cache_and_project_is_named_and_kept(outside, path, md5):
     path = Path(path.format(outside=outside))
-    checked, (line,) = find_damaged(Recorded(), [(path, md5)])
+    checked, (line,) = damaged_files(Recorded(), [(path, md5)])
     assert (checked, outside.read_text()) == (0, "secret")
     assert line.startswith("dvc.lock: expected ") and md5 in line
     assert hashlib.md5(b"secret").hexdigest() not in line

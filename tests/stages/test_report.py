@@ -15,7 +15,7 @@ from made_up_run import write_run
 from PIL import Image
 
 from pawprint import project
-from pawprint.cli.compare import run_limits
+from pawprint.cli.results import run_limits
 from pawprint.columns import IMAGES, REJECTED, SCORES
 from pawprint.recipes.overlay import overlay
 from pawprint.reports.results import describe_score, score_of

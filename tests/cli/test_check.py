@@ -15,7 +15,7 @@ stages:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("verify")
+    folder = tmp_path_factory.mktemp("check")
     succeed("dvc", "init", "--no-scm", "--quiet", cwd=folder)
     (folder / "dvc.yaml").write_text(DVC_YAML)
     (folder / "make.py").write_text("open('made.txt', 'w').write('made')")
@@ -40,10 +40,10 @@ def damage(path: Path) -> bytes:
 
 @pytest.mark.parametrize("contents", [(b"made", b"b\n"), (b'[{"m',)])
 def test_damaged_files_of_the_cache_are_removed_and_made_again(project, contents):
-    assert pawprint(project, "verify").returncode == 0
+    assert pawprint(project, "check", "--files").returncode == 0
     before = cached(project)
     originals = [damage(before[content]) for content in contents]
-    result = pawprint(project, "verify")
+    result = pawprint(project, "check", "--files")
     assert result.returncode == 1
     for line, content in zip(result.stderr.splitlines(), contents, strict=True):
         assert line.startswith(f"{os.path.relpath(before[content], project)}: ")
@@ -55,7 +55,7 @@ def test_damaged_files_of_the_cache_are_removed_and_made_again(project, contents
 def test_file_of_the_workspace_that_differs_is_named_and_kept_and_a_missing_one_is_not(project):
     content = damage(project / "many" / "b")
     (project / "made.txt").unlink()
-    result = pawprint(project, "verify")
+    result = pawprint(project, "check", "--files")
     (line,) = result.stderr.splitlines()
     assert (result.returncode, line.split(" expected")[0]) == (1, "many/b:")
     assert (project / "many" / "b").read_bytes() == b"?\n"
@@ -64,6 +64,6 @@ def test_file_of_the_workspace_that_differs_is_named_and_kept_and_a_missing_one_
 
 def test_project_without_results_is_one_line(tmp_path):
     (tmp_path / "params.yaml").touch()
-    result = pawprint(tmp_path, "verify")
+    result = pawprint(tmp_path, "check", "--files")
     assert result.returncode == 1
     assert result.stderr.startswith("dvc.lock: ") and result.stderr.count("\n") == 1

@@ -1,16 +1,14 @@
-"""Commands on what dvc.lock records: `data`, `keep-splits`, `check`, `verify`."""
+"""Commands on the images of runs: `data`, `keep-splits`."""
 
 import argparse
-from pathlib import Path
 
 from pawprint.cli import aligned
 from pawprint.columns import SPLIT, SPLITS
 from pawprint.dataset.user_tables import keep_splits, read_kept_splits
 from pawprint.errors import InputError, printable
 from pawprint.files import md5
-from pawprint.pipeline.fingerprint import not_as_pinned
-from pawprint.pipeline.recorded import Recorded, find_damaged, is_md5
-from pawprint.pipeline.revisions import WORKSPACE, require_reproduced
+from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.project import LOCK, SPLIT_CSV, SPLITS_CSV
 from pawprint.tables import read_table
 from pawprint.tools.changes import CHANGES, count_changes, find_changes, tables_of
@@ -76,51 +74,3 @@ def run_keep_splits(arguments: argparse.Namespace) -> None:
     counts = new["split"].value_counts().reindex(SPLITS, fill_value=0)
     added = ", ".join(f"{number:,} {name}" for name, number in counts.items())
     print(f"keep-splits: {SPLITS_CSV}: {len(new):,} images added: {added}. Run `dvc repro`.")
-
-
-def run_check(arguments: argparse.Namespace) -> None:
-    """Fail if the committed results are not those of this code, these params and pinned packages.
-
-    Compares params, code and files with dvc.lock, without data. The exit status is 1 if one
-    differs, or if an installed package is not the version that requirements.txt pins.
-    """
-    lines = {line for text in require_reproduced().values() for line in text.splitlines()}
-    if versions := not_as_pinned(sorted(line for line in lines if "==" in line)):
-        raise InputError(
-            f"requirements.txt: expected the installed versions. Received: {', '.join(versions)}. "
-            "Run `pip install -r requirements.txt`."
-        )
-    print("check: the results are those of this code, these params and these packages")
-
-
-def run_verify(arguments: argparse.Namespace) -> None:
-    """Hash the files that dvc.lock names, in DVC's cache and in the workspace.
-
-    DVC does not hash a read-only file of its cache, so it restores a damaged one. This command
-    removes damaged files from the cache, and nothing else: `dvc repro` makes them again,
-    `dvc repro --pull` fetches them. A file of the workspace that differs is named. One that is
-    missing is not damaged. The exit status is 1 if any file is damaged.
-    """
-    recorded = Recorded()
-    outs = [
-        (stage, Path(path), md5)
-        for stage in recorded.stages
-        for path, md5 in recorded.hashes(stage).items()
-    ]
-    if not outs:
-        raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
-    checked, damaged = find_damaged(recorded, [(path, md5) for _, path, md5 in outs])
-    # The lists of files of folders: those that are left are undamaged.
-    folders = [out for out in outs if is_md5(out[2]) and out[2].endswith(".dir")]
-    members = [
-        (path / name, md5)
-        for stage, path, _ in folders
-        for name, md5 in recorded.files(stage, path).items()
-    ]
-    unlisted = [path.as_posix() for _, path, md5 in folders if not recorded.file(md5).is_file()]
-    files, of_folders = find_damaged(recorded, members)
-    if damaged + of_folders:
-        raise InputError("\n".join(damaged + of_folders))
-    print(f"verify: {checked + files:,} copies of files have the hash of dvc.lock")
-    if unlisted:
-        print(f"verify: not in DVC's cache, so not checked: {', '.join(unlisted)}")

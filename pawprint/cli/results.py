@@ -1,9 +1,12 @@
-"""Commands on the results of runs: `limits`, `compare`."""
+"""Commands on the results of runs: `limits`, `compare`, `check`."""
 
 import argparse
 
+from pawprint.errors import InputError
 from pawprint.files import parse_file
 from pawprint.params.results import Evaluate
+from pawprint.pipeline.fingerprint import not_as_pinned
+from pawprint.pipeline.recorded import Recorded, find_damaged
 from pawprint.pipeline.revisions import WORKSPACE, require_reproduced
 from pawprint.project import LIMITS
 from pawprint.scores.paired import describe_comparison
@@ -53,3 +56,37 @@ def run_compare(arguments: argparse.Namespace) -> int:
     print(note, end="\n" * bool(note))
     is_worse = any(comparison.test.verdict == "worse" for comparison in compared)
     return int(arguments.gate and is_worse)
+
+
+def add_check(parser: argparse.ArgumentParser) -> None:
+    files = "hash the files of the results instead, and remove damaged ones from DVC's cache"
+    parser.add_argument("--files", action="store_true", help=files)
+
+
+def run_check(arguments: argparse.Namespace) -> None:
+    """Fail if the results are not those of this code, these params and the pinned packages.
+
+    Compares params, code and files with dvc.lock, without data. The exit status is 1 if one
+    differs, or if an installed package is not the version that requirements.txt pins.
+
+    DVC does not hash a read-only file of its cache, so it restores a damaged one. With --files, all
+    files that dvc.lock names are hashed, in the cache and in the workspace. Damaged files are
+    removed from the cache, and nothing else: `dvc repro` makes them again, `dvc repro --pull`
+    fetches them. A file of the workspace that differs is named. One that is missing is not damaged.
+    The exit status is 1 if any file is damaged.
+    """
+    if arguments.files:
+        copies, damaged, unlisted = find_damaged(Recorded())
+        if damaged:
+            raise InputError("\n".join(damaged))
+        print(f"check: {copies:,} copies of files have the hash of dvc.lock")
+        if unlisted:
+            print(f"check: not in DVC's cache, so not checked: {', '.join(unlisted)}")
+        return
+    lines = {line for text in require_reproduced().values() for line in text.splitlines()}
+    if versions := not_as_pinned(sorted(line for line in lines if "==" in line)):
+        raise InputError(
+            f"requirements.txt: expected the installed versions. Received: {', '.join(versions)}. "
+            "Run `pip install -r requirements.txt`."
+        )
+    print("check: the results are those of this code, these params and these packages")
