@@ -42,7 +42,7 @@ from pawprint.network.solved_head import VALUES_OF_C
 from pawprint.params.model import Model
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc
-from pawprint.runtime.network_file import read_network
+from pawprint.runtime import read_network
 from pawprint.tables import read_table
 from pawprint.tools.projects import MODEL, left_out_of
 

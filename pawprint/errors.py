@@ -14,6 +14,7 @@ CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}]")
 _ESCAPED = re.compile(f"[{_CONTROL}\u202a-\u202e\u2066-\u2069]")
 _STDERR = threading.RLock()
 LONGEST = 1000  # characters in a line of a message
+NOISE = ("Exception from", "Check '", "FrontEnd API failed", "To facilitate")
 
 
 class InputError(Exception):
@@ -49,8 +50,13 @@ def is_printable(name: str) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """The first line of an error of a library, printable, or its type if it says nothing."""
-    return printable((str(error).strip() or type(error).__name__).splitlines()[0])
+    """The first line of an error of a library, printable, or its type if it says nothing.
+
+    OpenVINO names places in its source before, in lines that begin with NOISE.
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    says = (line for line in lines if line and not line.startswith(NOISE))
+    return printable(next(says, type(error).__name__))
 
 
 @contextlib.contextmanager

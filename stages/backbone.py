@@ -9,11 +9,11 @@ Run: `python -m stages.backbone`
 
 from pawprint import project
 from pawprint.files import replacing
-from pawprint.network.extractor import load_extractor
-from pawprint.network.model import save_model, weights_sha256
+from pawprint.network.backbone import load_extractor, weights_sha256
+from pawprint.network.model import save_model
 from pawprint.params.model import Model, Weights
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime.network_file import output_shapes, write_network
+from pawprint.runtime import output_shapes, write_network
 
 MEANING = {"cut": "for fine-tuning", "blocks": "of blocks", "top": "of the last maps"}
 

@@ -22,7 +22,7 @@ from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import Calibrate, augmentations, problem_of_threshold
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime.network_file import read_network
+from pawprint.runtime import read_network
 from pawprint.scores.decided import LEVEL, choose_min_confidence
 from pawprint.scores.metrics import Predictions, describe_class, tabulate_scores
 from pawprint.scores.shift import independent

@@ -29,7 +29,7 @@ from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.pipeline.entry import run_stage
 from pawprint.pipeline.recorded import Recorded
-from pawprint.runtime.network_file import output_shapes, read_network
+from pawprint.runtime import output_shapes, read_network
 from pawprint.tables import read_table
 
 

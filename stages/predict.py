@@ -25,7 +25,7 @@ from pawprint.params.data import Augment, Clean
 from pawprint.params.model import Model
 from pawprint.params.results import AUGMENTATIONS, Calibrate, TestTimeAugmentation, augmentations
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime.network_file import read_network
+from pawprint.runtime import read_network
 from pawprint.tables import read_table, training_images
 
 

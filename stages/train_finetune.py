@@ -17,15 +17,22 @@ from pawprint.columns import HISTORY, SPLIT
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, replacing, write_json
 from pawprint.network.blocks import first_trained, with_blocks
-from pawprint.network.conversion import convert, with_head
 from pawprint.network.hardware import make_deterministic, training_on
 from pawprint.network.head_weights import HeadWeights
-from pawprint.network.model import build_model, head_with, load_model, save_model, with_features
+from pawprint.network.model import (
+    build_model,
+    convert,
+    head_with,
+    load_model,
+    save_model,
+    with_features,
+    with_head,
+)
 from pawprint.network.training import Phase, describe_kept, fine_tune, measure_kept, open_batches
 from pawprint.params.model import ONNX, Model
 from pawprint.params.training import Hardware, Head, Train
 from pawprint.pipeline.entry import run_stage
-from pawprint.runtime.network_file import read_network, write_network
+from pawprint.runtime import read_network, write_network
 from pawprint.tables import read_table, write_table
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from pawprint.images.jpeg import side_for
 from pawprint.images.pixels import View, apply, resize
-from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime import compile_for_cpu
 
 Row = list[np.ndarray]  # float16, one array for each kind
 

@@ -20,7 +20,7 @@ from pawprint.model.unknown import Detector
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
 from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
-from pawprint.runtime.compiled import CORES
+from pawprint.runtime import CORES
 
 NamedOutputs = dict[str, np.ndarray]  # by name
 TOLERANCE = 1e-3  # of the outputs of the served model

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pawprint import package, project
 from pawprint.classes import mean_over_squares
 from pawprint.engine.mapping import map_items
-from pawprint.errors import InputError, printable, silent_stderr
+from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import md5_of_folder
 from pawprint.images.archive import Archive, UnusableImageError
 from pawprint.images.decoder import (
@@ -34,8 +34,7 @@ from pawprint.model.served_model import FEATURES, FILES, output_names, read_mode
 from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 from pawprint.params.section import Resize
 from pawprint.pipeline.recorded import Recorded
-from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.network_file import message_of
+from pawprint.runtime import compile_for_cpu
 
 TOLERANCE = 1e-3  # of the sum of probabilities
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
@@ -158,7 +157,7 @@ def load_predictor(folder: str | Path) -> Predictor:
             run = runner(read_model(path, metadata), output_names(metadata))
     except Exception as error:  # a library raises anything for a damaged file
         raise InputError(
-            f"{path}: expected a served or exported model. Received: {message_of(error)}"
+            f"{path}: expected a served or exported model. Received: {reason(error)}"
         ) from None
     return Predictor(folder, metadata, run)
 

@@ -9,7 +9,7 @@ import openvino
 from pawprint.files import digest, replacing, write_arrays
 from pawprint.model.metadata import Metadata, write_metadata
 from pawprint.model.unknown import DETECTOR_FILE, Detector, unknown_score
-from pawprint.runtime.network_file import read_network, take_uint8, write_network
+from pawprint.runtime import read_network, take_uint8, write_network
 
 NETWORK_FILE = "model.xml"
 # The model in its folder, by format.

@@ -1,4 +1,4 @@
-"""The network of Keras: the pre-trained backbone, the head, both together, and the file of that.
+"""The network of Keras: the head, with the backbone, its file, and its conversion to OpenVINO.
 
 The backbone is an application of Keras without its top (https://keras.io/api/applications/). It
 always runs in inference mode: its batch normalization keeps the statistics of the pre-training,
@@ -6,90 +6,29 @@ also while weights are fine-tuned. Statistics of small batches of new images cos
 accuracy (docs/decisions/01).
 """
 
-import hashlib
 import json
 import sys
-import traceback
-import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import openvino
+from openvino.frontend.tensorflow import utils
 
-from pawprint.errors import InputError, reason, without_secrets
-from pawprint.files import digest, pack, replacing
-from pawprint.network.hardware import keras
+from pawprint.errors import InputError, reason, silent_stderr
+from pawprint.files import pack, replacing
+from pawprint.network.hardware import keras, tf
 from pawprint.network.head_weights import HeadWeights, Standardisation
 from pawprint.params.training import Head
+from pawprint.runtime import take_uint8
 
 # Names of layers of the whole model.
 PARTS = PREPROCESSING, BACKBONE, POOLING, HEAD = "rescaling", "backbone", "pooling", "head"
 Tensors = list[keras.KerasTensor] | keras.KerasTensor
 STATISTICS = 2  # of each channel at the end of a block: mean and deviation
 SMALLEST_VARIANCE = 1e-6  # of maps whose deviation is 1 or so
-IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
-
-
-def application(
-    name: str, alpha: float | None, image_size: int, weights: str | Path | None = None
-) -> keras.Model:
-    """A network without its top: float32 `(batch, size, size, 3)` to feature maps.
-
-    `weights` is IMAGENET, which Keras downloads to its cache, a file that Keras' `load_weights`
-    takes, or None for random weights. Raises InputError for an image size that the application
-    cannot take, weights that Keras cannot fetch, and a file that does not fit.
-    """
-    if weights == IMAGENET and alpha and alpha > 1 and image_size != 224:
-        # There are no files of more than full width for other sizes, for which Keras would ask.
-        network = application(name, alpha, image_size)
-        network.set_weights(application(name, alpha, 224, weights).get_weights())
-        return network
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # sizes without weights of their own take 224's
-            network = getattr(keras.applications, name)(
-                input_shape=(image_size, image_size, 3),
-                include_top=False,
-                weights=weights and str(weights),
-                **({} if alpha is None else {"alpha": alpha}),
-            )
-    except Exception as error:  # of Keras, the connection and the file
-        if weights is None:
-            raise InputError(
-                f"model.image_size: expected a size that {name} takes. Received: "
-                f"{image_size} ({reason(error).rstrip('.')})"
-            ) from None
-        application(name, alpha, image_size)  # raises InputError for the size
-        raise InputError(_problem(name, alpha, weights, error)) from None
-    # The layers keep the names that Keras gives them, which may begin with that of the network.
-    return keras.Model(network.input, network.output, name=BACKBONE)
-
-
-def _problem(name: str, alpha: float | None, weights: str | Path, error: Exception) -> str:
-    if weights == IMAGENET:
-        # Errors of the connection may show the password of a proxy; those of Keras do not.
-        text = type(error).__name__
-        if type(error) in (Exception, OSError):
-            text = reason(error).rpartition(" -- ")[2]  # after the URL
-        elif type(error) is ValueError:
-            text = "those of other layers"
-        return (
-            f"{_file_of(error)}: expected weights of {name}. Received: {text}. Without a network, "
-            "put this file into models/ of KERAS_HOME, or set weights.source to a local file. "
-            "Delete a damaged file there."
-        )
-    width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
-    return (
-        f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
-        f"Received: {reason(error)} Check weights.source."
-    )
-
-
-def _file_of(error: Exception) -> str:
-    """The name of the file of weights that Keras was about to fetch or to load."""
-    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
-    paths = (values.get(name) for name in ("weights_path", "fname") for values in frames)
-    return next((Path(path).name for path in paths if isinstance(path, str)), "weights.source")
+# OpenVINO's own deletes a name that `exec` bound, which Python 3.13 refuses (PEP 667).
+utils.get_environment_setup = lambda _: {"tensorflow": tf.__version__}
 
 
 def preprocessing(name: str) -> keras.layers.Layer:
@@ -111,51 +50,6 @@ def preprocessing(name: str) -> keras.layers.Layer:
     rgb = keras.Input((None, None, 3))
     bgr = keras.ops.take(rgb, [2, 1, 0], axis=-1)
     return keras.Model(rgb, rescaling(bgr), name=PREPROCESSING)
-
-
-def load_backbone(
-    name: str, alpha: float | None, image_size: int, source: str, sha256: str | None
-) -> keras.Model:
-    """An application of Keras with the weights of a source: `imagenet`, `none` or a file's path.
-
-    `sha256` is that of the file, and otherwise None or that of the weights: of their float32
-    values, little-endian, in the order of `get_weights`. These are the same in every layout of the
-    file and with every version of Keras. Raises InputError for another hash, a missing file, and as
-    `application`.
-    """
-    if source in (IMAGENET, "none"):
-        network = application(name, alpha, image_size, IMAGENET if source == IMAGENET else None)
-        if sha256:
-            _verify(sha256, weights_sha256(network), f"the weights {source} of {name}")
-        return network
-    path = Path(source)
-    require_file(path, sha256, source, "imagenet, none or the path of a file")
-    return application(name, alpha, image_size, path)
-
-
-def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
-    """Raise InputError if there is no such file, or its hash is another. `source` is its name."""
-    if not path.is_file():
-        raise InputError(
-            f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
-            "no file."
-        )
-    _verify(sha256, digest(path), source)
-
-
-def weights_sha256(network: keras.Model) -> str:
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(weight.astype("<f4").tobytes())
-    return digest.hexdigest()
-
-
-def _verify(expected: str | None, actual: str, what: str) -> None:
-    if expected != actual:
-        raise InputError(
-            f"weights.sha256: expected the hash of {what}. Received: {expected or 'null'}, where "
-            f"it is {actual}. Set this one if these are the right weights."
-        )
 
 
 def build_head(
@@ -335,3 +229,38 @@ def load_model(path: Path, layers: tuple[str, ...] = PARTS) -> keras.Model:
             f"{path}: expected a model of this project. Received: {reason(error)}"
         ) from None
     return model
+
+
+def convert(model: keras.Model) -> openvino.Model:
+    """A Keras model of RGB pixels in inference mode.
+
+    Takes uint8 `(batch, size, size, 3)` and gives the model's outputs in their order, float32.
+    They differ from those of Keras by less than 1e-4 of their range.
+    """
+    return take_uint8(_to_openvino(model))
+
+
+def with_head(backbone: openvino.Model, head: keras.Model) -> openvino.Model:
+    """A network that gives features, with a head for these: it gives logits and features."""
+    features = keras.Input(head.input_shape[1:])
+    logits = _to_openvino(keras.Model(features, logits_of(head, features)))
+    features_of_backbone = backbone.output(0).get_node().input_value(0)
+    for taker in logits.input().get_target_inputs():
+        taker.replace_source_output(features_of_backbone)
+    outputs = [logits.output(0).get_node().input_value(0), features_of_backbone]
+    return openvino.Model(outputs, backbone.get_parameters())
+
+
+def _to_openvino(model: keras.Model) -> openvino.Model:
+    # Keras' own export also tracks the variables for a SavedModel, which takes twice as long. Of a
+    # variable OpenVINO looks through all others for each of its attributes; values have no others.
+    spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    variables = model.trainable_variables, model.non_trainable_variables
+    values = [[tf.convert_to_tensor(variable.value) for variable in kind] for kind in variables]
+    function = tf.function(lambda batch: model.stateless_call(*values, batch, training=False)[0])
+    with silent_stderr():
+        network = openvino.convert_model(function.get_concrete_function(spec))
+    # TensorFlow's SiLU leaves outputs of its own behind, after those of the model.
+    for result in network.get_results()[len(model.outputs) :]:
+        network.remove_result(result)
+    return network

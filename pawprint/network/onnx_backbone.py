@@ -9,10 +9,9 @@ import numpy as np
 import openvino
 from openvino.preprocess import PrePostProcessor
 
-from pawprint.errors import InputError, printable, silent_stderr
+from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.params.model import Model, Onnx
-from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.network_file import message_of
+from pawprint.runtime import compile_for_cpu
 
 FLOATS = (openvino.Type.f32, openvino.Type.f16)
 # Where ONNX Runtime says that weights are at an address in memory, from which OpenVINO reads them:
@@ -55,7 +54,7 @@ def read_onnx(path: Path, model: Model) -> openvino.Model:
     except Exception as error:  # OpenVINO raises anything for a damaged file
         raise InputError(
             f"{path}: expected an ONNX file, weights included, that OpenVINO runs for images of "
-            f"{model.image_size} pixels (model.image_size). Received: {message_of(error)}"
+            f"{model.image_size} pixels (model.image_size). Received: {reason(error)}"
         ) from None
 
 

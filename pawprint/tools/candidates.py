@@ -36,8 +36,7 @@ from pawprint.params.model import AUTO, ONNX
 from pawprint.params.section import Resize, checked
 from pawprint.params.whole import Params
 from pawprint.pipeline.fingerprint import Code
-from pawprint.runtime.compiled import CORES
-from pawprint.runtime.network_file import output_shapes, read_network, write_network
+from pawprint.runtime import CORES, output_shapes, read_network, write_network
 
 TRIED = Path(".dvc/tmp/pawprint-try")  # not where `features` keeps its rows, and removes them
 MAX_IMAGES, MIN_OF_CLASS = 2000, 2
@@ -205,7 +204,7 @@ def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) ->
         return Measured(*(array[()] for array in read_arrays(result).values()))
     if not path.exists():
         # TensorFlow starts here, which takes seconds.
-        from pawprint.network.extractor import load_extractor
+        from pawprint.network.backbone import load_extractor
         from pawprint.network.hardware import keras
 
         keras.config.disable_interactive_logging()  # of downloads, between the lines of a table

@@ -22,7 +22,7 @@ from pawprint.images.archive import open_archive
 from pawprint.params.results import AUGMENTATIONS, augmentations
 from pawprint.params.whole import Params, load_params
 from pawprint.recipes.overlay import overlay
-from pawprint.runtime.compiled import CORES
+from pawprint.runtime import CORES
 from pawprint.scores.paired import Comparison, Pair, compare, describe_verdict
 from pawprint.tables import read_table
 from pawprint.tools.candidates import (

@@ -24,7 +24,7 @@ from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.model.predictor import Predictor, load_predictor
 from pawprint.package import current_commit, installed_version
-from pawprint.runtime.compiled import CORES
+from pawprint.runtime import CORES
 
 MAX_BYTES = 10 * 2**20  # of an upload
 

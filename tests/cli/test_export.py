@@ -22,9 +22,8 @@ from pawprint.model.metadata import read_metadata
 from pawprint.model.predictor import load_predictor, predict
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import fit_detector
-from pawprint.network.conversion import convert
 from pawprint.network.hardware import keras
-from pawprint.network.model import build_head, build_model, save_model, with_features
+from pawprint.network.model import build_head, build_model, convert, save_model, with_features
 from pawprint.tables import write_table
 
 METADATA = metadata(

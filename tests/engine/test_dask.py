@@ -29,13 +29,12 @@ from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import open_image
 from pawprint.images.pixels import IDENTITY
 from pawprint.model.predictor import load_predictor, predict
+from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index
-from pawprint.network.conversion import convert
-from pawprint.network.extractor import build_extractor
-from pawprint.network.model import with_features
+from pawprint.network.model import convert, with_features
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.drawings import write_archive
-from pawprint.runtime.network_file import read_network, write_network
+from pawprint.runtime import read_network, write_network
 
 pytestmark = pytest.mark.slow
 DASK = ("-m", "dask")

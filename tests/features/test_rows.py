@@ -5,11 +5,11 @@ from PIL import Image
 
 from pawprint.features.rows import row_function
 from pawprint.images.pixels import IDENTITY, View, apply, resize
+from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
-from pawprint.network.conversion import convert
-from pawprint.network.extractor import build_extractor
 from pawprint.network.hardware import keras
-from pawprint.runtime.network_file import read_network, write_network
+from pawprint.network.model import convert
+from pawprint.runtime import read_network, write_network
 
 MIRRORED = View(np.array([[-1.0, 0.0, SIZE - 1.0], [0.0, 1.0, 0.0]]), brightness=20.0)
 

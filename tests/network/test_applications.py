@@ -14,15 +14,14 @@ from pawprint.model.exports import for_export
 from pawprint.model.predictor import load_predictor
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import fit_detector
+from pawprint.network.backbone import application, build_extractor
 from pawprint.network.blocks import cut_index, first_trained, with_blocks
-from pawprint.network.conversion import convert
-from pawprint.network.extractor import build_extractor
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.head_weights import HeadWeights, Standardisation
 from pawprint.network.model import (
-    application,
     build_head,
     build_model,
+    convert,
     head_with,
     load_model,
     parts,
@@ -32,7 +31,7 @@ from pawprint.network.model import (
 )
 from pawprint.network.training import Batches, Data, Phase, fine_tune, train_head
 from pawprint.params.model import Backbone
-from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.runtime import compile_for_cpu
 
 SIZE = 32
 TESTED = {

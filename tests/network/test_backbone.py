@@ -9,8 +9,9 @@ from networks import sample_backbone
 
 from pawprint import project
 from pawprint.files import digest
+from pawprint.network.backbone import load_backbone, weights_sha256
 from pawprint.network.hardware import keras, make_deterministic
-from pawprint.network.model import load_backbone, load_model, weights_sha256
+from pawprint.network.model import load_model
 from pawprint.recipes.overlay import overlay
 
 NETWORK = ("MobileNetV2", 0.35, 64)

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from networks import colour_model, pixels
 
-from pawprint.network.conversion import convert
-from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.network_file import read_network, write_network
+from pawprint.network.model import convert
+from pawprint.runtime import compile_for_cpu, read_network, write_network
 
 SIZE = 32
 

@@ -11,8 +11,7 @@ from networks import model_params
 from pawprint.errors import InputError
 from pawprint.network.onnx_backbone import read_onnx
 from pawprint.params.model import Model
-from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.network_file import write_network
+from pawprint.runtime import compile_for_cpu, write_network
 
 SIZE = 32
 # A picture of which no two colours and no two quarters are alike.

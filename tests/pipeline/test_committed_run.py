@@ -26,7 +26,7 @@ from conftest import (
 from networks import save_weights
 
 from pawprint.files import pack
-from pawprint.network.model import application
+from pawprint.network.backbone import application
 from pawprint.params.whole import Params
 from pawprint.recipes.sample.drawings import drawn_dataset
 

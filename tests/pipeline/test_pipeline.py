@@ -30,8 +30,7 @@ from pawprint.model.predictor import load_predictor
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare
 from pawprint.recipes.sample.drawings import drawn_dataset, write_archive
-from pawprint.runtime.compiled import compile_for_cpu
-from pawprint.runtime.network_file import read_network
+from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.tables import probabilities_in, read_predictions, read_table
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")

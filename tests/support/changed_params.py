@@ -7,7 +7,7 @@ from pathlib import Path
 from conftest import SAMPLE_SHA256, SAMPLE_WEIGHTS
 from networks import sample_backbone
 
-from pawprint.network.model import weights_sha256
+from pawprint.network.backbone import weights_sha256
 
 TRAINING = {
     "epochs": 4,

@@ -18,7 +18,7 @@ from pawprint.model.metadata import read_metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import predict_members, runner, squares_of
 from pawprint.model.unknown import with_detector
-from pawprint.network.conversion import convert
+from pawprint.network.model import convert
 from pawprint.tables import write_table
 from stages import evaluate
 

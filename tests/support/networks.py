@@ -12,9 +12,9 @@ from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.model.metadata import Metadata
 from pawprint.model.served_model import write_served_model
 from pawprint.model.unknown import Detector
-from pawprint.network.conversion import convert
+from pawprint.network.backbone import application
 from pawprint.network.hardware import keras
-from pawprint.network.model import activation_for, application, build_head, build_model
+from pawprint.network.model import activation_for, build_head, build_model, convert
 from pawprint.params.model import Model
 from pawprint.params.training import Dense, Head, Train
 

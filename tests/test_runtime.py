@@ -3,10 +3,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from networks import pixels, sample_backbone
 
+from pawprint.network.backbone import build_extractor
 from pawprint.network.blocks import cut_index, with_blocks
-from pawprint.network.conversion import convert
-from pawprint.network.extractor import build_extractor
-from pawprint.runtime.compiled import compile_for_cpu
+from pawprint.network.model import convert
+from pawprint.runtime import compile_for_cpu
 
 PIXELS = pixels(6)
 

@@ -1,0 +1,191 @@
+"""A backbone of Keras with its weights; the extractor, which gives the features that are stored."""
+
+import hashlib
+import traceback
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import openvino
+
+from pawprint.download import download
+from pawprint.errors import InputError, reason, without_secrets
+from pawprint.files import digest
+from pawprint.network.blocks import cut_index, first_trained, with_blocks
+from pawprint.network.hardware import keras, make_deterministic
+from pawprint.network.model import (
+    BACKBONE,
+    block_statistics,
+    convert,
+    pooling_layer,
+    preprocessing,
+)
+from pawprint.network.onnx_backbone import read_onnx
+from pawprint.params.model import ONNX, Model, Weights
+
+IMAGENET = "imagenet"  # Keras' name of the weights that it publishes
+
+
+def application(
+    name: str, alpha: float | None, image_size: int, weights: str | Path | None = None
+) -> keras.Model:
+    """A network without its top: float32 `(batch, size, size, 3)` to feature maps.
+
+    `weights` is IMAGENET, which Keras downloads to its cache, a file that Keras' `load_weights`
+    takes, or None for random weights. Raises InputError for an image size that the application
+    cannot take, weights that Keras cannot fetch, and a file that does not fit.
+    """
+    if weights == IMAGENET and alpha and alpha > 1 and image_size != 224:
+        # There are no files of more than full width for other sizes, for which Keras would ask.
+        network = application(name, alpha, image_size)
+        network.set_weights(application(name, alpha, 224, weights).get_weights())
+        return network
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sizes without weights of their own take 224's
+            network = getattr(keras.applications, name)(
+                input_shape=(image_size, image_size, 3),
+                include_top=False,
+                weights=weights and str(weights),
+                **({} if alpha is None else {"alpha": alpha}),
+            )
+    except Exception as error:  # of Keras, the connection and the file
+        if weights is None:
+            raise InputError(
+                f"model.image_size: expected a size that {name} takes. Received: "
+                f"{image_size} ({reason(error).rstrip('.')})"
+            ) from None
+        application(name, alpha, image_size)  # raises InputError for the size
+        raise InputError(_problem(name, alpha, weights, error)) from None
+    # The layers keep the names that Keras gives them, which may begin with that of the network.
+    return keras.Model(network.input, network.output, name=BACKBONE)
+
+
+def _problem(name: str, alpha: float | None, weights: str | Path, error: Exception) -> str:
+    if weights == IMAGENET:
+        # Errors of the connection may show the password of a proxy; those of Keras do not.
+        text = type(error).__name__
+        if type(error) in (Exception, OSError):
+            text = reason(error).rpartition(" -- ")[2]  # after the URL
+        elif type(error) is ValueError:
+            text = "those of other layers"
+        return (
+            f"{_file_of(error)}: expected weights of {name}. Received: {text}. Without a network, "
+            "put this file into models/ of KERAS_HOME, or set weights.source to a local file. "
+            "Delete a damaged file there."
+        )
+    width = "" if alpha is None else f", alpha {alpha} (model.alpha)"
+    return (
+        f"{weights}: expected weights of {name} (model.backbone) without top{width}. "
+        f"Received: {reason(error)} Check weights.source."
+    )
+
+
+def _file_of(error: Exception) -> str:
+    """The name of the file of weights that Keras was about to fetch or to load."""
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__)]
+    paths = (values.get(name) for name in ("weights_path", "fname") for values in frames)
+    return next((Path(path).name for path in paths if isinstance(path, str)), "weights.source")
+
+
+def load_backbone(
+    name: str, alpha: float | None, image_size: int, source: str, sha256: str | None
+) -> keras.Model:
+    """An application of Keras with the weights of a source: `imagenet`, `none` or a file's path.
+
+    `sha256` is that of the file, and otherwise None or that of the weights: of their float32
+    values, little-endian, in the order of `get_weights`. These are the same in every layout of the
+    file and with every version of Keras. Raises InputError for another hash, a missing file, and as
+    `application`.
+    """
+    if source in (IMAGENET, "none"):
+        network = application(name, alpha, image_size, IMAGENET if source == IMAGENET else None)
+        if sha256:
+            _verify(sha256, weights_sha256(network), f"the weights {source} of {name}")
+        return network
+    path = Path(source)
+    require_file(path, sha256, source, "imagenet, none or the path of a file")
+    return application(name, alpha, image_size, path)
+
+
+def require_file(path: Path, sha256: str | None, source: str, expected: str) -> None:
+    """Raise InputError if there is no such file, or its hash is another. `source` is its name."""
+    if not path.is_file():
+        raise InputError(
+            f"weights.source: expected {expected}. Received: {without_secrets(source)!r}, which is "
+            "no file."
+        )
+    _verify(sha256, digest(path), source)
+
+
+def weights_sha256(network: keras.Model) -> str:
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(weight.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _verify(expected: str | None, actual: str, what: str) -> None:
+    if expected != actual:
+        raise InputError(
+            f"weights.sha256: expected the hash of {what}. Received: {expected or 'null'}, where "
+            f"it is {actual}. Set this one if these are the right weights."
+        )
+
+
+class Extractor(NamedTuple):
+    """`outputs` are the names of those of the network; an ONNX file has no backbone of Keras."""
+
+    network: openvino.Model
+    outputs: list[str]
+    backbone: keras.Model | None
+
+
+def load_extractor(model: Model, weights: Weights, has_cut: bool = True) -> Extractor:
+    """The extractor of these params, with `has_cut` also of the maps for fine-tuning.
+
+    Keras downloads the weights `imagenet` to its cache. Raises InputError for wrong weights and for
+    params that do not fit the backbone.
+    """
+    name, source, sha256 = model.backbone, weights.source, weights.sha256
+    make_deterministic(seed=0)
+    if name == ONNX:
+        path = download(source, sha256, "weights.source") if "://" in source else Path(source)
+        expected = "the path or the URL of a file, because model.backbone is onnx"
+        require_file(path, sha256, source, expected)
+        return Extractor(read_onnx(path, model), ["top"], None)
+    backbone = load_backbone(name, model.alpha, model.image_size, source, sha256)
+    first = first_trained(model, backbone)
+    cut = cut_index(backbone, first) if has_cut and first is not None else None
+    whole = backbone if model.features == "last" else with_blocks(backbone)
+    extractor, outputs = build_extractor(name, whole, model.pooling, cut)
+    if model.features == "blocks" and "blocks" not in outputs:
+        raise InputError(
+            f"model.features: expected auto or last, because {name} has no blocks that a head can "
+            "see. Received: blocks"
+        )
+    return Extractor(convert(extractor), outputs, backbone)
+
+
+def build_extractor(
+    name: str, backbone: keras.Model, pooling: str, cut: int | None = None
+) -> tuple[keras.Model, list[str]]:
+    """Pixels `(batch, size, size, 3)` in [0, 255] to the inputs of both phases of training.
+
+    Returns it with the names of its outputs: of a cut `cut`, the feature maps there, for
+    fine-tuning; of a backbone `with_blocks`, `blocks`, the statistics of their maps; and `top`, the
+    pooled last maps, both `(batch, features)`, for the head. `name` is that of the application.
+    """
+    pixels = keras.Input(backbone.input_shape[1:])
+    outputs = backbone.outputs
+    if cut is not None:
+        at_cut = backbone.operations[cut].output
+        outputs = [keras.layers.Identity()(at_cut), *outputs]
+    maps = keras.Model(backbone.input, outputs)(preprocessing(name)(pixels), training=False)
+    maps = keras.tree.flatten(maps)
+    features = {} if cut is None else {"cut": maps.pop(0)}
+    *blocks, last = maps
+    if blocks:
+        features["blocks"] = block_statistics(blocks)
+    features["top"] = pooling_layer(pooling)(last)
+    return keras.Model(pixels, list(features.values())), list(features)
