@@ -38,7 +38,7 @@ from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import MAX_LEFT_OUT
 from pawprint.images.pixels import IDENTITY
 from pawprint.model.predictor import predict_members
-from pawprint.network.solved_head import VALUES_OF_C
+from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.params.model import Model
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import PROJECT, prepare, run_dvc

@@ -8,6 +8,8 @@ metrics/train_extract.json, plots/history_extract.csv and plots/learning_curve.c
 Run: `python -m stages.train_extract`
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -16,8 +18,19 @@ from pawprint.columns import HISTORY, JUDGED, LEARNING_CURVE, SPLIT
 from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_json
-from pawprint.network import solved_head
-from pawprint.network.new_head import Settings, learn_head, open_examples
+from pawprint.network.cross_validation import (
+    USUAL_C,
+    VALUES_OF_C,
+    CrossValidation,
+    Examples,
+    cross_validate,
+    cross_validate_as,
+    learning_curve,
+    metrics_of,
+    open_examples,
+)
+from pawprint.network.head_weights import NewHead
+from pawprint.network.new_head import Settings, learn_head
 from pawprint.params.model import Model
 from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
@@ -32,50 +45,40 @@ def main() -> None:
     if problem := problem_of_head(params.optimizer, head_params.dense):
         raise InputError(f"{project.PARAMS}: {problem}")
     split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-    labels = read_json(project.LABELS_JSON)
+    images, labels = split[split["split"] == "train"], read_json(project.LABELS_JSON)
     store = StoredExamples(project.FEATURES, split, labels)
-    images = split[split["split"] == "train"]
-    class_weight = params.weight_for(images["label"])
-    examples = open_examples(store, Model.load().features, class_weight)
-    is_solved = params.optimizer == LBFGS
-    values_of_c = solved_head.VALUES_OF_C if is_solved else solved_head.USUAL_C
-    cross_validation = solved_head.cross_validate(examples, values_of_c)
+    examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
+    judged = cross_validate(examples, VALUES_OF_C if params.optimizer == LBFGS else USUAL_C)
     settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)
-    head = learn_head(store, examples, cross_validation, settings)
-    history, actual = head.history, examples.actual
+    head = learn_head(store, examples, judged, settings)
+    is_judged = ~np.isnan(judged.probabilities).any(axis=1)
+    probabilities, kept = judged.probabilities[is_judged], head.history[head.history["kept"]]
+    of_folds = metrics_of(probabilities, examples.actual[is_judged])
     metrics = {
         "initial_accuracy": head.initial["accuracy"],
         "validation_accuracy": head.validation["accuracy"],
-        **write_judged(images, labels, cross_validation.probabilities, actual),
-        "C": cross_validation.C,
-        "views": cross_validation.views,
-        "blocks": int(examples.takes_blocks(cross_validation)),
+        **{f"cross_validated_{name}": value for name, value in of_folds.items()},
+        "C": judged.C,
+        "views": judged.views,
+        "blocks": int(judged.has_blocks),
     }
-    if history["kept"].any():
-        metrics["train_accuracy"] = history["accuracy"][history["kept"]].iloc[-1]
-    by_series = compare_series(split, examples, cross_validation)
+    if len(kept):
+        metrics["train_accuracy"] = kept["accuracy"].iloc[-1]
+    by_series = compare_series(split, examples, judged)
     if by_series is not None:
         metrics["accuracy_by_series"] = by_series
-    judged, of_parts = solved_head.learning_curve(examples, cross_validation)
-    curve = tabulate_curve(actual[judged], examples.groups[judged], of_parts)
+    in_curve, fits = learning_curve(examples, judged)
+    curve = tabulate_curve(examples.actual[in_curve], examples.groups[in_curve], fits)
     head.weights.write(project.HEAD)
     write_json(project.EXTRACT_METRICS, metrics)
-    write_table(project.EXTRACT_HISTORY_CSV, history, HISTORY)
+    rows = judge(images[is_judged], probabilities, labels)
+    write_table(project.CROSS_VALIDATION_CSV, rows, JUDGED)
+    write_table(project.EXTRACT_HISTORY_CSV, head.history, HISTORY)
     write_table(project.LEARNING_CURVE_CSV, curve, LEARNING_CURVE)
-    if cross_validation.gain:
-        kind = "blocks" if cross_validation.takes_more else "the last maps alone"
-        print(
-            f"train_extract: features of {kind} are taken; blocks change the {examples.loss_name} "
-            f"by {cross_validation.gain}"
-        )
-    initial, final = head.initial, head.validation
-    weighted = ", each class with the same weight" if class_weight else ""
-    print(
-        f"train_extract: validation accuracy {initial['accuracy']:.4f}, "
-        f"loss {initial['loss']:.4f} before; {final['accuracy']:.4f}, {final['loss']:.4f} "
-        f"{head.how}{weighted}"
-    )
-    why = "too few images or groups" if of_parts else "too many classes"
+    of_images = describe_folds(of_folds, images["label"], is_judged)
+    for line in (*of_images, *describe_head(head, examples, judged)):
+        print(f"train_extract: {line}")
+    why = "too few images or groups" if fits else "too many classes"
     of_curve = describe_curve(curve) if len(curve) > 1 else f"no learning curve, as there are {why}"
     print(f"train_extract: {of_curve}")
     if by_series is not None:
@@ -84,39 +87,38 @@ def main() -> None:
 
 
 def compare_series(
-    split: pd.DataFrame, examples: solved_head.Examples, result: solved_head.CrossValidation
+    split: pd.DataFrame, examples: Examples, judged: CrossValidation
 ) -> float | None:
     """`accuracy_by_series` of the training images; None, too, if the names tell no series."""
     series = find_series(split)
     if series is None:
         return None
     groups = series[split["split"] == "train"].to_numpy()
-    apart = solved_head.cross_validate_as(result, examples._replace(groups=groups))
-    return accuracy_by_series(result.probabilities, apart.probabilities, examples.actual)
+    apart = cross_validate_as(judged, examples._replace(groups=groups))
+    return accuracy_by_series(judged.probabilities, apart.probabilities, examples.actual)
 
 
-def write_judged(
-    images: pd.DataFrame, labels: list[str], probabilities: np.ndarray, actual: np.ndarray
-) -> dict[str, float]:
-    """Write and say what cross-validation gives for training images; returns its metrics.
+def describe_folds(scores: dict, label: pd.Series, is_judged: np.ndarray) -> Iterator[str]:
+    """The cross-validated scores, and of which classes images have none."""
+    number, accuracy, loss = is_judged.sum(), scores["accuracy"], scores["loss"]
+    yield f"cross-validated accuracy {accuracy:.4f}, loss {loss:.4f} of {number:,} training images"
+    for name, number in label[~is_judged].value_counts(sort=False).items():
+        what, why = f"{number} images of {name}", "no other training image or group has this label"
+        yield f"not cross-validated: {what}, because {why}"
 
-    `probabilities` are `(images, classes)`, NaN for an image that is not judged.
-    """
-    is_judged = ~np.isnan(probabilities).any(axis=1)
-    write_table(
-        project.CROSS_VALIDATION_CSV,
-        judge(images[is_judged], probabilities[is_judged], labels),
-        JUDGED,
+
+def describe_head(head: NewHead, examples: Examples, judged: CrossValidation) -> Iterator[str]:
+    """Whether features of blocks are taken, and the scores of the head on validation."""
+    if judged.gain:
+        kind = "blocks" if judged.has_blocks else "the last maps alone"
+        changes = f"blocks change the {examples.loss_name} by {judged.gain}"
+        yield f"features of {kind} are taken; {changes}"
+    initial, final = head.initial, head.validation
+    weighted = ", each class with the same weight" if examples.class_weight else ""
+    yield (
+        f"validation accuracy {initial['accuracy']:.4f}, loss {initial['loss']:.4f} before; "
+        f"{final['accuracy']:.4f}, {final['loss']:.4f} {head.how}{weighted}"
     )
-    folds = solved_head.metrics_of(probabilities[is_judged], actual[is_judged])
-    print(
-        f"train_extract: cross-validated accuracy {folds['accuracy']:.4f}, "
-        f"loss {folds['loss']:.4f} of {is_judged.sum():,} training images"
-    )
-    for label, number in images["label"][~is_judged].value_counts(sort=False).items():
-        what, why = f"{number} images of {label}", "no other training image or group has this label"
-        print(f"train_extract: not cross-validated: {what}, because {why}")
-    return {f"cross_validated_{name}": value for name, value in folds.items()}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,32 @@
-"""Feature extraction: a new head on stored features, solved or, if that cannot be, trained."""
+"""Feature extraction: a new head on stored features, solved or, if that cannot be, trained.
 
+A solved head is one layer, by logistic regression, without Keras: its loss is convex.
+"""
+
+import math
 from pathlib import Path
 from typing import NamedTuple
 
-from pawprint.features.store import StoredExamples
-from pawprint.network.head_weights import NewHead, kinds_of
-from pawprint.network.solved_head import CrossValidation, Examples, part_that_fits, solve
+import numpy as np
+import pandas as pd
+from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
+
+from pawprint.columns import HISTORY
+from pawprint.errors import InputError
+from pawprint.features.store import Features, StoredExamples
+from pawprint.network.cross_validation import (
+    BLOCK,
+    CrossValidation,
+    Examples,
+    metrics_of,
+    most_rows,
+    predict,
+    regression,
+    standardise,
+    view_of,
+)
+from pawprint.network.head_weights import HeadWeights, NewHead, kinds_of
 from pawprint.params.training import IN_BATCHES, LBFGS, Hardware, Head, TrainHead
 
 
@@ -18,21 +39,6 @@ class Settings(NamedTuple):
     path: Path
 
 
-def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
-    """The training images; with `features` auto those of blocks, if stored, are open to choice."""
-    images = store.images[store.images["split"] == "train"]
-    has_blocks, is_open = features == "blocks", features == "auto" and store.has("blocks")
-    return Examples(
-        store.open("train", *kinds_of(has_blocks)),
-        store.classes("train"),
-        images["group"].to_numpy(),
-        len(store.labels),
-        class_weight,
-        store.open("train", *kinds_of(True)) if is_open else None,
-        has_blocks,
-    )
-
-
 def learn_head(
     store: StoredExamples, examples: Examples, cross_validation: CrossValidation, settings: Settings
 ) -> NewHead:
@@ -40,7 +46,7 @@ def learn_head(
 
     With LBFGS it is solved. What that cannot hold is learned in batches, as IN_BATCHES says.
     """
-    params, has_blocks = settings.train, examples.takes_blocks(cross_validation)
+    params, has_blocks = settings.train, cross_validation.has_blocks
     if params.optimizer == LBFGS:
         part = part_that_fits(examples, cross_validation)
         if part is not None:
@@ -56,3 +62,87 @@ def learn_head(
 
     phase = Phase("train_extract", params, path=settings.path)
     return train_stored_head(store, has_blocks, settings.head, phase, settings.hardware)
+
+
+def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.ndarray | None:
+    """The images that one fit learns from, sorted: all, or a random part with all classes in it.
+
+    Each class has the same fraction of its images in it, and at least one. The features are those
+    that the cross-validation chose. None if the part would have less than half of the images: a
+    head that learns from all in batches is better (docs/decisions/25).
+    """
+    actual = examples.actual
+    columns = math.prod(examples.features[cross_validation.has_blocks].shape[2:])
+    images, most = len(actual), most_rows(columns, examples.classes)
+    if most < max(images / 2, examples.classes):
+        return None
+    order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
+    rank = ((order.rank() - 1) / order.transform("size")).to_numpy()
+    return np.sort(np.argsort(rank, kind="stable")[:most])
+
+
+def solve(
+    examples: Examples,
+    validation: tuple[Features | np.ndarray, np.ndarray],
+    labels: list[str],
+    cross_validation: CrossValidation,
+    part: np.ndarray,
+) -> NewHead:
+    """Fit the features and views that the cross-validation chose, of the training images `part`.
+
+    The metrics before are those of zeros; the history has one row.
+
+    All views of an image together weigh as much as the image. If one fit cannot hold them, it
+    learns from the first view. `validation` has the same features, and class indices. Two classes
+    have one unit, the logit of the second. Raises InputError if a class has no image.
+    """
+    features, actual = examples.features[cross_validation.has_blocks], examples.actual
+    if missing := set(range(len(labels))) - set(actual.tolist()):
+        raise InputError(
+            "split: expected training images of every class. Received: none of "
+            f"{labels[min(missing)]}. Add images, or remove the class."
+        )
+    views, columns = cross_validation.views, math.prod(features.shape[2:])
+    if len(part) * views > most_rows(columns, len(labels)):
+        views = 1
+    rows = np.empty((len(part) * views, columns), np.float32)
+    for start in range(0, len(part), BLOCK):  # not a second copy of all
+        images = part[start : start + BLOCK]
+        for view in range(views):
+            place = slice(start * views + view, (start + len(images)) * views, views)
+            rows[place] = view_of(features, view, images)
+    targets = np.repeat(actual[part], views)
+    weights = compute_sample_weight(examples.class_weight, targets)
+    held_out, held_out_classes = validation
+    untrained = np.full((len(held_out_classes), len(labels)), 1 / len(labels))
+    with threadpool_limits(1):
+        standardisation = standardise(rows)
+        model = regression(examples.class_weight, C=cross_validation.C / views).fit(rows, targets)
+        training_metrics = metrics_of(model.predict_proba(rows), targets, weights)
+        predicted = predict(model, standardisation, held_out, np.arange(len(held_out_classes)))
+    final = metrics_of(predicted, held_out_classes)
+    validation_metrics = {f"validation_{name}": value for name, value in final.items()}
+    history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
+    arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
+    how = f"by logistic regression, C = {cross_validation.C:g}"
+    how += _describe_views(features.shape[1], views, cross_validation, examples.loss_name)
+    if len(part) < len(actual):
+        how += f", of a random part of {len(part):,} of {len(actual):,} images"
+    return NewHead(
+        HeadWeights(arrays, standardisation, cross_validation.has_blocks),
+        metrics_of(untrained, held_out_classes),
+        final,
+        history.reindex(columns=list(HISTORY)),
+        how,
+    )
+
+
+def _describe_views(views: int, number: int, cross_validation: CrossValidation, loss: str) -> str:
+    """Such as ", all 4 views of each image (…)", or "" where an image has one."""
+    if views == 1:
+        return ""
+    why = "all are too many to try"
+    if cross_validation.views_gain and number == cross_validation.views:
+        why = f"all change the {loss} by {cross_validation.views_gain}"
+    which = "all" if number == views else "one of"
+    return f", {which} {views} views of each image ({why})"

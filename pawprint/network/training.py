@@ -139,16 +139,17 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
     names the section of the params, if the loss is not finite.
     """
     (train, validation), params = data, phase.params
-    recorder, keeper = Recorder(phase.path), _keeper(params, validation)
-    callbacks: list = [recorder, keeper] if keeper else [recorder]
+    progress, keeper = Progress(train, phase), None
+    callbacks: list = [progress]
+    if params.early_stopping:
+        keeper = keras.callbacks.EarlyStopping(**dict(params.early_stopping))
+    elif params.keep_best:
+        keeper = KeepBest(validation)
+    if keeper:
+        callbacks.append(keeper)
     if params.reduce_lr_on_plateau:
         callbacks.append(keras.callbacks.ReduceLROnPlateau(**dict(params.reduce_lr_on_plateau)))
-    if params.learning_rate_decay == "cosine":
-        callbacks.append(Rates(cosine_decay(params, len(train)), params.learning_rate))
-    callbacks += [
-        keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _: train.start_epoch(epoch)),
-        keras.callbacks.TerminateOnNaN(),
-    ]
+    callbacks.append(keras.callbacks.TerminateOnNaN())
     model.fit(
         train,
         validation_data=validation,
@@ -158,7 +159,7 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
         shuffle=False,  # Batches shuffles, by image and not only by batch
         verbose=int(sys.stdout.isatty()),
     )
-    history = recorder.history()
+    history = progress.history()
     if not np.isfinite(history[["loss", "validation_loss"]].astype(float)).all(axis=None):
         if phase.path:
             phase.path.unlink()
@@ -174,26 +175,37 @@ def fit(model: keras.Model, data: Data, phase: Phase) -> tuple[pd.DataFrame, "Ke
     return history, keeper if isinstance(keeper, KeepBest) else None
 
 
-def _keeper(params: Train, validation: Batches) -> keras.callbacks.Callback | None:
-    """What decides which weights are kept; without one, those of the last epoch are."""
-    if params.early_stopping:
-        return keras.callbacks.EarlyStopping(**dict(params.early_stopping))
-    return KeepBest(validation) if params.keep_best else None
+class Progress(keras.callbacks.Callback):
+    """Starts the epochs of `train`, sets the rate of each step if it decays, and records HISTORY.
 
+    A schedule of Keras would be saved with the optimizer, and end there: a rate of 0 for whoever
+    continues the training.
+    """
 
-class Recorder(keras.callbacks.Callback):
-    """Records the table HISTORY, and writes it to `path` after each epoch, where one is given."""
-
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, train: Batches, phase: Phase) -> None:
         super().__init__()
-        self.path, self.rows = path, []
+        self.train, self.phase, self.rows = train, phase, []
+        decays = phase.params.learning_rate_decay == "cosine"
+        self.rates = cosine_decay(phase.params, len(train)).tolist() if decays else []
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.train.start_epoch(epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        if self.rates:
+            step = self.train.epoch * len(self.train) + batch
+            optimizer_of(self.model).learning_rate = self.rates[step]
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
         metrics = {name.replace("val_", "validation_"): value for name, value in logs.items()}
         rate = float(keras.ops.convert_to_numpy(optimizer_of(self.model).learning_rate))
         self.rows.append(metrics | {"epoch": epoch + 1, "learning_rate": rate, "kept": False})
-        if self.path:
-            write_table(self.path, self.history(), HISTORY)
+        if self.phase.path:
+            write_table(self.phase.path, self.history(), HISTORY)
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        if self.rates:
+            optimizer_of(self.model).learning_rate = self.phase.params.learning_rate
 
     def history(self) -> pd.DataFrame:
         return pd.DataFrame(self.rows, columns=list(HISTORY))
@@ -229,24 +241,6 @@ class KeepBest(keras.callbacks.Callback):
             self.model.set_weights(self.best_weights)
         self.difference = Difference.of(image_losses(self.model, self.validation), self.losses)
         self.model.set_weights(self.best_weights)
-
-
-class Rates(keras.callbacks.Callback):
-    """Sets the learning rate of each step, and that of the params at the end.
-
-    A schedule of Keras would be saved with the optimizer, and end there: a rate of 0 for whoever
-    continues the training.
-    """
-
-    def __init__(self, rates: np.ndarray, last: float) -> None:
-        super().__init__()
-        self.rates, self.last = iter(rates.tolist()), last
-
-    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        optimizer_of(self.model).learning_rate = next(self.rates)
-
-    def on_train_end(self, logs: dict | None = None) -> None:
-        optimizer_of(self.model).learning_rate = self.last
 
 
 def balanced_weights(labels: np.ndarray) -> dict[int, float]:

@@ -29,9 +29,8 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.jpeg import side_for
 from pawprint.images.pixels import IDENTITY
+from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.head_weights import kinds_of
-from pawprint.network.new_head import open_examples
-from pawprint.network.solved_head import cross_validate
 from pawprint.params.model import AUTO, ONNX
 from pawprint.params.section import Resize, checked
 from pawprint.params.whole import Params
@@ -233,7 +232,7 @@ def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) ->
     start = time.monotonic()
     cross_validation = cross_validate(examples)
     fit_seconds = time.monotonic() - start
-    has_blocks = examples.takes_blocks(cross_validation)
+    has_blocks = cross_validation.has_blocks
     served = _served(path, has_blocks)
     weights = sum(node.data.nbytes for node in served.get_ops() if hasattr(node, "data"))
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))

@@ -5,15 +5,15 @@ import pytest
 from conftest import PROJECT, refused, run
 from sklearn.linear_model import LogisticRegression
 
-from pawprint.network import solved_head
-from pawprint.network.head_weights import NewHead
-from pawprint.network.solved_head import (
+from pawprint.network import cross_validation as validation
+from pawprint.network.cross_validation import (
     Examples,
     cross_validate,
     cross_validate_as,
     metrics_of,
-    solve,
 )
+from pawprint.network.head_weights import NewHead
+from pawprint.network.new_head import part_that_fits, solve
 
 
 def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +32,7 @@ def clusters(classes: int, images: int, views: int = 2) -> tuple[np.ndarray, np.
 
 def solved(classes: int, class_weight: str | None = None, images: int = 120):
     train = clusters(classes, images)
-    examples = Examples(*train, np.arange(images), classes, class_weight)
+    examples = Examples({False: train[0]}, train[1], np.arange(images), classes, class_weight)
     cross_validation = cross_validate(examples)._replace(views=2)
     labels = [f"class {number}" for number in range(classes)]
     return (
@@ -45,7 +45,7 @@ def solved(classes: int, class_weight: str | None = None, images: int = 120):
 def fitted(features: np.ndarray, actual: np.ndarray, class_weight: str | None = None):
     """The cross-validation and the head of features `(images, views, …)` without groups."""
     images, classes = np.arange(len(actual)), actual.max() + 1
-    examples = Examples(features, actual, images, classes, class_weight)
+    examples = Examples({False: features}, actual, images, classes, class_weight)
     cross_validation = cross_validate(examples)
     return cross_validation, solve(
         examples, (features, actual), [*"abcd"[:classes]], cross_validation, images
@@ -113,7 +113,7 @@ def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
         features[:, 1:] = features[np.argsort(actual)[::-1], 1:]
     cross_validation, solution = fitted(features, actual)
     assert cross_validation.views == views
-    learned = Examples(features[:, :views], actual, np.arange(100), 4)
+    learned = Examples({False: features[:, :views]}, actual, np.arange(100), 4)
     expected = solve(learned, (features, actual), [*"abcd"], cross_validation, np.arange(100))
     assert np.array_equal(solution.weights.arrays[0], expected.weights.arrays[0])
 
@@ -126,17 +126,19 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
     rng, (features, actual) = np.random.default_rng(0), clusters(2, 60)
     others = rng.normal(0, 1, (60, 2, 12)) + (3 * actual[:, None, None] if is_better else 0)
     more = np.concatenate([features, others.astype(np.float16)], axis=2)
-    examples = Examples(features, actual, np.arange(60), 2, more=more)
+    examples = Examples({False: features, True: more}, actual, np.arange(60), 2)
     cross_validation = cross_validate(examples)
     assert (
-        cross_validation.takes_more
+        cross_validation.has_blocks
         == is_better
         == (cross_validation.gain.mean < -cross_validation.gain.error)
     )
     columns = more if is_better else features
     solution = solve(examples, (columns, actual), ["a", "b"], cross_validation, np.arange(60))
     assert len(solution.weights.arrays[0]) == columns.shape[2]
-    alone = cross_validate(Examples(columns, actual, np.arange(60), 2), (cross_validation.C,))
+    alone = cross_validate(
+        Examples({False: columns}, actual, np.arange(60), 2), (cross_validation.C,)
+    )
     judged = cross_validate_as(cross_validation._replace(views=1), examples)
     assert np.array_equal(judged.probabilities, alone.probabilities)
 
@@ -155,11 +157,12 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     rng, losses = np.random.default_rng(3), {}
     actual = (np.arange(90) % 9 == 0).astype(int)
     features = (rng.normal(0, 1, (90, 1, 20)) + 0.4 * actual[:, None, None]).astype(np.float16)
-    for c in solved_head.VALUES_OF_C:
-        of_one = cross_validate(Examples(features, actual, np.arange(90), 2, "balanced"), (c,))
+    examples = Examples({False: features}, actual, np.arange(90), 2, "balanced")
+    for c in validation.VALUES_OF_C:
+        of_one = cross_validate(examples, (c,))
         weights = np.where(actual == 1, 80 / 10, 1)
         losses[c] = metrics_of(of_one.probabilities, actual, weights)["loss"]
-    best = cross_validate(Examples(features, actual, np.arange(90), 2, "balanced"))
+    best = cross_validate(examples)
     assert losses[best.C] == min(losses.values())
 
 
@@ -169,18 +172,19 @@ def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group()
     features = np.stack([2.0 * actual - 1, np.zeros(103)], axis=1)
     features[100:] = (1, 5)
     groups = np.append(np.arange(100), [100, 100, 100])
-    judged = cross_validate(Examples(features[:, None], actual, groups, 2), (100.0,))
+    features = {False: features[:, None]}
+    judged = cross_validate(Examples(features, actual, groups, 2), (100.0,))
     assert (judged.probabilities[100:, 0] < 0.5).all()
-    divided = cross_validate(Examples(features[:, None], actual, np.arange(103), 2), (100.0,))
+    divided = cross_validate(Examples(features, actual, np.arange(103), 2), (100.0,))
     assert (divided.probabilities[100:, 0] > 0.5).any()
 
 
 @pytest.mark.parametrize(
-    ("limit", "tried"), [(10**9, len(solved_head.VALUES_OF_C)), (29 * 12 * 3, 1)]
+    ("limit", "tried"), [(10**9, len(validation.VALUES_OF_C)), (29 * 12 * 3, 1)]
 )
 def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, limit, tried):
-    monkeypatch.setattr(solved_head, "MAX_CROSS_VALIDATED", 60)
-    monkeypatch.setattr(solved_head, "MAX_SIZE", limit)
+    monkeypatch.setattr(validation, "MAX_CROSS_VALIDATED", 60)
+    monkeypatch.setattr(validation, "MAX_SIZE", limit)
     learned = []
 
     class Counted(LogisticRegression):
@@ -188,10 +192,10 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
             learned.append((len(rows), self.C))
             return super().fit(rows, *others)
 
-    monkeypatch.setattr(solved_head, "LogisticRegression", Counted)
+    monkeypatch.setattr(validation, "LogisticRegression", Counted)
     features, actual = clusters(3, 300)
     groups = np.arange(300) // 2
-    cross_validation = cross_validate(Examples(features, actual, groups, 3))
+    cross_validation = cross_validate(Examples({False: features}, actual, groups, 3))
     assert max(rows for rows, _ in learned) < 2 * 60  # both views
     assert len({c for rows, c in learned if rows < 60}) == tried
     assert not np.isnan(cross_validation.probabilities).any()
@@ -202,23 +206,23 @@ def test_of_many_images_a_part_is_learned_from_and_all_are_judged(monkeypatch, l
 def test_too_few_images_are_told_in_one_line(actual):
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
     with refused("split: expected training images of"):
-        cross_validate(Examples(features, np.array(actual), np.arange(len(actual)), 2))
+        cross_validate(Examples({False: features}, np.array(actual), np.arange(len(actual)), 2))
 
 
 def test_head_learns_from_a_part_of_too_many_images_with_all_classes_in_it(monkeypatch):
     features, actual = clusters(3, 300)
     actual[:280] %= 2  # few images of the third
-    examples = Examples(features, actual, np.arange(300), 3)
+    examples = Examples({False: features}, actual, np.arange(300), 3)
     cross_validation = cross_validate(examples)
-    monkeypatch.setattr(solved_head, "MAX_SIZE", 150 * features[0, 0].size * 3)
-    part = solved_head.part_that_fits(examples, cross_validation)
+    monkeypatch.setattr(validation, "MAX_SIZE", 150 * features[0, 0].size * 3)
+    part = part_that_fits(examples, cross_validation)
     assert len(part) == 150 and (np.diff(part) > 0).all()
     fractions = np.bincount(actual[part]) / np.bincount(actual)
     assert fractions == pytest.approx(1 / 2, abs=0.1) and fractions.all()
     solution = solve(examples, (features, actual), ["a", "b", "c"], cross_validation, part)
     assert solution.validation["accuracy"] > 0.6
-    monkeypatch.setattr(solved_head, "MAX_SIZE", 149 * features[0, 0].size * 3)
-    assert solved_head.part_that_fits(examples, cross_validation) is None
+    monkeypatch.setattr(validation, "MAX_SIZE", 149 * features[0, 0].size * 3)
+    assert part_that_fits(examples, cross_validation) is None
 
 
 ON_SOME_CORES = """
@@ -228,12 +232,13 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 from pathlib import Path
 import numpy as np
 from pawprint.files import write_arrays
-from pawprint.network.solved_head import Examples, cross_validate, solve
+from pawprint.network.cross_validation import Examples, cross_validate
+from pawprint.network.new_head import solve
 rng = np.random.default_rng(0)
 actual = np.arange(900) % 3
 features = rng.normal(0, 1, (900, 2, 300)) + rng.normal(0, 0.2, (3, 300))[actual][:, None]
 pair = features.astype(np.float16), actual
-examples = Examples(*pair, np.arange(900), 3)
+examples = Examples({False: pair[0]}, pair[1], np.arange(900), 3)
 cross_validation = cross_validate(examples)
 solution = solve(examples, pair, ["a", "b", "c"], cross_validation, np.arange(900))
 weights = solution.weights

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pawprint.network import solved_head
+from pawprint.network import cross_validation as validation
 from pawprint.scores.learning_curve import describe_curve, tabulate_curve
 
 IMAGES = 640
@@ -17,9 +17,9 @@ def curve_of(is_alike: bool) -> pd.DataFrame:
     features = rng.normal(0, 1, (kinds, 1, 400))[np.arange(IMAGES) % kinds]
     features += rng.normal(0, 0.1, features.shape)
     groups = np.arange(IMAGES)
-    examples = solved_head.Examples(features.astype(np.float16), actual, groups, 2)
-    cross_validation = solved_head.cross_validate(examples, (100.0,))
-    judged, curve = solved_head.learning_curve(examples, cross_validation)
+    examples = validation.Examples({False: features.astype(np.float16)}, actual, groups, 2)
+    cross_validation = validation.cross_validate(examples, (100.0,))
+    judged, curve = validation.learning_curve(examples, cross_validation)
     return tabulate_curve(actual[judged], groups[judged], curve)
 
 
@@ -39,25 +39,25 @@ def test_more_images_are_said_to_help_only_where_the_last_doubling_did(is_alike)
 def test_too_few_groups_have_no_curve(actual, groups):
     actual, groups = np.array(actual), np.array(groups)
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
-    examples = solved_head.Examples(features, actual, groups, actual.max() + 1)
-    cross_validation = solved_head.cross_validate(examples, (1.0,))
-    judged, curve = solved_head.learning_curve(examples, cross_validation)
+    examples = validation.Examples({False: features}, actual, groups, actual.max() + 1)
+    cross_validation = validation.cross_validate(examples, (1.0,))
+    judged, curve = validation.learning_curve(examples, cross_validation)
     assert len(tabulate_curve(actual[judged], groups[judged], curve)) < 2
 
 
 def test_images_of_a_group_are_learned_from_together():
     groups = np.arange(IMAGES) // 16
     actual, features = np.arange(IMAGES) % 2, np.zeros((IMAGES, 1, 1), np.float16)
-    learned, judge = [], solved_head._judge
+    learned, judge = [], validation._judge
 
     def recorded(examples, folds, *others):
         learned.append(folds.learned)
         return judge(examples, folds, *others)
 
-    examples = solved_head.Examples(features, actual, groups, 2)
+    examples = validation.Examples({False: features}, actual, groups, 2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(solved_head, "_judge", recorded)
-        solved_head.learning_curve(examples, solved_head.CrossValidation(None, 1.0, views=2))
+        patch.setattr(validation, "_judge", recorded)
+        validation.learning_curve(examples, validation.CrossValidation(None, 1.0, views=2))
     for part, more in pairwise(learned):
         assert set(part) < set(more)
         assert (np.bincount(groups[part], minlength=40) % 8 == 0).all()

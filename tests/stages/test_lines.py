@@ -17,7 +17,7 @@ from pawprint.columns import IMAGES, JUDGED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json
-from pawprint.network import solved_head
+from pawprint.network import cross_validation
 from pawprint.scores.shift import SERIES
 from pawprint.tables import read_table, tabulate, write_predictions, write_table
 from stages import clean, review, split, train_extract
@@ -134,7 +134,7 @@ def test_training_says_which_views_it_learns_from(folder, capsys, is_like_the_im
 
 
 def test_training_says_that_many_classes_have_no_learning_curve(folder, capsys, monkeypatch):
-    monkeypatch.setattr(solved_head, "MAX_SIZE", 19 * 12 * 2)
+    monkeypatch.setattr(cross_validation, "MAX_SIZE", 19 * 12 * 2)
     lines = trained(folder, np.random.default_rng(0).normal(size=(36, 1, 12)), capsys)
     (line,) = [line for line in lines if "no learning curve" in line]
     assert "too many classes" in line

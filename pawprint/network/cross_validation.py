@@ -1,8 +1,8 @@
-"""A linear head by logistic regression, and cross-validated probabilities of training images.
+"""Cross-validated probabilities of training images, by logistic regressions on their features.
 
-Without Keras: the head is one layer, and its loss is convex. Features are standardised, as the
-penalty on weights needs it. One thread computes, because the number of threads changes the last
-bits of a sum.
+They choose what a head learns from, and how much its weights are penalised. Features are
+standardised, as the penalty needs it. One thread computes, because the number of threads changes
+the last bits of a sum.
 """
 
 import math
@@ -18,10 +18,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from threadpoolctl import threadpool_limits
 
 from pawprint.classes import Difference, log_losses
-from pawprint.columns import HISTORY
 from pawprint.errors import InputError
-from pawprint.features.store import Features
-from pawprint.network.head_weights import HeadWeights, NewHead, Standardisation
+from pawprint.features.store import Features, StoredExamples
+from pawprint.network.head_weights import Standardisation, kinds_of
 
 # scikit-learn's C, the inverse of the penalty, for the sum of the losses of all images.
 VALUES_OF_C = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -44,48 +43,51 @@ BLOCK = 4096  # images predicted at a time
 class Examples(NamedTuple):
     """Training images: features `(images, views, …)`, class indices and groups, `(images,)`.
 
-    `has_blocks` says whether `features` are those of blocks, too. `more` holds such features, which
-    may be learned from in place of `features`, and has the same images and views.
+    `features` are by whether they hold those of blocks; of both, cross-validation chooses.
     """
 
-    features: Features | np.ndarray
+    features: dict[bool, Features | np.ndarray]
     actual: np.ndarray
     groups: np.ndarray
     classes: int
     class_weight: str | None = None
-    more: Features | np.ndarray | None = None
-    has_blocks: bool = False
 
     @property
     def columns(self) -> int:
-        """The number of features, the larger of both."""
-        return math.prod((self.features if self.more is None else self.more).shape[2:])
-
-    def chosen_features(self, cross_validation: "CrossValidation") -> Features | np.ndarray:
-        return self.more if cross_validation.takes_more else self.features
+        """The number of features, the largest."""
+        return max(math.prod(features.shape[2:]) for features in self.features.values())
 
     @property
     def loss_name(self) -> str:
         """Of the loss by which cross-validation chooses."""
         return f"cross-validated{', weighted' * bool(self.class_weight)} log loss"
 
-    def takes_blocks(self, cross_validation: "CrossValidation") -> bool:
-        """Whether `chosen_features` has features of blocks."""
-        return self.has_blocks or cross_validation.takes_more
+
+def open_examples(store: StoredExamples, features: str, class_weight: str | None) -> Examples:
+    """The training images; with `features` auto those of blocks, if stored, are open to choice."""
+    of_auto = (False, True)[: 1 + store.has("blocks")]
+    choices = {"last": (False,), "blocks": (True,), "auto": of_auto}[features]
+    return Examples(
+        {has_blocks: store.open("train", *kinds_of(has_blocks)) for has_blocks in choices},
+        store.classes("train"),
+        store.images["group"][store.images["split"] == "train"].to_numpy(),
+        len(store.labels),
+        class_weight,
+    )
 
 
 class CrossValidation(NamedTuple):
     """float32 `(images, classes)`, NaN for an image that is not judged; and what fits learn from.
 
-    `views` is the number of views of each image, one or all; `takes_more` says whether features are
-    those of `Examples.more`. `gain` is the difference of the losses of both, `views_gain` that of
-    all views and one; None where they are not tried.
+    `views` is the number of views of each image, one or all; `has_blocks` says which features of
+    `Examples` are taken. `gain` is the difference of the losses with blocks and without,
+    `views_gain` that of all views and one; None where they are not tried.
     """
 
     probabilities: np.ndarray
     C: float
+    has_blocks: bool = False
     views: int = 1
-    takes_more: bool = False
     gain: Difference | None = None
     views_gain: Difference | None = None
 
@@ -97,26 +99,9 @@ class Folds(NamedTuple):
     learned: np.ndarray
 
 
-def _most_rows(columns: int, classes: int) -> int:
+def most_rows(columns: int, classes: int) -> int:
     """How many rows of so many features one fit learns from at most, by MAX_SIZE."""
     return MAX_SIZE // (columns * classes)
-
-
-def part_that_fits(examples: Examples, cross_validation: CrossValidation) -> np.ndarray | None:
-    """The images that one fit learns from, sorted: all, or a random part with all classes in it.
-
-    Each class has the same fraction of its images in it, and at least one. The features are those
-    that the cross-validation chose. None if the part would have less than half of the images: a
-    head that learns from all in batches is better (docs/decisions/25).
-    """
-    actual = examples.actual
-    columns = math.prod(examples.chosen_features(cross_validation).shape[2:])
-    images, most = len(actual), _most_rows(columns, examples.classes)
-    if most < max(images / 2, examples.classes):
-        return None
-    order = pd.Series(np.random.default_rng(0).permutation(images)).groupby(actual)
-    rank = ((order.rank() - 1) / order.transform("size")).to_numpy()
-    return np.sort(np.argsort(rank, kind="stable")[:most])
 
 
 def cross_validate(
@@ -124,10 +109,10 @@ def cross_validate(
 ) -> CrossValidation:
     """Probabilities of each image by a regression that learned neither from it nor its group.
 
-    C is that of `values_of_c` with the lowest log loss, where the first view of `features` is
-    learned from. `more` takes their place if that lowers the log loss by more than its standard
-    error. Where C is chosen, all views take the place of the first by the same rule; they are not
-    tried with more than MAX_SIZE_OF_VIEWS.
+    C is that of `values_of_c` with the lowest log loss, where the first view is learned from,
+    without features of blocks. These take part if that lowers the log loss by more than its
+    standard error. Where C is chosen, all views take the place of the first by the same rule; they
+    are not tried with more than MAX_SIZE_OF_VIEWS.
 
     An image is judged by its first view. Of more than MAX_CROSS_VALIDATED images, and of more than
     one fit holds, a random part is learned from, and everything is chosen for it. Of many classes
@@ -137,11 +122,12 @@ def cross_validate(
     """
     folds = _folds(examples)
     images = np.arange(len(examples.actual))
-    if len(folds.learned) > _most_rows(examples.columns, examples.classes):
+    if len(folds.learned) > most_rows(examples.columns, examples.classes):
         values_of_c = USUAL_C
     is_chosen = len(values_of_c) > 1
     judged = folds.learned if is_chosen else images
-    candidates = _judge(examples, folds, judged, CrossValidation(None, 0), values_of_c)
+    first = CrossValidation(None, 0, has_blocks=min(examples.features))
+    candidates = _judge(examples, folds, judged, first, values_of_c)
     is_judged = ~np.isnan(candidates[0].probabilities[:, 0])
     if not is_judged.any():
         raise InputError(
@@ -160,10 +146,10 @@ def cross_validate(
         return (candidate if gain.mean < -gain.error else best), gain
 
     best = min(candidates, key=lambda candidate: losses(candidate).mean())
-    if examples.more is not None:
-        best, gain = trial(best, takes_more=True)
+    if len(examples.features) > 1:
+        best, gain = trial(best, has_blocks=True)
         best = best._replace(gain=gain)
-    views = examples.features.shape[1]
+    views = examples.features[first.has_blocks].shape[1]
     size = views * len(folds.learned) * examples.columns * examples.classes
     if is_chosen and views > 1 and size <= MAX_SIZE_OF_VIEWS:
         best, gain = trial(best, views=views)
@@ -185,7 +171,7 @@ def learning_curve(
     is none.
     """
     folds = _folds(examples)
-    if len(folds.learned) > _most_rows(examples.columns, examples.classes):
+    if len(folds.learned) > most_rows(examples.columns, examples.classes):
         return folds.learned, {}
     how, judged = cross_validation._replace(views=1), folds.learned
     table = pd.DataFrame({"class": examples.actual, "group": examples.groups}).iloc[judged]
@@ -223,8 +209,8 @@ def _judge(
     The fits learn from features and views as in `how`. The views of an image together weigh as
     much as the image. A fit starts from that with the C before, which saves half of the time.
     """
-    features, actual = examples.chosen_features(how), examples.actual
-    views = [_view(features, view, folds.learned) for view in range(how.views)]
+    features, actual = examples.features[how.has_blocks], examples.actual
+    views = [view_of(features, view, folds.learned) for view in range(how.views)]
     shape = len(values_of_c), len(judged), examples.classes
     probabilities = np.full(shape, np.nan, np.float32)
     for held_out in range(folds.fold.max() + 1):
@@ -237,8 +223,8 @@ def _judge(
             continue
         with threadpool_limits(1):
             rows = np.concatenate([view[training] for view in views]).astype(np.float32)
-            standardisation = _standardise(rows)
-            model = _regression(examples.class_weight, warm_start=True)
+            standardisation = standardise(rows)
+            model = regression(examples.class_weight, warm_start=True)
             for number, c in enumerate(values_of_c):
                 model.set_params(C=c / how.views)
                 with warnings.catch_warnings(action="ignore", category=UserWarning):
@@ -246,17 +232,17 @@ def _judge(
                 probabilities[number, places] = 0
                 columns = np.ix_([number], places, model.classes_)
                 images = judged[places]
-                probabilities[columns] = _predict(model, standardisation, features, images)
+                probabilities[columns] = predict(model, standardisation, features, images)
     return [how._replace(probabilities=array, C=c) for array, c in zip(probabilities, values_of_c)]
 
 
-def _regression(class_weight: str | None, **options) -> LogisticRegression:
+def regression(class_weight: str | None, **options) -> LogisticRegression:
     return LogisticRegression(
         class_weight=class_weight, tol=TOLERANCE, max_iter=MAX_ITERATIONS, **options
     )
 
 
-def _predict(
+def predict(
     model: LogisticRegression,
     standardisation: Standardisation,
     features: Features | np.ndarray,
@@ -265,77 +251,10 @@ def _predict(
     """float32 `(images, classes of the model)`: probabilities by the first view of the images."""
     probabilities = np.empty((len(images), len(model.classes_)), np.float32)
     for part in np.array_split(np.arange(len(images)), -(-len(images) // BLOCK)):
-        rows = _view(features, 0, images[part]).astype(np.float32)
+        rows = view_of(features, 0, images[part]).astype(np.float32)
         standardisation.apply(rows)
         probabilities[part] = model.predict_proba(rows)
     return probabilities
-
-
-def solve(
-    examples: Examples,
-    validation: tuple[Features | np.ndarray, np.ndarray],
-    labels: list[str],
-    cross_validation: CrossValidation,
-    part: np.ndarray,
-) -> NewHead:
-    """Fit the features and views that the cross-validation chose, of the training images `part`.
-
-    The metrics before are those of zeros; the history has one row.
-
-    All views of an image together weigh as much as the image. If one fit cannot hold them, it
-    learns from the first view. `validation` has the same features, and class indices. Two classes
-    have one unit, the logit of the second. Raises InputError if a class has no image.
-    """
-    features, actual = examples.chosen_features(cross_validation), examples.actual
-    if missing := set(range(len(labels))) - set(actual.tolist()):
-        raise InputError(
-            "split: expected training images of every class. Received: none of "
-            f"{labels[min(missing)]}. Add images, or remove the class."
-        )
-    views, columns = cross_validation.views, math.prod(features.shape[2:])
-    if len(part) * views > _most_rows(columns, len(labels)):
-        views = 1
-    rows = np.empty((len(part) * views, columns), np.float32)
-    for start in range(0, len(part), BLOCK):  # not a second copy of all
-        images = part[start : start + BLOCK]
-        for view in range(views):
-            place = slice(start * views + view, (start + len(images)) * views, views)
-            rows[place] = _view(features, view, images)
-    targets = np.repeat(actual[part], views)
-    weights = compute_sample_weight(examples.class_weight, targets)
-    held_out, held_out_classes = validation
-    untrained = np.full((len(held_out_classes), len(labels)), 1 / len(labels))
-    with threadpool_limits(1):
-        standardisation = _standardise(rows)
-        model = _regression(examples.class_weight, C=cross_validation.C / views).fit(rows, targets)
-        training_metrics = metrics_of(model.predict_proba(rows), targets, weights)
-        predicted = _predict(model, standardisation, held_out, np.arange(len(held_out_classes)))
-    final = metrics_of(predicted, held_out_classes)
-    validation_metrics = {f"validation_{name}": value for name, value in final.items()}
-    history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])
-    arrays = [model.coef_.T.astype(np.float32), model.intercept_.astype(np.float32)]
-    how = f"by logistic regression, C = {cross_validation.C:g}"
-    how += _describe_views(features.shape[1], views, cross_validation, examples.loss_name)
-    if len(part) < len(actual):
-        how += f", of a random part of {len(part):,} of {len(actual):,} images"
-    return NewHead(
-        HeadWeights(arrays, standardisation, examples.takes_blocks(cross_validation)),
-        metrics_of(untrained, held_out_classes),
-        final,
-        history.reindex(columns=list(HISTORY)),
-        how,
-    )
-
-
-def _describe_views(views: int, number: int, cross_validation: CrossValidation, loss: str) -> str:
-    """Such as ", all 4 views of each image (…)", or "" where an image has one."""
-    if views == 1:
-        return ""
-    why = "all are too many to try"
-    if cross_validation.views_gain and number == cross_validation.views:
-        why = f"all change the {loss} by {cross_validation.views_gain}"
-    which = "all" if number == views else "one of"
-    return f", {which} {views} views of each image ({why})"
 
 
 def metrics_of(
@@ -353,7 +272,7 @@ def _folds(examples: Examples) -> Folds:
     MIN_OF_CLASS of each class, whichever is more. Groups without one are in the first fold.
     """
     actual, group = examples.actual, np.unique(examples.groups, return_inverse=True)[1]
-    most = _most_rows(examples.columns, examples.classes)
+    most = most_rows(examples.columns, examples.classes)
     most = min(max(most, MIN_OF_CLASS * examples.classes), MAX_CROSS_VALIDATED)
     sample = np.sort(np.random.default_rng(0).permutation(len(actual))[:most])
     fold_by_group = np.zeros(group.max(initial=0) + 1, int)
@@ -368,12 +287,12 @@ def _folds(examples: Examples) -> Folds:
     return Folds(fold_by_group[group], sample)
 
 
-def _view(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:
+def view_of(features: Features | np.ndarray, view: int, images: np.ndarray) -> np.ndarray:
     """float16 `(images, features)`: one view of each of these images."""
     return features[images, np.full_like(images, view)].reshape(len(images), -1)
 
 
-def _standardise(rows: np.ndarray) -> Standardisation:
+def standardise(rows: np.ndarray) -> Standardisation:
     """Standardise float32 rows in place, by their own means and deviations."""
     mean = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows -= mean
