@@ -44,6 +44,7 @@ PLAIN = (
     *(ast.Tuple, ast.UnaryOp, ast.expr_context, ast.operator, ast.unaryop),
 )
 OURS = ("pawprint", "stages")  # folders of code
+IMPORTS = (ast.Import, ast.ImportFrom)
 WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 parse = functools.cache(ast.parse)  # each stage looks at the same modules, which nothing changes
 
@@ -202,44 +203,36 @@ class Code:
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
     def _used_of(self, module: str, modules: set[str]) -> set[str]:
-        """A module as `line_of` takes it: its name, or for each used constant `FILE:NAME`."""
-        if not (values := constants(self._read(module))):
-            return {module}
-        start = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".") + "."
-        used: set[str] = set()
-        for importer in modules - {module}:
+        """A module as `line_of` takes it: its name, or for each used constant `FILE:NAME`.
+
+        Whatever else an importer may mean by the name of a constant, it counts.
+        """
+        used, values = set(), constants(self._read(module)) or {}
+        for importer in modules - {module} if values else ():
             names = self._names_used(importer)
             if names is None:
                 return {module}
-            used |= {name[len(start) :].split(".")[0] for name in names if name.startswith(start)}
-        return {f"{module}:{name}" for name in used & values.keys()} or {module}
+            used |= names
+        names = {name for name, value in values.items() if not isinstance(value, IMPORTS)}
+        return {f"{module}:{name}" for name in used & names} or {module}
 
     def _find_names(self, module: str) -> set[str] | None:
-        """The full names of what a module imports and uses, also those where it is defined.
+        """The parts of the full names of what a module imports, and uses by names that it imports.
 
         None if it may use any name of the project: with `import *`, or `getattr` of a module.
         """
-        imported = self.names_in(module)
-        uses = self._meanings(names_used(self._read(module)))
+        imported, used = self.names_in(module), names_used(self._read(module))
         is_any = any(name.endswith(".*") and name.startswith(OURS) for name in imported)
-        return None if is_any or any(map(self._file_of, uses)) else uses | self._meanings(imported)
+        if is_any or any(map(self._is_module, used)):
+            return None
+        return {part for name in imported | used for part in name.split(".")}
 
-    def _meanings(self, names: set[str]) -> set[str]:
-        """The names, and those under which the modules on the way have imported the same."""
-        meanings, new = set(), names
-        while new:
-            meanings |= new
-            new = {alias for name in new for alias in self._imported_as(name)} - meanings
-        return meanings
-
-    def _imported_as(self, name: str) -> set[str]:
-        """`pawprint.project.X` for `pawprint.other.project.X`, if `other` imports `project`."""
-        parts = name.split(".")
-        for end in range(len(parts) - 1, 0, -1):
-            if file := self._file_of(".".join(parts[:end])):
-                full_names = {full for bound, full in self.imports_of(file) if bound == parts[end]}
-                return {".".join([full, *parts[end + 1 :]]) for full in full_names}
-        return set()
+    def _is_module(self, name: str) -> bool:
+        """Whether a full name is of a module, perhaps as another module has imported it."""
+        parent, _, last = name.rpartition(".")
+        file = parent and self._file_of(parent)
+        names = {full for bound, full in self.imports_of(file) if bound == last} if file else set()
+        return bool(self._file_of(name)) or any(map(self._is_module, names - {name}))
 
     def closure(self, script: str) -> set[str]:
         """The script and the modules of the project that it imports, directly or through others.
