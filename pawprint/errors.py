@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # Lone surrogates stand for bytes of a file name that are not text.
@@ -42,6 +42,13 @@ def _shorten(line: str, length: int) -> str:
 def printable(name: str) -> str:
     r"""The name with control characters and marks of direction escaped: a newline becomes `\n`."""
     return _ESCAPED.sub(lambda match: match[0].encode("unicode_escape").decode(), name)
+
+
+def name_some(names: Iterable[str], most: int = 5) -> str:
+    """Such as "a, b and 3 more": the first `most` names, printable, and how many there are more."""
+    names = [printable(name) for name in names]
+    more = f" and {len(names) - most:,} more" if names[most:] else ""
+    return ", ".join(names[:most]) + more
 
 
 def is_printable(name: str) -> bool:

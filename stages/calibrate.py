@@ -12,7 +12,7 @@ from pawprint.classes import to_probabilities
 from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json
-from pawprint.images.jpeg import side_for
+from pawprint.images.formats import side_for
 from pawprint.model.calibration import calibrate, choose_augmentation, describe_counts
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs

@@ -27,15 +27,13 @@ from pawprint.dataset.cleaning import (
 )
 from pawprint.dataset.layouts import find_labels, further_columns, read_metadata_csv
 from pawprint.dataset.user_tables import read_corrections
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, name_some
 from pawprint.files import md5, write_json
 from pawprint.images.archive import members, open_archive
 from pawprint.params.data import Clean
 from pawprint.pipeline.entry import run_stage, running_code, watch
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table, write_table
-
-MAX_NAMED = 5  # corrections in a line of output
 
 
 def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
@@ -83,11 +81,10 @@ def main() -> None:
     if is_unknown.any():
         print(f"clean: {is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training")
     if not_applied:
-        more = f" and {len(not_applied) - MAX_NAMED} more" if not_applied[MAX_NAMED:] else ""
         print(
             f"clean: {project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
-            f"{', '.join(map(printable, not_applied[:MAX_NAMED]))}{more}. Remove the line, or "
-            "empty its pixels_sha256 if the label is right for the photo that has this name now"
+            f"{name_some(not_applied)}. Remove the line, or empty its pixels_sha256 if the label "
+            "is right for the photo that has this name now"
         )
     if bits := describe_bits(usable, params.bits):
         print(f"clean: {bits}")

@@ -17,7 +17,7 @@ from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.files import read_json, replacing, write_arrays
 from pawprint.images.archive import open_archive
-from pawprint.images.jpeg import side_for
+from pawprint.images.formats import side_for
 from pawprint.model.outputs import Outputs
 from pawprint.model.predictor import predict_members, runner, squares_of
 from pawprint.model.unknown import DETECTOR_FILE, DETECTOR_IMAGES, fit_unknown, with_detector

@@ -19,7 +19,7 @@ from pawprint.app.messages import explained, plain
 from pawprint.columns import SPLIT
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
-from pawprint.images.jpeg import side_for
+from pawprint.images.formats import side_for
 from pawprint.model.predictor import Predictor, default_model, load_predictor
 from pawprint.model.saliency import saliency_of
 from pawprint.params.data import Clean

@@ -41,7 +41,7 @@ from pawprint.images.decoder import (
     is_image_name,
     pixels_sha256,
 )
-from pawprint.images.jpeg import scale_for
+from pawprint.images.formats import scale_for
 
 # TensorFlow Datasets drops a file of PetImages without these letters in `peek(10)`:
 # https://github.com/tensorflow/datasets/blob/master/tensorflow_datasets/image_classification/cats_vs_dogs.py

@@ -8,14 +8,13 @@ import pandas as pd
 
 from pawprint.columns import SPLITS
 from pawprint.dataset.near_duplicates import near_duplicates, nearest
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, name_some, printable
 from pawprint.params.data import Split
 
 # Near-duplicates are joined to groups of at most this fraction, or this number if it is larger.
 MAX_GROUP_FRACTION, MAX_GROUP = 0.01, 20
 # Images of a class: with all predictions correct, the 95% interval of its recall begins at 0.70.
 FEW = 9
-MAX_NAMED = 5  # classes in a line
 BLOCK = 2**16  # pairs joined at a time
 
 
@@ -381,9 +380,7 @@ def describe_few(images: pd.DataFrame) -> str:
     is_test = images["split"] == "test"
     of_class = is_test.groupby(images["label"]).sum()
     few = [f"{number} of {label}" for label, number in of_class.items() if number <= FEW]
-    more = f" and {len(few) - MAX_NAMED} more classes" if few[MAX_NAMED:] else ""
-    names = ", ".join(few[:MAX_NAMED])
-    return f"few test images, {names}{more}: their recall says little" if few else ""
+    return f"few test images, {name_some(few)}: their recall says little" if few else ""
 
 
 def _uniform(seed: int, content: str) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pawprint.classes import NEITHER
 from pawprint.columns import SPLITS
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, name_some, printable
 from pawprint.files import write_text
 from pawprint.project import LABELS_CSV, SPLITS_CSV
 from pawprint.tables import csv_rows
@@ -89,7 +89,6 @@ def read_lines(path: Path, columns: Collection[str]) -> list[tuple[int, dict[str
 
 
 MAX_DEVIATION = 0.02  # of a fraction, without a line
-MAX_NAMED = 5  # in a line
 
 
 def read_kept_splits(path: Path) -> dict[str, str]:
@@ -162,7 +161,7 @@ def describe_kept_splits(
     moved = images[expected.notna() & (expected != images["split"])]
     if groups := sorted(set(moved["group"])):
         lines.append(
-            f"divides {len(groups):,} groups, those of {_some(map(printable, groups))}. Each is "
+            f"divides {len(groups):,} groups, those of {name_some(groups)}. Each is "
             f"where the first of its images in the file is, so {len(moved):,} images are not where "
             "their row says"
         )
@@ -171,16 +170,9 @@ def describe_kept_splits(
     number = images["label"].value_counts()
     is_off = (gap > MAX_DEVIATION) & (gap * number.reindex(gap.index.get_level_values(0)).array > 1)
     if is_off.any():
-        examples = _some(
-            f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {printable(label)} for "
-            f"{split}"
+        examples = name_some(
+            f"{actual.loc[label, split]:.1%} of {number[label]:,} images of {label} for {split}"
             for label, split in gap[is_off].sort_values(ascending=False, kind="stable").index
         )
         lines.append(f"images that stay leave other fractions: {examples}")
     return lines
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - MAX_NAMED:,} more" if names[MAX_NAMED:] else ""
-    return ", ".join(names[:MAX_NAMED]) + more

@@ -10,7 +10,7 @@ import numpy as np
 import openvino
 from PIL import Image
 
-from pawprint.images.jpeg import side_for
+from pawprint.images.formats import side_for
 from pawprint.images.pixels import View, apply, resize
 from pawprint.runtime import compile_for_cpu
 

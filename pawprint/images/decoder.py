@@ -24,8 +24,15 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from pawprint.errors import InputError, printable
 from pawprint.images.archive import MAX_BYTES, MAX_PIXELS, Archive, UnusableImageError, read_member
-from pawprint.images.colours import is_deep, to_8_bits, to_srgb
-from pawprint.images.jpeg import MAX_SCANS, count_scans, decode_jpeg, scale_for
+from pawprint.images.formats import (
+    MAX_SCANS,
+    count_scans,
+    decode_jpeg,
+    is_deep,
+    scale_for,
+    to_8_bits,
+    to_srgb,
+)
 
 # Tried in this order; TGA has no signature. Pillow reads more formats, but some run other programs
 # (EPS: Ghostscript), hold an image of another size than they say (ICO), or have no limit (FITS).

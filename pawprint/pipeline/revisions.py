@@ -14,7 +14,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc_data.index import DataIndexDirError
 
-from pawprint.errors import InputError, printable
+from pawprint.errors import InputError, name_some, printable
 from pawprint.package import script_of
 from pawprint.pipeline.fingerprint import Code
 from pawprint.pipeline.recorded import Recorded
@@ -50,9 +50,6 @@ def _from_root(path: Path) -> str:
     return Path(os.path.relpath(project, root), path).as_posix()
 
 
-MAX_CHANGES = 5  # in an error message
-
-
 def require_reproduced(*stages: str) -> dict[str, str]:
     """Raise InputError if params, code or results of these stages differ from dvc.lock.
 
@@ -84,10 +81,9 @@ def require_reproduced(*stages: str) -> dict[str, str]:
     of_code = {name for name, text in fingerprints.items() if not recorded.has_code(name, text)}
     changes = sorted(differences | {f"code of {name}" for name in of_code})
     if changes:
-        more = f" and {len(changes) - MAX_CHANGES} more" if changes[MAX_CHANGES:] else ""
         raise InputError(
             "workspace: expected the results of its params and code. Received: changes since the "
-            f"last run: {', '.join(changes[:MAX_CHANGES])}{more}. Run `dvc repro`."
+            f"last run: {name_some(changes)}. Run `dvc repro`."
         )
     return fingerprints
 

@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
-from pawprint.images.jpeg import side_for
+from pawprint.images.formats import side_for
 from pawprint.reports.pages import data_uri
 from pawprint.scores.review import confused, confusion
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
-from pawprint.images.jpeg import side_for
+from pawprint.images.formats import side_for
 from pawprint.images.pixels import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize

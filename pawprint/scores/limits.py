@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, chi2
 
+from pawprint.errors import name_some
 from pawprint.randomization import paired_test, two_sets_test
 from pawprint.scores.intervals import fraction_interval, linear_interval
 from pawprint.scores.learning_curve import describe_curve
@@ -275,10 +276,9 @@ def rare_classes(run: Run) -> Limit | None:
     is_gap = other - recall >= MIN_GAP
     if not is_gap or two_sets_test(is_right.to_numpy(), is_rare.to_numpy(), each) >= ALPHA:
         return None
-    more = f" and {len(rare) - MAX_NAMED} more" if len(rare) > MAX_NAMED else ""
-    rarest = ", ".join(f"{label} ({counts[label]})" for label in rare[:MAX_NAMED])
+    rarest = name_some((f"{label} ({counts[label]})" for label in rare), MAX_NAMED)
     return Limit(
-        f"Of the classes with few training images, {rarest}{more}, {recall:.1%} of the images are "
+        f"Of the classes with few training images, {rarest}, {recall:.1%} of the images are "
         f"predicted correctly, and {other:.1%} of the others. Add images of them."
     )
 

@@ -27,7 +27,7 @@ from pawprint.features.store import StoredExamples, count_shards
 from pawprint.files import read_arrays, replacing, write_arrays
 from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
-from pawprint.images.jpeg import side_for
+from pawprint.images.formats import side_for
 from pawprint.images.pixels import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.head_weights import kinds_of

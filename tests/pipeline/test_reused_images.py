@@ -83,7 +83,7 @@ def test_forced_run_reuses_undamaged_rows_only(project):
 @pytest.mark.parametrize("changed", ["rule", "bits", "code"])
 def test_all_are_decoded_again_by_another_decoder(project, changed):
     if changed == "code":
-        with (project / "pawprint/images/jpeg.py").open("a", encoding="utf-8") as file:
+        with (project / "pawprint/images/formats.py").open("a", encoding="utf-8") as file:
             file.write("UNUSED = 0\n")
     else:
         change(project, {"rule": "clean: {rule: jfif}", "bits": "clean: {bits: 12}"}[changed])

@@ -18,7 +18,7 @@ from PIL import Image
 from pawprint.errors import printable
 from pawprint.files import write_text
 from pawprint.images.decoder import read_again
-from pawprint.images.jpeg import side_for
+from pawprint.images.formats import side_for
 from pawprint.scores.review import rank
 
 TEMPLATES = Path(__file__).parent
