@@ -49,8 +49,8 @@ class Batches(keras.utils.PyDataset):
     def start_epoch(self, epoch: int) -> None:
         """Choose the views and the order of an epoch, counted from 0.
 
-        `fit` calls this. Keras calls `on_epoch_end` before the first epoch too, so counting its
-        calls would leave out an epoch's views.
+        `Progress` calls this. Keras calls `on_epoch_end` before the first epoch too: whoever counts
+        its calls leaves out an epoch's views.
         """
         self.epoch = epoch
         images, views = self.features.shape[:2]
