@@ -142,20 +142,12 @@ class Difference(NamedTuple):
 
     mean: float
     error: float
-    images: int
 
     @classmethod
     def of(cls, losses: np.ndarray, other_losses: np.ndarray) -> Self:
         """`losses` minus `other_losses`, both `(images,)`, of two images or more."""
         gaps = losses - other_losses
-        return cls(float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5), len(gaps))
-
-    @property
-    def is_higher(self) -> bool:
-        """Whether it is significantly above 0, by a t-test of one side."""
-        from scipy.special import stdtrit  # as above
-
-        return bool(self.mean > stdtrit(self.images - 1, 1 - SIGNIFICANT) * self.error)
+        return cls(float(gaps.mean()), float(gaps.std(ddof=1) / len(gaps) ** 0.5))
 
     def __str__(self) -> str:
         return f"{self.mean:+.4f} ± {self.error:.4f}"

@@ -36,11 +36,13 @@ def main() -> None:
     if problem := problem_of_threshold(params, labels):
         raise InputError(f"params.yaml: {problem}")
     validation = Outputs.read(project.OUTPUTS / "validation.npz")
+    split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
+    groups = independent(split)[split["split"] == "validation"].to_numpy()
     candidates = augmentations(params, Augment.load())
     augmentation = candidates[0]
     if len(candidates) > 1:
         logits_by_name = {name: validation.means(name)[0] for name in candidates}
-        augmentation, why = choose_augmentation(validation.actual, logits_by_name)
+        augmentation, why = choose_augmentation(validation.actual, groups, logits_by_name)
         print(f"calibrate: {why}")
     logits, unknown_scores = validation.means(augmentation)
     temperature, thresholds = calibrate(params, labels, validation.actual, logits)
@@ -65,8 +67,6 @@ def main() -> None:
     )
     probabilities, actual = to_probabilities(logits, temperature), validation.actual
     predicted, before = metadata.classes(probabilities), probabilities.argmax(axis=-1)
-    split = read_table(project.TRAIN_VALIDATION_CSV, SPLIT)
-    groups = independent(split)[split["split"] == "validation"].to_numpy()
     is_wrong = predicted != actual
     if params.max_error is not None:
         confidence = probabilities[np.arange(len(actual)), predicted]

@@ -6,6 +6,7 @@ from scipy.special import chdtrc
 
 from pawprint.classes import SIGNIFICANT, Difference, log_losses, to_probabilities
 from pawprint.params.results import Calibrate, TestTimeAugmentation
+from pawprint.randomization import paired_test
 
 # Standard deviation of the normal prior of log(temperature): two thirds of the prior's mass lies
 # between 0.6 and 1.65.
@@ -72,20 +73,20 @@ def likelihood_ratio_test(actual: np.ndarray, logits: np.ndarray, temperature: f
 
 
 def choose_augmentation(
-    actual: np.ndarray, logits: dict[TestTimeAugmentation, np.ndarray]
+    actual: np.ndarray, groups: np.ndarray, logits: dict[TestTimeAugmentation, np.ndarray]
 ) -> tuple[TestTimeAugmentation, str]:
     """The test-time augmentation by the log loss of validation, and why.
 
     The logits of two are as for `fit_temperature`. The second is taken unless it is significantly
-    worse than the first.
+    worse than the first. Images of one of `groups`, `(images,)`, are not independent.
     """
     first, second = logits
     of_first, losses = (log_losses(actual, to_probabilities(values)) for values in logits.values())
-    difference = Difference.of(losses, of_first)
-    choice, verb = (first, "is") if difference.is_higher else (second, "is not")
+    is_higher = paired_test(losses - of_first, groups, one_sided=True) < SIGNIFICANT
+    choice, verb = (first, "is") if is_higher else (second, "is not")
     return choice, (
         f"{second} is taken unless its validation loss is significantly higher than that of "
-        f"{first}, and it {verb} ({difference})"
+        f"{first}, and it {verb} ({Difference.of(losses, of_first)})"
     )
 
 
@@ -111,15 +112,16 @@ def choose_threshold(is_class: np.ndarray, probability: np.ndarray, recall: floa
 
 
 def describe_counts(
-    actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, index: int
+    actual: np.ndarray, predicted: np.ndarray, before: np.ndarray, name: int | str
 ) -> str:
     """How many images of a class are found, and how many others are taken for it, and before.
 
-    All are indices of classes, int `(images,)`; `before` are those without thresholds.
+    All are classes, by index or by label, `(images,)`; `before` are those of another model, or
+    without thresholds.
     """
-    is_class = actual == index
-    found, was_found = ((each[is_class] == index).sum() for each in (predicted, before))
-    alarms, were_alarms = ((each[~is_class] == index).sum() for each in (predicted, before))
+    is_class = actual == name
+    found, was_found = ((each[is_class] == name).sum() for each in (predicted, before))
+    alarms, were_alarms = ((each[~is_class] == name).sum() for each in (predicted, before))
     return (
         f"{found} of {is_class.sum()} found (was {was_found}), {alarms} false alarms "
         f"(was {were_alarms})"

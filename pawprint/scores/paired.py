@@ -77,7 +77,7 @@ class Comparison(NamedTuple):
 
     A row of `sets` is a set of images: its number of images, of both models accuracy or, of
     imbalanced classes, mean recall, and the score of the test, and the difference of that, with the
-    interval of this set alone.
+    interval of this set alone. Further columns are text.
     """
 
     images: int
@@ -183,5 +183,6 @@ def tabulate_sets(compared: Comparison) -> pd.DataFrame:
         form = "+.4f" if compared.test.score == LOG_LOSS else "+.2%"
         low, high = (f"{row[end]:{form}}" for end in ("low", "high"))
         cells["difference"] = f"{row['difference']:{form}} ({low} to {high})"
+        cells |= {name: cell for name, cell in row.items() if isinstance(cell, str)}
         rows.append(cells)
     return pd.DataFrame(rows).fillna("")

@@ -11,6 +11,8 @@ from pawprint import project
 from pawprint.classes import log_losses
 from pawprint.columns import JUDGED, PREDICTED_CLASSES, SPLIT
 from pawprint.errors import InputError
+from pawprint.files import parse_yaml
+from pawprint.model.calibration import describe_counts
 from pawprint.pipeline.revisions import read_revision
 from pawprint.scores.paired import LOG_LOSS, Comparison, Pair, compare
 from pawprint.scores.shift import independent
@@ -29,7 +31,8 @@ def compare_runs(
     revisions, without fine-tuning: those that all have, with the same label. Training images, and
     groups, are data: if a revision has none, neither in DVC's cache nor in a remote, the text that
     is also returned says so, and each image is a group. Runs of before version 0.4 have no log
-    losses in Git: their accuracies are compared. Raises InputError as `paired`.
+    losses in Git: their accuracies are compared. Classes that a run names in `calibrate` have their
+    counts. Raises InputError as `paired`.
     """
     revs = old, *new
     tables = {split: _predicted(revs, split, common) for split in ("test", "validation")}
@@ -51,7 +54,27 @@ def compare_runs(
         {name: _pair(both, groups, has_losses) for name, both in zip(tables, of_run)}
         for of_run in sets
     ]
-    return compare(runs, confidence, LOG_LOSS if has_losses else "accuracy"), note
+    compared = compare(runs, confidence, LOG_LOSS if has_losses else "accuracy")
+    named = [name for rev in revs for name in read_revision(rev, project.PARAMS, _named_classes)]
+    for comparison, of_run in zip(compared, sets):
+        for name in dict.fromkeys(named):
+            comparison.sets[f"class {name}"] = [
+                "" if images == TRAINING else _counts(both, name)  # those have no threshold
+                for images, both in zip(tables, of_run)
+            ]
+    return compared, note
+
+
+def _named_classes(params: bytes) -> list[str]:
+    """Those that `calibrate` has a threshold or a recall for."""
+    section = (parse_yaml(params.decode(), str(project.PARAMS)) or {}).get("calibrate") or {}
+    values = (section.get(key) for key in ("threshold", "recall"))
+    return [name for by_class in values if isinstance(by_class, dict) for name in by_class]
+
+
+def _counts(both: pd.DataFrame, name: str) -> str:
+    columns = (both[column].to_numpy() for column in ("actual", "predicted", "predicted_old"))
+    return describe_counts(*columns, name)
 
 
 def _has_solved_head(rev: str) -> bool:

@@ -36,12 +36,12 @@ COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_h
 class Monitored(NamedTuple):
     """`verdict` is LIKE, PROPORTIONS or OTHER.
 
-    A row of `scores` has COLUMNS and those of `differences`. `unknown` is the fraction of photos
-    called unknown, `unknown_score` the probability that a photo has a higher score than a test one
-    of the same predicted class, `unsure` the fraction called unsure, which is not tested, as
-    `confidence` is, `classes` the fraction of photos predicted as `label`, and
-    `confidence` the mean probability of the predicted class. The difference of `classes`, the same
-    in all its rows, is the fraction of photos that would have to be of another class.
+    A row of `scores` has COLUMNS, `difference`, `p_value` and `different`. `unknown` is the
+    fraction of photos called unknown, `unknown_score` the probability that a photo has a higher
+    score than a test one of the same predicted class, `unsure` the fraction called unsure, which is
+    not tested, `classes` the fraction of photos predicted as `label`, and `confidence` the mean
+    probability of the predicted class. The difference of `classes`, the same in all its rows, is
+    the fraction of photos that would have to be of another class.
     """
 
     verdict: str
@@ -121,11 +121,8 @@ def monitor(
 
     `confidence` is of the intervals.
     """
-    of_photos, of_test = answers(photos, metadata), answers(test, metadata)
-    tested = differences(of_photos, of_test)
-    rows = _scores(of_photos, of_test, metadata.labels, confidence)
-    scores = rows.merge(tested, left_on="score", right_index=True, how="left")
-    return Monitored(verdict_of(tested), scores)
+    of_both = (answers(table, metadata) for table in (photos, test))
+    return compare_answers(*of_both, metadata.labels, confidence)
 
 
 def answers(table: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
@@ -147,41 +144,61 @@ def answers(table: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     return answered.assign(unknown=scores > metadata.unknown_threshold, unknown_score=scores)
 
 
-def differences(photos: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    """`difference`, `p_value` and `different` of each of LEAST, from what `answers` returns.
+def compare_answers(
+    photos: pd.DataFrame, test: pd.DataFrame, labels: list[str], confidence: float
+) -> Monitored:
+    """Compare what `answers` returns of photos and of the test split.
 
     A difference counts if it reaches LEAST and its p-value is below Holm's level. Tests are
     one-sided, in the direction of LEAST, except for `classes`, where there is none. Each photo is
     taken as independent. `unknown_score` and `confidence` are compared within the predicted
     classes, so that other proportions of the classes are no other images.
     """
-    both, is_photo = joined(photos, test)
-    each, rows = np.arange(len(both)), {}
+    both, rows, tested = pd.concat([photos, test], ignore_index=True), [], {}
+    each = np.arange(len(both))
+    is_photo = each < len(photos)
+    is_class = both["class"].to_numpy()[:, None] == np.arange(len(labels))
+
+    def add_fraction(score: str, label: str, is_true: np.ndarray) -> float:
+        """The row of a fraction; how much higher that of the photos is."""
+        sides = [is_true[is_photo], is_true[~is_photo]]
+        counts = ((int(side.sum()), len(side)) for side in sides)
+        intervals = (fraction_interval(*of_side, confidence) for of_side in counts)
+        means = [side.mean() for side in sides]
+        row = (cell for mean, interval in zip(means, intervals) for cell in (mean, *interval))
+        rows.append((score, label, *row))
+        return means[0] - means[1]
+
     if "unknown" in both:
-        difference = photos["unknown"].mean() - test["unknown"].mean()
-        is_unknown = both["unknown"].to_numpy()
-        rows["unknown"] = difference, two_sets_test(is_unknown, is_photo, each, one_sided=True)
-        ranks = ranked_within(both, "unknown_score")
-        area, *_ = area_interval(ranks, is_photo, each, 1 - ALPHA)
-        rows["unknown_score"] = area - 0.5, two_sets_test(ranks, is_photo, each, one_sided=True)
-    is_class = both["class"].to_numpy()[:, None] == np.unique(both["class"])
-    fractions, of_test = is_class[is_photo].mean(axis=0), is_class[~is_photo].mean(axis=0)
-    moved = abs(fractions - of_test).sum() / 2
-    rows["classes"] = moved, two_sets_test(is_class, is_photo, each)
+        is_unknown, ranks = both["unknown"].to_numpy(), ranked_within(both, "unknown_score")
+        difference = add_fraction("unknown", "", is_unknown)
+        tested["unknown"] = difference, two_sets_test(is_unknown, is_photo, each, one_sided=True)
+        area = area_interval(ranks, is_photo, each, confidence)
+        rows.append(("unknown_score", "", *area, 0.5, np.nan, np.nan))
+        p_value = two_sets_test(ranks, is_photo, each, one_sided=True)
+        tested["unknown_score"] = area[0] - 0.5, p_value
+    if "unsure" in both:
+        add_fraction("unsure", "", both["unsure"].to_numpy())
+    gaps = [
+        add_fraction("classes", label, is_class[:, index])
+        for index, label in enumerate(labels)
+        if is_class[:, index].any()
+    ]
+    tested["classes"] = np.abs(gaps).sum() / 2, two_sets_test(is_class, is_photo, each)
+    means = (_mean(side["confidence"].to_numpy(), confidence) for side in (photos, test))
+    rows.append(("confidence", "", *(cell for mean in means for cell in mean)))
     of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
     ranks = ranked_within(both, "confidence")
     p_value = two_sets_test(ranks, ~is_photo, each, one_sided=True)  # those of test are higher
-    rows["confidence"] = (photos["confidence"] - of_class).mean(), p_value
-    table = pd.DataFrame(rows, index=["difference", "p_value"]).T
+    tested["confidence"] = (photos["confidence"] - of_class).mean(), p_value
+    table = pd.DataFrame(tested, index=["difference", "p_value"]).T
     is_different = table["p_value"] < holm(table["p_value"].tolist(), ALPHA)
     is_different &= table["difference"] / table.index.map(LEAST) >= 1
-    return table.assign(different=np.where(is_different, "yes", "no"))
-
-
-def joined(photos: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """The rows of both, and which are of the photos, bool."""
-    both = pd.concat([photos, test], ignore_index=True)
-    return both, np.arange(len(both)) < len(photos)
+    table["different"] = np.where(is_different, "yes", "no")
+    found = set(table.index[is_different])
+    verdict = OTHER if found - {"classes"} else PROPORTIONS if found else LIKE
+    scores = pd.DataFrame(rows, columns=COLUMNS)
+    return Monitored(verdict, scores.merge(table, left_on="score", right_index=True, how="left"))
 
 
 def ranked_within(both: pd.DataFrame, column: str) -> np.ndarray:
@@ -190,43 +207,7 @@ def ranked_within(both: pd.DataFrame, column: str) -> np.ndarray:
     return ((of_class.rank() - 0.5) / of_class.transform("size")).to_numpy()
 
 
-def verdict_of(tested: pd.DataFrame) -> str:
-    """LIKE, PROPORTIONS or OTHER, from what `differences` returns."""
-    different = set(tested.index[tested["different"] == "yes"])
-    return OTHER if different - {"classes"} else PROPORTIONS if different else LIKE
-
-
-def _scores(
-    photos: pd.DataFrame, test: pd.DataFrame, labels: list[str], confidence: float
-) -> pd.DataFrame:
-    """Monitored.scores without those of `differences`."""
-    tables, rows = (photos, test), []
-    if "unknown" in photos:
-        refused, of_test = (_fraction(table["unknown"], confidence) for table in tables)
-        rows.append(("unknown", "", *refused, *of_test))
-        both, is_photo = joined(photos, test)
-        ranks = ranked_within(both, "unknown_score")
-        area = area_interval(ranks, is_photo, np.arange(len(both)), confidence)
-        rows.append(("unknown_score", "", *area, 0.5, np.nan, np.nan))
-    if "unsure" in photos:
-        unsure, of_test = (_fraction(table["unsure"], confidence) for table in tables)
-        rows.append(("unsure", "", *unsure, *of_test))
-    for index, label in enumerate(labels):
-        predicted, of_test = (_fraction(table["class"] == index, confidence) for table in tables)
-        if predicted[0] or of_test[0]:
-            rows.append(("classes", label, *predicted, *of_test))
-    mean, of_test = (_mean(table["confidence"], confidence) for table in tables)
-    rows.append(("confidence", "", *mean, *of_test))
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _fraction(is_true: pd.Series, confidence: float) -> tuple[float, float, float]:
-    """And the ends of its interval."""
-    number, images = int(is_true.sum()), len(is_true)
-    return number / images, *fraction_interval(number, images, confidence)
-
-
-def _mean(values: pd.Series, confidence: float) -> tuple[float, float, float]:
+def _mean(values: np.ndarray, confidence: float) -> tuple[float, float, float]:
     """Of values from 0 to 1, and the ends of its interval."""
     each = np.arange(len(values))
-    return values.mean(), *linear_interval(values.to_numpy(), each * 0, each, confidence)
+    return values.mean(), *linear_interval(values, each * 0, each, confidence)

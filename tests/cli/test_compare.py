@@ -89,6 +89,17 @@ def test_one_sentence_says_better_worse_or_no_difference(project):
         assert sets == [["test", "200"], ["validation", "200"]]
 
 
+def test_a_class_with_a_threshold_has_its_counts_beside_the_scores(project):
+    replace(project / "params.yaml", "recall: null", "recall: {dog: 0.95}")
+    write(project, {1, 3, 4})  # two dogs are missed, one cat is called a dog
+    record(project)
+    lines = printed(project, "compare", "old").splitlines()
+    assert "class dog" in lines[2]
+    counts = "98 of 100 found (was 90), 1 false alarms (was 10)"
+    assert [counts in line for line in lines[3:5]] == [True, True]
+    assert "class" not in printed(project, "compare", "old", "new")
+
+
 def test_runs_without_log_losses_are_compared_by_accuracy(project):
     """Those of earlier versions."""
     other = clone(project, "earlier")

@@ -67,7 +67,9 @@ TURNED = np.roll(ONE, 1, axis=2)  # as a mirrored digit
 )
 def test_flip_is_chosen_unless_its_loss_is_higher_and_the_line_has_the_rule(expected, squares):
     none, flip = squares[:, 0], squares.mean(axis=1)
-    chosen, why = choose_augmentation(ACTUAL_OF_THREE, {"none": none, "flip": flip})
+    chosen, why = choose_augmentation(
+        ACTUAL_OF_THREE, np.arange(len(none)), {"none": none, "flip": flip}
+    )
     assert chosen == expected
     assert f"it {'is' if expected == 'none' else 'is not'} (" in why
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from networks import metadata
 
-from pawprint.tools.monitoring import LIKE, OTHER, PROPORTIONS, answers, differences, verdict_of
+from pawprint.tools.monitoring import LIKE, OTHER, PROPORTIONS, answers, compare_answers
 
 TEST, DRAWS = 500, 300
 MODEL = metadata(unknown_threshold=0.6)
@@ -39,7 +39,8 @@ def verdicts(draws: int, images: int, **kind: float) -> Counter:
     rng = np.random.default_rng(0)
     pairs = ((photos(rng, images, **kind), photos(rng, TEST)) for _ in range(draws))
     return Counter(
-        verdict_of(differences(*(answers(table, MODEL) for table in pair))) for pair in pairs
+        compare_answers(*(answers(table, MODEL) for table in pair), MODEL.labels, 0.95).verdict
+        for pair in pairs
     )
 
 
@@ -68,15 +69,16 @@ def test_photos_of_which_the_model_is_surer_are_no_other_images(score, change):
     test, photos_like = (answers(photos(rng, TEST, unknown=0), MODEL) for _ in range(2))
     for direction, expected in ((1, OTHER), (-1, LIKE)):
         changed = photos_like.assign(**{score: photos_like[score] + direction * change})
-        tested = differences(changed, test)
-        assert (tested.loc[score, "p_value"] < 0.0001) == (expected == OTHER)
-        assert verdict_of(tested) == expected
+        verdict, scores = compare_answers(changed, test, MODEL.labels, 0.95)
+        (p_value,) = scores.loc[scores["score"] == score, "p_value"]
+        assert (p_value < 0.0001) == (expected == OTHER)
+        assert verdict == expected
 
 
 def test_model_without_a_detector_is_judged_by_classes_and_confidence():
     rng, model = np.random.default_rng(0), metadata()
     test = answers(photos(rng, TEST).drop(columns="unknown_score"), model)
     foreign = answers(photos(rng, 200, foreign=0.5).drop(columns="unknown_score"), model)
-    tested = differences(foreign, test)
-    assert list(tested.index) == ["classes", "confidence"]
-    assert verdict_of(tested) == OTHER
+    verdict, scores = compare_answers(foreign, test, model.labels, 0.95)
+    assert [*scores["score"].unique()] == ["classes", "confidence"]
+    assert verdict == OTHER
