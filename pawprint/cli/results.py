@@ -6,8 +6,8 @@ from pawprint.errors import InputError
 from pawprint.files import parse_file
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.fingerprint import not_as_pinned
-from pawprint.pipeline.recorded import Recorded, find_damaged
-from pawprint.pipeline.revisions import WORKSPACE, require_reproduced
+from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.revisions import WORKSPACE, find_damaged, require_reproduced
 from pawprint.project import LIMITS
 from pawprint.scores.paired import describe_comparison
 from pawprint.tools.comparison import compare_runs

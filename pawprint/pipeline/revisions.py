@@ -1,9 +1,10 @@
-"""Revisions: files of a commit, branch, tag or experiment, and whether the workspace is one.
+"""Revisions: files of a commit, branch, tag or experiment; whether the workspace is one, undamaged.
 
 The results of the workspace may be those of other code or params; `require_reproduced` tells.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -13,11 +14,14 @@ from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc_data.index import DataIndexDirError
+from tqdm import tqdm
 
 from pawprint.errors import InputError, name_some, printable
+from pawprint.files import digest
 from pawprint.package import script_of
 from pawprint.pipeline.fingerprint import Code
-from pawprint.pipeline.recorded import Recorded
+from pawprint.pipeline.recorded import Recorded, is_md5
+from pawprint.project import LOCK
 
 WORKSPACE = "workspace"
 Parsed = TypeVar("Parsed")
@@ -99,3 +103,75 @@ def names_of_changes(changes: list[dict | str]) -> Iterator[str]:
                 yield from (f"{path} {key}" for key in state)
             elif state in ("modified", "new"):
                 yield path
+
+
+def find_damaged(recorded: Recorded) -> tuple[int, list[str], list[str]]:
+    """The number of copies of files that dvc.lock names, in the cache and in the workspace, a line
+    for each damaged one, and the folders whose list of files is not in the cache.
+
+    Damaged copies in the cache are removed. Raises InputError if dvc.lock has no results.
+    """
+    outs = [
+        (stage, Path(path), md5)
+        for stage in recorded.stages
+        for path, md5 in recorded.hashes(stage).items()
+    ]
+    if not outs:
+        raise InputError(f"{LOCK}: expected the results of a run. Received: none. Run `dvc repro`.")
+    copies, damaged = damaged_files(recorded, [(path, md5) for _, path, md5 in outs])
+    # The lists of files of folders: those that are left are undamaged.
+    folders = [out for out in outs if is_md5(out[2]) and out[2].endswith(".dir")]
+    members = [
+        (path / name, md5)
+        for stage, path, _ in folders
+        for name, md5 in recorded.files(stage, path).items()
+    ]
+    unlisted = [path.as_posix() for _, path, md5 in folders if not recorded.file(md5).is_file()]
+    of_folders, more = damaged_files(recorded, members)
+    return copies + of_folders, damaged + more, unlisted
+
+
+def damaged_files(recorded: Recorded, files: list[tuple[Path, object]]) -> tuple[int, list[str]]:
+    """The number of copies of files, given with their MD5, and a line for each damaged one.
+
+    Those in the cache are removed. The MD5 of a folder is that of the list of its files, which is
+    in the cache only. A path outside of the project, or what is no MD5, is a line, and no file is
+    read for it.
+    """
+    copies, damaged = {}, []
+    for path, md5 in files:
+        if is_md5(md5) and not path.anchor and ".." not in path.parts:
+            copies[path] = copies[recorded.file(md5)] = path, md5
+        else:
+            damaged.append(
+                f"{LOCK}: expected paths in the project, and MD5s of 32 hexadecimal digits. "
+                f"Received: {printable(str(path))} with {md5!r}. Restore {LOCK}, or run "
+                "`dvc repro --force`."
+            )
+    copies = {copy: original for copy, original in copies.items() if copy.is_file()}
+    with tqdm(copies.items(), desc="check", unit="file", disable=None) as progress:
+        for copy, (path, md5) in progress:
+            try:
+                if (actual := digest(copy, "md5")) == md5.removesuffix(".dir"):
+                    continue
+                expected = f"{copy}: expected the file {path} with the MD5 {md5}. "
+                expected += f"Received: {actual}"
+                if copy == path:
+                    damaged.append(
+                        f"{expected}. If you did not change it, remove it. Run `dvc repro`."
+                    )
+                elif not copy.resolve().is_relative_to(recorded.cache.resolve()):
+                    damaged.append(f"{expected}. A link leads out of DVC's cache. Remove the link.")
+                else:
+                    if os.name == "nt":  # which removes no file that is read-only
+                        copy.chmod(stat.S_IWRITE)
+                    copy.unlink()
+                    damaged.append(f"{expected}. It is removed from DVC's cache. Run `dvc repro`.")
+            except FileNotFoundError:  # removed by a stage that started meanwhile
+                continue
+            except OSError as error:
+                damaged.append(
+                    f"{copy}: expected to read it, and to remove it from DVC's cache if it is "
+                    f"damaged. Received: {error.strerror}. Check permissions."
+                )
+    return len(copies), damaged
