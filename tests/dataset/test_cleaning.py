@@ -16,15 +16,6 @@ from pawprint.images.decoder import decode, open_image, pixels_sha256
 from pawprint.model.predictor import find_images
 
 
-def test_classes_and_splits_are_found_at_any_depth_and_in_any_case(tmp_path):
-    names = ["PetImages/Cat/1.jpg", "a/Validation/b/DOGS/c/2.jpg", "readme.txt"]
-    pack(tmp_path / "images.zip", photos_of(names).items())
-    kept, rejected = clean_archive(tmp_path / "images.zip")
-    rows = kept[["label", "archive_split"]].to_numpy().tolist()
-    assert rows == [["cat", ""], ["dog", "validation"]]
-    assert rejected[["path", "reason"]].to_numpy().tolist() == [["readme.txt", "other_file"]]
-
-
 def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
     """Of images as in PetImages; both rules drop what cannot be decoded."""
     good, other, cut = photo(1), photo(2), photo(3)[:200]

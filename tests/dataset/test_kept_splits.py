@@ -86,15 +86,6 @@ def test_new_image_is_with_its_group_and_with_its_near_duplicate():
     assert now.items() >= kept.items()
 
 
-def test_images_that_a_later_split_can_move_are_counted():
-    rows = split(WHOLE, PARAMS, {})[0]
-    kept = kept_of(rows)
-    assert describe_kept_splits(rows, kept, {}) == []
-    (line,) = describe_kept_splits(rows, dict(list(kept.items())[3:]), {})
-    assert line.startswith("3 images are not in the file")
-    assert describe_kept_splits(rows, {}, {}) == []  # nothing is to be kept
-
-
 def test_group_that_the_file_divides_is_named_and_stays_with_its_first_image(tmp_path):
     table = WHOLE.assign(path=[f"/x/site{n // 10}/{n}.jpg" for n in range(len(WHOLE))])
     site = list(table["pixels_sha256"][:10])

@@ -229,21 +229,6 @@ def test_image_that_kills_every_worker_is_named(start, tmp_path):
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_results_are_complete_after_an_image_that_killed_workers_for_a_while(
-    start, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(engine, "AHEAD", 2)
-    start().worker("--nthreads", "2")
-
-    def fatal_for_a_while(name: str) -> str:
-        if name == NAMES[30] and len(list(tmp_path.glob("*.died"))) < 4:
-            (tmp_path / f"{os.getpid()}.died").touch()
-            os._exit(9)
-        return name
-
-    assert list(map_items(fatal_for_a_while, NAMES)) == NAMES
-
-
 def test_workers_that_no_nanny_starts_again_leave_the_name_of_their_image(start, tmp_path):
     cluster = start()
     for _ in range(5):

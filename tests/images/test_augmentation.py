@@ -212,11 +212,3 @@ def test_boxes_and_noise_have_the_distribution_that_keras_draws():
     noise = np.random.default_rng(0).normal(0, 255, 10_000).clip(0, 255).round()
     drawn = images[images != 77]
     assert p_value(drawn, noise[noise != 77]) > 0.001
-
-
-def test_layers_of_colour_draw_alone_what_they_draw_together():
-    together = draw_views(augment(**ROTATION, **ALL_COLOURS), 1, 5)
-    for name, arguments in ALL_COLOURS.items():
-        alone = draw_views(augment(**{name: arguments}), 1, 5)
-        for view, same in zip(together, alone, strict=True):
-            assert np.array_equal(view[FIELDS.index(name)], same[FIELDS.index(name)])

@@ -82,18 +82,6 @@ def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(cl
     assert (last["loss"], last["accuracy"]) == pytest.approx(tuple(of_views.values()), rel=1e-3)
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(classes):
-    (features, actual), cross_validation, solution = solved(classes)
-    rows = features.reshape(-1, 12).astype(np.float64)
-    rows = rows * solution.weights.standardisation.scale + solution.weights.standardisation.offset
-    plain = LogisticRegression(C=cross_validation.C, tol=1e-8, max_iter=10_000)
-    plain.fit(rows, np.repeat(actual, 2), np.full(len(rows), 1 / 2))
-    expected = plain.predict_proba(rows)
-    of_head = probabilities_by(solution, features.reshape(-1, 12))
-    assert of_head == pytest.approx(expected, abs=0.01)
-
-
 def test_balanced_classes_weigh_the_same_in_the_fit():
     """Without a feature to tell them apart, each class gets the same probability."""
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50
@@ -102,20 +90,6 @@ def test_balanced_classes_weigh_the_same_in_the_fit():
         of_head = probabilities_by(solution, features[:1, 0])
         assert of_head[0, 1] == pytest.approx(expected, abs=0.01)
         assert cross_validation.probabilities[:, 1].mean() == pytest.approx(expected, abs=0.05)
-
-
-@pytest.mark.parametrize(("is_like_the_image", "views"), [(True, 3), (False, 1)])
-def test_views_are_learned_from_only_if_they_lower_the_cross_validated_loss(
-    is_like_the_image, views
-):
-    features, actual = clusters(4, 100, 3)
-    if not is_like_the_image:  # as mirrored digits, which look like others
-        features[:, 1:] = features[np.argsort(actual)[::-1], 1:]
-    cross_validation, solution = fitted(features, actual)
-    assert cross_validation.views == views
-    learned = Examples({False: features[:, :views]}, actual, np.arange(100), 4)
-    expected = solve(learned, (features, actual), [*"abcd"], cross_validation, np.arange(100))
-    assert np.array_equal(solution.weights.arrays[0], expected.weights.arrays[0])
 
 
 @pytest.mark.parametrize("is_better", [True, False])

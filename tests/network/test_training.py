@@ -3,11 +3,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from networks import train_params, write_features
+from networks import train_params
 
 from pawprint.classes import Difference
-from pawprint.columns import HISTORY
-from pawprint.features.store import StoredExamples
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
@@ -18,7 +16,6 @@ from pawprint.network.training import (
     describe_kept,
     fit,
     image_losses,
-    open_batches,
     validate,
 )
 from pawprint.params.training import EarlyStopping
@@ -44,28 +41,6 @@ def test_each_epoch_takes_one_view_of_each_image_until_all_are_taken():
     assert sorted(np.concatenate(epochs)) == sorted(FEATURES.ravel())
 
 
-def test_order_differs_between_epochs_and_is_the_same_for_the_same_seed():
-    first, again = (Batches(FEATURES, LABELS, 4, "one", seed=1) for _ in range(2))
-    orders = [epoch(first) % 100 for _ in range(2)]
-    assert not (orders[0] == orders[1]).all()
-    assert (orders[0] == epoch(again) % 100).all()
-    other = Batches(FEATURES, LABELS, 4, "one", seed=2)
-    assert not (orders[0] == epoch(other) % 100).all()
-
-
-def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
-    split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
-    examples = StoredExamples(tmp_path, split, ["cat", "dog"])
-    train, validation = open_batches(examples, ("top",), train_params())
-    assert (len(train), len(validation)) == (3, 8)
-    expected = Batches(FEATURES, LABELS, 4, "one", seed=1)
-    for batches, like in ((train, expected), (validation, Batches(FEATURES, LABELS, 4))):
-        for index in range(len(like)):
-            for got, wanted in zip(batches[index], like[index], strict=True):
-                assert got.dtype == wanted.dtype == np.float32
-                assert (got == wanted).all()
-
-
 def new_model(activation: str = "sigmoid", units: int = 1) -> keras.Model:
     return keras.Sequential([keras.Input((2,)), keras.layers.Dense(units, activation=activation)])
 
@@ -79,23 +54,6 @@ def learnable() -> Data:
     return Data(train, Batches(LEARNABLE[:, :1], LABELS, 4))
 
 
-@pytest.mark.parametrize(("output", "units"), [("sigmoid", 1), ("linear", 2)])
-def test_history_has_a_row_per_epoch_and_training_learns(output, units):
-    make_deterministic(1)
-    model, params = new_model(output, units), train_params(epochs=3, learning_rate=0.5)
-    compile_model(model, params, from_logits=output == "linear")
-    data = learnable()
-    history, _ = fit(model, data, Phase("", params))
-    assert list(history.columns) == list(HISTORY)
-    assert history["epoch"].to_list() == [1, 2, 3]
-    assert history["learning_rate"].to_list() == [0.5] * 3
-    losses = history["validation_loss"].to_list()
-    assert losses[-1] < losses[0]
-    measured = validate(model, data.validation)
-    assert measured.pop("loss") == pytest.approx(losses[-1], abs=1e-6)
-    assert measured == {"accuracy": 1.0}
-
-
 def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     """A model that was trained for what makes validation worse, from the second epoch on or all."""
     make_deterministic(1)
@@ -106,13 +64,6 @@ def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     data.validation.labels = 1 - LABELS
     before = validate(model, data.validation)["loss"]
     return model, fit(model, data, Phase("", params))[0], data.validation, before
-
-
-def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
-    model, history, validation, before = diverging(keep_best=True)
-    assert (history["validation_loss"] > before).all()
-    assert validate(model, validation)["loss"] == pytest.approx(before)
-    assert history["kept"].tolist() == [False] * 4
 
 
 def test_best_epoch_between_others_is_kept():

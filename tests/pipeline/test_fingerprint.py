@@ -133,12 +133,6 @@ def test_every_stage_pins_what_decides_its_bytes():
         assert "tqdm==" not in pins and ("pillow==" in pins) == (stage == "clean")
 
 
-def test_template_of_a_page_decides_the_report_and_no_picture():
-    template, stages = "pawprint/reports/pages/report.html", ("plot", "preview", "report")
-    prints = {stage: names(CODE.fingerprint(f"stages/{stage}.py")) for stage in stages}
-    assert [stage for stage in stages if template in prints[stage]] == ["report"]
-
-
 def test_stage_says_which_versions_are_not_those_of_its_pins(tmp_path):
     fingerprint = CODE.fingerprint("stages/split.py").replace("pandas==", "pandas==0.")
     (tmp_path / "data/code").mkdir(parents=True)
