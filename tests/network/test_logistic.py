@@ -82,6 +82,18 @@ def test_layer_on_stored_features_has_the_loss_and_accuracy_that_are_recorded(cl
     assert (last["loss"], last["accuracy"]) == pytest.approx(tuple(of_views.values()), rel=1e-3)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_solution_is_that_of_scikit_learn_in_which_the_views_weigh_as_one_image(classes):
+    (features, actual), cross_validation, solution = solved(classes)
+    rows = features.reshape(-1, 12).astype(np.float64)
+    rows = rows * solution.weights.standardisation.scale + solution.weights.standardisation.offset
+    plain = LogisticRegression(C=cross_validation.C, tol=1e-8, max_iter=10_000)
+    plain.fit(rows, np.repeat(actual, 2), np.full(len(rows), 1 / 2))
+    expected = plain.predict_proba(rows)
+    of_head = probabilities_by(solution, features.reshape(-1, 12))
+    assert of_head == pytest.approx(expected, abs=0.01)
+
+
 def test_balanced_classes_weigh_the_same_in_the_fit():
     """Without a feature to tell them apart, each class gets the same probability."""
     features, actual = np.ones((60, 1, 2), np.float16), np.arange(60) // 50

@@ -3,9 +3,10 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from networks import train_params
+from networks import train_params, write_features
 
 from pawprint.classes import Difference
+from pawprint.features.store import StoredExamples
 from pawprint.network.hardware import keras, make_deterministic
 from pawprint.network.training import (
     Batches,
@@ -16,9 +17,24 @@ from pawprint.network.training import (
     describe_kept,
     fit,
     image_losses,
+    open_batches,
     validate,
 )
 from pawprint.params.training import EarlyStopping
+
+
+def test_batches_are_those_of_arrays_in_the_order_of_the_split_table(tmp_path):
+    split = write_features(tmp_path, LABELS, cut=FEATURES + 1000, top=FEATURES)
+    examples = StoredExamples(tmp_path, split, ["cat", "dog"])
+    train, validation = open_batches(examples, ("top",), train_params())
+    assert (len(train), len(validation)) == (3, 8)
+    expected = Batches(FEATURES, LABELS, 4, "one", seed=1)
+    for batches, like in ((train, expected), (validation, Batches(FEATURES, LABELS, 4))):
+        for index in range(len(like)):
+            for got, wanted in zip(batches[index], like[index], strict=True):
+                assert got.dtype == wanted.dtype == np.float32
+                assert (got == wanted).all()
+
 
 VIEWS, IMAGES = 3, 10
 # The feature of an image's view tells which it is: 100 * view + image.
@@ -64,6 +80,13 @@ def diverging(**changes) -> tuple[keras.Model, pd.DataFrame, Batches, float]:
     data.validation.labels = 1 - LABELS
     before = validate(model, data.validation)["loss"]
     return model, fit(model, data, Phase("", params))[0], data.validation, before
+
+
+def test_state_before_the_first_epoch_is_kept_if_no_epoch_is_better():
+    model, history, validation, before = diverging(keep_best=True)
+    assert (history["validation_loss"] > before).all()
+    assert validate(model, validation)["loss"] == pytest.approx(before)
+    assert history["kept"].tolist() == [False] * 4
 
 
 def test_best_epoch_between_others_is_kept():

@@ -31,31 +31,11 @@ train_extract: {optimizer: adam, epochs: 10, learning_rate: 0.001, batch_size: 3
 TEXT = overlay((PROJECT / "params.yaml").read_text(encoding="utf-8"), ADAM)
 FULL = yaml.safe_load(overlay(TEXT, NULLABLE_SECTIONS))
 MISSING = object()
-LAST = 2**31 - 1
-SMALLEST, BELOW_1 = math.nextafter(0, 1), math.nextafter(1, 0)
-# One key of each range: the first and the last number.
-RANGES = {
-    "augment.views": (1, LAST),
-    "model.fine_tune_at": (-LAST, LAST),
-    "split.seed": (0, 2**32 - 1),
-    "evaluate.confidence": (SMALLEST, BELOW_1),
-    "augment.RandomZoom.height_factor": (0.0, BELOW_1),
-    "augment.RandomRotation.factor": (0.0, 1.0),
-    "train_finetune.learning_rate": (SMALLEST, 1e308),
-    "head.dense.l2": (0.0, 1e308),
-    "model.image_size": (32, 1024),
-}
 BASELINE = "train_extract.early_stopping.baseline"
-CHOICES = {
-    "model.resize": ["crop", "pad", "stretch"],
-    "augment.RandomFlip.mode": ["horizontal", "vertical", "horizontal_and_vertical"],
-    "hardware.precision": ["auto", "float32", "mixed_float16", "mixed_bfloat16"],
-    "train_extract.learning_rate_decay": ["cosine", None],
-    "train_extract.class_weight": ["auto", "balanced", None],
-    "train_extract.early_stopping.monitor": ["val_loss", "val_accuracy", "loss", "accuracy"],
-    "calibrate.test_time_augmentation": ["auto", "none", "flip", "crops"],
-    "split.use_archive_split": [True, False],
-}
+NUMBERS = ["augment.views", "split.seed", "evaluate.confidence", "augment.RandomZoom.height_factor"]
+NUMBERS += ["train_finetune.learning_rate", "head.dense.l2", "model.image_size"]
+CHOICES = ["model.resize", "augment.RandomFlip.mode", "hardware.precision"]
+CHOICES += ["train_extract.class_weight", "split.use_archive_split"]
 SECTIONS = ["fetch", "model", "augment.RandomFlip", "head.dense", "train_extract.early_stopping"]
 THREE = {name: [name] for name in "abc"}
 FILE = {"weights.source": "file.h5"}
@@ -96,19 +76,6 @@ def is_named(lines: list[str], key: str) -> bool:
     return len(lines) == 1 and lines[0].startswith(f"{key}: ")
 
 
-@pytest.mark.parametrize(("key", "ends"), RANGES.items())
-def test_number_is_accepted_in_its_range_only(refusals, key, ends):
-    first, last = ends
-    if isinstance(first, int):
-        outside = [first - 1, last + 1, first + 0.5]
-    else:
-        outside = [math.nextafter(first, -1), math.nextafter(last, 2) if last < 2 else math.inf]
-    for value in ends:
-        assert refusals({key: value}) == []
-    for value in (*outside, math.nan, math.inf, -math.inf):
-        assert is_named(refusals({key: value}), key)
-
-
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary(),
     lambda parts: st.lists(parts, max_size=2) | st.dictionaries(st.text(), parts, max_size=2),
@@ -116,25 +83,20 @@ ANYTHING = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(key=st.sampled_from(list(RANGES)), value=ANYTHING)
-def test_value_that_is_no_number_is_refused(refusals, key, value):
-    assume(not isinstance(value, (int, float)) or isinstance(value, bool))
-    assume(key != "model.fine_tune_at")  # or the name of a layer
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(key=st.sampled_from(NUMBERS + CHOICES), value=ANYTHING)
+def test_value_of_another_kind_is_refused(refusals, key, value):
+    assume(key in CHOICES or isinstance(value, bool) or not isinstance(value, (int, float)))
+    assume(key in NUMBERS or not isinstance(value, (bool, type(None))))
     assert is_named(refusals({key: value}), key)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(key=st.sampled_from(list(CHOICES)), value=ANYTHING)
-def test_choice_is_one_of_those_documented(refusals, key, value):
-    assume(value not in CHOICES[key])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [*((key, value) for key in NUMBERS for value in (-1, math.nan, math.inf)), ("split.seed", 0.5)],
+)
+def test_number_outside_its_range_is_refused(refusals, key, value):
     assert is_named(refusals({key: value}), key)
-
-
-def test_every_documented_choice_is_accepted(refusals):
-    others = {"train_extract.reduce_lr_on_plateau": None}  # excludes a decay
-    for key, choices in CHOICES.items():
-        assert [refusals(others | {key: choice}) for choice in choices] == [[]] * len(choices), key
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
