@@ -3,7 +3,7 @@
 Prints what the stages print and a row of Markdown per dataset, of runs that differ in `split.seed`
 and `train_finetune.seed`: images, classes, images of the test split; of that split accuracy and
 mean recall of the model and of a plain regression, and the fraction that is called unknown; then
-the CPU seconds of `dvc repro evaluate`, and a published accuracy. The regression is scikit-learn's
+the CPU seconds of `dvc repro evaluate`. The regression is scikit-learn's
 LogisticRegressionCV after a StandardScaler, on the stored features of the images without
 augmentation. Params are those of `pawprint init`. Three sets are made here, after `dvc repro`;
 those of PUBLIC are read from clones of their repositories in FOLDER.
@@ -15,6 +15,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -35,9 +36,8 @@ from pawprint.features.rows import row_function
 from pawprint.features.store import StoredExamples
 from pawprint.files import pack, read_json
 from pawprint.images.archive import members, open_archive, read_member
-from pawprint.images.decoder import MAX_LEFT_OUT
+from pawprint.images.decoder import MAX_LEFT_OUT, open_image
 from pawprint.images.pixels import IDENTITY
-from pawprint.model.predictor import predict_members
 from pawprint.network.cross_validation import VALUES_OF_C
 from pawprint.params.model import Model
 from pawprint.recipes.overlay import overlay
@@ -50,45 +50,26 @@ Images = Iterator[tuple[str, bytes]]  # names, in folders of classes, and files
 
 
 class Public(NamedTuple):
-    """Images of a public repository: a folder of each class, or a table TABLE."""
+    """Images of a public repository, a folder of each class."""
 
     clone: str
     files: str
     taken: slice = slice(None)  # of the files of each folder
     changes: str = ""  # params
-    published: str = ""  # accuracy
 
 
-TABLE = "data/legend.csv"  # columns image and emotion
 EVERY_TENTH = slice(None, None, 10)
 SIGNS = "hergerr/traffic-sign-recognition", "GTSRB/Final_Training/Images/*/*.ppm", EVERY_TENTH
-HUMANS = (
-    "98.84% humans, on the official test set ([2012](https://doi.org/10.1016/j.neunet.2012.02.016))"
-)
 PUBLIC = {
-    "ants and bees": Public(
-        "jaddoescad/ants_and_bees",
-        "*/*/*.jpg",
-        published="about 95% on its validation images ([tutorial](https://docs.pytorch.org/tutorials/beginner/transfer_learning_tutorial.html))",
-    ),
+    "ants and bees": Public("jaddoescad/ants_and_bees", "*/*/*.jpg"),
     "digits in sign language": Public("ardamavi/Sign-Language-Digits-Dataset", "Dataset/*/*.JPG"),
     "magnetic tiles": Public("abin24/Magnetic-tile-defect-datasets.", "MT_*/Imgs/*.jpg"),
     "satellites": Public(
-        "wongyufei1/AAI3001_EuroSAT",
-        "data/EuroSAT_RGB/*/*.jpg",
-        slice(0, 2000, 10),
-        published="98.57% ResNet-50 on all 27,000 images ([2019](https://arxiv.org/abs/1709.00029))",
+        "wongyufei1/AAI3001_EuroSAT", "data/EuroSAT_RGB/*/*.jpg", slice(0, 2000, 10)
     ),
-    "flowers": Public(
-        "martinwestin/flower_classification",
-        "flowers/*/*.jpg",
-        published="about 75% (its README)",
-    ),
-    "traffic signs": Public(*SIGNS, "split: {group: '^([0-9]+/[0-9]{5})'}", HUMANS),
+    "flowers": Public("martinwestin/flower_classification", "flowers/*/*.jpg"),
+    "traffic signs": Public(*SIGNS, "split: {group: '^([0-9]+/[0-9]{5})'}"),
     "traffic signs without a group": Public(*SIGNS),
-    "faces": Public(
-        "muxspace/facial_expressions", "images/*", slice(None, None, 3), "split: {group: '/(.*)_'}"
-    ),
     "waste": Public("arjunk00/chs", "dataset-resized/*/*.jpg"),
     "clothing": Public(
         "alexeygrigorev/clothing-dataset-small",
@@ -108,9 +89,8 @@ def measure(workspace: Path) -> dict[str, float]:
     how = Model.load(path=workspace / "params.yaml").resize
     rows_of = row_function(read_network(workspace / project.EXTRACTOR), how)
     with open_archive(workspace / project.RAW_ARCHIVES) as archive:
-        (features,) = predict_members(
-            lambda image: rows_of(image, [IDENTITY])[0][-1:], archive, test["path"], "test"
-        )
+        reads = [partial(open_image, archive, path) for path in test["path"]]
+        features = np.stack([rows_of(read, [IDENTITY])[0][-1] for read in reads])
     fitted = LogisticRegressionCV(
         Cs=VALUES_OF_C,
         l1_ratios=(0,),
@@ -193,35 +173,29 @@ def digits() -> Images:
 
 
 def public(clone: Path, files: str, taken: slice) -> Images:
-    """Of a clone the files `taken` of each class, which is their folder or what its TABLE says."""
+    """Of a clone the files `taken` of each class, which is their folder."""
     of_class: dict[str, list[Path]] = {}
-    label_of = {}
-    if (clone / TABLE).exists():
-        table = pd.read_csv(clone / TABLE).drop_duplicates("image", keep=False)
-        label_of = dict(zip(table["image"], table["emotion"].str.lower()))
     for path in sorted(clone.glob(files)):
         inside = [part for part in path.parent.relative_to(clone).parts if part != "Imgs"]
         places = inside[-2:] if inside[0] in ("train", "val") else inside[-1:]
-        folder = label_of.get(path.name) if label_of else "/".join(places)
-        if folder:
-            of_class.setdefault(folder, []).append(path)
+        of_class.setdefault("/".join(places), []).append(path)
     for folder, paths in of_class.items():
         for path in paths[taken]:
             yield f"{folder}/{path.name}", path.read_bytes()
 
 
-def sets(clones: Path | None, names: list[str]) -> dict[str, tuple[Images, str, str]]:
-    """The images, params and published accuracy of the sets with these names, or of all."""
+def sets(clones: Path | None, names: list[str]) -> dict[str, tuple[Images, str]]:
+    """The images and params of the sets with these names, or of all."""
     labels = "clean: {labels: auto}\n"
     images_of = {
-        "cats and dogs": (photos(), "", ""),
-        "300 cats and dogs": (photos(150), "", ""),
-        "digits": (digits(), labels, ""),
+        "cats and dogs": (photos(), ""),
+        "300 cats and dogs": (photos(150), ""),
+        "digits": (digits(), labels),
     }
-    for name, (clone, files, taken, changes, published) in PUBLIC.items():
+    for name, (clone, files, taken, changes) in PUBLIC.items():
         folder = (clones or Path()) / clone
         if clones and folder.is_dir():
-            images_of[name] = public(folder, files, taken), labels + changes, published
+            images_of[name] = public(folder, files, taken), labels + changes
         else:
             print(f"{name}: skipped, as https://github.com/{clone} is not in --public")
     return {name: images_of[name] for name in images_of if not names or name in names}
@@ -234,12 +208,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="sets; default: all")
     arguments = parser.parse_args()
     is_first = True
-    for name, (images, changes, published) in sets(arguments.public, arguments.names).items():
+    for name, (images, changes) in sets(arguments.public, arguments.names).items():
         with tempfile.TemporaryDirectory() as scratch:
             archive, workspace = Path(scratch, "images.zip"), Path(scratch, "workspace")
             workspace.mkdir()
             pack(archive, images)
-            cells = run(archive, workspace, changes, arguments.seeds) | {"published": published}
+            cells = run(archive, workspace, changes, arguments.seeds)
         if is_first:
             print(f"| images of | {' | '.join(cells)} |\n" + "|---" * (len(cells) + 1) + "|")
             is_first = False

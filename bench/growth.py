@@ -5,9 +5,8 @@ inverted. With `--classes` above two, the parts of one image are a class. The pa
 committed ones except for 96 px and one epoch of fine-tuning. For each number of images and each
 stage, prints seconds, the largest resident memory, with DVC's part in both, and the bytes of the
 outputs; then seconds of a `dvc repro` that has nothing to do; with `--added`, all again after so
-many more images, with the bytes that a remote would receive. What is measured is kept in
-build/growth/, so that a run that was stopped goes on there; remove it after a change. A million
-images take an hour and 40 GB. Run after `dvc repro`, on a machine with nothing else to do.
+many more images, with the bytes that a remote would receive. A million images take an hour and
+40 GB in TMPDIR. Run after `dvc repro`, on a machine with nothing else to do.
 """
 
 import argparse
@@ -15,9 +14,9 @@ import io
 import itertools
 import os
 import random
-import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ from PIL import Image, ImageOps
 
 from bench.compare import params_for
 from pawprint import project
-from pawprint.files import digest, read_json, read_yaml, write_json
+from pawprint.files import digest, read_yaml
 from pawprint.images.archive import members, open_archive, read_member
 from pawprint.images.decoder import decode
 from pawprint.recipes.overlay import overlay
@@ -37,7 +36,6 @@ from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
 
 SIZE = 96
 LARGEST = 2 * SIZE  # longest side of an image that parts are taken from
-FOLDER = Path("build/growth")
 Cells = dict[str, list[float]]  # seconds, megabytes of memory and of outputs
 
 
@@ -98,20 +96,14 @@ def run(workspace: Path, *arguments: str) -> tuple[float, float]:
     return time.perf_counter() - start, usage.ru_maxrss / 1e3  # Linux counts in kilobytes
 
 
-def run_stages(workspace: Path, record: Path) -> Cells:
-    """The cells of each stage, those in the file `record` without running the stage."""
-    cells = read_json(record) if record.exists() else {}
+def run_stages(workspace: Path) -> Cells:
+    """The cells of each stage."""
+    cells = {}
     for stage in read_yaml(PROJECT / "dvc.yaml")["stages"]:
-        if stage not in cells:
-            seconds, memory = run(workspace, "repro", "--single-item", stage)
-            outs = read_yaml(workspace / project.LOCK)["stages"][stage].get("outs", [])
-            cells[stage] = [seconds, memory, sum(out["size"] for out in outs) / 1e6]
-            write_json(record, cells)
-    if "nothing to do" not in cells:
-        seconds, memory = min(run(workspace, "repro") for _ in range(3))
-        cells["nothing to do"] = [seconds, memory, 0]
-        write_json(record, cells)
-    return cells
+        seconds, memory = run(workspace, "repro", "--single-item", stage)
+        outs = read_yaml(workspace / project.LOCK)["stages"][stage].get("outs", [])
+        cells[stage] = [seconds, memory, sum(out["size"] for out in outs) / 1e6]
+    return cells | {"nothing to do": [*min(run(workspace, "repro") for _ in range(3)), 0]}
 
 
 def stored(workspace: Path) -> float:
@@ -120,32 +112,26 @@ def stored(workspace: Path) -> float:
     return sum(file.stat().st_size for file in files if file.is_file()) / 1e6
 
 
-def measure(images: int, classes: int, added: int, weights: Path | None) -> dict[str, Cells]:
+def measure(
+    folder: Path, images: int, classes: int, added: int, weights: Path | None
+) -> dict[str, Cells]:
     """The cells for this number of images and, if images are added, for these; by title."""
-    folder = (FOLDER / f"{images}-{classes}").absolute()
     archive, workspace = folder / "images.zip", folder / "workspace"
-    grown = folder / "grown.json"  # megabytes before, once the images are added
-    if not (folder / "first.json").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        write_images(archive, classes, 0, images)
-        changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: 1}}\n"
-        if classes > 2:
-            changes += "clean: {labels: auto}\n"
-        if weights:
-            changes += f"weights: {{source: {weights.absolute()}, sha256: {digest(weights)}}}\n"
-        workspace.mkdir()
-        prepare(workspace, overlay(params_for(SIZE, seed=1), changes))
-        write_json(folder / "first.json", {})
-    first = {f"{images:,}": run_stages(workspace, folder / "first.json")}
-    if not added:
-        return first
-    if not grown.exists():
+    write_images(archive, classes, 0, images)
+    changes = f"fetch: {{source: {archive}}}\ntrain_finetune: {{epochs: 1}}\n"
+    if classes > 2:
+        changes += "clean: {labels: auto}\n"
+    if weights:
+        changes += f"weights: {{source: {weights.absolute()}, sha256: {digest(weights)}}}\n"
+    workspace.mkdir()
+    prepare(workspace, overlay(params_for(SIZE, seed=1), changes))
+    cells = {f"{images:,}": run_stages(workspace)}
+    if added:
         write_images(archive, classes, images, images + added)
-        write_json(grown, stored(workspace))
-    second = run_stages(workspace, folder / "second.json")
-    second["bytes to a remote"] = [0, 0, stored(workspace) - read_json(grown)]
-    return first | {f"{images:,} + {added}": second}
+        before = stored(workspace)
+        grown = cells[f"{images:,} + {added}"] = run_stages(workspace)
+        grown["bytes to a remote"] = [0, 0, stored(workspace) - before]
+    return cells
 
 
 def main() -> None:
@@ -159,7 +145,8 @@ def main() -> None:
     settings = arguments.classes, arguments.added, arguments.weights
     columns = {}
     for images in arguments.images:
-        columns |= measure(images, *settings)
+        with tempfile.TemporaryDirectory() as folder:
+            columns |= measure(Path(folder), images, *settings)
     print("| stage | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     for row in dict.fromkeys(itertools.chain(*columns.values())):

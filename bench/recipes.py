@@ -6,6 +6,7 @@ place of the recipe's own: what differs between rows is augmentation, head and s
 minutes on two cores.
 """
 
+import argparse
 from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
@@ -34,6 +35,7 @@ def run_recipe(name: str) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(f"| recipe | {' | '.join(COLUMNS)} | seconds |\n|---|---|---|---|---|")
     for name in names():
         # These have images or a backbone of their own.

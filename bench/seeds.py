@@ -5,6 +5,7 @@ call with `dvc exp remove`. Run after `dvc repro`. DVC's queue is not used: wher
 early, as on a busy machine, `dvc exp run --run-all` waits for ever.
 """
 
+import argparse
 import io
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def dvc_exp(*arguments: str) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     for name, param in RUNS.items():
         # DVC does not find a relative path outside of the project from its copy.
         how = ("--temp", "--allow-missing", "--name", name, "--set-param", param)
