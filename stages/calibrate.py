@@ -24,7 +24,7 @@ from pawprint.params.results import Calibrate, augmentations, problem_of_thresho
 from pawprint.pipeline.entry import run_stage
 from pawprint.runtime import read_network
 from pawprint.scores.decided import LEVEL, choose_min_confidence
-from pawprint.scores.metrics import Predictions, describe_class, tabulate_scores
+from pawprint.scores.metrics import OF_A_CLASS, Predictions, describe_fractions, tabulate_scores
 from pawprint.scores.shift import independent
 from pawprint.tables import read_table
 
@@ -87,7 +87,8 @@ def main() -> None:
     for label, threshold in thresholds.items():
         counts = describe_counts(actual, predicted, before, labels.index(label))
         print(f"calibrate: {label} from {threshold:.4g} on: {counts} of validation")
-        print(f"calibrate: {describe_class('validation', label, scores, CONFIDENCE)}")
+        of_class = f"validation {label}:", OF_A_CLASS, scores, CONFIDENCE, label
+        print(f"calibrate: {describe_fractions(*of_class)}")
         rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
         for row in rows.itertuples():  # none without images
             if params.recall and row.low < params.recall[label]:

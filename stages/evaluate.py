@@ -37,13 +37,13 @@ def main() -> None:
         outputs = Outputs.read(project.OUTPUTS / f"{name}.npz")
         rows = split[split["split"] == name]
         results[name] = evaluate(rows, outputs, metadata, confidence)
-        print(f"evaluate: {metrics.describe_split(name, results[name].scores, confidence)}")
+        of = results[name].scores, confidence
+        print(f"evaluate: {metrics.describe_split(name, *of)}")
         for label in metadata.thresholds:
-            line = metrics.describe_class(name, label, results[name].scores, confidence)
-            print(f"evaluate: {line}")
+            names = f"{name} {label}:", metrics.OF_A_CLASS
+            print(f"evaluate: {metrics.describe_fractions(*names, *of, label)}")
         if metadata.min_confidence is not None:
-            line = metrics.describe_decided(name, results[name].scores, confidence)
-            print(f"evaluate: {line}")
+            print(f"evaluate: {metrics.describe_fractions(name, metrics.OF_DECIDED, *of)}")
     validation, test = results.values()
     apart = measure_apart(test.images, near_duplicates, confidence)
     differences = compare_splits(validation.images, test.images)

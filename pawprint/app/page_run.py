@@ -70,7 +70,7 @@ def describe_model() -> str:
 def test_score() -> str:
     scores = read_table(project.SCORES_CSV, columns.SCORES)
     name = headline_of(scores)
-    return f"test {CATALOGUE[name][0]} of {describe_score(score_of(scores, 'test', name))}"
+    return f"test {CATALOGUE[name].title} of {describe_score(score_of(scores, 'test', name))}"
 
 
 def show_differences() -> None:

@@ -16,7 +16,7 @@ from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
 from pawprint.reports.results import describe_score, slice_rows
 from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.review import confused, confusion
-from pawprint.scores.slices import ACCURACY, DIFFERENCE
+from pawprint.scores.slices import DIFFERENCE, SLICE
 from pawprint.tables import predicted_labels
 from pawprint.tools import last_run, monitoring
 from pawprint.tools.scoring import Scored, compare_scored, score
@@ -100,7 +100,7 @@ def record_of(comparison: Comparison) -> dict:
 
 
 def print_scored(scored: Scored) -> None:
-    is_of_slice = scored.scores["score"].isin([ACCURACY, DIFFERENCE])
+    is_of_slice = scored.scores["score"].isin([SLICE, DIFFERENCE])
     rows = scored.scores[~is_of_slice]
     title = rows["score"].str.replace("_", " ") + " " + rows["label"]
     cells = pd.DataFrame({"score": title, "photos": rows.apply(describe_score, axis=1)})

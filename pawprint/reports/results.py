@@ -5,31 +5,10 @@ import pandas as pd
 from pawprint.classes import UNKNOWN, headline
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import FEW
-from pawprint.scores.shift import APART
-from pawprint.scores.slices import ACCURACY, DIFFERENCE
+from pawprint.scores.metrics import CATALOGUE, SLICE, measure_fraction
+from pawprint.scores.slices import DIFFERENCE
 
 MOST = 0.9  # of the images, whose error is named
-PERCENT, NUMBER = ".2%", ".4f"
-# Title and format of each score, in the order of the table of results. They are no part of scores/,
-# so that another title runs `report` alone.
-CATALOGUE = {
-    "accuracy": ("accuracy", PERCENT),
-    "mean_recall": ("mean recall of the classes", PERCENT),
-    "macro_f1": ("mean F1 of the classes", PERCENT),
-    "loss": ("log loss", NUMBER),
-    "roc_auc": ("area under the ROC curve", NUMBER),
-    "expected_calibration_error": ("expected calibration error", NUMBER),
-    APART: ("accuracy without near-duplicates of other splits", PERCENT),
-    "refused": ("images labelled unknown", PERCENT),
-    "decided": ("images decided, not unsure", PERCENT),
-    "error_of_decided": ("error of the decided images", PERCENT),
-    "recall": ("recall", PERCENT),
-    "precision": ("precision", PERCENT),
-    "f1": ("F1", PERCENT),
-}
-FRACTIONS = {  # of images
-    *("accuracy", APART, "refused", "decided", "error_of_decided", "recall", "precision")
-}
 
 
 def score_of(scores: pd.DataFrame, split: str, score: str, label: str = "") -> pd.Series:
@@ -49,12 +28,12 @@ def describe_score(score: pd.Series) -> str:
 
     A fraction of FEW images is "1 of 1". Without the column `images` a fraction has no number.
     """
-    (_, form), value, low = CATALOGUE[score["score"]], score["value"], score["low"]
+    of, value, low = CATALOGUE[score["score"]], score["value"], score["low"]
     if pd.isna(value):
         return ""
-    is_counted = score["score"] in FRACTIONS and "images" in score
-    text = fraction(score) if is_counted else format(value, form)
-    return text if pd.isna(low) else f"{text}, {low:{form}} to {score['high']:{form}}"
+    is_counted = of.measure is measure_fraction and "images" in score
+    text = fraction(score) if is_counted else format(value, of.form)
+    return text if pd.isna(low) else f"{text}, {low:{of.form}} to {score['high']:{of.form}}"
 
 
 def fraction(score: pd.Series) -> str:
@@ -79,10 +58,10 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     texts = selection.assign(text=selection.apply(describe_score, axis=1))
     of_all = texts[texts["label"] == ""].pivot(index="score", columns="split", values="text")
     names = [name for name in CATALOGUE if name in of_all.index]
-    if headline_of(scores) == "mean_recall":
-        names[:2] = names[1::-1]
+    names.insert(3, names.pop(1))  # the log loss after the percentages
+    names.sort(key=headline_of(scores).__ne__)
     of_all = of_all.loc[names, ["test", "validation"]].fillna("")
-    rows = [(CATALOGUE[name][0], *of_all.loc[name]) for name in names]
+    rows = [(CATALOGUE[name].title, *of_all.loc[name]) for name in names]
     if UNKNOWN in set(scores["label"]):
         refused, area = (score_of(texts, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
         rows += [
@@ -105,18 +84,18 @@ def class_rows(scores: pd.DataFrame) -> pd.DataFrame:
     texts = texts.reindex(recall.reindex(texts.index).sort_values(kind="stable").index)
     columns = [("recall", "test"), ("precision", "test"), ("f1", "test"), ("recall", "validation")]
     rows = texts.reindex(columns=pd.MultiIndex.from_tuples(columns)).fillna("none")
-    rows.columns = [f"{CATALOGUE[name][0]}, {split}" for name, split in columns]
+    rows.columns = [f"{CATALOGUE[name].title}, {split}" for name, split in columns]
     return rows.rename_axis("class").reset_index()
 
 
 def slice_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Rows of texts: a slice, its accuracy, and the difference from the accuracy of the others."""
     rows = scores.set_index("label")
-    accuracy, difference = (rows[rows["score"] == name] for name in (ACCURACY, DIFFERENCE))
+    accuracy, difference = (rows[rows["score"] == name] for name in (SLICE, DIFFERENCE))
     return [
         (
             label,
-            describe_score(row.where(row.index != "score", "accuracy")),
+            describe_score(row),
             "{:+.2f} points, {:+.2f} to {:+.2f}".format(
                 *(100 * difference.loc[label, ["value", "low", "high"]])
             ),

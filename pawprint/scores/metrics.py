@@ -1,10 +1,11 @@
-"""Scores of predictions with confidence intervals, and the tables behind the plots.
+"""The catalogue of scores, with confidence intervals, and the tables behind the plots.
 
 `actual` and `predicted` hold class indices, `(images,)`: positions in `labels`. `probabilities` are
 float `(images, classes)`, with columns in the order of the labels.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,9 +55,7 @@ def expected_calibration_error(actual: np.ndarray, probabilities: np.ndarray) ->
 
 
 FEW = 100  # images: with all predictions correct, the 95% interval still begins at 0.963
-# In metrics/evaluate.json; the last two, where images can be unsure.
-SUMMARY = ("accuracy", "loss", "mean_recall", "macro_f1", "decided", "error_of_decided")
-MAX_RECALLS, LOWEST = 20, 5  # classes there
+MAX_RECALLS, LOWEST = 20, 5  # classes in metrics/evaluate.json
 
 
 class Predictions(NamedTuple):
@@ -74,45 +73,140 @@ class Predictions(NamedTuple):
     is_decided: np.ndarray | None = None
 
 
-def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
-    """The columns of SCORES after `split`: scores of all classes, then those of each.
+Cells = tuple[float, float, float, int]  # of SCORES: `value`, `low`, `high` and `images`
 
-    F1, between recall and precision, and the calibration error have no interval. With more than two
-    classes, `roc_auc` is the mean over the classes, each against the others, and so are its ends,
-    which makes the interval wider than its confidence asks. Images of one class have none. Means
-    are over the classes that have images; others have no score, and one that is never predicted no
-    `precision`.
+
+def fraction_cells(is_true: np.ndarray, groups: np.ndarray, confidence: float) -> Cells:
+    """Of a fraction of images, bool `(images,)`; `groups` are as in Predictions."""
+    interval = fraction_interval(*independent_counts(is_true, groups), confidence)
+    return is_true.mean(), *interval, len(is_true)
+
+
+def measure_fraction(values: np.ndarray, of: Predictions, confidence: float) -> Cells | None:
+    is_in = ~np.isnan(values)
+    return fraction_cells(values[is_in], of.groups[is_in], confidence) if is_in.any() else None
+
+
+def _mean_loss(losses: np.ndarray, of: Predictions, confidence: float) -> Cells:
+    low, high = mean_interval(mean_by_group(losses, of.groups), confidence)
+    return losses.mean(), max(low, 0.0), high, len(losses)
+
+
+def _mean_of_classes(values: np.ndarray, of: Predictions, confidence: float) -> Cells:
+    mean = np.mean([values[of.actual == index].mean() for index in np.unique(of.actual)])
+    return mean, *linear_interval(values, of.actual, of.groups, confidence), len(values)
+
+
+def _area(probabilities: np.ndarray, of: Predictions, confidence: float) -> Cells:
+    """Of more than two classes the area and its ends are means over them, each against the others,
+    which makes the interval wider than its confidence asks. Images of one class have none.
     """
-    actual, probabilities, predicted, labels, is_unknown, groups, is_decided = predictions
-    images = len(actual)
-    groups = np.arange(images) if groups is None else groups
-    losses = log_losses(actual, probabilities)
-    low, high = mean_interval(mean_by_group(losses, groups), confidence)
-    calibration_error = expected_calibration_error(actual, probabilities)
-    present = np.unique(actual)
-    is_right = predicted == actual
-    is_actual, is_predicted = present[:, None] == actual, present[:, None] == predicted
-    hits = (is_actual & is_predicted).sum(axis=1)
-    recall = (hits / is_actual.sum(axis=1)).mean()
-    f1 = (2 * hits / (is_actual.sum(axis=1) + is_predicted.sum(axis=1))).mean()
-    of_recall = linear_interval(is_right, actual, groups, confidence)
-    rows = [
-        ("", *fraction_row("accuracy", is_right, confidence, groups)),
-        ("", "loss", losses.mean(), max(low, 0.0), high, images),
-        ("", "mean_recall", recall, *of_recall, images),
-        ("", "macro_f1", f1, np.nan, np.nan, images),
-        ("", "roc_auc", *_roc_area(actual, probabilities, confidence, groups), images),
-        ("", "expected_calibration_error", calibration_error, np.nan, np.nan, images),
+    areas = [
+        area_interval(probabilities[:, index], of.actual == index, of.groups, confidence)
+        for index in _classes_with_a_curve(of.actual, probabilities.shape[1])
+        if len(np.unique(of.actual)) > 1
     ]
-    if is_unknown is not None:
-        rows.append(("", *fraction_row("refused", is_unknown, confidence, groups)))
-    if is_decided is not None:
-        rows.append(("", *fraction_row("decided", is_decided, confidence, groups)))
-        if is_decided.any():
-            of_decided = ~is_right[is_decided], confidence, groups[is_decided]
-            rows.append(("", *fraction_row("error_of_decided", *of_decided)))
-    for index, *of_class in zip(present, is_actual, is_predicted):
-        rows += [(labels[index], *row) for row in _of_class(*of_class, confidence, groups)]
+    return *np.mean(areas or [[np.nan] * 3], axis=0), len(probabilities)
+
+
+def _alone(counted: tuple[float, int], of: Predictions, confidence: float) -> Cells:
+    """Without an interval."""
+    return counted[0], np.nan, np.nan, counted[1]
+
+
+def _f1(of: Predictions, index: int) -> tuple[float, int]:
+    is_actual, is_predicted = of.actual == index, of.predicted == index
+    both, either = (is_actual & is_predicted).sum(), (is_actual | is_predicted).sum()
+    return 2 * both / (either + both), either
+
+
+def _macro_f1(of: Predictions) -> tuple[float, int]:
+    return np.mean([_f1(of, index)[0] for index in np.unique(of.actual)]), len(of.actual)
+
+
+def _calibration(of: Predictions) -> tuple[float, int]:
+    return expected_calibration_error(of.actual, of.probabilities), len(of.actual)
+
+
+def _losses(of: Predictions) -> np.ndarray:
+    return log_losses(of.actual, of.probabilities)
+
+
+def _right(of: Predictions) -> np.ndarray:
+    return of.predicted == of.actual
+
+
+def _wrong_decided(of: Predictions) -> np.ndarray:
+    """Of no image, where none can be unsure."""
+    return np.where(of.is_decided, ~_right(of), np.nan)
+
+
+def _recalled(of: Predictions, index: int) -> np.ndarray:
+    return np.where(of.actual == index, _right(of), np.nan)
+
+
+def _precise(of: Predictions, index: int) -> np.ndarray:
+    return np.where(of.predicted == index, _right(of), np.nan)
+
+
+PERCENT, NUMBER = ".2%", ".4f"
+
+
+class Score(NamedTuple):
+    """A score; its name is the key in CATALOGUE.
+
+    `of` makes from Predictions, and from the index of a class for a score of each class, what is
+    measured: of most scores a value of each image, `(images,)`, NaN for one that does not count. A
+    score without `of` is measured by another module; one for which it gives None has no row.
+    """
+
+    title: str
+    of: Callable | None = None
+    form: str = PERCENT
+    measure: Callable[..., Cells | None] = measure_fraction  # or another
+    over: Literal["images", "classes", "class"] = "images"  # a mean over classes; one of each class
+    in_metrics: bool = False  # metrics/evaluate.json
+    is_tested: bool = False  # by `pawprint score`, against the test split
+
+
+OF_A_CLASS, OF_DECIDED = ("recall", "precision"), ("decided", "error_of_decided")
+APART, SLICE = "accuracy_without_near_duplicates", "slice_accuracy"
+# In the order of plots/scores.csv; means over classes are of those that have images.
+CATALOGUE = {
+    "accuracy": Score("accuracy", _right, in_metrics=True, is_tested=True),
+    "loss": Score("log loss", _losses, NUMBER, _mean_loss, in_metrics=True, is_tested=True),
+    "mean_recall": Score(
+        "mean recall of the classes", _right, PERCENT, _mean_of_classes, "classes", True, True
+    ),
+    "macro_f1": Score("mean F1 of the classes", _macro_f1, PERCENT, _alone, "classes", True),
+    "roc_auc": Score("area under the ROC curve", lambda of: of.probabilities, NUMBER, _area),
+    "expected_calibration_error": Score("expected calibration error", _calibration, NUMBER, _alone),
+    APART: Score("accuracy without near-duplicates of other splits"),
+    "refused": Score("images labelled unknown", lambda of: of.is_unknown, is_tested=True),
+    "decided": Score("images decided, not unsure", lambda of: of.is_decided, in_metrics=True),
+    "error_of_decided": Score("error of the decided images", _wrong_decided, in_metrics=True),
+    "recall": Score("recall", _recalled, over="class", is_tested=True),
+    "precision": Score("precision", _precise, over="class"),
+    "f1": Score("F1", _f1, PERCENT, _alone, "class"),
+    SLICE: Score("accuracy"),
+}
+
+
+def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame:
+    """The columns of SCORES after `split`: scores of all classes, then those of each with images.
+
+    A fraction of no image, such as the precision of a class that is never predicted, has no row.
+    """
+    actual, labels = predictions.actual, predictions.labels
+    if predictions.groups is None:
+        predictions = predictions._replace(groups=np.arange(len(actual)))
+    rows = []
+    for label, *index in [("",), *((labels[index], index) for index in np.unique(actual))]:
+        for name, score in CATALOGUE.items():
+            if score.of and (score.over == "class") == bool(index):
+                of = score.of(predictions, *index)
+                if of is not None and (cells := score.measure(of, predictions, confidence)):
+                    rows.append((label, name, *cells))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
@@ -133,22 +227,23 @@ def measure_unknown(
     groups = np.arange(len(scores)) if groups is None else groups
     area = area_interval(scores, np.arange(len(scores)) < images, groups, confidence)
     rows = [
-        (UNKNOWN, *fraction_row("refused", unknown > threshold, confidence, groups[:images])),
+        (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images], confidence)),
         (UNKNOWN, "roc_auc", *area, images),
     ]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def summarize(scores: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """The SUMMARY of each split in a table SCORES, and the recall of each class or, of more than
-    MAX_RECALLS, of the classes with the LOWEST: what `dvc metrics diff` shows.
+    """The main scores of each split in a table SCORES, and the recall of each class or, of more
+    than MAX_RECALLS, of the classes with the LOWEST: what `dvc metrics diff` shows.
     """
+    names = [name for name, score in CATALOGUE.items() if score.in_metrics]
     overall = scores[scores["label"] == ""].pivot(index="split", columns="score", values="value")
     summaries = {}
     for name, rows in scores[scores["score"] == "recall"].groupby("split", sort=False):
         recalls = rows.set_index("label")["value"]
         shown = recalls if len(recalls) <= MAX_RECALLS else recalls.nsmallest(LOWEST)
-        summary = overall.loc[name].reindex(SUMMARY).dropna()
+        summary = overall.loc[name].reindex(names).dropna()
         summaries[name] = summary.to_dict() | {"recall": shown.to_dict()}
     return summaries
 
@@ -204,63 +299,19 @@ def describe_split(name: str, scores: pd.DataFrame, confidence: float) -> str:
     return text if score == "accuracy" else f"{text}; accuracy {accuracy['value']:.4f}"
 
 
-def describe_class(name: str, label: str, scores: pd.DataFrame, confidence: float) -> str:
-    """Recall and precision of a class in a split, whose `scores` are as for `describe_split`."""
-    text = _describe(scores, label, ("recall", "precision"), confidence)
-    return f"{name} {label}: {text}"
+def describe_fractions(
+    name: str, names: tuple[str, ...], scores: pd.DataFrame, confidence: float, label: str = ""
+) -> str:
+    """Such as "test recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)", of what there is.
 
-
-def describe_decided(name: str, scores: pd.DataFrame, confidence: float) -> str:
-    """The images of a split that are decided, and their error, as for `describe_class`."""
-    return f"{name} {_describe(scores, '', ('decided', 'error_of_decided'), confidence)}"
-
-
-def _describe(scores: pd.DataFrame, label: str, names: tuple[str, ...], confidence: float) -> str:
-    """Such as "recall 0.9500 (57/60), 0.8630 to 0.9829 (95% intervals)", of what there is."""
-    rows = scores[scores["label"] == label].set_index("score")
-    texts = []
-    for row in rows.reindex(names).dropna(subset="value").itertuples():
-        right, title = round(row.value * row.images), row.Index.replace("_", " ")
-        counts = f"({right}/{row.images:.0f}), {row.low:.4f} to {row.high:.4f}"
-        texts.append(f"{title} {row.value:.4f} {counts}")
-    return f"{'; '.join(texts) or 'no images'} ({100 * confidence:g}% intervals)"
-
-
-def _of_class(
-    is_actual: np.ndarray, is_predicted: np.ndarray, confidence: float, groups: np.ndarray
-) -> list[tuple]:
-    """Recall, precision and F1 of a class: rows without its label."""
-    intersection, union = (is_actual & is_predicted).sum(), (is_actual | is_predicted).sum()
-    rows = [
-        fraction_row("recall", is_predicted[is_actual], confidence, groups[is_actual]),
-        ("f1", 2 * intersection / (union + intersection), np.nan, np.nan, union),
-    ]
-    if is_predicted.any():
-        is_right = is_actual[is_predicted]
-        rows.insert(1, fraction_row("precision", is_right, confidence, groups[is_predicted]))
-    return rows
-
-
-def fraction_row(name: str, is_true: np.ndarray, confidence: float, groups: np.ndarray) -> tuple:
-    """The cells of SCORES from `score` on, for a fraction of images, bool `(images,)`.
-
-    `groups` are as in Predictions.
+    `scores` are as for `describe_split`.
     """
-    interval = fraction_interval(*independent_counts(is_true, groups), confidence)
-    return name, is_true.mean(), *interval, len(is_true)
-
-
-def _roc_area(
-    actual: np.ndarray, probabilities: np.ndarray, confidence: float, groups: np.ndarray
-) -> np.ndarray:
-    """The area and the ends of its interval, means over the classes if there are more than two."""
-    if len(np.unique(actual)) < 2:
-        return np.full(3, np.nan)
-    areas = [
-        area_interval(probabilities[:, index], actual == index, groups, confidence)
-        for index in _classes_with_a_curve(actual, probabilities.shape[1])
-    ]
-    return np.mean(areas, axis=0)
+    rows, texts = scores[scores["label"] == label].set_index("score"), []
+    for row in rows.reindex(names).dropna(subset="value").itertuples():
+        counts = f"({round(row.value * row.images)}/{row.images:.0f})"
+        value = f"{CATALOGUE[row.Index].title} {row.value:.4f} {counts}"
+        texts.append(f"{value}, {row.low:.4f} to {row.high:.4f}")
+    return f"{name} {'; '.join(texts) or 'no images'} ({100 * confidence:g}% intervals)"
 
 
 def _classes_with_a_curve(actual: np.ndarray, classes: int) -> list[int]:

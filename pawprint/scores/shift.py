@@ -10,7 +10,7 @@ from pawprint.columns import SCORES
 from pawprint.errors import printable
 from pawprint.randomization import paired_test, two_sets_test
 from pawprint.scores.intervals import extended, linear_interval
-from pawprint.scores.metrics import fraction_row
+from pawprint.scores.metrics import APART, fraction_cells
 
 DIFFERENCES = {  # scores of SCORES, in words
     "accuracy_difference": "accuracy",
@@ -20,7 +20,6 @@ DIFFERENCES = {  # scores of SCORES, in words
 ALPHA = 0.05  # probability of a false alarm, at most: of the three by Bonferroni
 # Validation decides which epoch is kept, and so is a little better than other images.
 MIN_DIFFERENCE = 0.01
-APART = "accuracy_without_near_duplicates"
 
 
 def measure_apart(
@@ -39,7 +38,7 @@ def measure_apart(
     if 0 < is_apart.sum() < len(test):
         apart = test[is_apart]
         correct, groups = apart["correct"].to_numpy(), apart["group"].to_numpy()
-        rows = [("", *fraction_row(APART, correct, confidence, groups))]
+        rows = [("", APART, *fraction_cells(correct, groups, confidence))]
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 

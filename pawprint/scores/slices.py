@@ -6,11 +6,11 @@ from pawprint.columns import SCORES
 from pawprint.errors import printable
 from pawprint.randomization import two_sets_test
 from pawprint.scores.intervals import extended, holm, linear_interval
-from pawprint.scores.metrics import fraction_row
+from pawprint.scores.metrics import SLICE, fraction_cells
 
 MIN_IMAGES = 10  # of a slice
 MAX_SLICES = 50  # of a column, the largest
-ACCURACY, DIFFERENCE = "slice_accuracy", "slice_difference"
+DIFFERENCE = "slice_difference"
 
 
 def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float) -> pd.DataFrame:
@@ -40,14 +40,14 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
         interval = linear_interval(*tested, 1 - level, weights=(-1, 1))
         low, high = extended(interval, p_value < level)
         correct, groups = images["correct"].to_numpy(), images["group"].to_numpy()
-        rows.append((name, ACCURACY, *fraction_row("", correct, confidence, groups)[1:]))
+        rows.append((name, SLICE, *fraction_cells(correct, groups, confidence)))
         rows.append((name, DIFFERENCE, difference, low, high, len(images)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])
 
 
 def describe_slices(scores: pd.DataFrame) -> list[str]:
     """A sentence for each slice in a table SCORES that is significantly worse than its others."""
-    accuracy = scores[scores["score"] == ACCURACY].set_index("label")
+    accuracy = scores[scores["score"] == SLICE].set_index("label")
     worse = scores[(scores["score"] == DIFFERENCE) & (scores["high"] < 0)]
     return [
         f"Of the {row.images:,} test images with {row.label}, {accuracy.loc[row.label].value:.1%} "

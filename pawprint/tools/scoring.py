@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from pawprint.classes import log_losses
 from pawprint.columns import UNKNOWN_SCORE
 from pawprint.dataset import layouts
 from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
@@ -17,18 +16,17 @@ from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, Predictor, predict, take_images
 from pawprint.randomization import two_sets_test
 from pawprint.scores.intervals import holm
-from pawprint.scores.metrics import Predictions, measure_unknown, tabulate_scores
+from pawprint.scores.metrics import CATALOGUE, Predictions, measure_unknown, tabulate_scores
 from pawprint.scores.paired import Comparison, Pair, compare, losses_in
 from pawprint.scores.slices import measure_slices
 from pawprint.tables import probabilities_in, tabulate
 from pawprint.tools.last_run import Labelled, LastRun
 from pawprint.tools.suggestion import compare_hashes
 
-ALPHA = 0.05  # probability of any false difference of TESTED, at most
+ALPHA = 0.05  # probability of any false difference, at most
 NO_CLASS, COPY, NEAR = "in no folder of a class", "copies", "near-duplicates of training images"
 LABELLED = "labelled since, now training images"
 CONTRADICTORY = "copies in several classes"
-TESTED = ("accuracy", "mean_recall", "loss", "refused", "recall")
 
 
 class Scored(NamedTuple):
@@ -195,7 +193,7 @@ def _beside(
 ) -> pd.DataFrame:
     """The columns of Scored.scores: those of `scores`, beside those of the test split.
 
-    The differences of TESTED are tested, with Holm's levels for all of them together.
+    Differences are tested where CATALOGUE says so, with Holm's levels for all of them together.
     """
     columns = {"value": "test", "low": "test_low", "high": "test_high"}
     if test is None:
@@ -205,12 +203,13 @@ def _beside(
     if is_common.any() and not is_common.all():  # means over the classes that both have
         arrays = (column[is_common] for column in (test.actual, test.probabilities, test.predicted))
         of_common = tabulate_scores(Predictions(*arrays, test.labels), confidence)
-        means = ["mean_recall", "macro_f1"]
+        means = [name for name, score in CATALOGUE.items() if score.over == "classes"]
         of_test = of_test[~of_test["score"].isin(means)]
         of_test = pd.concat([of_test, of_common[of_common["score"].isin(means)]])
     of_test = of_test.rename(columns=columns).drop(columns="images")
     both = scores.merge(of_test, on=["label", "score"], how="left")
-    tested = both[both["score"].isin(TESTED) & both["test"].notna()]
+    tested = [name for name, score in CATALOGUE.items() if score.is_tested]
+    tested = both[both["score"].isin(tested) & both["test"].notna()]
     p_values = [_p_value(row.score, row.label, photos, test) for row in tested.itertuples()]
     different = np.where(np.array(p_values) < holm(p_values, ALPHA), "yes", "no")
     both = both.assign(p_value=pd.Series(p_values, tested.index, float), different="")
@@ -220,15 +219,11 @@ def _beside(
 
 def _p_value(score: str, label: str, photos: Predictions, test: Predictions) -> float:
     """That a score of both differs by chance."""
-    sides, columns = (photos, test), []
-    for side in sides:
-        values = side.actual == side.predicted
-        if score == "refused":
-            values = side.is_unknown
-        elif score == "loss":
-            values = log_losses(side.actual, side.probabilities)
-        is_in = side.actual == side.labels.index(label) if label else np.full(len(values), True)
-        columns.append((values[is_in].astype(float), side.groups[is_in], side.actual[is_in]))
+    of, columns = CATALOGUE[score], []
+    for side in (photos, test):
+        values = of.of(side, *([side.labels.index(label)] if label else ())).astype(float)
+        is_in = ~np.isnan(values)
+        columns.append((values[is_in], side.groups[is_in], side.actual[is_in]))
     values, groups, classes = map(np.concatenate, zip(*columns))
     is_photo = np.arange(len(values)) < len(columns[0][0])
-    return two_sets_test(values, is_photo, groups, classes if score == "mean_recall" else None)
+    return two_sets_test(values, is_photo, groups, classes if of.over == "classes" else None)

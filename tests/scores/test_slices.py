@@ -3,7 +3,7 @@ import pandas as pd
 
 from pawprint.columns import METADATA
 from pawprint.reports.results import slice_rows
-from pawprint.scores.slices import ACCURACY, DIFFERENCE, describe_slices, measure_slices
+from pawprint.scores.slices import DIFFERENCE, SLICE, describe_slices, measure_slices
 
 
 def measured(correct: np.ndarray, values: np.ndarray, groups: np.ndarray | None = None):
@@ -24,7 +24,7 @@ def test_slice_that_is_worse_than_the_others_is_told():
     assert accuracy.startswith("50.00% (20/40)") and difference.startswith("-")
     two = measured(correct[:140], cameras[:140])
     assert set(two["label"]) == {"camera: b"}  # the others are those of a
-    accuracy = scores.query(f"score == '{ACCURACY}' and label == 'camera: b'").iloc[0]
+    accuracy = scores.query(f"score == '{SLICE}' and label == 'camera: b'").iloc[0]
     assert accuracy["low"] < accuracy["value"] == 0.5 < accuracy["high"]
     (line,) = describe_slices(scores)
     assert "40 test images with camera: b, 50.0% are right" in line
