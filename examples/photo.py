@@ -9,6 +9,8 @@ from PIL import Image, ImageCms, ImageOps
 
 SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # of profiles, by mode
 BILINEAR = Image.Resampling.BILINEAR
+# Places along the longer side, or none for one square, and whether mirror images follow.
+SQUARES = {"none": ((), False), "flip": ((), True), "crops": ((0, 0.5, 1), True)}
 
 
 def pixels(photo, model):
@@ -26,11 +28,10 @@ def pixels(photo, model):
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     image = in_srgb(image, profile)
-    if model["test_time_augmentation"] == "crops":
-        squares = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in (0, 0.5, 1)]
-    else:
-        squares = [resized(image, size, model["resize"])]
-    if model["test_time_augmentation"] != "none":
+    places, mirrored = SQUARES[model["test_time_augmentation"]]
+    squares = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in places]
+    squares = squares or [resized(image, size, model["resize"])]
+    if mirrored:
         squares += [ImageOps.mirror(square) for square in squares]
     return np.stack(squares)
 

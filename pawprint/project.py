@@ -65,7 +65,3 @@ ROC_CSV = Path("plots/roc.csv")
 DECIDED_CSV = Path("plots/decided.csv")
 SCORES_CSV = Path("plots/scores.csv")
 PLOTS = Path("plots")
-PICTURES = (  # there, in the order of the report
-    *("learning_curves", "confusion", "roc", "decided", "reliability", "errors"),
-    *("labels_to_review", "near_duplicates", "samples", "augmented", "predictions"),
-)

@@ -5,6 +5,8 @@ models/served/model.json and data/raw/archives/. Params: `plot`, `clean.bits`. W
 except those of the stage `preview`. Run: `python -m stages.plot`
 """
 
+from inspect import signature
+
 import pandas as pd
 
 from pawprint import columns, project
@@ -19,30 +21,29 @@ from pawprint.tables import read_predictions, read_table
 
 
 def main() -> None:
-    params = Plot.load()
-    extract = read_table(project.EXTRACT_HISTORY_CSV, columns.HISTORY)
-    finetune = read_table(project.FINETUNE_HISTORY_CSV, columns.HISTORY)
-    roc = read_table(project.ROC_CSV, columns.ROC)
-    reliability = read_table(project.RELIABILITY_CSV, columns.RELIABILITY)
-    validation = read_predictions(project.VALIDATION_PREDICTIONS_CSV)
-    test = read_predictions(project.TEST_PREDICTIONS_CSV)
-    to_review = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
-    curve = read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE)
-    decided = read_table(project.DECIDED_CSV, columns.DECIDED)
-    metadata = read_metadata(project.SERVED_MODEL)
-    of_model = metadata.min_confidence, list(metadata.thresholds)
-    figures = {
-        "learning_curves": charts.draw_curves(extract, finetune, curve),
-        "confusion": charts.draw_confusion(test),
-        "roc": charts.draw_roc(roc),
-        "decided": charts.draw_decided(decided, test, *of_model),
-        "reliability": charts.draw_reliability(reliability),
+    params, metadata = Plot.load(), read_metadata(project.SERVED_MODEL)
+    values = {
+        "head": read_table(project.EXTRACT_HISTORY_CSV, columns.HISTORY),
+        "finetune": read_table(project.FINETUNE_HISTORY_CSV, columns.HISTORY),
+        "curve": read_table(project.LEARNING_CURVE_CSV, columns.LEARNING_CURVE),
+        "roc": read_table(project.ROC_CSV, columns.ROC),
+        "reliability": read_table(project.RELIABILITY_CSV, columns.RELIABILITY),
+        "decided": read_table(project.DECIDED_CSV, columns.DECIDED),
+        "test": read_predictions(project.TEST_PREDICTIONS_CSV),
+        "min_confidence": metadata.min_confidence,
+        "named": list(metadata.thresholds),
     }
+    figures = {
+        name: draw(**{key: values[key] for key in signature(draw).parameters})
+        for name, draw in charts.CHARTS.items()
+    }
+    validation, test = read_predictions(project.VALIDATION_PREDICTIONS_CSV), values["test"]
+    to_review = read_table(project.LABELS_TO_REVIEW_CSV, columns.LABELS_TO_REVIEW)
     with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
         figures["predictions"] = draw_predictions(archive, test, params.predictions)
         figures["errors"] = draw_errors(archive, pd.concat([validation, test]), params.errors)
-        suspects = draw_labels_to_review(archive, to_review, params.labels_to_review)
-        figures["labels_to_review"] = suspects
+        number = params.labels_to_review
+        figures["labels_to_review"] = draw_labels_to_review(archive, to_review, number)
     for name, figure in figures.items():
         charts.save(figure, project.PLOTS / f"{name}.png")
     print(f"plot: {len(figures)} pictures in {project.PLOTS}")

@@ -21,8 +21,10 @@ from pawprint.files import md5, read_json, read_yaml, write_text
 from pawprint.images.archive import open_archive
 from pawprint.model.metadata import read_metadata
 from pawprint.params.data import Clean
+from pawprint.params.results import AUGMENTATIONS
 from pawprint.pipeline.entry import run_stage
 from pawprint.reports import gallery, pages, results
+from pawprint.reports.charts import CHARTS
 from pawprint.scores.limits import NEXT_STEP, NO_LIMIT, Run, find_limits
 from pawprint.scores.review import list_errors
 from pawprint.scores.shift import describe_shift
@@ -59,10 +61,9 @@ def main() -> None:
         "slices": results.slice_rows(scores),
         "worse_slices": describe_slices(scores),
         "of_classes": results.class_rows(scores),
-        "pictures": {
-            name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png"))
-            for name in project.PICTURES
-        },
+        "charts": list(CHARTS),
+        "picture": lambda name: pages.data_uri(Image.open(project.PLOTS / f"{name}.png")),
+        "squares": AUGMENTATIONS[metadata["test_time_augmentation"]],
     }
     labels = metadata["labels"]
     judged = read_table(project.CROSS_VALIDATION_CSV, columns.JUDGED)

@@ -69,8 +69,8 @@ def run_export(arguments: argparse.Namespace) -> None:
         outputs = exports.export(name, model, metadata, folder, read=read, expected=served)
         rows.append(row(name, folder, outputs))
     print(pd.DataFrame(rows).to_string(index=False))
-    if AUGMENTATIONS[metadata.test_time_augmentation].places:
-        print("crops: average over the squares yourself (docs/use.md#the-served-model)")
+    if AUGMENTATIONS[how := metadata.test_time_augmentation].places:
+        print(f"{how}: average over the squares yourself (docs/use.md#the-served-model)")
 
 
 def labels_of(outputs: exports.NamedOutputs, metadata: Metadata) -> np.ndarray:

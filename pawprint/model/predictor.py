@@ -47,10 +47,10 @@ def squares_of(
 
     `how` is that of `resize`, for one square.
     """
-    places, mirrored = AUGMENTATIONS[augmentation]
-    fitted = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in places]
+    of = AUGMENTATIONS[augmentation]
+    fitted = [ImageOps.fit(image, (size, size), BILINEAR, 0, (at, at)) for at in of.places]
     squares = np.stack(fitted or [resize(image, size, how)])
-    return np.concatenate([squares, squares[:, :, ::-1]]) if mirrored else squares
+    return np.concatenate([squares, squares[:, :, ::-1]]) if of.mirrored else squares
 
 
 def means_over_squares(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

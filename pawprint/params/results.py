@@ -14,11 +14,12 @@ class Squares(NamedTuple):
     """What a network sees of an image: squares at `places` along its longer side, from 0 to 1.
 
     Without places it is one square, as `model.resize` makes it. If `mirrored`, the mirror image of
-    each follows.
+    each follows. `text` is what the report says of them.
     """
 
     places: tuple[float, ...] = ()
     mirrored: bool = True
+    text: str = ""
 
     @property
     def number(self) -> int:
@@ -27,8 +28,8 @@ class Squares(NamedTuple):
 
 AUGMENTATIONS = {
     "none": Squares(mirrored=False),
-    "flip": Squares(),
-    "crops": Squares(places=(0, 0.5, 1)),
+    "flip": Squares(text="an image and its mirror image"),
+    "crops": Squares((0, 0.5, 1), text="three squares of an image and their mirror images"),
 }
 TestTimeAugmentation = Literal[*AUGMENTATIONS]
 

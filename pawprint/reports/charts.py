@@ -48,14 +48,14 @@ MAX_DRAWN = 100  # classes of the confusion matrix
 PAIRS = 10  # of classes, listed below the matrix
 
 
-def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
+def draw_learning_curves(head: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFrame) -> Figure:
     """Accuracy and loss over the epochs of both phases (tables HISTORY), and a LEARNING_CURVE.
 
     The epochs of fine-tuning continue the count. A head by logistic regression is at epoch 0, and
     without fine-tuning the epochs are left out.
     """
-    before = max(extract["epoch"], default=0)
-    history = pd.concat([extract, finetune.assign(epoch=finetune["epoch"] + before)])
+    before = max(head["epoch"], default=0)
+    history = pd.concat([head, finetune.assign(epoch=finetune["epoch"] + before)])
     names = ("accuracy", "loss") if len(history) > 1 else ()
     figure, axes = plt.subplots(1, len(names) + 1, figsize=(4.5 * len(names) + 4.5, 3.6))
     *of_epochs, of_images = np.atleast_1d(axes)
@@ -63,7 +63,7 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFra
         series = {name: (BLUE, "training"), f"validation_{name}": (ORANGE, "validation")}
         for column, (colour, label) in series.items():
             axis.plot(history["epoch"], history[column], color=colour, label=label, marker=".")
-        if len(extract) and len(finetune):
+        if len(head) and len(finetune):
             style = {"color": GREY, "linestyle": "--", "linewidth": 1.2}
             axis.axvline(before + 0.5, label="fine-tuning starts", **style)
         axis.set(title=name.capitalize(), xlabel="Epoch", ylabel=name.capitalize())
@@ -80,15 +80,15 @@ def draw_curves(extract: pd.DataFrame, finetune: pd.DataFrame, curve: pd.DataFra
     return figure
 
 
-def draw_confusion(predictions: pd.DataFrame) -> Figure:
+def draw_confusion(test: pd.DataFrame) -> Figure:
     """Confusion matrix of the test split (table PREDICTIONS).
 
     The colour of a cell is its fraction of the images with that true label. A cell shows the number
     of images and the fraction; with many classes the pairs that are confused most often are listed
     below instead. Of more than MAX_DRAWN classes, those with the lowest recall are drawn.
     """
-    actual, predicted = predictions["actual"], predictions["predicted"]
-    labels = classes = predicted_labels(predictions)
+    actual, predicted = test["actual"], test["predicted"]
+    labels = classes = predicted_labels(test)
     if len(classes) > MAX_DRAWN:
         recall = (actual == predicted).groupby(actual).mean().sort_values(kind="stable")
         labels = sorted(recall.index[:MAX_DRAWN])
@@ -97,7 +97,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     size = 2.6 + 0.7 * len(labels) if is_written else max(11, 0.13 * len(labels))
     below = 0 if is_written else 0.22 * PAIRS
     figure, axis = plt.subplots(figsize=(size + 0.2, size - 0.2 + below))
-    counts = confusion(predictions, classes).loc[labels]
+    counts = confusion(test, classes).loc[labels]
     fractions = counts[labels].div(counts.sum(axis=1), axis=0).to_numpy()
     blues = matplotlib.colormaps["Blues"]
     axis.imshow(fractions, cmap=blues, vmin=0, vmax=1)
@@ -114,7 +114,7 @@ def draw_confusion(predictions: pd.DataFrame) -> Figure:
     else:
         axis.tick_params(labelsize=8)
         lines = ["Pairs that are confused most often:"]
-        for row in confused(predictions, PAIRS).itertuples():
+        for row in confused(test, PAIRS).itertuples():
             count = f"{row.images:,} of {(actual == row.actual).sum():,} images"
             lines.append(f"{row.actual} predicted as {row.predicted}: {count}")
         figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9)
@@ -211,3 +211,9 @@ def draw_reliability(reliability: pd.DataFrame) -> Figure:
             aspect="equal",
         )
     return figure
+
+
+# Each draw_NAME draws plots/NAME.png, from values of a run by their names in stages/plot.py.
+CHARTS = {
+    name.removeprefix("draw_"): draw for name, draw in [*vars().items()] if name.startswith("draw_")
+}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import PROJECT, write_files
+from dvc_yaml import STAGES
 from made_up_run import write_run
 from PIL import Image
 
@@ -36,8 +37,9 @@ def workspace(tmp_path_factory) -> Path:
     shutil.copy(PROJECT / project.LABELS_CSV, workspace)
     write_files(workspace / project.SERVED_MODEL, {"model.bin": "bin", "model.xml": "xml"})
     write_run(workspace, LABELS, pd.DataFrame(FILES, columns=list(REJECTED)), ("train", "test"))
-    for name in project.PICTURES:
-        Image.new("RGB", (30, 20), "grey").save(workspace / project.PLOTS / f"{name}.png")
+    for path in STAGES["report"]["deps"]:
+        if path.endswith(".png"):
+            Image.new("RGB", (30, 20), "grey").save(workspace / path)
     return workspace
 
 
