@@ -13,13 +13,10 @@ export PYTHONUTF8 := 1
 LOCK := uv pip compile --quiet --universal --python-version 3.11 \
   --no-emit-index-url --no-annotate --custom-compile-command "make lock" --upgrade
 
-.PHONY: demo app test test-all test-extended release-check lock
+.PHONY: demo test test-all test-extended release-check lock
 
 demo: .venv/installed
 	$(BIN)/python -m pawprint.recipes.sample.demo
-
-app: .venv/installed-app
-	$(BIN)/python -m pawprint app
 
 # Lint and every fast test, with the whole pipeline once on small data.
 test: .venv/installed-dev
@@ -50,10 +47,6 @@ lock:
 	  { echo 'Python 3.11 to 3.13 is needed: make PYTHON=python3.12'; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(PIP) -e .
-	@touch $@
-
-.venv/installed-app: .venv/installed requirements-dev.txt
-	$(PIP) -c requirements-dev.txt -e '.[app]'
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt

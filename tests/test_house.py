@@ -67,11 +67,3 @@ def test_what_computes_a_row_of_features_depends_on_no_params_errors_or_tables()
     assert "pawprint/params" not in {room(module) for module in modules}
     of_package = {module for module in modules if room(module) == "pawprint"}
     assert of_package == {"pawprint/runtime.py"}
-
-
-def test_keras_and_tensorflow_are_imported_where_networks_are_made_only():
-    for module in MODULES:
-        is_export = module == "pawprint/model/exports.py"
-        if room(module) not in ("pawprint/network", "bench", "examples") and not is_export:
-            names = {name.split(".")[0] for name in CODE.names_in(module)}
-            assert not names & {"keras", "tensorflow"}, module

@@ -96,16 +96,6 @@ def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
     assert bad["error"] == "no such file or directory"
 
 
-def test_json_has_the_probability_of_each_label_or_of_the_most_probable(rows_of_four, capsys):
-    expected = {"cat": 0.65, "ant": 0.2, "bee": 0.1, "dog": 0.05}
-    for top, probabilities in ((None, expected), (1, {"cat": 0.65})):
-        FORMATS["json"](rows_of_four, LABELS, top)
-        good, bad = json.loads(capsys.readouterr().out)
-        assert good["probabilities"] == probabilities
-        assert (good["label"], good["error"]) == ("cat", None)
-        assert (bad["label"], bad["probabilities"]) == (None, None)
-
-
 def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(predictor, photos):
     reasons = {
         "text.jpg": "not an image: no image format recognised",

@@ -3,15 +3,7 @@ import pytest
 from conftest import refused
 
 from pawprint.files import write_arrays
-from pawprint.model.unknown import Detector, choose_unknown_threshold, fit_unknown, read_detector
-
-
-def test_score_is_the_norm_of_what_mean_and_components_do_not_explain():
-    detector = Detector(np.array([0.0, 0.5, 0.0]), np.array([[1.0, 0.0, 0.0]]))
-    features = np.array([[3.0, 0.0, 4.0], [0.0, 2.0, 0.0], [30.0, 0.0, 40.0], [0.0, 0.0, 0.0]])
-    expected = [np.hypot(0.5, 0.8), 0.5, np.hypot(0.5, 0.8), 0.5]
-    assert detector.score(features) == pytest.approx(expected)
-    assert detector.score(features[0]) == pytest.approx(expected[0])
+from pawprint.model.unknown import choose_unknown_threshold, fit_unknown, read_detector
 
 
 @pytest.mark.parametrize(
