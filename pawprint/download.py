@@ -1,4 +1,8 @@
-"""The file behind a URL: from the mirror, from the user's cache, or from its server."""
+"""The file behind a URL: from the mirror, from the user's cache, or from its server.
+
+Other libraries hold a file in memory (requests-cache), cut it at 2 GiB (CacheControl), or give an
+old file where the hash is not known (pooch).
+"""
 
 import hashlib
 import os

@@ -90,17 +90,6 @@ def test_change_reruns_exactly_the_stages_that_it_affects(workspace, restored, p
     assert sorted(ran) == sorted(expected_stages(param))
 
 
-def test_nothing_runs_after_going_back_to_a_commit(workspace, restored):
-    """DVC stages no file in Git, so that `git checkout` takes dvc.lock back, too."""
-    # A value that no other test has, or DVC would take the results from its cache.
-    change(workspace, "plot: {errors: 3}")
-    assert repro(workspace) == ["plot", "report"]
-    run("git", "checkout", "--", ".", cwd=workspace)
-    run("dvc", "checkout", cwd=workspace)
-    assert repro(workspace) == []
-    assert run("git", "status", "--porcelain", cwd=workspace).stdout == ""
-
-
 def test_queued_sweep_runs_in_dvcs_own_folders(workspace):
     """And `1e-6` arrives as a number."""
     sweep = ("evaluate", "-S", "evaluate.confidence=1e-6,0.8")
