@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pawprint.classes import log_losses
 from pawprint.columns import IMAGE_DIGITS, PREDICTIONS, PROBABILITY, UNKNOWN_SCORE, Columns
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_file, replacing
@@ -90,6 +91,12 @@ def predicted_labels(predictions: Iterable[str]) -> list[str]:
 def probabilities_in(predictions: pd.DataFrame) -> np.ndarray:
     """float64 `(images, classes)`: the probabilities in a table PREDICTIONS."""
     return predictions[[PROBABILITY + label for label in predicted_labels(predictions)]].to_numpy()
+
+
+def losses_in(predictions: pd.DataFrame) -> np.ndarray:
+    """The log loss of each image of a table PREDICTIONS, `(images,)`."""
+    actual = pd.Index(predicted_labels(predictions)).get_indexer(predictions["actual"])
+    return log_losses(actual, probabilities_in(predictions))
 
 
 def tabulate(

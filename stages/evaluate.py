@@ -19,10 +19,9 @@ from pawprint.params.results import Evaluate
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores import metrics
 from pawprint.scores.held_out import evaluate
-from pawprint.scores.paired import losses_in
 from pawprint.scores.shift import compare_splits, describe_shift, independent, measure_apart
 from pawprint.scores.slices import describe_slices, measure_slices
-from pawprint.tables import read_table, with_image, write_predictions, write_table
+from pawprint.tables import losses_in, read_table, with_image, write_predictions, write_table
 
 SPLITS = ("validation", "test")
 

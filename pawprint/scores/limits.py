@@ -18,11 +18,10 @@ from pawprint.errors import name_some
 from pawprint.randomization import paired_test, two_sets_test
 from pawprint.scores.intervals import fraction_interval, linear_interval
 from pawprint.scores.learning_curve import describe_curve
-from pawprint.scores.paired import losses_in
 from pawprint.scores.review import every_prediction, list_errors
 from pawprint.scores.shift import describe_divided_series, describe_series, describe_shift
 from pawprint.scores.slices import describe_slices
-from pawprint.tables import training_images
+from pawprint.tables import losses_in, training_images
 
 ALPHA = 0.02  # probability of a sentence by chance
 MAX_LIMITS, MAX_NAMED = 5, 3  # sentences, and classes in one

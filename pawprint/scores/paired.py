@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from pawprint.classes import headline, log_losses
+from pawprint.classes import headline
 from pawprint.randomization import paired_test
 from pawprint.scores.intervals import (
     extended,
@@ -16,7 +16,6 @@ from pawprint.scores.intervals import (
     mean_interval,
     paired_interval,
 )
-from pawprint.tables import predicted_labels, probabilities_in
 
 LOG_LOSS = "log loss"
 POWER = 0.8  # probability that a difference is significant with the images of `ScoreTest.enough`
@@ -85,12 +84,6 @@ class Comparison(NamedTuple):
     new: float
     test: ScoreTest
     sets: pd.DataFrame
-
-
-def losses_in(predictions: pd.DataFrame) -> np.ndarray:
-    """The log loss of each image of a table PREDICTIONS, `(images,)`."""
-    actual = pd.Index(predicted_labels(predictions)).get_indexer(predictions["actual"])
-    return log_losses(actual, probabilities_in(predictions))
 
 
 def compare(

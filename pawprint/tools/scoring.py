@@ -17,9 +17,9 @@ from pawprint.model.predictor import Prediction, Predictor, predict, take_images
 from pawprint.randomization import two_sets_test
 from pawprint.scores.intervals import holm
 from pawprint.scores.metrics import CATALOGUE, Predictions, measure_unknown, tabulate_scores
-from pawprint.scores.paired import Comparison, Pair, compare, losses_in
+from pawprint.scores.paired import Comparison, Pair, compare
 from pawprint.scores.slices import measure_slices
-from pawprint.tables import probabilities_in, tabulate
+from pawprint.tables import losses_in, probabilities_in, tabulate
 from pawprint.tools.last_run import Labelled, LastRun
 from pawprint.tools.suggestion import compare_hashes
 
