@@ -10,7 +10,11 @@ from PIL import Image, ImageCms, ImageOps
 SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}  # of profiles, by mode
 BILINEAR = Image.Resampling.BILINEAR
 # Places along the longer side, or none for one square, and whether mirror images follow.
-SQUARES = {"none": ((), False), "flip": ((), True), "crops": ((0, 0.5, 1), True)}
+SQUARES = {
+    "none": ((), False),
+    "flip": ((), True),
+    "crops": ((0, 0.5, 1), True),
+}
 
 
 def pixels(photo, model):

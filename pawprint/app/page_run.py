@@ -167,7 +167,7 @@ def show_params() -> None:
     is_tuned = st.toggle("Fine-tuning", model.fine_tune_at is not None)
     at = (model.fine_tune_at or "auto") if is_tuned else None
     if st.button("Write to params.yaml"):
-        set_params({"model": {"image_size": size, "resize": resize, "fine_tune_at": at}})
+        set_params({"model.image_size": size, "model.resize": resize, "model.fine_tune_at": at})
         st.rerun()
     st.code(project.PARAMS.read_text(encoding="utf-8"), language=None)
 

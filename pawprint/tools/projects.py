@@ -196,27 +196,23 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(f"{folder}: expected a folder outside of {images}.")
 
 
-def _followed(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+def _followed(folder: Path) -> Iterator[Path]:
     """Everything but folders below a folder, and below the folders that links there lead to."""
-    above = (*above, folder.resolve())
-    try:
-        entries = list(os.scandir(folder))
-    except OSError as error:
+
+    def refuse(error: OSError) -> None:
         raise InputError(
-            f"{folder}: expected a folder that can be read. Received: {error.strerror}. Check "
-            "permissions."
-        ) from None
-    for entry in entries:
-        path = Path(entry.path)
-        if not entry.is_dir():
-            yield path
-        elif path.resolve() in above:
-            raise InputError(
-                f"{path}: expected files and folders. Received: a link to a folder that it is "
-                "in. Remove it."
-            )
-        else:
-            yield from _followed(path, above)
+            f"{error.filename}: expected a folder that can be read. Received: {error.strerror}. "
+            "Check permissions."
+        )
+
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        for path in (Path(parent, name) for name in folders):
+            if path.is_symlink() and path.resolve() in map(Path.resolve, path.absolute().parents):
+                raise InputError(
+                    f"{path}: expected files and folders. Received: a link to a folder that it is "
+                    "in. Remove it."
+                )
+        yield from (Path(parent, name) for name in names)
 
 
 def _path_from(folder: Path, images: Path) -> str:
@@ -267,9 +263,15 @@ def _run(command: list[str], folder: Path, stderr: int | None = subprocess.PIPE)
         raise InputError(f"{folder}: expected `{tool}` to set up the project. Received: {message}")
 
 
-def set_params(changes: dict[str, dict[str, object]]) -> None:
-    """Write other values into params.yaml. Raises InputError, with nothing written, if wrong."""
-    text = overlay(read_text(PARAMS), yaml.safe_dump(changes))
+def set_params(changes: dict[str, object]) -> None:
+    """Write other values into params.yaml, by names such as `model.alpha`.
+
+    Raises InputError, with nothing written, if one is wrong.
+    """
+    text = read_text(PARAMS)
+    for name, value in changes.items():
+        section, key = name.split(".")
+        text = overlay(text, yaml.safe_dump({section: {key: value}}))
     checked(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(PARAMS, text)
 

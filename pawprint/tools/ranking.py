@@ -10,21 +10,20 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
 from sklearn.utils.class_weight import compute_sample_weight
 
 from pawprint import project
 from pawprint.classes import SIGNIFICANT, are_imbalanced, log_losses
 from pawprint.columns import IMAGES, SPLIT
 from pawprint.errors import InputError
-from pawprint.files import read_json, read_yaml, write_text
+from pawprint.files import read_json, read_text, read_yaml
 from pawprint.images.archive import open_archive
 from pawprint.params.results import AUGMENTATIONS, augmentations
 from pawprint.params.whole import Params, load_params
-from pawprint.recipes.overlay import overlay
 from pawprint.runtime import CORES
 from pawprint.scores.paired import Comparison, Pair, compare, describe_verdict
 from pawprint.tables import read_table
+from pawprint.templates.files import flat
 from pawprint.tools.candidates import (
     TODAY,
     Candidate,
@@ -37,6 +36,7 @@ from pawprint.tools.candidates import (
     time_in_turn,
     written,
 )
+from pawprint.tools.projects import set_params
 
 MARGIN, ALIKE = 0.01, 1.1  # how much higher a log loss, how many times a CPU time counts as equal
 DECODED = 3  # times that `dvc repro` decodes an image: clean; features or predict; predict
@@ -119,14 +119,12 @@ def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -
 
 def use(candidate: Candidate) -> list[str]:
     """Write the params of a candidate. Returns a line for each change, such as `a.b: 1 → 2`."""
-    content, changes = read_yaml(project.PARAMS), candidate.changes
-    text, lines = project.PARAMS.read_text(encoding="utf-8"), []
-    for name, value in changes.items():
-        section, key = name.split(".")
-        text = overlay(text, yaml.safe_dump({section: {key: value}}))
-        lines.append(f"{name}: {written(content[section].get(key))} → {written(value)}")
-    write_text(project.PARAMS, text)
-    return lines
+    before = flat(read_text(project.PARAMS))
+    set_params(candidate.changes)
+    return [
+        f"{name}: {written(before.get(name))} → {written(value)}"
+        for name, value in candidate.changes.items()
+    ]
 
 
 def _require_images() -> None:

@@ -73,12 +73,9 @@ def test_class_without_images_or_predictions_has_no_such_score():
     probabilities = np.full((12, 4), 0.25)
     predicted = np.repeat([0, 1, 1], 4)
     scores = tabulate_scores(Predictions(actual, probabilities, predicted, labels), 0.95)
+    assert set(scores["label"]) == {"", *THREE}
     of_classes = scores[scores["label"] != ""].groupby("label")["score"].agg(set)
-    assert of_classes.to_dict() == {
-        "ant": {"recall", "precision", "f1"},
-        "bee": {"recall", "precision", "f1"},
-        "cow": {"recall", "f1"},
-    }
+    assert of_classes["ant"] - of_classes["cow"] == {"precision"}
     assert value(scores, "mean_recall") == pytest.approx(2 / 3)
     assert value(scores, "roc_auc") == 0.5
     assert set(tabulate_roc(actual, probabilities, labels)["label"]) == set(THREE)
