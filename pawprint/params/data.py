@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from typing import Annotated, Literal, Self
 from unicodedata import normalize
 
@@ -10,7 +9,6 @@ from pydantic import (
     AfterValidator,
     Field,
     PlainSerializer,
-    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -18,7 +16,6 @@ from pydantic import (
 from pawprint.classes import problem_of_labels
 from pawprint.errors import without_secrets
 from pawprint.params.section import (
-    REPR,
     BelowOne,
     Bits,
     Count,
@@ -27,6 +24,7 @@ from pawprint.params.section import (
     Seed,
     Source,
     UpToOne,
+    either,
 )
 
 
@@ -45,23 +43,15 @@ class Fetch(Section):
         return source
 
 
-def _auto_or_mapping(labels: object, validate: Callable) -> object:
-    if labels == "auto":
-        return labels
-    if not isinstance(labels, dict):  # one line, where pydantic has one for each of the types
-        raise ValueError(
-            "expected auto, or a mapping of each class to the list of its folders. "
-            f"Received: {REPR.repr(labels)}"
-        )
-    return validate(labels)
-
-
 class Clean(Section):
     rule: Literal["decodes", "jfif"]
     # Or "auto", which the validator passes.
     labels: Annotated[
         dict[str, Annotated[list[str], Field(min_length=1)]],
-        WrapValidator(_auto_or_mapping),
+        either(
+            *("auto", "auto, or a mapping of each class to the list of its folders"),
+            lambda labels: isinstance(labels, dict),
+        ),
         PlainSerializer(lambda labels: labels),
     ]
     bits: Bits

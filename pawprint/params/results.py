@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import WrapValidator, model_validator
+from pydantic import model_validator
 
 from pawprint.classes import problem_of_named
 from pawprint.params.data import Augment
-from pawprint.params.section import REPR, Count, Fraction, Section, Text
+from pawprint.params.section import Count, Fraction, Section, Text, either
 
 
 class Squares(NamedTuple):
@@ -34,22 +34,18 @@ AUGMENTATIONS = {
 TestTimeAugmentation = Literal[*AUGMENTATIONS]
 
 
-def _by_class(value: object) -> object:
-    """One line, where pydantic has one for each of the types of a union."""
+def _are_fractions(value: object) -> bool:
     numbers = value.values() if value and isinstance(value, dict) else [value]
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
-            raise ValueError(
-                "expected null, or numbers above 0 and below 1 by class, such as {dog: 0.95}. "
-                f"Received: {REPR.repr(number)}"
-            )
-    return value
+    return all(type(number) in (int, float) and 0 < number < 1 for number in numbers)
 
 
 # A number alone is refused where the classes are known, so that the line can name them.
 ByClass = Annotated[
     dict[Text, Fraction] | Fraction | None,
-    WrapValidator(lambda value, validate: validate(None if value is None else _by_class(value))),
+    either(
+        *(None, "null, or numbers above 0 and below 1 by class, such as {dog: 0.95}"),
+        _are_fractions,
+    ),
 ]
 
 
@@ -63,12 +59,7 @@ class Calibrate(Section):
 
     @model_validator(mode="after")
     def _recall_chooses_threshold(self) -> Self:
-        if self.threshold is not None and self.recall is not None:
-            raise ValueError(
-                "expected threshold, or recall to choose it by, and null for the other. "
-                "Received: both"
-            )
-        return self
+        return self.with_one_of("threshold", "recall")
 
 
 def augmentations(params: Calibrate, augment: Augment) -> tuple[TestTimeAugmentation, ...]:

@@ -3,10 +3,11 @@
 import difflib
 import re
 import reprlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 
 from pawprint.errors import InputError, printable, without_secrets
 from pawprint.files import read_yaml
@@ -34,6 +35,22 @@ Source = Annotated[Text, AfterValidator(_in_full)]
 Bits = Annotated[int, Field(ge=1, le=16)] | None
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Resize = Literal["crop", "pad", "stretch"]
+
+
+def either(special: object, expected: str, is_right: Callable[[object], bool]) -> WrapValidator:
+    """`special`, or a value of another type, which is validated if it `is_right`.
+
+    One line for a wrong value, where pydantic has one for each of the types of a union.
+    """
+
+    def check(value: object, validate: Callable) -> object:
+        if value == special:
+            return value
+        if not is_right(value):
+            raise ValueError(f"expected {expected}. Received: {REPR.repr(value)}")
+        return validate(value)
+
+    return WrapValidator(check)
 
 
 # A received value is shortened to about one line.
@@ -101,6 +118,14 @@ class Section(BaseModel):
     """Strict: unknown keys, conversions from strings and changes are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def with_one_of(self, first: str, second: str) -> Self:
+        """Raises ValueError if neither param is null."""
+        if None not in (getattr(self, first), getattr(self, second)):
+            raise ValueError(
+                f"expected {first} or {second}, and null for the other. Received: both"
+            )
+        return self
 
     @classmethod
     def load(cls, name: str | None = None, path: Path = PARAMS) -> Self:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, WrapValidator, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.classes import are_imbalanced
 from pawprint.params.section import (
@@ -17,6 +17,7 @@ from pawprint.params.section import (
     Section,
     Seed,
     WholeNumber,
+    either,
 )
 
 
@@ -32,17 +33,13 @@ class Head(Section):
     output: Literal["probabilities", "logits"]
 
 
-# One line for a wrong value, where pydantic has one for each type of a union.
-CountOrAuto = Annotated[
-    Count, WrapValidator(lambda value, validate: value if value == "auto" else validate(value))
-]
-
-
 class Hardware(Section):
     """Precisions are dtype policies of Keras: https://keras.io/api/mixed_precision/policy/"""
 
     devices: Literal["auto", "cpu"]
-    threads: CountOrAuto
+    threads: Annotated[
+        Count, either("auto", "auto, or a number", lambda threads: type(threads) is int)
+    ]
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 
 
@@ -95,12 +92,7 @@ class Train(Section):
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        if self.learning_rate_decay and self.reduce_lr_on_plateau:
-            raise ValueError(
-                "expected learning_rate_decay or reduce_lr_on_plateau, and null for the other. "
-                "Received: both"
-            )
-        return self
+        return self.with_one_of("learning_rate_decay", "reduce_lr_on_plateau")
 
     def weight_for(self, classes: Iterable) -> Literal["balanced"] | None:
         """`class_weight` for images of these classes; auto is balanced if `are_imbalanced`."""

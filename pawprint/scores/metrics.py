@@ -211,11 +211,7 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
 
 
 def measure_unknown(
-    unknown: np.ndarray,
-    known: np.ndarray,
-    threshold: float,
-    confidence: float,
-    groups: np.ndarray | None = None,
+    unknown: np.ndarray, known: np.ndarray, threshold: float, confidence: float, groups: np.ndarray
 ) -> pd.DataFrame:
     """How well the detector tells images of no class from others: rows of `tabulate_scores`.
 
@@ -224,7 +220,6 @@ def measure_unknown(
     Predictions, are of `unknown`, then of `known`.
     """
     images, scores = len(unknown), np.append(unknown, known)
-    groups = np.arange(len(scores)) if groups is None else groups
     area = area_interval(scores, np.arange(len(scores)) < images, groups, confidence)
     rows = [
         (UNKNOWN, "refused", *fraction_cells(unknown > threshold, groups[:images], confidence)),

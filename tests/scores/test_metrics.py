@@ -27,7 +27,7 @@ THREE = ["ant", "bee", "cow"]
 
 
 def test_images_of_no_class_are_refused_above_the_threshold():
-    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.4, 0.95)
+    rows = measure_unknown(np.array([0.9, 0.7, 0.4]), np.array([0.1, 0.5]), 0.4, 0.95, np.arange(5))
     rows = rows.set_index("score")
     assert rows["value"].to_dict() == pytest.approx({"refused": 2 / 3, "roc_auc": 5 / 6})
     assert tuple(rows.loc["refused", ["low", "high"]]) == fraction_interval(2, 3, 0.95)
