@@ -3,7 +3,8 @@
 Both train on the same images with the same weights and width at 288 px. The script has 10 + 10
 epochs; the pipeline has the same, and the committed epochs. Prints the seconds of each step, the
 medians of the rounds, each with another seed, and mean accuracies; then the seconds of `dvc repro`
-after a change. `--commits OLD NEW` compares cold runs of two commits in place of that, in clones.
+after a change. `--commits OLD NEW` compares cold runs of two commits in place of that, in clones;
+with `--photos N`, on N photos of the example enlarged to those of a phone, without fine-tuning.
 The runs alternate. Run after `dvc repro`, on a machine with nothing else to do: about 50 minutes on
 two cores, or 25 with `--rounds 1`.
 """
@@ -11,19 +12,25 @@ two cores, or 25 with `--rounds 1`.
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
 from pawprint import project
 from pawprint.columns import SPLITS
 from pawprint.files import parse_yaml, read_json
+from pawprint.images.archive import members, open_archive
+from pawprint.images.decoder import open_image
 from pawprint.recipes.overlay import overlay
-from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare
+from pawprint.recipes.sample.demo import PROJECT, dvc_environment, prepare, run_dvc
+from pawprint.tables import spread
 
 SIZE = 288
 EPOCHS = 10  # of each phase of the script
@@ -39,6 +46,13 @@ CHANGES = {
     "augment.RandomRotation": ("augment: {RandomRotation: {factor: 0.15}}", ()),
     "split.seed": ("split: {seed: 99}", ()),
 }
+PHONE = 4032, 3024  # pixels
+OF_PHOTOS = """
+fetch: {source: photos}
+clean: {labels: auto}
+model: {fine_tune_at: null}
+train_finetune: {epochs: 0}
+"""
 Run = dict[str, float]  # seconds of each step, `total`, and accuracies by the step that reaches it
 
 
@@ -125,19 +139,40 @@ def cost_of_changes() -> dict[str, float]:
         return seconds
 
 
-def compare_commits(commits: list[str], rounds: int) -> pd.DataFrame:
+def write_phone_photos(folder: Path, number: int) -> None:
+    """JPEGs of 12 million pixels and about 2.7 MB, as many of each class, in folders of classes."""
+    with open_archive(PROJECT / project.RAW_ARCHIVES) as archive:
+        for name in spread(pd.DataFrame({"name": members(archive)}), number)["name"]:
+            image = open_image(archive, name).resize(PHONE, Image.Resampling.BICUBIC)
+            noise = np.random.default_rng(0).normal(0, 4, (*PHONE[::-1], 1)).astype(np.float32)
+            pixels = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+            path = folder / Path(name).parent.name / Path(name).name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path, quality=90)
+
+
+def compare_commits(commits: list[str], rounds: int, photos: int | None) -> pd.DataFrame:
     """Seconds of each stage, and of the CPU, by commit, `name`; accuracies."""
     runs = []
-    for commit in commits * rounds:
-        with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(["git", "clone", "-q", PROJECT, folder], check=True)
-            subprocess.run(["git", "checkout", "-q", commit], cwd=folder, check=True)
-            before = os.times()
-            seconds, _ = run_steps(Path(folder), "-m", "dvc", "repro")
-            seconds["CPU"] = sum(os.times()[2:4]) - sum(before[2:4])
-            scores = read_json(Path(folder, project.EVALUATE_METRICS))
-            scores = {f"accuracy on {name}": scores[name]["accuracy"] for name in SPLITS[1:]}
-            runs.append({"name": commit} | seconds | scores)
+    with tempfile.TemporaryDirectory() as made:
+        if photos:
+            write_phone_photos(Path(made), photos)
+        for commit in commits * rounds:
+            with tempfile.TemporaryDirectory() as folder:
+                subprocess.run(["git", "clone", "-q", PROJECT, folder], check=True)
+                subprocess.run(["git", "checkout", "-q", commit], cwd=folder, check=True)
+                if photos:
+                    shutil.copytree(made, Path(folder, "photos"))
+                    run_dvc(Path(folder), "add", "--quiet", "photos")
+                    params = Path(folder, "params.yaml")
+                    content = overlay(params.read_text(encoding="utf-8"), OF_PHOTOS)
+                    params.write_text(content, encoding="utf-8")
+                before = os.times()
+                seconds, _ = run_steps(Path(folder), "-m", "dvc", "repro")
+                seconds["CPU"] = sum(os.times()[2:4]) - sum(before[2:4])
+                scores = read_json(Path(folder, project.EVALUATE_METRICS))
+                scores = {f"accuracy on {name}": scores[name]["accuracy"] for name in SPLITS[1:]}
+                runs.append({"name": commit} | seconds | scores)
     return pd.DataFrame(runs)
 
 
@@ -145,9 +180,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, 3 unless told")
     parser.add_argument("--commits", nargs=2, metavar="COMMIT", help="compare these two instead")
+    parser.add_argument("--photos", type=int, metavar="N", help="of a phone, for --commits")
     options = parser.parse_args()
     runs = (
-        compare_commits(options.commits, options.rounds)
+        compare_commits(options.commits, options.rounds, options.photos)
         if options.commits
         else compare(options.rounds)
     )
