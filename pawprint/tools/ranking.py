@@ -1,7 +1,5 @@
 """The candidates of `try` for this project, ranked: their scores and costs, and which to use."""
 
-import itertools
-import operator
 import subprocess
 import sys
 from collections import Counter
@@ -58,10 +56,6 @@ class Ranked(NamedTuple):
     cpu_ms: float
     run_seconds: float
     megabytes: float
-
-    @property
-    def is_better(self) -> bool:
-        return bool(self.comparison) and self.comparison.test.verdict == "better"
 
 
 class Ranking(NamedTuple):
@@ -168,28 +162,23 @@ def _rank(
     rights = [each.argmax(axis=1) == actual for each in probabilities]
 
     def compare_with(first: int, others: Iterable[int]) -> list[Comparison]:
-        both = (
-            (Pair(actual, rights[first], rights[n], groups, (losses[first], losses[n])))
-            for n in others
-        )
-        return compare([{"images": pair} for pair in both], 1 - SIGNIFICANT)
+        def pair(n: int) -> Pair:
+            return Pair(actual, rights[first], rights[n], groups, (losses[first], losses[n]))
+
+        return compare([{"images": pair(n)} for n in others], 1 - SIGNIFICANT)
 
     comparisons = [None, *compare_with(0, range(1, len(pairs)))]
     recalls = [pd.Series(right).groupby(actual).mean().mean() for right in rights]
     accuracies, means = ([values.mean() for values in each] for each in (rights, losses))
-    options, sizes = [option for option, _ in pairs], [result.megabytes for result in results]
-    rows = list(
-        map(Ranked, options, accuracies, recalls, means, comparisons, cpu_ms, seconds, sizes)
-    )
-    considered = [
-        number
-        for number, row in enumerate(rows)
-        if not row.comparison or row.is_better or row.cpu_ms < rows[0].cpu_ms
-    ]
+    scores = zip(accuracies, recalls, means, comparisons, cpu_ms, seconds)
+    rows = [Ranked(option, *row, result.megabytes) for (option, result), row in zip(pairs, scores)]
+    are_better = [row and row.test.verdict == "better" for row in comparisons]
+    is_cheap = [row.cpu_ms < rows[0].cpu_ms for row in rows]
+    considered = [n for n in range(len(rows)) if n == 0 or are_better[n] or is_cheap[n]]
     first = min(considered, key=means.__getitem__)
     near = [n for n in considered if n != first and means[n] <= means[first] + MARGIN]
-    are_worse = [row.test.verdict == "worse" for row in compare_with(first, near)]
-    good = [first, *itertools.compress(near, map(operator.not_, are_worse))]
+    with_first = zip(near, compare_with(first, near))
+    good = [first, *(n for n, compared in with_first if compared.test.verdict != "worse")]
     most = ALIKE * min(rows[number].cpu_ms for number in good)
     return rows, min((n for n in good if rows[n].cpu_ms <= most), key=means.__getitem__)
 
