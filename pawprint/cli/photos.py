@@ -17,12 +17,11 @@ from pawprint.reports.results import describe_score, slice_rows
 from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.review import confused, confusion
 from pawprint.scores.slices import DIFFERENCE, SLICE
-from pawprint.tables import predicted_labels
 from pawprint.tools import last_run, monitoring
 from pawprint.tools.scoring import Scored, compare_scored, score
 from pawprint.tools.suggestion import suggest
 
-MAX_CLASSES = 10  # of a confusion matrix; of more, the MAX_CLASSES most frequent confusions
+MAX_CONFUSED = 5  # pairs of classes
 
 
 def add_score(parser: argparse.ArgumentParser) -> None:
@@ -37,11 +36,11 @@ def run_score(arguments: argparse.Namespace) -> int:
 
     FOLDER has photos in folders of classes, or a metadata.csv. Prints accuracy, mean recall, log
     loss and the fraction called unknown with their intervals, beside those of the test split of the
-    last run, and whether they differ significantly; then each class, and which classes are
-    confused. Copies and near-duplicates of training images are left out; photos of a group in
-    metadata.csv count as one in intervals and tests. With several --model, each is scored, and the
-    others are compared with the first, photo by photo. A file that cannot be used is listed on
-    stderr, and the exit status is 1.
+    last run, and whether they differ significantly; each class and slice of metadata.csv; and
+    which classes are confused. Copies and near-duplicates of training images are left out; photos
+    of a group in metadata.csv count as one in intervals and tests. With several --model, each is
+    scored, and the others are compared with the first, photo by photo. A file that cannot be used
+    is listed on stderr, and the exit status is 1.
     """
     require_existing(arguments.folder)
     folders = arguments.model or [default_model()]
@@ -117,15 +116,13 @@ def print_scored(scored: Scored) -> None:
         sentence += (
             f", and for {first['test']:.2%} of the test split; significantly different: {titles}"
         )
-    print(f"{sentence}.\n\n{aligned([list(cells), *cells.to_numpy()])}")
-    if slices := slice_rows(scored.scores):
-        header = ("slice", "accuracy", "difference from the others")
-        print(f"\n{aligned([header, *slices])}")
-    table = scored.predictions
-    if len(labels := predicted_labels(table)) <= MAX_CLASSES:
-        print(f"\n{confusion(table, labels).to_string()}")
-    elif len(pairs := confused(table, MAX_CLASSES)):
-        print(f"\n{aligned([list(pairs), *pairs.astype(str).to_numpy()])}")
+    lines, pad = [list(cells), *cells.to_numpy()], [""] * (len(cells.columns) - 2)
+    for name, accuracy, difference in slice_rows(scored.scores):
+        lines.append((name, f"{accuracy}; from the others {difference}", *pad))
+    print(f"{sentence}.\n\n{aligned(lines)}")
+    pairs = confused(scored.predictions, MAX_CONFUSED).itertuples()
+    if named := ", ".join(f"{row.actual} as {row.predicted} ({row.images})" for row in pairs):
+        print(f"\nMost frequent errors: {named}.")
 
 
 def print_left_out(command: str, left_out: dict[str, int], failed: list[dict]) -> None:

@@ -14,7 +14,6 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, chi2
 
-from pawprint.errors import name_some
 from pawprint.randomization import paired_test, two_sets_test
 from pawprint.scores.intervals import fraction_interval, linear_interval
 from pawprint.scores.learning_curve import describe_curve
@@ -196,34 +195,7 @@ def more_images_help(run: Run) -> Limit | None:
     if len(curve) < 2 or curve["low"].iloc[-1] <= 0:
         return None
     sentence = describe_curve(curve).capitalize()
-    return Limit(
-        f"{sentence}. Add images{_of_weak_classes(run)}. pawprint suggest chooses those to label "
-        "first."
-    )
-
-
-def _gap(run: Run) -> tuple[float, float]:
-    """The interval of how much more often the head is right for images that it learned from."""
-    right, images = run.in_folds
-    learned, order = round(run.train_accuracy * images), np.arange(2 * images)
-    is_right, is_learned = order % images < np.where(order < images, learned, right), order < images
-    return linear_interval(is_right, is_learned, order, 1 - ALPHA, weights=(-1, 1))
-
-
-def _of_weak_classes(run: Run) -> str:
-    """Such as ", first of bee (61.2%), by the …": classes of a lower recall, or "" if none is."""
-    every = every_prediction(run.judged, run.predictions)
-    labels, low = every["actual"].unique(), {}
-    for label in labels:
-        is_of_label, is_right = every["actual"] == label, ~every["wrong"]
-        is_other, each = ~is_of_label.to_numpy(), np.arange(len(every))
-        p_value = two_sets_test(is_right.to_numpy(), is_other, each, one_sided=True)
-        if p_value < ALPHA / len(labels):
-            low[label] = is_right[is_of_label].mean()
-    weakest = [f"{label} ({low[label]:.1%})" for label in sorted(low, key=low.get)[:MAX_NAMED]]
-    return (
-        f", first of {', '.join(weakest)}, by the recall in folds and held out" if weakest else ""
-    )
+    return Limit(f"{sentence}. Add images. pawprint suggest chooses those to label first.")
 
 
 def too_weak_features(run: Run) -> Limit | None:
@@ -231,8 +203,9 @@ def too_weak_features(run: Run) -> Limit | None:
         return None
     right, images = run.in_folds
     learned = round(run.train_accuracy * images)
-    is_high = fraction_interval(learned, images, 1 - ALPHA)[1] >= 1 - MIN_GAP
-    if is_high or _gap(run)[1] >= MIN_GAP:
+    highest = fraction_interval(learned, images, 1 - ALPHA)[1]
+    in_folds = fraction_interval(right, images, 1 - ALPHA)[0]
+    if highest >= 1 - MIN_GAP or run.train_accuracy - in_folds >= MIN_GAP:
         return None
     return Limit(
         f"The head is right for only {run.train_accuracy:.1%} of the images that it learned from, "
@@ -263,22 +236,26 @@ def confused_classes(run: Run) -> Limit | None:
     )
 
 
-def rare_classes(run: Run) -> Limit | None:
+def weak_classes(run: Run) -> Limit | None:
     counts = run.images["label"][run.images["split"] == "train"].value_counts()
-    rare = counts.index[counts < counts.mean() / 2]
     every = every_prediction(run.judged, run.predictions)
-    is_rare = every["actual"].isin(rare)
-    if not is_rare.any():
+    is_right, each, low = (~every["wrong"]).to_numpy(), np.arange(len(every)), {}
+    labels = every["actual"].unique()
+    for label in labels:
+        is_other = (every["actual"] != label).to_numpy()
+        p_value = two_sets_test(is_right, is_other, each, one_sided=True)
+        recall = is_right[~is_other].mean()
+        if p_value < ALPHA / len(labels) and is_right[is_other].mean() - recall >= MIN_GAP:
+            low[label] = recall
+    if not low:
         return None
-    is_right, each = ~every["wrong"], np.arange(len(every))
-    recall, other = is_right[is_rare].mean(), is_right[~is_rare].mean()
-    is_gap = other - recall >= MIN_GAP
-    if not is_gap or two_sets_test(is_right.to_numpy(), is_rare.to_numpy(), each) >= ALPHA:
-        return None
-    rarest = name_some((f"{label} ({counts[label]})" for label in rare), MAX_NAMED)
+    weakest = ", ".join(
+        f"{label} ({low[label]:.1%}, {counts.get(label, 0)} training images)"
+        for label in sorted(low, key=low.get)[:MAX_NAMED]
+    )
     return Limit(
-        f"Of the classes with few training images, {rarest}, {recall:.1%} of the images are "
-        f"predicted correctly, and {other:.1%} of the others. Add images of them."
+        f"Lower recalls than those of the other classes, in folds and held out: {weakest}. Add "
+        "images of these first."
     )
 
 
@@ -307,7 +284,7 @@ LIMITS: tuple[Callable[[Run], Limit | None], ...] = (
     more_images_help,
     too_weak_features,
     confused_classes,
-    rare_classes,
+    weak_classes,
     worse_slices,
     small_images,
 )

@@ -104,15 +104,23 @@ def find_series(images: pd.DataFrame) -> pd.Series | None:
     of the images are in one and at most MAX_COUNTED are counted otherwise, and if the groups of
     the split divide a series.
     """
-    label = images["label"]
-    series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
+    label, (series, is_short) = images["label"], _short_series(images)
     size = series.groupby([label, series]).transform("size")
-    is_short = (size > 1) & (size * MIN_SERIES <= series.groupby(label).transform("size"))
     is_told = is_short & (series.where(is_short).groupby(label).transform("nunique") >= MIN_SERIES)
     if is_told.mean() < MIN_FRACTION or ((size > 1) & ~is_told).mean() > MAX_COUNTED:
         return None
     series = series.where(is_told, images["group"])
     return series if images["group"].groupby(series).nunique().max() > 1 else None
+
+
+def _short_series(images: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """The path of each image up to its last number, or all of it; whether that is a short series,
+    of two images or more and at most a fifth of the class (1 / MIN_SERIES).
+    """
+    label = images["label"]
+    series = images["path"].str.extract(SERIES, expand=False).fillna(images["path"])
+    size = series.groupby([label, series]).transform("size")
+    return series, (size > 1) & (size * MIN_SERIES <= series.groupby(label).transform("size"))
 
 
 def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame) -> str:
@@ -121,9 +129,7 @@ def describe_divided_series(images: pd.DataFrame, near_duplicates: pd.DataFrame)
     Or else "". `images` is a table SPLIT, `near_duplicates` a table NEAR_DUPLICATES. A series is of
     names that differ in the last number only, with at most a fifth of its class (1 / MIN_SERIES).
     """
-    series = images["path"].str.extract(SERIES, expand=False)
-    of_class = images["label"].map(images["label"].value_counts())
-    is_short = series.groupby([images["label"], series]).transform("size") * MIN_SERIES <= of_class
+    series, is_short = _short_series(images)
     series = series.where(is_short).set_axis(images["path"])
     own, nearest = (near_duplicates[name].map(series) for name in ("path", "nearest"))
     shared = own[own == nearest]

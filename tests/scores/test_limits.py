@@ -129,7 +129,7 @@ RARE = np.array([[6, 0, 0], [0, 6, 0], [3, 3, 3.4]])
         (limits.more_images_help, run_of(gain=0.05)),
         (limits.too_weak_features, run_of(centres=1.5 * np.eye(3), train_accuracy=0.65)),
         (limits.confused_classes, run_of(centres=CONFUSED)),
-        (limits.rare_classes, run_of(centres=RARE, portions=(0.46, 0.46, 0.08))),
+        (limits.weak_classes, run_of(centres=RARE, portions=(0.46, 0.46, 0.08))),
         (limits.worse_slices, with_slice()),
         (limits.small_images, run_of(side=64)),
     ],
@@ -145,10 +145,9 @@ def test_run_without_a_fault_gets_no_sentence():
         assert find_limits(run) == []
 
 
-def test_classes_to_add_images_of_are_named_only_where_their_recall_is_lower():
-    alike, one_weak = run_of(centres=1.5 * np.eye(3), gain=0.05), run_of(RARE, gain=0.05)
-    assert "images, first" not in limits.more_images_help(alike).sentence
-    assert "images, first of c (" in limits.more_images_help(one_weak).sentence
+def test_classes_are_named_only_where_their_recall_is_lower():
+    assert limits.weak_classes(run_of(centres=1.5 * np.eye(3))) is None
+    assert ": c (" in limits.weak_classes(run_of(RARE)).sentence
 
 
 def test_most_confused_classes_are_those_of_the_photos():
