@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from pawprint.cli import require_committed
+from pawprint.cli import aligned, require_committed
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_yaml, write_text
 from pawprint.package import DISTRIBUTION, PACKAGE
@@ -91,10 +91,8 @@ def run_recipes(arguments: argparse.Namespace) -> None:
 
 
 def list_recipes(arguments: argparse.Namespace) -> None:
-    width = max(map(len, names()))
-    for name in names():
-        first_line = read(name).splitlines()[0]
-        print(f"{name:<{width}}  {first_line.removeprefix('# ')}")
+    first_lines = (read(name).splitlines()[0].removeprefix("# ") for name in names())
+    print(aligned(zip(names(), first_lines)))
 
 
 def use(arguments: argparse.Namespace) -> None:

@@ -100,30 +100,21 @@ class Model(Section):
         return layer
 
     @model_validator(mode="after")
-    def _size_is_one_of_the_backbone(self) -> Self:
-        smallest = SMALLEST.get(self.backbone, 0)
-        if self.image_size < smallest:
-            raise ValueError(
-                f"expected image_size >= {smallest}, which {self.backbone} needs. "
-                f"Received: {self.image_size}"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _file_has_no_layers(self) -> Self:
-        is_file = self.backbone == ONNX
-        if is_file and self.pooling != "average":
-            raise ValueError(
-                f"expected pooling average, because backbone is {ONNX}. Received: {self.pooling}"
-            )
-        if is_file and self.features == "blocks":
-            raise ValueError(
-                f"expected features auto or last, because backbone is {ONNX}. Received: blocks"
-            )
-        if self.onnx and not is_file:
-            raise ValueError(
-                f"expected onnx null, because backbone is {self.backbone}. Received: a mapping"
-            )
+    def _fits_the_backbone(self) -> Self:
+        is_file, smallest = self.backbone == ONNX, SMALLEST.get(self.backbone, 0)
+        wrong = {
+            "image_size": (self.image_size < smallest, f">= {smallest}"),
+            "pooling": (is_file and self.pooling != "average", "average"),
+            "features": (is_file and self.features == "blocks", "auto or last"),
+            "onnx": (self.onnx is not None and not is_file, "null"),
+        }
+        for key, (is_wrong, expected) in wrong.items():
+            if is_wrong:
+                received = "a mapping" if key == "onnx" else getattr(self, key)
+                raise ValueError(
+                    f"expected {key} {expected}, because backbone is {self.backbone}. "
+                    f"Received: {received}"
+                )
         return self
 
 

@@ -4,6 +4,7 @@ ruamel.yaml keeps the comments of `params.yaml`.
 """
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -38,14 +39,22 @@ def overlay(params: str, changes: str) -> str:
 
     Raises InputError if `changes` has a key that `params.yaml` does not have.
     """
+    values = {}
+    for section, keys in _yaml().load(changes).items():
+        values |= {f"{section}.{key}": value for key, value in keys.items()}
+    return set_values(params, values)
+
+
+def set_values(params: str, values: Mapping[str, object]) -> str:
+    """As `overlay`, by names such as `model.alpha`."""
     yaml = _yaml()
     content = yaml.load(params)
-    for section, values in yaml.load(changes).items():
-        for key, value in values.items():
-            if key not in (content.get(section) or {}):
-                raise InputError(f"{section}.{key}: the recipe names a key not in params.yaml.")
-            content[section][key] = value
-            _keep_near(content[section].ca.items.get(key))
+    for name, value in values.items():
+        section, key = name.split(".")
+        if key not in (content.get(section) or {}):
+            raise InputError(f"{name}: the recipe names a key not in params.yaml.")
+        content[section][key] = value
+        _keep_near(content[section].ca.items.get(key))
     yaml.dump(content, text := io.StringIO())
     return text.getvalue()
 

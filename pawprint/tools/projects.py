@@ -17,7 +17,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import yaml
 from PIL import Image
 
 from pawprint.dataset.layouts import FILE_NAME, is_metadata
@@ -30,7 +29,7 @@ from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.params.section import checked
 from pawprint.params.whole import Params
 from pawprint.project import PARAMS
-from pawprint.recipes.overlay import add_missing, apply, overlay
+from pawprint.recipes.overlay import add_missing, apply, set_values
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
@@ -42,7 +41,7 @@ from pawprint.templates.files import (
 
 # Width and size are the best on thirteen sets of images (docs/backbones.md); fine-tuning from a
 # solved head helps on too few of ten (docs/decisions/28).
-MODEL = "model: {alpha: 1.0, image_size: 224, fine_tune_at: null}"
+MODEL = {"model.alpha": 1.0, "model.image_size": 224, "model.fine_tune_at": None}
 OF_A_CLASS = ("calibrate.recall", "calibrate.threshold")  # numbers before version 0.4
 MAX_READ = 2000  # images, evenly chosen, of which `left_out_of` reads the header
 STATE = Path(".pawprint.json")  # the files that were written, by name, and the default params
@@ -63,7 +62,7 @@ def create(
     if recipe:
         params = apply(params, recipe)
     if images:
-        params = overlay(params, "clean: {labels: auto}")
+        params = set_values(params, {"clean.labels": "auto"})
     values = flat(params)
     if not images and not values["fetch.source"].startswith("pawprint/"):
         raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
@@ -81,13 +80,11 @@ def create(
     weights = PACKAGE.parent / values["weights.source"]
     if weights.is_file():  # of the package
         copied[weights] = weights.name
-        params = overlay(params, yaml.safe_dump({"weights": {"source": weights.name}}))
-    params = overlay(params, yaml.safe_dump({"fetch": {"source": source}}))
+        params = set_values(params, {"weights.source": weights.name})
+    params = set_values(params, {"fetch.source": source} | ({} if recipe else MODEL))
     out = None if recipe else left_out_of(images)
     if out is not None:
         params = _with_resize(params, out)
-    if not recipe:
-        params = overlay(params, MODEL)
     texts = files(source)
     with _filling(folder):
         _start_git_and_dvc(folder)
@@ -268,10 +265,7 @@ def set_params(changes: dict[str, object]) -> None:
 
     Raises InputError, with nothing written, if one is wrong.
     """
-    text = read_text(PARAMS)
-    for name, value in changes.items():
-        section, key = name.split(".")
-        text = overlay(text, yaml.safe_dump({section: {key: value}}))
+    text = set_values(read_text(PARAMS), changes)
     checked(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(PARAMS, text)
 
