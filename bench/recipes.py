@@ -11,7 +11,7 @@ from statistics import mean, median
 
 from bench.compare import run_pipeline, with_seed
 from pawprint.params.whole import load_params
-from pawprint.recipes.overlay import apply, names, overlay
+from pawprint.recipes.overlay import apply_recipe, overlay, recipe_names
 from pawprint.recipes.sample.demo import PROJECT
 
 SEEDS = 3
@@ -27,7 +27,7 @@ def run_recipe(name: str) -> str:
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     source = load_params(PROJECT / "params.yaml").fetch.source
     same_for_all = f'fetch: {{source: "{source}"}}\nmodel: {{alpha: 0.35, image_size: 224}}'
-    params = overlay(apply(params, name), same_for_all)
+    params = overlay(apply_recipe(params, name), same_for_all)
     runs = [run_pipeline(with_seed(params, seed)) for seed in range(1, SEEDS + 1)]
     columns = ([run[key] for run in runs] for key in COLUMNS.values())
     cells = [f"{mean(values):.2%} ({min(values):.2%} to {max(values):.2%})" for values in columns]
@@ -37,7 +37,7 @@ def run_recipe(name: str) -> str:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print(f"| recipe | {' | '.join(COLUMNS)} | seconds |\n|---|---|---|---|---|")
-    for name in names():
+    for name in recipe_names():
         # These have images or a backbone of their own.
         if name not in ("dinov2-small", "sample", "three-classes"):
             print(run_recipe(name), flush=True)

@@ -56,7 +56,7 @@ def two_sets_test(
         masks = [(strata == stratum) & side for side in (is_first, ~is_first)]
         if not all(mask.any() for mask in masks):
             continue
-        first, second = (_thinned(values[mask], groups[mask]) for mask in masks)
+        first, second = (_thin_out(values[mask], groups[mask]) for mask in masks)
         size, others = len(first), len(second)
         both = np.concatenate([first, second]) * (1 / size + 1 / others)
         step = both.std(axis=0) / STEPS
@@ -86,7 +86,7 @@ def independent_images(groups: np.ndarray) -> int:
     return max(1, round(len(groups) / sizes[group_of].mean()))
 
 
-def _thinned(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def _thin_out(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """As many rows as are independent, at equal distances in the order of the values."""
     images = independent_images(groups)
     chosen = ((np.arange(images) + 0.5) * len(values) / images).astype(int)

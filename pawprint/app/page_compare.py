@@ -7,7 +7,7 @@ from pawprint.app.messages import explained, plain
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.scores.paired import describe_verdict, tabulate_sets
-from pawprint.tools.comparison import compare_runs, paired
+from pawprint.tools.comparison import compare_runs, pair_runs
 
 TITLE, ICON = "Compare", ":material/compare_arrows:"
 
@@ -26,7 +26,7 @@ def show() -> None:
     st.markdown(plain(describe_verdict(first, second, compared)))
     st.dataframe(tabulate_sets(compared), hide_index=True)
     st.caption(plain(note))
-    (pairs,) = paired(first, [second], "validation")
+    (pairs,) = pair_runs(first, [second], "validation")
     differ = pairs[pairs["predicted_old"] != pairs["predicted"]]
     st.markdown(f"{len(differ)} of the {len(pairs)} validation images have another prediction.")
 

@@ -15,7 +15,7 @@ from pawprint.params.results import Evaluate
 from pawprint.pipeline.entry import stamps
 from pawprint.project import PREDICTIONS_CSV
 from pawprint.scores.intervals import fraction_interval
-from pawprint.scores.review import confused, confusion, rank
+from pawprint.scores.review import confusion, most_confused, rank_predictions
 from pawprint.tables import predicted_labels, read_predictions
 
 TITLE, ICON = "This run", ":material/grid_view:"
@@ -33,7 +33,7 @@ def show() -> None:
         at_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
     show_scores(images, labels)
     with explained():
-        show_photos(rank(images), labels, split)
+        show_photos(rank_predictions(images), labels, split)
 
 
 @st.cache_data(max_entries=2, show_spinner="Reading the predictions …")
@@ -73,7 +73,7 @@ def show_scores(images: pd.DataFrame, labels: list[str]) -> None:
     )
     if len(labels) > IN_MATRIX:
         st.caption(f"The most confused of {len(labels)} classes")
-        table = confused(images, IN_MATRIX)
+        table = most_confused(images, IN_MATRIX)
         st.dataframe(table, hide_index=True, alt="Most confused classes")
         return
     table = counts.astype(str)

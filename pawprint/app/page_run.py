@@ -80,7 +80,7 @@ def show_differences() -> None:
     commit = current_commit()
     (kept, lost, stages), has_earlier = differences(commit, times), last_commit.has_run()
     is_whole = project.SCORES_CSV.exists() and not stages
-    if is_whole and has_earlier and last_commit.changed([project.LOCK]):
+    if is_whole and has_earlier and last_commit.git_status([project.LOCK]):
         with explained(), st.container(border=True):
             compared, note = compared_with(commit, times)
             verdict = plain(describe_verdict("the last commit", "this run", compared))
@@ -105,7 +105,7 @@ def show_differences() -> None:
 
 @st.cache_data(max_entries=1, show_spinner="Looking for changes …")
 def differences(commit: str | None, times: int) -> tuple[list[str], list[str], list[str]]:
-    return last_commit.differences()
+    return last_commit.describe_since_commit()
 
 
 @st.cache_data(max_entries=1, show_spinner="Comparing with the last commit …")

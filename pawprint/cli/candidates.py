@@ -5,8 +5,8 @@ import textwrap
 
 from pawprint.cli import aligned
 from pawprint.files import parse_yaml
-from pawprint.tools.candidates import describe_changes
-from pawprint.tools.ranking import describe_ranking, rank, tabulate_ranking, use
+from pawprint.tools.candidates import describe_params
+from pawprint.tools.ranking import describe_ranking, rank, tabulate_ranking, use_candidate
 
 SECTIONS = ("model", "weights")
 WIDTH = 120  # of a line of a candidate that is not measured
@@ -47,9 +47,9 @@ def run_try(arguments: argparse.Namespace) -> None:
     if arguments.use is None:
         if best.changes:
             command = "".join(["pawprint try", *(f" -S {choice}" for choice in arguments.S)])
-            print(f"`{command} --use {best.name}` sets {describe_changes(best)}")
+            print(f"`{command} --use {best.name}` sets {describe_params(best)}")
         return
-    for line in use(best) if best.changes else ["as it is"]:
+    for line in use_candidate(best) if best.changes else ["as it is"]:
         print(f"params.yaml: {line}")
     print("Now run `dvc repro`.")
 

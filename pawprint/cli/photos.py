@@ -15,7 +15,7 @@ from pawprint.model.predictor import Predictor, default_model, find_images, load
 from pawprint.reports.pages import MAX_ERRORS, write_errors, write_suggestions
 from pawprint.reports.results import describe_score, slice_rows
 from pawprint.scores.paired import Comparison, describe_comparison
-from pawprint.scores.review import confused, confusion
+from pawprint.scores.review import confusion, most_confused
 from pawprint.scores.slices import DIFFERENCE, SLICE
 from pawprint.tools import last_run, monitoring
 from pawprint.tools.scoring import Scored, compare_scored, score
@@ -120,7 +120,7 @@ def print_scored(scored: Scored) -> None:
     for name, accuracy, difference in slice_rows(scored.scores):
         lines.append((name, f"{accuracy}; from the others {difference}", *pad))
     print(f"{sentence}.\n\n{aligned(lines)}")
-    pairs = confused(scored.predictions, MAX_CONFUSED).itertuples()
+    pairs = most_confused(scored.predictions, MAX_CONFUSED).itertuples()
     if named := ", ".join(f"{row.actual} as {row.predicted} ({row.images})" for row in pairs):
         print(f"\nMost frequent errors: {named}.")
 

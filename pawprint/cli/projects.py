@@ -14,7 +14,7 @@ from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_yaml, write_text
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.project import PARAMS
-from pawprint.recipes.overlay import apply, names, overlay, read
+from pawprint.recipes.overlay import apply_recipe, overlay, read_recipe, recipe_names
 
 # `app` and `recipes` read no images, so what imports that is imported where it is needed.
 
@@ -24,7 +24,7 @@ def add_init(parser: argparse.ArgumentParser) -> None:
     images = "folder, zip, tar, or YAML file with the URL of one"
     parser.add_argument("--images", type=Path, metavar="SOURCE", help=images)
     recipe = "params of a published notebook: `pawprint recipes` lists them"
-    parser.add_argument("--recipe", choices=names(), metavar="NAME", help=recipe)
+    parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
     outside = "leave the photos where they are, outside of the project"
     parser.add_argument("--outside", action="store_true", help=outside)
 
@@ -74,10 +74,10 @@ def add_recipes(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(action=list_recipes)
     commands = parser.add_subparsers(metavar="{show,use}")
     show = commands.add_parser("show", help="print a recipe")
-    show.add_argument("name", choices=names(), metavar="NAME")
-    show.set_defaults(action=lambda arguments: print(read(arguments.name), end=""))
+    show.add_argument("name", choices=recipe_names(), metavar="NAME")
+    show.set_defaults(action=lambda arguments: print(read_recipe(arguments.name), end=""))
     user = commands.add_parser("use", help="write a recipe into params.yaml")
-    user.add_argument("name", choices=names(), metavar="NAME")
+    user.add_argument("name", choices=recipe_names(), metavar="NAME")
     user.set_defaults(action=use)
 
 
@@ -91,15 +91,15 @@ def run_recipes(arguments: argparse.Namespace) -> None:
 
 
 def list_recipes(arguments: argparse.Namespace) -> None:
-    first_lines = (read(name).splitlines()[0].removeprefix("# ") for name in names())
-    print(aligned(zip(names(), first_lines)))
+    first_lines = (read_recipe(name).splitlines()[0].removeprefix("# ") for name in recipe_names())
+    print(aligned(zip(recipe_names(), first_lines)))
 
 
 def use(arguments: argparse.Namespace) -> None:
     """Write `params.yaml`. Raises InputError if it has uncommitted changes."""
     today = read_yaml(PARAMS)
     before = PARAMS.read_text(encoding="utf-8")
-    after = apply(before, arguments.name)
+    after = apply_recipe(before, arguments.name)
     recipe, own = parse_yaml(after, str(PARAMS)), {}
     for section in ("fetch", "weights"):
         source = recipe[section]["source"]

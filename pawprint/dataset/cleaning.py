@@ -106,7 +106,7 @@ def clean(
     assigned = [_or_rejected(assign_safe, name) for name in names]
     labelled = {row["path"]: row for row in assigned if "reason" not in row}
     origin = repr((code, rule, archive.bits)).encode()
-    reused = _reused_rows(archive, origin, decoded, labelled)
+    reused = _find_known_rows(archive, origin, decoded, labelled)
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
     results = map_items(partial(_or_rejected, partial(_examine, archive, rule, origin)), new)
@@ -120,7 +120,7 @@ def clean(
     usable, duplicates = without_duplicates(images)
     rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
-    _require_images(labels, usable, rejected, archive.filename)
+    _require_usable(labels, usable, rejected, archive.filename)
     return usable, rejected, not_applied
 
 
@@ -151,7 +151,7 @@ def _assign(
     return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}
 
 
-def _reused_rows(
+def _find_known_rows(
     archive: Archive, origin: bytes, decoded: pd.DataFrame, names: Collection[str]
 ) -> pd.DataFrame:
     """The rows of `decoded` that files of these names have by their bytes, with their `path`."""
@@ -291,7 +291,7 @@ def _require_folders(
             )
 
 
-def _require_images(
+def _require_usable(
     labels: Iterable[str], usable: pd.DataFrame, rejected: pd.DataFrame, archive: str
 ) -> None:
     """Raise InputError for a class without a usable image."""

@@ -80,7 +80,7 @@ def parse_metadata_csv(
             cells = {column: cell.strip() for column, cell in row.items()}
             path = posixpath.join(posixpath.dirname(name), cells["file_name"])
             member = members.get(normalize("NFC", posixpath.normpath(path)))
-            if problem := _problem(cells, member, rows_by_member):
+            if problem := _row_problem(cells, member, rows_by_member):
                 raise InputError(f"{where}: line {line}: {printable(problem)}")
             folders = [folder.lower() for folder in reversed(member.split("/")[:-1])]
             splits = [cells.get("split", "").lower(), *folders]
@@ -93,7 +93,7 @@ def parse_metadata_csv(
     return rows_by_member if any(map(is_metadata, names)) else None
 
 
-def _problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]) -> str | None:
+def _row_problem(cells: dict[str, str], member: str | None, rows: dict[str, Row]) -> str | None:
     name, label, split = cells["file_name"], cells["label"], cells.get("split", "")
     if not name or not label:
         return f"expected a file_name and a label. Received: {name!r} and {label!r}. Add them."

@@ -20,7 +20,7 @@ from pawprint.download import download
 from pawprint.errors import InputError, printable
 from pawprint.files import pack, read_yaml, replacing
 from pawprint.images.archive import MAX_BYTES, ZIP, write_list
-from pawprint.params.section import Section, Sha256, checked
+from pawprint.params.section import Section, Sha256, check_content
 
 OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
@@ -195,7 +195,7 @@ def fetch(source: Path, folder: Path, tracked: Mapping[str, str] | None = None) 
     are. Raises InputError if the source is missing or none of these.
     """
     if source.is_file() and source.suffix in (".yaml", ".yml"):
-        remote = checked(Source, read_yaml(source), source, [])
+        remote = check_content(Source, read_yaml(source), source, [])
         source = download(remote.url, remote.sha256, str(source))
     if not source.is_dir() and not source.is_file():  # a pipe would never end
         raise _no_source(source)

@@ -27,7 +27,7 @@ from distributed import Client, Future, get_worker, wait
 from distributed.scheduler import KilledWorker
 
 from pawprint.errors import InputError, printable, reason, without_secrets
-from pawprint.pipeline.fingerprint import meaning
+from pawprint.pipeline.fingerprint import syntax_of
 
 AHEAD = 1000  # tasks that run, wait, or have results that are not due yet
 PROOF = 8  # items that the driver computes, and every worker process as its proof
@@ -75,9 +75,9 @@ def map_on_cluster(
         {"Python": _python()} | {package: version(package) for package in PACKAGES},
         {name: _code(name) for name in sorted(sys.modules) if name.startswith("pawprint.")},
         cloudpickle.dumps((function, prove, samples)),
-        [_hash(result) for result in results],
+        [_result_hash(result) for result in results],
     )
-    yield from Run(client, shared).results(items, chunk)
+    yield from ClusterRun(client, shared).results(items, chunk)
 
 
 @functools.cache
@@ -102,7 +102,7 @@ def connect(scheduler: str) -> Client:
     return client
 
 
-class Run:
+class ClusterRun:
     """One function over a cluster whose workers come and go."""
 
     def __init__(self, client: Client, proof: Proof) -> None:
@@ -228,7 +228,7 @@ def _admit(proof: Proof) -> Callable:
                 f"expected the driver's {name}. Received: another. Restart the workers"
             )
     for item, expected in zip(samples, proof.expected, strict=True):
-        if _hash(prove(item)) != expected:
+        if _result_hash(prove(item)) != expected:
             what = f"expected the same bytes as on the driver for {_name(item)}"
             raise RuntimeError(f"{what}. Received: others, as of another processor or file")
     return function
@@ -241,14 +241,14 @@ def _code(module: str) -> str:
     A worker that has imported a module before an edit of its file so differs from the driver.
     """
     source = Path(importlib.import_module(module).__file__).read_text(encoding="utf-8")
-    return joblib.hash(meaning(source))
+    return joblib.hash(syntax_of(source))
 
 
 def _python() -> str:
     return platform.python_version().rpartition(".")[0]
 
 
-def _hash(result: object) -> str:
+def _result_hash(result: object) -> str:
     """Of the values and their layout in memory, on every computer after one pickling."""
     return joblib.hash(pickle.loads(pickle.dumps(result)))
 

@@ -15,7 +15,7 @@ from pawprint.files import replacing
 from pawprint.images.archive import open_archive
 from pawprint.images.decoder import open_image
 from pawprint.model.metadata import Metadata, write_metadata
-from pawprint.model.predictor import Run, means_over_squares, squares_of
+from pawprint.model.predictor import RunNetwork, means_over_squares, squares_of
 from pawprint.model.unknown import Detector
 from pawprint.network.hardware import keras, tf
 from pawprint.network.model import activation_for, with_features
@@ -35,7 +35,7 @@ class Format(NamedTuple):
 
     file: str
     keras_name: str
-    open: Callable[[Path], Run]
+    open: Callable[[Path], RunNetwork]
     modules: tuple[str, ...] = ()
 
 
@@ -49,7 +49,7 @@ def require_modules(name: str) -> None:
             )
 
 
-def open_litert(path: Path) -> Run:
+def open_litert(path: Path) -> RunNetwork:
     """Fails for a model with operations of TensorFlow, which the interpreter does not have."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -60,7 +60,7 @@ def open_litert(path: Path) -> Run:
     return lambda pixels: signature(**{name: pixels})
 
 
-def open_onnx(path: Path) -> Run:
+def open_onnx(path: Path) -> RunNetwork:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -71,7 +71,7 @@ def open_onnx(path: Path) -> Run:
     return lambda pixels: dict(zip(names, session.run(None, {batch.name: pixels})))
 
 
-def open_saved_model(path: Path) -> Run:
+def open_saved_model(path: Path) -> RunNetwork:
     loaded = tf.saved_model.load(str(path))
     return lambda pixels: {name: tensor.numpy() for name, tensor in loaded.serve(pixels).items()}
 
@@ -139,7 +139,7 @@ def read_pixels(
         yield from map_in_threads(read, members)
 
 
-def mean_outputs(run: Run, images: Iterable[np.ndarray]) -> NamedOutputs:
+def mean_outputs(run: RunNetwork, images: Iterable[np.ndarray]) -> NamedOutputs:
     """The outputs for each image, `(squares, size, size, 3)`, means over its squares.
 
     float64 by name: `probability`, `(images, classes)`, and perhaps `unknown_score`, `(images, 1)`.

@@ -37,7 +37,7 @@ from pawprint.pipeline.recorded import Recorded
 from pawprint.runtime import compile_for_cpu
 
 TOLERANCE = 1e-3  # of the sum of probabilities
-Run = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
+RunNetwork = Callable[[np.ndarray], dict[str, np.ndarray]]  # from squares to outputs by name
 
 
 def squares_of(
@@ -85,7 +85,7 @@ class Predictor:
 
     folder: Path
     metadata: Metadata
-    run: Run
+    run: RunNetwork
 
     def decode(self, data: bytes) -> Decoded:
         """The image in the bytes of a file, as `predict` takes it. Raises UnusableImageError."""
@@ -162,7 +162,7 @@ def load_predictor(folder: str | Path) -> Predictor:
     return Predictor(folder, metadata, run)
 
 
-def runner(network: openvino.Model, names: Sequence[str]) -> Run:
+def runner(network: openvino.Model, names: Sequence[str]) -> RunNetwork:
     """The network as a function of uint8 pixels `(squares, size, size, 3)`.
 
     It gives the outputs, float32 `(squares, …)`, by `names`, of which the last may be left over.

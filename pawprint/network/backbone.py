@@ -56,12 +56,12 @@ def application(
                 f"{image_size} ({reason(error).rstrip('.')})"
             ) from None
         application(name, alpha, image_size)  # raises InputError for the size
-        raise InputError(_problem(name, alpha, weights, error)) from None
+        raise InputError(_weights_problem(name, alpha, weights, error)) from None
     # The layers keep the names that Keras gives them, which may begin with that of the network.
     return keras.Model(network.input, network.output, name=BACKBONE)
 
 
-def _problem(name: str, alpha: float | None, weights: str | Path, error: Exception) -> str:
+def _weights_problem(name: str, alpha: float | None, weights: str | Path, error: Exception) -> str:
     if weights == IMAGENET:
         # Errors of the connection may show the password of a proxy; those of Keras do not.
         text = type(error).__name__

@@ -232,7 +232,7 @@ def _judge(
                 probabilities[number, places] = 0
                 columns = np.ix_([number], places, model.classes_)
                 images = judged[places]
-                probabilities[columns] = predict(model, standardisation, features, images)
+                probabilities[columns] = predict_rows(model, standardisation, features, images)
     return [how._replace(probabilities=array, C=c) for array, c in zip(probabilities, values_of_c)]
 
 
@@ -242,7 +242,7 @@ def regression(class_weight: str | None, **options) -> LogisticRegression:
     )
 
 
-def predict(
+def predict_rows(
     model: LogisticRegression,
     standardisation: Standardisation,
     features: Features | np.ndarray,

@@ -68,11 +68,11 @@ def training_on(params: Hardware) -> Iterator[str]:
         precision = "mixed_float16" if gpus else "float32"
     if gpus:
         print(f"training on GPUs: {len(gpus)}, {precision}")
-    with mirrored(tf.config.list_logical_devices("GPU")).scope():
+    with strategy_for(tf.config.list_logical_devices("GPU")).scope():
         yield precision
 
 
-def mirrored(devices: list) -> tf.distribute.Strategy:
+def strategy_for(devices: list) -> tf.distribute.Strategy:
     """A strategy that uses several devices as one; TensorFlow's default for fewer than two."""
     if len(devices) > 1:
         return tf.distribute.MirroredStrategy([device.name for device in devices])

@@ -21,7 +21,7 @@ from pawprint.network.cross_validation import (
     Examples,
     metrics_of,
     most_rows,
-    predict,
+    predict_rows,
     regression,
     standardise,
     view_of,
@@ -119,7 +119,7 @@ def solve(
         standardisation = standardise(rows)
         model = regression(examples.class_weight, C=cross_validation.C / views).fit(rows, targets)
         training_metrics = metrics_of(model.predict_proba(rows), targets, weights)
-        predicted = predict(model, standardisation, held_out, np.arange(len(held_out_classes)))
+        predicted = predict_rows(model, standardisation, held_out, np.arange(len(held_out_classes)))
     final = metrics_of(predicted, held_out_classes)
     validation_metrics = {f"validation_{name}": value for name, value in final.items()}
     history = pd.DataFrame([{"epoch": 0, "kept": True} | training_metrics | validation_metrics])

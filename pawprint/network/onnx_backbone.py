@@ -175,7 +175,7 @@ def _with_pixels(
     return steps.build()
 
 
-def drawn_images(size: int) -> np.ndarray:
+def draw_images(size: int) -> np.ndarray:
     """uint8 `(8, size, size, 3)`: blocks of random colours, large and small, always the same."""
     random = np.random.default_rng(0)
     images = np.empty((len(BLOCKS), size, size, 3), np.uint8)
@@ -193,7 +193,7 @@ def require_features(network: openvino.Model, size: int, only: str | None) -> No
     the name of the output if there is one, or None if the user has named it: then it may be a
     classifier's, or of grey images.
     """
-    run, images = compile_for_cpu(network), drawn_images(size)
+    run, images = compile_for_cpu(network), draw_images(size)
     features, again, swapped = (
         np.stack([run(image)[0] for image in batch])
         for batch in (images, images, images[..., ::-1].copy())  # RGB, BGR

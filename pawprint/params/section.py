@@ -138,12 +138,12 @@ class Section(BaseModel):
         def read() -> Self:
             content = read_yaml(path)
             section = content.get(name) if isinstance(content, dict) else None
-            return checked(cls, section, path, [name])
+            return check_content(cls, section, path, [name])
 
         return watch(f"{path}: {name}", read)
 
 
-def checked(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:
+def check_content(kind: type[Kind], content: object, path: Path, inside: list[str]) -> Kind:
     """The content as a model. Raises InputError with one line for each wrong key.
 
     `inside` names the keys of the file in which the content stands.

@@ -9,7 +9,7 @@ from pawprint.files import read_yaml
 from pawprint.params.data import Augment, Clean, Fetch, Split
 from pawprint.params.model import Model, Weights, problem_of_weights
 from pawprint.params.results import Calibrate, Evaluate, Plot, Preview, problem_of_threshold
-from pawprint.params.section import Section, checked
+from pawprint.params.section import Section, check_content
 from pawprint.params.training import Hardware, Head, Train, TrainHead, problem_of_head
 from pawprint.project import PARAMS
 
@@ -46,4 +46,4 @@ class Params(Section):
 
 def load_params(path: Path = PARAMS) -> Params:
     """Read and check all sections. Raises InputError with one line for each wrong key."""
-    return checked(Params, read_yaml(path), path, [])
+    return check_content(Params, read_yaml(path), path, [])

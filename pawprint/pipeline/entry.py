@@ -94,13 +94,13 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
             file=sys.stderr,
         )
 
-    def checked_main() -> None:
+    def main_and_checks() -> None:
         if "DVC_STAGE" in os.environ:
             _require_recorded(stage, lines)
         main()
         require_unchanged()
 
-    run(checked_main)
+    run(main_and_checks)
 
 
 def running_code(stage: str) -> tuple[list[str], list[str]]:

@@ -49,7 +49,7 @@ WITH_DOCSTRING = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDe
 parse = functools.cache(ast.parse)  # each stage looks at the same modules, which nothing changes
 
 
-def meaning(source: str) -> str:
+def syntax_of(source: str) -> str:
     """The syntax tree of a module without docstrings, on every version of Python the same text.
 
     `ast.dump` differs: newer versions have more fields, which are empty in older code.
@@ -198,11 +198,11 @@ class Code:
                     )
         folders = {PurePosixPath(module).parent.as_posix() for module in modules}
         files = {file for folder in folders for file in self._data_in(folder)}
-        files |= {file for module in modules for file in self._used_of(module, modules)}
+        files |= {file for module in modules for file in self._entries_of(module, modules)}
         pins = {pin for module in modules for pin in self._pins_of(module)}
         return "".join(f"{line}\n" for line in [*map(self._line, sorted(files)), *sorted(pins)])
 
-    def _used_of(self, module: str, modules: set[str]) -> set[str]:
+    def _entries_of(self, module: str, modules: set[str]) -> set[str]:
         """A module as `line_of` takes it: its name, or for each used constant `FILE:NAME`.
 
         Whatever else an importer may mean by the name of a constant, it counts.
@@ -313,7 +313,7 @@ class Code:
             content = _value_of(name, constants(content.decode()) or {}).encode()
         elif file.endswith(".py"):
             with contextlib.suppress(SyntaxError, ValueError):  # a template, or half an edit
-                content = meaning(content.decode()).encode()
+                content = syntax_of(content.decode()).encode()
         return f"{hashlib.sha256(content).hexdigest()[:16]}  {file}"
 
 

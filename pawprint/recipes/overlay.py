@@ -16,22 +16,22 @@ RECIPES = Path(__file__).resolve().parent
 NULL = "tag:yaml.org,2002:null"
 
 
-def names() -> list[str]:
+def recipe_names() -> list[str]:
     """The names of all recipes, sorted."""
     return sorted(path.stem for path in RECIPES.glob("*.yaml"))
 
 
-def read(name: str) -> str:
+def read_recipe(name: str) -> str:
     """The text of the recipe with one of the `names`."""
     return (RECIPES / f"{name}.yaml").read_text(encoding="utf-8")
 
 
-def apply(params: str, name: str) -> str:
+def apply_recipe(params: str, name: str) -> str:
     """The text of `params.yaml` with the values of a recipe, whatever recipe it had before.
 
     Params that no recipe names, such as the seeds, are not changed.
     """
-    return overlay(overlay(params, read("default")), read(name))
+    return overlay(overlay(params, read_recipe("default")), read_recipe(name))
 
 
 def overlay(params: str, changes: str) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pawprint.columns import PREDICTED, PROBABILITY
-from pawprint.scores.review import confused, confusion
+from pawprint.scores.review import confusion, most_confused
 from pawprint.tables import predicted_labels
 
 matplotlib.use("Agg")  # draws to files; needs no window
@@ -114,7 +114,7 @@ def draw_confusion(test: pd.DataFrame) -> Figure:
     else:
         axis.tick_params(labelsize=8)
         lines = ["Pairs that are confused most often:"]
-        for row in confused(test, PAIRS).itertuples():
+        for row in most_confused(test, PAIRS).itertuples():
             count = f"{row.images:,} of {(actual == row.actual).sum():,} images"
             lines.append(f"{row.actual} predicted as {row.predicted}: {count}")
         figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=9)

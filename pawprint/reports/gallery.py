@@ -7,7 +7,7 @@ from pawprint.images.archive import Archive
 from pawprint.images.decoder import open_image
 from pawprint.images.formats import side_for
 from pawprint.reports.pages import data_uri
-from pawprint.scores.review import confused, confusion
+from pawprint.scores.review import confusion, most_confused
 
 SIDE = 160  # pixels of a photo, at most
 OF_A_PAIR, MAX_PHOTOS = 8, 160  # shown, of the most confident errors; 160 are about 1 MB
@@ -73,7 +73,7 @@ def link_pairs(test: pd.DataFrame, labels: list[str], ids: list[str]) -> list[li
             row.predicted,
             _link(row.images, pair_id(row.actual, row.predicted, labels), ids),
         ]
-        for row in confused(test, MAX_PAIRS).itertuples()
+        for row in most_confused(test, MAX_PAIRS).itertuples()
     ]
 
 

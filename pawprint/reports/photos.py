@@ -17,7 +17,7 @@ from pawprint.images.pixels import apply, resize
 from pawprint.params.data import Augment
 from pawprint.params.section import Resize
 from pawprint.reports.charts import BLUE, GREY, RED, shorten
-from pawprint.scores.review import rank, with_confidence
+from pawprint.scores.review import rank_predictions, with_confidence
 from pawprint.tables import spread
 
 COLUMNS = 6
@@ -133,7 +133,7 @@ def draw_errors(archive: Archive, predictions: pd.DataFrame, number: int) -> Fig
     `predictions` is a table PREDICTIONS; at most `number` images of each kind are shown. The
     confidence is the probability of the predicted label.
     """
-    ranked = rank(predictions)
+    ranked = rank_predictions(predictions)
     wrong = ranked[ranked["wrong"]]
     errors = wrong.head(number)
     rest = ranked.drop(errors.index).sort_values("confidence", kind="stable")

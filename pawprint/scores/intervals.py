@@ -111,7 +111,7 @@ def area_interval(
     return float(area), float(max(low - area, 0)), float(min(high - area, 1))
 
 
-def extended(interval: tuple[float, float], is_significant: bool) -> tuple[float, float]:
+def extend_to_zero(interval: tuple[float, float], is_significant: bool) -> tuple[float, float]:
     """The interval of a difference, as far as 0 if the test of the difference does not reject."""
     low, high = interval
     return (low, high) if is_significant else (min(low, 0.0), max(high, 0.0))

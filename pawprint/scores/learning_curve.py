@@ -6,7 +6,7 @@ import pandas as pd
 from pawprint.classes import headline, log_losses
 from pawprint.columns import LEARNING_CURVE
 from pawprint.randomization import paired_test
-from pawprint.scores.intervals import extended, paired_interval
+from pawprint.scores.intervals import extend_to_zero, paired_interval
 
 CONFIDENCE = 0.95
 
@@ -38,7 +38,7 @@ def tabulate_curve(
             gains = right.astype(float) - before
             interval = paired_interval(gains, classes, groups, CONFIDENCE)
             is_significant = paired_test(gains * weights, groups) < 1 - CONFIDENCE
-            low, high = extended(interval, is_significant)
+            low, high = extend_to_zero(interval, is_significant)
             row |= {"gain": np.average(gains, weights=weights), "low": low, "high": high}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(LEARNING_CURVE))

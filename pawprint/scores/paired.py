@@ -10,7 +10,7 @@ from scipy.stats import norm
 from pawprint.classes import headline
 from pawprint.randomization import paired_test
 from pawprint.scores.intervals import (
-    extended,
+    extend_to_zero,
     holm,
     mean_by_group,
     mean_interval,
@@ -131,7 +131,7 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
     else:
         strata = np.zeros(len(differences))
         low, high = paired_interval(differences, strata, pair.groups, confidence)
-    low, high = extended((low, high), p_value < level)
+    low, high = extend_to_zero((low, high), p_value < level)
     if p_value >= level and difference:
         reach = norm.ppf(1 - level / 2) + norm.ppf(POWER)
         ratio = reach * groups.std() / len(groups) ** 0.5 / difference

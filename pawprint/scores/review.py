@@ -59,7 +59,7 @@ def with_confidence(predictions: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def rank(predictions: pd.DataFrame) -> pd.DataFrame:
+def rank_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     """Errors, the most confident first; then correct predictions, the least confident first.
 
     Takes and returns what `with_confidence` does; row numbers are those before ranking.
@@ -106,7 +106,7 @@ def confusion(predictions: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     return counts.reindex(index=labels, columns=labels, fill_value=0)
 
 
-def confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
+def most_confused(predictions: pd.DataFrame, number: int) -> pd.DataFrame:
     """The pairs of classes that are confused most often: `actual`, `predicted` and `images`."""
     wrong = predictions[predictions["actual"] != predictions["predicted"]]
     pairs = wrong.groupby(["actual", "predicted"]).size().rename("images")

@@ -9,7 +9,7 @@ import pandas as pd
 from pawprint.columns import SCORES
 from pawprint.errors import printable
 from pawprint.randomization import paired_test, two_sets_test
-from pawprint.scores.intervals import extended, linear_interval
+from pawprint.scores.intervals import extend_to_zero, linear_interval
 from pawprint.scores.metrics import APART, fraction_cells
 
 DIFFERENCES = {  # scores of SCORES, in words
@@ -58,7 +58,7 @@ def compare_splits(validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame
     for score, column in zip(DIFFERENCES, ("correct", "refused", "confidence")):
         tested = both[column].to_numpy(float), is_test, groups
         interval = linear_interval(*tested, 1 - alpha, weights=(-1, 1))
-        low, high = extended(interval, two_sets_test(*tested) < alpha)
+        low, high = extend_to_zero(interval, two_sets_test(*tested) < alpha)
         difference = test[column].mean() - validation[column].mean()
         rows.append(("", score, difference, low, high, len(test)))
     return pd.DataFrame(rows, columns=list(SCORES)[1:])

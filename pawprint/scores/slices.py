@@ -5,7 +5,7 @@ import pandas as pd
 from pawprint.columns import SCORES
 from pawprint.errors import printable
 from pawprint.randomization import two_sets_test
-from pawprint.scores.intervals import extended, holm, linear_interval
+from pawprint.scores.intervals import extend_to_zero, holm, linear_interval
 from pawprint.scores.metrics import SLICE, fraction_cells
 
 MIN_IMAGES = 10  # of a slice
@@ -38,7 +38,7 @@ def measure_slices(test: pd.DataFrame, metadata: pd.DataFrame, confidence: float
     rows, levels = [], holm([p_value for *_, p_value in slices.values()], 1 - confidence)
     for level, (name, (images, tested, difference, p_value)) in zip(levels, slices.items()):
         interval = linear_interval(*tested, 1 - level, weights=(-1, 1))
-        low, high = extended(interval, p_value < level)
+        low, high = extend_to_zero(interval, p_value < level)
         correct, groups = images["correct"].to_numpy(), images["group"].to_numpy()
         rows.append((name, SLICE, *fraction_cells(correct, groups, confidence)))
         rows.append((name, DIFFERENCE, difference, low, high, len(images)))

@@ -32,7 +32,7 @@ from pawprint.images.pixels import IDENTITY
 from pawprint.network.cross_validation import cross_validate, open_examples
 from pawprint.network.head_weights import kinds_of
 from pawprint.params.model import AUTO, ONNX
-from pawprint.params.section import Resize, checked
+from pawprint.params.section import Resize, check_content
 from pawprint.params.whole import Params
 from pawprint.pipeline.fingerprint import Code
 from pawprint.runtime import CORES, output_shapes, read_network, write_network
@@ -130,7 +130,7 @@ def _candidate(name: str, wanted: dict[str, object], content: dict) -> Candidate
         if content[section].get(inner) != value:
             changes[key] = value
         merged[section][inner] = value
-    return Candidate(name, changes, checked(Params, merged, Path(name), []))
+    return Candidate(name, changes, check_content(Params, merged, Path(name), []))
 
 
 def draw(images: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +146,7 @@ def draw(images: pd.DataFrame) -> pd.DataFrame:
     return images[place <= images["label"].map(wanted)]
 
 
-def describe_changes(candidate: Candidate) -> str:
+def describe_params(candidate: Candidate) -> str:
     """Such as "alpha=0.35 image_size=160"."""
     pairs = candidate.changes.items()
     return " ".join(f"{key.split('.')[1]}={written(value)}" for key, value in pairs)
@@ -167,7 +167,7 @@ def measure(
     end, fit_seconds = time.monotonic() + 60 * minutes, 0.0
     for number, candidate in enumerate(options):
         begun = f"{number + 1} of {len(options)}: {candidate.name}"
-        print(f"try: {begun} {describe_changes(candidate)}".rstrip(), file=sys.stderr)
+        print(f"try: {begun} {describe_params(candidate)}".rstrip(), file=sys.stderr)
         left = end - time.monotonic() if number else math.inf
         try:
             measured = _measure(candidate.params, sample, left, fit_seconds)

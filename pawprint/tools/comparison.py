@@ -93,7 +93,7 @@ def _pair(both: pd.DataFrame, groups: pd.Series, has_losses: bool) -> Pair:
     return Pair(both["actual"].to_numpy(), *rights, group, tuple(values))
 
 
-def paired(
+def pair_runs(
     old: str, new: Sequence[str], split: str, common: bool = False
 ) -> Iterator[pd.DataFrame]:
     """For each of the new revisions, the images of a split of PREDICTED_CSV, in the same order.

@@ -43,7 +43,7 @@ def has_author() -> bool:
     return not subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], capture_output=True).returncode
 
 
-def changed(paths: Iterable[Path]) -> dict[str, str]:
+def git_status(paths: Iterable[Path]) -> dict[str, str]:
     """By name from the top of the repository, two letters of Git for each file that differs."""
     listed = git("status", "--porcelain", "--no-renames", "-z", "--", *map(str, paths))
     return {entry[3:]: entry[:2] for entry in listed.split("\0") if entry}
@@ -56,12 +56,12 @@ def to_keep() -> dict[str, str]:
     """
     source = Path(f"{Fetch.load().source}.dvc")
     paths = (*RESULTS, *INPUTS, *TABLES, *[source] * source.exists())
-    return changed(paths if has_commit() else [Path()])
+    return git_status(paths if has_commit() else [Path()])
 
 
 def to_discard() -> list[str]:
     """Files of the last commit to restore. Photos, labels and splits are not among them."""
-    return [name for name, state in changed(RESULTS + INPUTS).items() if state[0] not in "A?"]
+    return [name for name, state in git_status(RESULTS + INPUTS).items() if state[0] not in "A?"]
 
 
 def keep(message: str, author: dict[str, str]) -> None:
@@ -91,7 +91,7 @@ def discard() -> None:
             ) from None
 
 
-def differences() -> tuple[list[str], list[str], list[str]]:
+def describe_since_commit() -> tuple[list[str], list[str], list[str]]:
     """What differs from the last commit, in words, and the stages that DVC would run.
 
     First what Discard leaves, then what it restores.

@@ -170,7 +170,7 @@ def compare_answers(
         return means[0] - means[1]
 
     if "unknown" in both:
-        is_unknown, ranks = both["unknown"].to_numpy(), ranked_within(both, "unknown_score")
+        is_unknown, ranks = both["unknown"].to_numpy(), rank_within(both, "unknown_score")
         difference = add_fraction("unknown", "", is_unknown)
         tested["unknown"] = difference, two_sets_test(is_unknown, is_photo, each, one_sided=True)
         area = area_interval(ranks, is_photo, each, confidence)
@@ -188,7 +188,7 @@ def compare_answers(
     means = (_mean(side["confidence"].to_numpy(), confidence) for side in (photos, test))
     rows.append(("confidence", "", *(cell for mean in means for cell in mean)))
     of_class = photos["class"].map(test.groupby("class")["confidence"].mean())
-    ranks = ranked_within(both, "confidence")
+    ranks = rank_within(both, "confidence")
     p_value = two_sets_test(ranks, ~is_photo, each, one_sided=True)  # those of test are higher
     tested["confidence"] = (photos["confidence"] - of_class).mean(), p_value
     table = pd.DataFrame(tested, index=["difference", "p_value"]).T
@@ -201,7 +201,7 @@ def compare_answers(
     return Monitored(verdict, scores.merge(table, left_on="score", right_index=True, how="left"))
 
 
-def ranked_within(both: pd.DataFrame, column: str) -> np.ndarray:
+def rank_within(both: pd.DataFrame, column: str) -> np.ndarray:
     """The rank of each value among those of its class, from 0 to 1, `(images,)`."""
     of_class = both.groupby("class")[column]
     return ((of_class.rank() - 0.5) / of_class.transform("size")).to_numpy()

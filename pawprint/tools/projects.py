@@ -26,10 +26,10 @@ from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_text, write_json, write_text
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
-from pawprint.params.section import checked
+from pawprint.params.section import check_content
 from pawprint.params.whole import Params
 from pawprint.project import PARAMS
-from pawprint.recipes.overlay import add_missing, apply, set_values
+from pawprint.recipes.overlay import add_missing, apply_recipe, set_values
 from pawprint.templates.files import (
     CONFIG,
     IGNORE,
@@ -60,7 +60,7 @@ def create(
     """
     params = template(PARAMS.name)
     if recipe:
-        params = apply(params, recipe)
+        params = apply_recipe(params, recipe)
     if images:
         params = set_values(params, {"clean.labels": "auto"})
     values = flat(params)
@@ -266,7 +266,7 @@ def set_params(changes: dict[str, object]) -> None:
     Raises InputError, with nothing written, if one is wrong.
     """
     text = set_values(read_text(PARAMS), changes)
-    checked(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
+    check_content(Params, parse_yaml(text, str(PARAMS)), PARAMS, [])
     write_text(PARAMS, text)
 
 

@@ -28,7 +28,7 @@ from pawprint.tools.candidates import (
     Measured,
     Sample,
     candidates,
-    describe_changes,
+    describe_params,
     draw,
     measure,
     time_in_turn,
@@ -111,7 +111,7 @@ def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -
     return Ranking(rows, 1 if name else best, failed, is_imbalanced)
 
 
-def use(candidate: Candidate) -> list[str]:
+def use_candidate(candidate: Candidate) -> list[str]:
     """Write the params of a candidate. Returns a line for each change, such as `a.b: 1 → 2`."""
     before = flat(read_text(project.PARAMS))
     set_params(candidate.changes)
@@ -207,6 +207,6 @@ def tabulate_ranking(ranking: Ranking) -> pd.DataFrame:
             cells["difference"] = f"{test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f})"
             cells["verdict"] = test.verdict
         cells |= {"CPU ms": f"{row.cpu_ms:.1f}", "run s": f"{row.run_seconds:,.0f}"}
-        cells |= {"MB": f"{row.megabytes:.1f}", "params": describe_changes(row.candidate)}
+        cells |= {"MB": f"{row.megabytes:.1f}", "params": describe_params(row.candidate)}
         table.append(cells)
     return pd.DataFrame(table)

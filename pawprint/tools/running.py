@@ -36,7 +36,7 @@ NOISE = re.compile(
 )
 
 
-class Run(NamedTuple):
+class PipelineRun(NamedTuple):
     """The last run. `steps` has each stage: name, "cached", "didn't change" or "", and start.
 
     `lines` and `bar` (title, percent, more) are those of its last stage, `time` is that of its end
@@ -102,7 +102,7 @@ def is_running() -> bool:
     return False
 
 
-def read() -> Run | None:
+def read() -> PipelineRun | None:
     """The last run, or None if there is none."""
     state = "running" if is_running() else "killed"  # first: an ended run has its last line
     text = LOG.read_text(encoding="utf-8") if LOG.exists() else ""
@@ -121,10 +121,10 @@ def read() -> Run | None:
         else:
             lines.append(line)
     now = time.time() if state == "running" else last
-    return Run(state, steps, lines, bar, now) if text or state == "running" else None
+    return PipelineRun(state, steps, lines, bar, now) if text or state == "running" else None
 
 
-def error_of(run: Run) -> str:
+def error_of(run: PipelineRun) -> str:
     """The line that says why a run failed: of the stage, or else of DVC."""
     is_error = [line.startswith("ERROR") for line in run.lines]
     end = is_error.index(True) if any(is_error) else len(run.lines)

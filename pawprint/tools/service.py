@@ -53,7 +53,7 @@ def create_app(folder: Path, seconds: float, log: Path | None = None) -> FastAPI
 
     @app.post("/predict")
     async def predict(request: Request) -> dict:
-        data = image_of(
+        data = image_in(
             await read_upload(request, seconds), request.headers.get("Content-Type", "")
         )
         async with decoding:
@@ -86,7 +86,7 @@ async def read_upload(request: Request, seconds: float) -> bytes:
     return bytes(data)
 
 
-def image_of(data: bytes, content_type: str) -> bytes:
+def image_in(data: bytes, content_type: str) -> bytes:
     """The upload, or the content of the first part of a form, such as `curl -F photo=@cat.jpg`."""
     kind, _, boundary = content_type.partition("boundary=")
     if not kind.lower().startswith("multipart/form-data"):

@@ -32,7 +32,7 @@ from pawprint.dataset.sources import fetch
 from pawprint.files import pack
 from pawprint.images.archive import members, open_archive
 from pawprint.project import LABELS_TO_REVIEW_CSV, SCORES_CSV
-from pawprint.recipes.sample.drawings import drawn_dataset
+from pawprint.recipes.sample.drawings import draw_dataset
 from pawprint.reports.results import score_of
 from pawprint.tables import read_table, write_table
 
@@ -51,7 +51,7 @@ PHOTO = re.compile(r"\b(cat|dog)\.\d")
 
 def images() -> Iterator[tuple[str, bytes]]:
     """Drawn cats and dogs, and one of them once more, compressed a little more."""
-    for name, data in drawn_dataset(train=20, validation=20):
+    for name, data in draw_dataset(train=20, validation=20):
         yield name, data
         if name == "drawn/train/cats/cat.0001.jpg":
             again = Image.open(io.BytesIO(data)).convert("RGB")
@@ -193,7 +193,7 @@ def start(page, folder: Path, target: Path) -> None:
 def test_new_images_get_labels_by_keys_in_a_folder_that_is_a_source(page, tmp_path):
     folder, target = tmp_path / "new", tmp_path / "labelled"
     folder.mkdir()
-    for name, data in drawn_dataset(train=23, validation=0):
+    for name, data in draw_dataset(train=23, validation=0):
         if re.search(r"\.(002[1-3]|cut)\.", name):  # new ones, and one that cannot be read
             (folder / Path(name).name).write_bytes(data)
     names = {path.name for path in folder.iterdir()}

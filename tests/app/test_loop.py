@@ -19,7 +19,7 @@ from conftest import OFFLINE, TINY, commit, git_project, succeed
 from faults import PHOTO, encode
 from servers import served
 
-from pawprint.recipes.sample.drawings import drawn_dataset
+from pawprint.recipes.sample.drawings import draw_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,7 @@ def project(tmp_path_factory) -> Path:
     params = folder / "params.yaml"
     text = params.read_text(encoding="utf-8").replace("../images.zip", "photos")
     params.write_text(text, encoding="utf-8")
-    for name, data in drawn_dataset(train=12, validation=0):
+    for name, data in draw_dataset(train=12, validation=0):
         path = folder / "photos" / Path(name).parent.name / Path(name).name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)

@@ -23,13 +23,13 @@ from servers import HOST, free_port
 from pawprint.images.decoder import decode, pixels_sha256
 from pawprint.model.metadata import read_metadata
 from pawprint.package import installed_version
-from pawprint.recipes.sample.drawings import drawn_picture
+from pawprint.recipes.sample.drawings import draw_picture
 from pawprint.tools.monitoring import read_photos
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("fastapi", reason="install the extra `serve`")
 MODEL = PROJECT / "examples" / "cats_and_dogs"
-PHOTOS = [drawn_picture("cat", 1), drawn_picture("dog", 1)]
+PHOTOS = [draw_picture("cat", 1), draw_picture("dog", 1)]
 PHOTO = PHOTOS[0]
 SERVICE = (sys.executable, "-m", "pawprint", "serve")
 

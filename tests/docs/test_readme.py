@@ -17,7 +17,7 @@ from pawprint import project as paths
 from pawprint.columns import SPLIT
 from pawprint.images.archive import open_archive, read_member
 from pawprint.images.decoder import decode, pixels_sha256
-from pawprint.recipes.sample.drawings import drawn_picture
+from pawprint.recipes.sample.drawings import draw_picture
 from pawprint.tables import read_table
 
 USE = (PROJECT / "docs" / "use.md").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ COMMANDS = [
 def test_model_of_the_package_predicts(installed, tmp_path):
     """In a folder that holds the photo and nothing else."""
     assert COMMANDS[0] == PREDICT
-    (tmp_path / "PHOTO.jpg").write_bytes(drawn_picture("dog", 1))
+    (tmp_path / "PHOTO.jpg").write_bytes(draw_picture("dog", 1))
     assert installed.succeed("sh", "-c", PREDICT, cwd=tmp_path).endswith("PHOTO.jpg\n")
 
 
@@ -54,7 +54,7 @@ def test_model_of_the_package_labels_photos(mirror, installed, tmp_path):
 def drawn(first: int, last: int) -> dict[str, bytes]:
     """Drawn cats and dogs of these numbers, by class and file."""
     return {
-        f"{label}/{label} {number}.jpg": drawn_picture(label, number)
+        f"{label}/{label} {number}.jpg": draw_picture(label, number)
         for label in ("cat", "dog")
         for number in range(first, last)
     }
@@ -64,7 +64,7 @@ def drawn(first: int, last: int) -> dict[str, bytes]:
 def finished(installed, tmp_path_factory) -> Path:
     """The project after all commands. The photos that it was made from are gone."""
     root = tmp_path_factory.mktemp("readme")
-    (root / "PHOTO.jpg").write_bytes(drawn_picture("dog", 11))
+    (root / "PHOTO.jpg").write_bytes(draw_picture("dog", 11))
     write_files(root / "photos", drawn(1, 17))
     folder, ran = root, []
     for command in COMMANDS:

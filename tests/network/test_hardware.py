@@ -59,10 +59,10 @@ from pathlib import Path
 from pawprint.network.hardware import tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pawprint.network.hardware import mirrored
+from pawprint.network.hardware import strategy_for
 from pawprint.network.model import save_model
 from test_hardware import trained
-strategy = mirrored(tf.config.list_logical_devices("CPU"))
+strategy = strategy_for(tf.config.list_logical_devices("CPU"))
 assert strategy.num_replicas_in_sync == 2
 with strategy.scope():
     model, optimizer, _, losses = trained(Path(sys.argv[1]))

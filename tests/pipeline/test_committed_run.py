@@ -28,7 +28,7 @@ from networks import save_weights
 from pawprint.files import pack
 from pawprint.network.backbone import application
 from pawprint.params.whole import Params
-from pawprint.recipes.sample.drawings import drawn_dataset
+from pawprint.recipes.sample.drawings import draw_dataset
 
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{}_no_top.h5"
 pytestmark = pytest.mark.slow
@@ -46,12 +46,12 @@ TESTED = ("weights.sha256", "clean.labels", "augment.seed")
 def workspace(tmp_path_factory) -> Iterator[Path]:
     """A project in which a tiny run is committed; beside it images, and a KERAS_HOME."""
     folder = tmp_path_factory.mktemp("committed")
-    images = dict(drawn_dataset(train=12, validation=8))
+    images = dict(draw_dataset(train=12, validation=8))
     dates = pd.date_range("2026-01-01", periods=len(images)).strftime("%Y-%m-%d")
     rows = [f"{path},{Path(path).parent.name},{date}" for path, date in zip(images, dates)]
     table = "\n".join(["file_name,label,taken", *rows])
     pack(folder / "images.zip", [*images.items(), ("metadata.csv", table.encode())])
-    pack(folder / "others.zip", drawn_dataset(train=12, validation=8, seed=8))
+    pack(folder / "others.zip", draw_dataset(train=12, validation=8, seed=8))
     published = folder / "keras" / "models"
     published.mkdir(parents=True)
     for name in ("0.35_96", "0.35_128"):

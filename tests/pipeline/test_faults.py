@@ -29,9 +29,9 @@ from pawprint.files import pack, read_json
 from pawprint.images.archive import UnusableImageError, members, open_archive, read_member
 from pawprint.images.decoder import decode, open_image
 from pawprint.images.pixels import resize
-from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.overlay import apply_recipe, overlay
 from pawprint.recipes.sample.demo import prepare
-from pawprint.recipes.sample.drawings import drawn_dataset
+from pawprint.recipes.sample.drawings import draw_dataset
 from pawprint.tables import read_table
 
 FAULTS = IMAGES | MEMBERS
@@ -67,11 +67,11 @@ def dirty(tmp_path_factory) -> tuple[Path, dict[str, str]]:
     """
     params = (PROJECT / "params.yaml").read_text(encoding="utf-8")
     folder = tmp_path_factory.mktemp("dirty")
-    drawn = drawn_dataset(train=10, validation=6)
+    drawn = draw_dataset(train=10, validation=6)
     folders = ["drawn/train/cats", "drawn/validation/cats"]
     faults = write_archive(folder / "images.zip", folders, drawn, FAULTS)
     workspace = folder / "workspace"
-    prepare(workspace, overlay(overlay(apply(params, "sample"), TINY), ALL_SHOWN))
+    prepare(workspace, overlay(overlay(apply_recipe(params, "sample"), TINY), ALL_SHOWN))
     before = {path for path in folder.rglob("*") if path.is_file()}
     repro(workspace)
     after = {path for path in folder.rglob("*") if path.is_file()}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from conftest import CODE, PROJECT, refused, run, write_files
 
-from pawprint.pipeline.fingerprint import Code, describe_changes, meaning
+from pawprint.pipeline.fingerprint import Code, describe_changes, syntax_of
 
 SAME = {
     "a comment": ("x = 1\n", "# why\nx = 1  # one\n"),
@@ -24,7 +24,7 @@ OTHER = {
 @pytest.mark.parametrize("change", [*SAME, *OTHER])
 def test_what_changes_nothing_is_left_out_and_all_else_counts(change):
     before, after = (SAME | OTHER)[change]
-    assert (meaning(before) == meaning(after)) == (change in SAME)
+    assert (syntax_of(before) == syntax_of(after)) == (change in SAME)
 
 
 PINS = """\

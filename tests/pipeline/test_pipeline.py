@@ -29,7 +29,7 @@ from pawprint.images.pixels import resize
 from pawprint.model.predictor import load_predictor
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import ARCHIVE, prepare
-from pawprint.recipes.sample.drawings import drawn_dataset, write_archive
+from pawprint.recipes.sample.drawings import draw_dataset, write_archive
 from pawprint.runtime import compile_for_cpu, read_network
 from pawprint.tables import probabilities_in, read_predictions, read_table
 
@@ -141,7 +141,7 @@ def test_changed_param_reruns_only_what_follows_it_and_the_old_value_only_what_g
 
 def test_images_of_no_class_are_evaluated_and_train_nothing(copied):
     before = read_table(copied / project.SCORES_CSV, SCORES)
-    drawn = drawn_dataset(train=10, validation=6)
+    drawn = draw_dataset(train=10, validation=6)
     others = [(f"drawn/unknown/{name}.jpg", photo(name)) for name in range(4)]
     pack(copied.parent / "images.zip", [*drawn, *others])
     assert {"split", "train_extract"}.isdisjoint(repro(copied, "evaluate"))

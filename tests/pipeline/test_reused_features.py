@@ -12,7 +12,7 @@ from kills import fingerprint
 
 from pawprint import project
 from pawprint.features.store import Shard
-from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.overlay import apply_recipe, overlay
 from pawprint.recipes.sample.demo import prepare
 from pawprint.recipes.sample.drawings import write_archive
 
@@ -26,7 +26,7 @@ def finished(tmp_path_factory) -> Path:
     """A workspace in which `features` has run under DVC."""
     folder = tmp_path_factory.mktemp("reuse")
     write_archive(folder / "images.zip", train=20, validation=10)
-    params = apply((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
+    params = apply_recipe((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
     params = overlay(overlay(params, TINY), f"augment: {{views: {VIEWS}}}")
     prepare(folder / "workspace", params)
     assert computed(folder / "workspace") == (IMAGES, 0)

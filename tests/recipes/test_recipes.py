@@ -7,10 +7,10 @@ from pawprint.features.store import Shard
 from pawprint.files import pack, parse_yaml
 from pawprint.network.hardware import keras
 from pawprint.params.whole import load_params
-from pawprint.recipes.overlay import apply, names, overlay, read
+from pawprint.recipes.overlay import apply_recipe, overlay, read_recipe, recipe_names
 from pawprint.recipes.sample import demo
 from pawprint.recipes.sample.demo import prepare
-from pawprint.recipes.sample.drawings import drawn_dataset
+from pawprint.recipes.sample.drawings import draw_dataset
 
 PARAMS = (PROJECT / "params.yaml").read_text(encoding="utf-8")
 
@@ -28,18 +28,18 @@ EXTENDED = pytest.mark.extended
 def test_recipe_gives_valid_params_whichever_was_there_before(tmp_path):
     """Those of all recipes before it, forwards and backwards."""
     text, path = PARAMS, tmp_path / "params.yaml"
-    for name in [*names(), *reversed(names())]:
-        text = apply(text, name)
-        assert text == apply(PARAMS, name)
+    for name in [*recipe_names(), *reversed(recipe_names())]:
+        text = apply_recipe(text, name)
+        assert text == apply_recipe(PARAMS, name)
         path.write_text(text, encoding="utf-8")
         load_params(path)
 
 
 def test_default_is_what_is_committed_and_names_what_any_recipe_names():
-    assert apply(PARAMS, "default") == PARAMS
-    default = parse_yaml(read("default"), "default")
-    for name in names():
-        for section, changes in parse_yaml(read(name), name).items():
+    assert apply_recipe(PARAMS, "default") == PARAMS
+    default = parse_yaml(read_recipe("default"), "default")
+    for name in recipe_names():
+        for section, changes in parse_yaml(read_recipe(name), name).items():
             assert changes.keys() <= default[section].keys(), f"{name}: {section}"
 
 
@@ -68,9 +68,9 @@ MODELS = {
 )
 def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
     head, optimizer, trained = MODELS[name]
-    pack(tmp_path / "images.zip", drawn_dataset(train=10, validation=8))
+    pack(tmp_path / "images.zip", draw_dataset(train=10, validation=8))
     workspace = tmp_path / name
-    prepare(workspace, overlay(apply(PARAMS, name), SMALL))
+    prepare(workspace, overlay(apply_recipe(PARAMS, name), SMALL))
     repro(workspace)
     model = keras.models.load_model(workspace / "models" / "finetune.keras")
     after_base = model.layers[model.layers.index(model.get_layer("backbone")) + 1 :]
@@ -87,8 +87,8 @@ def test_recipe_runs_and_saves_the_model_of_its_notebook(tmp_path, name):
 
 def test_recipes_are_listed_and_shown_and_named_to_one_who_misspells_them():
     listed = printed(PROJECT, "recipes").splitlines()
-    assert [line.split()[0] for line in listed] == names()
-    assert printed(PROJECT, "recipes", "show", "local-zip-dense") == read("local-zip-dense")
+    assert [line.split()[0] for line in listed] == recipe_names()
+    assert printed(PROJECT, "recipes", "show", "local-zip-dense") == read_recipe("local-zip-dense")
     result = run("python", "-m", "pawprint", "recipes", "use", "petimages", cwd=PROJECT)
     assert result.returncode == 2
     assert "petimages-224" in result.stderr.splitlines()[-1]

@@ -22,9 +22,9 @@ from pathlib import Path
 from conftest import PROJECT, SAMPLE_WEIGHTS, TINY, environment_with, sha256
 
 from pawprint.files import pack
-from pawprint.recipes.overlay import apply, overlay
+from pawprint.recipes.overlay import apply_recipe, overlay
 from pawprint.recipes.sample.demo import prepare
-from pawprint.recipes.sample.drawings import drawn_dataset
+from pawprint.recipes.sample.drawings import draw_dataset
 
 # The weights are no file of a workspace, whose files test_pipeline.py follows. The other two have
 # values that changed_params.py and test_pipeline.py can change.
@@ -33,7 +33,7 @@ weights: {{source: {SAMPLE_WEIGHTS}}}
 train_extract: {{learning_rate_decay: cosine}}
 calibrate: {{threshold: {{dog: 0.5}}}}
 """
-SAMPLE = apply((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
+SAMPLE = apply_recipe((PROJECT / "params.yaml").read_text(encoding="utf-8"), "sample")
 SMALL = overlay(overlay(SAMPLE, TINY), CHANGES)
 # What DVC says of a file of its own that it was killed in the middle of writing.
 HALF_WRITTEN_BY_DVC = {
@@ -79,7 +79,7 @@ class Undisturbed:
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
-        pack(folder / "images.zip", drawn_dataset(train=10, validation=6))
+        pack(folder / "images.zip", draw_dataset(train=10, validation=6))
         self.workspace = self.prepare("undisturbed")
         self.seconds, stage, output = {}, "", ""
         with start(self.workspace, **environment) as process:

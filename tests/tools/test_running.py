@@ -33,7 +33,7 @@ def gate(tmp_path, monkeypatch) -> Path:
     return tmp_path / "gate"
 
 
-def ended() -> running.Run:
+def ended() -> running.PipelineRun:
     """The run, after its end."""
     import fcntl
 

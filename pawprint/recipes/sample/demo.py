@@ -15,7 +15,7 @@ from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError
 from pawprint.package import folders_of_code
 from pawprint.pipeline.entry import run
-from pawprint.recipes.overlay import apply
+from pawprint.recipes.overlay import apply_recipe
 from pawprint.recipes.sample.drawings import write_archive
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -62,7 +62,7 @@ def main() -> None:
             f"{ARCHIVE}. Move it."
         )
     write_archive(WORKSPACE / ARCHIVE)
-    prepare(WORKSPACE, apply(params, "sample"))
+    prepare(WORKSPACE, apply_recipe(params, "sample"))
     run_dvc(WORKSPACE, "repro")
     run_dvc(WORKSPACE, "metrics", "show", project.EVALUATE_METRICS.as_posix())
     print(f"\nReport, with all pictures: {os.path.relpath(WORKSPACE / project.REPORT)}")

@@ -1,6 +1,6 @@
 """Drawn pictures: small data that needs no download.
 
-`drawn_dataset` yields cats and dogs, for the demo and the tests. `python -m
+`draw_dataset` yields cats and dogs, for the demo and the tests. `python -m
 pawprint.recipes.sample.drawings FOLDER` draws burgers, hot dogs and houses, for docs/tutorial.md.
 Both have the faults of collected photos: a few pictures in the wrong folder, near-duplicates, and
 damaged files.
@@ -86,7 +86,7 @@ cat, dog = functools.partial(face, is_cat=True), functools.partial(face, is_cat=
 SHAPES = {"cat": cat, "dog": dog, "burger": burger, "hotdog": hotdog, "other": house}
 
 
-def drawn_picture(label: str, number: int, seed: int = 7) -> bytes:
+def draw_picture(label: str, number: int, seed: int = 7) -> bytes:
     """A JPEG, 96 to 160 pixels a side, that belongs to these three values; `number` is above 0."""
     is_repeated = number % REPEATED == 0
     random = np.random.default_rng([seed, list(SHAPES).index(label), number - is_repeated])
@@ -110,14 +110,14 @@ def collected(labels: tuple, count: int, seed: int = 7) -> Iterator[tuple[str, s
     for number in range(1, count + 1):
         subjects = labels[-1:] + labels[:-1] if number in MISPLACED else labels
         for label, subject in zip(labels, subjects):
-            yield label, f"{number:04}", drawn_picture(subject, number, seed)
-    whole = drawn_picture(labels[1], 1, seed)
+            yield label, f"{number:04}", draw_picture(subject, number, seed)
+    whole = draw_picture(labels[1], 1, seed)
     yield labels[0], "empty", b""
     yield labels[1], "cut", whole[: len(whole) // 2]
     yield labels[1], "page", b"<!DOCTYPE html><title>404 Not Found</title>\n"
 
 
-def drawn_dataset(
+def draw_dataset(
     train: int = 300, validation: int = 100, seed: int = 7
 ) -> Iterator[tuple[str, bytes]]:
     """Yield (archive member, contents); `train` and `validation` count pictures of each animal."""
@@ -129,7 +129,7 @@ def drawn_dataset(
 def write_archive(path: Path, **counts: int) -> None:
     """Write `drawn_dataset(**counts)` as one zip, the same bytes every time."""
     with replacing(path) as partial:
-        pack(partial, drawn_dataset(**counts))
+        pack(partial, draw_dataset(**counts))
 
 
 def main() -> None:
@@ -141,8 +141,8 @@ def main() -> None:
     with replacing(folder) as partial:
         photos = collected(FOOD, FOOD_PICTURES)
         files = {f"photos/{label}/{name}.jpg": data for label, name, data in photos}
-        files["new/lunch.jpg"] = drawn_picture("hotdog", FOOD_PICTURES + 1)
-        files["new/street.jpg"] = drawn_picture("other", FOOD_PICTURES + 1)
+        files["new/lunch.jpg"] = draw_picture("hotdog", FOOD_PICTURES + 1)
+        files["new/street.jpg"] = draw_picture("other", FOOD_PICTURES + 1)
         for name, data in files.items():
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
             (partial / name).write_bytes(data)

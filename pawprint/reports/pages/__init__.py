@@ -19,7 +19,7 @@ from pawprint.errors import printable
 from pawprint.files import write_text
 from pawprint.images.decoder import read_again
 from pawprint.images.formats import side_for
-from pawprint.scores.review import rank
+from pawprint.scores.review import rank_predictions
 
 TEMPLATES = Path(__file__).parent
 MODEL_CARD, REPORT = TEMPLATES / "model_card.md", TEMPLATES / "report.html"
@@ -105,7 +105,7 @@ def write_suggestions(path: Path, bits: int | None, ranked: list[tuple[Path, dic
 
 def write_errors(path: Path, bits: int | None, folder: Path, predictions: pd.DataFrame) -> None:
     """Write a page with the most confident errors, of a table PREDICTIONS of photos in a folder."""
-    ranked = rank(predictions)
+    ranked = rank_predictions(predictions)
     photos = (
         (folder / row.path, row.path, f"{row.actual} → {row.predicted}", f"{row.confidence:.1%}")
         for row in ranked[ranked["wrong"]].head(MAX_ERRORS).itertuples()
