@@ -35,32 +35,31 @@ def compare_runs(
     counts. Raises InputError as `paired`.
     """
     revs = old, *new
-    tables = {split: _predicted(revs, split, common) for split in ("test", "validation")}
-    for split, of_revs in tables.items():
-        list(_merged(old, new, split, of_revs))  # the same images, or an error
+    sets = {split: list(paired(old, new, split, common)) for split in ("test", "validation")}
     groups, note = pd.Series(dtype=str), ""
     try:
         groups = read_revision(old, project.SPLIT_CSV, _groups)
         if all(map(_has_solved_head, revs)):
             path = project.CROSS_VALIDATION_CSV
             judged = {rev: read_revision(rev, path, _judged) for rev in revs}
-            tables[TRAINING] = _with_common_images(judged, TRAINING)
+            common_images = _with_common_images(judged, TRAINING)
+            sets[TRAINING] = list(_merged(old, new, TRAINING, common_images))
     except InputError as error:
         note = f"Training images are not compared, and groups are not known: {error}"
-    sets = zip(*(_merged(old, new, name, of_revs) for name, of_revs in tables.items()))
-    sets = list(sets)
-    has_losses = all(both[["loss_old", LOSS]].notna().all(axis=None) for of in sets for both in of)
+    of_runs = [dict(zip(sets, of_run)) for of_run in zip(*sets.values())]
+    every = [both for of_run in of_runs for both in of_run.values()]
+    has_losses = all(both[["loss_old", LOSS]].notna().all(axis=None) for both in every)
     runs = [
-        {name: _pair(both, groups, has_losses) for name, both in zip(tables, of_run)}
-        for of_run in sets
+        {name: _pair(both, groups, has_losses) for name, both in of_run.items()}
+        for of_run in of_runs
     ]
     compared = compare(runs, confidence, LOG_LOSS if has_losses else "accuracy")
     named = [name for rev in revs for name in read_revision(rev, project.PARAMS, _named_classes)]
-    for comparison, of_run in zip(compared, sets):
+    for comparison, of_run in zip(compared, of_runs):
         for name in dict.fromkeys(named):
             comparison.sets[f"class {name}"] = [
                 "" if images == TRAINING else _counts(both, name)  # those have no threshold
-                for images, both in zip(tables, of_run)
+                for images, both in of_run.items()
             ]
     return compared, note
 
@@ -104,13 +103,8 @@ def pair_runs(
     Raises InputError if a revision has no predictions, or they are not of the same images with the
     same labels.
     """
-    return _merged(old, new, split, _predicted((old, *new), split, common))
-
-
-def _predicted(revs: Sequence[str], split: str, common: bool) -> dict[str, pd.DataFrame]:
-    """The tables PREDICTED_CLASSES of a split, by revision."""
-    tables = {rev: read_revision(rev, project.PREDICTED_CSV[split], _parse) for rev in revs}
-    return _with_common_images(tables, split) if common else tables
+    tables = {rev: read_revision(rev, project.PREDICTED_CSV[split], _parse) for rev in (old, *new)}
+    return _merged(old, new, split, _with_common_images(tables, split) if common else tables)
 
 
 def _merged(
