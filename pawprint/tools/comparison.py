@@ -32,10 +32,10 @@ def compare_runs(
     groups, are data: if a revision has none, neither in DVC's cache nor in a remote, the text that
     is also returned says so, and each image is a group. Runs of before version 0.4 have no log
     losses in Git: their accuracies are compared. Classes that a run names in `calibrate` have their
-    counts. Raises InputError as `paired`.
+    counts. Raises InputError as `pair_runs`.
     """
     revs = old, *new
-    sets = {split: list(paired(old, new, split, common)) for split in ("test", "validation")}
+    sets = {split: list(pair_runs(old, new, split, common)) for split in ("test", "validation")}
     groups, note = pd.Series(dtype=str), ""
     try:
         groups = read_revision(old, project.SPLIT_CSV, _groups)
