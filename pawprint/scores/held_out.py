@@ -5,11 +5,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from pawprint.classes import to_probabilities
+from pawprint.columns import UNKNOWN_SCORE
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.scores import metrics
 from pawprint.scores.decided import tabulate_decided
-from pawprint.tables import tabulate
+from pawprint.tables import probabilities_in, tabulate
 
 
 class Evaluation(NamedTuple):
@@ -34,26 +35,37 @@ def evaluate(
 
     The images of a group count as one in the intervals.
     """
-    actual, labels, threshold = outputs.actual, metadata.labels, metadata.unknown_threshold
+    actual, labels = outputs.actual, metadata.labels
     logits, unknown_scores = outputs.means(metadata.test_time_augmentation)
     probabilities = to_probabilities(logits, metadata.temperature)
     predicted = metadata.classes(probabilities)
-    is_unknown = None if threshold is None else unknown_scores > threshold
-    score_column = None if threshold is None else unknown_scores
-    is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
+    unknown_scores = None if metadata.unknown_threshold is None else unknown_scores
+    table = tabulate(rows, probabilities, predicted, labels, unknown_scores)
+    predictions = predictions_in(table.assign(group=rows["group"].array), metadata)
     confidence_of = probabilities[range(len(rows)), predicted]
-    predictions = metrics.Predictions(
-        actual, probabilities, predicted, labels, is_unknown, rows["group"].to_numpy(), is_decided
-    )
     return Evaluation(
         metrics.tabulate_scores(predictions, confidence),
         metrics.tabulate_reliability(actual, probabilities, labels, confidence),
         metrics.tabulate_roc(actual, probabilities, labels),
         tabulate_decided(confidence_of, predicted != actual),
-        tabulate(rows, probabilities, predicted, labels, score_column),
+        table,
         rows.assign(
             correct=predicted == actual,
-            refused=False if is_unknown is None else is_unknown,
+            refused=False if unknown_scores is None else predictions.is_unknown,
             confidence=confidence_of,
         ),
     )
+
+
+def predictions_in(table: pd.DataFrame, metadata: Metadata) -> metrics.Predictions:
+    """Those of a table PREDICTIONS with a column `group`."""
+    labels, probabilities = metadata.labels, probabilities_in(table)
+    actual, predicted = (
+        pd.Index(labels).get_indexer(table[column]) for column in ("actual", "predicted")
+    )
+    is_unknown = None
+    if UNKNOWN_SCORE in table:
+        is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
+    is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
+    of_images = is_unknown, table["group"].to_numpy(), is_decided
+    return metrics.Predictions(actual, probabilities, predicted, labels, *of_images)

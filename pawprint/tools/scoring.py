@@ -15,11 +15,12 @@ from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, Predictor, predict, take_images
 from pawprint.randomization import two_sets_test
+from pawprint.scores.held_out import predictions_in
 from pawprint.scores.intervals import holm
 from pawprint.scores.metrics import CATALOGUE, Predictions, measure_unknown, tabulate_scores
 from pawprint.scores.paired import Comparison, Pair, compare
 from pawprint.scores.slices import measure_slices
-from pawprint.tables import losses_in, probabilities_in, tabulate
+from pawprint.tables import losses_in, tabulate
 from pawprint.tools.last_run import Labelled, LastRun
 from pawprint.tools.suggestion import compare_hashes
 
@@ -84,7 +85,7 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
             f"Received: none, after {counts or 'no photo'} and {len(failed):,} unusable files."
         )
     of_classes, unknown = table[is_of_class].reset_index(drop=True), table[~is_of_class]
-    predictions = _predictions(of_classes, metadata)
+    predictions = predictions_in(of_classes, metadata)
     scores = tabulate_scores(predictions, confidence)
     if threshold is not None and len(unknown):
         pair = unknown[UNKNOWN_SCORE].to_numpy(), of_classes[UNKNOWN_SCORE].to_numpy()
@@ -92,7 +93,7 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
         of_unknown = measure_unknown(*pair, threshold, confidence, groups)
         scores = pd.concat([scores, of_unknown], ignore_index=True)
     test = last_run.test
-    of_test = None if test is None else _predictions(test.assign(group=test.index), metadata)
+    of_test = None if test is None else predictions_in(test.assign(group=test.index), metadata)
     scores = _beside(scores, predictions, of_test, confidence)
     is_right = of_classes["predicted"] == of_classes["actual"]
     slices = measure_slices(of_classes.assign(correct=is_right), further, confidence)
@@ -172,20 +173,6 @@ def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
     classes = metadata.classes(probabilities)
     table = tabulate(images, probabilities, classes, metadata.labels, unknown_scores)
     return table.assign(group=pd.factorize(images["group"])[0])
-
-
-def _predictions(table: pd.DataFrame, metadata: Metadata) -> Predictions:
-    """Of a table PREDICTIONS with a column `group`."""
-    actual, predicted = (
-        pd.Index(metadata.labels).get_indexer(table[column]) for column in ("actual", "predicted")
-    )
-    is_unknown = None
-    if UNKNOWN_SCORE in table:
-        is_unknown = table[UNKNOWN_SCORE].to_numpy() > metadata.unknown_threshold
-    groups, probabilities = table["group"].to_numpy(), probabilities_in(table)
-    is_decided = None if metadata.min_confidence is None else metadata.are_decided(probabilities)
-    labels = metadata.labels
-    return Predictions(actual, probabilities, predicted, labels, is_unknown, groups, is_decided)
 
 
 def _beside(
