@@ -163,7 +163,7 @@ class Score(NamedTuple):
     title: str
     of: Callable | None = None
     form: str = PERCENT
-    measure: Callable[..., Cells | None] = measure_fraction  # or another
+    measure: Callable[..., Cells | None] = measure_fraction  # with its interval
     over: Literal["images", "classes", "class"] = "images"  # a mean over classes; one of each class
     in_metrics: bool = False  # metrics/evaluate.json
     is_tested: bool = False  # by `pawprint score`, against the test split
