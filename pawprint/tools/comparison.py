@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -134,7 +135,7 @@ def _with_common_images(tables: dict[str, pd.DataFrame], split: str) -> dict[str
     if common.empty:
         raise InputError(f"{split}: expected common images. Received: none, of {images}")
     if any(len(table) > len(common) for table in tables.values()):
-        print(f"{split}: {len(common):,} common images, of {images}")
+        print(f"{split}: {len(common):,} common images, of {images}", file=sys.stderr)
     return {rev: table.merge(common) for rev, table in tables.items()}
 
 

@@ -208,7 +208,7 @@ def test_gate_of_common_images_fails_only_for_results_worse_on_these(project, wr
     assert pawprint(project, "compare", "--gate", "new").stdout == ""
     result = pawprint(project, "compare", "--gate", "new", "--common")
     assert result.returncode == status
-    assert "test: 200 common images, of 200 of new, 220 of workspace" in result.stdout
+    assert "test: 200 common images, of 200 of new, 220 of workspace" in result.stderr
     assert ("workspace is worse than new" in result.stdout) == bool(status)
 
 
