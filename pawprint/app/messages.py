@@ -18,7 +18,8 @@ def explained() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        st.warning("  \n".join(map(plain, str(error).splitlines())))
+        text = str(error).replace("`dvc repro`", "`dvc repro` (the page Run)")
+        st.warning("  \n".join(map(plain, text.splitlines())))
     except UnusableImageError as error:
         st.warning(
             f"This file cannot be used: {plain(str(error))}. Expected a whole "

@@ -35,18 +35,17 @@ def show() -> None:
     number = st.session_state.setdefault("uploads", 0)
     classes = labelling.classes_in(folder)
     new = {"accept_new_options": True, "placeholder": "Choose one, or type the name of a new one"}
-    is_without = st.toggle(WITHOUT, key=f"without-{number}")
-    label = st.selectbox("Class", classes, None, key=f"class-{number}", disabled=is_without, **new)
+    label = st.selectbox("Class", [WITHOUT, *classes], None, key=f"class-{number}", **new)
     files = st.file_uploader(
         "Photos, or folders of photos", accept_multiple_files=True, key=f"files-{number}"
     )
-    target = plain(str(UNLABELLED if is_without else folder))
+    target = plain(str(UNLABELLED if label == WITHOUT else folder))
     st.caption(
-        f"They go to {target}. No file is overwritten. Until you press Add, they are in memory: "
-        "copy thousands of photos into the folder yourself."
+        f"They go to the folder {target}. No file is overwritten. Until you press Add, they are in "
+        "memory: copy thousands of photos into the folder yourself."
     )
-    if st.button("Add", type="primary", disabled=not (files and (label or is_without))):
-        if is_without:
+    if st.button("Add", type="primary", disabled=not (files and label)):
+        if label == WITHOUT:
             write_text(UNLABELLED / ".gitignore", "*\n")
             places: Places = {WITHOUT: (UNLABELLED, None)}
         else:

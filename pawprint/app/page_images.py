@@ -12,7 +12,6 @@ from pawprint.app.messages import explained, plain
 from pawprint.columns import PROBABILITY
 from pawprint.model.metadata import read_metadata
 from pawprint.params.results import Evaluate
-from pawprint.pipeline.entry import stamps
 from pawprint.project import PREDICTIONS_CSV
 from pawprint.scores.intervals import fraction_interval
 from pawprint.scores.review import confusion, most_confused, rank_predictions
@@ -26,7 +25,7 @@ IN_MATRIX = 10  # classes at most
 def show() -> None:
     split = st.segmented_control("Split", list(PREDICTIONS_CSV), default="test", required=True)
     path = PREDICTIONS_CSV[split]
-    images = read(path, stamps(path))
+    images = read(path)
     labels = predicted_labels(images)
     if len(labels) == 2:
         thresholds = read_metadata(project.SERVED_MODEL).thresholds
@@ -36,8 +35,8 @@ def show() -> None:
         show_photos(rank_predictions(images), labels, split)
 
 
-@st.cache_data(max_entries=2, show_spinner="Reading the predictions …")
-def read(path: Path, files: photos.Stamps) -> pd.DataFrame:
+@st.cache_data(max_entries=2, show_spinner="Reading the predictions …", hash_funcs=photos.HASHED)
+def read(path: Path) -> pd.DataFrame:
     """The table PREDICTIONS. Of a thousand classes it takes seconds."""
     return read_predictions(path)
 

@@ -66,39 +66,35 @@ def ask(key: str) -> None:
     item = items[done] if done < len(items) else None
 
     # Each image has buttons of its own, so that a second press answers for no image after it.
-    def button(label: str, press: Callable[[], object], shortcut: str | None = None) -> None:
-        widget = {"key": f"{key}-{done}-{shortcut}", "on_click": press, "shortcut": shortcut}
-        st.button(plain(label), width="stretch", **widget)
-
-    def answer(label: str | None) -> None:
-        with explained():
-            if len(answers) == done and label:
-                answers.append(item.save(label))
-
-    def skip() -> None:
-        if len(answers) == done:
-            answers.append(lambda: None)
-
-    def undo() -> None:
+    def press(take: Callable[[], object]) -> None:
         with explained():
             if len(answers) == done:
-                answers.pop()()
+                take()
+
+    def button(label: str, shortcut: str, take: Callable[[], object]) -> None:
+        widget = {"key": f"{key}-{done}-{shortcut}", "shortcut": shortcut, "width": "stretch"}
+        st.button(plain(label), on_click=press, args=(take,), **widget)
+
+    def answer(label: str) -> None:
+        answers.append(item.save(label))
 
     left, right = st.columns([2, 1])
     with right:
         if item:
             st.markdown(item.text)
             for number, label in enumerate(labels[:KEYS], 1):
-                button(label, partial(answer, label), str(number))
+                button(label, str(number), partial(answer, label))
             if labels[KEYS:]:
                 more = f"{key}-{done}-more"
-                widget = {"key": more, "on_change": lambda: answer(st.session_state[more])}
-                st.selectbox("Other classes", labels[KEYS:], None, **widget)
-            button("None of them", partial(answer, NEITHER), "0")
-            button("Skip", skip, "space")
+                take = (lambda: answer(st.session_state[more]),)
+                options = {"key": more, "on_change": press, "args": take}
+                st.selectbox("Other classes", labels[KEYS:], None, **options)
+            button("None of them", "0", partial(answer, NEITHER))
+            button("Skip", "space", partial(answers.append, lambda: None))
         if answers:
-            button("Undo", undo, "u")
-        button("Finish", partial(st.session_state.pop, key, None))
+            button("Undo", "u", lambda: answers.pop()())
+        finish = partial(st.session_state.pop, key, None)
+        st.button("Finish", f"{key}-finish", on_click=finish, width="stretch")
         st.markdown(then)
     with left, explained():
         if not item:
@@ -120,13 +116,15 @@ def show_new() -> Walk | None:
     default = str(training or source) if source.is_dir() else ""
     uploads = str(project.UNLABELLED) if project.UNLABELLED.is_dir() else ""
     origin, target = st.session_state.get("given", (uploads, default))
-    origin = st.text_input("Folder or table of images without labels", origin)
-    about = "It has a `metadata.csv` or a subfolder for each class, or is new."
-    target = st.text_input("Folder for labelled images", target, help=about)
-    if training:
-        st.caption(f"`fetch.source` has splits. Images in {plain(str(training))} are for training.")
-    if not st.button("Start", type="primary"):
-        return None
+    with st.form("new", border=False):
+        origin = st.text_input("Folder or table of images without labels", origin)
+        about = "It has a `metadata.csv` or a subfolder for each class, or is new."
+        target = st.text_input("Folder for labelled images", target, help=about)
+        if training:
+            about = f"Images in {plain(str(training))} are for training."
+            st.caption(f"`fetch.source` has splits. {about}")
+        if not st.form_submit_button("Start", type="primary"):
+            return None
     if not origin or not target:
         raise InputError("Expected two names. Received: an empty one.")
     with st.spinner("Ranking the images …"):
@@ -175,12 +173,12 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             "not unknown, a near-duplicate or labelled already."
         )
     then = (
-        "Run `dvc repro` to train with the labelled images. `pawprint keep-splits` before you add "
+        "To train with them, press Run on the page Run. `pawprint keep-splits` before you add "
         "them, and `pawprint keep-splits --train` after `dvc repro split`, keep them out of "
         "validation and test."
     )
     if not other.is_relative_to(source.resolve()):
-        then = f"To train with them, set `fetch.source` to {plain(str(target))}, then `dvc repro`."
+        then = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
     return Walk(items[:NUMBER], labels, then, [])
 
 
@@ -196,7 +194,7 @@ def show_review() -> Walk | None:
         "on them. The labels that you choose go to `labels.csv`."
     )
     corrected = {image_of(row, "path") for row in read_rows(project.LABELS_CSV, "path")}
-    then = "Run `dvc repro` to train with the corrections, and commit `labels.csv`."
+    then = "To train with the corrections, press Run on the page Run."
     rest = rows[~(rows["pixels_sha256"].isin(corrected) | rows["path"].isin(corrected))]
     if not st.button("Start", type="primary"):
         return None

@@ -1,37 +1,45 @@
-"""Run: what stands, what differs from the last commit, `dvc repro`, Keep and Discard."""
+"""Run: what stands, what differs from the last commit, `dvc repro`, `try`, Keep and Discard."""
 
-from typing import get_args
+import contextlib
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
 
 import streamlit as st
 
 from pawprint import columns, project
 from pawprint.app.messages import explained, plain
+from pawprint.app.photos import HASHED
+from pawprint.errors import InputError
 from pawprint.package import current_commit
 from pawprint.params.data import Fetch
 from pawprint.params.model import Model
 from pawprint.params.results import Evaluate
 from pawprint.params.section import Resize
-from pawprint.pipeline.entry import stamps
 from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.reports.results import CATALOGUE, describe_score, headline_of, score_of
-from pawprint.scores.paired import Comparison, describe_verdict, tabulate_sets
+from pawprint.scores.paired import describe_verdict, tabulate_sets
 from pawprint.tables import read_table
 from pawprint.tools import last_commit, running
+from pawprint.tools.candidates import TRIED
 from pawprint.tools.comparison import compare_runs
 from pawprint.tools.projects import set_params
+from pawprint.tools.ranking import describe_ranking, rank, tabulate_ranking, use_candidate
 
 TITLE, ICON = "Run", ":material/play_circle:"
 INPUTS = (*last_commit.INPUTS, *last_commit.TABLES, project.LOCK)
 LATEST = 6  # lines that are shown
 FEW = 4  # stages that are named
-GOES_ON = "Run goes on with that stage."
+GOES_ON = ("running", "elsewhere")  # states of a run
 # By the state of a run: a label, and what Streamlit calls it.
 LABELS = {
     "running": ("Running {stage}: {seconds:.0f} s", "running"),
     "done": ("Done in {seconds:.0f} s", "complete"),
     "failed": ("Failed in {stage}", "error"),
-    "stopped": (f"Stopped in {{stage}}. {GOES_ON}", "error"),
-    "killed": (f"Killed in {{stage}}. {GOES_ON}", "error"),
+    "stopped": ("Stopped in {stage}. The next run goes on there.", "error"),
+    "killed": ("Killed in {stage}. The next run goes on there.", "error"),
 }
 
 
@@ -39,24 +47,18 @@ def show() -> None:
     if not running.HAS_TERMINALS:
         st.warning("This page needs Linux or macOS. Run `dvc repro` in a terminal.")
         return
-    now = state()
+    run = running.read()
     with explained():
-        if now[0] == "running" or now[1]:
+        if run.state in GOES_ON:
             st.markdown(describe_model())
         else:
             show_differences()
-    follow(now)
-    if now[0] != "running":
-        with st.expander("Params"), explained():
-            show_params()
-
-
-def state() -> tuple[str, bool, float]:
-    """The state of the last run, whether one goes on in a terminal, and when the last ended."""
-    run = running.read()
-    is_running = run is not None and run.state == "running"
-    is_elsewhere = not is_running and running.is_elsewhere()
-    return run.state if run else "", is_elsewhere, run.time if run and not is_running else 0
+    follow(run.state, run.end)
+    for name, part in {"Params": show_params, "Try other params": show_candidates}.items():
+        expander = st.expander(name, key=name, on_change="rerun")
+        if expander.open:
+            with expander, explained():
+                part() if run.state not in GOES_ON else st.markdown("Wait for the end of the run.")
 
 
 def describe_model() -> str:
@@ -75,14 +77,16 @@ def test_score() -> str:
 
 def show_differences() -> None:
     """The verdict, what differs from the last commit, and the buttons."""
-    paths = (*INPUTS, project.SCORES_CSV, Fetch.load().source)
-    times = hash(frozenset(pair for path in paths for pair in stamps(path).items()))
+    files = (*INPUTS, project.SCORES_CSV, Path(Fetch.load().source))
     commit = current_commit()
-    (kept, lost, stages), has_earlier = differences(commit, times), last_commit.has_run()
+    has_earlier = last_commit.has_run()
+    kept, lost, stages = once("differences", files, commit, last_commit.describe_since_commit)
     is_whole = project.SCORES_CSV.exists() and not stages
     if is_whole and has_earlier and last_commit.git_status([project.LOCK]):
         with explained(), st.container(border=True):
-            compared, note = compared_with(commit, times)
+            level = Evaluate.load().confidence
+            compare = partial(compare_runs, "HEAD", [WORKSPACE], level, common=True)
+            (compared,), note = once("compared", files, commit, compare)
             verdict = plain(describe_verdict("the last commit", "this run", compared))
             st.markdown(f"**{verdict[0].upper()}{verdict[1:]}**")
             st.dataframe(tabulate_sets(compared), hide_index=True)
@@ -96,31 +100,27 @@ def show_differences() -> None:
     elif not kept and not lost:
         st.markdown("Photos, labels and params are those of the last run.")
     with st.container(horizontal=True):
-        st.button("Run", on_click=start, type="primary" if stages else "secondary")
+        kind = "primary" if stages else "secondary"
+        st.button("Run", on_click=start, args=("dvc", "repro"), type=kind)
         if is_whole and last_commit.to_keep() and st.button("Keep", type="primary"):
             ask_keep("; ".join([*kept, *lost]) or "Run")
         if has_earlier and last_commit.to_discard() and st.button("Discard"):
             ask_discard(lost)
 
 
-@st.cache_data(max_entries=1, show_spinner="Looking for changes …")
-def differences(commit: str | None, times: int) -> tuple[list[str], list[str], list[str]]:
-    return last_commit.describe_since_commit()
-
-
-@st.cache_data(max_entries=1, show_spinner="Comparing with the last commit …")
-def compared_with(commit: str | None, times: int) -> tuple[Comparison, str]:
-    (compared,), note = compare_runs("HEAD", [WORKSPACE], Evaluate.load().confidence, common=True)
-    return compared, note
+@st.cache_data(max_entries=3, show_spinner="Looking for changes …", hash_funcs=HASHED)
+def once(name: str, files: tuple[Path, ...], commit: str | None, _compute: Callable) -> Any:
+    """What the function returns, until a file or the commit changes."""
+    return _compute()
 
 
 def bullets(lines: list[str]) -> str:
     return "\n".join(f"- {plain(line)}" for line in lines)
 
 
-def start() -> None:
+def start(*command: str) -> None:
     with explained():
-        running.start()
+        running.start(*command)
 
 
 @st.dialog("Keep this run")
@@ -155,39 +155,59 @@ def ask_discard(lost: list[str]) -> None:
 
 def show_files(names: list[str]) -> None:
     with st.expander(f"{len(names)} files"):
-        st.code("\n".join(names), language=None)
+        st.code("\n".join(names), language=None, wrap_lines=True)
 
 
 def show_params() -> None:
     """A few params, and the file with all."""
     model = Model.load()
-    size = st.number_input("Image size in pixels", 32, 1024, model.image_size, 32)
-    kinds = get_args(Resize)
-    resize = st.selectbox("Resize", kinds, kinds.index(model.resize))
-    is_tuned = st.toggle("Fine-tuning", model.fine_tune_at is not None)
+    with st.form("params", border=False):
+        size = st.number_input("Image size in pixels", 32, 1024, model.image_size, 32)
+        kinds = get_args(Resize)
+        resize = st.selectbox("Resize", kinds, kinds.index(model.resize))
+        is_tuned = st.toggle("Fine-tuning", model.fine_tune_at is not None)
+        is_sent = st.form_submit_button("Write to params.yaml")
     at = (model.fine_tune_at or "auto") if is_tuned else None
-    if st.button("Write to params.yaml"):
+    if is_sent:
         set_params({"model.image_size": size, "model.resize": resize, "model.fine_tune_at": at})
         st.rerun()
-    st.code(project.PARAMS.read_text(encoding="utf-8"), language=None)
+    st.code(project.PARAMS.read_text(encoding="utf-8"), language=None, wrap_lines=True)
+
+
+def show_candidates() -> None:
+    """What `pawprint try` has measured, and a button for each candidate."""
+    st.markdown(
+        "Measures other networks and image sizes on your training images, which takes minutes."
+    )
+    st.button("Try", on_click=start, args=("pawprint", "try"))
+    with contextlib.suppress(InputError):  # not measured yet, or with other params
+        files = project.PARAMS, project.SPLIT_CSV, TRIED
+        ranking = once("ranking", files, None, partial(rank, {}, minutes=0))
+        st.markdown(plain(describe_ranking(ranking)))
+        st.dataframe(tabulate_ranking(ranking), hide_index=True)
+        with st.container(horizontal=True):
+            for number, (candidate, *_) in enumerate(ranking.rows[1:], 1):
+                kind = "primary" if number == ranking.best else "secondary"
+                if st.button(f"Use {plain(candidate.name)}", type=kind):
+                    use_candidate(candidate)
+                    st.rerun()
 
 
 @st.fragment(run_every=1)
-def follow(shown: tuple) -> None:
+def follow(state: str, end: float) -> None:
     """The run, each second anew. When it starts or ends, the whole page is shown anew."""
-    if state() != shown:
-        st.rerun()
     run = running.read()
-    if shown[1]:
+    if (run.state, run.end) != (state, end):
+        st.rerun()
+    if state == "elsewhere":
         st.info("A `dvc repro` goes on in a terminal.")
-    elif run:
-        ends = [*(start for *_, start in run.steps), run.time][1:]
-        stage = run.steps[-1][0] if run.steps else "code"
+    elif state:
+        ends = [*(start for *_, start in run.steps), end or time.time()][1:]
+        stage = run.steps[-1][0] if run.steps else "the start"
         seconds = ends[-1] - run.steps[0][2] if ends else 0
-        label, kind = LABELS[run.state]
-        if run.state == "failed":
+        (label, kind), is_running = LABELS[state], state == "running"
+        if state == "failed":
             st.error(plain(running.error_of(run)))
-        is_running = run.state == "running"
         with st.status(label.format(stage=stage, seconds=seconds), state=kind, expanded=is_running):
             if run.bar and is_running:
                 title, percent, more = run.bar

@@ -1,6 +1,6 @@
 """Photos of the last run: grids of them, and each one large in a dialog, with its saliency.
 
-What is cached with the stamps of its files is read again when they change. A page contains its
+What is cached is read again when a file of its paths changes. A page contains its
 photos as data URIs: when any run ends, Streamlit deletes the files of a page that is being drawn
 again, and a browser that has not loaded them yet cannot show them.
 """
@@ -27,7 +27,8 @@ from pawprint.pipeline.entry import stamps
 from pawprint.reports.pages import data_uri
 from pawprint.tables import read_table, with_image
 
-Stamps = dict[Path, tuple[int, int]]
+# For Streamlit: a path among the arguments stands for the files there.
+HASHED: dict = {type(Path()): lambda path: str(stamps(path))}
 
 
 def at_present(rows: pd.DataFrame) -> pd.DataFrame:
@@ -46,25 +47,23 @@ SALIENCY = "Regions that drive the prediction, the brighter the more (occlusion)
 
 def predictor() -> Predictor:
     """The served model, or the one in Git. Raises InputError if it is damaged."""
-    folder = default_model()
-    return _predictor(folder, stamps(folder))
+    return _predictor(default_model())
 
 
 def show_saliency(image: Image.Image, alt: str) -> None:
     """The image with its saliency over it. Raises InputError if the model is missing or damaged."""
-    folder = default_model()
-    picture = _saliency(np.asarray(image), folder, stamps(folder))
+    picture = _saliency(np.asarray(image), default_model())
     st.image(picture, width="stretch", alt=f"Saliency of {alt}", caption=SALIENCY)
 
 
-@st.cache_data(max_entries=200, show_spinner="Looking for the regions that matter …")
-def _saliency(image: np.ndarray, folder: Path, files: Stamps) -> str:
-    picture = saliency_of(_predictor(folder, files), Image.fromarray(image))
+@st.cache_data(max_entries=200, show_spinner="Computing the saliency …", hash_funcs=HASHED)
+def _saliency(image: np.ndarray, folder: Path) -> str:
+    picture = saliency_of(_predictor(folder), Image.fromarray(image))
     return data_uri(Image.fromarray(picture))
 
 
-@st.cache_resource(max_entries=1, show_spinner="Loading the model …")
-def _predictor(folder: Path, files: Stamps) -> Predictor:
+@st.cache_resource(max_entries=1, show_spinner="Loading the model …", hash_funcs=HASHED)
+def _predictor(folder: Path) -> Predictor:
     return load_predictor(folder)
 
 
@@ -93,7 +92,7 @@ def cell(name: str, key: str, label: str) -> bool:
     """A small photo with a button. Returns whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
         with explained():  # such as a photo that was removed after the run
-            square = _square(name, stamps(project.RAW_ARCHIVES), Clean.load().bits)
+            square = _square(name, project.RAW_ARCHIVES, Clean.load().bits)
             st.image(square, width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
 
@@ -129,7 +128,7 @@ def show_large(image: Image.Image, text: str) -> None:
 
 def photo(name: str, side: int = LARGE) -> Image.Image:
     """An image of the archive, decoded with `side`. Raises InputError."""
-    return open_image(_archive(stamps(project.RAW_ARCHIVES), Clean.load().bits), name, side)
+    return open_image(_archive(project.RAW_ARCHIVES, Clean.load().bits), name, side)
 
 
 def alt(name: str) -> str:
@@ -137,13 +136,13 @@ def alt(name: str) -> str:
     return "/".join(PurePosixPath(name).parts[-2:])
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _archive(files: Stamps, bits: int | None) -> Archive:
-    return open_archive(project.RAW_ARCHIVES, bits)
+@st.cache_resource(max_entries=1, show_spinner=False, hash_funcs=HASHED)
+def _archive(folder: Path, bits: int | None) -> Archive:
+    return open_archive(folder, bits)
 
 
-@st.cache_data(max_entries=4000, show_spinner=False)
-def _square(name: str, files: Stamps, bits: int | None) -> str:
+@st.cache_data(max_entries=4000, show_spinner=False, hash_funcs=HASHED)
+def _square(name: str, folder: Path, bits: int | None) -> str:
     """The photo, padded to a square, with twice the pixels shown, for sharp screens."""
     side = 2 * CELL
     return data_uri(ImageOps.pad(photo(name, side_for(side)), (side, side), color=BACKGROUND))

@@ -162,14 +162,15 @@ def measure(
 ) -> Iterator[tuple[Candidate, Measured | InputError]]:
     """Each candidate, measured, or why it is not. Raises InputError for the first.
 
-    After the first, one that is expected to take longer than what is left of `minutes` is not. A
-    line on stderr says when one begins.
+    After the first, one that is expected to take longer than what is left of `minutes` is not. With
+    0 minutes, none is that is not stored. A line on stderr says when one begins.
     """
     end, fit_seconds = time.monotonic() + 60 * minutes, 0.0
     for number, candidate in enumerate(options):
         begun = f"{number + 1} of {len(options)}: {candidate.name}"
-        print(f"try: {begun} {describe_params(candidate)}".rstrip(), file=sys.stderr)
-        left = end - time.monotonic() if number else math.inf
+        if minutes:
+            print(f"try: {begun} {describe_params(candidate)}".rstrip(), file=sys.stderr)
+        left = end - time.monotonic() if number or not minutes else math.inf
         try:
             measured = _measure(candidate.params, sample, left, fit_seconds)
             fit_seconds = float(measured.fit_seconds)
@@ -202,6 +203,8 @@ def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) ->
     path, rows, result = _places(params, sample)
     if result.exists():
         return Measured(*(array[()] for array in read_arrays(result).values()))
+    if left <= 0:
+        raise InputError("no time is left to measure it. See --minutes")
     if not path.exists():
         # TensorFlow starts here, which takes seconds.
         from pawprint.network.backbone import load_extractor
@@ -221,8 +224,7 @@ def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) ->
     )
     if seconds > left:
         raise InputError(
-            f"expected to take {seconds:,.0f} s, of which {max(left, 0):,.0f} are left. See "
-            "--minutes"
+            f"expected to take {seconds:,.0f} s, of which {left:,.0f} are left. See --minutes"
         )
     folder = rows.absolute() / str(count_shards(len(images)))
     one_view = params.augment.model_copy(update={"views": 1, "keep_original": True})

@@ -73,11 +73,12 @@ class Ranking(NamedTuple):
 def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -> Ranking:
     """Measure the candidates on training images of this project, or only the one of this name.
 
-    That one is used then. What is not stored is measured, see `measure`. `dvc repro split` is run
-    where its images are missing. Raises InputError for wrong choices, another name, and if today's
-    params or those of this name fail.
+    That one is used then. What is not stored is measured, see `measure`. Unless `minutes` is 0,
+    `dvc repro split` is run where its images are missing. Raises InputError for wrong choices,
+    another name, and if today's params or those of this name fail.
     """
-    _require_images()
+    if minutes:
+        _require_images()
     params, split = load_params(), read_table(project.SPLIT_CSV, SPLIT)
     train = split[split["split"] == "train"]
     sizes = read_table(project.IMAGES_CSV, IMAGES)

@@ -1,4 +1,4 @@
-"""`dvc repro` as a process of its own, in a terminal of its own: it outlives who started it.
+"""A command as a process of its own, in a terminal of its own: it outlives who started it.
 
 What it prints is in LOG, each line after its time. LOCK is held as long as it runs.
 """
@@ -27,8 +27,11 @@ LOG = Path(".dvc/tmp/pawprint-run.log")
 USERS = Path(".dvc/tmp/rwlock")  # DVC's own list of the processes that read and write
 SIZE = (50, 100)  # of the terminal: lines, columns
 END = "exit status "
-STEP = re.compile(r"(?:Running stage|Stage) '([^']+)'(?: is)?:? ?(cached|didn't change|$)")
-BAR = re.compile(r"(\S[^|]*): +(\d+)%\|.*\| *(.*)")  # progress of a stage
+# A stage of `dvc repro` or a candidate of `pawprint try`.
+STEP = re.compile(
+    r"(?:(?:Running stage|Stage) '|try: \d+ of \d+: )([^']+?)'?(?: is)?:? ?(cached|didn't change|$)"
+)
+BAR = re.compile(r"(\S[^|]*): +(\d+)%\|.*\| *(.*)")  # progress of a step
 # Progress of DVC, colours, and what helps at a terminal only.
 NOISE = re.compile(
     r"!?\s*$|\s*\d+%[ |]|.*\[\d+:\d\d[<,]"
@@ -37,17 +40,18 @@ NOISE = re.compile(
 
 
 class PipelineRun(NamedTuple):
-    """The last run. `steps` has each stage: name, "cached", "didn't change" or "", and start.
+    """The last run. `steps` has each step: name, "cached", "didn't change" or "", and start.
 
-    `lines` and `bar` (title, percent, more) are those of its last stage, `time` is that of its end
-    or now, `state` one of running, done, failed, stopped and killed.
+    `lines` and `bar` (title, percent, more) are those of its last step, `end` is its time, 0 while
+    it goes on. `state` is one of running, elsewhere (in a terminal, of which nothing else is
+    known), done, failed, stopped, killed, and "" if there was none.
     """
 
     state: str
     steps: list[tuple[str, str, float]]
     lines: list[str]
     bar: tuple[str, str, str] | None
-    time: float
+    end: float
 
 
 @contextlib.contextmanager
@@ -74,11 +78,11 @@ def is_elsewhere() -> bool:
     return False
 
 
-def start() -> None:
-    """Start a run. Raises InputError if one goes on."""
+def start(*command: str) -> None:
+    """Start a Python module with arguments, as "dvc", "repro". Raises InputError if one goes on."""
     with alone() as lock:
         LOG.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "pawprint.tools.running"]
+        command = [sys.executable, "-m", "pawprint.tools.running", *command]
         process = subprocess.Popen(command, pass_fds=[lock.fileno()], start_new_session=True)
         lock.truncate(0)
         lock.write(str(process.pid))
@@ -102,9 +106,11 @@ def is_running() -> bool:
     return False
 
 
-def read() -> PipelineRun | None:
-    """The last run, or None if there is none."""
+def read() -> PipelineRun:
+    """The last run."""
     state = "running" if is_running() else "killed"  # first: an ended run has its last line
+    if state != "running" and is_elsewhere():
+        return PipelineRun("elsewhere", [], [], None, 0.0)
     text = LOG.read_text(encoding="utf-8") if LOG.exists() else ""
     steps, lines, bar, last = [], [], None, 0.0
     for row in text.splitlines():
@@ -120,8 +126,9 @@ def read() -> PipelineRun | None:
             bar = found[1], found[2], found[3]
         else:
             lines.append(line)
-    now = time.time() if state == "running" else last
-    return PipelineRun(state, steps, lines, bar, now) if text or state == "running" else None
+    if state == "running":
+        return PipelineRun(state, steps, lines, bar, 0.0)
+    return PipelineRun(state if text else "", steps, lines, bar, last)
 
 
 def error_of(run: PipelineRun) -> str:
@@ -137,7 +144,7 @@ def main() -> None:
     process, terminal = pty.fork()
     if not process:
         os.environ |= {"PATH": path, "TQDM_MININTERVAL": "1"}
-        os.execv(sys.executable, [sys.executable, "-m", "dvc", "repro"])
+        os.execv(sys.executable, [sys.executable, "-m", *sys.argv[1:]])
     signal.signal(signal.SIGINT, lambda *_: os.write(terminal, b"\x03"))
     termios.tcsetwinsize(terminal, SIZE)
     rest = b""

@@ -178,15 +178,16 @@ def press(page, key: str, text: str) -> None:
 
 
 def current_image(page) -> str:
-    """The name of the file whose label the page asks for."""
-    return Path(page.locator(".st-key-asked img").get_attribute("alt")).name
+    """The name of the file whose label the page asks for, once its photo is shown."""
+    name = Path(page.get_by_text(re.compile(r"^\d of \d: ")).inner_text()).name
+    photo = page.locator(".st-key-asked img")
+    expect(photo).to_have_attribute("alt", re.compile(f"{re.escape(name)}$"))
+    return name
 
 
 def start(page, folder: Path, target: Path) -> None:
     for name, path in (("without labels", folder), ("for labelled images", target)):
         page.get_by_role("textbox", name=re.compile(name)).fill(str(path))
-        page.keyboard.press("Tab")
-    settled(page)
     page.get_by_role("button", name="Start").click()
 
 

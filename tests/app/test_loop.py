@@ -55,9 +55,9 @@ def press(page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-def run(page) -> None:
-    """Press Run, and wait for its end."""
-    press(page, "Run")
+def run(page, name: str = "Run") -> None:
+    """Press the button, and wait for the end of what it starts."""
+    press(page, name)
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     assert serious(page) == {}
     expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=600_000)
@@ -120,10 +120,14 @@ def test_loop_of_photos_run_keep_params_run_and_discard(page, project):
     assert succeed("dvc", "status", "-q", cwd=project) == ""
 
     committed = (project / "params.yaml").read_bytes()
-    page.get_by_text("Params", exact=True).click()
-    page.get_by_role("spinbutton", name="Image size").fill("128")
-    press(page, "Write to params.yaml")
+    page.get_by_text("Try other params", exact=True).click()
+    run(page, "Try")
+    press(page, "Use larger")
     expect(page.get_by_text("model.image_size: 96 → 128")).to_be_visible()
+    page.get_by_text("Params", exact=True).click()
+    page.get_by_role("spinbutton", name="Image size").fill("160")
+    press(page, "Write to params.yaml")
+    expect(page.get_by_text("model.image_size: 96 → 160")).to_be_visible()
     (project / "labels.csv").write_text(f"path,label\n{name},dog\n", encoding="utf-8")
     (project / "photos" / "cats" / "mine.jpg").write_bytes(encode(PHOTO.rotate(180)))
     page.reload()

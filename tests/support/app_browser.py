@@ -15,6 +15,7 @@ if not CHROMIUM:
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 60_000  # milliseconds: the model is loaded on first use
+ATTEMPTS = 6
 expect = playwright.expect
 expect.set_options(timeout=PATIENCE)
 
@@ -53,9 +54,14 @@ def open_part(page, name: str) -> None:
 
 
 def choose(page, name: str, option: str) -> None:
-    """Take an option of the list that the box opens."""
-    page.get_by_role("combobox", name=name).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    """Take an option of the list that the box opens, and that the page can close as it is drawn."""
+    for _ in range(ATTEMPTS):
+        page.get_by_role("combobox", name=name).click()
+        with contextlib.suppress(playwright.TimeoutError):
+            page.get_by_role("option", name=option, exact=True).click(timeout=PATIENCE / ATTEMPTS)
+            break
+    else:
+        pytest.fail(f"{name}: no {option} in its list")
     expect(page.get_by_role("option")).to_have_count(0)
     settled(page)
 

@@ -28,7 +28,7 @@ def served(workspace: Path) -> Iterator[str]:
         subprocess.Popen(
             [sys.executable, "-m", "pawprint", "app", "--port", str(port)],
             cwd=workspace,
-            env=environment_with(PYTHONUNBUFFERED="1"),
+            env=environment_with(PYTHONUNBUFFERED="1", https_proxy=f"http://{HOST}:9"),  # offline
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
