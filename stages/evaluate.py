@@ -1,7 +1,7 @@
 """Evaluate the served model on the outputs of the network for held-out images.
 
 Reads data/outputs/, data/clean/metadata.csv, data/split/images.csv, data/split/near_duplicates.csv
-and models/served/model.json. Params: `evaluate`. Writes data/predictions.csv,
+and models/served/model.json. Params: `evaluate`. Writes data/predictions.csv of test images,
 data/predictions_validation.csv, metrics/evaluate.json, plots/scores.csv, plots/reliability.csv,
 plots/roc.csv, plots/decided.csv, and what Git keeps of the predictions, plots/predictions.csv and
 plots/predictions_validation.csv. Run: `python -m stages.evaluate`

@@ -1,4 +1,4 @@
-"""The app: links to its pages, and their style. Run: `make app`"""
+"""The app: links to its pages, and their style. Run: `pawprint app`"""
 
 import streamlit as st
 

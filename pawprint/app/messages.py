@@ -32,7 +32,7 @@ def explained() -> Iterator[None]:
             st.warning(plain(f"{reason} Check the path and its permissions."))
             return
         st.error(
-            f"Unexpected error ({type(error).__name__}). The terminal of `make app` shows the "
+            f"Unexpected error ({type(error).__name__}). The terminal of `pawprint app` shows the "
             "traceback."
         )
 
