@@ -167,9 +167,10 @@ def measure(
     """
     end, fit_seconds = time.monotonic() + 60 * minutes, 0.0
     for number, candidate in enumerate(options):
-        begun = f"{number + 1} of {len(options)}: {candidate.name}"
         if minutes:
-            print(f"try: {begun} {describe_params(candidate)}".rstrip(), file=sys.stderr)
+            words = dict.fromkeys([candidate.name, describe_params(candidate)])  # of -S, equal
+            begun = f"{number + 1} of {len(options)}: {' '.join(words)}"
+            print(f"try: {begun.rstrip()}", file=sys.stderr)
         left = end - time.monotonic() if number or not minutes else math.inf
         try:
             measured = _measure(candidate.params, sample, left, fit_seconds)

@@ -55,7 +55,7 @@ def run_of(
 
 def with_chance() -> Run:
     run = run_of()
-    guesses = run.predictions["test"].assign(predicted=np.resize(LABELS, NUMBERS["test"]))
+    guesses = run.predictions["test"].assign(actual=np.resize(LABELS, NUMBERS["test"]))
     return run._replace(predictions=run.predictions | {"test": guesses})
 
 
