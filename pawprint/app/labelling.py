@@ -170,7 +170,9 @@ def classes_in(folder: Path) -> list[str]:
 
 def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Places:
     """The place of a class, which may be a new one, in a folder of `source`. Raises InputError."""
-    if label in classes:
+    same = [name for name in classes if normalize("NFC", name).lower() == label.lower()]
+    if label in classes or same:
+        label = label if label in classes else same[0]
         return {label: places_in(folder, {label: names_of(label)}, source)[label]}
     problem = problem_of_labels({*classes, label})
     if not problem and (

@@ -75,8 +75,9 @@ def ask(key: str) -> None:
         widget = {"key": f"{key}-{done}-{shortcut}", "shortcut": shortcut, "width": "stretch"}
         st.button(plain(label), on_click=press, args=(take,), **widget)
 
-    def answer(label: str) -> None:
-        answers.append(item.save(label))
+    def answer(label: str | None) -> None:
+        if label:  # none if the list of other classes is cleared
+            answers.append(item.save(label))
 
     left, right = st.columns([2, 1])
     with right:

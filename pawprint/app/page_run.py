@@ -1,6 +1,5 @@
 """Run: what stands, what differs from the last commit, `dvc repro`, `try`, Keep and Discard."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -180,17 +179,22 @@ def show_candidates() -> None:
         "Measures other networks and image sizes on your training images, which takes minutes."
     )
     st.button("Try", on_click=start, args=("pawprint", "try"))
-    with contextlib.suppress(InputError):  # not measured yet, or with other params
-        files = project.PARAMS, project.SPLIT_CSV, TRIED
+    files = project.PARAMS, project.SPLIT_CSV, TRIED
+    try:
         ranking = once("ranking", files, None, partial(rank, {}, minutes=0))
+    except InputError:  # not measured yet, or with other params
+        return
+    if ranking.rows[1:]:
         st.markdown(plain(describe_ranking(ranking)))
-        st.dataframe(tabulate_ranking(ranking), hide_index=True)
-        with st.container(horizontal=True):
-            for number, (candidate, *_) in enumerate(ranking.rows[1:], 1):
-                kind = "primary" if number == ranking.best else "secondary"
-                if st.button(f"Use {plain(candidate.name)}", type=kind):
-                    use_candidate(candidate)
-                    st.rerun()
+    st.dataframe(tabulate_ranking(ranking), hide_index=True)
+    if ranking.failed:
+        st.caption(f"Not measured, or failed: {plain(', '.join(ranking.failed))}.")
+    with st.container(horizontal=True), explained():
+        for number, (candidate, *_) in enumerate(ranking.rows[1:], 1):
+            kind = "primary" if number == ranking.best else "secondary"
+            if st.button(f"Use {plain(candidate.name)}", type=kind):
+                use_candidate(candidate)
+                st.rerun()
 
 
 @st.fragment(run_every=1)

@@ -10,10 +10,10 @@ import operator
 import os
 import pickle
 import platform
+import queue
 import sys
 import threading
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import cloudpickle
 import dask
 import joblib
-from distributed import Client, Future, get_worker, wait
+from distributed import Client, Future, get_worker
 from distributed.scheduler import KilledWorker
 
 from pawprint.errors import InputError, printable, reason, without_secrets
@@ -111,75 +111,79 @@ class ClusterRun:
         compute = pickle.dumps(functools.partial(_compute, proof))
         self.client, self.compute = client, client.submit(pickle.loads, compute, pure=False)
         self.refused: set[str] = set()  # addresses of workers
-        self.tasks: deque[tuple[Future, list]] = deque()  # with their items, in order
-        self.alone: object = None  # an item with which workers died, and which runs alone
+        self.running: dict[Future, tuple[int, list]] = {}  # items, and the position of the first
+        self.suspects: dict[int, list] = {}  # one item each, by position
+        self.done: queue.SimpleQueue[Future] = queue.SimpleQueue()
 
     def results(self, items: Iterator, chunk: int) -> Iterator:
+        waiting: dict[int, object] = {}  # results that are not due yet, by position
+        due = start = 0
         try:
-            while (batch := list(itertools.islice(items, chunk))) or self.tasks:
-                if batch:
-                    self.tasks.append((self.submit(batch), batch))
-                if not batch or len(self.tasks) >= AHEAD:
-                    yield from self.take(*self.tasks[0])
-                    self.tasks.popleft()
+            while True:
+                if self.suspects:
+                    if not self.running:
+                        self.submit(*next(iter(self.suspects.items())))
+                else:
+                    for _ in range(AHEAD - len(self.running) - len(waiting) // chunk):
+                        if batch := list(itertools.islice(items, chunk)):
+                            self.submit(start, batch)
+                            start += len(batch)
+                if not self.running:
+                    return
+                try:
+                    waiting.update(self.take(self.done.get(timeout=1)))
+                except queue.Empty:
+                    self.workers()
+                while due in waiting:
+                    yield waiting.pop(due)
+                    due += 1
         finally:
             with contextlib.suppress(*LOST):
-                self.client.cancel([self.compute, *(future for future, _ in self.tasks)])
+                self.client.cancel([self.compute, *self.running])
 
-    def submit(self, items: list) -> Future:
+    def submit(self, start: int, items: list) -> None:
         options = {}
         if self.refused:  # a preference, because a restarted worker has another address
             workers = list(self.workers() - self.refused)
             options = {"workers": workers, "allow_other_workers": True}
-        return self.client.submit(
+        future = self.client.submit(
             operator.call, self.compute, pickle.dumps(items), pure=False, retries=2, **options
         )
+        self.running[future] = start, items
+        future.add_done_callback(self.done.put)
 
-    def take(self, future: Future, items: list) -> list:
-        """The results of a task. It goes out again if its worker hands it back."""
-        while True:
-            self.wait_for([future])
-            try:
-                results = future.result()
-            except KilledWorker as error:
-                if self.alone is not None:
-                    raise InputError(
-                        f"{printable(_name(items[0]))}: expected a worker to compute it. Received: "
-                        f"{error.allowed_failures + 1} workers that died. Check its images, and "
-                        "the memory of the workers."
-                    ) from None
-                # Tasks that were with the worker fail too. Each item runs alone, to find out.
-                self.wait_for([future for future, _ in self.tasks])
-                results = []
-                for self.alone in items:
-                    results += self.take(self.submit([self.alone]), [self.alone])
-                self.alone = None
-            except LOST:
-                if future.status == "error":  # raised by the function
-                    raise
-                raise _no_cluster("no connection to the scheduler") from None
-            except ModuleNotFoundError as error:
-                raise _no_cluster(f"one without the driver's packages ({error})") from None
-            if isinstance(results, list):
-                return results
-            address, why = results
-            if address not in self.refused:
-                self.refused.add(address)
-                if self.workers() <= self.refused:
-                    raise _no_cluster(f"worker {address}: {printable(why)}")
-                print(
-                    f"PAWPRINT_DASK: worker {address} is not used: {printable(why)}",
-                    file=sys.stderr,
-                )
-            future = self.submit(items)
-
-    def wait_for(self, futures: list[Future]) -> None:
-        """Wait for the end of tasks. Raises InputError if there are no workers for a while."""
-        while any(future.status == "pending" for future in futures):
-            with contextlib.suppress(*LOST):
-                wait(futures, timeout=1)
-                return
-            self.workers()
+    def take(self, future: Future) -> Iterable[tuple[int, object]]:
+        """Results of a task with their positions; none if its worker handed it back."""
+        start, items = self.running.pop(future)
+        try:
+            results = future.result()
+        except KilledWorker as error:
+            if start in self.suspects:
+                raise InputError(
+                    f"{printable(_name(items[0]))}: expected a worker to compute it. Received: "
+                    f"{error.allowed_failures + 1} workers that died. Check its images, and "
+                    "the memory of the workers."
+                ) from None
+            # Tasks that were with the worker fail too. Each of their items runs alone, to find out.
+            self.suspects |= {place: [item] for place, item in enumerate(items, start)}
+            return ()
+        except LOST:
+            if future.status == "error":  # raised by the function
+                raise
+            raise _no_cluster("no connection to the scheduler") from None
+        except ModuleNotFoundError as error:
+            raise _no_cluster(f"one without the driver's packages ({error})") from None
+        if isinstance(results, list):
+            self.suspects.pop(start, None)
+            return enumerate(results, start)
+        address, why = results
+        if address not in self.refused:
+            self.refused.add(address)
+            if self.workers() <= self.refused:
+                raise _no_cluster(f"worker {address}: {printable(why)}")
+            print(f"PAWPRINT_DASK: worker {address} is not used: {printable(why)}", file=sys.stderr)
+        self.submit(start, items)
+        return ()
 
     def workers(self) -> set[str]:
         """Addresses of the workers. Raises InputError if there are none for a while."""
@@ -188,8 +192,8 @@ class ClusterRun:
             self.client.wait_for_workers(1, timeout)
             return set(self.client.nthreads())
         except LOST:
-            name = None if self.alone is None else printable(_name(self.alone))
-            last = f"; the last ones died with {name}" if name else ""
+            suspect = next(iter(self.suspects.values()), None)
+            last = f"; the last ones died with {printable(_name(suspect[0]))}" if suspect else ""
             raise _no_cluster(f"none within {timeout}{last}") from None
 
 

@@ -56,7 +56,7 @@ def either(special: object, expected: str, is_right: Callable[[object], bool]) -
 # A received value is shortened to about one line.
 REPR = reprlib.Repr()
 REPR.maxstring = REPR.maxother = 80
-MAX_CHOICES = 20  # named in a line
+REPR.maxdict = MAX_CHOICES = 20  # named in a line
 WORDS = {
     "Input should be ": "",
     "greater than": ">",

@@ -255,13 +255,20 @@ def _served(path: Path, has_blocks: bool) -> openvino.Model:
     return openvino.Model([top], network.get_parameters())
 
 
-def time_in_turn(pairs: Sequence[tuple[Candidate, Measured]], sample: Sample) -> np.ndarray:
-    """CPU milliseconds for an image: of decoding, and of each candidate, `(1 + pairs,)`."""
+def time_in_turn(
+    pairs: Sequence[tuple[Candidate, Measured]], sample: Sample, *, is_measured: bool
+) -> np.ndarray:
+    """CPU milliseconds for an image: of decoding, and of each candidate, `(1 + pairs,)`.
+
+    Raises InputError if they are not stored, unless `is_measured`.
+    """
     models = [option.params.model for option, _ in pairs]
     how = [(_places(option.params, sample)[0], bool(result.has_blocks)) for option, result in pairs]
     made_of = sample.images.to_csv(), str(how), [model.resize for model in models]
     path = TRIED / "times" / f"{_hash(*made_of)}.npz"
     if not path.exists():
+        if not is_measured:
+            raise InputError("no time is left to measure how long an image takes. See --minutes")
         runs = [row_function(_served(*each), model.resize) for each, model in zip(how, models)]
         sides = [side_for(model.image_size) for model in models]
         write_arrays(path, cpu_ms=_cpu_ms(runs, sides, sample))

@@ -101,7 +101,7 @@ def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -
         if name in failed:
             raise failed[name]
         pairs = [(option, result) for option, result in tried if isinstance(result, Measured)]
-        decoding, *cpu_ms = time_in_turn(pairs, sample)
+        decoding, *cpu_ms = time_in_turn(pairs, sample, is_measured=minutes > 0)
     passes, decoding = _passes(split, params), DECODED * len(split) * decoding
     seconds = [
         (decoding + passes * ms) / CORES / 1000 + result.fit_seconds

@@ -127,7 +127,7 @@ def draw_dataset(
 
 
 def write_archive(path: Path, **counts: int) -> None:
-    """Write `drawn_dataset(**counts)` as one zip, the same bytes every time."""
+    """Write `draw_dataset(**counts)` as one zip, the same bytes every time."""
     with replacing(path) as partial:
         pack(partial, draw_dataset(**counts))
 
