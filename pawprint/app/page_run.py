@@ -181,7 +181,7 @@ def show_candidates() -> None:
     st.button("Try", on_click=start, args=("pawprint", "try"))
     files = project.PARAMS, project.SPLIT_CSV, TRIED
     try:
-        ranking = once("ranking", files, None, partial(rank, {}, minutes=0))
+        ranking = once("ranking", files, None, partial(rank, {}, minutes=None))
     except InputError:  # not measured yet, or with other params
         return
     if ranking.rows[1:]:

@@ -268,7 +268,7 @@ def time_in_turn(
     path = TRIED / "times" / f"{_hash(*made_of)}.npz"
     if not path.exists():
         if not is_measured:
-            raise InputError("no time is left to measure how long an image takes. See --minutes")
+            raise InputError("expected the times of an image, which were not measured")
         runs = [row_function(_served(*each), model.resize) for each, model in zip(how, models)]
         sides = [side_for(model.image_size) for model in models]
         write_arrays(path, cpu_ms=_cpu_ms(runs, sides, sample))

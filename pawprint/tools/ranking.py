@@ -70,12 +70,13 @@ class Ranking(NamedTuple):
     is_imbalanced: bool
 
 
-def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -> Ranking:
+def rank(choices: Mapping[str, list], minutes: float | None, name: str | None = None) -> Ranking:
     """Measure the candidates on training images of this project, or only the one of this name.
 
-    That one is used then. What is not stored is measured, see `measure`. Unless `minutes` is 0,
-    `dvc repro split` is run where its images are missing. Raises InputError for wrong choices,
-    another name, and if today's params or those of this name fail.
+    That one is used then. What is not stored is measured, see `measure`; without `minutes` nothing
+    is, not even the times of an image. With some, `dvc repro split` is run where its images are
+    missing. Raises InputError for wrong choices, another name, and if today's params or those of
+    this name fail.
     """
     if minutes:
         _require_images()
@@ -96,12 +97,12 @@ def rank(choices: Mapping[str, list], minutes: float, name: str | None = None) -
     weight = params.train_extract.weight_for(train["label"])
     with open_archive(project.RAW_ARCHIVES, params.clean.bits) as archive:
         sample = Sample(archive, images, labels, weight)
-        tried = list(measure(options, sample, minutes))
+        tried = list(measure(options, sample, minutes or 0))
         failed = {option.name: error for option, error in tried if isinstance(error, InputError)}
         if name in failed:
             raise failed[name]
         pairs = [(option, result) for option, result in tried if isinstance(result, Measured)]
-        decoding, *cpu_ms = time_in_turn(pairs, sample, is_measured=minutes > 0)
+        decoding, *cpu_ms = time_in_turn(pairs, sample, is_measured=minutes is not None)
     passes, decoding = _passes(split, params), DECODED * len(split) * decoding
     seconds = [
         (decoding + passes * ms) / CORES / 1000 + result.fit_seconds
