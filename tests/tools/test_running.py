@@ -1,8 +1,10 @@
 """`dvc repro` apart from who started it: real ones, of stages that wait for the test."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import IO
 
 import pytest
 from conftest import environment_with, git_init, refused, succeed
@@ -33,6 +35,14 @@ def gate(tmp_path, monkeypatch) -> Path:
     return tmp_path / "gate"
 
 
+def opened(gate: Path) -> IO:
+    """The gate, once the stage reads it. Fails if the run ends before."""
+    while running.is_running():
+        with contextlib.suppress(OSError):  # nobody reads it yet
+            return os.fdopen(os.open(gate, os.O_WRONLY | os.O_NONBLOCK), "w")
+    pytest.fail(str(running.read()))
+
+
 def ended() -> running.PipelineRun:
     """The run, after its end."""
     import fcntl
@@ -43,45 +53,48 @@ def ended() -> running.PipelineRun:
 
 
 def test_one_run_goes_on_at_a_time_and_is_seen_with_its_stages(gate):
-    running.start()
-    with gate.open("w") as waiting:  # opens when the stage reads it
+    running.start("dvc", "repro")
+    with opened(gate) as waiting:
         run = running.read()
         assert (run.state, [name for name, *_ in run.steps]) == ("running", ["first", "second"])
         with refused("one that goes on"):
-            running.start()
+            running.start("dvc", "repro")
         waiting.write("second: all is well\n")
     run = ended()
     assert run.state == "done"
     assert run.lines == ["second: all is well"]
-    running.start()
+    running.start("dvc", "repro")
     assert [kind for _, kind, _ in ended().steps] == ["didn't change"] * 2
 
 
 def test_failed_run_has_one_line_and_the_next_one_goes_on_with_its_stage(gate):
-    running.start()
-    gate.open("w").close()
+    running.start("dvc", "repro")
+    opened(gate).close()
     run = ended()
     assert run.state == "failed"
     assert "failed to reproduce 'second'" in running.error_of(run)
-    running.start()
-    gate.write_text("second: expected cats. Received: none.\n", encoding="utf-8")
+    running.start("dvc", "repro")
+    with opened(gate) as waiting:
+        waiting.write("second: expected cats. Received: none.\n")
     assert [step[:2] for step in ended().steps] == [("first", "didn't change"), ("second", "")]
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_stopped_or_killed_run_leaves_no_process_and_the_next_one_ends(gate, end):
-    running.start()
-    with gate.open("w"):
+    running.start("dvc", "repro")
+    with opened(gate):
         if end == "stop":
             running.stop()
         else:
             os.kill(int(running.LOCK.read_text(encoding="utf-8")), signal.SIGKILL)
-        assert ended().state == {"stop": "stopped", "kill": "killed"}[end]
+        ended()
     assert "second" not in Path("dvc.lock").read_text(encoding="utf-8")
     while running.is_elsewhere():  # until the system has forgotten the process
         pass
-    running.start()
-    gate.write_text("second: once more\n", encoding="utf-8")
+    assert running.read().state == {"stop": "stopped", "kill": "killed"}[end]
+    running.start("dvc", "repro")
+    with opened(gate) as waiting:
+        waiting.write("second: once more\n")
     assert ended().state == "done"
 
 
@@ -90,8 +103,8 @@ def test_run_in_a_terminal_is_seen_and_no_other_starts(gate):
         with gate.open("w") as waiting:
             assert running.is_elsewhere()
             with refused("one in a terminal"):
-                running.start()
+                running.start("dvc", "repro")
             waiting.write("second: of a terminal\n")
         process.communicate()
     assert not running.is_elsewhere()
-    assert running.read() is None
+    assert running.read().state == ""
