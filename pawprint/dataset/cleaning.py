@@ -184,7 +184,7 @@ def _examine(archive: Archive, rule: str, origin: bytes, name: str) -> dict:
     image, *bits, _ = decode_file(data, archive.bits)
     if rule == "jfif" and JFIF not in data[:JFIF_WITHIN]:
         raise UnusableImageError("no_jfif_header", "clean.rule is jfif")
-    grey = _grey_square(image)
+    grey = _grey_square(image)  # whose hash is that of the image
     return {
         "path": name,
         "key": _key(origin, archive.md5_of(name) or data),

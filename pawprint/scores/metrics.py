@@ -136,9 +136,8 @@ def _right(of: Predictions) -> np.ndarray:
     return of.predicted == of.actual
 
 
-def _wrong_decided(of: Predictions) -> np.ndarray:
-    """Of no image, where none can be unsure."""
-    return np.where(of.is_decided, ~_right(of), np.nan)
+def _wrong_decided(of: Predictions) -> np.ndarray | None:
+    return None if of.is_decided is None else np.where(of.is_decided, ~_right(of), np.nan)
 
 
 def _recalled(of: Predictions, index: int) -> np.ndarray:

@@ -149,12 +149,8 @@ def draw(images: pd.DataFrame) -> pd.DataFrame:
 
 def describe_params(candidate: Candidate) -> str:
     """Such as "alpha=0.35 image_size=160"."""
-    pairs = candidate.changes.items()
-    return " ".join(f"{key.split('.')[1]}={written(value)}" for key, value in pairs)
-
-
-def written(value: object) -> str:
-    return "null" if value is None else str(value)
+    values = {key: "null" if value is None else value for key, value in candidate.changes.items()}
+    return " ".join(f"{key.split('.')[1]}={value}" for key, value in values.items())
 
 
 def measure(

@@ -10,8 +10,10 @@ from dvc.repo import Repo
 
 from pawprint import project
 from pawprint.errors import InputError, reason
-from pawprint.files import parse_yaml, read_yaml
+from pawprint.files import read_text
 from pawprint.params.data import Fetch
+from pawprint.templates.files import flat
+from pawprint.tools.projects import describe_changes
 from pawprint.tools.running import alone
 
 RESULTS = (project.LOCK, Path("metrics"), project.PLOTS, project.MODEL_CARD)
@@ -52,7 +54,7 @@ def git_status(paths: Iterable[Path]) -> dict[str, str]:
 def to_keep() -> dict[str, str]:
     """The files of a commit: of a first one all, as in README, or else what a run reads and writes.
 
-    As `changed` returns them.
+    As `git_status` returns them.
     """
     source = Path(f"{Fetch.load().source}.dvc")
     paths = (*RESULTS, *INPUTS, *TABLES, *[source] * source.exists())
@@ -109,7 +111,9 @@ def describe_since_commit() -> tuple[list[str], list[str], list[str]]:
     stages = [name for name in status if name != "code" and not name.endswith(".dvc")]
     if not has_commit():
         return [], [], stages
-    lost = [*_lines(project.PIPELINE, project.REQUIREMENTS), *_params()]
+    before = flat(git("show", f"HEAD:./{project.PARAMS}"))
+    params = describe_changes(before, flat(read_text(project.PARAMS)))
+    lost = [*_lines(project.PIPELINE, project.REQUIREMENTS), *params]
     return [*_photos(photos), *_lines(*TABLES)], lost, stages
 
 
@@ -127,12 +131,3 @@ def _lines(*paths: Path) -> Iterable[str]:
     for line in git("diff", "--numstat", "HEAD", "--", *map(str, paths)).splitlines():
         added, removed, name = line.split("\t")
         yield f"{name}, lines changed: {max(int(added), int(removed))}"
-
-
-def _params() -> Iterable[str]:
-    before = parse_yaml(git("show", f"HEAD:./{project.PARAMS}"), f"HEAD:{project.PARAMS}")
-    for section, values in read_yaml(project.PARAMS).items():
-        for key, value in values.items():
-            earlier = before.get(section, {}).get(key)
-            if value != earlier:
-                yield f"{section}.{key}: {earlier} → {value}"

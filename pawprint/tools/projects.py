@@ -270,6 +270,16 @@ def set_params(changes: dict[str, object]) -> None:
     write_text(PARAMS, text)
 
 
+def describe_changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """Such as "model.alpha: 0.35 → null", for each param of `after` with another value; by name."""
+    values = {name: (before.get(name), value) for name, value in after.items()}
+    return [
+        f"{name}: {' → '.join('null' if each is None else str(each) for each in pair)}"
+        for name, pair in values.items()
+        if pair[0] != pair[1]
+    ]
+
+
 def upgrade(folder: Path = Path()) -> list[str]:
     """Renew a project for the installed package. Returns a line for each change and each conflict.
 

@@ -32,9 +32,8 @@ from pawprint.tools.candidates import (
     draw,
     measure,
     time_in_turn,
-    written,
 )
-from pawprint.tools.projects import set_params
+from pawprint.tools.projects import describe_changes, set_params
 
 MARGIN, ALIKE = 0.01, 1.1  # how much higher a log loss, how many times a CPU time counts as equal
 DECODED = 3  # times that `dvc repro` decodes an image: clean; features or predict; predict
@@ -117,10 +116,7 @@ def use_candidate(candidate: Candidate) -> list[str]:
     """Write the params of a candidate. Returns a line for each change, such as `a.b: 1 → 2`."""
     before = flat(read_text(project.PARAMS))
     set_params(candidate.changes)
-    return [
-        f"{name}: {written(before.get(name))} → {written(value)}"
-        for name, value in candidate.changes.items()
-    ]
+    return describe_changes(before, candidate.changes)
 
 
 def _require_images() -> None:
