@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "pawprint/network": {"features", "params"},
     "pawprint/model": {"engine", "images", "network", "params", "pipeline"},
     "pawprint/scores": {"model"},
-    "pawprint/reports": {"dataset", "images", "params", "scores"},
+    "pawprint/reports": {"dataset", "engine", "images", "params", "scores"},
 }
 ROOMS = {name.removeprefix("pawprint/") for name in MAY_IMPORT} - {"pawprint"}
 MAY_IMPORT |= {

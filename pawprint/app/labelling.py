@@ -93,7 +93,7 @@ def _content(table: Path, key: str) -> bytes:
     return table.read_bytes() if os.path.lexists(table) else f"{key},label\n".encode()
 
 
-def copied(images: Iterable[Path], places: Places) -> set[Path]:
+def find_copies(images: Iterable[Path], places: Places) -> set[Path]:
     """Those of the images of which there is a copy in the places."""
     of_size = defaultdict(list)
     for folder in {folder for folder, _ in places.values() if folder.exists()}:
@@ -115,7 +115,7 @@ def add(places: Places, image: Path, label: str) -> Callable[[], None]:
     folder, recorded = places[label]
     table = folder / FILE_NAME
     with LOCK:
-        if copied([image], places):
+        if find_copies([image], places):
             raise InputError(f"{image}: expected a new image. Received: one with a label. Skip it.")
         rows = read_rows(table, "file_name") if recorded else []
         names = {Path(row["file_name"]).name.lower() for row in rows}  # also of missing files

@@ -12,7 +12,7 @@ from pawprint.app import (
     page_run,
     page_try,
 )
-from pawprint.app.messages import explained, plain
+from pawprint.app.messages import explain_errors, plain
 from pawprint.files import md5
 from pawprint.package import current_commit
 from pawprint.reports.pages import DIGITS, project_name
@@ -38,7 +38,7 @@ def frame(page):
     def show() -> None:
         st.html(STYLE)
         st.title(page.TITLE, anchor=False)
-        with explained():
+        with explain_errors():
             page.show()
 
     return st.Page(show, title=page.TITLE, url_path=page.__name__.split("_")[-1])

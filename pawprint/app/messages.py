@@ -13,7 +13,7 @@ from pawprint.images.decoder import FORMATS
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
+def explain_errors() -> Iterator[None]:
     """Show an error of the block in its place; the rest of the page is shown as usual."""
     try:
         yield

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pawprint.app import photos
-from pawprint.app.messages import explained, plain
+from pawprint.app.messages import explain_errors, plain
 from pawprint.params.results import Evaluate
 from pawprint.pipeline.revisions import WORKSPACE
 from pawprint.scores.paired import describe_verdict, tabulate_sets
@@ -34,7 +34,7 @@ def show() -> None:
         old, new, actual = map(plain, (row.predicted_old, row.predicted, row.actual))
         return f"{old} → {new}, labelled {actual}"
 
-    with explained():
+    with explain_errors():
         rows = photos.at_present(differ).sort_values("path")
         if missing := len(differ) - len(rows):
             st.caption(f"{missing} of them are not among the present images, and not shown.")

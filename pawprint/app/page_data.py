@@ -4,7 +4,7 @@ import streamlit as st
 
 from pawprint import columns, project
 from pawprint.app import photos
-from pawprint.app.messages import explained, plain
+from pawprint.app.messages import explain_errors, plain
 from pawprint.columns import SPLITS
 from pawprint.dataset.splitting import divided_groups
 from pawprint.reports.results import count_images
@@ -22,7 +22,7 @@ def show() -> None:
     tabs = st.tabs(list(parts), key="part", on_change="rerun")
     for tab, part in zip(tabs, parts.values()):
         if tab.open:
-            with tab, explained():
+            with tab, explain_errors():
                 part()
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pawprint import project
 from pawprint.app import photos
-from pawprint.app.messages import explained, plain
+from pawprint.app.messages import explain_errors, plain
 from pawprint.columns import PROBABILITY
 from pawprint.model.metadata import read_metadata
 from pawprint.params.results import Evaluate
@@ -31,7 +31,7 @@ def show() -> None:
         thresholds = read_metadata(project.SERVED_MODEL).thresholds
         at_threshold(images, labels, *next(iter(thresholds.items()), (labels[1], 0.5)))
     show_scores(images, labels)
-    with explained():
+    with explain_errors():
         show_photos(rank_predictions(images), labels, split)
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from pawprint import columns, project
 from pawprint.app import labelling, photos
 from pawprint.app.labelling import image_of, read_rows, write_rows
-from pawprint.app.messages import explained, plain
+from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import NEITHER
 from pawprint.errors import InputError
@@ -51,7 +51,7 @@ def show() -> None:
     tabs = st.tabs(list(parts), key="label-part", on_change="rerun")
     for tab, (key, part) in zip(tabs, parts.items()):
         if tab.open:
-            with tab, explained():
+            with tab, explain_errors():
                 if key in st.session_state:
                     ask(key)
                 elif walk := part():
@@ -67,7 +67,7 @@ def ask(key: str) -> None:
 
     # Each image has buttons of its own, so that a second press answers for no image after it.
     def press(take: Callable[[], object]) -> None:
-        with explained():
+        with explain_errors():
             if len(answers) == done:
                 take()
 
@@ -97,7 +97,7 @@ def ask(key: str) -> None:
         finish = partial(st.session_state.pop, key, None)
         st.button("Finish", f"{key}-finish", on_click=finish, width="stretch")
         st.markdown(then)
-    with left, explained():
+    with left, explain_errors():
         if not item:
             st.success(f"You have seen all {len(items)} images.")
             return
@@ -158,7 +158,7 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
             return partial(refused.discard, path)
         return labelling.add(places, path, label)
 
-    labelled = refused.intersection(images) | labelling.copied(images, places)
+    labelled = refused.intersection(images) | labelling.find_copies(images, places)
     items = []
     for path, row in suggest(served, origin, read_labelled(), NUMBER + len(labelled)):
         if path not in labelled and not row["error"]:

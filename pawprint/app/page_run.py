@@ -9,7 +9,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from pawprint import columns, project
-from pawprint.app.messages import explained, plain
+from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import HASHED
 from pawprint.errors import InputError
 from pawprint.package import current_commit
@@ -47,7 +47,7 @@ def show() -> None:
         st.warning("This page needs Linux or macOS. Run `dvc repro` in a terminal.")
         return
     run = running.read()
-    with explained():
+    with explain_errors():
         if run.state in GOES_ON:
             st.markdown(describe_model())
         else:
@@ -56,7 +56,7 @@ def show() -> None:
     for name, part in {"Params": show_params, "Try other params": show_candidates}.items():
         expander = st.expander(name, key=name, on_change="rerun")
         if expander.open:
-            with expander, explained():
+            with expander, explain_errors():
                 part() if run.state not in GOES_ON else st.markdown("Wait for the end of the run.")
 
 
@@ -82,7 +82,7 @@ def show_differences() -> None:
     kept, lost, stages = once("differences", files, commit, last_commit.describe_since_commit)
     is_whole = project.SCORES_CSV.exists() and not stages
     if is_whole and has_earlier and last_commit.git_status([project.LOCK]):
-        with explained(), st.container(border=True):
+        with explain_errors(), st.container(border=True):
             level = Evaluate.load().confidence
             compare = partial(compare_runs, "HEAD", [WORKSPACE], level, common=True)
             (compared,), note = once("compared", files, commit, compare)
@@ -118,13 +118,13 @@ def bullets(lines: list[str]) -> str:
 
 
 def start(*command: str) -> None:
-    with explained():
+    with explain_errors():
         running.start(*command)
 
 
 @st.dialog("Keep this run")
 def ask_keep(subject: str) -> None:
-    with explained():
+    with explain_errors():
         st.markdown("A commit in Git keeps it. `git push` and `dvc push` share it.")
         show_files(list(last_commit.to_keep()))
         message = st.text_area("Message", f"{subject}\n\n{test_score()}")
@@ -139,7 +139,7 @@ def ask_keep(subject: str) -> None:
 
 @st.dialog("Discard this run?")
 def ask_discard(lost: list[str]) -> None:
-    with explained():
+    with explain_errors():
         st.markdown(
             "Model, results and params become those of the last commit. Photos, `labels.csv` and "
             "`splits.csv` stay as they are."
@@ -189,7 +189,7 @@ def show_candidates() -> None:
     st.dataframe(tabulate_ranking(ranking), hide_index=True)
     if ranking.failed:
         st.caption(f"Not measured, or failed: {plain(', '.join(ranking.failed))}.")
-    with st.container(horizontal=True), explained():
+    with st.container(horizontal=True), explain_errors():
         for number, (candidate, *_) in enumerate(ranking.rows[1:], 1):
             kind = "primary" if number == ranking.best else "secondary"
             if st.button(f"Use {plain(candidate.name)}", type=kind):

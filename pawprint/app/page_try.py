@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pawprint.app import photos
-from pawprint.app.messages import explained, plain
+from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import UNKNOWN, UNSURE
 from pawprint.images.decoder import FORMATS
@@ -21,7 +21,7 @@ def show() -> None:
         f"Photos ({', '.join(FORMATS)})", type="image", accept_multiple_files=True
     )
     for file in files:
-        with st.container(border=True), explained():
+        with st.container(border=True), explain_errors():
             show_answer(file.name, file.getvalue(), served)
 
 

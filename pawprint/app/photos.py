@@ -15,7 +15,7 @@ import streamlit as st
 from PIL import Image, ImageOps
 
 from pawprint import project
-from pawprint.app.messages import explained, plain
+from pawprint.app.messages import explain_errors, plain
 from pawprint.columns import SPLIT
 from pawprint.images.archive import Archive, open_archive
 from pawprint.images.decoder import open_image
@@ -91,7 +91,7 @@ def grid(rows: pd.DataFrame, key: str, caption: Callable[[Any], str]) -> Any:
 def cell(name: str, key: str, label: str) -> bool:
     """A small photo with a button. Returns whether it was clicked."""
     with st.container(key=f"photo-{key}", width=CELL, gap="xxsmall"):
-        with explained():  # such as a photo that was removed after the run
+        with explain_errors():  # such as a photo that was removed after the run
             square = _square(name, project.RAW_ARCHIVES, Clean.load().bits)
             st.image(square, width="stretch", alt=alt(name))
         return st.button(label, type="tertiary", key=f"open-{key}")
@@ -102,7 +102,7 @@ def open_large(name: str, text: str) -> None:
 
     @st.dialog(plain(alt(name)), width="large")
     def dialog() -> None:
-        with explained():
+        with explain_errors():
             st.markdown(text)
             show_with_saliency(photo(name), alt(name))
             st.caption(plain(name))
@@ -115,7 +115,7 @@ def show_with_saliency(image: Image.Image, text: str) -> None:
     left, right = st.columns(2)
     with left:
         show_large(image, text)
-    with right, explained():
+    with right, explain_errors():
         show_saliency(image, text)
 
 

@@ -28,7 +28,7 @@ def add_sheet(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--sheet", type=_page, metavar="FILE.html", help=help)
 
 
-def aligned(rows: Iterable[Sequence[str]]) -> str:
+def align(rows: Iterable[Sequence[str]]) -> str:
     """Lines of a table whose columns begin at the same place."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows)]

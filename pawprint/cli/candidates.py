@@ -3,7 +3,7 @@
 import argparse
 import textwrap
 
-from pawprint.cli import aligned
+from pawprint.cli import align
 from pawprint.files import parse_yaml
 from pawprint.tools.candidates import describe_params
 from pawprint.tools.ranking import describe_ranking, rank, tabulate_ranking, use_candidate
@@ -41,7 +41,7 @@ def run_try(arguments: argparse.Namespace) -> None:
     best = ranking.rows[ranking.best].candidate
     print(describe_ranking(ranking))
     table = tabulate_ranking(ranking)
-    print(aligned([table.columns, *table.to_numpy()]))
+    print(align([table.columns, *table.to_numpy()]))
     for name, error in ranking.failed.items():
         print(textwrap.shorten(f"{name}: {error}", WIDTH, placeholder=" …"))
     if arguments.use is None:

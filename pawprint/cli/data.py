@@ -2,7 +2,7 @@
 
 import argparse
 
-from pawprint.cli import aligned
+from pawprint.cli import align
 from pawprint.columns import SPLIT, SPLITS
 from pawprint.dataset.user_tables import keep_splits, read_kept_splits
 from pawprint.errors import InputError, printable
@@ -37,7 +37,7 @@ def run_data(arguments: argparse.Namespace) -> None:
         return
     print(count_changes(changes).to_string(), end="\n\n")
     rows = changes[CHANGES].assign(path=changes["path"].map(printable))
-    print(aligned([CHANGES, *rows.to_numpy()]))
+    print(align([CHANGES, *rows.to_numpy()]))
 
 
 def add_keep_splits(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pawprint.cli import add_format, add_model, add_sheet, aligned, count, require_existing
+from pawprint.cli import add_format, add_model, add_sheet, align, count, require_existing
 from pawprint.cli.predict import FORMATS
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import read_metadata
@@ -18,7 +18,7 @@ from pawprint.scores.paired import Comparison, describe_comparison
 from pawprint.scores.review import confusion, most_confused
 from pawprint.scores.slices import DIFFERENCE, SLICE
 from pawprint.tools import last_run, monitoring
-from pawprint.tools.scoring import Scored, compare_scored, score
+from pawprint.tools.scoring import ScoreResult, compare_models, score
 from pawprint.tools.suggestion import suggest
 
 MAX_CONFUSED = 5  # pairs of classes
@@ -54,7 +54,7 @@ def run_score(arguments: argparse.Namespace) -> int:
             )
     scored = [_score(predictor, arguments.folder) for predictor in predictors]
     level = last_run.read_confidence()
-    others = list(zip(folders[1:], compare_scored(scored, level)))
+    others = list(zip(folders[1:], compare_models(scored, level)))
     if arguments.format == "json":
         table = scored[0].predictions
         record = {"images": len(table), "scores": scored[0].scores}
@@ -66,7 +66,7 @@ def run_score(arguments: argparse.Namespace) -> int:
     else:
         for folder, of_model in zip(folders, scored):
             print(f"{folder}\n" * bool(others), end="")
-            print_scored(of_model)
+            print_scores(of_model)
         for folder, comparison in others:
             print(f"\n{describe_comparison(str(folders[0]), str(folder), comparison)}")
     if arguments.sheet:
@@ -75,7 +75,7 @@ def run_score(arguments: argparse.Namespace) -> int:
     return int(any(of_model.failed for of_model in scored))
 
 
-def _score(predictor: Predictor, folder: Path) -> Scored:
+def _score(predictor: Predictor, folder: Path) -> ScoreResult:
     """Score a model, and print what is left out of its scores."""
     run = last_run.read_last_run(predictor.metadata)
     scored = score(predictor, folder, run)
@@ -98,7 +98,7 @@ def record_of(comparison: Comparison) -> dict:
     return comparison._asdict() | {"test": test, "sets": sets}
 
 
-def print_scored(scored: Scored) -> None:
+def print_scores(scored: ScoreResult) -> None:
     is_of_slice = scored.scores["score"].isin([SLICE, DIFFERENCE])
     rows = scored.scores[~is_of_slice]
     title = rows["score"].str.replace("_", " ") + " " + rows["label"]
@@ -119,7 +119,7 @@ def print_scored(scored: Scored) -> None:
     lines, pad = [list(cells), *cells.to_numpy()], [""] * (len(cells.columns) - 2)
     for name, accuracy, difference in slice_rows(scored.scores):
         lines.append((name, f"{accuracy}; from the others {difference}", *pad))
-    print(f"{sentence}.\n\n{aligned(lines)}")
+    print(f"{sentence}.\n\n{align(lines)}")
     pairs = most_confused(scored.predictions, MAX_CONFUSED).itertuples()
     if named := ", ".join(f"{row.actual} as {row.predicted} ({row.images})" for row in pairs):
         print(f"\nMost frequent errors: {named}.")
@@ -184,7 +184,7 @@ def run_monitor(arguments: argparse.Namespace) -> int:
         record = {"verdict": monitored.verdict, **images, "scores": monitored.scores}
         print_json(record, left_out, failed)
     else:
-        print_monitored(monitored, len(photos), len(test))
+        print_monitoring(monitored, len(photos), len(test))
     if arguments.fail and monitored.verdict != monitoring.LIKE:
         return FAILED
     return int(bool(failed))
@@ -199,7 +199,7 @@ TITLES = {
 }
 
 
-def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> None:
+def print_monitoring(monitored: monitoring.Verdict, photos: int, test: int) -> None:
     lines = [("", f"{photos:,} photos", f"{test:,} test photos", "p", "different")]
     of_class = monitored.scores["score"] == "classes"  # which together have one test
     for row in monitored.scores.itertuples():
@@ -214,7 +214,7 @@ def print_monitored(monitored: monitoring.Monitored, photos: int, test: int) -> 
         lines.append((title, *cells, *tested))
     few = "; they are few, so only a large difference would show"
     is_unsure = monitored.verdict == monitoring.LIKE and photos < monitoring.FEW
-    print(f"The photos: {monitored.verdict}{few * is_unsure}.\n\n{aligned(lines)}")
+    print(f"The photos: {monitored.verdict}{few * is_unsure}.\n\n{align(lines)}")
 
 
 def _in_percent(value: float, low: float, high: float) -> str:

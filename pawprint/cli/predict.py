@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from pawprint.classes import UNSURE
-from pawprint.cli import add_format, add_model, aligned, count
+from pawprint.cli import add_format, add_model, align, count
 from pawprint.errors import InputError, printable
 from pawprint.model.predictor import default_model, find_images, load_predictor, predict
 from pawprint.model.saliency import write_saliency
@@ -74,7 +74,7 @@ def print_table(rows: list[dict], labels: list[str], top: int | None) -> None:
             pairs = [(row["label"] or "-", "     -"), *[("-", "     -")] * (number - 1)]
         error = f"  ({row['error']})" if row["error"] else ""
         lines.append([*itertools.chain(*pairs[:number]), f"{row['path']}{error}"])
-    print(aligned(lines))
+    print(align(lines))
 
 
 def print_csv(rows: list[dict], labels: list[str], top: None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from pawprint.cli import aligned, require_committed
+from pawprint.cli import align, require_committed
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_yaml, write_text
 from pawprint.package import DISTRIBUTION, PACKAGE
@@ -92,7 +92,7 @@ def run_recipes(arguments: argparse.Namespace) -> None:
 
 def list_recipes(arguments: argparse.Namespace) -> None:
     first_lines = (read_recipe(name).splitlines()[0].removeprefix("# ") for name in recipe_names())
-    print(aligned(zip(recipe_names(), first_lines)))
+    print(align(zip(recipe_names(), first_lines)))
 
 
 def use(arguments: argparse.Namespace) -> None:

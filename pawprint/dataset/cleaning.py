@@ -35,7 +35,7 @@ from pawprint.images.archive import (
 )
 from pawprint.images.decoder import (
     ACCEPTED,
-    Decoded,
+    DecodedImage,
     count_suffixes,
     decode_file,
     is_image_name,
@@ -50,7 +50,7 @@ from pawprint.images.formats import scale_for
 JFIF, JFIF_WITHIN = b"JFIF", 512
 HASH_SIDE = 16  # squared, its bits
 HASHED = 512  # pixels of each side that the hash of a large image is of, at least
-BITS = Decoded._fields[1:3]
+BITS = DecodedImage._fields[1:3]
 NOT_LISTED = "not in metadata.csv"
 ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
@@ -103,13 +103,13 @@ def clean(
         require_safe(archive, name)
         return assign(name)
 
-    assigned = [_or_rejected(assign_safe, name) for name in names]
+    assigned = [_row_or_rejection(assign_safe, name) for name in names]
     labelled = {row["path"]: row for row in assigned if "reason" not in row}
     origin = repr((code, rule, archive.bits)).encode()
     reused = _find_known_rows(archive, origin, decoded, labelled)
     paths = set(reused["path"])
     new = [name for name in labelled if name not in paths]
-    results = map_items(partial(_or_rejected, partial(_examine, archive, rule, origin)), new)
+    results = map_items(partial(_row_or_rejection, partial(_examine, archive, rule, origin)), new)
     examined = list(tqdm(results, "clean", len(new), unit="image", disable=None))
     unusable = [row for row in [*assigned, *examined] if "reason" in row]
     complete = [row for row in examined if "reason" not in row]
@@ -209,7 +209,7 @@ def _grey_square(image: Image.Image) -> Image.Image:
     return reduced.convert("L").resize(side, Image.Resampling.LANCZOS)
 
 
-def _or_rejected(function: Callable[[str], dict], name: str) -> dict:
+def _row_or_rejection(function: Callable[[str], dict], name: str) -> dict:
     """The row that the function gives for a file, or a row of REJECTED."""
     try:
         return function(name)

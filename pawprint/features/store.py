@@ -23,7 +23,7 @@ import pandas as pd
 from pawprint.engine.mapping import map_in_threads
 from pawprint.errors import InputError, reason
 
-IMAGES_PER_SHARD = 256  # at most, on average, up to MAX_SHARDS
+IMAGES_PER_SHARD = 64  # at most, on average, up to MAX_SHARDS
 MAX_SHARDS = 4096  # DVC takes a millisecond for each file of an output
 # `drawn` has the fields of View (images/pixels.py).
 COLOURS = [(name, "<f8") for name in ("brightness", "contrast", "saturation", "hue", "grayscale")]

@@ -19,7 +19,7 @@ from pawprint.errors import InputError, printable, reason, silent_stderr
 from pawprint.files import md5_of_folder
 from pawprint.images.archive import Archive, UnusableImageError
 from pawprint.images.decoder import (
-    Decoded,
+    DecodedImage,
     count_suffixes,
     decode_file,
     is_image_name,
@@ -87,7 +87,7 @@ class Predictor:
     metadata: Metadata
     run: RunNetwork
 
-    def decode(self, data: bytes) -> Decoded:
+    def decode(self, data: bytes) -> DecodedImage:
         """The image in the bytes of a file, as `predict` takes it. Raises UnusableImageError."""
         return decode_file(data, self.metadata.bits, self.metadata.decoded_side)
 

@@ -1,6 +1,7 @@
 """Grids of photos: the data before training, and what the model predicts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import PurePosixPath
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
+from pawprint.engine.mapping import map_in_threads
 from pawprint.images.archive import Archive
 from pawprint.images.augmentation import draw_view
 from pawprint.images.decoder import open_image
@@ -25,16 +27,16 @@ PHOTO_SIZE = (224, 224)  # pixels of a photo in the grid
 CELL_WIDTH, CELL_HEIGHT, TITLE_HEIGHT, MARGIN = 232, 292, 40, 4  # pixels
 MAX_TITLE = 22  # characters of a line of a title
 
-# A photo of any size, RGB; its title, up to three lines; the colour of the title.
-Cell = tuple[Image.Image, str, str]
+# What reads a photo of any size, RGB; its title, up to three lines; the colour of the title.
+Cell = tuple[Callable[[], Image.Image], str, str]
 
 
 def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
     """Photos, whole, in equal squares; each section starts a row under its own title.
 
-    Each photo is reduced to PHOTO_SIZE as it comes: a generator of cells saves memory.
+    Photos are read by several threads, and reduced to PHOTO_SIZE at once, which saves memory.
     """
-    cells = {title: [_fit(*cell) for cell in section] for title, section in sections.items()}
+    cells = {title: list(map_in_threads(_fit, section)) for title, section in sections.items()}
     rows = sum(-(-len(section) // COLUMNS) for section in cells.values())
     size = CELL_WIDTH * COLUMNS, CELL_HEIGHT * rows + TITLE_HEIGHT * len(cells)
     dpi = plt.rcParams["figure.dpi"]
@@ -58,13 +60,14 @@ def photo_grid(sections: dict[str, Iterable[Cell]]) -> Figure:
     return figure
 
 
-def _fit(photo: Image.Image, title: str, colour: str) -> Cell:
+def _fit(cell: Cell) -> tuple[Image.Image, str, str]:
+    read, title, colour = cell
     lines = [shorten(line, MAX_TITLE) for line in title.split("\n")]
-    return ImageOps.pad(photo, PHOTO_SIZE, color="#eeeeee"), "\n".join(lines), colour
+    return ImageOps.pad(read(), PHOTO_SIZE, color="#eeeeee"), "\n".join(lines), colour
 
 
-def _open(archive: Archive, name: str) -> Image.Image:
-    return open_image(archive, name, side_for(max(PHOTO_SIZE)))
+def _reader(archive: Archive, name: str) -> Callable[[], Image.Image]:
+    return partial(open_image, archive, name, side_for(max(PHOTO_SIZE)))
 
 
 MAX_VIEWS = 12  # shown; two rows
@@ -83,7 +86,7 @@ def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:
     """
     rows = samples(train, number)
     cells = (
-        (_open(archive, row.path), f"{row.label}\n{row.width}×{row.height}", GREY)
+        (_reader(archive, row.path), f"{row.label}\n{row.width}×{row.height}", GREY)
         for row in rows.itertuples()
     )
     return photo_grid({f"Training images ({len(rows):,} of {len(train):,})": cells})
@@ -101,7 +104,7 @@ def draw_augmented(
             view = draw_view(augment, first["pixels_sha256"], number, image_size)
             is_original = number == 0 and augment.keep_original
             title = f"view {number}" + (": original" if is_original else "")
-            yield Image.fromarray(apply(pixels, view)), title, GREY
+            yield partial(Image.fromarray, apply(pixels, view)), title, GREY
 
     return photo_grid({"One training image and its augmented views": cells()})
 
@@ -111,7 +114,7 @@ def draw_near_duplicates(archive: Archive, near_duplicates: pd.DataFrame, number
     groups = near_duplicates["group"].factorize()[0] + 1
     rows = near_duplicates.assign(group=groups).head(number)
     cells = (
-        (_open(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
+        (_reader(archive, row.path), f"group {row.group}\n{row.label}, {row.split}", GREY)
         for row in rows.itertuples()
     )
     return photo_grid({f"Near-duplicates ({len(rows):,} of {len(near_duplicates):,})": cells})
@@ -154,7 +157,7 @@ def draw_labels_to_review(archive: Archive, suspects: pd.DataFrame, number: int)
         for row in rows.itertuples():
             name, label = PurePosixPath(row.path).name, shorten(row.label, MAX_LABEL)
             title = f"{name}\n{label} {row.probability:.1%}\nperhaps {row.likely}"
-            yield _open(archive, row.path), title, RED
+            yield _reader(archive, row.path), title, RED
 
     title = f"Labels to review ({len(rows):,} of {len(suspects):,})"
     return photo_grid({title: cells()})
@@ -165,4 +168,4 @@ def _cells(archive: Archive, predictions: pd.DataFrame) -> Iterator[Cell]:
         is_right = row.actual == row.predicted
         title = f"{shorten(row.predicted, MAX_LABEL)} {row.confidence:.0%}"
         title += "" if is_right else f"\n✗ label: {row.actual}"
-        yield _open(archive, row.path), title, BLUE if is_right else RED
+        yield _reader(archive, row.path), title, BLUE if is_right else RED

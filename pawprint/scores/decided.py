@@ -45,15 +45,15 @@ def choose_min_confidence(
     counts = [independent_counts(is_wrong[order[:end]], groups[order[:end]]) for end in ends]
     wrong, images = np.transpose(counts)
 
-    def decided(error: float) -> np.ndarray:
+    def ends_that_pass(error: float) -> np.ndarray:
         """The ends of the steps that pass."""
         is_tested = images >= enough_images(error)
         passes = binom.cdf(wrong[is_tested], images[is_tested], error) <= LEVEL
         return ends[is_tested][np.logical_and.accumulate(passes)]
 
-    passed = decided(max_error)
+    passed = ends_that_pass(max_error)
     if not len(passed):
-        smallest = next((error for error in ERRORS if len(decided(error))), ERRORS[-1])
+        smallest = next((error for error in ERRORS if len(ends_that_pass(error))), ERRORS[-1])
         tested = np.flatnonzero(images >= enough_images(max_error))
         why = f"{max_error:g} takes {enough_images(max_error):,} images or more without an error"
         if len(tested):

@@ -136,15 +136,15 @@ def _right(of: Predictions) -> np.ndarray:
     return of.predicted == of.actual
 
 
-def _wrong_decided(of: Predictions) -> np.ndarray | None:
+def _error_of_decided(of: Predictions) -> np.ndarray | None:
     return None if of.is_decided is None else np.where(of.is_decided, ~_right(of), np.nan)
 
 
-def _recalled(of: Predictions, index: int) -> np.ndarray:
+def _recall(of: Predictions, index: int) -> np.ndarray:
     return np.where(of.actual == index, _right(of), np.nan)
 
 
-def _precise(of: Predictions, index: int) -> np.ndarray:
+def _precision(of: Predictions, index: int) -> np.ndarray:
     return np.where(of.predicted == index, _right(of), np.nan)
 
 
@@ -183,9 +183,9 @@ CATALOGUE = {
     APART: Score("accuracy without near-duplicates of other splits"),
     "refused": Score("images labelled unknown", lambda of: of.is_unknown, is_tested=True),
     "decided": Score("images decided, not unsure", lambda of: of.is_decided, in_metrics=True),
-    "error_of_decided": Score("error of the decided images", _wrong_decided, in_metrics=True),
-    "recall": Score("recall", _recalled, over="class", is_tested=True),
-    "precision": Score("precision", _precise, over="class"),
+    "error_of_decided": Score("error of the decided images", _error_of_decided, in_metrics=True),
+    "recall": Score("recall", _recall, over="class", is_tested=True),
+    "precision": Score("precision", _precision, over="class"),
     "f1": Score("F1", _f1, PERCENT, _alone, "class"),
     SLICE: Score("accuracy"),
 }

@@ -36,7 +36,7 @@ class Pair(NamedTuple):
     values: tuple[np.ndarray, np.ndarray]
 
     @classmethod
-    def joined(cls, pairs: Sequence[Self]) -> Self:
+    def join(cls, pairs: Sequence[Self]) -> Self:
         *columns, values = zip(*pairs)
         return cls(*map(np.concatenate, columns), tuple(np.hstack(values)))
 
@@ -95,7 +95,7 @@ def compare(
     all its images (`paired_test`). The probability of any wrong verdict, of all pairs, is at most
     `1 - confidence`: their levels, also of the intervals, are those of `holm`.
     """
-    wholes = [Pair.joined(list(sets.values())) for sets in runs]
+    wholes = [Pair.join(list(sets.values())) for sets in runs]
     p_values = [paired_test(whole.differences, whole.groups) for whole in wholes]
     compared = []
     levels = holm(p_values, 1 - confidence)

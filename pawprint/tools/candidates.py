@@ -70,7 +70,7 @@ class Sample(NamedTuple):
     class_weight: str | None
 
 
-class Measured(NamedTuple):
+class Measurement(NamedTuple):
     """Probabilities as of a CrossValidation, and what of the network would be served.
 
     `megabytes` are those of the weights of network and head. `fit_seconds` are CPU seconds of the
@@ -155,7 +155,7 @@ def describe_params(candidate: Candidate) -> str:
 
 def measure(
     options: list[Candidate], sample: Sample, minutes: float
-) -> Iterator[tuple[Candidate, Measured | InputError]]:
+) -> Iterator[tuple[Candidate, Measurement | InputError]]:
     """Each candidate, measured, or why it is not. Raises InputError for the first.
 
     After the first, one that is expected to take longer than what is left of `minutes` is not. With
@@ -195,11 +195,11 @@ def _places(params: Params, sample: Sample) -> tuple[Path, Path, Path]:
     return TRIED / "networks" / network / "network.xml", TRIED / "features" / rows, result
 
 
-def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) -> Measured:
+def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) -> Measurement:
     model, images = params.model, sample.images
     path, rows, result = _places(params, sample)
     if result.exists():
-        return Measured(*(array[()] for array in read_arrays(result).values()))
+        return Measurement(*(array[()] for array in read_arrays(result).values()))
     if left <= 0:
         raise InputError("no time is left to measure it. See --minutes")
     if not path.exists():
@@ -233,16 +233,16 @@ def _measure(params: Params, sample: Sample, left: float, fit_seconds: float) ->
     cross_validation = cross_validate(examples)
     fit_seconds = time.process_time() - start
     has_blocks = cross_validation.has_blocks
-    served = _served(path, has_blocks)
+    served = _served_part(path, has_blocks)
     weights = sum(node.data.nbytes for node in served.get_ops() if hasattr(node, "data"))
     columns = sum(math.prod(kinds[kind]) for kind in kinds_of(has_blocks))
     weights += 4 * (columns + 1) * (1 if examples.classes == 2 else examples.classes)
-    measured = Measured(cross_validation.probabilities, weights / 1e6, fit_seconds, has_blocks)
+    measured = Measurement(cross_validation.probabilities, weights / 1e6, fit_seconds, has_blocks)
     write_arrays(result, **measured._asdict())
     return measured
 
 
-def _served(path: Path, has_blocks: bool) -> openvino.Model:
+def _served_part(path: Path, has_blocks: bool) -> openvino.Model:
     """The part of a network that a head takes features of."""
     network = read_network(path)
     if has_blocks:
@@ -252,7 +252,7 @@ def _served(path: Path, has_blocks: bool) -> openvino.Model:
 
 
 def time_in_turn(
-    pairs: Sequence[tuple[Candidate, Measured]], sample: Sample, *, is_measured: bool
+    pairs: Sequence[tuple[Candidate, Measurement]], sample: Sample, *, is_measured: bool
 ) -> np.ndarray:
     """CPU milliseconds for an image: of decoding, and of each candidate, `(1 + pairs,)`.
 
@@ -265,7 +265,7 @@ def time_in_turn(
     if not path.exists():
         if not is_measured:
             raise InputError("expected the times of an image, which were not measured")
-        runs = [row_function(_served(*each), model.resize) for each, model in zip(how, models)]
+        runs = [row_function(_served_part(*each), model.resize) for each, model in zip(how, models)]
         sides = [side_for(model.image_size) for model in models]
         write_arrays(path, cpu_ms=_cpu_ms(runs, sides, sample))
     return read_arrays(path)["cpu_ms"]

@@ -42,9 +42,9 @@ def compare_runs(
         groups = read_revision(old, project.SPLIT_CSV, _groups)
         if all(map(_has_solved_head, revs)):
             path = project.CROSS_VALIDATION_CSV
-            judged = {rev: read_revision(rev, path, _judged) for rev in revs}
+            judged = {rev: read_revision(rev, path, _parse_judged) for rev in revs}
             common_images = _with_common_images(judged, TRAINING)
-            sets[TRAINING] = list(_merged(old, new, TRAINING, common_images))
+            sets[TRAINING] = list(_merge_runs(old, new, TRAINING, common_images))
     except InputError as error:
         note = f"Training images are not compared, and groups are not known: {error}"
     of_runs = [dict(zip(sets, of_run)) for of_run in zip(*sets.values())]
@@ -105,10 +105,10 @@ def pair_runs(
     same labels.
     """
     tables = {rev: read_revision(rev, project.PREDICTED_CSV[split], _parse) for rev in (old, *new)}
-    return _merged(old, new, split, _with_common_images(tables, split) if common else tables)
+    return _merge_runs(old, new, split, _with_common_images(tables, split) if common else tables)
 
 
-def _merged(
+def _merge_runs(
     old: str, new: Sequence[str], split: str, tables: dict[str, pd.DataFrame]
 ) -> Iterator[pd.DataFrame]:
     for rev in new:
@@ -148,7 +148,7 @@ def _parse(content: bytes) -> pd.DataFrame:
     return predictions.assign(loss=np.nan) if is_earlier else predictions
 
 
-def _judged(content: bytes) -> pd.DataFrame:
+def _parse_judged(content: bytes) -> pd.DataFrame:
     """A table PREDICTED_CLASSES of training images."""
     table = with_image(parse_table(content, JUDGED))
     is_right = table["probability"] > table["likely_probability"]

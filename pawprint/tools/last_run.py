@@ -20,7 +20,7 @@ CONFIDENCE = 0.95  # of intervals
 DISTANCE = 8  # of near-duplicates
 
 
-class Labelled(NamedTuple):
+class LabelledImages(NamedTuple):
     """The images of the last run: the tables IMAGES and SPLIT, of no row where there are none.
 
     `distance` is that of near-duplicates, `missing` the first file that is not there, if any.
@@ -41,7 +41,7 @@ class LastRun(NamedTuple):
     """
 
     test: pd.DataFrame | None
-    labelled: Labelled
+    labelled: LabelledImages
     folders: dict[str, list[str]] | Literal["auto"]
     confidence: float
 
@@ -56,7 +56,7 @@ def read_confidence() -> float:
     return Evaluate.load().confidence if project.PARAMS.exists() else CONFIDENCE
 
 
-def read_labelled() -> Labelled:
+def read_labelled() -> LabelledImages:
     distance = Split.load().near_duplicate_distance if project.PARAMS.exists() else DISTANCE
     tables = {project.IMAGES_CSV: IMAGES, project.SPLIT_CSV: SPLIT}
     missing = [path for path in (*tables, project.RAW_ARCHIVES) if not path.exists()]
@@ -66,7 +66,7 @@ def read_labelled() -> Labelled:
         else read_table(path, columns)
         for path, columns in tables.items()
     )
-    return Labelled(images, split, project.RAW_ARCHIVES, distance, next(iter(missing), None))
+    return LabelledImages(images, split, project.RAW_ARCHIVES, distance, next(iter(missing), None))
 
 
 def read_test_split(metadata: Metadata) -> pd.DataFrame | None:

@@ -86,7 +86,7 @@ def create(
     if out is not None:
         params = _with_resize(params, out)
     texts = files(source)
-    with _filling(folder):
+    with _fill(folder):
         _start_git_and_dvc(folder)
         for name, text in (
             texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
@@ -155,7 +155,7 @@ def left_out_of(source: Path) -> float | None:
     sizes: list[tuple[int, int]] = []
     with contextlib.ExitStack() as opened:
         if source.is_dir():
-            paths = {path.relative_to(source).as_posix(): path for path in _followed(source)}
+            paths = {path.relative_to(source).as_posix(): path for path in _walk(source)}
             files = {name: functools.partial(paths[name].open, "rb") for name in sorted(paths)}
         else:
             files = {}
@@ -179,7 +179,7 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
     if images.is_dir():
         if is_outside:
             folder_files(images)  # raises InputError for a link
-        files = [path for path in _followed(images) if path.is_file()]
+        files = [path for path in _walk(images) if path.is_file()]
         folders = {path.parent for path in files if is_image_name(path.name)} - {images}
         if len(folders) < 2 and not any(is_metadata(path.name) for path in files):
             raise InputError(
@@ -193,7 +193,7 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
         raise InputError(f"{folder}: expected a folder outside of {images}.")
 
 
-def _followed(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[Path]:
     """Everything but folders below a folder, and below the folders that links there lead to."""
 
     def refuse(error: OSError) -> None:
@@ -221,7 +221,7 @@ def _path_from(folder: Path, images: Path) -> str:
 
 
 @contextlib.contextmanager
-def _filling(folder: Path) -> Iterator[None]:
+def _fill(folder: Path) -> Iterator[None]:
     """Make a folder, and leave it as it was, missing or empty, if the block fails."""
     existed = folder.exists()
     try:

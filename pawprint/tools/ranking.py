@@ -25,7 +25,7 @@ from pawprint.templates.files import flat
 from pawprint.tools.candidates import (
     TODAY,
     Candidate,
-    Measured,
+    Measurement,
     Sample,
     candidates,
     describe_params,
@@ -39,7 +39,7 @@ MARGIN, ALIKE = 0.01, 1.1  # how much higher a log loss, how many times a CPU ti
 DECODED = 3  # times that `dvc repro` decodes an image: clean; features or predict; predict
 
 
-class Ranked(NamedTuple):
+class RankedRow(NamedTuple):
     """A candidate and its scores. `comparison` is that with today's params, None for these.
 
     Where classes are imbalanced, each class counts the same in the log loss. `cpu_ms` is the CPU
@@ -63,7 +63,7 @@ class Ranking(NamedTuple):
     `failed` says by name why a candidate is not measured.
     """
 
-    rows: list[Ranked]
+    rows: list[RankedRow]
     best: int
     failed: dict[str, InputError]
     is_imbalanced: bool
@@ -100,7 +100,7 @@ def rank(choices: Mapping[str, list], minutes: float | None, name: str | None = 
         failed = {option.name: error for option, error in tried if isinstance(error, InputError)}
         if name in failed:
             raise failed[name]
-        pairs = [(option, result) for option, result in tried if isinstance(result, Measured)]
+        pairs = [(option, result) for option, result in tried if isinstance(result, Measurement)]
         decoding, *cpu_ms = time_in_turn(pairs, sample, is_measured=minutes is not None)
     passes, decoding = _passes(split, params), DECODED * len(split) * decoding
     seconds = [
@@ -140,11 +140,11 @@ def _passes(split: pd.DataFrame, params: Params) -> int:
 
 
 def _rank(
-    pairs: Sequence[tuple[Candidate, Measured]],
+    pairs: Sequence[tuple[Candidate, Measurement]],
     cpu_ms: Iterable[float],
     seconds: Iterable[float],
     sample: Sample,
-) -> tuple[list[Ranked], int]:
+) -> tuple[list[RankedRow], int]:
     """Each with its scores, and the index of the one to use.
 
     Considered are today's params and those that are cheaper or significantly better. Those that are
@@ -169,7 +169,9 @@ def _rank(
     recalls = [pd.Series(right).groupby(actual).mean().mean() for right in rights]
     accuracies, means = ([values.mean() for values in each] for each in (rights, losses))
     scores = zip(accuracies, recalls, means, comparisons, cpu_ms, seconds)
-    rows = [Ranked(option, *row, result.megabytes) for (option, result), row in zip(pairs, scores)]
+    rows = [
+        RankedRow(option, *row, result.megabytes) for (option, result), row in zip(pairs, scores)
+    ]
     are_better = [row and row.test.verdict == "better" for row in comparisons]
     is_cheap = [row.cpu_ms < rows[0].cpu_ms for row in rows]
     considered = [n for n in range(len(rows)) if n == 0 or are_better[n] or is_cheap[n]]

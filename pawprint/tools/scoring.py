@@ -21,7 +21,7 @@ from pawprint.scores.metrics import CATALOGUE, Predictions, measure_unknown, tab
 from pawprint.scores.paired import Comparison, Pair, compare
 from pawprint.scores.slices import measure_slices
 from pawprint.tables import losses_in, tabulate
-from pawprint.tools.last_run import Labelled, LastRun
+from pawprint.tools.last_run import LabelledImages, LastRun
 from pawprint.tools.suggestion import compare_hashes
 
 ALPHA = 0.05  # probability of any false difference, at most
@@ -30,7 +30,7 @@ LABELLED = "labelled since, now training images"
 CONTRADICTORY = "copies in several classes"
 
 
-class Scored(NamedTuple):
+class ScoreResult(NamedTuple):
     """What `score` finds.
 
     `scores` has the columns of SCORES after `split`, those of the test split as `test`, `test_low`
@@ -48,7 +48,7 @@ class Scored(NamedTuple):
     has_test: bool
 
 
-def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
+def score(predictor: Predictor, folder: Path, last_run: LastRun) -> ScoreResult:
     """Score the photos of a folder, in folders of classes or with metadata.csv, as `evaluate` does.
 
     Photos in a folder called unknown are of no class. Of photos with the same pixels one counts, or
@@ -60,7 +60,7 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     labels, threshold = metadata.labels, metadata.unknown_threshold
     photos, further = _labels_in(folder, labels, last_run.folders)
     labelled = photos.dropna(subset="label")
-    rows = predict(predictor, [folder / path for path in labelled["path"]], _measured)
+    rows = predict(predictor, [folder / path for path in labelled["path"]], _prediction_and_hash)
     failed = [row for row in rows if row["error"]]
     columns = ["prediction", "pixels_sha256", "hash"]
     usable = labelled.join(pd.DataFrame(rows, labelled.index, columns)).dropna(subset=columns)
@@ -68,7 +68,7 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     split = last_run.labelled.split
     training = split.loc[split["split"] == "train", "pixels_sha256"]
     is_labelled = images["pixels_sha256"].isin(training)
-    is_near = _near_training(images, last_run.labelled) | is_labelled
+    is_near = _is_near_training(images, last_run.labelled) | is_labelled
     left_out = {
         NO_CLASS: len(photos) - len(labelled),
         COPY: (copies["reason"] == "duplicate").sum(),
@@ -99,10 +99,10 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> Scored:
     slices = measure_slices(of_classes.assign(correct=is_right), further, confidence)
     if len(slices):
         scores = pd.concat([scores, slices.assign(different="")], ignore_index=True)
-    return Scored(scores, of_classes, left_out, failed, test is not None)
+    return ScoreResult(scores, of_classes, left_out, failed, test is not None)
 
 
-def compare_scored(scored: Sequence[Scored], confidence: float) -> list[Comparison]:
+def compare_models(scored: Sequence[ScoreResult], confidence: float) -> list[Comparison]:
     """Compare other models with the first, of the same classes, on the same photos."""
     first, *others = (model.predictions for model in scored)
     runs = []
@@ -146,11 +146,11 @@ def _labels_in(
     return photos, layouts.further_columns(rows, images)
 
 
-def _measured(image: Image.Image, predicted: Prediction) -> dict:
+def _prediction_and_hash(image: Image.Image, predicted: Prediction) -> dict:
     return {"prediction": predicted._replace(features=None), "hash": perceptual_hash(image)}
 
 
-def _near_training(images: pd.DataFrame, labelled: Labelled) -> pd.Series:
+def _is_near_training(images: pd.DataFrame, labelled: LabelledImages) -> pd.Series:
     """Whether each image looks like one of training, and is not of the test split, bool."""
     split = labelled.split
     if split.empty or images.empty:
@@ -178,7 +178,7 @@ def _tabulate(images: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
 def _beside(
     scores: pd.DataFrame, photos: Predictions, test: Predictions | None, confidence: float
 ) -> pd.DataFrame:
-    """The columns of Scored.scores: those of `scores`, beside those of the test split.
+    """The columns of ScoreResult.scores: those of `scores`, beside those of the test split.
 
     Differences are tested where CATALOGUE says so, with Holm's levels for all of them together.
     """

@@ -18,7 +18,7 @@ from pawprint.model.predictor import Prediction, Predictor, find_images, predict
 from pawprint.model.served_model import FEATURES
 from pawprint.model.unknown import unit_length
 from pawprint.tables import csv_rows, training_images
-from pawprint.tools.last_run import Labelled
+from pawprint.tools.last_run import LabelledImages
 
 MAX_TRAINING = 2000  # images, whose features new ones are compared with
 SMALLEST = 0.01  # uncertainty, so that images of which the model is certain differ by distance
@@ -96,7 +96,7 @@ def images_in(source: Path) -> list[Path]:
 
 
 def suggest(
-    predictor: Predictor, source: Path, labelled: Labelled, number: int
+    predictor: Predictor, source: Path, labelled: LabelledImages, number: int
 ) -> list[tuple[Path, dict]]:
     """The images of `images_in` to label first with their rows of `predict`, then those that fail.
 
@@ -112,8 +112,8 @@ def suggest(
             "export, or a model of an earlier version. Run `dvc repro` for models/served."
         )
     images = images_in(source)
-    known, features = _labelled(predictor, labelled)
-    pairs = list(zip(images, predict(predictor, images, _measured, has_hashes=False)))
+    known, features = _read_labelled(predictor, labelled)
+    pairs = list(zip(images, predict(predictor, images, _hash_and_features, has_hashes=False)))
     measured = pd.DataFrame(
         {name: [row.pop(name, None) for _, row in pairs] for name in MEASURED}, dtype=object
     )
@@ -138,13 +138,13 @@ def suggest(
     return [pairs[index] for index in (*rest.index[chosen], *failed)]
 
 
-def _measured(image: Image.Image, predicted: Prediction) -> dict:
+def _hash_and_features(image: Image.Image, predicted: Prediction) -> dict:
     features = unit_length(predicted.features).astype(np.float32)
     values = perceptual_hash(image), features, uncertainty(predicted.probabilities)
     return dict(zip(MEASURED, values))
 
 
-def _labelled(predictor: Predictor, labelled: Labelled) -> tuple[pd.Series, np.ndarray]:
+def _read_labelled(predictor: Predictor, labelled: LabelledImages) -> tuple[pd.Series, np.ndarray]:
     """The perceptual hashes of labelled images, and features of training images, float32.
 
     Both are empty without the images of the last run; a line on stderr says so.

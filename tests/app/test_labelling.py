@@ -16,7 +16,7 @@ from pawprint.app.labelling import (
     Changes,
     Places,
     add,
-    copied,
+    find_copies,
     folder_for_training,
     image_of,
     places_in,
@@ -145,10 +145,10 @@ def test_image_that_has_a_label_is_known_and_refused(places, tmp_path):
     """As when a second tab asks for the same image."""
     first, other = new(tmp_path / "new" / "1.jpg"), new(tmp_path / "new" / "a" / "1.jpg")
     take_back = add(places, other, "cat")
-    assert copied([first, other], places) == {other}
+    assert find_copies([first, other], places) == {other}
     add(places, first, "cat")
     take_back()
-    assert copied([first, other], places) == {first}
+    assert find_copies([first, other], places) == {first}
     with refused("1.jpg: "):
         add(places, first, "dog")
 

@@ -33,9 +33,9 @@ def opened(page: str):
     def script(page):
         import importlib
 
-        from pawprint.app.messages import explained
+        from pawprint.app.messages import explain_errors
 
-        with explained():
+        with explain_errors():
             importlib.import_module(f"pawprint.app.{page}").show()
 
     shown = AppTest.from_function(script, args=(page,), default_timeout=60).run()

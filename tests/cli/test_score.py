@@ -18,7 +18,7 @@ from pawprint.model.predictor import load_predictor
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 from pawprint.tools.last_run import read_last_run
-from pawprint.tools.scoring import CONTRADICTORY, COPY, LABELLED, NEAR, NO_CLASS, Scored, score
+from pawprint.tools.scoring import CONTRADICTORY, COPY, LABELLED, NEAR, NO_CLASS, ScoreResult, score
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def here(deployed, monkeypatch) -> dict[str, bytes]:
     return deployed[1]
 
 
-def scored(folder: Path, model: Path = project.SERVED_MODEL) -> Scored:
+def scored(folder: Path, model: Path = project.SERVED_MODEL) -> ScoreResult:
     predictor = load_predictor(model)
     return score(predictor, folder, read_last_run(predictor.metadata))
 
@@ -45,7 +45,7 @@ def new(label: str, images: int, first: int = 1000) -> dict[str, bytes]:
     return {f"{label}/{n}.png": coloured(label, n) for n in range(first, first + images)}
 
 
-def row_of(result: Scored, name: str, label: str = "") -> dict:
+def row_of(result: ScoreResult, name: str, label: str = "") -> dict:
     rows = result.scores
     return rows[(rows["score"] == name) & (rows["label"] == label)].iloc[0].to_dict()
 
@@ -89,7 +89,7 @@ def test_photos_of_a_group_count_as_one_in_intervals_and_tests(here, tmp_path):
     images = {f"{number}.png": coloured("cat", number) for number in range(1000, 1120)}
     folder = write_files(tmp_path, images)
 
-    def scored_in(groups: list[str]) -> Scored:
+    def scored_in(groups: list[str]) -> ScoreResult:
         rows = [f"{number}.png,cat,{group}\n" for number, group in enumerate(groups, 1000)]
         (folder / "metadata.csv").write_text("".join(["file_name,label,group\n", *rows]))
         return scored(folder)

@@ -19,7 +19,7 @@ from pawprint.images.decoder import pixels_sha256
 from pawprint.recipes.overlay import overlay
 from pawprint.tables import write_table
 from pawprint.tools import candidates, ranking
-from pawprint.tools.candidates import TRIED, Measured, draw
+from pawprint.tools.candidates import TRIED, Measurement, draw
 
 RESIZE = ("-S", "model.resize=stretch,pad")
 SIZES = pd.DataFrame({"width": [200] * 48, "height": 80})
@@ -164,7 +164,7 @@ def ranked(losses: list[float], cpu_ms: list[float]) -> int:
         of_label = np.exp(-loss - 0.05 * (-1) ** (np.arange(400) >> number))
         probabilities = np.tile(1 - of_label[:, None], 2)
         probabilities[columns] = of_label
-        results.append((number, Measured(probabilities, 1.0, 1.0, False)))
+        results.append((number, Measurement(probabilities, 1.0, 1.0, False)))
     sample = candidates.Sample(None, images, ["a", "b"], None)
     return ranking._rank(results, cpu_ms, cpu_ms, sample)[1]
 

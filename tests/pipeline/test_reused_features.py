@@ -74,7 +74,7 @@ def test_killed_run_goes_on_where_it_was(workspace):
     """Killed after each shard that it finishes, it computes the others."""
     (workspace / "dvc.lock").unlink()
     replace(
-        workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 256", "IMAGES_PER_SHARD = 8"
+        workspace / "pawprint/features/store.py", "IMAGES_PER_SHARD = 64", "IMAGES_PER_SHARD = 8"
     )
     kept = workspace / project.INTERRUPTED_FEATURES
     for finished in range(1, 5):

@@ -105,7 +105,7 @@ def draw_picture(label: str, number: int, seed: int = 7) -> bytes:
     return file.getvalue()
 
 
-def collected(labels: tuple, count: int, seed: int = 7) -> Iterator[tuple[str, str, bytes]]:
+def draw_collection(labels: tuple, count: int, seed: int = 7) -> Iterator[tuple[str, str, bytes]]:
     """Yield (label, name, contents) of `count` pictures a label, and of three damaged files."""
     for number in range(1, count + 1):
         subjects = labels[-1:] + labels[:-1] if number in MISPLACED else labels
@@ -122,7 +122,7 @@ def draw_dataset(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield (archive member, contents); `train` and `validation` count pictures of each animal."""
     for split, count, shift in (("train", train, 0), ("validation", validation, 1000)):
-        for label, name, data in collected(("cat", "dog"), count, seed + shift):
+        for label, name, data in draw_collection(("cat", "dog"), count, seed + shift):
             yield f"drawn/{split}/{label}s/{label}.{name}.jpg", data
 
 
@@ -139,7 +139,7 @@ def main() -> None:
     if folder.exists():
         raise InputError(f"{folder}: expected a folder that is not there yet. Choose another name.")
     with replacing(folder) as partial:
-        photos = collected(FOOD, FOOD_PICTURES)
+        photos = draw_collection(FOOD, FOOD_PICTURES)
         files = {f"photos/{label}/{name}.jpg": data for label, name, data in photos}
         files["new/lunch.jpg"] = draw_picture("hotdog", FOOD_PICTURES + 1)
         files["new/street.jpg"] = draw_picture("other", FOOD_PICTURES + 1)
