@@ -1,7 +1,6 @@
 """Where the package lies, in a repository of its own or installed; versions of it and a project."""
 
 import contextlib
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -35,16 +34,3 @@ def installed_version() -> str | None:
     with contextlib.suppress(PackageNotFoundError):
         return version(DISTRIBUTION)
     return None
-
-
-def current_commit(digits: int = 40, folder: Path = Path()) -> str | None:
-    """The commit, with at least so many digits, and "-dirty" if tracked files differ from it.
-
-    None outside Git. Tags are left out of the name, so that it is the hash of the commit.
-    """
-    command = ["git", "describe", "--always", f"--abbrev={digits}", "--exclude=*", "--dirty"]
-    try:
-        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-        return result.stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -3,7 +3,7 @@
 import pytest
 from conftest import commit, git_init, succeed
 
-from pawprint.package import current_commit
+from pawprint.git import current_commit
 from pawprint.reports.pages import project_name
 
 

@@ -14,7 +14,7 @@ from pawprint.app import (
 )
 from pawprint.app.messages import explain_errors, plain
 from pawprint.files import md5
-from pawprint.package import current_commit
+from pawprint.git import current_commit
 from pawprint.reports.pages import DIGITS, project_name
 
 # The button of a photo covers the photo, so that a click on the photo presses it. The photo that

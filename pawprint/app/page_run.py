@@ -12,7 +12,7 @@ from pawprint import columns, project
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import HASHED
 from pawprint.errors import InputError
-from pawprint.package import current_commit
+from pawprint.git import current_commit
 from pawprint.params.data import Fetch
 from pawprint.params.model import Model
 from pawprint.params.results import Evaluate

@@ -4,12 +4,12 @@
 """
 
 import argparse
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pawprint import package, project
 from pawprint.errors import InputError, printable
+from pawprint.git import try_git
 
 
 def add_format(parser: argparse.ArgumentParser, formats: Iterable[str]) -> None:
@@ -36,12 +36,7 @@ def align(rows: Iterable[Sequence[str]]) -> str:
 
 
 def require_committed() -> None:
-    git = ["git", "status", "--porcelain", "--", project.PARAMS.name]
-    try:
-        status = subprocess.run(git, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        status = "unknown"
-    if status:
+    if try_git("status", "--porcelain", "--", project.PARAMS.name) != "":
         raise InputError(
             "params.yaml: expected a file without uncommitted changes, which would be lost. "
             "Commit it first."

@@ -11,12 +11,12 @@ from tqdm import tqdm
 from pawprint import project
 from pawprint.columns import SPLIT
 from pawprint.files import md5
+from pawprint.git import current_commit
 from pawprint.model import exports
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import load_predictor
 from pawprint.model.unknown import read_detector
 from pawprint.network.model import load_model
-from pawprint.package import current_commit
 from pawprint.params.results import AUGMENTATIONS
 from pawprint.pipeline.recorded import Recorded
 from pawprint.tables import read_table

@@ -1,6 +1,5 @@
 """What differs from the last commit, in words; Keep and Discard, in Git and DVC."""
 
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from dvc.repo import Repo
 from pawprint import project
 from pawprint.errors import InputError, reason
 from pawprint.files import read_text
+from pawprint.git import git, try_git
 from pawprint.params.data import Fetch
 from pawprint.templates.files import flat
 from pawprint.tools.projects import describe_changes
@@ -21,19 +21,8 @@ INPUTS = (project.PARAMS, project.PIPELINE, project.REQUIREMENTS)
 TABLES = (project.LABELS_CSV, project.SPLITS_CSV)  # of the user
 
 
-def git(*arguments: str, text: str | None = None) -> str:
-    """What Git prints. Raises InputError with its last line if it fails."""
-    options = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape"}
-    result = subprocess.run(["git", *arguments], input=text, **options)
-    if result.returncode:
-        last = (result.stderr.strip() or result.stdout.strip() or "no message").splitlines()[-1]
-        raise InputError(f"git {arguments[0]}: expected success. Received: {last}")
-    return result.stdout
-
-
 def has_commit() -> bool:
-    command = ["git", "rev-parse", "--quiet", "--verify", "HEAD"]
-    return not subprocess.run(command, capture_output=True).returncode
+    return try_git("rev-parse", "--verify", "HEAD") is not None
 
 
 def has_run() -> bool:
@@ -42,7 +31,7 @@ def has_run() -> bool:
 
 
 def has_author() -> bool:
-    return not subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], capture_output=True).returncode
+    return try_git("var", "GIT_COMMITTER_IDENT") is not None
 
 
 def git_status(paths: Iterable[Path]) -> dict[str, str]:

@@ -24,6 +24,7 @@ from pawprint.dataset.sources import folder_files, is_tar, require_utf8
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_text, write_json, write_text
+from pawprint.git import git, try_git
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.params.section import check_content
@@ -105,17 +106,17 @@ def create(
 
 
 def _start_git_and_dvc(folder: Path) -> None:
-    if not _is_in_git(folder):
-        _run(["git", "init", "--quiet"], folder)
+    if try_git("rev-parse", "--is-inside-work-tree", folder=folder) is None:
+        git("init", "--quiet", folder=folder)
     root = [] if (folder / ".git").exists() else ["--subdir"]
-    _run([sys.executable, "-m", "dvc", "init", "--quiet", *root], folder)
+    _run_dvc(folder, "init", "--quiet", *root)
 
 
 def _track(folder: Path, source: str) -> None:
     is_shown = sys.stderr.isatty()  # a progress bar
     quiet = [] if is_shown else ["--quiet"]
     stderr = None if is_shown else subprocess.PIPE
-    _run([sys.executable, "-m", "dvc", "add", *quiet, source], folder, stderr)
+    _run_dvc(folder, "add", *quiet, source, stderr=stderr)
 
 
 def _copy(images: Path, target: Path) -> None:
@@ -240,24 +241,13 @@ def _fill(folder: Path) -> Iterator[None]:
         raise
 
 
-def _is_in_git(folder: Path) -> bool:
-    command = ["git", "rev-parse", "--is-inside-work-tree"]
-    try:
-        return not subprocess.run(command, cwd=folder, capture_output=True).returncode
-    except OSError:
-        raise InputError(
-            "git: expected to find it. Received: no such command. Install Git."
-        ) from None
-
-
-def _run(command: list[str], folder: Path, stderr: int | None = subprocess.PIPE) -> None:
-    result = subprocess.run(
-        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=stderr, text=True, errors="replace"
-    )
+def _run_dvc(folder: Path, *arguments: str, stderr: int | None = subprocess.PIPE) -> None:
+    command = [sys.executable, "-m", "dvc", *arguments]
+    options = {"stdout": subprocess.DEVNULL, "stderr": stderr, "text": True, "errors": "replace"}
+    result = subprocess.run(command, cwd=folder, **options)
     if result.returncode:
-        tool = "dvc" if "dvc" in command else command[0]
         message = printable(" ".join((result.stderr or f"status {result.returncode}").split()))
-        raise InputError(f"{folder}: expected `{tool}` to set up the project. Received: {message}")
+        raise InputError(f"{folder}: expected `dvc` to set up the project. Received: {message}")
 
 
 def set_params(changes: dict[str, object]) -> None:
@@ -361,9 +351,7 @@ def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
         paths = [Path(folder, name) for name in ("current", "base", "new")]
         for path, text in zip(paths, (current, base, new)):
             write_text(path, text)
-        command = ["git", "merge-file", "-p", *["--union"] * is_union, *map(str, paths)]
-        result = subprocess.run(command, capture_output=True, encoding="utf-8")
-    return None if result.returncode else result.stdout
+        return try_git("merge-file", "-p", *["--union"] * is_union, *map(str, paths))
 
 
 def _write_state(folder: Path, texts: dict[str, str]) -> None:

@@ -20,10 +20,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from pawprint.errors import InputError
+from pawprint.git import current_commit
 from pawprint.images.archive import UnusableImageError
 from pawprint.images.decoder import sha256_of_all_pixels
 from pawprint.model.predictor import Predictor, load_predictor
-from pawprint.package import current_commit, installed_version
+from pawprint.package import installed_version
 from pawprint.runtime import CORES
 
 MAX_BYTES = 10 * 2**20  # of an upload
