@@ -60,9 +60,9 @@ def run_init(arguments: argparse.Namespace) -> None:
 def run_upgrade(arguments: argparse.Namespace) -> None:
     """Renew this project after an upgrade of the package; `git diff` shows what changed.
 
-    Files that are still as `pawprint init` wrote them are written anew. Where you changed one, the
-    new one is put beside it, as FILE.new. params.yaml keeps your values and comments, and gets new
-    params with their defaults. Nothing is committed.
+    The changes of the package are merged into your files. Where you changed the same lines, your
+    file stays, and the new one is put beside it, as FILE.new. params.yaml keeps your values and
+    comments, and gets new params with their defaults. Nothing is committed.
     """
     from pawprint.tools.projects import upgrade
 
