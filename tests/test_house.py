@@ -48,11 +48,9 @@ def test_module_imports_only_the_rooms_that_the_design_allows():
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_stage_imports_another_or_what_only_people_run(stage):
+def test_no_stage_imports_another(stage):
     closure = CODE.closure(stage)
     assert {module for module in closure if room(module) == "stages"} == {stage, PACKAGE}
-    rooms = {room(module) for module in closure}
-    assert rooms.isdisjoint({"pawprint/app", "pawprint/cli", "pawprint/tools"})
 
 
 @pytest.mark.parametrize(

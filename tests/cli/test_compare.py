@@ -185,12 +185,6 @@ def test_results_of_other_params_code_or_predictions_are_refused(
     assert f"changes since the last run: {changed}." in line
 
 
-def test_compare_needs_no_data_and_no_remote(project):
-    other = clone(project)
-    assert not (other / "models").exists()
-    assert printed(other, "compare", "old")
-
-
 def test_other_test_images_are_refused_with_the_reason(project):
     write(project, set(), range(3, IMAGES + 1))
     record(project)

@@ -150,15 +150,6 @@ def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch,
         assert scored(write_files(tmp_path / "new", new("cat", 4))).has_test != is_replaced
 
 
-def test_other_head_on_the_same_backbone_is_another_model(here, tmp_path):
-    """With the labels, data and thresholds of the served model."""
-    folder = write_files(tmp_path / "new", new("cat", 4))
-    other = write_colour_model(tmp_path / "other", bias=1, unknown_threshold=0.2)
-    assert not scored(folder, other).has_test
-    copy = shutil.copytree(project.SERVED_MODEL, tmp_path / "copy")
-    assert scored(folder, copy).has_test
-
-
 def test_images_in_a_folder_called_unknown_are_of_no_class(here, tmp_path):
     green = np.zeros((8, 8, 3), np.uint8) + np.array([20, 220, 20], np.uint8)
     images = new("cat", 4) | {"unknown/green.png": encode(Image.fromarray(green), "PNG")}
