@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from pawprint.columns import DECIDED
 from pawprint.errors import InputError
@@ -48,7 +48,7 @@ def choose_min_confidence(
     def ends_that_pass(error: float) -> np.ndarray:
         """The ends of the steps that pass."""
         is_tested = images >= enough_images(error)
-        passes = binom.cdf(wrong[is_tested], images[is_tested], error) <= LEVEL
+        passes = bdtr(wrong[is_tested], images[is_tested], error) <= LEVEL
         return ends[is_tested][np.logical_and.accumulate(passes)]
 
     passed = ends_that_pass(max_error)

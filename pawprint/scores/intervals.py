@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest, norm, rankdata
+import pandas as pd
+from scipy.special import ndtri  # the import of scipy.stats takes half a second
 
 from pawprint.randomization import independent_images
 
@@ -17,8 +18,11 @@ def fraction_interval(correct: int, total: int, confidence: float) -> tuple[floa
     (https://doi.org/10.1080/01621459.1927.10502953). Unlike the normal approximation it stays
     in [0, 1] and keeps its confidence near 0 and 1.
     """
-    interval = binomtest(correct, total).proportion_ci(confidence, "wilson")
-    return float(interval.low), float(interval.high)
+    fraction, square = correct / total, ndtri((1 + confidence) / 2) ** 2 / total
+    middle = fraction + square / 2
+    reach = (square * (fraction * (1 - fraction) + square / 4)) ** 0.5
+    low, high = (middle - reach) / (1 + square), (middle + reach) / (1 + square)
+    return float(low if correct else 0), float(high if correct < total else 1)
 
 
 def independent_counts(is_true: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
@@ -64,7 +68,7 @@ def linear_interval(
     """
     names = np.unique(strata)
     weights = np.full(len(names), 1 / len(names)) if weights is None else np.asarray(weights)
-    z, middle, variance = norm.ppf((1 + confidence) / 2), 0.0, 0.0
+    z, middle, variance = ndtri((1 + confidence) / 2), 0.0, 0.0
     added = z**2 / len(names) / (ends[1] - ends[0])
     for name, weight in zip(names, weights):
         is_in = strata == name
@@ -102,9 +106,10 @@ def area_interval(
     right order, and its variance is the sum of those of both means (DeLong and others, 1988,
     https://doi.org/10.2307/2531595). So the area is a linear function of fractions.
     """
-    in_order = rankdata(values)
+    in_order = pd.Series(values).rank().to_numpy(copy=True)
     for kind in (is_positive, ~is_positive):
-        in_order[kind] = (in_order[kind] - rankdata(values[kind])) / (~kind).sum()
+        ranks = pd.Series(values[kind]).rank().to_numpy()
+        in_order[kind] = (in_order[kind] - ranks) / (~kind).sum()
     in_order[~is_positive] = 1 - in_order[~is_positive]
     area = in_order[is_positive].mean()
     low, high = linear_interval(in_order, is_positive, groups, confidence, weights=(1, 1))

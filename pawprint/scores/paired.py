@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from pawprint.classes import headline
 from pawprint.randomization import paired_test
@@ -133,7 +133,7 @@ def difference_of(pair: Pair, confidence: float, p_value: float, score: str) -> 
         low, high = paired_interval(differences, strata, pair.groups, confidence)
     low, high = extend_to_zero((low, high), p_value < level)
     if p_value >= level and difference:
-        reach = norm.ppf(1 - level / 2) + norm.ppf(POWER)
+        reach = ndtri(1 - level / 2) + ndtri(POWER)
         ratio = reach * groups.std() / len(groups) ** 0.5 / difference
         enough = max(len(differences), round(len(differences) * ratio**2))
     return ScoreTest(score, difference, low, high, confidence, p_value, enough)

@@ -3,7 +3,15 @@ import pandas as pd
 import pytest
 from conftest import refused
 
-from pawprint.features.store import INDEX, Shard, open_features, shard_of, shard_path, write_shard
+from pawprint.features.store import (
+    INDEX,
+    Shard,
+    count_shards,
+    open_features,
+    shard_of,
+    shard_path,
+    write_shard,
+)
 
 SHA256 = pd.Series([f"{value:016x}".ljust(64, "0") for value in range(0, 2**64, 2**58)])
 KINDS = {"cut": (2, 3), "top": (1,)}
@@ -55,3 +63,7 @@ def test_what_training_reads_is_checked_and_no_other_column(tmp_path):
     open_features(tmp_path, ["cut"], SHA256)
     with refused("shard-0.npy: expected the bytes"):
         open_features(tmp_path, ["cut", "top"], SHA256)
+
+
+def test_small_set_has_shards_for_several_threads_and_a_huge_one_not_too_many_files():
+    assert count_shards(200) >= 4 and count_shards(10**8) == 4096
