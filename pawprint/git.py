@@ -15,10 +15,12 @@ def git(*arguments: str, folder: Path = Path(), text: str | None = None) -> str:
     options = {"capture_output": True, "encoding": "utf-8", "errors": "surrogateescape"}
     try:
         result = subprocess.run(["git", *arguments], cwd=folder, input=text, **options)
-    except OSError:
+    except FileNotFoundError:
         raise InputError(
             "git: expected to find it. Received: no such command. Install Git."
         ) from None
+    except OSError as error:
+        raise InputError(f"git: expected to run it. Received: {error.strerror}") from None
     if result.returncode:
         last = (result.stderr.strip() or result.stdout.strip() or "no message").splitlines()[-1]
         raise InputError(f"git {arguments[0]}: expected success. Received: {printable(last)}")

@@ -199,7 +199,7 @@ TITLES = {
 }
 
 
-def print_monitoring(monitored: monitoring.Verdict, photos: int, test: int) -> None:
+def print_monitoring(monitored: monitoring.MonitorResult, photos: int, test: int) -> None:
     lines = [("", f"{photos:,} photos", f"{test:,} test photos", "p", "different")]
     of_class = monitored.scores["score"] == "classes"  # which together have one test
     for row in monitored.scores.itertuples():

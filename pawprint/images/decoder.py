@@ -8,6 +8,7 @@ image of a HEIC file, is decoded.
 import hashlib
 import io
 import logging
+import os
 import posixpath
 import re
 import struct
@@ -83,7 +84,8 @@ MAX_SLOW = 16_000_000
 # Freed blocks, of at most 16 MB each, that Pillow takes for the next images: with new memory, the
 # decoding of 12 million pixels takes 59 ms in place of 38.
 # https://pillow.readthedocs.io/en/stable/reference/block_allocator.html
-Image.core.set_blocks_max(8)
+if "PILLOW_BLOCKS_MAX" not in os.environ:
+    Image.core.set_blocks_max(8)
 # Pillow warns about what it repairs or ignores; an unusable image raises an error.
 warnings.filterwarnings("ignore", module="PIL")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)

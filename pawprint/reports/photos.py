@@ -75,8 +75,8 @@ MAX_VIEWS = 12  # shown; two rows
 
 def samples(train: pd.DataFrame, number: int) -> pd.DataFrame:
     """At most `number` rows of a table SPLIT, as many of each class, or all of a rare one."""
-    share = max(1, number // train["label"].nunique())
-    return spread(pd.concat(spread(rows, share) for _, rows in train.groupby("label")), number)
+    of_class = max(1, number // train["label"].nunique())
+    return spread(pd.concat(spread(rows, of_class) for _, rows in train.groupby("label")), number)
 
 
 def draw_samples(archive: Archive, train: pd.DataFrame, number: int) -> Figure:

@@ -27,7 +27,7 @@ MAX_LIMITS, MAX_NAMED = 5, 3  # sentences, and classes in one
 DOUBTFUL = 0.05  # p-value of test against validation; above ALPHA the sentence says so
 MIN_GAP = 0.1  # of accuracies, to be called a limit
 MAX_ENLARGED = 2 / 3  # of `image_size`, from which an enlarged image is blurred
-MIN_SHARE = 0.2  # of the errors, of two classes
+MIN_FRACTION = 0.2  # of the errors, of two classes
 MAX_MEASURED = 500  # training images whose files are looked at
 MIN_WRONG = 0.01  # of the labels
 LEAST = 1e-6  # probability of a label that is counted; tables have six digits
@@ -226,7 +226,7 @@ def confused_classes(run: Run) -> Limit | None:
     (pair, number), *_ = either.value_counts().items()
     pairs = classes * (classes - 1) // 2
     p_value = pairs * bdtrc(number - 1, len(errors), 1 / pairs)
-    if number < MIN_SHARE * len(errors) or p_value >= ALPHA:
+    if number < MIN_FRACTION * len(errors) or p_value >= ALPHA:
         return None
     of_pair = errors[[couple == pair for couple in either]]
     directed = of_pair.groupby(["actual", "predicted"]).size().idxmax()

@@ -33,7 +33,7 @@ FEW = 50  # photos, of which only a large difference is significant
 COLUMNS = ["score", "label", "value", "low", "high", "test", "test_low", "test_high"]
 
 
-class Verdict(NamedTuple):
+class MonitorResult(NamedTuple):
     """`verdict` is LIKE, PROPORTIONS or OTHER.
 
     A row of `scores` has COLUMNS, `difference`, `p_value` and `different`. `unknown` is the
@@ -116,7 +116,7 @@ def select(
 
 def monitor(
     metadata: Metadata, photos: pd.DataFrame, test: pd.DataFrame, confidence: float
-) -> Verdict:
+) -> MonitorResult:
     """Compare photos, as `select` returns them, with the table PREDICTIONS of the test split.
 
     `confidence` is of the intervals.
@@ -146,7 +146,7 @@ def answers(table: pd.DataFrame, metadata: Metadata) -> pd.DataFrame:
 
 def compare_answers(
     photos: pd.DataFrame, test: pd.DataFrame, labels: list[str], confidence: float
-) -> Verdict:
+) -> MonitorResult:
     """Compare what `answers` returns of photos and of the test split.
 
     A difference counts if it reaches LEAST and its p-value is below Holm's level. Tests are
@@ -198,7 +198,9 @@ def compare_answers(
     found = set(table.index[is_different])
     verdict = OTHER if found - {"classes"} else PROPORTIONS if found else LIKE
     scores = pd.DataFrame(rows, columns=COLUMNS)
-    return Verdict(verdict, scores.merge(table, left_on="score", right_index=True, how="left"))
+    return MonitorResult(
+        verdict, scores.merge(table, left_on="score", right_index=True, how="left")
+    )
 
 
 def rank_within(both: pd.DataFrame, column: str) -> np.ndarray:

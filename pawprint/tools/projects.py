@@ -87,7 +87,7 @@ def create(
     if out is not None:
         params = _with_resize(params, out)
     texts = files(source)
-    with _fill(folder):
+    with _new_folder(folder):
         _start_git_and_dvc(folder)
         for name, text in (
             texts | EMPTY_TABLES | {CONFIG: template(CONFIG), PARAMS.name: params}
@@ -222,7 +222,7 @@ def _path_from(folder: Path, images: Path) -> str:
 
 
 @contextlib.contextmanager
-def _fill(folder: Path) -> Iterator[None]:
+def _new_folder(folder: Path) -> Iterator[None]:
     """Make a folder, and leave it as it was, missing or empty, if the block fails."""
     existed = folder.exists()
     try:
@@ -277,6 +277,7 @@ def upgrade(folder: Path = Path()) -> list[str]:
     same lines, the file stays, and that of the package is put beside it as `FILE.new`. All values
     and comments of `params.yaml` stay. Raises InputError before anything is written.
     """
+    git("--version")  # without it, every merge would be a conflict
     state = _read_state(folder)
     params, defaults = read_text(folder / PARAMS), template(PARAMS.name)
     source = flat(params).get("fetch.source")
