@@ -143,6 +143,8 @@ def main() -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     process, terminal = pty.fork()
     if not process:
+        # Ignored in what a script starts in the background, so that Stop would do nothing.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ |= {"PATH": path, "TQDM_MININTERVAL": "1"}
         os.execv(sys.executable, [sys.executable, "-m", *sys.argv[1:]])
     signal.signal(signal.SIGINT, lambda *_: os.write(terminal, b"\x03"))
