@@ -1,9 +1,10 @@
 import errno
 
+import numpy as np
 import pytest
 from conftest import refused
 
-from pawprint.files import pack, read_json, replacing, write_json
+from pawprint.files import pack, read_arrays, read_json, replacing, write_arrays, write_json
 
 
 def test_not_a_number_is_refused_and_the_old_file_stays(tmp_path):
@@ -65,3 +66,15 @@ def test_zip_is_the_same_bytes_on_every_system(tmp_path, monkeypatch):
         monkeypatch.setattr("sys.platform", system)
         pack(tmp_path / f"{system}.zip", [("a.jpg", b"a")])
     assert (tmp_path / "linux.zip").read_bytes() == (tmp_path / "win32.zip").read_bytes()
+
+
+ARRAYS = [np.arange(number + 2, dtype=np.float32).reshape(-1, 1) for number in range(12)]
+
+
+def test_arrays_are_read_in_their_order_and_written_with_the_same_bytes(tmp_path):
+    for name in ("a.npz", "b.npz"):
+        write_arrays(tmp_path / name, *ARRAYS)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    read = list(read_arrays(tmp_path / "a.npz").values())
+    assert len(read) == 12
+    assert all(map(np.array_equal, read, ARRAYS))

@@ -106,11 +106,10 @@ def area_interval(
     right order, and its variance is the sum of those of both means (DeLong and others, 1988,
     https://doi.org/10.2307/2531595). So the area is a linear function of fractions.
     """
-    in_order = pd.Series(values).rank().to_numpy(copy=True)
-    for kind in (is_positive, ~is_positive):
-        ranks = pd.Series(values[kind]).rank().to_numpy()
-        in_order[kind] = (in_order[kind] - ranks) / (~kind).sum()
-    in_order[~is_positive] = 1 - in_order[~is_positive]
+    others = np.where(is_positive, *np.bincount(is_positive, minlength=2))  # of the other kind
+    ranked = pd.Series(values)
+    below = (ranked.rank() - ranked.groupby(is_positive).rank()) / others
+    in_order = np.where(is_positive, below, 1 - below)
     area = in_order[is_positive].mean()
     low, high = linear_interval(in_order, is_positive, groups, confidence, weights=(1, 1))
     return float(area), float(max(low - area, 0)), float(min(high - area, 1))

@@ -1,3 +1,5 @@
+import csv
+import io
 import json
 import os
 from pathlib import Path
@@ -59,6 +61,20 @@ def test_folder_stands_for_its_images_and_a_named_file_for_itself(photos):
     assert find_images(paths) == paths
 
 
+LABELS = ["ant", "bee", "cat", "dog"]
+
+
+@pytest.fixture
+def rows_of_four(photos):
+    """An image of four labels, with the probabilities 0.2, 0.1, 0.65 and 0.05, and an error."""
+    four = Predictor(
+        photos,
+        metadata(labels=LABELS),
+        lambda _: {"probability": np.array([[0.2, 0.1, 0.65, 0.05]])},
+    )
+    return predict(four, [photos / "b.jpg", photos / "nothing.jpg"])
+
+
 def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(photos):
     (photos / "black.png").write_bytes(plain("black"))
     run = lambda x: {"probability": np.array([[0.2 if x.any() else np.nan]])}  # noqa: E731
@@ -67,6 +83,17 @@ def test_image_for_which_the_model_gives_no_probability_is_an_error_of_its_own(p
     assert (wrong["label"], wrong["probabilities"]) == ("", {})
     assert "probability" in wrong["error"]
     assert (right["label"], right["error"]) == ("cat", "")
+
+
+def test_csv_has_a_column_for_each_label(rows_of_four, capsys):
+    FORMATS["csv"](rows_of_four, LABELS, None)
+    good, bad = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    names = [f"probability_{label}" for label in LABELS]
+    after = ["unknown_score", "error", "pixels_sha256", "model"]
+    assert list(good) == ["path", "label", *names, *after]
+    assert [good[name] for name in names] == ["0.2", "0.1", "0.65", "0.05"]
+    assert [bad[name] for name in names] == [""] * 4
+    assert bad["error"] == "no such file or directory"
 
 
 def test_unusable_file_is_listed_with_its_reason_and_the_others_are_labelled(predictor, photos):
