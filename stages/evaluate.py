@@ -66,7 +66,7 @@ def main() -> None:
         print(f"evaluate: refused {refused:.2%} of {len(unknown):,} images of no class")
     scores = pd.concat(
         [validation.scores.assign(split="validation"), pd.concat(of_test).assign(split="test")]
-    )
+    ).astype(columns.SCORES)
     reliability = [result.reliability.assign(split=name) for name, result in results.items()]
     for name, result in results.items():
         write_predictions(project.PREDICTIONS_CSV[name], result.predictions)

@@ -1,4 +1,4 @@
-"""What stages say of the images: rows of splits.csv, series of photos, labels to review."""
+"""What stages say of the images: rows of splits.csv, series, many classes, labels to review."""
 
 import contextlib
 import hashlib
@@ -9,18 +9,26 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import PROJECT, encode, refused
+from made_up_run import PER_CLASS, predictions_of, write_run
 from networks import write_features
 from PIL import Image
 
 from pawprint import project
-from pawprint.columns import IMAGES, JUDGED, SPLIT
+from pawprint.columns import IMAGES, JUDGED, METADATA, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
 from pawprint.files import pack, read_json, write_json
+from pawprint.model.outputs import Outputs
 from pawprint.network import cross_validation
 from pawprint.scores.shift import SERIES
-from pawprint.tables import read_table, tabulate, write_predictions, write_table
-from stages import clean, review, split, train_extract
+from pawprint.tables import (
+    read_predictions,
+    read_table,
+    tabulate,
+    write_predictions,
+    write_table,
+)
+from stages import clean, evaluate, review, split, train_extract
 
 
 @pytest.fixture
@@ -138,6 +146,25 @@ def test_training_says_that_many_classes_have_no_learning_curve(folder, capsys, 
     lines = trained(folder, np.random.default_rng(0).normal(size=(36, 1, 12)), capsys)
     (line,) = [line for line in lines if "no learning curve" in line]
     assert "too many classes" in line
+
+
+def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
+    labels = [f"class {number:02}" for number in range(24)]
+    write_run(folder, dict.fromkeys(labels, PER_CLASS), pd.DataFrame(columns=list(REJECTED)))
+    write_table(folder / project.METADATA_CSV, pd.DataFrame(columns=list(METADATA)), METADATA)
+    for seed, name in enumerate(evaluate.SPLITS):
+        actual, probabilities = predictions_of(labels, seed)
+        scores = np.zeros((len(actual), 1), np.float32)
+        outputs = Outputs(actual, np.log(probabilities)[:, None].astype(np.float32), scores)
+        outputs.write(folder / project.OUTPUTS / f"{name}.npz")
+    with contextlib.chdir(folder):
+        evaluate.main()
+        test = read_json(project.EVALUATE_METRICS)["test"]
+        predictions = read_predictions(project.PREDICTIONS_CSV["test"])
+    is_right = predictions["predicted"] == predictions["actual"]
+    recalls = is_right.groupby(predictions["actual"]).mean()
+    assert len(test["recall"]) < len(labels)
+    assert sorted(test["recall"].values()) == sorted(recalls)[: len(test["recall"])]
 
 
 def test_review_counts_labels_to_look_at_and_calls_none_wrong(folder, capsys):
