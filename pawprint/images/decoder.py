@@ -72,7 +72,7 @@ def _is_hidden(name: str) -> bool:
 JPEG = ("JPEG", "MPO")
 # As Pillow, libheif and libjpeg say it.
 ENDS_EARLY = re.compile("truncated|end of file|premature end", re.IGNORECASE)
-STRIP = 64  # rows
+STRIP = 2**20  # bytes
 MAX_SIDE = 65_535  # of a JPEG; to resize a much longer image takes gigabytes
 SUBFILE, DNG_VERSION = 254, 50706  # tags of a TIFF
 MAX_BOXES = 10_000  # of a HEIC or AVIF, which has one for each tile
@@ -260,8 +260,9 @@ def pixels_sha256(image: Image.Image) -> str:
     The image is decoded in full.
     """
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
-    for top in range(0, image.height, STRIP):  # a copy of a large image takes longer
-        digest.update(image.crop((0, top, image.width, min(top + STRIP, image.height))).tobytes())
+    rows = STRIP // (3 * image.width) + 1
+    for top in range(0, image.height, rows):  # a copy of a large image takes longer
+        digest.update(image.crop((0, top, image.width, min(top + rows, image.height))).tobytes())
     return digest.hexdigest()
 
 

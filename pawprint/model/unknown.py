@@ -82,17 +82,21 @@ def fit_detector(features: np.ndarray) -> Detector:
     There are COMPONENTS of them, or fewer than images and than channels. Two images and two
     channels are the minimum.
     """
-    from scipy.linalg import eigh  # takes long, and `pawprint predict` needs none
+    from scipy.linalg import eigh, qr  # takes long, and `pawprint predict` needs none
     from threadpoolctl import threadpool_limits
 
     images, channels = features.shape
     number = min(COMPONENTS, images - 1, channels - 1)
     unit = unit_length(features.astype(np.float64))
     mean = unit.mean(axis=0)
+    # Of both products of the matrix with itself the smaller one: the time grows with its cube.
+    narrow = (unit - mean).T if channels < images else unit - mean
+    last = len(narrow) - number, len(narrow) - 1
     with threadpool_limits(1):  # the number of threads changes the last bits of a sum
-        covariance = (unit - mean).T @ (unit - mean)
-        _, vectors = eigh(covariance, subset_by_index=(channels - number, channels - 1))
-    return Detector(mean.astype(np.float32), vectors[:, ::-1].T.astype(np.float32))
+        vectors = eigh(narrow @ narrow.T, subset_by_index=last)[1][:, ::-1]
+        if channels >= images:
+            vectors, _ = qr(narrow.T @ vectors, mode="economic")
+    return Detector(mean.astype(np.float32), vectors.T.astype(np.float32))
 
 
 def fit_unknown(features: np.ndarray) -> tuple[Detector, np.ndarray]:

@@ -30,7 +30,7 @@ MAX_ENLARGED = 2 / 3  # of `image_size`, from which an enlarged image is blurred
 MIN_FRACTION = 0.2  # of the errors, of two classes
 MAX_MEASURED = 500  # training images whose files are looked at
 MIN_WRONG = 0.01  # of the labels
-LEAST = 1e-6  # probability of a label that is counted; tables have six digits
+MIN_PROBABILITY = 1e-6  # probability of a label that is counted; tables have six digits
 NO_LIMIT = "No limit of this model stands out."
 NEXT_STEP = "pawprint try measures whether another backbone, image size or resize is better."
 
@@ -175,7 +175,7 @@ def wrong_labels(run: Run) -> Limit | None:
     By a likelihood-ratio test, of a parameter at the end of its range.
     """
     held_out = (np.exp(-losses_in(table)) for table in run.predictions.values())
-    of_label = np.maximum(np.concatenate([run.judged["probability"], *held_out]), LEAST)
+    of_label = np.maximum(np.concatenate([run.judged["probability"], *held_out]), MIN_PROBABILITY)
     classes = run.images["label"].nunique()
 
     def loss(drawn: float) -> float:

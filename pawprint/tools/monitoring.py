@@ -25,7 +25,7 @@ ALPHA = 0.05  # probability of a false alarm, at most: of all tests together
 # The smallest difference that counts. Other photos of the same kind are called unknown somewhat
 # more often than the test photos, and photos of other sources get a little less confidence. Photos
 # of which the model is surer, such as training photos, are no other images.
-LEAST = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": -0.02}
+MIN_DIFFERENCE = {"unknown": 0.03, "unknown_score": 0.1, "classes": 0.1, "confidence": -0.02}
 HASH = "pixels_sha256"
 OTHER_MODEL = "of another model"
 DIGITS = 4  # of the numbers that `predict` writes
@@ -149,10 +149,10 @@ def compare_answers(
 ) -> MonitorResult:
     """Compare what `answers` returns of photos and of the test split.
 
-    A difference counts if it reaches LEAST and its p-value is below Holm's level. Tests are
-    one-sided, in the direction of LEAST, except for `classes`, where there is none. Each photo is
-    taken as independent. `unknown_score` and `confidence` are compared within the predicted
-    classes, so that other proportions of the classes are no other images.
+    A difference counts if it reaches MIN_DIFFERENCE and its p-value is below Holm's level. Tests
+    are one-sided, in the direction of MIN_DIFFERENCE, except for `classes`, where there is none.
+    Each photo is taken as independent. `unknown_score` and `confidence` are compared within the
+    predicted classes, so that other proportions of the classes are no other images.
     """
     both, rows, tested = pd.concat([photos, test], ignore_index=True), [], {}
     each = np.arange(len(both))
@@ -193,7 +193,7 @@ def compare_answers(
     tested["confidence"] = (photos["confidence"] - of_class).mean(), p_value
     table = pd.DataFrame(tested, index=["difference", "p_value"]).T
     is_different = table["p_value"] < holm(table["p_value"].tolist(), ALPHA)
-    is_different &= table["difference"] / table.index.map(LEAST) >= 1
+    is_different &= table["difference"] / table.index.map(MIN_DIFFERENCE) >= 1
     table["different"] = np.where(is_different, "yes", "no")
     found = set(table.index[is_different])
     verdict = OTHER if found - {"classes"} else PROPORTIONS if found else LIKE

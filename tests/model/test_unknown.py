@@ -3,7 +3,13 @@ import pytest
 from conftest import refused
 
 from pawprint.files import write_arrays
-from pawprint.model.unknown import choose_unknown_threshold, fit_unknown, read_detector
+from pawprint.model.unknown import (
+    choose_unknown_threshold,
+    fit_detector,
+    fit_unknown,
+    read_detector,
+    unit_length,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +37,24 @@ def test_new_images_are_refused_as_often_as_the_quantile_says():
         threshold = choose_unknown_threshold(scores, 0.9)
         refused.append((detector.score(new).mean(axis=1) > threshold).mean())
     assert 0.07 < np.mean(refused) < 0.12
+
+
+@pytest.mark.parametrize(("images", "channels"), [(300, 90), (90, 300), (90, 90), (40, 300)])
+def test_score_is_what_principal_components_leave(images, channels):
+    features = np.random.default_rng(0).exponential(1, (images + 50, channels)) ** 3
+    training, new = np.split(features, [images])
+    detector = fit_detector(training)
+    unit = unit_length(training)
+    components = np.linalg.svd(unit - unit.mean(axis=0))[2][: min(64, images - 1)]
+    centred = unit_length(new) - unit.mean(axis=0)
+    residual = centred - centred @ components.T @ components
+    np.testing.assert_allclose(detector.score(new), np.linalg.norm(residual, axis=1), rtol=1e-5)
+
+
+def test_images_that_are_all_the_same_have_a_detector():
+    detector = fit_detector(np.ones((10, 64)))
+    assert detector.score(np.ones((1, 64))) == 0
+    assert detector.score(np.eye(64)).min() > 0.1
 
 
 def test_other_arrays_than_those_of_a_detector_are_one_line(tmp_path):
