@@ -13,7 +13,12 @@ from pawprint.columns import SPLIT
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.formats import side_for
-from pawprint.model.calibration import calibrate, choose_augmentation, describe_counts
+from pawprint.model.calibration import (
+    calibrate,
+    choose_augmentation,
+    describe_counts,
+    describe_recall,
+)
 from pawprint.model.metadata import Metadata
 from pawprint.model.outputs import Outputs
 from pawprint.model.served_model import write_served_model
@@ -89,14 +94,11 @@ def main() -> None:
         print(f"calibrate: {label} from {threshold:.4g} on: {counts} of validation")
         of_class = f"validation {label}:", OF_A_CLASS, scores, CONFIDENCE, label
         print(f"calibrate: {describe_fractions(*of_class)}")
+        wished = (params.recall or {}).get(label, 0)
         rows = scores[(scores["label"] == label) & (scores["score"] == "recall")]
-        for row in rows.itertuples():  # none without images
-            if params.recall and row.low < params.recall[label]:
-                print(
-                    f"calibrate: with {row.images} images, a recall of {row.value:.1%} in "
-                    f"validation means {row.low:.0%} to {row.high:.0%}. More validation images "
-                    "make it surer"
-                )
+        for row in rows[["value", "low", "high", "images"]].itertuples(index=False):
+            if warning := describe_recall(label, wished, *row):
+                print(f"calibrate: {warning}")
 
 
 if __name__ == "__main__":

@@ -126,3 +126,20 @@ def describe_counts(
         f"{found} of {is_class.sum()} found (was {was_found}), {alarms} false alarms "
         f"(was {were_alarms})"
     )
+
+
+def describe_recall(
+    label: str, wished: float, value: float, low: float, high: float, images: int
+) -> str:
+    """Why the recall of a class in validation is not what was wished, or not surely, or else ""."""
+    if value < wished:
+        return (
+            f"calibrate.recall: {label}: {wished:g} is not reached, as the classes before it get "
+            "the other images. Name it before them if it must not be missed"
+        )
+    if low < wished:
+        return (
+            f"with {images} images, a recall of {value:.1%} in validation means {low:.0%} to "
+            f"{high:.0%}. More validation images make it surer"
+        )
+    return ""
