@@ -59,6 +59,7 @@ def run(page, name: str = "Run") -> None:
     """Press the button, and wait for the end of what it starts."""
     press(page, name)
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    settled(page)
     assert serious(page) == {}
     expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=600_000)
     expect(page.get_by_text("Done in")).to_be_visible()

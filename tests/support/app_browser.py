@@ -71,7 +71,6 @@ def serious(page) -> dict[str, list[str]]:
 
     Elements that a page that is drawn anew is about to replace are faded, and left out.
     """
-    settled(page)
     replaced = {"exclude": [['[data-stale="true"]']]}
     violations = axe.Axe().run(page, context=replaced).response["violations"]
     return {
