@@ -1,10 +1,11 @@
 """Evaluate the served model on the outputs of the network for held-out images.
 
-Reads data/outputs/, data/clean/metadata.csv, data/split/images.csv, data/split/near_duplicates.csv
-and models/served/model.json. Params: `evaluate`. Writes data/predictions.csv of test images,
-data/predictions_validation.csv, metrics/evaluate.json, plots/scores.csv, plots/reliability.csv,
-plots/roc.csv, plots/decided.csv, and what Git keeps of the predictions, plots/predictions.csv and
-plots/predictions_validation.csv. Run: `python -m stages.evaluate`
+Reads test.npz, unknown.npz and validation.npz in data/outputs/, data/clean/metadata.csv, images.csv
+and near_duplicates.csv in data/split/, and models/served/. Params: `evaluate`. Writes
+data/predictions.csv of test images, data/predictions_validation.csv, metrics/evaluate.json,
+plots/scores.csv, plots/reliability.csv, plots/roc.csv, plots/decided.csv, and what Git keeps of the
+predictions, plots/predictions.csv and plots/predictions_validation.csv.
+Run: `python -m stages.evaluate`
 """
 
 import numpy as np
@@ -55,11 +56,12 @@ def main() -> None:
         print(f"evaluate: {warning}")
     for line in describe_slices(slices):
         print(f"evaluate: {line}")
-    threshold, of_no_class = metadata.unknown_threshold, project.OUTPUTS / f"{UNKNOWN}.npz"
-    if threshold is not None and of_no_class.exists():
+    threshold = metadata.unknown_threshold
+    paths = (project.OUTPUTS / f"{name}.npz" for name in (UNKNOWN, "test"))
+    of_no_class, of_test_images = (Outputs.read(path) for path in paths)
+    if threshold is not None and len(of_no_class.actual):
         how = metadata.test_time_augmentation
-        paths = of_no_class, project.OUTPUTS / "test.npz"
-        unknown, known = (Outputs.read(path).means(how)[1] for path in paths)
+        unknown, known = (of.means(how)[1] for of in (of_no_class, of_test_images))
         groups = np.append(np.arange(len(unknown)).astype(str), test.images["group"])
         of_test.append(metrics.measure_unknown(unknown, known, threshold, confidence, groups))
         refused = of_test[-1]["value"].iloc[0]

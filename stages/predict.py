@@ -3,7 +3,7 @@
 Fits the detector of unknown inputs on training images first. Reads data/raw/archives/,
 data/split/images.csv, data/split/labels.json, data/clean/unknown.csv and models/network/. Params:
 `calibrate.test_time_augmentation`, `augment.RandomFlip`, `clean.bits`, `model.resize`. Writes
-data/outputs/: the outputs for validation, test and images of no class, and the detector.
+data/outputs/: the outputs for training, validation, test and images of no class, and the detector.
 Run: `python -m stages.predict`
 """
 
@@ -15,7 +15,7 @@ from PIL import Image
 from pawprint import project
 from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, SPLIT
-from pawprint.files import read_json, replacing, write_arrays
+from pawprint.files import read_json, write_arrays
 from pawprint.images.archive import open_archive
 from pawprint.images.formats import side_for
 from pawprint.model.outputs import Outputs
@@ -52,21 +52,22 @@ def main() -> None:
         actual = labels.get_indexer(rows["label"])
         return [actual, *predict_members(of_image, archive, side, rows["path"], title)]
 
-    bits = Clean.load().bits
-    with open_archive(project.RAW_ARCHIVES, bits) as archive, replacing(project.OUTPUTS) as folder:
-        folder.mkdir()
+    with open_archive(project.RAW_ARCHIVES, Clean.load().bits) as archive:
         train = training_images(split, DETECTOR_IMAGES)
         # Of one square the mirror image adds little.
         how = augmentation if AUGMENTATIONS[augmentation].places else "none"
         actual, logits, features = outputs(network, how, train, "detector")
         detector, scores = fit_unknown(features)
-        Outputs(actual, logits, scores).write(folder / "train.npz")
-        write_arrays(folder / DETECTOR_FILE, **detector._asdict())
+        Outputs(actual, logits, scores).write(project.OUTPUTS / "train.npz")
+        write_arrays(project.OUTPUTS / DETECTOR_FILE, **detector._asdict())
         scorer = with_detector(network, detector)
         for name, rows in images.items():
             if len(rows):
-                actual, logits, scores = outputs(scorer, augmentation, rows, f"predict {name}")
-                Outputs(actual, logits, scores[..., 0]).write(folder / f"{name}.npz")
+                arrays = outputs(scorer, augmentation, rows, f"predict {name}")
+            else:  # only of UNKNOWN, the last
+                arrays = [array[:0] for array in arrays]
+            actual, logits, scores = arrays
+            Outputs(actual, logits, scores[..., 0]).write(project.OUTPUTS / f"{name}.npz")
     numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
     print(f"predict: {numbers} images")
 

@@ -19,8 +19,6 @@ from pawprint.errors import InputError
 from pawprint.features.store import StoredExamples
 from pawprint.files import read_json, write_json
 from pawprint.network.cross_validation import (
-    USUAL_C,
-    VALUES_OF_C,
     CrossValidation,
     Examples,
     cross_validate,
@@ -32,7 +30,7 @@ from pawprint.network.cross_validation import (
 from pawprint.network.head_weights import NewHead
 from pawprint.network.new_head import Settings, learn_head
 from pawprint.params.model import Model
-from pawprint.params.training import LBFGS, Hardware, Head, TrainHead, problem_of_head
+from pawprint.params.training import Hardware, Head, TrainHead, problem_of_head
 from pawprint.pipeline.entry import run_stage
 from pawprint.scores.learning_curve import describe_curve, tabulate_curve
 from pawprint.scores.review import judge
@@ -48,7 +46,7 @@ def main() -> None:
     images, labels = split[split["split"] == "train"], read_json(project.LABELS_JSON)
     store = StoredExamples(project.FEATURES, split, labels)
     examples = open_examples(store, Model.load().features, params.weight_for(images["label"]))
-    judged = cross_validate(examples, VALUES_OF_C if params.optimizer == LBFGS else USUAL_C)
+    judged = cross_validate(examples)
     settings = Settings(params, head_params, Hardware.load(), project.EXTRACT_HISTORY_CSV)
     head = learn_head(store, examples, judged, settings)
     is_judged = ~np.isnan(judged.probabilities).any(axis=1)

@@ -30,7 +30,7 @@ def first_trained(params: Model, backbone: keras.Model) -> int | None:
         return names.index(at)
     if isinstance(at, int) and abs(at) <= len(names):
         return at if at >= 0 else len(names) + at
-    near = difflib.get_close_matches(str(at), names, n=1)
+    near = difflib.get_close_matches(str(at), names, n=1, cutoff=0.8)
     hint = near[0] if near else first_of_last_third(backbone).name
     raise InputError(
         f"model.fine_tune_at: expected {AUTO}, a number from -{len(names)} to {len(names)}, the "

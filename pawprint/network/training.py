@@ -394,7 +394,9 @@ def describe_kept(history: pd.DataFrame, keeper: KeepBest | None = None) -> str:
         accuracy, loss = last["validation_accuracy"], last["validation_loss"]
         return f"{epoch} is kept: validation accuracy {accuracy:.4f}, loss {loss:.4f}"
     what, before = "the head alone" if rows.empty else epoch, keeper.losses.mean()
+    is_lower = rows.empty and keeper.difference.mean < 0
+    why = ", but a lower validation accuracy" if is_lower else ""
     return (
         f"{what} is kept: validation loss of {epoch} {before + keeper.difference.mean:.4f}, "
-        f"of the head alone {before:.4f}, difference {keeper.difference}"
+        f"of the head alone {before:.4f}, difference {keeper.difference}{why}"
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.errors import without_secrets
-from pawprint.params.section import REPR, Positive, Resize, Section, Sha256, Source, Text, UpToOne
+from pawprint.params.section import Positive, Resize, Section, Sha256, Source, Text, UpToOne, shown
 
 # Keras' names: https://keras.io/api/applications/
 Backbone = Literal[
@@ -96,7 +96,7 @@ class Model(Section):
             is_right = abs(layer) < 2**31 if type(layer) is int else layer and type(layer) is str
             expected = "null, auto, the index of a layer, negative from the end, or the name of one"
         if not is_right:
-            raise ValueError(f"expected {expected}. Received: {REPR.repr(layer)}")
+            raise ValueError(f"expected {expected}. Received: {shown(layer)}")
         return layer
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """A section of `params.yaml`: types, one line for each wrong key, and how a stage reads it."""
 
 import difflib
+import json
 import re
 import reprlib
 from collections.abc import Callable
@@ -47,18 +48,25 @@ def either(special: object, expected: str, is_right: Callable[[object], bool]) -
         if value == special:
             return value
         if not is_right(value):
-            raise ValueError(f"expected {expected}. Received: {REPR.repr(value)}")
+            raise ValueError(f"expected {expected}. Received: {shown(value)}")
         return validate(value)
 
     return WrapValidator(check)
 
 
-# A received value is shortened to about one line.
+MAX_CHOICES = 20  # named in a line
 REPR = reprlib.Repr()
 REPR.maxstring = REPR.maxother = 80
-REPR.maxdict = MAX_CHOICES = 20  # named in a line
+# Pydantic's words, and those of a message.
 WORDS = {
     "Input should be ": "",
+    "String should match pattern '^[0-9a-f]{64}$'": "64 hexadecimal digits in lower case",
+    "String should have ": "",
+    "List should have ": "",
+    " after validation, not 0": "",
+    "a valid boolean": "true or false",
+    "a valid integer": "a whole number",
+    "a valid ": "a ",
     "greater than": ">",
     "less than": "<",
     "> or equal to": ">=",
@@ -94,13 +102,18 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
             near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
             first = f"{', '.join(near)} or another" if near else "one"
             expected = f"{first} of {len(choices)} names (docs/backbones.md)"
-    return f"{key or 'whole file'}: expected {expected}. Received: {_text_of(problem['input'])}"
+    return f"{key or 'whole file'}: expected {expected}. Received: {shown(problem['input'])}"
 
 
-def _text_of(value: object) -> str:
-    """What is inside a mapping or a list may be secret."""
-    if isinstance(value, dict | list):
-        return "a mapping" if isinstance(value, dict) else "a list"
+def shown(value: object) -> str:
+    """A value as YAML has it, shortened to about one line.
+
+    What is inside a mapping or a list may be secret.
+    """
+    if isinstance(value, BaseModel | dict | list):
+        return "a list" if isinstance(value, list) else "a mapping"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     return REPR.repr(without_secrets(value) if isinstance(value, str) else value)
 
 

@@ -8,7 +8,6 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from pawprint.classes import are_imbalanced
 from pawprint.params.section import (
-    REPR,
     BelowOne,
     Count,
     Fraction,
@@ -18,6 +17,7 @@ from pawprint.params.section import (
     Seed,
     WholeNumber,
     either,
+    shown,
 )
 
 
@@ -138,7 +138,7 @@ class TrainHead(Train):
         if optimizer == LBFGS and value is not None:
             raise ValueError(
                 f"expected null, because train_extract.optimizer is {LBFGS}. "
-                f"Received: {REPR.repr(value)}"
+                f"Received: {shown(value)}"
             )
         if optimizer not in (LBFGS, None) and value is None and info.field_name in REQUIRED:
             raise ValueError(

@@ -20,7 +20,7 @@ from pawprint.scores.learning_curve import describe_curve
 from pawprint.scores.review import every_prediction, list_errors
 from pawprint.scores.shift import describe_divided_series, describe_series, describe_shift
 from pawprint.scores.slices import describe_slices
-from pawprint.tables import losses_in, predicted_labels, probabilities_in, training_images
+from pawprint.tables import predicted_labels, probabilities_in, training_images
 
 ALPHA = 0.02  # probability of a sentence by chance
 MAX_LIMITS, MAX_NAMED = 5, 3  # sentences, and classes in one
@@ -40,7 +40,7 @@ class Run(NamedTuple):
     JUDGED, `predictions` are tables PREDICTIONS by split, `scores` is a table SCORES,
     `learning_curve` a table LEARNING_CURVE, and `near_duplicates` a table NEAR_DUPLICATES.
 
-    `train_accuracy` is that of the solved head on the images that it learned from, or None.
+    `train_accuracy` is that of the head on the images that it learned from, or None.
     `accuracy_by_series` is that of scores/shift.py, of training images, or None.
     """
 
@@ -81,10 +81,14 @@ def no_better_than_one_class(run: Run) -> Limit | None:
     is_right, is_largest = probable == test["actual"], test["actual"] == largest
     if _is_more_often(is_right.to_numpy(), is_largest.to_numpy()):
         return None
+    in_folds = (run.judged["probability"] >= run.judged["likely_probability"]).to_numpy()
+    todo = "Check that a person can tell the classes in the photos, and add images."
+    if _is_more_often(in_folds, (run.judged["label"] == largest).to_numpy()):
+        todo = "It is in folds of the training images: add images, as the test set is too small."
     return Limit(
         f"The most probable class is right for {is_right.sum()} of {len(test)} test images, and "
         f"always answering {largest} would be for {is_largest.sum()}: not significantly more. "
-        "Check that a person can tell the classes in the photos, and add images."
+        f"{todo}"
     )
 
 
@@ -172,10 +176,10 @@ def _is_more_often(first: np.ndarray, second: np.ndarray) -> bool:
 def wrong_labels(run: Run) -> Limit | None:
     """The probabilities fit the labels better if a part of the labels is taken as drawn at random.
 
-    By a likelihood-ratio test, of a parameter at the end of its range.
+    By a likelihood-ratio test, of a parameter at the end of its range. Those of training images in
+    folds, by penalties that are chosen for them: the model can be too sure of held-out images.
     """
-    held_out = (np.exp(-losses_in(table)) for table in run.predictions.values())
-    of_label = np.maximum(np.concatenate([run.judged["probability"], *held_out]), MIN_PROBABILITY)
+    of_label = np.maximum(run.judged["probability"].to_numpy(), MIN_PROBABILITY)
     classes = run.images["label"].nunique()
 
     def loss(drawn: float) -> float:
@@ -201,9 +205,10 @@ def more_images_help(run: Run) -> Limit | None:
 
 
 def too_weak_features(run: Run) -> Limit | None:
-    if run.train_accuracy is None:
-        return None
     right, images = run.in_folds
+    # A head that was trained in epochs can be worse than those that are solved in folds.
+    if run.train_accuracy is None or run.train_accuracy < right / images:
+        return None
     learned = round(run.train_accuracy * images)
     highest = fraction_interval(learned, images, 1 - ALPHA)[1]
     in_folds = fraction_interval(right, images, 1 - ALPHA)[0]

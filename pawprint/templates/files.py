@@ -91,8 +91,8 @@ def require_stages(path: Path) -> None:
                     wanted = entry if isinstance(entry, str) else json.dumps(entry)
                     raise InputError(
                         f"{path}: stages.{name}.{key}: expected {wanted}, as the package's stage "
-                        "has it. Received: something else. Correct it, or after an upgrade take "
-                        f"all of {path}.new."
+                        "has it. Received: something else. Correct it. After an upgrade of the "
+                        f"package, run `pawprint upgrade`; if there is {path}.new, take all of it."
                     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from pawprint import project
 from pawprint.columns import IMAGES, SPLIT, UNKNOWN_SCORE
 from pawprint.errors import InputError
-from pawprint.files import md5
+from pawprint.files import md5, md5_of_folder
 from pawprint.model.metadata import METADATA_FILE, Metadata, read_metadata
 from pawprint.params.data import Clean, Split
 from pawprint.params.results import Evaluate
@@ -75,14 +75,14 @@ def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
     None also if `metadata` have another identity than the served model, or if the table or the
     served model is another than dvc.lock has.
     """
-    table, described = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL / METADATA_FILE
-    if not table.exists() or not described.exists():
+    table, served = project.TEST_PREDICTIONS_CSV, project.SERVED_MODEL
+    if not table.exists() or not (served / METADATA_FILE).exists():
         return None
     recorded = Recorded()
-    hashes = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", described, "deps")
-    if any(hashes) and hashes != (md5(table), md5(described)):
+    hashes = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", served, "deps")
+    if any(hashes) and hashes != (md5(table), md5_of_folder(served)):
         return None
-    if read_metadata(project.SERVED_MODEL).model != metadata.model:
+    if read_metadata(served).model != metadata.model:
         return None
     predictions = read_predictions(table)
     return predictions if predicted_labels(predictions) == metadata.labels else None

@@ -284,7 +284,7 @@ def upgrade(folder: Path = Path()) -> list[str]:
     if not isinstance(source, str):
         raise InputError(f"{PARAMS}: fetch.source: expected a path. Received: {source}.")
     texts = files(source)
-    changes, notes = {}, list(_notes(flat(params), flat(defaults), state["params"]))
+    changes, notes = {}, list(_notes(flat(params), _defaults(), state["params"]))
     if flat(defaults).keys() - flat(params).keys():
         changes[PARAMS.name] = add_missing(params, defaults)
     for name, text in texts.items():
@@ -332,12 +332,13 @@ def _notes(params: dict, defaults: dict, earlier: dict) -> Iterator[str]:
         if name not in params:
             yield f"{PARAMS}: {name}: new"
         elif name in earlier and defaults[name] != earlier[name] == params[name]:
-            yield f"{PARAMS}: {name}: {params[name]} is kept; the default is now {defaults[name]}"
+            kept, default = json.dumps(params[name]), json.dumps(defaults[name])
+            yield f"{PARAMS}: {name}: {kept} is kept; the default is now {default}"
     for name in OF_A_CLASS:
         if isinstance(params.get(name), float):
             example = f"{{CLASS: {params[name]}}}"
             yield f"{PARAMS}: {name}: write {example}; a number was of the last class by name."
-    for name in params.keys() - defaults.keys():
+    for name in (name for name in params if name not in defaults):
         is_set = name in REPLACED and params[name] is not None
         instead = f"Set {REPLACED[name]} instead, and remove" if is_set else "Remove"
         yield f"{PARAMS}: {name}: no longer exists. {instead} it."
@@ -356,8 +357,13 @@ def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
 
 
 def _write_state(folder: Path, texts: dict[str, str]) -> None:
-    params = flat(template(PARAMS.name))
-    write_json(folder / STATE, {"version": version(DISTRIBUTION), "files": texts, "params": params})
+    record = {"version": version(DISTRIBUTION), "files": texts, "params": _defaults()}
+    write_json(folder / STATE, record)
+
+
+def _defaults() -> dict[str, object]:
+    """The params of a new project, by name."""
+    return flat(template(PARAMS.name)) | MODEL
 
 
 def _hash(text: str) -> str:

@@ -12,8 +12,7 @@ from PIL import Image
 
 from pawprint import project
 from pawprint.columns import SCORES
-from pawprint.files import md5, write_json
-from pawprint.model.metadata import METADATA_FILE
+from pawprint.files import md5, md5_of_folder, write_json
 from pawprint.model.predictor import load_predictor
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
@@ -127,10 +126,7 @@ def test_other_photos_are_beside_the_test_split_and_a_large_difference_is_told(h
     assert row_of(result, "refused")["different"] == "no"
 
 
-DESCRIBED = project.SERVED_MODEL / METADATA_FILE
-
-
-@pytest.mark.parametrize("replaced", [DESCRIBED, project.TEST_PREDICTIONS_CSV])
+@pytest.mark.parametrize("replaced", [project.SERVED_MODEL, project.TEST_PREDICTIONS_CSV])
 def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch, replaced):
     """As after `git switch` without `dvc checkout`."""
     shutil.copytree(project.SERVED_MODEL, tmp_path / project.SERVED_MODEL)
@@ -139,7 +135,7 @@ def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     of = {
         project.TEST_PREDICTIONS_CSV: md5(project.TEST_PREDICTIONS_CSV),
-        DESCRIBED: md5(DESCRIBED),
+        project.SERVED_MODEL: md5_of_folder(project.SERVED_MODEL),
     }
     for is_replaced in (False, True):
         if is_replaced:

@@ -162,6 +162,13 @@ SOLVED |= {"train_extract.optimizer": "lbfgs", "head.dense": None}
 GIVEN = {"learning_rate_decay": "cosine"}
 
 
+@pytest.mark.parametrize(("value", "written"), [(None, "null"), (True, "true"), ([1], "a list")])
+def test_received_value_is_named_as_yaml_has_it(refusals, value, written):
+    for key in ("augment.views", "weights.source"):
+        (line,) = refusals({key: value})
+        assert line.endswith(f"Received: {written}")
+
+
 def test_head_is_solved_without_the_params_of_epochs(refusals):
     assert refusals(SOLVED) == refusals(SOLVED | {"train_extract.class_weight": "balanced"}) == []
     for key in (*REQUIRED, *OPTIONAL):

@@ -25,7 +25,7 @@ from conftest import (
 )
 from networks import save_weights
 
-from pawprint.files import pack
+from pawprint.files import md5_of_folder, pack, read_yaml
 from pawprint.network.backbone import application
 from pawprint.params.whole import Params
 from pawprint.recipes.sample.drawings import draw_dataset
@@ -117,12 +117,25 @@ def origin(workspace, tmp_path) -> Path:
     return project
 
 
-def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin):
+@pytest.mark.parametrize(
+    ("changed", "stages", "left_out"),
+    [
+        ("train_finetune: {learning_rate: 0.02}", AFTER_FINETUNING, "models/extractor"),
+        ("calibrate: {recall: {dog: 0.5}}", expected_stages("calibrate.recall"), "data/features"),
+        ("evaluate: {confidence: 0.5}", expected_stages("evaluate.confidence"), "models/network"),
+    ],
+    ids=["train_finetune", "calibrate", "evaluate"],
+)
+def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin, changed, stages, left_out):
     second = clone(origin, "change")
     assert "the code of no stage changed" in succeed("python", "-m", "stages.code", cwd=second)
-    change(second, "train_finetune: {learning_rate: 0.02}")
-    assert repro(second, "--pull", "--allow-missing") == AFTER_FINETUNING
-    assert (second / "data" / "features" / "shard-0.npy").is_file()
+    change(second, changed)
+    assert repro(second, "--pull", "--allow-missing") == stages
+    assert not (second / left_out).exists()
+    recorded = read_yaml(second / "dvc.lock")["stages"]
+    (model,) = recorded["calibrate"]["outs"]
+    assert model["md5"] == md5_of_folder(second / "models" / "served")
+    assert model["md5"] in [dep["md5"] for dep in recorded["evaluate"]["deps"]]
 
 
 RESULTS = ("dvc.lock", "metrics", "plots", "docs/model_card.md")

@@ -1,10 +1,11 @@
 """What Git keeps of a run is what dvc.yaml says, and of this code."""
 
 import re
+from pathlib import PurePosixPath
 
 import pandas as pd
 from conftest import PROJECT
-from dvc_yaml import STAGES, outputs_of
+from dvc_yaml import OUTPUTS, STAGES, outputs_of
 
 TEMPLATES = PROJECT / ".dvc" / "plots"  # where DVC looks for templates
 
@@ -15,6 +16,17 @@ def test_pictures_that_show_photos_are_kept_out_of_git():
         for out, in_git in outputs_of(stage):
             is_ignored = f"/{out}" in ignored or f"/{out.split('/')[0]}/" in ignored
             assert is_ignored != in_git, out
+
+
+def test_no_stage_depends_on_a_part_of_a_folder():
+    """`dvc repro --pull` in a clone would bring the part only, and record it as the whole.
+
+    The folder of fingerprints is left out, as `code` writes it anew in each clone.
+    """
+    folders = {path for paths in OUTPUTS.values() for path in paths} - {"data/code"}
+    for name, stage in STAGES.items():
+        for dep in stage["deps"]:
+            assert not folders.intersection(map(str, PurePosixPath(dep).parents)), (name, dep)
 
 
 def test_templates_select_rows_of_their_tables():

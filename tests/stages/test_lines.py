@@ -14,6 +14,7 @@ from networks import write_features
 from PIL import Image
 
 from pawprint import project
+from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, JUDGED, METADATA, REJECTED, SPLIT
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.features.store import INDEX, shard_path, write_shard
@@ -157,6 +158,8 @@ def test_metrics_of_many_classes_have_the_lowest_recalls(folder):
         scores = np.zeros((len(actual), 1), np.float32)
         outputs = Outputs(actual, np.log(probabilities)[:, None].astype(np.float32), scores)
         outputs.write(folder / project.OUTPUTS / f"{name}.npz")
+    none = Outputs(*(array[:0] for array in outputs))
+    none.write(folder / project.OUTPUTS / f"{UNKNOWN}.npz")
     with contextlib.chdir(folder):
         evaluate.main()
         test = read_json(project.EVALUATE_METRICS)["test"]

@@ -11,6 +11,7 @@ from networks import GREENNESS, colour_model, write_colour_model
 from PIL import Image
 
 from pawprint import project
+from pawprint.classes import UNKNOWN
 from pawprint.columns import IMAGES, METADATA, NEAR_DUPLICATES, SPLIT
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
@@ -83,4 +84,6 @@ def write_outputs(split: pd.DataFrame) -> None:
                 rows["path"],
                 name,
             )
-            Outputs(actual, logits, scores[..., 0]).write(project.OUTPUTS / f"{name}.npz")
+            outputs = Outputs(actual, logits, scores[..., 0])
+            outputs.write(project.OUTPUTS / f"{name}.npz")
+    Outputs(*(array[:0] for array in outputs)).write(project.OUTPUTS / f"{UNKNOWN}.npz")
