@@ -29,6 +29,7 @@ from pawprint.errors import InputError, printable, reason
 Parsed = TypeVar("Parsed")
 # Errors of writing only.
 NO_ROOM = (errno.EFBIG, errno.ENOSPC, errno.EROFS)
+OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes
 
 
 @contextlib.contextmanager
@@ -172,8 +173,9 @@ def md5(path: Path) -> str:
 
 
 def md5_of_folder(folder: Path) -> str:
-    """The hash of a folder, as DVC has it in dvc.lock."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    """The hash of a folder, as DVC has it in dvc.lock. OF_SYSTEMS are left out, by .dvcignore."""
+    files = (path for path in folder.rglob("*") if path.name not in OF_SYSTEMS)
+    paths = sorted(path for path in files if path.is_file())
     files = [{"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in paths]
     record = json.dumps(files, sort_keys=True).encode()
     return f"{hashlib.md5(record, usedforsecurity=False).hexdigest()}.dir"

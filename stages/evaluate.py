@@ -32,16 +32,17 @@ def main() -> None:
     split = read_table(project.SPLIT_CSV, columns.SPLIT)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     split["group"] = independent(split)
+    names = (*SPLITS, UNKNOWN)
+    outputs = {name: Outputs.read(project.OUTPUTS / f"{name}.npz") for name in names}
     results = {}
     for name in SPLITS:
-        outputs = Outputs.read(project.OUTPUTS / f"{name}.npz")
         rows = split[split["split"] == name]
-        results[name] = evaluate(rows, outputs, metadata, confidence)
+        results[name] = evaluate(rows, outputs[name], metadata, confidence)
         of = results[name].scores, confidence
         print(f"evaluate: {metrics.describe_split(name, *of)}")
         for label in metadata.thresholds:
-            names = f"{name} {label}:", metrics.OF_A_CLASS
-            print(f"evaluate: {metrics.describe_fractions(*names, *of, label)}")
+            of_class = f"{name} {label}:", metrics.OF_A_CLASS
+            print(f"evaluate: {metrics.describe_fractions(*of_class, *of, label)}")
         if metadata.min_confidence is not None:
             print(f"evaluate: {metrics.describe_fractions(name, metrics.OF_DECIDED, *of)}")
     validation, test = results.values()
@@ -56,12 +57,9 @@ def main() -> None:
         print(f"evaluate: {warning}")
     for line in describe_slices(slices):
         print(f"evaluate: {line}")
-    threshold = metadata.unknown_threshold
-    paths = (project.OUTPUTS / f"{name}.npz" for name in (UNKNOWN, "test"))
-    of_no_class, of_test_images = (Outputs.read(path) for path in paths)
-    if threshold is not None and len(of_no_class.actual):
-        how = metadata.test_time_augmentation
-        unknown, known = (of.means(how)[1] for of in (of_no_class, of_test_images))
+    threshold, how = metadata.unknown_threshold, metadata.test_time_augmentation
+    if threshold is not None and len(outputs[UNKNOWN].actual):
+        unknown, known = (outputs[name].means(how)[1] for name in (UNKNOWN, "test"))
         groups = np.append(np.arange(len(unknown)).astype(str), test.images["group"])
         of_test.append(metrics.measure_unknown(unknown, known, threshold, confidence, groups))
         refused = of_test[-1]["value"].iloc[0]

@@ -35,7 +35,9 @@ def main() -> None:
     resize, labels = Model.load().resize, pd.Index(read_json(project.LABELS_JSON))
     split = read_table(project.SPLIT_CSV, SPLIT)
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
-    images[UNKNOWN] = read_table(project.UNKNOWN_CSV, IMAGES)
+    of_no_class = read_table(project.UNKNOWN_CSV, IMAGES)
+    if len(of_no_class):
+        images[UNKNOWN] = of_no_class
     network = read_network(project.NETWORK)
     size = network.input().partial_shape[1].get_length()
     side = side_for(size)
@@ -62,13 +64,13 @@ def main() -> None:
         write_arrays(project.OUTPUTS / DETECTOR_FILE, **detector._asdict())
         scorer = with_detector(network, detector)
         for name, rows in images.items():
-            if len(rows):
-                arrays = outputs(scorer, augmentation, rows, f"predict {name}")
-            else:  # only of UNKNOWN, the last
-                arrays = [array[:0] for array in arrays]
-            actual, logits, scores = arrays
-            Outputs(actual, logits, scores[..., 0]).write(project.OUTPUTS / f"{name}.npz")
-    numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items() if len(rows))
+            actual, logits, scores = outputs(scorer, augmentation, rows, f"predict {name}")
+            of_rows = Outputs(actual, logits, scores[..., 0])
+            of_rows.write(project.OUTPUTS / f"{name}.npz")
+    if UNKNOWN not in images:  # which `evaluate` reads all the same
+        of_none = Outputs(*(array[:0] for array in of_rows))
+        of_none.write(project.OUTPUTS / f"{UNKNOWN}.npz")
+    numbers = ", ".join(f"{len(rows):,} {name}" for name, rows in images.items())
     print(f"predict: {numbers} images")
 
 

@@ -18,11 +18,10 @@ from pydantic import Field
 
 from pawprint.download import download
 from pawprint.errors import InputError, printable
-from pawprint.files import pack, read_yaml, replacing
+from pawprint.files import OF_SYSTEMS, pack, read_yaml, replacing
 from pawprint.images.archive import MAX_BYTES, ZIP, write_list
 from pawprint.params.section import Section, Sha256, check_content
 
-OF_SYSTEMS = (".DS_Store", "Thumbs.db", "desktop.ini")  # files that looking at a folder writes
 Files = list[tuple[str, Path]]  # the name in the archive, and the file
 
 

@@ -104,12 +104,10 @@ def most_rows(columns: int, classes: int) -> int:
     return MAX_SIZE // (columns * classes)
 
 
-def cross_validate(
-    examples: Examples, values_of_c: tuple[float, ...] = VALUES_OF_C
-) -> CrossValidation:
+def cross_validate(examples: Examples) -> CrossValidation:
     """Probabilities of each image by a regression that learned neither from it nor its group.
 
-    C is that of `values_of_c` with the lowest log loss, where the first view is learned from,
+    C is that of VALUES_OF_C with the lowest log loss, where the first view is learned from,
     without features of blocks. These take part if that lowers the log loss by more than its
     standard error. Where C is chosen, all views take the place of the first by the same rule; they
     are not tried with more than MAX_SIZE_OF_VIEWS.
@@ -122,9 +120,8 @@ def cross_validate(
     """
     folds = _folds(examples)
     images = np.arange(len(examples.actual))
-    if len(folds.learned) > most_rows(examples.columns, examples.classes):
-        values_of_c = USUAL_C
-    is_chosen = len(values_of_c) > 1
+    is_chosen = len(folds.learned) <= most_rows(examples.columns, examples.classes)
+    values_of_c = VALUES_OF_C if is_chosen else USUAL_C
     judged = folds.learned if is_chosen else images
     first = CrossValidation(None, 0, has_blocks=min(examples.features))
     candidates = _judge(examples, folds, judged, first, values_of_c)

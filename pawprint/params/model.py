@@ -80,8 +80,8 @@ class Model(Section):
             raise ValueError(f"expected null, because {backbone} has one width. Received: {alpha}")
         if widths and alpha not in widths:
             expected = f"{', '.join(map(str, widths[:-1]))} or {widths[-1]}"
-            value = "null" if alpha is None else alpha
-            raise ValueError(f"expected {expected}, a width of {backbone}. Received: {value}")
+            received = f"a width of {backbone}. Received: {shown(alpha)}"
+            raise ValueError(f"expected {expected}, {received}")
         return alpha
 
     @field_validator("fine_tune_at", mode="before")

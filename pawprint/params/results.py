@@ -35,8 +35,11 @@ TestTimeAugmentation = Literal[*AUGMENTATIONS]
 
 
 def _are_fractions(value: object) -> bool:
-    numbers = value.values() if value and isinstance(value, dict) else [value]
-    return all(type(number) in (int, float) and 0 < number < 1 for number in numbers)
+    by_class = value if value and isinstance(value, dict) else {"": value}
+    return all(
+        isinstance(label, str) and type(number) in (int, float) and 0 < number < 1
+        for label, number in by_class.items()
+    )
 
 
 # A number alone is refused where the classes are known, so that the line can name them.

@@ -63,7 +63,6 @@ WORDS = {
     "String should match pattern '^[0-9a-f]{64}$'": "64 hexadecimal digits in lower case",
     "String should have ": "",
     "List should have ": "",
-    " after validation, not 0": "",
     "a valid boolean": "true or false",
     "a valid integer": "a whole number",
     "a valid ": "a ",
@@ -97,6 +96,7 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
         expected = problem["msg"]
         for words, short in WORDS.items():
             expected = expected.replace(words, short)
+        expected = re.sub(" after validation, not [0-9]+$", "", expected)
         choices = re.findall(r"'(\w+)'", expected)
         if len(choices) > MAX_CHOICES:
             near = difflib.get_close_matches(str(problem["input"])[:80], choices, n=3, cutoff=0.4)
@@ -106,12 +106,14 @@ def _line(problem: dict, model: type[BaseModel], inside: list[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as YAML has it, shortened to about one line.
+    """A value for a message, shortened to about one line; null, true and false as YAML has them.
 
-    What is inside a mapping or a list may be secret.
+    What is inside a mapping, a list or a set may be secret.
     """
-    if isinstance(value, BaseModel | dict | list):
-        return "a list" if isinstance(value, list) else "a mapping"
+    if isinstance(value, BaseModel | dict):
+        return "a mapping"
+    if isinstance(value, list | set):
+        return f"a {type(value).__name__}"
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     return REPR.repr(without_secrets(value) if isinstance(value, str) else value)

@@ -55,10 +55,14 @@ class Run(NamedTuple):
     accuracy_by_series: float | None
 
     @property
+    def are_right_in_folds(self) -> np.ndarray:
+        """Whether the cross-validated head predicts each training image correctly."""
+        return (self.judged["probability"] >= self.judged["likely_probability"]).to_numpy()
+
+    @property
     def in_folds(self) -> tuple[int, int]:
-        """Training images that the cross-validated head predicts correctly, and all."""
-        is_right = self.judged["probability"] >= self.judged["likely_probability"]
-        return int(is_right.sum()), len(is_right)
+        """The number of those, and of all."""
+        return int(self.are_right_in_folds.sum()), len(self.judged)
 
 
 class Limit(NamedTuple):
@@ -81,10 +85,13 @@ def no_better_than_one_class(run: Run) -> Limit | None:
     is_right, is_largest = probable == test["actual"], test["actual"] == largest
     if _is_more_often(is_right.to_numpy(), is_largest.to_numpy()):
         return None
-    in_folds = (run.judged["probability"] >= run.judged["likely_probability"]).to_numpy()
     todo = "Check that a person can tell the classes in the photos, and add images."
-    if _is_more_often(in_folds, (run.judged["label"] == largest).to_numpy()):
-        todo = "It is in folds of the training images: add images, as the test set is too small."
+    if _is_more_often(run.are_right_in_folds, (run.judged["label"] == largest).to_numpy()):
+        right, images = run.in_folds
+        todo = (
+            f"In folds the head is right for {right} of {images} training images: look at "
+            "plots/errors.png, and add images."
+        )
     return Limit(
         f"The most probable class is right for {is_right.sum()} of {len(test)} test images, and "
         f"always answering {largest} would be for {is_largest.sum()}: not significantly more. "
@@ -177,7 +184,7 @@ def wrong_labels(run: Run) -> Limit | None:
     """The probabilities fit the labels better if a part of the labels is taken as drawn at random.
 
     By a likelihood-ratio test, of a parameter at the end of its range. Those of training images in
-    folds, by penalties that are chosen for them: the model can be too sure of held-out images.
+    folds, as the model can be too sure of held-out images.
     """
     of_label = np.maximum(run.judged["probability"].to_numpy(), MIN_PROBABILITY)
     classes = run.images["label"].nunique()
@@ -207,7 +214,7 @@ def more_images_help(run: Run) -> Limit | None:
 def too_weak_features(run: Run) -> Limit | None:
     right, images = run.in_folds
     # A head that was trained in epochs can be worse than those that are solved in folds.
-    if run.train_accuracy is None or run.train_accuracy < right / images:
+    if run.train_accuracy is None or right / images - run.train_accuracy >= MIN_GAP:
         return None
     learned = round(run.train_accuracy * images)
     highest = fraction_interval(learned, images, 1 - ALPHA)[1]

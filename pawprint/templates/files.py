@@ -7,9 +7,8 @@ import json
 from importlib.metadata import distributions
 from pathlib import Path
 
-from pawprint.dataset.sources import OF_SYSTEMS
 from pawprint.errors import InputError, without_secrets
-from pawprint.files import parse_yaml, read_yaml
+from pawprint.files import OF_SYSTEMS, parse_yaml, read_yaml
 from pawprint.package import DISTRIBUTION, ROOT
 from pawprint.project import PARAMS
 

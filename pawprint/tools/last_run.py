@@ -79,9 +79,9 @@ def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
     if not table.exists() or not (served / METADATA_FILE).exists():
         return None
     recorded = Recorded()
-    hashes = recorded.hash_of("evaluate", table), recorded.hash_of("evaluate", served, "deps")
-    if any(hashes) and hashes != (md5(table), md5_of_folder(served)):
-        return None
+    for path, kind, now in ((table, "outs", md5(table)), (served, "deps", md5_of_folder(served))):
+        if recorded.hash_of("evaluate", path, kind) not in (None, now):
+            return None
     if read_metadata(served).model != metadata.model:
         return None
     predictions = read_predictions(table)

@@ -27,7 +27,7 @@ from pawprint.files import parse_yaml, read_text, write_json, write_text
 from pawprint.git import git, try_git
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
-from pawprint.params.section import check_content
+from pawprint.params.section import check_content, shown
 from pawprint.params.whole import Params
 from pawprint.project import PARAMS
 from pawprint.recipes.overlay import add_missing, apply_recipe, set_values
@@ -279,12 +279,12 @@ def upgrade(folder: Path = Path()) -> list[str]:
     """
     git("--version")  # without it, every merge would be a conflict
     state = _read_state(folder)
-    params, defaults = read_text(folder / PARAMS), template(PARAMS.name)
+    params, defaults = read_text(folder / PARAMS), _defaults()
     source = flat(params).get("fetch.source")
     if not isinstance(source, str):
-        raise InputError(f"{PARAMS}: fetch.source: expected a path. Received: {source}.")
+        raise InputError(f"{PARAMS}: fetch.source: expected a path. Received: {shown(source)}.")
     texts = files(source)
-    changes, notes = {}, list(_notes(flat(params), _defaults(), state["params"]))
+    changes, notes = {}, list(_notes(flat(params), flat(defaults), state["params"]))
     if flat(defaults).keys() - flat(params).keys():
         changes[PARAMS.name] = add_missing(params, defaults)
     for name, text in texts.items():
@@ -357,13 +357,13 @@ def merge(current: str, base: str, new: str, is_union: bool) -> str | None:
 
 
 def _write_state(folder: Path, texts: dict[str, str]) -> None:
-    record = {"version": version(DISTRIBUTION), "files": texts, "params": _defaults()}
+    record = {"version": version(DISTRIBUTION), "files": texts, "params": flat(_defaults())}
     write_json(folder / STATE, record)
 
 
-def _defaults() -> dict[str, object]:
-    """The params of a new project, by name."""
-    return flat(template(PARAMS.name)) | MODEL
+def _defaults() -> str:
+    """The params of a new project without a recipe."""
+    return set_values(template(PARAMS.name), MODEL)
 
 
 def _hash(text: str) -> str:

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pawprint.network import cross_validation as validation
 from pawprint.network.cross_validation import (
+    CrossValidation,
     Examples,
     cross_validate,
     cross_validate_as,
@@ -122,9 +123,8 @@ def test_more_features_are_learned_from_only_if_they_lower_the_loss_by_more_than
     columns = more if is_better else features
     solution = solve(examples, (columns, actual), ["a", "b"], cross_validation, np.arange(60))
     assert len(solution.weights.arrays[0]) == columns.shape[2]
-    alone = cross_validate(
-        Examples({False: columns}, actual, np.arange(60), 2), (cross_validation.C,)
-    )
+    of_columns = Examples({False: columns}, actual, np.arange(60), 2)
+    alone = cross_validate_as(CrossValidation(None, cross_validation.C), of_columns)
     judged = cross_validate_as(cross_validation._replace(views=1), examples)
     assert np.array_equal(judged.probabilities, alone.probabilities)
 
@@ -145,7 +145,7 @@ def test_inverse_penalty_is_the_one_with_the_lowest_weighted_cross_validated_los
     features = (rng.normal(0, 1, (90, 1, 20)) + 0.4 * actual[:, None, None]).astype(np.float16)
     examples = Examples({False: features}, actual, np.arange(90), 2, "balanced")
     for c in validation.VALUES_OF_C:
-        of_one = cross_validate(examples, (c,))
+        of_one = cross_validate_as(CrossValidation(None, c), examples)
         weights = np.where(actual == 1, 80 / 10, 1)
         losses[c] = metrics_of(of_one.probabilities, actual, weights)["loss"]
     best = cross_validate(examples)
@@ -159,9 +159,9 @@ def test_image_is_judged_by_a_model_that_learned_neither_from_it_nor_its_group()
     features[100:] = (1, 5)
     groups = np.append(np.arange(100), [100, 100, 100])
     features = {False: features[:, None]}
-    judged = cross_validate(Examples(features, actual, groups, 2), (100.0,))
+    judged = cross_validate(Examples(features, actual, groups, 2))
     assert (judged.probabilities[100:, 0] < 0.5).all()
-    divided = cross_validate(Examples(features, actual, np.arange(103), 2), (100.0,))
+    divided = cross_validate(Examples(features, actual, np.arange(103), 2))
     assert (divided.probabilities[100:, 0] > 0.5).any()
 
 

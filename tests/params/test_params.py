@@ -162,11 +162,20 @@ SOLVED |= {"train_extract.optimizer": "lbfgs", "head.dense": None}
 GIVEN = {"learning_rate_decay": "cosine"}
 
 
-@pytest.mark.parametrize(("value", "written"), [(None, "null"), (True, "true"), ([1], "a list")])
-def test_received_value_is_named_as_yaml_has_it(refusals, value, written):
-    for key in ("augment.views", "weights.source"):
-        (line,) = refusals({key: value})
-        assert line.endswith(f"Received: {written}")
+@pytest.mark.parametrize(
+    ("key", "value", "written"),
+    [
+        ("augment.views", None, "null"),
+        ("weights.source", True, "true"),
+        ("model.fine_tune_at", True, "true"),
+        ("model.fine_tune_at", ["secret"], "a list"),
+        ("clean.labels", None, "null"),
+        ("calibrate.recall", {1: 0.5}, "a mapping"),
+    ],
+)
+def test_received_value_is_named_as_yaml_has_it(refusals, key, value, written):
+    (line,) = refusals({key: value})
+    assert line.endswith(f"Received: {written}")
 
 
 def test_head_is_solved_without_the_params_of_epochs(refusals):

@@ -21,7 +21,7 @@ def test_pictures_that_show_photos_are_kept_out_of_git():
 def test_no_stage_depends_on_a_part_of_a_folder():
     """`dvc repro --pull` in a clone would bring the part only, and record it as the whole.
 
-    The folder of fingerprints is left out, as `code` writes it anew in each clone.
+    The folder of fingerprints is left out, as no stage depends on all of it.
     """
     folders = {path for paths in OUTPUTS.values() for path in paths} - {"data/code"}
     for name, stage in STAGES.items():

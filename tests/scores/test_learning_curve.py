@@ -18,7 +18,7 @@ def curve_of(is_alike: bool) -> pd.DataFrame:
     features += rng.normal(0, 0.1, features.shape)
     groups = np.arange(IMAGES)
     examples = validation.Examples({False: features.astype(np.float16)}, actual, groups, 2)
-    cross_validation = validation.cross_validate(examples, (100.0,))
+    cross_validation = validation.cross_validate(examples)
     judged, curve = validation.learning_curve(examples, cross_validation)
     return tabulate_curve(actual[judged], groups[judged], curve)
 
@@ -40,7 +40,7 @@ def test_too_few_groups_have_no_curve(actual, groups):
     actual, groups = np.array(actual), np.array(groups)
     features = np.arange(len(actual), dtype=np.float16)[:, None, None]
     examples = validation.Examples({False: features}, actual, groups, actual.max() + 1)
-    cross_validation = validation.cross_validate(examples, (1.0,))
+    cross_validation = validation.cross_validate(examples)
     judged, curve = validation.learning_curve(examples, cross_validation)
     assert len(tabulate_curve(actual[judged], groups[judged], curve)) < 2
 

@@ -45,6 +45,17 @@ def test_params_that_are_no_sections_are_one_line():
         flat("- 1\n")
 
 
+def test_defaults_of_an_upgrade_are_those_of_new_projects(tmp_path):
+    write_json(tmp_path / STATE, {"files": {}, "params": flat(TEMPLATE)})
+    (tmp_path / "params.yaml").write_text(TEMPLATE, encoding="utf-8")
+    (line,) = [line for line in upgrade(tmp_path) if "fine_tune_at" in line]
+    assert line.endswith("is kept; the default is now null")
+    without = "".join(row for row in TEMPLATE.splitlines(True) if "  fine_tune_at" not in row)
+    (tmp_path / "params.yaml").write_text(without, encoding="utf-8")
+    upgrade(tmp_path)
+    assert flat((tmp_path / "params.yaml").read_text())["model.fine_tune_at"] is None
+
+
 def test_upgrade_names_what_to_set_instead_of_a_param_that_no_longer_exists(tmp_path):
     write_json(tmp_path / STATE, {"files": {}, "params": {}})
     for value, advice in (("24", "Set model.fine_tune_at (-24 "), ("null", "Remove it.")):
