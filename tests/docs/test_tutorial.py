@@ -59,7 +59,7 @@ def test_drawn_pictures_do_not_replace_a_folder(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [photo]
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 def test_every_command_works_and_prints_what_the_page_shows(installed, tmp_path):
     folder = tmp_path
     for language, text in blocks(PAGE.read_text(encoding="utf-8")):

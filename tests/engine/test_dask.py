@@ -229,6 +229,7 @@ def test_image_that_kills_every_worker_is_named(start, tmp_path):
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.extended
 def test_workers_that_no_nanny_starts_again_leave_the_name_of_their_image(start, tmp_path):
     cluster = start()
     for _ in range(5):

@@ -38,8 +38,8 @@ PARAMS = [
     for key in field.annotation.model_fields
     if key != "onnx"  # needs a file: stages/test_onnx_backbone.py
 ]
-# These end early, or run for most others, too; the rest are extended tests.
-TESTED = ("weights.sha256", "clean.labels", "augment.seed")
+# These end early; the rest are extended tests.
+TESTED = ("weights.sha256", "clean.labels")
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +120,19 @@ def origin(workspace, tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("changed", "stages", "left_out"),
     [
-        ("train_finetune: {learning_rate: 0.02}", AFTER_FINETUNING, "models/extractor"),
+        pytest.param(
+            "train_finetune: {learning_rate: 0.02}",
+            AFTER_FINETUNING,
+            "models/extractor",
+            marks=pytest.mark.extended,
+        ),
         ("calibrate: {recall: {dog: 0.5}}", expected_stages("calibrate.recall"), "data/features"),
-        ("evaluate: {confidence: 0.5}", expected_stages("evaluate.confidence"), "models/network"),
+        pytest.param(
+            "evaluate: {confidence: 0.5}",
+            expected_stages("evaluate.confidence"),
+            "models/network",
+            marks=pytest.mark.extended,
+        ),
     ],
     ids=["train_finetune", "calibrate", "evaluate"],
 )

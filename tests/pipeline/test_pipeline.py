@@ -80,7 +80,7 @@ def test_stage_opens_only_what_it_lists(undisturbed, small, stage):
     assert stage == "code" or f"data/code/{stage}.txt" in STAGES[stage]["deps"]
 
 
-@pytest.mark.slow
+@pytest.mark.extended
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_needs_nothing_but_what_it_lists(small, tmp_path, stage):
     """Also of readers in C and C++, which the hook does not see."""

@@ -57,7 +57,9 @@ def drawn_margins(rng: np.random.Generator, groups: np.ndarray, gain: float = 0)
     return [(hard + rng.normal(better, 1, len(hard)))[groups] for better in (0, gain)]
 
 
-@pytest.mark.parametrize(("runs", "of_group"), [(1, 1), (4, 1), (1, 5)])
+@pytest.mark.parametrize(
+    ("runs", "of_group"), [(1, 1), pytest.param(4, 1, marks=pytest.mark.extended), (1, 5)]
+)
 def test_equal_models_get_another_verdict_at_most_as_often_as_the_level_says(runs, of_group):
     """Also where images come in groups that are alike, and of several runs together."""
     rng = np.random.default_rng(0)
