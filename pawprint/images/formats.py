@@ -19,8 +19,12 @@ START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
 COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's modes
-# What is unusual in the header of a complete image; TurboJPEG names some subsamplings only.
-HARMLESS = re.compile("JFIF revision|Adobe color|Invalid SOS|subsampling level")
+# What is unusual in the header of a complete image: some cameras write bytes between its segments
+# (tables, SOF, APP or a comment follow), and TurboJPEG names some subsamplings only.
+HARMLESS = re.compile(
+    "JFIF revision|Adobe color|Invalid SOS|subsampling level"
+    "|extraneous bytes before marker 0x(c[0-2]|db|e.|fe)"
+)
 
 
 def count_scans(data: bytes) -> int:
