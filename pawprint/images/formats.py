@@ -19,12 +19,8 @@ START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
 COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's modes
-# What is unusual in the header of a complete image: some cameras write bytes between its segments
-# (tables, SOF, APP or a comment follow), and TurboJPEG names some subsamplings only.
-HARMLESS = re.compile(
-    "JFIF revision|Adobe color|Invalid SOS|subsampling level"
-    "|extraneous bytes before marker 0x(c[0-2]|db|e.|fe)"
-)
+# What is unusual in the header of a complete image; TurboJPEG names some subsamplings only.
+HARMLESS = re.compile("JFIF revision|Adobe color|Invalid SOS|subsampling level")
 
 
 def count_scans(data: bytes) -> int:
@@ -38,6 +34,16 @@ def count_scans(data: bytes) -> int:
         length = int.from_bytes(data[marker.end() : marker.end() + 2])
         marker = MARKER.search(data, marker.end() + max(length, 2))
     return scans
+
+
+def without_padding(data: bytes) -> bytes:
+    """A JPEG without the bytes between the segments of its header, which some cameras write."""
+    kept, marker = data[:2], MARKER.search(data, 2)
+    while marker and marker[1] != START_OF_SCAN:
+        end = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+        kept += data[marker.start() : end]
+        marker = MARKER.search(data, end)
+    return kept + data[marker.start() :] if marker else data
 
 
 def side_for(size: int) -> int:
@@ -65,6 +71,8 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
     try:
         pixels = simplejpeg.decode_jpeg(data, COLOURSPACES[image.mode], **least, buffer=buffer)
     except ValueError as error:
+        if "extraneous bytes" in str(error) and (whole := without_padding(data)) != data:
+            return decode_jpeg(image, whole, scale)
         if not HARMLESS.search(str(error)):
             raise
         image.draft(None, (image.width // scale, image.height // scale))

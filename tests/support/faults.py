@@ -182,6 +182,9 @@ IMAGES = {
     "progressive.jpg": Fault(encode(PHOTO, progressive=True), KEPT),
     "exif orientation.jpg": Fault(rotated(), KEPT),
     "bytes in the header.jpg": Fault(JPEG[:20] + b"\0\0" + JPEG[20:], KEPT),
+    "bytes in the header, cut.jpg": Fault(
+        JPEG[:20] + b"\0\0" + part(JPEG, 50)[20:] + END, "truncated"
+    ),
     "exif damaged.jpg": Fault(flipped(rotated(), rotated().index(b"Exif") + 6, 8), KEPT),
     "trailing garbage.jpg": Fault(JPEG + b"garbage" * 100, KEPT),
     "1x1.png": Fault(encode(Image.new("RGB", (1, 1)), "PNG"), KEPT),
