@@ -38,12 +38,12 @@ def count_scans(data: bytes) -> int:
 
 def without_padding(data: bytes) -> bytes:
     """A JPEG without the bytes between the segments of its header, which some cameras write."""
-    kept, marker = data[:2], MARKER.search(data, 2)
+    kept, marker = bytearray(data[:2]), MARKER.search(data, 2)
     while marker and marker[1] != START_OF_SCAN:
         end = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
         kept += data[marker.start() : end]
         marker = MARKER.search(data, end)
-    return kept + data[marker.start() :] if marker else data
+    return bytes(kept + data[marker.start() :]) if marker else data
 
 
 def side_for(size: int) -> int:
@@ -67,12 +67,16 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
     """
     width, height = (-(-side // scale) for side in image.size)
     buffer = np.empty((height, width, len(image.getbands())), np.uint8)
-    least = {"min_height": height, "min_width": width}
+    how = {"colorspace": COLOURSPACES[image.mode], "buffer": buffer}
+    how |= {"min_height": height, "min_width": width}
     try:
-        pixels = simplejpeg.decode_jpeg(data, COLOURSPACES[image.mode], **least, buffer=buffer)
+        try:
+            pixels = simplejpeg.decode_jpeg(data, **how)
+        except ValueError as error:
+            if "extraneous bytes" not in str(error):
+                raise
+            pixels = simplejpeg.decode_jpeg(without_padding(data), **how)
     except ValueError as error:
-        if "extraneous bytes" in str(error) and (whole := without_padding(data)) != data:
-            return decode_jpeg(image, whole, scale)
         if not HARMLESS.search(str(error)):
             raise
         image.draft(None, (image.width // scale, image.height // scale))
