@@ -19,8 +19,12 @@ START_OF_SCAN, END_OF_IMAGE = b"\xda", b"\xd9"
 # A progressive JPEG has about ten scans, and decoding each takes time for all pixels.
 MAX_SCANS = 100
 COLOURSPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # by Pillow's modes
-# What is unusual in the header of a complete image; TurboJPEG names some subsamplings only.
-HARMLESS = re.compile("JFIF revision|Adobe color|Invalid SOS|subsampling level")
+# APPn and comments; some cameras write a few bytes behind one.
+METADATA, MAX_PADDING = {bytes([code]) for code in (*range(0xE0, 0xF0), 0xFE)}, 16
+# What is unusual in metadata, or in the header of a complete image; TurboJPEG names some
+# subsamplings only.
+OF_METADATA = re.compile("JFIF revision|Adobe color|ICC marker|before marker 0x(c[0-2]|db|e|fe)")
+HARMLESS = re.compile("Invalid SOS|subsampling level")
 
 
 def count_scans(data: bytes) -> int:
@@ -36,14 +40,18 @@ def count_scans(data: bytes) -> int:
     return scans
 
 
-def without_padding(data: bytes) -> bytes:
-    """A JPEG without the bytes between the segments of its header, which some cameras write."""
-    kept, marker = bytearray(data[:2]), MARKER.search(data, 2)
+def without_metadata(data: bytes) -> bytes:
+    """A JPEG without the metadata in its header, and at most MAX_PADDING bytes behind each."""
+    bare, position, marker = bytearray(), 0, MARKER.search(data, 2)
     while marker and marker[1] != START_OF_SCAN:
+        bare += data[position : marker.start()]
         end = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-        kept += data[marker.start() : end]
-        marker = MARKER.search(data, end)
-    return bytes(kept + data[marker.start() :]) if marker else data
+        following = MARKER.search(data, end)
+        padding = (following.start() if following else len(data)) - end
+        is_left_out = marker[1] in METADATA and padding <= MAX_PADDING
+        position, marker = end + padding if is_left_out else marker.start(), following
+    bare += memoryview(data)[position:]
+    return bytes(bare)
 
 
 def side_for(size: int) -> int:
@@ -70,14 +78,11 @@ def decode_jpeg(image: Image.Image, data: bytes, scale: int) -> Image.Image:
     how = {"colorspace": COLOURSPACES[image.mode], "buffer": buffer}
     how |= {"min_height": height, "min_width": width}
     try:
-        try:
-            pixels = simplejpeg.decode_jpeg(data, **how)
-        except ValueError as error:
-            if "extraneous bytes" not in str(error):
-                raise
-            pixels = simplejpeg.decode_jpeg(without_padding(data), **how)
+        pixels = simplejpeg.decode_jpeg(data, **how)
     except ValueError as error:
-        if not HARMLESS.search(str(error)):
+        if OF_METADATA.search(str(error)):
+            simplejpeg.decode_jpeg(without_metadata(data), **how)  # ValueError if it is damaged
+        elif not HARMLESS.search(str(error)):
             raise
         image.draft(None, (image.width // scale, image.height // scale))
         return image

@@ -46,7 +46,7 @@ def _are_fractions(value: object) -> bool:
 ByClass = Annotated[
     dict[Text, Fraction] | Fraction | None,
     either(
-        *(None, "null, or numbers above 0 and below 1 by class, such as {dog: 0.95}"),
+        *(None, 'null, or numbers above 0 and below 1 by class, as {dog: 0.95} or {"1": 0.95}'),
         _are_fractions,
     ),
 ]

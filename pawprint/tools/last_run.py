@@ -79,9 +79,11 @@ def read_test_split(metadata: Metadata) -> pd.DataFrame | None:
     if not table.exists() or not (served / METADATA_FILE).exists():
         return None
     recorded = Recorded()
-    for path, kind, now in ((table, "outs", md5(table)), (served, "deps", md5_of_folder(served))):
-        if recorded.hash_of("evaluate", path, kind) not in (None, now):
-            return None
+    of_table, of_model = recorded.hash_of("evaluate", table), recorded.hash_of("calibrate", served)
+    of_model = recorded.hash_of("evaluate", served, "deps") or of_model  # not before version 0.4
+    now = md5(table), md5_of_folder(served)
+    if any((of_table, of_model)) and (of_table, of_model) != now:
+        return None
     if read_metadata(served).model != metadata.model:
         return None
     predictions = read_predictions(table)

@@ -185,6 +185,11 @@ IMAGES = {
     "bytes in the header, cut.jpg": Fault(
         JPEG[:20] + b"\0\0" + part(JPEG, 50)[20:] + END, "truncated"
     ),
+    "other revision of JFIF.jpg": Fault(JPEG[:11] + b"\2" + JPEG[12:], KEPT),
+    "other revision of JFIF, cut.jpg": Fault(
+        JPEG[:11] + b"\2" + part(JPEG, 50)[12:] + END, "truncated"
+    ),
+    "codes of zeros.jpg": Fault(JPEG[:CODES] + bytes(200) + JPEG[CODES + 200 :], "damaged"),
     "exif damaged.jpg": Fault(flipped(rotated(), rotated().index(b"Exif") + 6, 8), KEPT),
     "trailing garbage.jpg": Fault(JPEG + b"garbage" * 100, KEPT),
     "1x1.png": Fault(encode(Image.new("RGB", (1, 1)), "PNG"), KEPT),
