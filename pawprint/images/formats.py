@@ -7,6 +7,7 @@ and microscopes write grey of more than 8 bits. Colours of files without a profi
 import functools
 import io
 import re
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -27,30 +28,39 @@ OF_METADATA = re.compile("JFIF revision|Adobe color|ICC marker|before marker 0x(
 HARMLESS = re.compile("Invalid SOS|subsampling level")
 
 
+def _segments(data: bytes) -> Iterator[tuple[re.Match, int]]:
+    """The marker and the end of each segment of a JPEG, without the data of its scans."""
+    marker = MARKER.search(data, 2)
+    while marker:
+        length = int.from_bytes(data[marker.end() : marker.end() + 2])
+        end = marker.end() + max(length, 2)
+        yield marker, end
+        marker = MARKER.search(data, end)
+
+
 def count_scans(data: bytes) -> int:
     """Of the first image of a JPEG, without thumbnails before and images after it.
 
     Of more than MAX_SCANS, no more are counted.
     """
-    scans, marker = 0, MARKER.search(data, 2)
-    while marker and marker[1] != END_OF_IMAGE and scans <= MAX_SCANS:
+    scans = 0
+    for marker, _ in _segments(data):
+        if marker[1] == END_OF_IMAGE or scans > MAX_SCANS:
+            break
         scans += marker[1] == START_OF_SCAN
-        length = int.from_bytes(data[marker.end() : marker.end() + 2])
-        marker = MARKER.search(data, marker.end() + max(length, 2))
     return scans
 
 
 def without_metadata(data: bytes) -> bytes:
     """A JPEG without the metadata in its header, and at most MAX_PADDING bytes behind each."""
-    bare, position, marker = bytearray(), 0, MARKER.search(data, 2)
-    while marker and marker[1] != START_OF_SCAN:
-        bare += data[position : marker.start()]
-        end = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-        following = MARKER.search(data, end)
-        padding = (following.start() if following else len(data)) - end
-        is_left_out = marker[1] in METADATA and padding <= MAX_PADDING
-        position, marker = end + padding if is_left_out else marker.start(), following
-    bare += memoryview(data)[position:]
+    bare, start, end, is_metadata = bytearray(), 0, 0, False  # of the segment before
+    for marker, next_end in _segments(data):
+        if not is_metadata or marker.start() - end > MAX_PADDING:
+            bare += data[start : marker.start()]
+        start, end, is_metadata = marker.start(), next_end, marker[1] in METADATA
+        if marker[1] == START_OF_SCAN:
+            break
+    bare += memoryview(data)[start:]
     return bytes(bare)
 
 

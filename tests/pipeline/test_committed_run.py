@@ -118,29 +118,39 @@ def origin(workspace, tmp_path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("changed", "stages", "left_out"),
+    ("changed", "stages", "pulled", "left_out"),
     [
         pytest.param(
             "train_finetune: {learning_rate: 0.02}",
             AFTER_FINETUNING,
+            "data/features/shard-0.npy",
             "models/extractor",
             marks=pytest.mark.extended,
         ),
-        ("calibrate: {recall: {dog: 0.5}}", expected_stages("calibrate.recall"), "data/features"),
+        (
+            "calibrate: {recall: {dog: 0.5}}",
+            expected_stages("calibrate.recall"),
+            "data/outputs/test.npz",
+            "data/features",
+        ),
         pytest.param(
             "evaluate: {confidence: 0.5}",
             expected_stages("evaluate.confidence"),
+            "models/served/model.bin",
             "models/network",
             marks=pytest.mark.extended,
         ),
     ],
     ids=["train_finetune", "calibrate", "evaluate"],
 )
-def test_change_in_an_empty_clone_pulls_only_what_it_needs(origin, changed, stages, left_out):
+def test_change_in_an_empty_clone_pulls_only_what_it_needs(
+    origin, changed, stages, pulled, left_out
+):
     second = clone(origin, "change")
     assert "the code of no stage changed" in succeed("python", "-m", "stages.code", cwd=second)
     change(second, changed)
     assert repro(second, "--pull", "--allow-missing") == stages
+    assert (second / pulled).is_file()
     assert not (second / left_out).exists()
     recorded = read_yaml(second / "dvc.lock")["stages"]
     (model,) = recorded["calibrate"]["outs"]
