@@ -10,10 +10,10 @@ import numpy as np
 from pawprint.errors import is_printable, printable
 
 # Not allowed as labels of classes.
-NEITHER = "none"  # in labels.csv, an image of no class
+NEITHER = "none"  # in labels.csv, an image to reject
 UNKNOWN = "unknown"  # predicted for an image unlike those of training; the folder of such images
 UNSURE = "unsure"  # predicted for an image of the classes that a person should see
-NO_CLASS = (NEITHER, UNKNOWN, UNSURE)
+RESERVED = (NEITHER, UNKNOWN, UNSURE)
 MAX_LARGEST = 2  # times its even portion, above which the classes are imbalanced
 
 
@@ -38,10 +38,10 @@ def problem_of_labels(labels: Iterable[str]) -> str | None:
         return f"expected two or more classes. Received: {len(labels)}: {names}"
     for label in labels:
         is_plain = label and is_printable(label) and label == label.strip()
-        if not is_plain or "<" in label or label in NO_CLASS:  # DVC's plots are HTML
+        if not is_plain or "<" in label or label in RESERVED:  # DVC's plots are HTML
             return (
                 "expected labels of printable characters, without < and spaces at the ends, other "
-                f"than {', '.join(NO_CLASS)}. Received: {label!r}"
+                f"than {', '.join(RESERVED)}. Received: {label!r}"
             )
     by_name: dict[str, str] = {}
     for label in labels:

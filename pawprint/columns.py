@@ -120,7 +120,7 @@ DECIDED: Columns = {
     "error": "float64",
     "confidence": "float64",
 }
-# `label` is "" for a score of all classes, UNKNOWN for one of images of no class, or a column of
+# `label` is "" for a score of all classes, UNKNOWN for one of unknown images, or a column of
 # metadata.csv with a value for scores of a slice; `low` and `high` are the ends of an interval.
 SCORES: Columns = {
     "split": "str",

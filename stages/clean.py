@@ -8,6 +8,7 @@ Run: `python -m stages.clean`
 """
 
 import contextlib
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,13 +20,20 @@ from pawprint.columns import DECODED, IMAGES, METADATA, REJECTED
 from pawprint.dataset.cleaning import (
     NONE_DECODED,
     NOT_LISTED,
+    NOT_NAMED,
     clean,
     describe_bits,
     describe_files,
-    describe_folders_of_no_class,
     describe_imbalance,
+    describe_unlabelled,
 )
-from pawprint.dataset.layouts import find_labels, further_columns, read_metadata_csv
+from pawprint.dataset.folders import describe_counts, describe_names
+from pawprint.dataset.layouts import (
+    count_labels,
+    find_places,
+    further_columns,
+    read_metadata_csv,
+)
 from pawprint.dataset.user_tables import read_corrections
 from pawprint.errors import InputError, name_some
 from pawprint.files import md5, write_json
@@ -48,18 +56,17 @@ def recorded_rows(recorded: Recorded, out: Path) -> pd.DataFrame:
 
 def main() -> None:
     params = Clean.load()
-    labels = params.labels
     decoded = recorded_rows(Recorded(), project.DECODED_CSV)
     with open_archive(project.RAW_ARCHIVES, params.bits) as archive:
         names = members(archive)
         rows = read_metadata_csv(archive, names)
-        if labels == "auto":
-            labels = find_labels(names, rows, archive.filename)
-        read = partial(read_corrections, project.LABELS_CSV, set(names), labels)
+        classes, places = find_places(names, rows, params.labels, archive.filename)
+        print(f"clean: {describe_counts(count_labels(places, rows))}", flush=True)
+        read = partial(read_corrections, project.LABELS_CSV, set(names), classes)
         corrections = watch(str(project.LABELS_CSV), read)
         code = repr(running_code("clean"))
         usable, rejected, not_applied = clean(
-            archive, labels, params.rule, corrections, rows, code=code, decoded=decoded
+            archive, classes, places, params.rule, corrections, rows, code=code, decoded=decoded
         )
     is_unknown = usable["label"] == UNKNOWN
     write_table(project.IMAGES_CSV, usable[~is_unknown], IMAGES)
@@ -68,28 +75,39 @@ def main() -> None:
     write_table(project.REJECTED_CSV, rejected, REJECTED)
     write_table(project.DECODED_CSV, usable, DECODED)
     write_json(project.CLEAN_METRICS, {"rejected": len(rejected)})
-    why = f"; see {project.REJECTED_CSV}" if len(rejected) else ""
-    print(f"clean: {describe_files(usable, rejected)}{why}")
-    if reused := usable["key"].isin(decoded["key"]).sum():
-        print(f"clean: {reused:,} images were not decoded again, as their files are known")
-    is_unlisted = rejected["detail"] == NOT_LISTED
-    if folders := describe_folders_of_no_class(rejected[is_unlisted]):
-        print(f"clean: without a row in metadata.csv: {folders}; add rows with their labels")
-    others = rejected[~is_unlisted]
-    if params.labels != "auto" and (folders := describe_folders_of_no_class(others)):
-        print(f"clean: no class: {folders}; clean.labels: auto makes each folder a class")
-    if is_unknown.any():
-        print(f"clean: {is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training")
+    lines = [*describe(usable, rejected, decoded, params), *describe_names(names)]
     if not_applied:
-        print(
-            f"clean: {project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
+        lines.append(
+            f"{project.LABELS_CSV}: not applied, because no image has their pixels_sha256: "
             f"{name_some(not_applied)}. Remove the line, or empty its pixels_sha256 if the label "
             "is right for the photo that has this name now"
         )
+    for line in lines:
+        print(f"clean: {line}")
+
+
+def describe(
+    usable: pd.DataFrame, rejected: pd.DataFrame, decoded: pd.DataFrame, params: Clean
+) -> Iterator[str]:
+    """Yield lines on the images; `decoded` has the rows of the last recorded result."""
+    why = f"; see {project.REJECTED_CSV}" if len(rejected) else ""
+    yield describe_files(usable, rejected) + why
+    if reused := usable["key"].isin(decoded["key"]).sum():
+        yield f"{reused:,} images were not decoded again, as their files are known"
+    if folders := describe_unlabelled(rejected, NOT_LISTED):
+        yield f"without a row in metadata.csv: {folders}; add rows with their labels"
+    if folders := describe_unlabelled(rejected, NOT_NAMED):
+        todo = "move the images into the folders of their classes"
+        if isinstance(params.labels, dict):
+            todo = "add the folders to clean.labels, or set it to auto"
+        yield f"unlabelled: {folders}; {todo}"
+    is_unknown = usable["label"] == UNKNOWN
+    if is_unknown.any():
+        yield f"{is_unknown.sum():,} of them are {UNKNOWN}: for evaluate, not for training"
     if bits := describe_bits(usable, params.bits):
-        print(f"clean: {bits}")
+        yield bits
     if imbalance := describe_imbalance(usable[~is_unknown]):
-        print(f"clean: {imbalance}")
+        yield imbalance
 
 
 if __name__ == "__main__":

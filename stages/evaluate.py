@@ -63,7 +63,7 @@ def main() -> None:
         groups = np.append(np.arange(len(unknown)).astype(str), test.images["group"])
         of_test.append(metrics.measure_unknown(unknown, known, threshold, confidence, groups))
         refused = of_test[-1]["value"].iloc[0]
-        print(f"evaluate: refused {refused:.2%} of {len(unknown):,} images of no class")
+        print(f"evaluate: refused {refused:.2%} of {len(unknown):,} unknown images")
     scores = pd.concat(
         [validation.scores.assign(split="validation"), pd.concat(of_test).assign(split="test")]
     ).astype(columns.SCORES)

@@ -3,7 +3,7 @@
 Fits the detector of unknown inputs on training images first. Reads data/raw/archives/,
 data/split/images.csv, data/split/labels.json, data/clean/unknown.csv and models/network/. Params:
 `calibrate.test_time_augmentation`, `augment.RandomFlip`, `clean.bits`, `model.resize`. Writes
-data/outputs/: the outputs for training, validation, test and images of no class, and the detector.
+data/outputs/: the outputs for training, validation, test and unknown images, and the detector.
 Run: `python -m stages.predict`
 """
 
@@ -35,9 +35,9 @@ def main() -> None:
     resize, labels = Model.load().resize, pd.Index(read_json(project.LABELS_JSON))
     split = read_table(project.SPLIT_CSV, SPLIT)
     images = {name: split[split["split"] == name] for name in ("validation", "test")}
-    of_no_class = read_table(project.UNKNOWN_CSV, IMAGES)
-    if len(of_no_class):
-        images[UNKNOWN] = of_no_class
+    unknown = read_table(project.UNKNOWN_CSV, IMAGES)
+    if len(unknown):
+        images[UNKNOWN] = unknown
     network = read_network(project.NETWORK)
     size = network.input().partial_shape[1].get_length()
     side = side_for(size)

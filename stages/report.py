@@ -38,7 +38,7 @@ def main() -> None:
     scores = read_table(project.SCORES_CSV, columns.SCORES)
     images = read_table(project.SPLIT_CSV, columns.SPLIT)
     rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
-    of_no_class = read_table(project.UNKNOWN_CSV, columns.IMAGES)
+    unknown = read_table(project.UNKNOWN_CSV, columns.IMAGES)
     near_duplicates = read_table(project.NEAR_DUPLICATES_CSV, columns.NEAR_DUPLICATES)
     context = {
         "params": params,
@@ -49,7 +49,7 @@ def main() -> None:
         "counts": results.count_images(images),
         "imbalance": describe_imbalance(images),
         "rejected": rejected,
-        "files": describe_files(pd.concat([images, of_no_class]), rejected),
+        "files": describe_files(pd.concat([images, unknown]), rejected),
         "near_duplicates": near_duplicates,
         "divided": divided_groups(near_duplicates),
         "corrections": len(read_lines(project.LABELS_CSV, LABEL_COLUMNS)),

@@ -16,8 +16,10 @@ import pytest
 from PIL import Image
 
 from pawprint.dataset.cleaning import clean
+from pawprint.dataset.layouts import find_places, read_metadata_csv
+from pawprint.dataset.user_tables import Correction
 from pawprint.errors import InputError
-from pawprint.images.archive import open_archive
+from pawprint.images.archive import members, open_archive
 from pawprint.pipeline.fingerprint import Code
 from pawprint.recipes.overlay import overlay
 from pawprint.recipes.sample.demo import dvc_environment
@@ -98,10 +100,19 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def clean_archive(path: Path, rule: str = "decodes") -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The usable images and the rejected files of an archive of cats and dogs."""
-    with open_archive(path) as archive:
-        return clean(archive, CATS_AND_DOGS, rule, [])[:2]
+def clean_archive(
+    path: Path,
+    rule: str = "decodes",
+    labels: dict[str, list[str]] | str = CATS_AND_DOGS,
+    corrections: Iterable[Correction] = (),
+    bits: int | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """The usable images, the rejected files and the corrections not applied of an archive."""
+    with open_archive(path, bits) as archive:
+        names = members(archive)
+        rows = read_metadata_csv(archive, names)
+        layout = find_places(names, rows, labels, archive.filename)
+        return clean(archive, *layout, rule, [*corrections], rows)
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,8 @@ from unicodedata import normalize
 from filelock import FileLock
 
 from pawprint.classes import problem_of_labels
-from pawprint.dataset.layouts import FILE_NAME, SPLIT_OF_FOLDER
+from pawprint.dataset.folders import OUTER, SPLIT_OF_FOLDER, is_class_name, split_in_words
+from pawprint.dataset.layouts import FILE_NAME
 from pawprint.errors import InputError, printable
 from pawprint.files import replacing, write_text
 from pawprint.params.data import Clean
@@ -150,21 +151,21 @@ def safe(image: PurePath) -> Path:
 def names_of(label: str) -> list[str]:
     """The folders of a class."""
     mapping = Clean.load().labels
-    return [label] if mapping == "auto" else mapping.get(label, [label])
+    return mapping.get(label, [label]) if isinstance(mapping, dict) else [label]
 
 
 def classes_in(folder: Path) -> list[str]:
     """The classes of a folder of images, which need not have been cleaned yet."""
     mapping = Clean.load().labels
-    if mapping != "auto":
+    if isinstance(mapping, dict):
         return sorted(mapping)
     if (folder / FILE_NAME).exists():
         return sorted({row["label"] for row in read_rows(folder / FILE_NAME, "file_name")})
-    folders = [path for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    folders = [path for path in folder.iterdir() if path.is_dir() and is_class_name(path.name)]
     return sorted(
         path.name
         for path in folders
-        if _for_training(path) or any(map(Path.is_file, path.iterdir()))
+        if mapping == OUTER or _for_training(path) or any(map(Path.is_file, path.iterdir()))
     )
 
 
@@ -175,11 +176,9 @@ def place_of(label: str, classes: list[str], folder: Path, source: Path) -> Plac
         label = label if label in classes else same[0]
         return {label: places_in(folder, {label: names_of(label)}, source)[label]}
     problem = problem_of_labels({*classes, label})
-    if not problem and (
-        set("/\\") & {*label} or label[0] == "." or label.lower() in SPLIT_OF_FOLDER
-    ):
-        problem = f"expected the name of a folder, and of no split. Received: {label}"
-    if Clean.load().labels != "auto":
+    if not problem and (set("/\\") & {*label} or not is_class_name(label)):
+        problem = f"expected the name of a folder that may be a class. Received: {label}"
+    if isinstance(Clean.load().labels, dict):
         problem = f"expected a class of clean.labels, where you can add one. Received: {label}"
     if problem:
         raise InputError(f"Class: {problem}.")
@@ -228,5 +227,9 @@ def folder_for_training(folder: Path) -> Path | None:
 
 
 def _for_training(folder: Path) -> Path | None:
-    inner = filter(Path.is_dir, sorted(folder.iterdir()))
-    return next((path for path in inner if SPLIT_OF_FOLDER.get(path.name.lower()) == "train"), None)
+    inner = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    named = [path for path in inner if SPLIT_OF_FOLDER.get(path.name.lower()) == "train"]
+    by_word = {path: split_in_words(path.name) for path in inner}
+    if not named and len(set(by_word.values()) - {""}) > 1:  # as seg_train beside seg_test
+        named = [path for path, split in by_word.items() if split == "train"]
+    return next(iter(named), None)

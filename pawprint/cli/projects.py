@@ -27,6 +27,8 @@ def add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", choices=recipe_names(), metavar="NAME", help=recipe)
     outside = "leave the photos where they are, outside of the project"
     parser.add_argument("--outside", action="store_true", help=outside)
+    reading = "the class is the first or the last folder above an image; asked for if they differ"
+    parser.add_argument("--labels", choices=["outer", "inner"], default="auto", help=reading)
 
 
 def run_init(arguments: argparse.Namespace) -> None:
@@ -46,14 +48,14 @@ def run_init(arguments: argparse.Namespace) -> None:
     folder, images = arguments.folder, arguments.images
     if not images and not arguments.recipe:
         arguments.error("expected --images, or --recipe with images of its own")
-    source, resize = create(folder, images, arguments.recipe, arguments.outside)
+    source, lines = create(folder, images, arguments.recipe, arguments.outside, arguments.labels)
+    for line in lines:
+        print(line)
     for empty in empty_folders(images) if images and images.is_dir() else ():
         print(f"{printable(str(empty))} has no files, so it is no class")
     if images and (folder / f"{source}.dvc").exists():
         change = "add and remove photos" if images.is_dir() else "put another one"
         print(f"{folder / source} is a copy of {images}: {change} there")
-    if resize:
-        print(resize)
     print(f"Next, as in README.md there:\ncd {folder}\npawprint try --use\ndvc repro")
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import PurePosixPath
 
@@ -14,15 +14,8 @@ from tqdm import tqdm
 
 from pawprint.classes import NEITHER, are_imbalanced
 from pawprint.columns import DECODED, IMAGES, REJECTED
-from pawprint.dataset.layouts import (
-    SHOWN,
-    Folders,
-    Row,
-    folders_of,
-    is_metadata,
-    label_and_split,
-    tree,
-)
+from pawprint.dataset.folders import SHOWN, Place
+from pawprint.dataset.layouts import Row, is_metadata
 from pawprint.dataset.user_tables import Correction
 from pawprint.engine.mapping import map_in_threads, map_items
 from pawprint.errors import InputError, printable
@@ -51,7 +44,9 @@ JFIF, JFIF_WITHIN = b"JFIF", 512
 HASH_SIDE = 16  # squared, its bits
 HASHED = 512  # pixels of each side that the hash of a large image is of, at least
 BITS = DecodedImage._fields[1:3]
-NOT_LISTED = "not in metadata.csv"
+UNLABELLED = "unlabelled"
+NOT_LISTED = "no row in metadata.csv"
+NOT_NAMED = "in no folder of a class"
 ASSIGNED = ["path", "label", "archive_split", "group"]
 NONE_DECODED = pd.DataFrame(columns=list(DECODED)).astype(DECODED)
 MAX_IMBALANCE = 5  # times as many images in the largest class as in the smallest
@@ -59,7 +54,8 @@ MAX_IMBALANCE = 5  # times as many images in the largest class as in the smalles
 
 def clean(
     archive: Archive,
-    labels: dict[str, list[str]],
+    classes: Collection[str],
+    places: Mapping[str, Place],
     rule: str,
     corrections: list[Correction],
     rows: dict[str, Row] | None = None,
@@ -73,31 +69,25 @@ def clean(
     that has a row in `decoded`, a table DECODED, is not decoded. `code` identifies the code that
     decodes.
 
-    `labels` gives the folders of each class; their case does not matter. `rule` is "decodes" or
-    "jfif", as in `clean.rule`. `rows`, of metadata.csv, give label, split and group in place of the
-    folders.
+    `places` has the label and the split of each file, as `find_places` returns them; `classes` are
+    the labels that need a usable image. `rule` is "decodes" or "jfif", as in `clean.rule`. `rows`,
+    of metadata.csv, give the groups.
 
     A correction holds for all images with its `pixels_sha256`, whatever their paths. One without
     `pixels_sha256` holds for the image that has its path, unless there is one with the hash of that
     image, and for all others with the same pixels. One whose `pixels_sha256` no image has is not
     applied: its photo was replaced or removed.
 
-    A file belongs to the class of the innermost folder above it that `labels` names. Of the other
-    folders above it, the innermost one that SPLIT_OF_FOLDER names is its split in the archive.
-    A file in or below a folder called unknown, which is of no class, has the label UNKNOWN.
-
     Each file but metadata.csv is in exactly one of the tables, which are sorted by path. Files that
     are not named like images are rejected, unless `rows` or a correction lists them. Of images
     with the same pixels one is kept, or none if their labels differ: if possible one of the
     archive's test split, and the one with the shortest path. Files with the same name are all
     rejected. A kept path is the name of the member, a rejected one is that name made printable.
-    Raises InputError if a class has no folder in the archive, or no usable image.
+    Raises InputError if a class has no usable image.
     """
     names = [name for name in members(archive) if rows is None or not is_metadata(name)]
-    _require_folders(labels, names, folders_of(rows), archive.filename)
-    classes = {folder.lower(): label for label in labels for folder in labels[label]}
     corrected_paths = {correction.path for correction in corrections}
-    assign = partial(_assign, rows, classes, corrected_paths, Counter(names))
+    assign = partial(_assign, rows, places, corrected_paths, Counter(names))
 
     def assign_safe(name: str) -> dict:
         require_safe(archive, name)
@@ -116,39 +106,40 @@ def clean(
     content = pd.concat([reused, pd.DataFrame(complete, columns=["path", *DECODED])])
     images = pd.DataFrame(labelled.values(), columns=ASSIGNED).merge(content, on="path")
     images = images.astype(IMAGES | DECODED)
-    images, of_no_class, not_applied = _apply_corrections(images, corrections)
+    images, without_label, not_applied = _apply_corrections(images, corrections)
     usable, duplicates = without_duplicates(images)
-    rejected = pd.concat([pd.DataFrame(unusable, columns=list(REJECTED)), of_no_class, duplicates])
+    unusable = pd.DataFrame(unusable, columns=list(REJECTED))
+    rejected = pd.concat([unusable, without_label, duplicates])
     rejected = rejected.sort_values("path", kind="stable")
-    _require_usable(labels, usable, rejected, archive.filename)
+    _require_usable(classes, usable, rejected, archive.filename)
     return usable, rejected, not_applied
 
 
 def _assign(
     rows: dict[str, Row] | None,
-    classes: dict[str, str],
+    places: Mapping[str, Place],
     corrected_paths: set[str],
     times: Counter[str],
     name: str,
 ) -> dict:
     """The path, label, archive_split and group of a file. Raises UnusableImageError.
 
-    `classes` has the label by lower-case name of the folder, `times` how many files have a name.
-    The label is "" if only a correction may give it.
+    `times` has how many files have a name. The label is "" if only a correction may give it.
     """
     is_listed = name in corrected_paths or name in (rows or ())
     if not is_listed and not is_image_name(name):
-        raise UnusableImageError("other_file", "hidden, or without the suffix of an image")
+        detail = "hidden, in a folder of a system, or without the suffix of an image"
+        raise UnusableImageError("other_file", detail)
     if times[name] > 1:
         raise UnusableImageError("duplicate_name", f"{times[name]} files of this name")
-    label, archive_split = label_and_split(folders_of(rows)(name), classes)
+    label, archive_split = places[name]
     if not label and name not in corrected_paths:
-        detail = "in no folder that clean.labels names"
+        detail = NOT_NAMED
         if rows is not None:
-            detail = "label not in clean.labels" if name in rows else NOT_LISTED
-        raise UnusableImageError("no_class", detail)
+            detail = "a label of no class" if name in rows else NOT_LISTED
+        raise UnusableImageError(UNLABELLED, detail)
     group = rows[name].group if rows and name in rows else ""
-    return {"path": name, "label": label or "", "archive_split": archive_split, "group": group}
+    return {"path": name, "label": label, "archive_split": archive_split, "group": group}
 
 
 def _find_known_rows(
@@ -236,17 +227,17 @@ def _apply_corrections(
     ]
     images = images.assign(label=pd.Series(right, images.index, "str"))
     reasons = {
-        NEITHER: ("neither_class", f"the corrected label is {NEITHER}"),
-        "": ("no_class", "its correction is for other pixels"),
+        NEITHER: ("label_none", f"its label in labels.csv is {NEITHER}"),
+        "": (UNLABELLED, "its correction is for other pixels"),
     }
-    is_of_class = ~images["label"].isin(reasons)
-    of_no_class = pd.DataFrame(
-        [(printable(row.path), *reasons[row.label]) for row in images[~is_of_class].itertuples()],
+    has_label = ~images["label"].isin(reasons)
+    without_label = pd.DataFrame(
+        [(printable(row.path), *reasons[row.label]) for row in images[~has_label].itertuples()],
         columns=list(REJECTED),
     )
     hashes = {"", *pixels.values()}
     not_applied = [row.path for row in corrections if row.pixels_sha256 not in hashes]
-    return images[is_of_class], of_no_class, not_applied
+    return images[has_label], without_label, not_applied
 
 
 def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -277,25 +268,11 @@ def without_duplicates(images: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     return images[~is_rejected].sort_values("path"), rejected
 
 
-def _require_folders(
-    labels: dict[str, list[str]], names: list[str], folders: Folders, archive: str
-) -> None:
-    """Raise InputError for a class of which the archive has no folder."""
-    present = {folder.lower() for name in names for folder in folders(name)}
-    for label, expected in labels.items():
-        if not {folder.lower() for folder in expected} & present:
-            raise InputError(
-                f"{archive}: expected a folder or label named {' or '.join(expected)} "
-                f"(clean.labels.{label}). Correct clean.labels, or set it to auto. "
-                f"Received:\n{tree(names, folders)}"
-            )
-
-
 def _require_usable(
-    labels: Iterable[str], usable: pd.DataFrame, rejected: pd.DataFrame, archive: str
+    classes: Iterable[str], usable: pd.DataFrame, rejected: pd.DataFrame, archive: str
 ) -> None:
     """Raise InputError for a class without a usable image."""
-    for label in labels:
+    for label in classes:
         if not (usable["label"] == label).any():
             raise InputError(
                 f"{archive}: expected a usable image of class {label}. Received: "
@@ -342,7 +319,7 @@ def describe_bits(images: pd.DataFrame, bits: int | None) -> str:
 def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
     """Such as "kept 4 of 7 images (2 truncated, 1 empty file); 3 other files (2 .txt, 1 .db)".
 
-    `usable` has a row for each usable image, those of no class too.
+    `usable` has a row for each usable image, those of the label UNKNOWN too.
     `rejected` is a table REJECTED.
     """
     is_other = rejected["reason"] == "other_file"
@@ -354,12 +331,12 @@ def describe_files(usable: pd.DataFrame, rejected: pd.DataFrame) -> str:
     return f"{text}; {is_other.sum():,} other files ({suffixes})" if is_other.any() else text
 
 
-def describe_folders_of_no_class(rejected: pd.DataFrame) -> str:
-    """Such as "birds/ (50)": folders with images that were rejected as they are of no class.
+def describe_unlabelled(rejected: pd.DataFrame, detail: str) -> str:
+    """Such as "birds/ (50)": folders of images that were rejected as unlabelled, for this detail.
 
     The largest first, at most SHOWN of them. The table is REJECTED.
     """
-    paths = rejected.loc[rejected["reason"] == "no_class", "path"]
-    folders = [f"{PurePosixPath(path).parent}/" for path in paths]
+    is_meant = (rejected["reason"] == UNLABELLED) & (rejected["detail"] == detail)
+    folders = [f"{PurePosixPath(path).parent}/" for path in rejected.loc[is_meant, "path"]]
     number = Counter(folders).most_common(SHOWN)
     return ", ".join(f"{printable(folder)} ({images:,})" for folder, images in number)

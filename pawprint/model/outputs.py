@@ -15,7 +15,7 @@ from pawprint.params.results import AUGMENTATIONS, TestTimeAugmentation
 class Outputs(NamedTuple):
     """Of images in the order of their table.
 
-    `actual`, int64 `(images,)`, has the index of each label, -1 for an image of no class. `logits`
+    `actual`, int64 `(images,)`, has the index of each label, -1 for an unknown image. `logits`
     are float32 `(images, squares, units)`, `unknown_scores` float32 `(images, squares)`. The first
     square is the image as `model.resize` makes it, the others are those of test-time augmentation.
     """

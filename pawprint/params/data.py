@@ -43,13 +43,19 @@ class Fetch(Section):
         return source
 
 
+BY_FOLDERS = ("auto", "outer", "inner")  # pawprint/dataset/folders.py
+
+
 class Clean(Section):
     rule: Literal["decodes", "jfif"]
-    # Or "auto", which the validator passes.
+    # Or one of BY_FOLDERS, which the validator passes.
     labels: Annotated[
         dict[str, Annotated[list[str], Field(min_length=1)]],
         either(
-            *("auto", "auto, or a mapping of each class to the list of its folders"),
+            *(
+                BY_FOLDERS,
+                "auto, outer, inner, or a mapping of each class to a list of folders",
+            ),
             lambda labels: isinstance(labels, dict),
         ),
         PlainSerializer(lambda labels: labels),
@@ -59,7 +65,7 @@ class Clean(Section):
     @field_validator("labels")
     @classmethod
     def _distinct_classes(cls, labels: dict[str, list[str]] | str) -> dict[str, list[str]] | str:
-        if labels == "auto":
+        if isinstance(labels, str):
             return labels
         folders = [
             normalize("NFC", folder).lower() for names in labels.values() for folder in names

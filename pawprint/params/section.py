@@ -38,14 +38,17 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Resize = Literal["crop", "pad", "stretch"]
 
 
-def either(special: object, expected: str, is_right: Callable[[object], bool]) -> WrapValidator:
-    """`special`, or a value of another type, which is validated if it `is_right`.
+def either(
+    special: object | tuple, expected: str, is_right: Callable[[object], bool]
+) -> WrapValidator:
+    """`special`, or one of these, or a value of another type, which is validated if it `is_right`.
 
     One line for a wrong value, where pydantic has one for each of the types of a union.
     """
+    specials = special if isinstance(special, tuple) else (special,)
 
     def check(value: object, validate: Callable) -> object:
-        if value == special:
+        if value in specials:
             return value
         if not is_right(value):
             raise ValueError(f"expected {expected}. Received: {shown(value)}")

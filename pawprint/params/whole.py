@@ -35,7 +35,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         problem = None
-        if self.clean.labels != "auto":  # or else they are known after `clean`
+        if isinstance(self.clean.labels, dict):  # or else they are known after `clean`
             problem = problem_of_threshold(self.calibrate, sorted(self.clean.labels))
         problem = problem or problem_of_head(self.train_extract.optimizer, self.head.dense)
         problem = problem or problem_of_weights(self.model.backbone, self.weights.source)

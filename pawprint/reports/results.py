@@ -65,7 +65,7 @@ def result_rows(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     if UNKNOWN in set(scores["label"]):
         refused, area = (score_of(texts, "test", name, UNKNOWN) for name in ("refused", "roc_auc"))
         rows += [
-            ("images of no class labelled unknown", refused["text"], ""),
+            ("unknown images labelled unknown", refused["text"], ""),
             ("area under the ROC curve of unknown and test images", area["text"], ""),
         ]
     return rows

@@ -212,7 +212,7 @@ def tabulate_scores(predictions: Predictions, confidence: float) -> pd.DataFrame
 def measure_unknown(
     unknown: np.ndarray, known: np.ndarray, threshold: float, confidence: float, groups: np.ndarray
 ) -> pd.DataFrame:
-    """How well the detector tells images of no class from others: rows of `tabulate_scores`.
+    """How well the detector tells unknown images from others: rows of `tabulate_scores`.
 
     `unknown` and `known` are unknown scores, `(images,)`. The rows have the label UNKNOWN: the
     fraction refused of `unknown`, and the area under the ROC curve of both. `groups`, as in

@@ -66,7 +66,7 @@ def count_changes(changes: pd.DataFrame) -> pd.DataFrame:
 def tables_of(rev: str) -> Tables:
     """Of a revision, columns of the table SPLIT, and the table REJECTED.
 
-    The images of no class are among them, with the split "".
+    Unknown images are among them, with the split "".
     """
     images, unknown, rejected = (
         read_revision(rev, path, functools.partial(parse_table, columns=columns))

@@ -1,7 +1,7 @@
 """What the project here has of its last run, for new photos to be compared with."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -36,13 +36,13 @@ class LabelledImages(NamedTuple):
 class LastRun(NamedTuple):
     """`test` is the table PREDICTIONS of the test split by a model, or None if there is none.
 
-    `folders` are the names of the folders of each class, `clean.labels`; `confidence` is of
-    intervals.
+    `folders` is `clean.labels`: the folders of each class, or the reading of folders; `confidence`
+    is that of intervals.
     """
 
     test: pd.DataFrame | None
     labelled: LabelledImages
-    folders: dict[str, list[str]] | Literal["auto"]
+    folders: dict[str, list[str]] | str
     confidence: float
 
 

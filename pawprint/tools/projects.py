@@ -19,12 +19,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pawprint.dataset.layouts import FILE_NAME, is_metadata
-from pawprint.dataset.sources import folder_files, is_tar, require_utf8
+from pawprint.dataset.folders import AUTO, describe_counts, describe_names
+from pawprint.dataset.layouts import (
+    count_labels,
+    find_places,
+    is_metadata,
+    parse_metadata_csv,
+    read_metadata_csv,
+)
+from pawprint.dataset.sources import folder_files, is_tar, require_utf8, tar_files
 from pawprint.dataset.user_tables import EMPTY_TABLES
 from pawprint.errors import InputError, printable
 from pawprint.files import parse_yaml, read_text, write_json, write_text
 from pawprint.git import git, try_git
+from pawprint.images.archive import members, open_archive
 from pawprint.images.decoder import FORMATS, MAX_LEFT_OUT, is_image_name, left_out
 from pawprint.package import DISTRIBUTION, PACKAGE
 from pawprint.params.section import check_content, shown
@@ -49,11 +57,17 @@ STATE = Path(".pawprint.json")  # the files that were written, by name, and the 
 
 
 def create(
-    folder: Path, images: Path | None, recipe: str | None, is_outside: bool
-) -> tuple[str, str]:
+    folder: Path,
+    images: Path | None,
+    recipe: str | None,
+    is_outside: bool,
+    labels: str = AUTO,
+) -> tuple[str, list[str]]:
     """Make a project with Git and DVC in a new or empty folder.
 
-    Returns its `fetch.source`, and a line that says which `model.resize` was chosen and why, or "".
+    Returns its `fetch.source`, and lines: which classes the images have, if that can be known
+    before `fetch`, and which `model.resize` was chosen and why. `labels` is AUTO or the reading of
+    folders for `clean.labels`.
 
     The images are copied into the project, for DVC, if they are not to stay outside; a YAML file
     with their URL for Git. Without `images`, they are those of the recipe. Raises InputError, with
@@ -63,12 +77,13 @@ def create(
     if recipe:
         params = apply_recipe(params, recipe)
     if images:
-        params = set_values(params, {"clean.labels": "auto"})
+        params = set_values(params, {"clean.labels": labels})
     values = flat(params)
     if not images and not values["fetch.source"].startswith("pawprint/"):
         raise InputError(f"{recipe}: expected --images, as this recipe has none of its own.")
     images = images or PACKAGE.parent / values["fetch.source"]
     _require_apart(folder, images, is_outside)
+    lines = describe_classes(images, flat(params)["clean.labels"])
     is_url = images.suffix in (".yaml", ".yml")
     if not (images.is_dir() or is_url or zipfile.is_zipfile(images) or is_tar(images)):
         raise InputError(f"{images}: expected a folder, zip, tar or YAML file. Received: another.")
@@ -99,10 +114,10 @@ def create(
         if not is_url and not is_outside:
             _copy(images, folder / source)
             _track(folder, source)
-    if out is None:
-        return source, ""
-    how, part = flat(params)["model.resize"], f"{out:.0%} of the median image"
-    return source, f"model.resize is {how}: the middle square of `crop` would leave out {part}"
+    if out is not None:
+        how, part = flat(params)["model.resize"], f"{out:.0%} of the median image"
+        lines.append(f"model.resize is {how}: the middle square of `crop` would leave out {part}")
+    return source, lines
 
 
 def _start_git_and_dvc(folder: Path) -> None:
@@ -180,18 +195,34 @@ def _require_apart(folder: Path, images: Path, is_outside: bool) -> None:
     if images.is_dir():
         if is_outside:
             folder_files(images)  # raises InputError for a link
-        files = [path for path in _walk(images) if path.is_file()]
-        folders = {path.parent for path in files if is_image_name(path.name)} - {images}
-        if len(folders) < 2 and not any(is_metadata(path.name) for path in files):
-            raise InputError(
-                f"{images}: expected two or more folders of images, one for each class, or a "
-                f"{FILE_NAME}. Received: {len(folders)}. Name the folder above these."
-            )
-        require_utf8(files)
+        require_utf8(path for path in _walk(images) if path.is_file())
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: expected a new or an empty folder. Nothing is overwritten.")
     if folder.resolve().is_relative_to(images.resolve()):
         raise InputError(f"{folder}: expected a folder outside of {images}.")
+
+
+def describe_classes(images: Path, labels: dict[str, list[str]] | str) -> list[str]:
+    """Return lines on the classes of a folder or archive; none for the URL of one.
+
+    `labels` is `clean.labels`. Raises InputError as `find_places`.
+    """
+    if images.is_dir():
+        paths = {path.relative_to(images).as_posix(): path for path in _walk(images)}
+        names = sorted(paths)
+        rows = parse_metadata_csv(str(images), names, lambda name: paths[name].read_bytes())
+    elif zipfile.is_zipfile(images):
+        with open_archive(images) as archive:
+            names = members(archive)
+            rows = read_metadata_csv(archive, names)
+    elif is_tar(images):
+        tables = {name: data if is_metadata(name) else b"" for name, data in tar_files(images)}
+        names = sorted(tables)
+        rows = parse_metadata_csv(str(images), names, tables.get)
+    else:
+        return []
+    _, places = find_places(names, rows, labels, str(images))
+    return [describe_counts(count_labels(places, rows)), *describe_names(names)]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from PIL import Image
 from pawprint.columns import UNKNOWN_SCORE
 from pawprint.dataset import layouts
 from pawprint.dataset.cleaning import perceptual_hash, without_duplicates
+from pawprint.dataset.folders import OUTER
 from pawprint.errors import InputError, printable
 from pawprint.model.metadata import Metadata
 from pawprint.model.predictor import Prediction, Predictor, predict, take_images
@@ -25,7 +26,7 @@ from pawprint.tools.last_run import LabelledImages, LastRun
 from pawprint.tools.suggestion import compare_hashes
 
 ALPHA = 0.05  # probability of any false difference, at most
-NO_CLASS, COPY, NEAR = "in no folder of a class", "copies", "near-duplicates of training images"
+UNLABELLED, COPY, NEAR = "unlabelled", "copies", "near-duplicates of training images"
 LABELLED = "labelled since, now training images"
 CONTRADICTORY = "copies in several classes"
 
@@ -51,10 +52,10 @@ class ScoreResult(NamedTuple):
 def score(predictor: Predictor, folder: Path, last_run: LastRun) -> ScoreResult:
     """Score the photos of a folder, in folders of classes or with metadata.csv, as `evaluate` does.
 
-    Photos in a folder called unknown are of no class. Of photos with the same pixels one counts, or
-    none if their labels differ, as in `clean`. Photos of a group in metadata.csv count as one in
-    intervals and tests. Near-duplicates of training images are left out, unless they are of the
-    test split of the last run. Raises InputError if no photo has a class.
+    Photos in a folder called unknown show none of the classes. Of photos with the same pixels one
+    counts, or none if their labels differ, as in `clean`. Photos of a group in metadata.csv count
+    as one in intervals and tests. Near-duplicates of training images are left out, unless they are
+    of the test split of the last run. Raises InputError if no photo has a class.
     """
     metadata, confidence = predictor.metadata, last_run.confidence
     labels, threshold = metadata.labels, metadata.unknown_threshold
@@ -70,7 +71,7 @@ def score(predictor: Predictor, folder: Path, last_run: LastRun) -> ScoreResult:
     is_labelled = images["pixels_sha256"].isin(training)
     is_near = _is_near_training(images, last_run.labelled) | is_labelled
     left_out = {
-        NO_CLASS: len(photos) - len(labelled),
+        UNLABELLED: len(photos) - len(labelled),
         COPY: (copies["reason"] == "duplicate").sum(),
         CONTRADICTORY: (copies["reason"] == "contradictory").sum(),
         LABELLED: is_labelled.sum(),
@@ -121,22 +122,22 @@ def _labels_in(
     """`path`, `label` and `group` of each image below the folder, sorted by its path there.
 
     The second table is METADATA. The label is one of `labels`, UNKNOWN or None. `folder_names`
-    are those of their folders, or "auto". The group is that of metadata.csv, or the image alone.
+    are those of their folders, or the reading of folders. The group is that of metadata.csv, or the
+    image alone.
     """
     names = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     )
     rows = layouts.parse_metadata_csv(str(folder), names, lambda name: (folder / name).read_bytes())
-    folder_of = {
-        name.lower(): label
-        for label in labels
-        for name in (label, *(folder_names.get(label, ()) if folder_names != "auto" else ()))
-    }
+    named = folder_names if isinstance(folder_names, dict) else {}
+    folder_of = {name.lower(): label for label in labels for name in (label, *named.get(label, ()))}
     folders = layouts.folders_of(rows)
     rows = rows or {}
     images = take_images(folder, [name for name in names if not layouts.is_metadata(name)], rows)
     photos = pd.DataFrame({"path": images})
-    photos["label"] = [layouts.label_and_split(folders(name), folder_of)[0] for name in images]
+    is_outer = folder_names == OUTER
+    labels_of = [layouts.label_and_split(folders(name), folder_of, is_outer)[0] for name in images]
+    photos["label"] = [label or None for label in labels_of]
     photos["group"] = [(name in rows and rows[name].group) or f"/{name}" for name in images]
     if photos["label"].isna().all():
         raise InputError(

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="Streamlit is not installed")
 
-from conftest import CATS_AND_DOGS, photo, refused
+from conftest import CATS_AND_DOGS, clean_archive, photo, refused
 
 from pawprint.app.labelling import (
     Changes,
@@ -23,10 +23,7 @@ from pawprint.app.labelling import (
     read_rows,
     write_rows,
 )
-from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layouts import read_metadata_csv
 from pawprint.dataset.sources import fetch
-from pawprint.images.archive import members, open_archive
 
 NAMES = {"cat": ["cat"], "dog": ["dog"]}
 numbers = itertools.count()
@@ -67,9 +64,7 @@ def correction(path: str, label: str) -> Changes:
 def after_clean(source: Path, raw: Path, column: str) -> dict[str, str]:
     """A column by path of what `fetch` and `clean` make of a source."""
     fetch(source, raw)
-    with open_archive(raw) as archive:
-        rows = read_metadata_csv(archive, members(archive))
-        kept, *_ = clean(archive, CATS_AND_DOGS, "decodes", [], rows)
+    kept, *_ = clean_archive(raw)
     return dict(zip(kept["path"], kept[column]))
 
 

@@ -19,7 +19,7 @@ train/cat/0.jpg,removed,cat,,
 train/cat/1.jpg,relabelled,cat,dog,
 unknown/2.jpg,relabelled,dog,unknown,
 test/dog/moved.jpg,moved,train,test,
-test/cat/1.jpg,rejected,cat,,neither_class: the corrected label is none
+test/cat/1.jpg,rejected,cat,,label_none: its label in labels.csv is none
 train/cat/3 (1).jpg,rejected,,,"duplicate: cat with the pixels of train/cat/3.jpg, cat"
 train/dog/0.jpg,rejected,dog,,truncated: data of the image are missing
 """

@@ -17,7 +17,15 @@ from pawprint.model.predictor import load_predictor
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import read_table
 from pawprint.tools.last_run import read_last_run
-from pawprint.tools.scoring import CONTRADICTORY, COPY, LABELLED, NEAR, NO_CLASS, ScoreResult, score
+from pawprint.tools.scoring import (
+    CONTRADICTORY,
+    COPY,
+    LABELLED,
+    NEAR,
+    UNLABELLED,
+    ScoreResult,
+    score,
+)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +76,7 @@ def test_images_of_the_test_split_have_the_figures_of_evaluate(deployed, here, t
     assert set(record["left_out"].values()) == {0}
 
 
-def test_copies_near_duplicates_of_training_and_images_of_no_class_are_left_out(here, tmp_path):
+def test_copies_near_duplicates_of_training_and_unlabelled_images_are_left_out(here, tmp_path):
     training = [number for number in range(TEST, IMAGES_OF_A_CLASS) if number % 2]
     images = new("cat", 4) | new("dog", 4)
     images["cat/copy.png"] = images["cat/1000.png"]
@@ -78,7 +86,7 @@ def test_copies_near_duplicates_of_training_and_images_of_no_class_are_left_out(
         smaller = Image.open(io.BytesIO(coloured("cat", number))).resize((50, 50))
         images[f"cat/smaller {number}.jpg"] = encode(smaller, quality=80)
     result = scored(write_files(tmp_path, images))
-    counts = {NO_CLASS: 1, COPY: 1, CONTRADICTORY: 2, LABELLED: 0, NEAR: len(training)}
+    counts = {UNLABELLED: 1, COPY: 1, CONTRADICTORY: 2, LABELLED: 0, NEAR: len(training)}
     assert result.left_out == counts
     assert len(result.predictions) == 7
 
@@ -146,7 +154,7 @@ def test_table_of_another_model_is_beside_no_figure(here, tmp_path, monkeypatch,
         assert scored(write_files(tmp_path / "new", new("cat", 4))).has_test != is_replaced
 
 
-def test_images_in_a_folder_called_unknown_are_of_no_class(here, tmp_path):
+def test_images_in_a_folder_called_unknown_show_none_of_the_classes(here, tmp_path):
     green = np.zeros((8, 8, 3), np.uint8) + np.array([20, 220, 20], np.uint8)
     images = new("cat", 4) | {"unknown/green.png": encode(Image.fromarray(green), "PNG")}
     result = scored(write_files(tmp_path, images))

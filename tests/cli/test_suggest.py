@@ -39,7 +39,7 @@ def labelled(tmp_path_factory) -> Path:
     archive.parent.mkdir(parents=True)
     names = ("cats/100.jpg", "cats/101.jpg", "dogs/102.jpg", "dogs/103.jpg")
     pack(archive, ((name, photo(int(Path(name).stem))) for name in names))
-    images, _ = clean_archive(archive)
+    images, *_ = clean_archive(archive)
     write_table(folder / project.IMAGES_CSV, images, IMAGES)
     split = images.assign(split=["train", "validation", "train", "test"], group=images["path"])
     write_table(folder / project.SPLIT_CSV, split, SPLIT)

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import CATS_AND_DOGS, clean_archive, encode, photo, photos_of, write_files
+from conftest import clean_archive, encode, photo, photos_of, write_files
 from PIL import Image
 
-from pawprint.dataset.cleaning import clean, describe_bits, describe_files
+from pawprint.dataset.cleaning import describe_bits, describe_files
 from pawprint.dataset.user_tables import Correction
 from pawprint.files import pack
 from pawprint.images.archive import open_archive
@@ -30,7 +30,7 @@ def test_jfif_rule_drops_what_tensorflow_datasets_drops(tmp_path):
     assert good[6:10] == b"JFIF"
     pack(tmp_path / "images.zip", sorted(files.items()))
     for rule, dropped in (("decodes", set()), ("jfif", {"Cat/no_jfif.jpg", "Dog/png.jpg"})):
-        kept, rejected = clean_archive(tmp_path / "images.zip", rule)
+        kept, rejected, _ = clean_archive(tmp_path / "images.zip", rule)
         assert set(kept["path"]) == files.keys() - {"Dog/cut.jpg"} - dropped
         reasons = dict(zip(rejected["path"], rejected["reason"]))
         assert reasons == {"Dog/cut.jpg": "truncated", **dict.fromkeys(dropped, "no_jfif_header")}
@@ -41,7 +41,7 @@ def test_of_images_with_the_same_pixels_the_one_with_the_shortest_path_is_kept(t
     png = encode(Image.open(io.BytesIO(photo(1))), "PNG")
     same = [(f"cats/{copy}", photo(1)), ("cats/z.JPG", photo(1)), ("cats/zz.png", png)]
     pack(tmp_path / "images.zip", [*same, ("dogs/4.jpg", photo(3))])
-    kept, rejected = clean_archive(tmp_path / "images.zip")
+    kept, rejected, _ = clean_archive(tmp_path / "images.zip")
     assert list(kept["path"]) == ["cats/z.JPG", "dogs/4.jpg"]
     assert rejected[["path", "reason", "detail"]].to_numpy().tolist() == [
         [name, "duplicate", "cat with the pixels of cats/z.JPG, cat"]
@@ -52,7 +52,7 @@ def test_of_images_with_the_same_pixels_the_one_with_the_shortest_path_is_kept(t
 def test_same_pixels_under_both_labels_are_dropped_as_nobody_knows_which(tmp_path):
     files = {"cats/1.jpg": 1, "cats/2.jpg": 1, "dogs/1.jpg": 1, "cats/3.jpg": 3, "dogs/4.jpg": 4}
     pack(tmp_path / "images.zip", [(name, photo(number)) for name, number in files.items()])
-    kept, rejected = clean_archive(tmp_path / "images.zip")
+    kept, rejected, _ = clean_archive(tmp_path / "images.zip")
     assert list(kept["path"]) == ["cats/3.jpg", "dogs/4.jpg"]
     assert rejected.to_numpy().tolist() == [
         ["cats/1.jpg", "contradictory", "cat with the pixels of cats/2.jpg, cat"],
@@ -70,15 +70,14 @@ def corrected(
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """What `clean` makes of the photos of these numbers."""
     pack(folder / "images.zip", [(name, photo(number)) for name, number in files.items()])
-    with open_archive(folder / "images.zip") as archive:
-        return clean(archive, CATS_AND_DOGS, "decodes", corrections)
+    return clean_archive(folder / "images.zip", corrections=corrections)
 
 
 @pytest.mark.parametrize(
     ("label", "kept", "reasons"),
     [
         ("dog", [["cats/1.jpg", "dog"], ["dogs/2.jpg", "dog"]], ["duplicate"]),
-        ("none", [["dogs/2.jpg", "dog"]], ["neither_class", "neither_class"]),
+        ("none", [["dogs/2.jpg", "dog"]], ["label_none", "label_none"]),
     ],
 )
 def test_correction_holds_for_copies_of_the_image(tmp_path, label, kept, reasons):
@@ -125,7 +124,7 @@ def test_file_in_no_folder_of_a_class_has_the_class_of_a_correction_for_its_pixe
     images, rejected, not_applied = corrected(tmp_path, files, corrections)
     assert labels_of(images).get("birds/1.jpg") == label
     names = [] if label else ["birds/1.jpg"]
-    assert dict(zip(rejected["path"], rejected["reason"])) == dict.fromkeys(names, "no_class")
+    assert dict(zip(rejected["path"], rejected["reason"])) == dict.fromkeys(names, "unlabelled")
     assert not_applied == names
 
 
@@ -153,8 +152,7 @@ def test_bits_of_grey_images_are_proposed_and_then_applied(tmp_path):
     pack(tmp_path / "images.zip", files)
 
     def cleaned(bits: int | None) -> tuple[list[str], str]:
-        with open_archive(tmp_path / "images.zip", bits) as archive:
-            kept, *_ = clean(archive, CATS_AND_DOGS, "decodes", [])
+        kept, *_ = clean_archive(tmp_path / "images.zip", bits=bits)
         return kept["pixels_sha256"].tolist(), describe_bits(kept, bits)
 
     before, proposed = cleaned(None)
@@ -178,7 +176,7 @@ def test_all_commands_take_the_same_files_of_a_folder_for_images(tmp_path, capsy
     names = ["cats/1.jpg", "cats/.hidden.jpg", "cats/raw.nef", "cats/0", "dogs/2.JPG", "dogs/3.txt"]
     write_files(tmp_path / "photos", photos_of(names))
     pack(tmp_path / "images.zip", photos_of(names).items())
-    kept, rejected = clean_archive(tmp_path / "images.zip")
+    kept, rejected, _ = clean_archive(tmp_path / "images.zip")
     images = kept["path"].tolist()
     assert images == ["cats/1.jpg", "dogs/2.JPG"]
     counted = "4 other files (1 hidden, 1 without a suffix, 1 .nef, 1 .txt)"

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import photo, photos_of, refused, write_files
+from conftest import clean_archive, photo, photos_of, refused, write_files
 
 from pawprint.classes import UNKNOWN
-from pawprint.dataset.cleaning import clean
-from pawprint.dataset.layouts import find_labels, read_metadata_csv
+from pawprint.dataset.layouts import find_places
 from pawprint.dataset.sources import fetch
 from pawprint.dataset.splitting import split
 from pawprint.errors import InputError
 from pawprint.files import pack
-from pawprint.images.archive import members, open_archive
 from pawprint.params.data import Split
 
 FLAT = {f"{label}/{n}.jpg": "" for label in ("cat", "dog", "owl") for n in range(40)}
@@ -28,18 +26,13 @@ def divided(*splits: str) -> list[str]:
 def cleaned(source: Path, folder: Path, labels: dict | str = "auto") -> tuple[pd.DataFrame, ...]:
     """The usable images and the rejected files, as the stages fetch and clean make them."""
     fetch(source, folder / "raw")
-    with open_archive(folder / "raw") as archive:
-        names = members(archive)
-        rows = read_metadata_csv(archive, names)
-        if labels == "auto":
-            labels = find_labels(names, rows, archive.filename)
-        return clean(archive, labels, "decodes", [], rows)[:2]
+    return clean_archive(folder / "raw", labels=labels)[:2]
 
 
 def splits(source: Path, folder: Path, labels: dict | str = "auto", **params) -> pd.DataFrame:
     """The rows of the split of a source, as the stages fetch, clean and split make them."""
     kept, rejected = cleaned(source, folder, labels)
-    assert set(rejected["reason"]) <= {"no_class"}
+    assert set(rejected["reason"]) <= {"unlabelled"}
     params = {"validation_fraction": 0.4, "test_fraction": 0.4, "use_archive_split": True} | params
     section = Split(seed=1, group=None, date=None, near_duplicate_distance=0, **params)
     return split(kept, section, {})[0]
@@ -51,7 +44,7 @@ def zipped(folder: Path, names: list[str]) -> Path:
 
 
 @pytest.mark.parametrize("labels", ["auto", {"a": ["a"], "b": ["b"]}])
-def test_folder_unknown_holds_images_of_no_class_wherever_it_is(tmp_path, labels):
+def test_folder_unknown_holds_unknown_images_wherever_it_is(tmp_path, labels):
     unknown = ["Unknown/1.jpg", "test/unknown/2.jpg", "unknown/foxes/3.jpg", "unknown/a/4.jpg"]
     kept, rejected = cleaned(zipped(tmp_path, [*divided("train"), *unknown]), tmp_path, labels)
     assert rejected.empty
@@ -61,7 +54,7 @@ def test_folder_unknown_holds_images_of_no_class_wherever_it_is(tmp_path, labels
     assert set(kept["label"][~is_unknown]) == {"a", "b"}
 
 
-def test_label_unknown_of_metadata_is_of_no_class(tmp_path):
+def test_label_unknown_of_metadata_is_no_class(tmp_path):
     table = "file_name,label\n1.jpg,a\n2.jpg,b\n3.jpg,unknown\n"
     files = photos_of(["1.jpg", "2.jpg", "3.jpg"]) | {"metadata.csv": table.encode()}
     pack(tmp_path / "given.zip", files.items())
@@ -96,24 +89,28 @@ def test_split_folders_of_any_name_and_depth_are_kept(tmp_path, folders):
         (["d/train/cat/1.jpg", "d/train/dog/2.PGM", "d/test/3.jpg"], ["cat", "dog"]),
         (["train/train/1.jpg", "train/car/2.jpg"], ["car", "train"]),
         (["cat/1.jpg", "dog/2.jpg", "notes/readme.txt", ".cache/3.jpg"], ["cat", "dog"]),
-        (["train/cat/1.jpg", "train/dog/2.jpg", "owl/3.jpg", "test/4.jpg"], ["cat", "dog", "owl"]),
+        (["train/cat/1.jpg", "train/dog/2.jpg", "owl/3.jpg", "test/4.jpg"], ["cat", "dog"]),
+        (["bus/1.jpg", "car/2.jpg", "train/3.jpg"], ["bus", "car", "train"]),
     ],
 )
 def test_folders_of_splits_and_of_no_images_are_no_classes(names, labels):
-    assert list(find_labels(names, None, "images.zip")) == labels
+    assert find_places(names, None, "auto", "images.zip")[0] == labels
 
 
 @pytest.mark.parametrize(
     ("names", "message"),
     [
         (["cat/1.jpg"], "two or more classes. Received: 1: cat"),
-        (["cat/1.jpg", "x/Cat/2.jpg"], "labels that differ in more than upper and lower case"),
+        (
+            ["train/cat/1.jpg", "test/Cat/2.jpg"],
+            "labels that differ in more than upper",
+        ),
         (["none/1.jpg", "cat/2.jpg"], "labels of printable characters"),
     ],
 )
 def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names, message):
     with pytest.raises(InputError) as error:
-        find_labels(names, None, "images.zip")
+        find_places(names, None, "auto", "images.zip")
     line, *trees = str(error.value).split("\n")
     assert line.startswith(f"images.zip: expected {message}")
     assert "photos/" in trees
@@ -121,8 +118,8 @@ def test_archive_without_classes_shows_what_is_expected_and_what_was_found(names
 
 
 def test_folder_of_images_that_may_be_a_class_or_a_split_is_refused_in_one_line():
-    with refused("Received: 'a/train' beside 'b'. Name the classes"):
-        find_labels(["a/train/1.jpg", "a/b/train/2.jpg", "c/train/3.jpg"], None, "images.zip")
+    with refused("Received: 'valid' beside 'blurry'. Name the classes"):
+        find_places(["valid/1.jpg", "invalid/2.jpg", "blurry/3.jpg"], None, "auto", "images.zip")
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
@@ -197,7 +194,9 @@ def test_metadata_below_the_folders_of_splits_is_read_in_an_archive(tmp_path):
     kept, rejected = cleaned(tmp_path / "given.zip", tmp_path)
     assert list(kept["archive_split"]) == ["test", "test", "train", "train"]
     assert list(kept["label"]) == list("abab")
-    assert dict(zip(rejected["path"], rejected["detail"]))["d/owl/9.jpg"] == "not in metadata.csv"
+    assert (
+        dict(zip(rejected["path"], rejected["detail"]))["d/owl/9.jpg"] == "no row in metadata.csv"
+    )
 
 
 @pytest.mark.parametrize(

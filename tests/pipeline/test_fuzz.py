@@ -36,7 +36,7 @@ def check_archive(data: bytes, path: Path) -> None:
     """What `clean` keeps goes through a manifest, and is found and decoded again."""
     path.write_bytes(data)
     try:
-        kept, rejected = clean_archive(path)
+        kept, rejected, _ = clean_archive(path)
     except InputError as error:
         assert not CONTROL_CHARACTERS.search(str(error).replace("\n", " ")), error
         return

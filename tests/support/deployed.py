@@ -52,7 +52,7 @@ def write_deployed(folder: Path, **changes) -> dict[str, bytes]:
     archive = folder / project.RAW_IMAGES
     archive.parent.mkdir(parents=True)
     pack(archive, images.items())
-    kept, _ = clean_archive(archive)
+    kept, *_ = clean_archive(archive)
     numbers = kept["path"].map(lambda path: int(Path(path).stem))
     splits = np.where(numbers < TEST, "test", np.where(numbers % 2, "train", "validation"))
     split = kept.assign(split=splits, group=kept["path"])

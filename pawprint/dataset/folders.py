@@ -1,0 +1,393 @@
+"""What the folders of images mean: which are classes, which are splits, which say nothing.
+
+Two readings exist. By the outer one, the first folder below the root, or below a split, is the
+class, with all that is in it (Keras, torchvision, Ultralytics); by the inner one it is the last
+folder (Hugging Face, fastai).
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import NamedTuple
+from unicodedata import normalize
+
+from pawprint.classes import UNKNOWN, problem_of_labels
+from pawprint.errors import InputError, name_some, printable
+from pawprint.images.decoder import ACCEPTED, count_suffixes, is_image_name
+
+SHOWN = 12  # folders in a tree, classes in a line
+Parts = tuple[str, ...]  # of a path
+AUTO, OUTER, INNER = "auto", "outer", "inner"  # values of clean.labels
+READINGS = (OUTER, INNER)
+
+# The split of a folder, or of a cell of a table, by its lower-case name.
+SPLIT_OF_FOLDER = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+# Names that mean "no label yet", in lower case and without what is between words.
+UNLABELLED_FOLDERS = {"nolabel", "nolabels", "unlabeled", "unlabelled", "unsorted"}
+EXPECTED = """\
+photos/
+  cat/  001.jpg, 002.jpg
+  dog/  003.jpg"""
+
+
+class Place(NamedTuple):
+    """What the folders of a file, or its row in metadata.csv, say of it.
+
+    `label` is a class, UNKNOWN, or "" for a file without a label; `split` is train, validation,
+    test or "".
+    """
+
+    label: str
+    split: str
+
+
+def folder_of(name: str) -> Parts:
+    """Return the folders above a file, in NFC, the outermost first."""
+    return PurePosixPath(normalize("NFC", name)).parts[:-1]
+
+
+def is_class_name(folder: str) -> bool:
+    """Return whether a folder of this name may be a class when its name says so alone."""
+    is_apart = _is_set_apart((folder,)) or folder.lower() in SPLIT_OF_FOLDER
+    return not is_apart and is_image_name(f"{folder}/image.jpg")
+
+
+def is_unlabelled(folder: str) -> bool:
+    """Return whether a folder is named for images without a label, such as _Unlabeled."""
+    return re.sub(r"[\W_]", "", folder).lower() in UNLABELLED_FOLDERS
+
+
+def read_folders(names: Iterable[str], labels: str, archive: str) -> dict[str, Place]:
+    """Return what their folders say of files, by `labels`: AUTO, OUTER or INNER.
+
+    AUTO is the reading that gives two classes or more. Images in a folder called unknown, or below
+    one, are UNKNOWN; those in a folder that `is_unlabelled`, those that are in no folder of a
+    class, and those beside or in a split that has no classes, have no label.
+
+    Raises InputError that begins with `archive` for fewer than two classes, for names that cannot
+    be labels, for two readings that differ, and for a folder that may be a class or a split.
+    """
+    names = list(names)
+    images = Counter(folder_of(name) for name in names if is_image_name(name))
+    tree = _Tree(path for path in images if not _is_set_apart(path))
+    splits = _find_splits(tree)
+    _require_no_doubt(tree, splits, archive)
+    without_classes = _find_without_classes(tree, splits)
+    found = {
+        reading: {path: label_of(tree, path, splits, without_classes) for path in tree.holders}
+        for reading, label_of in ((OUTER, _outer_label), (INNER, _inner_label))
+    }
+    chosen = labels
+    if labels == AUTO:
+        usable = [name for name in READINGS if len(set(found[name].values()) - {""}) > 1]
+        chosen = usable[0] if usable else INNER
+        if len(usable) > 1 and found[OUTER] != found[INNER]:
+            raise InputError(_two_readings(archive, found, images))
+    label_of_folder = found[chosen]
+    _require_classes(set(label_of_folder.values()) - {""}, names, archive)
+    return {name: _place(folder_of(name), label_of_folder, splits) for name in names}
+
+
+def _is_set_apart(path: Parts) -> bool:
+    return any(name.lower() == UNKNOWN or is_unlabelled(name) for name in path)
+
+
+def _place(path: Parts, label_of_folder: dict[Parts, str], splits: dict[Parts, str]) -> Place:
+    if not _is_set_apart(path):
+        split = next((splits[above] for above in _with_parents(path) if above in splits), "")
+        return Place(label_of_folder.get(path, ""), split)
+    names = [name.lower() for name in reversed(path)]
+    split = next((SPLIT_OF_FOLDER[name] for name in names if name in SPLIT_OF_FOLDER), "")
+    return Place(UNKNOWN if UNKNOWN in names else "", split)
+
+
+def _with_parents(path: Parts) -> list[Parts]:
+    """Return a folder and those above it, the innermost first."""
+    return [path[:depth] for depth in range(len(path), 0, -1)]
+
+
+class _Tree:
+    """The folders that hold images, `holders`, and by folder those in it that have some below.
+
+    `root` is the folder below which the folders differ; `inner_root` the same, if no folder on the
+    way holds images itself.
+    """
+
+    def __init__(self, holders: Iterable[Parts]) -> None:
+        self.holders = set(holders)
+        self.children: dict[Parts, list[Parts]] = defaultdict(list)
+        for path in sorted({above for held in self.holders for above in _with_parents(held)}):
+            self.children[path[:-1]].append(path)
+        self.root = self._descend(may_hold=True)
+        self.inner_root = self._descend(may_hold=False)
+
+    def _descend(self, may_hold: bool) -> Parts:
+        root: Parts = ()
+        while root not in self.holders and len(self.children[root]) == 1:
+            (child,) = self.children[root]
+            is_end = not self.children[child] or child[-1].lower() in SPLIT_OF_FOLDER
+            if is_end or (child in self.holders and not may_hold):
+                break
+            root = child
+        return root
+
+    def classes_in(self, path: Parts) -> list[Parts]:
+        """Return the folders in one; of an only folder of the same name those in that one."""
+        while inner := self.repeats(path):
+            path = inner
+        return self.children[path]
+
+    def repeats(self, path: Parts) -> Parts | None:
+        """Return the only folder in one without images, if it has the same name."""
+        is_only = path and path not in self.holders and len(self.children[path]) == 1
+        if is_only and self.children[path][0][-1].lower() == path[-1].lower():
+            return self.children[path][0]
+        return None
+
+    def is_bare(self, path: Parts) -> bool:
+        """Return whether a folder holds images and no folder with images, also repeated."""
+        while inner := self.repeats(path):
+            path = inner
+        return path in self.holders and not self.children[path]
+
+
+def _find_splits(tree: _Tree) -> dict[Parts, str]:
+    """Return the split of each folder that is one.
+
+    A folder with the name of a split is one, but a class in these cases: it holds images and lies
+    in a split, as in train/train beside train/car; or it is called train, holds images, and lies
+    beside classes and no other split.
+    """
+    splits: dict[Parts, str] = {}
+    for parent in sorted(tree.children, key=len):
+        if parent in splits and (inner := tree.repeats(parent)):
+            splits[inner] = splits[parent]
+            continue
+        children = tree.children[parent]
+        named = [path for path in children if path[-1].lower() in SPLIT_OF_FOLDER]
+        is_class = parent == tree.root and len(named) == 1 and len(children) > 1
+        for path in named:
+            split = SPLIT_OF_FOLDER[path[-1].lower()]
+            is_class_here = parent in splits or (is_class and split == "train")
+            if not (is_class_here and path in tree.holders):
+                splits[path] = split
+        splits |= _find_splits_by_word(tree, children)
+    return splits
+
+
+def _require_no_doubt(tree: _Tree, splits: dict[Parts, str], archive: str) -> None:
+    """Raise InputError for images directly in a split that lies beside folders of classes.
+
+    It may be a class, as valid/ beside invalid/, or a split, as test/ beside cat/.
+    """
+    children = tree.children[tree.root]
+    bare = [path for path in children if path in splits and tree.is_bare(path)]
+    is_divided = any(path in splits and path not in bare for path in children)
+    siblings = [path for path in children if path not in splits]
+    if bare and siblings and not is_divided:
+        raise InputError(
+            f"{archive}: expected no images directly in a folder that is named like a split and "
+            f"lies beside folders of classes. Received: {printable(repr('/'.join(bare[0])))} "
+            f"beside {printable(repr(siblings[0][-1]))}. Name the classes and their folders in "
+            "clean.labels."
+        )
+
+
+def _find_splits_by_word(tree: _Tree, siblings: list[Parts]) -> dict[Parts, str]:
+    """Return the splits among folders such as seg_train and seg_test, or none.
+
+    They hold no images themselves, one is training, no two are the same split, and in all of them
+    are the same folders.
+    """
+    splits = {path: split_in_words(path[-1]) for path in siblings if path not in tree.holders}
+    splits = {path: split for path, split in splits.items() if split}
+    kinds = list(splits.values())
+    classes = {_names(tree.classes_in(path)) for path in splits}
+    are_splits = len(kinds) > 1 and len(set(kinds)) == len(kinds) and "train" in kinds
+    return splits if are_splits and len(classes) == 1 else {}
+
+
+def split_in_words(name: str) -> str:
+    """Return the one split that a name has as a word, as in seg_train, TestSet, val2017; or ""."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)
+    words = [word.lower().removesuffix("set") for word in (*words, name)]
+    found = {SPLIT_OF_FOLDER[word] for word in words if word in SPLIT_OF_FOLDER}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _names(paths: Iterable[Parts]) -> frozenset[str]:
+    return frozenset(path[-1].lower() for path in paths)
+
+
+def _find_without_classes(tree: _Tree, splits: dict[Parts, str]) -> set[Parts]:
+    """Return folders of images without a class, in or beside splits with classes.
+
+    As test/test/ and predict/ beside train/CLASS/, and val/images/ beside two classes or more.
+    """
+    found = set()
+    for parent, children in list(tree.children.items()):
+        divided = {path for path in children if path in splits and not tree.is_bare(path)}
+        train = [path for path in divided if splits[path] == "train"]
+        classes = _names(name for path in train for name in tree.classes_in(path))
+        if not divided or parent in splits:
+            continue
+        found |= {path for path in children if path not in splits and tree.is_bare(path)}
+        for path in set(children).difference(train):
+            inner = tree.classes_in(path)
+            is_one = len(inner) == 1 and len(classes) > 1 and tree.is_bare(inner[0])
+            if is_one and not _names(inner) & classes:
+                found.add(inner[0])
+    return found
+
+
+def _outer_label(
+    tree: _Tree, path: Parts, splits: dict[Parts, str], without_classes: set[Parts]
+) -> str:
+    """Return the first folder below the root that is no split, or ""."""
+    above = _with_parents(path)
+    if without_classes.intersection(above):
+        return ""
+    below = [each for each in above if len(each) > len(tree.root) and each not in splits]
+    return below[-1][-1] if below else ""
+
+
+def _inner_label(
+    tree: _Tree, path: Parts, splits: dict[Parts, str], without_classes: set[Parts]
+) -> str:
+    """Return the last folder that is no split, or "".
+
+    A class may hold splits, as in cat/train; but not where it also holds classes, as d/test beside
+    d/train/cat.
+    """
+    above = _with_parents(path)
+    if without_classes.intersection(above):
+        return ""
+    below = [each for each in above if len(each) > len(tree.inner_root) and each not in splits]
+    if not below or (path in splits and _holds_classes(tree, below[0], splits)):
+        return ""
+    return below[0][-1]
+
+
+def _holds_classes(tree: _Tree, path: Parts, splits: dict[Parts, str]) -> bool:
+    return any(
+        child not in splits or _holds_classes(tree, child, splits) for child in tree.children[path]
+    )
+
+
+def _two_readings(archive: str, found: dict[str, dict[Parts, str]], images: Counter[Parts]) -> str:
+    """Return a message with the classes of both readings and their counts."""
+    outer, inner = found[OUTER], found[INNER]
+    example = next(path for path in sorted(outer) if outer[path] != inner[path])
+    readings = []
+    for reading in READINGS:
+        counts: Counter[str] = Counter()
+        for path, label in found[reading].items():
+            counts[label] += images[path]
+        readings.append(f"`clean.labels: {reading}` gives {describe_counts(counts)}")
+    return (
+        f"{archive}: expected the same class by the first and the last folder above each image. "
+        f"Received: another for {printable('/'.join(example))!r}: {' and '.join(readings)}. Set "
+        "one of them in params.yaml; for a new project, `pawprint init --labels` sets it."
+    )
+
+
+def describe_counts(counts: Counter[str]) -> str:
+    """Such as "2 classes: cat (20), dog (18); 3 unknown; 5 unlabelled".
+
+    Of more than SHOWN classes only the largest and the smallest are named. `counts` has the number
+    of images by label: a class, UNKNOWN, or "".
+    """
+    classes = {label: counts[label] for label in sorted(counts) if label not in ("", UNKNOWN)}
+    each = [f"{printable(label)} ({number:,})" for label, number in classes.items()]
+    if len(classes) > SHOWN:
+        largest = max(classes, key=classes.get)
+        smallest = min(classes, key=classes.get)
+        each = [
+            f"the largest {printable(largest)} ({classes[largest]:,})",
+            f"the smallest {printable(smallest)} ({classes[smallest]:,})",
+        ]
+    number = "1 class" if len(classes) == 1 else f"{len(classes):,} classes"
+    parts = [f"{number}: {', '.join(each)}" if each else "no classes"]
+    parts += [f"{counts[UNKNOWN]:,} {UNKNOWN}"] if counts[UNKNOWN] else []
+    parts += [f"{counts['']:,} unlabelled"] if counts[""] else []
+    return "; ".join(parts)
+
+
+def _require_classes(classes: set[str], names: list[str], archive: str) -> None:
+    if problem := problem_of_labels(classes):
+        note = _other_files(names) if len(classes) < 2 else ""
+        raise InputError(
+            f"{archive}: {printable(problem)}. Each folder of images is a class. Move the images "
+            f"into one folder per class, or name the classes and their folders in clean.labels. "
+            f"{note}Expected, for example:\n{EXPECTED}\nReceived:\n{tree_of(map(folder_of, names))}"
+        )
+
+
+def _other_files(names: list[str]) -> str:
+    """A sentence on folders that hold files but no images, or ""."""
+    files = [name for files in _unread_folders(names).values() for name in files]
+    if not files:
+        return ""
+    return f"Folders without an image hold files: {count_suffixes(files)}. {ACCEPTED} "
+
+
+def _unread_folders(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files of each folder that holds files, and no image in it or below.
+
+    Hidden folders and those of systems are left out.
+    """
+    files = defaultdict(list)
+    with_images = {"."}
+    for name in names:
+        folders = [str(folder) for folder in PurePosixPath(name).parents]
+        if is_image_name(name):
+            with_images.update(folders)
+        if is_image_name(f"{folders[0]}/image.jpg"):
+            files[folders[0]].append(name)
+    return {folder: files[folder] for folder in sorted(files.keys() - with_images)}
+
+
+def describe_names(names: list[str]) -> Iterator[str]:
+    """Yield lines on folders whose files are not read, and on paths that are one on some systems.
+
+    macOS and Windows take upper and lower case for the same, macOS also composed and decomposed
+    letters. At most SHOWN folders and five pairs of paths are named.
+    """
+    folders = _unread_folders(names)
+    shown = [f"{printable(folder)}/ ({count_suffixes(files)})" for folder, files in folders.items()]
+    more = f" and {len(shown) - SHOWN:,} more" if shown[SHOWN:] else ""
+    if shown:
+        yield (
+            f"no class, because no image is read there: {', '.join(shown[:SHOWN])}{more}; "
+            "docs/images.md has the formats"
+        )
+    paths = defaultdict(list)
+    for name in names:
+        paths[normalize("NFC", name).casefold()].append(name)
+    pairs = [" and ".join(map(printable, same)) for same in paths.values() if len(set(same)) > 1]
+    if pairs:
+        yield (
+            f"paths that a Mac or Windows takes for one, of which it keeps one file: "
+            f"{name_some(pairs)}"
+        )
+
+
+def tree_of(folders: Iterable[Parts]) -> str:
+    """Return the folders, indented by depth, each with how often it is there: of how many files."""
+    files: Counter[Parts] = Counter()
+    for parts in folders:
+        for depth in range(len(parts)):
+            files[parts[: depth + 1]] += 0
+        files[parts] += 1
+    lines = [
+        f"{'  ' * (len(parts) - 1)}{printable(parts[-1]) + '/' if parts else '(no folder)'}"
+        + (f"  {number:,} {'file' if number == 1 else 'files'}" if number else "")
+        for parts, number in sorted(files.items())
+    ]
+    more = [f"and {len(lines) - SHOWN:,} more folders"] if lines[SHOWN:] else []
+    return "\n".join([*lines[:SHOWN], *more]) or "no files"

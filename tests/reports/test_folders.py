@@ -1,0 +1,214 @@
+"""Folders of photos as people have them: which are classes, splits, without a label, of a system.
+
+Each test names the public report that its input is from.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import clean_archive, pawprint, photo, photos_of, refused, run, write_files
+
+from pawprint.classes import UNKNOWN
+from pawprint.dataset.folders import describe_counts, read_folders
+from pawprint.dataset.sources import fetch
+from pawprint.errors import InputError
+from pawprint.files import pack
+from pawprint.model.predictor import find_images
+
+
+def labels_of(names: list[str], labels: str = "auto") -> dict[str, str]:
+    """The label of each file by its name, "" if it has none."""
+    return {name: place.label for name, place in read_folders(names, labels, "photos").items()}
+
+
+def splits_of(names: list[str]) -> dict[str, str]:
+    return {name: place.split for name, place in read_folders(names, "auto", "photos").items()}
+
+
+def images_in(*folders: str) -> list[str]:
+    return [f"{folder}/{number}.jpg" for folder in folders for number in range(2)]
+
+
+NESTED = [
+    images_in("cat/monday", "cat/tuesday", "dog/monday", "dog/tuesday"),
+    images_in("cat", "cat/old", "dog", "dog/cropped"),
+]
+
+
+@pytest.mark.parametrize("names", NESTED)
+def test_two_readings_of_nested_folders_are_shown_with_counts_and_one_is_chosen(names):
+    """ultralytics/ultralytics 21224, huggingface/datasets 5153."""
+    inner = Counter(name.split("/")[-2] for name in names)
+    expected = "outer` gives 2 classes: cat (4), dog (4)", f"inner` gives {describe_counts(inner)}"
+    with refused("photos: expected ", *expected):
+        read_folders(names, "auto", "photos")
+    assert labels_of(names, "outer") == {name: name.split("/")[0] for name in names}
+    assert labels_of(names, "inner") == {name: name.split("/")[-2] for name in names}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        images_in("train/a/images", "train/b/images", "train/c/images"),
+        images_in("site1/a", "site2/a", "site3/a"),
+    ],
+)
+def test_reading_that_gives_one_class_is_not_asked_for(names):
+    """The layout of Tiny ImageNet, and photos of one class by place."""
+    assert labels_of(names) == labels_of(names, "outer")
+
+
+def test_folders_above_all_classes_are_no_classes():
+    """Zips that hold the folder that was packed, as Kaggle's."""
+    names = images_in("archive/photos/cat", "archive/photos/dog")
+    assert set(labels_of(names).values()) == {"cat", "dog"}
+
+
+@pytest.mark.parametrize(
+    "name", ["_unlabeled", "Unlabelled", "no_label", "UNSORTED", "cat/unsorted"]
+)
+def test_folder_for_images_without_a_label_is_neither_a_class_nor_unknown(tmp_path, name):
+    """FiftyOne's export of folders."""
+    names = [*images_in("cat", "dog"), f"{name}/9.jpg"]
+    pack(tmp_path / "given.zip", photos_of(names).items())
+    kept, rejected, _ = clean_archive(tmp_path / "given.zip", labels="auto")
+    assert set(kept["label"]) == {"cat", "dog"}
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [[f"{name}/9.jpg", "unlabelled"]]
+
+
+def test_folder_that_a_mapping_names_is_a_class_whatever_its_name(tmp_path):
+    names = images_in("unsorted", "lost", "test_images", "train_images/lost")
+    pack(tmp_path / "given.zip", photos_of(names).items())
+    mapping = {"mixed": ["Unsorted"], "lost": ["lost"], "other": ["test_images"]}
+    kept, rejected, _ = clean_archive(tmp_path / "given.zip", labels=mapping)
+    assert Counter(kept["label"]) == {"mixed": 2, "lost": 4, "other": 2}
+    assert set(kept["archive_split"]) == {""}
+    assert rejected.empty
+
+
+OF_SYSTEMS = (
+    "cat/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/2.jpg", "$RECYCLE.BIN/3.jpg",
+    "System Volume Information/4.jpg", "lost+found/5.jpg", ".Trash-1000/files/6.jpg",
+    "dog/@Recycle/7.jpg", "cat/.ipynb_checkpoints/8-checkpoint.jpg", "LOST.DIR/9.jpg",
+)  # fmt: skip
+
+
+def test_folders_of_systems_hold_no_images_wherever_images_are_looked_for(tmp_path):
+    """immich-app/immich 30690."""
+    write_files(tmp_path / "photos", photos_of([*images_in("cat", "dog"), *OF_SYSTEMS]))
+    fetch(tmp_path / "photos", tmp_path / "raw")
+    kept, rejected, _ = clean_archive(tmp_path / "raw", labels="auto")
+    assert Counter(kept["label"]) == {"cat": 2, "dog": 2}
+    assert Counter(rejected["reason"]) == {"other_file": len(OF_SYSTEMS)}
+    found = find_images([tmp_path / "photos"])
+    assert sorted(path.relative_to(tmp_path / "photos").as_posix() for path in found) == sorted(
+        images_in("cat", "dog")
+    )
+
+
+BOTH = ("buildings", "forest")
+
+
+@pytest.mark.parametrize(
+    ("train", "other", "split"),
+    [
+        ("seg_train/seg_train", "seg_test/seg_test", "test"),
+        ("training_set/training_set", "test_set/test_set", "test"),
+        ("Train", "Test", "test"),
+        ("train2017", "val2017", "validation"),
+        ("data/TrainImages", "data/ValidImages", "validation"),
+    ],
+)
+def test_siblings_with_the_word_of_a_split_and_the_same_classes_are_splits(train, other, split):
+    """Kaggle's intel-image-classification, and others."""
+    names = images_in(*(f"{folder}/{label}" for folder in (train, other) for label in BOTH))
+    assert set(labels_of(names).values()) == set(BOTH)
+    found = splits_of(names)
+    assert {found[name] for name in names if name.startswith(train)} == {"train"}
+    assert {found[name] for name in names if name.startswith(other)} == {split}
+
+
+@pytest.mark.parametrize(
+    ("names", "classes"),
+    [
+        (images_in("test_positive", "test_negative"), {"test_positive", "test_negative"}),
+        (images_in("bus", "car", "train"), {"bus", "car", "train"}),
+        (images_in("train/bus", "train/train", "test/bus", "test/train"), {"bus", "train"}),
+        (images_in("train_a/x", "test_a/x", "test_b/x"), {"train_a", "test_a", "test_b"}),
+        (images_in("test_wagon/x", "train_car/y"), None),
+    ],
+)
+def test_word_of_a_split_alone_makes_no_split(names, classes):
+    if classes is None:
+        with refused("outer` gives 2 classes", "inner` gives 2 classes"):
+            read_folders(names, "auto", "photos")
+    else:
+        assert set(labels_of(names).values()) == classes
+
+
+@pytest.mark.parametrize(
+    "beside", ["seg_pred/seg_pred", "test/test", "test", "predict", "test/images"]
+)
+def test_folder_of_images_without_classes_beside_splits_is_unlabelled(beside):
+    """Kaggle's intel-image-classification and dogs-vs-cats."""
+    splits = ("train", "val") if beside.startswith("test") else ("seg_train", "seg_test")
+    names = images_in(*(f"{split}/{label}" for split in splits for label in BOTH), beside)
+    found = labels_of(names)
+    assert {found[name] for name in images_in(beside)} == {""}
+    assert set(found.values()) == {"", *BOTH}
+
+
+def test_project_of_photos_as_they_are_says_what_it_found_and_what_it_did_not(tmp_path):
+    """qarmin/czkawka 2007, ultralytics/ultralytics 25749, treeverse/dvc 3318, docker/docs 16481.
+
+    Files of a camera that are not read, placeholders of a cloud, names that differ in case.
+    """
+    photos = photos_of(
+        [*images_in("cat", "dog"), "cat/IMG1.jpg", "cat/img1.jpg", "_unlabeled/1.jpg"]
+    )
+    raw = {f"bird/IMG_{number}.CR2": b"II*\0" for number in range(3)}
+    photos |= raw | {"fox/.1.jpg.icloud": b"bplist00", "owl/1.jpg?w=300": photo(99)}
+    write_files(tmp_path / "photos", photos)
+    result = pawprint(tmp_path, "init", "project", "--images", "photos")
+    assert result.returncode == 0, result.stderr
+    repro = run("dvc", "repro", "clean", cwd=tmp_path / "project")
+    said = [line[7:] for line in repro.stdout.splitlines() if line.startswith("clean: ")]
+    for lines in (result.stdout.splitlines(), said):
+        assert lines[0] == "2 classes: cat (4), dog (2); 1 unlabelled"
+        (unread,) = [line for line in lines if "bird/ (3 .cr2)" in line]
+        assert "fox/ (1 .icloud)" in unread and "owl/ (1 .jpg?w=300)" in unread
+        assert any("cat/IMG1.jpg and cat/img1.jpg" in line for line in lines)
+    assert any("_unlabeled/ (1)" in line for line in said)
+    unknown = pd.read_csv(tmp_path / "project/data/clean/unknown.csv")
+    assert len(unknown) == 0
+
+
+def test_many_classes_are_said_by_their_number_the_largest_and_the_smallest(tmp_path):
+    names = [*images_in(*(f"c{number:02}" for number in range(30))), "c07/9.jpg"]
+    (line,) = describe(tmp_path, names)
+    assert line == "30 classes: the largest c07 (3), the smallest c00 (2)"
+
+
+def describe(folder: Path, names: list[str]) -> list[str]:
+    from pawprint.tools.projects import describe_classes
+
+    return describe_classes(write_files(folder / "photos", dict.fromkeys(names, b"")), "auto")
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_classes_of_an_archive_are_said_too(tmp_path, form):
+    from shutil import make_archive
+
+    from pawprint.tools.projects import describe_classes
+
+    files = photos_of(images_in("cat", "dog")) | {"unknown/1.jpg": photo(9)}
+    made = make_archive(str(tmp_path / "photos"), form, write_files(tmp_path / "photos", files))
+    assert describe_classes(Path(made), "auto") == [f"2 classes: cat (2), dog (2); 1 {UNKNOWN}"]
+
+
+def test_class_of_which_no_file_is_read_is_named_where_one_class_is_left():
+    """qarmin/czkawka 2007."""
+    with pytest.raises(InputError, match=r"two or more classes.*2 \.dng"):
+        read_folders([*images_in("cat"), "bird/1.dng", "bird/2.dng"], "auto", "photos")
