@@ -15,6 +15,7 @@ from pawprint.app.labelling import image_of, read_rows, write_rows
 from pawprint.app.messages import explain_errors, plain
 from pawprint.app.photos import predictor
 from pawprint.classes import NEITHER
+from pawprint.dataset.cleaning import UNLABELLED
 from pawprint.errors import InputError
 from pawprint.files import read_json
 from pawprint.images.decoder import read_again
@@ -47,7 +48,11 @@ class Walk(NamedTuple):
 
 
 def show() -> None:
-    parts = {"New images": show_new, "Labels to review": show_review}
+    parts = {
+        "New images": show_new,
+        "Unlabelled": show_unlabelled,
+        "Labels to review": show_review,
+    }
     tabs = st.tabs(list(parts), key="label-part", on_change="rerun")
     for tab, (key, part) in zip(tabs, parts.items()):
         if tab.open:
@@ -181,6 +186,33 @@ def walk_of_new(origin: Path, target: Path) -> Walk:
     if not other.is_relative_to(source.resolve()):
         then = f"To train with them, set `fetch.source` to {plain(str(target))}, then press Run."
     return Walk(items[:NUMBER], labels, then, [])
+
+
+def show_unlabelled() -> Walk | None:
+    """A button; the walk through the project's own images without a label when it begins."""
+    rejected = read_table(project.REJECTED_CSV, columns.REJECTED)
+    corrected = {row["path"] for row in read_rows(project.LABELS_CSV, "path")}
+    paths = rejected.loc[rejected["reason"] == UNLABELLED, "path"]
+    paths = [path for path in paths if path not in corrected]
+    if not paths:
+        st.success("None: every image of the last run has a label.")
+        return None
+    st.markdown(
+        f"{len(paths)} images of this project have no label. The labels that you choose go to "
+        "`labels.csv`."
+    )
+    if not st.button("Start", type="primary"):
+        return None
+    items = [
+        Item(path, "No label yet.", partial(photos.photo, path), partial(give_label, path))
+        for path in paths
+    ]
+    then = "To train with them, press Run on the page Run."
+    return Walk(items, read_json(project.LABELS_JSON), then, [])
+
+
+def give_label(path: str, label: str) -> Callable[[], object]:
+    return write_rows(project.LABELS_CSV, "path", {path: {"path": path, "label": label}})
 
 
 def show_review() -> Walk | None:

@@ -12,7 +12,7 @@ from conftest import change, printed
 from streamlit.testing.v1 import AppTest
 
 from pawprint import project as paths
-from pawprint.columns import LABELS_TO_REVIEW
+from pawprint.columns import LABELS_TO_REVIEW, REJECTED
 from pawprint.scores.intervals import fraction_interval
 from pawprint.tables import write_table
 
@@ -86,6 +86,30 @@ def test_test_images_have_their_interval_and_another_threshold_changes_their_ord
     page.select_slider[0].set_value(0.65).run()
     assert page.caption[0].value.startswith("3 of 4 correct")
     assert [button.label for button in page.button] == [wrong[0], "cat 40.0%", *right]
+
+
+def test_unlabelled_images_of_the_project_get_labels_by_path(project):
+    write_photos(project)
+    rows = [("cats/1.jpg", "unlabelled", "in no folder"), ("x.txt", "other_file", "hidden")]
+    write_table(project / paths.REJECTED_CSV, pd.DataFrame(rows, columns=list(REJECTED)), REJECTED)
+
+    def script() -> None:
+        import streamlit as st
+
+        from pawprint.app.page_label import ask, show_unlabelled
+
+        if "walk" in st.session_state:
+            ask("walk")
+        elif walk := show_unlabelled():
+            st.session_state["walk"] = walk
+            st.rerun()
+
+    page = AppTest.from_function(script, default_timeout=60).run()
+    press(page, "Start")
+    assert page.caption[0].value.replace("\\", "") == "1 of 1: cats/1.jpg"
+    press(page, "dog")
+    written = (project / paths.LABELS_CSV).read_text(encoding="utf-8")
+    assert written == "path,label\ncats/1.jpg,dog\n"
 
 
 def to_review(project: Path, rows: list[tuple], labels: tuple[str, ...] = (), renamed=None):
