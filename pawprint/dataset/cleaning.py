@@ -136,7 +136,7 @@ def _assign(
     if not label and name not in corrected_paths:
         detail = NOT_NAMED
         if rows is not None:
-            detail = "a label of no class" if name in rows else NOT_LISTED
+            detail = "its label is no class" if name in rows else NOT_LISTED
         raise UnusableImageError(UNLABELLED, detail)
     group = rows[name].group if rows and name in rows else ""
     return {"path": name, "label": label, "archive_split": archive_split, "group": group}

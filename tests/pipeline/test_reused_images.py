@@ -14,7 +14,7 @@ PHOTOS = 8
 
 @pytest.fixture(scope="module")
 def cleaned(tmp_path_factory) -> Path:
-    """A project with photos beside it, and an image of no class, in which `clean` has run."""
+    """A project with photos beside it, and an unknown image, in which `clean` has run."""
     folder = tmp_path_factory.mktemp("reuse")
     labels = ("cats", "dogs", "unknown")
     names = [f"{labels[number % 3]}/{number}.jpg" for number in range(PHOTOS)]
