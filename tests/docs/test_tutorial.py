@@ -29,7 +29,7 @@ SUBSTITUTE = f"""
 weights: {{source: {SAMPLE_WEIGHTS.name}, sha256: {SAMPLE_SHA256}}}
 model: {{alpha: 0.35, image_size: 96}}
 """
-COUNTED = ("drawings:", "clean:", "split:", "params.yaml ")
+COUNTED = ("3 classes:", "drawings:", "clean:", "split:", "params.yaml ")
 NUMBER = re.compile(r"(?<![\w/.])[+-]?\d[\d,]*(\.\d+)?(?![\w.])")
 VERDICT = re.compile(
     r"^(No difference is shown between HEAD and workspace|workspace is (better|worse) than HEAD): "
